@@ -1,0 +1,306 @@
+"""The whole error tree: one base, classes by what the caller can do about it.
+
+::
+
+    ContainersError(message, hint)
+    ├ InvalidArgumentError (ValueError)
+    │ ├ InvalidReferenceError
+    │ ├ InvalidDigestError
+    │ └ DockerfileSyntaxError(location)
+    ├ NotFoundError (LookupError)
+    │ ├ ImageNotFoundError
+    │ ├ BlobNotFoundError
+    │ ├ ContainerNotFoundError
+    │ ├ NetworkNotFoundError
+    │ └ VolumeNotFoundError
+    ├ ConflictError
+    │ ├ AlreadyExistsError
+    │ ├ InUseError
+    │ └ InvalidStateError(status, operation)
+    ├ VerificationError
+    │ ├ DigestMismatchError
+    │ ├ SizeMismatchError
+    │ └ ArchiveError
+    ├ RegistryError(status, codes, request)
+    │ ├ UnauthorizedError
+    │ ├ DeniedError
+    │ └ TooManyRequestsError
+    ├ BuildError(location, instruction)
+    │ └ StepFailedError(exit_code, log_tail)
+    ├ StorageError
+    ├ NetworkError
+    ├ OCIRuntimeError(argv, exit_code, stderr)
+    ├ UnsupportedError(capability, provided_by)
+    ├ OperationCancelledError
+    └ ContainerFailedError(exit_code)
+
+A message is one line without a trailing full stop; ``hint`` says what to do next, or is empty.
+Border modules wrap foreign exceptions (``raise … from error``); only front ends catch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLocation:
+    """A range of lines in a text: ``first_line`` and ``last_line`` count from 1, both inclusive."""
+
+    filename: str
+    first_line: int
+    last_line: int
+    excerpt: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.filename}:{self.first_line}"
+
+
+class ContainersError(Exception):
+    """Something the engine was asked to do did not happen; nothing half-done is left behind."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+    def _render_traceback_(self) -> list[str]:
+        """Return the lines that IPython shows instead of a traceback."""
+        return self.report().splitlines()
+
+    def report(self) -> str:
+        """Return the text for a person: the message, details if any, and the hint."""
+        lines = [f"{type(self).__name__}: {self.message}", *self.details()]
+        if self.hint:
+            lines.append(f"  hint: {self.hint}")
+        return "\n".join(lines)
+
+    def details(self) -> Sequence[str]:
+        """Return further lines that help to understand the message."""
+        return ()
+
+
+class InvalidArgumentError(ContainersError, ValueError):
+    """A value that the caller gave is not acceptable; a changed value would be."""
+
+
+class InvalidReferenceError(InvalidArgumentError):
+    """Not an image reference (``[registry[:port]/]path[:tag][@digest]``)."""
+
+
+class InvalidDigestError(InvalidArgumentError):
+    """Not a digest (``algorithm:hex``) of a supported algorithm."""
+
+
+class DockerfileSyntaxError(InvalidArgumentError):
+    """The Dockerfile does not parse; ``location`` marks the lines."""
+
+    def __init__(self, message: str, *, location: SourceLocation, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.location = location
+
+    def details(self) -> Sequence[str]:
+        """Return the marked lines of the Dockerfile."""
+        return excerpt_lines(self.location)
+
+
+class NotFoundError(ContainersError, LookupError):
+    """The named thing does not exist here."""
+
+
+class ImageNotFoundError(NotFoundError):
+    """No such image, in the store or in the registry."""
+
+
+class BlobNotFoundError(NotFoundError):
+    """No such blob, in the store or in the registry."""
+
+
+class ContainerNotFoundError(NotFoundError):
+    """No such container."""
+
+
+class NetworkNotFoundError(NotFoundError):
+    """No such network."""
+
+
+class VolumeNotFoundError(NotFoundError):
+    """No such volume."""
+
+
+class ConflictError(ContainersError):
+    """The request is valid but the present state forbids it."""
+
+
+class AlreadyExistsError(ConflictError):
+    """The name (or port, or address) is taken."""
+
+
+class InUseError(ConflictError):
+    """Something still uses the object."""
+
+
+class InvalidStateError(ConflictError):
+    """The operation is not allowed in the object's present status."""
+
+    def __init__(self, message: str, *, status: str, operation: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.operation = operation
+
+
+class VerificationError(ContainersError):
+    """Content is not what its descriptor says; it was discarded."""
+
+
+class DigestMismatchError(VerificationError):
+    """The digest of the received bytes differs from the expected one."""
+
+
+class SizeMismatchError(VerificationError):
+    """The number of received bytes differs from the expected one."""
+
+
+class ArchiveError(VerificationError):
+    """A layer or image archive is malformed, hostile, or over a limit."""
+
+
+class RegistryError(ContainersError):
+    """A registry refused or failed; ``status`` is the HTTP status, 0 when none arrived."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        codes: Sequence[str] = (),
+        request: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.codes = tuple(codes)
+        self.request = request
+
+
+class UnauthorizedError(RegistryError):
+    """Credentials are missing or wrong."""
+
+
+class DeniedError(RegistryError):
+    """The credentials are good but do not allow this."""
+
+
+class TooManyRequestsError(RegistryError):
+    """The registry's rate limit is used up."""
+
+
+class BuildError(ContainersError):
+    """A build stopped; ``location`` marks the instruction."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        location: SourceLocation | None = None,
+        instruction: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.location = location
+        self.instruction = instruction
+
+    def details(self) -> Sequence[str]:
+        """Return the marked lines of the Dockerfile."""
+        return excerpt_lines(self.location) if self.location else ()
+
+
+class StepFailedError(BuildError):
+    """A RUN step's process ended with a status other than 0."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        exit_code: int,
+        log_tail: Sequence[str] = (),
+        location: SourceLocation | None = None,
+        instruction: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, location=location, instruction=instruction, hint=hint)
+        self.exit_code = exit_code
+        self.log_tail = tuple(log_tail)
+
+    def details(self) -> Sequence[str]:
+        """Return the marked lines and the last output of the step."""
+        tail = [f"  | {line}" for line in self.log_tail]
+        return [*super().details(), *(["  last output:", *tail] if tail else [])]
+
+
+class StorageError(ContainersError):
+    """The disk (or database) under the store failed: full, read-only, damaged."""
+
+
+class NetworkError(ContainersError):
+    """The host's network could not be set up as asked."""
+
+
+class OCIRuntimeError(ContainersError):
+    """The OCI runtime or the monitor failed; ``stderr`` is what it said."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        argv: Sequence[str] = (),
+        exit_code: int = 125,
+        stderr: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.argv = tuple(argv)
+        self.exit_code = exit_code
+        self.stderr = stderr
+
+
+class UnsupportedError(ContainersError):
+    """This host cannot do it; ``provided_by`` names what would."""
+
+    def __init__(
+        self, message: str, *, capability: str, provided_by: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint or provided_by)
+        self.capability = capability
+        self.provided_by = provided_by
+
+
+class OperationCancelledError(ContainersError):
+    """The work was cancelled by its caller and cleaned up."""
+
+
+class ContainerFailedError(ContainersError):
+    """A foreground container (or exec) ended with a status other than 0."""
+
+    def __init__(
+        self, message: str, *, exit_code: int, log_tail: Sequence[str] = (), hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
+        self.log_tail = tuple(log_tail)
+
+    def details(self) -> Sequence[str]:
+        """Return the last lines that the container wrote."""
+        return [f"  | {line}" for line in self.log_tail]
+
+
+def excerpt_lines(location: SourceLocation) -> list[str]:
+    """Return the location's source lines, numbered and marked with ``>``."""
+    lines = [f"  {location.filename}:{location.first_line}"]
+    for offset, text in enumerate(location.excerpt):
+        lines.append(f"  > {location.first_line + offset:>3} | {text}")
+    return lines

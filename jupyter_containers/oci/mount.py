@@ -1,0 +1,21 @@
+"""The one value in which the store and the runtime meet: how a root file system is put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """An overlay of read-only ``lowers`` (topmost first) under a writable ``upper``.
+
+    Without ``upper`` the result is read-only.  ``base`` is a folder that contains the lowers; the
+    mount uses names relative to it, so that hundreds of layers fit the kernel's one-page limit
+    on mount options.
+    """
+
+    base: Path
+    lowers: tuple[str, ...]
+    upper: Path | None = None
+    work: Path | None = None

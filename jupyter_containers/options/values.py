@@ -1,0 +1,356 @@
+"""What people write in Docker's flags, turned into numbers and values.
+
+Sizes are bytes (``512m`` = 512 MiB), durations are seconds, CPU counts are decimals.  Every
+function raises :class:`InvalidArgumentError` that quotes the input and shows a good one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Literal
+
+from jupyter_containers.errors import InvalidArgumentError
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4, "p": 1024**5}
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+
+Protocol = Literal["tcp", "udp"]
+
+
+@dataclass(frozen=True, slots=True)
+class PortMapping:
+    """One published port: ``host_port`` 0 means a free one; ``host_ip`` empty means the default."""
+
+    container_port: int
+    host_port: int = 0
+    host_ip: str = ""
+    protocol: Protocol = "tcp"
+
+    @property
+    def container(self) -> str:
+        """The container's side as Docker writes it: ``8000/tcp``."""
+        return f"{self.container_port}/{self.protocol}"
+
+
+@dataclass(frozen=True, slots=True)
+class MountRequest:
+    """A volume, bind or tmpfs that the user asked for.
+
+    ``source`` is a host path (bind), a volume's name, or empty (anonymous volume, tmpfs);
+    ``size`` is in bytes and ``mode`` an octal mode, for tmpfs only.
+    """
+
+    type: Literal["bind", "volume", "tmpfs"]
+    target: str
+    source: str = ""
+    read_only: bool = False
+    size: int = 0
+    mode: int = 0o1777
+    options: tuple[str, ...] = ()
+    copy: bool = True
+    create_source: bool = False
+
+
+def parse_size(text: str | int, flag: str = "size") -> int:
+    """Return a number of bytes: ``64m``, ``1.5g``, ``1048576``, ``1GB`` (units are binary)."""
+    if isinstance(text, int) and not isinstance(text, bool):
+        return text
+    match = _SIZE.fullmatch(str(text).strip())
+    if not match:
+        raise InvalidArgumentError(
+            f"invalid {flag}: {str(text)!r}", hint="write a size as 512m, 2g or a number of bytes"
+        )
+    return int(float(match[1]) * _UNITS[match[2].lower()])
+
+
+def parse_duration(text: str | int | float, flag: str = "duration") -> float:
+    """Return seconds: Go's ``1h30m``, ``500ms`` or a plain number."""
+    if isinstance(text, (int, float)) and not isinstance(text, bool):
+        return float(text)
+    if re.fullmatch(r"\d+(\.\d+)?", str(text)):
+        return float(text)
+    parts = _DURATION.findall(str(text))
+    if not parts or "".join(number + unit for number, unit in parts) != str(text):
+        raise InvalidArgumentError(
+            f"invalid {flag}: {str(text)!r}", hint="write a duration as 30s, 1m30s or 500ms"
+        )
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def parse_cpus(text: str | int | float) -> float:
+    """Return a number of CPUs greater than 0, at most three decimals."""
+    try:
+        value = Decimal(str(text))
+    except InvalidOperation as error:
+        raise InvalidArgumentError(
+            f"invalid cpus: {str(text)!r}", hint="write a number such as 1.5"
+        ) from error
+    if not value.is_finite() or value < 0:
+        raise InvalidArgumentError(f"invalid cpus: {str(text)!r} is not a positive number")
+    return float(value)
+
+
+def parse_env(
+    entries: Iterable[str] | Mapping[str, object], environ: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return ``NAME=value`` entries; a bare ``NAME`` takes ``environ``'s value or vanishes."""
+    if isinstance(entries, Mapping):
+        return tuple(f"{name}={value}" for name, value in entries.items())
+    result: list[str] = []
+    for entry in as_sequence(entries):
+        name, equals, _ = entry.partition("=")
+        if not name or "\0" in entry:
+            raise InvalidArgumentError(
+                f"invalid environment variable: {entry!r}", hint="write NAME=value"
+            )
+        if equals:
+            result.append(entry)
+        elif name in environ:
+            result.append(f"{name}={environ[name]}")
+    return tuple(result)
+
+
+def parse_labels(entries: Iterable[str] | Mapping[str, object]) -> dict[str, str]:
+    """Return labels; ``name`` alone means an empty value."""
+    if isinstance(entries, Mapping):
+        return {str(name): str(value) for name, value in entries.items()}
+    pairs = (entry.partition("=") for entry in as_sequence(entries))
+    labels = {name: value for name, _, value in pairs}
+    if "" in labels:
+        raise InvalidArgumentError("invalid label: empty name", hint="write name=value")
+    return labels
+
+
+def parse_publish(text: str | int) -> tuple[PortMapping, ...]:
+    """Return the mappings of one ``-p`` value: ``[ip:][host|range:]container[/tcp|udp]``."""
+    value, _, protocol = str(text).partition("/")
+    if protocol.lower() not in ("", "tcp", "udp"):
+        raise InvalidArgumentError(f"invalid publish: {text!r}: protocol {protocol!r}", hint=_PORTS)
+    if value.startswith("["):
+        address, bracket, rest = value[1:].partition("]")
+        if not bracket or not rest.startswith(":"):
+            raise InvalidArgumentError(f"invalid publish: {text!r}", hint=_PORTS)
+        parts = [address, *rest[1:].split(":")]
+    else:
+        parts = value.split(":")
+    if len(parts) > 3:
+        raise InvalidArgumentError(f"invalid publish: {text!r}", hint=_PORTS)
+    container = _port_range(parts[-1], text)
+    host = _port_range(parts[-2], text) if len(parts) > 1 and parts[-2] else None
+    address = _address(parts[0], text) if len(parts) == 3 else ""
+    kind: Protocol = "udp" if protocol.lower() == "udp" else "tcp"
+    if host is None:
+        return tuple(PortMapping(port, 0, address, kind) for port in container)
+    if len(container) == 1 and len(host) > 1:
+        # Docker picks a free port out of the range; the first is the deterministic choice.
+        return (PortMapping(container[0], host[0], address, kind),)
+    if len(host) != len(container):
+        raise InvalidArgumentError(f"invalid publish: {text!r}: ranges differ in length")
+    return tuple(
+        PortMapping(inner, outer, address, kind)
+        for inner, outer in zip(container, host, strict=True)
+    )
+
+
+_PORTS = "write 8000:80, 127.0.0.1:8000:80, 8000-8005:80-85, 53:53/udp or 80"
+
+
+def parse_exposed(text: str | int) -> str:
+    """Return ``port/protocol`` for an EXPOSE or ``--expose`` value (a single port)."""
+    mapping = parse_publish(str(text).lower())
+    if len(mapping) != 1 or mapping[0].host_port or mapping[0].host_ip:
+        raise InvalidArgumentError(f"invalid port to expose: {text!r}", hint="write 8000 or 53/udp")
+    return mapping[0].container
+
+
+def _port_range(text: str, whole: object) -> range:
+    first, dash, last = text.partition("-")
+    try:
+        low, high = int(first), int(last if dash else first)
+    except ValueError:
+        low, high = 0, 0
+    if not (first.isdigit() and 1 <= low <= high <= 65535):
+        raise InvalidArgumentError(
+            f"invalid publish: {str(whole)!r}: bad port {text!r}", hint=_PORTS
+        )
+    return range(low, high + 1)
+
+
+def _address(text: str, whole: object) -> str:
+    if not text:
+        return ""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"invalid publish: {str(whole)!r}: {text!r} is not an IP address", hint=_PORTS
+        ) from error
+
+
+def parse_volume(text: str) -> MountRequest:
+    """Return the mount of one ``-v`` value: ``[source:]target[:options]``."""
+    parts = text.split(":")
+    if len(parts) == 1:
+        return MountRequest("volume", _target(text, text))
+    if len(parts) > 3 or not parts[0]:
+        raise InvalidArgumentError(f"invalid volume: {text!r}", hint=_VOLUMES)
+    source, target = parts[0], _target(parts[1], text)
+    options = tuple(option for option in (parts[2].split(",") if len(parts) == 3 else []) if option)
+    known = {"ro", "rw", "z", "Z", "nocopy", "rslave", "rshared", "rprivate", "slave", "shared"}
+    unknown = [
+        option
+        for option in options
+        if option not in known | {"private", "delegated", "cached", "consistent"}
+    ]
+    if unknown:
+        raise InvalidArgumentError(
+            f"invalid volume: {text!r}: option {unknown[0]!r}", hint=_VOLUMES
+        )
+    is_path = source.startswith(("/", "./", "../", "~")) or source in (".", "..")
+    if not is_path:
+        check_name(source, "volume")
+    return MountRequest(
+        "bind" if is_path else "volume",
+        target,
+        source,
+        read_only="ro" in options,
+        options=tuple(option for option in options if option in ("rslave", "rshared", "rprivate")),
+        copy="nocopy" not in options,
+        create_source=is_path,
+    )
+
+
+_VOLUMES = "write name:/path, ./dir:/path:ro or /path"
+
+
+def parse_mount(text: str) -> MountRequest:
+    """Return the mount of one ``--mount`` value: ``type=bind,source=…,target=…[,readonly]``."""
+    pairs: dict[str, str] = {}
+    for item in text.split(","):
+        key, _, value = item.partition("=")
+        pairs[key.strip().lower()] = value.strip()
+    kind = pairs.pop("type", "volume")
+    source = pairs.pop("source", pairs.pop("src", ""))
+    target = pairs.pop("target", pairs.pop("destination", pairs.pop("dst", "")))
+    read_only = _flag_value(pairs, "readonly") or _flag_value(pairs, "ro")
+    copy = not _flag_value(pairs, "volume-nocopy")
+    size = parse_size(pairs.pop("tmpfs-size", "0"), "tmpfs-size")
+    mode = _mode(pairs.pop("tmpfs-mode", "1777"))
+    propagation = pairs.pop("bind-propagation", "")
+    if pairs:
+        raise InvalidArgumentError(
+            f"invalid mount: {text!r}: unknown key {next(iter(pairs))!r}", hint=_MOUNTS
+        )
+    if kind not in ("bind", "volume", "tmpfs"):
+        raise InvalidArgumentError(f"invalid mount: {text!r}: type {kind!r}", hint=_MOUNTS)
+    if kind == "bind" and not source:
+        raise InvalidArgumentError(f"invalid mount: {text!r}: a bind needs a source", hint=_MOUNTS)
+    if kind == "tmpfs" and source:
+        raise InvalidArgumentError(f"invalid mount: {text!r}: a tmpfs has no source", hint=_MOUNTS)
+    return MountRequest(
+        kind,  # type: ignore[arg-type]  # checked above
+        _target(target, text),
+        source,
+        read_only,
+        size,
+        mode,
+        (propagation,) if propagation else (),
+        copy,
+    )
+
+
+_MOUNTS = "write type=bind,source=/host/dir,target=/dir,readonly"
+
+
+def parse_tmpfs(text: str) -> MountRequest:
+    """Return the mount of one ``--tmpfs`` value: ``/path[:size=64m,mode=1777,…]``."""
+    target, _, rest = text.partition(":")
+    size, mode, read_only, options = 0, 0o1777, False, []
+    for item in filter(None, rest.split(",")):
+        if item.startswith("size="):
+            size = parse_size(item[5:], "tmpfs size")
+        elif item.startswith("mode="):
+            mode = _mode(item[5:])
+        elif item in ("ro", "rw"):
+            read_only = item == "ro"
+        else:
+            options.append(item)
+    return MountRequest("tmpfs", _target(target, text), "", read_only, size, mode, tuple(options))
+
+
+def _target(path: str, whole: str) -> str:
+    if not path.startswith("/"):
+        raise InvalidArgumentError(
+            f"invalid mount {whole!r}: the container's path must be absolute", hint=_VOLUMES
+        )
+    if path.strip("/") == "":
+        raise InvalidArgumentError(f"invalid mount {whole!r}: the container's path cannot be /")
+    return path
+
+
+def _flag_value(pairs: dict[str, str], key: str) -> bool:
+    if key not in pairs:
+        return False
+    return pairs.pop(key).lower() in ("", "1", "true")
+
+
+def _mode(text: str) -> int:
+    try:
+        return int(text, 8)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"invalid mode: {text!r}", hint="write it in octal: 1777"
+        ) from error
+
+
+def parse_restart(text: str) -> tuple[str, int]:
+    """Return policy and maximum retries (0: no limit) of a ``--restart`` value."""
+    policy, colon, count = text.partition(":")
+    if policy not in ("no", "always", "on-failure", "unless-stopped") or (
+        colon and (policy != "on-failure" or not count.isdigit())
+    ):
+        raise InvalidArgumentError(
+            f"invalid restart policy: {text!r}",
+            hint="one of no, on-failure[:retries], always, unless-stopped",
+        )
+    return policy, int(count or 0)
+
+
+def check_name(name: str, what: str) -> str:
+    """Return ``name`` when it may name a container, network or volume, else raise."""
+    if not _CONTAINER_NAME.fullmatch(name) or len(name) > 128:
+        raise InvalidArgumentError(
+            f"invalid {what} name: {name[:140]!r}",
+            hint="two or more letters, digits, '_', '.' or '-', beginning with a letter or digit",
+        )
+    return name
+
+
+def as_sequence(value: object) -> tuple[str, ...]:
+    """Return several strings for one string, an iterable of them, or None."""
+    if value is None or value == ():
+        return ()
+    if isinstance(value, (str, int, os.PathLike)):
+        return (str(value),)
+    if isinstance(value, Iterable):
+        return tuple(str(item) for item in value)
+    raise InvalidArgumentError(f"expected text or a list of texts, got {value!r}")
+
+
+def as_command(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return an argument vector; one string is split the way a shell splits words."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        import shlex
+
+        return tuple(shlex.split(value))
+    return tuple(str(item) for item in value)

@@ -1,0 +1,145 @@
+"""What may be configured, resolved once into one frozen value.
+
+Precedence, lowest first: defaults < config file (TOML) < environment < overrides (traitlets,
+keyword arguments of :class:`~jupyter_containers.Engine`).
+
+The config file is ``$JUPYTER_CONTAINERS_CONFIG`` or ``jupyter_containers/config.toml`` under
+``/etc`` (root) or ``$XDG_CONFIG_HOME`` (everyone else).  The environment variable of a field is
+``JUPYTER_CONTAINERS_<FIELD>`` in capitals; lists are separated by commas.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from jupyter_containers.errors import InvalidArgumentError
+
+TrustHostCA = Literal["auto", "always", "never"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one engine.
+
+    ``root`` holds images, layers, containers and records and survives a reboot; ``run_root``
+    holds sockets, pid files and locks and does not need to.  ``runtime`` is ``auto`` (probed) or
+    the name or path of an OCI runtime.  ``publish_address`` is where ``-p`` binds when no address
+    is given.  ``subnet_pool`` is the IPv4 range (CIDR) that networks take their /24 from.
+    ``trust_host_ca`` gives RUN steps and containers the host's CA bundle: ``auto`` means RUN steps
+    only, and only where the host carries CAs of its own.
+    """
+
+    root: Path
+    run_root: Path
+    runtime: str = "auto"
+    publish_address: str = "127.0.0.1"
+    bridge_name: str = "jc0"
+    subnet_pool: str = "10.89.0.0/16"
+    insecure_registries: tuple[str, ...] = ()
+    registry_mirrors: tuple[str, ...] = ()
+    max_concurrent_downloads: int = 3
+    trust_host_ca: TrustHostCA = "auto"
+    debian_mirror: str = ""
+    stop_timeout: int = 10
+    pids_limit: int = 2048
+    log_max_bytes: int = 64 * 1024 * 1024
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Return the settings that apply to this process.
+
+    Raises :class:`InvalidArgumentError` for an unknown field or a value of the wrong form,
+    naming where it came from.
+    """
+    environ = os.environ if environ is None else environ
+    settings = default_settings(environ)
+    path = config_path(environ)
+    if path.is_file():
+        settings = _updated(settings, _read_toml(path), str(path))
+    prefix = "JUPYTER_CONTAINERS_"
+    known = {field.name for field in fields(Settings)}
+    from_environ = {
+        name.removeprefix(prefix).lower(): value
+        for name, value in environ.items()
+        if name.startswith(prefix) and name.removeprefix(prefix).lower() in known
+    }
+    settings = _updated(settings, from_environ, "the environment")
+    return _updated(settings, overrides or {}, "the arguments")
+
+
+def default_settings(environ: Mapping[str, str]) -> Settings:
+    """Return the defaults: system folders for root, the user's XDG folders for everyone else."""
+    if os.geteuid() == 0:
+        return Settings(
+            root=Path("/var/lib/jupyter-containers"), run_root=Path("/run/jupyter-containers")
+        )
+    home = Path(environ.get("HOME") or Path.home())
+    data = Path(environ.get("XDG_DATA_HOME") or home / ".local/share")
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    run_root = (
+        Path(runtime, "jupyter-containers")
+        if runtime
+        else Path(f"/tmp/jupyter-containers-{os.geteuid()}")
+    )
+    return Settings(root=data / "jupyter-containers", run_root=run_root)
+
+
+def config_path(environ: Mapping[str, str]) -> Path:
+    """Return the path of the config file, whether or not it exists."""
+    explicit = environ.get("JUPYTER_CONTAINERS_CONFIG")
+    if explicit:
+        return Path(explicit)
+    if os.geteuid() == 0:
+        return Path("/etc/jupyter_containers/config.toml")
+    base = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or Path.home(), ".config")
+    return Path(base, "jupyter_containers", "config.toml")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InvalidArgumentError(f"cannot read {path}: {error}") from error
+
+
+def _updated(settings: Settings, values: Mapping[str, Any], origin: str) -> Settings:
+    known = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    changes: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise InvalidArgumentError(
+                f"unknown setting {name!r} in {origin}",
+                hint=f"known settings: {', '.join(sorted(known))}",
+            )
+        changes[name] = _coerced(name, value, known[name], origin)
+    return replace(settings, **changes) if changes else settings
+
+
+_CHOICES = {"trust_host_ca": ("auto", "always", "never")}
+
+
+def _coerced(name: str, value: object, default: object, origin: str) -> object:
+    try:
+        if isinstance(default, Path):
+            return Path(str(value)).expanduser()
+        if isinstance(default, tuple):
+            items = value.split(",") if isinstance(value, str) else list(value)  # type: ignore[call-overload]  # TOML lists and traitlets lists both arrive here
+            return tuple(str(item).strip() for item in items if str(item).strip())
+        if isinstance(default, int):
+            return int(str(value))
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"setting {name} in {origin}: {value!r} does not fit") from error
+    text = str(value)
+    if name in _CHOICES and text not in _CHOICES[name]:
+        raise InvalidArgumentError(
+            f"setting {name} in {origin}: {text!r} is not one of {', '.join(_CHOICES[name])}"
+        )
+    return text

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.options import MountRequest, PortMapping, values
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("512m", 2**29), ("1.5g", 3 * 2**29), ("100", 100), ("2GB", 2**31), ("64MiB", 2**26), (7, 7)],
+)
+def test_sizes(text: str | int, size: int) -> None:
+    assert values.parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1m30s", 90.0), ("500ms", 0.5), ("10", 10.0), (3, 3.0), ("1h", 3600.0)]
+)
+def test_durations(text: str | int, seconds: float) -> None:
+    assert values.parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "mappings"),
+    [
+        ("8000:80", [PortMapping(80, 8000)]),
+        ("80", [PortMapping(80)]),
+        ("127.0.0.1:8000:80", [PortMapping(80, 8000, "127.0.0.1")]),
+        ("127.0.0.1::80", [PortMapping(80, 0, "127.0.0.1")]),
+        ("[::1]:8000:80/udp", [PortMapping(80, 8000, "::1", "udp")]),
+        ("8000-8001:80-81", [PortMapping(80, 8000), PortMapping(81, 8001)]),
+        ("53:53/UDP", [PortMapping(53, 53, "", "udp")]),
+    ],
+)
+def test_published_ports(text: str, mappings: list[PortMapping]) -> None:
+    assert list(values.parse_publish(text)) == mappings
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (values.parse_size, "12x"),
+        (values.parse_size, "-1"),
+        (values.parse_duration, "5 minutes"),
+        (values.parse_cpus, "many"),
+        (values.parse_cpus, "-1"),
+        (values.parse_cpus, "nan"),
+        (values.parse_publish, "80:80:80:80"),
+        (values.parse_publish, "0:80"),
+        (values.parse_publish, "80:70000"),
+        (values.parse_publish, "1-3:1-2"),
+        (values.parse_publish, "x:80:80"),
+        (values.parse_publish, "80/sctp"),
+        (values.parse_publish, "-5"),
+        (values.parse_exposed, "80:80"),
+        (values.parse_volume, "a:b:c:d"),
+        (values.parse_volume, "name:relative"),
+        (values.parse_volume, "name:/x:wild"),
+        (values.parse_volume, "!:/x"),
+        (values.parse_volume, "name:/"),
+        (values.parse_mount, "type=bind,target=/x"),
+        (values.parse_mount, "type=odd,target=/x"),
+        (values.parse_mount, "target=/x,colour=red"),
+        (values.parse_restart, "sometimes"),
+        (values.parse_restart, "always:3"),
+    ],
+)
+def test_bad_values_are_quoted(parse: Callable[[str], object], text: str) -> None:
+    with pytest.raises(InvalidArgumentError):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "mount"),
+    [
+        (
+            values.parse_volume,
+            "data:/var/lib",
+            MountRequest("volume", "/var/lib", "data"),
+        ),
+        (values.parse_volume, "/cache", MountRequest("volume", "/cache")),
+        (
+            values.parse_volume,
+            "./src:/app:ro",
+            MountRequest("bind", "/app", "./src", True, create_source=True),
+        ),
+        (
+            values.parse_mount,
+            "type=bind,src=/a,dst=/b,readonly",
+            MountRequest("bind", "/b", "/a", True),
+        ),
+        (
+            values.parse_mount,
+            "type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=700",
+            MountRequest("tmpfs", "/t", size=2**20, mode=0o700),
+        ),
+        (
+            values.parse_tmpfs,
+            "/run:size=64m,noexec",
+            MountRequest("tmpfs", "/run", size=2**26, options=("noexec",)),
+        ),
+    ],
+)
+def test_mounts(parse: Callable[[str], MountRequest], text: str, mount: MountRequest) -> None:
+    assert parse(text) == mount
+
+
+def test_environment_takes_bare_names_from_the_host() -> None:
+    environ = {"HOST": "1"}
+    assert values.parse_env(["A=b=c", "HOST", "MISSING", "E="], environ) == (
+        "A=b=c",
+        "HOST=1",
+        "E=",
+    )
+    assert values.parse_env({"A": 1}, environ) == ("A=1",)
+    with pytest.raises(InvalidArgumentError):
+        values.parse_env(["=x"], environ)
