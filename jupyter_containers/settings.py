@@ -28,7 +28,8 @@ class Settings:
     ``root`` holds images, layers, containers and records and survives a reboot; ``run_root``
     holds sockets, pid files and locks and does not need to.  ``runtime`` is ``auto`` (probed) or
     the name or path of an OCI runtime.  ``publish_address`` is where ``-p`` binds when no address
-    is given.  ``subnet_pool`` is the IPv4 range (CIDR) that networks take their /24 from.
+    is given.  ``bridge_name`` is the interface of the default network, chosen when empty.
+    ``subnet_pool`` is the IPv4 range (CIDR) that networks take their /24 from.
     ``trust_host_ca`` gives RUN steps and containers the host's CA bundle: ``auto`` means RUN steps
     only, and only where the host carries CAs of its own.
     """
@@ -37,7 +38,7 @@ class Settings:
     run_root: Path
     runtime: str = "auto"
     publish_address: str = "127.0.0.1"
-    bridge_name: str = "jc0"
+    bridge_name: str = ""
     subnet_pool: str = "10.89.0.0/16"
     insecure_registries: tuple[str, ...] = ()
     registry_mirrors: tuple[str, ...] = ()

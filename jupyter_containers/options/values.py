@@ -354,3 +354,23 @@ def as_command(value: str | Sequence[str] | None) -> tuple[str, ...]:
 
         return tuple(shlex.split(value))
     return tuple(str(item) for item in value)
+
+
+def parse_signal(text: str | int) -> int:
+    """Return the number of a signal: ``SIGTERM``, ``term``, ``15`` or ``RTMIN+3``."""
+    import signal
+
+    name = str(text).upper().removeprefix("SIG")
+    base, plus, offset = name.partition("+")
+    try:
+        if name.isdigit():
+            number = int(name)
+        else:
+            number = int(signal.Signals[f"SIG{base}"]) + (int(offset) if plus else 0)
+    except (KeyError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"invalid signal: {text!r}", hint="write TERM, KILL, INT, HUP, USR1 or a number"
+        ) from error
+    if not 1 <= number <= 64:
+        raise InvalidArgumentError(f"invalid signal: {text!r} is not in the range 1-64")
+    return number

@@ -1,0 +1,70 @@
+"""Which files ADD unpacks: tar archives, plain or compressed, known by content and not by name."""
+
+from __future__ import annotations
+
+import lzma
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, cast
+
+from jupyter_containers.build.tree import Entry, SourceTree
+
+_BLOCK = 512
+
+
+@contextmanager
+def open_archive(tree: SourceTree, entry: Entry) -> Iterator[BinaryIO | None]:
+    """Yield the uncompressed tar that a regular file holds, or None when it holds none."""
+    with os.fdopen(tree.open_regular(entry), "rb") as stream:
+        if not _is_tar_header(_first_block(_decompressed(stream))):
+            yield None
+            return
+        stream.seek(0)
+        yield _decompressed(stream)
+
+
+def _decompressed(stream: BinaryIO) -> BinaryIO:
+    magic = stream.read(6)
+    stream.seek(0)
+    if magic.startswith(b"\x1f\x8b"):
+        import gzip
+
+        return cast(BinaryIO, gzip.GzipFile(fileobj=stream))
+    if magic.startswith(b"BZh"):
+        import bz2
+
+        return cast(BinaryIO, bz2.BZ2File(stream))
+    if magic == b"\xfd7zXZ\0":
+        return cast(BinaryIO, lzma.LZMAFile(stream))
+    if magic.startswith(b"\x28\xb5\x2f\xfd"):
+        from backports.zstd import ZstdFile
+
+        return cast(BinaryIO, ZstdFile(stream))
+    return stream
+
+
+def _first_block(stream: BinaryIO) -> bytes:
+    try:
+        return stream.read(_BLOCK)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError):
+        return b""
+    except Exception as error:
+        # The zstd module raises its own class, which exists only once it is imported.
+        if type(error).__name__ == "ZstdError":
+            return b""
+        raise
+
+
+def _is_tar_header(block: bytes) -> bool:
+    """True for a header whose checksum is right (POSIX.1-2017, pax, "ustar Interchange Format")."""
+    if len(block) < _BLOCK or not any(block):
+        return False
+    digits = block[148:156].strip(b" \0")
+    try:
+        stated = int(digits or b"x", 8)
+    except ValueError:
+        return False
+    total = sum(block[:148]) + 8 * ord(" ") + sum(block[156:])
+    return stated == total

@@ -1,0 +1,96 @@
+"""The build context: a local folder, its ignore file and its Dockerfile.
+
+``<Dockerfile>.dockerignore`` beside the Dockerfile takes precedence over ``.dockerignore`` at the
+context's root.  The Dockerfile stays readable when it is ignored: it is not read through the
+rules.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from jupyter_containers.build.confined import Root
+from jupyter_containers.build.ignorefile import IgnoreRules
+from jupyter_containers.build.tree import DigestMemo, SourceTree
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.options.build import BuildOptions
+
+MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class DockerfileText:
+    """The text to build and the name that errors give it; ``path`` is None for a cell's text."""
+
+    text: str
+    name: str
+    path: Path | None = None
+
+
+class LocalContext:
+    """An open build context; use as a context manager."""
+
+    def __init__(
+        self, folder: Path, dockerfile: Path | None = None, memo: DigestMemo | None = None
+    ) -> None:
+        self.folder = folder
+        self.root = Root.open(folder)
+        try:
+            rules = _ignore_rules(self.root, dockerfile)
+            self.tree = SourceTree(self.root, rules, memo=memo)
+        except BaseException:
+            self.root.close()
+            raise
+
+    def host_path(self, path: str) -> Path:
+        """Return where ``path`` of the context lies on the host, links resolved inside it."""
+        return self.folder / self.root.resolve(path)
+
+    def __enter__(self) -> LocalContext:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.root.close()
+
+
+def read_dockerfile(options: BuildOptions) -> DockerfileText:
+    """Return the Dockerfile of a request; raise :class:`InvalidArgumentError` if there is none."""
+    if options.dockerfile is not None:
+        return DockerfileText(options.dockerfile, options.source_name)
+    path = options.file or options.context / "Dockerfile"
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_DOCKERFILE_BYTES + 1)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"cannot read the Dockerfile {path}: {error.strerror}",
+            hint="name another one with --file (-f)",
+        ) from error
+    if len(data) > MAX_DOCKERFILE_BYTES:
+        raise InvalidArgumentError(f"{path} is over 16 MiB: not a Dockerfile")
+    return DockerfileText(data.decode("utf-8", "replace"), path.name, path)
+
+
+def _ignore_rules(root: Root, dockerfile: Path | None) -> IgnoreRules:
+    if dockerfile is not None:
+        own = dockerfile.with_name(dockerfile.name + ".dockerignore")
+        if own.is_file():
+            return IgnoreRules.parse(_text(own), own.name)
+    if root.stat(root.resolve(".dockerignore")) is None:
+        return IgnoreRules()
+    return IgnoreRules.parse(root.read_text(".dockerignore"))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError as error:
+        raise InvalidArgumentError(f"cannot read {os.fspath(path)}: {error.strerror}") from error

@@ -1,0 +1,88 @@
+"""Instructions that change files: what decides their result, and how to bring it about.
+
+Life of a file step: *described* (its key is known, nothing was touched) → found in the cache, or
+carried out in a workspace and committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from jupyter_containers.build.cache import StepKey
+from jupyter_containers.build.checks import Finding
+from jupyter_containers.build.confined import Root
+from jupyter_containers.build.context import LocalContext
+from jupyter_containers.build.instructions import Instruction
+from jupyter_containers.build.seams import ExtractArchive, LayerStore, OutputSink, Workspace
+from jupyter_containers.build.state import StageState
+from jupyter_containers.build.tree import SourceTree
+from jupyter_containers.errors import BuildError
+from jupyter_containers.events import CancelToken
+
+
+@dataclass(frozen=True, slots=True)
+class FileStep:
+    """A described step.
+
+    ``quick`` is a key that can be told without looking into other layers, when ``key`` cannot:
+    it is tried first.  ``key`` may open workspaces, which live until the step ends.
+    """
+
+    quick: StepKey | None
+    key: Callable[[], StepKey]
+    act: Callable[[Workspace], None]
+    history: str
+
+
+@dataclass(slots=True)
+class StepSurroundings:
+    """What describing and carrying out one step needs.
+
+    ``chain_of`` returns the chain id of the stage or image that ``--from`` names.  What is opened
+    for the step is closed by ``stack``.
+    """
+
+    instruction: Instruction
+    state: StageState
+    step_id: str
+    context: LocalContext
+    layers: LayerStore
+    extract: ExtractArchive | None
+    chain_of: Callable[[str], str]
+    stack: ExitStack
+    cancel: CancelToken
+    output: OutputSink
+    build_args: Mapping[str, str]
+    network: str
+    trust_host_ca: bool
+    source_date_epoch: int | None
+    findings: list[Finding] = field(default_factory=list)
+
+    def tree_of(self, chain_id: str) -> SourceTree:
+        """Return the files of a stack of layers; open until the step ends."""
+        workspace = self.stack.enter_context(self.layers.workspace(chain_id))
+        # A descriptor of a folder works in every thread, whatever mounts that thread sees.
+        root = self.stack.enter_context(workspace.call(Root.open))
+        return SourceTree(root, keep_owner=True)
+
+    def fail(self, message: str, *, hint: str = "") -> BuildError:
+        """Return an error that points at the instruction."""
+        return BuildError(
+            message,
+            location=self.instruction.location,
+            instruction=self.instruction.source,
+            hint=hint,
+        )
+
+    def base_parts(self) -> dict[str, str]:
+        """Return the parts that every key has."""
+        parts = {
+            "instruction": self.instruction.keyword,
+            "parent": self.state.chain_id,
+            "platform": str(self.state.platform),
+        }
+        if self.source_date_epoch is not None:
+            parts["epoch"] = str(self.source_date_epoch)
+        return parts

@@ -1,0 +1,250 @@
+"""Instructions → stages: what is built on what, for which platform, with which arguments.
+
+Vocabulary: a *stage* begins with FROM; the *target* is the stage whose image is wanted (the last
+one unless named); a stage is *needed* when the target reaches it by FROM, ``COPY --from`` or
+``RUN --mount=from=``.  *Global* arguments stand before the first FROM: FROM lines see them, a
+stage only what it declares again with ARG.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from jupyter_containers.build.checks import UNDEFINED_VAR, Finding
+from jupyter_containers.build.expand import ExpansionError, Lexer
+from jupyter_containers.build.instructions import Arg, Copy, From, Instruction, Run
+from jupyter_containers.build.mounts import mount_source
+from jupyter_containers.errors import BuildError, DockerfileSyntaxError, SourceLocation
+from jupyter_containers.oci.descriptor import Platform
+
+SCRATCH = "scratch"
+PROXY_ARGS = frozenset(
+    variant
+    for name in ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
+    for variant in (name, name.upper())
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage; ``base`` is the stage it continues, or None when ``image`` is an image."""
+
+    index: int
+    name: str
+    image: str
+    base: int | None
+    platform: Platform
+    location: SourceLocation
+    source: str
+    instructions: tuple[Instruction, ...]
+
+    @property
+    def label(self) -> str:
+        """The name for people: the stage's own, or its number."""
+        return self.name or f"stage-{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All stages; ``needed`` are those to build, in order."""
+
+    stages: tuple[Stage, ...]
+    target: int
+    needed: tuple[int, ...]
+    global_args: Mapping[str, str]
+    lexer: Lexer
+    findings: tuple[Finding, ...]
+
+    def stage_named(self, reference: str, before: int) -> int | None:
+        """Return the stage that ``--from=reference`` means in stage ``before``; None: an image."""
+        return find_stage(self.stages, reference, before)
+
+
+def make_plan(
+    instructions: tuple[Instruction, ...],
+    escape: str,
+    *,
+    build_args: Mapping[str, str],
+    target: str = "",
+    platform: Platform,
+    name: str = "Dockerfile",
+) -> Plan:
+    """Return the plan of a Dockerfile; raise :class:`DockerfileSyntaxError` where it has none."""
+    lexer = Lexer(escape)
+    head, rest = _split_head(instructions)
+    if not rest:
+        where = SourceLocation(name, 1, 1)
+        raise DockerfileSyntaxError("the Dockerfile has no FROM instruction", location=where)
+    findings: list[Finding] = []
+    known = _platform_args(platform) | {
+        key: value for key, value in build_args.items() if key in _platform_args(platform)
+    }
+    for arg in head:
+        known |= _declared(arg, known, build_args, lexer)
+    stages: list[Stage] = []
+    for index, (opening, body) in enumerate(_cut(rest)):
+        stages.append(_stage(index, opening, body, stages, known, lexer, platform, findings))
+    chosen = _target(stages, target)
+    needed = sorted(_reachable(stages, chosen))
+    return Plan(tuple(stages), chosen, tuple(needed), known, lexer, tuple(findings))
+
+
+def _split_head(
+    instructions: tuple[Instruction, ...],
+) -> tuple[list[Arg], tuple[Instruction, ...]]:
+    head: list[Arg] = []
+    for index, instruction in enumerate(instructions):
+        if isinstance(instruction, From):
+            return head, instructions[index:]
+        if not isinstance(instruction, Arg):
+            raise DockerfileSyntaxError(
+                f"no build stage in current context: {instruction.keyword} stands before FROM",
+                location=instruction.location,
+                hint="begin with FROM; only ARG may stand before it",
+            )
+        head.append(instruction)
+    return head, ()
+
+
+def _cut(instructions: tuple[Instruction, ...]) -> Iterator[tuple[From, tuple[Instruction, ...]]]:
+    starts = [at for at, one in enumerate(instructions) if isinstance(one, From)]
+    for start, end in zip(starts, [*starts[1:], len(instructions)], strict=True):
+        opening = instructions[start]
+        assert isinstance(opening, From)
+        yield opening, instructions[start + 1 : end]
+
+
+def _platform_args(target: Platform) -> dict[str, str]:
+    """Return the predefined arguments (Dockerfile reference, "platform ARGs in global scope")."""
+    values: dict[str, str] = {}
+    for prefix, platform in (("TARGET", target), ("BUILD", Platform.host())):
+        values[f"{prefix}PLATFORM"] = str(platform)
+        values[f"{prefix}OS"] = platform.os
+        values[f"{prefix}ARCH"] = platform.architecture
+        values[f"{prefix}VARIANT"] = platform.variant
+    return values
+
+
+def _declared(
+    arg: Arg, known: Mapping[str, str], build_args: Mapping[str, str], lexer: Lexer
+) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, default in arg.pairs:
+        if name in build_args:
+            values[name] = build_args[name]
+        elif default is not None:
+            values[name] = _expand(default, {**known, **values}, lexer, arg.location)[0]
+    return values
+
+
+def _expand(
+    text: str, env: Mapping[str, str], lexer: Lexer, location: SourceLocation
+) -> tuple[str, frozenset[str]]:
+    try:
+        expansion = lexer.expand(text, env)
+    except ExpansionError as error:
+        message = f"failed to process {text!r} at position {error.position}: {error.message}"
+        raise DockerfileSyntaxError(message, location=location) from error
+    return expansion.text, expansion.unset
+
+
+def _stage(
+    index: int,
+    opening: From,
+    body: tuple[Instruction, ...],
+    earlier: list[Stage],
+    known: Mapping[str, str],
+    lexer: Lexer,
+    platform: Platform,
+    findings: list[Finding],
+) -> Stage:
+    where = opening.location
+    image, unset = _expand(opening.image, known, lexer, where)
+    findings.extend(Finding(UNDEFINED_VAR, f"${name} is not defined", where) for name in unset)
+    if not image:
+        raise DockerfileSyntaxError(
+            f"base name ({opening.image}) should not be blank",
+            location=where,
+            hint="declare the variable before FROM: ARG NAME=default",
+        )
+    base = _by_name(earlier, image)
+    if opening.platform:
+        wished = Platform.parse(_expand(opening.platform, known, lexer, where)[0])
+    else:
+        wished = earlier[base].platform if base is not None else platform
+    return Stage(index, opening.name, image, base, wished, where, opening.source, body)
+
+
+def _by_name(stages: list[Stage] | tuple[Stage, ...], name: str) -> int | None:
+    matches = [stage.index for stage in stages if stage.name and stage.name == name.lower()]
+    return matches[-1] if matches else None
+
+
+def find_stage(stages: tuple[Stage, ...], reference: str, before: int) -> int | None:
+    """Return the earlier stage that ``reference`` (a name or number) means, None for an image."""
+    if reference.isdecimal():
+        if int(reference[:6]) >= before:
+            raise BuildError(f"invalid stage index {reference}: it is not an earlier stage")
+        return int(reference)
+    found = _by_name(stages[:before], reference)
+    if found is None and _by_name(stages[before:], reference) is not None:
+        raise BuildError(f"stage {reference!r} must stand before the stage that copies from it")
+    return found
+
+
+def _target(stages: list[Stage], target: str) -> int:
+    if not target:
+        return len(stages) - 1
+    found = _by_name(stages, target)
+    if found is None and target.isdecimal() and int(target[:6]) < len(stages):
+        found = int(target)
+    if found is None:
+        names = [stage.name for stage in stages if stage.name]
+        near = difflib.get_close_matches(target.lower(), names, 1, 0.5)
+        listed = f"the stages are {', '.join(names)}" if names else "no stage has a name"
+        raise BuildError(
+            f"target stage {target!r} could not be found",
+            hint=f"did you mean {near[0]}?" if near else listed,
+        )
+    return found
+
+
+def _reachable(stages: list[Stage], start: int) -> set[int]:
+    found: set[int] = set()
+    todo = [start]
+    while todo:
+        index = todo.pop()
+        if index in found:
+            continue
+        found.add(index)
+        stage = stages[index]
+        if stage.base is not None:
+            todo.append(stage.base)
+        for instruction in stage.instructions:
+            for reference in stage_references(instruction):
+                todo.extend(_referenced(tuple(stages), reference, stage, instruction))
+    return found
+
+
+def _referenced(
+    stages: tuple[Stage, ...], reference: str, stage: Stage, instruction: Instruction
+) -> list[int]:
+    try:
+        index = find_stage(stages, reference, stage.index)
+    except BuildError as error:
+        raise BuildError(
+            error.message, location=instruction.location, instruction=instruction.source
+        ) from error
+    return [] if index is None else [index]
+
+
+def stage_references(instruction: Instruction) -> tuple[str, ...]:
+    """Return the stages or images that an instruction reads from."""
+    if isinstance(instruction, Copy):
+        return (instruction.from_,) if instruction.from_ else ()
+    if isinstance(instruction, Run):
+        sources = (mount_source(text) for text in instruction.mounts)
+        return tuple(source for source in sources if source)
+    return ()

@@ -1,0 +1,39 @@
+"""What a build returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jupyter_containers.build.checks import Finding
+from jupyter_containers.errors import SourceLocation
+from jupyter_containers.oci.descriptor import Descriptor
+from jupyter_containers.oci.image import ImageConfig
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One step; ``reason`` says why its layer could not be taken from the cache."""
+
+    title: str
+    location: SourceLocation
+    cached: bool = False
+    reason: str = ""
+    seconds: float = 0.0
+    chain_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """An image in the blob store; ``chain_id`` and ``diff_ids`` name its layers."""
+
+    manifest: Descriptor
+    config_digest: str
+    config: ImageConfig
+    chain_id: str
+    steps: tuple[StepReport, ...]
+    warnings: tuple[Finding, ...]
+
+    @property
+    def diff_ids(self) -> tuple[str, ...]:
+        """The image's layers, lowest first."""
+        return self.config.rootfs.diff_ids

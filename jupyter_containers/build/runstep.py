@@ -1,0 +1,207 @@
+"""RUN as a file step: command, environment, mounts, and its failure."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections import deque
+from collections.abc import Callable
+
+from jupyter_containers.build import history
+from jupyter_containers.build.cache import StepKey
+from jupyter_containers.build.filestep import FileStep, StepSurroundings
+from jupyter_containers.build.instructions import Run
+from jupyter_containers.build.mountpoints import make_mount_points, remove_mount_points
+from jupyter_containers.build.mounts import MountSpec, parse_run_mount
+from jupyter_containers.build.parser import is_heredoc_word
+from jupyter_containers.build.seams import StepMount, StepRequest, Stream, Workspace
+from jupyter_containers.build.steps import Expander, command_vector
+from jupyter_containers.build.tree import SourceTree
+from jupyter_containers.errors import (
+    DockerfileSyntaxError,
+    InvalidArgumentError,
+    StepFailedError,
+    UnsupportedError,
+)
+from jupyter_containers.oci.descriptor import digest_of
+
+_TAIL_LINES = 20
+_TAIL_BYTES = 64 * 1024
+_SCRIPTS = "/dev/pipes"
+
+
+def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -> FileStep:
+    """Return RUN as a step; raise for mounts and modes that cannot be had."""
+    if instruction.security == "insecure":
+        raise UnsupportedError(
+            f"{instruction.location}: RUN --security=insecure is not supported",
+            capability="RUN --security=insecure",
+        )
+    argv, script = _command(instruction, around)
+    specs = [_spec(text, expand, around) for text in instruction.mounts]
+    mounts = tuple(_mount(spec, around) for spec in specs) + script
+    env, proxies = around.state.run_env(around.build_args)
+    config = around.state.config
+    network = around.network if instruction.network == "default" else instruction.network
+    parts = around.base_parts() | {
+        "command": "\0".join(argv),
+        "env": "\0".join(env),
+        "cwd": config.working_dir or "/",
+        "user": config.user,
+        "network": instruction.network,
+        "mounts": "\0".join([*instruction.mounts, *(repr(_identity(one)) for one in mounts)]),
+    }
+    request = StepRequest(
+        around.step_id,
+        argv,
+        (*env, *proxies),
+        config.working_dir or "/",
+        config.user,
+        network,
+        mounts,
+        trust_host_ca=around.trust_host_ca,
+    )
+
+    def key() -> StepKey:
+        return StepKey(parts, _context_files(specs, around))
+
+    return FileStep(
+        None,
+        key,
+        _runner(request, instruction, around),
+        history.run(argv, around.state.argument_values()),
+    )
+
+
+def _command(
+    instruction: Run, around: StepSurroundings
+) -> tuple[tuple[str, ...], tuple[StepMount, ...]]:
+    """Return the argument vector, and the script to mount when the heredoc has a ``#!`` line."""
+    command, heredocs = instruction.command, instruction.heredocs
+    if not (command.shell and heredocs):
+        return command_vector(command, around.state), ()
+    first = heredocs[0]
+    if is_heredoc_word(command.arguments[0]):
+        if first.text.startswith("#!"):
+            path = f"{_SCRIPTS}/{first.name}"
+            script = StepMount("file", path, mode=0o755, data=first.text.encode())
+            return (path,), (script,)
+        return (*around.state.shell, first.text), ()
+    # The shell reads other heredocs itself, so the text is put together again.
+    documents = "".join(f"\n{one.content}{one.name}" for one in heredocs)
+    return (*around.state.shell, command.arguments[0] + documents), ()
+
+
+def _spec(text: str, expand: Expander, around: StepSurroundings) -> MountSpec:
+    try:
+        return parse_run_mount(text, expand, around.state.config.working_dir)
+    except DockerfileSyntaxError:
+        raise
+    except InvalidArgumentError as error:
+        raise DockerfileSyntaxError(
+            f"RUN: {error.message}", location=around.instruction.location, hint=error.hint
+        ) from error
+
+
+def _mount(spec: MountSpec, around: StepSurroundings) -> StepMount:
+    if spec.type in ("secret", "ssh"):
+        raise UnsupportedError(
+            f"{around.instruction.location}: RUN --mount=type={spec.type} is not supported yet",
+            capability=f"RUN --mount=type={spec.type}",
+        )
+    chain = around.chain_of(spec.from_) if spec.from_ else None
+    if spec.type == "tmpfs":
+        return StepMount("tmpfs", spec.target, read_only=False, size=spec.size)
+    if spec.type == "cache":
+        return StepMount(
+            "cache",
+            spec.target,
+            source=spec.source,
+            chain_id=chain,
+            read_only=spec.read_only,
+            cache_id=spec.id,
+            sharing=spec.sharing,  # type: ignore[arg-type]  # checked where it was parsed
+            mode=0o755 if spec.mode is None else spec.mode,
+            uid=spec.uid or 0,
+            gid=spec.gid or 0,
+        )
+    source = posixpath.normpath("/" + spec.source).replace("//", "/", 1)
+    if chain is None:
+        # Found under the rules, so that an ignored file cannot be mounted by its name.
+        [found] = around.context.tree.find(source.replace("\\", "\\\\")) or [None]
+        if found is None:
+            raise around.fail(f"mount source {spec.source!r} not found in the context")
+        source = os.fspath(around.context.host_path(found.path))
+    return StepMount("bind", spec.target, source, chain, spec.read_only)
+
+
+def _identity(mount: StepMount) -> tuple[object, ...]:
+    """Return what of a mount decides a step's result: no host path, no content of a cache."""
+    return (mount.type, mount.target, mount.chain_id, mount.read_only, digest_of(mount.data))
+
+
+def _context_files(specs: list[MountSpec], around: StepSurroundings) -> dict[str, str]:
+    tree: SourceTree = around.context.tree
+    files: dict[str, str] = {}
+    for spec in specs:
+        if spec.type != "bind" or spec.from_:
+            continue
+        for source in tree.find(spec.source or "/"):
+            for entry in tree.walk(source):
+                around.cancel.check()
+                files[f"{spec.target}:{entry.path}"] = tree.digest(entry)
+    return files
+
+
+class _Tail:
+    """The last lines of a step's output."""
+
+    def __init__(self) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._size = 0
+
+    def add(self, data: bytes) -> None:
+        self._chunks.append(data[-_TAIL_BYTES:])
+        self._size += len(self._chunks[-1])
+        while self._size - len(self._chunks[0]) > _TAIL_BYTES:
+            self._size -= len(self._chunks.popleft())
+
+    def lines(self) -> tuple[str, ...]:
+        text = b"".join(self._chunks).decode("utf-8", "replace")
+        return tuple(line.rstrip("\r") for line in text.rstrip("\n").split("\n"))[-_TAIL_LINES:]
+
+
+_HINTS = {
+    126: "the command exists but cannot be executed",
+    127: "the command was not found in the image",
+    137: "the process was killed, perhaps for lack of memory",
+}
+
+
+def _runner(
+    request: StepRequest, instruction: Run, around: StepSurroundings
+) -> Callable[[Workspace], None]:
+    def act(workspace: Workspace) -> None:
+        tail = _Tail()
+
+        def on_output(data: bytes, stream: Stream) -> None:
+            tail.add(data)
+            around.output(data, stream)
+
+        made = workspace.call(lambda rootfs: make_mount_points(rootfs, request.mounts))
+        code = workspace.run(request, on_output, around.cancel)
+        around.cancel.check()
+        if code != 0:
+            shown = " ".join(instruction.command.arguments)
+            shown = shown if len(shown) <= 80 else shown[:79] + "…"
+            raise StepFailedError(
+                f"RUN {shown} ended with exit code {code}".replace("\n", " "),
+                exit_code=code,
+                log_tail=tuple(line for line in tail.lines() if line),
+                location=instruction.location,
+                instruction=instruction.source,
+                hint=_HINTS.get(code, ""),
+            )
+        workspace.call(lambda rootfs: remove_mount_points(rootfs, made))
+
+    return act

@@ -1,0 +1,164 @@
+"""What a build needs from the rooms below it, as protocols that the engine fulfils.
+
+Vocabulary: a *workspace* is the merged root of a stack of layers with an empty writable layer on
+top.  It may exist only in a private mount namespace, so it is used through :meth:`Workspace.call`
+and :meth:`Workspace.run`.  Life: opened → called and run → committed, or discarded on exit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import BinaryIO, Literal, Protocol, TypeVar
+
+from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.descriptor import Descriptor, Platform
+from jupyter_containers.oci.image import ImageConfig
+from jupyter_containers.oci.reference import Reference
+
+Stream = Literal["stdout", "stderr"]
+OutputSink = Callable[[bytes, Stream], None]
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRef:
+    """A layer of an image: its blob and its diff_id."""
+
+    descriptor: Descriptor
+    diff_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class BaseImage:
+    """An image whose layers are unpacked; ``chain_id`` names the whole stack."""
+
+    name: str
+    manifest_digest: str
+    config: ImageConfig
+    layers: tuple[LayerRef, ...]
+    chain_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedLayer:
+    """A workspace's changes as a layer; ``entries`` 0 says that there were none."""
+
+    diff_id: str
+    chain_id: str
+    blob: Descriptor
+    size: int
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepMount:
+    """A mount that exists during one RUN step only; nothing of it is committed.
+
+    ``bind``: ``source`` is a path on the host, or inside the root of ``chain_id`` when that is
+    not None; writable binds (``read_only`` false) lose what is written.
+    ``cache``: a persistent folder named ``cache_id``; a new one is filled from ``source`` of
+    ``chain_id`` if given, else made with ``mode``, ``uid`` and ``gid``.
+    ``tmpfs``: ``size`` bytes, 0 for no limit.
+    ``file``: a read-only file that holds ``data`` with ``mode``.
+    """
+
+    type: Literal["bind", "cache", "tmpfs", "file"]
+    target: str
+    source: str = ""
+    chain_id: str | None = None
+    read_only: bool = True
+    cache_id: str = ""
+    sharing: Literal["shared", "private", "locked"] = "shared"
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRequest:
+    """One RUN step; ``user`` is as in an image's config, ``network`` as in ``run --network``."""
+
+    step_id: str
+    argv: tuple[str, ...]
+    env: tuple[str, ...]
+    cwd: str
+    user: str
+    network: str
+    mounts: tuple[StepMount, ...] = ()
+    hostname: str = "buildkitsandbox"
+    trust_host_ca: bool = False
+
+
+class Workspace(Protocol):
+    """A root to change and then commit."""
+
+    def call(self, function: Callable[[str], _Result]) -> _Result:
+        """Return ``function(rootfs)``, run where the path ``rootfs`` shows the merged root.
+
+        Open descriptors stay valid outside.  Exceptions pass through unchanged.
+        """
+        ...
+
+    def run(self, request: StepRequest, on_output: OutputSink, cancel: CancelToken) -> int:
+        """Return the exit code of the step's process (128 + n for signal n)."""
+        ...
+
+    def commit(self, *, source_date_epoch: int | None = None) -> CommittedLayer:
+        """Make the changes a layer; times after ``source_date_epoch`` (seconds) become it."""
+        ...
+
+
+class ImageSource(Protocol):
+    """Finds images by name."""
+
+    def resolve(self, reference: Reference, platform: Platform, pull: bool) -> BaseImage:
+        """Return the image, pulled when it is missing here or ``pull``, and unpacked."""
+        ...
+
+
+class LayerStore(Protocol):
+    """Holds unpacked layers; the empty chain id is the empty root."""
+
+    def has(self, chain_id: str) -> bool:
+        """Return whether the stack ``chain_id`` can be used now."""
+        ...
+
+    def workspace(self, parent_chain_id: str) -> AbstractContextManager[Workspace]:
+        """Return a workspace on top of ``parent_chain_id``; leaving it discards what is left."""
+        ...
+
+
+class CacheStore(Protocol):
+    """Remembers results of steps; values vanish with the layer they name."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return the value of ``key``, or None."""
+        ...
+
+    def put(self, key: str, value: bytes, chain_id: str) -> None:
+        """Remember ``value``; an empty ``chain_id`` ties it to no layer."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Holds verified blobs."""
+
+    def put(self, data: bytes, media_type: str) -> Descriptor:
+        """Return the descriptor of ``data`` once it is on disk."""
+        ...
+
+    def has(self, digest: str) -> bool:
+        """Return whether the blob is here."""
+        ...
+
+
+class ExtractArchive(Protocol):
+    """Unpacks an uncompressed tar into a folder; nothing lands outside of it."""
+
+    def __call__(self, stream: BinaryIO, folder: str, owner: tuple[int, int] | None) -> None:
+        """Extract; ``owner`` replaces every owner in the archive.  No whiteouts: plain files."""
+        ...

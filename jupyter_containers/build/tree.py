@@ -1,0 +1,230 @@
+"""Where COPY and ADD read from: a tree of files under a root, seen through ignore rules.
+
+Vocabulary: a *source* is one path that an instruction names or a wildcard finds; a *walk* lists a
+source and everything below it, folders first, in the order of their names.  Sockets and ignored
+files do not exist here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import stat
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+
+from jupyter_containers.build.confined import Root
+from jupyter_containers.build.ignorefile import IgnoreRules
+from jupyter_containers.build.patterns import glob, has_wildcard, unescape
+from jupyter_containers.errors import BuildError
+
+DigestMemo = MutableMapping[tuple[str, int, int, int, int], str]
+_CHUNK = 1 << 20
+NO_RULES = IgnoreRules()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file or folder to copy: its canonical ``path``, and the ``name`` it keeps in a folder."""
+
+    path: str
+    name: str
+    is_folder: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of a walk; ``below`` is its path from the walk's source, empty for the source."""
+
+    path: str
+    below: str
+    status: os.stat_result
+    target: str = ""
+
+    @property
+    def kind(self) -> int:
+        """The file's type, as in ``stat.S_IFMT``."""
+        return stat.S_IFMT(self.status.st_mode)
+
+
+class SourceTree:
+    """A root and the rules of what is visible in it.
+
+    ``keep_owner`` is false for a build context, whose files belong to 0:0.  ``memo`` remembers
+    digests by path, size, mtime, inode and ctime; share one among builds to hash a file once.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        rules: IgnoreRules = NO_RULES,
+        *,
+        keep_owner: bool = False,
+        memo: DigestMemo | None = None,
+    ) -> None:
+        self.root = root
+        self.rules = rules
+        self.keep_owner = keep_owner
+        self.memo: DigestMemo = {} if memo is None else memo
+
+    def find(self, pattern: str) -> tuple[Source, ...]:
+        """Return what ``pattern`` names, links followed.
+
+        A wildcard (Go's ``filepath.Match``) may find nothing; a plain path that is not there
+        raises :class:`BuildError`.
+        """
+        clean = posixpath.normpath("/" + pattern).lstrip("/")
+        if not has_wildcard(clean):
+            path = unescape(clean)
+            return (self._source(path, pattern),)
+        names = clean.split("/")
+        first = next(index for index, name in enumerate(names) if has_wildcard(name))
+        folder = self.root.resolve("/".join(names[:first]))
+        found = [folder]
+        for name in names[first:]:
+            found = [path for start in found for path in self._matching(start, name)]
+        sources = (self._find_one(path, pattern) for path in found)
+        return tuple(source for source in sources if source)
+
+    def _matching(self, folder: str, pattern: str) -> list[str]:
+        status = self.root.stat(folder)
+        if status is None or not stat.S_ISDIR(status.st_mode):
+            return []
+        expression = glob(pattern)
+        names = [name for name in self._names(folder) if expression.fullmatch(name)]
+        return [f"{folder}/{name}" if folder else name for name in names]
+
+    def _find_one(self, path: str, pattern: str) -> Source | None:
+        try:
+            return self._source(path, pattern)
+        except BuildError:
+            return None
+
+    def _source(self, path: str, pattern: str) -> Source:
+        canonical = self.root.resolve(path)
+        status = self.root.stat(canonical)
+        if status is None or stat.S_ISSOCK(status.st_mode):
+            raise BuildError(f"{pattern!r} not found", hint="sources are relative to the context")
+        folder = stat.S_ISDIR(status.st_mode)
+        state = self._state(canonical)
+        if self.rules.verdict(state) and not (folder and self.rules.may_return(canonical, state)):
+            raise BuildError(f"{pattern!r} not found: excluded by .dockerignore")
+        return Source(canonical, posixpath.basename(path), folder)
+
+    def _state(self, path: str) -> int:
+        state = self.rules.start()
+        if not self.rules or not path:
+            return state
+        parts = path.split("/")
+        for count in range(1, len(parts) + 1):
+            state = self.rules.step(state, "/".join(parts[:count]))
+        return state
+
+    def _names(self, folder: str) -> list[str]:
+        fd = self.root.open_file(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            return sorted(os.listdir(fd))
+        finally:
+            os.close(fd)
+
+    def walk(self, source: Source, exclude: IgnoreRules = NO_RULES) -> Iterator[Entry]:
+        """Yield the source and what is below it, without what ``exclude`` matches below it."""
+        status = self.root.stat(source.path)
+        if status is None:
+            raise BuildError(f"/{source.path} vanished during the build")
+        top = Entry(source.path, "", status, self._target(source.path, status))
+        if not source.is_folder:
+            if not exclude.ignores(source.name):
+                yield top
+            return
+        yield top
+        yield from self._below(source.path, "", self._state(source.path), 0, exclude)
+
+    def _below(
+        self, folder: str, below: str, state: int, excluded: int, exclude: IgnoreRules
+    ) -> Iterator[Entry]:
+        for name in self._names(folder):
+            path = f"{folder}/{name}" if folder else name
+            inner = f"{below}/{name}" if below else name
+            here = self.rules.step(state, path) if self.rules else 0
+            out = exclude.step(excluded, inner) if exclude else 0
+            hidden = self.rules.verdict(here)
+            left_out = exclude.verdict(out)
+            status = self.root.stat(path)
+            if status is None or stat.S_ISSOCK(status.st_mode):
+                continue
+            is_folder = stat.S_ISDIR(status.st_mode)
+            if (hidden and not (is_folder and self.rules.may_return(path, here))) or (
+                left_out and not (is_folder and exclude.may_return(inner, out))
+            ):
+                continue
+            entry = Entry(path, inner, status, self._target(path, status))
+            if not is_folder:
+                yield entry
+                continue
+            inside = self._below(path, inner, here, out, exclude)
+            if hidden or left_out:
+                # An ignored folder exists only for what was taken back inside it.
+                first = next(inside, None)
+                if first is None:
+                    continue
+                yield entry
+                yield first
+            else:
+                yield entry
+            yield from inside
+
+    def _target(self, path: str, status: os.stat_result) -> str:
+        if not stat.S_ISLNK(status.st_mode):
+            return ""
+        return os.readlink(path, dir_fd=self.root.fd)
+
+    def xattrs(self, path: str) -> tuple[tuple[str, bytes], ...]:
+        """Return the extended attributes that belong to the file, not to the file system."""
+        place = self.root.kernel_path(path)
+        try:
+            names = os.listxattr(place, follow_symlinks=False)
+            kept = sorted(name for name in names if _portable(name))
+            return tuple((name, os.getxattr(place, name, follow_symlinks=False)) for name in kept)
+        except OSError:
+            return ()
+
+    def digest(self, entry: Entry) -> str:
+        """Return a digest of all that a copy of the entry keeps, except its times."""
+        status = entry.status
+        key = (entry.path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
+        known = self.memo.get(key)
+        if known is None:
+            known = self.memo[key] = self._digest(entry)
+        return known
+
+    def _digest(self, entry: Entry) -> str:
+        status = entry.status
+        owner = (status.st_uid, status.st_gid) if self.keep_owner else (0, 0)
+        size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+        device = status.st_rdev if entry.kind in (stat.S_IFBLK, stat.S_IFCHR) else 0
+        total = hashlib.sha256(
+            repr(
+                (status.st_mode, owner, size, device, entry.target, self.xattrs(entry.path))
+            ).encode("utf-8", "surrogateescape")
+        )
+        if stat.S_ISREG(status.st_mode):
+            fd = self.open_regular(entry)
+            with os.fdopen(fd, "rb", buffering=0) as stream:
+                while chunk := stream.read(_CHUNK):
+                    total.update(chunk)
+        return total.hexdigest()
+
+    def open_regular(self, entry: Entry) -> int:
+        """Return a descriptor to read a regular file."""
+        try:
+            return self.root.open_file(entry.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        except OSError as error:
+            raise BuildError(f"cannot read /{entry.path}: {error.strerror}") from error
+
+
+def _portable(name: str) -> bool:
+    return not name.startswith(("trusted.overlay.", "user.overlay.", "system.")) and (
+        name != "security.selinux"
+    )

@@ -1,0 +1,266 @@
+"""The terminal command: ``jupyter container VERB …``, the same verbs as ``%container``.
+
+Exit codes are Docker's: the container's own; 125 when ``run`` itself failed, 126 and 127 when its
+command cannot be executed or is not found; 1 for every other error; 128+n when a signal ended it.
+Results go to standard output, progress and errors to standard error.  Importing this module is
+cheap; a verb's code and the engine are imported when they are used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from jupyter_containers.commands.execute import perform
+from jupyter_containers.commands.parser import parse
+from jupyter_containers.commands.session import Session
+from jupyter_containers.commands.words import Parsed
+from jupyter_containers.errors import (
+    ContainerFailedError,
+    ContainersError,
+    InvalidArgumentError,
+    OCIRuntimeError,
+)
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine import Engine
+    from jupyter_containers.events import EventSink
+
+PROGRAM = "jupyter container"
+_BROKEN_PIPE = 128 + signal.SIGPIPE
+
+
+class _Signalled(KeyboardInterrupt):
+    """A signal that ends the command the way Ctrl-C does; ``number`` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def main(argv: Sequence[str] | None = None, make_engine: Callable[[], Engine] | None = None) -> int:
+    """Run one command and return the process's exit code; ``make_engine`` replaces the engine."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words[:1]
+    words = words[1:] if debug else words
+    if words and words[0] in ("--version", "-v"):
+        words = ["version", "--format", "{{.Version}}"]
+    output = _Output()
+    try:
+        return _command(words, output, make_engine or _new_engine)
+    except ContainersError as error:
+        if debug:
+            raise
+        return _reported(error, words)
+    except _Signalled as interrupt:
+        return 128 + interrupt.number
+    except KeyboardInterrupt:
+        return _BROKEN_PIPE if output.broken else 128 + signal.SIGINT
+    except BrokenPipeError:
+        output.abandon()
+        return _BROKEN_PIPE
+
+
+def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine]) -> int:
+    parsed = parse(words)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_signals_interrupt())
+        engines: list[Engine] = []
+
+        def engine() -> Engine:
+            if not engines:
+                engines.append(stack.enter_context(make_engine()))
+            return engines[0]
+
+        session = Session(
+            provide_engine=engine,
+            program=PROGRAM,
+            progress=_progress,
+            on_output=output.write,
+            stdin=_stdin(),
+            terminal=_terminal,
+            check=False,
+            confirm=_confirm,
+        )
+        if _is_live_stats(parsed):
+            return _watch(session, parsed, output)
+        result = perform(session, parsed)
+        return _print(result, parsed, output)
+
+
+def _new_engine() -> Engine:
+    from jupyter_containers.engine import Engine
+
+    return Engine()
+
+
+class _Output:
+    """Standard output and error as raw bytes; notices once that nobody reads any more."""
+
+    def __init__(self) -> None:
+        self.broken = False
+
+    def write(self, stream: str, data: bytes) -> None:
+        """Pass on what a container wrote (called from any thread)."""
+        from jupyter_containers.commands.terminal import write_all
+
+        if self.broken:
+            return
+        try:
+            write_all(2 if stream == "stderr" else 1, data)
+        except BrokenPipeError:
+            # As with "yes | head": the reader is gone, so the command ends too.
+            self.abandon()
+            main_thread = threading.main_thread()
+            if threading.current_thread() is main_thread or main_thread.ident is None:
+                raise
+            # To that very thread: a signal to another one would not wake it from its wait.
+            signal.pthread_kill(main_thread.ident, signal.SIGINT)
+
+    def line(self, text: str) -> None:
+        """Print a result."""
+        self.write("stdout", text.encode("utf-8", "surrogateescape") + b"\n")
+
+    def abandon(self) -> None:
+        """Give up standard output, so that the interpreter's last flush has nothing to do."""
+        self.broken = True
+        with contextlib.suppress(OSError):
+            null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+            os.dup2(null, 1)
+            os.close(null)
+
+
+def _print(result: Any, parsed: Parsed, output: _Output) -> int:
+    if result is None:
+        return 0
+    name = parsed.verb.name if parsed.verb and not parsed.help else ""
+    if name in ("run", "exec") and hasattr(result, "exit_code") and hasattr(result, "stdout"):
+        # Its output was passed on while it ran.
+        return int(result.exit_code)
+    if name == "logs":
+        for line in result:
+            from jupyter_containers.commands.render.results import log_bytes
+
+            output.write(line.stream, log_bytes(line, result.timestamps))
+        return 0
+    text = _text(result, name)
+    if text:
+        output.line(text)
+    return 0
+
+
+def _text(result: Any, verb: str) -> str:
+    if verb in ("run", "create", "build", "import"):
+        return str(result.id)
+    if verb in ("pull", "bootstrap"):
+        return str(result.names[0] if result.names else result.id)
+    return str(result)
+
+
+def _reported(error: ContainersError, words: Sequence[str]) -> int:
+    verb = [word for word in words if word != "container"][:1]
+    if isinstance(error, ContainerFailedError):
+        return error.exit_code
+    lines = [f"{PROGRAM}: {error.message}", *error.details()]
+    if error.hint:
+        lines.append(f"hint: {error.hint}")
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.flush()
+    if isinstance(error, OCIRuntimeError) and verb in (["run"], ["exec"], ["start"]):
+        return error.exit_code if error.exit_code in (125, 126, 127) else 125
+    return 125 if verb == ["run"] else 1
+
+
+@contextlib.contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """End the command on SIGTERM and SIGHUP as on Ctrl-C, so that the engine cleans up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # the signature
+        raise _Signalled(number)
+
+    wanted = (signal.SIGTERM, signal.SIGHUP)
+    # What the caller chose to ignore (nohup) stays ignored.
+    before = {
+        number: signal.getsignal(number)
+        for number in wanted
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    for number in before:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[EventSink]:
+    from jupyter_containers.commands.render.progress import PlainProgress, TerminalProgress
+    from jupyter_containers.commands.terminal import terminal_width
+
+    display: PlainProgress | TerminalProgress
+    if sys.stderr.isatty():
+        display = TerminalProgress(sys.stderr, terminal_width())
+    else:
+        display = PlainProgress(sys.stderr)
+    try:
+        yield display
+    finally:
+        display.close()
+
+
+def _terminal() -> Any:
+    from jupyter_containers.commands.terminal import raw_terminal
+
+    return raw_terminal()
+
+
+def _stdin() -> BinaryIO | None:
+    try:
+        # Unbuffered: a read returns what has been typed, not only a full block.
+        return open(0, "rb", buffering=0, closefd=False)
+    except OSError:
+        return None
+
+
+def _confirm(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise InvalidArgumentError("nobody to ask", hint="say --force to go ahead without asking")
+    sys.stderr.write(f"WARNING! {question}\nAre you sure you want to continue? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _is_live_stats(parsed: Parsed) -> bool:
+    return (
+        parsed.verb is not None
+        and parsed.verb.name == "stats"
+        and not parsed.help
+        and not parsed.flag("no_stream")
+        and not parsed.flag("format")
+        and sys.stdout.isatty()
+    )
+
+
+def _watch(session: Session, parsed: Parsed, output: _Output) -> int:
+    import time
+
+    while True:
+        table = str(perform(session, parsed))
+        output.write("stdout", f"\x1b[H\x1b[2J{table}\n".encode())
+        time.sleep(1.0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

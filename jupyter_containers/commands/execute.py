@@ -1,0 +1,32 @@
+"""From words to a value: parse, find the verb's function, call it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from jupyter_containers.commands.parser import parse
+from jupyter_containers.commands.session import Session
+from jupyter_containers.commands.words import Parsed
+
+
+def execute(session: Session, words: Sequence[str]) -> Any:
+    """Return the value of the command that ``words`` mean.
+
+    Raises whatever the engine raises, and :class:`InvalidArgumentError` for a wrong command line.
+    """
+    return perform(session, parse(words))
+
+
+def perform(session: Session, parsed: Parsed) -> Any:
+    """Return the value of a parsed command."""
+    if parsed.help or parsed.verb is None:
+        from jupyter_containers.commands.help import help_text
+        from jupyter_containers.commands.render.results import Text
+
+        return Text(help_text(parsed, session.program))
+    module, _, function = parsed.verb.handler.partition(":")
+    # A verb's module is imported when the verb is used: the others cost nothing.
+    handler = getattr(import_module(f"jupyter_containers.commands.verbs.{module}"), function)
+    return handler(session, parsed)

@@ -1,0 +1,207 @@
+"""Words into a :class:`~jupyter_containers.commands.words.Parsed`, the way Docker reads them.
+
+Flags may be ``--name value``, ``--name=value``, ``-n value``, ``-nvalue``, ``-n=value``; letters
+combine (``-it``, ``-dp 80:80``); ``--`` ends the flags.  Of a flag given twice the last counts,
+a list flag collects.  Every mistake raises :class:`InvalidArgumentError` with the nearest match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jupyter_containers.commands.grammar import GROUPS, members, spellings
+from jupyter_containers.commands.words import Flag, Operand, Parsed, Verb
+from jupyter_containers.errors import InvalidArgumentError
+
+_TRUE = {"1", "t", "T", "true", "TRUE", "True"}
+_FALSE = {"0", "f", "F", "false", "FALSE", "False"}
+
+
+def parse(words: Sequence[str]) -> Parsed:
+    """Return the command that ``words`` (verb first) mean."""
+    if not words or words[0] in ("--help", "-h"):
+        return Parsed(None, help=True)
+    if words[0] == "help":
+        return _help_topic(words[1:])
+    known = spellings()
+    two = " ".join(words[:2])
+    if two in known:
+        return parse_verb(known[two], words[2:])
+    if words[0] in known:
+        return parse_verb(known[words[0]], words[1:])
+    if words[0] in GROUPS:
+        if len(words) == 1 or words[1] in ("--help", "-h"):
+            return Parsed(None, help=True, topic=words[0])
+        names = [name for name, _ in members(words[0])]
+        raise InvalidArgumentError(
+            f"unknown command: {two!r}", hint=_near(words[1], names) or f"one of {', '.join(names)}"
+        )
+    names = sorted({name for name in known if " " not in name} | set(GROUPS))
+    raise InvalidArgumentError(
+        f"unknown command: {words[0]!r}",
+        hint=_near(words[0], names) or "--help lists the commands",
+    )
+
+
+def _help_topic(words: Sequence[str]) -> Parsed:
+    topic = " ".join(words)
+    if topic and topic not in GROUPS:
+        return Parsed(parse([*words, "--help"]).verb, help=True, topic=topic)
+    return Parsed(None, help=True, topic=topic)
+
+
+def parse_verb(verb: Verb, words: Sequence[str]) -> Parsed:
+    """Return the flags and operands of ``words``, which follow the verb's name."""
+    reader = _Reader(verb, list(words))
+    reader.read()
+    if reader.help:
+        return Parsed(verb, help=True, topic=verb.name)
+    return Parsed(verb, reader.flags, _operands(verb, reader.words))
+
+
+class _Reader:
+    """Walks over the words once, filling ``flags``; what is no flag collects in ``words``."""
+
+    def __init__(self, verb: Verb, pending: list[str]) -> None:
+        self.verb = verb
+        self.pending = pending
+        self.flags: dict[str, Any] = {}
+        self.words: list[str] = []
+        self.help = False
+        self._long = {name: flag for flag in verb.flags for name in (flag.name, *flag.aliases)}
+        self._short = {flag.short: flag for flag in verb.flags if flag.short}
+
+    def read(self) -> None:
+        while self.pending and not self.help:
+            word = self.pending.pop(0)
+            if word == "--":
+                self.words += self.pending
+                return
+            if word.startswith("--"):
+                self._read_long(word)
+            elif word.startswith("-") and word != "-":
+                self._read_short(word)
+            else:
+                self.words.append(word)
+                if self.verb.stops_at_operand:
+                    self.words += self.pending
+                    return
+
+    def _read_long(self, word: str) -> None:
+        name, equals, value = word[2:].partition("=")
+        if name == "help":
+            self.help = True
+            return
+        flag = self._long.get(name)
+        if flag is None:
+            near = _near(name, [*self._long], "--")
+            raise InvalidArgumentError(
+                f"unknown flag: --{name}", hint=near or f"see {self.verb.name} --help"
+            )
+        if equals:
+            self._store(flag, value, f"--{name}")
+        elif flag.kind == "bool":
+            self.flags[flag.key] = True
+        else:
+            self._store(flag, self._next(f"--{name}"), f"--{name}")
+
+    def _read_short(self, word: str) -> None:
+        letters = word[1:]
+        while letters:
+            letter, letters = letters[0], letters[1:]
+            flag = self._short.get(letter)
+            if flag is None:
+                if letter == "h" and word == "-h":
+                    self.help = True
+                    return
+                raise InvalidArgumentError(
+                    f"unknown shorthand flag: {letter!r} in {word}",
+                    hint=f"see {self.verb.name} --help",
+                )
+            spelling = f"-{letter}, --{flag.name}"
+            if flag.kind == "bool":
+                if letters.startswith("="):
+                    self._store(flag, letters[1:], spelling)
+                    return
+                self.flags[flag.key] = True
+                continue
+            value = letters.removeprefix("=") if letters else self._next(spelling)
+            self._store(flag, value, spelling)
+            return
+
+    def _next(self, spelling: str) -> str:
+        if not self.pending:
+            raise InvalidArgumentError(
+                f"flag needs an argument: {spelling}", hint=f"see {self.verb.name} --help"
+            )
+        return self.pending.pop(0)
+
+    def _store(self, flag: Flag, text: str, spelling: str) -> None:
+        if flag.kind == "list":
+            self.flags.setdefault(flag.key, []).append(text)
+        else:
+            self.flags[flag.key] = _converted(flag, text, spelling)
+
+
+def _converted(flag: Flag, text: str, spelling: str) -> bool | int | str:
+    if flag.kind == "text":
+        return text
+    if flag.kind == "bool" and text in _TRUE | _FALSE:
+        return text in _TRUE
+    if flag.kind == "int":
+        try:
+            return int(text)
+        except ValueError:
+            pass
+    wanted = "true or false" if flag.kind == "bool" else "a whole number"
+    raise InvalidArgumentError(f"invalid argument {text!r} for {spelling}", hint=f"write {wanted}")
+
+
+def _operands(verb: Verb, words: list[str]) -> dict[str, Any]:
+    needed = sum(operand.arity in ("one", "some") for operand in verb.operands)
+    if len(words) < needed:
+        raise _count_error(verb, needed, words)
+    pending = list(words)
+    values: dict[str, Any] = {}
+    for operand in verb.operands:
+        values[operand.name] = _take(operand, pending)
+    if pending:
+        raise _count_error(verb, needed, words)
+    return values
+
+
+def _take(operand: Operand, pending: list[str]) -> Any:
+    if operand.arity == "one":
+        return pending.pop(0)
+    if operand.arity == "optional":
+        return pending.pop(0) if pending else None
+    taken = list(pending)
+    pending.clear()
+    return taken
+
+
+def _count_error(verb: Verb, needed: int, words: list[str]) -> InvalidArgumentError:
+    open_ended = any(operand.arity in ("some", "any", "rest") for operand in verb.operands)
+    optional = any(operand.arity == "optional" for operand in verb.operands)
+    if len(words) < needed:
+        bound = "at least " if open_ended or optional else ""
+        count = needed
+    else:
+        bound = "at most " if optional else ""
+        count = len(verb.operands)
+    plural = "" if count == 1 else "s"
+    wanted = f"{bound}{count} argument{plural}" if count else "no arguments"
+    verb_word = "accepts" if not count else "requires"
+    hint = f"usage: {verb.usage}"
+    if len(words) > count and verb.name in ("build",):
+        hint += "; quote values with spaces"
+    return InvalidArgumentError(f"{verb.name!r} {verb_word} {wanted}", hint=hint)
+
+
+def _near(word: str, names: Sequence[str], prefix: str = "") -> str:
+    import difflib
+
+    matches = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
+    shown = " or ".join(f"{prefix}{match}" for match in matches)
+    return f"did you mean {shown}?" if matches else ""

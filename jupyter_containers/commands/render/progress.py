@@ -1,0 +1,300 @@
+"""Event sinks that show progress: one display in a notebook, lines in a terminal.
+
+Life of a display: nothing before the first event → updated at most ten times a second by a thread
+of its own (events come from worker threads and must not wait for a browser) → closed by the caller,
+which leaves the final, static state with every step's log folded in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import html
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Protocol, TextIO
+
+from jupyter_containers.commands.render.ansi import ansi_to_html, strip_ansi, visible_lines
+from jupyter_containers.commands.render.results import PRE
+from jupyter_containers.commands.render.steps import Step, Steps
+from jupyter_containers.events import Event, TaskFinished, TaskOutput, TaskProgress, TaskStarted
+
+INTERVAL = 0.1
+_LIVE_LINES = 8
+_MARKS = {"": "▸", "done": "✓", "cached": "✓", "exists": "✓", "failed": "✗", "cancelled": "⊘"}
+_COLOURS = {
+    "": "var(--jp-brand-color1,#3b78d8)",
+    "done": "var(--jp-success-color1,#2a8f4d)",
+    "cached": "var(--jp-success-color1,#2a8f4d)",
+    "exists": "var(--jp-success-color1,#2a8f4d)",
+    "failed": "var(--jp-error-color1,#d14343)",
+    "cancelled": "var(--jp-warn-color1,#a07400)",
+}
+
+
+class Handle(Protocol):
+    """A place in the notebook's output: shown once, then replaced."""
+
+    def display(self, bundle: dict[str, str], *, raw: bool) -> None:
+        """Show the place."""
+
+    def update(self, bundle: dict[str, str], *, raw: bool) -> None:
+        """Replace what it shows."""
+
+
+class NotebookProgress:
+    """Progress as one notebook display; use it as a context manager around the work."""
+
+    def __init__(
+        self, handle: Callable[[], Handle] | None = None, interval: float = INTERVAL
+    ) -> None:
+        self._make_handle = handle or _display_handle
+        self._interval = interval
+        self._handle: Handle | None = None
+        self._steps = Steps()
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        # The kernel finds the cell that an output belongs to in the context, not in the thread.
+        self._context = contextvars.copy_context()
+
+    def __call__(self, event: Event) -> None:
+        """Receive one event (from any thread)."""
+        self._steps.receive(event)
+        with self._lock:
+            if self._thread is None and not self._ended.is_set():
+                self._thread = threading.Thread(
+                    target=self._context.run, args=(self._refresh,), daemon=True
+                )
+                self._thread.start()
+
+    def __enter__(self) -> NotebookProgress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Show the final state; events that come later are not shown."""
+        with self._lock:
+            self._ended.set()
+            thread = self._thread
+        if thread is None:
+            return
+        thread.join()
+        self._show(final=True)
+
+    def _refresh(self) -> None:
+        shown = -1
+        while True:
+            steps, _ = self._steps.snapshot()
+            # A running step's seconds tick even without events.
+            if self._steps.version != shown or any(not step.outcome for step in steps):
+                shown = self._steps.version
+                with contextlib.suppress(OSError, RuntimeError):
+                    # A front end that went away must not stop the work that is shown.
+                    self._show(final=False)
+            if self._ended.wait(self._interval):
+                return
+
+    def _show(self, final: bool) -> None:
+        steps, now = self._steps.snapshot()
+        bundle = {
+            "text/plain": steps_text(steps, now, final=final),
+            "text/html": steps_html(steps, now, final=final),
+        }
+        if self._handle is None:
+            self._handle = self._make_handle()
+            self._handle.display(bundle, raw=True)
+        else:
+            self._handle.update(bundle, raw=True)
+
+
+def _display_handle() -> Handle:
+    from IPython.display import DisplayHandle
+
+    make: Any = DisplayHandle  # IPython's methods carry no annotations
+    handle: Handle = make()
+    return handle
+
+
+def steps_text(steps: list[Step], now: float, *, final: bool) -> str:
+    """Return the steps as lines of text, a failed step with its last output."""
+    lines: list[str] = []
+    for step in steps:
+        lines.append(step_line(step, now))
+        if step.outcome == "failed" or (not final and not step.outcome):
+            lines += [f"      {strip_ansi(line)}" for line in _tail(step, _LIVE_LINES)]
+    return "\n".join(lines)
+
+
+def step_line(step: Step, now: float) -> str:
+    """Return one step as a line of text."""
+    words = [_MARKS.get(step.outcome, "▸"), strip_ansi(step.title)]
+    words += [word for word in (_state(step), step.amount) if word]
+    seconds = step.elapsed(now)
+    return " ".join(words) + (f"  {seconds:.1f}s" if seconds >= 0.05 else "")
+
+
+def _state(step: Step) -> str:
+    if not step.outcome:
+        return step.status
+    word = "" if step.outcome == "done" else step.outcome.upper()
+    return ": ".join(part for part in (word, strip_ansi(step.detail)) if part)
+
+
+def _tail(step: Step, count: int) -> list[str]:
+    return [visible_lines(line) for line in step.log.last_lines(count)] if step.log else []
+
+
+_BOX = (
+    "font-family:var(--jp-ui-font-family,system-ui,sans-serif);"
+    "font-size:var(--jp-ui-font-size1,13px);color:var(--jp-ui-font-color1,inherit);line-height:1.5"
+)
+_LOG = (
+    PRE + ";margin:2px 0 6px 20px;padding:4px 8px;max-height:22em;overflow:auto;"
+    "border-left:2px solid var(--jp-border-color2,rgba(128,128,128,.4))"
+)
+_DIM = "color:var(--jp-ui-font-color2,inherit);opacity:.85"
+
+
+def steps_html(steps: list[Step], now: float, *, final: bool) -> str:
+    """Return the steps as static HTML: logs folded, those of a failed step open."""
+    return f'<div style="{_BOX}">{"".join(_step_html(step, now, final) for step in steps)}</div>'
+
+
+def _step_html(step: Step, now: float, final: bool) -> str:
+    colour = _COLOURS.get(step.outcome, _COLOURS[""])
+    sign = _MARKS.get(step.outcome, "▸")
+    mark = f'<span style="color:{colour};display:inline-block;width:1.3em">{sign}</span>'
+    facts = " · ".join(word for word in (_state(step), step.amount) if word)
+    seconds = step.elapsed(now)
+    clock = f"{seconds:.1f}s" if seconds >= 0.05 else ""
+    right = "&emsp;".join(html.escape(word) for word in (facts, clock) if word)
+    title = html.escape(strip_ansi(step.title))
+    line = f'{mark}<span>{title}</span>&emsp;<span style="{_DIM}">{right}</span>'
+    if not step.outcome and step.fraction is not None:
+        line += _bar(step.fraction)
+    if not step.log:
+        return f"<div>{line}</div>"
+    if not final and not step.outcome:
+        tail = "\n".join(_tail(step, _LIVE_LINES))
+        return f'<div>{line}</div><pre style="{_LOG}">{ansi_to_html(tail)}</pre>'
+    is_open = " open" if step.outcome == "failed" else ""
+    log = ansi_to_html(visible_lines(step.log.text))
+    return (
+        f'<details{is_open}><summary style="cursor:pointer;list-style:none">{line} '
+        f'<span style="{_DIM}">▾ log</span></summary><pre style="{_LOG}">{log}</pre></details>'
+    )
+
+
+def _bar(fraction: float) -> str:
+    return (
+        '<div style="height:4px;max-width:30em;margin:2px 0 2px 20px;border-radius:2px;'
+        'background:var(--jp-border-color2,rgba(128,128,128,.3))">'
+        f'<div style="height:4px;border-radius:2px;width:{fraction * 100:.0f}%;'
+        f'background:{_COLOURS[""]}"></div></div>'
+    )
+
+
+class PlainProgress:
+    """Progress as plain lines: a step's beginning, its output, its end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._steps = Steps()
+        self._lock = threading.Lock()
+        self._partial: dict[str, bytes] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Receive one event (from any thread)."""
+        step = self._steps.receive(event)
+        _, now = self._steps.snapshot()
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            match event:
+                case TaskStarted():
+                    self._write(f"▸ {strip_ansi(step.title)}")
+                case TaskOutput():
+                    self._write_output(event)
+                case TaskFinished():
+                    self._write_output(None, event.task)
+                    self._write(step_line(step, now))
+                case TaskProgress():
+                    return
+
+    def _write(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def _write_output(self, event: TaskOutput | None, task: str = "") -> None:
+        if event is None:
+            rest = self._partial.pop(task, b"")
+            whole = [rest] if rest else []
+        else:
+            data = self._partial.get(event.task, b"") + event.data
+            *whole, self._partial[event.task] = data.split(b"\n")
+        for line in whole:
+            text = visible_lines(line.decode("utf-8", "replace"))
+            self._write(f"  | {strip_ansi(text)}")
+
+    def close(self) -> None:
+        """End the display."""
+
+
+class TerminalProgress:
+    """Progress that redraws its last lines in a terminal; finished steps scroll up and stay."""
+
+    def __init__(self, stream: TextIO, width: int = 80, interval: float = INTERVAL) -> None:
+        self._stream = stream
+        self._width = width
+        self._interval = interval
+        self._steps = Steps()
+        self._lock = threading.Lock()
+        self._drawn = 0
+        self._printed: set[str] = set()
+        self._last = 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Receive one event (from any thread)."""
+        self._steps.receive(event)
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            _, now = self._steps.snapshot()
+            if isinstance(event, TaskFinished | TaskStarted) or now - self._last >= self._interval:
+                self._last = now
+                self._draw(final=False)
+
+    def close(self) -> None:
+        """Draw the last state and leave the cursor below it."""
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            self._draw(final=True)
+
+    def _draw(self, final: bool) -> None:
+        steps, now = self._steps.snapshot()
+        text = f"\x1b[{self._drawn}A\x1b[J" if self._drawn else ""
+        live: list[str] = []
+        for step in steps:
+            if step.task in self._printed:
+                continue
+            if step.outcome or final:
+                self._printed.add(step.task)
+                text += step_line(step, now) + "\n"
+                if step.outcome == "failed":
+                    text += "".join(f"  | {line}\n" for line in strip_lines(step, 20))
+                continue
+            live.append(step_line(step, now))
+            live += [f"  | {line}" for line in strip_lines(step, 5)]
+        live = [line[: self._width - 1] for line in live]
+        self._drawn = len(live)
+        self._stream.write(text + "".join(f"{line}\n" for line in live))
+        self._stream.flush()
+
+
+def strip_lines(step: Step, count: int) -> list[str]:
+    """Return the last lines of a step's output without escape sequences."""
+    return [strip_ansi(line) for line in _tail(step, count)]

@@ -1,0 +1,218 @@
+"""What verbs return: ordinary Python values that show themselves well.
+
+``str(value)`` is what a terminal prints; ``_repr_html_`` is what a notebook shows.  All of them are
+lists or plain objects, so loops and comprehensions over them just work.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from jupyter_containers.commands.render.ansi import ansi_to_html, strip_ansi, visible_lines
+from jupyter_containers.commands.render.table import Column, Row, html_table, text_table
+from jupyter_containers.errors import UnsupportedError
+
+T = TypeVar("T")
+
+PRE = (
+    "margin:0;white-space:pre-wrap;overflow-wrap:anywhere;background:none;"
+    "font-family:var(--jp-code-font-family,monospace);"
+    "font-size:var(--jp-code-font-size,13px);color:var(--jp-content-font-color1,inherit)"
+)
+
+
+class Table(list[T], Generic[T]):
+    """A list of values that shows itself as a table; one value may fill several rows."""
+
+    def __init__(
+        self,
+        items: Iterable[T],
+        columns: Sequence[Column],
+        rows_of: Callable[[T], Iterable[Row]],
+        empty: str = "",
+    ) -> None:
+        super().__init__(items)
+        self.columns = tuple(columns)
+        self._rows_of = rows_of
+        self._empty = empty
+
+    def rows(self) -> list[Row]:
+        """Return the rows as texts by field name."""
+        return [row for item in self for row in self._rows_of(item)]
+
+    def __str__(self) -> str:
+        return text_table(self.columns, self.rows())
+
+    __repr__ = __str__
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        return html_table(self.columns, self.rows(), self._empty)
+
+    def to_dataframe(self) -> Any:
+        """Return a pandas DataFrame of the table's rows.
+
+        Raises :class:`UnsupportedError` where pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise UnsupportedError(
+                "to_dataframe needs pandas, which is not installed here",
+                capability="pandas",
+                provided_by="pip install pandas",
+            ) from error
+        fields = {column.field: column.heading for column in self.columns}
+        return pd.DataFrame(
+            [{name: row.get(name, "") for name in fields} for row in self.rows()], columns=[*fields]
+        )
+
+
+class Lines(list[T], Generic[T]):
+    """A list of names, IDs or numbers, shown one a line."""
+
+    def __str__(self) -> str:
+        return "\n".join(str(item) for item in self)
+
+    __repr__ = __str__
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
+        printer.text(str(self))
+
+
+class Text(str):
+    """A text that shows itself as it is, without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
+        printer.text(str(self))
+
+
+class Document(list[dict[str, Any]]):
+    """A list of descriptions in Docker's schema, shown as JSON (``inspect``)."""
+
+    def __str__(self) -> str:
+        return json.dumps(list(self), indent=4, ensure_ascii=False, default=str)
+
+    __repr__ = __str__
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
+        printer.text(str(self))
+
+
+class Facts(dict[str, Any]):
+    """Facts by name, shown one a line, inner facts indented (``info``, ``version``)."""
+
+    def __str__(self) -> str:
+        return "\n".join(_fact_lines(self, ""))
+
+    __repr__ = __str__
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
+        printer.text(str(self))
+
+
+def _fact_lines(facts: dict[str, Any], indent: str) -> list[str]:
+    lines: list[str] = []
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}:", *_fact_lines(value, indent + " ")]
+        elif isinstance(value, (list, tuple)):
+            lines.append(f"{indent}{name}: {' '.join(str(item) for item in value)}")
+        else:
+            lines.append(f"{indent}{name}: {value}")
+    return lines
+
+
+class Log(list[T], Generic[T]):
+    """The lines that a container wrote (``time``, ``stream``, ``data``), shown as their text."""
+
+    def __init__(self, lines: Iterable[T], timestamps: bool = False) -> None:
+        super().__init__(lines)
+        self.timestamps = timestamps
+
+    @property
+    def data(self) -> bytes:
+        """The bytes as they were written, with times before the lines when asked for."""
+        return b"".join(log_bytes(line, self.timestamps) for line in self)
+
+    def stream(self, name: str) -> bytes:
+        """Return what was written to ``stdout`` or ``stderr``."""
+        return b"".join(
+            log_bytes(line, self.timestamps) for line in self if getattr(line, "stream", "") == name
+        )
+
+    def __str__(self) -> str:
+        return visible_lines(self.data.decode("utf-8", "replace"))
+
+    def __repr__(self) -> str:
+        return strip_ansi(str(self)).rstrip("\n")
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
+        printer.text(repr(self))
+
+    def _repr_html_(self) -> str:
+        return f'<pre style="{PRE}">{ansi_to_html(str(self))}</pre>'
+
+
+def log_bytes(line: Any, timestamps: bool) -> bytes:
+    """Return one log line's bytes, after its time when asked for."""
+    data: bytes = line.data
+    if not timestamps:
+        return data
+    moment = line.time
+    text = moment if isinstance(moment, str) else moment.isoformat()
+    return f"{text} ".encode() + data
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A foreground process has ended: its exit code and what it wrote.
+
+    ``shown`` says whether the output is already on the reader's page, so that the value does not
+    show it a second time.
+    """
+
+    exit_code: int
+    stdout: bytes = b""
+    stderr: bytes = b""
+    container_id: str = ""
+    oom_killed: bool = False
+    shown: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
+
+    @property
+    def output(self) -> str:
+        """Standard output as text, undecodable bytes replaced."""
+        return self.stdout.decode("utf-8", "replace")
+
+    @property
+    def lines(self) -> list[str]:
+        """Standard output's lines."""
+        return self.output.splitlines()
+
+    def __str__(self) -> str:
+        return self.output
+
+    def _repr_html_(self) -> str:
+        rest = "" if self.exit_code == 0 else f"\n(exit code {self.exit_code})"
+        text = (self.stdout + self.stderr).decode("utf-8", "replace")
+        return f'<pre style="{PRE}">{ansi_to_html(visible_lines(text))}{html.escape(rest)}</pre>'
+
+    def _ipython_display_(self) -> None:
+        if self.shown():
+            return
+        import IPython.display
+
+        display: Any = IPython.display.display  # IPython's functions carry no annotations
+        bundle = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        display(bundle, raw=True)

@@ -1,0 +1,141 @@
+"""The state of a progress display, fed by events from any thread.
+
+A *step* is one task's line: its title, how far it is, what it wrote, how it ended.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from jupyter_containers.commands.render.quantities import human_size
+from jupyter_containers.events import (
+    Event,
+    TaskFinished,
+    TaskOutput,
+    TaskProgress,
+    TaskStarted,
+)
+
+# What is kept of one step's output: the beginning tells the cause, the end the failure.
+_HEAD_BYTES = 256 * 1024
+_TAIL_BYTES = 256 * 1024
+
+
+class StepLog:
+    """A step's output: complete up to a limit, after that its beginning and its end."""
+
+    def __init__(self) -> None:
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._dropped = 0
+
+    def add(self, data: bytes) -> None:
+        """Append what the step wrote."""
+        room = _HEAD_BYTES - len(self._head)
+        self._head += data[: max(room, 0)]
+        self._tail += data[max(room, 0) :]
+        surplus = len(self._tail) - _TAIL_BYTES
+        if surplus > _TAIL_BYTES:
+            # Cut only now and then: a bytearray moves its whole rest on every cut.
+            del self._tail[:surplus]
+            self._dropped += surplus
+
+    def __bool__(self) -> bool:
+        return bool(self._head)
+
+    @property
+    def text(self) -> str:
+        """The output as text, with a note where the middle was left out."""
+        head = self._head.decode("utf-8", "replace")
+        tail = self._tail.decode("utf-8", "replace")
+        note = f"\n… {human_size(self._dropped)} left out …\n" if self._dropped else ""
+        return head + note + tail
+
+    def last_lines(self, count: int) -> list[str]:
+        """Return the last lines, cheaply."""
+        source = self._tail if len(self._tail) > 4096 else self._head + self._tail
+        text = bytes(source[-4096:]).decode("utf-8", "replace")
+        return text.replace("\r\n", "\n").rstrip("\n").split("\n")[-count:]
+
+
+@dataclass(slots=True)
+class Step:
+    """One task as shown; ``outcome`` is empty while it runs; times are monotonic seconds."""
+
+    task: str
+    title: str
+    total: int | None = None
+    unit: str = "bytes"
+    current: int = 0
+    status: str = ""
+    outcome: str = ""
+    detail: str = ""
+    seconds: float = 0.0
+    began: float = 0.0
+    log: StepLog = field(default_factory=StepLog)
+
+    @property
+    def fraction(self) -> float | None:
+        """How far it is, from 0 to 1, or None where that is not known."""
+        if self.outcome in ("done", "cached", "exists"):
+            return 1.0
+        return min(self.current / self.total, 1.0) if self.total else None
+
+    @property
+    def amount(self) -> str:
+        """The size behind the title: ``12MB/45MB``."""
+        if not self.current and not self.total:
+            return ""
+        show: Callable[[float], str] = human_size if self.unit == "bytes" else "{:.0f}".format
+        if self.outcome or not self.total:
+            return show(self.current or self.total or 0)
+        return f"{show(self.current)}/{show(self.total)}"
+
+    def elapsed(self, now: float) -> float:
+        """Return how many seconds it ran."""
+        return self.seconds if self.outcome else now - self.began
+
+
+class Steps:
+    """All steps of one operation, in the order of their beginning; thread-safe."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._steps: dict[str, Step] = {}
+        self.version = 0
+
+    def receive(self, event: Event) -> Step:
+        """Apply one event and return the step it changed."""
+        with self._lock:
+            self.version += 1
+            now = self._clock()
+            step = self._steps.get(event.task)
+            if step is None:
+                step = self._steps[event.task] = Step(event.task, event.task, began=now)
+            _apply(step, event, now)
+            return step
+
+    def snapshot(self) -> tuple[list[Step], float]:
+        """Return the steps and the present time on their clock."""
+        with self._lock:
+            return list(self._steps.values()), self._clock()
+
+
+def _apply(step: Step, event: Event, now: float) -> None:
+    match event:
+        case TaskStarted():
+            step.title, step.total, step.unit = event.title, event.total, event.unit
+            step.began = now
+        case TaskProgress():
+            step.current = event.current
+            step.total = event.total if event.total is not None else step.total
+            step.status = event.status or step.status
+        case TaskOutput():
+            step.log.add(event.data)
+        case TaskFinished():
+            step.outcome, step.detail = event.outcome, event.detail
+            step.seconds = event.seconds or now - step.began

@@ -1,0 +1,263 @@
+"""The part of Go's text/template that people write after ``--format``.
+
+Texts, fields (``{{.State.ExitCode}}``), ``json join upper lower title split len index println
+print printf eq ne not and or truncate``, pipelines with ``|``, ``range if else with end``, and the
+dot.  A value is anything made of mappings, sequences, texts and numbers; a missing field of a
+mapping is an error, as in Docker.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jupyter_containers.errors import InvalidArgumentError
+
+_ACTION = re.compile(r"\{\{(-\s)?\s*(.*?)\s*(\s-)?\}\}", re.DOTALL)
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<text>"(?:\\.|[^"\\])*"|`[^`]*`)|(?P<number>-?\d+)(?![\w.])"""
+    r"""|(?P<path>\$?(?:\.[A-Za-z_][\w-]*)+|\$|\.)|(?P<word>[A-Za-z]\w*)|(?P<mark>[|()]))"""
+)
+
+
+@dataclass(slots=True)
+class _Block:
+    """A list of texts, expressions and inner blocks; ``keyword`` is range, if, with or empty."""
+
+    keyword: str = ""
+    expression: str = ""
+    body: list[str | _Block | _Output] = field(default_factory=list)
+    otherwise: list[str | _Block | _Output] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    expression: str
+
+
+class Template:
+    """A parsed template; :meth:`render` fills it with one value."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._root = _parse(source.replace("\\t", "\t").replace("\\n", "\n"))
+
+    def render(self, value: Any) -> str:
+        """Return the text; raises :class:`InvalidArgumentError` for an unknown field."""
+        return "".join(self._run(self._root.body, value, value))
+
+    def _run(self, body: Sequence[str | _Block | _Output], dot: Any, root: Any) -> list[str]:
+        parts: list[str] = []
+        for node in body:
+            if isinstance(node, str):
+                parts.append(node)
+            elif isinstance(node, _Output):
+                parts.append(_text(_evaluate(node.expression, dot, root)))
+            else:
+                parts += self._run_block(node, dot, root)
+        return parts
+
+    def _run_block(self, block: _Block, dot: Any, root: Any) -> list[str]:
+        value = _evaluate(block.expression, dot, root)
+        if not value:
+            return self._run(block.otherwise, dot, root)
+        if block.keyword == "range":
+            items = _items(value)
+            return [part for item in items for part in self._run(block.body, item, root)]
+        return self._run(block.body, value if block.keyword == "with" else dot, root)
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return [item for _, item in sorted(value.items())]
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise InvalidArgumentError(f"template: range over {type(value).__name__}")
+    return list(value)
+
+
+def _parse(source: str) -> _Block:
+    root = _Block()
+    stack: list[tuple[_Block, list[str | _Block | _Output]]] = [(root, root.body)]
+    position, trim = 0, False
+    for match in _ACTION.finditer(source):
+        text = source[position : match.start()]
+        text = text.lstrip() if trim else text
+        text = text.rstrip() if match[1] else text
+        position, trim = match.end(), bool(match[3])
+        target = stack[-1][1]
+        if text:
+            target.append(text)
+        _add(match[2], stack, source)
+    rest = source[position:]
+    if "{{" in rest or len(stack) > 1:
+        raise InvalidArgumentError(
+            f"template: {source!r} is not complete", hint="close every {{ and every range, if, with"
+        )
+    if rest:
+        root.body.append(rest.lstrip() if trim else rest)
+    return root
+
+
+def _add(
+    action: str, stack: list[tuple[_Block, list[str | _Block | _Output]]], source: str
+) -> None:
+    word, _, rest = action.partition(" ")
+    block, target = stack[-1]
+    if action.startswith("/*"):
+        return
+    if word in ("range", "if", "with"):
+        inner = _Block(word, rest)
+        target.append(inner)
+        stack.append((inner, inner.body))
+    elif word in ("end", "else"):
+        if len(stack) == 1 or rest:
+            raise InvalidArgumentError(f"template: {source!r}: unexpected {{{{{action}}}}}")
+        stack.pop()
+        if word == "else":
+            stack.append((block, block.otherwise))
+    else:
+        target.append(_Output(action))
+
+
+def _evaluate(expression: str, dot: Any, root: Any) -> Any:
+    tokens = _tokens(expression)
+    value = _pipeline(tokens, dot, root)
+    if tokens:
+        raise InvalidArgumentError(f"template: cannot read {expression!r}")
+    return value
+
+
+def _tokens(expression: str) -> list[tuple[str, str]]:
+    tokens: list[tuple[str, str]] = []
+    position = 0
+    text = expression.rstrip()
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None or match.lastgroup is None:
+            raise InvalidArgumentError(
+                f"template: cannot read {expression!r}", hint="a field is written {{.Name}}"
+            )
+        tokens.append((match.lastgroup, match[match.lastgroup]))
+        position = match.end()
+    if not tokens:
+        raise InvalidArgumentError("template: empty {{}}")
+    return tokens
+
+
+def _pipeline(tokens: list[tuple[str, str]], dot: Any, root: Any) -> Any:
+    value = _command(tokens, dot, root, [])
+    while tokens and tokens[0] == ("mark", "|"):
+        tokens.pop(0)
+        value = _command(tokens, dot, root, [value])
+    return value
+
+
+def _command(tokens: list[tuple[str, str]], dot: Any, root: Any, piped: list[Any]) -> Any:
+    if tokens and tokens[0][0] == "word" and tokens[0][1] not in ("true", "false", "nil"):
+        name = tokens.pop(0)[1]
+        arguments: list[Any] = []
+        while tokens and tokens[0] not in (("mark", "|"), ("mark", ")")):
+            arguments.append(_argument(tokens, dot, root))
+        return _call(name, arguments + piped)
+    if piped or not tokens:
+        raise InvalidArgumentError("template: a function is missing after |")
+    return _argument(tokens, dot, root)
+
+
+def _argument(tokens: list[tuple[str, str]], dot: Any, root: Any) -> Any:
+    kind, text = tokens.pop(0)
+    if (kind, text) == ("mark", "("):
+        value = _pipeline(tokens, dot, root)
+        if not tokens or tokens.pop(0) != ("mark", ")"):
+            raise InvalidArgumentError("template: a ) is missing")
+        return value
+    if kind == "text":
+        return text[1:-1] if text.startswith("`") else json.loads(text)
+    if kind == "number":
+        return int(text)
+    if kind == "path":
+        start = root if text.startswith("$") else dot
+        return _lookup(start, [name for name in text.lstrip("$").split(".") if name])
+    if text in ("true", "false", "nil"):
+        return {"true": True, "false": False, "nil": None}[text]
+    return _call(text, [])
+
+
+def _lookup(value: Any, names: list[str]) -> Any:
+    for name in names:
+        if not isinstance(value, Mapping) or name not in value:
+            from difflib import get_close_matches
+
+            keys = [str(key) for key in value] if isinstance(value, Mapping) else []
+            near = get_close_matches(name, keys, n=3, cutoff=0.5) or sorted(keys)[:12]
+            raise InvalidArgumentError(
+                f"template: no field {name!r}",
+                hint=f"fields: {', '.join(near)}" if near else "",
+            )
+        value = value[name]
+    return value
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "<no value>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        inner = " ".join(f"{key}:{_text(item)}" for key, item in sorted(value.items()))
+        return f"map[{inner}]"
+    if isinstance(value, (list, tuple)):
+        return f"[{' '.join(_text(item) for item in value)}]"
+    return str(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _index(value: Any, *keys: Any) -> Any:
+    for key in keys:
+        value = value.get(key, "") if isinstance(value, Mapping) else value[key]
+    return value
+
+
+def _printf(form: str, *values: Any) -> str:
+    return form.replace("%v", "%s").replace("%q", '"%s"') % tuple(
+        _text(v) if not isinstance(v, (int, float)) else v for v in values
+    )
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "json": _json,
+    "join": lambda items, separator: separator.join(_text(item) for item in items or ()),
+    "split": lambda text, separator: text.split(separator),
+    "upper": lambda text: _text(text).upper(),
+    "lower": lambda text: _text(text).lower(),
+    "title": lambda text: _text(text).title(),
+    "truncate": lambda text, length: _text(text)[:length],
+    "len": len,
+    "index": _index,
+    "print": lambda *values: " ".join(_text(value) for value in values),
+    "println": lambda *values: " ".join(_text(value) for value in values) + "\n",
+    "printf": _printf,
+    "eq": lambda value, *others: any(value == other for other in others),
+    "ne": lambda left, right: left != right,
+    "not": lambda value: not value,
+    "and": lambda *values: next((value for value in values if not value), values[-1]),
+    "or": lambda *values: next((value for value in values if value), values[-1]),
+}
+
+
+def _call(name: str, arguments: list[Any]) -> Any:
+    function = _FUNCTIONS.get(name)
+    if function is None:
+        raise InvalidArgumentError(
+            f"template: unknown function {name!r}", hint=f"known: {', '.join(sorted(_FUNCTIONS))}"
+        )
+    try:
+        return function(*arguments)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise InvalidArgumentError(f"template: {name}: {error}") from error

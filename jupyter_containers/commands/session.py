@@ -1,0 +1,65 @@
+"""Where a command runs: what the front end lends to the verbs.
+
+A *session* belongs to one command (or one cell).  It provides the engine on first use only, so that
+``--help`` and ``version`` never start one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from jupyter_containers.events import EventSink, discard
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine import Engine
+
+OnOutput = Callable[[str, bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """A person's terminal in raw mode: where keys come from and where output goes."""
+
+    stdin: BinaryIO
+    on_output: OnOutput
+
+
+@contextlib.contextmanager
+def no_progress() -> Iterator[EventSink]:
+    """Show no progress."""
+    yield discard
+
+
+def always(question: str) -> bool:  # noqa: ARG001  # the signature of a confirmation
+    """Answer every question with yes: for front ends in which nobody can be asked."""
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What one command may use.
+
+    ``progress`` opens a display for one operation.  ``on_output`` receives live output as
+    (``stdout`` or ``stderr``, bytes), possibly from another thread.  ``stdin`` is what ``-i``
+    reads.  ``terminal`` is None where ``-it`` cannot work.  ``check`` makes a non-zero exit an
+    error.  ``shown`` tells whether live output is still on the page when a result is displayed.
+    """
+
+    provide_engine: Callable[[], Engine]
+    program: str = "jupyter container"
+    progress: Callable[[], AbstractContextManager[EventSink]] = no_progress
+    on_output: OnOutput | None = None
+    stdin: bytes | BinaryIO | None = None
+    terminal: Callable[[], AbstractContextManager[Terminal]] | None = None
+    check: bool = True
+    confirm: Callable[[str], bool] = always
+    shown: Callable[[], bool] = bool
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, made on first use."""
+        return self.provide_engine()

@@ -1,0 +1,53 @@
+"""The person's terminal, lent to a container (``-it``): raw keys in, raw bytes out.
+
+Raw mode lasts from entering :func:`raw_terminal` to leaving it, whatever happens in between; a
+terminal left raw would need ``reset``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+from jupyter_containers.commands.session import Terminal
+from jupyter_containers.errors import UnsupportedError
+
+
+@contextlib.contextmanager
+def raw_terminal(stdin: int = 0, stdout: int = 1) -> Iterator[Terminal]:
+    """Yield the terminal in raw mode; raises :class:`UnsupportedError` where there is none."""
+    import termios
+    import tty
+
+    if not (os.isatty(stdin) and os.isatty(stdout)):
+        raise UnsupportedError(
+            "the input device is not a TTY", capability="terminal", hint="leave -t out"
+        )
+    saved = termios.tcgetattr(stdin)
+
+    def write(stream: str, data: bytes) -> None:  # noqa: ARG001  # a terminal has one output
+        write_all(stdout, data)
+
+    try:
+        tty.setraw(stdin)
+        with open(stdin, "rb", buffering=0, closefd=False) as keys:
+            yield Terminal(keys, write)
+    finally:
+        termios.tcsetattr(stdin, termios.TCSADRAIN, saved)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte; OSError of the descriptor is the caller's."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def terminal_width() -> int:
+    """Return the width of the terminal in characters, 80 where there is none."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        return 80

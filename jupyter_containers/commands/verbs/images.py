@@ -1,0 +1,219 @@
+"""Verbs of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+from jupyter_containers.commands.render.quantities import ago, human_size, timestamp
+from jupyter_containers.commands.render.results import Lines, Text
+from jupyter_containers.commands.render.table import Column, Row
+from jupyter_containers.commands.session import Session, no_progress
+from jupyter_containers.commands.verbs.listing import each, filters_of, labels_text, listing
+from jupyter_containers.commands.words import Parsed
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.events import EventSink
+
+_IMAGES = (
+    Column("Repository", "REPOSITORY"),
+    Column("Tag", "TAG"),
+    Column("ID", "IMAGE ID"),
+    Column("CreatedSince", "CREATED"),
+    Column("Size", "SIZE"),
+)
+_DIGEST = Column("Digest", "DIGEST")
+_NONE = "<none>"
+HUB = "docker.io"
+
+
+def images(session: Session, parsed: Parsed) -> Any:
+    """Return the images; one with several names has several rows."""
+    filters = filters_of(parsed) or {}
+    if parsed.operands["reference"]:
+        filters["reference"] = [parsed.operands["reference"]]
+    found = session.engine.images(filters=filters or None, all=parsed.flag("all", False))
+    full = parsed.flag("no_trunc", False)
+    columns = (*_IMAGES[:2], _DIGEST, *_IMAGES[2:]) if parsed.flag("digests") else _IMAGES
+    return listing(
+        found,
+        columns,
+        lambda image: image_rows(image, full),
+        parsed,
+        more=(_DIGEST, Column("CreatedAt", "CREATED AT"), Column("Labels", "LABELS")),
+        empty="no images",
+    )
+
+
+def image_rows(image: Any, full: bool) -> Iterator[Row]:
+    """Yield Docker's fields of one image, once for every name."""
+    digests = [str(digest).rpartition("@")[2] for digest in getattr(image, "digests", ())]
+    for name in list(image.names) or [f"{_NONE}:{_NONE}"]:
+        repository, tag = _split_name(str(name))
+        yield {
+            "Repository": repository,
+            "Tag": tag,
+            "ID": image.id if full else image.short_id,
+            "Digest": digests[0] if digests else _NONE,
+            "CreatedSince": ago(image.created),
+            "CreatedAt": timestamp(image.created),
+            "Size": human_size(image.size),
+            "Labels": labels_text(getattr(image, "labels", None)),
+        }
+
+
+def _split_name(name: str) -> tuple[str, str]:
+    repository, at, _ = name.partition("@")
+    if at:
+        return repository, _NONE
+    repository, colon, tag = name.rpartition(":")
+    return (repository, tag) if colon and "/" not in tag else (name, _NONE)
+
+
+_HISTORY = (
+    Column("ID", "IMAGE"),
+    Column("CreatedSince", "CREATED"),
+    Column("CreatedBy", "CREATED BY"),
+    Column("Size", "SIZE"),
+    Column("Comment", "COMMENT"),
+)
+_CREATED_BY_WIDTH = 45
+
+
+def history(session: Session, parsed: Parsed) -> Any:
+    """Return the steps that made an image, newest first."""
+    full, human = parsed.flag("no_trunc", False), parsed.flag("human", True)
+    return listing(
+        session.engine.history(parsed.operands["image"]),
+        _HISTORY,
+        lambda entry: [_history_row(entry, full, human)],
+        parsed,
+        more=(Column("CreatedAt", "CREATED AT"),),
+    )
+
+
+def _history_row(entry: Any, full: bool, human: bool) -> Row:
+    identifier = str(entry.id or "<missing>")
+    created_by = str(entry.created_by).replace("\t", " ").replace("\n", " ")
+    if not full:
+        identifier = identifier.removeprefix("sha256:")[:12]
+        if len(created_by) > _CREATED_BY_WIDTH:
+            created_by = created_by[: _CREATED_BY_WIDTH - 1] + "…"
+    return {
+        "ID": identifier,
+        "CreatedSince": ago(entry.created) if human else timestamp(entry.created),
+        "CreatedAt": timestamp(entry.created),
+        "CreatedBy": created_by,
+        "Size": human_size(entry.size) if human else str(entry.size),
+        "Comment": entry.comment,
+    }
+
+
+def tag(session: Session, parsed: Parsed) -> None:
+    """Give an image another name."""
+    session.engine.tag(parsed.operands["source"], parsed.operands["target"])
+
+
+def remove(session: Session, parsed: Parsed) -> Lines[str]:
+    """Return what was untagged and deleted."""
+    engine, force = session.engine, parsed.flag("force", False)
+    removed = each(parsed.operands["images"], lambda name: engine.remove_image(name, force=force))
+    return Lines(line for lines in removed for line in lines)
+
+
+def pull(session: Session, parsed: Parsed) -> Any:
+    """Return the image, downloaded where it was not here."""
+    with _progress(session, parsed) as emit:
+        return session.engine.pull(
+            parsed.operands["reference"], platform=parsed.flag("platform"), emit=emit
+        )
+
+
+def push(session: Session, parsed: Parsed) -> Text:
+    """Return the digest under which the registry keeps the image."""
+    reference = parsed.operands["reference"]
+    with _progress(session, parsed) as emit:
+        digest = session.engine.push(reference, emit=emit)
+    return Text(digest)
+
+
+def build(session: Session, parsed: Parsed) -> Any:
+    """Return the built image."""
+    flags = dict(parsed.flags)
+    context = parsed.operands["context"]
+    if context == "-" or flags.get("file") == "-":
+        # The Dockerfile comes from the input; "build -" has no context of its own.
+        flags.pop("file", None)
+        flags["dockerfile"] = _read_text(session, "the Dockerfile")
+        flags["source_name"] = "-"
+        context = None if context == "-" else context
+        if context is None:
+            return _build_alone(session, parsed, flags)
+    with _progress(session, parsed) as emit:
+        return session.engine.build(context or ".", emit=emit, **flags)
+
+
+def _build_alone(session: Session, parsed: Parsed, flags: dict[str, Any]) -> Any:
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="context-") as empty, _progress(session, parsed) as emit:
+        return session.engine.build(empty, emit=emit, **flags)
+
+
+def bootstrap(session: Session, parsed: Parsed) -> Any:
+    """Return the base image made on this machine."""
+    with _progress(session, parsed) as emit:
+        return session.engine.bootstrap(parsed.operands["reference"], emit=emit)
+
+
+def import_image(session: Session, parsed: Parsed) -> Any:
+    """Return the image made from an archive."""
+    file: Any = parsed.operands["file"]
+    if file == "-":
+        if session.stdin is None:
+            raise InvalidArgumentError("import - needs an archive as input", hint="name a file")
+        from io import BytesIO
+
+        file = BytesIO(session.stdin) if isinstance(session.stdin, bytes) else session.stdin
+    return session.engine.import_image(
+        file, parsed.operands["reference"], changes=tuple(parsed.flag("change") or ())
+    )
+
+
+def login(session: Session, parsed: Parsed) -> Text:
+    """Keep credentials; the password comes from the input, a flag or a question."""
+    server = parsed.operands["server"] or HUB
+    username, password = parsed.flag("username"), parsed.flag("password")
+    if parsed.flag("password_stdin"):
+        if password is not None:
+            raise InvalidArgumentError("--password and --password-stdin exclude each other")
+        password = _read_text(session, "the password").rstrip("\r\n")
+    if not username:
+        raise InvalidArgumentError("login needs a user name", hint="give it with --username")
+    if password is None:
+        from getpass import getpass
+
+        password = getpass(f"Password of {username} at {server}: ")
+    session.engine.login(server, username, password)
+    return Text("Login Succeeded")
+
+
+def logout(session: Session, parsed: Parsed) -> Text:
+    """Forget credentials."""
+    server = parsed.operands["server"] or HUB
+    session.engine.logout(server)
+    return Text(f"Removing login credentials for {server}")
+
+
+def _read_text(session: Session, what: str) -> str:
+    if session.stdin is None:
+        raise InvalidArgumentError(
+            f"{what} is to be read from the input, but there is none",
+            hint="write it in the lines below %%container",
+        )
+    data = session.stdin if isinstance(session.stdin, bytes) else session.stdin.read()
+    return data.decode("utf-8", "replace")
+
+
+def _progress(session: Session, parsed: Parsed) -> AbstractContextManager[EventSink]:
+    return no_progress() if parsed.flag("quiet") else session.progress()

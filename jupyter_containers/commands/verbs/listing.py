@@ -1,0 +1,110 @@
+"""What list verbs share: IDs only, a template, or a table; and actions over several names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from jupyter_containers.commands.render.results import Lines, Table, Text
+from jupyter_containers.commands.render.table import Column, Row, aligned, cell_text
+from jupyter_containers.commands.words import Parsed
+from jupyter_containers.errors import ContainersError, InvalidArgumentError
+
+T = TypeVar("T")
+
+
+def listing(
+    items: Iterable[T],
+    columns: Sequence[Column],
+    rows_of: Callable[[T], Iterable[Row]],
+    parsed: Parsed,
+    *,
+    quiet: str = "ID",
+    more: Sequence[Column] = (),
+    empty: str = "",
+) -> Table[T] | Lines[str] | Text:
+    """Return the items in the form that ``-q`` and ``--format`` ask for.
+
+    ``quiet`` is the field that ``-q`` shows, ``more`` gives the headings of other fields.
+    """
+    table = Table(items, columns, rows_of, empty)
+    form = parsed.flag("format")
+    if form:
+        return formatted_rows(form, table, (*columns, *more))
+    if parsed.flag("quiet"):
+        return Lines(dict.fromkeys(str(row[quiet]) for row in table.rows()))
+    return table
+
+
+def formatted_rows(
+    form: str, table: Table[Any], headings: Sequence[Column]
+) -> Lines[str] | Text | Table[Any]:
+    """Return one line a row, or a table of chosen fields (``table {{.ID}} …``)."""
+    from jupyter_containers.commands.render.template import Template
+
+    if form == "table":
+        return table
+    if form == "json":
+        form = "{{json .}}"
+    if not form.startswith("table "):
+        template = Template(form)
+        return Lines(template.render(_plain(row)) for row in table.rows())
+    template = Template(form.removeprefix("table "))
+    names = {column.field: column.heading for column in headings}
+    rows = [_plain(row) for row in table.rows()]
+    first = dict.fromkeys(rows[0], "") | names if rows else names
+    lines = [template.render({key: first[key] or key.upper() for key in first})]
+    lines += [template.render(row) for row in rows]
+    return Text(aligned([line.split("\t") for line in lines]))
+
+
+def _plain(row: Row) -> dict[str, str]:
+    return {name: cell_text(value) for name, value in row.items()}
+
+
+def filters_of(parsed: Parsed) -> dict[str, list[str]] | None:
+    """Return ``--filter key=value`` flags as lists by key, or None when there are none."""
+    given: Sequence[str] = parsed.flag("filters") or ()
+    filters: dict[str, list[str]] = {}
+    for entry in given:
+        key, equals, value = entry.partition("=")
+        if not equals or not key:
+            raise InvalidArgumentError(f"invalid filter: {entry!r}", hint="write key=value")
+        filters.setdefault(key, []).append(value)
+    return filters or None
+
+
+def each(names: Sequence[str], action: Callable[[str], T]) -> list[T]:
+    """Return the action's result for every name; one that fails does not keep the others from it.
+
+    The first error is raised after the last name, with what succeeded in its hint.
+    """
+    results: list[T] = []
+    succeeded: list[str] = []
+    failures: list[ContainersError] = []
+    for name in names:
+        try:
+            results.append(action(name))
+            succeeded.append(name)
+        except ContainersError as error:  # every name gets its turn
+            failures.append(error)
+    if not failures:
+        return results
+    first = failures[0]
+    notes = [first.hint] if first.hint else []
+    notes += [f"also: {error.message}" for error in failures[1:]]
+    if succeeded:
+        notes.append(f"done: {', '.join(succeeded)}")
+    first.hint = "; ".join(notes)
+    raise first
+
+
+def done(names: Sequence[str], action: Callable[[str], object]) -> Lines[str]:
+    """Apply the action to every name and return the names, as Docker prints them."""
+    each(names, action)
+    return Lines(names)
+
+
+def labels_text(labels: Mapping[str, str] | None) -> str:
+    """Return labels as Docker's ``.Labels`` shows them."""
+    return ",".join(f"{name}={value}" for name, value in sorted((labels or {}).items()))

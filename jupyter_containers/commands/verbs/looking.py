@@ -1,0 +1,215 @@
+"""Verbs of containers that only look: ps, logs, stats, top, port."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from jupyter_containers.commands.render.quantities import ago, binary_size, human_size, timestamp
+from jupyter_containers.commands.render.results import Lines, Log, Table, Text, log_bytes
+from jupyter_containers.commands.render.table import Column, Row
+from jupyter_containers.commands.session import Session
+from jupyter_containers.commands.verbs.listing import filters_of, labels_text, listing
+from jupyter_containers.commands.words import Parsed
+from jupyter_containers.errors import InvalidArgumentError, NotFoundError
+
+_PS = (
+    Column("ID", "CONTAINER ID"),
+    Column("Image", "IMAGE"),
+    Column("Command", "COMMAND"),
+    Column("RunningFor", "CREATED"),
+    Column("Status", "STATUS"),
+    Column("Ports", "PORTS"),
+    Column("Names", "NAMES"),
+)
+_PS_SIZE = Column("Size", "SIZE")
+_PS_MORE = (
+    Column("CreatedAt", "CREATED AT"),
+    Column("State", "STATE"),
+    Column("Labels", "LABELS"),
+    Column("Mounts", "MOUNTS"),
+    Column("Networks", "NETWORKS"),
+    _PS_SIZE,
+)
+_COMMAND_WIDTH = 20
+
+
+def ps(session: Session, parsed: Parsed) -> Any:
+    """Return the containers."""
+    last = 1 if parsed.flag("latest") else parsed.flag("last")
+    size = parsed.flag("size", False)
+    containers = session.engine.containers(
+        all=bool(parsed.flag("all")) or last is not None,
+        filters=filters_of(parsed),
+        last=last,
+        size=size,
+    )
+    full = parsed.flag("no_trunc", False)
+    return listing(
+        containers,
+        (*_PS, _PS_SIZE) if size else _PS,
+        lambda container: [container_row(container, full)],
+        parsed,
+        more=_PS_MORE,
+        empty="no containers" if parsed.flag("all") else "no running containers (ps -a shows all)",
+    )
+
+
+def container_row(container: Any, full: bool) -> Row:
+    """Return Docker's fields of one container."""
+    return {
+        "ID": container.id if full else container.short_id,
+        "Image": container.image,
+        "Command": _command(container.command, full),
+        "CreatedAt": timestamp(container.created),
+        "RunningFor": ago(container.created),
+        "State": str(container.status),
+        "Status": container.status_text,
+        "Ports": list(container.ports),
+        "Names": container.name,
+        "Labels": labels_text(container.labels),
+        "Networks": ",".join(str(name) for name in container.networks),
+        "Mounts": ",".join(_mount_text(mount) for mount in container.mounts),
+        "Size": _container_size(getattr(container, "size", None)),
+    }
+
+
+def _command(command: str | Sequence[str], full: bool) -> str:
+    text = command if isinstance(command, str) else " ".join(command)
+    if not full and len(text) > _COMMAND_WIDTH:
+        text = text[: _COMMAND_WIDTH - 1] + "…"
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def _mount_text(mount: Any) -> str:
+    if isinstance(mount, Mapping):
+        return str(mount.get("Name") or mount.get("Source") or mount.get("Destination") or "")
+    return str(getattr(mount, "source", "") or getattr(mount, "target", mount))
+
+
+def _container_size(size: Any) -> str:
+    return human_size(size) if isinstance(size, (int, float)) else ""
+
+
+def logs(session: Session, parsed: Parsed) -> Log[Any] | None:
+    """Return the log; with ``--follow`` pass it on line by line and return None."""
+    stamps = parsed.flag("timestamps", False)
+    follow = bool(parsed.flag("follow")) and session.on_output is not None
+    lines = session.engine.logs(
+        parsed.operands["name"],
+        follow=follow,
+        since=moment(parsed.flag("since"), "since"),
+        until=moment(parsed.flag("until"), "until"),
+        tail=_tail(parsed.flag("tail")),
+    )
+    if not follow or session.on_output is None:
+        return Log(lines, stamps)
+    for line in lines:
+        session.on_output(line.stream, log_bytes(line, stamps))
+    return None
+
+
+def _tail(text: str | None) -> int | None:
+    if text is None or text == "all":
+        return None
+    if not text.isdigit():
+        raise InvalidArgumentError(f"invalid tail: {text!r}", hint="write a number of lines or all")
+    return int(text)
+
+
+def moment(text: str | None, flag: str, now: datetime | None = None) -> datetime | None:
+    """Return the time that ``--since`` or ``--until`` means: a date, seconds, or a duration ago."""
+    if not text:
+        return None
+    from jupyter_containers.options.values import parse_duration
+
+    if text.replace(".", "", 1).isdigit():
+        return datetime.fromtimestamp(float(text), UTC)
+    try:
+        parsed = datetime.fromisoformat(text)
+        return parsed if parsed.tzinfo else parsed.astimezone()
+    except ValueError:
+        pass
+    try:
+        seconds = parse_duration(text, flag)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(
+            f"invalid {flag}: {text!r}", hint="write 10m, 1h30m or 2026-01-31T12:00:00Z"
+        ) from error
+    return (now or datetime.now(UTC)) - timedelta(seconds=seconds)
+
+
+_STATS = (
+    Column("ID", "CONTAINER ID"),
+    Column("Name", "NAME"),
+    Column("CPUPerc", "CPU %"),
+    Column("MemUsage", "MEM USAGE / LIMIT"),
+    Column("MemPerc", "MEM %"),
+    Column("NetIO", "NET I/O"),
+    Column("BlockIO", "BLOCK I/O"),
+    Column("PIDs", "PIDS"),
+)
+
+
+def stats(session: Session, parsed: Parsed) -> Any:
+    """Return what the containers use now."""
+    names = parsed.operands["names"] or None
+    samples = session.engine.stats(names)
+    full = parsed.flag("no_trunc", False)
+    return listing(
+        samples,
+        _STATS,
+        lambda sample: [_stats_row(sample, full)],
+        parsed,
+        more=(Column("Container", "CONTAINER"),),
+        empty="no running containers",
+    )
+
+
+def _stats_row(sample: Any, full: bool) -> Row:
+    limit = binary_size(sample.memory_limit) if sample.memory_limit else "unlimited"
+    return {
+        "ID": sample.container_id if full else sample.container_id[:12],
+        "Container": sample.name,
+        "Name": sample.name,
+        "CPUPerc": f"{sample.cpu_percent:.2f}%",
+        "MemUsage": f"{binary_size(sample.memory_usage)} / {limit}",
+        "MemPerc": f"{sample.memory_percent:.2f}%",
+        "NetIO": f"{human_size(sample.network_rx)} / {human_size(sample.network_tx)}",
+        "BlockIO": f"{human_size(sample.block_read)} / {human_size(sample.block_write)}",
+        "PIDs": str(sample.pids),
+    }
+
+
+def top(session: Session, parsed: Parsed) -> Table[Any]:
+    """Return the container's processes."""
+    processes = list(session.engine.top(parsed.operands["name"]))
+    first = _as_row(processes[0]) if processes else {}
+    columns = [Column(name, name.upper()) for name in first]
+    return Table(processes, columns, lambda process: [_as_row(process)], "no processes")
+
+
+def _as_row(value: Any) -> dict[str, object]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    from dataclasses import fields
+
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def port(session: Session, parsed: Parsed) -> Lines[str] | Text:
+    """Return the published ports, or the addresses of one of them."""
+    name, wanted = parsed.operands["name"], parsed.operands["private_port"]
+    published: list[str] = [str(entry) for entry in session.engine.port(name)]
+    if not wanted:
+        return Lines(published)
+    inner = wanted if "/" in wanted else f"{wanted}/tcp"
+    found = [
+        outer.strip()
+        for left, _, outer in (p.partition("->") for p in published)
+        if left.strip() == inner
+    ]
+    if not found:
+        raise NotFoundError(f"no public port {inner} published for {name}")
+    return Lines(found)

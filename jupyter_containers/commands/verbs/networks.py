@@ -1,0 +1,96 @@
+"""Verbs of networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_containers.commands.render.results import Lines, Text
+from jupyter_containers.commands.render.table import Column, Row
+from jupyter_containers.commands.session import Session
+from jupyter_containers.commands.verbs.listing import done, filters_of, labels_text, listing
+from jupyter_containers.commands.words import Parsed
+from jupyter_containers.errors import InvalidArgumentError, NotFoundError
+
+_COLUMNS = (
+    Column("ID", "NETWORK ID"),
+    Column("Name", "NAME"),
+    Column("Driver", "DRIVER"),
+    Column("Scope", "SCOPE"),
+)
+
+
+def ls(session: Session, parsed: Parsed) -> Any:
+    """Return the networks."""
+    full = parsed.flag("no_trunc", False)
+    found = [
+        network for network in session.engine.networks() if matches(network, filters_of(parsed))
+    ]
+    return listing(
+        found,
+        _COLUMNS,
+        lambda network: [_row(network, full)],
+        parsed,
+        more=(Column("Subnet", "SUBNET"), Column("Labels", "LABELS")),
+        empty="no networks",
+    )
+
+
+def _row(network: Any, full: bool) -> Row:
+    return {
+        "ID": network.id if full else network.id[:12],
+        "Name": network.name,
+        "Driver": network.driver,
+        "Scope": "local",
+        "Subnet": network.subnet,
+        "Internal": str(network.internal).lower(),
+        "Labels": labels_text(network.labels),
+    }
+
+
+def matches(item: Any, filters: dict[str, list[str]] | None) -> bool:
+    """Return whether a network or volume is one that ``--filter`` keeps (name, driver, label)."""
+    for key, wanted in (filters or {}).items():
+        if key == "label":
+            pairs = {f"{name}={value}" for name, value in item.labels.items()} | set(item.labels)
+            kept = all(label in pairs for label in wanted)
+        elif key == "name":
+            kept = any(text in item.name for text in wanted)
+        elif key == "driver":
+            kept = item.driver in wanted
+        else:
+            raise InvalidArgumentError(
+                f"invalid filter: {key!r}", hint="known filters: name, driver, label"
+            )
+        if not kept:
+            return False
+    return True
+
+
+def create(session: Session, parsed: Parsed) -> Text:
+    """Return the new network's ID."""
+    flags = dict(parsed.flags)
+    flags.pop("driver", None) if parsed.flag("driver") == "bridge" else None
+    network = session.engine.create_network(parsed.operands["name"], **flags)
+    return Text(getattr(network, "id", network))
+
+
+def remove(session: Session, parsed: Parsed) -> Lines[str]:
+    """Return the names of the removed networks."""
+    return done(
+        parsed.operands["names"],
+        forgiving(session.engine.remove_network, bool(parsed.flag("force"))),
+    )
+
+
+def forgiving(action: Any, force: bool) -> Any:
+    """Return the action; with ``force`` one that does not mind a name that is not there."""
+    if not force:
+        return action
+
+    def attempt(name: str) -> None:
+        try:
+            action(name)
+        except NotFoundError:
+            return
+
+    return attempt

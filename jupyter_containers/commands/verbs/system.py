@@ -1,0 +1,200 @@
+"""Verbs of the engine as a whole: inspect, info, version, doctor, df, prune."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_containers.commands.render.quantities import human_size
+from jupyter_containers.commands.render.results import Document, Facts, Lines, Table, Text
+from jupyter_containers.commands.render.table import Column, Row
+from jupyter_containers.commands.session import Session
+from jupyter_containers.commands.verbs.listing import each, listing
+from jupyter_containers.commands.words import Parsed
+from jupyter_containers.errors import InvalidArgumentError
+
+_KINDS = ("container", "image", "network", "volume")
+
+
+def inspect(session: Session, parsed: Parsed) -> Document | Lines[str]:
+    """Return descriptions in Docker's schema, or what the template makes of them."""
+    kind = parsed.flag("kind")
+    if kind and kind not in _KINDS:
+        raise InvalidArgumentError(f"invalid type: {kind!r}", hint=f"one of {', '.join(_KINDS)}")
+    return _inspect(session, parsed, kind)
+
+
+def inspect_container(session: Session, parsed: Parsed) -> Document | Lines[str]:
+    """Return descriptions of containers."""
+    return _inspect(session, parsed, "container")
+
+
+def inspect_image(session: Session, parsed: Parsed) -> Document | Lines[str]:
+    """Return descriptions of images."""
+    return _inspect(session, parsed, "image")
+
+
+def inspect_network(session: Session, parsed: Parsed) -> Document | Lines[str]:
+    """Return descriptions of networks."""
+    return _inspect(session, parsed, "network")
+
+
+def inspect_volume(session: Session, parsed: Parsed) -> Document | Lines[str]:
+    """Return descriptions of volumes."""
+    return _inspect(session, parsed, "volume")
+
+
+def _inspect(session: Session, parsed: Parsed, kind: str | None) -> Document | Lines[str]:
+    engine = session.engine
+    found = each(parsed.operands["names"], lambda name: engine.inspect(name, kind=kind))
+    form = parsed.flag("format")
+    if not form or form == "json":
+        return Document(found)
+    from jupyter_containers.commands.render.template import Template
+
+    template = Template(form)
+    return Lines(template.render(description) for description in found)
+
+
+def _facts(facts: dict[str, Any], parsed: Parsed) -> Facts | Text:
+    form = parsed.flag("format")
+    if not form:
+        return Facts(facts)
+    from jupyter_containers.commands.render.template import Template
+
+    return Text(Template("{{json .}}" if form == "json" else form).render(facts))
+
+
+def info(session: Session, parsed: Parsed) -> Facts | Text:
+    """Return facts about the engine and this machine."""
+    return _facts(session.engine.info(), parsed)
+
+
+def version(session: Session, parsed: Parsed) -> Facts | Text:  # noqa: ARG001  # needs no engine
+    """Return the versions; no engine is started for it."""
+    import os
+    import sys
+
+    from jupyter_containers.version import __version__
+
+    machine = os.uname()
+    facts = {
+        "Version": __version__,
+        "Python": ".".join(str(part) for part in sys.version_info[:3]),
+        "OS/Arch": f"{machine.sysname.lower()}/{machine.machine}",
+        "Kernel": machine.release,
+    }
+    return _facts(facts, parsed)
+
+
+_DOCTOR = (
+    Column("Found", ""),
+    Column("Name", "CAPABILITY"),
+    Column("Detail", "DETAIL"),
+    Column("Why", "NEEDED FOR"),
+    Column("ProvidedBy", "PROVIDED BY"),
+)
+
+
+def doctor(session: Session, parsed: Parsed) -> Table[Any]:  # noqa: ARG001  # it has no flags
+    """Return what this machine can do, and what would provide the rest."""
+    report = session.engine.doctor()
+    return Table(report.capabilities, _DOCTOR, lambda item: [_capability_row(item)])
+
+
+def _capability_row(capability: Any) -> Row:
+    return {
+        "Found": "✓" if capability.found else "✗",
+        "Name": capability.name,
+        "Detail": capability.detail,
+        "Why": capability.why,
+        "ProvidedBy": "" if capability.found else capability.provided_by,
+    }
+
+
+_DF = (
+    Column("Type", "TYPE"),
+    Column("TotalCount", "TOTAL"),
+    Column("Active", "ACTIVE"),
+    Column("Size", "SIZE"),
+    Column("Reclaimable", "RECLAIMABLE"),
+)
+
+
+def df(session: Session, parsed: Parsed) -> Any:
+    """Return how much disk is used by what."""
+    return listing(session.engine.system_df(), _DF, lambda usage: [_df_row(usage)], parsed)
+
+
+def _df_row(usage: Any) -> Row:
+    share = f" ({100 * usage.reclaimable // usage.size}%)" if usage.size else ""
+    return {
+        "Type": usage.type,
+        "TotalCount": str(usage.total),
+        "Active": str(usage.active),
+        "Size": human_size(usage.size),
+        "Reclaimable": human_size(usage.reclaimable) + share,
+    }
+
+
+def prune_containers(session: Session, parsed: Parsed) -> Text:
+    """Remove all stopped containers."""
+    question = "This will remove all stopped containers."
+    return _pruned(session, parsed, question, lambda engine: engine.prune_containers())
+
+
+def prune_images(session: Session, parsed: Parsed) -> Text:
+    """Remove dangling images, or with ``--all`` every image that no container uses."""
+    everything = parsed.flag("all", False)
+    which = "all images without a container" if everything else "all dangling images"
+    return _pruned(
+        session,
+        parsed,
+        f"This will remove {which}.",
+        lambda engine: engine.prune_images(all=everything),
+    )
+
+
+def prune_networks(session: Session, parsed: Parsed) -> Text:
+    """Remove networks that no container uses."""
+    question = "This will remove all networks that no container uses."
+    return _pruned(session, parsed, question, lambda engine: engine.prune_networks())
+
+
+def prune_volumes(session: Session, parsed: Parsed) -> Text:
+    """Remove anonymous volumes, or with ``--all`` every volume, that no container uses."""
+    everything = parsed.flag("all", False)
+    which = "all" if everything else "anonymous"
+    return _pruned(
+        session,
+        parsed,
+        f"This will remove {which} volumes that no container uses.",
+        lambda engine: engine.prune_volumes(all=everything),
+    )
+
+
+def prune_builder(session: Session, parsed: Parsed) -> Text:
+    """Empty the build cache."""
+    question = "This will remove the build cache."
+    everything = parsed.flag("all", False)
+    return _pruned(session, parsed, question, lambda engine: engine.prune_builder(all=everything))
+
+
+def prune(session: Session, parsed: Parsed) -> Text:
+    """Remove everything that nothing uses."""
+    question = (
+        "This will remove all stopped containers, unused networks, dangling images "
+        "and the unused build cache."
+    )
+    flags = {name: parsed.flag(name, False) for name in ("all", "volumes")}
+    return _pruned(session, parsed, question, lambda engine: engine.prune(**flags))
+
+
+def _pruned(session: Session, parsed: Parsed, question: str, action: Callable[[Any], Any]) -> Text:
+    if parsed.flag("filters"):
+        raise InvalidArgumentError("prune takes no --filter yet", hint="leave --filter out")
+    if not parsed.flag("force") and not session.confirm(question):
+        return Text("Nothing was removed")
+    result = action(session.engine)
+    lines = ["Deleted:", *result.removed, ""] if result.removed else []
+    return Text("\n".join([*lines, f"Total reclaimed space: {human_size(result.freed)}"]))

@@ -1,0 +1,59 @@
+"""Verbs of volumes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_containers.commands.render.results import Lines, Text
+from jupyter_containers.commands.render.table import Column, Row
+from jupyter_containers.commands.session import Session
+from jupyter_containers.commands.verbs.listing import done, filters_of, labels_text, listing
+from jupyter_containers.commands.verbs.networks import forgiving, matches
+from jupyter_containers.commands.words import Parsed
+from jupyter_containers.errors import InvalidArgumentError
+
+_COLUMNS = (Column("Driver", "DRIVER"), Column("Name", "VOLUME NAME"))
+
+
+def ls(session: Session, parsed: Parsed) -> Any:
+    """Return the volumes."""
+    filters = filters_of(parsed)
+    return listing(
+        [volume for volume in session.engine.volumes() if matches(volume, filters)],
+        _COLUMNS,
+        lambda volume: [_row(volume)],
+        parsed,
+        quiet="Name",
+        more=(Column("Mountpoint", "MOUNTPOINT"), Column("Labels", "LABELS")),
+        empty="no volumes",
+    )
+
+
+def _row(volume: Any) -> Row:
+    return {
+        "Driver": volume.driver,
+        "Name": volume.name,
+        "Mountpoint": volume.mountpoint,
+        "Scope": "local",
+        "Labels": labels_text(volume.labels),
+    }
+
+
+def create(session: Session, parsed: Parsed) -> Text:
+    """Return the new volume's name."""
+    flags = dict(parsed.flags)
+    names = [name for name in (parsed.operands["name"], flags.pop("name", None)) if name]
+    if len(names) > 1:
+        raise InvalidArgumentError("the volume's name is given twice")
+    if parsed.flag("driver") == "local":
+        flags.pop("driver")
+    volume = session.engine.create_volume(names[0] if names else None, **flags)
+    return Text(getattr(volume, "name", volume))
+
+
+def remove(session: Session, parsed: Parsed) -> Lines[str]:
+    """Return the names of the removed volumes."""
+    return done(
+        parsed.operands["names"],
+        forgiving(session.engine.remove_volume, bool(parsed.flag("force"))),
+    )

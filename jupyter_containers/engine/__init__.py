@@ -1,0 +1,27 @@
+"""The engine: the only room that composes the others.
+
+``Engine`` is the facade; the values it returns are ``Container``, ``Image`` and those of
+:mod:`~jupyter_containers.engine.results`.  Everything is imported on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.container import Container
+    from jupyter_containers.engine.engine import Engine
+    from jupyter_containers.engine.image import Image
+    from jupyter_containers.engine.results import RunResult
+
+_HOMES = {"Container": "container", "Engine": "engine", "Image": "image", "RunResult": "results"}
+
+__all__ = ["Container", "Engine", "Image", "RunResult"]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)

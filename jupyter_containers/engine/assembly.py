@@ -1,0 +1,256 @@
+"""From a record to a bundle: files, mounts, user and runtime spec of one container.
+
+Runs inside the container's private mount namespace, where its root file system is visible.
+Every path that the image or the user names is resolved inside that root.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyter_containers.engine.networks import Connection
+from jupyter_containers.engine.records import ContainerRecord, MountRecord
+from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.volumes import fill_from_image
+from jupyter_containers.errors import InvalidArgumentError, StorageError
+from jupyter_containers.network import names
+from jupyter_containers.network.model import Endpoint
+from jupyter_containers.runtime.host import HostCapabilities
+from jupyter_containers.runtime.security import security_options
+from jupyter_containers.runtime.spec import (
+    BindMount,
+    ContainerContext,
+    Spec,
+    TmpfsMount,
+    runtime_spec,
+)
+from jupyter_containers.runtime.users import User, resolve_user
+from jupyter_containers.store.rooted import Root, split
+
+_MAX_USER_FILE = 1024 * 1024
+# Inside /dev, a file system that the runtime makes anew for every container: the mount point is
+# in no layer.
+HOST_CA_TARGET = "/dev/host-ca-certificates.crt"
+_CA_VARIABLES = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "PIP_CERT",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+)
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The folder of one container: its spec, small files, log and the mount point ``rootfs``."""
+
+    folder: Path
+
+    @property
+    def rootfs(self) -> Path:
+        """Where the private mount namespace shows the root file system."""
+        return self.folder / "rootfs"
+
+    @property
+    def log(self) -> Path:
+        """The monitor's log of what the container wrote."""
+        return self.folder / "container.log"
+
+    def create(self) -> None:
+        """Make the folder and the mount point."""
+        try:
+            self.rootfs.mkdir(parents=True, exist_ok=True)
+            self.folder.chmod(0o700)
+        except OSError as error:
+            raise StorageError(f"cannot make {self.folder}: {error.strerror}") from error
+
+    def write(self, name: str, text: str) -> str:
+        """Write a small file that the container's own user must be able to read."""
+        path = self.folder / name
+        path.write_text(text)
+        path.chmod(0o644)
+        return str(path)
+
+    def spec(self) -> Spec:
+        """Return the runtime spec with which the container was last started."""
+        value: Spec = json.loads((self.folder / "config.json").read_bytes())
+        return value
+
+    def write_spec(self, spec: Spec) -> None:
+        """Write the runtime spec for the runtime to read."""
+        (self.folder / "config.json").write_text(json.dumps(spec))
+
+
+def assemble(
+    rooms: Rooms,
+    record: ContainerRecord,
+    bundle: Bundle,
+    connection: Connection,
+    peers: Sequence[names.HostEntry],
+) -> Spec:
+    """Write the bundle's files and return the spec; to be called where the root is mounted."""
+    options, config = record.options, record.config
+    for mount in record.mounts:
+        fill_from_image(bundle.rootfs, mount)
+    with Root(bundle.rootfs) as root:
+        user = resolve_user(
+            options.user or config.user,
+            read_text(root, "/etc/passwd"),
+            read_text(root, "/etc/group"),
+            options.group_add,
+        )
+        make_folder(root, options.workdir or config.working_dir or "/", user)
+    if options.trust_host_ca:
+        ca_mounts, ca_env = host_trust(rooms.host, os.environ)
+    else:
+        ca_mounts, ca_env = (), ()
+    context = ContainerContext(
+        container_id=record.id,
+        rootfs=str(bundle.rootfs),
+        host=rooms.host,
+        user=user,
+        hostname=hostname_of(record, connection),
+        network={"host": "host", "none": "new"}.get(connection.mode, "path"),  # type: ignore[arg-type]  # literals
+        netns=connection.namespace.path if connection.namespace else "",
+        mounts=(*(_runtime_mount(mount) for mount in record.mounts), *ca_mounts),
+        hosts_file=bundle.write("hosts", hosts_text(record, connection.endpoint, peers)),
+        resolv_conf=bundle.write("resolv.conf", resolv_text(record)),
+        hostname_file=bundle.write("hostname", hostname_of(record, connection) + "\n"),
+        cgroup_path=rooms.runtime.cgroup_path(record.id),
+        seccomp=_seccomp_file(options.security_opt, privileged=options.privileged),
+        default_pids_limit=rooms.settings.pids_limit,
+    )
+    spec = runtime_spec(with_environment(config, ca_env), options, context)
+    bundle.write_spec(spec)
+    return spec
+
+
+def with_environment(config: Any, entries: Sequence[str]) -> Any:
+    """Return the configuration with variables that the image does not set itself."""
+    import msgspec
+
+    if not entries:
+        return config
+    known = {entry.partition("=")[0] for entry in config.env}
+    extra = tuple(entry for entry in entries if entry.partition("=")[0] not in known)
+    return msgspec.structs.replace(config, env=(*config.env, *extra))
+
+
+def host_trust(
+    host: HostCapabilities, environ: Mapping[str, str]
+) -> tuple[tuple[BindMount, ...], tuple[str, ...]]:
+    """Return the mount and variables that give a container the host's CAs and proxies."""
+    proxies = tuple(
+        f"{name}={environ[name]}"
+        for word in _PROXY_VARIABLES
+        for name in (word, word.upper())
+        if environ.get(name)
+    )
+    bundle = host.ca.bundle
+    if bundle is None:
+        return (), proxies
+    mount = BindMount(str(bundle), HOST_CA_TARGET, read_only=True)
+    return (mount,), (*(f"{name}={HOST_CA_TARGET}" for name in _CA_VARIABLES), *proxies)
+
+
+def read_text(root: Root, path: str) -> str:
+    """Return a small text file of the image, or nothing when there is no such file."""
+    try:
+        descriptor = root.open(split(path.encode()), os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with open(descriptor, "rb") as file:
+        try:
+            return file.read(_MAX_USER_FILE).decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+
+def make_folder(root: Root, path: str, user: User) -> None:
+    """Make the working directory as Docker does where it is missing, owned by ``user``."""
+    done: tuple[bytes, ...] = ()
+    for part in split(path.encode()):
+        parent = root.open_directory(done)
+        try:
+            os.mkdir(part, 0o755, dir_fd=parent)
+            os.chown(part, user.uid, user.gid, dir_fd=parent, follow_symlinks=False)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"cannot make the working directory {path}: {error.strerror}"
+            ) from error
+        finally:
+            os.close(parent)
+        done = (*done, part)
+
+
+def hostname_of(record: ContainerRecord, connection: Connection) -> str:
+    """Return the container's host name: the given one, the host's own, or the short ID."""
+    if record.options.hostname:
+        return record.options.hostname
+    return socket.gethostname() if connection.mode == "host" else record.id[:12]
+
+
+def hosts_text(
+    record: ContainerRecord, endpoint: Endpoint | None, peers: Sequence[names.HostEntry]
+) -> str:
+    """Return the container's hosts file; ``peers`` are the others on a network with names."""
+    options = record.options
+    gateway = endpoint.gateway if endpoint else ""
+    on_host = options.network == "host"
+    return names.hosts_file(
+        options.hostname or (socket.gethostname() if on_host else record.id[:12]),
+        [endpoint.address] if endpoint else [],
+        gateway=gateway,
+        extra=names.parse_add_host(options.add_host, gateway or ("127.0.0.1" if on_host else "")),
+        peers=peers,
+        base=_read(Path("/etc/hosts")) if on_host else "",
+    )
+
+
+def resolv_text(record: ContainerRecord) -> str:
+    """Return the container's resolver configuration."""
+    options = record.options
+    return names.resolv_conf(
+        names.read_resolv_conf(),
+        servers=options.dns,
+        search=options.dns_search,
+        options=options.dns_option,
+        keep_loopback=options.network == "host",
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _runtime_mount(mount: MountRecord) -> BindMount | TmpfsMount:
+    if mount.type == "tmpfs":
+        return TmpfsMount(mount.target, mount.size, mount.mode, mount.read_only, mount.options)
+    propagation = next((word for word in mount.options if word != "nocopy"), "rprivate")
+    return BindMount(mount.source, mount.target, mount.read_only, propagation)
+
+
+def _seccomp_file(security_opt: Sequence[str], *, privileged: bool) -> Mapping[str, Any] | None:
+    name = security_options(security_opt, privileged=privileged).seccomp
+    if name in ("", "unconfined"):
+        return None
+    try:
+        profile = json.loads(Path(name).read_bytes())
+    except (OSError, ValueError) as error:
+        raise InvalidArgumentError(f"cannot read the seccomp profile {name}: {error}") from error
+    if not isinstance(profile, dict):
+        raise InvalidArgumentError(f"the seccomp profile {name} is not a JSON object")
+    return profile

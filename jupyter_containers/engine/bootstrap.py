@@ -1,0 +1,318 @@
+"""Base images without a registry: from the Debian packages that this machine can install.
+
+``busybox``          the static busybox of the busybox-static package
+``debian:SUITE[-slim]`` a minimal Debian through mmdebstrap
+``python:X.Y-slim``  Debian's Python with pip, built by a Dockerfile on top of the Debian image
+
+The same archive state gives the same layer digest: modification times are clamped to the date
+of the archive's Release file, and nothing of this machine gets in.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from jupyter_containers.engine.images import Images, rfc3339
+from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.errors import ContainersError, InvalidArgumentError, UnsupportedError
+from jupyter_containers.events import CancelToken, EventSink, TaskFinished, TaskOutput, TaskStarted
+from jupyter_containers.oci.image import ExecutionConfig, History
+from jupyter_containers.oci.reference import Reference
+from jupyter_containers.store import ImageRecord
+
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SUITES = ("bookworm", "trixie", "bullseye", "sid")
+PYTHONS = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie"}
+_EPOCH = 1577836800  # what tools inside the chroot write as "now"; file times come from the archive
+_SLIM = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to make: a kind with a Debian suite, and for Python its version."""
+
+    kind: str
+    suite: str = ""
+    slim: bool = False
+    python: str = ""
+
+
+def recipe_of(reference: Reference) -> Recipe:
+    """Return the recipe of a reference, or raise naming what can be made."""
+    tag = reference.tag or "latest"
+    name = reference.familiar_name
+    if name == "busybox":
+        return Recipe("busybox")
+    slim = tag.endswith("-slim") or tag == "slim"
+    stem = tag.removesuffix("-slim")
+    if name == "debian":
+        suite = {
+            "latest": "bookworm",
+            "stable": "trixie",
+            "slim": "bookworm",
+            "12": "bookworm",
+            "13": "trixie",
+        }.get(stem, stem)
+        if suite in SUITES:
+            return Recipe("debian", suite, slim)
+    if name == "python":
+        match = re.fullmatch(r"(3\.\d+|3|latest|slim)(?:-slim)?(?:-(\w+))?", tag)
+        version = (
+            {"3": "3.11", "latest": "3.11", "slim": "3.11"}.get(match[1], match[1]) if match else ""
+        )
+        if version in PYTHONS:
+            return Recipe("python", PYTHONS[version], True, version)
+    raise InvalidArgumentError(
+        f"cannot bootstrap {reference.familiar}",
+        hint="one of busybox, debian:bookworm[-slim], debian:trixie[-slim], "
+        + ", ".join(f"python:{version}-slim" for version in PYTHONS),
+    )
+
+
+class Bootstrap:
+    """Makes base images; ``build`` is the engine's builder, for those made by a Dockerfile."""
+
+    def __init__(
+        self, rooms: Rooms, images: Images, build: Callable[[str, str], ImageRecord]
+    ) -> None:
+        self._rooms, self._images, self._build = rooms, images, build
+
+    def make(self, reference: Reference, emit: EventSink, cancel: CancelToken) -> ImageRecord:
+        """Make the image that ``reference`` names."""
+        recipe = recipe_of(reference)
+        if recipe.kind == "python":
+            base = f"debian:{recipe.suite}-slim"
+            if self._images.lookup(base) is None:
+                self.make(Reference.parse(base), emit, cancel)
+            return self._build(python_dockerfile(base, recipe.python), reference.familiar)
+        task, started = reference.familiar, time.monotonic()
+        snapshots, key = self._rooms.store.snapshots, f"bootstrap-{secrets.token_hex(6)}"
+        emit(TaskStarted(task, f"bootstrap {task}"))
+        root = snapshots.prepare(key, transient=True)
+        try:
+            if recipe.kind == "busybox":
+                epoch = self._busybox(root, task, emit, cancel)
+                config = ExecutionConfig(env=(PATH,), cmd=("sh",))
+            else:
+                epoch = self._debian(root, recipe, task, emit, cancel)
+                config = ExecutionConfig(env=(PATH,), cmd=("bash",))
+            _leave_mount_points(root)
+            with self._rooms.store.leases.hold() as lease:
+                layer = snapshots.commit(
+                    key, "", source_date_epoch=epoch, lease=lease, cancel=cancel
+                )
+                created = rfc3339(epoch)
+                step = History(
+                    created=created, created_by=f"bootstrap {task}", comment="Debian packages"
+                )
+                record = self._images.compose([layer], config, [step], created, reference)
+        finally:
+            snapshots.discard(key)
+        emit(TaskFinished(task, "done", seconds=time.monotonic() - started))
+        return record
+
+    def _debian(
+        self, root: Path, recipe: Recipe, task: str, emit: EventSink, cancel: CancelToken
+    ) -> int:
+        _require("mmdebstrap")
+        argv = ["mmdebstrap", "--variant=minbase", "--format=directory", "--skip=cleanup/apt/lists"]
+        if recipe.slim:
+            argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in _SLIM]
+            argv.append("--dpkgopt=path-include=/usr/share/doc/*/copyright")
+        argv += ['--aptopt=Acquire::Languages "none"', recipe.suite, str(root)]
+        if self._rooms.settings.debian_mirror:
+            argv.append(self._rooms.settings.debian_mirror)
+        _run(argv, task, emit, cancel)
+        epoch = release_date(root)
+        _forget_the_machine(root)
+        return epoch
+
+    def _busybox(self, root: Path, task: str, emit: EventSink, cancel: CancelToken) -> int:
+        program = Path("/bin/busybox")
+        if not _is_static(program):
+            _require("mmdebstrap")
+            extracted = root.with_name("extracted")
+            argv = ["mmdebstrap", "--variant=extract", "--include=busybox-static"]
+            _run([*argv, "bookworm", str(extracted)], task, emit, cancel)
+            found = [extracted / name for name in ("bin/busybox", "usr/bin/busybox")]
+            program = next(path for path in found if path.exists())
+        return busybox_root(root, program)
+
+
+def python_dockerfile(base: str, version: str) -> str:
+    """Return the Dockerfile of ``python:VERSION-slim`` on Debian."""
+    return f"""\
+FROM {base}
+ENV LANG=C.UTF-8 PIP_ROOT_USER_ACTION=ignore PYTHON_VERSION={version}
+RUN apt-get update \\
+ && apt-get install -y --no-install-recommends ca-certificates python3 python3-pip \\
+ && rm -f /usr/lib/python{version}/EXTERNALLY-MANAGED \\
+ && ln -s python3 /usr/bin/python \\
+ && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
+CMD ["python3"]
+"""
+
+
+def busybox_root(root: Path, program: Path) -> int:
+    """Lay out a root file system around a static busybox; return the program's mtime."""
+    folders = (
+        "bin",
+        "dev",
+        "etc",
+        "home",
+        "proc",
+        "root",
+        "sys",
+        "tmp",
+        "usr",
+        "usr/bin",
+        "usr/sbin",
+        "var",
+        "var/www",
+        "lib",
+        "sbin",
+    )
+    root.chmod(0o755)
+    for folder in folders:
+        (root / folder).mkdir()
+        (root / folder).chmod(0o755)
+    (root / "tmp").chmod(0o1777)
+    (root / "root").chmod(0o700)
+    shutil.copyfile(program, root / "bin/busybox")
+    (root / "bin/busybox").chmod(0o755)
+    applets = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout
+    for applet in applets.split():
+        if applet != "busybox":
+            (root / "bin" / applet).symlink_to("busybox")
+    (root / "usr/bin/env").symlink_to("../../bin/busybox")
+    files = {
+        "etc/passwd": "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/bin/false\n"
+        "www-data:x:33:33:www-data:/var/www:/bin/false\nnobody:x:65534:65534:nobody:/home:/bin/false\n",
+        "etc/group": "root:x:0:\ndaemon:x:1:\nwww-data:x:33:\nnogroup:x:65534:\n",
+        "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    }
+    for name, text in files.items():
+        (root / name).write_text(text)
+        (root / name).chmod(0o644)
+    return int(program.stat().st_mtime)
+
+
+def release_date(root: Path) -> int:
+    """Return the date (seconds since the epoch) of the newest Release file apt saw."""
+    dates = [
+        parsedate_to_datetime(line.removeprefix("Date:").strip()).timestamp()
+        for path in (root / "var/lib/apt/lists").glob("*Release")
+        for line in path.read_text(errors="replace").splitlines()
+        if line.startswith("Date:")
+    ]
+    return int(max(dates, default=_EPOCH))
+
+
+def _forget_the_machine(root: Path) -> None:
+    for pattern in (
+        "var/lib/apt/lists/*",
+        "var/cache/apt/*",
+        "var/cache/ldconfig/*",
+        "var/log/*",
+        "run/*",
+        "tmp/*",
+        "dev/*",
+    ):
+        for path in root.glob(pattern):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    (root / "var/lib/apt/lists/partial").mkdir(parents=True, exist_ok=True)
+    for name in ("etc/machine-id", "var/lib/dbus/machine-id"):
+        (root / name).unlink(missing_ok=True)
+    # Packages inside a layer are never installed twice: keep no archives and no translations.
+    (root / "etc/apt/apt.conf.d/99containers").write_text(
+        'APT::Keep-Downloaded-Packages "false";\nAcquire::Languages "none";\n'
+    )
+
+
+def _leave_mount_points(root: Path) -> None:
+    """Leave empty files where every container gets its own, so that no later layer has them."""
+    for name in ("etc/hostname", "etc/hosts", "etc/resolv.conf"):
+        (root / name).unlink(missing_ok=True)
+        (root / name).write_bytes(b"")
+        (root / name).chmod(0o644)
+
+
+def _require(program: str) -> None:
+    if shutil.which(program) is None:
+        raise UnsupportedError(
+            f"{program} is not installed here",
+            capability=program,
+            provided_by=f"apt-get install {program}",
+        )
+
+
+def _is_static(program: Path) -> bool:
+    if not program.is_file():
+        return False
+    header = program.read_bytes()[:4096]
+    return b"ld-linux" not in header and b"/lib64/ld" not in header
+
+
+def _run(argv: list[str], task: str, emit: EventSink, cancel: CancelToken) -> None:
+    """Run a tool, its output as events; an interrupt or cancel ends it and its children."""
+    environ = {**os.environ, "SOURCE_DATE_EPOCH": str(_EPOCH), "LC_ALL": "C.UTF-8"}
+    tail: list[str] = []
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environ,
+        start_new_session=True,
+    ) as process:
+        reader = threading.Thread(target=_forward, args=(process, task, emit, tail), daemon=True)
+        reader.start()
+        try:
+            while reader.is_alive():
+                cancel.check()
+                reader.join(0.05)
+        except BaseException:
+            # mmdebstrap unmounts what it mounted when it is asked to end politely.
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+    if process.returncode != 0:
+        raise ContainersError(
+            f"{argv[0]} failed with exit code {process.returncode}: {tail[-1] if tail else ''}",
+            hint="its last lines: " + " / ".join(tail[-4:-1]),
+        )
+
+
+def _forward(process: subprocess.Popen[bytes], task: str, emit: EventSink, tail: list[str]) -> None:
+    assert process.stdout is not None
+    for line in _lines(process.stdout.fileno()):
+        emit(TaskOutput(task, line))
+        text = line.decode("utf-8", "replace").strip()
+        if text:
+            tail.append(text)
+            del tail[:-20]
+
+
+def _lines(descriptor: int) -> Iterator[bytes]:
+    rest = b""
+    while data := os.read(descriptor, 65536):
+        *lines, rest = (rest + data).split(b"\n")
+        yield from (line + b"\n" for line in lines)
+    if rest:
+        yield rest + b"\n"

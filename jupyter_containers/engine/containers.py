@@ -1,0 +1,193 @@
+"""Containers by name: create, find, list, rename; what happens to them is in ``lifecycle``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from jupyter_containers.engine.images import Images
+from jupyter_containers.engine.lifecycle import Lifecycle
+from jupyter_containers.engine.naming import friendly_name, new_id
+from jupyter_containers.engine.records import ContainerRecord, MountRecord
+from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.volumes import Volumes
+from jupyter_containers.errors import (
+    AlreadyExistsError,
+    ContainerNotFoundError,
+    InvalidArgumentError,
+)
+from jupyter_containers.oci.image import ImageConfig
+from jupyter_containers.options import MountRequest, RunOptions
+from jupyter_containers.options.values import check_name
+from jupyter_containers.runtime.resources import limits
+from jupyter_containers.runtime.spec import process_args
+from jupyter_containers.store import ImageRecord
+
+Filters = Mapping[str, Iterable[str]]
+
+
+class Containers:
+    """The containers of one store."""
+
+    def __init__(
+        self, rooms: Rooms, images: Images, volumes: Volumes, lifecycle: Lifecycle
+    ) -> None:
+        self._rooms, self._images = rooms, images
+        self._volumes, self._lifecycle = volumes, lifecycle
+
+    def find(self, text: str) -> ContainerRecord:
+        """Return the container that a name, ID or unique ID prefix means, as it is now.
+
+        Raises :class:`ContainerNotFoundError`, with near names when there are any.
+        """
+        record = self._rooms.containers.find(text.removeprefix("/"))
+        if record is not None and record.phase == "ready":
+            looked = self._lifecycle.look(record)
+            if looked is not None:
+                return looked
+        raise ContainerNotFoundError(f"no such container: {text}", hint=self._hint(text))
+
+    def _hint(self, text: str) -> str:
+        import difflib
+
+        names = [record.name for record in self._rooms.containers.all()]
+        near = difflib.get_close_matches(text, names, n=3, cutoff=0.5)
+        return f"did you mean {' or '.join(near)}?" if near else "see `ps -a` for what is here"
+
+    def all(self) -> list[ContainerRecord]:
+        """Return all containers as they are now, newest first."""
+        looked = (
+            self._lifecycle.look(record)
+            for record in self._rooms.containers.all()
+            if record.phase == "ready"
+        )
+        return sorted(
+            (record for record in looked if record), key=lambda item: item.created, reverse=True
+        )
+
+    def create(
+        self, options: RunOptions, image: ImageRecord, config: ImageConfig
+    ) -> ContainerRecord:
+        """Record a container and prepare its writable layer and volumes.
+
+        Raises :class:`AlreadyExistsError` for a name in use, :class:`InvalidArgumentError` for a
+        command that is missing.
+        """
+        process_args(config.config, options)
+        limits(options, self._rooms.host, default_pids_limit=self._rooms.settings.pids_limit)
+        record = self._insert(options, image, config)
+        try:
+            self._rooms.store.snapshots.prepare(record.id, record.chain_id)
+            mounts = self._resolve_mounts(record)
+            return self._rooms.containers.update(
+                record.id,
+                lambda current: msgspec.structs.replace(
+                    current, mounts=mounts, phase="ready", owner=None
+                ),
+            )
+        except BaseException:
+            self._lifecycle.remove(record, force=True, volumes=True)
+            raise
+
+    def _insert(
+        self, options: RunOptions, image: ImageRecord, config: ImageConfig
+    ) -> ContainerRecord:
+        for attempt in range(100):
+            container_id = new_id()
+            name = options.name or friendly_name() + (str(attempt) if attempt > 2 else "")
+            record = ContainerRecord(
+                id=container_id,
+                name=name,
+                options=options,
+                manifest_digest=image.manifest.digest,
+                image_id=image.config_digest,
+                chain_id=image.chain_id,
+                config=config.config,
+                created=time.time(),
+                owner=self._rooms.process,
+            )
+            try:
+                self._rooms.containers.insert(container_id, name, record)
+            except AlreadyExistsError as error:
+                if not options.name:
+                    continue
+                raise AlreadyExistsError(
+                    f"the container name {name} is already in use",
+                    hint=f"remove the other one (rm -f {name}) or choose another name",
+                ) from error
+            return record
+        raise AlreadyExistsError("no free container name was found")
+
+    def _resolve_mounts(self, record: ContainerRecord) -> tuple[MountRecord, ...]:
+        wanted = list(record.options.mounts)
+        targets = {mount.target.rstrip("/") for mount in wanted}
+        wanted += [
+            MountRequest("volume", target)
+            for target in record.config.volumes
+            if target.rstrip("/") not in targets
+        ]
+        resolved: dict[str, MountRecord] = {}
+        for request in wanted:
+            mount = self._volumes.resolve(request)
+            if mount.target in resolved:
+                raise InvalidArgumentError(f"two mounts have the same target: {mount.target}")
+            resolved[mount.target] = mount
+            # Recorded one by one: a sweep then finds the anonymous volumes of a dead create.
+            self._rooms.containers.update(
+                record.id,
+                lambda current: msgspec.structs.replace(current, mounts=tuple(resolved.values())),
+            )
+        return tuple(resolved.values())
+
+    def rename(self, text: str, name: str) -> None:
+        """Give a container another name."""
+        check_name(name, "container")
+        record = self.find(text)
+        self._rooms.containers.update(
+            record.id, lambda current: msgspec.structs.replace(current, name=name), name=name
+        )
+
+    def matching(self, filters: Filters) -> Callable[[ContainerRecord], bool]:
+        """Return the predicate that ``ps --filter`` values mean.
+
+        Keys: id, name, status, label, ancestor, network, volume, exited, publish.  Several values
+        of one key are alternatives, several keys must all fit.
+        """
+        tests: dict[str, Callable[[ContainerRecord, str], bool]] = {
+            "id": lambda record, value: record.id.startswith(value),
+            "name": lambda record, value: value.removeprefix("/") in record.name,
+            "status": lambda record, value: str(record.state.status) == value,
+            "label": _has_label,
+            "ancestor": self._has_ancestor,
+            "network": lambda record, value: record.options.network == value,
+            "volume": lambda record, value: any(
+                value in (mount.name, mount.target, mount.source) for mount in record.mounts
+            ),
+            "exited": lambda record, value: (
+                record.state.status == "exited" and str(record.state.exit_code) == value
+            ),
+            "publish": lambda record, value: any(
+                value in (str(port.host_port), f"{port.host_port}/{port.protocol}")
+                for port in record.ports
+            ),
+        }
+        unknown = [key for key in filters if key not in tests]
+        if unknown:
+            raise InvalidArgumentError(
+                f"invalid filter {unknown[0]!r}", hint=f"one of {', '.join(tests)}"
+            )
+        return lambda record: all(
+            any(tests[key](record, value) for value in values) for key, values in filters.items()
+        )
+
+    def _has_ancestor(self, record: ContainerRecord, value: str) -> bool:
+        image = self._images.lookup(value)
+        return image is not None and image.config_digest == record.image_id
+
+
+def _has_label(record: ContainerRecord, value: str) -> bool:
+    labels = {**record.config.labels, **(record.options.labels or {})}
+    name, equals, wanted = value.partition("=")
+    return name in labels and (not equals or labels[name] == wanted)

@@ -1,0 +1,322 @@
+"""Images of the store by name: find, list, tag, remove, import."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from jupyter_containers.engine.image import parse_time
+from jupyter_containers.engine.results import HistoryEntry
+from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.transfer import record_image
+from jupyter_containers.errors import (
+    ImageNotFoundError,
+    InUseError,
+    InvalidArgumentError,
+    InvalidReferenceError,
+)
+from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.descriptor import (
+    CONFIG,
+    MANIFEST,
+    Platform,
+    RawDocument,
+    chain_id,
+    encode_json,
+    short_id,
+)
+from jupyter_containers.oci.image import (
+    ExecutionConfig,
+    History,
+    ImageConfig,
+    RootFS,
+    new_manifest,
+    parse_image_config,
+)
+from jupyter_containers.oci.reference import Reference
+from jupyter_containers.store import ImageRecord, LayerRecord
+
+Names = dict[str, str]
+T = TypeVar("T")
+
+
+class Images:
+    """The images of one store."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def all(self) -> list[tuple[ImageRecord, Names]]:
+        """Return every image with its names (name → digest as pulled), newest first."""
+        records = self._rooms.store.records
+        names: dict[str, Names] = {}
+        for entry in records.names():
+            names.setdefault(entry.manifest_digest, {})[entry.name] = entry.target_digest
+        pairs = [(record, names.get(record.manifest.digest, {})) for record in records.images()]
+        return sorted(pairs, key=lambda pair: pair[0].created, reverse=True)
+
+    def names_of(self, record: ImageRecord) -> Names:
+        """Return the names of one image with the digest each was pulled or pushed as."""
+        names = self._rooms.store.records.names(record.manifest.digest)
+        return {entry.name: entry.target_digest for entry in names}
+
+    def find(self, text: str) -> ImageRecord:
+        """Return the image that a name, ID, unique ID prefix or digest means.
+
+        Raises :class:`ImageNotFoundError`, with near names when there are any.
+        """
+        record = self.lookup(text)
+        if record is None:
+            raise ImageNotFoundError(f"no such image: {text}", hint=self._hint(text))
+        return record
+
+    def lookup(self, text: str) -> ImageRecord | None:
+        """Return the image that ``text`` means, or None."""
+        records = self._rooms.store.records
+        try:
+            reference: Reference | None = Reference.parse(text)
+        except InvalidReferenceError:
+            reference = None
+        if reference is not None:
+            named = self._by_reference(reference)
+            if named is not None:
+                return named
+        prefix = text.removeprefix("sha256:")
+        if re.fullmatch(r"[0-9a-f]{2,64}", prefix):
+            found = records.find_images(prefix)
+            if len({record.config_digest for record in found}) > 1:
+                raise InvalidArgumentError(
+                    f"image ID {text} is ambiguous",
+                    hint="give more characters: "
+                    + ", ".join(record.config_digest[7:23] for record in found),
+                )
+            return found[0] if found else None
+        if reference is None:
+            Reference.parse(text)  # neither a name nor an ID: raise what is wrong with the name
+        return None
+
+    def _by_reference(self, reference: Reference) -> ImageRecord | None:
+        records = self._rooms.store.records
+        if reference.digest is None:
+            entry = records.get_name(str(reference))
+            return records.get_image(entry.manifest_digest) if entry else None
+        for entry in records.names():
+            same = Reference.parse(entry.name).name == reference.name
+            if same and reference.digest in (entry.target_digest, entry.manifest_digest):
+                return records.get_image(entry.manifest_digest)
+        return None
+
+    def _hint(self, text: str) -> str:
+        import difflib
+
+        known = [
+            Reference.parse(entry.name).familiar for entry in self._rooms.store.records.names()
+        ]
+        near = difflib.get_close_matches(text, known, n=3, cutoff=0.5)
+        return f"did you mean {' or '.join(near)}?" if near else "see `images` for what is here"
+
+    def config(self, record: ImageRecord) -> ImageConfig:
+        """Return the image's configuration."""
+        return parse_image_config(self._rooms.store.content.read(record.config_digest))
+
+    def tag(self, source: str, target: str) -> None:
+        """Give the image ``source`` the name ``target``, taking it from another if need be."""
+        reference = Reference.parse(target)
+        if reference.digest:
+            raise InvalidReferenceError(f"a tag cannot be a digest: {target!r}")
+        record = self.find(source)
+        digest = record.manifest.digest
+        self._rooms.store.records.set_name(str(reference), digest, digest)
+
+    def history(self, text: str) -> list[HistoryEntry]:
+        """Return the image's history, newest first."""
+        record = self.find(text)
+        config = self.config(record)
+        entries: list[HistoryEntry] = []
+        depth = 0
+        for step in config.history:
+            size = 0
+            if not step.empty_layer and depth < len(config.rootfs.diff_ids):
+                depth += 1
+                size = self._rooms.store.snapshots.usage(chain_id(config.rootfs.diff_ids[:depth]))
+            entries.append(
+                HistoryEntry(
+                    "<missing>",
+                    parse_time(step.created),
+                    step.created_by,
+                    size,
+                    step.comment,
+                    step.empty_layer,
+                )
+            )
+        entries.reverse()
+        if entries:
+            first = entries[0]
+            entries[0] = HistoryEntry(
+                short_id(record.config_digest),
+                first.created,
+                first.created_by,
+                first.size,
+                first.comment,
+                first.empty_layer,
+            )
+        return entries
+
+    def remove(
+        self, text: str, users: Iterable[tuple[str, str, bool]], *, force: bool
+    ) -> list[str]:
+        """Remove a name, or an image with its last name; return Docker's lines about it.
+
+        ``users`` are ``(container name, manifest digest, is running)``.  Raises
+        :class:`InUseError` when a container (running, even with ``force``) needs the image, or
+        when an ID with several names is given without ``force``.
+        """
+        records = self._rooms.store.records
+        record = self.find(text)
+        names = self.names_of(record)
+        by_id = not self._is_name(text, names)
+        using = [user for user in users if user[1] == record.manifest.digest]
+        if not by_id:
+            name = str(Reference.parse(text))
+            chosen = [name] if name in names else list(names)
+        else:
+            chosen = list(names)
+            if len(chosen) > 1 and not force:
+                raise InUseError(
+                    f"image {short_id(record.config_digest)} has several names",
+                    hint=f"remove them by name ({', '.join(_familiar(chosen))}) or use force",
+                )
+        last = set(chosen) == set(names)
+        running = [user for user in using if user[2]]
+        if last and using and (running or not force):
+            state = "running " if running else ""
+            raise InUseError(
+                f"image {text} is used by {state}container {(running or using)[0][0]}",
+                hint=f"remove it first: rm -f {(running or using)[0][0]}",
+            )
+        lines = []
+        for name in chosen:
+            records.remove_name(name)
+            lines.append(f"Untagged: {Reference.parse(name).familiar}")
+        if last and not using:
+            records.delete_image(record.manifest.digest)
+            lines.append(f"Deleted: {record.config_digest}")
+        return lines
+
+    def _is_name(self, text: str, names: Names) -> bool:
+        try:
+            reference = Reference.parse(text)
+        except InvalidReferenceError:
+            return False
+        return any(Reference.parse(name).name == reference.name for name in names)
+
+    def import_tar(
+        self,
+        source: BinaryIO,
+        reference: Reference | None,
+        config: ExecutionConfig,
+        message: str,
+        *,
+        cancel: CancelToken,
+    ) -> ImageRecord:
+        """Make an image of one layer from a tar of a root file system."""
+        with self._rooms.store.leases.hold() as lease:
+            layer = self._rooms.store.snapshots.import_tar(source, lease=lease, cancel=cancel)
+            created = rfc3339(time.time())
+            step = History(created=created, created_by="", comment=message)
+            return self.compose([layer], config, [step], created, reference)
+
+    def compose(
+        self,
+        layers: list[LayerRecord],
+        config: ExecutionConfig,
+        history: list[History],
+        created: str,
+        reference: Reference | None,
+    ) -> ImageRecord:
+        """Write configuration and manifest of an image made of layers in the store."""
+        platform = Platform.host()
+        image = ImageConfig(
+            architecture=platform.architecture,
+            os=platform.os,
+            created=created,
+            config=config,
+            rootfs=RootFS(diff_ids=tuple(layer.diff_id for layer in layers)),
+            history=tuple(history),
+        )
+        content = self._rooms.store.content
+        stored = content.put(encode_json(image), CONFIG)
+        manifest = new_manifest(stored, tuple(layer.blob for layer in layers))
+        document = RawDocument(encode_json(manifest), MANIFEST)
+        content.put(document.data, MANIFEST)
+        record = record_image(self._rooms, document, manifest, image)
+        if reference is not None:
+            self._rooms.store.records.set_name(str(reference), document.digest, document.digest)
+        return record
+
+    def familiar(self, names: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return names as Docker prints them, and ``repository@digest`` for each repository."""
+        parsed = [(Reference.parse(name), digest) for name, digest in names.items()]
+        tagged = tuple(reference.familiar for reference, _ in parsed if reference.tag)
+        digests = {f"{reference.familiar_name}@{digest}" for reference, digest in parsed}
+        return tagged, tuple(sorted(digests))
+
+    def listed(
+        self,
+        make: Callable[[ImageRecord, Mapping[str, str]], T],
+        filters: Mapping[str, Iterable[str]],
+    ) -> list[T]:
+        """Return ``make(record, names)`` for each image that ``images --filter`` values select.
+
+        Keys: reference (with wildcards), label, dangling.
+        """
+        unknown = [key for key in filters if key not in ("reference", "label", "dangling")]
+        if unknown:
+            raise InvalidArgumentError(
+                f"invalid filter {unknown[0]!r}", hint="one of reference, label, dangling"
+            )
+        return [
+            make(record, names)
+            for record, names in self.all()
+            if all(
+                any(_matches(key, value, record, names) for value in values)
+                for key, values in filters.items()
+            )
+        ]
+
+
+def _familiar(names: Iterable[str]) -> list[str]:
+    return [Reference.parse(name).familiar for name in names]
+
+
+def rfc3339(seconds: float) -> str:
+    """Return a time as the OCI documents write it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[BinaryIO]:
+    """Open a tar file for reading, or raise :class:`InvalidArgumentError`."""
+    try:
+        file = open(path, "rb")  # noqa: SIM115  # closed by the context below
+    except OSError as error:
+        raise InvalidArgumentError(f"cannot read {path}: {error.strerror}") from error
+    with file:
+        yield file
+
+
+def _matches(key: str, value: str, record: ImageRecord, names: Mapping[str, str]) -> bool:
+    if key == "dangling":
+        return bool(names) != (value.lower() in ("1", "true"))
+    if key == "label":
+        name, equals, wanted = value.partition("=")
+        return name in record.labels and (not equals or record.labels[name] == wanted)
+    references = [Reference.parse(name) for name in names]
+    words = [word for item in references for word in (item.familiar, item.familiar_name)]
+    return any(fnmatchcase(word, value) for word in words)

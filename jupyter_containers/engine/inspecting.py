@@ -1,0 +1,268 @@
+"""Docker's ``inspect`` documents, made from records (Docker Engine API v1.43 field names)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jupyter_containers.engine.records import ContainerRecord, MountRecord, VolumeRecord
+from jupyter_containers.network.model import Network
+from jupyter_containers.oci.image import ExecutionConfig, ImageConfig
+from jupyter_containers.oci.state import Status
+from jupyter_containers.options.values import parse_restart
+from jupyter_containers.runtime.spec import process_args
+from jupyter_containers.store import ImageRecord
+
+NEVER = "0001-01-01T00:00:00Z"
+
+
+def image_document(
+    record: ImageRecord,
+    config: ImageConfig,
+    names: tuple[str, ...],
+    digests: tuple[str, ...],
+) -> dict[str, Any]:
+    """Return the object of ``docker image inspect``."""
+    return {
+        "Id": record.config_digest,
+        "RepoTags": list(names),
+        "RepoDigests": list(digests),
+        "Parent": "",
+        "Comment": config.history[-1].comment if config.history else "",
+        "Created": config.created,
+        "Author": config.author,
+        "Config": execution_document(config.config),
+        "Architecture": config.architecture,
+        "Variant": config.variant,
+        "Os": config.os,
+        "Size": record.size,
+        "RootFS": {"Type": "layers", "Layers": list(config.rootfs.diff_ids)},
+        "Descriptor": {
+            "mediaType": record.manifest.media_type,
+            "digest": record.manifest.digest,
+            "size": record.manifest.size,
+        },
+    }
+
+
+def execution_document(config: ExecutionConfig) -> dict[str, Any]:
+    """Return the ``Config`` object that image and container documents share."""
+    return {
+        "User": config.user,
+        "ExposedPorts": {name: {} for name in config.exposed_ports},
+        "Env": list(config.env),
+        "Cmd": _list_or_none(config.cmd),
+        "Volumes": {name: {} for name in config.volumes} or None,
+        "WorkingDir": config.working_dir,
+        "Entrypoint": _list_or_none(config.entrypoint),
+        "OnBuild": list(config.on_build) or None,
+        "Labels": dict(config.labels),
+        "StopSignal": config.stop_signal,
+        "Shell": list(config.shell) or None,
+    }
+
+
+def container_document(
+    record: ContainerRecord, networks: dict[str, Network], folder: Path, runtime: str
+) -> dict[str, Any]:
+    """Return the object of ``docker container inspect``; ``networks`` by ID."""
+    options = record.options
+    args = process_args(record.config, options)
+    return {
+        "Id": record.id,
+        "Created": timestamp(record.created),
+        "Path": args[0],
+        "Args": list(args[1:]),
+        "State": _state(record),
+        "Image": record.image_id,
+        "ResolvConfPath": str(folder / "resolv.conf"),
+        "HostnamePath": str(folder / "hostname"),
+        "HostsPath": str(folder / "hosts"),
+        "LogPath": str(folder / "ctr.log"),
+        "Name": f"/{record.name}",
+        "RestartCount": 0,
+        "Driver": "overlay",
+        "Platform": "linux",
+        "HostConfig": _host_config(record, runtime),
+        "Mounts": [_mount(mount) for mount in record.mounts],
+        "Config": {
+            **execution_document(record.config),
+            "Hostname": options.hostname or record.id[:12],
+            "User": options.user or record.config.user,
+            "AttachStdin": options.interactive,
+            "AttachStdout": not options.detach,
+            "AttachStderr": not options.detach,
+            "Tty": options.tty,
+            "OpenStdin": options.interactive,
+            "Env": [*record.config.env, *options.env],
+            "Cmd": _list_or_none(options.command or record.config.cmd),
+            "Image": options.image,
+            "WorkingDir": options.workdir or record.config.working_dir,
+            "Labels": {**record.config.labels, **(options.labels or {})},
+        },
+        "NetworkSettings": _network_settings(record, networks),
+    }
+
+
+def network_document(network: Network, members: list[ContainerRecord]) -> dict[str, Any]:
+    """Return the object of ``docker network inspect``."""
+    return {
+        "Name": network.name,
+        "Id": network.id,
+        "Created": network.created,
+        "Scope": "local",
+        "Driver": network.driver,
+        "EnableIPv6": False,
+        "IPAM": {
+            "Driver": "default",
+            "Config": [{"Subnet": network.subnet, "Gateway": network.gateway}],
+        },
+        "Internal": network.internal,
+        "Containers": {
+            member.id: {
+                "Name": member.name,
+                "MacAddress": member.endpoint.mac,
+                "IPv4Address": f"{member.endpoint.address}/{member.endpoint.prefix_len}",
+                "IPv6Address": "",
+            }
+            for member in members
+            if member.endpoint is not None
+        },
+        "Options": {"bridge.name": network.interface, "mtu": str(network.mtu), **network.options},
+        "Labels": dict(network.labels),
+    }
+
+
+def volume_document(volume: VolumeRecord, mountpoint: Path) -> dict[str, Any]:
+    """Return the object of ``docker volume inspect``."""
+    return {
+        "CreatedAt": timestamp(volume.created),
+        "Driver": "local",
+        "Labels": dict(volume.labels),
+        "Mountpoint": str(mountpoint),
+        "Name": volume.name,
+        "Options": None,
+        "Scope": "local",
+    }
+
+
+def timestamp(seconds: float) -> str:
+    """Return a time as Docker writes it; 0 is its "never"."""
+    if not seconds:
+        return NEVER
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _list_or_none(values: tuple[str, ...] | None) -> list[str] | None:
+    return list(values) if values else None
+
+
+def _state(record: ContainerRecord) -> dict[str, Any]:
+    state = record.state
+    return {
+        "Status": str(state.status),
+        "Running": state.status.alive,
+        "Paused": state.status is Status.PAUSED,
+        "Restarting": state.status is Status.RESTARTING,
+        "OOMKilled": state.oom_killed,
+        "Dead": state.status is Status.DEAD,
+        "Pid": state.process.pid if state.process and state.status.alive else 0,
+        "ExitCode": state.exit_code,
+        "Error": state.error,
+        "StartedAt": timestamp(state.started),
+        "FinishedAt": timestamp(state.finished),
+    }
+
+
+def _host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
+    options = record.options
+    policy, retries = parse_restart(options.restart)
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in options.publish:
+        host_port = str(port.host_port) if port.host_port else ""
+        bindings.setdefault(port.container, []).append(
+            {"HostIp": port.host_ip, "HostPort": host_port}
+        )
+    return {
+        "AutoRemove": options.rm,
+        "Binds": [_bind(mount) for mount in record.mounts if mount.type != "tmpfs"] or None,
+        "CapAdd": _list_or_none(options.cap_add),
+        "CapDrop": _list_or_none(options.cap_drop),
+        "CpuShares": options.cpu_shares,
+        "CpusetCpus": options.cpuset_cpus,
+        "Dns": list(options.dns),
+        "DnsOptions": list(options.dns_option),
+        "DnsSearch": list(options.dns_search),
+        "ExtraHosts": _list_or_none(options.add_host),
+        "GroupAdd": _list_or_none(options.group_add),
+        "Init": options.init,
+        "Memory": options.memory,
+        "MemoryReservation": options.memory_reservation,
+        "MemorySwap": options.memory_swap or 2 * options.memory,
+        "NanoCpus": round(options.cpus * 1e9),
+        "NetworkMode": options.network,
+        "PidsLimit": options.pids_limit or None,
+        "PortBindings": bindings,
+        "Privileged": options.privileged,
+        "PublishAllPorts": options.publish_all,
+        "ReadonlyRootfs": options.read_only,
+        "RestartPolicy": {"Name": policy, "MaximumRetryCount": retries},
+        "Runtime": runtime,
+        "SecurityOpt": _list_or_none(options.security_opt),
+        "ShmSize": options.shm_size,
+    }
+
+
+def _bind(mount: MountRecord) -> str:
+    access = "ro" if mount.read_only else "rw"
+    return f"{mount.name or mount.source}:{mount.target}:{access}"
+
+
+def _mount(mount: MountRecord) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "Type": mount.type,
+        "Source": mount.source,
+        "Destination": mount.target,
+        "Mode": ",".join(mount.options),
+        "RW": not mount.read_only,
+        "Propagation": "rprivate" if mount.type == "bind" else "",
+    }
+    if mount.type == "volume":
+        document |= {"Name": mount.name, "Driver": "local"}
+    return document
+
+
+def _network_settings(record: ContainerRecord, networks: dict[str, Network]) -> dict[str, Any]:
+    endpoint, alive = record.endpoint, record.state.status.alive
+    ports: dict[str, list[dict[str, str]] | None] = dict.fromkeys(
+        (*record.config.exposed_ports, *record.options.expose)
+    )
+    for port in record.ports if alive else ():
+        binding = {"HostIp": port.host_ip, "HostPort": str(port.host_port)}
+        name = f"{port.container_port}/{port.protocol}"
+        ports[name] = [*(ports.get(name) or []), binding]
+    attached: dict[str, Any] = {}
+    address = gateway = mac = ""
+    prefix = 0
+    if endpoint is not None and alive:
+        address, gateway = endpoint.address, endpoint.gateway
+        mac, prefix = endpoint.mac, endpoint.prefix_len
+    name = record.options.network
+    network = networks.get(endpoint.network_id) if endpoint else None
+    attached[network.name if network else name] = {
+        "Aliases": list(endpoint.aliases) if endpoint and endpoint.aliases else None,
+        "NetworkID": network.id if network else "",
+        "Gateway": gateway,
+        "IPAddress": address,
+        "IPPrefixLen": prefix,
+        "MacAddress": mac,
+    }
+    return {
+        "Ports": ports,
+        "Gateway": gateway,
+        "IPAddress": address,
+        "IPPrefixLen": prefix,
+        "MacAddress": mac,
+        "Networks": attached,
+    }

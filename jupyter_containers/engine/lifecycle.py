@@ -1,0 +1,380 @@
+"""The life of one container: start, look, end, clean up.
+
+A container belongs to nobody's process.  What is true is in the kernel and in the monitor's exit
+file; records say ``running`` until someone looks.  :meth:`Lifecycle.settle` is that look: it turns
+a container whose process has ended into an ``exited`` record and gives back what it held.  Every
+engine does it when it meets such a container, and conmon starts one (``reap``) at the end of a
+detached container, so that no kernel need be alive.  One lock a container, held across every
+change of its state.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import msgspec
+
+from jupyter_containers.engine.assembly import Bundle, assemble, hosts_text
+from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.networks import Connection, Networks
+from jupyter_containers.engine.records import ContainerRecord, StateRecord
+from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.errors import (
+    ContainersError,
+    InvalidArgumentError,
+    NotFoundError,
+    OCIRuntimeError,
+)
+from jupyter_containers.events import CancelToken
+from jupyter_containers.network.model import Endpoint
+from jupyter_containers.network.names import HostEntry
+from jupyter_containers.oci.state import Status, require
+from jupyter_containers.runtime import cgroups, monitor
+from jupyter_containers.runtime.attach import Attachment
+from jupyter_containers.runtime.mounts import PrivateMounts
+
+_LOST = 255  # the exit code of a container whose monitor was killed with it
+_KILL_SECONDS = 10.0
+
+
+class Lifecycle:
+    """What happens to containers between create and remove."""
+
+    def __init__(self, rooms: Rooms, networks: Networks) -> None:
+        self._rooms, self._networks = rooms, networks
+
+    def bundle(self, container_id: str) -> Bundle:
+        """Return the container's folder."""
+        return Bundle(self._rooms.settings.root / "containers" / container_id)
+
+    @contextmanager
+    def locked(self, container_id: str, cancel: CancelToken | None = None) -> Iterator[None]:
+        """Hold the container's lock: no other thread or process changes its state meanwhile."""
+        with self._rooms.store.locks.hold(f"container-{container_id}", cancel):
+            yield
+
+    def start(
+        self, record: ContainerRecord, *, attach: bool, hold_stdin: bool = False
+    ) -> tuple[ContainerRecord, Attachment | None]:
+        """Start a container; return its new record and, when asked, its attached streams.
+
+        Attaching happens before the first instruction runs, so no output is lost.  On an error
+        nothing of the start is left; the record keeps the exit code and the message.
+        """
+        with self.locked(record.id):
+            record = self._fresh(record.id)
+            if record.state.status.alive:
+                return record, None
+            require(record.name, record.state.status, "start")
+            try:
+                return self._start(record, attach=attach, hold_stdin=hold_stdin)
+            except ContainersError as error:
+                code = error.exit_code if isinstance(error, OCIRuntimeError) else 125
+                if isinstance(error, InvalidArgumentError):
+                    code = 125
+                self._update(record.id, exit_code=code, error=error.message)
+                raise
+
+    def _start(
+        self, record: ContainerRecord, *, attach: bool, hold_stdin: bool
+    ) -> tuple[ContainerRecord, Attachment | None]:
+        rooms, bundle = self._rooms, self.bundle(record.id)
+        bundle.create()
+        with self._networks.connecting(record) as connection, PrivateMounts() as mounts:
+            mounts.overlay(rooms.store.snapshots.mount(record.chain_id, record.id), bundle.rootfs)
+            peers = self._peers(connection.endpoint, record.id)
+            mounts.call(assemble, rooms, record, bundle, connection, peers)
+            created = mounts.call(
+                rooms.monitor.create,
+                record.id,
+                bundle.folder,
+                terminal=record.options.tty,
+                interactive=record.options.interactive,
+                keep_stdin_open=not hold_stdin,
+                log_max_bytes=rooms.settings.log_max_bytes,
+                exit_command=self._exit_command(record),
+                pass_fds=connection.reservation.fds if connection.reservation else (),
+            )
+            attachment = None
+            try:
+                record = self._record_running(record, created, connection)
+                if attach:
+                    attachment = Attachment(bundle.folder)
+                rooms.runtime.start(record.id)
+                self._introduce(connection.endpoint)
+            except BaseException:
+                with deferred():
+                    if attachment is not None:
+                        attachment.close()
+                    with suppress(ContainersError):
+                        rooms.runtime.delete(record.id, force=True)
+                    self._update(record.id, status=Status.CREATED)
+                raise
+        return record, attachment
+
+    def _exit_command(self, record: ContainerRecord) -> tuple[str, ...]:
+        if not record.options.detach:
+            return ()  # whoever waits in the foreground settles it
+        module = "jupyter_containers.engine.reap"
+        settings = self._rooms.settings
+        arguments = (str(settings.root), str(settings.run_root), settings.bridge_name, record.id)
+        return (sys.executable, "-m", module, *arguments)
+
+    def _record_running(
+        self, record: ContainerRecord, created: monitor.MonitorState, connection: Connection
+    ) -> ContainerRecord:
+        state = StateRecord(
+            status=Status.RUNNING,
+            process=created.container,
+            monitor=created.conmon,
+            started=time.time(),
+        )
+        return self._rooms.containers.update(
+            record.id,
+            lambda current: msgspec.structs.replace(
+                current, state=state, endpoint=connection.endpoint, ports=connection.ports
+            ),
+        )
+
+    def running(self, record: ContainerRecord) -> bool:
+        """Return True while the container's first process lives."""
+        process = record.state.process
+        return record.state.status.alive and process is not None and process.alive
+
+    def look(self, record: ContainerRecord) -> ContainerRecord | None:
+        """Return the record as it is true now; None when the container removed itself."""
+        if not record.state.status.alive or self.running(record):
+            return record
+        return self.settle(record.id)
+
+    def settle(self, container_id: str) -> ContainerRecord | None:
+        """Record the end of a container that has ended; return None when that removed it."""
+        with deferred(), self.locked(container_id):
+            record = self._rooms.containers.get(container_id)
+            if record is None or not record.state.status.alive or self.running(record):
+                return record
+            record = self._ended(record)
+            if record.options.rm:
+                self._remove(record, volumes=True)
+                return None
+            return record
+
+    def end(self, container_id: str) -> StateRecord:
+        """Settle a container whose process has ended and return its final state.
+
+        For the one who ran it in the foreground: unlike :meth:`settle` it tells the exit code
+        also of a container that removes itself.
+        """
+        with deferred(), self.locked(container_id):
+            record = self._fresh(container_id)
+            if record.state.status.alive:
+                record = self._ended(record)
+            if record.options.rm:
+                self._remove(record, volumes=True)
+        return record.state
+
+    def _ended(self, record: ContainerRecord) -> ContainerRecord:
+        rooms, bundle = self._rooms, self.bundle(record.id)
+        states = monitor.MonitorState(record.state.monitor, record.state.process, 0)
+        status = monitor.wait(bundle.folder, states)
+        assert status is not None  # without a timeout it waits to the end
+        group = rooms.runtime.cgroup_path(record.id)
+        oom = status.oom_killed or cgroups.oom_kills(rooms.runtime.layout, group) > 0
+        rooms.runtime.delete(record.id, force=True)
+        self._networks.disconnect(record.id, record.endpoint, record.ports)
+        ended = self._update(
+            record.id,
+            status=Status.EXITED,
+            exit_code=_LOST if status.code is None else status.code,
+            oom_killed=oom,
+            finished=_finished(bundle),
+            error="" if status.code is not None else "the monitor was killed",
+        )
+        self._introduce(record.endpoint)
+        return ended
+
+    def _members(self, endpoint: Endpoint | None) -> list[ContainerRecord]:
+        """Return the live containers of a network on which containers know each other by name."""
+        if endpoint is None or self._networks.is_default(endpoint.network_id):
+            return []
+        return [
+            record
+            for record in self._rooms.containers.all()
+            if record.endpoint is not None
+            and record.endpoint.network_id == endpoint.network_id
+            and self.running(record)
+        ]
+
+    def _peers(self, endpoint: Endpoint | None, container_id: str) -> list[HostEntry]:
+        return [
+            HostEntry(record.endpoint.address, (record.name, *record.endpoint.aliases))
+            for record in self._members(endpoint)
+            if record.endpoint is not None and record.id != container_id
+        ]
+
+    def _introduce(self, endpoint: Endpoint | None) -> None:
+        """Tell the containers of a network who is there now, in their hosts files."""
+        for record in self._members(endpoint):
+            text = hosts_text(record, record.endpoint, self._peers(endpoint, record.id))
+            self.bundle(record.id).write("hosts", text)
+
+    def wait(self, record: ContainerRecord, cancel: CancelToken) -> int:
+        """Wait until the container has ended; return its exit code."""
+        if record.state.process is not None and record.state.status.alive:
+            record.state.process.wait(cancel=cancel)
+            settled = self.settle(record.id)
+            if settled is None:
+                # It removed itself (rm): another process may have read the exit code first.
+                code = monitor.read_exit(self.bundle(record.id).folder)
+                return code if code is not None else 0
+            record = settled
+        return record.state.exit_code
+
+    def signal(self, record: ContainerRecord, number: int) -> None:
+        """Send a signal to the container's first process."""
+        require(record.name, record.state.status, "kill")
+        if number == signal.SIGKILL:
+            self._rooms.runtime.kill_all(record.id)
+        elif record.state.process is not None:
+            record.state.process.signal(number)
+
+    def stop(self, record: ContainerRecord, timeout: float, number: int) -> None:
+        """End a container: its stop signal, ``timeout`` seconds of grace, then KILL.
+
+        A negative timeout waits for ever.  A container that does not run is left as it is.
+        """
+        process = record.state.process
+        if not self.running(record) or process is None:
+            self.look(record)
+            return
+        if record.state.status is Status.PAUSED:
+            self.unpause(record)
+        self._update(record.id, stopped_by_user=True)
+        process.signal(number)
+        if not process.wait(timeout=None if timeout < 0 else timeout):
+            self._rooms.runtime.kill_all(record.id)
+            process.wait(timeout=_KILL_SECONDS)
+        self.settle(record.id)
+
+    def pause(self, record: ContainerRecord) -> None:
+        """Freeze all processes of a running container."""
+        with self.locked(record.id):
+            require(record.name, self._fresh(record.id).state.status, "pause")
+            self._rooms.runtime.pause(record.id)
+            self._update(record.id, status=Status.PAUSED)
+
+    def unpause(self, record: ContainerRecord) -> None:
+        """Let a paused container go on."""
+        with self.locked(record.id):
+            require(record.name, self._fresh(record.id).state.status, "unpause")
+            self._rooms.runtime.resume(record.id)
+            self._update(record.id, status=Status.RUNNING)
+
+    def remove(self, record: ContainerRecord, *, force: bool, volumes: bool) -> None:
+        """Remove a container with its files; a live one only with ``force``."""
+        if self.running(record):
+            if not force:
+                require(record.name, record.state.status, "remove")
+            self._rooms.runtime.kill_all(record.id)
+            if record.state.process is not None:
+                record.state.process.wait(timeout=_KILL_SECONDS)
+        if record.state.status.alive and self.settle(record.id) is None:
+            return
+        with deferred(), self.locked(record.id):
+            current = self._rooms.containers.get(record.id)
+            if current is not None:
+                self._remove(current, volumes=volumes)
+
+    def _remove(self, record: ContainerRecord, *, volumes: bool) -> None:
+        """Delete in an order that a sweep can finish: mark, files, record."""
+        import shutil
+
+        rooms = self._rooms
+        self._update(record.id, status=Status.REMOVING)
+        rooms.runtime.delete(record.id, force=True)
+        self._networks.disconnect(record.id, record.endpoint, record.ports)
+        rooms.store.snapshots.discard(record.id)
+        shutil.rmtree(self.bundle(record.id).folder, ignore_errors=True)
+        rooms.containers.delete(record.id)
+        for mount in record.mounts if volumes else ():
+            volume = rooms.volumes.by_name(mount.name) if mount.anonymous else None
+            if volume is not None:
+                rooms.volumes.delete(volume.id)
+                shutil.rmtree(rooms.settings.root / "volumes" / volume.name, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Finish or remove what dead processes left half done."""
+        rooms = self._rooms
+        records = rooms.containers.all()
+        for record in records:
+            owner_dead = record.owner is None or not record.owner.alive
+            if record.phase == "creating" and owner_dead:
+                with self.locked(record.id):
+                    self._remove(record, volumes=True)
+            elif record.state.status is Status.REMOVING and owner_dead:
+                with self.locked(record.id):
+                    self._remove(record, volumes=record.options.rm)
+            else:
+                self.look(record)
+        self._sweep_runtime()
+        self._sweep_addresses()
+
+    def _sweep_runtime(self) -> None:
+        """Remove containers that the runtime knows and no record claims to be alive."""
+        folder = self._rooms.settings.run_root / "runtime"
+        names = sorted(os.listdir(folder)) if folder.is_dir() else []
+        for name in names:
+            record = self._rooms.containers.get(name)
+            if record is not None and record.state.status.alive:
+                continue
+            if record is None and name.startswith("build-") and builder_alive(name):
+                continue
+            with self.locked(name):
+                record = self._rooms.containers.get(name)
+                if record is None or not record.state.status.alive:
+                    self._rooms.runtime.delete(name, force=True)
+
+    def _sweep_addresses(self) -> None:
+        """Give back addresses whose container has ended and whose claimant is dead."""
+        alive = {item.id for item in self._rooms.containers.all() if item.state.status.alive}
+        for claim in self._rooms.endpoints.all():
+            if claim.container_id not in alive and not claim.owner.alive:
+                self._rooms.firewall.unpublish(claim.container_id)
+                self._rooms.endpoints.delete(claim.id)
+
+    def _fresh(self, container_id: str) -> ContainerRecord:
+        record = self._rooms.containers.get(container_id)
+        if record is None:
+            raise NotFoundError(f"container {container_id[:12]} was removed meanwhile")
+        return record
+
+    def _update(self, container_id: str, **changes: object) -> ContainerRecord:
+        return self._rooms.containers.update(
+            container_id,
+            lambda record: msgspec.structs.replace(
+                record, state=msgspec.structs.replace(record.state, **changes)
+            ),
+        )
+
+
+def _finished(bundle: Bundle) -> float:
+    try:
+        return (bundle.folder / "persist" / "exit").stat().st_mtime
+    except OSError:
+        return time.time()
+
+
+def builder_alive(name: str) -> bool:
+    """Return whether the process that runs the build step ``build-<pid>-<start>-…`` lives."""
+    from jupyter_containers.runtime.process import ProcessIdentity
+
+    parts = name.split("-")
+    try:
+        return ProcessIdentity(int(parts[1]), int(parts[2])).alive
+    except (IndexError, ValueError):
+        return False

@@ -1,0 +1,313 @@
+"""Processes of containers as their callers meet them: run, exec, logs, stats, top."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from jupyter_containers.engine.assembly import read_text
+from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.lifecycle import Lifecycle
+from jupyter_containers.engine.records import ContainerRecord
+from jupyter_containers.engine.results import RunResult, StatsSample
+from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.streams import Capture, OutputSink
+from jupyter_containers.errors import (
+    ContainerFailedError,
+    ContainersError,
+    InvalidArgumentError,
+    UnsupportedError,
+)
+from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.state import require
+from jupyter_containers.options import ExecOptions
+from jupyter_containers.runtime import cgroups, execute
+from jupyter_containers.runtime.attach import Attachment
+from jupyter_containers.runtime.logs import LogLine, read_log
+from jupyter_containers.runtime.spec import exec_process
+from jupyter_containers.runtime.users import User, resolve_user
+from jupyter_containers.store.rooted import Root
+
+Stdin = bytes | int | BinaryIO | None
+_FIRST_SAMPLE_SECONDS = 0.1
+_INTERRUPT_GRACE_SECONDS = 0.1
+
+
+class Processes:
+    """Starts processes in containers and tells how they do."""
+
+    def __init__(self, rooms: Rooms, lifecycle: Lifecycle) -> None:
+        self._rooms, self._lifecycle = rooms, lifecycle
+        self._readings: dict[str, cgroups.ContainerStats] = {}
+        self._lock = threading.Lock()
+
+    def start(self, record: ContainerRecord, *, discard_failed: bool = False) -> ContainerRecord:
+        """Start a container and leave it to itself; with ``discard_failed`` no failure stays."""
+        try:
+            return self._lifecycle.start(record, attach=False)[0]
+        except ContainersError:
+            if discard_failed:
+                self._lifecycle.remove(record, force=True, volumes=True)
+            raise
+
+    def run(
+        self, record: ContainerRecord, *, on_output: OutputSink | None, stdin: Stdin, check: bool
+    ) -> RunResult:
+        """Start a container with its streams attached and wait for its end.
+
+        An interrupt is passed on to the container, which is killed when it does not end at once;
+        then it is cleaned up as at any end.
+        """
+        capture = Capture(on_output)
+        try:
+            record, attachment = self._lifecycle.start(
+                record, attach=True, hold_stdin=record.options.interactive
+            )
+        except BaseException:
+            if record.options.rm:
+                with deferred():
+                    self._lifecycle.remove(record, force=True, volumes=True)
+            raise
+        assert attachment is not None  # a container that already runs is refused by start
+        with attachment:
+            try:
+                code, oom = self._follow(record, attachment, capture, stdin)
+            except BaseException:
+                with deferred():
+                    self._end(record)
+                raise
+        result = RunResult(
+            code,
+            capture.value("stdout"),
+            capture.value("stderr"),
+            record.id,
+            oom,
+            capture.truncated,
+        )
+        if code != 0 and check:
+            raise self._failure(record, result, capture)
+        return result
+
+    def _follow(
+        self, record: ContainerRecord, attachment: Attachment, capture: Capture, stdin: Stdin
+    ) -> tuple[int, bool]:
+        attachment.pump(capture, stdin=_source(stdin))
+        process = record.state.process
+        if process is not None:
+            process.wait()
+        ended = self._lifecycle.end(record.id)
+        return ended.exit_code, ended.oom_killed
+
+    def _end(self, record: ContainerRecord) -> None:
+        """Stop a foreground container whose caller was interrupted."""
+        process = record.state.process
+        if process is not None and process.signal(signal.SIGINT):
+            process.wait(timeout=_INTERRUPT_GRACE_SECONDS)
+        self._rooms.runtime.kill_all(record.id)
+        self._lifecycle.end(record.id)
+
+    def _failure(
+        self, record: ContainerRecord, result: RunResult, capture: Capture
+    ) -> ContainerFailedError:
+        code, name = result.exit_code, record.name
+        if result.oom_killed:
+            limit = record.options.memory // 2**20
+            return ContainerFailedError(
+                f"container {name} was killed: out of memory (exit code {code})",
+                exit_code=code,
+                log_tail=capture.tail(),
+                hint=f"its limit was {limit} MiB: give it more with --memory" if limit else "",
+            )
+        hint = ""
+        if code > 128:
+            try:
+                hint = f"ended by {signal.Signals(code - 128).name}"
+            except ValueError:
+                hint = ""
+        return ContainerFailedError(
+            f"container {name} ended with exit code {code}",
+            exit_code=code,
+            log_tail=capture.tail(),
+            hint=hint,
+        )
+
+    def exec(
+        self,
+        record: ContainerRecord,
+        options: ExecOptions,
+        *,
+        on_output: OutputSink | None,
+        stdin: Stdin,
+        check: bool,
+    ) -> RunResult:
+        """Run a command in a running container."""
+        require(record.name, record.state.status, "exec")
+        bundle = self._lifecycle.bundle(record.id)
+        process = exec_process(bundle.spec(), options, self._user(record, options.user))
+        if options.detach:
+            execute.start_detached(self._rooms.monitor, record.id, bundle.folder, process)
+            return RunResult(0, container_id=record.id)
+        if options.tty:
+            raise UnsupportedError(
+                "a terminal needs a front end that has one",
+                capability="terminal",
+                provided_by="leave out -t, or use `jupyter container exec -it` in a terminal",
+            )
+        capture = Capture(on_output)
+        code = execute.execute(
+            self._rooms.runtime,
+            record.id,
+            bundle.folder,
+            process,
+            on_output=capture,
+            stdin=_source(stdin),
+        )
+        result = RunResult(code, capture.value("stdout"), capture.value("stderr"), record.id)
+        if code != 0 and check:
+            raise ContainerFailedError(
+                f"the command in {record.name} ended with exit code {code}",
+                exit_code=code,
+                log_tail=capture.tail(),
+            )
+        return result
+
+    def open_terminal(
+        self, record: ContainerRecord, options: ExecOptions, rows: int, columns: int
+    ) -> execute.TerminalSession:
+        """Start a command on a terminal in a running container."""
+        require(record.name, record.state.status, "exec")
+        bundle = self._lifecycle.bundle(record.id)
+        process = exec_process(bundle.spec(), options, self._user(record, options.user))
+        return execute.open_terminal(
+            self._rooms.runtime, record.id, bundle.folder, process, rows=rows, columns=columns
+        )
+
+    def _user(self, record: ContainerRecord, text: str) -> User | None:
+        if not text or record.state.process is None:
+            return None
+        try:
+            with Root(f"/proc/{record.state.process.pid}/root") as root:
+                passwd, group = read_text(root, "/etc/passwd"), read_text(root, "/etc/group")
+        except OSError as error:
+            raise InvalidArgumentError(f"container {record.name} has just ended") from error
+        return resolve_user(text, passwd, group)
+
+    def logs(
+        self,
+        record: ContainerRecord,
+        *,
+        follow: bool,
+        since: datetime | None,
+        until: datetime | None,
+        tail: int | None,
+        cancel: CancelToken | None,
+    ) -> Iterator[LogLine]:
+        """Return what the container wrote."""
+        return read_log(
+            self._lifecycle.bundle(record.id).log,
+            follow=follow,
+            ended=lambda: not self._lifecycle.running(record),
+            since=since,
+            until=until,
+            tail=tail,
+            cancel=cancel,
+        )
+
+    def stats(self, records: Sequence[ContainerRecord]) -> list[StatsSample]:
+        """Return one sample a container; CPU is measured since the last call, or over 0.1 s."""
+        before = {record.id: self._reading(record) for record in records}
+        known = self._readings
+        if any(record.id not in known for record in records if before[record.id]):
+            time.sleep(_FIRST_SAMPLE_SECONDS)
+            now = {record.id: self._reading(record) for record in records}
+        else:
+            before, now = {item.id: known.get(item.id) for item in records}, before
+        with self._lock:
+            self._readings = {key: value for key, value in now.items() if value is not None}
+        return [_sample(record, before[record.id], now[record.id]) for record in records]
+
+    def _reading(self, record: ContainerRecord) -> cgroups.ContainerStats | None:
+        if not record.state.status.alive:
+            return None
+        runtime = self._rooms.runtime
+        return cgroups.stats(runtime.layout, runtime.cgroup_path(record.id))
+
+    def top(self, record: ContainerRecord, options: Sequence[str]) -> list[dict[str, str]]:
+        """Return the container's processes as the host's ``ps`` shows them."""
+        import subprocess
+
+        require(record.name, record.state.status, "exec")
+        runtime = self._rooms.runtime
+        pids = cgroups.processes(runtime.layout, runtime.cgroup_path(record.id))
+        columns = list(options) or ["-o", "user,pid,ppid,c,stime,tty,time,cmd"]
+        try:
+            done = subprocess.run(
+                ["ps", *columns, "-p", ",".join(map(str, sorted(pids)))],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        except FileNotFoundError as error:
+            raise UnsupportedError(
+                "top needs ps on the host",
+                capability="ps",
+                provided_by="apt-get install procps",
+            ) from error
+        if done.returncode != 0 and done.stderr:
+            raise InvalidArgumentError(f"ps: {done.stderr.strip().splitlines()[0]}")
+        first, *rows = done.stdout.splitlines()
+        titles = first.split()
+        split = [row.split(None, len(titles) - 1) for row in rows]
+        return [dict(zip(titles, fields, strict=False)) for fields in split]
+
+
+def _source(stdin: Stdin) -> bytes | int | None:
+    return stdin if stdin is None or isinstance(stdin, (bytes, int)) else stdin.fileno()
+
+
+def _sample(
+    record: ContainerRecord,
+    before: cgroups.ContainerStats | None,
+    now: cgroups.ContainerStats | None,
+) -> StatsSample:
+    reading = now or cgroups.ContainerStats(0.0)
+    percent = 0.0
+    if before is not None and now is not None and now.read_at > before.read_at:
+        percent = (now.cpu_ns - before.cpu_ns) / (now.read_at - before.read_at) / 1e7
+    received, sent = _network(record)
+    return StatsSample(
+        container_id=record.id,
+        name=record.name,
+        cpu_percent=percent,
+        memory_usage=reading.memory,
+        memory_limit=reading.memory_limit,
+        network_rx=received,
+        network_tx=sent,
+        block_read=reading.block_read,
+        block_write=reading.block_written,
+        pids=reading.pids,
+        pids_limit=reading.pids_limit,
+        oom_kills=reading.oom_kills,
+    )
+
+
+def _network(record: ContainerRecord) -> tuple[int, int]:
+    """Return bytes received and sent by a container with a network of its own."""
+    if record.endpoint is None or record.state.process is None:
+        return 0, 0
+    try:
+        text = Path(f"/proc/{record.state.process.pid}/net/dev").read_text()
+    except OSError:
+        return 0, 0
+    received = sent = 0
+    for line in text.splitlines()[2:]:
+        name, _, values = line.partition(":")
+        if name.strip() != "lo":
+            fields = values.split()
+            received, sent = received + int(fields[0]), sent + int(fields[8])
+    return received, sent

@@ -1,0 +1,92 @@
+"""What the engine writes down about containers, networks and volumes.
+
+Records are JSON documents in the store's database.  They are immutable values; a change is a new
+value written in one transaction.  A container's life in records::
+
+    creating ─▶ created ─▶ running ─▶ exited ─▶ (deleted)
+
+``creating`` names its owner process: when the owner is dead the sweep removes the rest of it.
+``running`` is a claim that :mod:`~jupyter_containers.engine.lifecycle` checks against the monitor
+before anyone believes it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from jupyter_containers.network.model import Endpoint, PublishedPort
+from jupyter_containers.oci.image import ExecutionConfig
+from jupyter_containers.oci.state import Status
+from jupyter_containers.options import RunOptions
+from jupyter_containers.runtime.process import ProcessIdentity
+
+Phase = Literal["creating", "ready"]
+
+
+class MountRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A mount of a container after names were resolved; ``source`` is a path of the host."""
+
+    type: Literal["bind", "volume", "tmpfs"]
+    target: str
+    source: str = ""
+    name: str = ""
+    read_only: bool = False
+    size: int = 0
+    mode: int = 0o1777
+    options: tuple[str, ...] = ()
+    anonymous: bool = False
+
+
+class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a container is in its life; times are seconds since the epoch, 0 for never."""
+
+    status: Status = Status.CREATED
+    process: ProcessIdentity | None = None
+    monitor: ProcessIdentity | None = None
+    started: float = 0.0
+    finished: float = 0.0
+    exit_code: int = 0
+    oom_killed: bool = False
+    error: str = ""
+    stopped_by_user: bool = False
+
+
+class ContainerRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One container; ``config`` is its image's, kept so that the image may be untagged."""
+
+    id: str
+    name: str
+    options: RunOptions
+    manifest_digest: str
+    image_id: str
+    chain_id: str
+    config: ExecutionConfig
+    created: float
+    phase: Phase = "creating"
+    owner: ProcessIdentity | None = None
+    state: StateRecord = StateRecord()
+    mounts: tuple[MountRecord, ...] = ()
+    endpoint: Endpoint | None = None
+    ports: tuple[PublishedPort, ...] = ()
+
+
+class VolumeRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A named (or anonymous) folder that outlives containers."""
+
+    id: str
+    name: str
+    created: float
+    labels: dict[str, str] = {}
+    anonymous: bool = False
+
+
+class EndpointRecord(msgspec.Struct, frozen=True):
+    """An address taken on a network; its name in the collection is ``network/address``."""
+
+    id: str
+    container_id: str
+    network_id: str
+    address: str
+    owner: ProcessIdentity

@@ -1,0 +1,104 @@
+"""What the engine's verbs return that is neither an Image nor a Container."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a foreground container or exec ended; output is kept up to a limit, newest last.
+
+    ``truncated`` counts the bytes that were dropped from the front of the two streams.
+    """
+
+    exit_code: int
+    stdout: bytes = b""
+    stderr: bytes = b""
+    container_id: str = ""
+    oom_killed: bool = False
+    truncated: int = 0
+
+    @property
+    def output(self) -> str:
+        """Standard output as text, undecodable bytes replaced."""
+        return self.stdout.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One line of ``history``: newest first; ``size`` is the layer's in bytes, 0 for none."""
+
+    id: str
+    created: datetime | None
+    created_by: str
+    size: int
+    comment: str = ""
+    empty_layer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StatsSample:
+    """What a container uses; sizes in bytes, ``cpu_percent`` of one CPU, limits 0 for none."""
+
+    container_id: str
+    name: str
+    cpu_percent: float
+    memory_usage: int
+    memory_limit: int
+    network_rx: int
+    network_tx: int
+    block_read: int
+    block_write: int
+    pids: int
+    pids_limit: int = 0
+    oom_kills: int = 0
+
+    @property
+    def memory_percent(self) -> float:
+        """Memory in use as a share of its limit, in percent; 0 where there is no limit."""
+        return 100.0 * self.memory_usage / self.memory_limit if self.memory_limit else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DiskUsage:
+    """One line of ``system df``; sizes in bytes."""
+
+    type: str
+    total: int
+    active: int
+    size: int
+    reclaimable: int
+
+
+@dataclass(frozen=True, slots=True)
+class PruneResult:
+    """What a prune removed and how many bytes that freed."""
+
+    removed: tuple[str, ...] = ()
+    freed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSummary:
+    """One line of ``network ls``."""
+
+    id: str
+    name: str
+    driver: str
+    subnet: str = ""
+    gateway: str = ""
+    internal: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSummary:
+    """One line of ``volume ls``; ``mountpoint`` is the folder on the host."""
+
+    name: str
+    mountpoint: str
+    created: datetime
+    labels: dict[str, str] = field(default_factory=dict)
+    driver: str = "local"

@@ -1,0 +1,154 @@
+"""The rooms below the engine, each opened when it is first needed and closed together.
+
+Opening the store costs a millisecond, probing the host a few; a command that only lists images
+never probes, and one that only runs containers never loads the registry client.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from jupyter_containers.engine.records import ContainerRecord, EndpointRecord, VolumeRecord
+from jupyter_containers.events import CancelToken
+from jupyter_containers.network.bridge import BridgeDriver
+from jupyter_containers.network.firewall import DEFAULT_TABLE, Firewall
+from jupyter_containers.network.model import Network
+from jupyter_containers.runtime.process import ProcessIdentity
+from jupyter_containers.settings import Settings, default_settings
+from jupyter_containers.store import Store
+
+if TYPE_CHECKING:
+    from jupyter_containers.registry import Credential, CredentialStore, RegistryClient
+    from jupyter_containers.runtime.host import HostCapabilities
+    from jupyter_containers.runtime.monitor import Monitor
+    from jupyter_containers.runtime.oci_runtime import OCIRuntime
+    from jupyter_containers.store import Collection
+
+MAIN_BRIDGE = "jc0"
+
+
+class Rooms:
+    """Store, runtime, network and registry for one set of settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.workbench = settings.run_root / "builds"
+        self.store = Store.open(settings.root)
+
+    @cached_property
+    def containers(self) -> Collection[ContainerRecord]:
+        """The records of containers."""
+        return self.store.records.collection("containers", ContainerRecord)
+
+    @cached_property
+    def networks(self) -> Collection[Network]:
+        """The records of bridge networks."""
+        return self.store.records.collection("networks", Network)
+
+    @cached_property
+    def endpoints(self) -> Collection[EndpointRecord]:
+        """The addresses that containers hold."""
+        return self.store.records.collection("endpoints", EndpointRecord)
+
+    @cached_property
+    def volumes(self) -> Collection[VolumeRecord]:
+        """The records of volumes."""
+        return self.store.records.collection("volumes", VolumeRecord)
+
+    @cached_property
+    def host(self) -> HostCapabilities:
+        """What this machine can do, probed once."""
+        from jupyter_containers.runtime.host import probe
+
+        return probe(self.settings.runtime)
+
+    @cached_property
+    def runtime(self) -> OCIRuntime:
+        """The OCI runtime that works here.
+
+        Raises :class:`UnsupportedError` when there is none, naming what would provide it.
+        """
+        from jupyter_containers.runtime.oci_runtime import OCIRuntime
+
+        return OCIRuntime(self.host, self.settings.run_root / "runtime")
+
+    @cached_property
+    def monitor(self) -> Monitor:
+        """Conmon over that runtime."""
+        from jupyter_containers.runtime.monitor import Monitor
+
+        return Monitor(self.host.require_conmon(), self.runtime)
+
+    @cached_property
+    def bridge_name(self) -> str:
+        """The interface of the default network: each store of a host has its own."""
+        if self.settings.bridge_name:
+            return self.settings.bridge_name
+        main = default_settings(os.environ).root == self.settings.root
+        return MAIN_BRIDGE if main else f"jc{self._mark}"
+
+    @cached_property
+    def subnet_pool(self) -> str:
+        """Where networks take their subnets: one sixteenth of the pool for a secondary store."""
+        pool = ipaddress.IPv4Network(self.settings.subnet_pool)
+        if self.bridge_name == MAIN_BRIDGE or pool.prefixlen > 20:
+            return str(pool)
+        parts = list(pool.subnets(prefixlen_diff=4))
+        return str(parts[int(self._mark, 16) % len(parts)])
+
+    @property
+    def _mark(self) -> str:
+        return hashlib.sha256(os.fsencode(self.settings.root)).hexdigest()[:8]
+
+    @cached_property
+    def firewall(self) -> Firewall:
+        """The firewall table of published ports and network isolation."""
+        name = self.bridge_name
+        return Firewall(DEFAULT_TABLE if name == MAIN_BRIDGE else f"{DEFAULT_TABLE}_{name}")
+
+    @cached_property
+    def bridge(self) -> BridgeDriver:
+        """The driver of bridge networks."""
+        return BridgeDriver(self.firewall)
+
+    @property
+    def process(self) -> ProcessIdentity:
+        """This process, as the owner of unfinished work; asked anew because of forks."""
+        identity = ProcessIdentity.of(os.getpid())
+        assert identity is not None  # we are alive
+        return identity
+
+    @cached_property
+    def credentials(self) -> CredentialStore:
+        """The user's registry credentials."""
+        from jupyter_containers.registry import CredentialStore
+
+        return CredentialStore()
+
+    def registry(
+        self,
+        name: str,
+        credential: Credential | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RegistryClient:
+        """Return a client for one registry; close it after use.
+
+        ``credential`` takes the place of the stored ones, to try it out.
+        """
+        from jupyter_containers.registry import FixedCredentials, RegistryClient, mirrors_for
+
+        return RegistryClient(
+            name,
+            credentials=FixedCredentials({name: credential}) if credential else self.credentials,
+            insecure=self.settings.insecure_registries,
+            mirrors=mirrors_for(name, self.settings.registry_mirrors),
+            cancel=cancel,
+        )
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self.store.close()

@@ -1,0 +1,257 @@
+"""Images between a registry and the store: pull and push.
+
+A pull resolves the name, walks index → manifest → config, then downloads, verifies and unpacks
+the layers, several at once.  Documents and blobs are kept exactly as received.  The image's
+record is written last, so an interrupted pull leaves verified blobs (found again by the next
+pull) and no image.  OCI Distribution Specification 1.1, "Pull" and "Push".
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.work import in_parallel
+from jupyter_containers.errors import ImageNotFoundError, VerificationError
+from jupyter_containers.events import (
+    CancelToken,
+    EventSink,
+    TaskFinished,
+    TaskProgress,
+    TaskStarted,
+)
+from jupyter_containers.oci.descriptor import Descriptor, Platform, RawDocument, chain_id, short_id
+from jupyter_containers.oci.image import (
+    ImageConfig,
+    Index,
+    Manifest,
+    parse_image_config,
+    parse_manifest,
+)
+from jupyter_containers.oci.reference import Reference
+from jupyter_containers.registry import RegistryClient
+from jupyter_containers.store import ImageRecord, Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One transfer: what to talk to, where progress goes, and how to stop it."""
+
+    rooms: Rooms
+    client: RegistryClient
+    repository: str
+    emit: EventSink
+    cancel: CancelToken
+
+
+def pull(
+    rooms: Rooms,
+    reference: Reference,
+    platform: Platform,
+    *,
+    emit: EventSink,
+    cancel: CancelToken,
+) -> ImageRecord:
+    """Fetch an image for ``platform`` into the store, name it, and return its record.
+
+    Raises :class:`ImageNotFoundError` when the registry does not have it (or not for the
+    platform), other :class:`RegistryError` and :class:`VerificationError` as they happen.
+    """
+    with (
+        rooms.registry(reference.registry, cancel=cancel) as client,
+        rooms.store.leases.hold() as lease,
+    ):
+        job = Job(rooms, client, reference.repository, emit, cancel)
+        target, document, manifest = _fetch_documents(job, reference, platform, lease)
+        blobs = (manifest.config, *manifest.layers)
+        lease.add(target.digest, document.digest, *(blob.digest for blob in blobs))
+        _download(job, manifest.config)
+        config = parse_image_config(rooms.store.content.read(manifest.config.digest))
+        _check_layers(manifest, config)
+        chains = [
+            chain_id(config.rootfs.diff_ids[: depth + 1]) for depth in range(len(manifest.layers))
+        ]
+        lease.add(*chains)
+        unpacked = [threading.Event() for _ in manifest.layers]
+        # Started in order: a layer whose parent is not there yet waits only for an earlier start.
+        in_parallel(
+            lambda depth: _layer(job, manifest, config, chains, unpacked, depth),
+            range(len(manifest.layers)),
+            workers=rooms.settings.max_concurrent_downloads,
+            cancel=cancel,
+        )
+        record = record_image(rooms, document, manifest, config, target)
+        rooms.store.records.set_name(str(_named(reference, target)), document.digest, target.digest)
+    return record
+
+
+def _named(reference: Reference, target: Descriptor) -> Reference:
+    if reference.tag:
+        return Reference(reference.registry, reference.repository, reference.tag)
+    return reference.with_digest(target.digest)
+
+
+def _fetch_documents(
+    job: Job, reference: Reference, platform: Platform, lease: Lease
+) -> tuple[Descriptor, RawDocument, Manifest]:
+    document = job.client.manifest(job.repository, reference.digest or reference.tag or "latest")
+    content = job.rooms.store.content
+    target = content.put(document.data, document.media_type, lease)
+    parsed = parse_manifest(document)
+    if isinstance(parsed, Index):
+        chosen = parsed.select(platform)
+        if chosen is None:
+            offered = sorted({str(entry.platform) for entry in parsed.manifests if entry.platform})
+            raise ImageNotFoundError(
+                f"{reference.familiar} has no image for {platform}",
+                hint=f"it is offered for {', '.join(offered)}" if offered else "",
+            )
+        document = job.client.manifest(job.repository, chosen.digest)
+        content.put(document.data, document.media_type, lease)
+        parsed = parse_manifest(document)
+    if not isinstance(parsed, Manifest):
+        raise VerificationError(f"{reference.familiar}: an index inside an index")
+    return target, document, parsed
+
+
+def _check_layers(manifest: Manifest, config: ImageConfig) -> None:
+    if len(manifest.layers) != len(config.rootfs.diff_ids):
+        raise VerificationError(
+            f"the manifest lists {len(manifest.layers)} layers, "
+            f"the configuration {len(config.rootfs.diff_ids)}"
+        )
+
+
+def _layer(
+    job: Job,
+    manifest: Manifest,
+    config: ImageConfig,
+    chains: list[str],
+    unpacked: list[threading.Event],
+    depth: int,
+) -> None:
+    blob, store = manifest.layers[depth], job.rooms.store
+    task, started = short_id(blob.digest), time.monotonic()
+    job.emit(TaskStarted(task, task, blob.size))
+    if store.snapshots.has(chains[depth]) and store.content.has(blob.digest):
+        unpacked[depth].set()
+        job.emit(TaskFinished(task, "exists", "Already exists"))
+        return
+    _download(job, blob, task)
+    while depth and not unpacked[depth - 1].wait(0.05):
+        job.cancel.check()
+    store.snapshots.unpack(
+        chains[depth - 1] if depth else "",
+        config.rootfs.diff_ids[depth],
+        blob,
+        cancel=job.cancel,
+        progress=lambda done: job.emit(TaskProgress(task, done, blob.size, "Extracting")),
+    )
+    unpacked[depth].set()
+    job.emit(TaskFinished(task, "done", "Pull complete", time.monotonic() - started))
+
+
+def _download(job: Job, blob: Descriptor, task: str = "") -> None:
+    """Bring a blob into the store, going on where an earlier download stopped."""
+    with job.rooms.store.content.ingest(blob, cancel=job.cancel) as ingest:
+        if not ingest.present:
+            with job.client.blob(
+                job.repository, blob, offset=ingest.offset, cancel=job.cancel
+            ) as body:
+                if body.offset != ingest.offset:
+                    ingest.restart()
+                for chunk in body:
+                    ingest.write(chunk)
+                    if task:
+                        job.emit(TaskProgress(task, ingest.offset, blob.size, "Downloading"))
+            ingest.commit()
+    source = (job.client.registry, job.repository)
+    job.rooms.store.records.remember_blob_source(blob.digest, *source)
+
+
+def record_image(
+    rooms: Rooms,
+    document: RawDocument,
+    manifest: Manifest,
+    config: ImageConfig,
+    target: Descriptor | None = None,
+) -> ImageRecord:
+    """Write the record of an image whose blobs and layers are all in the store."""
+    diff_ids, snapshots = config.rootfs.diff_ids, rooms.store.snapshots
+    chains = tuple(chain_id(diff_ids[: depth + 1]) for depth in range(len(diff_ids)))
+    record = ImageRecord(
+        manifest=document.descriptor,
+        config_digest=manifest.config.digest,
+        platform=config.platform,
+        created=config.created,
+        size=sum(snapshots.usage(chain) for chain in chains),
+        diff_ids=diff_ids,
+        chain_ids=chains,
+        index_digest=target.digest if target and target.digest != document.digest else "",
+        labels=config.config.labels,
+    )
+    rooms.store.records.put_image(record)
+    return record
+
+
+def push(
+    rooms: Rooms,
+    record: ImageRecord,
+    reference: Reference,
+    *,
+    emit: EventSink,
+    cancel: CancelToken,
+) -> str:
+    """Send an image to ``reference``; return the digest under which the registry keeps it."""
+    content = rooms.store.content
+    document = RawDocument(content.read(record.manifest.digest), record.manifest.media_type)
+    manifest = parse_manifest(document)
+    assert isinstance(manifest, Manifest)  # only manifests are recorded as images
+    with (
+        rooms.registry(reference.registry, cancel=cancel) as client,
+        rooms.store.leases.hold() as lease,
+    ):
+        unique = {blob.digest: blob for blob in (*manifest.layers, manifest.config)}
+        blobs = list(unique.values())
+        lease.add(document.digest, *(blob.digest for blob in blobs))
+        job = Job(rooms, client, reference.repository, emit, cancel)
+        in_parallel(
+            lambda blob: _upload(job, blob),
+            blobs,
+            workers=rooms.settings.max_concurrent_downloads,
+            cancel=cancel,
+        )
+        return client.push_manifest(
+            reference.repository, reference.tag or document.digest, document
+        )
+
+
+def _upload(job: Job, blob: Descriptor) -> None:
+    task = short_id(blob.digest)
+    store, started = job.rooms.store, time.monotonic()
+    job.emit(TaskStarted(task, task, blob.size))
+    known = [
+        repository
+        for registry, repository in store.records.blob_sources(blob.digest)
+        if registry == job.client.registry and repository != job.repository
+    ]
+    outcome = job.client.push_blob(
+        job.repository,
+        blob,
+        lambda: store.content.open(blob.digest),
+        mount_from=known,
+        progress=lambda sent: job.emit(TaskProgress(task, sent, blob.size, "Pushing")),
+        cancel=job.cancel,
+    )
+    store.records.remember_blob_source(blob.digest, job.client.registry, job.repository)
+    words = {"exists": "Layer already exists", "mounted": "Mounted", "uploaded": "Pushed"}
+    job.emit(
+        TaskFinished(
+            task,
+            "exists" if outcome == "exists" else "done",
+            words[outcome],
+            time.monotonic() - started,
+        )
+    )

@@ -1,0 +1,153 @@
+"""Named and anonymous volumes: folders of the store that outlive containers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from jupyter_containers.engine.naming import new_id
+from jupyter_containers.engine.records import MountRecord, VolumeRecord
+from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.errors import (
+    AlreadyExistsError,
+    InUseError,
+    InvalidArgumentError,
+    StorageError,
+    VolumeNotFoundError,
+)
+from jupyter_containers.options import MountRequest
+from jupyter_containers.options.values import check_name
+from jupyter_containers.store.rooted import Root, split
+
+
+class Volumes:
+    """The volumes of one store; a volume's files are in ``volumes/<name>/_data``."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._folder = rooms.settings.root / "volumes"
+
+    def all(self) -> list[VolumeRecord]:
+        """Return all volumes."""
+        return self._rooms.volumes.all()
+
+    def find(self, name: str) -> VolumeRecord:
+        """Return the volume ``name``, or raise :class:`VolumeNotFoundError`."""
+        volume = self._rooms.volumes.by_name(name)
+        if volume is None:
+            raise VolumeNotFoundError(f"no such volume: {name}", hint="see `volume ls`")
+        return volume
+
+    def mountpoint(self, name: str) -> Path:
+        """Return the folder of the host that holds the volume's files."""
+        return self._folder / name / "_data"
+
+    def create(
+        self, name: str = "", labels: dict[str, str] | None = None, *, anonymous: bool = False
+    ) -> VolumeRecord:
+        """Return the volume ``name``, made if it is not there; a new anonymous one for no name."""
+        name = name or new_id()
+        check_name(name, "volume")
+        existing = self._rooms.volumes.by_name(name)
+        if existing is not None:
+            return existing
+        volume = VolumeRecord(new_id(), name, time.time(), labels or {}, anonymous)
+        try:
+            self._rooms.volumes.insert(volume.id, name, volume)
+        except AlreadyExistsError:
+            return self.find(name)
+        self._make_folder(name)
+        return volume
+
+    def _make_folder(self, name: str) -> None:
+        try:
+            self.mountpoint(name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot make volume {name}: {error.strerror}") from error
+
+    def remove(self, name: str, users: Iterable[tuple[str, tuple[MountRecord, ...]]]) -> None:
+        """Remove a volume and its files.
+
+        ``users`` are the containers' names and mounts; raises :class:`InUseError` when one of
+        them has the volume.
+        """
+        volume = self.find(name)
+        for container, mounts in users:
+            if any(mount.type == "volume" and mount.name == volume.name for mount in mounts):
+                raise InUseError(
+                    f"volume {volume.name} is used by container {container}",
+                    hint=f"remove it first: rm {container}",
+                )
+        self._rooms.volumes.delete(volume.id)
+        shutil.rmtree(self._folder / volume.name, ignore_errors=True)
+
+    def resolve(self, request: MountRequest) -> MountRecord:
+        """Return a mount with its place on the host decided, which is made if need be."""
+        source, name, anonymous = request.source, "", False
+        if request.type == "volume":
+            anonymous = not request.source
+            name = self.create(request.source, anonymous=anonymous).name
+            source = str(self.mountpoint(name))
+            self._make_folder(name)
+        elif request.type == "bind":
+            source = _bind_source(request)
+        return MountRecord(
+            request.type,
+            request.target,
+            source,
+            name,
+            request.read_only,
+            request.size,
+            request.mode,
+            request.options if request.copy else (*request.options, "nocopy"),
+            anonymous,
+        )
+
+
+def _bind_source(request: MountRequest) -> str:
+    path = os.path.realpath(os.path.expanduser(request.source))
+    if os.path.exists(path):
+        return path
+    if not request.create_source:
+        raise InvalidArgumentError(
+            f"bind source path does not exist: {request.source}",
+            hint="create it first, or use -v, which creates a folder",
+        )
+    try:
+        os.makedirs(path)
+    except OSError as error:
+        raise InvalidArgumentError(f"cannot make {path} for a bind: {error.strerror}") from error
+    return path
+
+
+def fill_from_image(rootfs: Path, mount: MountRecord) -> None:
+    """Copy what the image has at the mount's place into an empty volume.
+
+    To be called where ``rootfs`` is mounted.  The image's path is resolved inside the root; the
+    copy keeps owners, modes, links and times, and follows no link out of the folder.
+    """
+    if mount.type != "volume" or "nocopy" in mount.options or any(os.scandir(mount.source)):
+        return
+    with Root(rootfs) as root:
+        try:
+            inside = root.open(split(os.fsencode(mount.target)), os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            return  # the image has nothing there
+        try:
+            status = os.fstat(inside)
+            os.chown(mount.source, status.st_uid, status.st_gid)
+            os.chmod(mount.source, status.st_mode & 0o7777)
+            subprocess.run(
+                ["cp", "-a", f"/proc/self/fd/{inside}/.", mount.source],
+                pass_fds=(inside,),
+                check=True,
+                capture_output=True,
+            )
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise StorageError(f"cannot fill volume {mount.name}: {error}") from error
+        finally:
+            os.close(inside)

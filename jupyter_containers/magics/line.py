@@ -1,0 +1,98 @@
+"""A magic's line into words: shell quoting, and ``{{expression}}`` from the notebook's variables.
+
+An expression in double braces becomes one word, a list of values several (when it stands alone).
+What is no Python expression, such as the ``{{.Names}}`` and ``{{json .}}`` of a Go template, stays
+as it is.
+"""
+
+from __future__ import annotations
+
+import builtins
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from jupyter_containers.errors import InvalidArgumentError
+
+_EXPRESSION = re.compile(r"\{\{(.+?)\}\}", re.DOTALL)
+# Private-use characters: they pass through shell splitting unharmed and are never typed.
+_MARK = re.compile("\ue000([0-9]+)\ue001")
+# "range .A" and "json .B" would be attributes to Python; people write those without the blank.
+_GO_ACTION = re.compile(r"\.|(end|else)$|[a-z]+\s+[.$]")
+
+
+def words_of(line: str, namespace: Mapping[str, Any]) -> list[str]:
+    """Return the words of a command line.
+
+    Raises :class:`InvalidArgumentError` for an open quote or an expression that fails.
+    """
+    values: list[Any] = []
+
+    def keep(match: re.Match[str]) -> str:
+        code = _compiled(match[1])
+        if code is None:
+            return match[0]
+        values.append(_evaluated(code, match[1], namespace))
+        return f"\ue000{len(values) - 1}\ue001"
+
+    marked = _EXPRESSION.sub(keep, line)
+    try:
+        words = shlex.split(marked)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"cannot split the command line: {str(error).lower()}", hint="close the quote"
+        ) from error
+    return [filled for word in words for filled in _filled(word, values)]
+
+
+def _compiled(text: str) -> Any:
+    stripped = text.strip()
+    if _GO_ACTION.match(stripped):
+        return None
+    try:
+        return compile(stripped, "<magic line>", "eval")
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _evaluated(code: Any, text: str, namespace: Mapping[str, Any]) -> Any:
+    try:
+        return eval(code, {"__builtins__": builtins, **namespace})  # noqa: S307  # the user's own code, as in any cell
+    except Exception as error:
+        raise InvalidArgumentError(
+            f"{{{{{text}}}}}: {type(error).__name__}: {error}",
+            hint="an expression in double braces is Python, evaluated in this notebook",
+        ) from error
+
+
+def _filled(word: str, values: list[Any]) -> list[str]:
+    whole = _MARK.fullmatch(word)
+    if whole and isinstance(values[int(whole[1])], (list, tuple)):
+        return [_text(item) for item in values[int(whole[1])]]
+    return [_MARK.sub(lambda match: _text(values[int(match[1])]), word)]
+
+
+def _text(value: Any) -> str:
+    # An Image or a Container stands for its ID.
+    identifier = getattr(value, "id", None)
+    return identifier if isinstance(identifier, str) else str(value)
+
+
+def command_lines(cell: str) -> list[str]:
+    """Return a cell's commands, one a line; a backslash continues one, ``#`` begins a comment."""
+    lines: list[str] = []
+    pending = ""
+    for line in cell.splitlines():
+        if not pending and line.lstrip().startswith("#"):
+            continue
+        text = pending + line.strip()
+        if text.endswith("\\"):
+            pending = text[:-1] + " "
+            continue
+        pending = ""
+        if text:
+            lines.append(text)
+    if pending.strip():
+        lines.append(pending.strip())
+    return lines

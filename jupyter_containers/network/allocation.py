@@ -1,0 +1,191 @@
+"""Which subnet, address, MAC and interface name is next: pure functions over what is taken.
+
+Nothing here looks at the host or remembers anything.  The caller passes what is in use (its
+records, the host's routes), records the result in the same transaction, and so is the only arbiter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Collection, Iterable, Iterator
+
+from jupyter_containers.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    InvalidArgumentError,
+)
+from jupyter_containers.network.model import Endpoint, Network
+
+__all__ = [
+    "addresses",
+    "allocate_endpoint",
+    "bridge_interface",
+    "check_subnet",
+    "choose_address",
+    "choose_subnet",
+    "gateway_of",
+    "host_interface",
+    "mac_address",
+]
+
+PORT_PREFIX = "jcv"
+BRIDGE_PREFIX = "jcb"
+_NAME_LENGTH = 15  # IFNAMSIZ without its final zero byte
+
+
+def choose_subnet(pool: str, used_subnets: Iterable[str], host_routes: Iterable[str]) -> str:
+    """Return the first /24 of ``pool`` that overlaps no used subnet and no route of the host.
+
+    A default route (prefix length 0) covers everything and is not counted.  Raises
+    :class:`ConflictError` when nothing is left.
+    """
+    network = _network(pool)
+    taken = [_network(item) for item in used_subnets]
+    taken += [route for item in host_routes if (route := _network(item)).prefixlen > 0]
+    candidates = network.subnets(new_prefix=24) if network.prefixlen < 24 else iter([network])
+    for candidate in candidates:
+        if not any(candidate.overlaps(other) for other in taken):
+            return str(candidate)
+    raise ConflictError(
+        f"no free subnet is left in {pool}",
+        hint="remove unused networks, or set subnet_pool to another range",
+    )
+
+
+def check_subnet(subnet: str, used_subnets: Iterable[str], host_routes: Iterable[str]) -> str:
+    """Return ``subnet`` in canonical form when a network may have it.
+
+    Raises :class:`InvalidArgumentError` for a bad or too small one and
+    :class:`AlreadyExistsError` when it overlaps another network or a route of the host.
+    """
+    network = _network(subnet)
+    if network.prefixlen > 29:
+        raise InvalidArgumentError(
+            f"subnet {subnet} is too small", hint="a /29 holds five containers, a /24 253"
+        )
+    for kind, items in (("a network's subnet", used_subnets), ("a route of the host", host_routes)):
+        for item in items:
+            other = _network(item)
+            if other.prefixlen and network.overlaps(other):
+                raise AlreadyExistsError(f"subnet {network} overlaps {kind}: {other}")
+    return str(network)
+
+
+def gateway_of(subnet: str) -> str:
+    """Return the address that the bridge takes: the first of the subnet."""
+    return str(_network(subnet).network_address + 1)
+
+
+def addresses(
+    subnet: str, gateway: str, used: Collection[str] = (), after: str = ""
+) -> Iterator[str]:
+    """Yield the free addresses of ``subnet``, beginning behind ``after`` and going round once.
+
+    With ``after`` the address that was given out last, an address rests as long as possible
+    before it is used again: neighbours may still remember who had it.
+    """
+    network = _network(subnet)
+    size = network.num_addresses
+    base = int(network.network_address)
+    start = int(ipaddress.IPv4Address(after)) - base if after else 0
+    if not 0 <= start < size:
+        start = 0
+    taken = {*used, gateway}
+    for step in range(1, size + 1):
+        offset = (start + step) % size
+        address = str(ipaddress.IPv4Address(base + offset))
+        if 0 < offset < size - 1 and address not in taken:
+            yield address
+
+
+def choose_address(
+    network: Network, used: Collection[str], after: str = "", wanted: str = ""
+) -> str:
+    """Return a free address of the network, or ``wanted`` if that can be had.
+
+    Raises :class:`InvalidArgumentError` (outside the subnet), :class:`AlreadyExistsError` (taken)
+    or :class:`ConflictError` (none left).
+    """
+    if not wanted:
+        found = next(addresses(network.subnet, network.gateway, used, after), None)
+        if found is None:
+            raise ConflictError(
+                f"no free address is left in network {network.name} ({network.subnet})",
+                hint="remove containers, or create a network with a larger subnet",
+            )
+        return found
+    subnet = _network(network.subnet)
+    try:
+        address = ipaddress.IPv4Address(wanted)
+    except ValueError as error:
+        raise InvalidArgumentError(f"invalid address: {wanted!r}") from error
+    if address not in subnet or address in (subnet.network_address, subnet.broadcast_address):
+        raise InvalidArgumentError(
+            f"address {wanted} is not one of network {network.name}'s {subnet}"
+        )
+    if str(address) in {*used, network.gateway}:
+        raise AlreadyExistsError(f"address {wanted} is in use in network {network.name}")
+    return str(address)
+
+
+def allocate_endpoint(
+    network: Network,
+    container_id: str,
+    used: Collection[str],
+    *,
+    after: str = "",
+    wanted: str = "",
+    aliases: Iterable[str] = (),
+    interface: str = "eth0",
+) -> Endpoint:
+    """Return the endpoint of a container in a network, ready to be recorded and attached.
+
+    ``used`` are the addresses of the network's other endpoints; errors as :func:`choose_address`.
+    """
+    address = choose_address(network, used, after, wanted)
+    return Endpoint(
+        network_id=network.id,
+        container_id=container_id,
+        address=address,
+        prefix_len=_network(network.subnet).prefixlen,
+        gateway="" if network.internal else network.gateway,
+        mac=mac_address(address),
+        host_interface=host_interface(container_id, network.id),
+        interface=interface,
+        aliases=tuple(aliases),
+    )
+
+
+def mac_address(address: str) -> str:
+    """Return the MAC that belongs to an IPv4 address: 02:6a, then its four bytes.
+
+    Bit 1 of the first byte marks it as locally administered.  Because the MAC follows from the
+    address, a neighbour table entry of an earlier owner of the address is never wrong.
+    """
+    return ":".join(f"{byte:02x}" for byte in (0x02, 0x6A, *ipaddress.IPv4Address(address).packed))
+
+
+def host_interface(container_id: str, network_id: str) -> str:
+    """Return the name of a container's port in a network's bridge, 15 characters."""
+    return _name(PORT_PREFIX, f"{container_id}/{network_id}")
+
+
+def bridge_interface(network_id: str) -> str:
+    """Return the name of a network's bridge, 15 characters."""
+    return _name(BRIDGE_PREFIX, network_id)
+
+
+def _name(prefix: str, key: str) -> str:
+    # A hash, because ids may differ only behind the part that fits.
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return (prefix + digest)[:_NAME_LENGTH]
+
+
+def _network(text: str) -> ipaddress.IPv4Network:
+    try:
+        return ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"invalid subnet: {text!r}", hint="write an IPv4 range such as 10.90.1.0/24"
+        ) from error

@@ -1,0 +1,287 @@
+"""Bridges and the veth pairs that join containers to them.
+
+Lifecycle: ``ensure_bridge`` (before every start; nearly free when all is in place) → ``attach``
+(a veth pair whose container end is born inside the namespace) → the container ends, its namespace
+vanishes, and the kernel removes the pair → ``remove_bridge`` (with the network).  ``detach`` is for
+a container that keeps running without the network.
+
+A bridge is configured while it is down and brought up last: a bridge that is up is complete,
+whichever process made it.  All work happens in the namespace of the calling thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import socket
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from jupyter_containers.errors import AlreadyExistsError, InUseError, NetworkError
+from jupyter_containers.network import links
+from jupyter_containers.network.allocation import BRIDGE_PREFIX, PORT_PREFIX, mac_address
+from jupyter_containers.network.firewall import Firewall
+from jupyter_containers.network.forward_policy import ForwardPolicy
+from jupyter_containers.network.model import Endpoint, Network
+from jupyter_containers.network.namespace import NetworkNamespace
+from jupyter_containers.network.netlink import NetlinkSocket
+from jupyter_containers.network.sysctl import write_sysctl
+
+__all__ = ["BridgeDriver", "BridgeStatus"]
+
+_DEFAULT_MTU = 1500
+_ATTEMPTS = 20
+_CARRIER_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeStatus:
+    """What :meth:`BridgeDriver.ensure_bridge` had to do.
+
+    ``changed`` names, for people, what was changed on the host beyond our own bridge and table;
+    ``rules_written`` means that the firewall did not know the network (see there).
+    """
+
+    created: bool
+    rules_written: bool
+    changed: tuple[str, ...] = ()
+
+
+class BridgeDriver:
+    """Makes and removes bridges and their ports; holds no state of its own, thread-safe."""
+
+    __slots__ = ("_firewall", "_forward_policy")
+
+    def __init__(
+        self, firewall: Firewall | None = None, forward_policy: ForwardPolicy | None = None
+    ) -> None:
+        self._firewall = firewall or Firewall()
+        self._forward_policy = forward_policy or ForwardPolicy()
+
+    def ensure_bridge(self, network: Network) -> BridgeStatus:
+        """The network's bridge is up, with gateway address and rules; idempotent, race-safe.
+
+        Raises :class:`AlreadyExistsError` when the interface name belongs to something else and
+        :class:`NetworkError` when the kernel refuses.
+        """
+        with _reported(f"cannot set up bridge {network.interface}"), NetlinkSocket() as route:
+            link = links.get_link(route, network.interface)
+            created = link is None or not link.up
+            if created:
+                link = self._create(route, network)
+            assert link is not None
+            if link.kind != "bridge":
+                raise AlreadyExistsError(
+                    f"interface {network.interface} exists and is not a bridge",
+                    hint="set bridge_name to another name",
+                )
+            # The MAC follows from the gateway, so it tells whose bridge this is.
+            if link.mac != mac_address(network.gateway):
+                raise AlreadyExistsError(
+                    f"bridge {network.interface} belongs to something other than {network.subnet}",
+                    hint="set bridge_name to another name",
+                )
+        rules = self._firewall.ensure_network(network)
+        return BridgeStatus(created, rules, () if network.internal else self._open_host(network))
+
+    def _open_host(self, network: Network) -> tuple[str, ...]:
+        # Only when the rules are in place: from here on the host forwards.
+        changed = []
+        with _reported("cannot turn on net.ipv4.ip_forward"):
+            if write_sysctl("ipv4/ip_forward", "1"):
+                changed.append("net.ipv4.ip_forward = 1 (the host forwards packets)")
+        if self._forward_policy.admit(network.interface):
+            changed.append(f"FORWARD chain accepts {network.interface} (its policy is DROP)")
+        return tuple(changed)
+
+    def _create(self, route: NetlinkSocket, network: Network) -> links.Link:
+        name, subnet = network.interface, ipaddress.IPv4Network(network.subnet)
+        self._check_overlap(route, name, subnet)
+        try:
+            route.send(links.add_bridge(name, mac_address(network.gateway), network.mtu))
+        except OSError as error:
+            # Another process is making the same bridge: do the rest too, all of it is idempotent.
+            if error.errno != errno.EEXIST:
+                raise
+        link = links.get_link(route, name)
+        if link is None or link.kind != "bridge":
+            return link or _vanished(name)
+        with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
+            write_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
+        if not network.internal:
+            write_sysctl(f"ipv4/conf/{name}/route_localnet", "1")
+        broadcast = str(subnet.broadcast_address)
+        address = links.add_address(link.index, network.gateway, subnet.prefixlen, broadcast)
+        route.send(address)
+        route.send(links.set_up(link.index))
+        return links.get_link(route, name) or _vanished(name)
+
+    def _check_overlap(
+        self, route: NetlinkSocket, name: str, subnet: ipaddress.IPv4Network
+    ) -> None:
+        # The host's networks may have changed since the subnet was chosen (a VPN came up): two
+        # equal routes would lead either side's packets into the other.  The routes are read first:
+        # a bridge that another process makes just now is then seen as the owner of its route.
+        entries = links.get_routes(route)
+        own = links.get_link(route, name)
+        for entry in entries:
+            other = ipaddress.IPv4Network(entry.destination)
+            foreign = own is None or entry.index != own.index
+            if other.prefixlen and foreign and other.overlaps(subnet):
+                raise AlreadyExistsError(
+                    f"subnet {subnet} of {name} overlaps a route of the host: {other}",
+                    hint="create a network with another subnet, or set subnet_pool",
+                )
+
+    def attach(self, namespace: NetworkNamespace, endpoint: Endpoint, network: Network) -> None:
+        """The endpoint's interface is up in ``namespace``, with address and default route.
+
+        The bridge must be there (:meth:`ensure_bridge`).  Raises :class:`NetworkError`; then the
+        namespace has no such interface.
+        """
+        what = f"cannot attach a container to {network.interface}"
+        with _reported(what), NetlinkSocket() as route:
+            bridge = links.get_link(route, network.interface)
+            if bridge is None:
+                raise NetworkError(f"the bridge {network.interface} does not exist")
+            self._add_pair(route, namespace, endpoint, bridge)
+            try:
+                port = links.get_link(route, endpoint.host_interface)
+                if port is not None:
+                    route.send(links.set_hairpin(port.index))
+                namespace.run(lambda: _configure(endpoint))
+                _await_carrier(route, endpoint.host_interface, network.interface)
+            except BaseException:
+                self.detach(endpoint.host_interface)
+                raise
+
+    def _add_pair(
+        self,
+        route: NetlinkSocket,
+        namespace: NetworkNamespace,
+        endpoint: Endpoint,
+        bridge: links.Link,
+    ) -> None:
+        request = links.add_veth(
+            endpoint.host_interface,
+            bridge.index,
+            bridge.mtu,
+            peer_name=endpoint.interface,
+            peer_mac=endpoint.mac,
+            namespace=namespace.fd,
+        )
+        for _ in range(_ATTEMPTS):
+            try:
+                route.send(request)
+                return
+            except OSError as error:
+                if error.errno != errno.EEXIST:
+                    raise
+            # The container was started before and the kernel has not yet finished removing its
+            # former pair, or the namespace already has an interface of that name.
+            if links.get_link(route, endpoint.host_interface) is None:
+                break
+            route.send(links.delete_link(endpoint.host_interface))
+        raise NetworkError(f"the container already has an interface {endpoint.interface}")
+
+    def detach(self, host_interface: str) -> None:
+        """The pair is gone from the bridge and from the container; idempotent.
+
+        Takes 20-40 ms, as the kernel waits for packets in flight; not needed for a container
+        that has ended.
+        """
+        with _reported(f"cannot remove {host_interface}"), NetlinkSocket() as route:
+            route.send(links.delete_link(host_interface))
+
+    def remove_bridge(self, network: Network) -> None:
+        """The bridge and its rules are gone; idempotent.
+
+        Raises :class:`InUseError` while the bridge has ports.
+        """
+        with _reported(f"cannot remove bridge {network.interface}"), NetlinkSocket() as route:
+            bridge = links.get_link(route, network.interface)
+            if bridge is not None and bridge.kind == "bridge":
+                ports = [link for link in links.get_links(route) if link.master == bridge.index]
+                if ports:
+                    raise InUseError(
+                        f"network {network.name} is in use by {len(ports)} running container(s)",
+                        hint="stop them or disconnect them first",
+                    )
+                route.send(links.delete_link(network.interface))
+        self._firewall.remove_network(network)
+        self._forward_policy.withdraw(network.interface)
+
+    def host_routes(self) -> tuple[str, ...]:
+        """Return the destinations of the host's IPv4 routes, for choosing a subnet."""
+        with _reported("cannot read the host's routes"), NetlinkSocket() as route:
+            return tuple(sorted({entry.destination for entry in links.get_routes(route)}))
+
+    def uplink_mtu(self) -> int:
+        """Return the MTU of the interface of the default route, 1500 when there is none."""
+        with _reported("cannot read the host's routes"), NetlinkSocket() as route:
+            indexes = {
+                entry.index for entry in links.get_routes(route) if entry.destination == "0.0.0.0/0"
+            }
+            mtus = [link.mtu for link in links.get_links(route) if link.index in indexes]
+        return min(mtus, default=_DEFAULT_MTU)
+
+    def leftovers(self, known: Collection[str]) -> tuple[str, ...]:
+        """Return interfaces named by our scheme that no record knows.
+
+        Another engine root's interfaces look the same: remove only what belongs to you.
+        """
+        with _reported("cannot list interfaces"), NetlinkSocket() as route:
+            found = links.get_links(route)
+        return tuple(
+            link.name
+            for link in found
+            if link.name.startswith((BRIDGE_PREFIX, PORT_PREFIX)) and link.name not in known
+        )
+
+
+def _configure(endpoint: Endpoint) -> None:
+    index = socket.if_nametoindex(endpoint.interface)
+    subnet = ipaddress.IPv4Interface(f"{endpoint.address}/{endpoint.prefix_len}").network
+    requests = [
+        links.set_up(index),
+        links.add_address(
+            index, endpoint.address, endpoint.prefix_len, str(subnet.broadcast_address)
+        ),
+    ]
+    if endpoint.gateway:
+        requests.append(links.add_default_route(index, endpoint.gateway))
+    with NetlinkSocket() as route:
+        route.send(*requests)
+
+
+def _await_carrier(route: NetlinkSocket, *names: str) -> None:
+    """Return when packets pass the links, or after a short while all the same.
+
+    The kernel notices that a peer came up in a work queue of its own.  A packet sent before is lost
+    and repeated after a whole second, seen for 1 in 80 first containers of a bridge.
+    """
+    deadline = time.monotonic() + _CARRIER_SECONDS
+    for name in names:
+        while time.monotonic() < deadline:
+            link = links.get_link(route, name)
+            if link is None or link.operational:
+                break
+            time.sleep(0.0005)
+
+
+def _vanished(name: str) -> links.Link:
+    raise NetworkError(f"the bridge {name} was removed while it was being set up")
+
+
+@contextlib.contextmanager
+def _reported(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hint = {
+            errno.EPERM: "networks need root",
+            errno.EROFS: "/proc/sys is read-only here, as in an unprivileged container",
+        }.get(error.errno or 0, "")
+        raise NetworkError(f"{what}: {error.strerror or error}", hint=hint) from error

@@ -1,0 +1,112 @@
+"""Other people's FORWARD policy: letting our bridges through a filter that drops by default.
+
+Docker (and ufw) set the policy of iptables' FORWARD chain to DROP.  An accept in our own table
+does not help then, because a packet must pass every table.  So where that policy is found, two
+rules for each of our bridges go in front: into ``DOCKER-USER``, the chain Docker leaves to
+others, or into FORWARD itself.  What comes *to* a bridge is still decided by our table.
+
+Rules are written through nftables where iptables is its front end (iptables-nft, the default of
+current distributions), and through ``iptables-legacy`` where only that has a filter table.
+They are removed with their bridge.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+from jupyter_containers.errors import NetworkError
+from jupyter_containers.network.nft import Nft
+
+__all__ = ["ForwardPolicy"]
+
+_SECONDS = 30
+_HANDLE = re.compile(r"# handle (\d+)")
+
+
+class ForwardPolicy:
+    """Keeps bridges reachable in the namespace of the calling thread."""
+
+    __slots__ = ("_nft",)
+
+    def __init__(self, nft: Nft | None = None) -> None:
+        self._nft = nft or Nft()
+
+    def admit(self, interface: str) -> bool:
+        """Return True when rules for the bridge were missing and are there now; idempotent."""
+        listing = self._nft.try_run("list chain ip filter FORWARD") or ""
+        changed = False
+        if "policy drop" in listing:
+            chain = "DOCKER-USER" if "jump DOCKER-USER" in listing else "FORWARD"
+            changed = self._admit(chain, interface)
+        return _legacy_admit(interface) or changed
+
+    def _admit(self, chain: str, interface: str) -> bool:
+        rules = self._nft.try_run(f"list chain ip filter {chain}") or ""
+        missing = [
+            f'insert rule ip filter {chain} {side}name "{interface}" counter accept'
+            for side in ("iif", "oif")
+            if not _rule(side, interface).search(rules)
+        ]
+        if missing:
+            self._nft.run("\n".join(missing))
+        return bool(missing)
+
+    def withdraw(self, interface: str) -> None:
+        """The rules for the bridge are gone; idempotent."""
+        for chain in ("DOCKER-USER", "FORWARD"):
+            for line in self._listing(chain):
+                handle = _HANDLE.search(line)
+                ours = any(_rule(side, interface).search(line) for side in ("iif", "oif"))
+                if handle and ours:
+                    self._nft.try_run(f"delete rule ip filter {chain} handle {handle[1]}")
+        if _legacy_in_use():
+            for side in ("-i", "-o"):
+                rule = [side, interface, "-j", "ACCEPT"]
+                for chain in ("DOCKER-USER", "FORWARD"):
+                    while _legacy("-C", chain, *rule) == 0 and _legacy("-D", chain, *rule) == 0:
+                        pass
+
+    def _listing(self, chain: str) -> list[str]:
+        return (self._nft.try_run(f"list chain ip filter {chain}", handles=True) or "").splitlines()
+
+
+def _rule(side: str, interface: str) -> re.Pattern[str]:
+    return re.compile(rf'^\s*{side}name "{re.escape(interface)}" counter [^"]*accept', re.MULTILINE)
+
+
+def _legacy_in_use() -> bool:
+    try:
+        with open("/proc/thread-self/net/ip_tables_names") as file:
+            return "filter" in file.read().split()
+    except OSError:
+        return False
+
+
+def _legacy_admit(interface: str) -> bool:
+    if not _legacy_in_use() or _legacy("-S", "FORWARD", expect="-P FORWARD DROP") != 0:
+        return False
+    chain = "DOCKER-USER" if _legacy("-S", "DOCKER-USER") == 0 else "FORWARD"
+    changed = False
+    for side in ("-i", "-o"):
+        rule = [side, interface, "-j", "ACCEPT"]
+        if _legacy("-C", chain, *rule) != 0:
+            if _legacy("-I", chain, *rule) != 0:
+                raise NetworkError(f"cannot let {interface} through iptables' FORWARD chain")
+            changed = True
+    return changed
+
+
+def _legacy(*arguments: str, expect: str = "") -> int:
+    try:
+        result = subprocess.run(
+            ["iptables-legacy", "-w", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+            start_new_session=True,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return -1
+    return result.returncode if expect in result.stdout else -1

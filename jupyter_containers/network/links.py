@@ -1,0 +1,189 @@
+"""Links (network interfaces), addresses and routes: what to ask the kernel, what it answers.
+
+Builders return a :class:`Request` and do no I/O, so that several travel together; queries take
+an open :class:`NetlinkSocket`.  All of it is about the network namespace of that socket.
+
+Numbers are those of linux/if_link.h, linux/if_addr.h and linux/rtnetlink.h.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from dataclasses import dataclass
+
+from jupyter_containers.network.netlink import (
+    NLA_F_NESTED,
+    NLM_F_CREATE,
+    NLM_F_DUMP,
+    NLM_F_EXCL,
+    NetlinkSocket,
+    Request,
+    attribute,
+    attributes,
+    text,
+)
+
+__all__ = ["Link", "Route"]
+
+_RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK, _RTM_SETLINK = 16, 17, 18, 19
+_RTM_NEWADDR, _RTM_NEWROUTE, _RTM_GETROUTE = 20, 24, 26
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER = 1, 3, 4, 10
+_IFLA_PROTINFO, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 12, 18, 28
+_IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER, _IFLA_BRPORT_MODE = 1, 2, 1, 4
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
+_TABLE_MAIN, _TABLE_LOCAL, _PROTOCOL_STATIC, _TYPE_UNICAST = 254, 255, 4, 1
+_IFLA_OPERSTATE, _OPERATIONAL = 16, b"\6"  # IF_OPER_UP of RFC 2863
+_IFF_UP = 0x1
+
+_LINK = struct.Struct("=BxHiII")
+_ADDRESS = struct.Struct("=BBBBI")
+_ROUTE = struct.Struct("=BBBBBBBBI")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A network interface; ``master`` is the index of its bridge or 0, ``kind`` may be empty.
+
+    ``up`` is what was asked for; ``operational`` is True once packets really pass.
+    """
+
+    index: int
+    name: str
+    mac: str
+    kind: str
+    up: bool
+    mtu: int
+    master: int
+    operational: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An IPv4 route: the destination as CIDR (``0.0.0.0/0`` is the default) and its link."""
+
+    destination: str
+    index: int
+
+
+def get_link(route: NetlinkSocket, name: str) -> Link | None:
+    """Return the interface of that name, or None."""
+    body = _header() + attribute(_IFLA_IFNAME, text(name))
+    try:
+        return _link(route.send(Request(_RTM_GETLINK, 0, body))[0])
+    except OSError as error:
+        if error.errno == errno.ENODEV:
+            return None
+        raise
+
+
+def get_links(route: NetlinkSocket) -> list[Link]:
+    """Return all interfaces of the namespace."""
+    return [_link(item) for item in route.send(Request(_RTM_GETLINK, NLM_F_DUMP, _header()))]
+
+
+def get_routes(route: NetlinkSocket) -> list[Route]:
+    """Return the IPv4 routes of all tables but the kernel's own table of local addresses."""
+    body = _ROUTE.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
+    found = []
+    for item in route.send(Request(_RTM_GETROUTE, NLM_F_DUMP, body)):
+        _, prefix, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(item)
+        values = attributes(item[_ROUTE.size :])
+        if table != _TABLE_LOCAL and kind == _TYPE_UNICAST:
+            address = socket.inet_ntoa(values.get(_RTA_DST, bytes(4)))
+            found.append(Route(f"{address}/{prefix}", _integer(values.get(_RTA_OIF))))
+    return found
+
+
+def add_bridge(name: str, mac: str, mtu: int) -> Request:
+    """Return the request for a new bridge, down; its MAC stays whichever ports come and go."""
+    body = _header() + attribute(_IFLA_IFNAME, text(name)) + _mac(mac) + _mtu(mtu)
+    body += attribute(_IFLA_LINKINFO, attribute(_IFLA_INFO_KIND, text("bridge")))
+    return Request(_RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body)
+
+
+def add_veth(
+    name: str, bridge: int, mtu: int, *, peer_name: str, peer_mac: str, namespace: int
+) -> Request:
+    """Return the request for a veth pair: this end up in the bridge, the peer in ``namespace``.
+
+    ``namespace`` is an open descriptor; the peer is born in it, down, and never seen
+    elsewhere (veth refuses a peer that is up at birth).
+    """
+    peer = _header() + attribute(_IFLA_IFNAME, text(peer_name)) + _mac(peer_mac) + _mtu(mtu)
+    peer += attribute(_IFLA_NET_NS_FD, struct.pack("=I", namespace))
+    info = attribute(_IFLA_INFO_KIND, text("veth"))
+    info += attribute(_IFLA_INFO_DATA, attribute(_VETH_INFO_PEER, peer))
+    body = _header(up=True) + attribute(_IFLA_IFNAME, text(name)) + _mtu(mtu)
+    body += attribute(_IFLA_MASTER, struct.pack("=I", bridge)) + attribute(_IFLA_LINKINFO, info)
+    return Request(_RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body)
+
+
+def set_hairpin(index: int) -> Request:
+    """Return the request that lets a bridge port send a frame back where it came from."""
+    mode = attribute(_IFLA_BRPORT_MODE, b"\1")
+    body = _header(socket.AF_BRIDGE, index) + attribute(_IFLA_PROTINFO | NLA_F_NESTED, mode)
+    return Request(_RTM_SETLINK, 0, body)
+
+
+def set_up(index: int) -> Request:
+    """Return the request that brings a link up."""
+    return Request(_RTM_NEWLINK, 0, _header(0, index, up=True))
+
+
+def delete_link(name: str) -> Request:
+    """Return the request that deletes a link by name; an absent one counts as success."""
+    body = _header() + attribute(_IFLA_IFNAME, text(name))
+    return Request(_RTM_DELLINK, 0, body, (errno.ENODEV,))
+
+
+def add_address(index: int, address: str, prefix: int, broadcast: str) -> Request:
+    """Return the request that gives a link an address; present already counts as success."""
+    packed = socket.inet_aton(address)
+    body = _ADDRESS.pack(socket.AF_INET, prefix, 0, 0, index)
+    body += attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed)
+    body += attribute(_IFA_BROADCAST, socket.inet_aton(broadcast))
+    return Request(_RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body, (errno.EEXIST,))
+
+
+def add_default_route(index: int, gateway: str) -> Request:
+    """Return the request for a default route by ``gateway``; a present one is kept."""
+    body = _ROUTE.pack(socket.AF_INET, 0, 0, 0, _TABLE_MAIN, _PROTOCOL_STATIC, 0, _TYPE_UNICAST, 0)
+    body += attribute(_RTA_GATEWAY, socket.inet_aton(gateway))
+    body += attribute(_RTA_OIF, struct.pack("=I", index))
+    return Request(_RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, body, (errno.EEXIST,))
+
+
+def _header(family: int = 0, index: int = 0, *, up: bool = False) -> bytes:
+    # An ifinfomsg: the mask (last field) says which flags are changed at all.
+    return _LINK.pack(family, 0, index, _IFF_UP if up else 0, _IFF_UP if up else 0)
+
+
+def _mac(mac: str) -> bytes:
+    return attribute(_IFLA_ADDRESS, bytes.fromhex(mac.replace(":", "")))
+
+
+def _mtu(mtu: int) -> bytes:
+    return attribute(_IFLA_MTU, struct.pack("=I", mtu))
+
+
+def _integer(value: bytes | None) -> int:
+    return int(struct.unpack("=I", value)[0]) if value else 0
+
+
+def _link(item: bytes) -> Link:
+    _, _, index, flags, _ = _LINK.unpack_from(item)
+    values = attributes(item[_LINK.size :])
+    info = attributes(values.get(_IFLA_LINKINFO, b""))
+    return Link(
+        index=index,
+        name=values[_IFLA_IFNAME].rstrip(b"\0").decode(),
+        mac=values.get(_IFLA_ADDRESS, b"").hex(":"),
+        kind=info.get(_IFLA_INFO_KIND, b"").rstrip(b"\0").decode(),
+        up=bool(flags & _IFF_UP),
+        mtu=_integer(values.get(_IFLA_MTU)),
+        master=_integer(values.get(_IFLA_MASTER)),
+        operational=values.get(_IFLA_OPERSTATE, b"") == _OPERATIONAL,
+    )

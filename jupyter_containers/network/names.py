@@ -1,0 +1,197 @@
+"""The texts of /etc/hosts, /etc/hostname and /etc/resolv.conf of a container.
+
+All pure, but :func:`read_resolv_conf`, which looks at the host.  On the default network a
+container's hosts file holds itself; on a network that the user made it also holds its *peers*, the
+other containers by name, alias and short id.  The engine rewrites the files of running containers
+in place (they are bind-mounted, so a new file would not be seen) whenever the peers change.
+
+The choice of name servers is Docker's: the host's without loopback addresses, which would mean the
+container itself, and public ones when none is left.  See hosts(5) and resolv.conf(5).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jupyter_containers.errors import InvalidArgumentError
+
+__all__ = [
+    "HostEntry",
+    "host_aliases",
+    "hostname_file",
+    "hosts_file",
+    "parse_add_host",
+    "read_resolv_conf",
+    "resolv_conf",
+]
+
+# What Docker gives a container whose host has nothing but a loopback resolver.
+FALLBACK_NAMESERVERS = ("8.8.8.8", "8.8.4.4")
+HOST_NAMES = ("host.containers.internal", "host.docker.internal")
+
+_RESOLV_CONF = Path("/etc/resolv.conf")
+# Where systemd-resolved, itself on 127.0.0.53, writes the servers that it asks.
+_UPSTREAM_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?")
+_LOCAL = """127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::0\tip6-localnet
+ff00::0\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HostEntry:
+    """One line of a hosts file: an address and the names that lead to it."""
+
+    address: str
+    names: tuple[str, ...]
+
+
+def parse_add_host(entries: Iterable[str], gateway: str) -> tuple[HostEntry, ...]:
+    """Return the entries of ``--add-host`` values: ``name:address`` or ``name=address``.
+
+    The address ``host-gateway`` means ``gateway``.  Raises :class:`InvalidArgumentError`.
+    """
+    parsed = []
+    for entry in entries:
+        name, separator, address = entry.partition("=" if "=" in entry else ":")
+        if separator and address == "host-gateway":
+            if not gateway:
+                raise InvalidArgumentError(
+                    f"invalid add-host: {entry!r}: this network has no host gateway"
+                )
+            address = gateway
+        address = address.removeprefix("[").removesuffix("]")
+        if not _HOST_NAME.fullmatch(name) or not _is_address(address):
+            raise InvalidArgumentError(
+                f"invalid add-host: {entry!r}", hint="write name:192.0.2.7 or name:host-gateway"
+            )
+        parsed.append(HostEntry(address, (name,)))
+    return tuple(parsed)
+
+
+def host_aliases(gateway: str, extra: Iterable[HostEntry] = ()) -> tuple[HostEntry, ...]:
+    """Return the entry of the names by which containers call the host.
+
+    Names that ``extra`` (``--add-host``) defines are left to it; without a gateway there is none.
+    """
+    taken = {name for entry in extra for name in entry.names}
+    names = tuple(name for name in HOST_NAMES if name not in taken)
+    return (HostEntry(gateway, names),) if gateway and names else ()
+
+
+def hosts_file(
+    hostname: str,
+    addresses: Sequence[str],
+    *,
+    gateway: str = "",
+    extra: Sequence[HostEntry] = (),
+    peers: Iterable[HostEntry] = (),
+    base: str = "",
+) -> str:
+    """Return a container's hosts file.
+
+    ``addresses`` are its own, the first network's first; ``extra`` comes before everything that
+    could contradict it.  ``base`` replaces the standard head: the host's own file, for a
+    container in the host's network.
+    """
+    own = [HostEntry(address, (hostname,)) for address in addresses]
+    entries = [*extra, *host_aliases(gateway, extra), *own, *peers]
+    head = base if not base or base.endswith("\n") else base + "\n"
+    return (head or _LOCAL) + "".join(_hosts_line(entry) for entry in entries)
+
+
+def hostname_file(hostname: str) -> str:
+    """Return the text of /etc/hostname."""
+    return f"{hostname}\n"
+
+
+def read_resolv_conf() -> str:
+    """Return the host's resolver configuration, empty when it has none.
+
+    Where systemd-resolved is the only server, the file with the servers behind it.
+    """
+    text = _read(_RESOLV_CONF)
+    if _nameservers(text) == ["127.0.0.53"]:
+        return _read(_UPSTREAM_RESOLV_CONF) or text
+    return text
+
+
+def resolv_conf(
+    host_text: str,
+    *,
+    servers: Sequence[str] = (),
+    search: Sequence[str] = (),
+    options: Sequence[str] = (),
+    keep_loopback: bool = False,
+) -> str:
+    """Return a container's resolv.conf, made from the host's; given lists replace its own.
+
+    ``search`` of ``.`` alone means no search domain.  ``keep_loopback`` is for containers in the
+    host's network.  Raises :class:`InvalidArgumentError` for a server that is not an address.
+    """
+    for server in servers:
+        if not _is_address(server):
+            raise InvalidArgumentError(f"invalid dns: {server!r} is not an IP address")
+    for word in (*search, *options):
+        if not word or word.split() != [word]:
+            raise InvalidArgumentError(f"invalid dns search domain or option: {word!r}")
+    found = [
+        server for server in _nameservers(host_text) if keep_loopback or not _is_loopback(server)
+    ]
+    chosen = list(servers) or found or list(FALLBACK_NAMESERVERS)
+    domains = list(search) or _words(host_text, "search") or _words(host_text, "domain")
+    words = list(options) or _words(host_text, "options")
+    lines = [f"nameserver {server}" for server in chosen]
+    if domains and domains != ["."]:
+        lines.append(f"search {' '.join(domains)}")
+    if words:
+        lines.append(f"options {' '.join(words)}")
+    return "\n".join(lines) + "\n"
+
+
+def _hosts_line(entry: HostEntry) -> str:
+    for name in entry.names:
+        if not _HOST_NAME.fullmatch(name):
+            raise InvalidArgumentError(f"invalid host name: {name[:80]!r}")
+    return f"{entry.address}\t{' '.join(dict.fromkeys(entry.names))}\n" if entry.names else ""
+
+
+def _nameservers(text: str) -> list[str]:
+    rows = [line.split() for line in text.splitlines()]
+    return [row[1] for row in rows if len(row) > 1 and row[0] == "nameserver"]
+
+
+def _words(text: str, keyword: str) -> list[str]:
+    # The last line of its kind wins, as in the C library.
+    rows = [line.split() for line in text.splitlines()]
+    return next((row[1:] for row in reversed(rows) if row[:1] == [keyword]), [])
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text.partition("%")[0]).is_loopback
+    except ValueError:
+        return True  # not an address: of no use to a container either
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,138 @@
+"""Ports of the host, held by bound sockets while a container has them published.
+
+A *reservation* is made before a container starts: each port is bound, so that it is free now and
+nobody else can take it later; port 0 becomes a free port of the kernel's choice.  The sockets
+never carry data, because the firewall translates packets before they reach a socket.
+Hand ``fds`` to the container's monitor (``pass_fds``) and close the reservation: the ports are then
+held exactly as long as the monitor lives, with no process of ours.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Iterable
+
+from jupyter_containers.errors import (
+    AlreadyExistsError,
+    InvalidArgumentError,
+    NetworkError,
+    UnsupportedError,
+)
+from jupyter_containers.network.model import PublishedPort
+
+__all__ = ["PortReservation", "reserve"]
+
+
+class PortReservation:
+    """Bound sockets for ``ports``, whose host ports are all decided; a context manager."""
+
+    __slots__ = ("_sockets", "ports")
+
+    def __init__(self, ports: tuple[PublishedPort, ...], sockets: Iterable[socket.socket]) -> None:
+        self.ports = ports
+        self._sockets = list(sockets)
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """The descriptors to be inherited by whoever is to hold the ports."""
+        return tuple(sock.fileno() for sock in self._sockets)
+
+    def close(self) -> None:
+        """Close our copies of the sockets; heirs keep theirs."""
+        while self._sockets:
+            self._sockets.pop().close()
+
+    def __enter__(self) -> PortReservation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def reserve(ports: Iterable[PublishedPort]) -> PortReservation:
+    """Return a reservation of all the ports, in the namespace of the calling thread.
+
+    Raises :class:`AlreadyExistsError` when one is taken, :class:`InvalidArgumentError` when its
+    address is none of the host's, :class:`UnsupportedError` for an IPv6 address; then none is held.
+    """
+    resolved: list[PublishedPort] = []
+    sockets: list[socket.socket] = []
+    try:
+        for port in ports:
+            bound = _bind(port)
+            sockets.append(bound)
+            number = bound.getsockname()[1]
+            resolved.append(
+                PublishedPort(
+                    host_ip=port.host_ip,
+                    host_port=number,
+                    container_ip=port.container_ip,
+                    container_port=port.container_port,
+                    protocol=port.protocol,
+                )
+            )
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return PortReservation(tuple(resolved), sockets)
+
+
+def _bind(port: PublishedPort) -> socket.socket:
+    _check(port)
+    try:
+        return _bound(port, reuse=False)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE and port.protocol == "tcp":
+            # Connections that linger in TIME_WAIT after a server of the host has ended block a
+            # plain bind, but not one with SO_REUSEADDR; that in turn must listen to be exclusive.
+            try:
+                return _bound(port, reuse=True)
+            except OSError:
+                raise _failure(port, error) from error
+        raise _failure(port, error) from error
+
+
+def _bound(port: PublishedPort, *, reuse: bool) -> socket.socket:
+    kind = socket.SOCK_STREAM if port.protocol == "tcp" else socket.SOCK_DGRAM
+    sock = socket.socket(socket.AF_INET, kind | socket.SOCK_CLOEXEC)
+    try:
+        if reuse:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((port.host_ip, port.host_port))
+        if reuse:
+            sock.listen(0)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _check(port: PublishedPort) -> None:
+    try:
+        address = ipaddress.ip_address(port.host_ip)
+    except ValueError as error:
+        raise InvalidArgumentError(f"cannot publish on {port.host_ip!r}: not an address") from error
+    if address.version != 4:
+        raise UnsupportedError(
+            f"cannot publish on {port.host_ip}: networks here are IPv4",
+            capability="publishing on IPv6 addresses",
+            provided_by="publish on an IPv4 address such as 127.0.0.1 or 0.0.0.0",
+        )
+
+
+def _failure(port: PublishedPort, error: OSError) -> Exception:
+    place = f"{port.host_ip}:{port.host_port}/{port.protocol}"
+    if error.errno == errno.EADDRINUSE:
+        return AlreadyExistsError(
+            f"port {port.host_port} is already in use ({place})",
+            hint=f"publish another port, or let one be chosen: -p {port.container_port}",
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return InvalidArgumentError(
+            f"cannot publish on {port.host_ip}: it is not an address of this host",
+            hint="use 127.0.0.1, or 0.0.0.0 for every address",
+        )
+    return NetworkError(f"cannot hold port {place}: {error.strerror}")

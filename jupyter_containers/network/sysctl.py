@@ -1,0 +1,20 @@
+"""Kernel parameters under /proc/sys/net, which are those of the calling thread's namespace."""
+
+from __future__ import annotations
+
+__all__ = ["read_sysctl", "write_sysctl"]
+
+
+def read_sysctl(name: str) -> str:
+    """Return the value of ``net.<name>`` (written with slashes: ``ipv4/ip_forward``)."""
+    with open(f"/proc/sys/net/{name}") as file:
+        return file.read().strip()
+
+
+def write_sysctl(name: str, value: str) -> bool:
+    """Set ``net.<name>`` and return True if that changed it; raises OSError."""
+    if read_sysctl(name) == value:
+        return False
+    with open(f"/proc/sys/net/{name}", "w") as file:
+        file.write(value)
+    return True

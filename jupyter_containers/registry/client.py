@@ -1,0 +1,479 @@
+"""The registry client: the verbs of the Distribution specification, one method each.
+
+Lifecycle: made for one registry and one operation of the engine, used from several threads at
+once, closed at the end (``with``).  Reads ask the mirrors first and the registry last; writes go
+to the registry alone.  Nothing here touches the store: bytes come out of and go into callables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+from urllib.parse import quote, urljoin
+
+import msgspec
+
+from jupyter_containers.errors import (
+    BlobNotFoundError,
+    ContainersError,
+    DigestMismatchError,
+    ImageNotFoundError,
+    OperationCancelledError,
+    RegistryError,
+    SizeMismatchError,
+    VerificationError,
+)
+from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.descriptor import (
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    INDEX,
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    Descriptor,
+    RawDocument,
+    short_id,
+    validate_digest,
+)
+from jupyter_containers.registry.credentials import CredentialSource, FixedCredentials
+from jupyter_containers.registry.delivery import Delivery, RetryPolicy, ignore_wait
+from jupyter_containers.registry.documents import (
+    KNOWN_TYPES,
+    MAX_LIST_BYTES,
+    bare_type,
+    check_digest,
+    list_page,
+    media_type_of,
+    named,
+    next_page,
+    too_large,
+)
+from jupyter_containers.registry.download import BlobReader
+from jupyter_containers.registry.endpoint import Endpoint, TrustPolicy
+from jupyter_containers.registry.exchange import Exchange
+from jupyter_containers.registry.problems import read_up_to
+from jupyter_containers.registry.transport import (
+    Request,
+    RequestsTransport,
+    Response,
+    Transport,
+)
+from jupyter_containers.registry.upload import (
+    BlobUpload,
+    OpenBlob,
+    Progress,
+    PushOutcome,
+    ignore_progress,
+)
+
+MAX_LIST_PAGES = 1000
+_ACCEPT = ", ".join((INDEX, DOCKER_LIST, MANIFEST, DOCKER_MANIFEST))
+
+_Result = TypeVar("_Result")
+
+
+class RegistryClient:
+    """A client of one registry.
+
+    ``registry`` is the name in references (``docker.io``).  ``insecure`` and ``mirrors`` are
+    described in :class:`~jupyter_containers.registry.endpoint.TrustPolicy` and
+    :func:`~jupyter_containers.registry.endpoint.mirrors_for`.  ``on_wait(host, seconds)`` is
+    called from any thread before a pause of a second or more.  A transport that is given is not
+    closed.
+    """
+
+    def __init__(
+        self,
+        registry: str,
+        *,
+        credentials: CredentialSource | None = None,
+        insecure: Sequence[str] = (),
+        mirrors: Sequence[str] = (),
+        cancel: CancelToken | None = None,
+        retry: RetryPolicy | None = None,
+        on_wait: Callable[[str, float], None] = ignore_wait,
+        transport: Transport | None = None,
+    ) -> None:
+        self.registry = registry
+        self._cancel = cancel or CancelToken()
+        self._retry = retry or RetryPolicy()
+        policy = TrustPolicy(tuple(insecure))
+        self._own_transport = transport is None
+        self._transport = transport or RequestsTransport(policy=policy, cancel=self._cancel)
+        source = credentials if credentials is not None else FixedCredentials()
+
+        def exchange(endpoint: Endpoint, patience: RetryPolicy) -> Exchange:
+            delivery = Delivery(
+                self._transport, policy, retry=patience, cancel=self._cancel, on_wait=on_wait
+            )
+            return Exchange(endpoint, delivery, policy, source)
+
+        self._main = exchange(Endpoint.of_registry(registry), self._retry)
+        # Whoever has a mirror would rather go on to the registry than wait for the mirror.
+        impatient = RetryPolicy(attempts=1)
+        self._mirrors = [exchange(Endpoint.of_mirror(each), impatient) for each in mirrors]
+
+    def __enter__(self) -> RegistryClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End idle connections."""
+        if self._own_transport:
+            self._transport.close()
+
+    def ping(self) -> None:
+        """Return when the registry answers and accepts the credentials, else raise.
+
+        Raises :class:`UnauthorizedError` when it wants other credentials, or any.
+        """
+        response = self._main.send(
+            Request("GET", self._main.url("")), scopes=(), ok=(200,), subject="a login"
+        )
+        response.close()
+
+    # Manifests
+
+    def resolve(self, repository: str, reference: str) -> Descriptor:
+        """Return what a tag or digest names, without fetching it where the registry allows.
+
+        Raises :class:`ImageNotFoundError`, :class:`RegistryError`, :class:`VerificationError`.
+        """
+        return self._read(lambda exchange: self._resolve(exchange, repository, reference))
+
+    def manifest(
+        self, repository: str, reference: str, expected: Descriptor | None = None
+    ) -> RawDocument:
+        """Return a manifest or index as it was sent, verified as far as anything is known of it.
+
+        With ``expected``, or by digest, the bytes are exactly those.  Raises
+        :class:`ImageNotFoundError`, :class:`VerificationError` (also for more than 4 MiB, and for
+        a media type that the document itself contradicts), :class:`UnsupportedError` (schema 1).
+        """
+        if expected is not None:
+            reference = expected.checked().digest
+        return self._read(
+            lambda exchange: self._manifest(exchange, repository, reference, expected)
+        )
+
+    def push_manifest(self, repository: str, reference: str, document: RawDocument) -> str:
+        """Put a manifest under a tag or its digest; return the digest.
+
+        Everything that it names must be there already.
+        """
+        url = self._main.url(f"{repository}/manifests/{reference}")
+        response = self._main.send(
+            Request("PUT", url, {"Content-Type": document.media_type}, document.data),
+            scopes=(_push_scope(repository),),
+            ok=(201, 200, 202),
+            subject=f"push of {named(repository, reference)}",
+            repeatable=True,
+        )
+        response.close()
+        told = response.headers.get("Docker-Content-Digest", document.digest)
+        if told.startswith("sha256:") and told != document.digest:
+            raise DigestMismatchError(
+                f"{self.registry} stored {told[:80]} instead of {document.digest}"
+            )
+        return document.digest
+
+    def delete_manifest(self, repository: str, reference: str) -> None:
+        """Remove a manifest by digest, or a tag where the registry supports that."""
+        url = self._main.url(f"{repository}/manifests/{reference}")
+        response = self._main.send(
+            Request("DELETE", url),
+            scopes=(f"repository:{repository}:delete,pull,push",),
+            ok=(202, 200, 204, 404),
+            subject=f"removal of {named(repository, reference)}",
+        )
+        response.close()
+        if response.status == 404:
+            raise self._no_image(self._main, repository, reference)
+
+    def tags(self, repository: str) -> list[str]:
+        """Return the repository's tags in the registry's order (lexical, by the specification)."""
+        names: list[str] = []
+        for page in self._pages(self._main, repository, f"{repository}/tags/list?n=1000"):
+            # Some registries write null for an empty list.
+            names += [tag for tag in page.get("tags") or () if isinstance(tag, str)]
+        return names
+
+    def referrers(
+        self, repository: str, digest: str, artifact_type: str = ""
+    ) -> tuple[Descriptor, ...]:
+        """Return the manifests that name ``digest`` as their subject.
+
+        Where the registry has no referrers API, the tag ``<algorithm>-<hex>`` is read instead
+        (OCI Distribution Specification 1.1, "Referrers tag schema").
+        """
+        validate_digest(digest)
+        path = f"{repository}/referrers/{digest}"
+        if artifact_type:
+            path += f"?artifactType={quote(artifact_type, safe='')}"
+        try:
+            pages = list(self._pages(self._main, repository, path))
+        except ImageNotFoundError:
+            pages = self._referrers_tag(repository, digest)
+        found: list[Descriptor] = []
+        for page in pages:
+            try:
+                found += msgspec.convert(page.get("manifests") or [], list[Descriptor])
+            except msgspec.ValidationError as error:
+                raise VerificationError(
+                    f"{self.registry} sent a malformed list of referrers: {error}"
+                ) from error
+        return tuple(d for d in found if artifact_type in ("", d.artifact_type))
+
+    # Blobs
+
+    def has_blob(self, repository: str, digest: str) -> bool:
+        """True when the repository has the blob."""
+        url = self._main.url(f"{repository}/blobs/{validate_digest(digest)}")
+        response = self._main.send(
+            Request("HEAD", url),
+            scopes=(_pull_scope(repository),),
+            ok=(200, 404),
+            subject=f"blob {short_id(digest)} of {repository}",
+        )
+        response.close()
+        return response.status == 200
+
+    def blob(
+        self,
+        repository: str,
+        descriptor: Descriptor,
+        offset: int = 0,
+        *,
+        cancel: CancelToken | None = None,
+    ) -> BlobReader:
+        """Return a reader of the blob's bytes from ``offset`` on, to be used in a ``with`` block.
+
+        The reader takes broken connections up again by itself; see
+        :class:`~jupyter_containers.registry.download.BlobReader` for what it promises.
+        Raises :class:`BlobNotFoundError`, :class:`RegistryError`, :class:`SizeMismatchError`.
+        """
+        descriptor = descriptor.checked()
+        return BlobReader(
+            descriptor,
+            offset,
+            lambda start: self._read(
+                lambda exchange: self._open_blob(exchange, repository, descriptor, start)
+            ),
+            cancel=cancel or self._cancel,
+            pause=self._retry.pause,
+        )
+
+    def mount_blob(self, repository: str, digest: str, from_repository: str) -> bool:
+        """True when the blob of another repository is now in this one too, without an upload."""
+        upload = self._blob_upload(repository, Descriptor("", validate_digest(digest), 0), _nothing)
+        return upload.mount_only(from_repository)
+
+    def push_blob(
+        self,
+        repository: str,
+        descriptor: Descriptor,
+        open_blob: OpenBlob,
+        *,
+        mount_from: Sequence[str] = (),
+        progress: Progress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> PushOutcome:
+        """Make the blob be in the repository; say whether it was there, mounted, or uploaded.
+
+        ``open_blob`` returns the seekable file anew each time it is called; it is closed here.
+        ``progress`` gets the bytes sent so far, and may start over when an upload is repeated.
+        Raises :class:`RegistryError`, :class:`DigestMismatchError`, :class:`SizeMismatchError`.
+        """
+        upload = self._blob_upload(repository, descriptor.checked(), open_blob, progress, cancel)
+        return upload.push(mount_from)
+
+    # The parts of the above
+
+    def _blob_upload(
+        self,
+        repository: str,
+        descriptor: Descriptor,
+        open_blob: OpenBlob,
+        progress: Progress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> BlobUpload:
+        return BlobUpload(
+            self._main,
+            repository,
+            descriptor,
+            open_blob,
+            progress=progress,
+            cancel=cancel or self._cancel,
+            pause=self._retry.pause,
+        )
+
+    def _read(self, operation: Callable[[Exchange], _Result]) -> _Result:
+        """Return the first success of mirrors and registry, else the registry's error."""
+        for mirror in self._mirrors:
+            try:
+                return operation(mirror)
+            except OperationCancelledError:
+                raise
+            except ContainersError:
+                self._cancel.check()
+        return operation(self._main)
+
+    def _resolve(self, exchange: Exchange, repository: str, reference: str) -> Descriptor:
+        response = exchange.send(
+            Request(
+                "HEAD", exchange.url(f"{repository}/manifests/{reference}"), {"Accept": _ACCEPT}
+            ),
+            scopes=(_pull_scope(repository),),
+            ok=(200, 404, 405),
+            subject=named(repository, reference),
+        )
+        response.close()
+        if response.status == 404:
+            raise self._no_image(exchange, repository, reference)
+        digest = response.headers.get("Docker-Content-Digest", "")
+        size = response.headers.get("Content-Length", "")
+        media_type = bare_type(response.headers.get("Content-Type", ""))
+        complete = media_type in KNOWN_TYPES and size.isdigit() and int(size[:12]) > 0
+        if response.status == 200 and digest and complete:
+            by_digest = ":" in reference
+            if by_digest and digest.partition(":")[0] == reference.partition(":")[0]:
+                _check_same(digest, reference, exchange)
+            if int(size[:12]) > MAX_MANIFEST_BYTES:
+                raise too_large(repository, reference)
+            wanted = reference if by_digest else digest
+            return Descriptor(media_type, validate_digest(wanted), int(size[:12]))
+        document = self._manifest(exchange, repository, reference, None)
+        if ":" in reference:
+            return Descriptor(document.media_type, reference, len(document.data))
+        return document.descriptor
+
+    def _manifest(
+        self, exchange: Exchange, repository: str, reference: str, expected: Descriptor | None
+    ) -> RawDocument:
+        response = exchange.send(
+            Request(
+                "GET", exchange.url(f"{repository}/manifests/{reference}"), {"Accept": _ACCEPT}
+            ),
+            scopes=(_pull_scope(repository),),
+            ok=(200, 404),
+            subject=named(repository, reference),
+        )
+        try:
+            if response.status == 404:
+                raise self._no_image(exchange, repository, reference)
+            told = response.headers.get("Content-Length", "")
+            if told.isdigit() and int(told[:12]) > MAX_MANIFEST_BYTES:
+                raise too_large(repository, reference)
+            data = read_up_to(response, MAX_MANIFEST_BYTES)
+        finally:
+            response.close()
+        if len(data) > MAX_MANIFEST_BYTES:
+            raise too_large(repository, reference)
+        name = named(repository, reference)
+        if ":" in reference:
+            check_digest(data, reference, name)
+        else:
+            check_digest(data, response.headers.get("Docker-Content-Digest", ""), name)
+        if expected is not None and len(data) != expected.size:
+            raise SizeMismatchError(f"{name} has {len(data)} bytes, not {expected.size}")
+        return RawDocument(
+            data, media_type_of(data, response.headers.get("Content-Type", ""), name)
+        )
+
+    def _open_blob(
+        self, exchange: Exchange, repository: str, descriptor: Descriptor, start: int
+    ) -> Response:
+        digest = descriptor.digest
+        url = exchange.url(f"{repository}/blobs/{digest}")
+
+        def asked(headers: dict[str, str]) -> Response:
+            return exchange.send(
+                Request("GET", url, headers),
+                scopes=(_pull_scope(repository),),
+                ok=(200, 206, 404, 416),
+                subject=f"blob {short_id(digest)} of {repository}",
+            )
+
+        response = asked({"Range": f"bytes={start}-{descriptor.size - 1}"} if start else {})
+        if response.status == 416 or (response.status == 206 and not start):
+            response.close()
+            response = asked({})
+        if response.status in (404, 416):
+            response.close()
+            raise BlobNotFoundError(
+                f"no blob {digest} in {exchange.endpoint.registry}/{repository}",
+                hint="the image is incomplete there: push it again",
+            )
+        return response
+
+    def _referrers_tag(self, repository: str, digest: str) -> list[dict[str, Any]]:
+        try:
+            document = self._manifest(self._main, repository, digest.replace(":", "-", 1), None)
+        except ImageNotFoundError:
+            return []
+        page = msgspec.json.decode(document.data)
+        return [page] if isinstance(page, dict) else []
+
+    def _pages(self, exchange: Exchange, repository: str, path: str) -> Iterator[dict[str, Any]]:
+        """Yield the documents of a list, following ``Link`` headers within the registry."""
+        url = exchange.url(path)
+        for _ in range(MAX_LIST_PAGES):
+            request = Request("GET", url, {"Accept": f"application/json, {INDEX}"})
+            response = exchange.send(
+                request, scopes=(_pull_scope(repository),), ok=(200, 404), subject=repository
+            )
+            try:
+                if response.status == 404:
+                    raise ImageNotFoundError(
+                        f"no repository {repository} in {exchange.endpoint.registry}"
+                    )
+                data = read_up_to(response, MAX_LIST_BYTES)
+            finally:
+                response.close()
+            yield list_page(data, request)
+            following = next_page(response.headers.get("Link", ""))
+            if not following:
+                return
+            try:
+                following = urljoin(response.url, following)
+            except ValueError:
+                following = ""
+            if not exchange.is_own(following):
+                raise RegistryError(
+                    f"{exchange.endpoint.registry} continues a list elsewhere", request=str(request)
+                )
+            url = following
+        raise RegistryError(f"{exchange.endpoint.registry} sends a list without end")
+
+    def _no_image(self, exchange: Exchange, repository: str, reference: str) -> ImageNotFoundError:
+        return ImageNotFoundError(
+            f"no image {named(repository, reference)} in {exchange.endpoint.registry}",
+            hint="check the name and the tag",
+        )
+
+
+def _check_same(told: str, wanted: str, exchange: Exchange) -> None:
+    if told != wanted:
+        raise DigestMismatchError(
+            f"{exchange.endpoint.registry} offers {told[:80]} instead of {wanted}"
+        )
+
+
+def _pull_scope(repository: str) -> str:
+    return f"repository:{repository}:pull"
+
+
+def _push_scope(repository: str) -> str:
+    return f"repository:{repository}:pull,push"
+
+
+def _nothing() -> Any:
+    raise AssertionError("a mount does not read the blob")

@@ -1,0 +1,42 @@
+"""The open sockets of a transport, so that another thread can end what waits in them."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import weakref
+from contextlib import suppress
+from typing import Any
+
+
+class SocketRegister:
+    """Knows the open sockets of a transport, and ends them all from another thread."""
+
+    def __init__(self) -> None:
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._ended = False
+
+    def add(self, opened: Any) -> None:
+        """Remember a socket; it is ended at once when all others were already."""
+        if not isinstance(opened, socket.socket):
+            return
+        with self._lock:
+            self._sockets.add(opened)
+            ended = self._ended
+        if ended:
+            _shut_down(opened)
+
+    def shut_down(self) -> None:
+        """End every socket: threads that wait in one wake up with an error or an end of data."""
+        with self._lock:
+            self._ended = True
+            opened = list(self._sockets)
+        for each in opened:
+            _shut_down(each)
+
+
+def _shut_down(opened: socket.socket) -> None:
+    # The plain method on purpose: SSLSocket's own drops the TLS state another thread is using.
+    with suppress(OSError):
+        socket.socket.shutdown(opened, socket.SHUT_RDWR)

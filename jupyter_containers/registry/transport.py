@@ -1,0 +1,391 @@
+"""One request, one response: the seam between the registry room and the network.
+
+:class:`Transport` neither follows redirects, nor retries, nor authorizes: its callers do.  What
+can go wrong below HTTP is raised as :class:`ConnectionFailedError` with a ``kind``.
+
+:class:`RequestsTransport` is the real one, safe to share between threads.  It ends every
+connection as soon as its cancel token is turned, so that a thread that waits for a silent
+registry comes back at once.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from jupyter_containers.errors import OperationCancelledError, RegistryError
+from jupyter_containers.events import CancelToken
+from jupyter_containers.registry.endpoint import TrustPolicy, is_loopback, redacted
+from jupyter_containers.registry.sockets import SocketRegister
+
+if TYPE_CHECKING:
+    import requests
+    from requests.adapters import HTTPAdapter
+
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 60.0
+# A registry answers the end of an upload only after it has moved the blob to where it stays.
+COMMIT_TIMEOUT = 600.0
+CERTIFICATE_FOLDERS = (Path("/etc/docker/certs.d"), Path("/etc/containers/certs.d"))
+_SHORT_REST = 16 * 1024
+_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_SYSTEM_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+FailureKind = Literal["refused", "unreachable", "name", "timeout", "tls", "not-tls", "broken"]
+
+
+class ConnectionFailedError(RegistryError):
+    """No usable answer came; ``kind`` says at which step it failed."""
+
+    def __init__(self, message: str, *, kind: FailureKind, request: str, hint: str = "") -> None:
+        super().__init__(message, request=request, hint=hint)
+        self.kind: FailureKind = kind
+
+
+class Body(Protocol):
+    """A request body of known length that can be sent again: each iteration starts afresh."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[memoryview]: ...
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Request:
+    """What is sent; ``read_timeout`` is in seconds, between two received pieces."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | Body | None = None
+    read_timeout: float = READ_TIMEOUT
+
+    def __str__(self) -> str:
+        return f"{self.method} {redacted(self.url)}"
+
+    def __repr__(self) -> str:
+        # Headers, query and body may hold secrets.
+        return f"<Request {self}>"
+
+
+class Response(Protocol):
+    """What came back; the caller closes it.  ``headers`` are looked up without regard to case."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def url(self) -> str:
+        """The address that answered."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, several of one name joined by commas."""
+
+    def read(self, limit: int) -> bytes:
+        """Return up to ``limit`` bytes of the body as soon as any are there; empty at its end.
+
+        Raises :class:`ConnectionFailedError` when the connection breaks before the body's end.
+        """
+
+    def close(self) -> None:
+        """Release the connection."""
+
+
+class Transport(Protocol):
+    """Sends requests, each by itself; usable from several threads."""
+
+    def send(self, request: Request) -> Response:
+        """Return the response with its body unread, or raise :class:`ConnectionFailedError`."""
+
+    def close(self) -> None:
+        """End all connections."""
+
+
+class RequestsTransport:
+    """The transport over requests: TLS, proxies, certificates, pooled connections.
+
+    Honours the process's proxy variables (never for loopback), ``environ``'s CA bundle variables,
+    and ``<folder>/<host>/{*.crt,*.cert,*.key}`` of ``certificate_folders``.  Never reads ``.netrc``
+    and keeps no cookies.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: TrustPolicy,
+        cancel: CancelToken | None = None,
+        certificate_folders: Iterable[Path] = CERTIFICATE_FOLDERS,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._policy = policy
+        self._cancel = cancel
+        self._folders = tuple(certificate_folders)
+        self._environ = os.environ if environ is None else environ
+        self._sockets = SocketRegister()
+        self._adapters: dict[str, tuple[HTTPAdapter, tuple[str, str] | None]] = {}
+        self._lock = threading.Lock()
+        self._watching = False
+
+    def send(self, request: Request) -> Response:
+        """Send one request; see :class:`Transport`."""
+        from urllib.parse import urlsplit
+
+        import requests
+
+        host = urlsplit(request.url).netloc.rpartition("@")[2]
+        try:
+            adapter, client_certificate = self._adapter(host)
+            self._watch()
+            prepared = requests.Request(
+                request.method,
+                request.url,
+                headers={"Accept-Encoding": "identity", **request.headers},
+                data=request.body,
+            ).prepare()
+            response = adapter.send(
+                prepared,
+                stream=True,
+                timeout=(CONNECT_TIMEOUT, request.read_timeout),
+                verify=False if self._policy.is_listed(host) else ca_bundle(self._environ),
+                cert=client_certificate,
+                proxies=self._proxies(request.url, host),
+            )
+        except (requests.RequestException, OSError, ValueError) as error:
+            self._raise_if_cancelled()
+            raise failure_of(error, request, host) from error
+        return _RequestsResponse(response, request, host, self._raise_if_cancelled)
+
+    def close(self) -> None:
+        """End all idle connections; the watching thread ends by itself."""
+        with self._lock:
+            adapters = [adapter for adapter, _ in self._adapters.values()]
+            self._adapters.clear()
+            self._watching = False
+        for adapter in adapters:
+            adapter.close()
+
+    def _raise_if_cancelled(self) -> None:
+        if self._cancel is not None:
+            self._cancel.check()
+
+    def _adapter(self, host: str) -> tuple[HTTPAdapter, tuple[str, str] | None]:
+        from jupyter_containers.registry.adapter import make_adapter
+
+        with self._lock:
+            known = self._adapters.get(host)
+            if known is None:
+                authorities, pair = certificates(self._folders, host)
+                known = (make_adapter(authorities, self._sockets), pair)
+                self._adapters[host] = known
+            return known
+
+    def _proxies(self, url: str, host: str) -> dict[str, str]:
+        if is_loopback(host):
+            return {}
+        from requests.utils import get_environ_proxies
+
+        # Not told what no_proxy is, it reads the process's own, and need not set it for a moment
+        # (which other threads would see).
+        return dict(get_environ_proxies(url, no_proxy=None))
+
+    def _watch(self) -> None:
+        if self._cancel is None or self._watching:
+            return
+        self._watching = True
+        threading.Thread(
+            target=_end_when_cancelled,
+            args=(weakref.ref(self), self._sockets, self._cancel),
+            name="registry-cancel",
+            daemon=True,
+        ).start()
+
+    @property
+    def watching(self) -> bool:
+        """True from the first request until :meth:`close`."""
+        return self._watching
+
+
+def _end_when_cancelled(
+    transport: weakref.ref[RequestsTransport], sockets: SocketRegister, cancel: CancelToken
+) -> None:
+    while not cancel.wait(0.1):
+        owner = transport()
+        if owner is None or not owner.watching:
+            return
+        del owner
+    sockets.shut_down()
+
+
+class _RequestsResponse:
+    """A response whose body is read as it was sent, without undoing any encoding."""
+
+    __slots__ = ("_check", "_host", "_request", "_response", "headers", "status", "url")
+
+    def __init__(
+        self, response: requests.Response, request: Request, host: str, check: Any
+    ) -> None:
+        self._response = response
+        self._request = request
+        self._host = host
+        self._check = check
+        self.status: int = response.status_code
+        self.url: str = request.url
+        self.headers: Mapping[str, str] = response.headers
+
+    def read(self, limit: int) -> bytes:
+        import urllib3
+
+        raw = self._response.raw
+        try:
+            # read1 comes back with what one system call gave, so cancelling stays quick.
+            data: bytes = raw.read1(limit, decode_content=False)
+            return data
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            self._check()
+            raise failure_of(error, self._request, self._host) from error
+
+    def close(self) -> None:
+        # A short rest is read, because only then the connection can serve the next request.
+        length = self.headers.get("Content-Length", "")
+        short = length.isdigit() and int(length[:9]) <= _SHORT_REST
+        if short or self._request.method == "HEAD" or self.status == 204:
+            with suppress(ConnectionFailedError, OperationCancelledError):
+                while self.read(_SHORT_REST):
+                    pass
+        self._response.close()
+
+
+def ca_bundle(environ: Mapping[str, str]) -> str | bool:
+    """Return the file of trusted authorities: named by the environment, else the system's."""
+    for name in _BUNDLE_VARIABLES:
+        if environ.get(name):
+            return environ[name]
+    for path in _SYSTEM_BUNDLES:
+        if os.path.exists(path):
+            return path
+    return True
+
+
+def certificates(
+    folders: Iterable[Path], host: str
+) -> tuple[tuple[Path, ...], tuple[str, str] | None]:
+    """Return the authorities (``*.crt``) and the client's certificate and key kept for ``host``."""
+    authorities: list[Path] = []
+    pair: tuple[str, str] | None = None
+    for folder in folders:
+        place = folder / host
+        if not place.is_dir():
+            continue
+        authorities += sorted(place.glob("*.crt"))
+        for certificate in sorted(place.glob("*.cert")):
+            key = certificate.with_suffix(".key")
+            if pair is None and key.exists():
+                pair = (str(certificate), str(key))
+    return tuple(authorities), pair
+
+
+def failure_of(error: BaseException, request: Request, host: str) -> ConnectionFailedError:
+    """Return the typed error for what requests, urllib3, ssl or the system raised."""
+    import ssl
+
+    import urllib3.exceptions as http
+
+    chain = list(_chain(error))
+    text = str(request)
+
+    def failed(kind: FailureKind, message: str, hint: str = "") -> ConnectionFailedError:
+        return ConnectionFailedError(message, kind=kind, request=text, hint=hint)
+
+    secure = next((e for e in chain if isinstance(e, ssl.SSLError)), None)
+    if secure is not None:
+        return _tls_failure(secure, host, failed)
+    if any(isinstance(e, http.ProxyError) for e in chain):
+        return failed(
+            "unreachable",
+            f"cannot reach the registry {host}: the proxy does not let it through",
+            "check HTTPS_PROXY and NO_PROXY",
+        )
+    if any(isinstance(e, http.NameResolutionError | socket.gaierror) for e in chain):
+        return failed(
+            "name",
+            f"cannot find the registry {host}: its name does not resolve",
+            "check the name and this machine's DNS, or set HTTPS_PROXY when a proxy is needed",
+        )
+    if any(isinstance(e, ConnectionRefusedError) for e in chain):
+        return failed(
+            "refused",
+            f"cannot reach the registry {host}: connection refused",
+            "is the registry running, and is the port right?",
+        )
+    timeouts = (TimeoutError, http.TimeoutError)
+    if any(isinstance(e, timeouts) for e in chain):
+        return failed(
+            "timeout",
+            f"the registry {host} did not answer in time",
+            "check the network, or set HTTPS_PROXY when a proxy is needed",
+        )
+    system = next((e for e in chain if isinstance(e, OSError) and e.errno and e.strerror), None)
+    if any(isinstance(e, http.NewConnectionError) for e in chain):
+        reason = f": {str(system.strerror).lower()}" if isinstance(system, OSError) else ""
+        return failed("unreachable", f"cannot reach the registry {host}{reason}")
+    if "CA certificate bundle" in str(error) or "TLS certificate" in str(error):
+        return failed(
+            "tls",
+            "cannot read the file of trusted certificate authorities",
+            f"check {', '.join(_BUNDLE_VARIABLES)}",
+        )
+    return failed("broken", f"the connection to {host} broke")
+
+
+def _tls_failure(error: BaseException, host: str, failed: Any) -> ConnectionFailedError:
+    import ssl
+
+    reason = str(getattr(error, "reason", "") or error)
+    made: ConnectionFailedError
+    if isinstance(error, ssl.SSLCertVerificationError):
+        detail = getattr(error, "verify_message", "") or "verification failed"
+        made = failed(
+            "tls",
+            f"the certificate of {host} is not trusted: {detail}",
+            f"put its authority into /etc/docker/certs.d/{host}/ca.crt, "
+            f"or add {host} to insecure_registries",
+        )
+    elif any(word in reason for word in ("WRONG_VERSION_NUMBER", "RECORD_LAYER", "HTTP_REQUEST")):
+        made = failed(
+            "not-tls",
+            f"{host} does not speak TLS",
+            f"add {host} to insecure_registries when it is meant to be plain http",
+        )
+    elif isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        made = failed("broken", f"the TLS connection to {host} broke")
+    else:
+        made = failed("tls", f"no TLS connection to {host}: {reason.lower()[:120]}")
+    return made
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and everything it was made from, in whatever way it is attached."""
+    seen: set[int] = set()
+    waiting: list[BaseException] = [error]
+    while waiting:
+        current = waiting.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        linked = [current.__cause__, current.__context__, getattr(current, "reason", None)]
+        waiting += [e for e in (*linked, *current.args) if isinstance(e, BaseException)]

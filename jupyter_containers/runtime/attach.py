@@ -1,0 +1,153 @@
+"""A container's live standard streams, through the socket that its monitor keeps.
+
+Vocabulary: an *attachment* is one client of the monitor's ``attach`` socket (SOCK_SEQPACKET: one
+packet is one byte naming the stream, 2 stdout or 3 stderr, and the data).  With a terminal all
+output is stdout.
+
+Lifecycle: connect after ``create`` and before ``start`` and no byte is lost;
+:meth:`Attachment.pump` delivers until the container's streams end.  The log has every byte too.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from jupyter_containers.errors import OCIRuntimeError
+from jupyter_containers.events import CancelToken
+from jupyter_containers.runtime.process import POLL_SECONDS
+from jupyter_containers.runtime.pump import OutputSink
+
+_PACKET = 65536
+_STDIN_CHUNK = 8192
+_CONNECTED = select.POLLIN | select.POLLHUP
+
+
+class Attachment:
+    """One client of a monitor; close it, or use it in a ``with`` block."""
+
+    def __init__(self, bundle: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # A socket's path may have 107 bytes only; through a descriptor any bundle's does.
+        folder = os.open(bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._socket.connect(f"/proc/self/fd/{folder}/attach")
+        except OSError as error:
+            self._socket.close()
+            raise OCIRuntimeError(
+                f"cannot attach: the container's monitor does not answer ({error.strerror})",
+                hint="has the container ended? its log is kept",
+            ) from error
+        finally:
+            os.close(folder)
+
+    def __enter__(self) -> Attachment:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Detach; the container goes on."""
+        self._socket.close()
+
+    def send(self, data: bytes, *, cancel: CancelToken | None = None) -> bool:
+        """Write to the container's standard input; return False when it takes no more."""
+        for start in range(0, len(data), _STDIN_CHUNK):
+            while not self._poll(select.POLLOUT):
+                if cancel is not None:
+                    cancel.check()
+            try:
+                self._socket.send(data[start : start + _STDIN_CHUNK], socket.MSG_NOSIGNAL)
+            except OSError:
+                return False
+        return True
+
+    def close_stdin(self) -> None:
+        """Tell the container that no more input comes."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def pump(
+        self,
+        on_output: OutputSink,
+        *,
+        stdin: int | bytes | None = None,
+        cancel: CancelToken | None = None,
+    ) -> None:
+        """Deliver output until the container's streams end.
+
+        ``stdin`` is data or a descriptor to copy from until its end; None leaves the container's
+        input alone (for :meth:`send`).  Raises ``OperationCancelledError`` within 50 ms of a
+        cancellation, with the container still running.
+        """
+        pending = memoryview(stdin if isinstance(stdin, bytes) else b"")
+        source = stdin if isinstance(stdin, int) else None
+        feeding = stdin is not None
+        while True:
+            if cancel is not None:
+                cancel.check()
+            if feeding and source is None and not pending:
+                self.close_stdin()
+                feeding = False
+            poller = select.poll()
+            poller.register(self._socket, select.POLLIN | (select.POLLOUT if pending else 0))
+            if source is not None and not pending:
+                poller.register(source, select.POLLIN)
+            events = dict(poller.poll(POLL_SECONDS * 1000))
+            ready = events.pop(self._socket.fileno(), 0)
+            if ready & _CONNECTED and not self._receive(on_output):
+                return
+            if pending and ready & select.POLLOUT:
+                pending = self._feed(pending)
+            if source is not None and source in events:
+                data = _read(source)
+                pending = memoryview(data)
+                source = source if data else None
+
+    def _poll(self, event: int) -> bool:
+        poller = select.poll()
+        poller.register(self._socket, event)
+        return bool(poller.poll(POLL_SECONDS * 1000))
+
+    def _receive(self, on_output: OutputSink) -> bool:
+        try:
+            packet = self._socket.recv(_PACKET)
+        except (ConnectionResetError, BrokenPipeError):
+            return False
+        if not packet:
+            return False
+        if len(packet) > 1:
+            on_output("stderr" if packet[0] == 3 else "stdout", packet[1:])
+        return True
+
+    def _feed(self, pending: memoryview) -> memoryview:
+        try:
+            sent = self._socket.send(
+                pending[:_STDIN_CHUNK], socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT
+            )
+        except BlockingIOError:
+            return pending
+        except OSError:
+            # The container closed its input; the rest has no reader.
+            return pending[:0]
+        return pending[sent:]
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, _STDIN_CHUNK)
+    except BlockingIOError:
+        return b""
+    except OSError:
+        # A terminal whose other side has gone reads as an error.
+        return b""

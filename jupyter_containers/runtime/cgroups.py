@@ -1,0 +1,296 @@
+"""Control groups of containers: where they are, what they use, how they end.
+
+Vocabulary: a *layout* says where each controller's hierarchy is mounted (cgroup v1: one a
+controller; v2: one for all; hybrid: v1 plus an almost empty v2).  A container's *cgroup path* is
+the same text in every hierarchy, ``/jupyter-containers/<id>``.
+
+Lifecycle: the runtime makes the groups at ``create``; :func:`stats` and :func:`oom_kills` read
+them; :func:`kill_all` empties them; :func:`remove` takes the empty directories away.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+Version = Literal["v1", "v2", "hybrid", "none"]
+UNIFIED = ""
+_V1_CONTROLLERS = frozenset(
+    {"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupLayout:
+    """Mount points by controller; the key ``""`` is the unified (v2) hierarchy."""
+
+    version: Version
+    mounts: Mapping[str, str]
+    controllers: frozenset[str]
+
+    @classmethod
+    def read(cls, mountinfo: str | None = None) -> CgroupLayout:
+        """Return the layout that ``/proc/self/mountinfo`` (or its given text) describes."""
+        if mountinfo is None:
+            with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+                mountinfo = file.read()
+        mounts: dict[str, str] = {}
+        for line in mountinfo.splitlines():
+            left, _, right = line.partition(" - ")
+            fields, kind = left.split(), right.split()
+            if len(fields) < 5 or len(kind) < 3 or kind[0] not in ("cgroup", "cgroup2"):
+                continue
+            if kind[0] == "cgroup2":
+                mounts.setdefault(UNIFIED, fields[4])
+                continue
+            for option in kind[2].split(","):
+                if option in _V1_CONTROLLERS or option.startswith("name="):
+                    mounts.setdefault(option, fields[4])
+        v1 = _V1_CONTROLLERS & set(mounts)
+        if v1:
+            return cls("hybrid" if UNIFIED in mounts else "v1", mounts, frozenset(v1))
+        if UNIFIED in mounts:
+            words = _text(f"{mounts[UNIFIED]}/cgroup.controllers") or ""
+            # v2 has no controllers for these: programs attached to the group do their work.
+            return cls("v2", mounts, frozenset(words.split()) | {"devices", "freezer"})
+        return cls("none", mounts, frozenset())
+
+    def folders(self, path: str) -> tuple[str, ...]:
+        """Return the directories of the cgroup ``path`` in all hierarchies, each once."""
+        relative = path.strip("/")
+        if not relative or ".." in relative.split("/"):
+            return ()
+        points = dict.fromkeys(self.mounts.values())
+        return tuple(f"{point}/{relative}" for point in points)
+
+    def folder(self, path: str, controller: str) -> str:
+        """Return the directory in which ``controller`` acts on ``path``; empty when nowhere."""
+        point = self.mounts.get(controller)
+        if point is None:
+            point = self.mounts.get(UNIFIED) if self.version == "v2" else None
+        return f"{point}/{path.strip('/')}" if point else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerStats:
+    """One reading: times in nanoseconds, sizes in bytes, ``memory_limit`` 0 when there is none.
+
+    ``memory`` leaves out file pages that the kernel may drop at once (``inactive_file``), as
+    Docker does.
+    """
+
+    read_at: float
+    cpu_ns: int = 0
+    throttled_periods: int = 0
+    throttled_ns: int = 0
+    memory: int = 0
+    memory_peak: int = 0
+    memory_limit: int = 0
+    pids: int = 0
+    pids_limit: int = 0
+    block_read: int = 0
+    block_written: int = 0
+    oom_kills: int = 0
+
+
+def stats(layout: CgroupLayout, path: str) -> ContainerStats | None:
+    """Return what the group uses now, or None when it does not exist."""
+    memory = layout.folder(path, "memory")
+    cpu = layout.folder(path, "cpu")
+    if not any(os.path.isdir(folder) for folder in (memory, cpu) if folder):
+        return None
+    reader = _v2_stats if layout.version == "v2" else _v1_stats
+    return reader(layout, path)
+
+
+def oom_kills(layout: CgroupLayout, path: str) -> int:
+    """Return how many of the group's processes the kernel killed for want of memory."""
+    name = "memory.events" if layout.version == "v2" else "memory.oom_control"
+    return _pairs(f"{layout.folder(path, 'memory')}/{name}").get("oom_kill", 0)
+
+
+def processes(layout: CgroupLayout, path: str) -> set[int]:
+    """Return the pids in the group and in the groups below it."""
+    found: set[int] = set()
+    for top in layout.folders(path):
+        for folder, _, _ in os.walk(top):
+            text = _text(f"{folder}/cgroup.procs") or ""
+            found.update(int(word) for word in text.split())
+    found.discard(0)
+    return found
+
+
+def kill_all(layout: CgroupLayout, path: str, *, timeout: float = 5.0) -> bool:
+    """Kill every process of the group; return True when none is left after ``timeout`` seconds.
+
+    With a unified hierarchy (hybrid hosts included) the kernel does it in one step; elsewhere the
+    group is frozen so that nothing forks away between reading and killing.
+    """
+    unified = layout.mounts.get(UNIFIED)
+    deadline = time.monotonic() + timeout
+    killed_at_once = unified is not None and _write(f"{unified}/{path.strip('/')}/cgroup.kill", "1")
+    while processes(layout, path):
+        if not killed_at_once:
+            _kill_one_by_one(layout, path)
+        killed_at_once = False
+        _thaw(layout, path)
+        pause = 0.001
+        while processes(layout, path) and pause < 0.2 and time.monotonic() < deadline:
+            time.sleep(pause)
+            pause *= 2
+        if time.monotonic() >= deadline:
+            return not processes(layout, path)
+    return True
+
+
+def remove(layout: CgroupLayout, path: str, *, timeout: float = 2.0) -> bool:
+    """Remove the group (and groups below) in all hierarchies; return True when it is gone.
+
+    A group stays busy for a moment after its last process ended, hence the retries.
+    """
+    deadline = time.monotonic() + timeout
+    pause = 0.001
+    while True:
+        left = [folder for folder in layout.folders(path) if not _remove_tree(folder)]
+        if not left:
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(pause)
+        pause = min(pause * 2, 0.1)
+
+
+def is_frozen(layout: CgroupLayout, path: str) -> bool:
+    """Return True while the group is paused."""
+    if layout.version == "v2":
+        return _pairs(f"{layout.folder(path, UNIFIED)}/cgroup.events").get("frozen", 0) == 1
+    state = _text(f"{layout.folder(path, 'freezer')}/freezer.state") or ""
+    return state.strip() in ("FROZEN", "FREEZING")
+
+
+def _kill_one_by_one(layout: CgroupLayout, path: str) -> None:
+    freezer = layout.folder(path, "freezer")
+    if layout.version != "v2" and freezer:
+        _write(f"{freezer}/freezer.state", "FROZEN")
+    try:
+        for pid in processes(layout, path):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    finally:
+        _thaw(layout, path)
+
+
+def _thaw(layout: CgroupLayout, path: str) -> None:
+    # Also after cgroup.kill: a task frozen by the v1 freezer cannot die.
+    if layout.version == "v2":
+        return
+    freezer = layout.folder(path, "freezer")
+    if freezer and is_frozen(layout, path):
+        _write(f"{freezer}/freezer.state", "THAWED")
+
+
+def _remove_tree(top: str) -> bool:
+    try:
+        os.rmdir(top)
+        return True
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    for folder, _, _ in os.walk(top, topdown=False):
+        with suppress(OSError):
+            os.rmdir(folder)
+    return not os.path.isdir(top)
+
+
+def _v1_stats(layout: CgroupLayout, path: str) -> ContainerStats:
+    memory = layout.folder(path, "memory")
+    detail = _pairs(f"{memory}/memory.stat")
+    throttle = _pairs(f"{layout.folder(path, 'cpu')}/cpu.stat")
+    limit = _number(f"{memory}/memory.limit_in_bytes")
+    blkio = layout.folder(path, "blkio")
+    inactive = detail.get("total_inactive_file", detail.get("inactive_file", 0))
+    read, written = _v1_block(f"{blkio}/blkio.throttle.io_service_bytes")
+    return ContainerStats(
+        read_at=time.time(),
+        cpu_ns=_number(f"{layout.folder(path, 'cpuacct')}/cpuacct.usage"),
+        throttled_periods=throttle.get("nr_throttled", 0),
+        throttled_ns=throttle.get("throttled_time", 0),
+        memory=max(0, _number(f"{memory}/memory.usage_in_bytes") - inactive),
+        memory_peak=_number(f"{memory}/memory.max_usage_in_bytes"),
+        # The kernel writes "no limit" as the largest multiple of a page.
+        memory_limit=0 if limit >= 1 << 62 else limit,
+        pids=_number(f"{layout.folder(path, 'pids')}/pids.current"),
+        pids_limit=_number(f"{layout.folder(path, 'pids')}/pids.max"),
+        block_read=read,
+        block_written=written,
+        oom_kills=oom_kills(layout, path),
+    )
+
+
+def _v2_stats(layout: CgroupLayout, path: str) -> ContainerStats:
+    folder = layout.folder(path, UNIFIED)
+    cpu = _pairs(f"{folder}/cpu.stat")
+    current = _number(f"{folder}/memory.current")
+    read = written = 0
+    for line in (_text(f"{folder}/io.stat") or "").splitlines():
+        values = dict(item.partition("=")[::2] for item in line.split()[1:])
+        read += int(values.get("rbytes", 0))
+        written += int(values.get("wbytes", 0))
+    return ContainerStats(
+        read_at=time.time(),
+        cpu_ns=cpu.get("usage_usec", 0) * 1000,
+        throttled_periods=cpu.get("nr_throttled", 0),
+        throttled_ns=cpu.get("throttled_usec", 0) * 1000,
+        memory=max(0, current - _pairs(f"{folder}/memory.stat").get("inactive_file", 0)),
+        memory_peak=_number(f"{folder}/memory.peak"),
+        memory_limit=_number(f"{folder}/memory.max"),
+        pids=_number(f"{folder}/pids.current"),
+        pids_limit=_number(f"{folder}/pids.max"),
+        block_read=read,
+        block_written=written,
+        oom_kills=oom_kills(layout, path),
+    )
+
+
+def _v1_block(name: str) -> tuple[int, int]:
+    read = written = 0
+    for line in (_text(name) or "").splitlines():
+        words = line.split()
+        if len(words) == 3 and words[1] == "Read":
+            read += int(words[2])
+        elif len(words) == 3 and words[1] == "Write":
+            written += int(words[2])
+    return read, written
+
+
+def _text(name: str) -> str | None:
+    try:
+        with open(name, encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def _number(name: str) -> int:
+    text = (_text(name) or "0").strip()
+    return int(text) if text.isdigit() else 0
+
+
+def _pairs(name: str) -> dict[str, int]:
+    words = [line.split() for line in (_text(name) or "").splitlines()]
+    return {pair[0]: int(pair[1]) for pair in words if len(pair) == 2 and pair[1].isdigit()}
+
+
+def _write(name: str, text: str) -> bool:
+    try:
+        with open(name, "w", encoding="utf-8") as file:
+            file.write(text)
+        return True
+    except OSError:
+        return False

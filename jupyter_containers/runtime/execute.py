@@ -1,0 +1,204 @@
+"""A further process in a running container.
+
+Lifecycle: :func:`execute` runs one to its end with pipes; :func:`open_terminal` starts one on a
+pseudo-terminal and returns a handle; :func:`start_detached` leaves it to itself.  The process is
+described by ``spec.exec_process``.  Scratch files lie in the container's bundle and are removed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from jupyter_containers.events import CancelToken
+from jupyter_containers.runtime.failures import log_error, runtime_error
+from jupyter_containers.runtime.monitor import Monitor, read_number
+from jupyter_containers.runtime.oci_runtime import OCIRuntime, spawn
+from jupyter_containers.runtime.process import ProcessIdentity
+from jupyter_containers.runtime.pump import OutputSink, exit_status
+
+
+class _Call:
+    """One ``exec`` of the runtime: its argument vector and its scratch folder."""
+
+    def __init__(
+        self,
+        runtime: OCIRuntime,
+        container_id: str,
+        bundle: Path,
+        process: Mapping[str, Any],
+        *flags: str,
+    ) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="exec-", dir=bundle))
+        self._log = self._folder / "runtime.log"
+        self._pid_file = self._folder / "pid"
+        specification = self._folder / "process.json"
+        specification.write_text(json.dumps(process), encoding="utf-8")
+        self.argv = [runtime.path, *runtime.global_arguments(self._log), "exec", *flags]
+        self.argv += ["--process", str(specification), "--pid-file", str(self._pid_file)]
+        self.argv += [container_id]
+
+    def kill(self) -> None:
+        """Kill the process in the container; the runtime's own process ends with it."""
+        deadline = time.monotonic() + 2
+        # A pid file that is not there yet means that the runtime is still at work.
+        while time.monotonic() < deadline:
+            pid = read_number(self._pid_file)
+            if pid:
+                identity = ProcessIdentity.of(pid)
+                if identity is not None:
+                    identity.signal(signal.SIGKILL)
+                return
+            time.sleep(0.01)
+
+    def check(self, code: int) -> None:
+        """Raise what the runtime logged, when it was the runtime that failed."""
+        if code != 0 and (message := log_error(self._log)):
+            raise runtime_error(message, operation="exec", argv=self.argv)
+
+    def close(self) -> None:
+        """Remove the scratch folder."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def execute(
+    runtime: OCIRuntime,
+    container_id: str,
+    bundle: Path,
+    process: Mapping[str, Any],
+    *,
+    on_output: OutputSink,
+    stdin: bytes | int | None = None,
+    cancel: CancelToken | None = None,
+) -> int:
+    """Return the exit code of ``process``, run to its end in the container.
+
+    ``stdin`` is data, a descriptor, or None for an empty input.  Raises ``OCIRuntimeError``
+    (``exit_code`` 126 or 127 for a program that cannot run); on cancellation the process is
+    killed and the container goes on.
+    """
+    call = _Call(runtime, container_id, bundle, process)
+    try:
+        code = runtime.communicate(
+            call.argv, on_output=on_output, stdin=stdin, cancel=cancel, on_cancel=call.kill
+        )
+        call.check(code)
+        return code
+    finally:
+        call.close()
+
+
+def start_detached(
+    monitor: Monitor, container_id: str, bundle: Path, process: Mapping[str, Any]
+) -> int:
+    """Return the pid (as the host sees it) of ``process``, started and left to itself.
+
+    A monitor of its own stays with it and reaps it: left to the host's first process, which may
+    be a notebook server that reaps nothing, it could keep the whole container from ending.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="exec-", dir=bundle))
+    try:
+        specification = folder / "process.json"
+        specification.write_text(json.dumps(process), encoding="utf-8")
+        return monitor.execute(
+            container_id, folder, specification, terminal=bool(process.get("terminal"))
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class TerminalSession:
+    """A process on a pseudo-terminal; ``descriptor`` is our side, to read and write.
+
+    Reading raises OSError (EIO) once the process has ended.  Close it, or use ``with``.
+    """
+
+    def __init__(self, call: _Call, child: subprocess.Popen[bytes], descriptor: int) -> None:
+        self._call = call
+        self._child = child
+        self.descriptor = descriptor
+
+    def __enter__(self) -> TerminalSession:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Set the terminal's size and tell the process."""
+        _set_size(self.descriptor, rows, columns)
+        if self._child.poll() is None:
+            # The runtime is in no foreground group of this terminal, so it hears of it from us.
+            self._child.send_signal(signal.SIGWINCH)
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Return the exit code, or None when the process still runs after ``timeout`` seconds."""
+        try:
+            code = exit_status(self._child.wait(timeout))
+        except subprocess.TimeoutExpired:
+            return None
+        self._call.check(code)
+        return code
+
+    def close(self) -> None:
+        """End the process if it still runs and release the terminal."""
+        if self._child.poll() is None:
+            self._call.kill()
+            try:
+                self._child.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+                self._child.wait()
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+        self._call.close()
+
+
+def open_terminal(
+    runtime: OCIRuntime,
+    container_id: str,
+    bundle: Path,
+    process: Mapping[str, Any],
+    *,
+    rows: int = 24,
+    columns: int = 80,
+) -> TerminalSession:
+    """Return a session with ``process`` running on a new terminal of the given size."""
+    import pty
+
+    call = _Call(runtime, container_id, bundle, {**process, "terminal": True}, "--tty")
+    ours, theirs = pty.openpty()
+    try:
+        os.set_inheritable(ours, False)
+        _set_size(ours, rows, columns)
+        child = spawn(call.argv, stdin=theirs, stdout=theirs, stderr=theirs)
+    except BaseException:
+        os.close(ours)
+        call.close()
+        raise
+    finally:
+        os.close(theirs)
+    return TerminalSession(call, child, ours)
+
+
+def _set_size(descriptor: int, rows: int, columns: int) -> None:
+    import fcntl
+    import termios
+
+    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

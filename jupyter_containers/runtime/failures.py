@@ -1,0 +1,77 @@
+"""What an OCI runtime says when it fails, as one line and the exit code Docker gives it.
+
+Exit codes: 127 when the program was not found, 126 when it cannot be executed, 125 otherwise.
+crun and runc write JSON lines (``level``, ``msg``) to their log, or plain text to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from jupyter_containers.errors import OCIRuntimeError
+
+_NOT_FOUND = re.compile(
+    r"executable file .*not found|exec: \S+ ?(stat \S+: )?.*no such file or directory"
+    r"|executable.*: no such file or directory",
+    re.IGNORECASE,
+)
+_NOT_EXECUTABLE = re.compile(
+    r"exec: .*(permission denied|is a directory|not a directory)"
+    r"|(open|exec\w*)\b.*executable.*permission denied"
+    r"|executable path is a directory|exec format error",
+    re.IGNORECASE,
+)
+_PREFIXES = re.compile(
+    r"^(?:(?:runc|crun|oci runtime|container_linux\.go:\d+|time=\S+|level=\w+|msg=)"
+    r"[^:\"]*:? ?)*\"?"
+    r"(?:unable to start container process: |error during container init: "
+    r"|(?:runc |crun )?(?:create|run|exec) failed: )*",
+)
+_MAX_LOG = 1024 * 1024
+
+
+def log_error(path: Path) -> str:
+    """Return the last error in a runtime's JSON log, or nothing."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_MAX_LOG)
+    except OSError:
+        return ""
+    return last_error(data.decode(errors="replace"))
+
+
+def last_error(text: str) -> str:
+    """Return the message of the last JSON line of level error or fatal, or nothing."""
+    for line in reversed(text.splitlines()):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and entry.get("level") in ("error", "fatal", "panic"):
+            return str(entry.get("msg", ""))
+    return ""
+
+
+def runtime_error(
+    message: str, *, operation: str, argv: Sequence[str] = (), stderr: str = ""
+) -> OCIRuntimeError:
+    """Return the error that a runtime's ``message`` means."""
+    line = clean(message) or f"the runtime could not {operation} and did not say why"
+    code, hint = 125, ""
+    if _NOT_FOUND.search(message):
+        code, hint = 127, "check the command's spelling, or that the image contains it"
+    elif _NOT_EXECUTABLE.search(message):
+        code, hint = 126, "the file is in the image but is not an executable program"
+    return OCIRuntimeError(line, argv=argv, exit_code=code, stderr=stderr or message, hint=hint)
+
+
+def clean(message: str) -> str:
+    """Return one readable line: the runtime's own prefixes and escapes taken off."""
+    parsed = last_error(message)
+    lines = [line.strip() for line in (parsed or message).splitlines() if line.strip()]
+    text = lines[-1] if lines else ""
+    text = _PREFIXES.sub("", text.replace('\\"', '"'))
+    return text.rstrip(". ")[:500]

@@ -1,0 +1,392 @@
+"""What this machine can do for containers, found out once and passed around as a value.
+
+Vocabulary: a *capability* (of the host) is something a feature needs, whether it was found, why
+it matters and what would provide it; ``kernel_capabilities`` are those of capabilities(7) in this
+process's bounding set.
+
+How the runtime is chosen: crun starts faster, so it comes first — except on a hybrid host (cgroup
+v1 controllers and a cgroup v2 mount side by side), which crun refuses.  The mount table decides
+that; nothing is started to find out, and a runtime named in the settings is taken as it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from jupyter_containers.errors import UnsupportedError
+from jupyter_containers.runtime.cgroups import UNIFIED, CgroupLayout
+from jupyter_containers.runtime.security import CAPABILITY_NAMES, capability_names
+
+RuntimeName = Literal["crun", "runc"]
+_INSTALL = "apt-get install runc conmon"
+_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+_LOCAL_CERTIFICATES = (
+    "/usr/local/share/ca-certificates",
+    "/etc/pki/ca-trust/source/anchors",
+    "/etc/ca-certificates/trust-source/anchors",
+)
+_BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One thing the host has or lacks; ``detail`` is a version, a path or a reason."""
+
+    name: str
+    found: bool
+    detail: str
+    why: str
+    provided_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFacts:
+    """An OCI runtime of this host; ``version`` is empty until it was asked for."""
+
+    name: RuntimeName
+    path: str
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostCA:
+    """The host's certificate authorities; ``extra`` when some are not the distribution's own."""
+
+    bundle: Path | None
+    extra: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostCapabilities:
+    """Everything the runtime room knows of the machine; read once, never changed."""
+
+    capabilities: tuple[Capability, ...]
+    runtime: RuntimeFacts | None
+    conmon: str
+    conmon_version: str
+    cgroups: CgroupLayout
+    kernel_capabilities: frozenset[str]
+    architecture: str
+    cpus: int
+    seccomp: bool
+    swap_accounting: bool
+    cgroup_namespaces: bool
+    init_program: str
+    ca: HostCA
+
+    def has(self, name: str) -> bool:
+        """Return True when the capability of that name was found."""
+        return any(item.found for item in self.capabilities if item.name == name)
+
+    def require_runtime(self) -> RuntimeFacts:
+        """Return the runtime, or raise :class:`UnsupportedError` that says how to get one."""
+        if self.runtime is None:
+            raise self._missing("runtime")
+        return self.runtime
+
+    def require_conmon(self) -> str:
+        """Return the path of conmon, or raise :class:`UnsupportedError`."""
+        if not self.conmon:
+            raise self._missing("conmon")
+        return self.conmon
+
+    def _missing(self, name: str) -> UnsupportedError:
+        item = next(item for item in self.capabilities if item.name == name)
+        return UnsupportedError(
+            f"no usable {name} on this host: {item.detail}",
+            capability=name,
+            provided_by=item.provided_by,
+        )
+
+
+def probe(runtime: str = "auto", *, versions: bool = False) -> HostCapabilities:
+    """Return what this host can do; ``runtime`` is a name, a path, or ``auto``.
+
+    Nothing is started unless ``versions`` is asked for (some 5 ms).
+    """
+    layout = CgroupLayout.read()
+    chosen, reason = _choose_runtime(runtime, layout)
+    conmon = shutil.which("conmon") or _in_system_folders("conmon")
+    conmon_version = ""
+    if versions:
+        if chosen is not None:
+            chosen = RuntimeFacts(chosen.name, chosen.path, _version_of(chosen.path))
+        conmon_version = _version_of(conmon) if conmon else ""
+    kernel = _bounding_set()
+    ca = host_ca()
+    initial = HostCapabilities(
+        capabilities=(),
+        runtime=chosen,
+        conmon=conmon,
+        conmon_version=conmon_version,
+        cgroups=layout,
+        kernel_capabilities=kernel,
+        architecture=platform.machine(),
+        cpus=os.cpu_count() or 1,
+        seccomp=os.path.exists("/proc/sys/kernel/seccomp/actions_avail"),
+        swap_accounting=_swap_accounting(layout),
+        cgroup_namespaces=os.path.exists("/proc/self/ns/cgroup"),
+        init_program=_static_init(),
+        ca=ca,
+    )
+    return _with_capabilities(initial, reason)
+
+
+def host_ca(environ: Mapping[str, str] | None = None) -> HostCA:
+    """Return the CA bundle that programs of this host use, and whether it holds private CAs."""
+    environ = os.environ if environ is None else environ
+    system = next((name for name in _BUNDLES if os.path.isfile(name)), "")
+    chosen = next(
+        (
+            environ[name]
+            for name in _BUNDLE_VARIABLES
+            if environ.get(name) and os.path.isfile(environ[name])
+        ),
+        "",
+    )
+    local = [
+        os.path.join(folder, name)
+        for top in _LOCAL_CERTIFICATES
+        for folder, _, names in os.walk(top)
+        for name in names
+        if name.endswith((".crt", ".pem", ".cer"))
+    ]
+    if chosen and system and not os.path.samefile(chosen, system):
+        return HostCA(Path(chosen), True, f"named by the environment: {chosen}")
+    bundle = Path(chosen or system) if chosen or system else None
+    if local:
+        return HostCA(bundle, bundle is not None, f"added by the administrator: {local[0]}")
+    return HostCA(bundle, False, str(bundle or "no CA bundle"))
+
+
+def host_ca_bundle() -> Path | None:
+    """Return the path of the host's CA bundle, or None."""
+    return host_ca().bundle
+
+
+def _choose_runtime(wish: str, layout: CgroupLayout) -> tuple[RuntimeFacts | None, str]:
+    names: tuple[RuntimeName, ...] = ("crun", "runc")
+    if wish != "auto":
+        path = wish if "/" in wish else shutil.which(wish) or _in_system_folders(wish)
+        if not path or not os.access(path, os.X_OK):
+            return None, f"{wish} (from the settings) is not a program here"
+        # Another name is taken for a build of runc, whose command line all of them follow.
+        name: RuntimeName = "crun" if "crun" in os.path.basename(path) else "runc"
+        return RuntimeFacts(name, path), "chosen in the settings"
+    for name in names:
+        if name == "crun" and layout.version == "hybrid":
+            continue
+        path = shutil.which(name) or _in_system_folders(name)
+        if path:
+            return RuntimeFacts(name, path), "hybrid cgroups" if layout.version == "hybrid" else ""
+    if layout.version == "hybrid" and shutil.which("crun"):
+        return None, "crun refuses hosts with cgroup v1 and v2 side by side, and runc is missing"
+    return None, "neither crun nor runc was found"
+
+
+def _in_system_folders(name: str) -> str:
+    # A notebook server's PATH often lacks the administrator's folders.
+    folders = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin", "/usr/libexec/podman")
+    candidates = (f"{folder}/{name}" for folder in folders)
+    return next((path for path in candidates if os.access(path, os.X_OK)), "")
+
+
+def _version_of(path: str) -> str:
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (done.stdout.splitlines() or [""])[0].rpartition(" ")[2]
+
+
+def _bounding_set() -> frozenset[str]:
+    with open("/proc/self/status", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("CapBnd:"):
+                return capability_names(int(line.split()[1], 16))
+    return frozenset(CAPABILITY_NAMES)
+
+
+def _swap_accounting(layout: CgroupLayout) -> bool:
+    if layout.version == "v2":
+        return os.path.exists("/proc/swaps")
+    memory = layout.mounts.get("memory", "")
+    return bool(memory) and os.path.exists(f"{memory}/memory.memsw.limit_in_bytes")
+
+
+def _static_init() -> str:
+    """Return a small init that needs no libraries, so that it runs in any image; or nothing."""
+    for name in ("catatonit", "tini-static", "docker-init", "tini"):
+        path = shutil.which(name) or _in_system_folders(name)
+        if path and _is_static(path):
+            return path
+    return ""
+
+
+def _is_static(path: str) -> bool:
+    import struct
+
+    with suppress(OSError, struct.error), open(path, "rb") as file:
+        head = file.read(64)
+        if head[:5] != b"\x7fELF\x02":
+            return False
+        order = "<" if head[5] == 1 else ">"
+        (offset,) = struct.unpack_from(f"{order}Q", head, 32)
+        size, count = struct.unpack_from(f"{order}HH", head, 54)
+        file.seek(offset)
+        table = file.read(size * count)
+        interpreter = 3  # PT_INTERP of elf(5)
+        return all(
+            struct.unpack_from(f"{order}I", table, index * size)[0] != interpreter
+            for index in range(count)
+        )
+    return False
+
+
+def _has_openat2() -> bool:
+    libc = ctypes.CDLL(None, use_errno=True)
+    how = (ctypes.c_uint64 * 3)(os.O_PATH | os.O_CLOEXEC, 0, 0)
+    number, current = 437, -100
+    result = int(
+        libc.syscall(ctypes.c_long(number), ctypes.c_long(current), b"/", how, ctypes.c_size_t(24))
+    )
+    if result >= 0:
+        os.close(result)
+    return result >= 0
+
+
+def _file_systems() -> set[str]:
+    try:
+        with open("/proc/filesystems", encoding="utf-8") as file:
+            return {line.split()[-1] for line in file if line.strip()}
+    except OSError:
+        return set()
+
+
+def _positive(name: str) -> bool:
+    with suppress(OSError, ValueError), open(name, encoding="utf-8") as file:
+        return int(file.read()) > 0
+    return False
+
+
+def _with_capabilities(facts: HostCapabilities, reason: str) -> HostCapabilities:
+    from dataclasses import replace
+
+    return replace(facts, capabilities=(*_programs(facts, reason), *_kernel(facts)))
+
+
+def _programs(facts: HostCapabilities, reason: str) -> tuple[Capability, ...]:
+    runtime = facts.runtime
+    nft = shutil.which("nft") or _in_system_folders("nft")
+    chosen = f"{runtime.path} {runtime.version}".strip() if runtime else ""
+    if runtime and reason:
+        chosen = f"{chosen} ({reason})"
+    return (
+        Capability(
+            "runtime", runtime is not None, chosen or reason, "starts every container", _INSTALL
+        ),
+        Capability(
+            "conmon",
+            bool(facts.conmon),
+            f"{facts.conmon} {facts.conmon_version}".strip() or "not found",
+            "keeps containers running and logged without an engine",
+            _INSTALL,
+        ),
+        Capability(
+            "nft",
+            bool(nft),
+            nft or "not found",
+            "published ports and outgoing connections of bridge networks",
+            "apt-get install nftables",
+        ),
+        Capability(
+            "init",
+            bool(facts.init_program),
+            facts.init_program or "no statically linked init found",
+            "run --init",
+            "apt-get install catatonit",
+        ),
+        Capability(
+            "host CA extras",
+            facts.ca.extra,
+            facts.ca.detail,
+            "RUN steps reach package indexes through a proxy with a private CA",
+        ),
+    )
+
+
+def _kernel(facts: HostCapabilities) -> tuple[Capability, ...]:
+    layout = facts.cgroups
+    systems = _file_systems()
+    users = os.path.exists("/proc/self/ns/user") and _positive("/proc/sys/user/max_user_namespaces")
+    wanted = {"cpu", "memory", "pids"}
+    lacking = sorted(wanted - layout.controllers)
+    detail = f"{layout.version}: {' '.join(sorted(layout.controllers - {UNIFIED}))}"
+    modules = [
+        name
+        for name, path in (
+            ("apparmor", "/sys/kernel/security/apparmor"),
+            ("selinux", "/sys/fs/selinux/enforce"),
+        )
+        if os.path.exists(path)
+    ]
+    return (
+        Capability(
+            "cgroups",
+            layout.version != "none" and not lacking,
+            f"{detail} (lacks {' '.join(lacking)})" if lacking else detail,
+            "limits on memory, CPU and processes",
+            "mount cgroup v2, or delegate cpu, memory and pids to this user",
+        ),
+        Capability(
+            "seccomp",
+            facts.seccomp,
+            "kernel filter" if facts.seccomp else "not in this kernel",
+            "containers cannot use dangerous system calls",
+            "a kernel with CONFIG_SECCOMP_FILTER",
+        ),
+        Capability(
+            "overlay",
+            "overlay" in systems,
+            "overlayfs" if "overlay" in systems else "not in /proc/filesystems",
+            "layers of an image become one root file system",
+            "modprobe overlay",
+        ),
+        Capability(
+            "user namespaces", users, "" if users else "disabled", "containers without root rights"
+        ),
+        Capability(
+            "CAP_SYS_RESOURCE",
+            "CAP_SYS_RESOURCE" in facts.kernel_capabilities,
+            "",
+            "run --ulimit above this process's own hard limits",
+            "start the notebook server with CAP_SYS_RESOURCE",
+        ),
+        Capability(
+            "openat2", _has_openat2(), "", "paths from archives stay in their root", "Linux 5.6"
+        ),
+        Capability(
+            "security modules",
+            bool(modules),
+            " ".join(modules) or "none active",
+            "further confinement by the host",
+        ),
+    )

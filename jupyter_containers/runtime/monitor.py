@@ -1,0 +1,278 @@
+"""conmon: the small process that holds a container while no engine is alive.
+
+Vocabulary: the *monitor* is conmon; its *bundle* folder gets these files beside ``config.json``:
+``conmon.pid`` and ``container.pid``; ``container.log`` (k8s-file format); ``attach`` (socket) and
+``ctl`` (fifo); ``persist/exit`` (the exit code) and ``persist/oom``; ``runtime.log`` and
+``monitor.log`` (what the two programs said when they failed).
+
+Lifecycle: :meth:`Monitor.create` starts conmon, which runs the runtime's ``create`` and reports
+the container's pid through a pipe; the container then waits for ``OCIRuntime.start``.  When its
+process ends, conmon writes the exit code and ends too: :func:`wait` sees that from any process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+from jupyter_containers.errors import ContainersError, OCIRuntimeError
+from jupyter_containers.events import CancelToken
+from jupyter_containers.runtime.failures import log_error, runtime_error
+from jupyter_containers.runtime.oci_runtime import OCIRuntime, program_environment
+from jupyter_containers.runtime.process import ProcessIdentity, wait_readable
+
+_CREATE_TIMEOUT = 60.0
+_EXIT_POLL = 0.001
+_STALE = ("conmon.pid", "container.pid", "attach", "ctl", "winsz", "runtime.log", "monitor.log")
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorState:
+    """The two processes of a created container; None for one that has already ended."""
+
+    conmon: ProcessIdentity | None
+    container: ProcessIdentity | None
+    container_pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExitStatus:
+    """How a container ended; ``code`` is None when the monitor died before it could write it."""
+
+    code: int | None
+    oom_killed: bool
+
+
+class Monitor:
+    """conmon of this host, over one runtime; stateless, usable from any thread."""
+
+    def __init__(self, conmon: str, runtime: OCIRuntime) -> None:
+        self._conmon = conmon
+        self._runtime = runtime
+
+    def create(
+        self,
+        container_id: str,
+        bundle: Path,
+        *,
+        terminal: bool = False,
+        interactive: bool = False,
+        keep_stdin_open: bool = False,
+        log_max_bytes: int = 0,
+        exit_command: Sequence[str] = (),
+        pass_fds: Sequence[int] = (),
+    ) -> MonitorState:
+        """Create the container of ``bundle`` under a new monitor; its process waits for start.
+
+        Call it inside the private mount namespace that shows the root file system.
+        ``interactive`` gives the container a standard input, closed when the first attached
+        client closes its side unless ``keep_stdin_open``.  ``log_max_bytes`` 0 means no limit.
+        ``exit_command`` is run by conmon after the container ended; ``pass_fds`` are held open
+        by it until then (reserved ports).  Raises
+        :class:`OCIRuntimeError` (``exit_code`` 125, 126 or 127) with nothing left behind.
+        """
+        clear(bundle)
+        argv = self._argv(container_id, bundle)
+        argv += ["--terminal"] if terminal else []
+        argv += ["--stdin"] if interactive else []
+        argv += ["--leave-stdin-open"] if interactive and keep_stdin_open else []
+        argv += ["--log-size-max", str(log_max_bytes)] if log_max_bytes else []
+        if exit_command:
+            argv += ["--exit-command", exit_command[0]]
+            for argument in exit_command[1:]:
+                argv += ["--exit-command-arg", argument]
+        try:
+            pid = self._launch(argv, bundle, pass_fds)
+        except BaseException:
+            with suppress(ContainersError):
+                self._runtime.delete(container_id, force=True)
+            raise
+        return MonitorState(
+            ProcessIdentity.of(read_number(bundle / "conmon.pid") or 0),
+            ProcessIdentity.of(pid),
+            pid,
+        )
+
+    def execute(
+        self, container_id: str, folder: Path, specification: Path, *, terminal: bool = False
+    ) -> int:
+        """Return the pid of a further process in a container, with a monitor of its own.
+
+        Its output goes nowhere.  ``folder`` is scratch, needed only until this returns.
+        """
+        argv = [*self._program(container_id, folder), "--bundle", str(folder)]
+        argv += ["--exec", "--exec-process-spec", str(specification), "--log-path", "none"]
+        return self._launch(argv + (["--terminal"] if terminal else []), folder)
+
+    def _program(self, container_id: str, folder: Path) -> list[str]:
+        argv = [self._conmon, "--api-version", "1", "--cid", container_id, "--cuuid", container_id]
+        argv += ["--name", container_id, "--runtime", self._runtime.path]
+        argv += ["--container-pidfile", str(folder / "container.pid")]
+        argv += ["--conmon-pidfile", str(folder / "conmon.pid"), "--full-attach"]
+        for argument in self._runtime.global_arguments(folder / "runtime.log"):
+            argv += ["--runtime-arg", argument]
+        return argv
+
+    def _argv(self, container_id: str, bundle: Path) -> list[str]:
+        argv = [*self._program(container_id, bundle), "--bundle", str(bundle)]
+        argv += ["--log-path", f"k8s-file:{bundle / 'container.log'}"]
+        # Only a power failure could lose log lines that were not synced; syncing costs
+        # milliseconds at every end of a container.
+        return [*argv, "--persist-dir", str(bundle / "persist"), "--no-sync-log"]
+
+    def _launch(self, argv: list[str], bundle: Path, pass_fds: Sequence[int] = ()) -> int:
+        """Return the container's pid as conmon reports it."""
+        reader, writer = os.pipe()
+        try:
+            try:
+                with open(bundle / "monitor.log", "ab") as log:
+                    child = subprocess.Popen(
+                        argv,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        cwd=bundle,
+                        env={**program_environment(), "_OCI_SYNCPIPE": str(writer)},
+                        pass_fds=(writer, *pass_fds),
+                        start_new_session=True,
+                    )
+            except OSError as error:
+                raise OCIRuntimeError(
+                    f"cannot start {argv[0]}: {error.strerror}", argv=argv
+                ) from error
+            finally:
+                os.close(writer)
+            try:
+                report = _read_report(reader)
+            finally:
+                # The started process forks the real monitor and ends at once.
+                _reap(child)
+        finally:
+            os.close(reader)
+        return _reported_pid(report, argv, bundle)
+
+
+def clear(bundle: Path) -> None:
+    """Remove what an earlier run of the same container left, its exit status included."""
+    persist = bundle / "persist"
+    persist.mkdir(mode=0o700, exist_ok=True)
+    for path in [*(bundle / name for name in _STALE), persist / "exit", persist / "oom"]:
+        with suppress(FileNotFoundError):
+            path.unlink()
+
+
+@overload
+def wait(
+    bundle: Path,
+    state: MonitorState | None = None,
+    *,
+    timeout: None = None,
+    cancel: CancelToken | None = None,
+) -> ExitStatus: ...
+
+
+@overload
+def wait(
+    bundle: Path,
+    state: MonitorState | None = None,
+    *,
+    timeout: float | None,
+    cancel: CancelToken | None = None,
+) -> ExitStatus | None: ...
+
+
+def wait(
+    bundle: Path,
+    state: MonitorState | None = None,
+    *,
+    timeout: float | None = None,
+    cancel: CancelToken | None = None,
+) -> ExitStatus | None:
+    """Return how the container of ``bundle`` ended, or None after ``timeout`` seconds.
+
+    Works from any process and after any crash: when the monitor was killed, it waits for the
+    container's own process and returns a status without a code.  ``state`` makes it safe against
+    reused pids; without it the pid files are trusted.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    if state is None:
+        container_pid = read_number(bundle / "container.pid") or 0
+        conmon = ProcessIdentity.of(read_number(bundle / "conmon.pid") or 0)
+        state = MonitorState(conmon, ProcessIdentity.of(container_pid), container_pid)
+    if state.container is not None and not state.container.wait(timeout=timeout, cancel=cancel):
+        return None
+    # The monitor writes the code once it has all output, and may live on for its exit command.
+    while (code := read_exit(bundle)) is None:
+        if state.conmon is None or state.conmon.wait(timeout=_EXIT_POLL, cancel=cancel):
+            code = read_exit(bundle)
+            break
+        if deadline is not None and time.monotonic() > deadline:
+            return None
+    return ExitStatus(code, (bundle / "persist" / "oom").exists())
+
+
+def read_exit(bundle: Path) -> int | None:
+    """Return the exit code that the monitor wrote, or None when there is none (yet)."""
+    return read_number(bundle / "persist" / "exit")
+
+
+def resize(bundle: Path, rows: int, columns: int) -> None:
+    """Set the size of the container's terminal; a container that ended is left in peace."""
+    with suppress(OSError):
+        descriptor = os.open(bundle / "ctl", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, b"1 %d %d\n" % (rows, columns))
+        finally:
+            os.close(descriptor)
+
+
+def read_number(path: Path) -> int | None:
+    """Return the decimal number in a small file, or None."""
+    try:
+        return int(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _read_report(reader: int) -> bytes:
+    data = b""
+    deadline = time.monotonic() + _CREATE_TIMEOUT
+    while not data.endswith(b"\n") and wait_readable(
+        reader, timeout=max(0.0, deadline - time.monotonic())
+    ):
+        chunk = os.read(reader, 65536)
+        if not chunk:
+            break
+        data += chunk
+    return data
+
+
+def _reap(child: subprocess.Popen[bytes]) -> None:
+    try:
+        child.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _reported_pid(report: bytes, argv: Sequence[str], bundle: Path) -> int:
+    try:
+        value = json.loads(report)
+        pid = int(value.get("data", value.get("pid", -1)))
+        message = str(value.get("message", ""))
+    except (ValueError, AttributeError, TypeError):
+        pid, message = -1, ""
+    if pid > 0:
+        return pid
+    said = ""
+    with suppress(OSError):
+        said = (bundle / "monitor.log").read_text(errors="replace")[-2000:]
+    text = log_error(bundle / "runtime.log") or message or said
+    raise runtime_error(text, operation="create the container", argv=argv, stderr=message or said)

@@ -1,0 +1,247 @@
+"""Mounts that the host never sees.
+
+Vocabulary: a *private mount namespace* belongs to one thread of this process and to the processes
+started from that thread.  The kernel drops its mounts when the last of them has ended, so no
+crash can leave a mount behind.
+
+Lifecycle: ``with PrivateMounts() as mounts:`` starts the thread; ``mounts.overlay(…)`` mounts in
+it; ``mounts.call(function)`` runs anything in it (children inherit the namespace); leaving the
+block ends the thread.  Mounts on the host still propagate in (``MS_SLAVE``), so that an unmount
+on the host is not held up by a long-lived container.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+from jupyter_containers.errors import StorageError, UnsupportedError
+from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.mount import Mount
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_CLONE_FS, _CLONE_NEWNS = 0x200, 0x20000
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 32, 4096
+_MS_REC, _MS_SLAVE = 16384, 1 << 19
+_MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 429, 430, 431, 432
+_SET_FLAG, _SET_STRING, _CMD_CREATE = 0, 1, 6
+_AT_FDCWD, _MOVE_MOUNT_F_EMPTY_PATH = -100, 4
+# The driver's optional features would put marks into upper directories that mean nothing in an
+# image layer; a distribution may have switched them on.
+_PLAIN = ("redirect_dir=off", "metacopy=off", "index=off")
+
+
+class PrivateMounts:
+    """A thread with its own mount namespace; not reusable after the ``with`` block."""
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name="private-mounts", daemon=True)
+
+    def __enter__(self) -> PrivateMounts:
+        self._thread.start()
+        try:
+            self.call(self._unshare)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the thread once its present work is done; the mounts go with it."""
+        self._work.put(None)
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what ``function`` returns (or raises) when run inside the namespace.
+
+        A ``cancel`` token among the keyword arguments is cancelled when the caller is
+        interrupted; either way the function has ended before this returns.
+        """
+        if threading.current_thread() is self._thread:
+            return function(*args, **kwargs)
+        future: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(function(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001  # handed to the caller's thread
+                future.set_exception(error)
+
+        self._work.put(work)
+        try:
+            return future.result()
+        except BaseException:
+            token = kwargs.get("cancel")
+            if not future.done() and isinstance(token, CancelToken):
+                token.cancel()
+            _settle(future)
+            raise
+
+    def overlay(self, mount: Mount, target: Path, *, volatile: bool = False) -> None:
+        """Mount ``mount`` on the folder ``target``, visible in this namespace only.
+
+        ``volatile`` drops the driver's own syncing, for an upper directory that is thrown away
+        when the machine stops.  Raises :class:`StorageError` when the kernel refuses.
+        """
+        self.call(self._overlay, mount, target, volatile)
+
+    def bind(self, source: Path, target: Path, *, read_only: bool = False) -> None:
+        """Show ``source`` (with what is mounted below it) at ``target``."""
+        self.call(self._bind, source, target, read_only)
+
+    def _serve(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+    def _unshare(self) -> None:
+        if self._libc.unshare(_CLONE_FS | _CLONE_NEWNS) != 0:
+            number = ctypes.get_errno()
+            raise UnsupportedError(
+                f"cannot make a private mount namespace: {os.strerror(number)}",
+                capability="mount namespaces",
+                provided_by="run as root, or in a container with CAP_SYS_ADMIN",
+            )
+        self._mount(None, "/", None, _MS_REC | _MS_SLAVE, "")
+
+    def _overlay(self, mount: Mount, target: Path, volatile: bool) -> None:
+        if mount.upper is None and len(mount.lowers) < 2:
+            if mount.lowers:
+                self._bind(mount.base / mount.lowers[0], target, read_only=True)
+            else:
+                self._mount("tmpfs", str(target), "tmpfs", _MS_RDONLY, "size=4k,mode=755")
+            return
+        if mount.upper is not None and not mount.lowers:
+            # Nothing below: the upper directory is the whole file system.
+            self._bind(mount.upper, target, read_only=False)
+            return
+        settings = list(_PLAIN)
+        if mount.upper is not None:
+            settings += [f"upperdir={_escaped(str(mount.upper))}"]
+            settings += [f"workdir={_escaped(str(mount.work))}"]
+        else:
+            settings = []
+        flags = ["volatile"] if volatile and mount.upper is not None else []
+        os.chdir(mount.base)
+        try:
+            lowers = ":".join(_escaped(name).replace(":", "\\:") for name in mount.lowers)
+            data = ",".join([f"lowerdir={lowers}", *settings, *flags])
+            if len(os.fsencode(data)) < os.sysconf("SC_PAGESIZE"):
+                self._mount("overlay", str(target), "overlay", 0, data)
+            else:
+                self._long_overlay(mount, target, settings, flags)
+        finally:
+            os.chdir("/")
+
+    def _long_overlay(
+        self, mount: Mount, target: Path, settings: list[str], flags: list[str]
+    ) -> None:
+        """Mount by fsopen(2), one lower at a time: the options need not fit one page."""
+        context = self._system("mounting the overlay", _FSOPEN, b"overlay", 1)
+        try:
+            pairs = [("lowerdir+", name) for name in mount.lowers]
+            # The kernel still takes backslashes off these two, but commas mean nothing here.
+            pairs += [
+                (name, value.replace("\\,", ","))
+                for name, _, value in (setting.partition("=") for setting in settings)
+            ]
+            for name, value in pairs:
+                self._system(
+                    f"overlay option {name}",
+                    _FSCONFIG,
+                    context,
+                    _SET_STRING,
+                    name.encode(),
+                    os.fsencode(value),
+                    0,
+                )
+            for name in flags:
+                self._system(
+                    f"overlay option {name}", _FSCONFIG, context, _SET_FLAG, name.encode(), None, 0
+                )
+            self._system("mounting the overlay", _FSCONFIG, context, _CMD_CREATE, None, None, 0)
+            tree = self._system("mounting the overlay", _FSMOUNT, context, 1, 0)
+            try:
+                self._system(
+                    "mounting the overlay",
+                    _MOVE_MOUNT,
+                    tree,
+                    b"",
+                    _AT_FDCWD,
+                    os.fsencode(target),
+                    _MOVE_MOUNT_F_EMPTY_PATH,
+                )
+            finally:
+                os.close(tree)
+        finally:
+            os.close(context)
+
+    def _bind(self, source: Path, target: Path, read_only: bool) -> None:
+        self._mount(str(source), str(target), None, _MS_BIND | _MS_REC, "")
+        if read_only:
+            self._mount(None, str(target), None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY, "")
+
+    def _mount(
+        self, source: str | None, target: str, kind: str | None, flags: int, data: str
+    ) -> None:
+        result = self._libc.mount(
+            None if source is None else os.fsencode(source),
+            os.fsencode(target),
+            None if kind is None else kind.encode(),
+            ctypes.c_ulong(flags),
+            os.fsencode(data) if data else None,
+        )
+        if result != 0:
+            raise _refused(f"cannot mount {kind or source or 'a bind'} on {target}")
+
+    def _system(self, what: str, number: int, *args: Any) -> int:
+        plain = [ctypes.c_long(item) if isinstance(item, int) else item for item in args]
+        result = int(self._libc.syscall(ctypes.c_long(number), *plain))
+        if result < 0:
+            raise _refused(f"{what} failed")
+        return result
+
+
+def _settle(future: Future[Any]) -> None:
+    """Wait until the work ended, however often the caller is interrupted meanwhile."""
+    while not future.done():
+        try:
+            future.exception(timeout=10)
+        except TimeoutError:
+            continue
+        except KeyboardInterrupt:
+            continue
+
+
+def _escaped(path: str) -> str:
+    return path.replace("\\", "\\\\").replace(",", "\\,")
+
+
+def _refused(message: str) -> StorageError | UnsupportedError:
+    number = ctypes.get_errno()
+    text = f"{message}: {os.strerror(number)}"
+    if number in (errno.EPERM, errno.ENODEV, errno.ENOSYS):
+        return UnsupportedError(
+            text, capability="overlay mounts", provided_by="root rights and a kernel with overlayfs"
+        )
+    return StorageError(text)

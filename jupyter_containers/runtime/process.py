@@ -1,0 +1,101 @@
+"""Which process is meant: a pid together with the moment that process started.
+
+A pid alone may be reused after its process ended; the pair is unique until the next boot.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+
+from jupyter_containers.events import CancelToken
+
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """One process of this boot; ``start_time`` is in clock ticks since boot (proc(5), field 22)."""
+
+    pid: int
+    start_time: int
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessIdentity | None:
+        """Return the identity of the live process ``pid``, or None; a zombie is not alive."""
+        if pid <= 0:
+            return None
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                # The second field is the program's name and may hold anything, ")" included.
+                fields = file.read().rpartition(b")")[2].split()
+        except OSError:
+            return None
+        return None if fields[0] in (b"Z", b"X") else cls(pid, int(fields[19]))
+
+    @property
+    def alive(self) -> bool:
+        """True while this very process runs."""
+        return ProcessIdentity.of(self.pid) == self
+
+    def open(self) -> int | None:
+        """Return a pidfd of the process, or None when it has ended; the caller closes it."""
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except OSError:
+            return None
+        if self.alive:
+            return descriptor
+        os.close(descriptor)
+        return None
+
+    def signal(self, number: int = signal.SIGKILL) -> bool:
+        """Send a signal to this process and no other; return False when it has ended."""
+        descriptor = self.open()
+        if descriptor is None:
+            return False
+        try:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, number)
+                return True
+            return False
+        finally:
+            os.close(descriptor)
+
+    def wait(self, *, timeout: float | None = None, cancel: CancelToken | None = None) -> bool:
+        """Return True once the process has ended, False after ``timeout`` seconds.
+
+        The process need not be a child.  Raises ``OperationCancelledError`` within 50 ms of a
+        cancellation.
+        """
+        descriptor = self.open()
+        if descriptor is None:
+            return True
+        try:
+            return wait_readable(descriptor, timeout=timeout, cancel=cancel)
+        finally:
+            os.close(descriptor)
+
+
+def wait_readable(
+    descriptor: int, *, timeout: float | None = None, cancel: CancelToken | None = None
+) -> bool:
+    """Return True when ``descriptor`` has something to read, False after ``timeout`` seconds."""
+    import time
+
+    deadline = None if timeout is None else time.monotonic() + timeout
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    while True:
+        if cancel is not None:
+            cancel.check()
+        slice_ = POLL_SECONDS
+        if deadline is not None:
+            slice_ = min(slice_, max(0.0, deadline - time.monotonic()))
+        if poller.poll(slice_ * 1000):
+            return True
+        if deadline is not None and time.monotonic() >= deadline:
+            return False

@@ -1,0 +1,151 @@
+"""Bytes between a child process's pipes and its caller, until the child ends or is cancelled.
+
+Lifecycle: the caller starts the child with pipes and hands it to :func:`communicate`, which calls
+``on_output`` for every chunk in order of arrival, feeds ``stdin``, looks at the cancel token every
+50 ms and always reaps the child.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO, Literal
+
+from jupyter_containers.events import CancelToken
+from jupyter_containers.runtime.process import POLL_SECONDS
+
+StreamName = Literal["stdout", "stderr"]
+OutputSink = Callable[[StreamName, bytes], None]
+
+_CHUNK = 65536
+_GRACE_SECONDS = 10.0
+
+
+def communicate(
+    child: subprocess.Popen[bytes],
+    *,
+    on_output: OutputSink,
+    stdin: bytes = b"",
+    cancel: CancelToken | None = None,
+    on_cancel: Callable[[], None],
+) -> int:
+    """Return the child's exit status (128+n when signal n killed it), its output delivered.
+
+    When the token is cancelled, the caller is interrupted or ``on_output`` raises, ``on_cancel``
+    is called to end the work, the child is reaped and the exception goes on.
+    """
+    try:
+        _pump(child, on_output, stdin, cancel)
+    except BaseException:
+        _end(child, on_cancel)
+        raise
+    finally:
+        for pipe in (child.stdin, child.stdout, child.stderr):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+    return exit_status(child.returncode)
+
+
+def exit_status(returncode: int) -> int:
+    """Return a status as a shell gives it: 128+n for a process that signal n ended."""
+    return 128 - returncode if returncode < 0 else returncode
+
+
+def _pump(
+    child: subprocess.Popen[bytes],
+    on_output: OutputSink,
+    stdin: bytes,
+    cancel: CancelToken | None,
+) -> None:
+    outputs: list[tuple[IO[bytes] | None, StreamName]] = [
+        (child.stdout, "stdout"),
+        (child.stderr, "stderr"),
+    ]
+    ended = os.pidfd_open(child.pid)
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(ended, selectors.EVENT_READ, "ended")
+            for pipe, name in outputs:
+                if pipe is not None:
+                    os.set_blocking(pipe.fileno(), False)
+                    selector.register(pipe, selectors.EVENT_READ, name)
+            feeder = _Feeder(child.stdin, stdin, selector)
+            while child.poll() is None:
+                if cancel is not None:
+                    cancel.check()
+                for key, _ in selector.select(POLL_SECONDS):
+                    if key.data == "stdin":
+                        feeder.feed()
+                    elif key.data != "ended" and not _deliver(key.fd, key.data, on_output):
+                        selector.unregister(key.fileobj)
+        # What the child wrote last is still in the pipes.  A process it left behind may hold
+        # them open, so the end of file is not waited for.
+        for pipe, name in outputs:
+            while pipe is not None and _deliver(pipe.fileno(), name, on_output, drain=True):
+                pass
+    finally:
+        os.close(ended)
+
+
+def _deliver(
+    descriptor: int, name: StreamName, on_output: OutputSink, *, drain: bool = False
+) -> bool:
+    """Hand one chunk on; return False at the end of file (or, draining, when none is there)."""
+    try:
+        data = os.read(descriptor, _CHUNK)
+    except BlockingIOError:
+        return not drain
+    if data:
+        on_output(name, data)
+    return bool(data)
+
+
+class _Feeder:
+    """The child's standard input: written as the child takes it, then closed."""
+
+    def __init__(
+        self, pipe: IO[bytes] | None, data: bytes, selector: selectors.BaseSelector
+    ) -> None:
+        self._pipe = pipe
+        self._rest = memoryview(data)
+        self._selector = selector
+        if pipe is None:
+            return
+        os.set_blocking(pipe.fileno(), False)
+        selector.register(pipe, selectors.EVENT_WRITE, "stdin")
+
+    def feed(self) -> None:
+        """Write what fits; close the pipe after the last byte or when nobody reads it."""
+        assert self._pipe is not None
+        with suppress(BlockingIOError):
+            try:
+                self._rest = self._rest[os.write(self._pipe.fileno(), self._rest) :]
+            except BrokenPipeError:
+                self._rest = self._rest[:0]
+        if not self._rest:
+            self._selector.unregister(self._pipe)
+            self._pipe.close()
+
+
+def _end(child: subprocess.Popen[bytes], on_cancel: Callable[[], None]) -> None:
+    with suppress(Exception):
+        on_cancel()
+    deadline = time.monotonic() + _GRACE_SECONDS
+    # The child must not stay blocked on a full pipe that nobody reads any more.
+    for pipe in (child.stdout, child.stderr):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
+    while child.poll() is None:
+        try:
+            child.wait(timeout=max(0.05, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+        except KeyboardInterrupt:
+            # A second interrupt must not leave the child behind; the first is on its way.
+            deadline = time.monotonic()

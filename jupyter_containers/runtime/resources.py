@@ -1,0 +1,181 @@
+"""Limits of a container as ``linux.resources`` and ``process.rlimits`` of its runtime spec.
+
+Sizes are bytes, CPU time is a quota of microseconds in periods of 100000.  A limit that the user
+asked for and the host cannot enforce is an error; a default that it cannot is left out.  OCI
+Runtime Specification 1.1, config-linux.md "Control groups".  Pure.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Sequence
+from typing import Any
+
+from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.options import RunOptions
+from jupyter_containers.runtime.host import HostCapabilities
+
+CPU_PERIOD = 100_000
+_MIN_QUOTA = 1_000
+_NAMES = (
+    "RLIMIT_AS RLIMIT_CORE RLIMIT_CPU RLIMIT_DATA RLIMIT_FSIZE RLIMIT_MEMLOCK "
+    "RLIMIT_MSGQUEUE RLIMIT_NICE RLIMIT_NOFILE RLIMIT_NPROC RLIMIT_RSS RLIMIT_RTPRIO "
+    "RLIMIT_RTTIME RLIMIT_SIGPENDING RLIMIT_STACK RLIMIT_LOCKS"
+)
+_ULIMITS = {name.removeprefix("RLIMIT_").lower(): name for name in _NAMES.split()}
+_INFINITY = 2**64 - 1
+# Memory and terminal devices of "Default devices", as allow rules: (type, major, minor).
+_STANDARD_DEVICES = (
+    ("c", 1, 3),
+    ("c", 1, 5),
+    ("c", 1, 7),
+    ("c", 1, 8),
+    ("c", 1, 9),
+    ("c", 5, 0),
+    ("c", 5, 1),
+    ("c", 5, 2),
+    ("c", 136, None),
+)
+
+
+def resources(
+    options: RunOptions, host: HostCapabilities, *, default_pids_limit: int = 0
+) -> dict[str, Any]:
+    """Return ``linux.resources`` for a new container."""
+    result = limits(options, host, default_pids_limit=default_pids_limit)
+    result["devices"] = device_rules(privileged=options.privileged)
+    return result
+
+
+def limits(
+    options: RunOptions, host: HostCapabilities, *, default_pids_limit: int = 0
+) -> dict[str, Any]:
+    """Return the part of ``linux.resources`` that may change while a container runs."""
+    result: dict[str, Any] = {}
+    if memory := _memory(options, host):
+        result["memory"] = memory
+    if cpu := _cpu(options, host):
+        result["cpu"] = cpu
+    pids = options.pids_limit or default_pids_limit
+    if options.pids_limit > 0:
+        _require(host, "pids", "--pids-limit")
+    if pids and "pids" in host.cgroups.controllers:
+        result["pids"] = {"limit": pids}
+    return result
+
+
+def device_rules(*, privileged: bool) -> list[dict[str, Any]]:
+    """Return the device rules: all denied but the standard ones, or all allowed."""
+    if privileged:
+        return [{"allow": True, "access": "rwm"}]
+    rules: list[dict[str, Any]] = [
+        {"allow": False, "access": "rwm"},
+        # Nodes may be made (archives hold them); using one needs a rule of its own.
+        {"allow": True, "type": "c", "access": "m"},
+        {"allow": True, "type": "b", "access": "m"},
+    ]
+    for kind, major, minor in _STANDARD_DEVICES:
+        rule: dict[str, Any] = {"allow": True, "type": kind, "major": major, "access": "rwm"}
+        if minor is not None:
+            rule["minor"] = minor
+        rules.append(rule)
+    return rules
+
+
+def rlimits(ulimits: Sequence[str], host: HostCapabilities) -> list[dict[str, Any]]:
+    """Return ``process.rlimits`` for Docker's ``--ulimit name=soft[:hard]`` values.
+
+    Without entries a container inherits this process's limits.  Raising a hard limit without
+    CAP_SYS_RESOURCE raises :class:`UnsupportedError`.
+    """
+    chosen: dict[str, tuple[int, int]] = {}
+    for text in ulimits:
+        name, soft, hard = parse_ulimit(text)
+        _check_hard_limit(name, hard, host)
+        chosen[name] = (soft, hard)
+    return [
+        {"type": _ULIMITS[name], "soft": _unsigned(soft), "hard": _unsigned(hard)}
+        for name, (soft, hard) in sorted(chosen.items())
+    ]
+
+
+def parse_ulimit(text: str) -> tuple[str, int, int]:
+    """Return name, soft and hard limit of one ``--ulimit`` value; -1 is unlimited."""
+    name, _, value = text.partition("=")
+    soft_text, colon, hard_text = value.partition(":")
+    try:
+        soft = int(soft_text)
+        hard = int(hard_text) if colon else soft
+    except ValueError:
+        name = ""
+        soft = hard = 0
+    if name not in _ULIMITS or soft < -1 or hard < -1:
+        raise InvalidArgumentError(
+            f"invalid ulimit: {text!r}",
+            hint=f"write nofile=1024:2048; names are {', '.join(sorted(_ULIMITS))}",
+        )
+    if hard != -1 and (soft > hard or soft == -1):
+        raise InvalidArgumentError(f"invalid ulimit: {text!r}: soft limit is above hard limit")
+    return name, soft, hard
+
+
+def _check_hard_limit(name: str, hard: int, host: HostCapabilities) -> None:
+    number = getattr(resource, _ULIMITS[name], None)
+    if number is None or "CAP_SYS_RESOURCE" in host.kernel_capabilities:
+        return
+    _, current = resource.getrlimit(number)
+    if current != resource.RLIM_INFINITY and (hard == -1 or hard > current):
+        raise UnsupportedError(
+            f"cannot raise ulimit {name} above this process's own hard limit of {current}",
+            capability="CAP_SYS_RESOURCE",
+            provided_by="start the notebook server with CAP_SYS_RESOURCE, or ask for less",
+        )
+
+
+def _unsigned(value: int) -> int:
+    return _INFINITY if value == -1 else value
+
+
+def _memory(options: RunOptions, host: HostCapabilities) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    if options.memory:
+        _require(host, "memory", "--memory")
+        result["limit"] = options.memory
+        swap = options.memory_swap or 2 * options.memory
+        if host.swap_accounting:
+            result["swap"] = swap
+        elif options.memory_swap > 0:
+            raise UnsupportedError(
+                "this host does not account swap, so --memory-swap has no effect",
+                capability="swap accounting",
+                provided_by="boot with swapaccount=1",
+            )
+    if options.memory_reservation:
+        _require(host, "memory", "--memory-reservation")
+        result["reservation"] = options.memory_reservation
+    return result
+
+
+def _cpu(options: RunOptions, host: HostCapabilities) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    if options.cpus:
+        _require(host, "cpu", "--cpus")
+        # The kernel's smallest quota is one millisecond.
+        result["period"] = CPU_PERIOD
+        result["quota"] = max(_MIN_QUOTA, round(options.cpus * CPU_PERIOD))
+    if options.cpu_shares:
+        _require(host, "cpu", "--cpu-shares")
+        result["shares"] = options.cpu_shares
+    if options.cpuset_cpus:
+        _require(host, "cpuset", "--cpuset-cpus")
+        result["cpus"] = options.cpuset_cpus
+    return result
+
+
+def _require(host: HostCapabilities, controller: str, flag: str) -> None:
+    if controller not in host.cgroups.controllers:
+        raise UnsupportedError(
+            f"{flag} needs the cgroup controller {controller}, which this host does not offer",
+            capability=f"cgroup controller {controller}",
+            provided_by=f"delegate {controller} to this user, or enable it in the kernel",
+        )

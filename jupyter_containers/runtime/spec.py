@@ -1,0 +1,376 @@
+"""A container's runtime spec, made by a pure function that anyone can print.
+
+Vocabulary: the *context* is what the engine resolved for this one container — ids, files, mounts
+— as opposed to what the image says (``ExecutionConfig``) and what the user asked for
+(``RunOptions``).  Where the user and the image both speak, Docker's precedence holds.
+
+OCI Runtime Specification 1.1 (config.md, config-linux.md).  The result is plain JSON data; keys
+are the specification's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.oci.image import ExecutionConfig
+from jupyter_containers.options import ExecOptions, RunOptions
+from jupyter_containers.runtime.host import HostCapabilities
+from jupyter_containers.runtime.resources import resources, rlimits
+from jupyter_containers.runtime.seccomp import seccomp_profile
+from jupyter_containers.runtime.security import (
+    CAPABILITY_NAMES,
+    MASKED_PATHS,
+    READONLY_PATHS,
+    SecurityOptions,
+    effective_capabilities,
+    security_options,
+)
+from jupyter_containers.runtime.users import User
+
+Spec = dict[str, Any]
+
+OCI_VERSION = "1.0.2"
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CGROUP_PARENT = "/jupyter-containers"
+INIT_TARGET = "/sbin/docker-init"
+
+
+@dataclass(frozen=True, slots=True)
+class BindMount:
+    """A host path shown in the container; ``propagation`` is a mount(8) word."""
+
+    source: str
+    target: str
+    read_only: bool = False
+    propagation: str = "rprivate"
+
+
+@dataclass(frozen=True, slots=True)
+class TmpfsMount:
+    """An empty file system in memory; ``size`` in bytes, 0 meaning the kernel's default."""
+
+    target: str
+    size: int = 0
+    mode: int = 0o1777
+    read_only: bool = False
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device node to be made in the container."""
+
+    path: str
+    kind: Literal["c", "b"]
+    major: int
+    minor: int
+    mode: int = 0o666
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerContext:
+    """What the engine resolved for one container.
+
+    ``rootfs`` is the path at which the private mount namespace shows the root file system.
+    ``network`` is ``path`` (join ``netns``), ``new`` (an empty one of its own: loopback only) or
+    ``host``.  ``mounts`` are volumes, binds and tmpfs from options and image, in any order.
+    ``hosts_file``, ``resolv_conf`` and ``hostname_file`` are host paths, empty for none.
+    ``seccomp`` is a profile that the engine read because a security option names a file.
+    ``default_pids_limit`` 0 means none.  ``compat32`` False is for an image known to hold no 32-bit
+    program: its seccomp filter is built several milliseconds faster.
+    """
+
+    container_id: str
+    rootfs: str
+    host: HostCapabilities
+    user: User = field(default_factory=User)
+    hostname: str = ""
+    network: Literal["path", "new", "host"] = "new"
+    netns: str = ""
+    mounts: tuple[BindMount | TmpfsMount, ...] = ()
+    hosts_file: str = ""
+    resolv_conf: str = ""
+    hostname_file: str = ""
+    cgroup_path: str = ""
+    devices: tuple[Device, ...] = ()
+    seccomp: Mapping[str, Any] | None = None
+    default_pids_limit: int = 0
+    compat32: bool = True
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def cgroup(self) -> str:
+        """The container's cgroup path, the same in every hierarchy."""
+        return self.cgroup_path or f"{CGROUP_PARENT}/{self.container_id}"
+
+
+def runtime_spec(config: ExecutionConfig, options: RunOptions, context: ContainerContext) -> Spec:
+    """Return ``config.json`` for a container of an image.
+
+    Raises :class:`InvalidArgumentError` for a request that makes no sense and
+    :class:`UnsupportedError` for one that this host cannot fulfil.
+    """
+    security = security_options(options.security_opt, privileged=options.privileged)
+    capabilities = effective_capabilities(
+        options.cap_add,
+        options.cap_drop,
+        privileged=options.privileged,
+        available=context.host.kernel_capabilities,
+    )
+    spec: Spec = {
+        "ociVersion": OCI_VERSION,
+        "process": _process(config, options, context, security, capabilities),
+        "root": {"path": context.rootfs, "readonly": options.read_only},
+        "mounts": _mounts(options, context),
+        "linux": _linux(options, context, security, capabilities),
+        "annotations": dict(context.annotations),
+    }
+    if hostname := _hostname(context):
+        spec["hostname"] = hostname
+    return spec
+
+
+def process_args(config: ExecutionConfig, options: RunOptions) -> tuple[str, ...]:
+    """Return the argument vector: entrypoint plus command.
+
+    Arguments replace the image's CMD; ``entrypoint`` (also an empty one) drops it.
+    """
+    if options.entrypoint is not None:
+        entrypoint = tuple(item for item in options.entrypoint if item)
+        command = options.command
+    else:
+        entrypoint = config.entrypoint or ()
+        command = options.command or config.cmd or ()
+    args = (*entrypoint, *command)
+    if not args:
+        raise InvalidArgumentError(
+            "no command specified", hint="the image names none: give one after the image"
+        )
+    return args
+
+
+def environment(
+    config: ExecutionConfig,
+    options: RunOptions,
+    *,
+    hostname: str,
+    home: str,
+) -> list[str]:
+    """Return ``NAME=value`` entries: defaults < image < options; a later entry wins in place."""
+    values = {"PATH": DEFAULT_PATH, "HOSTNAME": hostname}
+    if options.tty:
+        values["TERM"] = "xterm"
+    for entry in (*config.env, *options.env):
+        name, equals, value = entry.partition("=")
+        if equals:
+            values[name] = value
+    values.setdefault("HOME", home)
+    return [f"{name}={value}" for name, value in values.items()]
+
+
+def exec_process(
+    spec: Mapping[str, Any],
+    options: ExecOptions,
+    user: User | None = None,
+    *,
+    available: frozenset[str] = frozenset(CAPABILITY_NAMES),
+) -> Spec:
+    """Return the process of an ``exec`` into the container that ``spec`` describes.
+
+    Environment, folder, rights and limits are the container's unless the options say otherwise;
+    ``user`` is the resolved ``options.user`` or None to keep the container's; ``available`` are
+    the host's kernel capabilities, all of which a privileged exec gets.
+    """
+    process: Spec = {**spec["process"], "args": list(options.command), "terminal": options.tty}
+    process.pop("consoleSize", None)
+    values = dict(entry.partition("=")[::2] for entry in process["env"])
+    if user is not None:
+        process["user"] = user.spec()
+        values["HOME"] = user.home
+    if options.tty:
+        values.setdefault("TERM", "xterm")
+    values.update(entry.partition("=")[::2] for entry in options.env)
+    process["env"] = [f"{name}={value}" for name, value in values.items()]
+    if options.workdir:
+        process["cwd"] = options.workdir
+    if options.privileged:
+        process["capabilities"] = _capability_sets(
+            [name for name in CAPABILITY_NAMES if name in available]
+        )
+        process["noNewPrivileges"] = False
+    return process
+
+
+def _process(
+    config: ExecutionConfig,
+    options: RunOptions,
+    context: ContainerContext,
+    security: SecurityOptions,
+    capabilities: Sequence[str],
+) -> Spec:
+    args = process_args(config, options)
+    if options.init:
+        args = (INIT_TARGET, "--", *args)
+    hostname = _hostname(context)
+    process: Spec = {
+        "terminal": options.tty,
+        "user": context.user.spec(),
+        "args": list(args),
+        "env": environment(config, options, hostname=hostname, home=context.user.home),
+        "cwd": options.workdir or config.working_dir or "/",
+        "capabilities": _capability_sets(capabilities),
+        "noNewPrivileges": security.no_new_privileges,
+        "rlimits": rlimits(options.ulimit, context.host),
+    }
+    if security.apparmor:
+        process["apparmorProfile"] = security.apparmor
+    if security.selinux_label:
+        process["selinuxLabel"] = security.selinux_label
+    return process
+
+
+def _hostname(context: ContainerContext) -> str:
+    return context.hostname or context.container_id[:12]
+
+
+def _capability_sets(names: Sequence[str]) -> dict[str, list[str]]:
+    # Nothing is inheritable or ambient: a program run as another user starts with none.
+    return {kind: list(names) for kind in ("bounding", "effective", "permitted")}
+
+
+def _linux(
+    options: RunOptions,
+    context: ContainerContext,
+    security: SecurityOptions,
+    capabilities: Sequence[str],
+) -> Spec:
+    linux: Spec = {
+        "namespaces": _namespaces(context),
+        "cgroupsPath": context.cgroup,
+        "resources": resources(
+            options, context.host, default_pids_limit=context.default_pids_limit
+        ),
+        "devices": [_device(device) for device in context.devices],
+        "maskedPaths": [] if security.unmasked else list(MASKED_PATHS),
+        "readonlyPaths": [] if security.unmasked else list(READONLY_PATHS),
+    }
+    if context.network != "host":
+        # Inside a network of its own, low ports and ping need no privilege.
+        linux["sysctl"] = {
+            "net.ipv4.ip_unprivileged_port_start": "0",
+            "net.ipv4.ping_group_range": "0 2147483647",
+        }
+    profile = _seccomp(context, security, capabilities)
+    if profile is not None:
+        linux["seccomp"] = profile
+    return linux
+
+
+def _seccomp(
+    context: ContainerContext, security: SecurityOptions, capabilities: Sequence[str]
+) -> Mapping[str, Any] | None:
+    if security.seccomp == "unconfined":
+        return None
+    if security.seccomp:
+        if context.seccomp is None:
+            raise InvalidArgumentError(f"seccomp profile {security.seccomp} was not loaded")
+        return context.seccomp
+    if not context.host.seccomp:
+        return None
+    return seccomp_profile(context.host.architecture, capabilities, compat32=context.compat32)
+
+
+def _namespaces(context: ContainerContext) -> list[dict[str, str]]:
+    kinds = ["pid", "mount", "ipc", "uts"]
+    if context.host.cgroup_namespaces:
+        kinds.append("cgroup")
+    result = [{"type": kind} for kind in kinds]
+    if context.network == "path":
+        result.append({"type": "network", "path": context.netns})
+    elif context.network == "new":
+        result.append({"type": "network"})
+    return result
+
+
+def _device(device: Device) -> dict[str, Any]:
+    return {
+        "path": device.path,
+        "type": device.kind,
+        "major": device.major,
+        "minor": device.minor,
+        "fileMode": device.mode,
+        "uid": device.uid,
+        "gid": device.gid,
+    }
+
+
+def _mounts(options: RunOptions, context: ContainerContext) -> list[dict[str, Any]]:
+    wanted = [_user_mount(mount) for mount in (*_file_mounts(context), *context.mounts)]
+    if options.init:
+        if not context.host.init_program:
+            raise UnsupportedError(
+                "--init needs a statically linked init program",
+                capability="init",
+                provided_by="apt-get install catatonit",
+            )
+        wanted.append(_user_mount(BindMount(context.host.init_program, INIT_TARGET, True)))
+    # A later mount on the same place replaces an earlier one, the standard ones included.
+    unique = {mount["destination"]: mount for mount in wanted}
+    chosen = [
+        mount for mount in _standard_mounts(options, context) if mount["destination"] not in unique
+    ]
+    # Outer folders first, so that an inner mount is not covered.
+    return chosen + sorted(unique.values(), key=lambda mount: mount["destination"].count("/"))
+
+
+def _standard_mounts(options: RunOptions, context: ContainerContext) -> list[dict[str, Any]]:
+    locked = ["nosuid", "noexec", "nodev"]
+    access = "rw" if options.privileged else "ro"
+    pts = [*locked[:2], "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]
+    shm = [*locked, "mode=1777", f"size={options.shm_size}"]
+    mounts = [
+        _mount("/proc", "proc", "proc", locked),
+        _mount("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        _mount("/dev/pts", "devpts", "devpts", pts),
+        _mount("/sys", "sysfs", "sysfs", [*locked, access]),
+    ]
+    if context.host.cgroups.version != "none":
+        mounts.append(_mount("/sys/fs/cgroup", "cgroup", "cgroup", [access, *locked]))
+    mounts.append(_mount("/dev/mqueue", "mqueue", "mqueue", locked))
+    mounts.append(_mount("/dev/shm", "tmpfs", "shm", shm))
+    return mounts
+
+
+def _file_mounts(context: ContainerContext) -> list[BindMount]:
+    pairs = (
+        (context.resolv_conf, "/etc/resolv.conf"),
+        (context.hostname_file, "/etc/hostname"),
+        (context.hosts_file, "/etc/hosts"),
+    )
+    return [BindMount(source, target) for source, target in pairs if source]
+
+
+def _user_mount(mount: BindMount | TmpfsMount) -> dict[str, Any]:
+    target = "/" + mount.target.strip("/")
+    if isinstance(mount, BindMount):
+        options = ["rbind", mount.propagation, "ro" if mount.read_only else "rw"]
+        return _mount(target, "bind", mount.source, options)
+    # As in Docker nothing in it runs unless "exec" is among the options.
+    defaults = {"noexec": "exec", "nosuid": "suid", "nodev": "dev"}
+    options = [word for word, opposite in defaults.items() if opposite not in mount.options]
+    options += [option for option in mount.options if option not in options]
+    options.append(f"mode={mount.mode:o}")
+    if mount.size:
+        options.append(f"size={mount.size}")
+    if mount.read_only:
+        options.append("ro")
+    return _mount(target, "tmpfs", "tmpfs", options)
+
+
+def _mount(target: str, kind: str, source: str, options: list[str]) -> dict[str, Any]:
+    return {"destination": target, "type": kind, "source": source, "options": options}

@@ -1,0 +1,482 @@
+"""Applies a layer's tar to a directory; every archive is taken for hostile.
+
+Names are made parts below the root and resolved by the kernel inside it (:mod:`.rooted`); an
+entry is then made with one name in an open directory, never following a link.
+
+A layer directory becomes an overlay lower, so whiteouts are translated: ``.wh.name`` to a
+character device 0:0, ``.wh..wh..opq`` to the opaque attribute.  They hide lower layers only, in
+whatever order they come: what the same archive adds stays.  Without lower layers they mean
+nothing and leave nothing.  OCI Image Specification 1.1, layer.md.
+
+Directories get owner, mode and time at the end, when nothing is created in them any more.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from jupyter_containers.errors import ArchiveError, ContainersError
+from jupyter_containers.store import lowers
+from jupyter_containers.store.compression import Limits
+from jupyter_containers.store.faults import storage_error
+from jupyter_containers.store.linux import start_writeback
+from jupyter_containers.store.lowers import Attributes
+from jupyter_containers.store.privileges import OVERLAY_NAMESPACES, Privileges
+from jupyter_containers.store.rooted import Root, split
+from jupyter_containers.store.tarread import (
+    BLOCK_DEVICE,
+    CHAR,
+    DIRECTORY,
+    FIFO,
+    FILE,
+    HARD_LINK,
+    SYMLINK,
+    Entry,
+    TarReader,
+    show,
+)
+
+__all__ = ["Applied", "Applier", "Limits", "WhiteoutMode"]
+
+WHITEOUT = b".wh."
+OPAQUE = b".wh..wh..opq"
+META = b".wh..wh."
+WhiteoutMode = Literal["overlay", "literal"]
+
+_OPEN_DIRECTORIES = 128
+_WRITEBACK = 8 * 1024 * 1024
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
+_XATTR_REFUSED = {errno.ENOTSUP, errno.EPERM, errno.EACCES}
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MAX_TIME = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What came out of an archive: entries, and bytes of regular files."""
+
+    entries: int
+    size: int
+
+
+class Applier:
+    """Applies one archive to one directory; use once, then :meth:`close` it.
+
+    ``lower_folders`` are the layers below, topmost first: folders that the archive uses without
+    naming them take owner and mode from there.  ``whiteouts="literal"`` extracts ``.wh.`` names
+    like all others (``ADD archive.tar``).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        lower_folders: tuple[Path, ...] = (),
+        whiteouts: WhiteoutMode = "overlay",
+        limits: Limits | None = None,
+        privileges: Privileges | None = None,
+        label: str = "layer",
+    ) -> None:
+        self._root = Root(folder)
+        self._lowers = lower_folders
+        self._translate = whiteouts == "overlay"
+        self._limits = limits or Limits()
+        self._privileges = privileges or Privileges.current()
+        self._label = label
+        self._open: dict[tuple[bytes, ...], int] = {}
+        self._folders: dict[tuple[bytes, ...], Attributes] = {}
+        self._root_opaque = False
+        self._entries = 0
+        self._size = 0
+        self._make: dict[str, Callable[[Entry, int, bytes], None]] = {
+            FILE: self._file,
+            HARD_LINK: self._hard_link,
+            SYMLINK: self._symlink,
+            CHAR: self._device,
+            BLOCK_DEVICE: self._device,
+            FIFO: self._fifo,
+        }
+        self._reader: TarReader | None = None
+
+    def close(self) -> None:
+        """Close all directories."""
+        self._forget_open()
+        self._root.close()
+
+    def __enter__(self) -> Applier:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def apply(self, reader: TarReader, progress: Callable[[int], object] | None = None) -> Applied:
+        """Apply all entries.
+
+        ``progress`` is told the number of entries now and then.  Raises :class:`ArchiveError`
+        naming the layer and the entry, :class:`~jupyter_containers.errors.StorageError` when the
+        disk is full.
+        """
+        self._reader = reader
+        name = b""
+        try:
+            for entry in reader:
+                name = entry.name
+                self._entries += 1
+                self._entry(entry)
+                if progress is not None and not self._entries % 256:
+                    progress(self._entries)
+            name = b""
+            self._finish()
+        except ArchiveError as error:
+            raise ArchiveError(self._located(name, str(error)), hint=error.hint) from error
+        except ContainersError:
+            raise
+        except RecursionError as error:
+            raise ArchiveError(self._located(name, "folders are nested too deeply")) from error
+        except OSError as error:
+            if error.errno in _DISK_ERRORS:
+                raise storage_error(f"unpack {self._label}", error) from error
+            reason = error.strerror or str(error)
+            raise ArchiveError(self._located(name, reason)) from error
+        return Applied(self._entries, self._size)
+
+    def _located(self, name: bytes, reason: str) -> str:
+        label = "" if reason.startswith(self._label) else f"{self._label}: "
+        entry = "" if not name or reason.startswith("entry ") else f"entry {show(name)}: "
+        return f"{label}{entry}{reason}"
+
+    def _entry(self, entry: Entry) -> None:
+        if self._entries > self._limits.entries:
+            raise ArchiveError(f"more than {self._limits.entries} entries")
+        parts = split(entry.name)
+        if not parts:
+            if entry.kind == DIRECTORY:
+                self._folders[()] = _attributes(entry)
+            return
+        base = parts[-1]
+        if self._translate and b".wh." in entry.name:
+            if any(part.startswith(WHITEOUT) for part in parts[:-1]):
+                return
+            if base.startswith(WHITEOUT):
+                self._whiteout(parts[:-1], base)
+                return
+        if entry.kind == DIRECTORY:
+            self._folder(parts, _attributes(entry))
+        else:
+            self._make[entry.kind](entry, self._parent(parts[:-1]), base)
+
+    # -- directories ------------------------------------------------------------------------------
+
+    def _parent(self, parts: tuple[bytes, ...]) -> int:
+        """Return a descriptor of a directory, made with its parents when it is not there."""
+        if not parts:
+            return self._root.descriptor
+        descriptor = self._open.get(parts)
+        if descriptor is not None:
+            return descriptor
+        try:
+            descriptor = self._root.open_directory(parts)
+        except FileNotFoundError:
+            descriptor = self._implied(parts)
+        except NotADirectoryError:
+            # A whiteout of this archive may stand where a parent belongs.
+            self._parent(parts[:-1])
+            descriptor = self._implied(parts)
+        if len(self._open) >= _OPEN_DIRECTORIES:
+            self._forget_open()
+        self._open[parts] = descriptor
+        return descriptor
+
+    def _implied(self, parts: tuple[bytes, ...]) -> int:
+        parent = self._parent(parts[:-1])
+        state = _lstat(parts[-1], parent)
+        if state is None or _is_whiteout(state):
+            attributes = lowers.attributes(self._lowers, parts) if state is None else None
+            self._folder(parts, attributes or Attributes())
+        elif not stat.S_ISDIR(state.st_mode):
+            raise ArchiveError("a parent of it is not a directory")
+        # Again, because making it may have closed the parent.
+        return self._root.open_directory(parts)
+
+    def _folder(self, parts: tuple[bytes, ...], attributes: Attributes) -> None:
+        parent, name = self._parent(parts[:-1]), parts[-1]
+        opaque = False
+        try:
+            os.mkdir(name, 0o700, dir_fd=parent)
+        except FileExistsError:
+            state = _lstat(name, parent)
+            if state is None or not stat.S_ISDIR(state.st_mode):
+                self._clear(name, parent)
+                os.mkdir(name, 0o700, dir_fd=parent)
+                # It takes the place of something that hid the lower layers.
+                opaque = bool(self._lowers) and self._translate
+        if opaque:
+            self._set_opaque(name, parent)
+        self._folders[parts] = attributes
+
+    def _set_opaque(self, name: bytes, parent: int) -> None:
+        descriptor = os.open(name, _OPEN_FOLDER, dir_fd=parent)
+        try:
+            os.setxattr(descriptor, self._privileges.opaque_name, b"y")
+        finally:
+            os.close(descriptor)
+
+    def _forget_open(self) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def _clear(self, name: bytes, parent: int) -> None:
+        """Remove whatever has this name."""
+        state = _lstat(name, parent)
+        if state is None:
+            return
+        if stat.S_ISDIR(state.st_mode):
+            parent = os.dup(parent)
+            try:
+                # Open directories may lie inside.
+                self._forget_open()
+                shutil.rmtree(os.fsdecode(name), dir_fd=parent)
+            finally:
+                os.close(parent)
+        else:
+            os.unlink(name, dir_fd=parent)
+        if stat.S_ISLNK(state.st_mode):
+            # Open directories may have been reached through it.
+            parent = os.dup(parent)
+            self._forget_open()
+            os.close(parent)
+
+    # -- whiteouts --------------------------------------------------------------------------------
+
+    def _whiteout(self, folder: tuple[bytes, ...], base: bytes) -> None:
+        if base.startswith(META) and base != OPAQUE:
+            return  # bookkeeping of aufs
+        name = base[len(WHITEOUT) :]
+        if base != OPAQUE and name in (b"", b".", b".."):
+            raise ArchiveError("a whiteout without a name")
+        if not self._lowers:
+            return
+        if base == OPAQUE and not folder:
+            self._root_opaque = True
+            return
+        parent = self._parent(folder)
+        if base == OPAQUE:
+            self._mark_open(parent)
+        else:
+            self._hide(name, parent)
+
+    def _mark_open(self, path_descriptor: int) -> None:
+        descriptor = os.open(b".", _OPEN_FOLDER, dir_fd=path_descriptor)
+        try:
+            os.setxattr(descriptor, self._privileges.opaque_name, b"y")
+        finally:
+            os.close(descriptor)
+
+    def _hide(self, name: bytes, parent: int) -> None:
+        """Hide ``name`` of the lower layers; what this archive put there stays."""
+        state = _lstat(name, parent)
+        if state is None:
+            os.mknod(name, stat.S_IFCHR, 0, dir_fd=parent)
+        elif stat.S_ISDIR(state.st_mode):
+            self._set_opaque(name, parent)
+
+    # -- everything else --------------------------------------------------------------------------
+
+    def _file(self, entry: Entry, parent: int, name: bytes) -> None:
+        try:
+            descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
+        except FileExistsError:
+            parent = self._make_room(entry, parent, name)
+            descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
+        try:
+            self._write(entry, descriptor)
+            if self._privileges.privileged:
+                os.fchown(descriptor, entry.uid, entry.gid)
+            os.fchmod(descriptor, entry.mode)
+            if entry.xattrs:
+                _set_xattrs(descriptor, entry.xattrs)
+            os.utime(descriptor, ns=_times(entry.mtime_ns))
+        finally:
+            os.close(descriptor)
+        self._size += entry.size
+
+    def _write(self, entry: Entry, descriptor: int) -> None:
+        assert self._reader is not None
+        if entry.sparse is not None:
+            self._write_sparse(entry, descriptor, self._reader.data())
+            return
+        written = flushed = 0
+        for piece in self._reader.data():
+            while piece:
+                count = os.write(descriptor, piece)
+                written += count
+                piece = piece[count:]
+            if written - flushed >= _WRITEBACK:
+                start_writeback(descriptor, flushed, written - flushed)
+                flushed = written
+
+    def _write_sparse(self, entry: Entry, descriptor: int, pieces: Iterable[memoryview]) -> None:
+        assert entry.sparse is not None
+        segments = iter(entry.sparse)
+        at = left = 0
+        for piece in pieces:
+            while piece:
+                while not left:
+                    at, left = next(segments)
+                count = os.pwrite(descriptor, piece[:left], at)
+                at, left, piece = at + count, left - count, piece[count:]
+        os.ftruncate(descriptor, entry.size)
+
+    def _hard_link(self, entry: Entry, parent: int, name: bytes) -> None:
+        target = split(entry.target)
+        if not target:
+            raise ArchiveError("a hard link to nothing")
+        if target == split(entry.name):
+            return
+        source = self._root.open_directory(target[:-1])
+        try:
+            for attempt in (1, 2):
+                try:
+                    os.link(
+                        target[-1],
+                        name,
+                        src_dir_fd=source,
+                        dst_dir_fd=parent,
+                        follow_symlinks=False,
+                    )
+                except FileExistsError:
+                    if attempt == 2 or _same(target[-1], source, name, parent):
+                        return
+                    parent = self._make_room(entry, parent, name)
+                except FileNotFoundError as error:
+                    raise ArchiveError(f"its target {show(entry.target)} is missing") from error
+        finally:
+            os.close(source)
+
+    def _symlink(self, entry: Entry, parent: int, name: bytes) -> None:
+        try:
+            os.symlink(entry.target, name, dir_fd=parent)
+        except FileExistsError:
+            parent = self._make_room(entry, parent, name)
+            os.symlink(entry.target, name, dir_fd=parent)
+        if self._privileges.privileged:
+            os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        if entry.xattrs:
+            path = b"/proc/self/fd/%d/%s" % (parent, name)
+            _set_xattrs(path, entry.xattrs, follow=False)
+        os.utime(name, ns=_times(entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
+
+    def _device(self, entry: Entry, parent: int, name: bytes) -> None:
+        # A device 0:0 is how overlayfs writes a whiteout; an archive has another way to say that.
+        if not self._privileges.privileged or (entry.kind == CHAR and entry.device == (0, 0)):
+            return
+        kind = stat.S_IFCHR if entry.kind == CHAR else stat.S_IFBLK
+        self._node(entry, parent, name, kind, os.makedev(*entry.device))
+
+    def _fifo(self, entry: Entry, parent: int, name: bytes) -> None:
+        self._node(entry, parent, name, stat.S_IFIFO, 0)
+
+    def _node(self, entry: Entry, parent: int, name: bytes, kind: int, device: int) -> None:
+        parent = self._make_room(entry, parent, name)
+        try:
+            os.mknod(name, kind | 0o600, device, dir_fd=parent)
+        except PermissionError:
+            return  # a container or user namespace: devices come from the runtime anyway
+        if self._privileges.privileged:
+            os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        os.chmod(name, entry.mode, dir_fd=parent)
+        os.utime(name, ns=_times(entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
+
+    def _make_room(self, entry: Entry, parent: int, name: bytes) -> int:
+        """Remove what has this name and return the (perhaps reopened) parent."""
+        state = _lstat(name, parent)
+        if state is None:
+            return parent
+        self._clear(name, parent)
+        if not stat.S_ISDIR(state.st_mode) and not stat.S_ISLNK(state.st_mode):
+            return parent
+        self._forget_open()
+        return self._parent(split(entry.name)[:-1])
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        if self._root_opaque:
+            self._hide_all()
+        self._forget_open()
+        if () not in self._folders and self._lowers:
+            inherited = lowers.attributes(self._lowers, ())
+            if inherited is not None:
+                self._folders[()] = inherited
+        # The deepest first: a folder's own mode may forbid to reach what is inside.
+        for parts in sorted(self._folders, reverse=True):
+            try:
+                descriptor = self._root.open(parts, _OPEN_FOLDER)
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # replaced by a later entry
+            except OSError as error:
+                if error.errno == errno.ELOOP:
+                    continue
+                raise
+            try:
+                self._dress(descriptor, self._folders[parts])
+            finally:
+                os.close(descriptor)
+
+    def _dress(self, descriptor: int, attributes: Attributes) -> None:
+        if self._privileges.privileged:
+            os.fchown(descriptor, attributes.uid, attributes.gid)
+        if attributes.xattrs:
+            _set_xattrs(descriptor, attributes.xattrs)
+        os.fchmod(descriptor, attributes.mode)
+        os.utime(descriptor, ns=_times(attributes.mtime_ns))
+
+    def _hide_all(self) -> None:
+        """Make the root opaque: overlayfs ignores the attribute there, so hide name by name."""
+        names = {name for folder in self._lowers for name in os.listdir(os.fsencode(folder))}
+        for name in sorted(names):
+            self._hide(name, self._root.descriptor)
+
+
+def _attributes(entry: Entry) -> Attributes:
+    return Attributes(entry.mode, entry.uid, entry.gid, entry.mtime_ns, entry.xattrs)
+
+
+def _lstat(name: bytes, parent: int) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _is_whiteout(state: os.stat_result) -> bool:
+    return stat.S_ISCHR(state.st_mode) and state.st_rdev == 0
+
+
+def _same(one: bytes, one_parent: int, other: bytes, other_parent: int) -> bool:
+    first, second = _lstat(one, one_parent), _lstat(other, other_parent)
+    return first is not None and second is not None and os.path.samestat(first, second)
+
+
+def _times(mtime_ns: int) -> tuple[int, int]:
+    clamped = max(-_MAX_TIME, min(_MAX_TIME, mtime_ns))
+    return clamped, clamped
+
+
+def _set_xattrs(target: int | bytes, xattrs: dict[bytes, bytes], *, follow: bool = True) -> None:
+    for name, value in xattrs.items():
+        if name.startswith(OVERLAY_NAMESPACES):
+            continue  # they would steer the overlay mount
+        try:
+            os.setxattr(target, name, value, follow_symlinks=follow)
+        except OSError as error:
+            if error.errno not in _XATTR_REFUSED:
+                raise

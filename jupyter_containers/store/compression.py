@@ -1,0 +1,164 @@
+"""Compression of layers, recognised by content: media types are often wrong.
+
+gzip goes through isal (several members are fine), zstd through the standard library or its
+backport, bzip2 and xz through the standard library.  Decompression always happens in process.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from jupyter_containers.errors import ArchiveError
+from jupyter_containers.oci.descriptor import LAYER_GZIP
+
+GZIP_LEVEL = 1
+COMMIT_MEDIA_TYPE = LAYER_GZIP
+_GIB = 1024**3
+_MAGIC = (
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much an archive may ask for.
+
+    ``bytes`` bounds the uncompressed stream and each file.  The expansion ``ratio`` counts only
+    beyond ``ratio_floor`` bytes, because small archives of empty files compress very well.
+    """
+
+    entries: int = 1_000_000
+    bytes: int = 256 * _GIB
+    ratio: int = 500
+    ratio_floor: int = _GIB
+    header_bytes: int = 1024 * 1024
+
+
+class CountingReader(io.RawIOBase):
+    """A readable file that knows how many bytes were taken from it; never closes the other."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        super().__init__()
+        self._raw = raw
+        self._front = b""
+        self.count = 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def peek_front(self, size: int) -> bytes:
+        """Return the first bytes without taking them; only before the first read."""
+        while len(self._front) < size and (data := self._raw.read(size - len(self._front))):
+            self._front += data
+        return self._front
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to ``size`` bytes, ``b""`` at the end."""
+        if self._front and size != 0:
+            limit = len(self._front) if size < 0 else size
+            data, self._front = self._front[:limit], self._front[limit:]
+            if size < 0:
+                data += self._raw.read()
+        else:
+            data = self._raw.read(size)
+        self.count += len(data)
+        return data
+
+    def readinto(self, buffer: object) -> int:
+        """Fill ``buffer`` and return the number of bytes."""
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+
+def compression_of(front: bytes) -> str:
+    """Return ``gzip``, ``zstd``, ``bzip2`` or ``xz`` by the first bytes, else ``""``."""
+    return next((name for magic, name in _MAGIC if front.startswith(magic)), "")
+
+
+@contextmanager
+def decompressed(raw: CountingReader, label: str) -> Iterator[BinaryIO]:
+    """Return the uncompressed stream; errors of the format become :class:`ArchiveError`."""
+    kind = compression_of(raw.peek_front(6))
+    stream, failures = _OPENERS[kind](raw)
+    try:
+        yield stream
+    except EOFError as error:
+        raise ArchiveError(f"{label}: the {kind} data ends too early") from error
+    except failures as error:
+        raise ArchiveError(f"{label}: the {kind} data is damaged: {error}") from error
+
+
+_Opened = tuple[BinaryIO, tuple[type[Exception], ...]]
+
+
+def _open_plain(raw: CountingReader) -> _Opened:
+    return raw, ()  # type: ignore[return-value]
+
+
+def _open_gzip(raw: CountingReader) -> _Opened:
+    import zlib
+
+    from isal import igzip, isal_zlib
+
+    failures = (igzip.BadGzipFile, isal_zlib.error, zlib.error)
+    return igzip.IGzipFile(fileobj=raw, mode="rb"), failures  # type: ignore[no-untyped-call, return-value]
+
+
+def _open_zstd(raw: CountingReader) -> _Opened:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+
+    return zstd.ZstdFile(raw, "rb"), (zstd.ZstdError,)  # type: ignore[return-value]
+
+
+def _open_bzip2(raw: CountingReader) -> _Opened:
+    import bz2
+
+    return bz2.BZ2File(raw, "rb"), (OSError, ValueError)  # type: ignore[return-value]
+
+
+def _open_xz(raw: CountingReader) -> _Opened:
+    import lzma
+
+    return lzma.LZMAFile(raw, "rb"), (lzma.LZMAError,)  # type: ignore[return-value, arg-type]
+
+
+_OPENERS: dict[str, Callable[[CountingReader], _Opened]] = {
+    "": _open_plain,
+    "gzip": _open_gzip,
+    "zstd": _open_zstd,
+    "bzip2": _open_bzip2,
+    "xz": _open_xz,
+}
+
+
+class GzipWriter:
+    """A gzip stream of one member, without a time stamp: the same input gives the same bytes."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        from isal import isal_zlib
+
+        self._write = write
+        self._deflate = isal_zlib.compressobj(GZIP_LEVEL, isal_zlib.DEFLATED, 31)
+
+    def write(self, chunk: bytes) -> None:
+        """Compress a chunk and pass on what is complete."""
+        if data := self._deflate.compress(chunk):
+            self._write(data)
+
+    def finish(self) -> None:
+        """Pass on the end of the stream."""
+        self._write(self._deflate.flush())

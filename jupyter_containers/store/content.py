@@ -1,0 +1,198 @@
+"""Verified bytes: an OCI image layout in which every blob is what its name says.
+
+Layout (OCI Image Specification 1.1, image-layout.md)::
+
+    oci-layout   index.json   blobs/<algorithm>/<hex>
+
+The life of a blob: ``ingest`` (digest known before: a download, resumable) or ``writer`` (digest
+known after: something we make) → verify → fsync → rename into ``blobs`` → fsync the folder.
+Nothing under ``blobs`` is ever half written or changed again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from jupyter_containers.errors import BlobNotFoundError, DigestMismatchError, VerificationError
+from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.descriptor import (
+    MAX_MANIFEST_BYTES,
+    Descriptor,
+    digest_of,
+    encode_json,
+    validate_digest,
+)
+from jupyter_containers.oci.image import new_index
+from jupyter_containers.store.faults import storage_errors
+from jupyter_containers.store.ingest import BlobWriter, Ingest, move_into_place
+from jupyter_containers.store.leases import Lease
+from jupyter_containers.store.locks import Locks
+from jupyter_containers.store.staging import Staging
+
+REF_NAME = "org.opencontainers.image.ref.name"
+PARTIAL_DAYS = 7
+_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+_EMPTY_INDEX = (
+    b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+)
+
+
+class ContentStore:
+    """The blobs of a store; thread-safe and shared between processes."""
+
+    def __init__(self, root: Path, partials: Path, staging: Staging, locks: Locks) -> None:
+        self.root = root
+        self._partials = partials
+        self._staging = staging
+        self._locks = locks
+        with storage_errors("create the content store"):
+            for folder in (root, partials, root / "blobs" / "sha256"):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, data in (("oci-layout", _LAYOUT), ("index.json", _EMPTY_INDEX)):
+            if not (root / name).exists():
+                self._write_file(name, data)
+
+    def path(self, digest: str) -> Path:
+        """Return where the blob is or would be."""
+        algorithm, _, name = validate_digest(digest).partition(":")
+        return self.root / "blobs" / algorithm / name
+
+    def has(self, digest: str) -> bool:
+        """Return whether the blob is here, complete and verified."""
+        return self.path(digest).is_file()
+
+    def size(self, digest: str) -> int:
+        """Return the blob's size in bytes; raise :class:`BlobNotFoundError`."""
+        try:
+            return self.path(digest).stat().st_size
+        except FileNotFoundError as error:
+            raise _missing(digest) from error
+
+    def open(self, digest: str) -> BinaryIO:
+        """Return the blob as a readable file; raise :class:`BlobNotFoundError`."""
+        with storage_errors(f"read blob {digest}"):
+            try:
+                return self.path(digest).open("rb")
+            except FileNotFoundError as error:
+                raise _missing(digest) from error
+
+    def read(self, digest: str, limit: int = MAX_MANIFEST_BYTES) -> bytes:
+        """Return a small blob (a manifest, a configuration), verified once more.
+
+        Raises :class:`BlobNotFoundError`, :class:`VerificationError` for a blob over ``limit``
+        bytes, :class:`DigestMismatchError` when the disk damaged it.
+        """
+        with self.open(digest) as file:
+            data = file.read(limit + 1)
+        if len(data) > limit:
+            raise VerificationError(f"blob {digest} is over the limit of {limit} bytes")
+        if digest.startswith("sha256:") and digest_of(data) != digest:
+            raise DigestMismatchError(
+                f"blob {digest} is damaged on disk", hint="remove the image and pull it again"
+            )
+        return data
+
+    def put(self, data: bytes, media_type: str, lease: Lease | None = None) -> Descriptor:
+        """Store ``data`` and return its descriptor; protect it by ``lease`` before it appears."""
+        descriptor = Descriptor(media_type, digest_of(data), len(data))
+        if lease is not None:
+            lease.add(descriptor.digest)
+        if not self.has(descriptor.digest):
+            with self.writer() as writer:
+                writer.write(data)
+                writer.commit(media_type)
+        return descriptor
+
+    @contextmanager
+    def ingest(self, descriptor: Descriptor, cancel: CancelToken | None = None) -> Iterator[Ingest]:
+        """Receive a blob whose digest and size are known; see :class:`.ingest.Ingest`.
+
+        One ingest a digest at a time: a second caller, in any process, waits (looking at
+        ``cancel``) and then finds ``present`` True.  Leaving without ``commit`` keeps what was
+        received, for a later ingest to go on from.
+        """
+        descriptor.checked()
+        target = self.path(descriptor.digest)
+        if target.is_file():
+            yield Ingest(descriptor, target, None)
+            return
+        name = descriptor.digest.replace(":", "-")
+        with self._locks.hold(f"ingest-{name}", cancel):
+            partial = None if target.is_file() else self._partials / name
+            ingest = Ingest(descriptor, target, partial, cancel)
+            try:
+                yield ingest
+            finally:
+                ingest.close()
+
+    @contextmanager
+    def writer(self) -> Iterator[BlobWriter]:
+        """Make a blob whose digest is known only at its end; leaving without commit drops it."""
+        writer = BlobWriter(self._staging.name(), self.path)
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+    def delete(self, digest: str) -> bool:
+        """Remove a blob; False when it was not here."""
+        with storage_errors(f"remove blob {digest}"):
+            try:
+                self.path(digest).unlink()
+            except FileNotFoundError:
+                return False
+        return True
+
+    def digests(self) -> list[str]:
+        """Return the digests of all blobs."""
+        return [
+            f"{folder.name}:{entry.name}"
+            for folder in sorted((self.root / "blobs").iterdir())
+            for entry in os.scandir(folder)
+        ]
+
+    def set_index(self, entries: Iterable[tuple[str, Descriptor]]) -> None:
+        """Write ``index.json``: names and the manifests or indexes they point at.
+
+        The records are the truth; this file lets other tools read the layout.
+        """
+        named = tuple(
+            Descriptor(
+                media_type=target.media_type,
+                digest=target.digest,
+                size=target.size,
+                annotations={**target.annotations, REF_NAME: name},
+                platform=target.platform,
+            )
+            for name, target in entries
+        )
+        self._write_file("index.json", encode_json(new_index(named)))
+
+    def sweep(self, now: float | None = None) -> int:
+        """Remove partial downloads that nobody touched for a week; return how many."""
+        oldest = (time.time() if now is None else now) - PARTIAL_DAYS * 24 * 3600
+        removed = 0
+        for entry in list(os.scandir(self._partials)):
+            if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                with self._locks.hold(f"ingest-{entry.name}"):
+                    Path(entry.path).unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+    def _write_file(self, name: str, data: bytes) -> None:
+        staged = self._staging.name()
+        with storage_errors(f"write {name}"):
+            try:
+                staged.write_bytes(data)
+                move_into_place(staged, self.root / name)
+            finally:
+                staged.unlink(missing_ok=True)
+
+
+def _missing(digest: str) -> BlobNotFoundError:
+    return BlobNotFoundError(f"blob {digest} is not in the store", hint="pull the image again")

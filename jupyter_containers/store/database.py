@@ -1,0 +1,194 @@
+"""The record database: one SQLite file, opened once in each process, short transactions.
+
+``records.db`` is in WAL mode with ``synchronous=NORMAL``: a SIGKILL loses nothing that was
+committed; a power cut may lose the last commits but never damages the file.  That is enough
+because records only point at content that was made durable before, and content without a record
+is found and removed by gc.  In return a commit costs microseconds instead of a disk flush.
+
+A process that forked gets a connection of its own on first use; the parent's is never touched.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jupyter_containers.errors import StorageError
+from jupyter_containers.store.faults import database_error
+
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 30.0
+
+# One entry for each schema version, applied in order from the file's version upwards.
+_MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE images (
+            manifest_digest TEXT PRIMARY KEY, config_digest TEXT NOT NULL, value BLOB NOT NULL
+        ) WITHOUT ROWID""",
+        "CREATE INDEX images_by_config ON images (config_digest)",
+        """CREATE TABLE names (
+            name TEXT PRIMARY KEY, manifest_digest TEXT NOT NULL, target_digest TEXT NOT NULL
+        ) WITHOUT ROWID""",
+        "CREATE INDEX names_by_manifest ON names (manifest_digest)",
+        """CREATE TABLE documents (
+            collection TEXT NOT NULL, id TEXT NOT NULL, name TEXT, value BLOB NOT NULL,
+            PRIMARY KEY (collection, id)
+        )""",
+        "CREATE UNIQUE INDEX documents_by_name ON documents (collection, name)",
+        """CREATE TABLE cache (
+            key TEXT PRIMARY KEY, value BLOB NOT NULL, chain_id TEXT NOT NULL,
+            created REAL NOT NULL, used REAL NOT NULL
+        ) WITHOUT ROWID""",
+        """CREATE TABLE blob_sources (
+            digest TEXT NOT NULL, registry TEXT NOT NULL, repository TEXT NOT NULL,
+            PRIMARY KEY (digest, registry, repository)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE layers (
+            chain_id TEXT PRIMARY KEY, parent TEXT NOT NULL, diff_id TEXT NOT NULL,
+            directory TEXT NOT NULL UNIQUE, state TEXT NOT NULL, owner TEXT NOT NULL,
+            size INTEGER NOT NULL, entries INTEGER NOT NULL, blob BLOB NOT NULL,
+            created REAL NOT NULL
+        ) WITHOUT ROWID""",
+        "CREATE INDEX layers_by_parent ON layers (parent)",
+        """CREATE TABLE leases (
+            lease TEXT NOT NULL, owner TEXT NOT NULL, resource TEXT NOT NULL,
+            PRIMARY KEY (lease, resource)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX leases_by_resource ON leases (resource)",
+        "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    ),
+)
+
+
+class _Handle:
+    """A connection and the lock that its threads share, in the process that opened it."""
+
+    def __init__(self, path: Path) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.RLock()
+        self.depth = 0
+        self.connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+
+
+class Database:
+    """The open record database; thread-safe, usable after a fork."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._abandoned: list[_Handle] = []
+        self._handle: _Handle | None = self._open()
+
+    def close(self) -> None:
+        """Close this process's connection; later use raises :class:`StorageError`."""
+        handle, self._handle = self._handle, None
+        if handle is not None and handle.pid == os.getpid():
+            with handle.lock:
+                handle.connection.close()
+
+    @contextmanager
+    def transaction(self, what: str) -> Iterator[sqlite3.Connection]:
+        """Run the block as one write transaction, taken at once; all of it happens or nothing.
+
+        A block inside a block of the same thread joins it.  Raises :class:`StorageError`
+        (``cannot <what>: …``).
+        """
+        handle = self._current()
+        with handle.lock:
+            if handle.depth:
+                yield handle.connection
+                return
+            try:
+                handle.connection.execute("BEGIN IMMEDIATE")
+                handle.depth = 1
+                yield handle.connection
+                handle.connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise database_error(what, error) from error
+            finally:
+                handle.depth = 0
+                if handle.connection.in_transaction:
+                    handle.connection.execute("ROLLBACK")
+
+    def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a SELECT."""
+        handle = self._current()
+        try:
+            with handle.lock:
+                return handle.connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise database_error("read the records", error) from error
+
+    def _current(self) -> _Handle:
+        handle = self._handle
+        if handle is None:
+            raise StorageError("the store is closed")
+        if handle.pid != os.getpid():
+            # Closing the parent's connection here would disturb the parent's file locks.
+            self._abandoned.append(handle)
+            handle = self._handle = self._open()
+        return handle
+
+    def _open(self) -> _Handle:
+        try:
+            handle = _Handle(self._path)
+        except sqlite3.Error as error:
+            raise database_error("open the records", error) from error
+        try:
+            os.chmod(self._path, 0o600)
+            connection = handle.connection
+            connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+            _use_wal(connection)
+            connection.execute("PRAGMA synchronous = NORMAL")
+            _migrate(connection, self._path)
+        except sqlite3.Error as error:
+            handle.connection.close()
+            raise database_error("open the records", error) from error
+        except BaseException:
+            handle.connection.close()
+            raise
+        return handle
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL; the switch does not honour busy_timeout, so wait for others here."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == SCHEMA_VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have migrated while this one waited for the transaction.
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise StorageError(
+                f"the records in {path.parent} were written by a newer version (schema {version})",
+                hint="upgrade jupyter-containers-engine, or use another root",
+            )
+        for statements in _MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")

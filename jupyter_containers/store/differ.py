@@ -1,0 +1,225 @@
+"""Turns an overlay upper directory into a layer's tar: the inverse of :mod:`.archive`.
+
+Entries come sorted by name, a folder before what is in it, so the same tree gives the same
+bytes.  A character device 0:0 becomes ``.wh.name``; an opaque folder gets ``.wh..wh..opq`` when a
+lower layer really has a folder there (overlayfs marks every new folder, as an optimisation).
+Hard links, extended attributes, devices and nanoseconds are kept; sockets and overlayfs' own
+attributes are not.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jupyter_containers.events import CancelToken
+from jupyter_containers.store import lowers
+from jupyter_containers.store.archive import OPAQUE, WHITEOUT
+from jupyter_containers.store.privileges import Privileges
+from jupyter_containers.store.tarread import (
+    BLOCK,
+    BLOCK_DEVICE,
+    CHAR,
+    DIRECTORY,
+    FIFO,
+    FILE,
+    HARD_LINK,
+    SYMLINK,
+)
+from jupyter_containers.store.tarwrite import END, ChunkedOutput, encode_header
+
+_READ = 1024 * 1024
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What went into the archive: entries, bytes of regular files, and sockets passed over."""
+
+    entries: int
+    size: int
+    sockets: tuple[bytes, ...] = ()
+
+
+class Differ:
+    """Writes one upper directory as a tar; use once.
+
+    ``latest_ns`` bounds modification times from above (SOURCE_DATE_EPOCH).  With ``settle`` the
+    files on disk get the bounded times too, so that the directory equals its own archive.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        output: ChunkedOutput,
+        *,
+        lower_folders: Sequence[Path] = (),
+        privileges: Privileges | None = None,
+        latest_ns: int | None = None,
+        settle: bool = False,
+        cancel: CancelToken | None = None,
+    ) -> None:
+        self._folder = os.fsencode(folder)
+        self._output = output
+        self._lowers = tuple(lower_folders)
+        self._privileges = privileges or Privileges.current()
+        self._latest = latest_ns
+        self._settle = settle
+        self._cancel = cancel or CancelToken()
+        self._links: dict[tuple[int, int], bytes] = {}
+        self._sockets: list[bytes] = []
+        self._entries = 0
+        self._size = 0
+
+    def write(self) -> Written:
+        """Write all entries and the end mark; raise :class:`OSError` when the tree is unreadable.
+
+        The root itself is an entry only when its owner, mode or attributes differ from those of
+        the layer below.
+        """
+        descriptor = os.open(self._folder, _OPEN_FOLDER)
+        try:
+            state = os.fstat(descriptor)
+            below = lowers.attributes(self._lowers, ())
+            own = lowers.read_xattrs(descriptor)
+            known = (
+                (below.mode, below.uid, below.gid, below.xattrs)
+                if below
+                else (0o755, *self._as_root(), {})
+            )
+            if (stat.S_IMODE(state.st_mode), state.st_uid, state.st_gid, own) != known:
+                self._header(b"./", DIRECTORY, state, xattrs=own)
+            self._walk(descriptor, b"")
+        finally:
+            os.close(descriptor)
+        self._output.write(END)
+        self._output.flush()
+        return Written(self._entries, self._size, tuple(self._sockets))
+
+    def _as_root(self) -> tuple[int, int]:
+        return (
+            (0, 0) if self._privileges.privileged else (self._privileges.uid, self._privileges.gid)
+        )
+
+    def _walk(self, folder: int, prefix: bytes) -> None:
+        with os.scandir(folder) as found:
+            names = sorted(os.fsencode(entry.name) for entry in found)
+        for name in names:
+            self._cancel.check()
+            state = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            self._entry(folder, name, prefix + name, state)
+
+    def _entry(self, folder: int, name: bytes, path: bytes, state: os.stat_result) -> None:
+        mode = state.st_mode
+        if stat.S_ISDIR(mode):
+            self._directory(folder, name, path, state)
+            return
+        if stat.S_ISSOCK(mode):
+            self._sockets.append(path)
+            return
+        if stat.S_ISCHR(mode) and state.st_rdev == 0:
+            parent = path[: len(path) - len(name)]
+            self._put(encode_header(parent + WHITEOUT + name, FILE, mode=0, mtime_ns=0))
+            return
+        if state.st_nlink > 1:
+            first = self._links.setdefault((state.st_dev, state.st_ino), path)
+            if first != path:
+                self._header(path, HARD_LINK, state, target=first)
+                return
+        if stat.S_ISREG(mode):
+            self._file(folder, name, path, state)
+        elif stat.S_ISLNK(mode):
+            target = os.readlink(name, dir_fd=folder)
+            self._header(path, SYMLINK, state, target=target, xattrs=_link_xattrs(folder, name))
+        else:
+            kind = CHAR if stat.S_ISCHR(mode) else BLOCK_DEVICE if stat.S_ISBLK(mode) else FIFO
+            device = (os.major(state.st_rdev), os.minor(state.st_rdev)) if kind != FIFO else (0, 0)
+            self._header(path, kind, state, device=device, xattrs=_link_xattrs(folder, name))
+        self._settle_time(folder, name, state)
+
+    def _directory(self, folder: int, name: bytes, path: bytes, state: os.stat_result) -> None:
+        descriptor = os.open(name, _OPEN_FOLDER, dir_fd=folder)
+        try:
+            xattrs = lowers.read_xattrs(descriptor)
+            self._header(path + b"/", DIRECTORY, state, xattrs=xattrs)
+            if self._is_opaque(descriptor, path):
+                self._put(encode_header(path + b"/" + OPAQUE, FILE, mode=0, mtime_ns=0))
+            self._walk(descriptor, path + b"/")
+        finally:
+            os.close(descriptor)
+        self._settle_time(folder, name, state)
+
+    def _is_opaque(self, descriptor: int, path: bytes) -> bool:
+        if not self._lowers:
+            return False
+        try:
+            value = os.getxattr(descriptor, self._privileges.opaque_name)
+        except OSError:
+            return False
+        return (
+            value == b"y" and lowers.attributes(self._lowers, tuple(path.split(b"/"))) is not None
+        )
+
+    def _file(self, folder: int, name: bytes, path: bytes, state: os.stat_result) -> None:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            xattrs = lowers.read_xattrs(descriptor)
+            self._header(path, FILE, state, size=state.st_size, xattrs=xattrs)
+            left = state.st_size
+            while left:
+                self._cancel.check()
+                data = os.read(descriptor, min(left, _READ))
+                # A file that shrinks while it is read is filled up; the header is out already.
+                data = data or bytes(min(left, _READ))
+                left -= len(data)
+                self._output.write(data)
+        finally:
+            os.close(descriptor)
+        self._output.write(bytes(-state.st_size % BLOCK))
+        self._size += state.st_size
+
+    def _header(
+        self,
+        path: bytes,
+        kind: str,
+        state: os.stat_result,
+        *,
+        size: int = 0,
+        target: bytes = b"",
+        device: tuple[int, int] = (0, 0),
+        xattrs: dict[bytes, bytes] | None = None,
+    ) -> None:
+        uid, gid = self._privileges.image_owner(state.st_uid, state.st_gid)
+        self._put(
+            encode_header(
+                path,
+                kind,
+                mode=stat.S_IMODE(state.st_mode),
+                uid=uid,
+                gid=gid,
+                size=size,
+                mtime_ns=self._bounded(state.st_mtime_ns),
+                target=target,
+                device=device,
+                xattrs=xattrs,
+            )
+        )
+
+    def _put(self, header: bytes) -> None:
+        self._entries += 1
+        self._output.write(header)
+
+    def _bounded(self, mtime_ns: int) -> int:
+        return mtime_ns if self._latest is None else min(mtime_ns, self._latest)
+
+    def _settle_time(self, folder: int, name: bytes, state: os.stat_result) -> None:
+        bounded = self._bounded(state.st_mtime_ns)
+        if self._settle and bounded != state.st_mtime_ns:
+            os.utime(name, ns=(bounded, bounded), dir_fd=folder, follow_symlinks=False)
+
+
+def _link_xattrs(folder: int, name: bytes) -> dict[bytes, bytes]:
+    return lowers.read_xattrs(b"/proc/self/fd/%d/%s" % (folder, name), follow=False)

@@ -1,0 +1,148 @@
+"""Finds and removes what nothing needs: layers and blobs that no root reaches.
+
+*Roots* are what the caller knows to be alive.  From there: an index reaches its manifests, a
+manifest its configuration and layer blobs, an image record its layers, a layer the layers below
+it and its blob, a build cache entry its layers.  Live leases protect beside all that.
+
+Deciding and taking out of use happen in one write transaction; see :mod:`.leases` for why nothing
+is lost to work that goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jupyter_containers.errors import BlobNotFoundError, ContainersError, StorageError
+from jupyter_containers.oci.descriptor import MANIFEST, MAX_MANIFEST_BYTES, RawDocument
+from jupyter_containers.oci.image import Index, Manifest, parse_manifest
+from jupyter_containers.store.content import ContentStore
+from jupyter_containers.store.layers import LayerRecord
+from jupyter_containers.store.leases import Leases
+from jupyter_containers.store.records import Records
+from jupyter_containers.store.snapshots import SnapshotStore
+
+_ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """What is alive: digests of manifests, indexes and other blobs; chain ids of layers."""
+
+    digests: frozenset[str] = frozenset()
+    chain_ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """What no root reaches and no live lease names."""
+
+    layers: tuple[LayerRecord, ...] = ()
+    blobs: tuple[str, ...] = ()
+    bytes: int = 0
+
+
+class Collector:
+    """Garbage collection over one store."""
+
+    def __init__(
+        self, content: ContentStore, records: Records, snapshots: SnapshotStore, leases: Leases
+    ) -> None:
+        self._content = content
+        self._records = records
+        self._snapshots = snapshots
+        self._leases = leases
+
+    def recorded_roots(self, *, cache: bool = True) -> Roots:
+        """Return the roots that the records hold: all images and, if wished, the build cache.
+
+        The caller adds the chain ids of its containers.
+        """
+        digests: set[str] = set()
+        chains: set[str] = set()
+        for image in self._records.images():
+            digests |= {image.manifest.digest, image.config_digest, image.index_digest} - {""}
+            chains.update(image.chain_ids)
+        digests.update(name.target_digest for name in self._records.names())
+        if cache:
+            chains.update(entry.chain_id for entry in self._records.cache_entries())
+        return Roots(frozenset(digests), frozenset(chains - {""}))
+
+    def unreferenced(self, roots: Roots) -> Garbage:
+        """Return what could be removed now."""
+        layers = {layer.chain_id: layer for layer in self._snapshots.layers.all()}
+        protected = self._leases.protected()
+        live = _with_parents(roots.chain_ids | protected, layers)
+        keep = self._reachable_blobs(roots.digests | protected)
+        keep |= {layers[chain].blob.digest for chain in live if chain in layers}
+        dead = tuple(layer for chain, layer in layers.items() if chain not in live)
+        blobs = tuple(digest for digest in self._content.digests() if digest not in keep)
+        size = sum(layer.size for layer in dead) + sum(self._size(digest) for digest in blobs)
+        return Garbage(dead, blobs, size)
+
+    def prune(self, find_roots: Callable[[], Roots]) -> Garbage:
+        """Remove what is unreferenced and return it.
+
+        ``find_roots`` is called again when a lease ended while the garbage was being found.
+        """
+        for _ in range(_ATTEMPTS):
+            epoch = self._leases.epoch()
+            garbage = self.unreferenced(find_roots())
+            with self._snapshots.layers.deletion():
+                if self._leases.epoch() != epoch:
+                    continue
+                protected = self._leases.protected()
+                blobs = tuple(d for d in garbage.blobs if d not in protected)
+                layers = tuple(lay for lay in garbage.layers if lay.chain_id not in protected)
+                for layer in layers:
+                    self._snapshots.layers.mark_incomplete(layer.chain_id)
+                for digest in blobs:
+                    self._content.delete(digest)
+            for layer in layers:
+                self._snapshots.finish_removal(layer.chain_id, layer.directory)
+            return Garbage(layers, blobs, garbage.bytes)
+        raise StorageError("cannot prune: the store is too busy", hint="try again in a moment")
+
+    def _reachable_blobs(self, digests: frozenset[str]) -> set[str]:
+        seen: set[str] = set()
+        todo = [digest for digest in digests if ":" in digest]
+        while todo:
+            digest = todo.pop()
+            if digest in seen:
+                continue
+            seen.add(digest)
+            document = self._document(digest)
+            if isinstance(document, Index):
+                todo.extend(entry.digest for entry in document.manifests)
+            elif document is not None:
+                seen.add(document.config.digest)
+                seen.update(layer.digest for layer in document.layers)
+        return seen
+
+    def _document(self, digest: str) -> Index | Manifest | None:
+        """Return the manifest or index that a blob is, None for all others."""
+        if not 0 < self._size(digest) <= MAX_MANIFEST_BYTES:
+            return None
+        try:
+            data = self._content.read(digest)
+            if b"schemaVersion" not in data:
+                return None
+            return parse_manifest(RawDocument(data, MANIFEST if b'"layers"' in data else ""))
+        except ContainersError:
+            return None  # a layer or configuration, or damaged: it reaches nothing
+
+    def _size(self, digest: str) -> int:
+        try:
+            return self._content.size(digest)
+        except BlobNotFoundError:
+            return 0
+
+
+def _with_parents(chains: frozenset[str], layers: dict[str, LayerRecord]) -> set[str]:
+    live: set[str] = set()
+    for chain in chains:
+        while chain and chain not in live:
+            live.add(chain)
+            layer = layers.get(chain)
+            chain = layer.parent_chain_id if layer else ""
+    return live

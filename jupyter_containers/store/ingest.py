@@ -1,0 +1,197 @@
+"""Bytes on their way into the content store: :class:`Ingest` downloads, :class:`BlobWriter` makes.
+
+Both hash while they write and become a blob in one rename, after an fsync.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from jupyter_containers.errors import DigestMismatchError, SizeMismatchError
+from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.descriptor import Descriptor
+from jupyter_containers.store.faults import storage_errors
+from jupyter_containers.store.leases import Lease
+from jupyter_containers.store.linux import start_writeback
+
+_CHUNK = 1024 * 1024
+_WRITEBACK = 8 * _CHUNK
+_READ_ONLY = 0o444
+
+
+class Ingest:
+    """A download that ends as exactly the expected bytes or not at all.
+
+    ``present`` is True when the blob is there already: nothing is to be written then.
+    ``offset`` is the number of bytes that are there; the next :meth:`write` continues behind them.
+    """
+
+    def __init__(
+        self,
+        descriptor: Descriptor,
+        target: Path,
+        partial: Path | None,
+        cancel: CancelToken | None = None,
+    ) -> None:
+        self.descriptor = descriptor
+        self.present = partial is None
+        self.offset = descriptor.size if partial is None else 0
+        self._target = target
+        self._partial = partial
+        self._file = -1
+        self._flushed = 0
+        self._hash = hashlib.new(descriptor.digest.partition(":")[0])
+        if partial is not None:
+            self._resume(partial, cancel)
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append bytes.
+
+        Raises :class:`SizeMismatchError`, and drops everything, as soon as there are more than
+        expected; :class:`~jupyter_containers.errors.StorageError` when the disk is full (what
+        was written stays, for a later ingest).
+        """
+        view = memoryview(chunk)
+        if self.offset + len(view) > self.descriptor.size:
+            self._drop()
+            raise SizeMismatchError(
+                f"blob {self.descriptor.digest} is longer than the"
+                f" {self.descriptor.size} bytes that its descriptor says"
+            )
+        with storage_errors(f"store blob {self.descriptor.digest}"):
+            while view:
+                count = os.write(self._file, view)
+                self._hash.update(view[:count])
+                self.offset += count
+                view = view[count:]
+        if self.offset - self._flushed >= _WRITEBACK:
+            start_writeback(self._file, self._flushed, self.offset - self._flushed)
+            self._flushed = self.offset
+
+    def restart(self) -> None:
+        """Drop what was received and begin at offset 0."""
+        with storage_errors(f"store blob {self.descriptor.digest}"):
+            os.ftruncate(self._file, 0)
+            os.lseek(self._file, 0, os.SEEK_SET)
+        self._hash = hashlib.new(self._hash.name)
+        self.offset = self._flushed = 0
+
+    def commit(self) -> None:
+        """Verify size and digest and make the blob appear.
+
+        Raises :class:`SizeMismatchError` or :class:`DigestMismatchError`; the received bytes are
+        dropped then, because no continuation could make them right.
+        """
+        if self.present:
+            return
+        expected = self.descriptor
+        if self.offset != expected.size:
+            received = self.offset
+            self._drop()
+            raise SizeMismatchError(
+                f"blob {expected.digest}: received {received} of {expected.size} bytes"
+            )
+        actual = f"{self._hash.name}:{self._hash.hexdigest()}"
+        if actual != expected.digest:
+            self._drop()
+            raise DigestMismatchError(f"blob {expected.digest}: the content's digest is {actual}")
+        assert self._partial is not None
+        with storage_errors(f"store blob {expected.digest}"):
+            move_into_place(self._partial, self._target, self._file)
+            # Only now: a partial file that a kill leaves behind has to stay writable.
+            os.fchmod(self._file, _READ_ONLY)
+        self.present = True
+
+    def close(self) -> None:
+        """Let go of the file; a partial download stays on disk."""
+        if self._file >= 0:
+            descriptor, self._file = self._file, -1
+            os.close(descriptor)
+
+    def _resume(self, partial: Path, cancel: CancelToken | None) -> None:
+        with storage_errors(f"store blob {self.descriptor.digest}"):
+            self._file = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                while chunk := os.read(self._file, _CHUNK):
+                    if cancel is not None:
+                        cancel.check()
+                    self._hash.update(chunk)
+                    self.offset += len(chunk)
+                if self.offset > self.descriptor.size:
+                    self.restart()
+            except BaseException:
+                self.close()
+                raise
+        self._flushed = self.offset
+
+    def _drop(self) -> None:
+        if self._partial is not None:
+            self._partial.unlink(missing_ok=True)
+        self.close()
+
+
+class BlobWriter:
+    """A blob in the making; its digest is known when it is complete."""
+
+    def __init__(self, staged: Path, place: Callable[[str], Path]) -> None:
+        self._staged = staged
+        self._place = place
+        self._hash = hashlib.sha256()
+        self._flushed = 0
+        self.size = 0
+        with storage_errors("create a blob"):
+            self._file = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append bytes; raise :class:`~jupyter_containers.errors.StorageError` if it fails."""
+        view = memoryview(chunk)
+        with storage_errors("write a blob"):
+            self._hash.update(view)
+            while view:
+                count = os.write(self._file, view)
+                self.size += count
+                view = view[count:]
+        if self.size - self._flushed >= _WRITEBACK:
+            start_writeback(self._file, self._flushed, self.size - self._flushed)
+            self._flushed = self.size
+
+    def commit(self, media_type: str, lease: Lease | None = None) -> Descriptor:
+        """Make the blob appear and return its descriptor; protect it by ``lease`` before."""
+        digest = "sha256:" + self._hash.hexdigest()
+        if lease is not None:
+            lease.add(digest)
+        target = self._place(digest)
+        with storage_errors(f"store blob {digest}"):
+            if not target.is_file():
+                move_into_place(self._staged, target, self._file)
+                os.fchmod(self._file, _READ_ONLY)
+        return Descriptor(media_type, digest, self.size)
+
+    def close(self) -> None:
+        """Drop what was not committed."""
+        if self._file >= 0:
+            descriptor, self._file = self._file, -1
+            os.close(descriptor)
+            self._staged.unlink(missing_ok=True)
+
+
+def move_into_place(staged: Path, target: Path, descriptor: int = -1) -> None:
+    """Make a complete file durable under its final name: fsync, rename, fsync the folder."""
+    if descriptor >= 0:
+        os.fsync(descriptor)
+    else:
+        opened = os.open(staged, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    os.rename(staged, target)
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

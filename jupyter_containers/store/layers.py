@@ -1,0 +1,155 @@
+"""The records of unpacked layers: which directory is which layer, and whether it is complete.
+
+States: ``incomplete`` (being made or being removed) and ``ready``.  Only ready layers are used.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import msgspec
+
+from jupyter_containers.oci.descriptor import Descriptor
+from jupyter_containers.store.database import Database
+from jupyter_containers.store.owner import Owner
+
+NAME_LENGTH = 10
+_COLUMNS = "chain_id, parent, diff_id, directory, size, entries, blob"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRecord:
+    """An unpacked layer.
+
+    ``size`` is the bytes of its regular files, ``entries`` the number of members of its archive
+    (0: the layer changes nothing), ``blob`` the archive that it came from or was written to.
+    """
+
+    chain_id: str
+    parent_chain_id: str
+    diff_id: str
+    directory: str
+    size: int
+    entries: int
+    blob: Descriptor
+
+
+class Layers:
+    """The layer table."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._blob = msgspec.json.Decoder(Descriptor)
+
+    def ready(self, chain_id: str) -> LayerRecord | None:
+        """Return a complete layer, or None."""
+        rows = self._database.query(
+            f"SELECT {_COLUMNS} FROM layers WHERE chain_id = ? AND state = 'ready'",  # noqa: S608
+            (chain_id,),
+        )
+        return self._record(rows[0]) if rows else None
+
+    def all(self) -> list[LayerRecord]:
+        """Return all complete layers, the oldest first."""
+        rows = self._database.query(
+            f"SELECT {_COLUMNS} FROM layers WHERE state = 'ready' ORDER BY created"  # noqa: S608
+        )
+        return [self._record(row) for row in rows]
+
+    def stack(self, chain_id: str) -> list[str]:
+        """Return the directories of a layer and those below it, topmost first.
+
+        Shorter than the stack when a layer is missing; the caller compares.
+        """
+        rows = self._database.query(
+            """WITH RECURSIVE stack (directory, parent, depth) AS (
+                SELECT directory, parent, 0 FROM layers WHERE chain_id = ? AND state = 'ready'
+                UNION ALL
+                SELECT layers.directory, layers.parent, depth + 1 FROM layers, stack
+                WHERE layers.chain_id = stack.parent AND layers.state = 'ready' AND depth < 1000
+            ) SELECT directory, parent FROM stack ORDER BY depth""",
+            (chain_id,),
+        )
+        if not rows or rows[-1][1]:
+            return []
+        return [row[0] for row in rows]
+
+    def begin(self, chain_id: str, parent: str, diff_id: str, blob: Descriptor) -> str:
+        """Record an incomplete layer before anything is on disk; return its directory's name."""
+        with self._database.transaction("record a layer") as connection:
+            taken = {
+                row[0]: row[1]
+                for row in connection.execute("SELECT directory, chain_id FROM layers")
+            }
+            attempt = 0
+            name = directory_name(chain_id)
+            while taken.get(name, chain_id) != chain_id:
+                attempt += 1
+                name = directory_name(f"{chain_id} {attempt}")
+            connection.execute(
+                "INSERT OR REPLACE INTO layers VALUES (?, ?, ?, ?, 'incomplete', ?, 0, 0, ?, ?)",
+                (
+                    chain_id,
+                    parent,
+                    diff_id,
+                    name,
+                    str(Owner.current()),
+                    msgspec.json.encode(blob),
+                    time.time(),
+                ),
+            )
+        return name
+
+    def complete(self, chain_id: str, size: int, entries: int) -> None:
+        """Declare a layer ready; its directory is in place and durable."""
+        with self._database.transaction("record a layer") as connection:
+            connection.execute(
+                "UPDATE layers SET state = 'ready', size = ?, entries = ? WHERE chain_id = ?",
+                (size, entries, chain_id),
+            )
+
+    def mark_incomplete(self, chain_id: str) -> None:
+        """Take a layer out of use before its directory goes."""
+        with self._database.transaction("remove a layer") as connection:
+            connection.execute(
+                "UPDATE layers SET state = 'incomplete', owner = ? WHERE chain_id = ?",
+                (str(Owner.current()), chain_id),
+            )
+
+    def deletion(self) -> AbstractContextManager[object]:
+        """Return the write transaction in which leases are checked and layers marked."""
+        return self._database.transaction("remove what is unused")
+
+    def forget(self, chain_id: str) -> None:
+        """Delete the record; the directory is gone."""
+        with self._database.transaction("remove a layer") as connection:
+            connection.execute("DELETE FROM layers WHERE chain_id = ?", (chain_id,))
+
+    def children(self, chain_id: str) -> list[str]:
+        """Return the chain ids of the layers directly above."""
+        rows = self._database.query("SELECT chain_id FROM layers WHERE parent = ?", (chain_id,))
+        return [row[0] for row in rows]
+
+    def incomplete(self) -> list[tuple[str, str, str]]:
+        """Return chain id, directory and owner of the layers that are being made or removed."""
+        rows = self._database.query(
+            "SELECT chain_id, directory, owner FROM layers WHERE state = 'incomplete'"
+        )
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def directories(self) -> set[str]:
+        """Return the directory names of all records."""
+        return {row[0] for row in self._database.query("SELECT directory FROM layers")}
+
+    def _record(self, row: tuple[str, str, str, str, int, int, bytes]) -> LayerRecord:
+        return LayerRecord(*row[:6], blob=self._blob.decode(row[6]))
+
+
+def directory_name(text: str) -> str:
+    """Return a short name: hundreds of them have to fit one page of mount options."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:NAME_LENGTH]

@@ -1,0 +1,102 @@
+"""System calls that Python has no function for, each with the errors of the ``os`` module.
+
+All of them release the interpreter lock while they run and raise :class:`OSError`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+O_PATH = 0o10000000
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_IN_ROOT = 0x10
+
+_SYS_OPENAT2 = 437  # the same number on every architecture
+_SYNC_FILE_RANGE_WRITE = 2
+_ATTEMPTS = 32
+_FS_IOC_GETFLAGS = 0x80086601
+_FS_IOC_SETFLAGS = 0x40086602
+_FS_TOPDIR_FL = 0x00020000
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (
+        ("flags", ctypes.c_uint64),
+        ("mode", ctypes.c_uint64),
+        ("resolve", ctypes.c_uint64),
+    )
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_syscall = _libc.syscall
+_syscall.restype = ctypes.c_long
+_syncfs = _libc.syncfs
+_syncfs.argtypes = (ctypes.c_int,)
+_sync_file_range = _libc.sync_file_range
+_sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+
+
+def openat2(directory: int, path: bytes, flags: int, resolve: int) -> int:
+    """Open ``path`` relative to a directory descriptor under the rules of ``resolve``.
+
+    The descriptor is close-on-exec.  See openat2(2).
+    """
+    how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
+    number = 0
+    for _ in range(_ATTEMPTS):
+        descriptor = _syscall(
+            ctypes.c_long(_SYS_OPENAT2),
+            ctypes.c_int(directory),
+            ctypes.c_char_p(path),
+            ctypes.byref(how),
+            ctypes.c_size_t(ctypes.sizeof(how)),
+        )
+        if descriptor >= 0:
+            return int(descriptor)
+        number = ctypes.get_errno()
+        # EAGAIN: a rename elsewhere in the tree raced with the walk; the kernel asks to try again.
+        if number not in (errno.EAGAIN, errno.EINTR):
+            break
+    raise OSError(number, os.strerror(number), path)
+
+
+def syncfs(descriptor: int) -> None:
+    """Write everything of the file system that holds ``descriptor`` to its disk."""
+    if _syncfs(descriptor) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def start_writeback(descriptor: int, offset: int, length: int) -> None:
+    """Ask the kernel to begin writing a range of a file, so that a later fsync has less to do.
+
+    A hint: its failure is of no consequence and not reported.
+    """
+    _sync_file_range(descriptor, offset, length, _SYNC_FILE_RANGE_WRITE)
+
+
+def spread_children(path: Path) -> None:
+    """Ask ext4 to place each folder made in ``path`` in a part of the disk of its own.
+
+    Unpacking soon after a deletion is many times slower without it (6 to 7 s against 0.25 s for
+    a Debian root), all of it kernel time; most likely ext4 searches past inodes that were freed
+    in the last seconds.  A hint: file systems that do not know it are left as they are.
+    """
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            flags = int.from_bytes(
+                fcntl.ioctl(descriptor, _FS_IOC_GETFLAGS, bytes(8))[:4], sys.byteorder
+            )
+            if not flags & _FS_TOPDIR_FL:
+                wanted = (flags | _FS_TOPDIR_FL).to_bytes(8, sys.byteorder)
+                fcntl.ioctl(descriptor, _FS_IOC_SETFLAGS, wanted)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,72 @@
+"""Looks into the layers below without mounting them: what is at a path, seen through the stack."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jupyter_containers.store.linux import O_PATH
+from jupyter_containers.store.privileges import OVERLAY_NAMESPACES
+from jupyter_containers.store.rooted import Root
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a directory has beside its content."""
+
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+    mtime_ns: int = 0
+    xattrs: dict[bytes, bytes] = field(default_factory=dict)
+
+
+def attributes(folders: Sequence[Path], parts: tuple[bytes, ...]) -> Attributes | None:
+    """Return those of the topmost directory at ``parts``, or None when something else is there.
+
+    ``folders`` are layer directories, topmost first.
+    """
+    for folder in folders:
+        with Root(folder) as root:
+            try:
+                descriptor = root.open(parts, O_PATH | os.O_NOFOLLOW, links=False)
+            except OSError:
+                continue
+            try:
+                state = os.fstat(descriptor)
+                if not stat.S_ISDIR(state.st_mode):
+                    return None
+                return _of_directory(descriptor, state)
+            finally:
+                os.close(descriptor)
+    return None
+
+
+def _of_directory(path_descriptor: int, state: os.stat_result) -> Attributes:
+    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=path_descriptor)
+    try:
+        found = read_xattrs(descriptor)
+    finally:
+        os.close(descriptor)
+    return Attributes(
+        stat.S_IMODE(state.st_mode), state.st_uid, state.st_gid, state.st_mtime_ns, found
+    )
+
+
+def read_xattrs(target: int | bytes, *, follow: bool = True) -> dict[bytes, bytes]:
+    """Return the extended attributes that belong to an image: all but overlayfs' own."""
+    names = os.listxattr(target, follow_symlinks=follow)
+    if not names:
+        return {}
+    return {
+        name: os.getxattr(target, name, follow_symlinks=follow)
+        for name in sorted(map(os.fsencode, names))
+        if not name.startswith(OVERLAY_NAMESPACES) and not name.startswith(_NOT_OF_AN_IMAGE)
+    }
+
+
+# Labels of the host's security module say nothing about the image.
+_NOT_OF_AN_IMAGE = (b"security.selinux", b"security.ima", b"security.evm")

@@ -1,0 +1,60 @@
+"""Who does a piece of work: a process that can be told from a later one with the same number.
+
+An *owner* is a process number, the process's start time (clock ticks since boot) and the boot.
+Staging names and leases carry it, so that a sweep knows what a dead process left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_TEXT = re.compile(r"([0-9]{1,10})-([0-9]{1,20})-([0-9a-f]{8})")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process: its number, start time and the first 8 characters of the boot's id."""
+
+    pid: int
+    started: int
+    boot: str
+
+    @classmethod
+    def current(cls) -> Owner:
+        """Return the calling process; asked anew each time because a fork changes the answer."""
+        pid = os.getpid()
+        return cls(pid, _start_time(pid) or 0, _boot_id())
+
+    @classmethod
+    def parse(cls, text: str) -> Owner | None:
+        """Return the owner that :meth:`__str__` wrote, or None."""
+        match = _TEXT.fullmatch(text)
+        return cls(int(match[1]), int(match[2]), match[3]) if match else None
+
+    @property
+    def alive(self) -> bool:
+        """True while that very process exists (a zombie does not)."""
+        return self.boot == _boot_id() and _start_time(self.pid) == self.started
+
+    def __str__(self) -> str:
+        return f"{self.pid}-{self.started}-{self.boot}"
+
+
+def _start_time(pid: int) -> int | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    # The command name, in parentheses, may itself hold spaces and parentheses.
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in ("Z", "X") else int(fields[19])
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+    except OSError:
+        return "00000000"

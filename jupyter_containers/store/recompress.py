@@ -1,0 +1,50 @@
+"""A layer's tar on its way to a gzip blob: both digests in one pass, two threads behind it."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack
+
+from jupyter_containers.oci.descriptor import Descriptor
+from jupyter_containers.store.compression import GzipWriter
+from jupyter_containers.store.content import ContentStore
+from jupyter_containers.store.leases import Lease
+from jupyter_containers.store.pipeline import Stage
+
+
+class LayerWriter:
+    """Takes the chunks of an uncompressed tar; a context manager that drops what is not committed.
+
+    One thread hashes the tar, another compresses, hashes and stores.
+    """
+
+    def __init__(self, content: ContentStore) -> None:
+        self._content = content
+        self._stack = ExitStack()
+        self._hash = hashlib.sha256()
+
+    def __enter__(self) -> LayerWriter:
+        with ExitStack() as stack:
+            self._blob = stack.enter_context(self._content.writer())
+            self._gzip = GzipWriter(self._blob.write)
+            self._hashing = Stage("hash", self._hash.update)
+            stack.callback(self._hashing.abandon)
+            self._deflating = Stage("deflate", self._gzip.write)
+            stack.callback(self._deflating.abandon)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def write(self, chunk: bytes) -> None:
+        """Add uncompressed bytes."""
+        self._deflating.put(chunk)
+        self._hashing.put(chunk)
+
+    def commit(self, media_type: str, lease: Lease | None = None) -> tuple[Descriptor, str]:
+        """Complete the blob; return its descriptor and the diff_id."""
+        self._deflating.finish()
+        self._hashing.finish()
+        self._gzip.finish()
+        return self._blob.commit(media_type, lease), "sha256:" + self._hash.hexdigest()

@@ -1,0 +1,217 @@
+"""What the store knows beside the bytes: images, their names, build cache, where blobs came from.
+
+An *image* is recorded under the digest of its manifest; its *ID* is the digest of its
+configuration.  A *name* is a complete reference (``docker.io/library/x:tag``) and points at a
+manifest and at the *target*: what was pulled under that name, an index or that same manifest.
+The records of unpacked layers belong to :mod:`.snapshots`, those of leases to :mod:`.leases`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from jupyter_containers.errors import ImageNotFoundError, StorageError
+from jupyter_containers.oci.descriptor import Descriptor, Platform, validate_digest
+from jupyter_containers.store.collection import Collection
+from jupyter_containers.store.database import Database
+
+T = TypeVar("T", bound=msgspec.Struct)
+_PREFIX = re.compile(r"(?:sha256:|sha512:)?[0-9a-f]+")
+
+
+class ImageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An image whose manifest, configuration and layers are in the content store.
+
+    ``size`` is the sum of the uncompressed layers in bytes; ``created`` is the configuration's
+    text; ``index_digest`` names the index that the image was chosen from, or is empty.
+    """
+
+    manifest: Descriptor
+    config_digest: str
+    platform: Platform
+    created: str = ""
+    size: int = 0
+    diff_ids: tuple[str, ...] = ()
+    chain_ids: tuple[str, ...] = ()
+    index_digest: str = ""
+    labels: dict[str, str] = {}
+
+    @property
+    def chain_id(self) -> str:
+        """The chain id of all layers; empty for an image without layers."""
+        return self.chain_ids[-1] if self.chain_ids else ""
+
+
+@dataclass(frozen=True, slots=True)
+class NameRecord:
+    """A name and what it points at."""
+
+    name: str
+    manifest_digest: str
+    target_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """A remembered build step; ``used`` and ``created`` are seconds since the epoch."""
+
+    key: str
+    value: bytes
+    chain_id: str
+    created: float
+    used: float
+
+
+class Records:
+    """The typed face of the record database; every method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._images = msgspec.json.Decoder(ImageRecord)
+
+    def put_image(self, record: ImageRecord) -> None:
+        """Record an image, in place of an earlier record of the same manifest."""
+        validate_digest(record.manifest.digest)
+        validate_digest(record.config_digest)
+        with self._database.transaction("record an image") as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO images VALUES (?, ?, ?)",
+                (record.manifest.digest, record.config_digest, msgspec.json.encode(record)),
+            )
+
+    def get_image(self, manifest_digest: str) -> ImageRecord | None:
+        """Return the image of a manifest, or None."""
+        rows = self._database.query(
+            "SELECT value FROM images WHERE manifest_digest = ?", (manifest_digest,)
+        )
+        return self._decode(rows[0][0]) if rows else None
+
+    def images(self) -> list[ImageRecord]:
+        """Return all images."""
+        return [self._decode(row[0]) for row in self._database.query("SELECT value FROM images")]
+
+    def find_images(self, id_prefix: str) -> list[ImageRecord]:
+        """Return the images whose ID or manifest digest begins so, ``sha256:`` written or not."""
+        if not _PREFIX.fullmatch(id_prefix):
+            return []
+        prefixes = [id_prefix] if ":" in id_prefix else [f"sha256:{id_prefix}"]
+        found: dict[str, ImageRecord] = {}
+        for prefix in prefixes:
+            bounds = (prefix, prefix + "g")
+            for column in ("config_digest", "manifest_digest"):
+                rows = self._database.query(
+                    f"SELECT value FROM images WHERE {column} >= ? AND {column} < ?",  # noqa: S608 -- literal
+                    bounds,
+                )
+                for row in rows:
+                    record = self._decode(row[0])
+                    found[record.manifest.digest] = record
+        return list(found.values())
+
+    def delete_image(self, manifest_digest: str) -> bool:
+        """Forget an image and the names that point at it; False when it was not recorded."""
+        with self._database.transaction("delete an image") as connection:
+            connection.execute("DELETE FROM names WHERE manifest_digest = ?", (manifest_digest,))
+            cursor = connection.execute(
+                "DELETE FROM images WHERE manifest_digest = ?", (manifest_digest,)
+            )
+            return cursor.rowcount > 0
+
+    def names(self, manifest_digest: str | None = None) -> list[NameRecord]:
+        """Return all names in order, or those of one manifest."""
+        if manifest_digest is None:
+            rows = self._database.query("SELECT * FROM names ORDER BY name")
+        else:
+            rows = self._database.query(
+                "SELECT * FROM names WHERE manifest_digest = ? ORDER BY name", (manifest_digest,)
+            )
+        return [NameRecord(*row) for row in rows]
+
+    def get_name(self, name: str) -> NameRecord | None:
+        """Return what a name points at, or None."""
+        rows = self._database.query("SELECT * FROM names WHERE name = ?", (name,))
+        return NameRecord(*rows[0]) if rows else None
+
+    def set_name(self, name: str, manifest_digest: str, target_digest: str = "") -> None:
+        """Point a name at a recorded image, moving it if it pointed elsewhere.
+
+        ``target_digest`` is the manifest itself when empty.  Raises
+        :class:`ImageNotFoundError` for a manifest that is not recorded.
+        """
+        with self._database.transaction(f"record the name {name}") as connection:
+            known = connection.execute(
+                "SELECT 1 FROM images WHERE manifest_digest = ?", (manifest_digest,)
+            ).fetchone()
+            if known is None:
+                raise ImageNotFoundError(f"no image {manifest_digest} to give the name {name}")
+            connection.execute(
+                "INSERT OR REPLACE INTO names VALUES (?, ?, ?)",
+                (name, manifest_digest, target_digest or manifest_digest),
+            )
+
+    def remove_name(self, name: str) -> bool:
+        """Forget a name; False when it was not there."""
+        with self._database.transaction(f"remove the name {name}") as connection:
+            return connection.execute("DELETE FROM names WHERE name = ?", (name,)).rowcount > 0
+
+    def collection(self, name: str, kind: type[T]) -> Collection[T]:
+        """Return the collection of documents of one kind; nothing is created."""
+        return Collection(self._database, name, kind)
+
+    def cache_get(self, key: str) -> bytes | None:
+        """Return a remembered build step and note that it was used, or None."""
+        rows = self._database.query("SELECT value FROM cache WHERE key = ?", (key,))
+        if not rows:
+            return None
+        with self._database.transaction("note the use of a build step") as connection:
+            connection.execute("UPDATE cache SET used = ? WHERE key = ?", (time.time(), key))
+        return bytes(rows[0][0])
+
+    def cache_put(self, key: str, value: bytes, chain_id: str = "") -> None:
+        """Remember a build step and the layers that its result stands on."""
+        now = time.time()
+        with self._database.transaction("remember a build step") as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO cache VALUES (?, ?, ?, ?, ?)",
+                (key, value, chain_id, now, now),
+            )
+
+    def cache_entries(self) -> list[CacheEntry]:
+        """Return all remembered build steps, the least recently used first."""
+        rows = self._database.query(
+            "SELECT key, value, chain_id, created, used FROM cache ORDER BY used"
+        )
+        return [CacheEntry(*row) for row in rows]
+
+    def cache_delete(self, key: str) -> bool:
+        """Forget a build step; False when it was not there."""
+        with self._database.transaction("forget a build step") as connection:
+            return connection.execute("DELETE FROM cache WHERE key = ?", (key,)).rowcount > 0
+
+    def remember_blob_source(self, digest: str, registry: str, repository: str) -> None:
+        """Remember that a repository holds a blob, so that a push can mount it from there."""
+        with self._database.transaction("remember where a blob came from") as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO blob_sources VALUES (?, ?, ?)",
+                (digest, registry, repository),
+            )
+
+    def blob_sources(self, digest: str) -> list[tuple[str, str]]:
+        """Return the (registry, repository) pairs that are known to hold a blob."""
+        rows = self._database.query(
+            "SELECT registry, repository FROM blob_sources WHERE digest = ?"
+            " ORDER BY registry, repository",
+            (digest,),
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def _decode(self, data: bytes) -> ImageRecord:
+        try:
+            return self._images.decode(data)
+        except msgspec.MsgspecError as error:
+            raise StorageError(f"an image record is damaged: {error}") from error

@@ -1,0 +1,138 @@
+"""Paths that cannot leave a directory: names from archives, Dockerfiles and containers.
+
+A *root* is a directory that stands for ``/``.  A name is first made *parts*: a lexical clean-up in
+which ``.``, empty parts and leading slashes vanish and ``..`` stops at the root.  The kernel then
+resolves the parts with ``openat2(RESOLVE_IN_ROOT)``: symbolic links, absolute ones too, are
+followed inside the root.  Where the kernel (before 5.6) or a sandbox has no ``openat2``, a walk
+with one ``O_NOFOLLOW`` open for each part gives the same answers.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from types import TracebackType
+
+from jupyter_containers.store.linux import (
+    O_PATH,
+    RESOLVE_IN_ROOT,
+    RESOLVE_NO_MAGICLINKS,
+    RESOLVE_NO_SYMLINKS,
+    openat2,
+)
+
+_MAX_LINKS = 40
+
+
+def split(name: bytes) -> tuple[bytes, ...]:
+    """Return the parts of ``name`` below the root; ``..`` never climbs above it."""
+    parts = name.split(b"/")
+    if b".." not in parts:
+        return tuple(part for part in parts if part not in (b"", b"."))
+    clean: list[bytes] = []
+    for part in parts:
+        if part == b"..":
+            del clean[-1:]
+        elif part not in (b"", b"."):
+            clean.append(part)
+    return tuple(clean)
+
+
+class Root:
+    """An open directory that stands for ``/``; use as a context manager or :meth:`close` it."""
+
+    def __init__(self, path: Path | str | bytes, *, by_kernel: bool | None = None) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._by_kernel = self._probe() if by_kernel is None else by_kernel
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor of the root directory itself."""
+        return self._descriptor
+
+    def close(self) -> None:
+        """Close the root's descriptor; a second call does nothing."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+    def __enter__(self) -> Root:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def open(self, parts: tuple[bytes, ...], flags: int, *, links: bool = True) -> int:
+        """Return a descriptor of what ``parts`` name; the caller closes it.
+
+        With ``links=False`` any symbolic link on the way is an error (``ELOOP``).
+        Raises :class:`OSError` as open(2) does.
+        """
+        if self._by_kernel:
+            resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
+            if not links:
+                resolve |= RESOLVE_NO_SYMLINKS
+            return openat2(self._descriptor, b"/".join(parts) or b".", flags, resolve)
+        return self._walk(parts, flags, links=links)
+
+    def open_directory(self, parts: tuple[bytes, ...], *, links: bool = True) -> int:
+        """Return a path-only descriptor of a directory, for ``dir_fd``; the caller closes it."""
+        return self.open(parts, O_PATH | os.O_DIRECTORY, links=links)
+
+    def _probe(self) -> bool:
+        try:
+            os.close(openat2(self._descriptor, b".", O_PATH, RESOLVE_IN_ROOT))
+        except OSError as error:
+            # Old seccomp filters answer EPERM to calls that they do not know.
+            if error.errno in (errno.ENOSYS, errno.EPERM):
+                return False
+            raise
+        return True
+
+    def _walk(self, parts: tuple[bytes, ...], flags: int, *, links: bool) -> int:
+        """Resolve one part at a time; ``trail`` holds the directories from the root downwards."""
+        trail = [os.dup(self._descriptor)]
+        todo = list(reversed(parts))
+        followed = 0
+        try:
+            while todo:
+                part = todo.pop()
+                if part == b"..":
+                    if len(trail) > 1:
+                        os.close(trail.pop())
+                    continue
+                target = _link_target(part, trail[-1])
+                last = not todo
+                if target is None or (last and flags & os.O_NOFOLLOW):
+                    wanted = flags if last else O_PATH | os.O_DIRECTORY
+                    opened = os.open(part, wanted | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=trail[-1])
+                    if last:
+                        return opened
+                    trail.append(opened)
+                    continue
+                followed += 1
+                if not links or followed > _MAX_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), part)
+                if target.startswith(b"/"):
+                    while len(trail) > 1:
+                        os.close(trail.pop())
+                todo.extend(p for p in reversed(target.split(b"/")) if p not in (b"", b"."))
+            return os.open(b".", flags | os.O_CLOEXEC, dir_fd=trail[-1])
+        finally:
+            for descriptor in trail:
+                os.close(descriptor)
+
+
+def _link_target(name: bytes, directory: int) -> bytes | None:
+    try:
+        return os.readlink(name, dir_fd=directory)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.ENOENT):
+            return None
+        raise

@@ -1,0 +1,410 @@
+"""Unpacked layers: directories that overlay mounts use as lowers.
+
+A layer is named by its chain id and lives in ``layers/<10 characters>``.  Its life::
+
+    record "incomplete" → stage → verify diff_id → syncfs → rename → record "ready"
+    … → record "incomplete" → rename to staging → delete → forget the record
+
+One lock for each layer: two processes that need the same layer make it once.  A directory without
+a ready record is never used, and a record without its directory counts as absent.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from jupyter_containers.errors import DigestMismatchError, InUseError, NotFoundError
+from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.descriptor import Descriptor, chain_id, short_id, validate_digest
+from jupyter_containers.oci.mount import Mount
+from jupyter_containers.store import lowers
+from jupyter_containers.store.archive import Applied, Applier
+from jupyter_containers.store.compression import COMMIT_MEDIA_TYPE, Limits
+from jupyter_containers.store.content import ContentStore
+from jupyter_containers.store.differ import Differ, Written
+from jupyter_containers.store.faults import storage_error, storage_errors
+from jupyter_containers.store.layers import LayerRecord, Layers
+from jupyter_containers.store.leases import Lease, Leases
+from jupyter_containers.store.linux import spread_children, syncfs
+from jupyter_containers.store.locks import Locks
+from jupyter_containers.store.lowers import Attributes
+from jupyter_containers.store.owner import Owner
+from jupyter_containers.store.pipeline import TarSource
+from jupyter_containers.store.privileges import Privileges
+from jupyter_containers.store.recompress import LayerWriter
+from jupyter_containers.store.staging import Staging
+from jupyter_containers.store.tarread import ByteStream, TarReader
+from jupyter_containers.store.tarwrite import ChunkedOutput
+from jupyter_containers.store.uppers import Uppers
+
+Progress = Callable[[int], object]
+_SCRATCH = "scratch"
+
+
+class SnapshotStore:
+    """The unpacked layers and the writable uppers of a store; thread-safe."""
+
+    def __init__(
+        self,
+        root: Path,
+        layers: Layers,
+        content: ContentStore,
+        staging: Staging,
+        locks: Locks,
+        leases: Leases,
+        *,
+        limits: Limits | None = None,
+        privileges: Privileges | None = None,
+    ) -> None:
+        self.root = root
+        self.layers = layers
+        self._content = content
+        self._staging = staging
+        self._locks = locks
+        self._leases = leases
+        self._limits = limits or Limits()
+        self._privileges = privileges or Privileges.current()
+        self.uppers = Uppers(root.parent / "uppers", staging, self._privileges)
+        with storage_errors("create the snapshot store"):
+            for folder in (root, root.parent / "uppers"):
+                folder.mkdir(mode=0o700, exist_ok=True)
+                spread_children(folder)
+            # What a container FROM scratch stands on: overlayfs wants at least one lower.
+            (root / _SCRATCH).mkdir(mode=0o755, exist_ok=True)
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def has(self, chain_id: str) -> bool:
+        """Return whether the layer is unpacked and complete (those below it may not be)."""
+        return self.get(chain_id) is not None
+
+    def get(self, chain_id: str) -> LayerRecord | None:
+        """Return the layer's record when it is unpacked and complete, else None."""
+        record = self.layers.ready(chain_id)
+        return record if record and (self.root / record.directory).is_dir() else None
+
+    def usage(self, chain_id: str) -> int:
+        """Return the bytes of the layer's own files; raise :class:`NotFoundError`."""
+        record = self.get(chain_id)
+        if record is None:
+            raise _not_unpacked(chain_id)
+        return record.size
+
+    def lower_folders(self, chain_id: str) -> tuple[Path, ...]:
+        """Return the directories of the layer and of all below it, topmost first.
+
+        Raises :class:`NotFoundError` when one of them is not unpacked.
+        """
+        if not chain_id:
+            return ()
+        folders = tuple(self.root / name for name in self.layers.stack(chain_id))
+        if not folders or not all(folder.is_dir() for folder in folders):
+            raise _not_unpacked(chain_id)
+        return folders
+
+    def mount(self, chain_id: str, upper_key: str | None = None) -> Mount:
+        """Return how to mount the layers, under the key's upper if one is given.
+
+        An empty ``chain_id`` is an image without layers.  Raises :class:`NotFoundError`.
+        """
+        names = tuple(folder.name for folder in self.lower_folders(chain_id)) or (_SCRATCH,)
+        if upper_key is None:
+            return Mount(self.root, names)
+        upper = self.uppers.path(upper_key)
+        return Mount(self.root, names, upper, upper.parent / "work")
+
+    # -- uppers -----------------------------------------------------------------------------------
+
+    def prepare(self, key: str, chain_id: str = "", *, transient: bool = False) -> Path:
+        """Make the key's upper and work directories and return the upper.
+
+        Owner and mode of ``/`` are those of the topmost layer.  A ``transient`` upper ends with
+        this process at the latest (build steps); the others stay until :meth:`discard`.
+        """
+        folders = self.lower_folders(chain_id)
+        root = lowers.attributes(folders, ()) or Attributes()
+        return self.uppers.prepare(key, root, transient=transient)
+
+    def discard(self, key: str) -> None:
+        """Remove the key's upper and work directories; a missing key is fine."""
+        self.uppers.discard(key)
+
+    def size_rw(self, key: str) -> int:
+        """Return the bytes of the files that the key's upper holds."""
+        return self.uppers.size(key)
+
+    # -- making layers ----------------------------------------------------------------------------
+
+    def unpack(
+        self,
+        parent_chain_id: str,
+        diff_id: str,
+        blob: Descriptor,
+        open_blob: Callable[[], BinaryIO] | None = None,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+    ) -> LayerRecord:
+        """Unpack a layer archive on top of its parent, or return it when that is done already.
+
+        ``progress`` is told the compressed bytes consumed so far.  Raises
+        :class:`~jupyter_containers.errors.ArchiveError`, :class:`DigestMismatchError` when the
+        uncompressed bytes are not ``diff_id``, :class:`NotFoundError` when the parent is not
+        unpacked, :class:`~jupyter_containers.errors.StorageError`.
+        """
+        validate_digest(diff_id)
+        chain = _chain(parent_chain_id, diff_id)
+        token = cancel or CancelToken()
+        with self._locks.hold(_lock_name(chain), token):
+            existing = self.get(chain)
+            if existing is not None:
+                return existing
+            below = self.lower_folders(parent_chain_id)
+            label = f"layer {short_id(blob.digest)}"
+            name = self._begin(chain, parent_chain_id, diff_id, blob)
+            staged = self._staging.new_folder()
+            try:
+                raw = open_blob() if open_blob else self._content.open(blob.digest)
+                with raw, TarSource(raw, self._limits, token, label=label) as source:
+                    applied = self._apply(source, staged, below, label, progress)
+                if source.diff_id != diff_id:
+                    raise DigestMismatchError(
+                        f"{label}: the uncompressed content's digest is {source.diff_id},"
+                        f" the image's configuration says {diff_id}"
+                    )
+                return self._finish(chain, name, staged, applied)
+            finally:
+                self._give_up(chain, staged)
+
+    def commit(
+        self,
+        upper: str | Path,
+        parent_chain_id: str,
+        *,
+        consume: bool = True,
+        source_date_epoch: int | None = None,
+        lease: Lease | None = None,
+        cancel: CancelToken | None = None,
+    ) -> LayerRecord:
+        """Write an upper (a key, or a path) as a compressed layer and return its record.
+
+        With ``consume`` the upper directory itself becomes the unpacked layer and the key is
+        gone; nothing may be mounted on it.  Without, the upper stays as it is (``commit`` of a
+        container) and the layer is unpacked from the new blob.  ``entries == 0`` tells that
+        nothing had changed.  ``source_date_epoch`` (seconds) bounds all times from above.
+        ``lease`` protects blob and layer before they appear.
+        """
+        token = cancel or CancelToken()
+        path = self.uppers.path(upper) if isinstance(upper, str) else upper
+        below = self.lower_folders(parent_chain_id)
+        latest = None if source_date_epoch is None else source_date_epoch * 10**9
+        with LayerWriter(self._content) as writer:
+            output = ChunkedOutput(writer.write)
+            differ = Differ(
+                path,
+                output,
+                lower_folders=below,
+                privileges=self._privileges,
+                latest_ns=latest,
+                settle=consume,
+                cancel=token,
+            )
+            with storage_errors("write the layer"):
+                written = differ.write()
+            blob, diff_id = writer.commit(COMMIT_MEDIA_TYPE, lease)
+        chain = _chain(parent_chain_id, diff_id)
+        if lease is not None:
+            lease.add(chain)
+        if not consume:
+            return self.unpack(parent_chain_id, diff_id, blob, cancel=token)
+        with self._locks.hold(_lock_name(chain), token):
+            record = self.get(chain) or self._adopt(
+                path, chain, parent_chain_id, diff_id, blob, written
+            )
+        if isinstance(upper, str):
+            self.uppers.discard(upper)
+        else:
+            self._staging.remove(path)
+        return record
+
+    def import_tar(
+        self,
+        stream: BinaryIO,
+        *,
+        lease: Lease | None = None,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+    ) -> LayerRecord:
+        """Make a base layer of a root file system's tar, compressed or not, read once.
+
+        The uncompressed bytes are kept exactly; the blob is gzip.
+        """
+        token = cancel or CancelToken()
+        staged = self._staging.new_folder()
+        try:
+            with (
+                LayerWriter(self._content) as writer,
+                TarSource(stream, self._limits, token, label="archive") as source,
+            ):
+                applied = self._apply(source, staged, (), "archive", progress, writer.write)
+                blob, diff_id = writer.commit(COMMIT_MEDIA_TYPE, lease)
+            if lease is not None:
+                lease.add(diff_id)
+            with self._locks.hold(_lock_name(diff_id), token):
+                existing = self.get(diff_id)
+                if existing is not None:
+                    return existing
+                name = self._begin(diff_id, "", diff_id, blob)
+                try:
+                    return self._finish(diff_id, name, staged, applied)
+                finally:
+                    self._give_up(diff_id, staged)
+        finally:
+            self._staging.remove(staged)
+
+    # -- removing ---------------------------------------------------------------------------------
+
+    def remove(self, chain_id: str) -> bool:
+        """Delete an unpacked layer; False when it was not there or a live lease names it.
+
+        Raises :class:`InUseError` when a layer above it exists.
+        """
+        with self._locks.hold(_lock_name(chain_id)):
+            return self._remove(chain_id)
+
+    def _remove(self, chain: str) -> bool:
+        record = self.layers.ready(chain)
+        if record is None:
+            return False
+        with self.layers.deletion():
+            if self._leases.holds(chain):
+                return False
+            if self.layers.children(chain):
+                raise InUseError(f"layer {short_id(chain)} has layers above it")
+            self.layers.mark_incomplete(chain)
+        self._delete(chain, record.directory)
+        return True
+
+    def finish_removal(self, chain_id: str, directory: str) -> bool:
+        """Delete a layer that was marked incomplete; False when it is ready again meanwhile."""
+        with self._locks.hold(_lock_name(chain_id)):
+            if self.layers.ready(chain_id) is not None:
+                return False
+            self._delete(chain_id, directory)
+            return True
+
+    def _delete(self, chain: str, directory: str) -> None:
+        self._staging.remove(self.root / directory)
+        self.layers.forget(chain)
+
+    def sweep(self) -> int:
+        """Remove layers that a dead process left incomplete; return how many."""
+        removed = 0
+        for chain, directory, text in self.layers.incomplete():
+            owner = Owner.parse(text)
+            if owner is not None and owner.alive:
+                continue
+            removed += self.finish_removal(chain, directory)
+        # Folders come after their records, so one without a record belongs to a lost record.
+        on_disk = set(os.listdir(self.root)) - {_SCRATCH}
+        for name in on_disk - self.layers.directories():
+            self._staging.remove(self.root / name)
+            removed += 1
+        return removed
+
+    # -- steps ------------------------------------------------------------------------------------
+
+    def _apply(
+        self,
+        source: TarSource,
+        staged: Path,
+        below: tuple[Path, ...],
+        label: str,
+        progress: Progress | None,
+        tee: Callable[[bytes], object] | None = None,
+    ) -> Applied:
+        def next_chunk() -> bytes:
+            chunk = source.next_chunk()
+            if tee is not None and chunk:
+                tee(chunk)
+            if progress is not None:
+                progress(source.consumed)
+            return chunk
+
+        with Applier(
+            staged,
+            lower_folders=below,
+            limits=self._limits,
+            privileges=self._privileges,
+            label=label,
+        ) as applier:
+            if not below:
+                staged.chmod(0o755)
+            return applier.apply(TarReader(ByteStream(next_chunk), self._limits))
+
+    def _begin(self, chain: str, parent: str, diff_id: str, blob: Descriptor) -> str:
+        """Record the layer as incomplete and clear what an earlier attempt left in its place."""
+        name = self.layers.begin(chain, parent, diff_id, blob)
+        self._staging.remove(self.root / name)
+        return name
+
+    def _finish(self, chain: str, name: str, staged: Path, applied: Applied) -> LayerRecord:
+        target = self.root / name
+        try:
+            descriptor = os.open(staged, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                # One call for thousands of files; before the rename, so that a layer that is in
+                # place is whole even after a power cut.
+                syncfs(descriptor)
+            finally:
+                os.close(descriptor)
+            os.rename(staged, target)
+        except OSError as error:
+            raise storage_error(f"store layer {short_id(chain)}", error) from error
+        self.layers.complete(chain, applied.size, applied.entries)
+        record = self.layers.ready(chain)
+        assert record is not None
+        return record
+
+    def _adopt(
+        self,
+        upper: Path,
+        chain: str,
+        parent: str,
+        diff_id: str,
+        blob: Descriptor,
+        written: Written,
+    ) -> LayerRecord:
+        """Make an upper the unpacked form of the layer that was just written from it."""
+        with storage_errors("store the layer"):
+            for path in written.sockets:
+                os.unlink(os.fsencode(upper) + b"/" + path)
+        name = self._begin(chain, parent, diff_id, blob)
+        try:
+            return self._finish(chain, name, upper, Applied(written.entries, written.size))
+        finally:
+            self._give_up(chain, None)
+
+    def _give_up(self, chain: str, staged: Path | None) -> None:
+        """Clean up after a failure; after success there is nothing to do."""
+        if self.layers.ready(chain) is not None:
+            return
+        if staged is not None:
+            self._staging.remove(staged)
+        self.layers.forget(chain)
+
+
+def _chain(parent: str, diff_id: str) -> str:
+    return chain_id([parent, diff_id]) if parent else diff_id
+
+
+def _lock_name(chain: str) -> str:
+    return "layer-" + validate_digest(chain).replace(":", "-")
+
+
+def _not_unpacked(chain: str) -> NotFoundError:
+    return NotFoundError(
+        f"layer {short_id(chain)} is not unpacked here", hint="pull or load the image again"
+    )

@@ -1,0 +1,111 @@
+"""Where unfinished work lives: folders and files that belong to a process until they are renamed.
+
+A name in the staging folder is ``<owner>.<random>`` (see :mod:`.owner`) or ``trash.<random>``.
+What belongs to a dead owner, and all trash, may be removed by anyone at any time.  Removal renames
+first: a tree is gone for everybody else in one step, however long deleting its files takes.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from jupyter_containers.store.faults import storage_errors
+from jupyter_containers.store.owner import Owner
+
+_TRASH = "trash"
+
+
+class Staging:
+    """The staging folder of a store; everything in it shares one file system with the rest."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def name(self) -> Path:
+        """Return a new path that belongs to this process; nothing is created."""
+        return self.folder / f"{Owner.current()}.{secrets.token_hex(6)}"
+
+    def new_folder(self) -> Path:
+        """Return a new empty folder, mode 0700, that belongs to this process."""
+        path = self.name()
+        with storage_errors("create a staging folder"):
+            path.mkdir(mode=0o700)
+        return path
+
+    def owned(self, key: str) -> Path:
+        """Return the path of this process's own entry ``key``; nothing is created."""
+        return self.folder / f"{Owner.current()}.{key}"
+
+    def remove(self, path: Path) -> None:
+        """Remove a file or tree of this file system; a path that is not there is fine."""
+        trash = self.folder / f"{_TRASH}.{secrets.token_hex(6)}"
+        with storage_errors(f"remove {path.name}"):
+            try:
+                os.rename(path, trash)
+            except FileNotFoundError:
+                return
+            remove_tree(trash)
+
+    def sweep(self) -> int:
+        """Remove what dead owners left; return how many entries."""
+        removed = 0
+        for name in sorted(os.listdir(self.folder)):
+            head = name.partition(".")[0]
+            owner = Owner.parse(head)
+            if head == _TRASH or (owner is not None and not owner.alive):
+                self.remove(self.folder / name)
+                removed += 1
+        return removed
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a file or a tree, however deep; missing parts are fine, links are not followed.
+
+    Folders move up beside each other before they are emptied, so neither recursion nor the
+    kernel's limit on path names plays a part.
+    """
+    try:
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            path.unlink()
+            return
+    except FileNotFoundError:
+        return
+    pool = path / f"{_TRASH}.{secrets.token_hex(6)}"
+    _open_up(path)
+    with suppress(FileNotFoundError):
+        pool.mkdir(mode=0o700)
+        todo = [path]
+        while todo:
+            folder = todo.pop()
+            _empty(folder, pool, todo)
+            if folder != path:
+                folder.rmdir()
+        pool.rmdir()
+        path.rmdir()
+
+
+def _empty(folder: Path, pool: Path, todo: list[Path]) -> None:
+    with os.scandir(folder) as found:
+        entries = list(found)
+    for entry in entries:
+        try:
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)
+            elif entry.path != os.fspath(pool):
+                _open_up(Path(entry.path))
+                target = pool / secrets.token_hex(6)
+                os.rename(entry.path, target)
+                todo.append(target)
+        except FileNotFoundError:
+            continue  # somebody else sweeps the same trash
+
+
+def _open_up(folder: Path) -> None:
+    """Give ourselves access; root has it anyway."""
+    if os.geteuid() != 0:
+        with suppress(FileNotFoundError):
+            folder.chmod(0o700)

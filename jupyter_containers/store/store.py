@@ -1,0 +1,106 @@
+"""The store as one object: it opens the parts, closes them, and sweeps what the dead left.
+
+On disk, under one root of mode 0700::
+
+    content/    blobs, an OCI image layout          ingest/   partial downloads
+    layers/     unpacked layers                     uppers/   writable layers of containers
+    staging/    unfinished work, by owner           locks/    lock files
+    records.db  images, names, documents, layers, leases, build cache
+
+Locks live here and not in the run root: whoever shares the root must share the locks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jupyter_containers.store.content import ContentStore
+from jupyter_containers.store.database import Database
+from jupyter_containers.store.faults import storage_errors
+from jupyter_containers.store.gc import Collector
+from jupyter_containers.store.layers import Layers
+from jupyter_containers.store.leases import Leases
+from jupyter_containers.store.linux import spread_children
+from jupyter_containers.store.locks import Locks
+from jupyter_containers.store.privileges import Privileges
+from jupyter_containers.store.records import Records
+from jupyter_containers.store.snapshots import SnapshotStore
+from jupyter_containers.store.staging import Staging
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """How many things of dead processes a sweep removed."""
+
+    leases: int = 0
+    staged: int = 0
+    layers: int = 0
+    partials: int = 0
+    locks: int = 0
+
+
+class Store:
+    """Everything that an engine keeps on disk; thread-safe, shared between processes."""
+
+    def __init__(self, root: Path, database: Database) -> None:
+        self.root = root
+        self._database = database
+        self._staging = Staging(root / "staging")
+        self.locks = Locks(root / "locks")
+        self.records = Records(database)
+        self.leases = Leases(database)
+        self.content = ContentStore(root / "content", root / "ingest", self._staging, self.locks)
+        self.snapshots = SnapshotStore(
+            root / "layers",
+            Layers(database),
+            self.content,
+            self._staging,
+            self.locks,
+            self.leases,
+            privileges=Privileges.current(),
+        )
+        self.collector = Collector(self.content, self.records, self.snapshots, self.leases)
+
+    @classmethod
+    def open(cls, root: Path) -> Store:
+        """Return the store under ``root``, made when it is not there.
+
+        Raises :class:`~jupyter_containers.errors.StorageError`.
+        """
+        with storage_errors(f"open the store in {root}"):
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if root.stat().st_mode & 0o077:
+                root.chmod(0o700)
+            for name in ("staging", "locks"):
+                (root / name).mkdir(mode=0o700, exist_ok=True)
+            spread_children(root / "staging")
+        database = Database(root / "records.db")
+        try:
+            return cls(root, database)
+        except BaseException:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Close the database; a second call does nothing."""
+        self._database.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def sweep(self) -> SweepReport:
+        """Remove what dead processes left; safe at any time, beside working processes.
+
+        Partial downloads are kept for a week, so that they can be resumed.
+        """
+        return SweepReport(
+            leases=self.leases.sweep(),
+            layers=self.snapshots.sweep(),
+            staged=self._staging.sweep(),
+            partials=self.content.sweep(),
+            locks=self.locks.sweep(),
+        )

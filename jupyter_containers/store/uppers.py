@@ -1,0 +1,96 @@
+"""The writable directories of containers and build steps: an overlay's upper and work.
+
+One folder for each *key*: ``uppers/<key>/{upper,work}`` for containers, which outlive the process
+that made them, or in the staging folder for *transient* keys (build steps), which do not.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+from jupyter_containers.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
+from jupyter_containers.store.faults import storage_errors
+from jupyter_containers.store.lowers import Attributes
+from jupyter_containers.store.privileges import Privileges
+from jupyter_containers.store.staging import Staging
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+class Uppers:
+    """The uppers of a store."""
+
+    def __init__(self, folder: Path, staging: Staging, privileges: Privileges) -> None:
+        self._folder = folder
+        self._staging = staging
+        self._privileges = privileges
+
+    def prepare(self, key: str, root: Attributes, *, transient: bool) -> Path:
+        """Make upper and work; the upper's owner and mode are those of the image's ``/``."""
+        path = self._staging.owned(key) if transient else self._folder / _checked(key)
+        new = self._staging.new_folder()
+        with storage_errors(f"prepare a writable layer for {key}"):
+            upper = new / "upper"
+            upper.mkdir()
+            (new / "work").mkdir(mode=0o700)
+            if self._privileges.privileged:
+                os.chown(upper, root.uid, root.gid)
+            for name, value in root.xattrs.items():
+                os.setxattr(upper, name, value)
+            upper.chmod(root.mode)
+            os.utime(upper, ns=(root.mtime_ns, root.mtime_ns))
+            if path.exists():
+                self._staging.remove(new)
+                raise AlreadyExistsError(f"a writable layer {key} exists already")
+            new.rename(path)
+        return path / "upper"
+
+    def path(self, key: str) -> Path:
+        """Return the key's upper; raise :class:`NotFoundError`."""
+        for folder in (self._folder / _checked(key), self._staging.owned(key)):
+            if (folder / "upper").is_dir():
+                return folder / "upper"
+        raise NotFoundError(f"no writable layer {key}")
+
+    def discard(self, key: str) -> None:
+        """Remove upper and work; a key that is not there is fine."""
+        for folder in (self._folder / _checked(key), self._staging.owned(key)):
+            self._staging.remove(folder)
+
+    def keys(self) -> list[str]:
+        """Return the keys of containers, in order."""
+        return sorted(os.listdir(self._folder))
+
+    def size(self, key: str) -> int:
+        """Return the bytes of the regular files in the upper; a hard link counts once."""
+        return tree_size(self.path(key))
+
+
+def tree_size(path: Path) -> int:
+    """Return the bytes of the regular files below ``path``; a hard link counts once."""
+    seen: set[int] = set()
+    total = 0
+    todo = [os.fspath(path)]
+    while todo:
+        try:
+            with os.scandir(todo.pop()) as entries:
+                for entry in entries:
+                    state = entry.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(state.st_mode):
+                        todo.append(entry.path)
+                    elif stat.S_ISREG(state.st_mode) and state.st_ino not in seen:
+                        if state.st_nlink > 1:
+                            seen.add(state.st_ino)
+                        total += state.st_size
+        except (FileNotFoundError, PermissionError):
+            continue  # a running container changes its files while we look
+    return total
+
+
+def _checked(key: str) -> str:
+    if not _KEY.fullmatch(key):
+        raise InvalidArgumentError(f"not a key of a writable layer: {key!r}")
+    return key

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+
+from jupyter_containers.commands.render.results import Document, Lines, Log, Outcome, Table, Text
+from jupyter_containers.commands.render.table import Column
+from jupyter_containers.errors import UnsupportedError
+
+COLUMNS = (Column("ID", "CONTAINER ID"), Column("Names", "NAMES"))
+
+
+def table(*names: str) -> Table[str]:
+    return Table(
+        names, COLUMNS, lambda name: [{"ID": "1", "Names": name, "Hidden": "h"}], "nothing"
+    )
+
+
+def test_a_table_is_a_list_that_shows_columns() -> None:
+    found = table("web", "db")
+    assert found == ["web", "db"]
+    assert str(found) == "CONTAINER ID   NAMES\n1              web\n1              db"
+    assert str(table()) == "CONTAINER ID   NAMES"
+
+
+def test_html_is_escaped_and_says_when_it_is_empty() -> None:
+    html = table("<script>")._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    assert "nothing" in table()._repr_html_()
+    assert "nothing" not in html
+
+
+def test_control_sequences_do_not_reach_a_terminal() -> None:
+    assert "\x1b" not in str(table("a\x1b[2Jb\nc"))
+
+
+def test_to_dataframe() -> None:
+    frame = table("web").to_dataframe()
+    assert frame.to_dict("records") == [{"ID": "1", "Names": "web"}]
+
+
+def test_to_dataframe_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(UnsupportedError, match="pandas") as caught:
+        table("web").to_dataframe()
+    assert caught.value.capability == "pandas"
+
+
+def test_plain_values_show_themselves() -> None:
+    assert repr(Lines(["a", "b"])) == "a\nb"
+    assert repr(Lines([0, 137])) == "0\n137"
+    assert repr(Text("x 'y'")) == "x 'y'"
+    assert repr(Document([{"Id": "é"}])) == '[\n    {\n        "Id": "é"\n    }\n]'
+
+
+@dataclass
+class Line:
+    time: datetime
+    stream: str
+    data: bytes
+
+
+def test_log() -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    lines = [Line(moment, "stdout", b"\x1b[31mred\x1b[0m\n"), Line(moment, "stderr", b"<bad>\n")]
+    log = Log(lines)
+    assert log.data == b"\x1b[31mred\x1b[0m\n<bad>\n"
+    assert log.stream("stderr") == b"<bad>\n"
+    assert repr(log) == "red\n<bad>"
+    assert "&lt;bad&gt;" in log._repr_html_()
+    assert str(Log(lines[1:], timestamps=True)) == "2026-01-02T03:04:05+00:00 <bad>\n"
+
+
+def test_outcome() -> None:
+    outcome = Outcome(0, b"a\nb\n", b"", "id")
+    assert outcome.output == "a\nb\n"
+    assert outcome.lines == ["a", "b"]
+    assert outcome == Outcome(0, b"a\nb\n", b"", "id", shown=lambda: True)
+    assert "exit code" not in outcome._repr_html_()
+    assert "exit code 3" in Outcome(3)._repr_html_()

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from jupyter_containers.commands.render.template import Template
+from jupyter_containers.errors import InvalidArgumentError
+
+VALUE = {
+    "Name": "/web",
+    "State": {"ExitCode": 0, "Running": True, "Error": ""},
+    "Config": {"Env": ["A=1", "B=2"], "Labels": {"x.y": "z"}},
+    "Networks": {"a": {"IP": "10.0.0.2"}, "b": {"IP": "10.0.1.2"}},
+    "Ports": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{.Name}}", "/web"),
+        ("{{ .Name }}!", "/web!"),
+        ("{{.State.ExitCode}}", "0"),
+        ("{{.State.Running}}", "true"),
+        ("{{json .State}}", '{"ExitCode":0,"Running":true,"Error":""}'),
+        ("{{json .Config.Env}}", '["A=1","B=2"]'),
+        ('{{join .Config.Env ","}}', "A=1,B=2"),
+        ('{{index .Config.Labels "x.y"}}', "z"),
+        ("{{index .Config.Env 1}}", "B=2"),
+        ("{{len .Config.Env}}", "2"),
+        ("{{upper .Name}}", "/WEB"),
+        ("{{.Name | upper | json}}", '"/WEB"'),
+        ("{{range .Networks}}{{.IP}} {{end}}", "10.0.0.2 10.0.1.2 "),
+        ("{{range .Config.Env}}[{{.}}]{{end}}", "[A=1][B=2]"),
+        ("{{range .Config.Env}}{{println .}}{{end}}", "A=1\nB=2\n"),
+        ("{{if .State.Running}}up{{else}}down{{end}}", "up"),
+        ("{{if .State.Error}}bad{{else}}good{{end}}", "good"),
+        ("{{with .State}}{{.ExitCode}}{{end}}", "0"),
+        ("{{with .State}}{{$.Name}}{{end}}", "/web"),
+        ("{{if eq .State.ExitCode 0}}ok{{end}}", "ok"),
+        ("{{.Config.Env}}", "[A=1 B=2]"),
+        ("{{.Config.Labels}}", "map[x.y:z]"),
+        ("{{.Ports}}", "<no value>"),
+        ("{{.Name}}\\t{{.Name}}", "/web\t/web"),
+        ("a {{- .Name -}} b", "a/webb"),
+        ("{{/* note */}}x", "x"),
+        ('{{printf "%s=%d" .Name 3}}', "/web=3"),
+        ("no actions", "no actions"),
+    ],
+)
+def test_render(source: str, text: str) -> None:
+    assert Template(source).render(VALUE) == text
+
+
+def test_json_of_everything() -> None:
+    assert json.loads(Template("{{json .}}").render(VALUE)) == VALUE
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{.Nam}}",
+        "{{.Name.X}}",
+        "{{.Name",
+        "{{range .Networks}}x",
+        "{{end}}",
+        "{{nosuch .Name}}",
+        "{{}}",
+        "{{join .Config.Env}}",
+        "{{.Name | }}",
+        "{{range .Name}}{{end}}",
+        "{{index .Config.Env 9}}",
+    ],
+)
+def test_mistakes_are_one_clear_error(source: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="template"):
+        Template(source).render(VALUE)
+
+
+def test_an_unknown_field_names_the_near_ones() -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        Template("{{.State.ExitCod}}").render(VALUE)
+    assert "ExitCode" in caught.value.hint

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from jupyter_containers.commands.grammar import GROUPS, VERBS, members, spellings
+from jupyter_containers.commands.help import help_text
+from jupyter_containers.commands.parser import parse
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.options import BuildOptions, ExecOptions, RunOptions
+
+
+@pytest.mark.parametrize(
+    ("line", "flags"),
+    [
+        ("run -it i", {"interactive": True, "tty": True}),
+        ("run -dit i", {"detach": True, "interactive": True, "tty": True}),
+        ("run -p8000:80 i", {"publish": ["8000:80"]}),
+        ("run -dp 8000:80 -p 1:1 i", {"detach": True, "publish": ["8000:80", "1:1"]}),
+        ("run -m=32m i", {"memory": "32m"}),
+        ("run -m 32m i", {"memory": "32m"}),
+        ("run -m32m i", {"memory": "32m"}),
+        ("run --name=x i", {"name": "x"}),
+        ("run --name x i", {"name": "x"}),
+        ("run --name= i", {"name": ""}),
+        ("run --rm=false i", {"rm": False}),
+        ("run -d=false i", {"detach": False}),
+        ("run --rm --rm=0 i", {"rm": False}),
+        ("run --net n i", {"network": "n"}),
+        ("run -h box i", {"hostname": "box"}),
+        ("run -e A=b=c -eX i", {"env": ["A=b=c", "X"]}),
+        ("run --pids-limit -1 i", {"pids_limit": -1}),
+        ("run --memory-swap -1 i", {"memory_swap": "-1"}),
+        ("run -- i", {}),
+        ("stop -t 3 i", {"timeout": 3}),
+        ("stop --timeout=3 i", {"timeout": 3}),
+        ("ps -aq", {"all": True, "quiet": True}),
+        ("container ls -f status=exited", {"filters": ["status=exited"]}),
+        ("logs --tail 5 -f i", {"tail": "5", "follow": True}),
+        ("logs i -f", {"follow": True}),
+        ("history -H=false i", {"human": False}),
+    ],
+)
+def test_flags(line: str, flags: dict[str, object]) -> None:
+    assert parse(line.split()).flags == flags
+
+
+@pytest.mark.parametrize(
+    ("line", "operands"),
+    [
+        ("run i", {"image": "i", "command": []}),
+        ("run --rm i ls -l --rm", {"image": "i", "command": ["ls", "-l", "--rm"]}),
+        ("run i -- x", {"image": "i", "command": ["--", "x"]}),
+        ("run -- i -x", {"image": "i", "command": ["-x"]}),
+        ("exec -it web sh -c x", {"name": "web", "command": ["sh", "-c", "x"]}),
+        ("rm -f a b", {"names": ["a", "b"]}),
+        ("rm a -f b", {"names": ["a", "b"]}),
+        ("build -t x .", {"context": "."}),
+        ("build", {"context": None}),
+        ("build -", {"context": "-"}),
+        ("stats", {"names": []}),
+        ("rm -- -f", {"names": ["-f"]}),
+    ],
+)
+def test_operands(line: str, operands: dict[str, object]) -> None:
+    assert parse(line.split()).operands == operands
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("run --nam x i", "unknown flag: --nam", "--name"),
+        ("run --device /dev/null i", "unknown flag: --device", "--help"),
+        ("run -x i", "unknown shorthand flag: 'x' in -x", "--help"),
+        ("run --name", "flag needs an argument: --name", "--help"),
+        ("run -p", "flag needs an argument: -p, --publish", "--help"),
+        ("run", "'run' requires at least 1 argument", "IMAGE [COMMAND] [ARG...]"),
+        ("rename a", "'rename' requires 2 arguments", "NEW_NAME"),
+        ("build a b", "'build' requires at most 1 argument", "PATH"),
+        ("ps x", "'ps' accepts no arguments", "usage: ps"),
+        ("run --rm=maybe i", "invalid argument 'maybe' for --rm", "true or false"),
+        ("stop -t soon x", "invalid argument 'soon' for -t, --time", "whole number"),
+        ("rum x", "unknown command: 'rum'", "run"),
+        ("image lss", "unknown command: 'image lss'", "ls"),
+        ("image zzz", "unknown command: 'image zzz'", "history, import"),
+    ],
+)
+def test_mistakes(line: str, message: str, hint: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        parse(line.split())
+    assert caught.value.message == message
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("group", "verb"),
+    [
+        ("container ls", "ps"),
+        ("image ls", "images"),
+        ("image rm", "rmi"),
+        ("container run", "run"),
+        ("container rm", "rm"),
+        ("image build", "build"),
+        ("system info", "info"),
+    ],
+)
+def test_group_spelling_is_the_same_verb(group: str, verb: str) -> None:
+    assert spellings()[group] is spellings()[verb]
+
+
+def test_declaration_is_sound() -> None:
+    names = [name for verb in VERBS for name in (verb.name, *verb.aliases)]
+    assert len(names) == len(set(names))
+    for verb in VERBS:
+        long = [name for flag in verb.flags for name in (flag.name, *flag.aliases)]
+        short = [flag.short for flag in verb.flags if flag.short]
+        assert len(long) == len(set(long)), verb.name
+        assert len(short) == len(set(short)), verb.name
+    assert {name.split()[0] for name in names if " " in name} == set(GROUPS)
+    assert all(members(group) for group in GROUPS)
+
+
+def test_every_handler_exists() -> None:
+    from importlib import import_module
+
+    for verb in VERBS:
+        module, _, function = verb.handler.partition(":")
+        found = import_module(f"jupyter_containers.commands.verbs.{module}")
+        assert callable(getattr(found, function)), verb.name
+
+
+_SPELT_OTHERWISE = {"labels": "label", "mounts": "mount", "tags": "tag", "build_args": "build_arg"}
+_NOT_FLAGS = {"image", "command", "context", "dockerfile", "source_name"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"), [("run", RunOptions), ("exec", ExecOptions), ("build", BuildOptions)]
+)
+def test_every_option_has_a_flag(verb: str, options: type) -> None:
+    keys = {flag.key for flag in spellings()[verb].flags}
+    wanted = {item.name for item in fields(options)} - _NOT_FLAGS
+    assert {_SPELT_OTHERWISE.get(name, name) for name in wanted} <= keys
+
+
+def test_create_has_the_flags_of_run_but_detach() -> None:
+    run, create = spellings()["run"], spellings()["create"]
+    assert {flag.name for flag in run.flags} - {flag.name for flag in create.flags} == {"detach"}
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("", "Management commands:"),
+        ("--help", "Management commands:"),
+        ("help", "bootstrap"),
+        ("run --help", "-p, --publish list"),
+        ("run -d --help", "Usage:  %container run [OPTIONS] IMAGE [COMMAND] [ARG...]"),
+        ("help run", "-h, --hostname"),
+        ("ps -h", "--no-trunc"),
+        ("image", "history"),
+        ("image --help", "Manage images"),
+        ("help image ls", "--digests"),
+    ],
+)
+def test_help(line: str, text: str) -> None:
+    parsed = parse(line.split())
+    assert parsed.help
+    assert text in help_text(parsed, "%container")

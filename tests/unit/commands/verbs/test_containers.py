@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import io
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jupyter_containers.commands.execute import execute
+from jupyter_containers.commands.session import Session, Terminal
+from jupyter_containers.errors import (
+    ContainerFailedError,
+    ContainerNotFoundError,
+    InvalidArgumentError,
+    UnsupportedError,
+)
+
+RESULT = SimpleNamespace(
+    exit_code=0, stdout=b"hi\n", stderr=b"", container_id="c1", oom_killed=False
+)
+
+
+def perform(engine: Any, *words: str, **session: Any) -> Any:
+    return execute(Session(lambda: engine, **session), words)
+
+
+def test_run_passes_flags_as_typed_and_returns_the_outcome(fake_engine: Any) -> None:
+    fake_engine.answers["run"] = RESULT
+    outcome = perform(
+        fake_engine, "run", "--rm", "-m", "64m", "-e", "A=1", "-p", "80", "busybox", "echo", "-n"
+    )
+    assert (outcome.exit_code, outcome.output, outcome.container_id) == (0, "hi\n", "c1")
+    name, args, kwargs = fake_engine.last
+    assert (name, args) == ("run", ("busybox", ["echo", "-n"]))
+    assert {key: kwargs[key] for key in ("rm", "memory", "env", "publish", "check")} == {
+        "rm": True,
+        "memory": "64m",
+        "env": ["A=1"],
+        "publish": ["80"],
+        "check": False,
+    }
+    assert kwargs["stdin"] is None
+
+
+def test_run_without_a_command_leaves_it_to_the_image(fake_engine: Any) -> None:
+    fake_engine.answers["run"] = RESULT
+    perform(fake_engine, "run", "busybox")
+    assert fake_engine.last[1] == ("busybox", None)
+
+
+def test_an_empty_entrypoint_means_none(fake_engine: Any) -> None:
+    fake_engine.answers["run"] = RESULT
+    perform(fake_engine, "run", "--entrypoint", "", "busybox", "ls")
+    assert fake_engine.last[2]["entrypoint"] == ()
+
+
+def test_run_detached_returns_the_container(fake_engine: Any, a_container: Any) -> None:
+    fake_engine.answers["run"] = a_container
+    assert perform(fake_engine, "run", "-d", "nginx") is a_container
+    assert fake_engine.last[2] == {"detach": True}
+
+
+@pytest.mark.parametrize("verb", [("run", "img"), ("exec", "web", "false")])
+def test_a_failed_process_is_an_error_where_checked(fake_engine: Any, verb: Any) -> None:
+    failed = SimpleNamespace(**{**vars(RESULT), "exit_code": 137, "oom_killed": True})
+    fake_engine.answers.update(run=failed, exec=failed)
+    with pytest.raises(ContainerFailedError) as caught:
+        perform(fake_engine, *verb)
+    assert caught.value.exit_code == 137
+    assert "memory limit" in caught.value.hint
+    assert caught.value.log_tail == ("hi",)
+    assert perform(fake_engine, *verb, check=False).exit_code == 137
+
+
+@pytest.mark.parametrize("verb", [["run", "-i", "img"], ["exec", "-i", "web", "cat"]])
+def test_input_is_given_with_i_only(fake_engine: Any, verb: list[str]) -> None:
+    fake_engine.answers.update(run=RESULT, exec=RESULT)
+    perform(fake_engine, *verb, stdin=b"in")
+    assert fake_engine.last[2]["stdin"] == b"in"
+    verb.remove("-i")
+    perform(fake_engine, *verb, stdin=b"in")
+    assert fake_engine.last[2]["stdin"] is None
+
+
+def test_it_uses_the_terminal_or_says_that_there_is_none(fake_engine: Any) -> None:
+    fake_engine.answers["run"] = RESULT
+    with pytest.raises(UnsupportedError, match="-it needs a terminal"):
+        perform(fake_engine, "run", "-it", "img")
+    assert fake_engine.calls == []
+    keys = io.BytesIO(b"ls\n")
+
+    @contextmanager
+    def terminal() -> Any:
+        yield Terminal(keys, lambda stream, data: None)
+
+    perform(fake_engine, "run", "-it", "img", terminal=terminal)
+    assert fake_engine.last[2]["stdin"] is keys
+
+
+def test_exec_needs_a_command(fake_engine: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="at least 2"):
+        perform(fake_engine, "exec", "web")
+
+
+def test_exec_detached_returns_nothing(fake_engine: Any) -> None:
+    assert perform(fake_engine, "exec", "-d", "-u", "1", "web", "ls") is None
+    assert fake_engine.last == ("exec", ("web", ["ls"]), {"detach": True, "user": "1"})
+
+
+@pytest.mark.parametrize(
+    ("line", "call"),
+    [
+        ("start a", ("start", ("a",), {})),
+        ("stop a", ("stop", ("a",), {"timeout": None})),
+        ("stop -t 2 a", ("stop", ("a",), {"timeout": 2})),
+        ("restart -t 2 a", ("restart", ("a",), {"timeout": 2})),
+        ("kill a", ("kill", ("a", "KILL"), {})),
+        ("kill -s HUP a", ("kill", ("a", "HUP"), {})),
+        ("pause a", ("pause", ("a",), {})),
+        ("unpause a", ("unpause", ("a",), {})),
+        ("rm -fv a", ("remove", ("a",), {"force": True, "volumes": True})),
+        ("container rm a", ("remove", ("a",), {"force": False, "volumes": False})),
+    ],
+)
+def test_actions(fake_engine: Any, line: str, call: Any) -> None:
+    assert perform(fake_engine, *line.split()) == ["a"]
+    assert fake_engine.last == call
+
+
+def test_wait_and_rename(fake_engine: Any) -> None:
+    fake_engine.answers["wait"] = lambda name: {"a": 0, "b": 3}[name]
+    assert perform(fake_engine, "wait", "a", "b") == [0, 3]
+    assert perform(fake_engine, "rename", "a", "b") is None
+    assert fake_engine.last == ("rename", ("a", "b"), {})
+
+
+def test_one_bad_name_does_not_keep_the_others_from_it(fake_engine: Any) -> None:
+    def remove(name: str, **_: Any) -> None:
+        if name.startswith("no"):
+            raise ContainerNotFoundError(f"no such container: {name}")
+
+    fake_engine.answers["remove"] = remove
+    with pytest.raises(ContainerNotFoundError) as caught:
+        perform(fake_engine, "rm", "no1", "a", "no2", "b")
+    assert caught.value.message == "no such container: no1"
+    assert caught.value.hint == "also: no such container: no2; done: a, b"
+    assert len(fake_engine.calls) == 4

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from jupyter_containers.commands.execute import execute
+from jupyter_containers.commands.session import Session
+from jupyter_containers.engine.results import HistoryEntry
+from jupyter_containers.errors import ImageNotFoundError, InvalidArgumentError
+from jupyter_containers.events import discard
+
+
+def perform(engine: Any, *words: str, **session: Any) -> Any:
+    return execute(Session(lambda: engine, **session), words)
+
+
+def test_images_has_one_row_for_every_name(fake_engine: Any, an_image: Any) -> None:
+    fake_engine.answers["images"] = [an_image]
+    found = perform(fake_engine, "images")
+    assert found == [an_image]
+    assert str(found).splitlines() == [
+        "REPOSITORY                TAG      IMAGE ID       CREATED       SIZE",
+        "app                       latest   abababababab   2 weeks ago   187MB",
+        "localhost:5000/team/app   1        abababababab   2 weeks ago   187MB",
+    ]
+
+
+def test_images_forms(fake_engine: Any, an_image: Any) -> None:
+    fake_engine.answers["images"] = [an_image]
+    assert perform(fake_engine, "images", "-q") == ["abababababab"]
+    assert perform(fake_engine, "images", "-q", "--no-trunc") == [an_image.id]
+    assert perform(fake_engine, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}") == [
+        "app:latest",
+        "localhost:5000/team/app:1",
+    ]
+    assert "DIGEST" in str(perform(fake_engine, "images", "--digests"))
+
+
+def test_images_without_name_or_date(fake_engine: Any, an_image: Any) -> None:
+    an_image.names, an_image.created = (), None
+    fake_engine.answers["images"] = [an_image]
+    assert str(perform(fake_engine, "images", "-a")).splitlines()[1].split() == [
+        "<none>", "<none>", "abababababab", "N/A", "187MB",
+    ]  # fmt: skip
+    assert fake_engine.last == ("images", (), {"filters": None, "all": True})
+
+
+def test_images_of_a_repository(fake_engine: Any) -> None:
+    fake_engine.answers["images"] = []
+    perform(fake_engine, "images", "debian")
+    assert fake_engine.last[2]["filters"] == {"reference": ["debian"]}
+
+
+def test_history(fake_engine: Any) -> None:
+    created = datetime.now(UTC) - timedelta(hours=3)
+    fake_engine.answers["history"] = [
+        HistoryEntry("sha256:" + "cd" * 32, created, "RUN " + "x" * 60, 12_000_000, "note"),
+        HistoryEntry("", created, "ENV A=1", 0),
+    ]
+    lines = str(perform(fake_engine, "history", "app")).splitlines()
+    assert [word.strip() for word in lines[0].split("  ") if word.strip()] == [
+        "IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT",
+    ]  # fmt: skip
+    assert lines[1].startswith("cdcdcdcdcdcd   3 hours ago   RUN " + "x" * 40 + "…")
+    assert lines[1].endswith("12MB   note")
+    assert lines[2].startswith("<missing>")
+    assert "x" * 60 in str(perform(fake_engine, "history", "--no-trunc", "app"))
+    assert "12000000" in str(perform(fake_engine, "history", "-H=false", "app"))
+
+
+def test_rmi_lists_what_went(fake_engine: Any) -> None:
+    def remove(name: str, force: bool) -> list[str]:
+        if name == "no":
+            raise ImageNotFoundError("no such image: no")
+        return [f"Untagged: {name}"]
+
+    fake_engine.answers["remove_image"] = remove
+    assert perform(fake_engine, "rmi", "a", "b") == ["Untagged: a", "Untagged: b"]
+    with pytest.raises(ImageNotFoundError):
+        perform(fake_engine, "rmi", "no", "b")
+
+
+def test_transfers_open_a_progress_unless_quiet(fake_engine: Any, an_image: Any) -> None:
+    opened: list[int] = []
+
+    @contextmanager
+    def progress() -> Any:
+        opened.append(1)
+        yield discard
+
+    fake_engine.answers.update(pull=an_image, push="sha256:x", build=an_image, bootstrap=an_image)
+    for words in (["pull", "a"], ["push", "a"], ["bootstrap", "a"], ["build"]):
+        perform(fake_engine, *words, progress=progress)
+    assert len(opened) == 4
+    assert perform(fake_engine, "pull", "-q", "a", progress=progress) is an_image
+    assert len(opened) == 4
+
+
+def test_build_flags(fake_engine: Any, an_image: Any) -> None:
+    fake_engine.answers["build"] = an_image
+    perform(
+        fake_engine,
+        *[
+            "build",
+            "-t",
+            "a",
+            "-t",
+            "b",
+            "--build-arg",
+            "X=1",
+            "--no-cache",
+            "-f",
+            "D",
+            "--target",
+            "t",
+            "dir",
+        ],
+    )
+    assert fake_engine.last == (
+        "build",
+        ("dir",),
+        {"tag": ["a", "b"], "build_arg": ["X=1"], "no_cache": True, "file": "D", "target": "t"},
+    )
+
+
+@pytest.mark.parametrize(("words", "own"), [(["-"], True), (["-f", "-", "."], False)])
+def test_build_takes_the_dockerfile_from_the_input(
+    fake_engine: Any, an_image: Any, words: list[str], own: bool
+) -> None:
+    contexts: list[list[str]] = []
+
+    def build(context: str, **flags: Any) -> Any:
+        contexts.append(os.listdir(context))
+        return an_image
+
+    fake_engine.answers["build"] = build
+    perform(fake_engine, "build", *words, stdin=b"FROM x\n")
+    assert fake_engine.last[2]["dockerfile"] == "FROM x\n"
+    assert (contexts == [[]]) is own
+    with pytest.raises(InvalidArgumentError, match="the Dockerfile"):
+        perform(fake_engine, "build", *words)
+
+
+def test_import(fake_engine: Any, an_image: Any) -> None:
+    fake_engine.answers["import_image"] = an_image
+    perform(fake_engine, "import", "-c", "CMD ls", "root.tar", "app")
+    assert fake_engine.last == ("import_image", ("root.tar", "app"), {"changes": ("CMD ls",)})
+    with pytest.raises(InvalidArgumentError, match="needs an archive"):
+        perform(fake_engine, "import", "-")
+
+
+def test_login(fake_engine: Any) -> None:
+    perform(fake_engine, *["login", "-u", "me", "--password-stdin", "r:5000"], stdin=b"secret\n")
+    assert fake_engine.last == ("login", ("r:5000", "me", "secret"), {})
+    perform(fake_engine, *["login", "-u", "me", "-p", "s"])
+    assert fake_engine.last == ("login", ("docker.io", "me", "s"), {})
+    with pytest.raises(InvalidArgumentError, match="user name"):
+        perform(fake_engine, "login", "-p", "s")
+    with pytest.raises(InvalidArgumentError, match="exclude"):
+        perform(fake_engine, *["login", "-u", "me", "-p", "s", "--password-stdin"], stdin=b"x")
+    assert "docker.io" in perform(fake_engine, "logout")

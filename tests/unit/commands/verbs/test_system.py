@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jupyter_containers.commands.execute import execute
+from jupyter_containers.commands.session import Session
+from jupyter_containers.engine.results import (
+    DiskUsage,
+    NetworkSummary,
+    PruneResult,
+    VolumeSummary,
+)
+from jupyter_containers.errors import InvalidArgumentError, NetworkNotFoundError
+
+
+def perform(engine: Any, *words: str, **session: Any) -> Any:
+    return execute(Session(lambda: engine, **session), words)
+
+
+def no_engine() -> Any:
+    raise AssertionError("an engine was started")
+
+
+@pytest.mark.parametrize("line", ["version", "--help", "run --help", "image"])
+def test_no_engine_is_started_for_words_about_the_program(line: str) -> None:
+    assert str(execute(Session(no_engine), line.split()))
+
+
+def test_version() -> None:
+    from jupyter_containers import __version__
+
+    assert execute(Session(no_engine), ["version"])["Version"] == __version__
+    assert execute(Session(no_engine), ["version", "--format", "{{.Version}}"]) == __version__
+
+
+def test_inspect(fake_engine: Any) -> None:
+    fake_engine.answers["inspect"] = lambda name, kind: {"Id": name, "State": {"ExitCode": 3}}
+    assert perform(fake_engine, "inspect", "a", "b")[1]["Id"] == "b"
+    assert perform(fake_engine, "inspect", "-f", "{{.State.ExitCode}}", "a", "b") == ["3", "3"]
+    assert fake_engine.last == ("inspect", ("b",), {"kind": None})
+    perform(fake_engine, "image", "inspect", "a")
+    assert fake_engine.last == ("inspect", ("a",), {"kind": "image"})
+    perform(fake_engine, "inspect", "--type", "volume", "a")
+    assert fake_engine.last == ("inspect", ("a",), {"kind": "volume"})
+    with pytest.raises(InvalidArgumentError, match="invalid type"):
+        perform(fake_engine, "inspect", "--type", "thing", "a")
+
+
+def test_info(fake_engine: Any) -> None:
+    fake_engine.answers["info"] = {"Name": "x", "Runtimes": ["runc"], "Store": {"Root": "/r"}}
+    info = perform(fake_engine, "info")
+    assert info["Name"] == "x"
+    assert str(info) == "Name: x\nRuntimes: runc\nStore:\n Root: /r"
+    assert perform(fake_engine, "info", "-f", "{{.Store.Root}}") == "/r"
+
+
+def test_doctor(fake_engine: Any) -> None:
+    capability = SimpleNamespace(
+        name="nft", found=False, detail="", why="ports", provided_by="apt-get install nftables"
+    )
+    fake_engine.answers["doctor"] = SimpleNamespace(capabilities=(capability,))
+    assert "✗   nft" in str(perform(fake_engine, "doctor"))
+    assert "apt-get install nftables" in str(perform(fake_engine, "doctor"))
+
+
+def test_df(fake_engine: Any) -> None:
+    fake_engine.answers["system_df"] = [DiskUsage("Images", 5, 2, 2_000_000_000, 500_000_000)]
+    row = str(perform(fake_engine, "system", "df")).splitlines()[1]
+    assert row.split() == ["Images", "5", "2", "2GB", "500MB", "(25%)"]
+
+
+@pytest.mark.parametrize(
+    ("line", "call"),
+    [
+        ("container prune", ("prune_containers", (), {})),
+        ("image prune -a", ("prune_images", (), {"all": True})),
+        ("network prune", ("prune_networks", (), {})),
+        ("volume prune", ("prune_volumes", (), {"all": False})),
+        ("builder prune", ("prune_builder", (), {"all": False})),
+        ("system prune --volumes", ("prune", (), {"all": False, "volumes": True})),
+    ],
+)
+def test_prunes_ask_unless_forced(fake_engine: Any, line: str, call: Any) -> None:
+    fake_engine.answers[call[0]] = PruneResult(("x",), 1_500_000)
+    refused = perform(fake_engine, *line.split(), confirm=lambda question: False)
+    assert refused == "Nothing was removed"
+    assert fake_engine.calls == []
+    text = perform(fake_engine, *line.split(), "-f", confirm=lambda question: False)
+    assert text == "Deleted:\nx\n\nTotal reclaimed space: 1.5MB"
+    assert fake_engine.last == call
+
+
+NETWORKS = [
+    NetworkSummary("ab" * 32, "bridge", "bridge", "10.89.0.0/24"),
+    NetworkSummary("cd" * 32, "course", "bridge", labels={"team": "x"}),
+]
+
+
+def test_network_ls(fake_engine: Any) -> None:
+    fake_engine.answers["networks"] = NETWORKS
+    assert str(perform(fake_engine, "network", "ls")).splitlines()[1].split() == [
+        "abababababab", "bridge", "bridge", "local",
+    ]  # fmt: skip
+    for words in (["-f", "name=cour"], ["-f", "label=team"], ["-f", "label=team=x"]):
+        assert perform(fake_engine, "network", "ls", "-q", *words) == ["cdcdcdcdcdcd"]
+    with pytest.raises(InvalidArgumentError, match="invalid filter"):
+        perform(fake_engine, "network", "ls", "-f", "colour=red")
+
+
+def test_network_create_and_remove(fake_engine: Any) -> None:
+    fake_engine.answers["create_network"] = NETWORKS[1]
+    words = [
+        "network",
+        "create",
+        "-d",
+        "bridge",
+        "--subnet",
+        "10.1.0.0/24",
+        "--internal",
+        "--label",
+        "a=b",
+        "course",
+    ]
+    assert perform(fake_engine, *words) == NETWORKS[1].id
+    assert fake_engine.last == (
+        "create_network",
+        ("course",),
+        {"subnet": "10.1.0.0/24", "internal": True, "label": ["a=b"]},
+    )
+
+    def missing(name: str) -> None:
+        raise NetworkNotFoundError(f"no such network: {name}")
+
+    fake_engine.answers["remove_network"] = missing
+    with pytest.raises(NetworkNotFoundError):
+        perform(fake_engine, "network", "rm", "x")
+    assert perform(fake_engine, "network", "rm", "-f", "x") == ["x"]
+
+
+def test_volumes(fake_engine: Any) -> None:
+    volume = VolumeSummary("data", "/v/data", datetime.now(UTC))
+    fake_engine.answers.update(volumes=[volume], create_volume=volume)
+    assert str(perform(fake_engine, "volume", "ls")) == ("DRIVER   VOLUME NAME\nlocal    data")
+    assert perform(fake_engine, "volume", "ls", "-q") == ["data"]
+    assert perform(fake_engine, "volume", "create", "data") == "data"
+    assert fake_engine.last == ("create_volume", ("data",), {})
+    perform(fake_engine, "volume", "create")
+    assert fake_engine.last == ("create_volume", (None,), {})
+    with pytest.raises(InvalidArgumentError, match="twice"):
+        perform(fake_engine, "volume", "create", "--name", "a", "b")

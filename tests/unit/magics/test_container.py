@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import atexit
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from jupyter_containers.errors import (
+    ContainerFailedError,
+    ImageNotFoundError,
+    InvalidArgumentError,
+    UnsupportedError,
+)
+from jupyter_containers.magics import load_ipython_extension, unload_ipython_extension
+from jupyter_containers.magics.config import ContainersConfig
+from jupyter_containers.magics.registration import registered
+from jupyter_containers.settings import Settings
+
+RESULT = SimpleNamespace(
+    exit_code=0, stdout=b"hi\n", stderr=b"", container_id="c", oom_killed=False
+)
+
+
+@pytest.fixture
+def shell(fake_engine: Any) -> Iterator[InteractiveShell]:
+    shell = InteractiveShell()
+    shell.history_manager.enabled = False
+    load_ipython_extension(shell)
+    magics = registered(shell)
+    assert magics is not None
+    magics._make_engine = lambda **overrides: (
+        fake_engine.answers.update(made=overrides) or (fake_engine)
+    )
+    yield shell
+    unload_ipython_extension(shell)
+    shell.history_manager.end_session()
+    shell.atexit_operations()
+    atexit.unregister(shell.atexit_operations)
+
+
+def run_cell(shell: InteractiveShell, text: str) -> Any:
+    return shell.run_cell(text).raise_error()
+
+
+def value(shell: InteractiveShell, text: str) -> Any:
+    result = shell.run_cell(text)
+    result.raise_error()
+    return result.result
+
+
+def test_the_line_magic_returns_a_value(shell: Any, fake_engine: Any, a_container: Any) -> None:
+    fake_engine.answers["containers"] = [a_container]
+    assert value(shell, "%container ps") == [a_container]
+    value(shell, "found = %container ps -a")
+    assert shell.user_ns["found"] == [a_container]
+
+
+def test_run_streams_live_and_shows_nothing_twice(
+    shell: Any, fake_engine: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(image: str, command: Any, *, on_output: Any, **flags: Any) -> Any:
+        on_output("stdout", b"h\xc3")
+        on_output("stdout", b"\xa9\n")
+        on_output("stderr", b"warn\n")
+        return RESULT
+
+    fake_engine.answers["run"] = run
+    outcome = value(shell, "%container run --rm img echo $HOME {x}")
+    assert fake_engine.last[1] == ("img", ["echo", "$HOME", "{x}"])
+    assert outcome.output == "hi\n"
+    captured = capsys.readouterr()
+    assert captured.out.count("hé\n") == 1
+    assert captured.err == "warn\n"
+    assert outcome.shown() == (shell.execution_count == 1)
+
+
+def test_a_failed_run_stops_and_shows_no_traceback(
+    shell: Any, fake_engine: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_engine.answers["run"] = SimpleNamespace(**{**vars(RESULT), "exit_code": 3})
+    result = shell.run_cell("%container run img false\nafter = 1")
+    assert isinstance(result.error_in_exec, ContainerFailedError)
+    assert result.error_in_exec.exit_code == 3
+    assert "after" not in shell.user_ns
+    captured = capsys.readouterr()
+    text = captured.out + captured.err
+    assert "ContainerFailedError: container of img ended with exit code 3" in text
+    assert "Traceback" not in text
+    assert ".py" not in text
+
+
+def test_an_engine_error_is_one_line_and_a_hint(
+    shell: Any, fake_engine: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(*args: Any, **kwargs: Any) -> Any:
+        raise ImageNotFoundError("no such image: nope", hint="pull it first")
+
+    fake_engine.answers["run"] = missing
+    shell.run_cell("%container run nope")
+    captured = capsys.readouterr()
+    assert (captured.out + captured.err).strip().splitlines() == [
+        "ImageNotFoundError: no such image: nope",
+        "  hint: pull it first",
+    ]
+
+
+def test_a_cell_is_the_input(shell: Any, fake_engine: Any) -> None:
+    fake_engine.answers["run"] = RESULT
+    value(shell, "%%container run -i img sh\necho $A\necho é\n")
+    assert fake_engine.last[2]["stdin"] == "echo $A\necho é\n".encode()
+    value(shell, "%%container run img sh\nx\n")
+    assert fake_engine.last[2]["stdin"] == b"x\n"
+    with pytest.raises(InvalidArgumentError, match="ps reads no input"):
+        run_cell(shell, "%%container ps\nx\n")
+
+
+def test_it_with_a_cell_needs_no_terminal(shell: Any, fake_engine: Any) -> None:
+    fake_engine.answers["run"] = RESULT
+    with pytest.raises(UnsupportedError, match="terminal"):
+        run_cell(shell, "%container run -it img sh")
+    value(shell, "%%container run -it img sh\nx\n")
+    assert fake_engine.last[2]["stdin"] == b"x\n"
+
+
+def test_a_cell_of_commands(shell: Any, fake_engine: Any, capsys: Any) -> None:
+    fake_engine.answers["containers"] = []
+    result = value(shell, "%%container\n# two\nstop a\nps \\\n  -a\n")
+    assert result == []
+    assert [name for name, _, _ in fake_engine.calls] == ["stop", "containers"]
+    assert "a\n" in capsys.readouterr().out
+
+
+def test_dockerfile_builds_the_cell(shell: Any, fake_engine: Any, an_image: Any) -> None:
+    fake_engine.answers["build"] = an_image
+    shell.user_ns["version"] = "1"
+    text = "FROM debian\nRUN echo $HOME {{x}}\n"
+    assert value(shell, "%%dockerfile -t app:{{version}} --no-cache --out img dir\n" + text) is (
+        an_image
+    )
+    name, args, kwargs = fake_engine.last
+    assert (name, args) == ("build", ("dir",))
+    assert kwargs["dockerfile"] == text
+    assert kwargs["tag"] == ["app:1"]
+    assert kwargs["source_name"].startswith("In[")
+    assert "out" not in kwargs
+    assert shell.user_ns["img"] is an_image
+    value(shell, "%%dockerfile\nFROM x\n")
+    assert fake_engine.last[1] == (".",)
+    with pytest.raises(InvalidArgumentError, match="variable"):
+        run_cell(shell, "%%dockerfile --out 1x\nFROM x\n")
+    with pytest.raises(InvalidArgumentError, match="-f"):
+        run_cell(shell, "%%dockerfile -f D\nFROM x\n")
+
+
+def test_the_engine_is_made_once_from_the_configuration(shell: Any, fake_engine: Any) -> None:
+    assert "made" not in fake_engine.answers
+    fake_engine.answers["containers"] = []
+    shell.run_line_magic("config", "ContainersConfig.root = '/tmp/x'")
+    value(shell, "%container ps")
+    assert fake_engine.answers["made"] == {"root": "/tmp/x"}
+    shell.run_line_magic("config", "ContainersConfig.stop_timeout = 3")
+    assert fake_engine.closed
+    value(shell, "%container ps")
+    assert fake_engine.answers["made"] == {"root": "/tmp/x", "stop_timeout": 3}
+
+
+def test_unload_leaves_nothing(shell: Any, fake_engine: Any) -> None:
+    fake_engine.answers["containers"] = []
+    value(shell, "%container ps")
+    load_ipython_extension(shell)
+    assert fake_engine.closed
+    unload_ipython_extension(shell)
+    unload_ipython_extension(shell)
+    assert registered(shell) is None
+    assert "container" not in shell.magics_manager.magics["line"]
+    assert "dockerfile" not in shell.magics_manager.magics["cell"]
+    assert not any(isinstance(item, ContainersConfig) for item in shell.configurables)
+
+
+def test_configuration_has_every_setting() -> None:
+    assert set(ContainersConfig.class_own_traits(config=True)) == {
+        field.name for field in fields(Settings)
+    }
+    config = ContainersConfig(config=Config(ContainersConfig={"insecure_registries": ["r:1"]}))
+    assert config.overrides() == {"insecure_registries": ["r:1"]}
+
+
+PROBE = """
+import sys, time
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell()
+shell.history_manager.enabled = False
+before = set(sys.modules)
+began = time.perf_counter()
+import jupyter_containers.magics
+jupyter_containers.magics.load_ipython_extension(shell)
+seconds = time.perf_counter() - began
+heavy = {"requests", "pyroute2", "msgspec", "ipywidgets", "anywidget", "pandas", "isal"}
+loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(sorted(loaded & heavy), "jupyter_containers.engine" in sys.modules, seconds)
+"""
+
+
+def test_loading_is_cheap() -> None:
+    best = 9.0
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", PROBE], capture_output=True, text=True, check=True
+        )
+        heavy, engine, seconds = done.stdout.rsplit(maxsplit=2)
+        assert (heavy, engine) == ("[]", "False")
+        best = min(best, float(seconds))
+        if best < 0.1:
+            return
+    assert best < 0.1

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jupyter_containers.runtime.failures import clean, last_error, log_error, runtime_error
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "line"),
+    [
+        (
+            'runc create failed: unable to start container process: exec: \\"x\\": executable file '
+            "not found in $PATH",
+            127,
+            'exec: "x": executable file not found in $PATH',
+        ),
+        (
+            'unable to start container process: exec: "/x": stat /x: no such file or directory',
+            127,
+            'exec: "/x": stat /x: no such file or directory',
+        ),
+        ('exec: "/x": permission denied', 126, 'exec: "/x": permission denied'),
+        ('exec: "/": is a directory', 126, 'exec: "/": is a directory'),
+        (
+            "executable file `x` not found in $PATH: No such file or directory",
+            127,
+            "executable file `x` not found in $PATH: No such file or directory",
+        ),
+        ("open executable: Permission denied", 126, "open executable: Permission denied"),
+        (
+            'error mounting "/a" to rootfs at "/b": stat /a: no such file or directory',
+            125,
+            'error mounting "/a" to rootfs at "/b": stat /a: no such file or directory',
+        ),
+        ("", 125, "the runtime could not create and did not say why"),
+    ],
+)
+def test_exit_codes_and_lines(message: str, code: int, line: str) -> None:
+    error = runtime_error(message, operation="create")
+    assert (error.exit_code, error.message) == (code, line)
+
+
+def test_the_last_error_of_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(
+        '{"level":"error","msg":"first"}\n{"level":"error","msg":"second"}\n'
+        '{"level":"warning","msg":"third"}\nnot json\n[1]\n'
+    )
+    assert log_error(log) == "second"
+    assert log_error(tmp_path / "none") == ""
+    assert last_error("") == ""
+    assert clean(log.read_text()) == "second"
+    assert "\n" not in clean("a\nb\nc")

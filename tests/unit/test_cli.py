@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jupyter_containers.cli import main
+from jupyter_containers.errors import (
+    ContainerNotFoundError,
+    ImageNotFoundError,
+    OCIRuntimeError,
+)
+
+
+def command(engine: Any, *words: str) -> int:
+    return main(list(words), make_engine=lambda: engine)
+
+
+def raising(error: BaseException) -> Any:
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise error
+
+    return fail
+
+
+def test_run_passes_bytes_on_and_exits_like_the_container(
+    fake_engine: Any, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    def run(image: str, command: Any, *, on_output: Any, **flags: Any) -> Any:
+        on_output("stdout", b"\xff\x00raw")
+        on_output("stderr", b"err\n")
+        return SimpleNamespace(exit_code=42, stdout=b"\xff\x00raw", stderr=b"err\n")
+
+    fake_engine.answers["run"] = run
+    assert command(fake_engine, "run", "img") == 42
+    captured = capfdbinary.readouterr()
+    assert captured.out == b"\xff\x00raw"
+    assert captured.err == b"err\n"
+    assert fake_engine.closed
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "code"),
+    [
+        (["run", "x"], ImageNotFoundError("no such image: x", hint="pull it"), 125),
+        (["container", "run", "x"], ImageNotFoundError("no such image: x", hint="pull it"), 125),
+        (["run", "x"], OCIRuntimeError("no such image: x", exit_code=127, hint="pull it"), 127),
+        (["run", "x"], OCIRuntimeError("no such image: x", exit_code=1, hint="pull it"), 125),
+        (["rm", "x"], ContainerNotFoundError("no such image: x", hint="pull it"), 1),
+        (["run", "x"], KeyboardInterrupt(), 130),
+    ],
+)
+def test_exit_codes(
+    fake_engine: Any, words: list[str], error: BaseException, code: int, capfd: Any
+) -> None:
+    fake_engine.answers.update(run=raising(error), remove=raising(error))
+    assert command(fake_engine, *words) == code
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    if code != 130:
+        assert captured.err == "jupyter container: no such image: x\nhint: pull it\n"
+
+
+@pytest.mark.parametrize(("words", "code"), [(["run", "--nam", "x"], 125), (["psx"], 1)])
+def test_a_wrong_command_line_starts_no_engine(words: list[str], code: int, capfd: Any) -> None:
+    assert main(words, make_engine=raising(AssertionError("an engine was started"))) == code
+    assert "hint: did you mean" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "out"),
+    [
+        (["ps", "-q"], "4f5e00000000\n"),
+        (["run", "-d", "nginx"], "4f5e" + "0" * 60 + "\n"),
+        (["create", "nginx"], "4f5e" + "0" * 60 + "\n"),
+        (["stop", "web"], "web\n"),
+        (["pull", "-q", "app"], "app:latest\n"),
+        (["build", "-q"], "sha256:" + "ab" * 32 + "\n"),
+        (["rename", "a", "b"], ""),
+        (["ps", "-q", "-f", "name=none"], ""),
+    ],
+)
+def test_results_are_printed_as_docker_does(
+    fake_engine: Any, a_container: Any, an_image: Any, words: list[str], out: str, capfd: Any
+) -> None:
+    fake_engine.answers.update(
+        containers=lambda **kwargs: [] if kwargs["filters"] else [a_container],
+        run=a_container,
+        create=a_container,
+        pull=an_image,
+        build=an_image,
+    )
+    assert command(fake_engine, *words) == 0
+    assert capfd.readouterr().out == out
+
+
+def test_logs_keep_their_streams(fake_engine: Any, capfdbinary: Any) -> None:
+    fake_engine.answers["logs"] = [
+        SimpleNamespace(time="t", stream="stdout", data=b"\xffout\n"),
+        SimpleNamespace(time="t", stream="stderr", data=b"err\n"),
+    ]
+    assert command(fake_engine, "logs", "web") == 0
+    captured = capfdbinary.readouterr()
+    assert (captured.out, captured.err) == (b"\xffout\n", b"err\n")
+
+
+def test_help_and_version(capfd: Any) -> None:
+    from jupyter_containers import __version__
+
+    assert main(["run", "--help"]) == 0
+    assert "Usage:  jupyter container run" in capfd.readouterr().out
+    assert main(["--version"]) == 0
+    assert capfd.readouterr().out == f"{__version__}\n"
+    assert main([]) == 0
+
+
+def test_prune_asks_only_a_terminal(fake_engine: Any, capfd: Any, monkeypatch: Any) -> None:
+    with open(os.devnull) as nobody:
+        monkeypatch.setattr("sys.stdin", nobody)
+        assert command(fake_engine, "container", "prune") == 1
+    assert "--force" in capfd.readouterr().err
+    assert fake_engine.calls == []
+
+
+ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+HELP_PROBE = "from jupyter_containers.cli import main; raise SystemExit(main(['--help']))"
+
+
+def test_a_broken_pipe_is_silent() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", HELP_PROBE],
+            stdout=write,
+            stderr=subprocess.PIPE,
+            env=ENV,
+            timeout=20,
+            check=False,
+        )
+    finally:
+        os.close(write)
+    assert done.stderr == b""
+    assert done.returncode == 141
+
+
+YES_PROBE = """
+import sys, threading, time
+from jupyter_containers.cli import main
+class Engine:
+    def __enter__(self): return self
+    def __exit__(self, *_): sys.stderr.write("closed")
+    def run(self, image, command, *, on_output, **flags):
+        def work():
+            for _ in range(10000):
+                on_output("stdout", b"y" * 4096)
+        threading.Thread(target=work).start()
+        threading.Event().wait(30)
+sys.exit(main(["run", "x"], make_engine=Engine))
+"""
+
+
+def test_a_container_ends_when_nobody_reads_its_output() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", YES_PROBE], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENV
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(3) == b"yyy"
+        process.stdout.close()
+        assert process.stderr.read() == b"closed"
+        assert process.wait(10) == 141
+
+
+SIGTERM_PROBE = """
+import sys, time
+from jupyter_containers.cli import main
+class Engine:
+    def __enter__(self): return self
+    def __exit__(self, *_): print("closed", flush=True)
+    def wait(self, name):
+        print("waiting", flush=True)
+        time.sleep(30)
+sys.exit(main(["wait", "x"], make_engine=Engine))
+"""
+
+
+def test_sigterm_ends_the_command_through_the_engines_clean_up() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SIGTERM_PROBE], stdout=subprocess.PIPE, text=True, env=ENV
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.terminate()
+        assert process.stdout.read() == "closed\n"
+        assert process.wait(10) == 143
+
+
+TERMINAL_PROBE = """
+import sys, termios
+from jupyter_containers.cli import main
+class Engine:
+    def __enter__(self): return self
+    def __exit__(self, *_): pass
+    def run(self, image, command, *, stdin, on_output, **flags):
+        on_output("stdout", b"raw" if not termios.tcgetattr(0)[3] & termios.ECHO else b"cooked")
+        key = stdin.read(1)
+        on_output("stdout", b"key:" + key)
+        class Result: exit_code, stdout, stderr = 7, b"", b""
+        return Result()
+code = main(["run", "-it", "img"], make_engine=Engine)
+print("echo:", bool(termios.tcgetattr(0)[3] & termios.ECHO), "code:", code, flush=True)
+"""
+
+
+def read_until(descriptor: int, text: bytes) -> bytes:
+    data = b""
+    deadline = time.monotonic() + 20
+    while text not in data and time.monotonic() < deadline:
+        data += os.read(descriptor, 4096)
+    return data
+
+
+def test_it_puts_the_terminal_in_raw_mode_and_back() -> None:
+    master, slave = os.openpty()
+    probe = [sys.executable, "-c", TERMINAL_PROBE]
+    try:
+        with subprocess.Popen(probe, stdin=slave, stdout=slave, env=ENV) as process:
+            assert read_until(master, b"raw") == b"raw"
+            os.write(master, b"\x03")
+            assert b"key:\x03echo: True code: 7" in read_until(master, b"\n")
+            assert process.wait(10) == 0
+    finally:
+        os.close(slave)
+        os.close(master)
+
+
+def test_version_is_quick_and_light() -> None:
+    probe = (
+        "import sys; from jupyter_containers.cli import main; main(['version']);"
+        "heavy = {'requests','pyroute2','msgspec','IPython','traitlets','isal','asyncio'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    best = 9.0
+    for _ in range(5):
+        began = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", probe], capture_output=True, text=True, env=ENV, check=True
+        )
+        best = min(best, time.perf_counter() - began)
+        assert done.stdout.endswith("[]\n")
+    # The aim is 80 ms on an idle machine; twice that still catches a heavy import.
+    assert best < 0.16
