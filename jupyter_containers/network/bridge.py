@@ -172,6 +172,7 @@ class BridgeDriver:
             peer_mac=endpoint.mac,
             namespace=namespace.fd,
         )
+        absent = 0
         for _ in range(_ATTEMPTS):
             try:
                 route.send(request)
@@ -180,10 +181,12 @@ class BridgeDriver:
                 if error.errno != errno.EEXIST:
                     raise
             # The container was started before and the kernel has not yet finished removing its
-            # former pair, or the namespace already has an interface of that name.
-            if links.get_link(route, endpoint.host_interface) is None:
+            # former pair, or the namespace already has an interface of that name: told apart by
+            # a second look, since the former pair may vanish right after the refusal.
+            if links.get_link(route, endpoint.host_interface) is not None:
+                route.send(links.delete_link(endpoint.host_interface))
+            elif (absent := absent + 1) > 1:
                 break
-            route.send(links.delete_link(endpoint.host_interface))
         raise NetworkError(f"the container already has an interface {endpoint.interface}")
 
     def detach(self, host_interface: str) -> None:
