@@ -73,8 +73,11 @@ class Rooms:
         Raises :class:`UnsupportedError` when there is none, naming what would provide it.
         """
         from jupyter_containers.runtime.oci_runtime import OCIRuntime
+        from jupyter_containers.runtime.spec import CGROUP_PARENT
 
-        return OCIRuntime(self.host, self.settings.run_root / "runtime")
+        # Like bridge and firewall table, so that a sweep knows the groups of its own store.
+        parent = CGROUP_PARENT if self._is_main else f"{CGROUP_PARENT}-{self._mark}"
+        return OCIRuntime(self.host, self.settings.run_root / "runtime", cgroup_parent=parent)
 
     @cached_property
     def monitor(self) -> Monitor:
@@ -88,8 +91,7 @@ class Rooms:
         """The interface of the default network: each store of a host has its own."""
         if self.settings.bridge_name:
             return self.settings.bridge_name
-        main = default_settings(os.environ).root == self.settings.root
-        return MAIN_BRIDGE if main else f"jc{self._mark}"
+        return MAIN_BRIDGE if self._is_main else f"jc{self._mark}"
 
     @cached_property
     def subnet_pool(self) -> str:
@@ -99,6 +101,10 @@ class Rooms:
             return str(pool)
         parts = list(pool.subnets(prefixlen_diff=4))
         return str(parts[int(self._mark, 16) % len(parts)])
+
+    @property
+    def _is_main(self) -> bool:
+        return default_settings(os.environ).root == self.settings.root
 
     @property
     def _mark(self) -> str:

@@ -1,0 +1,55 @@
+"""The engine that the integration tests of this folder share, with its images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from jupyter_containers.engine import Engine
+from tests.integration.engine_fixtures import BUSYBOX, Place, Traces, demolish, settled, traces
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Return where the shared engine's store is, for engines of other processes."""
+    return Place.under(tmp_path_factory.mktemp("engine"))
+
+
+@pytest.fixture(scope="session")
+def engine(place: Place) -> Iterator[Engine]:
+    """Yield the shared engine; ``busybox`` is in its store."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: mount namespaces, networks and cgroups")
+    with place.engine() as shared:
+        try:
+            shared.bootstrap(BUSYBOX)
+            yield shared
+        finally:
+            demolish(shared)
+
+
+@pytest.fixture
+def busybox(engine: Engine) -> Iterator[str]:
+    """Return the image's name; containers of the test are removed, and leave nothing behind."""
+    before: Traces = traces(engine)
+    earlier = {container.id for container in engine.containers(all=True)}
+    yield BUSYBOX
+    for container in engine.containers(all=True):
+        if container.id not in earlier:
+            engine.remove(container.id, force=True, volumes=True)
+    left = settled(engine, before)
+    assert not left, f"left behind: {left}"
+
+
+@pytest.fixture(scope="session")
+def debian(engine: Engine) -> str:
+    """Return the name of a Debian image; making it takes some ten seconds, once."""
+    return engine.bootstrap("debian:bookworm-slim").name
+
+
+@pytest.fixture(scope="session")
+def python(engine: Engine) -> str:
+    """Return the name of an image with Python and pip; making it takes half a minute, once."""
+    return engine.bootstrap("python:3.11-slim").name

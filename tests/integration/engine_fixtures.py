@@ -1,0 +1,179 @@
+"""An engine on a store of its own, and what it must not leave behind.
+
+Vocabulary: a *place* is the two folders of one store; *traces* are everything of that store that
+the kernel knows: mounts, links, published ports, cgroups, processes, runtime state.  Traces are
+told apart from those of other stores on the same machine by folder, bridge and cgroup parent.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from jupyter_containers.engine import Engine
+from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.network import links
+from jupyter_containers.network.netlink import NetlinkSocket
+from jupyter_containers.runtime import cgroups
+
+BUSYBOX = "busybox:latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one store is."""
+
+    root: Path
+    run_root: Path
+
+    @classmethod
+    def under(cls, folder: Path) -> Place:
+        return cls(folder / "root", folder / "run")
+
+    def engine(self, **settings: object) -> Engine:
+        return Engine(root=self.root, run_root=self.run_root, **settings)
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What the machine knows of one store."""
+
+    mounts: frozenset[str]
+    links: frozenset[str]
+    ports: frozenset[str]
+    cgroups: frozenset[str]
+    processes: frozenset[str]
+    states: frozenset[str]
+    addresses: frozenset[str]
+
+    def beyond(self, before: Traces) -> dict[str, list[str]]:
+        """Return what is here and was not before, by kind."""
+        new = {
+            field.name: sorted(getattr(self, field.name) - getattr(before, field.name))
+            for field in fields(self)
+        }
+        return {kind: found for kind, found in new.items() if found}
+
+
+def traces(engine: Engine) -> Traces:
+    rooms: Rooms = engine._rooms
+    root, run_root = str(engine.settings.root), str(engine.settings.run_root)
+    layout, parent = rooms.host.cgroups, rooms.runtime.cgroup_parent
+    groups = {
+        f"{folder}/{name}"
+        for folder in layout.folders(parent)
+        for name in (os.listdir(folder) if os.path.isdir(folder) else ())
+        if os.path.isdir(f"{folder}/{name}")
+    }
+    bridges = {network.interface for network in rooms.networks.all()}
+    with NetlinkSocket() as route:
+        found = links.get_links(route)
+    masters = {link.index for link in found if link.name in bridges}
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    return Traces(
+        mounts=frozenset(line for line in mounts if root in line or run_root in line),
+        links=frozenset(link.name for link in found if link.master in masters),
+        ports=frozenset(str(port) for owned in rooms.firewall.current().values() for port in owned),
+        cgroups=frozenset(groups),
+        processes=frozenset(_processes(root, run_root, {Path(name).name for name in groups})),
+        states=frozenset(rooms.runtime.container_ids()),
+        addresses=frozenset(item.address for item in rooms.endpoints.all()),
+    )
+
+
+def _processes(root: str, run_root: str, groups: set[str]) -> Iterator[str]:
+    """Yield the processes that name one of the folders, or are in one of the groups."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            membership = (entry / "cgroup").read_text()
+            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if state == "Z":
+            continue  # its parent's affair; it holds nothing
+        ours = re.search(rf"({re.escape(root)}|{re.escape(run_root)})(/| |$)", line)
+        if (ours and "pytest" not in line) or any(name in membership for name in groups):
+            yield f"{entry.name} {line.strip()[:300]}"
+
+
+def settled(engine: Engine, before: Traces, timeout: float = 10.0) -> dict[str, list[str]]:
+    """Return what is left beyond ``before`` once the machine has come to rest.
+
+    The kernel removes a veth pair, and conmon runs its exit command, a moment after a container
+    ended; what is still there after ``timeout`` seconds is left for good.
+    """
+    deadline = time.monotonic() + timeout
+    while left := traces(engine).beyond(before):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    return left
+
+
+@contextmanager
+def nothing_left(engine: Engine) -> Iterator[None]:
+    """Fail when the block leaves anything of the engine's store on the machine."""
+    before = traces(engine)
+    yield
+    left = settled(engine, before)
+    assert not left, f"left behind: {left}"
+
+
+def demolish(engine: Engine) -> None:
+    """Remove every container of the store, its bridges, firewall table and cgroup parent."""
+    rooms = engine._rooms
+    for container in engine.containers(all=True):
+        engine.remove(container.id, force=True, volumes=True)
+    deadline = time.monotonic() + 5
+    for network in rooms.networks.all():
+        while True:
+            try:
+                rooms.bridge.remove_bridge(network)
+                break
+            except Exception:
+                # The kernel takes the last veth pair away a moment after its container ended.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+    cgroups.remove(rooms.host.cgroups, rooms.runtime.cgroup_parent)
+
+
+@contextmanager
+def fresh_engine(folder: Path, **settings: object) -> Iterator[Engine]:
+    """Yield an engine with an empty store in ``folder``; all of it is gone afterwards."""
+    with Place.under(folder).engine(**settings) as engine:
+        try:
+            yield engine
+        finally:
+            demolish(engine)
+
+
+def busybox_tar(engine: Engine, folder: Path) -> Path:
+    """Return a tar of busybox's root file system, for importing it elsewhere."""
+    target = folder / "busybox.tar"
+    result = engine.run(BUSYBOX, ["tar", "-c", "-C", "/", "bin", "etc", "root", "tmp"], rm=True)
+    target.write_bytes(result.stdout)
+    return target
+
+
+def run_program(script: str, *arguments: str, python: str | None = None) -> subprocess.Popen[str]:
+    """Start a Python program in a process (and session) of its own: another kernel."""
+    import sys
+
+    return subprocess.Popen(
+        [python or sys.executable, "-c", script, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
