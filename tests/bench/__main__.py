@@ -1,0 +1,77 @@
+"""The figures of the README: this engine and Debian's docker.io measured in the same run.
+
+``scripts/bench [--quick] [--only GROUP]… [--update FILE]``.  Everything happens in namespaces of
+its own (:mod:`.isolation`), so a Docker that the host already has is neither used nor disturbed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench import isolation
+from tests.bench.table import Row, markdown, updated
+
+GROUPS = ("runs", "execs", "builds", "residents", "loads", "transfers")
+
+
+def main(arguments: list[str]) -> int:
+    """Return 0 when everything could be measured, whatever the figures are."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, for trying the bench")
+    parser.add_argument("--only", action="append", choices=GROUPS, default=[], metavar="GROUP")
+    parser.add_argument("--update", type=Path, metavar="FILE", help="write the table into FILE")
+    options = parser.parse_args(arguments)
+    if os.geteuid() != 0:
+        parser.error("needs root: two engines are started")
+    if not isolation.isolated():
+        return isolation.enter(arguments)
+    isolation.bring_up_loopback()
+    table = measured(options.only or list(GROUPS), quick=options.quick)
+    sys.stdout.write(table)
+    if options.update:
+        options.update.write_text(updated(options.update.read_text(), table))
+    return 0
+
+
+def measured(groups: list[str], *, quick: bool) -> str:
+    """Return the Markdown table of the groups of figures."""
+    from tests.bench.contest import Contest
+    from tests.bench.machine import machine_line
+    from tests.bench.peer import Docker, remove_cgroups
+
+    folder = Path(tempfile.mkdtemp(prefix="jupyter-containers-bench-"))
+    rows: list[Row] = []
+    try:
+        with Docker(folder / "docker") as docker:
+            contest = Contest(folder, docker, 5 if quick else 21)
+            try:
+                measures: dict[str, Callable[[], list[Row]]] = {
+                    "runs": contest.runs,
+                    "execs": contest.execs,
+                    "builds": contest.builds,
+                    "residents": contest.residents,
+                    "loads": lambda: contest.loads(2 if quick else 5),
+                    "transfers": lambda: contest.transfers(1 if quick else 3),
+                }
+                for name in (group for group in GROUPS if group in groups):
+                    sys.stderr.write(f"bench: {name}\n")
+                    rows += measures[name]()
+                version = docker("version", "--format", "{{.Server.Version}}")
+            finally:
+                contest.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        remove_cgroups()
+    return markdown(rows, machine_line(version))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

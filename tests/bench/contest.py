@@ -1,0 +1,254 @@
+"""The two engines, set up alike, and one method for each group of figures."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+from jupyter_containers import Container, Engine, Settings
+from tests.bench import images, kernel, memory
+from tests.bench.peer import Docker
+from tests.bench.table import Row
+from tests.bench.turns import Series, in_turns, seconds
+from tests.integration.registry_server import DockerRegistry
+
+SMALL, LARGE = "bench/busybox", "bench/large"
+THIRD, QUARTER, EVEN = Fraction(1, 3), Fraction(1, 4), Fraction(1)
+COMMAND = "jupyter-container"
+
+
+class Contest:
+    """Both engines with the same small image; ``rounds`` of the short figures."""
+
+    def __init__(self, folder: Path, docker: Docker, rounds: int) -> None:
+        self._folder, self._docker, self._rounds = folder, docker, rounds
+        self._root, self._run_root = folder / "root", folder / "run"
+        self._engine = Engine(Settings(self._root, self._run_root))
+        self._command = str(Path(sys.executable).with_name(COMMAND))
+        images.busybox_tar(folder / "busybox.tar")
+        docker("import", str(folder / "busybox.tar"), SMALL)
+        self._engine.import_image(folder / "busybox.tar", SMALL)
+
+    def close(self) -> None:
+        """Close our engine; its networks go with the namespace."""
+        self._engine.close()
+
+    def _ours(self, *arguments: str) -> None:
+        """Run our terminal command."""
+        done = subprocess.run(
+            [self._command, *arguments],
+            env={
+                **os.environ,
+                "JUPYTER_CONTAINERS_ROOT": str(self._root),
+                "JUPYTER_CONTAINERS_RUN_ROOT": str(self._run_root),
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            said = done.stderr.decode(errors="replace")
+            raise RuntimeError(f"{COMMAND} {' '.join(arguments)} failed:\n{said}")
+
+    def _pair(
+        self,
+        figure: str,
+        api: Callable[[], object],
+        arguments: tuple[str, ...],
+        target: Fraction,
+    ) -> list[Row]:
+        """Measure our library and our command against docker's command."""
+        found = in_turns(
+            {
+                "library": api,
+                "docker": lambda: self._docker(*arguments),
+                "command": lambda: self._ours(*arguments),
+            },
+            rounds=self._rounds,
+            warm_ups=2,
+        )
+        docker = found["docker"]
+        return [
+            Row(f"{figure}, from Python or a cell", "ms", found["library"], docker, target),
+            Row(f"{figure}, as a whole command", "ms", found["command"], docker),
+        ]
+
+    def runs(self) -> list[Row]:
+        """Measure ``run --rm IMAGE true`` without a network and with the default bridge."""
+        engine, alone = self._engine, ("run", "--rm", "--network", "none", SMALL, "true")
+        return [
+            *self._pair(
+                "`run --rm --network none`",
+                lambda: engine.run(SMALL, ["true"], network="none", rm=True),
+                alone,
+                THIRD,
+            ),
+            *self._pair(
+                "`run --rm` with bridge",
+                lambda: engine.run(SMALL, ["true"], rm=True),
+                ("run", "--rm", SMALL, "true"),
+                THIRD,
+            ),
+        ]
+
+    def execs(self) -> list[Row]:
+        """Measure ``exec`` of ``true`` in a running container."""
+        name = "bench-exec"
+        container = self._engine.run(
+            SMALL, ["sleep", "600"], detach=True, name=name, network="none"
+        )
+        assert isinstance(container, Container)
+        self._docker("run", "-d", "--name", name, "--network", "none", SMALL, "sleep", "600")
+        try:
+            return self._pair(
+                "`exec`", lambda: container.exec(["true"]), ("exec", name, "true"), EVEN
+            )
+        finally:
+            container.remove(force=True)
+            self._docker("rm", "-f", name)
+
+    def builds(self) -> list[Row]:
+        """Measure a rebuild of nine steps that are all in the cache."""
+        context = self._folder / "context"
+        images.build_context(context)
+        build = ("build", "-t", "bench/app", str(context))
+        found = in_turns(
+            {
+                "library": lambda: self._engine.build(context, tag="bench/app"),
+                "legacy": lambda: self._docker(*build, DOCKER_BUILDKIT="0"),
+                "buildkit": lambda: self._docker(*build, DOCKER_BUILDKIT="1"),
+                "command": lambda: self._ours(*build),
+            },
+            rounds=self._rounds,
+            warm_ups=2,
+        )
+        figure = "cached 9-step `build`"
+        ours, command = found["library"], found["command"]
+        return [
+            Row(
+                f"{figure}, from Python or a cell (legacy builder)",
+                "ms",
+                ours,
+                found["legacy"],
+                EVEN,
+            ),
+            Row(f"{figure}, from Python or a cell (BuildKit)", "ms", ours, found["buildkit"]),
+            Row(f"{figure}, as a whole command (legacy builder)", "ms", command, found["legacy"]),
+        ]
+
+    def transfers(self, rounds: int) -> list[Row]:
+        """Measure import, push and pull of a 250 MB image, registry and page cache alike for both.
+
+        Our engine compresses a layer when it is made, docker at every push: import and push
+        together are shown beside push alone.  Both pull the image that docker pushed.
+        """
+        archive = self._folder / "large.tar"
+        images.large_tar(archive)
+        engine, docker = self._engine, self._docker
+        with DockerRegistry(self._folder / "registry") as registry:
+            name = f"{registry.host}/{LARGE}"
+
+            def forget(ours: bool) -> None:
+                if ours:
+                    engine.remove_image(name, force=True)
+                    engine.prune_images(all=False)
+                else:
+                    docker("rmi", "-f", name)
+
+            makes: dict[bool, list[float]] = {True: [], False: []}
+            pushes: dict[bool, list[float]] = {True: [], False: []}
+            pulls: dict[bool, list[float]] = {True: [], False: []}
+            for number in range(rounds):
+                # Docker's push comes last: its layers are then what both pull.
+                for ours in (True, False):
+                    if number:
+                        forget(ours)
+                    shutil.rmtree(registry.folder / "data", ignore_errors=True)
+                    os.sync()
+                    make, push, pull = _verbs(engine, docker, archive, name, ours)
+                    makes[ours].append(seconds(make))
+                    os.sync()
+                    pushes[ours].append(seconds(push))
+                for ours in (True, False) if number % 2 else (False, True):
+                    forget(ours)
+                    os.sync()
+                    pull = _verbs(engine, docker, archive, name, ours)[2]
+                    pulls[ours].append(seconds(pull))
+        both = {
+            ours: Series(tuple(a + b for a, b in zip(makes[ours], pushes[ours], strict=True)))
+            for ours in (True, False)
+        }
+        return [
+            _seconds("`push` of 250 MB to a local registry", pushes, QUARTER),
+            Row("`import` and `push` of 250 MB together", "s", both[True], both[False]),
+            _seconds("`pull` of 250 MB from a local registry", pulls, EVEN),
+        ]
+
+    def loads(self, rounds: int) -> list[Row]:
+        """Measure what loading the extension adds to a kernel."""
+        load, first, resident = kernel.loading(self._root, self._run_root, rounds=rounds)
+        return [
+            Row("`%load_ext` in a kernel", "ms", load, limit=100),
+            Row("the first `%container ps` after it", "ms", first),
+            Row("memory added to the kernel after its first `run`", "MB", resident),
+        ]
+
+    def residents(self) -> list[Row]:
+        """Measure what stays resident beside one detached container with a published port."""
+        engine, docker, name = self._engine, self._docker, "bench-memory"
+        watched = ("conmon", "containerd-shim", "docker-proxy")
+        before = {word: memory.processes(word) for word in watched}
+        container = engine.run(SMALL, ["sleep", "600"], detach=True, name=name, publish=["8000"])
+        assert isinstance(container, Container)
+        docker("run", "-d", "--name", name, "-p", "127.0.0.1::8000", SMALL, "sleep", "600")
+        time.sleep(1.0)
+        try:
+            new = {word: memory.processes(word) - before[word] for word in watched}
+            peer = new["containerd-shim"] | new["docker-proxy"]
+            daemons = memory.processes("dockerd") | (
+                memory.processes("containerd") - memory.processes("containerd-shim")
+            )
+            rows = [
+                Row(
+                    f"memory beside a detached container ({field.upper()})",
+                    "MB",
+                    Series((memory.total(new["conmon"], field),)),
+                    Series((memory.total(peer, field),)),
+                    limit=4,
+                )
+                for field in ("Rss", "Pss")
+            ]
+            idle = Series((memory.total(daemons, "Rss"),))
+            return [
+                *rows,
+                Row("daemons, with or without containers (RSS)", "MB", Series((0.0,)), idle),
+            ]
+        finally:
+            container.remove(force=True)
+            docker("rm", "-f", name)
+
+
+def _verbs(
+    engine: Engine, docker: Docker, archive: Path, name: str, ours: bool
+) -> tuple[Callable[[], object], Callable[[], object], Callable[[], object]]:
+    if ours:
+        return (
+            lambda: engine.import_image(archive, name),
+            lambda: engine.push(name),
+            lambda: engine.pull(name),
+        )
+    return (
+        lambda: docker("import", str(archive), name),
+        lambda: docker("push", name),
+        lambda: docker("pull", name),
+    )
+
+
+def _seconds(figure: str, found: dict[bool, list[float]], target: Fraction) -> Row:
+    return Row(figure, "s", Series(tuple(found[True])), Series(tuple(found[False])), target)

@@ -1,0 +1,34 @@
+"""Resident memory of what stays beside a detached container."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+
+def processes(word: str) -> set[int]:
+    """Return the pids of the processes whose program's name begins with ``word``."""
+    found = set()
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                name = Path(f"/proc/{entry}/comm").read_text().strip()
+            except OSError:
+                continue
+            if name.startswith(word):
+                found.add(int(entry))
+    return found
+
+
+def total(pids: Iterable[int], field: str) -> float:
+    """Return the sum of ``Rss`` or ``Pss`` (shared pages divided by their users) in megabytes."""
+    return sum(_fields(pid)[field] for pid in pids) / 1000
+
+
+def _fields(pid: int) -> Mapping[str, float]:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    return {
+        name: float(rest.split()[0]) * 1.024
+        for name, _, rest in (line.partition(":") for line in lines)
+    }

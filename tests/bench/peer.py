@@ -1,0 +1,105 @@
+"""The peer: Debian's docker.io, a daemon of our own with everything in one folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+CLIENT, DAEMON = "/usr/bin/docker", "/usr/sbin/dockerd"
+CGROUP = "jupyter-containers-bench"
+
+
+class Docker:
+    """A running dockerd and its command line; ends with its ``with`` block."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._daemon: subprocess.Popen[bytes] | None = None
+        self.environment = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(folder),
+            "DOCKER_CONFIG": str(folder / "client"),
+            "DOCKER_HOST": f"unix://{folder / 'docker.sock'}",
+        }
+
+    def __enter__(self) -> Docker:
+        self._folder.mkdir(parents=True)
+        (self._folder / "daemon.json").write_text("{}")
+        argv = [DAEMON, "--config-file", str(self._folder / "daemon.json")]
+        argv += ["--data-root", str(self._folder / "data")]
+        argv += ["--exec-root", str(self._folder / "exec")]
+        argv += ["--pidfile", str(self._folder / "pid"), "-H", self.environment["DOCKER_HOST"]]
+        argv += ["--cgroup-parent", f"/{CGROUP}"]
+        with open(self._folder / "log", "wb") as log:
+            self._daemon = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            self._await()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def _await(self) -> None:
+        assert self._daemon is not None
+        deadline = time.monotonic() + 30
+        while self._daemon.poll() is None and time.monotonic() < deadline:
+            if self._client(["version"]).returncode == 0:
+                return
+            time.sleep(0.1)
+        said = (self._folder / "log").read_text(errors="replace")[-2000:]
+        raise RuntimeError(f"dockerd does not answer:\n{said}")
+
+    def _stop(self) -> None:
+        daemon, self._daemon = self._daemon, None
+        if daemon is None:
+            return
+        daemon.send_signal(signal.SIGTERM)
+        try:
+            daemon.wait(20)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
+
+    def _client(
+        self, arguments: Sequence[str], **environment: str
+    ) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [CLIENT, *arguments],
+            env={**self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+
+    def __call__(self, *arguments: str, **environment: str) -> str:
+        """Return what the command printed; raise RuntimeError when it failed."""
+        done = self._client(arguments, **environment)
+        if done.returncode != 0:
+            said = (done.stderr + done.stdout).decode(errors="replace")[-2000:]
+            raise RuntimeError(f"docker {' '.join(arguments)} failed:\n{said}")
+        return done.stdout.decode(errors="replace").strip()
+
+
+def remove_cgroups() -> None:
+    """Remove the empty cgroups that the daemon's containers were in."""
+    for base in [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()]:
+        folder = base / CGROUP
+        for path, _, _ in os.walk(folder, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)

@@ -1,0 +1,94 @@
+"""Rows of figures and the Markdown table they make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tests.bench.turns import Series
+
+BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
+_COLUMNS = ("Figure", "Ours", "Docker", "Ratio", "Target", "Reached")
+_SCALES = {"ms": 1e3, "s": 1.0, "MB": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure.
+
+    ``unit`` is ``ms`` or ``s`` for series of seconds and ``MB`` for series of megabytes.  The
+    target is a ratio to the peer (``ratio``), an amount in the unit (``limit``), or absent: such a
+    row is for information.
+    """
+
+    figure: str
+    unit: str
+    ours: Series
+    peer: Series | None = None
+    ratio: Fraction | None = None
+    limit: float | None = None
+
+    @property
+    def measured_ratio(self) -> float | None:
+        """Our median as a part of the peer's."""
+        if self.peer is None or self.peer.median == 0:
+            return None
+        return self.ours.median / self.peer.median
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the target is met; None when there is none."""
+        if self.ratio is not None:
+            measured = self.measured_ratio
+            return measured is not None and measured <= self.ratio
+        if self.limit is not None:
+            return self.ours.median * _SCALES[self.unit] <= self.limit
+        return None
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the texts of the row's cells."""
+        measured = self.measured_ratio
+        return (
+            self.figure,
+            self._amount(self.ours),
+            self._amount(self.peer) if self.peer else "",
+            "" if measured is None else f"{measured:.2f}",
+            self._target(),
+            {True: "yes", False: "**no**", None: ""}[self.reached],
+        )
+
+    def _target(self) -> str:
+        if self.ratio is not None:
+            return f"≤ {self.ratio}" if self.ratio != 1 else "≤ Docker"
+        return "" if self.limit is None else f"≤ {self.limit:g} {self.unit}"
+
+    def _amount(self, series: Series) -> str:
+        scale = _SCALES[self.unit]
+        digits = 0 if self.unit == "ms" else 2
+        middle, best = (f"{v * scale:.{digits}f}" for v in (series.median, series.minimum))
+        text = f"{middle} {self.unit}"
+        return text if len(series.values) < 2 else f"{text} ({best})"
+
+
+def markdown(rows: Sequence[Row], machine: str) -> str:
+    """Return the table with its machine line, ending with a newline."""
+    lines = [_line(_COLUMNS), "|---|--:|--:|--:|---|---|"]
+    lines += [_line(row.cells()) for row in rows]
+    return "\n".join(lines) + f"\n\n{machine}\n"
+
+
+def updated(text: str, table: str) -> str:
+    """Return ``text`` with what stands between the two marks replaced.
+
+    Raises ValueError when the marks are not there exactly once, in order.
+    """
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ValueError(f"no place for the table: {BEGIN} and {END} must stand there once")
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    return f"{before}{BEGIN}\n{table.strip()}\n{END}{after}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
