@@ -10,11 +10,10 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from jupyter_containers.engine.bootstrap import Bootstrap
-from jupyter_containers.engine.builds import Builds
 from jupyter_containers.engine.container import Container
 from jupyter_containers.engine.containers import Containers, Filters
 from jupyter_containers.engine.image import Image
@@ -55,8 +54,7 @@ from jupyter_containers.options.values import parse_labels, parse_signal
 from jupyter_containers.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
+    from jupyter_containers.engine.builds import Builds
     from jupyter_containers.engine.doctor import DoctorReport
     from jupyter_containers.engine.records import ContainerRecord
     from jupyter_containers.runtime.logs import LogLine
@@ -81,7 +79,6 @@ class Engine:
         self._lifecycle = Lifecycle(self._rooms, self._networks)
         self._containers = Containers(self._rooms, self._images, self._volumes, self._lifecycle)
         self._processes = Processes(self._rooms, self._lifecycle)
-        self._builds = Builds(self._rooms, self._images, self._networks, self._pull)
         self._upkeep = Upkeep(self._rooms, self._images, self._lifecycle)
         self._upkeep.sweep()
 
@@ -92,12 +89,7 @@ class Engine:
     def __enter__(self) -> Engine:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # -- containers -------------------------------------------------------------------------------
@@ -344,6 +336,12 @@ class Engine:
             )
         return push(self._rooms, record, reference, emit=emit, cancel=cancel or CancelToken())
 
+    @cached_property
+    def _builds(self) -> Builds:
+        from jupyter_containers.engine.builds import Builds
+
+        return Builds(self._rooms, self._images, self._networks, self._pull)
+
     def build(
         self,
         context: str | Path = ".",
@@ -363,17 +361,19 @@ class Engine:
 
         An image of that name that is here already is returned as it is.
         """
+        from jupyter_containers.engine.bootstrap import Bootstrap
+
         reference = Reference.parse(name)
         existing = self._images.lookup(name)
         if existing is not None:
             return self._image(existing)
         token = cancel or CancelToken()
-        bootstrap = Bootstrap(
-            self._rooms,
-            self._images,
-            lambda text, tag: self._builds.build_text(text, tag, emit, token),
-        )
-        return self._image(bootstrap.make(reference, emit, token))
+
+        def build(text: str, tag: str) -> ImageRecord:
+            return self._builds.build_text(text, tag, emit, token)
+
+        made = Bootstrap(self._rooms, self._images, build).make(reference, emit, token)
+        return self._image(made)
 
     def import_image(
         self,
