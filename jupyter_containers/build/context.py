@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from jupyter_containers.build.confined import Root
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.tree import DigestMemo, SourceTree
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.options.build import BuildOptions
+from jupyter_containers.store.rooted import Root
 
 MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
 
@@ -37,7 +37,12 @@ class LocalContext:
         self, folder: Path, dockerfile: Path | None = None, memo: DigestMemo | None = None
     ) -> None:
         self.folder = folder
-        self.root = Root.open(folder)
+        try:
+            self.root = Root(folder)
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"cannot open the context {os.fspath(folder)}: {error.strerror}"
+            ) from error
         try:
             rules = _ignore_rules(self.root, dockerfile)
             self.tree = SourceTree(self.root, rules, memo=memo)

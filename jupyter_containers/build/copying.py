@@ -18,13 +18,13 @@ import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from jupyter_containers.build.confined import Root
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.modes import ModeChange
 from jupyter_containers.build.tree import NO_RULES, Entry, Source, SourceTree
 from jupyter_containers.build.users import Owner
 from jupyter_containers.errors import BuildError, StorageError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.store.rooted import Root
 
 _CHUNK = 8 << 20
 
@@ -56,8 +56,9 @@ class Copier:
     def copy(self, tree: SourceTree, sources: Iterable[Source]) -> None:
         """Copy each source; raise :class:`BuildError` naming the file that cannot be."""
         for source in sources:
-            target = self.place(source)
+            target = self.destination.strip("/")
             try:
+                target = self.place(source)
                 self._copy_one(tree, source, target)
             except OSError as error:
                 raise _wrapped(error, target) from error
@@ -85,10 +86,11 @@ class Copier:
 
     def write(self, name: str, data: bytes, mode: int = 0o644) -> None:
         """Create a file called ``name`` that holds ``data`` (an inline document)."""
-        target = self.file_place(name)
+        target = self.destination.strip("/")
         try:
+            target = self.file_place(name)
             self._make_way(target)
-            fd = self.root.open_file(
+            fd = self.root.open_path(
                 target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600
             )
             with os.fdopen(fd, "wb") as stream:
@@ -122,7 +124,7 @@ class Copier:
     def _make_folder(self, place: str) -> str:
         status = self.root.stat(place)
         if status is None:
-            os.mkdir(place, 0o700, dir_fd=self.root.fd)
+            os.mkdir(place, 0o700, dir_fd=self.root.descriptor)
             return place
         resolved = self.root.resolve(place)
         final = self.root.stat(resolved)
@@ -136,31 +138,33 @@ class Copier:
             return
         if stat.S_ISDIR(status.st_mode):
             raise BuildError(f"cannot copy a file over the folder /{place}")
-        os.unlink(place, dir_fd=self.root.fd)
+        os.unlink(place, dir_fd=self.root.descriptor)
 
     def _copy_file(self, tree: SourceTree, entry: Entry, place: str) -> None:
         self._make_way(place)
         status = entry.status
         if entry.kind == stat.S_IFLNK:
-            os.symlink(entry.target, place, dir_fd=self.root.fd)
+            os.symlink(entry.target, place, dir_fd=self.root.descriptor)
         elif entry.kind == stat.S_IFREG:
             identity = (status.st_dev, status.st_ino)
             earlier = self.links.get(identity) if status.st_nlink > 1 else None
             if earlier is not None:
-                os.link(earlier, place, src_dir_fd=self.root.fd, dst_dir_fd=self.root.fd)
+                os.link(
+                    earlier, place, src_dir_fd=self.root.descriptor, dst_dir_fd=self.root.descriptor
+                )
                 return
             self._copy_bytes(tree, entry, place)
             if status.st_nlink > 1:
                 self.links[identity] = place
         else:
-            os.mknod(place, entry.kind | 0o600, status.st_rdev, dir_fd=self.root.fd)
+            os.mknod(place, entry.kind | 0o600, status.st_rdev, dir_fd=self.root.descriptor)
         self._finish(tree, entry, place)
 
     def _copy_bytes(self, tree: SourceTree, entry: Entry, place: str) -> None:
         source = tree.open_regular(entry)
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            target = self.root.open_file(place, flags, 0o600)
+            target = self.root.open_path(place, flags, 0o600)
             try:
                 self._transfer(source, target)
             finally:
@@ -181,17 +185,17 @@ class Copier:
             uid, gid = self.rules.owner.uid, self.rules.owner.gid
         else:
             uid, gid = (status.st_uid, status.st_gid) if tree.keep_owner else (0, 0)
-        os.chown(place, uid, gid, dir_fd=self.root.fd, follow_symlinks=False)
+        os.chown(place, uid, gid, dir_fd=self.root.descriptor, follow_symlinks=False)
         if entry.kind != stat.S_IFLNK:
             mode, folder = stat.S_IMODE(status.st_mode), entry.kind == stat.S_IFDIR
             change = self.rules.mode
             final = change.apply(mode, folder=folder) if change else mode
-            os.chmod(place, final, dir_fd=self.root.fd)
+            os.chmod(place, final, dir_fd=self.root.descriptor)
         where = self.root.kernel_path(place)
         for name, value in tree.xattrs(entry.path):
             os.setxattr(where, name, value, follow_symlinks=False)
         times = (status.st_atime_ns, status.st_mtime_ns)
-        os.utime(place, ns=times, dir_fd=self.root.fd, follow_symlinks=False)
+        os.utime(place, ns=times, dir_fd=self.root.descriptor, follow_symlinks=False)
 
 
 def is_folder_destination(text: str) -> bool:

@@ -11,7 +11,6 @@ from jupyter_containers.build import history
 from jupyter_containers.build.archives import open_archive
 from jupyter_containers.build.cache import StepKey
 from jupyter_containers.build.checks import EMPTY_WILDCARD, UNKNOWN_OWNER, Finding
-from jupyter_containers.build.confined import Root
 from jupyter_containers.build.copying import Copier, CopyRules, absolute_destination
 from jupyter_containers.build.filestep import FileStep, StepSurroundings
 from jupyter_containers.build.ignorefile import IgnoreRules
@@ -23,6 +22,7 @@ from jupyter_containers.build.tree import Source, SourceTree
 from jupyter_containers.build.users import Owner, owner
 from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.oci.descriptor import digest_of
+from jupyter_containers.store.rooted import Root
 
 _REMOTE = re.compile(r"(?i)(https?|ftp|git|ssh)://|git@|.+\.git(#.*)?$")
 
@@ -182,7 +182,7 @@ class _CopyWork:
         sources = self.found if self.request.sources else ()
 
         def copy(rootfs: str) -> None:
-            with Root.open(rootfs) as root:
+            with Root(rootfs) as root:
                 rules = self.request.rules(self._owner(root))
                 copier = Copier(root, self.request.destination, rules, self.around.cancel)
                 for matches in sources:
@@ -245,7 +245,7 @@ def describe_workdir(
 
 def _make_workdir(path: str, user: str) -> Callable[[Workspace], None]:
     def make(rootfs: str) -> None:
-        with Root.open(rootfs) as root:
+        with Root(rootfs) as root:
             # New folders belong to the image's user, as BuildKit has it.
             passwd, group = root.read_text("/etc/passwd"), root.read_text("/etc/group")
             found = owner(user, passwd, group)

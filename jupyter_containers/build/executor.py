@@ -41,7 +41,6 @@ from jupyter_containers.build.tree import DigestMemo
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.descriptor import Platform, digest_of, encode_json
-from jupyter_containers.oci.reference import Reference
 from jupyter_containers.options.build import BuildOptions
 
 _EPOCH_ARG = "SOURCE_DATE_EPOCH"
@@ -178,8 +177,7 @@ class _Build:
     def _image(self, name: str, platform: Platform) -> BaseImage:
         key = (name, str(platform))
         if key not in self.images:
-            reference = Reference.parse(name)
-            self.images[key] = self.builder.images.resolve(reference, platform, self.options.pull)
+            self.images[key] = self.builder.images.resolve(name, platform, self.options.pull)
         return self.images[key]
 
     def _chain_of(self, reference: str, stage: Stage) -> str:
@@ -243,6 +241,7 @@ class _Build:
             self.options.network,
             self.builder.trust_host_ca if asked is None else asked,
             self.epoch,
+            self.options.secrets,
             self.findings,
         )
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from jupyter_containers.build.cache import StepKey
 from jupyter_containers.build.checks import Finding
-from jupyter_containers.build.confined import Root
 from jupyter_containers.build.context import LocalContext
 from jupyter_containers.build.instructions import Instruction
 from jupyter_containers.build.seams import ExtractArchive, LayerStore, OutputSink, Workspace
@@ -20,6 +19,8 @@ from jupyter_containers.build.state import StageState
 from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.errors import BuildError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.options.build import SecretSource
+from jupyter_containers.store.rooted import Root
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,14 @@ class StepSurroundings:
     network: str
     trust_host_ca: bool
     source_date_epoch: int | None
+    secrets: Mapping[str, SecretSource] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def tree_of(self, chain_id: str) -> SourceTree:
         """Return the files of a stack of layers; open until the step ends."""
         workspace = self.stack.enter_context(self.layers.workspace(chain_id))
         # A descriptor of a folder works in every thread, whatever mounts that thread sees.
-        root = self.stack.enter_context(workspace.call(Root.open))
+        root = self.stack.enter_context(workspace.call(Root))
         return SourceTree(root, keep_owner=True)
 
     def fail(self, message: str, *, hint: str = "") -> BuildError:

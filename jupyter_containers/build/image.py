@@ -15,7 +15,6 @@ from jupyter_containers.oci.descriptor import (
     LAYER_TAR,
     MANIFEST,
     Descriptor,
-    digest_of,
     encode_json,
 )
 from jupyter_containers.oci.image import ImageConfig, new_manifest
@@ -27,20 +26,13 @@ def write_image(
     blobs: BlobStore, config: ImageConfig, layers: Iterable[LayerRef]
 ) -> tuple[Descriptor, str]:
     """Return the manifest's descriptor and the configuration's digest, both stored."""
-    config_blob = _stored(blobs, encode_json(config), CONFIG)
+    config_blob = blobs.put(encode_json(config), CONFIG)
     # An OCI manifest names layers by OCI media types, whatever the base image called them.
     descriptors = tuple(_oci_layer(layer.descriptor) for layer in layers)
-    manifest = _stored(blobs, encode_json(new_manifest(config_blob, descriptors)), MANIFEST)
+    manifest = blobs.put(encode_json(new_manifest(config_blob, descriptors)), MANIFEST)
     return manifest, config_blob.digest
 
 
 def _oci_layer(layer: Descriptor) -> Descriptor:
     kind = _OCI_TYPES.get(layer.media_type, layer.media_type)
     return msgspec.structs.replace(layer, media_type=kind)
-
-
-def _stored(blobs: BlobStore, data: bytes, media_type: str) -> Descriptor:
-    digest = digest_of(data)
-    if blobs.has(digest):
-        return Descriptor(media_type, digest, len(data))
-    return blobs.put(data, media_type)

@@ -12,8 +12,8 @@ import posixpath
 import stat
 from dataclasses import dataclass
 
-from jupyter_containers.build.confined import Root
 from jupyter_containers.build.seams import StepMount
+from jupyter_containers.store.rooted import Root
 
 _STANDARD = (
     "etc", "etc/hosts", "etc/hostname", "etc/resolv.conf", "proc", "sys", "dev",
@@ -47,7 +47,7 @@ class MountPoints:
 
 def make_mount_points(rootfs: str, mounts: tuple[StepMount, ...]) -> MountPoints:
     """Create the missing targets; return what is to be undone after the step."""
-    with Root.open(rootfs) as root:
+    with Root(rootfs) as root:
         fresh = _missing(root, mounts)
         parents = dict.fromkeys(posixpath.dirname(path) for path in fresh)
         folders = [_Folder.look(root, path) for path in parents]
@@ -73,31 +73,36 @@ def _make(root: Root, mount: StepMount) -> None:
         return
     root.make_folders(posixpath.dirname(target), 0o755, 0, 0)
     if root.stat(target) is None:
-        os.close(root.open_file(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+        os.close(root.open_path(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
 
 
 def remove_mount_points(rootfs: str, points: MountPoints) -> None:
     """Remove what was made for mounts, unless the step put something there."""
-    with Root.open(rootfs) as root:
+    with Root(rootfs) as root:
         for path in reversed(points.fresh):
             status = root.stat(path)
             if status is None:
                 continue
             try:
                 if stat.S_ISDIR(status.st_mode):
-                    os.rmdir(path, dir_fd=root.fd)
+                    os.rmdir(path, dir_fd=root.descriptor)
                 elif stat.S_ISREG(status.st_mode) and status.st_size == 0:
-                    os.unlink(path, dir_fd=root.fd)
+                    os.unlink(path, dir_fd=root.descriptor)
             except OSError:
                 # Not empty any more: it belongs to the step now.
                 continue
         for folder in points.folders:
             if _Folder.look(root, folder.path) and _names(root, folder.path) == folder.names:
-                os.utime(folder.path or ".", ns=folder.times, dir_fd=root.fd, follow_symlinks=False)
+                os.utime(
+                    folder.path or ".",
+                    ns=folder.times,
+                    dir_fd=root.descriptor,
+                    follow_symlinks=False,
+                )
 
 
 def _names(root: Root, path: str) -> frozenset[str]:
-    fd = root.open_file(path, os.O_RDONLY | os.O_DIRECTORY)
+    fd = root.open_path(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         return frozenset(os.listdir(fd))
     finally:

@@ -1,7 +1,7 @@
 """The values of ``RUN --mount``: comma-separated ``key=value`` pairs, variables expanded.
 
 Follows the Dockerfile reference, "RUN --mount".  ``bind`` is read-only unless ``rw``; ``cache``
-and ``tmpfs`` are writable; ``secret`` and ``ssh`` are parsed but not carried out yet.
+and ``tmpfs`` are writable; ``ssh`` is parsed but not carried out yet.
 """
 
 from __future__ import annotations
@@ -84,6 +84,12 @@ def parse_run_mount(text: str, expand: Callable[[str], str], working_dir: str) -
         raise InvalidArgumentError(
             f"unsupported sharing value {sharing!r}", hint="one of shared, private, locked"
         )
+    if kind == "cache" and pairs.get("source") and not pairs.get("from"):
+        raise InvalidArgumentError(
+            "source needs from in a mount of type cache", hint="from=STAGE or from=IMAGE"
+        )
+    if kind == "secret" and not (pairs.get("id") or pairs.get("source") or pairs.get("target")):
+        raise InvalidArgumentError("a mount of type secret needs an id")
     target = _target(kind, pairs, working_dir)
     return MountSpec(
         type=kind,
@@ -91,7 +97,7 @@ def parse_run_mount(text: str, expand: Callable[[str], str], working_dir: str) -
         source=pairs.get("source", ""),
         from_=pairs.get("from", ""),
         read_only=_read_only(kind, pairs),
-        id=pairs.get("id", "") or (target if kind == "cache" else ""),
+        id=pairs.get("id", "") or _default_id(kind, target, pairs),
         sharing=sharing,
         required=_boolean(pairs.get("required", "false"), "required"),
         mode=_number(pairs, "mode", 8),
@@ -122,6 +128,8 @@ def _fields(text: str) -> list[tuple[str, str]]:
 def _target(kind: str, pairs: dict[str, str], working_dir: str) -> str:
     target = pairs.get("target", "")
     if kind == "secret" and not target:
+        if pairs.get("env"):
+            return ""  # a variable only
         return f"/run/secrets/{posixpath.basename(pairs.get('id') or pairs.get('source', ''))}"
     if kind == "ssh" and not target:
         return "/run/buildkit/ssh_agent.0"
@@ -132,6 +140,12 @@ def _target(kind: str, pairs: dict[str, str], working_dir: str) -> str:
     if path == "/":
         raise InvalidArgumentError(f"invalid mount target {target!r}")
     return path
+
+
+def _default_id(kind: str, target: str, pairs: dict[str, str]) -> str:
+    if kind == "cache":
+        return target
+    return posixpath.basename(pairs.get("source", "") or target) if kind == "secret" else ""
 
 
 def _read_only(kind: str, pairs: dict[str, str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,4 +128,11 @@ def _locate(error: BaseException, source: str, location: SourceLocation) -> None
         keyword = source.partition(" ")[0]
         raise DockerfileSyntaxError(
             f"{keyword}: {error.message}", location=location, hint=error.hint
+        ) from error
+    elif isinstance(error, OSError):
+        named = (
+            f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        )
+        raise BuildError(
+            f"{named}{error.strerror or error}", location=location, instruction=source
         ) from error

@@ -6,8 +6,9 @@ import os
 import posixpath
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
-from jupyter_containers.build import history
+from jupyter_containers.build import history, secrets
 from jupyter_containers.build.cache import StepKey
 from jupyter_containers.build.filestep import FileStep, StepSurroundings
 from jupyter_containers.build.instructions import Run
@@ -39,7 +40,7 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
         )
     argv, script = _command(instruction, around)
     specs = [_spec(text, expand, around) for text in instruction.mounts]
-    mounts = tuple(_mount(spec, around) for spec in specs) + script
+    mounts = tuple(_mount(spec, around) for spec in specs if spec.type != "secret") + script
     env, proxies = around.state.run_env(around.build_args)
     config = around.state.config
     network = around.network if instruction.network == "default" else instruction.network
@@ -68,7 +69,7 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
     return FileStep(
         None,
         key,
-        _runner(request, instruction, around),
+        _runner(request, specs, instruction, around),
         history.run(argv, around.state.argument_values()),
     )
 
@@ -104,10 +105,11 @@ def _spec(text: str, expand: Expander, around: StepSurroundings) -> MountSpec:
 
 
 def _mount(spec: MountSpec, around: StepSurroundings) -> StepMount:
-    if spec.type in ("secret", "ssh"):
+    if spec.type == "ssh":
         raise UnsupportedError(
-            f"{around.instruction.location}: RUN --mount=type={spec.type} is not supported yet",
-            capability=f"RUN --mount=type={spec.type}",
+            f"{around.instruction.location}: RUN --mount=type=ssh is not supported yet",
+            capability="RUN --mount=type=ssh",
+            hint="give the key as a secret: RUN --mount=type=secret,id=…",
         )
     chain = around.chain_of(spec.from_) if spec.from_ else None
     if spec.type == "tmpfs":
@@ -179,10 +181,16 @@ _HINTS = {
 
 
 def _runner(
-    request: StepRequest, instruction: Run, around: StepSurroundings
+    described: StepRequest, specs: list[MountSpec], instruction: Run, around: StepSurroundings
 ) -> Callable[[Workspace], None]:
     def act(workspace: Workspace) -> None:
         tail = _Tail()
+        given = secrets.given(specs, around)
+        request = replace(
+            described,
+            env=(*described.env, *given.env),
+            mounts=(*described.mounts, *given.files),
+        )
 
         def on_output(data: bytes, stream: Stream) -> None:
             tail.add(data)

@@ -15,7 +15,6 @@ from typing import BinaryIO, Literal, Protocol, TypeVar
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.descriptor import Descriptor, Platform
 from jupyter_containers.oci.image import ImageConfig
-from jupyter_containers.oci.reference import Reference
 
 Stream = Literal["stdout", "stderr"]
 OutputSink = Callable[[bytes, Stream], None]
@@ -115,8 +114,11 @@ class Workspace(Protocol):
 class ImageSource(Protocol):
     """Finds images by name."""
 
-    def resolve(self, reference: Reference, platform: Platform, pull: bool) -> BaseImage:
-        """Return the image, pulled when it is missing here or ``pull``, and unpacked."""
+    def resolve(self, name: str, platform: Platform, pull: bool) -> BaseImage:
+        """Return the image that a name or an ID means, unpacked.
+
+        It is pulled when it is missing here or ``pull``.
+        """
         ...
 
 
@@ -149,10 +151,6 @@ class BlobStore(Protocol):
 
     def put(self, data: bytes, media_type: str) -> Descriptor:
         """Return the descriptor of ``data`` once it is on disk."""
-        ...
-
-    def has(self, digest: str) -> bool:
-        """Return whether the blob is here."""
         ...
 
 

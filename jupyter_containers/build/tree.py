@@ -14,10 +14,10 @@ import stat
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 
-from jupyter_containers.build.confined import Root
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.patterns import glob, has_wildcard, unescape
 from jupyter_containers.errors import BuildError
+from jupyter_containers.store.rooted import Root
 
 DigestMemo = MutableMapping[tuple[str, int, int, int, int], str]
 _CHUNK = 1 << 20
@@ -98,7 +98,7 @@ class SourceTree:
     def _find_one(self, path: str, pattern: str) -> Source | None:
         try:
             return self._source(path, pattern)
-        except BuildError:
+        except (BuildError, OSError):
             return None
 
     def _source(self, path: str, pattern: str) -> Source:
@@ -122,7 +122,7 @@ class SourceTree:
         return state
 
     def _names(self, folder: str) -> list[str]:
-        fd = self.root.open_file(folder, os.O_RDONLY | os.O_DIRECTORY)
+        fd = self.root.open_path(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             return sorted(os.listdir(fd))
         finally:
@@ -178,7 +178,7 @@ class SourceTree:
     def _target(self, path: str, status: os.stat_result) -> str:
         if not stat.S_ISLNK(status.st_mode):
             return ""
-        return os.readlink(path, dir_fd=self.root.fd)
+        return os.readlink(path, dir_fd=self.root.descriptor)
 
     def xattrs(self, path: str) -> tuple[tuple[str, bytes], ...]:
         """Return the extended attributes that belong to the file, not to the file system."""
@@ -219,7 +219,7 @@ class SourceTree:
     def open_regular(self, entry: Entry) -> int:
         """Return a descriptor to read a regular file."""
         try:
-            return self.root.open_file(entry.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+            return self.root.open_path(entry.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         except OSError as error:
             raise BuildError(f"cannot read /{entry.path}: {error.strerror}") from error
 

@@ -354,6 +354,7 @@ _IMAGE_VERBS = (
             _PLATFORM,
             Flag("pull", "Pull base images even when they are here", "bool"),
             Flag("quiet", "Show no progress", "bool", "q"),
+            Flag("secret", "Give RUN --mount=type=secret a value (id=NAME,src=FILE)", "list"),
             Flag("tag", "Name of the image (name[:tag])", "list", "t"),
             Flag("target", "Stage to build"),
             Flag("trust-host-ca", "Give RUN steps the host's CA bundle", "bool"),

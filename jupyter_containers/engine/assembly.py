@@ -21,6 +21,7 @@ from jupyter_containers.engine.volumes import fill_from_image
 from jupyter_containers.errors import InvalidArgumentError, StorageError
 from jupyter_containers.network import names
 from jupyter_containers.network.model import Endpoint
+from jupyter_containers.runtime.devices import host_devices
 from jupyter_containers.runtime.host import HostCapabilities
 from jupyter_containers.runtime.security import security_options
 from jupyter_containers.runtime.spec import (
@@ -31,9 +32,9 @@ from jupyter_containers.runtime.spec import (
     runtime_spec,
 )
 from jupyter_containers.runtime.users import User, resolve_user
-from jupyter_containers.store.rooted import Root, split
+from jupyter_containers.settings import Settings
+from jupyter_containers.store.rooted import Root
 
-_MAX_USER_FILE = 1024 * 1024
 # Inside /dev, a file system that the runtime makes anew for every container: the mount point is
 # in no layer.
 HOST_CA_TARGET = "/dev/host-ca-certificates.crt"
@@ -74,9 +75,16 @@ class Bundle:
 
     def write(self, name: str, text: str) -> str:
         """Write a small file that the container's own user must be able to read."""
-        path = self.folder / name
-        path.write_text(text)
-        path.chmod(0o644)
+        path, data = self.folder / name, text.encode()
+        # In place, because a running container has this very file mounted; never shorter than
+        # either text, so that a reader does not meet an empty file.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(descriptor, data)
+            os.ftruncate(descriptor, len(data))
+            os.fchmod(descriptor, 0o644)
+        finally:
+            os.close(descriptor)
         return str(path)
 
     def spec(self) -> Spec:
@@ -98,17 +106,18 @@ def assemble(
 ) -> Spec:
     """Write the bundle's files and return the spec; to be called where the root is mounted."""
     options, config = record.options, record.config
-    for mount in record.mounts:
-        fill_from_image(bundle.rootfs, mount)
+    if not record.state.started:  # what people empty later stays empty
+        for mount in record.mounts:
+            fill_from_image(bundle.rootfs, mount)
     with Root(bundle.rootfs) as root:
         user = resolve_user(
             options.user or config.user,
-            read_text(root, "/etc/passwd"),
-            read_text(root, "/etc/group"),
+            root.read_text("/etc/passwd"),
+            root.read_text("/etc/group"),
             options.group_add,
         )
         make_folder(root, options.workdir or config.working_dir or "/", user)
-    if options.trust_host_ca:
+    if trusts_host_ca(options.trust_host_ca, rooms.settings):
         ca_mounts, ca_env = host_trust(rooms.host, os.environ)
     else:
         ca_mounts, ca_env = (), ()
@@ -125,12 +134,21 @@ def assemble(
         resolv_conf=bundle.write("resolv.conf", resolv_text(record)),
         hostname_file=bundle.write("hostname", hostname_of(record, connection) + "\n"),
         cgroup_path=rooms.runtime.cgroup_path(record.id),
+        devices=host_devices() if options.privileged else (),
         seccomp=_seccomp_file(options.security_opt, privileged=options.privileged),
         default_pids_limit=rooms.settings.pids_limit,
     )
     spec = runtime_spec(with_environment(config, ca_env), options, context)
     bundle.write_spec(spec)
     return spec
+
+
+def trusts_host_ca(
+    asked: bool | None,  # noqa: FBT001  # the option's own three values
+    settings: Settings,
+) -> bool:
+    """Return whether a container gets the host's CAs; builds have a rule of their own."""
+    return settings.trust_host_ca == "always" if asked is None else asked
 
 
 def with_environment(config: Any, entries: Sequence[str]) -> Any:
@@ -161,36 +179,14 @@ def host_trust(
     return (mount,), (*(f"{name}={HOST_CA_TARGET}" for name in _CA_VARIABLES), *proxies)
 
 
-def read_text(root: Root, path: str) -> str:
-    """Return a small text file of the image, or nothing when there is no such file."""
-    try:
-        descriptor = root.open(split(path.encode()), os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return ""
-    with open(descriptor, "rb") as file:
-        try:
-            return file.read(_MAX_USER_FILE).decode("utf-8", "replace")
-        except OSError:
-            return ""
-
-
 def make_folder(root: Root, path: str, user: User) -> None:
     """Make the working directory as Docker does where it is missing, owned by ``user``."""
-    done: tuple[bytes, ...] = ()
-    for part in split(path.encode()):
-        parent = root.open_directory(done)
-        try:
-            os.mkdir(part, 0o755, dir_fd=parent)
-            os.chown(part, user.uid, user.gid, dir_fd=parent, follow_symlinks=False)
-        except FileExistsError:
-            pass
-        except OSError as error:
-            raise InvalidArgumentError(
-                f"cannot make the working directory {path}: {error.strerror}"
-            ) from error
-        finally:
-            os.close(parent)
-        done = (*done, part)
+    try:
+        root.make_folders(path, 0o755, user.uid, user.gid)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"cannot make the working directory {path}: {error.strerror}"
+        ) from error
 
 
 def hostname_of(record: ContainerRecord, connection: Connection) -> str:

@@ -14,7 +14,6 @@ from typing import BinaryIO, TypeVar
 from jupyter_containers.engine.image import parse_time
 from jupyter_containers.engine.results import HistoryEntry
 from jupyter_containers.engine.rooms import Rooms
-from jupyter_containers.engine.transfer import record_image
 from jupyter_containers.errors import (
     ImageNotFoundError,
     InUseError,
@@ -132,7 +131,7 @@ class Images:
             raise InvalidReferenceError(f"a tag cannot be a digest: {target!r}")
         record = self.find(source)
         digest = record.manifest.digest
-        self._rooms.store.records.set_name(str(reference), digest, digest)
+        self._rooms.store.set_name(str(reference), digest)
 
     def history(self, text: str) -> list[HistoryEntry]:
         """Return the image's history, newest first."""
@@ -177,7 +176,7 @@ class Images:
         :class:`InUseError` when a container (running, even with ``force``) needs the image, or
         when an ID with several names is given without ``force``.
         """
-        records = self._rooms.store.records
+        store = self._rooms.store
         record = self.find(text)
         names = self.names_of(record)
         by_id = not self._is_name(text, names)
@@ -202,10 +201,10 @@ class Images:
             )
         lines = []
         for name in chosen:
-            records.remove_name(name)
+            store.remove_name(name)
             lines.append(f"Untagged: {Reference.parse(name).familiar}")
         if last and not using:
-            records.delete_image(record.manifest.digest)
+            store.delete_image(record.manifest.digest)
             lines.append(f"Deleted: {record.config_digest}")
         return lines
 
@@ -241,6 +240,8 @@ class Images:
         reference: Reference | None,
     ) -> ImageRecord:
         """Write configuration and manifest of an image made of layers in the store."""
+        from jupyter_containers.engine.transfer import record_image
+
         platform = Platform.host()
         image = ImageConfig(
             architecture=platform.architecture,
@@ -257,7 +258,7 @@ class Images:
         content.put(document.data, MANIFEST)
         record = record_image(self._rooms, document, manifest, image)
         if reference is not None:
-            self._rooms.store.records.set_name(str(reference), document.digest, document.digest)
+            self._rooms.store.set_name(str(reference), document.digest)
         return record
 
     def familiar(self, names: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 
 _QUALITIES = """
@@ -32,3 +33,12 @@ def new_id() -> str:
 def friendly_name() -> str:
     """Return a name that is easy to say and type, such as ``brisk_otter``."""
     return f"{secrets.choice(_QUALITIES.split())}_{secrets.choice(_THINGS.split())}"
+
+
+def step_name() -> str:
+    """Return a new name for a build step that tells, when found later, whose it was."""
+    from jupyter_containers.runtime.process import ProcessIdentity
+
+    owner = ProcessIdentity.of(os.getpid())
+    assert owner is not None  # we are alive
+    return f"build-{owner.pid}-{owner.start_time}-{secrets.token_hex(4)}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.work import in_parallel
@@ -31,8 +32,10 @@ from jupyter_containers.oci.image import (
     parse_manifest,
 )
 from jupyter_containers.oci.reference import Reference
-from jupyter_containers.registry import RegistryClient
 from jupyter_containers.store import ImageRecord, Lease
+
+if TYPE_CHECKING:
+    from jupyter_containers.registry import RegistryClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ def pull(
             cancel=cancel,
         )
         record = record_image(rooms, document, manifest, config, target)
-        rooms.store.records.set_name(str(_named(reference, target)), document.digest, target.digest)
+        rooms.store.set_name(str(_named(reference, target)), document.digest, target.digest)
     return record
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+from jupyter_containers.engine.cachemounts import CacheMounts
 from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.lifecycle import Lifecycle, builder_alive
 from jupyter_containers.engine.results import DiskUsage, PruneResult
@@ -30,9 +31,7 @@ class Upkeep:
 
     def collect(self) -> Garbage:
         """Delete layers and blobs that no image, container or cache entry needs."""
-        garbage = self._rooms.store.collector.prune(self._roots)
-        self.write_index()
-        return garbage
+        return self._rooms.store.collector.prune(self._roots)
 
     def _roots(self) -> Roots:
         recorded = self._rooms.store.collector.recorded_roots()
@@ -40,17 +39,6 @@ class Upkeep:
         chains = {record.chain_id for record in records if record.chain_id}
         manifests = {record.manifest_digest for record in records}
         return Roots(recorded.digests | manifests, recorded.chain_ids | chains)
-
-    def write_index(self) -> None:
-        """Write the layout's index, through which other tools read the store."""
-        images = {
-            record.manifest.digest: record.manifest for record in self._rooms.store.records.images()
-        }
-        self._rooms.store.content.set_index(
-            (entry.name, images[entry.manifest_digest])
-            for entry in self._rooms.store.records.names()
-            if entry.manifest_digest in images
-        )
 
     def prune_containers(self) -> PruneResult:
         """Remove all containers that do not run."""
@@ -72,7 +60,7 @@ class Upkeep:
             if record.manifest.digest in used or (names and not all):
                 continue
             removed += [f"untagged: {Reference.parse(name).familiar}" for name in names]
-            self._rooms.store.records.delete_image(record.manifest.digest)
+            self._rooms.store.delete_image(record.manifest.digest)
             removed.append(f"deleted: {record.config_digest}")
         return PruneResult(tuple(removed), self.collect().bytes)
 
@@ -98,10 +86,10 @@ class Upkeep:
         entries = records.cache_entries()
         for entry in entries:
             records.cache_delete(entry.key)
-        shutil.rmtree(self._rooms.settings.root / "cache-mounts", ignore_errors=True)
+        freed = CacheMounts(self._rooms).prune()
         garbage = self.collect()
         removed = tuple(short_id(layer.chain_id) for layer in garbage.layers)
-        return PruneResult(removed, garbage.bytes)
+        return PruneResult(removed, garbage.bytes + freed)
 
     def disk_usage(self) -> list[DiskUsage]:
         """Return the lines of ``system df``; sizes are bytes on this disk, shared ones once."""
@@ -132,6 +120,8 @@ class Upkeep:
             for item in rooms.volumes.all()
         }
         cached = set(layers) - by_images
+        mounts = CacheMounts(rooms)
+        mounts_size, mounts_unused = mounts.size()
         return [
             DiskUsage(
                 "Images",
@@ -154,5 +144,11 @@ class Upkeep:
                 sum(volumes.values()),
                 sum(size for name, size in volumes.items() if name not in mounted),
             ),
-            DiskUsage("Build Cache", len(cached), 0, weight(cached), weight(cached)),
+            DiskUsage(
+                "Build Cache",
+                len(cached) + len(mounts.all()),
+                sum(used for _, used in mounts.all()),
+                weight(cached) + mounts_size,
+                weight(cached) + mounts_unused,
+            ),
         ]

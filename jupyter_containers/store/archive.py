@@ -72,7 +72,7 @@ class Applier:
 
     ``lower_folders`` are the layers below, topmost first: folders that the archive uses without
     naming them take owner and mode from there.  ``whiteouts="literal"`` extracts ``.wh.`` names
-    like all others (``ADD archive.tar``).
+    like all others (``ADD archive.tar``).  ``owner`` (uid, gid) takes the place of every owner.
     """
 
     def __init__(
@@ -81,11 +81,13 @@ class Applier:
         *,
         lower_folders: tuple[Path, ...] = (),
         whiteouts: WhiteoutMode = "overlay",
+        owner: tuple[int, int] | None = None,
         limits: Limits | None = None,
         privileges: Privileges | None = None,
         label: str = "layer",
     ) -> None:
         self._root = Root(folder)
+        self._owner = owner
         self._lowers = lower_folders
         self._translate = whiteouts == "overlay"
         self._limits = limits or Limits()
@@ -130,6 +132,8 @@ class Applier:
             for entry in reader:
                 name = entry.name
                 self._entries += 1
+                if self._owner is not None:
+                    entry = entry._replace(uid=self._owner[0], gid=self._owner[1])
                 self._entry(entry)
                 if progress is not None and not self._entries % 256:
                     progress(self._entries)
@@ -200,7 +204,8 @@ class Applier:
         state = _lstat(parts[-1], parent)
         if state is None or _is_whiteout(state):
             attributes = lowers.attributes(self._lowers, parts) if state is None else None
-            self._folder(parts, attributes or Attributes())
+            uid, gid = self._owner or (0, 0)
+            self._folder(parts, attributes or Attributes(uid=uid, gid=gid))
         elif not stat.S_ISDIR(state.st_mode):
             raise ArchiveError("a parent of it is not a directory")
         # Again, because making it may have closed the parent.

@@ -17,19 +17,21 @@ def extract_archive(
     folder: Path,
     *,
     whiteouts: WhiteoutMode = "literal",
+    owner: tuple[int, int] | None = None,
     limits: Limits | None = None,
     cancel: CancelToken | None = None,
     label: str = "archive",
 ) -> Applied:
     """Extract a tar, compressed or not, below ``folder``; nothing gets out of it.
 
-    Directories are merged, everything else is replaced.  Raises
+    Directories are merged, everything else is replaced; ``owner`` (uid, gid) takes the place of
+    the archive's owners.  Raises
     :class:`~jupyter_containers.errors.ArchiveError`,
     :class:`~jupyter_containers.errors.StorageError`.
     """
     bounds = limits or Limits()
     with (
         TarSource(stream, bounds, cancel or CancelToken(), label=label) as source,
-        Applier(folder, whiteouts=whiteouts, limits=bounds, label=label) as applier,
+        Applier(folder, whiteouts=whiteouts, owner=owner, limits=bounds, label=label) as applier,
     ):
         return applier.apply(TarReader(ByteStream(source.next_chunk), bounds))

@@ -43,12 +43,14 @@ _sync_file_range = _libc.sync_file_range
 _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 
-def openat2(directory: int, path: bytes, flags: int, resolve: int) -> int:
+def openat2(directory: int, path: bytes, flags: int, resolve: int, mode: int = 0) -> int:
     """Open ``path`` relative to a directory descriptor under the rules of ``resolve``.
 
     The descriptor is close-on-exec.  See openat2(2).
     """
-    how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
+    if b"\0" in path:
+        raise OSError(errno.EINVAL, "a name holds a null byte", path)
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
     number = 0
     for _ in range(_ATTEMPTS):
         descriptor = _syscall(

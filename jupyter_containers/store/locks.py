@@ -49,6 +49,17 @@ class Locks:
             if descriptor >= 0:
                 _release(path, descriptor)
 
+    @contextmanager
+    def attempt(self, name: str) -> Iterator[bool]:
+        """Hold the lock ``name`` if nobody else does; the value tells whether it is held."""
+        path = self._folder / name
+        descriptor = self._attempt(path)
+        try:
+            yield descriptor >= 0
+        finally:
+            if descriptor >= 0:
+                _release(path, descriptor)
+
     def sweep(self) -> int:
         """Remove the files of locks that nobody holds; return how many."""
         removed = 0

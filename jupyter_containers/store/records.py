@@ -46,6 +46,11 @@ class ImageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         """The chain id of all layers; empty for an image without layers."""
         return self.chain_ids[-1] if self.chain_ids else ""
 
+    def has_id(self, text: str) -> bool:
+        """Return whether ``text`` is this image's ID or the beginning of it."""
+        digest = self.config_digest
+        return bool(text) and (digest.startswith(text) or digest[7:].startswith(text))
+
 
 @dataclass(frozen=True, slots=True)
 class NameRecord:
@@ -137,22 +142,24 @@ class Records:
         rows = self._database.query("SELECT * FROM names WHERE name = ?", (name,))
         return NameRecord(*rows[0]) if rows else None
 
-    def set_name(self, name: str, manifest_digest: str, target_digest: str = "") -> None:
+    def set_name(self, name: str, manifest_digest: str, target_digest: str = "") -> bool:
         """Point a name at a recorded image, moving it if it pointed elsewhere.
 
-        ``target_digest`` is the manifest itself when empty.  Raises
-        :class:`ImageNotFoundError` for a manifest that is not recorded.
+        ``target_digest`` is the manifest itself when empty.  False when the name pointed there
+        already.  Raises :class:`ImageNotFoundError` for a manifest that is not recorded.
         """
+        entry = (name, manifest_digest, target_digest or manifest_digest)
         with self._database.transaction(f"record the name {name}") as connection:
             known = connection.execute(
                 "SELECT 1 FROM images WHERE manifest_digest = ?", (manifest_digest,)
             ).fetchone()
             if known is None:
                 raise ImageNotFoundError(f"no image {manifest_digest} to give the name {name}")
-            connection.execute(
-                "INSERT OR REPLACE INTO names VALUES (?, ?, ?)",
-                (name, manifest_digest, target_digest or manifest_digest),
-            )
+            row = connection.execute("SELECT * FROM names WHERE name = ?", (name,)).fetchone()
+            if row == entry:
+                return False
+            connection.execute("INSERT OR REPLACE INTO names VALUES (?, ?, ?)", entry)
+            return True
 
     def remove_name(self, name: str) -> bool:
         """Forget a name; False when it was not there."""

@@ -5,12 +5,16 @@ which ``.``, empty parts and leading slashes vanish and ``..`` stops at the root
 resolves the parts with ``openat2(RESOLVE_IN_ROOT)``: symbolic links, absolute ones too, are
 followed inside the root.  Where the kernel (before 5.6) or a sandbox has no ``openat2``, a walk
 with one ``O_NOFOLLOW`` open for each part gives the same answers.
+
+A *canonical* path is text relative to the root in which no part is a symbolic link (the root
+itself is the empty path): :meth:`Root.resolve` makes one, for the calls that take ``dir_fd``.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 from types import TracebackType
 
@@ -68,22 +72,113 @@ class Root:
     ) -> None:
         self.close()
 
-    def open(self, parts: tuple[bytes, ...], flags: int, *, links: bool = True) -> int:
+    def open(
+        self, parts: tuple[bytes, ...], flags: int, *, links: bool = True, mode: int = 0
+    ) -> int:
         """Return a descriptor of what ``parts`` name; the caller closes it.
 
-        With ``links=False`` any symbolic link on the way is an error (``ELOOP``).
-        Raises :class:`OSError` as open(2) does.
+        With ``links=False`` any symbolic link on the way is an error (``ELOOP``); ``mode`` is that
+        of a file which ``O_CREAT`` makes.  Raises :class:`OSError` as open(2) does.
         """
         if self._by_kernel:
             resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
             if not links:
                 resolve |= RESOLVE_NO_SYMLINKS
-            return openat2(self._descriptor, b"/".join(parts) or b".", flags, resolve)
-        return self._walk(parts, flags, links=links)
+            return openat2(self._descriptor, b"/".join(parts) or b".", flags, resolve, mode)
+        return self._walk(parts, flags, links=links, mode=mode)
 
     def open_directory(self, parts: tuple[bytes, ...], *, links: bool = True) -> int:
         """Return a path-only descriptor of a directory, for ``dir_fd``; the caller closes it."""
         return self.open(parts, O_PATH | os.O_DIRECTORY, links=links)
+
+    def open_path(self, path: str, flags: int, mode: int = 0) -> int:
+        """Return a descriptor of ``path`` below the root; the caller closes it."""
+        return self.open(split(os.fsencode(path)), flags, mode=mode)
+
+    def resolve(self, path: str, *, follow_last: bool = True) -> str:
+        """Return the canonical form of ``path``; names that do not exist are taken as they are.
+
+        Raises :class:`OSError`, for too many links with ``ELOOP``.
+        """
+        pending = [name for name in path.split("/") if name not in ("", ".")][::-1]
+        done: list[str] = []
+        followed = 0
+        while pending:
+            name = pending.pop()
+            if name == "..":
+                del done[-1:]
+                continue
+            target = self._target(done, name) if pending or follow_last else None
+            if target is None:
+                done.append(name)
+                continue
+            followed += 1
+            if followed > _MAX_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            if target.startswith("/"):
+                done = []
+            pending.extend(part for part in target.split("/")[::-1] if part not in ("", "."))
+        return "/".join(done)
+
+    def _target(self, folders: list[str], name: str) -> str | None:
+        path = "/".join([*folders, name])
+        if "\0" in name:
+            raise OSError(errno.EINVAL, "a name holds a null byte", path)
+        try:
+            return os.readlink(path, dir_fd=self._descriptor)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.ENOENT, errno.ENOTDIR):
+                return None
+            raise
+
+    def stat(self, canonical: str) -> os.stat_result | None:
+        """Return the status of a canonical path, or None when nothing is there."""
+        try:
+            return os.stat(canonical or ".", dir_fd=self._descriptor, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def exists(self, path: str) -> bool:
+        """Return whether something is at ``path``, links followed inside the root."""
+        return self.stat(self.resolve(path)) is not None
+
+    def kernel_path(self, canonical: str) -> str:
+        """Return a path to ``canonical`` for calls without ``dir_fd`` (extended attributes)."""
+        return f"/proc/self/fd/{self._descriptor}/{canonical}"
+
+    def read_text(self, path: str, limit: int = 1 << 20) -> str:
+        """Return the text of a regular file below the root; empty when there is none."""
+        try:
+            descriptor = self.open_path(path, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError:
+            return ""
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return ""
+            with os.fdopen(descriptor, "rb", closefd=False) as stream:
+                return stream.read(limit).decode("utf-8", "replace")
+        finally:
+            os.close(descriptor)
+
+    def make_folders(self, path: str, mode: int, uid: int, gid: int) -> str:
+        """Return ``path`` in canonical form after creating what is missing of it.
+
+        Mode and owner are those of the new folders.  Raises :class:`OSError`.
+        """
+        canonical = self.resolve(path)
+        names = canonical.split("/") if canonical else []
+        for count in range(1, len(names) + 1):
+            folder = "/".join(names[:count])
+            try:
+                os.mkdir(folder, mode, dir_fd=self._descriptor)
+            except FileExistsError:
+                continue
+            os.chmod(folder, mode, dir_fd=self._descriptor)
+            os.chown(folder, uid, gid, dir_fd=self._descriptor, follow_symlinks=False)
+        found = self.stat(canonical)
+        if found is None or not stat.S_ISDIR(found.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), canonical)
+        return canonical
 
     def _probe(self) -> bool:
         try:
@@ -95,7 +190,7 @@ class Root:
             raise
         return True
 
-    def _walk(self, parts: tuple[bytes, ...], flags: int, *, links: bool) -> int:
+    def _walk(self, parts: tuple[bytes, ...], flags: int, *, links: bool, mode: int) -> int:
         """Resolve one part at a time; ``trail`` holds the directories from the root downwards."""
         trail = [os.dup(self._descriptor)]
         todo = list(reversed(parts))
@@ -111,7 +206,9 @@ class Root:
                 last = not todo
                 if target is None or (last and flags & os.O_NOFOLLOW):
                     wanted = flags if last else O_PATH | os.O_DIRECTORY
-                    opened = os.open(part, wanted | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=trail[-1])
+                    opened = os.open(
+                        part, wanted | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=trail[-1]
+                    )
                     if last:
                         return opened
                     trail.append(opened)

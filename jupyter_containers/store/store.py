@@ -2,7 +2,7 @@
 
 On disk, under one root of mode 0700::
 
-    content/    blobs, an OCI image layout          ingest/   partial downloads
+    content/    an OCI image layout, index included ingest/   partial downloads
     layers/     unpacked layers                     uppers/   writable layers of containers
     staging/    unfinished work, by owner           locks/    lock files
     records.db  images, names, documents, layers, leases, build cache
@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store.content import ContentStore
 from jupyter_containers.store.database import Database
 from jupyter_containers.store.faults import storage_errors
@@ -81,6 +82,40 @@ class Store:
         except BaseException:
             database.close()
             raise
+
+    def set_name(self, name: str, manifest_digest: str, target_digest: str = "") -> None:
+        """Point a name at an image; see :meth:`.records.Records.set_name`."""
+        if self.records.set_name(name, manifest_digest, target_digest):
+            self._write_index()
+
+    def remove_name(self, name: str) -> bool:
+        """Forget a name; False when it was not there."""
+        removed = self.records.remove_name(name)
+        if removed:
+            self._write_index()
+        return removed
+
+    def delete_image(self, manifest_digest: str) -> bool:
+        """Forget an image with its names; its blobs and layers stay until they are collected."""
+        deleted = self.records.delete_image(manifest_digest)
+        if deleted:
+            self._write_index()
+        return deleted
+
+    def _write_index(self) -> None:
+        """Write the layout's index after names changed, so that other tools find the images."""
+        # Read and written under one lock: the last writer has seen every change before it.
+        with self.locks.hold("index"):
+            images = {record.manifest.digest: record.manifest for record in self.records.images()}
+            self.content.set_index(
+                (Reference.parse(entry.name).familiar, images[entry.manifest_digest])
+                for entry in self.records.names()
+                if entry.manifest_digest in images
+            )
+
+    def remove_tree(self, path: Path) -> None:
+        """Remove a file or tree below the root in one step, also when killed in between."""
+        self._staging.remove(path)
 
     def close(self) -> None:
         """Close the database; a second call does nothing."""

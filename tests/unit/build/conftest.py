@@ -111,11 +111,12 @@ class FakeImages:
     images: dict[str, BaseImage] = field(default_factory=dict)
     asked: list[tuple[str, str, bool]] = field(default_factory=list)
 
-    def resolve(self, reference: Any, platform: Any, pull: bool) -> BaseImage:
-        self.asked.append((reference.familiar, str(platform), pull))
-        if reference.familiar not in self.images:
-            raise ImageNotFoundError(f"no image {reference.familiar}")
-        return self.images[reference.familiar]
+    def resolve(self, name: str, platform: Any, pull: bool) -> BaseImage:
+        familiar = Reference.parse(name).familiar
+        self.asked.append((familiar, str(platform), pull))
+        if familiar not in self.images:
+            raise ImageNotFoundError(f"no image {familiar}")
+        return self.images[familiar]
 
 
 class FakeCache(dict[str, bytes]):
@@ -128,9 +129,6 @@ class FakeBlobs(dict[str, bytes]):
         digest = digest_of(data)
         self[digest] = data
         return Descriptor(media_type, digest, len(data))
-
-    def has(self, digest: str) -> bool:
-        return digest in self
 
 
 def extract(stream: Any, folder: str, owner: tuple[int, int] | None) -> None:

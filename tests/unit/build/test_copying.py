@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.build.confined import Root
 from jupyter_containers.build.copying import Copier, CopyRules, absolute_destination
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.errors import BuildError, OperationCancelledError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.store.rooted import Root
 
 
 class Sides:
@@ -26,7 +26,7 @@ class Sides:
     def copy(
         self, patterns: str, destination: str, *, keep_owner: bool = False, **rules: Any
     ) -> None:
-        with Root.open(self.source) as source, Root.open(self.target) as target:
+        with Root(self.source) as source, Root(self.target) as target:
             tree = SourceTree(source, keep_owner=keep_owner)
             copier = Copier(target, destination, CopyRules(**rules), CancelToken())
             for pattern in patterns.split():
@@ -194,7 +194,7 @@ def test_source_links_are_followed_inside_the_source(sides: Sides, tmp_path: Pat
 def test_cancel_stops_a_copy(sides: Sides) -> None:
     cancel = CancelToken()
     cancel.cancel()
-    with Root.open(sides.source) as source, Root.open(sides.target) as target:
+    with Root(sides.source) as source, Root(sides.target) as target:
         tree = SourceTree(source)
         with pytest.raises(OperationCancelledError):
             Copier(target, "/x", CopyRules(), cancel).copy(tree, tree.find("d"))

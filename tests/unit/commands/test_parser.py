@@ -130,7 +130,10 @@ def test_every_handler_exists() -> None:
         assert callable(getattr(found, function)), verb.name
 
 
-_SPELT_OTHERWISE = {"labels": "label", "mounts": "mount", "tags": "tag", "build_args": "build_arg"}
+_SPELT_OTHERWISE = {
+    "labels": "label", "mounts": "mount", "tags": "tag", "build_args": "build_arg",
+    "secrets": "secret",
+}  # fmt: skip
 _NOT_FLAGS = {"image", "command", "context", "dockerfile", "source_name"}
 
 

@@ -1,0 +1,178 @@
+"""The layers that a build works on, and the RUN steps in them.
+
+A *workspace* is a transient upper directory over the parent's layers, mounted in a private mount
+namespace.  RUN steps start the OCI runtime directly there, without a monitor: nobody but the
+build waits for them, and when the build's process dies the sweep ends what is left.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from jupyter_containers.build.seams import CommittedLayer, OutputSink, StepRequest, Workspace
+from jupyter_containers.engine.assembly import (
+    Bundle,
+    host_trust,
+    make_folder,
+    with_environment,
+)
+from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.naming import step_name
+from jupyter_containers.engine.networks import Networks
+from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.stepmounts import StepMounts
+from jupyter_containers.events import CancelToken
+from jupyter_containers.network import names
+from jupyter_containers.oci.image import ExecutionConfig
+from jupyter_containers.options import RunOptions
+from jupyter_containers.runtime.mounts import PrivateMounts
+from jupyter_containers.runtime.spec import BindMount, ContainerContext, TmpfsMount, runtime_spec
+from jupyter_containers.runtime.users import resolve_user
+from jupyter_containers.store import Lease
+from jupyter_containers.store.rooted import Root
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class BuildLayers:
+    """Unpacked layers and workspaces on top of them, for one build."""
+
+    rooms: Rooms
+    networks: Networks
+    lease: Lease
+    cancel: CancelToken
+
+    def has(self, chain_id: str) -> bool:
+        """Return whether the stack can be used now; it stays usable until the build ends."""
+        # Leased before it is looked for: a prune in between cannot take it away again.
+        if chain_id:
+            self.lease.add(chain_id)
+        return not chain_id or self.rooms.store.snapshots.has(chain_id)
+
+    def workspace(self, parent_chain_id: str) -> AbstractContextManager[Workspace]:
+        """Return a workspace on top of ``parent_chain_id``."""
+        return self._open(parent_chain_id)
+
+    @contextmanager
+    def _open(self, parent_chain_id: str) -> Iterator[Workspace]:
+        key, snapshots = step_name(), self.rooms.store.snapshots
+        bundle = Bundle(self.rooms.workbench / key)
+        try:
+            bundle.create()
+            snapshots.prepare(key, parent_chain_id, transient=True)
+            with PrivateMounts() as mounts:
+                mounts.overlay(snapshots.mount(parent_chain_id, key), bundle.rootfs, volatile=True)
+                yield _Workspace(self, mounts, bundle, key, parent_chain_id)
+        finally:
+            with deferred():
+                snapshots.discard(key)
+                shutil.rmtree(bundle.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Workspace:
+    """One step's root file system."""
+
+    layers: BuildLayers
+    mounts: PrivateMounts
+    bundle: Bundle
+    key: str
+    parent: str
+
+    def call(self, function: Callable[[str], T]) -> T:
+        """Return ``function(rootfs)``; an interrupt turns the build's token and waits for it."""
+
+        def work(rootfs: str, *, cancel: CancelToken) -> T:
+            del cancel  # what runs here looks at the build's token by itself
+            return function(rootfs)
+
+        return self.mounts.call(work, str(self.bundle.rootfs), cancel=self.layers.cancel)
+
+    def commit(self, *, source_date_epoch: int | None = None) -> CommittedLayer:
+        """Make the changes a layer; nothing can be run here any more."""
+        self.mounts.close()
+        layer = self.layers.rooms.store.snapshots.commit(
+            self.key,
+            self.parent,
+            source_date_epoch=source_date_epoch,
+            lease=self.layers.lease,
+            cancel=self.layers.cancel,
+        )
+        return CommittedLayer(layer.diff_id, layer.chain_id, layer.blob, layer.size, layer.entries)
+
+    def run(self, request: StepRequest, on_output: OutputSink, cancel: CancelToken) -> int:
+        """Return the exit code of the step's process; its mounts and network end with it."""
+        rooms = self.layers.rooms
+        with ExitStack() as stack:
+            network = self.layers.networks.temporary(self.key, request.network)
+            namespace = stack.enter_context(network)
+            step_mounts = StepMounts(rooms, self.mounts, self.bundle, stack, cancel)
+            mounts = tuple(step_mounts.resolve(mount) for mount in request.mounts)
+            netns = namespace.path if namespace else ""
+            self.mounts.call(self._write_spec, request, netns, mounts)
+            return self.mounts.call(
+                rooms.runtime.run,
+                self.key,
+                self.bundle.folder,
+                on_output=lambda stream, data: on_output(data, stream),
+                cancel=cancel,
+            )
+
+    def _write_spec(
+        self, request: StepRequest, netns: str, mounts: tuple[BindMount | TmpfsMount, ...]
+    ) -> None:
+        rooms, bundle = self.layers.rooms, self.bundle
+        config = ExecutionConfig(env=request.env)
+        if request.trust_host_ca:
+            ca_mounts, variables = host_trust(rooms.host, os.environ)
+            mounts += ca_mounts
+            config = with_environment(config, variables)
+        options = RunOptions(
+            image="build",
+            command=request.argv,
+            entrypoint=(),
+            workdir=request.cwd or "/",
+            user=request.user,
+            hostname=request.hostname,
+            network=request.network,
+        )
+        with Root(bundle.rootfs) as root:
+            user = resolve_user(
+                request.user, root.read_text("/etc/passwd"), root.read_text("/etc/group")
+            )
+            make_folder(root, options.workdir, user)
+            files = {
+                name: bundle.write(name, text)
+                for name, text in self._files(request).items()
+                if name != "hostname" or root.exists("/etc/hostname")
+            }
+        context = ContainerContext(
+            container_id=self.key,
+            rootfs=str(bundle.rootfs),
+            host=rooms.host,
+            user=user,
+            hostname=request.hostname,
+            network="path" if netns else "host" if request.network == "host" else "new",
+            netns=netns,
+            mounts=mounts,
+            hosts_file=files.get("hosts", ""),
+            resolv_conf=files.get("resolv.conf", ""),
+            hostname_file=files.get("hostname", ""),
+            cgroup_path=rooms.runtime.cgroup_path(self.key),
+            default_pids_limit=rooms.settings.pids_limit,
+        )
+        bundle.write_spec(runtime_spec(config, options, context))
+
+    def _files(self, request: StepRequest) -> dict[str, str]:
+        on_host = request.network == "host"
+        return {
+            "hosts": names.hosts_file(request.hostname, ["127.0.0.1"]),
+            "resolv.conf": names.resolv_conf(names.read_resolv_conf(), keep_loopback=on_host),
+            "hostname": names.hostname_file(request.hostname),
+        }
