@@ -1,8 +1,7 @@
-"""nftables scripts, by the library and by the program, in a namespace of our own."""
+"""nftables scripts in a namespace of our own."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 from collections.abc import Iterator
@@ -21,14 +20,9 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(params=["library", "program"])
-def nft(request) -> Nft:
-    if request.param == "library":
-        try:
-            ctypes.CDLL("libnftables.so.1")
-        except OSError:
-            pytest.skip("needs libnftables.so.1")
-    return Nft(library=request.param == "library")
+@pytest.fixture
+def nft() -> Nft:
+    return Nft()
 
 
 @pytest.fixture
@@ -68,7 +62,7 @@ def test_handles_are_listed_when_wanted(host, nft):
     assert "handle" not in host.run(lambda: nft.run("list chain ip one c"))
 
 
-def test_firewall_works_by_either_way(host, nft):
+def test_firewall_writes_and_reads_its_table(host, nft):
     firewall = Firewall("jc_nft_test", nft)
     network = Network(
         id="n", name="n", interface="jcnft0", subnet="10.211.44.0/24", gateway="10.211.44.1"
@@ -96,8 +90,17 @@ def test_firewall_works_by_either_way(host, nft):
     host.run(use)
 
 
-def test_missing_nftables_is_named(host, monkeypatch):
-    monkeypatch.setenv("PATH", "/nonexistent")
+def test_missing_nftables_is_named():
     with pytest.raises(UnsupportedError, match="nftables") as caught:
-        Nft(library=False).run("list tables")
+        Nft("/nonexistent/nft").run("list tables")
     assert "apt install nftables" in caught.value.hint
+
+
+def test_a_crash_of_nft_is_one_clear_error(tmp_path, monkeypatch):
+    program = tmp_path / "nft"
+    program.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(NftError, match="ended by SIGSEGV") as caught:
+        Nft().try_run("list tables")
+    assert "newer nftables" in caught.value.hint
