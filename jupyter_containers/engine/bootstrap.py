@@ -23,9 +23,23 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from jupyter_containers.engine.images import Images, rfc3339
+from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.rooms import Rooms
-from jupyter_containers.errors import ContainersError, InvalidArgumentError, UnsupportedError
-from jupyter_containers.events import CancelToken, EventSink, TaskFinished, TaskOutput, TaskStarted
+from jupyter_containers.engine.work import drain
+from jupyter_containers.errors import (
+    ContainersError,
+    InvalidArgumentError,
+    OperationCancelledError,
+    UnsupportedError,
+)
+from jupyter_containers.events import (
+    CancelToken,
+    EventSink,
+    Outcome,
+    TaskFinished,
+    TaskOutput,
+    TaskStarted,
+)
 from jupyter_containers.oci.image import ExecutionConfig, History
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store import ImageRecord
@@ -34,6 +48,7 @@ PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SUITES = ("bookworm", "trixie", "bullseye", "sid")
 PYTHONS = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie"}
 _EPOCH = 1577836800  # what tools inside the chroot write as "now"; file times come from the archive
+_KILL_SECONDS = 5.0
 _SLIM = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
 
@@ -98,8 +113,8 @@ class Bootstrap:
         task, started = reference.familiar, time.monotonic()
         snapshots, key = self._rooms.store.snapshots, f"bootstrap-{secrets.token_hex(6)}"
         emit(TaskStarted(task, f"bootstrap {task}"))
-        root = snapshots.prepare(key, transient=True)
         try:
+            root = snapshots.prepare(key, transient=True)
             if recipe.kind == "busybox":
                 epoch = self._busybox(root, task, emit, cancel)
                 config = ExecutionConfig(env=(PATH,), cmd=("sh",))
@@ -116,8 +131,14 @@ class Bootstrap:
                     created=created, created_by=f"bootstrap {task}", comment="Debian packages"
                 )
                 record = self._images.compose([layer], config, [step], created, reference)
+        except BaseException as error:
+            stopped = isinstance(error, (KeyboardInterrupt, OperationCancelledError))
+            outcome: Outcome = "cancelled" if stopped else "failed"
+            emit(TaskFinished(task, outcome, seconds=time.monotonic() - started))
+            raise
         finally:
-            snapshots.discard(key)
+            with deferred():
+                snapshots.discard(key)
         emit(TaskFinished(task, "done", seconds=time.monotonic() - started))
         return record
 
@@ -266,12 +287,20 @@ def _is_static(program: Path) -> bool:
     return b"ld-linux" not in header and b"/lib64/ld" not in header
 
 
+# The tool gets process and mount namespaces of its own: they end, with everything in them, when
+# it is killed or when this process dies, and the host sees none of its mounts.
+_CONFINED = (
+    *("setpriv", "--pdeathsig=KILL"),
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
+)
+
+
 def _run(argv: list[str], task: str, emit: EventSink, cancel: CancelToken) -> None:
     """Run a tool, its output as events; an interrupt or cancel ends it and its children."""
     environ = {**os.environ, "SOURCE_DATE_EPOCH": str(_EPOCH), "LC_ALL": "C.UTF-8"}
     tail: list[str] = []
     with subprocess.Popen(
-        argv,
+        [*_CONFINED, *argv],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -281,16 +310,11 @@ def _run(argv: list[str], task: str, emit: EventSink, cancel: CancelToken) -> No
         reader = threading.Thread(target=_forward, args=(process, task, emit, tail), daemon=True)
         reader.start()
         try:
-            while reader.is_alive():
-                cancel.check()
-                reader.join(0.05)
+            drain(reader, cancel)
         except BaseException:
-            # mmdebstrap unmounts what it mounted when it is asked to end politely.
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
+            with deferred():
                 process.kill()
+                reader.join(_KILL_SECONDS)  # the pipe ends with the last process that has it
             raise
     if process.returncode != 0:
         raise ContainersError(

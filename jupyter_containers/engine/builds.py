@@ -20,8 +20,9 @@ from jupyter_containers.engine.transfer import record_image
 from jupyter_containers.engine.workspaces import BuildLayers
 from jupyter_containers.errors import (
     BuildError,
-    ContainersError,
     InvalidArgumentError,
+    NotFoundError,
+    RegistryError,
     StorageError,
 )
 from jupyter_containers.events import CancelToken, EventSink
@@ -152,10 +153,11 @@ class _Source:
     def _fetch(self, reference: Reference, platform: Platform) -> ImageRecord:
         try:
             return self._pull(reference, str(platform), self._emit, self._cancel)
-        except ContainersError as error:
-            if not error.hint or error.hint.startswith("check"):
-                error.hint = _base_hint(reference) or error.hint
-            raise
+        except (RegistryError, NotFoundError) as error:
+            raise BuildError(
+                f"image {reference.familiar} is not here and cannot be pulled: {error.message}",
+                hint=_base_hint(reference) or error.hint,
+            ) from error
 
 
 def _base_hint(reference: Reference) -> str:

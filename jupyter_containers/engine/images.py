@@ -182,8 +182,10 @@ class Images:
         by_id = not self._is_name(text, names)
         using = [user for user in users if user[1] == record.manifest.digest]
         if not by_id:
-            name = str(Reference.parse(text))
-            chosen = [name] if name in names else list(names)
+            reference = Reference.parse(text)
+            # A digest without that very name: whatever its repository calls the image.
+            same = [name for name in names if Reference.parse(name).name == reference.name]
+            chosen = [str(reference)] if str(reference) in names else same
         else:
             chosen = list(names)
             if len(chosen) > 1 and not force:

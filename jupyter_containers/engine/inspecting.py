@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from jupyter_containers.engine.records import ContainerRecord, MountRecord, VolumeRecord
 from jupyter_containers.network.model import Network
 from jupyter_containers.oci.image import ExecutionConfig, ImageConfig
@@ -60,6 +62,7 @@ def execution_document(config: ExecutionConfig) -> dict[str, Any]:
         "Labels": dict(config.labels),
         "StopSignal": config.stop_signal,
         "Shell": list(config.shell) or None,
+        "Healthcheck": msgspec.json.decode(msgspec.json.encode(config.healthcheck)),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 
 from jupyter_containers.engine.cachemounts import CacheMounts
 from jupyter_containers.engine.images import Images
@@ -11,7 +12,8 @@ from jupyter_containers.engine.results import DiskUsage, PruneResult
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.oci.reference import Reference
-from jupyter_containers.store import Garbage, Roots
+from jupyter_containers.store import Garbage, ImageRecord, Roots
+from jupyter_containers.store.gc import with_parents
 
 
 class Upkeep:
@@ -93,62 +95,94 @@ class Upkeep:
 
     def disk_usage(self) -> list[DiskUsage]:
         """Return the lines of ``system df``; sizes are bytes on this disk, shared ones once."""
+        return [
+            self._images_usage(),
+            self._containers_usage(),
+            self._volumes_usage(),
+            self._cache_usage(),
+        ]
+
+    def _weight(self, chains: set[str], digests: set[str]) -> int:
+        """Return the bytes of unpacked layers and of blobs; those of the layers are added."""
+        store = self._rooms.store
+        layers = [layer for layer in store.snapshots.layers.all() if layer.chain_id in chains]
+        blobs = digests | {layer.blob.digest for layer in layers}
+        return sum(layer.size for layer in layers) + store.collector.size_of(blobs)
+
+    def _held(self, images: Iterable[ImageRecord]) -> tuple[set[str], set[str]]:
+        """Return the layers (chain ids) and blobs that images hold."""
+        records = list(images)
+        documents = {
+            digest
+            for record in records
+            for digest in (record.manifest.digest, record.config_digest, record.index_digest)
+            if digest
+        }
+        chains = {chain for record in records for chain in record.chain_ids}
+        return chains, self._rooms.store.collector.reachable_blobs(frozenset(documents))
+
+    def _held_by_containers(self) -> tuple[set[str], set[str]]:
+        """Return what containers hold, also of images that are removed already."""
+        store, containers = self._rooms.store, self._rooms.containers.all()
+        layers = {layer.chain_id: layer for layer in store.snapshots.layers.all()}
+        chains = with_parents((item.chain_id for item in containers), layers)
+        manifests = frozenset(item.manifest_digest for item in containers if item.manifest_digest)
+        return chains, store.collector.reachable_blobs(manifests)
+
+    def _images_usage(self) -> DiskUsage:
+        images = self._rooms.store.records.images()
+        used = {item.manifest_digest for item in self._rooms.containers.all()}
+        in_use = [record for record in images if record.manifest.digest in used]
+        held_chains, held_blobs = self._held_by_containers()
+        chains, blobs = self._held(images)
+        active_chains, active_blobs = self._held(in_use)
+        size = self._weight(chains | held_chains, blobs | held_blobs)
+        active = self._weight(active_chains | held_chains, active_blobs | held_blobs)
+        return DiskUsage("Images", len(images), len(in_use), size, size - active)
+
+    def _containers_usage(self) -> DiskUsage:
+        containers = self._rooms.containers.all()
+        sizes = {item.id: self._rooms.store.snapshots.size_rw(item.id) for item in containers}
+        alive = [item for item in containers if item.state.status.alive]
+        total = sum(sizes.values())
+        busy = sum(sizes[item.id] for item in alive)
+        return DiskUsage("Containers", len(containers), len(alive), total, total - busy)
+
+    def _volumes_usage(self) -> DiskUsage:
         from jupyter_containers.store.uppers import tree_size
 
-        rooms = self._rooms
-        layers = {layer.chain_id: layer for layer in rooms.store.snapshots.layers.all()}
-        images, containers = self._images.all(), rooms.containers.all()
-        by_images = {chain for record, _ in images for chain in record.chain_ids}
-        used = {item.manifest_digest for item in containers}
-        in_use = {
-            chain
-            for record, _ in images
-            if record.manifest.digest in used
-            for chain in record.chain_ids
-        }
-
-        def weight(chains: set[str]) -> int:
-            return sum(
-                layers[chain].size + layers[chain].blob.size for chain in chains if chain in layers
-            )
-
-        sizes = {item.id: rooms.store.snapshots.size_rw(item.id) for item in containers}
-        alive = [item for item in containers if item.state.status.alive]
+        containers = self._rooms.containers.all()
         mounted = {mount.name for item in containers for mount in item.mounts}
-        volumes = {
-            item.name: tree_size(rooms.settings.root / "volumes" / item.name)
-            for item in rooms.volumes.all()
+        sizes = {
+            item.name: tree_size(self._rooms.settings.root / "volumes" / item.name)
+            for item in self._rooms.volumes.all()
         }
-        cached = set(layers) - by_images
-        mounts = CacheMounts(rooms)
-        mounts_size, mounts_unused = mounts.size()
-        return [
-            DiskUsage(
-                "Images",
-                len(images),
-                sum(record.manifest.digest in used for record, _ in images),
-                weight(by_images),
-                weight(by_images - in_use),
-            ),
-            DiskUsage(
-                "Containers",
-                len(containers),
-                len(alive),
-                sum(sizes.values()),
-                sum(sizes.values()) - sum(sizes[item.id] for item in alive),
-            ),
-            DiskUsage(
-                "Local Volumes",
-                len(volumes),
-                sum(name in mounted for name in volumes),
-                sum(volumes.values()),
-                sum(size for name, size in volumes.items() if name not in mounted),
-            ),
-            DiskUsage(
-                "Build Cache",
-                len(cached) + len(mounts.all()),
-                sum(used for _, used in mounts.all()),
-                weight(cached) + mounts_size,
-                weight(cached) + mounts_unused,
-            ),
-        ]
+        return DiskUsage(
+            "Local Volumes",
+            len(sizes),
+            sum(name in mounted for name in sizes),
+            sum(sizes.values()),
+            sum(size for name, size in sizes.items() if name not in mounted),
+        )
+
+    def _cache_usage(self) -> DiskUsage:
+        """Whatever neither image nor container holds: build steps, and cache mounts."""
+        store, caches = self._rooms.store, CacheMounts(self._rooms)
+        chains, blobs = self._held(store.records.images())
+        held_chains, held_blobs = self._held_by_containers()
+        every = {layer.chain_id: layer for layer in store.snapshots.layers.all()}
+        held_blobs |= blobs | {
+            every[chain].blob.digest for chain in chains | held_chains if chain in every
+        }
+        rest = set(every) - chains - held_chains
+        blobs = set(store.content.digests()) - held_blobs
+        size = sum(every[chain].size for chain in rest) + store.collector.size_of(blobs)
+        folders = caches.all()
+        total, unused = caches.size()
+        return DiskUsage(
+            "Build Cache",
+            len(rest) + len(folders),
+            sum(used for _, used in folders),
+            size + total,
+            size + unused,
+        )

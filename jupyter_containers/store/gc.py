@@ -10,7 +10,7 @@ is lost to work that goes on meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from jupyter_containers.errors import BlobNotFoundError, ContainersError, StorageError
@@ -72,13 +72,17 @@ class Collector:
         """Return what could be removed now."""
         layers = {layer.chain_id: layer for layer in self._snapshots.layers.all()}
         protected = self._leases.protected()
-        live = _with_parents(roots.chain_ids | protected, layers)
-        keep = self._reachable_blobs(roots.digests | protected)
+        live = with_parents(roots.chain_ids | protected, layers)
+        keep = self.reachable_blobs(roots.digests | protected)
         keep |= {layers[chain].blob.digest for chain in live if chain in layers}
         dead = tuple(layer for chain, layer in layers.items() if chain not in live)
         blobs = tuple(digest for digest in self._content.digests() if digest not in keep)
-        size = sum(layer.size for layer in dead) + sum(self._size(digest) for digest in blobs)
+        size = sum(layer.size for layer in dead) + self.size_of(blobs)
         return Garbage(dead, blobs, size)
+
+    def size_of(self, digests: Iterable[str]) -> int:
+        """Return the bytes of the blobs that are here."""
+        return sum(self._size(digest) for digest in digests)
 
     def prune(self, find_roots: Callable[[], Roots]) -> Garbage:
         """Remove what is unreferenced and return it.
@@ -94,16 +98,18 @@ class Collector:
                 protected = self._leases.protected()
                 blobs = tuple(d for d in garbage.blobs if d not in protected)
                 layers = tuple(lay for lay in garbage.layers if lay.chain_id not in protected)
+                freed = sum(layer.size for layer in layers) + self.size_of(blobs)
                 for layer in layers:
                     self._snapshots.layers.mark_incomplete(layer.chain_id)
                 for digest in blobs:
                     self._content.delete(digest)
             for layer in layers:
                 self._snapshots.finish_removal(layer.chain_id, layer.directory)
-            return Garbage(layers, blobs, garbage.bytes)
+            return Garbage(layers, blobs, freed)
         raise StorageError("cannot prune: the store is too busy", hint="try again in a moment")
 
-    def _reachable_blobs(self, digests: frozenset[str]) -> set[str]:
+    def reachable_blobs(self, digests: frozenset[str]) -> set[str]:
+        """Return the digests and those of all blobs that they lead to, in the store or not."""
         seen: set[str] = set()
         todo = [digest for digest in digests if ":" in digest]
         while todo:
@@ -138,7 +144,8 @@ class Collector:
             return 0
 
 
-def _with_parents(chains: frozenset[str], layers: dict[str, LayerRecord]) -> set[str]:
+def with_parents(chains: Iterable[str], layers: dict[str, LayerRecord]) -> set[str]:
+    """Return the chain ids and those of all layers below them."""
     live: set[str] = set()
     for chain in chains:
         while chain and chain not in live:

@@ -1,0 +1,353 @@
+"""Images of a real store: names, removal, history, inspect, import, prune, df and bootstrap."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_containers.engine import Container, Engine, Image
+from jupyter_containers.errors import (
+    ArchiveError,
+    ImageNotFoundError,
+    InUseError,
+    InvalidArgumentError,
+    InvalidReferenceError,
+)
+from jupyter_containers.events import CancelToken, Event, TaskFinished, TaskOutput, TaskStarted
+from tests.integration.engine_fixtures import fresh_engine, nothing_left
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Engine]:
+    """An engine with a store of its own, busybox in it."""
+    with fresh_engine(tmp_path / "own") as engine:
+        engine.bootstrap("busybox")
+        yield engine
+
+
+def on_disk(engine: Engine) -> int:
+    """Return the bytes of all blobs and of the regular files of all layers."""
+    root = engine.settings.root
+    total, seen = 0, set()
+    for folder in ("content/blobs", "layers"):
+        for path in (root / folder).rglob("*"):
+            status = path.lstat()
+            if path.is_file() and not path.is_symlink() and status.st_ino not in seen:
+                seen.add(status.st_ino)
+                total += status.st_size
+    return total
+
+
+def variant(engine: Engine, text: str, **flags: object) -> Image:
+    return engine.build("/var/empty", dockerfile=f"FROM busybox\nRUN {text}\n", **flags)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def empty_context() -> None:
+    Path("/var/empty").mkdir(exist_ok=True)
+
+
+def test_names(own: Engine) -> None:
+    image = own.image("busybox")
+    own.tag("busybox", "localhost:5000/team/tool:v1")
+    own.tag(image.short_id, "tool")
+    names = own.image("tool").names
+    assert set(names) == {"busybox:latest", "localhost:5000/team/tool:v1", "tool:latest"}
+    assert own.image("localhost:5000/team/tool:v1") == own.image(image.id[7:20])
+    other = variant(own, "echo 1 > /1", tag="tool")
+    assert own.image("tool") == other, "a name moves to the image that got it last"
+    for bad in ("UPPER", "a b", "x:", "tool@sha256:" + "0" * 64):
+        with pytest.raises(InvalidReferenceError):
+            own.tag("busybox", bad)
+    with pytest.raises(ImageNotFoundError) as caught:
+        own.image("busybux")
+    assert "busybox" in caught.value.hint
+
+
+def test_removing_one_of_several_names_only_untags(own: Engine) -> None:
+    own.tag("busybox", "second")
+    assert own.remove_image("second") == ["Untagged: second:latest"]
+    assert own.image("busybox").names == ("busybox:latest",)
+    lines = own.remove_image("busybox")
+    assert lines[0] == "Untagged: busybox:latest"
+    assert lines[1].startswith("Deleted: sha256:")
+    assert own.images() == []
+    assert on_disk(own) == 0
+    with pytest.raises(ImageNotFoundError):
+        own.remove_image("busybox")
+
+
+def test_removing_by_id(own: Engine) -> None:
+    image = own.image("busybox")
+    own.tag("busybox", "second")
+    with pytest.raises(InUseError, match="several names"):
+        own.remove_image(image.short_id)
+    assert len(own.remove_image(image.short_id, force=True)) == 3
+    assert own.images() == []
+
+
+def test_an_image_of_a_container_stays(own: Engine) -> None:
+    container = own.create("busybox", ["true"])
+    with pytest.raises(InUseError, match=container.name):
+        own.remove_image("busybox")
+    own.tag("busybox", "second")
+    own.remove_image("second")
+    assert own.remove_image("busybox", force=True) == ["Untagged: busybox:latest"]
+    container.start()
+    assert container.wait() == 0, "its layers are still there"
+    container.remove()
+    assert [image.names for image in own.images()] == [()]
+    own.prune_images()
+    assert on_disk(own) == 0
+
+
+def test_an_image_of_a_running_container_stays_even_by_force(own: Engine) -> None:
+    container = own.run("busybox", ["sleep", "100"], detach=True, network="none")
+    assert isinstance(container, Container)
+    with pytest.raises(InUseError, match="running"):
+        own.remove_image("busybox", force=True)
+    container.remove(force=True)
+
+
+def test_history_and_inspect_are_dockers(own: Engine) -> None:
+    image = own.build(
+        "/var/empty",
+        dockerfile="FROM busybox\nENV A=b\nRUN echo 12345 > /f\nUSER 7:8\nSTOPSIGNAL INT\n"
+        'HEALTHCHECK --interval=5s CMD true\nENTRYPOINT ["sh"]\nEXPOSE 53/udp\n',
+        tag="shown:1",
+    )
+    steps = image.history()
+    assert [step.created_by.split()[0] for step in steps] == [
+        "EXPOSE",
+        "ENTRYPOINT",
+        "HEALTHCHECK",
+        "STOPSIGNAL",
+        "USER",
+        "RUN",
+        "ENV",
+        "bootstrap",
+    ]
+    assert [step.size for step in steps][5] == 6
+    assert steps[0].id == image.short_id
+    assert {step.id for step in steps[1:]} == {"<missing>"}
+    document = image.inspect()
+    assert document["Id"] == image.id
+    assert document["RepoTags"] == ["shown:1"]
+    assert document["RepoDigests"] == [f"shown@{image.digest}"]
+    assert (document["Os"], document["Architecture"]) == ("linux", image.architecture)
+    config = document["Config"]
+    assert (config["User"], config["StopSignal"]) == ("7:8", "INT")
+    assert (config["Entrypoint"], config["Cmd"]) == (["sh"], None)
+    assert config["ExposedPorts"] == {"53/udp": {}}
+    assert config["Healthcheck"] == {"Test": ["CMD-SHELL", "true"], "Interval": 5_000_000_000}
+    assert config["Env"][-1] == "A=b"
+    assert len(document["RootFS"]["Layers"]) == 2
+    assert document["Size"] == own.image("busybox").size + 6
+    json.dumps(document)
+
+
+def a_root(members: dict[str, bytes]) -> bytes:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), 0o755
+            archive.addfile(member, io.BytesIO(content))
+    return data.getvalue()
+
+
+def test_import(own: Engine, tmp_path: Path) -> None:
+    program = (own.settings.root / "layers").glob("*/bin/busybox")
+    tar = a_root({"bin/sh": next(program).read_bytes(), "etc/x": b"x"})
+    (tmp_path / "root.tar").write_bytes(tar)
+    changes = ['CMD ["sh", "-c", "cat /etc/x; echo $A"]', "ENV A=b", "WORKDIR /etc"]
+    image = own.import_image(tmp_path / "root.tar", "imported:1", changes=changes, message="why")
+    again = own.import_image(io.BytesIO(tar), changes=changes)
+    assert again.inspect()["RootFS"] == image.inspect()["RootFS"], "the same bytes, one layer"
+    assert again.names == ()
+    assert image.history()[0].comment == "why"
+    result = own.run(image, ["sh", "-c", 'read x < x; echo "$x$A" || true'], rm=True, check=False)
+    assert result.stdout in (b"xb\n", b"b\n")
+    with pytest.raises(InvalidArgumentError, match="RUN is not a valid change"):
+        own.import_image(tar, changes=["RUN true"])
+    with pytest.raises(InvalidArgumentError, match="cannot read"):
+        own.import_image(tmp_path / "missing.tar")
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/evil"])
+def test_import_of_a_hostile_tar_stays_inside(own: Engine, tmp_path: Path, name: str) -> None:
+    before = {path.name for path in tmp_path.parent.iterdir()}
+    image = own.import_image(a_root({name: b"x", "bin/f": b""}))
+    assert {path.name for path in tmp_path.parent.iterdir()} == before
+    assert not Path("/evil").exists()
+    assert image.size == 1
+
+
+def test_import_of_garbage_leaves_nothing(own: Engine) -> None:
+    size = on_disk(own)
+    for data in (b"no tar at all" * 100, a_root({"f": b"x" * 5000})[:3000]):
+        with pytest.raises(ArchiveError):
+            own.import_image(data, "broken")
+    assert [image.name for image in own.images()] == ["busybox:latest"]
+    assert on_disk(own) == size
+    assert not list((own.settings.root / "staging").iterdir())
+
+
+def test_df_is_what_the_disk_holds_and_prune_frees_what_df_says(own: Engine) -> None:
+    variant(own, "head -c 100000 /dev/urandom > /big", tag="kept")
+    dangling = variant(own, "head -c 50000 /dev/urandom > /big2")
+    text = "--mount=type=cache,target=/c head -c 3000 /dev/zero > /c/f; true"
+    variant(own, text, tag="kept")
+    lines = {line.type: line for line in own.system_df()}
+    cached = 3000
+    assert sum(line.size for line in lines.values()) == on_disk(own) + cached
+    assert lines["Images"].total == len(own.images())
+    assert (lines["Images"].active, lines["Images"].reclaimable) == (0, lines["Images"].size)
+
+    own.create("busybox", ["true"], name="user")
+    lines = {line.type: line for line in own.system_df()}
+    assert lines["Images"].active == 1
+    before = on_disk(own)
+    result = own.prune_images()
+    assert f"deleted: {dangling.id}" in result.removed
+    assert result.freed == before - on_disk(own)
+    size = on_disk(own)
+    result = own.prune_builder()
+    assert result.freed == size + cached - on_disk(own)
+    before = on_disk(own)
+    reclaimable = {line.type: line for line in own.system_df()}["Images"].reclaimable
+    result = own.prune_images(all=True)
+    assert result.freed == before - on_disk(own) == reclaimable
+    assert [image.name for image in own.images()] == ["busybox:latest"]
+    own.prune(all=True)
+    assert own.images() == []
+    assert on_disk(own) == 0
+    assert [line.size for line in own.system_df()] == [0, 0, 0, 0]
+
+
+def test_filters(own: Engine) -> None:
+    variant(own, "echo 1 > /1", tag="team/app:1", label=["tier=web"])
+    variant(own, "echo 2 > /2")
+
+    def names(**filters: list[str]) -> list[str]:
+        return sorted(image.name for image in own.images(filters=filters))
+
+    assert names(reference=["team/*"]) == ["team/app:1"]
+    assert names(reference=["busybox"]) == ["busybox:latest"]
+    assert names(label=["tier=web"]) == ["team/app:1"]
+    assert names(label=["tier=db"]) == []
+    assert len(names(dangling=["true"])) == 1
+    assert names(dangling=["false"]) == ["busybox:latest", "team/app:1"]
+    with pytest.raises(InvalidArgumentError, match="invalid filter"):
+        names(size=["1"])
+
+
+@pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is not installed")
+def test_other_tools_read_the_store(own: Engine) -> None:
+    layout = own.settings.root / "content"
+
+    def inspect(name: str) -> dict[str, object]:
+        done = subprocess.run(
+            ["skopeo", "inspect", f"oci:{layout}:{name}"], capture_output=True, check=False
+        )
+        return json.loads(done.stdout) if done.returncode == 0 else {}
+
+    assert inspect("busybox:latest")["Digest"] == own.image("busybox").digest
+    image = variant(own, "echo 1 > /1", tag="localhost:5000/app:1")
+    assert inspect("localhost:5000/app:1")["Digest"] == image.digest
+    own.tag("busybox", "second:2")
+    own.remove_image("busybox")
+    assert inspect("second:2")
+    assert not inspect("busybox:latest")
+
+
+# -- bootstrap ------------------------------------------------------------------------------------
+
+
+def test_bootstrap_is_reproducible(own: Engine, tmp_path: Path) -> None:
+    with fresh_engine(tmp_path / "other") as other:
+        second = other.bootstrap("busybox")
+        assert second.inspect()["RootFS"] == own.image("busybox").inspect()["RootFS"]
+        assert second.digest == own.image("busybox").digest
+
+
+def test_bootstrap_of_an_image_that_is_here_changes_nothing(own: Engine) -> None:
+    events: list[Event] = []
+    assert own.bootstrap("busybox", emit=events.append) == own.image("busybox")
+    assert events == []
+
+
+@pytest.mark.parametrize("name", ["alpine", "debian:potato", "python:2.7", "quay.io/busybox"])
+def test_bootstrap_of_the_unknown_says_what_there_is(own: Engine, name: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="cannot bootstrap") as caught:
+        own.bootstrap(name)
+    assert "debian:bookworm" in caught.value.hint
+
+
+needs_mmdebstrap = pytest.mark.skipif(
+    not shutil.which("mmdebstrap"), reason="mmdebstrap is not installed"
+)
+
+
+@needs_mmdebstrap
+def test_an_interrupted_bootstrap_leaves_nothing(own: Engine) -> None:
+    cancel, seen = CancelToken(), threading.Event()
+    events: list[Event] = []
+    sent: list[float] = []
+
+    def emit(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, TaskOutput) and b"installing" in event.data:
+            seen.set()
+
+    def interrupt() -> None:
+        seen.wait(60)
+        time.sleep(0.5)
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    size = on_disk(own)
+    with nothing_left(own):
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            own.bootstrap("debian:bookworm-slim", emit=emit, cancel=cancel)
+        took = time.monotonic() - sent[0]
+        thread.join()
+    assert seen.is_set()
+    assert took < 3, "deleting what was unpacked takes most of it"
+    assert isinstance(events[0], TaskStarted)
+    assert isinstance(events[-1], TaskFinished)
+    assert events[-1].outcome == "cancelled"
+    assert [image.name for image in own.images()] == ["busybox:latest"]
+    assert on_disk(own) == size
+    assert not list((own.settings.root / "staging").iterdir())
+    assert str(own.settings.root) not in Path("/proc/mounts").read_text()
+
+
+@needs_mmdebstrap
+def test_debian_is_reproducible(engine: Engine, debian: str, tmp_path: Path) -> None:
+    events: list[Event] = []
+    with fresh_engine(tmp_path / "second") as other:
+        second = other.bootstrap("debian:bookworm-slim", emit=events.append)
+        assert second.digest == engine.image(debian).digest
+        result = other.run(
+            second, ["sh", "-c", "cat /etc/debian_version; dpkg -l | wc -l"], rm=True
+        )
+        assert result.stdout.startswith(b"12.")
+    lines = [event.data for event in events if isinstance(event, TaskOutput)]
+    assert any(line.startswith(b"I: ") for line in lines)
+    assert all(line.endswith(b"\n") and len(line) < 300 for line in lines)
