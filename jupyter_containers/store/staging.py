@@ -48,7 +48,12 @@ class Staging:
                 os.rename(path, trash)
             except FileNotFoundError:
                 return
-            remove_tree(trash)
+            try:
+                remove_tree(trash)
+            except KeyboardInterrupt:
+                # What was taken away is deleted to the end; a sweep would find it otherwise.
+                remove_tree(trash)
+                raise
 
     def sweep(self) -> int:
         """Remove what dead owners left; return how many entries."""

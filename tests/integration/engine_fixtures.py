@@ -101,7 +101,7 @@ def _processes(root: str, run_root: str, groups: set[str]) -> Iterator[str]:
         if state == "Z":
             continue  # its parent's affair; it holds nothing
         ours = re.search(rf"({re.escape(root)}|{re.escape(run_root)})(/| |$)", line)
-        if (ours and "pytest" not in line) or any(name in membership for name in groups):
+        if (ours and "-m pytest" not in line) or any(name in membership for name in groups):
             yield f"{entry.name} {line.strip()[:300]}"
 
 
