@@ -85,7 +85,6 @@ def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine
             on_output=output.write,
             stdin=_stdin(),
             terminal=_terminal,
-            check=False,
             confirm=_confirm,
         )
         if _is_live_stats(parsed):
@@ -137,16 +136,15 @@ class _Output:
 
 
 def _print(result: Any, parsed: Parsed, output: _Output) -> int:
+    from jupyter_containers.commands.render.results import Outcome, log_bytes
+
     if result is None:
         return 0
     name = parsed.verb.name if parsed.verb and not parsed.help else ""
-    if name in ("run", "exec") and hasattr(result, "exit_code") and hasattr(result, "stdout"):
-        # Its output was passed on while it ran.
-        return int(result.exit_code)
+    if isinstance(result, Outcome):
+        return result.exit_code  # its output was passed on while it ran
     if name == "logs":
         for line in result:
-            from jupyter_containers.commands.render.results import log_bytes
-
             output.write(line.stream, log_bytes(line, result.timestamps))
         return 0
     text = _text(result, name)
@@ -165,14 +163,16 @@ def _text(result: Any, verb: str) -> str:
 
 def _reported(error: ContainersError, words: Sequence[str]) -> int:
     verb = [word for word in words if word != "container"][:1]
-    if isinstance(error, ContainerFailedError):
-        return error.exit_code
+    if isinstance(error, ContainerFailedError) and not error.oom_killed:
+        return error.exit_code  # the container has said itself what was wrong
     lines = [f"{PROGRAM}: {error.message}", *error.details()]
     if error.hint:
         lines.append(f"hint: {error.hint}")
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write("\n".join(lines) + "\n")
         sys.stderr.flush()
+    if isinstance(error, ContainerFailedError):
+        return error.exit_code
     if isinstance(error, OCIRuntimeError) and verb in (["run"], ["exec"], ["start"]):
         return error.exit_code if error.exit_code in (125, 126, 127) else 125
     return 125 if verb == ["run"] else 1
@@ -209,15 +209,13 @@ def _progress() -> Iterator[EventSink]:
     from jupyter_containers.commands.render.progress import PlainProgress, TerminalProgress
     from jupyter_containers.commands.terminal import terminal_width
 
-    display: PlainProgress | TerminalProgress
-    if sys.stderr.isatty():
-        display = TerminalProgress(sys.stderr, terminal_width())
-    else:
-        display = PlainProgress(sys.stderr)
-    try:
-        yield display
-    finally:
-        display.close()
+    display = (
+        TerminalProgress(sys.stderr, terminal_width())
+        if sys.stderr.isatty()
+        else PlainProgress(sys.stderr)
+    )
+    with display as progress:
+        yield progress
 
 
 def _terminal() -> Any:

@@ -284,12 +284,22 @@ class OperationCancelledError(ContainersError):
 
 
 class ContainerFailedError(ContainersError):
-    """A foreground container (or exec) ended with a status other than 0."""
+    """A foreground container (or exec) ended with a status other than 0.
+
+    ``oom_killed`` is true when the kernel ended it because it went over its memory limit.
+    """
 
     def __init__(
-        self, message: str, *, exit_code: int, log_tail: Sequence[str] = (), hint: str = ""
+        self,
+        message: str,
+        *,
+        exit_code: int,
+        log_tail: Sequence[str] = (),
+        oom_killed: bool = False,
+        hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
+        self.oom_killed = oom_killed
         self.exit_code = exit_code
         self.log_tail = tuple(log_tail)
 

@@ -9,6 +9,7 @@ from typing import Any
 from jupyter_containers.commands.parser import parse
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.words import Parsed
+from jupyter_containers.errors import ContainerFailedError, StepFailedError
 
 
 def execute(session: Session, words: Sequence[str]) -> Any:
@@ -29,4 +30,15 @@ def perform(session: Session, parsed: Parsed) -> Any:
     module, _, function = parsed.verb.handler.partition(":")
     # A verb's module is imported when the verb is used: the others cost nothing.
     handler = getattr(import_module(f"jupyter_containers.commands.verbs.{module}"), function)
-    return handler(session, parsed)
+    try:
+        return handler(session, parsed)
+    except (StepFailedError, ContainerFailedError) as error:
+        error.log_tail = tuple(_readable(error.log_tail))
+        raise
+
+
+def _readable(lines: Sequence[str]) -> list[str]:
+    """Return a log's last lines as a terminal leaves them, with no sequence that acts on ours."""
+    from jupyter_containers.commands.render.ansi import strip_ansi, visible_lines
+
+    return [strip_ansi(visible_lines(line)) for line in lines]

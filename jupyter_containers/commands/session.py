@@ -22,10 +22,14 @@ OnOutput = Callable[[str, bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """A person's terminal in raw mode: where keys come from and where output goes."""
+    """A person's terminal in raw mode: where keys come from and where output goes.
+
+    ``size`` returns its rows and columns at this moment.
+    """
 
     stdin: BinaryIO
     on_output: OnOutput
+    size: Callable[[], tuple[int, int]] | None = None
 
 
 @contextlib.contextmanager
@@ -45,8 +49,8 @@ class Session:
 
     ``progress`` opens a display for one operation.  ``on_output`` receives live output as
     (``stdout`` or ``stderr``, bytes), possibly from another thread.  ``stdin`` is what ``-i``
-    reads.  ``terminal`` is None where ``-it`` cannot work.  ``check`` makes a non-zero exit an
-    error.  ``shown`` tells whether live output is still on the page when a result is displayed.
+    reads.  ``terminal`` is None where ``-it`` cannot work.  ``shown`` tells
+    whether live output is still on the page when a result is displayed.
     """
 
     provide_engine: Callable[[], Engine]
@@ -55,7 +59,6 @@ class Session:
     on_output: OnOutput | None = None
     stdin: bytes | BinaryIO | None = None
     terminal: Callable[[], AbstractContextManager[Terminal]] | None = None
-    check: bool = True
     confirm: Callable[[str], bool] = always
     shown: Callable[[], bool] = bool
 

@@ -33,9 +33,14 @@ def raw_terminal(stdin: int = 0, stdout: int = 1) -> Iterator[Terminal]:
     try:
         tty.setraw(stdin)
         with open(stdin, "rb", buffering=0, closefd=False) as keys:
-            yield Terminal(keys, write)
+            yield Terminal(keys, write, lambda: _size(stdout))
     finally:
         termios.tcsetattr(stdin, termios.TCSADRAIN, saved)
+
+
+def _size(descriptor: int) -> tuple[int, int]:
+    size = os.get_terminal_size(descriptor)
+    return size.lines, size.columns
 
 
 def write_all(descriptor: int, data: bytes) -> None:

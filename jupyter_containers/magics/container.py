@@ -20,7 +20,12 @@ from jupyter_containers.commands.grammar import spellings
 from jupyter_containers.commands.parser import parse, parse_verb
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.words import Flag, Parsed, Verb
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import (
+    BuildError,
+    DockerfileSyntaxError,
+    InvalidArgumentError,
+    SourceLocation,
+)
 from jupyter_containers.magics.line import command_lines, words_of
 
 if TYPE_CHECKING:
@@ -104,7 +109,11 @@ class ContainerMagics(Magics):
             )
         flags["dockerfile"] = cell
         flags["source_name"] = f"In[{self._shell.execution_count}]"
-        image = self._perform(replace(parsed, flags=flags), None)
+        try:
+            image = self._perform(replace(parsed, flags=flags), None)
+        except (BuildError, DockerfileSyntaxError) as error:
+            error.location = _in_the_cell(error.location, flags["source_name"])
+            raise
         if variable is not None:
             self._shell.push({variable: image})
         return image
@@ -158,6 +167,13 @@ def _with_body(parsed: Parsed, cell: str) -> tuple[Parsed, bytes]:
     return replace(parsed, flags=flags), cell.encode()
 
 
+def _in_the_cell(location: SourceLocation | None, cell: str) -> SourceLocation | None:
+    """Return a place in the Dockerfile as a place in its cell, whose first line is the magic's."""
+    if location is None or location.filename != cell:
+        return location
+    return replace(location, first_line=location.first_line + 1, last_line=location.last_line + 1)
+
+
 def _dockerfile_verb() -> Verb:
     build = spellings()["build"]
     flags = tuple(flag for flag in build.flags if flag.key != "file")
@@ -185,11 +201,8 @@ def _terminal_progress() -> Iterator[EventSink]:
     from jupyter_containers.commands.render.progress import TerminalProgress
     from jupyter_containers.commands.terminal import terminal_width
 
-    progress = TerminalProgress(sys.stderr, terminal_width())
-    try:
+    with TerminalProgress(sys.stderr, terminal_width()) as progress:
         yield progress
-    finally:
-        progress.close()
 
 
 def _raw_terminal() -> Any:

@@ -13,7 +13,8 @@ from jupyter_containers.oci.state import Status
 class FakeEngine:
     """Records every call; answers with what the test put into ``answers`` (a value or a function).
 
-    A call must also fit the signature of the real engine's method of that name.
+    A call must also fit the signature of the real engine's method of that name, and its flags
+    must be options that the engine knows.
     """
 
     def __init__(self, **answers: Any) -> None:
@@ -50,11 +51,17 @@ class FakeEngine:
 
 
 def _check_signature(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    from jupyter_containers import engine
+    from jupyter_containers.engine import Engine
+    from jupyter_containers.options import BuildOptions, ExecOptions, RunOptions
 
-    real = getattr(engine, "Engine", None)
-    if real is not None:
-        inspect.signature(getattr(real, name)).bind(real, *args, **kwargs)
+    bound = inspect.signature(getattr(Engine, name)).bind(Engine, *args, **kwargs)
+    flags = bound.arguments.get("flags", {})
+    if name in ("run", "create"):
+        RunOptions.of(*args, **flags)
+    elif name == "exec":
+        ExecOptions.of(*args[1:], **flags)
+    elif name == "build":
+        BuildOptions.of(*args, **flags)
 
 
 @dataclass
@@ -62,7 +69,7 @@ class FakeContainer:
     id: str = "4f5e" + "0" * 60
     name: str = "web"
     image: str = "debian:12"
-    command: tuple[str, ...] = ("sleep", "1000000000000")
+    command: str = "sleep 1000000000000"
     created: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(minutes=2))
     status: Status = Status.RUNNING
     status_text: str = "Up 2 minutes"

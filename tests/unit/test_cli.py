@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from jupyter_containers.cli import main
 from jupyter_containers.errors import (
+    ContainerFailedError,
     ContainerNotFoundError,
     ImageNotFoundError,
     OCIRuntimeError,
@@ -34,7 +36,7 @@ def test_run_passes_bytes_on_and_exits_like_the_container(
     def run(image: str, command: Any, *, on_output: Any, **flags: Any) -> Any:
         on_output("stdout", b"\xff\x00raw")
         on_output("stderr", b"err\n")
-        return SimpleNamespace(exit_code=42, stdout=b"\xff\x00raw", stderr=b"err\n")
+        raise ContainerFailedError("container web ended with exit code 42", exit_code=42)
 
     fake_engine.answers["run"] = run
     assert command(fake_engine, "run", "img") == 42
@@ -64,6 +66,17 @@ def test_exit_codes(
     assert captured.out == ""
     if code != 130:
         assert captured.err == "jupyter container: no such image: x\nhint: pull it\n"
+
+
+def test_want_of_memory_is_said(fake_engine: Any, capfd: Any) -> None:
+    error = ContainerFailedError(
+        "container web was killed: out of memory", exit_code=137, oom_killed=True, hint="--memory"
+    )
+    fake_engine.answers["run"] = raising(error)
+    assert command(fake_engine, "run", "x") == 137
+    assert capfd.readouterr().err == (
+        "jupyter container: container web was killed: out of memory\nhint: --memory\n"
+    )
 
 
 @pytest.mark.parametrize(("words", "code"), [(["run", "--nam", "x"], 125), (["psx"], 1)])
@@ -206,6 +219,7 @@ def test_sigterm_ends_the_command_through_the_engines_clean_up() -> None:
 TERMINAL_PROBE = """
 import sys, termios
 from jupyter_containers.cli import main
+from jupyter_containers.errors import ContainerFailedError
 class Engine:
     def __enter__(self): return self
     def __exit__(self, *_): pass
@@ -213,8 +227,7 @@ class Engine:
         on_output("stdout", b"raw" if not termios.tcgetattr(0)[3] & termios.ECHO else b"cooked")
         key = stdin.read(1)
         on_output("stdout", b"key:" + key)
-        class Result: exit_code, stdout, stderr = 7, b"", b""
-        return Result()
+        raise ContainerFailedError("container web ended", exit_code=7)
 code = main(["run", "-it", "img"], make_engine=Engine)
 print("echo:", bool(termios.tcgetattr(0)[3] & termios.ECHO), "code:", code, flush=True)
 """
@@ -224,7 +237,8 @@ def read_until(descriptor: int, text: bytes) -> bytes:
     data = b""
     deadline = time.monotonic() + 20
     while text not in data and time.monotonic() < deadline:
-        data += os.read(descriptor, 4096)
+        if select.select([descriptor], [], [], 0.1)[0]:
+            data += os.read(descriptor, 4096)
     return data
 
 

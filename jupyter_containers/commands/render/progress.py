@@ -78,6 +78,8 @@ class NotebookProgress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if kind is not None:
+            self._steps.abandon()
         self.close()
 
     def close(self) -> None:
@@ -155,43 +157,64 @@ def _tail(step: Step, count: int) -> list[str]:
 
 _BOX = (
     "font-family:var(--jp-ui-font-family,system-ui,sans-serif);"
-    "font-size:var(--jp-ui-font-size1,13px);color:var(--jp-ui-font-color1,inherit);line-height:1.5"
+    "font-size:var(--jp-ui-font-size1,13px);color:var(--jp-ui-font-color1,inherit);line-height:1.6;"
+    "max-width:72em"
 )
 _LOG = (
     PRE + ";margin:2px 0 6px 20px;padding:4px 8px;max-height:22em;overflow:auto;"
     "border-left:2px solid var(--jp-border-color2,rgba(128,128,128,.4))"
 )
 _DIM = "color:var(--jp-ui-font-color2,inherit);opacity:.85"
+_LINE = "display:flex;align-items:baseline;column-gap:.8em"
+_TITLE = (
+    "min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;"
+    "font-family:var(--jp-code-font-family,monospace)"
+)
+_FACTS = f"{_DIM};flex:0 1000 auto;min-width:6em"
+_CLOCK = f"{_DIM};margin-left:auto;white-space:nowrap;font-variant-numeric:tabular-nums"
 
 
 def steps_html(steps: list[Step], now: float, *, final: bool) -> str:
-    """Return the steps as static HTML: logs folded, those of a failed step open."""
+    """Return the steps as static HTML: logs folded, those of a failed step open.
+
+    Where a viewer drops all styles, the words still stand apart and in order.
+    """
     return f'<div style="{_BOX}">{"".join(_step_html(step, now, final) for step in steps)}</div>'
 
 
 def _step_html(step: Step, now: float, final: bool) -> str:
-    colour = _COLOURS.get(step.outcome, _COLOURS[""])
-    sign = _MARKS.get(step.outcome, "▸")
-    mark = f'<span style="color:{colour};display:inline-block;width:1.3em">{sign}</span>'
-    facts = " · ".join(word for word in (_state(step), step.amount) if word)
-    seconds = step.elapsed(now)
-    clock = f"{seconds:.1f}s" if seconds >= 0.05 else ""
-    right = "&emsp;".join(html.escape(word) for word in (facts, clock) if word)
-    title = html.escape(strip_ansi(step.title))
-    line = f'{mark}<span>{title}</span>&emsp;<span style="{_DIM}">{right}</span>'
+    line = _line_html(step, now)
     if not step.outcome and step.fraction is not None:
         line += _bar(step.fraction)
     if not step.log:
-        return f"<div>{line}</div>"
+        return line
     if not final and not step.outcome:
         tail = "\n".join(_tail(step, _LIVE_LINES))
-        return f'<div>{line}</div><pre style="{_LOG}">{ansi_to_html(tail)}</pre>'
+        return f'{line}<pre style="{_LOG}">{ansi_to_html(tail)}</pre>'
     is_open = " open" if step.outcome == "failed" else ""
     log = ansi_to_html(visible_lines(step.log.text))
     return (
-        f'<details{is_open}><summary style="cursor:pointer;list-style:none">{line} '
-        f'<span style="{_DIM}">▾ log</span></summary><pre style="{_LOG}">{log}</pre></details>'
+        f'<details{is_open}><summary style="cursor:pointer;display:block">{line}</summary>'
+        f'<pre style="{_LOG}">{log}</pre></details>'
     )
+
+
+def _line_html(step: Step, now: float) -> str:
+    colour = _COLOURS.get(step.outcome, _COLOURS[""])
+    title = html.escape(strip_ansi(step.title))
+    facts = " · ".join(word for word in (_state(step), step.amount) if word)
+    seconds = step.elapsed(now)
+    cells = [
+        f'<span style="color:{colour}">{_MARKS.get(step.outcome, "▸")}</span>',
+        f'<span style="{_TITLE}" title="{title}">{title}</span>',
+    ]
+    if facts:
+        cells.append(f'<span style="{_FACTS}">{html.escape(facts)}</span>')
+    if step.log and step.outcome:
+        cells.append(f'<span style="{_DIM};text-decoration:underline dotted">log</span>')
+    if seconds >= 0.05:
+        cells.append(f'<span style="{_CLOCK}">{seconds:.1f}s</span>')
+    return f'<div style="{_LINE}">{" ".join(cells)}</div>'
 
 
 def _bar(fraction: float) -> str:
@@ -243,8 +266,11 @@ class PlainProgress:
             text = visible_lines(line.decode("utf-8", "replace"))
             self._write(f"  | {strip_ansi(text)}")
 
-    def close(self) -> None:
-        """End the display."""
+    def __enter__(self) -> PlainProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the display: every line of it has been written."""
 
 
 class TerminalProgress:
@@ -269,8 +295,13 @@ class TerminalProgress:
                 self._last = now
                 self._draw(final=False)
 
-    def close(self) -> None:
+    def __enter__(self) -> TerminalProgress:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Draw the last state and leave the cursor below it."""
+        if kind is not None:
+            self._steps.abandon()
         with self._lock, contextlib.suppress(OSError, ValueError):
             self._draw(final=True)
 

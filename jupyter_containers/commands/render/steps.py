@@ -22,6 +22,7 @@ from jupyter_containers.events import (
 # What is kept of one step's output: the beginning tells the cause, the end the failure.
 _HEAD_BYTES = 256 * 1024
 _TAIL_BYTES = 256 * 1024
+_FINISHED = ("done", "cached", "exists")
 
 
 class StepLog:
@@ -80,7 +81,7 @@ class Step:
     @property
     def fraction(self) -> float | None:
         """How far it is, from 0 to 1, or None where that is not known."""
-        if self.outcome in ("done", "cached", "exists"):
+        if self.outcome in _FINISHED:
             return 1.0
         return min(self.current / self.total, 1.0) if self.total else None
 
@@ -90,7 +91,7 @@ class Step:
         if not self.current and not self.total:
             return ""
         show: Callable[[float], str] = human_size if self.unit == "bytes" else "{:.0f}".format
-        if self.outcome or not self.total:
+        if self.outcome in _FINISHED or not self.total:
             return show(self.current or self.total or 0)
         return f"{show(self.current)}/{show(self.total)}"
 
@@ -118,6 +119,15 @@ class Steps:
                 step = self._steps[event.task] = Step(event.task, event.task, began=now)
             _apply(step, event, now)
             return step
+
+    def abandon(self) -> None:
+        """Mark the steps that still run as cancelled: the operation has ended without them."""
+        with self._lock:
+            now = self._clock()
+            for step in self._steps.values():
+                if not step.outcome:
+                    self.version += 1
+                    step.outcome, step.seconds = "cancelled", now - step.began
 
     def snapshot(self) -> tuple[list[Step], float]:
         """Return the steps and the present time on their clock."""

@@ -50,6 +50,7 @@ def cell_text(value: object) -> str:
     return " ".join(strip_ansi(str(value)).split("\n"))
 
 
+_FRAME = "overflow-x:auto;max-width:100%"
 _TABLE = "border-collapse:collapse;font-size:var(--jp-ui-font-size1,13px);margin:2px 0"
 _HEAD = (
     "text-align:left;padding:3px 14px 3px 0;font-weight:600;white-space:nowrap;"
@@ -62,9 +63,18 @@ _CELL = (
     "border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.3))"
 )
 _MONO = ";font-family:var(--jp-code-font-family,monospace)"
+_WHOLE = "white-space:nowrap"
 _CODE_FIELDS = frozenset(
     {"ID", "Image", "Command", "Digest", "CreatedBy", "Container", "Mountpoint"}
 )
+# A line break inside one of these would be taken for a part of it.
+_WHOLE_FIELDS = frozenset(
+    {"ID", "Names", "Name", "Command", "Size", "MemUsage", "NetIO", "BlockIO"}
+)
+_MARK_COLOURS = {
+    "✓": "var(--jp-success-color1,#2a8f4d)",
+    "✗": "var(--jp-error-color1,#d14343)",
+}
 
 
 def html_table(columns: Sequence[Column], rows: Sequence[Row], empty: str = "") -> str:
@@ -74,13 +84,26 @@ def html_table(columns: Sequence[Column], rows: Sequence[Row], empty: str = "") 
     if not rows and empty:
         style = f"{_CELL};opacity:.7"
         body = f'<tr><td colspan="{len(columns)}" style="{style}">{html.escape(empty)}</td></tr>'
-    return f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    table = f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div style="{_FRAME}">{table}</div>'
 
 
 def _html_cells(columns: Sequence[Column], row: Row) -> str:
     cells = []
     for column in columns:
+        value = row.get(column.field, "")
         style = _CELL + (_MONO if column.field in _CODE_FIELDS else "")
-        text = html.escape(cell_text(row.get(column.field, "")))
-        cells.append(f'<td style="{style}">{text}</td>')
+        if column.field in _WHOLE_FIELDS:
+            style += f";{_WHOLE}"
+        if value in _MARK_COLOURS:
+            style += f";color:{_MARK_COLOURS[str(value)]}"
+        cells.append(f'<td style="{style}">{_html_value(value)}</td>')
     return "".join(cells)
+
+
+def _html_value(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(
+            f'<span style="{_WHOLE}">{html.escape(cell_text(item))}</span>' for item in value
+        )
+    return html.escape(cell_text(value))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any
 
 from jupyter_containers.commands.render.results import Lines, Outcome
-from jupyter_containers.commands.session import OnOutput, Session
+from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import done, each
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import ContainerFailedError, InvalidArgumentError, UnsupportedError
@@ -20,11 +20,9 @@ def run(session: Session, parsed: Parsed) -> Any:
     if flags.get("detach"):
         with session.progress() as emit:
             return session.engine.run(image, command, emit=emit, **flags)
-    with session.progress() as emit, _streams(session, parsed) as (stdin, on_output):
-        result = session.engine.run(
-            image, command, emit=emit, on_output=on_output, stdin=stdin, check=False, **flags
-        )
-    return _outcome(session, result, f"container of {image}")
+    with session.progress() as emit, _streams(session, parsed) as streams, _said_once(session):
+        result = session.engine.run(image, command, emit=emit, **streams, **flags)
+    return _outcome(session, result)
 
 
 def create(session: Session, parsed: Parsed) -> Any:
@@ -53,22 +51,18 @@ def execute(session: Session, parsed: Parsed) -> Outcome | None:
     if flags.get("detach"):
         session.engine.exec(name, command, **flags)
         return None
-    with _streams(session, parsed) as (stdin, on_output):
-        result = session.engine.exec(
-            name, command, on_output=on_output, stdin=stdin, check=False, **flags
-        )
-    return _outcome(session, result, f"command in {name}")
+    with _streams(session, parsed) as streams, _said_once(session):
+        result = session.engine.exec(name, command, **streams, **flags)
+    return _outcome(session, result)
 
 
 @contextmanager
-def _streams(
-    session: Session, parsed: Parsed
-) -> Iterator[tuple[bytes | BinaryIO | None, OnOutput | None]]:
-    """Yield input and output of a foreground process, the person's terminal for ``-it``."""
+def _streams(session: Session, parsed: Parsed) -> Iterator[dict[str, Any]]:
+    """Yield the engine's arguments for input and output, the person's terminal for ``-it``."""
     interactive, tty = parsed.flag("interactive", False), parsed.flag("tty", False)
     stdin = session.stdin if interactive else None
     if not (interactive and tty) or isinstance(stdin, bytes):
-        yield stdin, session.on_output
+        yield {"stdin": stdin, "on_output": session.on_output}
         return
     if session.terminal is None:
         raise UnsupportedError(
@@ -78,38 +72,33 @@ def _streams(
             f"or use a terminal: jupyter container {parsed.verb.name if parsed.verb else ''} -it …",
         )
     with session.terminal() as terminal:
-        yield terminal.stdin, terminal.on_output
+        yield {
+            "stdin": terminal.stdin,
+            "on_output": terminal.on_output,
+            "terminal_size": terminal.size,
+        }
 
 
-def _outcome(session: Session, result: Any, what: str) -> Outcome:
-    if session.check and result.exit_code:
-        tail = (result.stderr or result.stdout).decode("utf-8", "replace").splitlines()[-8:]
-        raise ContainerFailedError(
-            f"{what} ended with exit code {result.exit_code}",
-            exit_code=result.exit_code,
-            # Live output is on the page already; showing it twice would hide the message.
-            log_tail=() if session.on_output else tail,
-            hint=_exit_hint(result),
-        )
+@contextmanager
+def _said_once(session: Session) -> Iterator[None]:
+    """Keep the last output out of a failure where it has just been shown as it came."""
+    try:
+        yield
+    except ContainerFailedError as error:
+        if session.on_output is not None:
+            error.log_tail = ()
+        raise
+
+
+def _outcome(session: Session, result: Any) -> Outcome:
     return Outcome(
         result.exit_code,
         result.stdout,
         result.stderr,
-        getattr(result, "container_id", ""),
-        getattr(result, "oom_killed", False),
+        result.container_id,
+        result.oom_killed,
         session.shown,
     )
-
-
-def _exit_hint(result: Any) -> str:
-    if getattr(result, "oom_killed", False):
-        return "it went over its memory limit; give it more with --memory"
-    return {
-        126: "the command was found but could not be executed",
-        127: "the command was not found in the image",
-        137: "it was killed (SIGKILL)",
-        143: "it was told to end (SIGTERM)",
-    }.get(result.exit_code, "")
 
 
 def start(session: Session, parsed: Parsed) -> Lines[str]:

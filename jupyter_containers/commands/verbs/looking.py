@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -76,7 +77,9 @@ def container_row(container: Any, full: bool) -> Row:
 
 
 def _command(command: str | Sequence[str], full: bool) -> str:
-    text = command if isinstance(command, str) else " ".join(command)
+    words = shlex.split(command) if isinstance(command, str) else command
+    # Docker quotes what has blanks, and nothing inside it.
+    text = " ".join(f"'{word}'" if " " in word else word for word in words)
     if not full and len(text) > _COMMAND_WIDTH:
         text = text[: _COMMAND_WIDTH - 1] + "…"
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

@@ -84,14 +84,21 @@ def test_run_streams_live_and_shows_nothing_twice(
 def test_a_failed_run_stops_and_shows_no_traceback(
     shell: Any, fake_engine: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake_engine.answers["run"] = SimpleNamespace(**{**vars(RESULT), "exit_code": 3})
+    def run(image: str, command: Any, *, on_output: Any, **flags: Any) -> Any:
+        on_output("stderr", b"it broke\n")
+        raise ContainerFailedError(
+            "container web ended with exit code 3", exit_code=3, log_tail=["it broke"]
+        )
+
+    fake_engine.answers["run"] = run
     result = shell.run_cell("%container run img false\nafter = 1")
     assert isinstance(result.error_in_exec, ContainerFailedError)
     assert result.error_in_exec.exit_code == 3
     assert "after" not in shell.user_ns
     captured = capsys.readouterr()
     text = captured.out + captured.err
-    assert "ContainerFailedError: container of img ended with exit code 3" in text
+    assert "ContainerFailedError: container web ended with exit code 3" in text
+    assert text.count("it broke") == 1
     assert "Traceback" not in text
     assert ".py" not in text
 

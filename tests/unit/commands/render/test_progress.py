@@ -4,6 +4,8 @@ import io
 import threading
 import time
 
+import pytest
+
 from jupyter_containers.commands.render.progress import (
     NotebookProgress,
     PlainProgress,
@@ -65,6 +67,20 @@ def test_notebook_opens_the_log_of_a_failed_step() -> None:
     assert "last line" in handle.shown[-1]["text/plain"]
 
 
+def test_an_interrupted_step_does_not_look_as_if_it_still_ran() -> None:
+    handle = Handle()
+
+    def work() -> None:
+        with NotebookProgress(lambda: handle) as progress:
+            progress(TaskStarted("a", "layer", total=1000))
+            progress(TaskProgress("a", 250))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert "⊘ layer CANCELLED 250B/1kB" in handle.shown[-1]["text/plain"]
+
+
 def test_notebook_shows_nothing_without_events() -> None:
     handle = Handle()
     with NotebookProgress(lambda: handle):
@@ -119,9 +135,8 @@ def test_plain_lines() -> None:
 
 def test_terminal_leaves_every_step_once() -> None:
     stream = io.StringIO()
-    sink = TerminalProgress(stream, width=40)
-    feed(sink, TaskProgress("2", 5, 10), TaskFinished("2", "failed", "exit code 1"))
-    sink.close()
+    with TerminalProgress(stream, width=40) as sink:
+        feed(sink, TaskProgress("2", 5, 10), TaskFinished("2", "failed", "exit code 1"))
     last = stream.getvalue().rpartition("\x1b[J")[2]
     assert "✗ [2/2] RUN make" in last
     assert "last line" in last

@@ -33,12 +33,11 @@ def test_run_passes_flags_as_typed_and_returns_the_outcome(fake_engine: Any) -> 
     assert (outcome.exit_code, outcome.output, outcome.container_id) == (0, "hi\n", "c1")
     name, args, kwargs = fake_engine.last
     assert (name, args) == ("run", ("busybox", ["echo", "-n"]))
-    assert {key: kwargs[key] for key in ("rm", "memory", "env", "publish", "check")} == {
+    assert {key: kwargs[key] for key in ("rm", "memory", "env", "publish")} == {
         "rm": True,
         "memory": "64m",
         "env": ["A=1"],
         "publish": ["80"],
-        "check": False,
     }
     assert kwargs["stdin"] is None
 
@@ -62,15 +61,17 @@ def test_run_detached_returns_the_container(fake_engine: Any, a_container: Any) 
 
 
 @pytest.mark.parametrize("verb", [("run", "img"), ("exec", "web", "false")])
-def test_a_failed_process_is_an_error_where_checked(fake_engine: Any, verb: Any) -> None:
-    failed = SimpleNamespace(**{**vars(RESULT), "exit_code": 137, "oom_killed": True})
-    fake_engine.answers.update(run=failed, exec=failed)
-    with pytest.raises(ContainerFailedError) as caught:
+def test_a_failed_process_is_the_engines_error(fake_engine: Any, verb: Any) -> None:
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise ContainerFailedError("container web failed", exit_code=3, log_tail=["last"])
+
+    fake_engine.answers.update(run=fail, exec=fail)
+    with pytest.raises(ContainerFailedError, match="container web failed") as caught:
         perform(fake_engine, *verb)
-    assert caught.value.exit_code == 137
-    assert "memory limit" in caught.value.hint
-    assert caught.value.log_tail == ("hi",)
-    assert perform(fake_engine, *verb, check=False).exit_code == 137
+    assert caught.value.log_tail == ("last",)
+    with pytest.raises(ContainerFailedError) as caught:
+        perform(fake_engine, *verb, on_output=lambda stream, data: None)
+    assert caught.value.log_tail == ()  # it was shown as it came
 
 
 @pytest.mark.parametrize("verb", [["run", "-i", "img"], ["exec", "-i", "web", "cat"]])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -37,11 +38,11 @@ def test_ps_is_dockers_table(fake_engine: Any, a_container: Any) -> None:
 
 
 def test_ps_shortens_the_command_unless_told(fake_engine: Any, a_container: Any) -> None:
-    a_container.command = ("sh", "-c", 'echo "a long command"')
+    a_container.command = shlex.join(["sh", "-c", 'echo "a long command"'])
     fake_engine.answers["containers"] = [a_container]
-    assert '"sh -c echo \\"a long …"' in str(perform(fake_engine, "ps"))
+    assert 'sh -c \'echo \\"a long…"' in str(perform(fake_engine, "ps"))
     full = str(perform(fake_engine, "ps", "--no-trunc"))
-    assert 'sh -c echo \\"a long command\\"' in full
+    assert "sh -c 'echo \\\"a long command\\\"'" in full
     assert a_container.id in full
 
 
