@@ -130,7 +130,7 @@ _CHOICES = {"trust_host_ca": ("auto", "always", "never")}
 def _coerced(name: str, value: object, default: object, origin: str) -> object:
     try:
         if isinstance(default, Path):
-            return Path(str(value)).expanduser()
+            return Path(str(value)).expanduser().absolute()
         if isinstance(default, tuple):
             items = value.split(",") if isinstance(value, str) else list(value)  # type: ignore[call-overload]  # TOML lists and traitlets lists both arrive here
             return tuple(str(item).strip() for item in items if str(item).strip())

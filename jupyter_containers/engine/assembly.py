@@ -143,10 +143,7 @@ def assemble(
     return spec
 
 
-def trusts_host_ca(
-    asked: bool | None,  # noqa: FBT001  # the option's own three values
-    settings: Settings,
-) -> bool:
+def trusts_host_ca(asked: bool | None, settings: Settings) -> bool:
     """Return whether a container gets the host's CAs; builds have a rule of their own."""
     return settings.trust_host_ca == "always" if asked is None else asked
 

@@ -17,11 +17,15 @@ from jupyter_containers.errors import (
     AlreadyExistsError,
     ContainerNotFoundError,
     InvalidArgumentError,
+    UnsupportedError,
 )
+from jupyter_containers.network import names
 from jupyter_containers.oci.image import ImageConfig
 from jupyter_containers.options import MountRequest, RunOptions
-from jupyter_containers.options.values import check_name
-from jupyter_containers.runtime.resources import limits
+from jupyter_containers.options.values import check_name, parse_restart, parse_signal
+from jupyter_containers.runtime.host import HostCapabilities
+from jupyter_containers.runtime.resources import limits, rlimits
+from jupyter_containers.runtime.security import effective_capabilities, security_options
 from jupyter_containers.runtime.spec import process_args
 from jupyter_containers.store import ImageRecord
 
@@ -76,6 +80,7 @@ class Containers:
         command that is missing.
         """
         process_args(config.config, options)
+        _refuse(options, self._rooms.host)
         limits(options, self._rooms.host, default_pids_limit=self._rooms.settings.pids_limit)
         record = self._insert(options, image, config)
         try:
@@ -185,6 +190,37 @@ class Containers:
     def _has_ancestor(self, record: ContainerRecord, value: str) -> bool:
         image = self._images.lookup(value)
         return image is not None and image.config_digest == record.image_id
+
+
+def _refuse(options: RunOptions, host: HostCapabilities) -> None:
+    """Raise for what has no effect or no meaning, before anything is made of the container."""
+    policy, _ = parse_restart(options.restart)
+    if policy != "no":
+        raise UnsupportedError(
+            f"restart policies are not supported yet: {options.restart}",
+            capability="restart policies",
+            hint="leave --restart out; `restart NAME` starts a container again",
+        )
+    if options.network.startswith("container:"):
+        raise UnsupportedError(
+            "joining another container's network is not supported yet",
+            capability="shared network namespaces",
+            hint="put both on one network: network create NAME, then --network NAME",
+        )
+    if options.stop_signal:
+        parse_signal(options.stop_signal)
+    names.resolv_conf(
+        "", servers=options.dns, search=options.dns_search, options=options.dns_option
+    )
+    names.parse_add_host(options.add_host, gateway="192.0.2.1")  # only the form matters here
+    rlimits(options.ulimit, host)
+    security_options(options.security_opt, privileged=options.privileged)
+    effective_capabilities(
+        options.cap_add,
+        options.cap_drop,
+        privileged=options.privileged,
+        available=host.kernel_capabilities,
+    )
 
 
 def _has_label(record: ContainerRecord, value: str) -> bool:

@@ -26,7 +26,7 @@ from jupyter_containers.engine.inspecting import (
 )
 from jupyter_containers.engine.lifecycle import Lifecycle
 from jupyter_containers.engine.networks import Networks
-from jupyter_containers.engine.processes import Processes
+from jupyter_containers.engine.processes import Processes, TerminalSize
 from jupyter_containers.engine.results import (
     DiskUsage,
     HistoryEntry,
@@ -103,14 +103,16 @@ class Engine:
         on_output: OutputSink | None = None,
         stdin: bytes | int | BinaryIO | None = None,
         check: bool = True,
+        terminal_size: TerminalSize | None = None,
         **flags: Any,
     ) -> Container | RunResult:
         """Create and start a container.
 
         With ``detach=True`` return the :class:`Container`, else wait for its end and return a
         :class:`RunResult`.  ``on_output(stream, data)`` gets the output live; ``stdin`` is data,
-        a descriptor or a file.  Raises :class:`ContainerFailedError` when the exit code is not 0
-        and ``check``.
+        a descriptor or a file.  With ``tty`` the container's terminal takes the size (rows and
+        columns) that ``terminal_size`` returns, now and later.  Raises
+        :class:`ContainerFailedError` when the exit code is not 0 and ``check``.
         """
         if stdin is not None:
             flags.setdefault("interactive", True)
@@ -118,7 +120,9 @@ class Engine:
         record = self._create(options, emit)
         if options.detach:
             return Container(self, self._processes.start(record, discard_failed=options.rm))
-        return self._processes.run(record, on_output=on_output, stdin=stdin, check=check)
+        return self._processes.run(
+            record, on_output=on_output, stdin=stdin, check=check, terminal_size=terminal_size
+        )
 
     def create(
         self,
@@ -144,11 +148,14 @@ class Engine:
         on_output: OutputSink | None = None,
         stdin: bytes | int | BinaryIO | None = None,
         check: bool = True,
+        terminal_size: TerminalSize | None = None,
     ) -> Container | RunResult:
         """Start a created or exited container; with ``attach`` wait for its end."""
         record = self._containers.find(name)
         if attach:
-            return self._processes.run(record, on_output=on_output, stdin=stdin, check=check)
+            return self._processes.run(
+                record, on_output=on_output, stdin=stdin, check=check, terminal_size=terminal_size
+            )
         return Container(self, self._processes.start(record))
 
     def stop(self, name: str, timeout: float | None = None) -> None:
@@ -202,6 +209,7 @@ class Engine:
         on_output: OutputSink | None = None,
         stdin: bytes | int | BinaryIO | None = None,
         check: bool = True,
+        terminal_size: TerminalSize | None = None,
         **flags: Any,
     ) -> RunResult:
         """Run a command in a running container and wait for it (not with ``detach``).
@@ -210,7 +218,14 @@ class Engine:
         """
         options = ExecOptions.of(command, **flags)
         record = self._containers.find(name)
-        return self._processes.exec(record, options, on_output=on_output, stdin=stdin, check=check)
+        return self._processes.exec(
+            record,
+            options,
+            on_output=on_output,
+            stdin=stdin,
+            check=check,
+            terminal_size=terminal_size,
+        )
 
     def logs(
         self,

@@ -12,19 +12,21 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import msgspec
 
 from jupyter_containers.engine.assembly import Bundle, assemble, hosts_text
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.networks import Connection, Networks
+from jupyter_containers.engine.reap import exit_command
 from jupyter_containers.engine.records import ContainerRecord, StateRecord
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.errors import (
+    ContainerNotFoundError,
     ContainersError,
     InvalidArgumentError,
     NotFoundError,
@@ -40,6 +42,7 @@ from jupyter_containers.runtime.mounts import PrivateMounts
 
 _LOST = 255  # the exit code of a container whose monitor was killed with it
 _KILL_SECONDS = 10.0
+_TESTAMENT_SECONDS = 600.0
 
 
 class Lifecycle:
@@ -59,12 +62,18 @@ class Lifecycle:
             yield
 
     def start(
-        self, record: ContainerRecord, *, attach: bool, hold_stdin: bool = False
+        self,
+        record: ContainerRecord,
+        *,
+        attach: bool,
+        hold_stdin: bool = False,
+        before_start: Callable[[], None] | None = None,
     ) -> tuple[ContainerRecord, Attachment | None]:
         """Start a container; return its new record and, when asked, its attached streams.
 
-        Attaching happens before the first instruction runs, so no output is lost.  On an error
-        nothing of the start is left; the record keeps the exit code and the message.
+        Attaching happens before the first instruction runs, so no output is lost;
+        ``before_start`` is called then too.  On an error nothing of the start is left; the record
+        keeps the exit code and the message.
         """
         with self.locked(record.id):
             record = self._fresh(record.id)
@@ -72,7 +81,7 @@ class Lifecycle:
                 return record, None
             require(record.name, record.state.status, "start")
             try:
-                return self._start(record, attach=attach, hold_stdin=hold_stdin)
+                return self._start(record, attach, hold_stdin, before_start)
             except ContainersError as error:
                 code = error.exit_code if isinstance(error, OCIRuntimeError) else 125
                 if isinstance(error, InvalidArgumentError):
@@ -81,7 +90,11 @@ class Lifecycle:
                 raise
 
     def _start(
-        self, record: ContainerRecord, *, attach: bool, hold_stdin: bool
+        self,
+        record: ContainerRecord,
+        attach: bool,
+        hold_stdin: bool,
+        before_start: Callable[[], None] | None,
     ) -> tuple[ContainerRecord, Attachment | None]:
         rooms, bundle = self._rooms, self.bundle(record.id)
         bundle.create()
@@ -97,7 +110,8 @@ class Lifecycle:
                 interactive=record.options.interactive,
                 keep_stdin_open=not hold_stdin,
                 log_max_bytes=rooms.settings.log_max_bytes,
-                exit_command=self._exit_command(record),
+                # Whoever waits in the foreground settles it.
+                exit_command=() if attach else exit_command(rooms, record.id),
                 pass_fds=connection.reservation.fds if connection.reservation else (),
             )
             attachment = None
@@ -105,6 +119,8 @@ class Lifecycle:
                 record = self._record_running(record, created, connection)
                 if attach:
                     attachment = Attachment(bundle.folder)
+                if before_start is not None:
+                    before_start()
                 rooms.runtime.start(record.id)
                 self._introduce(connection.endpoint)
             except BaseException:
@@ -116,14 +132,6 @@ class Lifecycle:
                     self._update(record.id, status=Status.CREATED)
                 raise
         return record, attachment
-
-    def _exit_command(self, record: ContainerRecord) -> tuple[str, ...]:
-        if not record.options.detach:
-            return ()  # whoever waits in the foreground settles it
-        module = "jupyter_containers.engine.reap"
-        settings = self._rooms.settings
-        arguments = (str(settings.root), str(settings.run_root), settings.bridge_name, record.id)
-        return (sys.executable, "-m", module, *arguments)
 
     def _record_running(
         self, record: ContainerRecord, created: monitor.MonitorState, connection: Connection
@@ -160,9 +168,16 @@ class Lifecycle:
                 return record
             record = self._ended(record)
             if record.options.rm:
+                self._testament(container_id).write_text(str(record.state.exit_code))
                 self._remove(record, volumes=True)
                 return None
             return record
+
+    def _testament(self, container_id: str) -> Path:
+        """Return the file that tells those who wait how a container that removed itself ended."""
+        folder = self._rooms.settings.run_root / "ended"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / container_id
 
     def end(self, container_id: str) -> StateRecord:
         """Settle a container whose process has ended and return its final state.
@@ -219,9 +234,13 @@ class Lifecycle:
 
     def _introduce(self, endpoint: Endpoint | None) -> None:
         """Tell the containers of a network who is there now, in their hosts files."""
-        for record in self._members(endpoint):
-            text = hosts_text(record, record.endpoint, self._peers(endpoint, record.id))
-            self.bundle(record.id).write("hosts", text)
+        if endpoint is None or self._networks.is_default(endpoint.network_id):
+            return
+        # One at a time: who looks later also writes later.
+        with self._rooms.store.locks.hold(f"hosts-{endpoint.network_id}"):
+            for record in self._members(endpoint):
+                text = hosts_text(record, record.endpoint, self._peers(endpoint, record.id))
+                self.bundle(record.id).write("hosts", text)
 
     def wait(self, record: ContainerRecord, cancel: CancelToken) -> int:
         """Wait until the container has ended; return its exit code."""
@@ -229,9 +248,11 @@ class Lifecycle:
             record.state.process.wait(cancel=cancel)
             settled = self.settle(record.id)
             if settled is None:
-                # It removed itself (rm): another process may have read the exit code first.
-                code = monitor.read_exit(self.bundle(record.id).folder)
-                return code if code is not None else 0
+                # It removed itself (rm), by our hand or by another process's.
+                code = monitor.read_number(self._testament(record.id))
+                if code is None:
+                    raise ContainerNotFoundError(f"container {record.name} was removed meanwhile")
+                return code
             record = settled
         return record.state.exit_code
 
@@ -323,6 +344,7 @@ class Lifecycle:
                 self.look(record)
         self._sweep_runtime()
         self._sweep_addresses()
+        self._sweep_testaments()
 
     def _sweep_runtime(self) -> None:
         """Remove containers that the runtime knows and no record claims to be alive."""
@@ -346,6 +368,13 @@ class Lifecycle:
             if claim.container_id not in alive and not claim.owner.alive:
                 self._rooms.firewall.unpublish(claim.container_id)
                 self._rooms.endpoints.delete(claim.id)
+
+    def _sweep_testaments(self) -> None:
+        folder = self._rooms.settings.run_root / "ended"
+        for file in folder.iterdir() if folder.is_dir() else ():
+            with suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > _TESTAMENT_SECONDS:
+                    file.unlink()
 
     def _fresh(self, container_id: str) -> ContainerRecord:
         record = self._rooms.containers.get(container_id)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from jupyter_containers.engine.assembly import read_text
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.lifecycle import Lifecycle
 from jupyter_containers.engine.records import ContainerRecord
@@ -19,23 +19,27 @@ from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.streams import Capture, OutputSink
 from jupyter_containers.errors import (
     ContainerFailedError,
-    ContainersError,
     InvalidArgumentError,
     UnsupportedError,
 )
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.state import require
 from jupyter_containers.options import ExecOptions
-from jupyter_containers.runtime import cgroups, execute
-from jupyter_containers.runtime.attach import Attachment
+from jupyter_containers.runtime import cgroups, execute, monitor
 from jupyter_containers.runtime.logs import LogLine, read_log
-from jupyter_containers.runtime.spec import exec_process
+from jupyter_containers.runtime.spec import Spec, exec_process
 from jupyter_containers.runtime.users import User, resolve_user
 from jupyter_containers.store.rooted import Root
 
 Stdin = bytes | int | BinaryIO | None
+TerminalSize = Callable[[], tuple[int, int]]  # rows and columns
 _FIRST_SAMPLE_SECONDS = 0.1
 _INTERRUPT_GRACE_SECONDS = 0.1
+# What a shell means by these (POSIX, "Exit Status for Commands").
+_EXIT_HINTS = {
+    126: "the command was found but could not be executed",
+    127: "the command was not found in the image",
+}
 
 
 class Processes:
@@ -50,23 +54,37 @@ class Processes:
         """Start a container and leave it to itself; with ``discard_failed`` no failure stays."""
         try:
             return self._lifecycle.start(record, attach=False)[0]
-        except ContainersError:
+        except BaseException:
             if discard_failed:
-                self._lifecycle.remove(record, force=True, volumes=True)
+                with deferred():
+                    self._lifecycle.remove(record, force=True, volumes=True)
             raise
 
     def run(
-        self, record: ContainerRecord, *, on_output: OutputSink | None, stdin: Stdin, check: bool
+        self,
+        record: ContainerRecord,
+        *,
+        on_output: OutputSink | None,
+        stdin: Stdin,
+        check: bool,
+        terminal_size: TerminalSize | None = None,
     ) -> RunResult:
         """Start a container with its streams attached and wait for its end.
 
-        An interrupt is passed on to the container, which is killed when it does not end at once;
-        then it is cleaned up as at any end.
+        ``terminal_size`` is asked for the size of the caller's terminal, before the first
+        instruction and from then on; the container's terminal follows.  An interrupt is passed on
+        to the container, which is killed when it does not end at once; then it is cleaned up as
+        at any end.
         """
         capture = Capture(on_output)
+        folder = self._lifecycle.bundle(record.id).folder
+        resizing = _Resizing(terminal_size, partial(monitor.resize, folder))
         try:
             record, attachment = self._lifecycle.start(
-                record, attach=True, hold_stdin=record.options.interactive
+                record,
+                attach=True,
+                hold_stdin=record.options.interactive,
+                before_start=resizing.look,
             )
         except BaseException:
             if record.options.rm:
@@ -76,7 +94,8 @@ class Processes:
         assert attachment is not None  # a container that already runs is refused by start
         with attachment:
             try:
-                code, oom = self._follow(record, attachment, capture, stdin)
+                attachment.pump(capture, stdin=_source(stdin), on_tick=resizing.look)
+                code, oom = self._follow(record)
             except BaseException:
                 with deferred():
                     self._end(record)
@@ -93,10 +112,7 @@ class Processes:
             raise self._failure(record, result, capture)
         return result
 
-    def _follow(
-        self, record: ContainerRecord, attachment: Attachment, capture: Capture, stdin: Stdin
-    ) -> tuple[int, bool]:
-        attachment.pump(capture, stdin=_source(stdin))
+    def _follow(self, record: ContainerRecord) -> tuple[int, bool]:
         process = record.state.process
         if process is not None:
             process.wait()
@@ -120,10 +136,11 @@ class Processes:
             return ContainerFailedError(
                 f"container {name} was killed: out of memory (exit code {code})",
                 exit_code=code,
+                oom_killed=True,
                 log_tail=capture.tail(),
                 hint=f"its limit was {limit} MiB: give it more with --memory" if limit else "",
             )
-        hint = ""
+        hint = _EXIT_HINTS.get(code, "")
         if code > 128:
             try:
                 hint = f"ended by {signal.Signals(code - 128).name}"
@@ -144,29 +161,29 @@ class Processes:
         on_output: OutputSink | None,
         stdin: Stdin,
         check: bool,
+        terminal_size: TerminalSize | None = None,
     ) -> RunResult:
         """Run a command in a running container."""
         require(record.name, record.state.status, "exec")
         bundle = self._lifecycle.bundle(record.id)
-        process = exec_process(bundle.spec(), options, self._user(record, options.user))
+        process = self._process(record, options)
         if options.detach:
             execute.start_detached(self._rooms.monitor, record.id, bundle.folder, process)
             return RunResult(0, container_id=record.id)
-        if options.tty:
-            raise UnsupportedError(
-                "a terminal needs a front end that has one",
-                capability="terminal",
-                provided_by="leave out -t, or use `jupyter container exec -it` in a terminal",
-            )
         capture = Capture(on_output)
-        code = execute.execute(
-            self._rooms.runtime,
-            record.id,
-            bundle.folder,
-            process,
-            on_output=capture,
-            stdin=_source(stdin),
-        )
+        if options.tty:
+            with self.open_terminal(record, options, *(terminal_size or _usual_size)()) as session:
+                resizing = _Resizing(terminal_size, session.resize)
+                code = session.communicate(capture, stdin=_source(stdin), on_tick=resizing.look)
+        else:
+            code = execute.execute(
+                self._rooms.runtime,
+                record.id,
+                bundle.folder,
+                process,
+                on_output=capture,
+                stdin=_source(stdin),
+            )
         result = RunResult(code, capture.value("stdout"), capture.value("stderr"), record.id)
         if code != 0 and check:
             raise ContainerFailedError(
@@ -181,18 +198,23 @@ class Processes:
     ) -> execute.TerminalSession:
         """Start a command on a terminal in a running container."""
         require(record.name, record.state.status, "exec")
-        bundle = self._lifecycle.bundle(record.id)
-        process = exec_process(bundle.spec(), options, self._user(record, options.user))
+        folder, process = self._lifecycle.bundle(record.id).folder, self._process(record, options)
         return execute.open_terminal(
-            self._rooms.runtime, record.id, bundle.folder, process, rows=rows, columns=columns
+            self._rooms.runtime, record.id, folder, process, rows=rows, columns=columns
         )
+
+    def _process(self, record: ContainerRecord, options: ExecOptions) -> Spec:
+        spec = self._lifecycle.bundle(record.id).spec()
+        user = self._user(record, options.user)
+        available = self._rooms.host.kernel_capabilities
+        return exec_process(spec, options, user, available=available)
 
     def _user(self, record: ContainerRecord, text: str) -> User | None:
         if not text or record.state.process is None:
             return None
         try:
             with Root(f"/proc/{record.state.process.pid}/root") as root:
-                passwd, group = read_text(root, "/etc/passwd"), read_text(root, "/etc/group")
+                passwd, group = root.read_text("/etc/passwd"), root.read_text("/etc/group")
         except OSError as error:
             raise InvalidArgumentError(f"container {record.name} has just ended") from error
         return resolve_user(text, passwd, group)
@@ -264,6 +286,25 @@ class Processes:
         titles = first.split()
         split = [row.split(None, len(titles) - 1) for row in rows]
         return [dict(zip(titles, fields, strict=False)) for fields in split]
+
+
+class _Resizing:
+    """Passes the size of one terminal on to another when it has changed."""
+
+    def __init__(self, size: TerminalSize | None, resize: Callable[[int, int], None]) -> None:
+        self._size, self._resize = size, resize
+        self._known: tuple[int, int] | None = None
+
+    def look(self) -> None:
+        """Look at the size; called before the start and every 50 ms from then on."""
+        size = self._size() if self._size is not None else None
+        if size is not None and size != self._known:
+            self._known = size
+            self._resize(*size)
+
+
+def _usual_size() -> tuple[int, int]:
+    return 24, 80
 
 
 def _source(stdin: Stdin) -> bytes | int | None:

@@ -1,28 +1,47 @@
-"""What conmon starts when a detached container has ended: record it and clean up.
+"""What conmon starts when a container has ended that nobody waits for: record it and clean up.
 
-``python -m jupyter_containers.engine.reap ROOT RUN_ROOT BRIDGE CONTAINER_ID``
+Lifecycle: :func:`exit_command` is given to conmon at the start of such a container; conmon runs it
+after the end, in an almost empty environment, when every kernel may be gone; :func:`main` then
+settles the container.  All settings travel in the command, because neither the environment nor the
+config file need be the same then.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.rooms import Rooms
+
+# Not "-m": the folder from which this very package was loaded need not be on the path by default.
+_PROGRAM = "import sys; sys.path[:0] = [{folder!r}]; from {module} import main; sys.exit(main())"
 
 
-def main(root: str, run_root: str, bridge_name: str, container_id: str) -> int:
-    """Settle one container of the store in ``root``; 0 also when somebody else did it first."""
+def exit_command(rooms: Rooms, container_id: str) -> tuple[str, ...]:
+    """Return the command that settles a container of this store, from any environment."""
+    folder = str(Path(__file__).resolve().parents[2])
+    values = dataclasses.asdict(rooms.settings)
+    values |= {"root": str(rooms.settings.root), "run_root": str(rooms.settings.run_root)}
+    values |= {"bridge_name": rooms.bridge_name}
+    program = _PROGRAM.format(folder=folder, module=__name__)
+    return (sys.executable, "-P", "-c", program, json.dumps(values), container_id)
+
+
+def main() -> int:
+    """Settle one container; 0 also when somebody else did it first."""
     from jupyter_containers.engine.lifecycle import Lifecycle
     from jupyter_containers.engine.networks import Networks
     from jupyter_containers.engine.rooms import Rooms
-    from jupyter_containers.settings import Settings
+    from jupyter_containers.settings import load_settings
 
-    rooms = Rooms(Settings(Path(root), Path(run_root), bridge_name=bridge_name))
+    text, container_id = sys.argv[1:]
+    rooms = Rooms(load_settings({"JUPYTER_CONTAINERS_CONFIG": "/dev/null"}, json.loads(text)))
     try:
         Lifecycle(rooms, Networks(rooms)).settle(container_id)
     finally:
         rooms.close()
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(*sys.argv[1:]))

@@ -130,7 +130,7 @@ def fill_from_image(rootfs: Path, mount: MountRecord) -> None:
     To be called where ``rootfs`` is mounted.  The image's path is resolved inside the root; the
     copy keeps owners, modes, links and times, and follows no link out of the folder.
     """
-    if mount.type != "volume" or "nocopy" in mount.options or any(os.scandir(mount.source)):
+    if mount.type != "volume" or "nocopy" in mount.options or os.listdir(mount.source):
         return
     with Root(rootfs) as root:
         try:

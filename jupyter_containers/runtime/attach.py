@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -83,12 +84,14 @@ class Attachment:
         *,
         stdin: int | bytes | None = None,
         cancel: CancelToken | None = None,
+        on_tick: Callable[[], None] | None = None,
     ) -> None:
         """Deliver output until the container's streams end.
 
         ``stdin`` is data or a descriptor to copy from until its end; None leaves the container's
-        input alone (for :meth:`send`).  Raises ``OperationCancelledError`` within 50 ms of a
-        cancellation, with the container still running.
+        input alone (for :meth:`send`).  ``on_tick`` is called at least every 50 ms.  Raises
+        ``OperationCancelledError`` within 50 ms of a cancellation, with the container still
+        running.
         """
         pending = memoryview(stdin if isinstance(stdin, bytes) else b"")
         source = stdin if isinstance(stdin, int) else None
@@ -96,6 +99,8 @@ class Attachment:
         while True:
             if cancel is not None:
                 cancel.check()
+            if on_tick is not None:
+                on_tick()
             if feeding and source is None and not pending:
                 self.close_stdin()
                 feeding = False

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,8 +25,11 @@ from jupyter_containers.events import CancelToken
 from jupyter_containers.runtime.failures import log_error, runtime_error
 from jupyter_containers.runtime.monitor import Monitor, read_number
 from jupyter_containers.runtime.oci_runtime import OCIRuntime, spawn
-from jupyter_containers.runtime.process import ProcessIdentity
+from jupyter_containers.runtime.process import POLL_SECONDS, ProcessIdentity
 from jupyter_containers.runtime.pump import OutputSink, exit_status
+
+_CHUNK = 65536
+_END_OF_FILE = b"\x04"
 
 
 class _Call:
@@ -146,6 +150,63 @@ class TerminalSession:
             # The runtime is in no foreground group of this terminal, so it hears of it from us.
             self._child.send_signal(signal.SIGWINCH)
 
+    def communicate(
+        self,
+        on_output: OutputSink,
+        *,
+        stdin: bytes | int | None = None,
+        on_tick: Callable[[], None] | None = None,
+    ) -> int:
+        """Return the exit code, after all output was delivered as stdout.
+
+        ``stdin`` is data, followed by an end of file (Ctrl-D), or a descriptor to copy from.
+        ``on_tick`` is called at least every 50 ms.
+        """
+        os.set_blocking(self.descriptor, False)
+        pending = stdin + _END_OF_FILE if isinstance(stdin, bytes) else b""
+        source = stdin if isinstance(stdin, int) else None
+        while True:
+            if on_tick is not None:
+                on_tick()
+            poller = select.poll()
+            poller.register(self.descriptor, select.POLLIN | (select.POLLOUT if pending else 0))
+            if source is not None and not pending:
+                poller.register(source, select.POLLIN)
+            ready = dict(poller.poll(POLL_SECONDS * 1000))
+            mine = ready.get(self.descriptor, 0)
+            if mine & (select.POLLIN | select.POLLHUP | select.POLLERR):
+                if not self._deliver(on_output):
+                    break
+            elif self._child.poll() is not None:
+                break  # a process that was left behind holds the terminal
+            if pending and mine & select.POLLOUT:
+                pending = self._feed(pending)
+            if source is not None and source in ready:
+                pending = _typed(source)
+                source = source if pending else None
+        code = self.wait()
+        assert code is not None  # without a timeout it waits to the end
+        return code
+
+    def _deliver(self, on_output: OutputSink) -> bool:
+        try:
+            data = os.read(self.descriptor, _CHUNK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False  # EIO: the last process has closed the terminal
+        if data:
+            on_output("stdout", data)
+        return bool(data)
+
+    def _feed(self, pending: bytes) -> bytes:
+        try:
+            return pending[os.write(self.descriptor, pending) :]
+        except BlockingIOError:
+            return pending
+        except OSError:
+            return b""
+
     def wait(self, timeout: float | None = None) -> int | None:
         """Return the exit code, or None when the process still runs after ``timeout`` seconds."""
         try:
@@ -181,11 +242,14 @@ def open_terminal(
 ) -> TerminalSession:
     """Return a session with ``process`` running on a new terminal of the given size."""
     import pty
+    import tty
 
     call = _Call(runtime, container_id, bundle, {**process, "terminal": True}, "--tty")
     ours, theirs = pty.openpty()
     try:
         os.set_inheritable(ours, False)
+        # Echo and line editing are the work of the container's own terminal, not of this one.
+        tty.setraw(theirs)
         _set_size(ours, rows, columns)
         child = spawn(call.argv, stdin=theirs, stdout=theirs, stderr=theirs)
     except BaseException:
@@ -195,6 +259,15 @@ def open_terminal(
     finally:
         os.close(theirs)
     return TerminalSession(call, child, ours)
+
+
+def _typed(source: int) -> bytes:
+    try:
+        return os.read(source, _CHUNK)
+    except BlockingIOError:
+        return b""
+    except OSError:
+        return b""  # the person's terminal has gone
 
 
 def _set_size(descriptor: int, rows: int, columns: int) -> None:

@@ -244,14 +244,15 @@ def read_number(path: Path) -> int | None:
 def _read_report(reader: int) -> bytes:
     data = b""
     deadline = time.monotonic() + _CREATE_TIMEOUT
-    while not data.endswith(b"\n") and wait_readable(
+    while b"\n" not in data and wait_readable(
         reader, timeout=max(0.0, deadline - time.monotonic())
     ):
         chunk = os.read(reader, 65536)
         if not chunk:
             break
         data += chunk
-    return data
+    # An exec whose process ends at once has its exit code reported right behind its pid.
+    return data.partition(b"\n")[0]
 
 
 def _reap(child: subprocess.Popen[bytes]) -> None:

@@ -18,10 +18,10 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from jupyter_containers.errors import StorageError, UnsupportedError
 from jupyter_containers.events import CancelToken
@@ -80,23 +80,17 @@ class PrivateMounts:
         """
         if threading.current_thread() is self._thread:
             return function(*args, **kwargs)
-        future: Future[T] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(function(*args, **kwargs))
-            except BaseException as error:  # noqa: BLE001  # handed to the caller's thread
-                future.set_exception(error)
-
-        self._work.put(work)
+        task = _Task(lambda: function(*args, **kwargs))
+        self._work.put(task.run)
         try:
-            return future.result()
+            task.ended.wait()
         except BaseException:
             token = kwargs.get("cancel")
-            if not future.done() and isinstance(token, CancelToken):
+            if not task.ended.is_set() and isinstance(token, CancelToken):
                 token.cancel()
-            _settle(future)
+            _settle(task.ended)
             raise
+        return task.result()
 
     def overlay(self, mount: Mount, target: Path, *, volatile: bool = False) -> None:
         """Mount ``mount`` on the folder ``target``, visible in this namespace only.
@@ -222,15 +216,41 @@ class PrivateMounts:
         return result
 
 
-def _settle(future: Future[Any]) -> None:
-    """Wait until the work ended, however often the caller is interrupted meanwhile."""
-    while not future.done():
+class _Task(Generic[T]):
+    """One call in the thread, and what came of it.
+
+    ``concurrent.futures`` has the same, but loading it costs every start of a command 4 ms.
+    """
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self.ended = threading.Event()
+        self._function = function
+        self._results: list[T] = []
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
         try:
-            future.exception(timeout=10)
-        except TimeoutError:
-            continue
-        except KeyboardInterrupt:
-            continue
+            self._results.append(self._function())
+        except BaseException as error:  # noqa: BLE001  # handed to the caller's thread
+            self._error = error
+        finally:
+            self.ended.set()
+
+    def result(self) -> T:
+        try:
+            if self._error is not None:
+                raise self._error
+            return self._results[0]
+        finally:
+            # The traceback holds this frame, and the frame would hold the error.
+            del self
+
+
+def _settle(ended: threading.Event) -> None:
+    """Wait until the work ended, however often the caller is interrupted meanwhile."""
+    while not ended.is_set():
+        with suppress(KeyboardInterrupt):
+            ended.wait()
 
 
 def _escaped(path: str) -> str:

@@ -304,7 +304,9 @@ def spawn(
 
 def program_environment() -> dict[str, str]:
     """Return what a runtime or monitor needs of our environment; secrets in it stay here."""
-    kept = ("PATH", "XDG_RUNTIME_DIR", "LANG", "TMPDIR", "DBUS_SESSION_BUS_ADDRESS")
+    # The engine that conmon starts at a container's end finds an unprivileged user's store by it.
+    home = ("HOME", "XDG_DATA_HOME")
+    kept = ("PATH", *home, "XDG_RUNTIME_DIR", "LANG", "TMPDIR", "DBUS_SESSION_BUS_ADDRESS")
     chosen = {name: os.environ[name] for name in kept if name in os.environ}
     folders = chosen.get("PATH", "").split(":")
     extra = [
