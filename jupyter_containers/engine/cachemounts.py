@@ -14,13 +14,16 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jupyter_containers.build.seams import StepMount
 from jupyter_containers.engine.naming import step_name
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.errors import StorageError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.store.uppers import tree_size
+
+if TYPE_CHECKING:
+    from jupyter_containers.build.seams import StepMount
 
 Fill = Callable[[Path], None]
 
