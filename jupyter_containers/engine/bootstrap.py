@@ -85,7 +85,7 @@ def recipe_of(reference: Reference) -> Recipe:
         version = (
             {"3": "3.11", "latest": "3.11", "slim": "3.11"}.get(match[1], match[1]) if match else ""
         )
-        if version in PYTHONS:
+        if match and version in PYTHONS and match[2] in (None, PYTHONS[version]):
             return Recipe("python", PYTHONS[version], True, version)
     raise InvalidArgumentError(
         f"cannot bootstrap {reference.familiar}",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,10 +49,12 @@ class CacheMounts:
         elif mount.sharing == "private":
             with locks.attempt(f"cache-{name}") as first:
                 chosen = name if first else f"{name}-{step_name()}"
-                with self._held(chosen, mount, fill) as folder:
-                    yield folder
-                if not first:
-                    shutil.rmtree(folder, ignore_errors=True)
+                try:
+                    with self._held(chosen, mount, fill) as folder:
+                        yield folder
+                finally:
+                    if not first:
+                        self._rooms.store.remove_tree(self._folder / chosen)
         else:
             with self._held(name, mount, fill) as folder:
                 yield folder

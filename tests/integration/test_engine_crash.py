@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -234,6 +236,27 @@ def test_killed_while_importing(home: Place, tmp_path: Path) -> None:
         engine.import_image(tmp_path / "root.tar", "victim:1")
         engine.prune(all=True)
         assert engine._rooms.store.content.digests() == []
+
+
+@pytest.mark.skipif(not shutil.which("mmdebstrap"), reason="mmdebstrap is not installed")
+def test_killed_while_bootstrapping(home: Place) -> None:
+    kill_after(home, 2.5, "bootstrap", "debian:bookworm-slim")
+    deadline = time.monotonic() + 5
+    while (found := _mentioning(str(home.root))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not found, "the tool ends with the kernel that started it"
+    with home.engine() as engine:
+        is_whole(engine)
+
+
+def _mentioning(text: str) -> list[str]:
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if text in line:
+                lines.append(line)
+    return lines
 
 
 # -- interrupts -----------------------------------------------------------------------------------

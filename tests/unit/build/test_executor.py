@@ -250,7 +250,6 @@ def test_a_bind_of_the_context_is_part_of_the_key(bench: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "capability"),
     [
-        ("RUN --mount=type=secret,id=x true", "RUN --mount=type=secret"),
         ("RUN --mount=type=ssh true", "RUN --mount=type=ssh"),
         ("RUN --security=insecure true", "RUN --security=insecure"),
         ("COPY --parents a /b", "COPY --parents"),

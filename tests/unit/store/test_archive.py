@@ -331,3 +331,24 @@ def test_deep_nesting_is_an_error_not_a_crash(make_tar: Tar, tmp_path: Path) -> 
         apply(make_tar(("file", deep, "x"), ("file", "d", "x")), tmp_path / "root")
     remove_tree(tmp_path / "root")
     assert not (tmp_path / "root").exists()
+
+
+@as_root
+def test_one_owner_takes_the_place_of_all(make_tar: Tar, tmp_path: Path) -> None:
+    members = [
+        ("dir", "d", ""),
+        ("file", "implied/f", "x"),
+        ("symlink", "l", "d"),
+        ("fifo", "p", 0),
+    ]
+    folder = tmp_path / "into"
+    (folder / "old").mkdir(parents=True)
+    data = make_tar(*members, uid=1, gid=2)
+    extract_archive(io.BytesIO(data), folder, owner=(33, 44))
+    owners = {
+        str(path.relative_to(folder)): (path.lstat().st_uid, path.lstat().st_gid)
+        for path in folder.rglob("*")
+    }
+    assert owners.pop("old") == (0, 0)
+    assert set(owners) == {"d", "implied", "implied/f", "l", "p"}
+    assert set(owners.values()) == {(33, 44)}

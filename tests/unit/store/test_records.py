@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -198,3 +199,37 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(StorageError, match="closed"):
         store.records.images()
+
+
+def test_the_layouts_index_follows_the_names(store: Store) -> None:
+    def index() -> dict[str, str]:
+        document = json.loads((store.root / "content/index.json").read_bytes())
+        key = "org.opencontainers.image.ref.name"
+        return {entry["annotations"][key]: entry["digest"] for entry in document["manifests"]}
+
+    one, two = image(1), image(2)
+    store.records.put_image(one)
+    store.records.put_image(two)
+    store.set_name("docker.io/library/a:1", one.manifest.digest)
+    store.set_name("localhost:5000/x/b:2", two.manifest.digest)
+    assert index() == {"a:1": one.manifest.digest, "localhost:5000/x/b:2": two.manifest.digest}
+    written = (store.root / "content/index.json").stat()
+    store.set_name("docker.io/library/a:1", one.manifest.digest)
+    assert (store.root / "content/index.json").stat().st_ino == written.st_ino, "nothing changed"
+    store.set_name("docker.io/library/a:1", two.manifest.digest)
+    assert index()["a:1"] == two.manifest.digest
+    assert store.remove_name("localhost:5000/x/b:2")
+    assert not store.remove_name("localhost:5000/x/b:2")
+    assert set(index()) == {"a:1"}
+    assert store.delete_image(two.manifest.digest)
+    assert index() == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("{id}", True), ("{id7}", True), ("", False), ("sha256:", True), ("zz", False)],
+)
+def test_an_image_knows_its_id(text: str, expected: bool) -> None:
+    one = image(1)
+    text = text.format(id=one.config_digest, id7=one.config_digest[7:14])
+    assert one.has_id(text) is expected
