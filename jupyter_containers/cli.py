@@ -9,6 +9,7 @@ cheap; a verb's code and the engine are imported when they are used.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -94,8 +95,13 @@ def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine
 
 
 def _new_engine() -> Engine:
-    from jupyter_containers.engine import Engine
-
+    # Nothing that loading makes is garbage: looking through it again and again costs 10 ms.
+    gc.disable()
+    try:
+        from jupyter_containers.engine import Engine
+    finally:
+        gc.freeze()
+        gc.enable()
     return Engine()
 
 

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.records import ContainerRecord, EndpointRecord, VolumeRecord
 from jupyter_containers.events import CancelToken
-from jupyter_containers.network.bridge import BridgeDriver
-from jupyter_containers.network.firewall import DEFAULT_TABLE, Firewall
 from jupyter_containers.network.model import Network
 from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.settings import Settings, default_settings
 from jupyter_containers.store import Store
 
 if TYPE_CHECKING:
+    from jupyter_containers.network.bridge import BridgeDriver
+    from jupyter_containers.network.firewall import Firewall
     from jupyter_containers.registry import Credential, CredentialStore, RegistryClient
     from jupyter_containers.runtime.host import HostCapabilities
     from jupyter_containers.runtime.monitor import Monitor
@@ -113,12 +113,16 @@ class Rooms:
     @cached_property
     def firewall(self) -> Firewall:
         """The firewall table of published ports and network isolation."""
+        from jupyter_containers.network.firewall import DEFAULT_TABLE, Firewall
+
         name = self.bridge_name
         return Firewall(DEFAULT_TABLE if name == MAIN_BRIDGE else f"{DEFAULT_TABLE}_{name}")
 
     @cached_property
     def bridge(self) -> BridgeDriver:
         """The driver of bridge networks."""
+        from jupyter_containers.network.bridge import BridgeDriver
+
         return BridgeDriver(self.firewall)
 
     @property
