@@ -45,7 +45,7 @@ def measured(groups: list[str], *, quick: bool) -> str:
     """Return the Markdown table of the groups of figures."""
     from tests.bench.contest import Contest
     from tests.bench.machine import machine_line
-    from tests.bench.peer import Docker, remove_cgroups
+    from tests.bench.peer import CGROUP, Docker, remove_cgroups
 
     folder = Path(tempfile.mkdtemp(prefix="jupyter-containers-bench-"))
     rows: list[Row] = []
@@ -69,7 +69,7 @@ def measured(groups: list[str], *, quick: bool) -> str:
                 contest.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        remove_cgroups()
+        remove_cgroups(CGROUP)
     return markdown(rows, machine_line(version))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from jupyter_containers import Container, Engine, Settings
 from tests.bench import images, kernel, memory
-from tests.bench.peer import Docker
+from tests.bench.peer import Docker, remove_cgroups
 from tests.bench.table import Row
 from tests.bench.turns import Series, in_turns, seconds
 from tests.integration.registry_server import DockerRegistry
@@ -36,8 +36,10 @@ class Contest:
         self._engine.import_image(folder / "busybox.tar", SMALL)
 
     def close(self) -> None:
-        """Close our engine; its networks go with the namespace."""
+        """Close our engine; its networks go with the namespace, its cgroups are removed here."""
+        parent = self._engine._rooms.runtime.cgroup_parent
         self._engine.close()
+        remove_cgroups(parent)
 
     def _ours(self, *arguments: str) -> None:
         """Run our terminal command."""

@@ -96,10 +96,10 @@ class Docker:
         return done.stdout.decode(errors="replace").strip()
 
 
-def remove_cgroups() -> None:
-    """Remove the empty cgroups that the daemon's containers were in."""
+def remove_cgroups(parent: str) -> None:
+    """Remove the empty cgroup ``parent`` (below which containers were) from every hierarchy."""
     for base in [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()]:
-        folder = base / CGROUP
+        folder = base / parent.strip("/")
         for path, _, _ in os.walk(folder, topdown=False):
             with contextlib.suppress(OSError):
                 os.rmdir(path)

@@ -10,6 +10,10 @@ from tests.bench.turns import Series
 
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 _COLUMNS = ("Figure", "Ours", "Docker", "Ratio", "Target", "Reached")
+_NOTE = (
+    "Median (best) of rounds in which the engines take turns. Docker is always its command line, as"
+    " `!docker` in a cell runs it."
+)
 _SCALES = {"ms": 1e3, "s": 1.0, "MB": 1.0}
 
 
@@ -75,7 +79,7 @@ def markdown(rows: Sequence[Row], machine: str) -> str:
     """Return the table with its machine line, ending with a newline."""
     lines = [_line(_COLUMNS), "|---|--:|--:|--:|---|---|"]
     lines += [_line(row.cells()) for row in rows]
-    return "\n".join(lines) + f"\n\n{machine}\n"
+    return "\n".join(lines) + f"\n\n{_NOTE}\n\n{machine}\n"
 
 
 def updated(text: str, table: str) -> str:
