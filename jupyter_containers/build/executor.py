@@ -41,6 +41,7 @@ from jupyter_containers.build.tree import DigestMemo
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.descriptor import Platform, digest_of, encode_json
+from jupyter_containers.oci.image import rfc3339
 from jupyter_containers.options.build import BuildOptions
 
 _EPOCH_ARG = "SOURCE_DATE_EPOCH"
@@ -143,7 +144,7 @@ class _Build:
         return self.cache.stamp(f"image:{digest_of(draft)}", self._now())
 
     def _now(self) -> str:
-        return history.timestamp(self.builder.clock() if self.epoch is None else self.epoch)
+        return rfc3339(self.builder.clock() if self.epoch is None else self.epoch)
 
     def stage(self, index: int) -> StageState:
         """Return what stage ``index`` becomes, built on the first call."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
 from jupyter_containers.oci.image import Healthcheck, History
 
@@ -17,12 +16,6 @@ _ESCAPES = {
 def entry(text: str, *, created: str = "", layer: bool = False) -> History:
     """Return a history entry; an empty ``created`` is filled in when the image is finished."""
     return History(created=created, created_by=text, comment=COMMENT, empty_layer=not layer)
-
-
-def timestamp(seconds: float) -> str:
-    """Return a moment as RFC 3339 in UTC."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="microseconds").replace(".000000", "").replace("+00:00", "Z")
 
 
 def vector(keyword: str, arguments: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from jupyter_containers.engine.images import Images, rfc3339
+from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.work import drain
@@ -40,7 +40,7 @@ from jupyter_containers.events import (
     TaskOutput,
     TaskStarted,
 )
-from jupyter_containers.oci.image import ExecutionConfig, History
+from jupyter_containers.oci.image import ExecutionConfig, History, rfc3339
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store import ImageRecord
 

@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -37,6 +36,7 @@ from jupyter_containers.oci.image import (
     RootFS,
     new_manifest,
     parse_image_config,
+    rfc3339,
 )
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store import ImageRecord, LayerRecord
@@ -296,11 +296,6 @@ class Images:
 
 def _familiar(names: Iterable[str]) -> list[str]:
     return [Reference.parse(name).familiar for name in names]
-
-
-def rfc3339(seconds: float) -> str:
-    """Return a time as the OCI documents write it."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @contextmanager

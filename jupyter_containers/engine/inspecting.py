@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import msgspec
 
 from jupyter_containers.engine.records import ContainerRecord, MountRecord, VolumeRecord
 from jupyter_containers.network.model import Network
-from jupyter_containers.oci.image import ExecutionConfig, ImageConfig
+from jupyter_containers.oci.image import ExecutionConfig, ImageConfig, rfc3339
 from jupyter_containers.oci.state import Status
 from jupyter_containers.options.values import parse_restart
 from jupyter_containers.runtime.spec import process_args
@@ -154,7 +153,7 @@ def timestamp(seconds: float) -> str:
     """Return a time as Docker writes it; 0 is its "never"."""
     if not seconds:
         return NEVER
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return rfc3339(seconds)
 
 
 def _list_or_none(values: tuple[str, ...] | None) -> list[str] | None:

@@ -7,6 +7,7 @@ version 2, schema 2, which differ only in media types.  Raw bytes stay beside th
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -196,3 +197,9 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nulls(item) for item in value]
     return value
+
+
+def rfc3339(seconds: float) -> str:
+    """Return a moment (seconds since the epoch) in UTC, written as Go and so Docker write it."""
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return text.rstrip("0").rstrip(".") + "Z"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from jupyter_containers.engine.image import parse_time
-from jupyter_containers.engine.images import rfc3339
+from jupyter_containers.oci.image import rfc3339
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,9 @@ def test_times(text: str, expected: datetime | None) -> None:
 
 
 def test_a_written_time_reads_back() -> None:
-    assert rfc3339(1700000000.25) == "2023-11-14T22:13:20.250000Z"
+    assert rfc3339(1700000000.25) == "2023-11-14T22:13:20.25Z"
+    assert rfc3339(1700000000) == "2023-11-14T22:13:20Z"
+    assert rfc3339(0) == "1970-01-01T00:00:00Z"
     parsed = parse_time(rfc3339(1700000000.25))
     assert parsed is not None
     assert parsed.timestamp() == 1700000000.25
