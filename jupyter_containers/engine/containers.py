@@ -139,11 +139,13 @@ class Containers:
             if mount.target in resolved:
                 raise InvalidArgumentError(f"two mounts have the same target: {mount.target}")
             resolved[mount.target] = mount
-            # Recorded one by one: a sweep then finds the anonymous volumes of a dead create.
-            self._rooms.containers.update(
-                record.id,
-                lambda current: msgspec.structs.replace(current, mounts=tuple(resolved.values())),
-            )
+        # Recorded before they are made: a sweep then finds the anonymous volumes of a dead create.
+        self._rooms.containers.update(
+            record.id,
+            lambda current: msgspec.structs.replace(current, mounts=tuple(resolved.values())),
+        )
+        for mount in resolved.values():
+            self._volumes.provide(mount)
         return tuple(resolved.values())
 
     def rename(self, text: str, name: str) -> None:

@@ -38,11 +38,12 @@ from jupyter_containers.network.names import HostEntry
 from jupyter_containers.oci.state import Status, require
 from jupyter_containers.runtime import cgroups, monitor
 from jupyter_containers.runtime.attach import Attachment
-from jupyter_containers.runtime.mounts import PrivateMounts
+from jupyter_containers.runtime.mounts import PrivateMounts, detach
 
 _LOST = 255  # the exit code of a container whose monitor was killed with it
 _KILL_SECONDS = 10.0
 _TESTAMENT_SECONDS = 600.0
+_REMOVE_ATTEMPTS, _REMOVE_PAUSE = 50, 0.01
 
 
 class Lifecycle:
@@ -315,18 +316,25 @@ class Lifecycle:
         """Delete in an order that a sweep can finish: mark, files, record."""
         import shutil
 
-        rooms = self._rooms
-        self._update(record.id, status=Status.REMOVING)
+        rooms, bundle = self._rooms, self.bundle(record.id)
+        self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
         rooms.runtime.delete(record.id, force=True)
         self._networks.disconnect(record.id, record.endpoint, record.ports)
         rooms.store.snapshots.discard(record.id)
-        shutil.rmtree(self.bundle(record.id).folder, ignore_errors=True)
-        rooms.containers.delete(record.id)
+        detach(bundle.rootfs)
+        # A monitor whose container was just killed may still write into the folder.
+        for _ in range(_REMOVE_ATTEMPTS):
+            shutil.rmtree(bundle.folder, ignore_errors=True)
+            if not bundle.folder.exists():
+                break
+            time.sleep(_REMOVE_PAUSE)
         for mount in record.mounts if volumes else ():
-            volume = rooms.volumes.by_name(mount.name) if mount.anonymous else None
-            if volume is not None:
-                rooms.volumes.delete(volume.id)
-                shutil.rmtree(rooms.settings.root / "volumes" / volume.name, ignore_errors=True)
+            if mount.anonymous:
+                shutil.rmtree(rooms.settings.root / "volumes" / mount.name, ignore_errors=True)
+                volume = rooms.volumes.by_name(mount.name)
+                if volume is not None:
+                    rooms.volumes.delete(volume.id)
+        rooms.containers.delete(record.id)
 
     def sweep(self) -> None:
         """Finish or remove what dead processes left half done."""
@@ -339,12 +347,13 @@ class Lifecycle:
                     self._remove(record, volumes=True)
             elif record.state.status is Status.REMOVING and owner_dead:
                 with self.locked(record.id):
-                    self._remove(record, volumes=record.options.rm)
+                    self._remove(record, volumes=record.state.remove_volumes)
             else:
                 self.look(record)
         self._sweep_runtime()
         self._sweep_addresses()
         self._sweep_testaments()
+        self._sweep_folders()
 
     def _sweep_runtime(self) -> None:
         """Remove containers that the runtime knows and no record claims to be alive."""
@@ -368,6 +377,15 @@ class Lifecycle:
             if claim.container_id not in alive and not claim.owner.alive:
                 self._rooms.firewall.unpublish(claim.container_id)
                 self._rooms.endpoints.delete(claim.id)
+
+    def _sweep_folders(self) -> None:
+        """Remove bundles without a record: records come first and go last."""
+        import shutil
+
+        parent = self._rooms.settings.root / "containers"
+        for folder in parent.iterdir() if parent.is_dir() else ():
+            if self._rooms.containers.get(folder.name) is None:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _sweep_testaments(self) -> None:
         folder = self._rooms.settings.run_root / "ended"

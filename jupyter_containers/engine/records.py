@@ -51,6 +51,7 @@ class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     oom_killed: bool = False
     error: str = ""
     stopped_by_user: bool = False
+    remove_volumes: bool = False  # asked for by the removal that is under way
 
 
 class ContainerRecord(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -86,13 +86,12 @@ class Volumes:
         shutil.rmtree(self._folder / volume.name, ignore_errors=True)
 
     def resolve(self, request: MountRequest) -> MountRecord:
-        """Return a mount with its place on the host decided, which is made if need be."""
+        """Return a mount with its place on the host decided; :meth:`provide` makes a volume."""
         source, name, anonymous = request.source, "", False
         if request.type == "volume":
             anonymous = not request.source
-            name = self.create(request.source, anonymous=anonymous).name
+            name = check_name(request.source or new_id(), "volume")
             source = str(self.mountpoint(name))
-            self._make_folder(name)
         elif request.type == "bind":
             source = _bind_source(request)
         return MountRecord(
@@ -106,6 +105,12 @@ class Volumes:
             request.options if request.copy else (*request.options, "nocopy"),
             anonymous,
         )
+
+    def provide(self, mount: MountRecord) -> None:
+        """Make the volume of a resolved mount if it is not there."""
+        if mount.type == "volume":
+            self.create(mount.name, anonymous=mount.anonymous)
+            self._make_folder(mount.name)
 
 
 def _bind_source(request: MountRequest) -> str:

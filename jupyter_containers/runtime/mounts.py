@@ -33,6 +33,7 @@ T = TypeVar("T")
 _CLONE_FS, _CLONE_NEWNS = 0x200, 0x20000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 32, 4096
 _MS_REC, _MS_SLAVE = 16384, 1 << 19
+_MNT_DETACH = 2
 _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 429, 430, 431, 432
 _SET_FLAG, _SET_STRING, _CMD_CREATE = 0, 1, 6
 _AT_FDCWD, _MOVE_MOUNT_F_EMPTY_PATH = -100, 4
@@ -244,6 +245,16 @@ class _Task(Generic[T]):
         finally:
             # The traceback holds this frame, and the frame would hold the error.
             del self
+
+
+def detach(target: Path) -> None:
+    """Take a mount on ``target`` away where this thread sees one.
+
+    For a process that conmon started: it is inside the container's private mount namespace, where
+    the root file system is still mounted and its mount point therefore cannot be removed.
+    """
+    if os.path.ismount(target):
+        ctypes.CDLL(None, use_errno=True).umount2(os.fsencode(target), _MNT_DETACH)
 
 
 def _settle(ended: threading.Event) -> None:

@@ -1,0 +1,238 @@
+"""A kernel that is killed at any moment: the next one finds the truth, and nothing is left."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_containers.engine import Engine
+from jupyter_containers.errors import AlreadyExistsError
+from jupyter_containers.oci.state import Status
+from tests.integration.engine_fixtures import (
+    BUSYBOX,
+    Place,
+    demolish,
+    run_program,
+    settled,
+    traces,
+)
+
+# What a kernel does again and again until it is killed.
+_BUSY = """
+import itertools, sys
+from jupyter_containers.engine import Engine
+
+root, run_root, verb = sys.argv[1:]
+with Engine(root=root, run_root=run_root) as engine:
+    print("ready", flush=True)
+    for number in itertools.count():
+        if verb == "run":
+            engine.run("busybox", ["true"], rm=True, publish=["80"])
+        elif verb == "start":
+            engine.run("busybox", ["sleep", "60"], detach=True, rm=True, publish=["80"],
+                       volume="/data", name=f"start-{number}").stop(timeout=0)
+        elif verb == "stop":
+            container = engine.run("busybox", ["sleep", "60"], detach=True, network="none")
+            container.stop(timeout=0)
+            container.restart(timeout=0)
+        else:
+            container = engine.create("busybox", ["true"], volume="/data")
+            container.remove(volumes=True)
+"""
+_ROUNDS = 30
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place.under(tmp_path)
+
+
+@pytest.fixture
+def own(place: Place) -> Iterator[Engine]:
+    """Yield an engine on a store that no other test uses."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: mount namespaces, networks and cgroups")
+    with place.engine() as engine:
+        try:
+            engine.bootstrap(BUSYBOX)
+            yield engine
+        finally:
+            demolish(engine)
+
+
+def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+
+
+def test_thirty_kernels_are_killed_and_nothing_is_lost_or_left(own: Engine, place: Place) -> None:
+    keeper = own.run(BUSYBOX, ["sleep", "600"], detach=True, name="keeper", publish=["80"])
+    before = traces(own)
+    moments = random.Random(20261124)  # the same moments in every run, as far as clocks allow
+    for number in range(_ROUNDS):
+        verb = ("run", "start", "stop", "rm")[number % 4]
+        program = run_program(_BUSY, str(place.root), str(place.run_root), verb)
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n", program.communicate()[1]
+        time.sleep(moments.random() * 0.25)
+        program.send_signal(signal.SIGKILL)
+        program.communicate()
+        with place.engine() as later:
+            for container in later.containers(all=True):
+                if container.name == "keeper":
+                    assert container.status is Status.RUNNING
+                    continue
+                process = container.record.state.process
+                assert container.status.alive == (process is not None and process.alive)
+                later.remove(container.id, force=True, volumes=True)
+            left = settled(later, before, timeout=3)
+            if left:
+                # What was being made at the very moment is found by the next look.
+                with place.engine() as again:
+                    left = settled(again, before, timeout=3)
+            assert not left, f"round {number}, {verb}: {left}"
+            assert later.volumes() == [], f"round {number}, {verb}"
+            folders = sorted(item.name for item in (place.root / "containers").iterdir())
+            assert folders == [keeper.id], f"round {number}, {verb}"
+    assert keeper.reload().status is Status.RUNNING
+    keeper.stop(timeout=0)
+    assert keeper.exit_code == 137
+
+
+_DETACHED = """
+import os, signal, sys
+from jupyter_containers.engine import Engine
+
+root, run_root, script, *flags = sys.argv[1:]
+engine = Engine(root=root, run_root=run_root)
+options = {"publish": [flags[0]]} if flags[0] else {"network": "none"}
+engine.run("busybox", ["sh", "-c", script], detach=True, name="orphan", rm=flags[1] == "rm",
+           **options)
+print(engine.container("orphan").record.ports[0].host_port if flags[0] else "", flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def orphan(place: Place, script: str, publish: str = "", rm: str = "", **keywords: str) -> str:
+    """Start a detached container from a kernel that is killed right afterwards."""
+    program = run_program(
+        _DETACHED, str(place.root), str(place.run_root), script, publish, rm, **keywords
+    )
+    output, errors = program.communicate(timeout=30)
+    assert program.returncode == -signal.SIGKILL, errors
+    return output.strip()
+
+
+def is_held(port: str) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", int(port)))
+        except OSError:
+            return True
+        return False
+
+
+def test_a_container_outlives_its_kernel_and_ends_without_one(own: Engine, place: Place) -> None:
+    before = traces(own)
+    port = orphan(place, "sleep 0.7; echo done; exit 6", publish="80")
+    assert is_held(port)
+    assert own._rooms.firewall.current() != {}
+    # Nobody looks: only the records are read, without settling anything.
+    records = own._rooms.containers
+    until(lambda: records.by_name("orphan").state.status is Status.EXITED)
+    assert records.by_name("orphan").state.exit_code == 6
+    until(lambda: not is_held(port))
+    left = settled(own, before)
+    assert not left
+    assert own._rooms.firewall.current() == {}
+    assert [line.data for line in own.logs("orphan")] == [b"done\n"]
+    own.run(BUSYBOX, ["true"], publish=[f"{port}:80"], rm=True)
+
+
+def test_it_removes_itself_without_a_kernel(own: Engine, place: Place) -> None:
+    orphan(place, "sleep 0.3", rm="rm")
+    assert own._rooms.containers.by_name("orphan") is not None
+    until(lambda: own._rooms.containers.by_name("orphan") is None)
+    until(lambda: list((place.root / "containers").iterdir()) == [])
+
+
+def test_it_is_stopped_by_another_kernel(own: Engine, place: Place) -> None:
+    orphan(place, "sleep 60", publish="80")
+    container = own.container("orphan")
+    assert container.status is Status.RUNNING
+    assert container.exec(["echo", "alive"]).output == "alive\n"
+    container.stop(timeout=0)
+    assert (container.status, container.exit_code) == (Status.EXITED, 137)
+
+
+def test_the_end_is_recorded_with_the_package_in_another_environment(
+    own: Engine, place: Place, tmp_path: Path
+) -> None:
+    """The package comes from a folder that only the kernel's PYTHONPATH names."""
+    source = Path(sys.modules["jupyter_containers"].__file__).parent
+    shutil.copytree(source, tmp_path / "library" / "jupyter_containers")
+    script = f"import sys; sys.path.insert(0, {str(tmp_path / 'library')!r})\n" + _DETACHED
+    program = run_program(script, str(place.root), str(place.run_root), "sleep 0.3; exit 4", "", "")
+    program.communicate(timeout=30)
+    records = own._rooms.containers
+    until(lambda: records.by_name("orphan").state.status is Status.EXITED)
+    assert records.by_name("orphan").state.exit_code == 4
+
+
+def test_a_killed_monitor_is_told_and_cleaned_up(own: Engine, place: Place) -> None:
+    before = traces(own)
+    container = own.run(BUSYBOX, ["sleep", "60"], detach=True, publish=["80"])
+    assert container.record.state.monitor is not None
+    os.kill(container.record.state.monitor.pid, signal.SIGKILL)
+    time.sleep(0.1)
+    assert container.reload().status is Status.RUNNING
+    container.stop(timeout=0)
+    assert (container.status, container.exit_code) == (Status.EXITED, 255)
+    assert "monitor" in container.inspect()["State"]["Error"]
+    container.start()
+    assert container.status is Status.RUNNING
+    container.remove(force=True)
+    assert not settled(own, before)
+
+
+def test_monitor_and_container_killed_together(own: Engine, place: Place) -> None:
+    before = traces(own)
+    container = own.run(BUSYBOX, ["sleep", "60"], detach=True, publish=["80"], name="both")
+    state = container.record.state
+    assert state.monitor is not None
+    assert state.process is not None
+    os.kill(state.monitor.pid, signal.SIGKILL)
+    os.kill(state.process.pid, signal.SIGKILL)
+    until(lambda: not state.process.alive)
+    assert [item.exit_code for item in own.containers(all=True)] == [255]
+    own.remove("both")
+    assert not settled(own, before)
+
+
+def test_a_reboot_leaves_no_container_running(own: Engine, place: Place) -> None:
+    """What a restart of the machine does: processes and the run folder are gone."""
+    container = own.run(BUSYBOX, ["sleep", "60"], detach=True, publish=["80"], name="old")
+    port = container.record.ports[0].host_port
+    own._rooms.runtime.kill_all(container.id)
+    until(lambda: not own._lifecycle.running(container.record))
+    shutil.rmtree(place.run_root)
+    with place.engine() as later:
+        assert later.container("old").status is Status.EXITED
+        later.start("old")
+        assert later.container("old").status is Status.RUNNING
+        later.remove("old", force=True)
+        with pytest.raises(AlreadyExistsError), socket.socket() as taken:
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
+            later.run(BUSYBOX, ["true"], publish=[f"{port}:80"], rm=True)
