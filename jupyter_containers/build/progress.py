@@ -130,9 +130,8 @@ def _locate(error: BaseException, source: str, location: SourceLocation) -> None
             f"{keyword}: {error.message}", location=location, hint=error.hint
         ) from error
     elif isinstance(error, OSError):
-        named = (
-            f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
-        )
-        raise BuildError(
-            f"{named}{error.strerror or error}", location=location, instruction=source
-        ) from error
+        # Names of a build are relative to the root of the image or of the context.
+        name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
+        shown = f"/{name.lstrip('/')}: " if name else ""
+        message = f"{shown}{error.strerror or error}"
+        raise BuildError(message, location=location, instruction=source) from error

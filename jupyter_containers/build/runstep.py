@@ -21,6 +21,7 @@ from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.errors import (
     DockerfileSyntaxError,
     InvalidArgumentError,
+    OCIRuntimeError,
     StepFailedError,
     UnsupportedError,
 )
@@ -180,6 +181,19 @@ _HINTS = {
 }
 
 
+def _failed(instruction: Run, tail: _Tail, code: int, ending: str, hint: str) -> StepFailedError:
+    shown = " ".join(instruction.command.arguments)
+    shown = shown if len(shown) <= 80 else shown[:79] + "…"
+    return StepFailedError(
+        f"RUN {shown} {ending}".replace("\n", " "),
+        exit_code=code,
+        log_tail=tuple(line for line in tail.lines() if line),
+        location=instruction.location,
+        instruction=instruction.source,
+        hint=hint,
+    )
+
+
 def _runner(
     described: StepRequest, specs: list[MountSpec], instruction: Run, around: StepSurroundings
 ) -> Callable[[Workspace], None]:
@@ -197,19 +211,15 @@ def _runner(
             around.output(data, stream)
 
         made = workspace.call(lambda rootfs: make_mount_points(rootfs, request.mounts))
-        code = workspace.run(request, on_output, around.cancel)
+        try:
+            code = workspace.run(request, on_output, around.cancel)
+        except OCIRuntimeError as error:
+            ending = f"could not be started: {error.message}"
+            raise _failed(instruction, tail, error.exit_code, ending, error.hint) from error
         around.cancel.check()
         if code != 0:
-            shown = " ".join(instruction.command.arguments)
-            shown = shown if len(shown) <= 80 else shown[:79] + "…"
-            raise StepFailedError(
-                f"RUN {shown} ended with exit code {code}".replace("\n", " "),
-                exit_code=code,
-                log_tail=tuple(line for line in tail.lines() if line),
-                location=instruction.location,
-                instruction=instruction.source,
-                hint=_HINTS.get(code, ""),
-            )
+            ending = f"ended with exit code {code}"
+            raise _failed(instruction, tail, code, ending, _HINTS.get(code, ""))
         workspace.call(lambda rootfs: remove_mount_points(rootfs, made))
 
     return act

@@ -63,16 +63,19 @@ class BuildLayers:
     def _open(self, parent_chain_id: str) -> Iterator[Workspace]:
         key, snapshots = step_name(), self.rooms.store.snapshots
         bundle = Bundle(self.rooms.workbench / key)
-        try:
-            bundle.create()
-            snapshots.prepare(key, parent_chain_id, transient=True)
-            with PrivateMounts() as mounts:
-                mounts.overlay(snapshots.mount(parent_chain_id, key), bundle.rootfs, volatile=True)
-                yield _Workspace(self, mounts, bundle, key, parent_chain_id)
-        finally:
-            with deferred():
-                snapshots.discard(key)
-                shutil.rmtree(bundle.folder, ignore_errors=True)
+        # The network is given back last: its records need room on a disk that a step has filled.
+        with ExitStack() as last:
+            try:
+                bundle.create()
+                snapshots.prepare(key, parent_chain_id, transient=True)
+                with PrivateMounts() as mounts:
+                    overlay = snapshots.mount(parent_chain_id, key)
+                    mounts.overlay(overlay, bundle.rootfs, volatile=True)
+                    yield _Workspace(self, mounts, bundle, key, parent_chain_id, last)
+            finally:
+                with deferred():
+                    snapshots.discard(key)
+                    shutil.rmtree(bundle.folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class _Workspace:
     bundle: Bundle
     key: str
     parent: str
+    last: ExitStack
 
     def call(self, function: Callable[[str], T]) -> T:
         """Return ``function(rootfs)``; an interrupt turns the build's token and waits for it."""
@@ -111,7 +115,7 @@ class _Workspace:
         rooms = self.layers.rooms
         with ExitStack() as stack:
             network = self.layers.networks.temporary(self.key, request.network)
-            namespace = stack.enter_context(network)
+            namespace = self.last.enter_context(network)
             step_mounts = StepMounts(rooms, self.mounts, self.bundle, stack, cancel)
             mounts = tuple(step_mounts.resolve(mount) for mount in request.mounts)
             netns = namespace.path if namespace else ""

@@ -21,10 +21,11 @@ from jupyter_containers.errors import (
     ContainersError,
     DockerfileSyntaxError,
     StepFailedError,
+    StorageError,
     UnsupportedError,
 )
 from jupyter_containers.events import Event, TaskFinished, TaskOutput, TaskStarted
-from tests.integration.engine_fixtures import Place
+from tests.integration.engine_fixtures import Place, demolish, nothing_left
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -186,6 +187,38 @@ def test_a_failed_step_says_where_and_what(bench: Bench) -> None:
         bench.build("FROM busybox\nRUN no-such-program\n")
     assert caught.value.exit_code == 127
     assert "not found" in caught.value.hint
+
+
+@pytest.mark.parametrize("step", ['RUN ["/nope"]', 'SHELL ["/nope"]\nRUN true'])
+def test_a_step_that_cannot_start_is_a_failed_step(bench: Bench, step: str) -> None:
+    with pytest.raises(StepFailedError, match="could not be started") as caught:
+        bench.build(f"FROM busybox\n{step}\n")
+    assert caught.value.exit_code == 127
+    assert caught.value.location is not None
+    assert "RUN" in caught.value.report()
+
+
+def test_a_step_that_fills_the_disk(tmp_path: Path, engine: Engine, busybox: str) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", small], check=True)
+    try:
+        with Engine(root=small / "root", run_root=tmp_path / "run") as tiny:
+            try:
+                tiny.bootstrap("busybox")
+                (tmp_path / "f").write_bytes(os.urandom(4_000_000))
+                fill = "RUN dd if=/dev/urandom of=/x bs=1M count=20"
+                with nothing_left(tiny), pytest.raises(StepFailedError, match="dd") as caught:
+                    tiny.build(tmp_path, dockerfile=f"FROM busybox\n{fill}\n")
+                assert "No space left" in caught.value.report()
+                with nothing_left(tiny), pytest.raises(StorageError, match="No space left"):
+                    tiny.build(tmp_path, dockerfile="FROM busybox\nCOPY f /a\nCOPY f /b\n")
+                assert not list((small / "root/staging").iterdir())
+                tiny.build(tmp_path, dockerfile="FROM busybox\nRUN echo fits > /f\n")
+            finally:
+                demolish(tiny)
+    finally:
+        subprocess.run(["umount", "-l", small], check=True)
 
 
 @pytest.mark.parametrize(
