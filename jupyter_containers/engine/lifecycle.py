@@ -342,12 +342,12 @@ class Lifecycle:
         records = rooms.containers.all()
         for record in records:
             owner_dead = record.owner is None or not record.owner.alive
-            if record.phase == "creating" and owner_dead:
-                with self.locked(record.id):
-                    self._remove(record, volumes=True)
-            elif record.state.status is Status.REMOVING and owner_dead:
-                with self.locked(record.id):
-                    self._remove(record, volumes=record.state.remove_volumes)
+            unborn = record.phase == "creating"
+            if owner_dead and (unborn or record.state.status is Status.REMOVING):
+                with deferred(), self.locked(record.id):
+                    # Another process may have removed it while this one waited for the lock.
+                    if rooms.containers.get(record.id) is not None:
+                        self._remove(record, volumes=unborn or record.state.remove_volumes)
             else:
                 self.look(record)
         self._sweep_runtime()

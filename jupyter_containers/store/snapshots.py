@@ -133,7 +133,7 @@ class SnapshotStore:
         self.uppers.discard(key)
 
     def size_rw(self, key: str) -> int:
-        """Return the bytes of the files that the key's upper holds."""
+        """Return the bytes of the files that the key's upper holds; 0 for a missing key."""
         return self.uppers.size(key)
 
     # -- making layers ----------------------------------------------------------------------------

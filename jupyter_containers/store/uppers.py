@@ -65,8 +65,14 @@ class Uppers:
         return sorted(os.listdir(self._folder))
 
     def size(self, key: str) -> int:
-        """Return the bytes of the regular files in the upper; a hard link counts once."""
-        return tree_size(self.path(key))
+        """Return the bytes of the regular files in the upper; a hard link counts once.
+
+        0 for a key that is not there: a container may go while somebody adds up.
+        """
+        try:
+            return tree_size(self.path(key))
+        except NotFoundError:
+            return 0
 
 
 def tree_size(path: Path) -> int:

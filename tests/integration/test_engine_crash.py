@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,37 @@ def test_a_sweep_lets_other_kernels_build(home: Place, tmp_path: Path) -> None:
     assert out == b"done\n", errors
     with home.engine() as engine:
         assert engine.run("victim:1", ["cat", "/f"], rm=True, network="none").stdout == b"1\n"
+
+
+def test_builds_runs_and_prunes_beside_each_other(home: Place, tmp_path: Path) -> None:
+    end, counts = time.monotonic() + 3, [0, 0]
+
+    def build(engine: Engine, number: int) -> None:
+        chance = random.Random(number)
+        while time.monotonic() < end:
+            one, two = chance.randrange(4), chance.randrange(4)
+            text = f"FROM busybox\nRUN echo {one} > /one\nRUN echo {two} > /two\n"
+            fresh = chance.random() < 0.3
+            image = engine.build(tmp_path, dockerfile=text, tag=f"own:{number}", no_cache=fresh)
+            result = engine.run(image, ["cat", "/one", "/two"], rm=True, network="none")
+            assert result.stdout.split() == [b"%d" % one, b"%d" % two]
+            counts[0] += 1
+
+    def prune() -> None:
+        chance = random.Random(24)
+        while time.monotonic() < end:
+            with home.engine() as engine:
+                chance.choice([engine.prune_images, engine.prune_builder])()
+                engine.system_df()
+            counts[1] += 1
+            time.sleep(0.03)
+
+    with home.engine() as engine, ThreadPoolExecutor(4) as pool:
+        work = [pool.submit(build, engine, number) for number in range(3)]
+        for future in [*work, pool.submit(prune)]:
+            future.result()
+        assert min(counts) > 5
+        is_whole(engine)
 
 
 def test_killed_while_pulling(home: Place) -> None:

@@ -187,8 +187,9 @@ def test_keys_are_checked_unique_and_discarded(store: Store) -> None:
             snapshots.prepare(bad)
     snapshots.discard("c1")
     snapshots.discard("c1")
+    assert snapshots.size_rw("c1") == 0
     with pytest.raises(NotFoundError):
-        snapshots.size_rw("c1")
+        snapshots.uppers.path("c1")
 
 
 def fill(upper: Path) -> None:
