@@ -1,7 +1,8 @@
 """The terminal command: ``jupyter container VERB …``, the same verbs as ``%container``.
 
-Exit codes are Docker's: the container's own; 125 when ``run`` itself failed, 126 and 127 when its
-command cannot be executed or is not found; 1 for every other error; 128+n when a signal ended it.
+Exit codes are Docker's: the container's own; 125 when ``run`` itself failed or a flag is wrong, 126
+and 127 when its command cannot be executed or is not found; 1 for every other error; 128+n when a
+signal ended it.
 Results go to standard output, progress and errors to standard error.  Importing this module is
 cheap; a verb's code and the engine are imported when they are used.
 """
@@ -25,6 +26,7 @@ from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import (
     ContainerFailedError,
     ContainersError,
+    FlagError,
     InvalidArgumentError,
     OCIRuntimeError,
 )
@@ -181,7 +183,7 @@ def _reported(error: ContainersError, words: Sequence[str]) -> int:
         return error.exit_code
     if isinstance(error, OCIRuntimeError) and verb in (["run"], ["exec"], ["start"]):
         return error.exit_code if error.exit_code in (125, 126, 127) else 125
-    return 125 if verb == ["run"] else 1
+    return 125 if verb == ["run"] or isinstance(error, FlagError) else 1
 
 
 @contextlib.contextmanager

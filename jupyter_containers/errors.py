@@ -4,6 +4,7 @@
 
     ContainersError(message, hint)
     ├ InvalidArgumentError (ValueError)
+    │ ├ FlagError
     │ ├ InvalidReferenceError
     │ ├ InvalidDigestError
     │ └ DockerfileSyntaxError(location)
@@ -86,6 +87,10 @@ class ContainersError(Exception):
 
 class InvalidArgumentError(ContainersError, ValueError):
     """A value that the caller gave is not acceptable; a changed value would be."""
+
+
+class FlagError(InvalidArgumentError):
+    """A flag of a command line is unknown, or its value has not the flag's form."""
 
 
 class InvalidReferenceError(InvalidArgumentError):

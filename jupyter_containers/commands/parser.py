@@ -12,7 +12,7 @@ from typing import Any
 
 from jupyter_containers.commands.grammar import GROUPS, members, spellings
 from jupyter_containers.commands.words import Flag, Operand, Parsed, Verb
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import FlagError, InvalidArgumentError
 
 _TRUE = {"1", "t", "T", "true", "TRUE", "True"}
 _FALSE = {"0", "f", "F", "false", "FALSE", "False"}
@@ -96,9 +96,7 @@ class _Reader:
         flag = self._long.get(name)
         if flag is None:
             near = _near(name, [*self._long], "--")
-            raise InvalidArgumentError(
-                f"unknown flag: --{name}", hint=near or f"see {self.verb.name} --help"
-            )
+            raise FlagError(f"unknown flag: --{name}", hint=near or f"see {self.verb.name} --help")
         if equals:
             self._store(flag, value, f"--{name}")
         elif flag.kind == "bool":
@@ -115,7 +113,7 @@ class _Reader:
                 if letter == "h" and word == "-h":
                     self.help = True
                     return
-                raise InvalidArgumentError(
+                raise FlagError(
                     f"unknown shorthand flag: {letter!r} in {word}",
                     hint=f"see {self.verb.name} --help",
                 )
@@ -132,7 +130,7 @@ class _Reader:
 
     def _next(self, spelling: str) -> str:
         if not self.pending:
-            raise InvalidArgumentError(
+            raise FlagError(
                 f"flag needs an argument: {spelling}", hint=f"see {self.verb.name} --help"
             )
         return self.pending.pop(0)
@@ -155,7 +153,7 @@ def _converted(flag: Flag, text: str, spelling: str) -> bool | int | str:
         except ValueError:
             pass
     wanted = "true or false" if flag.kind == "bool" else "a whole number"
-    raise InvalidArgumentError(f"invalid argument {text!r} for {spelling}", hint=f"write {wanted}")
+    raise FlagError(f"invalid argument {text!r} for {spelling}", hint=f"write {wanted}")
 
 
 def _operands(verb: Verb, words: list[str]) -> dict[str, Any]:

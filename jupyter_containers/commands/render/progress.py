@@ -170,7 +170,7 @@ _TITLE = (
     "min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;"
     "font-family:var(--jp-code-font-family,monospace)"
 )
-_FACTS = f"{_DIM};flex:0 1000 auto;min-width:6em"
+_FACTS = f"{_DIM};flex:none;max-width:45%;overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
 _CLOCK = f"{_DIM};margin-left:auto;white-space:nowrap;font-variant-numeric:tabular-nums"
 
 

@@ -95,8 +95,8 @@ def _html_cells(columns: Sequence[Column], row: Row) -> str:
         style = _CELL + (_MONO if column.field in _CODE_FIELDS else "")
         if column.field in _WHOLE_FIELDS:
             style += f";{_WHOLE}"
-        if value in _MARK_COLOURS:
-            style += f";color:{_MARK_COLOURS[str(value)]}"
+        if isinstance(value, str) and value in _MARK_COLOURS:
+            style += f";color:{_MARK_COLOURS[value]}"
         cells.append(f'<td style="{style}">{_html_value(value)}</td>')
     return "".join(cells)
 

@@ -10,7 +10,12 @@ from jupyter_containers.commands.render.results import Lines, Outcome
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import done, each
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.errors import ContainerFailedError, InvalidArgumentError, UnsupportedError
+from jupyter_containers.errors import (
+    ContainerFailedError,
+    InvalidArgumentError,
+    NotFoundError,
+    UnsupportedError,
+)
 
 
 def run(session: Session, parsed: Parsed) -> Any:
@@ -140,12 +145,22 @@ def wait(session: Session, parsed: Parsed) -> Lines[int]:
 
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the names of the removed containers."""
+    """Return the names of the removed containers; ``--force`` does not mind one that is gone."""
     engine = session.engine
     force, volumes = parsed.flag("force", False), parsed.flag("volumes", False)
-    return done(
-        parsed.operands["names"], lambda name: engine.remove(name, force=force, volumes=volumes)
-    )
+    removed: list[str] = []
+
+    def attempt(name: str) -> None:
+        try:
+            engine.remove(name, force=force, volumes=volumes)
+        except NotFoundError:
+            if not force:
+                raise
+        else:
+            removed.append(name)
+
+    each(parsed.operands["names"], attempt)
+    return Lines(removed)
 
 
 def rename(session: Session, parsed: Parsed) -> None:

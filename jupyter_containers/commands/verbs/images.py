@@ -12,7 +12,7 @@ from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session, no_progress
 from jupyter_containers.commands.verbs.listing import each, filters_of, labels_text, listing
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import InvalidArgumentError, NotFoundError
 from jupyter_containers.events import EventSink
 
 _IMAGES = (
@@ -115,9 +115,18 @@ def tag(session: Session, parsed: Parsed) -> None:
 
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return what was untagged and deleted."""
+    """Return what was untagged and deleted; ``--force`` does not mind an image that is gone."""
     engine, force = session.engine, parsed.flag("force", False)
-    removed = each(parsed.operands["images"], lambda name: engine.remove_image(name, force=force))
+
+    def attempt(name: str) -> list[str]:
+        try:
+            return engine.remove_image(name, force=force)
+        except NotFoundError:
+            if force:
+                return []
+            raise
+
+    removed = each(parsed.operands["images"], attempt)
     return Lines(line for lines in removed for line in lines)
 
 

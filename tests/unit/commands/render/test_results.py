@@ -34,6 +34,15 @@ def test_html_is_escaped_and_says_when_it_is_empty() -> None:
     assert "nothing" not in html
 
 
+def test_a_cell_may_hold_several_values_that_each_stay_whole() -> None:
+    columns = (Column("Found", ""), Column("Ports", "PORTS"))
+    ports = ["127.0.0.1:80->80/tcp", "443/tcp"]
+    shown = Table([1], columns, lambda _: [{"Found": "✗", "Ports": ports}])
+    assert "127.0.0.1:80->80/tcp, 443/tcp" in str(shown)
+    html = shown._repr_html_()
+    assert '<span style="white-space:nowrap">127.0.0.1:80-&gt;80/tcp</span>, ' in html
+
+
 def test_control_sequences_do_not_reach_a_terminal() -> None:
     assert "\x1b" not in str(table("a\x1b[2Jb\nc"))
 

@@ -147,3 +147,14 @@ def test_one_bad_name_does_not_keep_the_others_from_it(fake_engine: Any) -> None
     assert caught.value.message == "no such container: no1"
     assert caught.value.hint == "also: no such container: no2; done: a, b"
     assert len(fake_engine.calls) == 4
+
+
+def test_rm_with_force_does_not_mind_what_is_gone(fake_engine: Any) -> None:
+    def remove(name: str, **flags: Any) -> None:
+        if name == "gone":
+            raise ContainerNotFoundError("no such container: gone")
+
+    fake_engine.answers["remove"] = remove
+    assert perform(fake_engine, "rm", "-f", "gone", "web") == ["web"]
+    with pytest.raises(ContainerNotFoundError):
+        perform(fake_engine, "rm", "gone")

@@ -82,6 +82,7 @@ def test_rmi_lists_what_went(fake_engine: Any) -> None:
     assert perform(fake_engine, "rmi", "a", "b") == ["Untagged: a", "Untagged: b"]
     with pytest.raises(ImageNotFoundError):
         perform(fake_engine, "rmi", "no", "b")
+    assert perform(fake_engine, "rmi", "-f", "no", "b") == ["Untagged: b"]
 
 
 def test_transfers_open_a_progress_unless_quiet(fake_engine: Any, an_image: Any) -> None:

@@ -1,0 +1,21 @@
+"""A store for the notebooks, with nothing in it but what they make."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.engine_fixtures import Place, demolish
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Yield where the notebooks' store is; its containers and networks go at the end."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: mount namespaces, networks and cgroups")
+    place = Place.under(tmp_path_factory.mktemp("notebooks"))
+    yield place
+    with place.engine() as engine:
+        demolish(engine)

@@ -1,0 +1,73 @@
+"""Notebooks run in real kernels, on a store that the test names.
+
+The kernel talks over sockets in a folder of its own, so that runs at the same time never meet.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from traitlets.config import Config
+
+from tests.integration.engine_fixtures import Place
+
+
+def environment(place: Place) -> dict[str, str]:
+    """Return the environment in which the default engine is the one of ``place``."""
+    return {
+        **os.environ,
+        "JUPYTER_CONTAINERS_ROOT": str(place.root),
+        "JUPYTER_CONTAINERS_RUN_ROOT": str(place.run_root),
+    }
+
+
+@contextmanager
+def kernel(place: Place, folder: Path) -> Iterator[NotebookClient]:
+    """Yield a client whose kernel runs in ``folder``; cells that fail do not end it."""
+    sockets = folder / "sockets"
+    sockets.mkdir(mode=0o700)
+    client = NotebookClient(
+        nbformat.v4.new_notebook(),
+        kernel_name="python3",
+        timeout=60,
+        allow_errors=True,
+        resources={"metadata": {"path": str(folder)}},
+        config=Config(
+            KernelManager={"transport": "ipc", "connection_file": str(sockets / "k.json")}
+        ),
+    )
+    with client.setup_kernel(env=environment(place)):
+        yield client
+
+
+def run_cell(client: NotebookClient, source: str) -> list[nbformat.NotebookNode]:
+    """Return the outputs of one more cell."""
+    cell = nbformat.v4.new_code_cell(source)
+    client.nb.cells.append(cell)
+    client.execute_cell(cell, len(client.nb.cells) - 1)
+    outputs: list[nbformat.NotebookNode] = cell.outputs
+    return outputs
+
+
+def text_of(outputs: Sequence[nbformat.NotebookNode]) -> str:
+    """Return what a reader of the outputs sees, as plain text."""
+    texts = []
+    for output in outputs:
+        if output.output_type == "error":
+            texts.append("\n".join(output.traceback))
+        else:
+            texts.append(output.get("text") or output.data.get("text/plain", ""))
+    return "\n".join(texts)
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
