@@ -7,7 +7,6 @@ are Docker's long flags in snake_case.  Long work reports to ``emit`` and stops 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -405,16 +404,10 @@ class Engine:
         """
         reference = Reference.parse(name) if name else None
         config = self._builds.changed_config(changes)
-        token = cancel or CancelToken()
-        if isinstance(source, bytes):
-            source = io.BytesIO(source)
-        if isinstance(source, (str, Path)):
-            note = message or f"Imported from {Path(source).name}"
-            with open_archive(Path(source)) as file:
-                record = self._images.import_tar(file, reference, config, note, cancel=token)
-        else:
-            note = message or "Imported from -"
-            record = self._images.import_tar(source, reference, config, note, cancel=token)
+        with open_archive(source) as (file, origin):
+            note = message or f"Imported from {origin}"
+            token = cancel or CancelToken()
+            record = self._images.import_tar(file, reference, config, note, cancel=token)
         return self._image(record)
 
     def tag(self, source: str, target: str) -> None:
@@ -456,18 +449,7 @@ class Engine:
 
     def networks(self) -> list[NetworkSummary]:
         """Return the networks, the predefined ones first."""
-        bridges = [
-            NetworkSummary(
-                item.id,
-                item.name,
-                item.driver,
-                item.subnet,
-                item.gateway,
-                item.internal,
-                dict(item.labels),
-            )
-            for item in self._networks.all()
-        ]
+        bridges = [NetworkSummary.of(item) for item in self._networks.all()]
         words = [NetworkSummary("", "host", "host"), NetworkSummary("", "none", "null")]
         return [*bridges[:1], *words, *bridges[1:]]
 
@@ -484,9 +466,7 @@ class Engine:
         item = self._networks.create(
             name, subnet=subnet, gateway=gateway, internal=internal, labels=parse_labels(label)
         )
-        return NetworkSummary(
-            item.id, item.name, item.driver, item.subnet, item.gateway, internal, dict(item.labels)
-        )
+        return NetworkSummary.of(item)
 
     def remove_network(self, name: str) -> None:
         """Remove a network that no container uses."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -299,14 +300,22 @@ def _familiar(names: Iterable[str]) -> list[str]:
 
 
 @contextmanager
-def open_archive(path: Path) -> Iterator[BinaryIO]:
-    """Open a tar file for reading, or raise :class:`InvalidArgumentError`."""
-    try:
-        file = open(path, "rb")  # noqa: SIM115  # closed by the context below
-    except OSError as error:
-        raise InvalidArgumentError(f"cannot read {path}: {error.strerror}") from error
-    with file:
-        yield file
+def open_archive(source: str | Path | BinaryIO | bytes) -> Iterator[tuple[BinaryIO, str]]:
+    """Yield a tar (a path, an open file or its bytes) for reading, and what to call it.
+
+    Raises :class:`InvalidArgumentError` for a path that cannot be read.
+    """
+    if isinstance(source, bytes):
+        yield io.BytesIO(source), "-"
+    elif isinstance(source, (str, Path)):
+        try:
+            file = open(source, "rb")  # noqa: SIM115  # closed by the context below
+        except OSError as error:
+            raise InvalidArgumentError(f"cannot read {source}: {error.strerror}") from error
+        with file:
+            yield file, Path(source).name
+    else:
+        yield source, "-"
 
 
 def _matches(key: str, value: str, record: ImageRecord, names: Mapping[str, str]) -> bool:

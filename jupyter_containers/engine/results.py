@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jupyter_containers.network.model import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,19 @@ class NetworkSummary:
     gateway: str = ""
     internal: bool = False
     labels: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, item: Network) -> NetworkSummary:
+        """Return the line of a recorded network."""
+        return cls(
+            item.id,
+            item.name,
+            item.driver,
+            item.subnet,
+            item.gateway,
+            item.internal,
+            dict(item.labels),
+        )
 
 
 @dataclass(frozen=True, slots=True)
