@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from jupyter_containers.engine.naming import new_id
@@ -21,6 +21,7 @@ from jupyter_containers.errors import (
     InUseError,
     InvalidArgumentError,
     NetworkNotFoundError,
+    StorageError,
 )
 from jupyter_containers.network.allocation import (
     allocate_endpoint,
@@ -33,6 +34,7 @@ from jupyter_containers.network.model import Endpoint, Network, PublishedPort
 from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.ports import PortReservation, reserve
 from jupyter_containers.options.values import PortMapping, check_name, parse_publish
+from jupyter_containers.store.faults import finishing
 
 DEFAULT = "bridge"
 WORDS = ("host", "none")
@@ -203,7 +205,9 @@ class Networks:
             yield connection
         except BaseException:
             connection.close()
-            self.disconnect(record.id, connection.endpoint, connection.ports)
+            # A full disk must not hide what went wrong first; the sweep gives back the address.
+            with suppress(StorageError):
+                self.disconnect(record.id, connection.endpoint, connection.ports)
             raise
         connection.close()
 
@@ -215,13 +219,13 @@ class Networks:
             return
         network = self.find("bridge" if mode == "default" else mode)
         endpoint = self._claim(network, owner_id, ())
-        try:
-            with NetworkNamespace.create() as namespace:
-                self._ensure(network)
-                self._rooms.bridge.attach(namespace, endpoint, network)
-                yield namespace
-        finally:
-            self.disconnect(owner_id, endpoint, ())
+        with (
+            finishing(lambda: self.disconnect(owner_id, endpoint, ())),
+            NetworkNamespace.create() as namespace,
+        ):
+            self._ensure(network)
+            self._rooms.bridge.attach(namespace, endpoint, network)
+            yield namespace
 
     def disconnect(
         self, container_id: str, endpoint: Endpoint | None, ports: tuple[PublishedPort, ...]

@@ -55,6 +55,7 @@ sched_getscheduler sched_setscheduler sched_get_priority_max sched_get_priority_
 sched_rr_get_interval sched_rr_get_interval_time64 ioprio_get ioprio_set getcpu restart_syscall
 set_tid_address set_robust_list get_robust_list set_thread_area get_thread_area rseq seccomp
 landlock_create_ruleset landlock_add_rule landlock_restrict_self ptrace process_vm_readv
+lsm_get_self_attr lsm_list_modules uretprobe
 process_vm_writev futex futex_time64 futex_waitv futex_wake futex_wait futex_requeue
 process_madvise
 """

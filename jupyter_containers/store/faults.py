@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from jupyter_containers.errors import StorageError
 
@@ -36,6 +36,22 @@ def database_error(what: str, error: sqlite3.Error) -> StorageError:
             f"cannot {what}: another process holds the records", hint="try again in a moment"
         )
     return StorageError(f"cannot {what}: {error}")
+
+
+@contextmanager
+def finishing(clean_up: Callable[[], object]) -> Iterator[None]:
+    """Call ``clean_up`` after the block, whatever happens in it.
+
+    Where the block failed, a :class:`StorageError` of the clean-up (a full disk often causes both)
+    does not take the place of its error: the sweep does later what could not be done now.
+    """
+    try:
+        yield
+    except BaseException:
+        with suppress(StorageError):
+            clean_up()
+        raise
+    clean_up()
 
 
 @contextmanager

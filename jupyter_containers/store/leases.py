@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from jupyter_containers.store.database import Database
+from jupyter_containers.store.faults import finishing
 from jupyter_containers.store.owner import Owner
 
 
@@ -46,12 +47,13 @@ class Leases:
     def hold(self, resources: Iterable[str] = ()) -> Iterator[Lease]:
         """Protect ``resources`` (digests, chain ids) while the block runs."""
         lease = Lease(self._database, secrets.token_hex(8), str(Owner.current()))
-        try:
+        with finishing(lambda: self._release(lease._lease)):
             lease.add(*resources)
             yield lease
-        finally:
-            with self._database.transaction("end a lease") as connection:
-                _end(connection, "lease", lease._lease)
+
+    def _release(self, lease: str) -> None:
+        with self._database.transaction("end a lease") as connection:
+            _end(connection, "lease", lease)
 
     def protected(self) -> frozenset[str]:
         """Return what live leases name."""

@@ -53,10 +53,12 @@ class Certificates:
         curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
         openssl(
             *("req", "-x509", *curve, "-days", "2", "-subj", "/CN=Test Authority"),
+            *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
             *("-keyout", "ca.key", "-out", "ca.crt"),
         )
         openssl("req", *curve, "-subj", "/CN=localhost", "-keyout", "tls.key", "-out", "tls.csr")
         names = "subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n"
+        names += "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
         (folder / "names").write_text(names)
         openssl(
             *("x509", "-req", "-in", "tls.csr", "-CA", "ca.crt", "-CAkey", "ca.key"),
