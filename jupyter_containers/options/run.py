@@ -16,6 +16,7 @@ from jupyter_containers.options.values import (
     check_name,
     parse_cpus,
     parse_env,
+    parse_exposed,
     parse_labels,
     parse_mount,
     parse_publish,
@@ -182,7 +183,6 @@ def _entrypoint(value: Any) -> tuple[str, ...]:
 
 _REPEATABLE = (
     "group_add",
-    "expose",
     "add_host",
     "dns",
     "dns_search",
@@ -201,6 +201,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "cpus": parse_cpus,
     "entrypoint": _entrypoint,
     "user": str,
+    "expose": lambda value: tuple(parse_exposed(item) for item in as_sequence(value)),
     **dict.fromkeys(_REPEATABLE, as_sequence),
 }
 
