@@ -34,6 +34,13 @@ if TYPE_CHECKING:
     from jupyter_containers.magics.config import ContainersConfig
 
 
+class Interrupted(KeyboardInterrupt):
+    """The person stopped a command; it has cleaned up.  A cell shows it as one line."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"KeyboardInterrupt: {self}"]
+
+
 @magics_class
 class ContainerMagics(Magics):
     """``%container``, ``%%container`` and ``%%dockerfile`` of one shell."""
@@ -136,6 +143,9 @@ class ContainerMagics(Magics):
         )
         try:
             return perform(session, parsed)
+        except KeyboardInterrupt as interrupt:
+            verb = parsed.verb.name if parsed.verb else "the command"
+            raise Interrupted(f"{verb} was interrupted") from interrupt
         finally:
             live.close()
 

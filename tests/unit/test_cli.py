@@ -79,7 +79,9 @@ def test_want_of_memory_is_said(fake_engine: Any, capfd: Any) -> None:
     )
 
 
-@pytest.mark.parametrize(("words", "code"), [(["run", "--nam", "x"], 125), (["ps", "--al"], 125), (["psx"], 1)])
+@pytest.mark.parametrize(
+    ("words", "code"), [(["run", "--nam", "x"], 125), (["ps", "--al"], 125), (["psx"], 1)]
+)
 def test_a_wrong_command_line_starts_no_engine(words: list[str], code: int, capfd: Any) -> None:
     assert main(words, make_engine=raising(AssertionError("an engine was started"))) == code
     assert "hint: did you mean" in capfd.readouterr().err

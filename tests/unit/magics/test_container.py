@@ -103,6 +103,19 @@ def test_a_failed_run_stops_and_shows_no_traceback(
     assert ".py" not in text
 
 
+def test_an_interrupt_is_one_line(shell: Any, fake_engine: Any, capsys: Any) -> None:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        raise KeyboardInterrupt
+
+    fake_engine.answers["run"] = run
+    result = shell.run_cell("%container run img\nafter = 1")
+    assert isinstance(result.error_in_exec, KeyboardInterrupt)
+    assert "after" not in shell.user_ns
+    captured = capsys.readouterr()
+    shown = (captured.out + captured.err).strip()
+    assert shown == "KeyboardInterrupt: run was interrupted"
+
+
 def test_an_engine_error_is_one_line_and_a_hint(
     shell: Any, fake_engine: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
