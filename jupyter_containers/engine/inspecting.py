@@ -12,6 +12,7 @@ from jupyter_containers.network.model import Network
 from jupyter_containers.oci.image import ExecutionConfig, ImageConfig, rfc3339
 from jupyter_containers.oci.state import Status
 from jupyter_containers.options.values import parse_restart
+from jupyter_containers.runtime.resources import parse_ulimit
 from jupyter_containers.runtime.spec import process_args
 from jupyter_containers.store import ImageRecord
 
@@ -81,7 +82,7 @@ def container_document(
         "ResolvConfPath": str(folder / "resolv.conf"),
         "HostnamePath": str(folder / "hostname"),
         "HostsPath": str(folder / "hosts"),
-        "LogPath": str(folder / "ctr.log"),
+        "LogPath": str(folder / "container.log"),
         "Name": f"/{record.name}",
         "RestartCount": 0,
         "Driver": "overlay",
@@ -91,20 +92,58 @@ def container_document(
         "Config": {
             **execution_document(record.config),
             "Hostname": options.hostname or record.id[:12],
+            "Domainname": "",
             "User": options.user or record.config.user,
-            "AttachStdin": options.interactive,
+            "AttachStdin": options.interactive and not options.detach,
             "AttachStdout": not options.detach,
             "AttachStderr": not options.detach,
             "Tty": options.tty,
             "OpenStdin": options.interactive,
-            "Env": [*record.config.env, *options.env],
-            "Cmd": _list_or_none(options.command or record.config.cmd),
+            "StdinOnce": options.interactive and not options.detach,
+            "Env": _environment(record),
+            "Entrypoint": _list_or_none(_entrypoint(record)),
+            "Cmd": _list_or_none(_command(record)),
+            "ExposedPorts": {name: {} for name in _exposed(record)},
+            "Volumes": _volumes(record),
+            "StopSignal": options.stop_signal or record.config.stop_signal,
+            **({"StopTimeout": options.stop_timeout} if options.stop_timeout >= 0 else {}),
             "Image": options.image,
             "WorkingDir": options.workdir or record.config.working_dir,
             "Labels": {**record.config.labels, **(options.labels or {})},
         },
         "NetworkSettings": _network_settings(record, networks),
     }
+
+
+def _environment(record: ContainerRecord) -> list[str]:
+    """Return the variables that image and options set; a later one takes the earlier's place."""
+    entries = (*record.config.env, *record.options.env)
+    values = {entry.partition("=")[0]: entry.partition("=")[2] for entry in entries}
+    own = [entry.partition("=")[0] for entry in record.options.env]
+    # As docker lists them: the command line's first.
+    names = dict.fromkeys((*own, *values))
+    return [f"{name}={values[name]}" for name in names]
+
+
+def _entrypoint(record: ContainerRecord) -> tuple[str, ...] | None:
+    given = record.options.entrypoint
+    return record.config.entrypoint if given is None else given
+
+
+def _command(record: ContainerRecord) -> tuple[str, ...] | None:
+    if record.options.command or record.options.entrypoint is not None:
+        return record.options.command
+    return record.config.cmd
+
+
+def _exposed(record: ContainerRecord) -> list[str]:
+    published = (port.container for port in record.options.publish)
+    return list(dict.fromkeys((*record.config.exposed_ports, *record.options.expose, *published)))
+
+
+def _volumes(record: ContainerRecord) -> dict[str, dict[str, str]] | None:
+    anonymous = [mount.target for mount in record.mounts if mount.anonymous]
+    return {name: {} for name in dict.fromkeys((*record.config.volumes, *anonymous))} or None
 
 
 def network_document(network: Network, members: list[ContainerRecord]) -> dict[str, Any]:
@@ -188,7 +227,8 @@ def _host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
         )
     return {
         "AutoRemove": options.rm,
-        "Binds": [_bind(mount) for mount in record.mounts if mount.type != "tmpfs"] or None,
+        "Binds": [_bind(mount) for mount in record.mounts if _is_bind(mount)] or None,
+        "CgroupnsMode": "private",
         "CapAdd": _list_or_none(options.cap_add),
         "CapDrop": _list_or_none(options.cap_drop),
         "CpuShares": options.cpu_shares,
@@ -198,12 +238,17 @@ def _host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
         "DnsSearch": list(options.dns_search),
         "ExtraHosts": _list_or_none(options.add_host),
         "GroupAdd": _list_or_none(options.group_add),
-        "Init": options.init,
+        "Init": options.init or None,
+        "IpcMode": "private",
+        "LogConfig": {"Type": "k8s-file", "Config": {}},
         "Memory": options.memory,
         "MemoryReservation": options.memory_reservation,
         "MemorySwap": options.memory_swap or 2 * options.memory,
+        "MemorySwappiness": None,
         "NanoCpus": round(options.cpus * 1e9),
         "NetworkMode": options.network,
+        "OomKillDisable": False,
+        "PidMode": "",
         "PidsLimit": options.pids_limit or None,
         "PortBindings": bindings,
         "Privileged": options.privileged,
@@ -213,12 +258,35 @@ def _host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
         "Runtime": runtime,
         "SecurityOpt": _list_or_none(options.security_opt),
         "ShmSize": options.shm_size,
+        "Tmpfs": _tmpfs(record),
+        "UTSMode": "",
+        "Ulimits": _ulimits(options.ulimit),
+        "UsernsMode": "",
     }
 
 
+def _is_bind(mount: MountRecord) -> bool:
+    return mount.type == "bind" or (mount.type == "volume" and not mount.anonymous)
+
+
+def _tmpfs(record: ContainerRecord) -> dict[str, str] | None:
+    return {
+        mount.target: ",".join([*mount.options, *([f"size={mount.size}"] if mount.size else [])])
+        for mount in record.mounts
+        if mount.type == "tmpfs"
+    } or None
+
+
+def _ulimits(texts: tuple[str, ...]) -> list[dict[str, Any]] | None:
+    parsed = [parse_ulimit(text) for text in texts]
+    return [{"Name": name, "Soft": soft, "Hard": hard} for name, soft, hard in parsed] or None
+
+
 def _bind(mount: MountRecord) -> str:
-    access = "ro" if mount.read_only else "rw"
-    return f"{mount.name or mount.source}:{mount.target}:{access}"
+    words = [*mount.options, *(["ro"] if mount.read_only else [])]
+    return ":".join(
+        [mount.name or mount.source, mount.target, *([",".join(words)] if words else [])]
+    )
 
 
 def _mount(mount: MountRecord) -> dict[str, Any]:
@@ -226,7 +294,7 @@ def _mount(mount: MountRecord) -> dict[str, Any]:
         "Type": mount.type,
         "Source": mount.source,
         "Destination": mount.target,
-        "Mode": ",".join(mount.options),
+        "Mode": ",".join([*mount.options, *(["ro"] if mount.read_only else [])]),
         "RW": not mount.read_only,
         "Propagation": "rprivate" if mount.type == "bind" else "",
     }
@@ -237,9 +305,9 @@ def _mount(mount: MountRecord) -> dict[str, Any]:
 
 def _network_settings(record: ContainerRecord, networks: dict[str, Network]) -> dict[str, Any]:
     endpoint, alive = record.endpoint, record.state.status.alive
-    ports: dict[str, list[dict[str, str]] | None] = dict.fromkeys(
-        (*record.config.exposed_ports, *record.options.expose)
-    )
+    ports: dict[str, list[dict[str, str]] | None] = {}
+    if alive:
+        ports = dict.fromkeys((*record.config.exposed_ports, *record.options.expose))
     for port in record.ports if alive else ():
         binding = {"HostIp": port.host_ip, "HostPort": str(port.host_port)}
         name = f"{port.container_port}/{port.protocol}"

@@ -65,7 +65,11 @@ def test_host_is_the_hosts_network(engine: Engine, busybox: str) -> None:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        thread = threading.Thread(target=lambda: listener.accept()[0].close())
+
+        def serve() -> None:
+            listener.accept()[0].close()
+
+        thread = threading.Thread(target=serve)
         thread.start()
         engine.run(busybox, ["nc", "127.0.0.1", str(port)], network="host", rm=True)
         thread.join()
