@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -38,20 +39,36 @@ def database_error(what: str, error: sqlite3.Error) -> StorageError:
     return StorageError(f"cannot {what}: {error}")
 
 
+_PATIENCE_SECONDS = 0.5
+
+
 @contextmanager
 def finishing(clean_up: Callable[[], object]) -> Iterator[None]:
     """Call ``clean_up`` after the block, whatever happens in it.
 
     Where the block failed, a :class:`StorageError` of the clean-up (a full disk often causes both)
-    does not take the place of its error: the sweep does later what could not be done now.
+    does not take the place of its error: the sweep does later what could not be done now.  It is
+    tried for half a second, because the kernel gives back the room of a mount a moment after.
     """
     try:
         yield
     except BaseException:
         with suppress(StorageError):
-            clean_up()
+            _patiently(clean_up)
         raise
     clean_up()
+
+
+def _patiently(clean_up: Callable[[], object]) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            clean_up()
+            return
+        except StorageError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 @contextmanager

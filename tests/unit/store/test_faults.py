@@ -27,3 +27,16 @@ def test_the_clean_up_always_happens() -> None:
     with pytest.raises(KeyError), finishing(lambda: done.append(2)):
         raise KeyError
     assert done == [1, 2]
+
+
+def test_a_clean_up_that_fails_for_a_moment_is_tried_again() -> None:
+    tries: list[int] = []
+
+    def clean_up() -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise StorageError("disk full")
+
+    with pytest.raises(ValueError, match="first"), finishing(clean_up):
+        raise ValueError("first")
+    assert len(tries) == 3
