@@ -115,7 +115,7 @@ class ContainerMagics(Magics):
                 f"--out {variable!r} is not a variable's name", hint="write --out image"
             )
         flags["dockerfile"] = cell
-        flags["source_name"] = f"In[{self._shell.execution_count}]"
+        flags["source_name"] = f"In[{_cell_number(self._shell)}]"
         try:
             image = self._perform(replace(parsed, flags=flags), None)
         except (BuildError, DockerfileSyntaxError) as error:
@@ -128,7 +128,7 @@ class ContainerMagics(Magics):
     def _perform(self, parsed: Parsed, body: bytes | None) -> Any:
         from jupyter_containers.magics.live import LiveOutput
 
-        shell, count = self._shell, self._shell.execution_count
+        shell, number = self._shell, _cell_number(self._shell)
         in_terminal = _is_terminal(shell)
         live = LiveOutput()
         session = Session(
@@ -139,7 +139,7 @@ class ContainerMagics(Magics):
             stdin=body,
             terminal=_raw_terminal if in_terminal else None,
             # In the cell that ran the command its output stands above; in a later one it does not.
-            shown=lambda: bool(shell.execution_count == count),
+            shown=lambda: _cell_number(shell) == number,
         )
         try:
             return perform(session, parsed)
@@ -154,6 +154,12 @@ class ContainerMagics(Magics):
 
         display: Any = IPython.display.display  # IPython's functions carry no annotations
         display(result)
+
+
+def _cell_number(shell: Any) -> int:
+    """Return the number in the prompt of the cell that runs."""
+    # Whether execution_count is that number or one more depends on IPython's version.
+    return int(shell.displayhook.prompt_count)
 
 
 def _new_engine(**overrides: Any) -> Engine:

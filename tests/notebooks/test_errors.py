@@ -73,9 +73,9 @@ def test_a_failed_run_shows_its_output_once(client: NotebookClient) -> None:
 
 def test_a_syntax_error_marks_the_cells_own_line(client: NotebookClient) -> None:
     [error] = run_cell(client, "%%dockerfile -t broken\n# a comment\nFROM busybox\nRUNN make\n")
-    assert re.sub(r"In\[\d+\]", "In[n]", "\n".join(error.traceback)).splitlines() == [
+    assert "\n".join(error.traceback).splitlines() == [
         "DockerfileSyntaxError: unknown instruction: RUNN",
-        "  In[n]:4",
+        f"  In[{client.nb.cells[-1].execution_count}]:4",
         "  >   4 | RUNN make",
         "  hint: did you mean RUN?",
     ]
@@ -86,11 +86,11 @@ def test_a_failed_step_marks_its_lines_and_shows_its_last_output(client: Noteboo
     display, error = run_cell(client, source)
     assert "✗ [2/2] RUN echo" in display.data["text/plain"]
     assert "<details open>" in display.data["text/html"]
-    lines = re.sub(r"In\[\d+\]", "In[n]", "\n".join(error.traceback)).splitlines()
+    lines = "\n".join(error.traceback).splitlines()
     assert lines[0].startswith("StepFailedError: RUN echo")
     assert lines[0].endswith("ended with exit code 3")
     assert lines[1:] == [
-        "  In[n]:3",
+        f"  In[{client.nb.cells[-1].execution_count}]:3",
         "  >   3 | RUN echo '\033[31mwhy\033[0m'; \\",
         "  >   4 |   exit 3",
         "  last output:",

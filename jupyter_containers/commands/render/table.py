@@ -68,9 +68,8 @@ _CODE_FIELDS = frozenset(
     {"ID", "Image", "Command", "Digest", "CreatedBy", "Container", "Mountpoint"}
 )
 # A line break inside one of these would be taken for a part of it.
-_WHOLE_FIELDS = frozenset(
-    {"ID", "Names", "Name", "Command", "Size", "MemUsage", "NetIO", "BlockIO"}
-)
+_WHOLE_FIELDS = frozenset({"Names", "Name", "Size", "MemUsage", "NetIO", "BlockIO"})
+_WHOLE_CODE = 45  # characters; longer code may break anywhere
 _MARK_COLOURS = {
     "✓": "var(--jp-success-color1,#2a8f4d)",
     "✗": "var(--jp-error-color1,#d14343)",
@@ -93,7 +92,8 @@ def _html_cells(columns: Sequence[Column], row: Row) -> str:
     for column in columns:
         value = row.get(column.field, "")
         style = _CELL + (_MONO if column.field in _CODE_FIELDS else "")
-        if column.field in _WHOLE_FIELDS:
+        short_code = column.field in _CODE_FIELDS and len(cell_text(value)) <= _WHOLE_CODE
+        if short_code or column.field in _WHOLE_FIELDS:
             style += f";{_WHOLE}"
         if isinstance(value, str) and value in _MARK_COLOURS:
             style += f";color:{_MARK_COLOURS[value]}"

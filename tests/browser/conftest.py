@@ -1,0 +1,52 @@
+"""A JupyterLab on a store with busybox in it, for all browser tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.lab import CHROMIUM, browser_page, lab_server
+from tests.integration.engine_fixtures import Place, demolish
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running server: its address, the folder that it serves, the store of its kernels."""
+
+    address: str
+    notebooks: Path
+    place: Place
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: mount namespaces, networks and cgroups")
+    if not os.path.exists(CHROMIUM):
+        pytest.skip(f"needs {CHROMIUM}: apt-get install chromium")
+    work = tmp_path_factory.mktemp("lab")
+    notebooks = work / "notebooks"
+    notebooks.mkdir()
+    place = Place.under(work)
+    environ = {
+        "JUPYTER_CONTAINERS_ROOT": str(place.root),
+        "JUPYTER_CONTAINERS_RUN_ROOT": str(place.run_root),
+    }
+    with place.engine() as engine:
+        try:
+            engine.bootstrap("busybox")
+            with lab_server(work, notebooks, environ) as address:
+                yield Lab(address, notebooks, place)
+        finally:
+            demolish(engine)
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    with browser_page() as page:
+        yield page

@@ -1,0 +1,204 @@
+"""A JupyterLab server and a Chromium that drives it, for tests and for the README's picture.
+
+The server has configuration, settings and kernels of its own in one folder, listens on 127.0.0.1
+only, and ends with the context.  Its kernels work on the store that the environment names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
+_START_SECONDS = 30.0
+_READY = """() => {
+    const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
+    return context?.isReady && context.session?.kernel?.status === 'idle'
+        && document.querySelector('.jp-Notebook .jp-Cell');
+}"""
+# Every code cell has its number, or one has failed and none is still to run.
+_ENDED = r"""() => {
+    const cells = window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model);
+    const code = cells.filter(cell => cell.type === 'code');
+    const outputs = code.flatMap(cell => cell.outputs.toJSON());
+    const failed = outputs.some(output => output.output_type === 'error');
+    const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
+    const waiting = prompts.some(prompt => prompt.textContent.includes('*'));
+    return !waiting && (failed || code.every(cell => cell.executionCount));
+}"""
+CHROMIUM = "/usr/bin/chromium"
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+)
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def lab_server(work: Path, notebooks: Path, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the address of a JupyterLab that serves the folder ``notebooks``."""
+    settings = work / "settings"
+    _write_settings(
+        settings / "@jupyterlab/apputils-extension/notification",
+        fetchNews="false",
+        checkForUpdates=False,
+    )
+    # All cells are in the page, so that texts and pictures are complete.
+    _write_settings(settings / "@jupyterlab/notebook-extension/tracker", windowingMode="none")
+    port = free_port()
+    argv = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
+        *("--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=1"),
+        *(f"--ServerApp.root_dir={notebooks}", "--LabApp.expose_app_in_browser=True"),
+        # Kernels that talk over sockets in the file system need no port of the machine.
+        "--KernelManager.transport=ipc",
+    ]
+    own = {
+        "JUPYTER_CONFIG_DIR": str(work / "config"),
+        "JUPYTER_RUNTIME_DIR": str(work / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(settings),
+        "JUPYTERLAB_WORKSPACES_DIR": str(work / "workspaces"),
+        "IPYTHONDIR": str(work / "ipython"),
+    }
+    with (work / "lab.log").open("wb") as log:
+        server = subprocess.Popen(
+            argv, env={**os.environ, **own, **environ}, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait_for(f"{address}/api/status", server, work / "lab.log")
+            yield address
+        finally:
+            # SIGINT asks a terminal for confirmation; SIGTERM ends server and kernels.
+            server.send_signal(signal.SIGTERM)
+            try:
+                server.wait(15)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def _write_settings(plugin: Path, **values: object) -> None:
+    path = plugin.with_suffix(".jupyterlab-settings")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values))
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise AssertionError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+        with contextlib.suppress(URLError, OSError), urlopen(url, timeout=2):
+            return
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def browser_page(width: int = 1200, height: int = 1000, scale: float = 1.0) -> Iterator[Any]:
+    """Yield a page of a headless Chromium (Debian's)."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
+        try:
+            yield browser.new_page(
+                viewport={"width": width, "height": height}, device_scale_factor=scale
+            )
+        finally:
+            browser.close()
+
+
+class LabNotebook:
+    """One notebook, open in a page in Lab's single-document mode."""
+
+    def __init__(self, page: Any, address: str, path: Path) -> None:
+        self.page = page
+        page.goto(f"{address}/doc/tree/{path.name}")
+        page.wait_for_function(_READY, timeout=30_000)
+
+    def command(self, name: str, **arguments: object) -> None:
+        """Execute a command of the application and wait for its end."""
+        self.page.evaluate(
+            "([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => null)",
+            [name, arguments],
+        )
+
+    def start_all(self) -> None:
+        """Start to run all cells."""
+        self.page.evaluate(
+            "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+        )
+
+    def run_all(self, timeout: float = 60.0) -> None:
+        """Run all cells and wait until each has its number, or one its error."""
+        self.start_all()
+        self.wait_for_end(timeout)
+
+    def wait_for_end(self, timeout: float = 60.0) -> None:
+        """Wait until no cell runs or waits any more."""
+        self.page.wait_for_function(_ENDED, timeout=timeout * 1000)
+
+    def prompts(self) -> list[str]:
+        """Return the prompts of the code cells: ``[1]:``, ``[ ]:`` …"""
+        found: list[str] = self.page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
+        return found
+
+    def outputs(self, source: str) -> Any:
+        """Return the output area of the first cell that contains ``source``."""
+        cell = self.page.locator(".jp-CodeCell").filter(has_text=source).first
+        return cell.locator(".jp-Cell-outputArea")
+
+    def theme(self, name: str) -> None:
+        """Switch to a theme and wait until the page has it."""
+        self.command("apputils:change-theme", theme=name)
+        light = "true" if name == LIGHT else "false"
+        self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached")
+        self.page.wait_for_timeout(300)  # the style sheet is applied a moment later
+
+    def photograph(self, target: Path) -> None:
+        """Save a picture of all cells, in a window that is as tall as they are."""
+        # Which cell is the current one is of no interest in a picture.
+        self.page.add_style_tag(
+            content=".jp-cell-toolbar, .jp-Collapser { visibility: hidden }"
+            ".jp-Cell { border-color: transparent !important; box-shadow: none !important;"
+            " outline: none !important }"
+            ".jp-InputPrompt, .jp-OutputPrompt"
+            " { color: var(--jp-cell-prompt-not-active-font-color) !important; opacity: 1 }"
+        )
+        first = self.page.locator(".jp-Notebook .jp-Cell").first
+        last = self.page.locator(".jp-Notebook .jp-Cell").last
+        for height in (20_000, None):
+            if height is None:
+                box = last.bounding_box()
+                height = int(box["y"] + box["height"]) + 60
+            self.page.set_viewport_size(
+                {"width": self.page.viewport_size["width"], "height": height}
+            )
+            first.scroll_into_view_if_needed()
+            self.page.wait_for_timeout(500)
+        top, end = first.bounding_box(), last.bounding_box()
+        clip = {**top, "y": top["y"] - 6, "height": end["y"] + end["height"] - top["y"] + 12}
+        self.page.screenshot(path=target, clip=clip)

@@ -1,0 +1,59 @@
+"""Results of cells are Python values that show themselves, in a real kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from nbclient import NotebookClient
+
+from tests.integration.engine_fixtures import Place
+from tests.notebooks.kernels import kernel, run_cell, text_of
+
+
+@pytest.fixture(scope="module")
+def client(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookClient]:
+    with place.engine() as engine:
+        engine.bootstrap("busybox")
+    with kernel(place, tmp_path_factory.mktemp("results")) as client:
+        run_cell(client, "%load_ext jupyter_containers")
+        yield client
+
+
+def test_output_shows_once_as_it_comes_and_again_where_it_is_asked_for(
+    client: NotebookClient,
+) -> None:
+    [stream] = run_cell(client, "%container run --rm busybox sh -c 'echo one; echo two'")
+    assert (stream.output_type, stream.text) == ("stream", "one\ntwo\n")
+    assert text_of(run_cell(client, "_.lines")) == "['one', 'two']"
+    [stream] = run_cell(client, "found = %container run --rm busybox echo three")
+    assert stream.text == "three\n"
+    [shown] = run_cell(client, "found")
+    assert "three" in shown.data["text/html"]
+
+
+def test_lists_are_tables_and_lists(client: NotebookClient) -> None:
+    run_cell(client, "%container create --name listed busybox true")
+    [shown] = run_cell(client, "everything = %container ps -a\neverything")
+    assert shown.data["text/plain"].startswith("CONTAINER ID   IMAGE")
+    assert "<table" in shown.data["text/html"]
+    names = "[c.name for c in everything if c.status == 'created']"
+    assert text_of(run_cell(client, names)) == "['listed']"
+    assert "listed" in text_of(run_cell(client, "everything.to_dataframe().Names.tolist()"))
+    assert text_of(run_cell(client, "%container rm listed")) == "listed"
+
+
+def test_a_build_is_an_image_the_next_cell_can_use(client: NotebookClient) -> None:
+    outputs = run_cell(client, "%%dockerfile -q --out made\nFROM busybox\nCMD ['true']\n")
+    assert "Image" in text_of(outputs)
+    run_cell(client, "%%dockerfile -t made:1 --out made\nFROM busybox\nENV A=1\n")
+    [stream] = run_cell(client, "%container run --rm {{made}} sh -c 'echo $A'")
+    assert stream.text == "1\n"
+    assert text_of(run_cell(client, "made.names")) == "('made:1',)"
+
+
+def test_a_cell_is_input_and_a_cell_is_several_commands(client: NotebookClient) -> None:
+    [stream] = run_cell(client, "%%container run --rm -i busybox sh\nA=5\necho $((A + 1))\n")
+    assert stream.text == "6\n"
+    shown = text_of(run_cell(client, "%%container\ntag busybox two:1\nimages two\n"))
+    assert "two" in shown
