@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from jupyter_containers.engine.images import Images
+from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.lifecycle import Lifecycle
 from jupyter_containers.engine.naming import friendly_name, new_id
 from jupyter_containers.engine.records import ContainerRecord, MountRecord
@@ -72,9 +73,16 @@ class Containers:
         )
 
     def create(
-        self, options: RunOptions, image: ImageRecord, config: ImageConfig
+        self,
+        options: RunOptions,
+        image: ImageRecord,
+        config: ImageConfig,
+        *,
+        owned: bool = False,
     ) -> ContainerRecord:
         """Record a container and prepare its writable layer and volumes.
+
+        An ``owned`` one is removed by a sweep when this process dies before it was started.
 
         Raises :class:`AlreadyExistsError` for a name in use, :class:`InvalidArgumentError` for a
         command that is missing.
@@ -89,11 +97,15 @@ class Containers:
             return self._rooms.containers.update(
                 record.id,
                 lambda current: msgspec.structs.replace(
-                    current, mounts=mounts, phase="ready", owner=None
+                    current,
+                    mounts=mounts,
+                    phase="ready",
+                    owner=current.owner if owned else None,
                 ),
             )
         except BaseException:
-            self._lifecycle.remove(record, force=True, volumes=True)
+            with deferred():
+                self._lifecycle.remove(record, force=True, volumes=True)
             raise
 
     def _insert(

@@ -116,7 +116,7 @@ class Engine:
         if stdin is not None:
             flags.setdefault("interactive", True)
         options = RunOptions.of(_name_of(image), command, **flags)
-        record = self._create(options, emit)
+        record = self._create(options, emit, owned=options.rm)
         if options.detach:
             return Container(self, self._processes.start(record, discard_failed=options.rm))
         return self._processes.run(
@@ -135,9 +135,12 @@ class Engine:
         flags.setdefault("detach", True)
         return Container(self, self._create(RunOptions.of(_name_of(image), command, **flags), emit))
 
-    def _create(self, options: RunOptions, emit: EventSink) -> ContainerRecord:
+    def _create(
+        self, options: RunOptions, emit: EventSink, *, owned: bool = False
+    ) -> ContainerRecord:
         image = self._image_for(options.image, options.platform, options.pull, emit)
-        return self._containers.create(options, image, self._images.config(image))
+        config = self._images.config(image)
+        return self._containers.create(options, image, config, owned=owned)
 
     def start(
         self,
@@ -309,8 +312,13 @@ class Engine:
 
     def _image_for(self, name: str, platform: str, pull: str, emit: EventSink) -> ImageRecord:
         record = None if pull == "always" else self._images.lookup(name)
-        if record is not None:
+        if record is not None and (not platform or self._images.serves(record, platform)):
             return record
+        if record is not None and pull == "never":
+            raise ImageNotFoundError(
+                f"no such image for {platform}: {name}",
+                hint="the image of that name that is here is for another platform",
+            )
         if pull == "never":
             return self._images.find(name)
         return self._pull(Reference.parse(name), platform, emit, CancelToken())

@@ -101,6 +101,10 @@ class Images:
             Reference.parse(text)  # neither a name nor an ID: raise what is wrong with the name
         return None
 
+    def serves(self, record: ImageRecord, platform: str) -> bool:
+        """Return whether an image runs on ``platform`` (``os/arch[/variant]``)."""
+        return Platform.parse(platform).match_score(self.config(record).platform) > 0
+
     def _by_reference(self, reference: Reference) -> ImageRecord | None:
         records = self._rooms.store.records
         if reference.digest is None:

@@ -78,7 +78,7 @@ class Lifecycle:
         """
         with self.locked(record.id):
             record = self._fresh(record.id)
-            if record.state.status.alive:
+            if record.state.status.alive and not attach:
                 return record, None
             require(record.name, record.state.status, "start")
             try:
@@ -146,7 +146,11 @@ class Lifecycle:
         return self._rooms.containers.update(
             record.id,
             lambda current: msgspec.structs.replace(
-                current, state=state, endpoint=connection.endpoint, ports=connection.ports
+                current,
+                state=state,
+                endpoint=connection.endpoint,
+                ports=connection.ports,
+                owner=None,
             ),
         )
 
@@ -341,19 +345,27 @@ class Lifecycle:
         rooms = self._rooms
         records = rooms.containers.all()
         for record in records:
-            owner_dead = record.owner is None or not record.owner.alive
-            unborn = record.phase == "creating"
-            if owner_dead and (unborn or record.state.status is Status.REMOVING):
-                with deferred(), self.locked(record.id):
-                    # Another process may have removed it while this one waited for the lock.
-                    if rooms.containers.get(record.id) is not None:
-                        self._remove(record, volumes=unborn or record.state.remove_volumes)
+            abandoned = record.owner is not None and not record.owner.alive
+            if abandoned or record.state.status is Status.REMOVING:
+                self._finish(record.id)
             else:
                 self.look(record)
         self._sweep_runtime()
         self._sweep_addresses()
         self._sweep_testaments()
         self._sweep_folders()
+
+    def _finish(self, container_id: str) -> None:
+        """Remove a container whose owner died before it ran, or whose removal was broken off."""
+        with deferred(), self.locked(container_id):
+            # Another process may have started or removed it while this one waited for the lock.
+            record = self._rooms.containers.get(container_id)
+            if record is None:
+                return
+            if record.state.status is Status.REMOVING:
+                self._remove(record, volumes=record.state.remove_volumes)
+            elif record.owner is not None and not record.owner.alive:
+                self._remove(record, volumes=True)
 
     def _sweep_runtime(self) -> None:
         """Remove containers that the runtime knows and no record claims to be alive."""

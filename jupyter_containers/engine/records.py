@@ -6,6 +6,7 @@ value written in one transaction.  A container's life in records::
     creating ─▶ created ─▶ running ─▶ exited ─▶ (deleted)
 
 ``creating`` names its owner process: when the owner is dead the sweep removes the rest of it.
+The owner stays until the start where one command creates, starts and removes (``run --rm``).
 ``running`` is a claim that :mod:`~jupyter_containers.engine.lifecycle` checks against the monitor
 before anyone believes it.
 """

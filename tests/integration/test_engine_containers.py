@@ -12,18 +12,21 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.engine import Engine
+from jupyter_containers.engine.assembly import HOST_CA_TARGET
 from jupyter_containers.errors import (
     AlreadyExistsError,
     ContainerFailedError,
     ContainerNotFoundError,
+    ImageNotFoundError,
     InvalidArgumentError,
     InvalidStateError,
     OCIRuntimeError,
     UnsupportedError,
 )
+from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.oci.state import Status
 from jupyter_containers.runtime import cgroups
-from tests.integration.engine_fixtures import run_program, traces
+from tests.integration.engine_fixtures import Place, run_program, traces
 
 MIB = 2**20
 NONE = {"network": "none"}
@@ -251,6 +254,37 @@ def test_invalid_values_are_refused_before_anything_is_made(
     with pytest.raises(InvalidArgumentError):
         engine.create(busybox, ["true"], **flags)
     assert engine.containers(all=True) == []
+
+
+def test_an_image_of_another_platform_is_not_run(engine: Engine, busybox: str) -> None:
+    with pytest.raises(ImageNotFoundError, match="for linux/s390x"):
+        engine.run(busybox, ["true"], platform="linux/s390x", pull="never", rm=True, **NONE)
+    engine.run(busybox, ["true"], platform=str(Platform.host()), pull="never", rm=True, **NONE)
+
+
+def test_the_hosts_cas_are_given_on_request_and_by_setting(
+    engine: Engine, busybox: str, place: Place
+) -> None:
+    script = "echo $SSL_CERT_FILE; head -c 1 $SSL_CERT_FILE | wc -c"
+    if engine._rooms.host.ca.bundle is None:
+        pytest.skip("the host has no CA bundle")
+    given = f"{HOST_CA_TARGET}\n1\n"
+    assert sh(engine, busybox, "echo $SSL_CERT_FILE") == "\n"
+    assert sh(engine, busybox, script, trust_host_ca=True) == given
+    with place.engine(trust_host_ca="always") as other:
+        assert sh(other, busybox, script) == given
+        assert sh(other, busybox, "echo $SSL_CERT_FILE", trust_host_ca=False) == "\n"
+
+
+def test_attaching_to_what_runs_is_refused(engine: Engine, busybox: str) -> None:
+    container = engine.run(busybox, ["sleep", "60"], detach=True, **NONE)
+    with pytest.raises(InvalidStateError):
+        engine.start(container.id, attach=True)
+    container.start()  # without attaching there is nothing to do
+    container.stop(timeout=0)
+    quick = engine.create(busybox, ["sh", "-c", "echo attached; exit 4"], **NONE)
+    result = engine.start(quick.id, attach=True, check=False)
+    assert (result.exit_code, result.output) == (4, "attached\n")
 
 
 def test_a_name_is_taken_once(engine: Engine, busybox: str) -> None:
@@ -611,7 +645,7 @@ with Engine(root=root, run_root=run_root) as engine:
 @pytest.mark.parametrize("presses", [1, 2, 3])
 @pytest.mark.parametrize("script", ["sleep 60", "trap '' INT; while :; do sleep 1; done"])
 def test_an_interrupt_ends_a_foreground_run_at_once(
-    engine: Engine, busybox: str, place: object, presses: int, script: str
+    engine: Engine, busybox: str, place: Place, presses: int, script: str
 ) -> None:
     program = run_program(_INTERRUPTED, str(place.root), str(place.run_root), str(presses), script)
     output, errors = program.communicate(timeout=30)
@@ -639,7 +673,7 @@ with Engine(root=root, run_root=run_root) as engine, ThreadPoolExecutor(5) as po
 
 
 def test_twenty_starts_at_once_get_twenty_addresses(
-    engine: Engine, busybox: str, place: object
+    engine: Engine, busybox: str, place: Place
 ) -> None:
     programs = [
         run_program(_STARTER, str(place.root), str(place.run_root), str(number))

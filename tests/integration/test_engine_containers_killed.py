@@ -109,6 +109,30 @@ def test_thirty_kernels_are_killed_and_nothing_is_lost_or_left(own: Engine, plac
     assert keeper.exit_code == 137
 
 
+_UNSTARTED = """
+import os, signal, sys
+from jupyter_containers.engine import Engine
+from jupyter_containers.engine.processes import Processes
+
+def die(*arguments, **keywords):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+Processes.run = Processes.start = die
+engine = Engine(root=sys.argv[1], run_root=sys.argv[2])
+engine.run("busybox", ["true"], network="none", rm=sys.argv[3] == "rm", volume="/data")
+"""
+
+
+@pytest.mark.parametrize(("rm", "left"), [("rm", 0), ("keep", 1)])
+def test_killed_between_create_and_start(own: Engine, place: Place, rm: str, left: int) -> None:
+    program = run_program(_UNSTARTED, str(place.root), str(place.run_root), rm)
+    _, errors = program.communicate(timeout=30)
+    assert program.returncode == -signal.SIGKILL, errors
+    with place.engine() as later:
+        assert [item.status for item in later.containers(all=True)] == [Status.CREATED] * left
+        assert len(later.volumes()) == left
+
+
 _DETACHED = """
 import os, signal, sys
 from jupyter_containers.engine import Engine

@@ -372,6 +372,13 @@ def test_exec_detached(lab: Lab, sleeper: Container) -> None:
     wait_until(lambda: mark.exists() and mark.read_text() == "done\n")
 
 
+def test_exec_detached_of_a_process_that_ends_at_once(lab: Lab, sleeper: Container) -> None:
+    """The monitor may then report pid and exit code in one piece."""
+    process = exec_process(sleeper.spec, ExecOptions.of(["true"]))
+    for _ in range(20):
+        assert execute.start_detached(lab.monitor, sleeper.id, sleeper.bundle, process) > 0
+
+
 def test_exec_terminal(lab: Lab, sleeper: Container) -> None:
     process = exec_process(sleeper.spec, ExecOptions.of(["sh"], tty=True))
     with execute.open_terminal(
