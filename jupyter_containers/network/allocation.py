@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 PORT_PREFIX = "jcv"
+OUR_MACS = "02:6a:"
 BRIDGE_PREFIX = "jcb"
 _NAME_LENGTH = 15  # IFNAMSIZ without its final zero byte
 
@@ -163,7 +164,7 @@ def mac_address(address: str) -> str:
     Bit 1 of the first byte marks it as locally administered.  Because the MAC follows from the
     address, a neighbour table entry of an earlier owner of the address is never wrong.
     """
-    return ":".join(f"{byte:02x}" for byte in (0x02, 0x6A, *ipaddress.IPv4Address(address).packed))
+    return OUR_MACS + ":".join(f"{byte:02x}" for byte in ipaddress.IPv4Address(address).packed)
 
 
 def host_interface(container_id: str, network_id: str) -> str:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from jupyter_containers.errors import AlreadyExistsError, InUseError, NetworkError
 from jupyter_containers.network import links
-from jupyter_containers.network.allocation import BRIDGE_PREFIX, PORT_PREFIX, mac_address
+from jupyter_containers.network.allocation import BRIDGE_PREFIX, OUR_MACS, PORT_PREFIX, mac_address
 from jupyter_containers.network.firewall import Firewall
 from jupyter_containers.network.forward_policy import ForwardPolicy
 from jupyter_containers.network.model import Endpoint, Network
@@ -68,6 +68,9 @@ class BridgeDriver:
         """
         with _reported(f"cannot set up bridge {network.interface}"), NetlinkSocket() as route:
             link = links.get_link(route, network.interface)
+            if link is not None and _is_orphan(route, link, network):
+                route.send(links.delete_link(link.name))
+                link = None
             created = link is None or not link.up
             if created:
                 link = self._create(route, network)
@@ -272,6 +275,17 @@ def _await_carrier(route: NetlinkSocket, *names: str) -> None:
             if link is None or link.operational:
                 break
             time.sleep(0.0005)
+
+
+def _is_orphan(route: NetlinkSocket, link: links.Link, network: Network) -> bool:
+    """Return whether a bridge of ours serves nobody and another subnet than the network's.
+
+    It is what remains when the store that made it was deleted by hand.
+    """
+    ours = link.kind == "bridge" and link.mac.startswith(OUR_MACS)
+    if not ours or link.mac == mac_address(network.gateway):
+        return False
+    return all(other.master != link.index for other in links.get_links(route))
 
 
 def _vanished(name: str) -> links.Link:

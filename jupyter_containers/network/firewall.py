@@ -107,7 +107,9 @@ class Firewall:
         """
         name = _word(network.interface)
         check = f'get element ip {self.table} edition {{ "{_EDITION}" }}\n'
-        check += f'get element ip {self.table} within {{ "{name}" . "{name}" }}'
+        check += f'get element ip {self.table} within {{ "{name}" . "{name}" }}\n'
+        if not network.internal:
+            check += f"get element ip {self.table} subnets {{ {network.gateway} }}\n"
         if self._nft.try_run(check) is not None:
             return False
         script = _RULES.format(table=self.table, edition=_EDITION)

@@ -645,13 +645,27 @@ def test_interface_of_another_kind_is_refused(world: World):
         world.on_host(world.driver.ensure_bridge, network)
 
 
-def test_bridge_of_another_network_is_refused(world: World):
-    world.network(1)
+def test_bridge_of_another_network_is_refused_while_it_serves(world: World):
+    world.container(world.network(1))
     other = Network(
         id="n", name="n", interface="jctest1", subnet="10.211.9.0/24", gateway="10.211.9.1"
     )
     with pytest.raises(AlreadyExistsError, match=r"jctest1 belongs to something other than 10"):
         world.on_host(world.driver.ensure_bridge, other)
+
+
+def test_bridge_of_a_deleted_store_is_replaced(world: World):
+    world.network(1)
+    other = Network(
+        id="n", name="n", interface="jctest1", subnet="10.211.9.0/24", gateway="10.211.9.1"
+    )
+    status = world.on_host(world.driver.ensure_bridge, other)
+    assert (status.created, status.rules_written) == (True, True)
+    again = world.on_host(world.driver.ensure_bridge, other)
+    assert (again.created, again.rules_written) == (False, False)
+    container = world.container(other)
+    world.serve(world.host, 8099)
+    assert call(container.namespace, "10.211.9.1", 8099) == container.endpoint.address
 
 
 def test_subnet_that_the_host_routes_elsewhere_is_refused(world: World):
