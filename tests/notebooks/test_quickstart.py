@@ -132,7 +132,7 @@ def test_a_second_run_takes_seconds(run: Run, place: Place, tmp_path: Path) -> N
     assert done.returncode == 0, done.stdout + done.stderr
     again = Run(nbformat.read(target, as_version=4), target, done.stdout)
     build = again.output("%%dockerfile -t my-python-app")
-    assert "pip install --no-cache-dir -r requirements.txt CACHED" in build
+    assert "pip install --no-cache-dir -r requirements.txt · CACHED" in build
 
 
 def test_the_notebook_in_the_tree_has_no_outputs() -> None:

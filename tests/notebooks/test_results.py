@@ -41,6 +41,7 @@ def test_lists_are_tables_and_lists(client: NotebookClient) -> None:
     assert text_of(run_cell(client, names)) == "['listed']"
     assert "listed" in text_of(run_cell(client, "everything.to_dataframe().Names.tolist()"))
     assert text_of(run_cell(client, "%container rm listed")) == "listed"
+    assert run_cell(client, "%container rm -f listed") == []
 
 
 def test_a_build_is_an_image_the_next_cell_can_use(client: NotebookClient) -> None:

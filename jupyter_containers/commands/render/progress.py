@@ -138,16 +138,17 @@ def steps_text(steps: list[Step], now: float, *, final: bool) -> str:
 
 def step_line(step: Step, now: float) -> str:
     """Return one step as a line of text."""
-    words = [_MARKS.get(step.outcome, "▸"), strip_ansi(step.title)]
-    words += [word for word in (_state(step), step.amount) if word]
     seconds = step.elapsed(now)
-    return " ".join(words) + (f"  {seconds:.1f}s" if seconds >= 0.05 else "")
+    clock = f"{seconds:.1f}s" if seconds >= 0.05 else ""
+    facts = [word for word in (_state(step), step.amount, clock) if word]
+    return " · ".join([f"{_MARKS.get(step.outcome, '▸')} {strip_ansi(step.title)}", *facts])
 
 
 def _state(step: Step) -> str:
     if not step.outcome:
         return step.status
-    word = "" if step.outcome == "done" else step.outcome.upper()
+    said = step.outcome == "done" or (step.outcome == "exists" and step.detail)
+    word = "" if said else step.outcome.upper()
     return ": ".join(part for part in (word, strip_ansi(step.detail)) if part)
 
 
@@ -314,9 +315,8 @@ class TerminalProgress:
                 continue
             if step.outcome or final:
                 self._printed.add(step.task)
+                # What a failed step wrote stands in the error that follows.
                 text += step_line(step, now) + "\n"
-                if step.outcome == "failed":
-                    text += "".join(f"  | {line}\n" for line in strip_lines(step, 20))
                 continue
             live.append(step_line(step, now))
             live += [f"  | {line}" for line in strip_lines(step, 5)]

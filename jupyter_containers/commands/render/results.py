@@ -75,7 +75,11 @@ class Table(list[T], Generic[T]):
 
 
 class Lines(list[T], Generic[T]):
-    """A list of names, IDs or numbers, shown one a line."""
+    """A list of names, IDs or numbers, shown one a line; an empty one shows nothing."""
+
+    def _ipython_display_(self) -> None:
+        if self:
+            raise NotImplementedError  # IPython's word for: show it the usual way
 
     def __str__(self) -> str:
         return "\n".join(str(item) for item in self)

@@ -7,7 +7,7 @@ from typing import Any
 
 from jupyter_containers.commands.render.quantities import human_size
 from jupyter_containers.commands.render.results import Document, Facts, Lines, Table, Text
-from jupyter_containers.commands.render.table import Column, Row
+from jupyter_containers.commands.render.table import Column, Row, text_table
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import each, listing
 from jupyter_containers.commands.words import Parsed
@@ -96,18 +96,30 @@ _DOCTOR = (
 )
 
 
-def doctor(session: Session, parsed: Parsed) -> Table[Any]:  # noqa: ARG001  # it has no flags
+_DOCTOR_TEXT = (*_DOCTOR[:2], Column("Finding", "FOUND, OR WHAT IT IS NEEDED FOR"))
+
+
+class Findings(Table[Any]):
+    """What this machine can do; in a terminal only what is missing says what it is for."""
+
+    def __str__(self) -> str:
+        return text_table(_DOCTOR_TEXT, self.rows())
+
+
+def doctor(session: Session, parsed: Parsed) -> Findings:  # noqa: ARG001  # it has no flags
     """Return what this machine can do, and what would provide the rest."""
     report = session.engine.doctor()
-    return Table(report.capabilities, _DOCTOR, lambda item: [_capability_row(item)])
+    return Findings(report.capabilities, _DOCTOR, lambda item: [_capability_row(item)])
 
 
 def _capability_row(capability: Any) -> Row:
+    missing = "; ".join(text for text in (capability.why, capability.provided_by) if text)
     return {
         "Found": "✓" if capability.found else "✗",
         "Name": capability.name,
         "Detail": capability.detail,
         "Why": capability.why,
+        "Finding": capability.detail if capability.found else missing,
         "ProvidedBy": "" if capability.found else capability.provided_by,
     }
 
