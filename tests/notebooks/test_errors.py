@@ -39,7 +39,7 @@ CASES = [
     ("%container bootstrap alpine", "InvalidArgumentError: cannot bootstrap", "busybox"),
     ("%container inspect -f {{.Nam}} busybox", "InvalidArgumentError: template: no field", "Id"),
     ("%%container ps\nx", "InvalidArgumentError: ps reads no input", "%container"),
-    ("%container run busybox nosuch", 'OCIRuntimeError: exec: "nosuch"', "spelling"),
+    ("%container run --rm busybox nosuch", 'OCIRuntimeError: exec: "nosuch"', "spelling"),
     (
         "%container run --name oom --rm -m 16m busybox tail /dev/zero",
         "ContainerFailedError: container oom was killed: out of memory (exit code 137)",
