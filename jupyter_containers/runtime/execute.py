@@ -244,7 +244,10 @@ def open_terminal(
     import pty
     import tty
 
-    call = _Call(runtime, container_id, bundle, {**process, "terminal": True}, "--tty")
+    # The runtime passes our terminal's size on only after the process has begun to run.
+    size = {"height": rows, "width": columns}
+    process = {**process, "terminal": True, "consoleSize": size}
+    call = _Call(runtime, container_id, bundle, process, "--tty")
     ours, theirs = pty.openpty()
     try:
         os.set_inheritable(ours, False)
