@@ -65,7 +65,8 @@ _DENIED = """
     acct add_key afs_syscall bpf chroot clock_settime create_module
     delete_module fanotify_init finit_module fsconfig fsmount fsopen fspick get_kernel_syms
     get_mempolicy getpmsg init_module io_uring_enter io_uring_register io_uring_setup ioperm iopl
-    kcmp kexec_file_load kexec_load keyctl lookup_dcookie lsm_set_self_attr mbind migrate_pages mount mount_setattr
+    kcmp kexec_file_load kexec_load keyctl lookup_dcookie
+    lsm_set_self_attr mbind migrate_pages mount mount_setattr
     move_mount move_pages nfsservctl open_by_handle_at open_tree perf_event_open pidfd_getfd
     pivot_root putpmsg query_module quotactl quotactl_fd reboot request_key security set_mempolicy
     set_mempolicy_home_node setdomainname sethostname setns settimeofday swapoff swapon sysfs
