@@ -11,24 +11,22 @@ of the archive's Release file, and nothing of this machine gets in.
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.recipes import Recipe, recipe_of
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.work import drain
 from jupyter_containers.errors import (
     ContainersError,
-    InvalidArgumentError,
     OperationCancelledError,
     UnsupportedError,
 )
@@ -45,53 +43,9 @@ from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store import ImageRecord
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-SUITES = ("bookworm", "trixie", "bullseye", "sid")
-PYTHONS = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie"}
 _EPOCH = 1577836800  # what tools inside the chroot write as "now"; file times come from the archive
 _KILL_SECONDS = 5.0
 _SLIM = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What to make: a kind with a Debian suite, and for Python its version."""
-
-    kind: str
-    suite: str = ""
-    slim: bool = False
-    python: str = ""
-
-
-def recipe_of(reference: Reference) -> Recipe:
-    """Return the recipe of a reference, or raise naming what can be made."""
-    tag = reference.tag or "latest"
-    name = reference.familiar_name
-    if name == "busybox":
-        return Recipe("busybox")
-    slim = tag.endswith("-slim") or tag == "slim"
-    stem = tag.removesuffix("-slim")
-    if name == "debian":
-        suite = {
-            "latest": "bookworm",
-            "stable": "trixie",
-            "slim": "bookworm",
-            "12": "bookworm",
-            "13": "trixie",
-        }.get(stem, stem)
-        if suite in SUITES:
-            return Recipe("debian", suite, slim)
-    if name == "python":
-        match = re.fullmatch(r"(3\.\d+|3|latest|slim)(?:-slim)?(?:-(\w+))?", tag)
-        version = (
-            {"3": "3.11", "latest": "3.11", "slim": "3.11"}.get(match[1], match[1]) if match else ""
-        )
-        if match and version in PYTHONS and match[2] in (None, PYTHONS[version]):
-            return Recipe("python", PYTHONS[version], True, version)
-    raise InvalidArgumentError(
-        f"cannot bootstrap {reference.familiar}",
-        hint="one of busybox, debian:bookworm[-slim], debian:trixie[-slim], "
-        + ", ".join(f"python:{version}-slim" for version in PYTHONS),
-    )
 
 
 class Bootstrap:

@@ -156,18 +156,8 @@ class _Source:
         except (RegistryError, NotFoundError) as error:
             raise BuildError(
                 f"image {reference.familiar} is not here and cannot be pulled: {error.message}",
-                hint=_base_hint(reference) or error.hint,
+                hint=error.hint,
             ) from error
-
-
-def _base_hint(reference: Reference) -> str:
-    from jupyter_containers.engine.bootstrap import recipe_of
-
-    try:
-        recipe_of(reference)
-    except InvalidArgumentError:
-        return ""
-    return f"without a registry: bootstrap {reference.familiar} makes it from Debian's packages"
 
 
 class _Cache:

@@ -13,9 +13,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jupyter_containers.engine.recipes import bootstrap_hint
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.work import in_parallel
-from jupyter_containers.errors import ImageNotFoundError, VerificationError
+from jupyter_containers.errors import (
+    ImageNotFoundError,
+    NotFoundError,
+    RegistryError,
+    VerificationError,
+)
 from jupyter_containers.events import (
     CancelToken,
     EventSink,
@@ -99,7 +105,12 @@ def _named(reference: Reference, target: Descriptor) -> Reference:
 def _fetch_documents(
     job: Job, reference: Reference, platform: Platform, lease: Lease
 ) -> tuple[Descriptor, RawDocument, Manifest]:
-    document = job.client.manifest(job.repository, reference.digest or reference.tag or "latest")
+    wanted = reference.digest or reference.tag or "latest"
+    try:
+        document = job.client.manifest(job.repository, wanted)
+    except (RegistryError, NotFoundError) as error:
+        error.hint = bootstrap_hint(reference) or error.hint
+        raise
     content = job.rooms.store.content
     target = content.put(document.data, document.media_type, lease)
     parsed = parse_manifest(document)

@@ -1,0 +1,63 @@
+"""Which base images can be made from Debian's packages, and by which recipe."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.oci.reference import Reference
+
+SUITES = ("bookworm", "trixie", "bullseye", "sid")
+PYTHONS = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie"}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to make: a kind with a Debian suite, and for Python its version."""
+
+    kind: str
+    suite: str = ""
+    slim: bool = False
+    python: str = ""
+
+
+def recipe_of(reference: Reference) -> Recipe:
+    """Return the recipe of a reference, or raise naming what can be made."""
+    tag = reference.tag or "latest"
+    name = reference.familiar_name
+    if name == "busybox":
+        return Recipe("busybox")
+    slim = tag.endswith("-slim") or tag == "slim"
+    stem = tag.removesuffix("-slim")
+    if name == "debian":
+        suite = {
+            "latest": "bookworm",
+            "stable": "trixie",
+            "slim": "bookworm",
+            "12": "bookworm",
+            "13": "trixie",
+        }.get(stem, stem)
+        if suite in SUITES:
+            return Recipe("debian", suite, slim)
+    if name == "python":
+        match = re.fullmatch(r"(3\.\d+|3|latest|slim)(?:-slim)?(?:-(\w+))?", tag)
+        version = (
+            {"3": "3.11", "latest": "3.11", "slim": "3.11"}.get(match[1], match[1]) if match else ""
+        )
+        if match and version in PYTHONS and match[2] in (None, PYTHONS[version]):
+            return Recipe("python", PYTHONS[version], True, version)
+    raise InvalidArgumentError(
+        f"cannot bootstrap {reference.familiar}",
+        hint="one of busybox, debian:bookworm[-slim], debian:trixie[-slim], "
+        + ", ".join(f"python:{version}-slim" for version in PYTHONS),
+    )
+
+
+def bootstrap_hint(reference: Reference) -> str:
+    """Return how to make the image without a registry; empty where there is no recipe."""
+    try:
+        recipe_of(reference)
+    except InvalidArgumentError:
+        return ""
+    return f"without a registry: bootstrap {reference.familiar} makes it from Debian's packages"
