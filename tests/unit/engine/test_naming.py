@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import re
 
-from jupyter_containers.engine.naming import friendly_name, new_id
+from jupyter_containers.engine.lifecycle import builder_alive
+from jupyter_containers.engine.naming import friendly_name, new_id, step_name
 from jupyter_containers.options.values import check_name
 
 
@@ -17,3 +19,11 @@ def test_friendly_names_may_name_a_container() -> None:
     assert len(names) > 100
     assert all(check_name(name, "container") == name for name in names)
     assert all(re.fullmatch(r"[a-z]+_[a-z]+", name) for name in names)
+
+
+def test_a_step_name_tells_whether_its_builder_lives() -> None:
+    name = step_name()
+    assert name != step_name()
+    assert builder_alive(name)
+    assert not builder_alive(re.sub(r"-\d+-", f"-{os.getpid()}-1", name, count=1))
+    assert not builder_alive("build-nonsense")

@@ -36,6 +36,16 @@ def test_what_cannot_be_made(name: str) -> None:
     assert "python:3.11-slim" in caught.value.hint
 
 
-def test_the_hint_is_for_images_that_can_be_made() -> None:
-    assert "bootstrap python:3.13-slim" in bootstrap_hint(Reference.parse("python:3.13-slim"))
-    assert bootstrap_hint(Reference.parse("alpine")) == ""
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("debian:bookworm-slim", "bootstrap debian:bookworm-slim"),
+        ("python:3.11-slim", "bootstrap python:3.11-slim"),
+        ("alpine", ""),
+        ("localhost:5000/debian:bookworm", ""),
+    ],
+)
+def test_a_base_that_can_be_made_here_is_offered(name: str, hint: str) -> None:
+    found = bootstrap_hint(Reference.parse(name))
+    assert hint in found
+    assert bool(found) == bool(hint)
