@@ -29,7 +29,6 @@ from jupyter_containers.errors import (
     ContainerNotFoundError,
     ContainersError,
     InvalidArgumentError,
-    NotFoundError,
     OCIRuntimeError,
 )
 from jupyter_containers.events import CancelToken
@@ -173,25 +172,34 @@ class Lifecycle:
                 return record
             record = self._ended(record)
             if record.options.rm:
-                self._testament(container_id).write_text(str(record.state.exit_code))
                 self._remove(record, volumes=True)
                 return None
             return record
 
     def _testament(self, container_id: str) -> Path:
-        """Return the file that tells those who wait how a container that removed itself ended."""
+        """Return the file that tells those who wait how a container that is gone ended."""
         folder = self._rooms.settings.run_root / "ended"
         folder.mkdir(parents=True, exist_ok=True)
         return folder / container_id
+
+    def _last_state(self, container_id: str) -> StateRecord:
+        """Return how a container ended that another process removed meanwhile."""
+        try:
+            return msgspec.json.decode(self._testament(container_id).read_bytes(), type=StateRecord)
+        except FileNotFoundError as error:
+            short = container_id[:12]
+            raise ContainerNotFoundError(f"container {short} was removed meanwhile") from error
 
     def end(self, container_id: str) -> StateRecord:
         """Settle a container whose process has ended and return its final state.
 
         For the one who ran it in the foreground: unlike :meth:`settle` it tells the exit code
-        also of a container that removes itself.
+        also of a container that is gone: one that removes itself, by our hand or another's.
         """
         with deferred(), self.locked(container_id):
-            record = self._fresh(container_id)
+            record = self._rooms.containers.get(container_id)
+            if record is None:
+                return self._last_state(container_id)
             if record.state.status.alive:
                 record = self._ended(record)
             if record.options.rm:
@@ -253,11 +261,7 @@ class Lifecycle:
             record.state.process.wait(cancel=cancel)
             settled = self.settle(record.id)
             if settled is None:
-                # It removed itself (rm), by our hand or by another process's.
-                code = monitor.read_number(self._testament(record.id))
-                if code is None:
-                    raise ContainerNotFoundError(f"container {record.name} was removed meanwhile")
-                return code
+                return self._last_state(record.id).exit_code
             record = settled
         return record.state.exit_code
 
@@ -321,6 +325,8 @@ class Lifecycle:
         import shutil
 
         rooms, bundle = self._rooms, self.bundle(record.id)
+        if record.state.status is Status.EXITED:
+            self._testament(record.id).write_bytes(msgspec.json.encode(record.state))
         self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
         rooms.runtime.delete(record.id, force=True)
         self._networks.disconnect(record.id, record.endpoint, record.ports)
@@ -409,7 +415,7 @@ class Lifecycle:
     def _fresh(self, container_id: str) -> ContainerRecord:
         record = self._rooms.containers.get(container_id)
         if record is None:
-            raise NotFoundError(f"container {container_id[:12]} was removed meanwhile")
+            raise ContainerNotFoundError(f"container {container_id[:12]} was removed meanwhile")
         return record
 
     def _update(self, container_id: str, **changes: object) -> ContainerRecord:

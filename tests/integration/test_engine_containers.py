@@ -304,6 +304,28 @@ def test_removed_by_itself_when_detached(engine: Engine, busybox: str) -> None:
     until(lambda: not engine.containers(all=True))
 
 
+@pytest.mark.parametrize("rm", [True, False])
+def test_a_run_knows_its_code_though_another_kernel_looks_and_prunes(
+    engine: Engine, busybox: str, place: Place, rm: bool
+) -> None:
+    done = threading.Event()
+
+    def tidy_up() -> None:
+        with place.engine() as other:
+            while not done.is_set():
+                other.prune_containers()
+
+    tidier = threading.Thread(target=tidy_up)
+    tidier.start()
+    try:
+        for _ in range(12):
+            result = engine.run(busybox, ["sh", "-c", "exit 7"], rm=rm, check=False, **NONE)
+            assert result.exit_code == 7
+    finally:
+        done.set()
+        tidier.join()
+
+
 def test_wait_knows_the_code_of_a_container_that_removed_itself(
     engine: Engine, busybox: str
 ) -> None:
