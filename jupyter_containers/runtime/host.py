@@ -173,11 +173,6 @@ def host_ca(environ: Mapping[str, str] | None = None) -> HostCA:
     return HostCA(bundle, False, str(bundle or "no CA bundle"))
 
 
-def host_ca_bundle() -> Path | None:
-    """Return the path of the host's CA bundle, or None."""
-    return host_ca().bundle
-
-
 def _choose_runtime(wish: str, layout: CgroupLayout) -> tuple[RuntimeFacts | None, str]:
     names: tuple[RuntimeName, ...] = ("crun", "runc")
     if wish != "auto":
