@@ -14,7 +14,7 @@ from jupyter_containers.oci.state import Status
 from jupyter_containers.runtime.spec import process_args
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.engine import Engine
+    from jupyter_containers.engine.api.containers import ContainersAPI
     from jupyter_containers.engine.results import RunResult, StatsSample
     from jupyter_containers.runtime.logs import LogLine
 
@@ -26,7 +26,7 @@ class Container:
     command line, ``ports`` the published ports in Docker's notation (while it runs).
     """
 
-    def __init__(self, engine: Engine, record: ContainerRecord) -> None:
+    def __init__(self, engine: ContainersAPI, record: ContainerRecord) -> None:
         self._engine = engine
         self.record = record
         self.size = 0
@@ -181,7 +181,7 @@ class Container:
 
     def inspect(self) -> dict[str, Any]:
         """Return Docker's ``container inspect`` object."""
-        return self._engine.inspect(self.id, kind="container")
+        return self._engine.inspect_container(self.id)
 
     def __enter__(self) -> Container:
         return self

@@ -10,7 +10,7 @@ from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.store import ImageRecord
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.engine import Engine
+    from jupyter_containers.engine.api.images import ImagesAPI
     from jupyter_containers.engine.results import HistoryEntry
 
 
@@ -23,7 +23,11 @@ class Image:
     """
 
     def __init__(
-        self, engine: Engine, record: ImageRecord, names: tuple[str, ...], digests: tuple[str, ...]
+        self,
+        engine: ImagesAPI,
+        record: ImageRecord,
+        names: tuple[str, ...],
+        digests: tuple[str, ...],
     ) -> None:
         self._engine = engine
         self.record = record
@@ -74,7 +78,7 @@ class Image:
 
     def inspect(self) -> dict[str, Any]:
         """Return Docker's ``image inspect`` object."""
-        return self._engine.inspect(self.id, kind="image")
+        return self._engine.inspect_image(self.id)
 
     def remove(self, force: bool = False) -> list[str]:
         """Remove the image and its names; see :meth:`Engine.remove_image`."""

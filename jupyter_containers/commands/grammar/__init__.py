@@ -1,0 +1,50 @@
+"""The one declaration of every command: names, flags, operands.
+
+The parser, the help texts, completion and the documentation read it.  Names, letters and meanings
+are Docker's; a flag's keyword is the field of :mod:`jupyter_containers.options` that it fills.
+"""
+
+from __future__ import annotations
+
+from jupyter_containers.commands.grammar import (
+    builds,
+    containers,
+    images,
+    networks,
+    system,
+    volumes,
+)
+from jupyter_containers.commands.words import Verb
+
+GROUPS = {
+    "container": "Manage containers",
+    "image": "Manage images",
+    "network": "Manage networks",
+    "volume": "Manage volumes",
+    "system": "Look after the engine as a whole",
+    "builder": "Manage the build cache",
+}
+
+VERBS: tuple[Verb, ...] = (
+    *containers.VERBS,
+    *images.VERBS,
+    *builds.VERBS,
+    *networks.VERBS,
+    *volumes.VERBS,
+    *system.VERBS,
+)
+
+
+def spellings() -> dict[str, Verb]:
+    """Return every full spelling (``ps``, ``container ls``) with its verb."""
+    return {name: verb for verb in VERBS for name in (verb.name, *verb.aliases)}
+
+
+def members(group: str) -> list[tuple[str, Verb]]:
+    """Return the commands of a management group with their verbs, each verb once, by name."""
+    found: dict[str, tuple[str, Verb]] = {}
+    for name, verb in spellings().items():
+        first, _, second = name.partition(" ")
+        if first == group and second:
+            found.setdefault(verb.name, (second, verb))
+    return sorted(found.values(), key=lambda item: item[0])

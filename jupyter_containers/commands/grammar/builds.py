@@ -1,0 +1,46 @@
+"""The commands that make images: build, bootstrap, the build cache."""
+
+from __future__ import annotations
+
+from jupyter_containers.commands.grammar.flags import PLATFORM, PRUNE
+from jupyter_containers.commands.words import Flag, Operand, Verb
+
+VERBS: tuple[Verb, ...] = (
+    Verb(
+        "build",
+        "Build an image from a Dockerfile",
+        "images:build",
+        (
+            Flag("build-arg", "Set a build argument", "list"),
+            Flag("file", "The Dockerfile (default PATH/Dockerfile, - for the input)", "text", "f"),
+            Flag("iidfile", "Write the image ID to a file"),
+            Flag("label", "Set a label", "list"),
+            Flag("network", "Network of RUN steps"),
+            Flag("no-cache", "Do not use the cache", "bool"),
+            PLATFORM,
+            Flag("pull", "Pull base images even when they are here", "bool"),
+            Flag("quiet", "Show no progress", "bool", "q"),
+            Flag("secret", "Give RUN --mount=type=secret a value (id=NAME,src=FILE)", "list"),
+            Flag("tag", "Name of the image (name[:tag])", "list", "t"),
+            Flag("target", "Stage to build"),
+            Flag("trust-host-ca", "Give RUN steps the host's CA bundle", "bool"),
+        ),
+        (Operand("context", "PATH", "optional"),),
+        ("image build", "builder build"),
+        reads_stdin=True,
+    ),
+    Verb(
+        "bootstrap",
+        "Make a base image on this machine from distribution packages",
+        "images:bootstrap",
+        (Flag("quiet", "Show no progress", "bool", "q"),),
+        (Operand("reference", "NAME[:TAG]"),),
+        ("image bootstrap",),
+    ),
+    Verb(
+        "builder prune",
+        "Empty the build cache",
+        "system:prune_builder",
+        (Flag("all", "Also what an image still uses", "bool", "a"), *PRUNE),
+    ),
+)

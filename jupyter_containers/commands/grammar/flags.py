@@ -1,0 +1,30 @@
+"""Flags and operands that several commands share."""
+
+from __future__ import annotations
+
+from jupyter_containers.commands.words import Flag, Operand
+
+FORMAT = Flag("format", "Go template (or 'table …', 'json') for the output")
+FILTER = Flag("filter", "Keep what matches key=value", "list", "f", "filter", keyword="filters")
+QUIET = Flag("quiet", "Only IDs", "bool", "q")
+NO_TRUNC = Flag("no-trunc", "Do not shorten", "bool")
+FORCE = Flag("force", "Go ahead without asking", "bool", "f")
+PLATFORM = Flag("platform", "Platform: os[/arch[/variant]]")
+LABEL = Flag("label", "Set a label", "list", "l", "list")
+INTERACTIVE = Flag("interactive", "Keep standard input open", "bool", "i")
+TTY = Flag("tty", "Give the process a terminal", "bool", "t")
+ENV = Flag("env", "Set an environment variable", "list", "e", "list")
+ENV_FILE = Flag("env-file", "Read environment variables from a file", "list")
+USER = Flag("user", "User name or UID (user[:group])", "text", "u")
+WORKDIR = Flag("workdir", "Working directory in the container", "text", "w")
+INSPECT = (Flag("format", "Go template for the output", "text", "f"),)
+PRUNE = (FORCE, Flag("filter", "Keep what matches key=value", "list", keyword="filters"))
+STOP = (
+    Flag(
+        "time", "Seconds before it is killed", "int", "t", aliases=("timeout",), keyword="timeout"
+    ),
+)
+
+CONTAINER = Operand("name", "CONTAINER")
+CONTAINERS = Operand("names", "CONTAINER", "some")
+LIST_FLAGS = (FILTER, FORMAT, NO_TRUNC, QUIET)

@@ -1,0 +1,42 @@
+"""The commands about everything."""
+
+from __future__ import annotations
+
+from jupyter_containers.commands.grammar.flags import FORMAT, INSPECT, PRUNE
+from jupyter_containers.commands.words import Flag, Operand, Verb
+
+VERBS: tuple[Verb, ...] = (
+    Verb(
+        "inspect",
+        "Show everything about containers, images, networks or volumes",
+        "system:inspect",
+        (*INSPECT, Flag("type", "container, image, network or volume", keyword="kind")),
+        (Operand("names", "NAME|ID", "some"),),
+    ),
+    Verb("system df", "Show how much disk is used", "system:df", (FORMAT,)),
+    Verb(
+        "system prune",
+        "Remove everything that nothing uses",
+        "system:prune",
+        (
+            Flag("all", "Also images with a name", "bool", "a"),
+            Flag("volumes", "Also anonymous volumes", "bool"),
+            *PRUNE,
+        ),
+    ),
+    Verb(
+        "info",
+        "Show facts about the engine and this machine",
+        "system:info",
+        (Flag("format", "Go template for the output", "text", "f"),),
+        (),
+        ("system info",),
+    ),
+    Verb(
+        "version",
+        "Show the versions",
+        "system:version",
+        (Flag("format", "Go template for the output", "text", "f"),),
+    ),
+    Verb("doctor", "Check what this machine can do, and what would help", "system:doctor"),
+)

@@ -1,0 +1,37 @@
+"""The commands of volumes."""
+
+from __future__ import annotations
+
+from jupyter_containers.commands.grammar.flags import FILTER, FORCE, FORMAT, INSPECT, PRUNE, QUIET
+from jupyter_containers.commands.words import Flag, Operand, Verb
+
+VOLUMES = Operand("names", "VOLUME", "some")
+
+VERBS: tuple[Verb, ...] = (
+    Verb("volume ls", "List volumes", "volumes:ls", (FILTER, FORMAT, QUIET), (), ("volume list",)),
+    Verb(
+        "volume create",
+        "Create a volume",
+        "volumes:create",
+        (
+            Flag("driver", "Driver: local", "text", "d"),
+            Flag("label", "Set a label", "list"),
+            Flag("name", "Name of the volume"),
+        ),
+        (Operand("name", "VOLUME", "optional"),),
+    ),
+    Verb("volume rm", "Remove volumes", "volumes:remove", (FORCE,), (VOLUMES,), ("volume remove",)),
+    Verb(
+        "volume inspect",
+        "Show everything about volumes",
+        "system:inspect_volume",
+        INSPECT,
+        (VOLUMES,),
+    ),
+    Verb(
+        "volume prune",
+        "Remove volumes that no container uses",
+        "system:prune_volumes",
+        (Flag("all", "Also volumes with a name", "bool", "a"), *PRUNE),
+    ),
+)

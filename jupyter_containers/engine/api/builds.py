@@ -1,0 +1,58 @@
+"""What an engine does with Dockerfiles and the build cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_containers.engine.api.images import ImagesAPI
+from jupyter_containers.engine.image import Image
+from jupyter_containers.engine.results import PruneResult
+from jupyter_containers.events import CancelToken, EventSink, discard
+from jupyter_containers.oci.reference import Reference
+from jupyter_containers.options import BuildOptions
+
+if TYPE_CHECKING:
+    from jupyter_containers.store import ImageRecord
+
+
+class BuildsAPI(ImagesAPI):
+    """What an engine does with Dockerfiles and the build cache."""
+
+    def build(
+        self,
+        context: str | Path = ".",
+        *,
+        emit: EventSink = discard,
+        cancel: CancelToken | None = None,
+        **flags: Any,
+    ) -> Image:
+        """Build an image from a folder with a Dockerfile (or ``dockerfile="…text…"``)."""
+        options = BuildOptions.of(context, **flags)
+        return self._image(self._builds.build(options, emit, cancel or CancelToken()))
+
+    def bootstrap(
+        self, name: str, *, emit: EventSink = discard, cancel: CancelToken | None = None
+    ) -> Image:
+        """Make a base image from Debian's packages, without a registry.
+
+        An image of that name that is here already is returned as it is.
+        """
+        from jupyter_containers.engine.bootstrap import Bootstrap
+
+        reference = Reference.parse(name)
+        existing = self._images.lookup(name)
+        if existing is not None:
+            return self._image(existing)
+        token = cancel or CancelToken()
+
+        def build(text: str, tag: str) -> ImageRecord:
+            return self._builds.build_text(text, tag, emit, token)
+
+        made = Bootstrap(self._rooms, self._images, build).make(reference, emit, token)
+        return self._image(made)
+
+    def prune_builder(self, *, all: bool = False) -> PruneResult:
+        """Forget the build cache; every step of it counts as unused, with ``all`` or without."""
+        del all
+        return self._upkeep.prune_builder()

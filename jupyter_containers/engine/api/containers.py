@@ -1,0 +1,248 @@
+"""What an engine does with containers: run, stop, look at, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from jupyter_containers.engine.api.images import ImagesAPI
+from jupyter_containers.engine.container import Container
+from jupyter_containers.engine.containers import Filters
+from jupyter_containers.engine.image import Image
+from jupyter_containers.engine.inspecting import container_document
+from jupyter_containers.engine.processes import TerminalSize
+from jupyter_containers.engine.results import (
+    PruneResult,
+    RunResult,
+    StatsSample,
+)
+from jupyter_containers.engine.streams import OutputSink
+from jupyter_containers.events import CancelToken, EventSink, discard
+from jupyter_containers.options import ExecOptions, RunOptions
+from jupyter_containers.options.values import parse_signal
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.records import ContainerRecord
+    from jupyter_containers.runtime.logs import LogLine
+
+
+class ContainersAPI(ImagesAPI):
+    """What an engine does with containers."""
+
+    def run(
+        self,
+        image: str | Image,
+        command: str | Sequence[str] | None = None,
+        *,
+        emit: EventSink = discard,
+        on_output: OutputSink | None = None,
+        stdin: bytes | int | BinaryIO | None = None,
+        check: bool = True,
+        terminal_size: TerminalSize | None = None,
+        **flags: Any,
+    ) -> Container | RunResult:
+        """Create and start a container.
+
+        With ``detach=True`` return the :class:`Container`, else wait for its end and return a
+        :class:`RunResult`.  ``on_output(stream, data)`` gets the output live; ``stdin`` is data,
+        a descriptor or a file.  With ``tty`` the container's terminal takes the size (rows and
+        columns) that ``terminal_size`` returns, now and later.  Raises
+        :class:`ContainerFailedError` when the exit code is not 0 and ``check``.
+        """
+        if stdin is not None:
+            flags.setdefault("interactive", True)
+        options = RunOptions.of(_name_of(image), command, **flags)
+        record = self._create(options, emit, owned=options.rm)
+        if options.detach:
+            return Container(self, self._processes.start(record, discard_failed=options.rm))
+        return self._processes.run(
+            record, on_output=on_output, stdin=stdin, check=check, terminal_size=terminal_size
+        )
+
+    def create(
+        self,
+        image: str | Image,
+        command: str | Sequence[str] | None = None,
+        *,
+        emit: EventSink = discard,
+        **flags: Any,
+    ) -> Container:
+        """Create a container that :meth:`start` can start."""
+        flags.setdefault("detach", True)
+        return Container(self, self._create(RunOptions.of(_name_of(image), command, **flags), emit))
+
+    def _create(
+        self, options: RunOptions, emit: EventSink, *, owned: bool = False
+    ) -> ContainerRecord:
+        image = self._image_for(options.image, options.platform, options.pull, emit)
+        config = self._images.config(image)
+        return self._containers.create(options, image, config, owned=owned)
+
+    def start(
+        self,
+        name: str,
+        *,
+        attach: bool = False,
+        on_output: OutputSink | None = None,
+        stdin: bytes | int | BinaryIO | None = None,
+        check: bool = True,
+        terminal_size: TerminalSize | None = None,
+    ) -> Container | RunResult:
+        """Start a created or exited container; with ``attach`` wait for its end."""
+        record = self._containers.find(name)
+        if attach:
+            return self._processes.run(
+                record, on_output=on_output, stdin=stdin, check=check, terminal_size=terminal_size
+            )
+        return Container(self, self._processes.start(record))
+
+    def stop(self, name: str, timeout: float | None = None) -> None:
+        """End a container: its stop signal, ``timeout`` seconds of grace (10), then KILL."""
+        record = self._containers.find(name)
+        grace = self._grace(record, timeout)
+        signal = record.options.stop_signal or record.config.stop_signal or "TERM"
+        self._lifecycle.stop(record, grace, parse_signal(signal))
+
+    def _grace(self, record: ContainerRecord, timeout: float | None) -> float:
+        if timeout is not None:
+            return timeout
+        own = record.options.stop_timeout
+        return own if own >= 0 else self.settings.stop_timeout
+
+    def restart(self, name: str, timeout: float | None = None) -> Container:
+        """Stop a container if it runs, and start it."""
+        record = self._containers.find(name)
+        self.stop(record.id, timeout)
+        return Container(self, self._processes.start(self._containers.find(record.id)))
+
+    def kill(self, name: str, signal: str | int = "KILL") -> None:
+        """Send a signal to a running container's first process."""
+        self._lifecycle.signal(self._containers.find(name), parse_signal(signal))
+
+    def pause(self, name: str) -> None:
+        """Freeze a running container."""
+        self._lifecycle.pause(self._containers.find(name))
+
+    def unpause(self, name: str) -> None:
+        """Let a paused container go on."""
+        self._lifecycle.unpause(self._containers.find(name))
+
+    def wait(self, name: str, *, cancel: CancelToken | None = None) -> int:
+        """Wait until a container has ended; return its exit code."""
+        return self._lifecycle.wait(self._containers.find(name), cancel or CancelToken())
+
+    def remove(self, name: str, *, force: bool = False, volumes: bool = False) -> None:
+        """Remove a container; a running one with ``force``, its anonymous volumes on request."""
+        self._lifecycle.remove(self._containers.find(name), force=force, volumes=volumes)
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Give a container another name."""
+        self._containers.rename(name, new_name)
+
+    def exec(
+        self,
+        name: str,
+        command: str | Sequence[str],
+        *,
+        on_output: OutputSink | None = None,
+        stdin: bytes | int | BinaryIO | None = None,
+        check: bool = True,
+        terminal_size: TerminalSize | None = None,
+        **flags: Any,
+    ) -> RunResult:
+        """Run a command in a running container and wait for it (not with ``detach``).
+
+        Raises :class:`ContainerFailedError` when the exit code is not 0 and ``check``.
+        """
+        options = ExecOptions.of(command, **flags)
+        record = self._containers.find(name)
+        return self._processes.exec(
+            record,
+            options,
+            on_output=on_output,
+            stdin=stdin,
+            check=check,
+            terminal_size=terminal_size,
+        )
+
+    def logs(
+        self,
+        name: str,
+        *,
+        follow: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        tail: int | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Iterator[LogLine]:
+        """Return what a container wrote, oldest first; with ``follow`` until it ends."""
+        record = self._containers.find(name)
+        return self._processes.logs(
+            record, follow=follow, since=since, until=until, tail=tail, cancel=cancel
+        )
+
+    def stats(self, names: Iterable[str] | None = None) -> list[StatsSample]:
+        """Return what containers use now: the named ones, or all that run."""
+        if names is None:
+            records = [record for record in self._containers.all() if record.state.status.alive]
+        else:
+            records = [self._containers.find(name) for name in names]
+        return self._processes.stats(records)
+
+    def top(self, name: str, options: Sequence[str] = ()) -> list[dict[str, str]]:
+        """Return the processes of a container by column, as ``ps`` of the host shows them."""
+        return self._processes.top(self._containers.find(name), options)
+
+    def port(self, name: str) -> list[str]:
+        """Return the published ports: ``8000/tcp -> 127.0.0.1:8000``."""
+        record = self._containers.find(name)
+        ports = record.ports if record.state.status.alive else ()
+        return [
+            f"{port.container_port}/{port.protocol} -> {port.host_ip}:{port.host_port}"
+            for port in ports
+        ]
+
+    def containers(
+        self,
+        all: bool = False,
+        filters: Filters | None = None,
+        last: int | None = None,
+        size: bool = False,
+    ) -> list[Container]:
+        """Return the running containers (or ``all``), newest first.
+
+        With ``size`` each knows the bytes of its own files.
+        """
+        filters = filters or {}
+        matches = self._containers.matching(filters)
+        everything = all or bool(last) or "status" in filters or "exited" in filters
+        records = [
+            record
+            for record in self._containers.all()
+            if (everything or record.state.status.alive) and matches(record)
+        ]
+        found = [Container(self, record) for record in (records[:last] if last else records)]
+        for container in found if size else ():
+            container.size = self._rooms.store.snapshots.size_rw(container.id)
+        return found
+
+    def container(self, name: str) -> Container:
+        """Return the container that a name, ID or unique ID prefix means."""
+        return Container(self, self._containers.find(name))
+
+    def inspect_container(self, name: str) -> dict[str, Any]:
+        """Return Docker's ``container inspect`` object."""
+        record = self._containers.find(name)
+        networks = {item.id: item for item in self._rooms.networks.all()}
+        runtime = self._rooms.host.runtime
+        folder = self._lifecycle.bundle(record.id).folder
+        return container_document(record, networks, folder, runtime.name if runtime else "")
+
+    def prune_containers(self) -> PruneResult:
+        """Remove all containers that do not run."""
+        return self._upkeep.prune_containers()
+
+
+def _name_of(image: str | Image) -> str:
+    return image.name if isinstance(image, Image) else image

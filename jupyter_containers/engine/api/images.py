@@ -1,0 +1,164 @@
+"""What an engine does with images and registries: pull, push, tag, remove, log in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from jupyter_containers.engine.api.parts import Parts
+from jupyter_containers.engine.containers import Filters
+from jupyter_containers.engine.image import Image
+from jupyter_containers.engine.images import open_archive
+from jupyter_containers.engine.inspecting import image_document
+from jupyter_containers.engine.results import (
+    HistoryEntry,
+    PruneResult,
+)
+from jupyter_containers.errors import ImageNotFoundError
+from jupyter_containers.events import CancelToken, EventSink, discard
+from jupyter_containers.oci.descriptor import Platform
+from jupyter_containers.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.builds import Builds
+    from jupyter_containers.store import ImageRecord
+
+
+class ImagesAPI(Parts):
+    """What an engine does with images and registries."""
+
+    def images(self, filters: Filters | None = None, all: bool = False) -> list[Image]:
+        """Return the images, newest first (no intermediate ones that ``all`` could add exist)."""
+        del all
+        return self._images.listed(self._image, filters or {})
+
+    def image(self, name: str) -> Image:
+        """Return the image that a name, ID, unique ID prefix or digest means."""
+        return self._image(self._images.find(name))
+
+    def _image(self, record: ImageRecord, names: Mapping[str, str] | None = None) -> Image:
+        if names is None:
+            names = self._images.names_of(record)
+        return Image(self, record, *self._images.familiar(names))
+
+    def _image_for(self, name: str, platform: str, pull: str, emit: EventSink) -> ImageRecord:
+        record = None if pull == "always" else self._images.lookup(name)
+        if record is not None and (not platform or self._images.serves(record, platform)):
+            return record
+        if record is not None and pull == "never":
+            raise ImageNotFoundError(
+                f"no such image for {platform}: {name}",
+                hint="the image of that name that is here is for another platform",
+            )
+        if pull == "never":
+            return self._images.find(name)
+        return self._pull(Reference.parse(name), platform, emit, CancelToken())
+
+    def _pull(
+        self, reference: Reference, platform: str, emit: EventSink, cancel: CancelToken
+    ) -> ImageRecord:
+        from jupyter_containers.engine.transfer import pull
+
+        wanted = Platform.parse(platform) if platform else Platform.host()
+        return pull(self._rooms, reference, wanted, emit=emit, cancel=cancel)
+
+    @cached_property
+    def _builds(self) -> Builds:
+        from jupyter_containers.engine.builds import Builds
+
+        return Builds(self._rooms, self._images, self._networks, self._pull)
+
+    def pull(
+        self,
+        name: str,
+        *,
+        platform: str | None = None,
+        emit: EventSink = discard,
+        cancel: CancelToken | None = None,
+    ) -> Image:
+        """Fetch an image from its registry."""
+        record = self._pull(Reference.parse(name), platform or "", emit, cancel or CancelToken())
+        return self._image(record)
+
+    def push(
+        self, name: str, *, emit: EventSink = discard, cancel: CancelToken | None = None
+    ) -> str:
+        """Send an image to the registry that its name names; return the manifest's digest."""
+        from jupyter_containers.engine.transfer import push
+
+        reference = Reference.parse(name)
+        record = self._images.lookup(name)
+        if record is None:
+            raise ImageNotFoundError(
+                f"no such image: {reference.familiar}",
+                hint=f"give it that name first: tag IMAGE {reference.familiar}",
+            )
+        return push(self._rooms, record, reference, emit=emit, cancel=cancel or CancelToken())
+
+    def import_image(
+        self,
+        source: str | Path | BinaryIO | bytes,
+        name: str | None = None,
+        *,
+        changes: Sequence[str] = (),
+        message: str = "",
+        cancel: CancelToken | None = None,
+    ) -> Image:
+        """Make an image of one layer from a tar of a root file system.
+
+        ``changes`` are Dockerfile instructions (CMD, ENV …) for its configuration.
+        """
+        reference = Reference.parse(name) if name else None
+        config = self._builds.changed_config(changes)
+        with open_archive(source) as (file, origin):
+            note = message or f"Imported from {origin}"
+            token = cancel or CancelToken()
+            record = self._images.import_tar(file, reference, config, note, cancel=token)
+        return self._image(record)
+
+    def tag(self, source: str, target: str) -> None:
+        """Give an image one more name."""
+        self._images.tag(source, target)
+
+    def remove_image(self, name: str, *, force: bool = False) -> list[str]:
+        """Remove a name, or an image with its last name; return Docker's lines about it.
+
+        Layers and blobs that nothing else needs go too.
+        """
+        users = [
+            (record.name, record.manifest_digest, record.state.status.alive)
+            for record in self._containers.all()
+        ]
+        lines = self._images.remove(name, users, force=force)
+        if any(line.startswith("Deleted: ") for line in lines):
+            self._upkeep.collect()
+        return lines
+
+    def history(self, name: str) -> list[HistoryEntry]:
+        """Return how an image came to be, newest step first."""
+        return self._images.history(name)
+
+    def inspect_image(self, name: str) -> dict[str, Any]:
+        """Return Docker's ``image inspect`` object."""
+        image = self._images.find(name)
+        names, digests = self._images.familiar(self._images.names_of(image))
+        return image_document(image, self._images.config(image), names, digests)
+
+    def prune_images(self, *, all: bool = False) -> PruneResult:
+        """Remove images without a name; with ``all``, all that no container uses."""
+        return self._upkeep.prune_images(all=all)
+
+    def login(self, registry: str, username: str, password: str) -> None:
+        """Check credentials against a registry and keep them for later."""
+        from jupyter_containers.registry import Credential
+
+        credential = Credential(username, password)
+        with self._rooms.registry(registry, credential) as client:
+            client.ping()
+        self._rooms.credentials.store(registry, credential)
+
+    def logout(self, registry: str = "docker.io") -> None:
+        """Forget the credentials of a registry."""
+        self._rooms.credentials.erase(registry)

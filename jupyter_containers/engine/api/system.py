@@ -1,0 +1,79 @@
+"""What concerns an engine as a whole: inspect, disk usage, prune, doctor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_containers.engine.api.builds import BuildsAPI
+from jupyter_containers.engine.api.containers import ContainersAPI
+from jupyter_containers.engine.api.networks import NetworksAPI
+from jupyter_containers.engine.api.volumes import VolumesAPI
+from jupyter_containers.engine.results import (
+    DiskUsage,
+    PruneResult,
+)
+from jupyter_containers.errors import (
+    ContainerNotFoundError,
+    InvalidArgumentError,
+    NotFoundError,
+)
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.doctor import DoctorReport
+
+
+_KINDS = ("container", "image", "network", "volume")
+
+
+class SystemAPI(ContainersAPI, BuildsAPI, NetworksAPI, VolumesAPI):
+    """What concerns an engine as a whole."""
+
+    def inspect(self, name: str, kind: str | None = None) -> dict[str, Any]:
+        """Return Docker's ``inspect`` document of a container, image, network or volume.
+
+        Without ``kind`` the first that has the name is taken, in that order.
+        """
+        if kind is not None and kind not in _KINDS:
+            raise InvalidArgumentError(f"invalid kind {kind!r}", hint=f"one of {', '.join(_KINDS)}")
+        for candidate in (kind,) if kind else _KINDS:
+            try:
+                return self._inspect(candidate, name)
+            except (NotFoundError, InvalidArgumentError):
+                if kind is not None:
+                    raise
+        raise ContainerNotFoundError(f"no such object: {name}")
+
+    def _inspect(self, kind: str, name: str) -> dict[str, Any]:
+        look = {
+            "container": self.inspect_container,
+            "image": self.inspect_image,
+            "network": self.inspect_network,
+            "volume": self.inspect_volume,
+        }
+        return look[kind](name)
+
+    def system_df(self) -> list[DiskUsage]:
+        """Return what images, containers, volumes and build cache take on disk."""
+        return self._upkeep.disk_usage()
+
+    def prune(self, *, all: bool = False, volumes: bool = False) -> PruneResult:
+        """Remove stopped containers, unused networks and images, and the build cache."""
+        results = [self.prune_containers(), self.prune_networks()]
+        if volumes:
+            results.append(self.prune_volumes())
+        results += [self.prune_images(all=all), self.prune_builder()]
+        removed = tuple(name for result in results for name in result.removed)
+        return PruneResult(removed, sum(result.freed for result in results))
+
+    def info(self) -> dict[str, Any]:
+        """Return what engine and host are, for people and bug reports."""
+        from jupyter_containers.engine.doctor import info
+
+        states = [str(record.state.status) for record in self._containers.all()]
+        return info(self._rooms, states, len(self._images.all()))
+
+    def doctor(self) -> DoctorReport:
+        """Return what this host can do, what is missing and what would provide it."""
+        from jupyter_containers.engine.doctor import examine
+
+        return examine(self._rooms)
