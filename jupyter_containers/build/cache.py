@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import msgspec
 
 from jupyter_containers.build.seams import CacheStore, CommittedLayer, LayerStore
+from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.descriptor import Descriptor
 
 _VERSION = "1"
@@ -92,8 +94,15 @@ class StepCache:
         self._store.put(key, now.encode(), "")
         return now
 
-    def reason(self, place: str, key: StepKey) -> str:
-        """Return why ``key`` was not found, by comparison with the witness at ``place``."""
+    def alone(self, key: str, cancel: CancelToken) -> AbstractContextManager[object]:
+        """Return a block in which nobody else, in any process, makes the result of ``key``."""
+        return self._store.alone(key, cancel)
+
+    def reason(self, place: str, key: StepKey, parent: str = "") -> str:
+        """Return why ``key`` was not found, by comparison with the witness at ``place``.
+
+        ``parent`` is the first step below that was not found either.
+        """
         value = self._store.get(f"seen:{place}")
         if value is None:
             return "not built here before"
@@ -101,7 +110,7 @@ class StepCache:
             witness = msgspec.json.decode(value, type=_Witness)
         except msgspec.MsgspecError:
             return "not built here before"
-        return difference(witness.parts, witness.files, key)
+        return difference(witness.parts, witness.files, key, parent)
 
     def witness(self, place: str, key: StepKey) -> None:
         """Remember how the step at ``place`` looked this time."""
@@ -140,12 +149,16 @@ _NAMES = {
 _ORDER = (*_NAMES, "env")
 
 
-def difference(parts: Mapping[str, str], files: Mapping[str, str], key: StepKey) -> str:
+def difference(
+    parts: Mapping[str, str], files: Mapping[str, str], key: StepKey, parent: str = ""
+) -> str:
     """Return what differs first between a witness and ``key``, in words."""
     now_parts, now_files = _printable(key.parts), _printable(key.files)
     for name in _ORDER:
         if parts.get(name) == now_parts.get(name):
             continue
+        if name == "parent" and parent:
+            return f"the parent changed: {parent}"
         if name == "env":
             return _changed_variable(parts.get(name, ""), now_parts.get(name, ""))
         return _NAMES[name]

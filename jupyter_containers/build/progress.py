@@ -23,6 +23,7 @@ from jupyter_containers.events import (
     EventSink,
     TaskFinished,
     TaskOutput,
+    TaskProgress,
     TaskStarted,
 )
 
@@ -31,92 +32,102 @@ _MAX_TITLE = 160
 
 @dataclass(slots=True)
 class Step:
-    """The step under way; its results are filled in by whoever carries it out."""
+    """The step under way; its results are filled in by whoever carries it out.
+
+    ``size`` is the bytes of the layer that it made or that was found.
+    """
 
     task: str
     title: str
     cached: bool = False
     reason: str = ""
     chain_id: str = ""
-
-
-@dataclass(slots=True)
-class _Counter:
-    stage: Stage
-    prefix: str
-    total: int
-    number: int = 0
-    all_cached: bool = True
+    size: int = 0
 
 
 class Progress:
-    """Numbers the steps of a build and tells of them; ``reports`` grows as they end."""
+    """Tells of a build's stages; each has its own numbers, so that they can run side by side."""
 
     def __init__(self, emit: EventSink, cancel: CancelToken) -> None:
         self.emit = emit
         self.cancel = cancel
+        self._stages: list[StageProgress] = []
+
+    def stage(self, stage: Stage, several: bool) -> StageProgress:
+        """Number the steps of ``stage`` from 1."""
+        prefix = f"{stage.label} " if several else ""
+        found = StageProgress(self, stage.index, prefix, len(stage.instructions) + 1)
+        self._stages.append(found)
+        return found
+
+    @property
+    def reports(self) -> tuple[StepReport, ...]:
+        """The steps that ended, by stage and number."""
+        stages = sorted(self._stages, key=lambda one: one.index)
+        return tuple(report for one in stages for report in one.reports)
+
+
+class StageProgress:
+    """Numbers the steps of one stage and tells of them; ``reports`` grows as they end.
+
+    ``cause`` is the title of the first step that had to be carried out, empty while there is none.
+    """
+
+    def __init__(self, whole: Progress, index: int, prefix: str, total: int) -> None:
+        self.index = index
+        self.number = 0
+        self.cause = ""
         self.reports: list[StepReport] = []
-        self._counters: list[_Counter] = []
+        self._whole = whole
+        self._prefix = prefix
+        self._total = total
 
     @property
-    def _counter(self) -> _Counter:
-        return self._counters[-1]
-
-    @property
-    def number(self) -> int:
-        """The number of the present step within its stage."""
-        return self._counter.number
+    def cancel(self) -> CancelToken:
+        """The build's token."""
+        return self._whole.cancel
 
     @property
     def all_cached(self) -> bool:
-        """True while no step of the present stage had to be carried out."""
-        return self._counter.all_cached
-
-    @contextmanager
-    def stage(self, stage: Stage, several: bool) -> Iterator[None]:
-        """Number the steps of ``stage`` from 1 until the block ends; stages may be nested."""
-        prefix = f"{stage.label} " if several else ""
-        self._counters.append(_Counter(stage, prefix, len(stage.instructions) + 1))
-        try:
-            yield
-        finally:
-            self._counters.pop()
+        """True while no step of the stage had to be carried out."""
+        return not self.cause
 
     def add_steps(self, count: int) -> None:
-        """Count ``count`` further steps (triggers of the base image) into the present stage."""
-        self._counter.total += count
+        """Count ``count`` further steps (triggers of the base image) into the stage."""
+        self._total += count
 
     @contextmanager
     def step(self, source: str, location: SourceLocation) -> Iterator[Step]:
         """Tell of one step from its beginning to its end; errors get its location."""
         self.cancel.check()
-        counter = self._counter
-        counter.number += 1
+        self.number += 1
         shown = source if len(source) <= _MAX_TITLE else source[: _MAX_TITLE - 1] + "…"
-        title = f"[{counter.prefix}{counter.number}/{counter.total}] {shown}"
-        step = Step(f"build-{counter.stage.index}-{counter.number}", title)
-        self.emit(TaskStarted(step.task, title))
+        title = f"[{self._prefix}{self.number}/{self._total}] {shown}"
+        step = Step(f"build-{self.index}-{self.number}", title)
+        emit = self._whole.emit
+        emit(TaskStarted(step.task, title))
         started = time.monotonic()
         try:
             yield step
         except BaseException as error:
             stopped = isinstance(error, (OperationCancelledError, KeyboardInterrupt))
             seconds = time.monotonic() - started
-            self.emit(TaskFinished(step.task, "cancelled" if stopped else "failed", "", seconds))
+            emit(TaskFinished(step.task, "cancelled" if stopped else "failed", "", seconds))
             _locate(error, source, location)
             raise
         seconds = time.monotonic() - started
-        counter.all_cached = counter.all_cached and step.cached
-        self.emit(
-            TaskFinished(step.task, "cached" if step.cached else "done", step.reason, seconds)
-        )
+        if not (step.cached or self.cause):
+            self.cause = title
+        if step.size:
+            emit(TaskProgress(step.task, step.size, step.size))
+        emit(TaskFinished(step.task, "cached" if step.cached else "done", step.reason, seconds))
         self.reports.append(
-            StepReport(title, location, step.cached, step.reason, seconds, step.chain_id)
+            StepReport(title, location, step.cached, step.reason, seconds, step.chain_id, step.size)
         )
 
     def output(self, task: str, data: bytes, stream: Stream) -> None:
         """Pass on what a step wrote."""
-        self.emit(TaskOutput(task, data, stream))
+        self._whole.emit(TaskOutput(task, data, stream))
 
 
 def _locate(error: BaseException, source: str, location: SourceLocation) -> None:

@@ -12,7 +12,10 @@ from jupyter_containers.oci.image import ImageConfig
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """One step; ``reason`` says why its layer could not be taken from the cache."""
+    """One step.
+
+    ``reason`` says why its layer could not be taken from the cache; ``size`` is the layer's bytes.
+    """
 
     title: str
     location: SourceLocation
@@ -20,6 +23,7 @@ class StepReport:
     reason: str = ""
     seconds: float = 0.0
     chain_id: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

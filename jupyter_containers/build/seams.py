@@ -145,6 +145,10 @@ class CacheStore(Protocol):
         """Remember ``value``; an empty ``chain_id`` ties it to no layer."""
         ...
 
+    def alone(self, key: str, cancel: CancelToken) -> AbstractContextManager[object]:
+        """Return a block in which nobody else, in any process, makes the result of ``key``."""
+        ...
+
 
 class BlobStore(Protocol):
     """Holds verified blobs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -164,7 +164,10 @@ class _Cache:
     """The layer cache, in the store's records."""
 
     def __init__(self, rooms: Rooms) -> None:
-        self._records = rooms.store.records
+        self._records, self._locks = rooms.store.records, rooms.store.locks
+
+    def alone(self, key: str, cancel: CancelToken) -> AbstractContextManager[object]:
+        return self._locks.hold(key.replace(":", "-"), cancel)
 
     def get(self, key: str) -> bytes | None:
         return self._records.cache_get(key)

@@ -39,6 +39,7 @@ class BuildOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     target: str = ""
     no_cache: bool = False
+    no_cache_filter: tuple[str, ...] = ()
     pull: bool = False
     network: str = "bridge"
     platform: str = ""
@@ -60,6 +61,10 @@ class BuildOptions:
         args = _build_args(values.pop("build_arg", None) or values.pop("build_args", ()))
         labels = parse_labels(values.pop("label", None) or values.pop("labels", ()))
         secrets = dict(_secret(text) for text in as_sequence(values.pop("secret", None)))
+        if "no_cache_filter" in values:
+            wanted = as_sequence(values["no_cache_filter"])
+            names = [name.strip() for text in wanted for name in text.split(",")]
+            values["no_cache_filter"] = tuple(name for name in names if name)
         for name in ("file", "iidfile"):
             if name in values:
                 values[name] = Path(values[name])

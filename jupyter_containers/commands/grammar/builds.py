@@ -17,6 +17,7 @@ VERBS: tuple[Verb, ...] = (
             Flag("label", "Set a label", "list"),
             Flag("network", "Network of RUN steps"),
             Flag("no-cache", "Do not use the cache", "bool"),
+            Flag("no-cache-filter", "Do not use the cache for these stages", "list"),
             PLATFORM,
             Flag("pull", "Pull base images even when they are here", "bool"),
             Flag("quiet", "Show no progress", "bool", "q"),

@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -120,6 +121,13 @@ class FakeImages:
 
 
 class FakeCache(dict[str, bytes]):
+    def __init__(self) -> None:
+        super().__init__()
+        self.locks: dict[str, threading.Lock] = {}
+
+    def alone(self, key: str, cancel: CancelToken) -> Any:
+        return self.locks.setdefault(key, threading.Lock())
+
     def put(self, key: str, value: bytes, chain: str) -> None:
         self[key] = value
 

@@ -108,8 +108,8 @@ def test_an_earlier_change_is_the_reason_of_later_misses(bench: Any) -> None:
     steps = bench.build(text).steps
     assert [step.reason for step in steps[1:]] == [
         "a changed",
-        "an earlier step (or the base image) changed",
-        "an earlier step (or the base image) changed",
+        "the parent changed: [2/4] COPY a /a",
+        "the parent changed: [2/4] COPY a /a",
     ]
 
 

@@ -1,0 +1,98 @@
+"""Stages side by side: each needed stage runs once, in a thread of its own.
+
+A stage that continues another, or copies from it, waits for it at that very step and not before.
+Stages only name earlier stages, so nobody waits in a circle.  The first failure (or an interrupt)
+turns the build's token; every thread has ended before the error leaves here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+from jupyter_containers.errors import OperationCancelledError
+from jupyter_containers.events import CancelToken
+
+T = TypeVar("T")
+_POLL_SECONDS = 0.05
+
+
+class StageRuns(Generic[T]):
+    """The stages of one build; ``build`` makes the stage of a number."""
+
+    def __init__(self, build: Callable[[int], T], cancel: CancelToken) -> None:
+        self._build = build
+        self._cancel = cancel
+        self._runs: dict[int, _Run[T]] = {}
+        self._lock = threading.Lock()
+        self._first_error: BaseException | None = None
+
+    def run(self, needed: Sequence[int]) -> None:
+        """Build the stages; raise what failed first."""
+        self._runs = {index: _Run() for index in needed}
+        if len(needed) == 1:
+            # The caller's own thread: an interrupt finds the work where it is.
+            self._runs[needed[0]].result = self._build(needed[0])
+            self._runs[needed[0]].ended.set()
+            return
+        threads = [
+            threading.Thread(target=self._carry, args=(index,), name=f"stage-{index}", daemon=True)
+            for index in needed
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            self._wait()
+        except BaseException:
+            self._cancel.cancel()
+            self._settle()
+            raise
+        finally:
+            for thread in threads:
+                thread.join()
+        if self._first_error is not None:
+            raise self._first_error
+
+    def result(self, index: int) -> T:
+        """Return what stage ``index`` became, as soon as it is there."""
+        run = self._runs[index]
+        while not run.ended.wait(_POLL_SECONDS):
+            self._cancel.check()
+        if run.result is None:
+            raise OperationCancelledError("a stage that this one needs has failed")
+        return run.result
+
+    def _carry(self, index: int) -> None:
+        run = self._runs[index]
+        try:
+            run.result = self._build(index)
+        except BaseException as error:  # noqa: BLE001  # handed to the caller's thread
+            with self._lock:
+                cancelled = isinstance(error, OperationCancelledError)
+                if self._first_error is None or (
+                    not cancelled and isinstance(self._first_error, OperationCancelledError)
+                ):
+                    self._first_error = error
+            self._cancel.cancel()
+        finally:
+            run.ended.set()
+
+    def _wait(self) -> None:
+        for run in self._runs.values():
+            run.ended.wait()
+
+    def _settle(self) -> None:
+        """Wait for every thread, however often the caller is interrupted meanwhile."""
+        while not all(run.ended.is_set() for run in self._runs.values()):
+            with suppress(KeyboardInterrupt):
+                self._wait()
+
+
+class _Run(Generic[T]):
+    """One stage under way."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self.result: T | None = None

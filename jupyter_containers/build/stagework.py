@@ -1,0 +1,226 @@
+"""One stage on its way from FROM to its last instruction.
+
+Life of a step: TaskStarted → (described → found | carried out → committed) → TaskFinished.  A step
+that several builds want at the same time, in this process or in others, is carried out once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from jupyter_containers.build import history
+from jupyter_containers.build.cache import CachedStep, StepCache, StepKey
+from jupyter_containers.build.checks import Finding
+from jupyter_containers.build.context import LocalContext
+from jupyter_containers.build.copystep import describe_copy, describe_workdir
+from jupyter_containers.build.filestep import FileStep, StepSurroundings
+from jupyter_containers.build.instructions import Copy, Instruction, Run, Workdir
+from jupyter_containers.build.interpret import trigger
+from jupyter_containers.build.plan import SCRATCH, Plan, Stage
+from jupyter_containers.build.progress import StageProgress, Step
+from jupyter_containers.build.runstep import describe_run
+from jupyter_containers.build.seams import (
+    BaseImage,
+    ExtractArchive,
+    LayerRef,
+    LayerStore,
+    Stream,
+)
+from jupyter_containers.build.state import StageState
+from jupyter_containers.build.steps import BuildArguments, Expander, apply, is_config_only
+from jupyter_containers.oci.descriptor import Platform
+from jupyter_containers.options.build import BuildOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the stages of one build share.
+
+    ``stage`` returns what another stage became and waits for it; ``image`` resolves a base image;
+    ``place`` names this Dockerfile among all; ``slots`` bounds the steps carried out at once.
+    """
+
+    options: BuildOptions
+    plan: Plan
+    context: LocalContext
+    layers: LayerStore
+    extract: ExtractArchive | None
+    cache: StepCache
+    arguments: BuildArguments
+    image: Callable[[str, Platform], BaseImage]
+    stage: Callable[[int], StageState]
+    epoch: int | None
+    trust_host_ca: bool
+    place: str
+    now: Callable[[], str]
+    slots: threading.Semaphore
+
+
+class StageWork:
+    """One stage under way; ``findings`` grows with what the checks see."""
+
+    def __init__(
+        self, means: Means, stage: Stage, progress: StageProgress, findings: list[Finding]
+    ) -> None:
+        self.means = means
+        self.index = stage.index
+        self.progress = progress
+        self.findings = findings
+        self._stage = stage
+        options = means.options
+        self._use_cache = not (
+            options.no_cache or {stage.name, str(stage.index)} & set(options.no_cache_filter)
+        )
+
+    def run(self) -> StageState:
+        """Return what the stage becomes."""
+        stage = self._stage
+        with self.progress.step(stage.source, stage.location) as step:
+            state, triggers = self._open()
+            step.cached = True
+        self.progress.add_steps(len(triggers))
+        for text in triggers:
+            self._carry(trigger(text, stage.location), state)
+        for instruction in stage.instructions:
+            self._carry(instruction, state)
+        return state
+
+    def _open(self) -> tuple[StageState, tuple[str, ...]]:
+        """Return the state right after FROM, and the ONBUILD triggers to carry out."""
+        stage = self._stage
+        if stage.base is not None:
+            base = self.means.stage(stage.base)
+            return base.fork(), base.config.on_build
+        if stage.image == SCRATCH:
+            return StageState.empty(stage.platform), ()
+        image = self.means.image(stage.image, stage.platform)
+        return StageState.of_image(image), image.config.config.on_build
+
+    def _chain_of(self, reference: str) -> str:
+        index = self.means.plan.stage_named(reference, self.index)
+        if index is not None:
+            return self.means.stage(index).chain_id
+        if reference == SCRATCH:
+            return ""
+        return self.means.image(reference, self._stage.platform).chain_id
+
+    def _carry(self, instruction: Instruction, state: StageState) -> None:
+        expand = Expander(
+            instruction,
+            self.means.plan.lexer,
+            state.variables(),
+            frozenset(state.args),
+            self.findings,
+        )
+        with self.progress.step(instruction.source, instruction.location) as step:
+            if is_config_only(instruction):
+                apply(instruction, state, expand, self.means.arguments)
+                step.cached = self.progress.all_cached
+                return
+            with ExitStack() as stack:
+                around = self._surroundings(instruction, state, step.task, stack)
+                described = _describe(instruction, expand, around)
+                if described is None:
+                    step.cached = self.progress.all_cached
+                    state.history.append(history.entry(f"WORKDIR {state.config.working_dir}"))
+                    return
+                self._take(self._result(described, state, step), state, described.history, step)
+
+    def _surroundings(
+        self, instruction: Instruction, state: StageState, task: str, stack: ExitStack
+    ) -> StepSurroundings:
+        def output(data: bytes, stream: Stream) -> None:
+            self.progress.output(task, data, stream)
+
+        means = self.means
+        return StepSurroundings(
+            instruction,
+            state,
+            task,
+            means.context,
+            means.layers,
+            means.extract,
+            self._chain_of,
+            stack,
+            self.progress.cancel,
+            output,
+            means.options.build_args,
+            means.options.network,
+            means.trust_host_ca,
+            means.epoch,
+            means.options.secrets,
+            self.findings,
+        )
+
+    def _result(self, described: FileStep, state: StageState, step: Step) -> CachedStep:
+        """Return what the step makes, from the cache where it is there."""
+        cache, quick = self.means.cache, described.quick
+        found = cache.find(quick.digest) if self._use_cache and quick else None
+        if found is None:
+            key = described.key()
+            if not self._use_cache:
+                step.reason = "the cache is off"
+                return self._carry_out(described, key, state)
+            found = cache.find(key.digest)
+            if found is None:
+                with cache.alone(key.digest, self.progress.cancel):
+                    # Somebody else may have made it between the look and the lock.
+                    found = cache.find(key.digest)
+                    if found is None:
+                        step.reason = cache.reason(self._place, key, self.progress.cause)
+                        return self._carry_out(described, key, state)
+            if quick:
+                cache.remember(quick.digest, found)
+        step.cached = True
+        return found
+
+    @property
+    def _place(self) -> str:
+        return f"{self.means.place}\0{self.index}\0{self.progress.number}"
+
+    def _carry_out(self, described: FileStep, key: StepKey, state: StageState) -> CachedStep:
+        with self._slot(), self.means.layers.workspace(state.chain_id) as workspace:
+            described.act(workspace)
+            self.progress.cancel.check()
+            layer = workspace.commit(source_date_epoch=self.means.epoch)
+        made = CachedStep.of(layer, self.means.now())
+        if described.quick or described.key().digest == key.digest:
+            # Otherwise files changed while they were copied: the result fits neither key.
+            cache = self.means.cache
+            cache.remember(key.digest, made)
+            if described.quick:
+                cache.remember(described.quick.digest, made)
+            cache.witness(self._place, key)
+        return made
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        while not self.means.slots.acquire(timeout=0.05):
+            self.progress.cancel.check()
+        try:
+            yield
+        finally:
+            self.means.slots.release()
+
+    def _take(self, made: CachedStep, state: StageState, text: str, step: Step) -> None:
+        """Put a step's layer on the stage's stack and the step into its history."""
+        if made.entries:
+            state.layers.append(LayerRef(made.blob, made.diff_id))
+            state.chain_id = made.chain_id
+            step.size = made.size
+        state.history.append(history.entry(text, created=made.created, layer=made.entries > 0))
+        step.chain_id = state.chain_id
+
+
+def _describe(
+    instruction: Instruction, expand: Expander, around: StepSurroundings
+) -> FileStep | None:
+    if isinstance(instruction, Run):
+        return describe_run(instruction, expand, around)
+    if isinstance(instruction, Copy):
+        return describe_copy(instruction, expand, around)
+    assert isinstance(instruction, Workdir)
+    return describe_workdir(instruction, expand, around)
