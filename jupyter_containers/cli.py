@@ -89,6 +89,7 @@ def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine
             stdin=_stdin(),
             terminal=_terminal,
             confirm=_confirm,
+            binary_output=_binary_output(),
         )
         if _is_live_stats(parsed):
             return _watch(session, parsed, output)
@@ -236,6 +237,14 @@ def _stdin() -> BinaryIO | None:
     try:
         # Unbuffered: a read returns what has been typed, not only a full block.
         return open(0, "rb", buffering=0, closefd=False)
+    except OSError:
+        return None
+
+
+def _binary_output() -> BinaryIO | None:
+    """Return standard output for bytes; None for a terminal, which they would spoil."""
+    try:
+        return None if os.isatty(1) else open(1, "wb", buffering=0, closefd=False)
     except OSError:
         return None
 

@@ -49,7 +49,8 @@ class Session:
 
     ``progress`` opens a display for one operation.  ``on_output`` receives live output as
     (``stdout`` or ``stderr``, bytes), possibly from another thread.  ``stdin`` is what ``-i``
-    reads.  ``terminal`` is None where ``-it`` cannot work.  ``shown`` tells
+    reads.  ``binary_output`` takes an archive, or is None where it must go to a file.
+    ``terminal`` is None where ``-it`` cannot work.  ``shown`` tells
     whether live output is still on the page when a result is displayed.
     """
 
@@ -60,6 +61,7 @@ class Session:
     stdin: bytes | BinaryIO | None = None
     terminal: Callable[[], AbstractContextManager[Terminal]] | None = None
     confirm: Callable[[str], bool] = always
+    binary_output: BinaryIO | None = None
     shown: Callable[[], bool] = bool
 
     @property

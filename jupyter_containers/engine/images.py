@@ -101,6 +101,29 @@ class Images:
             Reference.parse(text)  # neither a name nor an ID: raise what is wrong with the name
         return None
 
+    def named_by(self, text: str) -> list[tuple[ImageRecord, tuple[str, ...]]]:
+        """Return images with the names that ``text`` means: one name, all of a repository, or none.
+
+        A repository without a tag means all its tags; an ID means the image without a name.
+        Raises :class:`ImageNotFoundError`.
+        """
+        store = self._rooms.store
+        try:
+            reference = Reference.parse(text)
+        except InvalidReferenceError:
+            return [(self.find(text), ())]
+        if ":" not in text.rpartition("/")[2]:
+            whole = [
+                entry
+                for entry in store.records.names()
+                if Reference.parse(entry.name).name == reference.name and "@" not in entry.name
+            ]
+            if whole:
+                records = {record.manifest.digest: record for record in store.records.images()}
+                return [(records[entry.manifest_digest], (entry.name,)) for entry in whole]
+        entry = store.records.get_name(str(reference))
+        return [(self.find(text), (entry.name,) if entry and reference.tag else ())]
+
     def serves(self, record: ImageRecord, platform: str) -> bool:
         """Return whether an image runs on ``platform`` (``os/arch[/variant]``)."""
         return Platform.parse(platform).match_score(self.config(record).platform) > 0

@@ -1,18 +1,20 @@
 """Images between a registry and the store: pull and push.
 
 A pull resolves the name, walks index → manifest → config, then downloads, verifies and unpacks
-the layers, several at once.  Documents and blobs are kept exactly as received.  The image's
-record is written last, so an interrupted pull leaves verified blobs (found again by the next
-pull) and no image.  OCI Distribution Specification 1.1, "Pull" and "Push".
+the layers as one pipeline (:mod:`.intake`).  Documents and blobs are kept exactly as received.
+The image's record is written last, so an interrupted pull leaves verified blobs (found again by
+the next pull) and no image.  OCI Distribution Specification 1.1, "Pull" and "Push".
 """
 
 from __future__ import annotations
 
-import threading
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jupyter_containers.engine.intake import Arrival, arrivals, take_in
 from jupyter_containers.engine.recipes import bootstrap_hint
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.work import in_parallel
@@ -38,7 +40,7 @@ from jupyter_containers.oci.image import (
     parse_manifest,
 )
 from jupyter_containers.oci.reference import Reference
-from jupyter_containers.store import ImageRecord, Lease
+from jupyter_containers.store import ImageRecord, Ingest, Lease
 
 if TYPE_CHECKING:
     from jupyter_containers.registry import RegistryClient
@@ -79,16 +81,13 @@ def pull(
         _download(job, manifest.config)
         config = parse_image_config(rooms.store.content.read(manifest.config.digest))
         _check_layers(manifest, config)
-        chains = [
-            chain_id(config.rootfs.diff_ids[: depth + 1]) for depth in range(len(manifest.layers))
-        ]
-        lease.add(*chains)
-        unpacked = [threading.Event() for _ in manifest.layers]
-        # Started in order: a layer whose parent is not there yet waits only for an earlier start.
-        in_parallel(
-            lambda depth: _layer(job, manifest, config, chains, unpacked, depth),
-            range(len(manifest.layers)),
-            workers=rooms.settings.max_concurrent_downloads,
+        take_in(
+            rooms,
+            arrivals(manifest.layers, config.rootfs.diff_ids),
+            lambda layer: _receive(job, layer),
+            words="Pull complete",
+            lease=lease,
+            emit=emit,
             cancel=cancel,
         )
         record = record_image(rooms, document, manifest, config, target)
@@ -138,49 +137,45 @@ def _check_layers(manifest: Manifest, config: ImageConfig) -> None:
         )
 
 
-def _layer(
-    job: Job,
-    manifest: Manifest,
-    config: ImageConfig,
-    chains: list[str],
-    unpacked: list[threading.Event],
-    depth: int,
-) -> None:
-    blob, store = manifest.layers[depth], job.rooms.store
-    task, started = short_id(blob.digest), time.monotonic()
-    job.emit(TaskStarted(task, task, blob.size))
-    if store.snapshots.has(chains[depth]) and store.content.has(blob.digest):
-        unpacked[depth].set()
-        job.emit(TaskFinished(task, "exists", "Already exists"))
-        return
-    _download(job, blob, task)
-    while depth and not unpacked[depth - 1].wait(0.05):
-        job.cancel.check()
-    store.snapshots.unpack(
-        chains[depth - 1] if depth else "",
-        config.rootfs.diff_ids[depth],
-        blob,
-        cancel=job.cancel,
-        progress=lambda done: job.emit(TaskProgress(task, done, blob.size, "Extracting")),
-    )
-    unpacked[depth].set()
-    job.emit(TaskFinished(task, "done", "Pull complete", time.monotonic() - started))
+def _receive(job: Job, layer: Arrival) -> None:
+    """Bring a layer's blob into the store; it can be unpacked while it arrives."""
+    content, blob = job.rooms.store.content, layer.blob
+    with _ingest(job, blob) as (ingest, pieces):
+        if ingest.present:
+            layer.offer(lambda: content.open(blob.digest))
+        else:
+            layer.offer(ingest.follow)
+        for chunk in pieces:
+            ingest.write(chunk)
+            job.emit(TaskProgress(layer.task, ingest.offset, blob.size, "Downloading"))
+        ingest.commit()
+    _remember(job, blob)
+    layer.settle(blob)
 
 
-def _download(job: Job, blob: Descriptor, task: str = "") -> None:
-    """Bring a blob into the store, going on where an earlier download stopped."""
+def _download(job: Job, blob: Descriptor) -> None:
+    """Bring a blob into the store."""
+    with _ingest(job, blob) as (ingest, pieces):
+        for chunk in pieces:
+            ingest.write(chunk)
+        ingest.commit()
+    _remember(job, blob)
+
+
+@contextmanager
+def _ingest(job: Job, blob: Descriptor) -> Iterator[tuple[Ingest, Iterable[bytes]]]:
+    """Yield where a blob goes and what is missing of it: an earlier download is continued."""
     with job.rooms.store.content.ingest(blob, cancel=job.cancel) as ingest:
-        if not ingest.present:
-            with job.client.blob(
-                job.repository, blob, offset=ingest.offset, cancel=job.cancel
-            ) as body:
-                if body.offset != ingest.offset:
-                    ingest.restart()
-                for chunk in body:
-                    ingest.write(chunk)
-                    if task:
-                        job.emit(TaskProgress(task, ingest.offset, blob.size, "Downloading"))
-            ingest.commit()
+        if ingest.present:
+            yield ingest, ()
+            return
+        with job.client.blob(job.repository, blob, offset=ingest.offset, cancel=job.cancel) as body:
+            if body.offset != ingest.offset:
+                ingest.restart()
+            yield ingest, body
+
+
+def _remember(job: Job, blob: Descriptor) -> None:
     source = (job.client.registry, job.repository)
     job.rooms.store.records.remember_blob_source(blob.digest, *source)
 

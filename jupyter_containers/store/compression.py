@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from jupyter_containers.errors import ArchiveError
 from jupyter_containers.oci.descriptor import LAYER_GZIP
@@ -115,13 +115,17 @@ def _open_gzip(raw: CountingReader) -> _Opened:
     return igzip.IGzipFile(fileobj=raw, mode="rb"), failures  # type: ignore[no-untyped-call, return-value]
 
 
-def _open_zstd(raw: CountingReader) -> _Opened:
+def _zstd() -> Any:
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
         from backports import zstd
+    return zstd
 
-    return zstd.ZstdFile(raw, "rb"), (zstd.ZstdError,)  # type: ignore[return-value]
+
+def _open_zstd(raw: CountingReader) -> _Opened:
+    zstd = _zstd()
+    return zstd.ZstdFile(raw, "rb"), (zstd.ZstdError,)
 
 
 def _open_bzip2(raw: CountingReader) -> _Opened:
@@ -162,3 +166,30 @@ class GzipWriter:
     def finish(self) -> None:
         """Pass on the end of the stream."""
         self._write(self._deflate.flush())
+
+
+def decompressed_stream(file: BinaryIO, label: str) -> Iterator[bytes]:
+    """Yield the uncompressed bytes of a whole file in chunks of 1 MiB."""
+    with decompressed(CountingReader(file), label) as stream:
+        while chunk := stream.read(1024 * 1024):
+            yield chunk
+
+
+@contextmanager
+def compressed(write: Callable[[bytes], object], kind: str) -> Iterator[Callable[[bytes], object]]:
+    """Yield a function that compresses what it is given into ``write``: gzip, zstd or none."""
+    if kind == "gzip":
+        gzip = GzipWriter(write)
+        yield gzip.write
+        gzip.finish()
+    elif kind == "zstd":
+        zstd = _zstd().ZstdCompressor()
+
+        def put(chunk: bytes) -> None:
+            if data := zstd.compress(chunk):
+                write(data)
+
+        yield put
+        write(zstd.flush())
+    else:
+        yield write

@@ -36,7 +36,7 @@ from jupyter_containers.store.staging import Staging
 
 REF_NAME = "org.opencontainers.image.ref.name"
 PARTIAL_DAYS = 7
-_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _EMPTY_INDEX = (
     b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
 )
@@ -53,7 +53,7 @@ class ContentStore:
         with storage_errors("create the content store"):
             for folder in (root, partials, root / "blobs" / "sha256"):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name, data in (("oci-layout", _LAYOUT), ("index.json", _EMPTY_INDEX)):
+        for name, data in (("oci-layout", LAYOUT), ("index.json", _EMPTY_INDEX)):
             if not (root / name).exists():
                 self._write_file(name, data)
 

@@ -6,11 +6,19 @@ Both hash while they write and become a blob in one rename, after an fsync.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
-from jupyter_containers.errors import DigestMismatchError, SizeMismatchError
+from jupyter_containers.errors import (
+    DigestMismatchError,
+    OperationCancelledError,
+    SizeMismatchError,
+)
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.store.faults import storage_errors
@@ -20,6 +28,7 @@ from jupyter_containers.store.linux import start_writeback
 _CHUNK = 1024 * 1024
 _WRITEBACK = 8 * _CHUNK
 _READ_ONLY = 0o444
+_POLL_SECONDS = 0.05
 
 
 class Ingest:
@@ -44,8 +53,10 @@ class Ingest:
         self._file = -1
         self._flushed = 0
         self._hash = hashlib.new(descriptor.digest.partition(":")[0])
+        self._moved = threading.Condition()
+        self._cancel = cancel or CancelToken()
         if partial is not None:
-            self._resume(partial, cancel)
+            self._resume(partial, self._cancel)
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Append bytes.
@@ -67,9 +78,35 @@ class Ingest:
                 self._hash.update(view[:count])
                 self.offset += count
                 view = view[count:]
+        with self._moved:
+            self._moved.notify_all()
         if self.offset - self._flushed >= _WRITEBACK:
             start_writeback(self._file, self._flushed, self.offset - self._flushed)
             self._flushed = self.offset
+
+    def follow(self) -> BinaryIO:
+        """Return a reader of the blob from its beginning, for another thread, while it arrives.
+
+        It ends when the blob is committed, and raises :class:`OperationCancelledError` when the
+        ingest ends without.  Not to be used across a :meth:`restart`.
+        """
+        assert self._partial is not None
+        # Complete since a moment ago, it has its final name.
+        for path in (self._partial, self._target):
+            with storage_errors(f"read blob {self.descriptor.digest}"), suppress(FileNotFoundError):
+                return Growing(path, self._wait_beyond)  # type: ignore[return-value]
+        raise OperationCancelledError("the download has ended early")
+
+    def _wait_beyond(self, position: int) -> int:
+        with self._moved:
+            while self.offset <= position:
+                if self.present:
+                    return 0
+                if self._file < 0:
+                    raise OperationCancelledError("the download has ended early")
+                self._cancel.check()
+                self._moved.wait(_POLL_SECONDS)
+            return self.offset - position
 
     def restart(self) -> None:
         """Drop what was received and begin at offset 0."""
@@ -103,21 +140,24 @@ class Ingest:
             move_into_place(self._partial, self._target, self._file)
             # Only now: a partial file that a kill leaves behind has to stay writable.
             os.fchmod(self._file, _READ_ONLY)
-        self.present = True
+        with self._moved:
+            self.present = True
+            self._moved.notify_all()
 
     def close(self) -> None:
         """Let go of the file; a partial download stays on disk."""
         if self._file >= 0:
-            descriptor, self._file = self._file, -1
+            with self._moved:
+                descriptor, self._file = self._file, -1
+                self._moved.notify_all()
             os.close(descriptor)
 
-    def _resume(self, partial: Path, cancel: CancelToken | None) -> None:
+    def _resume(self, partial: Path, cancel: CancelToken) -> None:
         with storage_errors(f"store blob {self.descriptor.digest}"):
             self._file = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 while chunk := os.read(self._file, _CHUNK):
-                    if cancel is not None:
-                        cancel.check()
+                    cancel.check()
                     self._hash.update(chunk)
                     self.offset += len(chunk)
                 if self.offset > self.descriptor.size:
@@ -131,6 +171,43 @@ class Ingest:
         if self._partial is not None:
             self._partial.unlink(missing_ok=True)
         self.close()
+
+
+class Growing(io.RawIOBase):
+    """A file that is read while another thread still writes it, up to its verified end.
+
+    ``wait_beyond(position)`` returns how many bytes are there after ``position``: 0 once the file
+    is complete and verified.  It raises when the file will not become complete.
+    """
+
+    def __init__(self, path: Path, wait_beyond: Callable[[int], int]) -> None:
+        super().__init__()
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._guard = threading.Lock()
+        self._wait = wait_beyond
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to ``size`` bytes as soon as there are any, ``b""`` at the verified end."""
+        there = self._wait(self._at)
+        with self._guard:
+            if self._descriptor < 0:
+                return b""
+            data = os.pread(self._descriptor, there if size < 0 else min(size, there), self._at)
+        self._at += len(data)
+        return data
+
+    def close(self) -> None:
+        """Close this reader's own descriptor; a read that waits ends at its next byte."""
+        with self._guard:
+            if self._descriptor >= 0:
+                descriptor, self._descriptor = self._descriptor, -1
+                os.close(descriptor)
+        super().close()
 
 
 class BlobWriter:

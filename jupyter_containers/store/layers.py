@@ -104,12 +104,13 @@ class Layers:
             )
         return name
 
-    def complete(self, chain_id: str, size: int, entries: int) -> None:
-        """Declare a layer ready; its directory is in place and durable."""
+    def complete(self, chain_id: str, size: int, entries: int, blob: Descriptor) -> None:
+        """Declare a layer ready; its directory and its blob are in place and durable."""
         with self._database.transaction("record a layer") as connection:
             connection.execute(
-                "UPDATE layers SET state = 'ready', size = ?, entries = ? WHERE chain_id = ?",
-                (size, entries, chain_id),
+                "UPDATE layers SET state = 'ready', size = ?, entries = ?, blob = ?"
+                " WHERE chain_id = ?",
+                (size, entries, msgspec.json.encode(blob), chain_id),
             )
 
     def mark_incomplete(self, chain_id: str) -> None:

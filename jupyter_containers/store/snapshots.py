@@ -146,9 +146,12 @@ class SnapshotStore:
         open_blob: Callable[[], BinaryIO] | None = None,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
+        settled: Callable[[], Descriptor] | None = None,
     ) -> LayerRecord:
         """Unpack a layer archive on top of its parent, or return it when that is done already.
 
+        ``open_blob`` may give bytes that still arrive; ``settled`` then waits until the blob is
+        in the store and returns its final descriptor, before the layer is declared ready.
         ``progress`` is told the compressed bytes consumed so far.  Raises
         :class:`~jupyter_containers.errors.ArchiveError`, :class:`DigestMismatchError` when the
         uncompressed bytes are not ``diff_id``, :class:`NotFoundError` when the parent is not
@@ -174,7 +177,9 @@ class SnapshotStore:
                         f"{label}: the uncompressed content's digest is {source.diff_id},"
                         f" the image's configuration says {diff_id}"
                     )
-                return self._finish(chain, name, staged, applied)
+                return self._finish(
+                    chain, name, staged, applied, settled() if settled is not None else blob
+                )
             finally:
                 self._give_up(chain, staged)
 
@@ -258,7 +263,7 @@ class SnapshotStore:
                     return existing
                 name = self._begin(diff_id, "", diff_id, blob)
                 try:
-                    return self._finish(diff_id, name, staged, applied)
+                    return self._finish(diff_id, name, staged, applied, blob)
                 finally:
                     self._give_up(diff_id, staged)
         finally:
@@ -350,7 +355,9 @@ class SnapshotStore:
         self._staging.remove(self.root / name)
         return name
 
-    def _finish(self, chain: str, name: str, staged: Path, applied: Applied) -> LayerRecord:
+    def _finish(
+        self, chain: str, name: str, staged: Path, applied: Applied, blob: Descriptor
+    ) -> LayerRecord:
         target = self.root / name
         try:
             descriptor = os.open(staged, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -363,7 +370,7 @@ class SnapshotStore:
             os.rename(staged, target)
         except OSError as error:
             raise storage_error(f"store layer {short_id(chain)}", error) from error
-        self.layers.complete(chain, applied.size, applied.entries)
+        self.layers.complete(chain, applied.size, applied.entries, blob)
         record = self.layers.ready(chain)
         assert record is not None
         return record
@@ -383,7 +390,8 @@ class SnapshotStore:
                 os.unlink(os.fsencode(upper) + b"/" + path)
         name = self._begin(chain, parent, diff_id, blob)
         try:
-            return self._finish(chain, name, upper, Applied(written.entries, written.size))
+            applied = Applied(written.entries, written.size)
+            return self._finish(chain, name, upper, applied, blob)
         finally:
             self._give_up(chain, None)
 

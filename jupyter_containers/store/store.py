@@ -12,6 +12,8 @@ Locks live here and not in the run root: whoever shares the root must share the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +114,15 @@ class Store:
                 for entry in self.records.names()
                 if entry.manifest_digest in images
             )
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Yield a path in the store's file system for an unfinished file, removed afterwards."""
+        path = self._staging.name()
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
 
     def remove_tree(self, path: Path) -> None:
         """Remove a file or tree below the root in one step, also when killed in between."""

@@ -16,10 +16,14 @@ CGROUP = "jupyter-containers-bench"
 
 
 class Docker:
-    """A running dockerd and its command line; ends with its ``with`` block."""
+    """A running dockerd and its command line; ends with its ``with`` block.
 
-    def __init__(self, folder: Path) -> None:
+    ``flags`` are further ones of the daemon (``--bridge=none`` beside a host's own engine).
+    """
+
+    def __init__(self, folder: Path, *flags: str) -> None:
         self._folder = folder
+        self._flags = flags
         self._daemon: subprocess.Popen[bytes] | None = None
         self.environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -31,11 +35,13 @@ class Docker:
     def __enter__(self) -> Docker:
         self._folder.mkdir(parents=True)
         (self._folder / "daemon.json").write_text("{}")
-        argv = [DAEMON, "--config-file", str(self._folder / "daemon.json")]
+        # In a mount namespace of its own, its mounts end with it.
+        argv = ["unshare", "--mount", DAEMON]
+        argv += ["--config-file", str(self._folder / "daemon.json")]
         argv += ["--data-root", str(self._folder / "data")]
         argv += ["--exec-root", str(self._folder / "exec")]
         argv += ["--pidfile", str(self._folder / "pid"), "-H", self.environment["DOCKER_HOST"]]
-        argv += ["--cgroup-parent", f"/{CGROUP}"]
+        argv += ["--cgroup-parent", f"/{CGROUP}", *self._flags]
         with open(self._folder / "log", "wb") as log:
             self._daemon = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -84,6 +84,38 @@ VERBS: tuple[Verb, ...] = (
         reads_stdin=True,
     ),
     Verb(
+        "save",
+        "Write images to an archive",
+        "images:save",
+        (
+            Flag("compression", "gzip, zstd or none (by default as the file's suffix says)"),
+            Flag("format", "docker-archive (default; also an OCI layout) or oci-archive"),
+            Flag("output", "Write to a file instead of the output", "text", "o", "file"),
+            PLATFORM,
+        ),
+        (Operand("images", "IMAGE", "some"),),
+        ("image save",),
+    ),
+    Verb(
+        "load",
+        "Read images from an archive",
+        "images:load",
+        (
+            Flag(
+                "input",
+                "Read a file, or a layout's folder, instead of the input",
+                "text",
+                "i",
+                "file",
+            ),
+            PLATFORM,
+            Flag("quiet", "Show no progress", "bool", "q"),
+        ),
+        (),
+        ("image load",),
+        reads_stdin=True,
+    ),
+    Verb(
         "login",
         "Keep credentials for a registry",
         "images:login",

@@ -189,6 +189,52 @@ def import_image(session: Session, parsed: Parsed) -> Any:
     )
 
 
+def save(session: Session, parsed: Parsed) -> None:
+    """Write images to a file, or to the output of a command line."""
+    output = parsed.flag("output") or session.binary_output
+    if output is None:
+        raise InvalidArgumentError(
+            "save has no place to write to", hint="name a file with --output, or redirect"
+        )
+    with _progress(session, parsed) as emit:
+        session.engine.save(
+            parsed.operands["images"],
+            output,
+            format=parsed.flag("format", "docker-archive"),
+            compression=parsed.flag("compression"),
+            platform=parsed.flag("platform"),
+            emit=emit,
+        )
+
+
+def load(session: Session, parsed: Parsed) -> Loaded:
+    """Return the images of an archive."""
+    source: Any = parsed.flag("input")
+    if source is None:
+        given = session.stdin
+        if not given or (not isinstance(given, bytes) and given.isatty()):
+            raise InvalidArgumentError("load needs an archive", hint="name a file with --input")
+        source = given
+    with _progress(session, parsed) as emit:
+        return Loaded(session.engine.load(source, platform=parsed.flag("platform"), emit=emit))
+
+
+class Loaded(Lines[Any]):
+    """The images that came from an archive, shown as Docker tells of them."""
+
+    def __str__(self) -> str:
+        return "\n".join(
+            line
+            for image in self
+            for line in (
+                [f"Loaded image: {name}" for name in image.names]
+                or [f"Loaded image ID: {image.id}"]
+            )
+        )
+
+    __repr__ = __str__
+
+
 def login(session: Session, parsed: Parsed) -> Text:
     """Keep credentials; the password comes from the input, a flag or a question."""
     server = parsed.operands["server"] or HUB

@@ -16,13 +16,14 @@ from jupyter_containers.engine.results import (
     HistoryEntry,
     PruneResult,
 )
-from jupyter_containers.errors import ImageNotFoundError
+from jupyter_containers.errors import ImageNotFoundError, InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.oci.reference import Reference
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.builds import Builds
+    from jupyter_containers.engine.saving import Format
     from jupyter_containers.store import ImageRecord
 
 
@@ -117,6 +118,70 @@ class ImagesAPI(Parts):
             token = cancel or CancelToken()
             record = self._images.import_tar(file, reference, config, note, cancel=token)
         return self._image(record)
+
+    def save(
+        self,
+        names: str | Sequence[str],
+        output: str | Path | BinaryIO,
+        *,
+        format: Format = "docker-archive",
+        compression: str | None = None,
+        platform: str | None = None,
+        emit: EventSink = discard,
+        cancel: CancelToken | None = None,
+    ) -> None:
+        """Write images as one archive that every engine loads.
+
+        A repository without a tag means all its tags.  ``format`` ``oci-archive`` leaves out what
+        only Docker needs.  ``compression`` is gzip, zstd or none; without it, the suffix of
+        ``output`` decides.  A file appears when it is complete.
+        """
+        from jupyter_containers.engine.saving import FORMATS, archive_output, chosen, save
+
+        if format not in FORMATS:
+            raise InvalidArgumentError(
+                f"invalid format {format!r}", hint=f"one of {', '.join(FORMATS)}"
+            )
+        wanted = [names] if isinstance(names, str) else names
+        found = [pair for name in wanted for pair in self._images.named_by(name)]
+        for record, _ in found:
+            if platform and not self._images.serves(record, platform):
+                raise ImageNotFoundError(
+                    f"image {record.config_digest[7:19]} is not for {platform}",
+                    hint=f"it is for {record.platform}; pull it for the other platform",
+                )
+        images = chosen(self._rooms, found)
+        with archive_output(output, compression) as write:
+            token = cancel or CancelToken()
+            save(self._rooms, images, write, format=format, emit=emit, cancel=token)
+
+    def load(
+        self,
+        source: str | Path | BinaryIO | bytes,
+        *,
+        platform: str | None = None,
+        emit: EventSink = discard,
+        cancel: CancelToken | None = None,
+    ) -> list[Image]:
+        """Bring the images of an archive (or of the folder of an OCI image layout) here.
+
+        The archive may be a docker-archive or an OCI layout, plain, gzip, bzip2, xz or zstd.
+        """
+        from jupyter_containers.engine.loading import load
+
+        wanted = Platform.parse(platform) if platform else None
+        token = cancel or CancelToken()
+        if isinstance(source, (str, Path)) and Path(source).is_dir():
+            loaded = load(self._rooms, Path(source), wanted, emit=emit, cancel=token)
+        else:
+            with open_archive(source) as (file, _):
+                loaded = load(self._rooms, file, wanted, emit=emit, cancel=token)
+        return [
+            self._image(
+                item.record, {str(name): item.record.manifest.digest for name in item.names}
+            )
+            for item in loaded
+        ]
 
     def tag(self, source: str, target: str) -> None:
         """Give an image one more name."""

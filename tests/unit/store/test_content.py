@@ -4,6 +4,7 @@ import json
 import os
 import threading
 import time
+from typing import BinaryIO
 
 import pytest
 
@@ -186,3 +187,41 @@ def test_the_store_is_private(store: Store) -> None:
     assert store.root.stat().st_mode & 0o777 == 0o700
     for path in (store.root / "records.db", store.root / "content"):
         assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_blob_is_read_while_it_arrives(store: Store) -> None:
+    data = os.urandom(300_000)
+    blob = Descriptor("x/y", digest_of(data), len(data))
+    found: list[bytes] = []
+
+    def read(source: BinaryIO) -> None:
+        with source:
+            while chunk := source.read(70_000):
+                found.append(chunk)
+
+    with store.content.ingest(blob) as ingest:
+        ingest.write(data[:1000])
+        thread = threading.Thread(target=read, args=(ingest.follow(),))
+        thread.start()
+        for start in range(1000, len(data), 50_000):
+            ingest.write(data[start : start + 50_000])
+        thread.join(0.1)
+        assert thread.is_alive(), "the end comes with the commit only"
+        ingest.commit()
+        thread.join(5)
+    assert b"".join(found) == data
+
+
+def test_who_follows_a_blob_that_does_not_arrive_is_told(store: Store) -> None:
+    blob = Descriptor("x/y", digest_of(b"abc"), 3)
+    with store.content.ingest(blob) as ingest:
+        ingest.write(b"xyz")
+        reader = ingest.follow()
+        assert reader.read(10) == b"xyz"
+        with pytest.raises(DigestMismatchError):
+            ingest.commit()
+        with pytest.raises(OperationCancelledError):
+            reader.read(10)
+        reader.close()
+        with pytest.raises(OperationCancelledError):
+            ingest.follow()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -164,3 +165,35 @@ def test_login(fake_engine: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="exclude"):
         perform(fake_engine, *["login", "-u", "me", "-p", "s", "--password-stdin"], stdin=b"x")
     assert "docker.io" in perform(fake_engine, "logout")
+
+
+def test_save_needs_a_place_to_write_to(fake_engine: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="no place"):
+        perform(fake_engine, "save", "busybox")
+    stream = io.BytesIO()
+    perform(fake_engine, "save", "busybox", binary_output=stream)
+    assert fake_engine.last[:2] == ("save", (["busybox"], stream))
+    words = ("-o", "x.tar.gz", "--format", "oci-archive", "--platform", "linux/amd64")
+    perform(fake_engine, "image", "save", *words, "a", "b:1", binary_output=stream)
+    assert fake_engine.last == (
+        "save",
+        (["a", "b:1"], "x.tar.gz"),
+        {
+            "format": "oci-archive",
+            "compression": None,
+            "platform": "linux/amd64",
+        },
+    )
+
+
+def test_load_tells_what_came(fake_engine: Any, an_image: Any) -> None:
+    fake_engine.answers["load"] = [an_image]
+    found = perform(fake_engine, "load", "-q", "-i", "x.tar")
+    assert fake_engine.last[:2] == ("load", ("x.tar",))
+    assert list(found) == [an_image]
+    assert str(found).splitlines() == [f"Loaded image: {name}" for name in an_image.names]
+    an_image.names = ()
+    assert str(perform(fake_engine, "load", stdin=b"tar")) == f"Loaded image ID: {an_image.id}"
+    for nothing in (None, b""):
+        with pytest.raises(InvalidArgumentError, match="needs an archive"):
+            perform(fake_engine, "load", stdin=nothing)
