@@ -82,7 +82,8 @@ class Containers:
     ) -> ContainerRecord:
         """Record a container and prepare its writable layer and volumes.
 
-        An ``owned`` one is removed by a sweep when this process dies before it was started.
+        An ``owned`` one is about to be started by this process: until then no prune takes it,
+        and when it was to remove itself (``rm``) a sweep does so if this process dies before.
 
         Raises :class:`AlreadyExistsError` for a name in use, :class:`InvalidArgumentError` for a
         command that is missing.
@@ -94,7 +95,7 @@ class Containers:
         try:
             self._rooms.store.snapshots.prepare(record.id, record.chain_id)
             mounts = self._resolve_mounts(record)
-            return self._rooms.containers.update(
+            record = self._rooms.containers.update(
                 record.id,
                 lambda current: msgspec.structs.replace(
                     current,
@@ -103,6 +104,8 @@ class Containers:
                     owner=current.owner if owned else None,
                 ),
             )
+            self._lifecycle.note(record, "create")
+            return record
         except BaseException:
             with deferred():
                 self._lifecycle.remove(record, force=True, volumes=True)
@@ -164,9 +167,10 @@ class Containers:
         """Give a container another name."""
         check_name(name, "container")
         record = self.find(text)
-        self._rooms.containers.update(
+        renamed = self._rooms.containers.update(
             record.id, lambda current: msgspec.structs.replace(current, name=name), name=name
         )
+        self._lifecycle.note(renamed, "rename", oldName=record.name)
 
     def matching(self, filters: Filters) -> Callable[[ContainerRecord], bool]:
         """Return the predicate that ``ps --filter`` values mean.

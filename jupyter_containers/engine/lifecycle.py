@@ -28,7 +28,6 @@ from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.errors import (
     ContainerNotFoundError,
     ContainersError,
-    InvalidArgumentError,
     OCIRuntimeError,
 )
 from jupyter_containers.events import CancelToken
@@ -61,6 +60,12 @@ class Lifecycle:
         with self._rooms.store.locks.hold(f"container-{container_id}", cancel):
             yield
 
+    def note(self, record: ContainerRecord, action: str, **more: str) -> None:
+        """Write down what happened to a container, with Docker's attributes."""
+        labels = {**record.config.labels, **(record.options.labels or {})}
+        attributes = {**labels, "image": record.options.image, "name": record.name, **more}
+        self._rooms.journal.record("container", action, record.id, attributes)
+
     def start(
         self,
         record: ContainerRecord,
@@ -82,11 +87,9 @@ class Lifecycle:
             require(record.name, record.state.status, "start")
             try:
                 return self._start(record, attach, hold_stdin, before_start)
-            except ContainersError as error:
-                code = error.exit_code if isinstance(error, OCIRuntimeError) else 125
-                if isinstance(error, InvalidArgumentError):
-                    code = 125
-                self._update(record.id, exit_code=code, error=error.message)
+            except BaseException as error:
+                with deferred():
+                    self._not_started(record.id, error)
                 raise
 
     def _start(
@@ -119,9 +122,11 @@ class Lifecycle:
                 record = self._record_running(record, created, connection)
                 if attach:
                     attachment = Attachment(bundle.folder)
+                    self.note(record, "attach")
                 if before_start is not None:
                     before_start()
                 rooms.runtime.start(record.id)
+                self.note(record, "start")
                 self._introduce(connection.endpoint)
             except BaseException:
                 with deferred():
@@ -224,6 +229,10 @@ class Lifecycle:
             error="" if status.code is not None else "the monitor was killed",
         )
         self._introduce(record.endpoint)
+        if oom:
+            self.note(ended, "oom")
+        seconds = max(0.0, ended.state.finished - ended.state.started)
+        self.note(ended, "die", exitCode=str(ended.state.exit_code), execDuration=str(int(seconds)))
         return ended
 
     def _members(self, endpoint: Endpoint | None) -> list[ContainerRecord]:
@@ -268,10 +277,14 @@ class Lifecycle:
     def signal(self, record: ContainerRecord, number: int) -> None:
         """Send a signal to the container's first process."""
         require(record.name, record.state.status, "kill")
+        self._kill(record, number)
+
+    def _kill(self, record: ContainerRecord, number: int) -> None:
         if number == signal.SIGKILL:
             self._rooms.runtime.kill_all(record.id)
         elif record.state.process is not None:
             record.state.process.signal(number)
+        self.note(record, "kill", signal=str(number))
 
     def stop(self, record: ContainerRecord, timeout: float, number: int) -> None:
         """End a container: its stop signal, ``timeout`` seconds of grace, then KILL.
@@ -285,11 +298,12 @@ class Lifecycle:
         if record.state.status is Status.PAUSED:
             self.unpause(record)
         self._update(record.id, stopped_by_user=True)
-        process.signal(number)
+        self._kill(record, number)
         if not process.wait(timeout=None if timeout < 0 else timeout):
-            self._rooms.runtime.kill_all(record.id)
+            self._kill(record, signal.SIGKILL)
             process.wait(timeout=_KILL_SECONDS)
         self.settle(record.id)
+        self.note(record, "stop")
 
     def pause(self, record: ContainerRecord) -> None:
         """Freeze all processes of a running container."""
@@ -297,6 +311,7 @@ class Lifecycle:
             require(record.name, self._fresh(record.id).state.status, "pause")
             self._rooms.runtime.pause(record.id)
             self._update(record.id, status=Status.PAUSED)
+            self.note(record, "pause")
 
     def unpause(self, record: ContainerRecord) -> None:
         """Let a paused container go on."""
@@ -304,21 +319,37 @@ class Lifecycle:
             require(record.name, self._fresh(record.id).state.status, "unpause")
             self._rooms.runtime.resume(record.id)
             self._update(record.id, status=Status.RUNNING)
+            self.note(record, "unpause")
 
     def remove(self, record: ContainerRecord, *, force: bool, volumes: bool) -> None:
         """Remove a container with its files; a live one only with ``force``."""
-        if self.running(record):
-            if not force:
-                require(record.name, record.state.status, "remove")
-            self._rooms.runtime.kill_all(record.id)
-            if record.state.process is not None:
-                record.state.process.wait(timeout=_KILL_SECONDS)
-        if record.state.status.alive and self.settle(record.id) is None:
-            return
+        while True:
+            if self.running(record):
+                if not force:
+                    require(record.name, record.state.status, "remove")
+                self._kill(record, signal.SIGKILL)
+                if record.state.process is not None:
+                    record.state.process.wait(timeout=_KILL_SECONDS)
+            if record.state.status.alive and self.settle(record.id) is None:
+                return
+            with deferred(), self.locked(record.id):
+                current = self._rooms.containers.get(record.id)
+                if current is None:
+                    return
+                if not self.running(current):
+                    self._remove(current, volumes=volumes)
+                    return
+            record = current  # another process has started it meanwhile
+
+    def remove_unused(self, record: ContainerRecord) -> bool:
+        """Remove a container for a prune; False when it runs or somebody is about to start it."""
         with deferred(), self.locked(record.id):
             current = self._rooms.containers.get(record.id)
-            if current is not None:
-                self._remove(current, volumes=volumes)
+            owned = current is not None and current.owner is not None and current.owner.alive
+            if current is None or owned or current.state.status.alive or current.phase != "ready":
+                return False
+            self._remove(current, volumes=False)
+            return True
 
     def _remove(self, record: ContainerRecord, *, volumes: bool) -> None:
         """Delete in an order that a sweep can finish: mark, files, record."""
@@ -345,14 +376,24 @@ class Lifecycle:
                 if volume is not None:
                     rooms.volumes.delete(volume.id)
         rooms.containers.delete(record.id)
+        if record.phase == "ready":
+            self.note(record, "destroy")
+
+    def _not_started(self, container_id: str, error: BaseException) -> None:
+        """Leave a container to itself whose start failed: it stays, as with Docker."""
+        code = error.exit_code if isinstance(error, OCIRuntimeError) else 125
+        if isinstance(error, ContainersError):
+            self._update(container_id, exit_code=code, error=error.message)
+        self._rooms.containers.update(
+            container_id, lambda current: msgspec.structs.replace(current, owner=None)
+        )
 
     def sweep(self) -> None:
         """Finish or remove what dead processes left half done."""
         rooms = self._rooms
         records = rooms.containers.all()
         for record in records:
-            abandoned = record.owner is not None and not record.owner.alive
-            if abandoned or record.state.status is Status.REMOVING:
+            if _abandoned(record) or record.state.status is Status.REMOVING:
                 self._finish(record.id)
             else:
                 self.look(record)
@@ -370,7 +411,7 @@ class Lifecycle:
                 return
             if record.state.status is Status.REMOVING:
                 self._remove(record, volumes=record.state.remove_volumes)
-            elif record.owner is not None and not record.owner.alive:
+            elif _abandoned(record):
                 self._remove(record, volumes=True)
 
     def _sweep_runtime(self) -> None:
@@ -425,6 +466,13 @@ class Lifecycle:
                 record, state=msgspec.structs.replace(record.state, **changes)
             ),
         )
+
+
+def _abandoned(record: ContainerRecord) -> bool:
+    """Return whether nobody will finish the container: half made, or it was to remove itself."""
+    if record.owner is None or record.owner.alive:
+        return False
+    return record.phase != "ready" or record.options.rm
 
 
 def _finished(bundle: Bundle) -> float:

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.lifecycle import Lifecycle
+from jupyter_containers.engine.naming import new_id
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.results import RunResult, StatsSample
 from jupyter_containers.engine.rooms import Rooms
@@ -167,6 +168,7 @@ class Processes:
         require(record.name, record.state.status, "exec")
         bundle = self._lifecycle.bundle(record.id)
         process = self._process(record, options)
+        noted = self._note_exec(record, options)
         if options.detach:
             execute.start_detached(self._rooms.monitor, record.id, bundle.folder, process)
             return RunResult(0, container_id=record.id)
@@ -184,6 +186,7 @@ class Processes:
                 on_output=capture,
                 stdin=_source(stdin),
             )
+        self._lifecycle.note(record, "exec_die", execID=noted, exitCode=str(code))
         result = RunResult(code, capture.value("stdout"), capture.value("stderr"), record.id)
         if code != 0 and check:
             raise ContainerFailedError(
@@ -192,6 +195,13 @@ class Processes:
                 log_tail=capture.tail(),
             )
         return result
+
+    def _note_exec(self, record: ContainerRecord, options: ExecOptions) -> str:
+        """Write down that a command starts in a container; return the exec's id."""
+        exec_id, line = new_id(), " ".join(options.command)
+        self._lifecycle.note(record, f"exec_create: {line}", execID=exec_id)
+        self._lifecycle.note(record, f"exec_start: {line}", execID=exec_id)
+        return exec_id
 
     def open_terminal(
         self, record: ContainerRecord, options: ExecOptions, rows: int, columns: int

@@ -12,6 +12,7 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from jupyter_containers.engine.journal import Journal
 from jupyter_containers.engine.records import ContainerRecord, EndpointRecord, VolumeRecord
 from jupyter_containers.events import CancelToken
 from jupyter_containers.network.model import Network
@@ -38,6 +39,7 @@ class Rooms:
         self.settings = settings
         self.workbench = settings.run_root / "builds"
         self.store = Store.open(settings.root)
+        self.journal = Journal(self.store.journal)
 
     @cached_property
     def containers(self) -> Collection[ContainerRecord]:

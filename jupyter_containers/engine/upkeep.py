@@ -47,11 +47,12 @@ class Upkeep:
         removed, freed = [], 0
         for record in self._rooms.containers.all():
             looked = self._lifecycle.look(record)
-            if looked is None or looked.state.status.alive or looked.phase != "ready":
+            if looked is None or looked.state.status.alive:
                 continue
-            freed += self._rooms.store.snapshots.size_rw(looked.id)
-            self._lifecycle.remove(looked, force=False, volumes=False)
-            removed.append(looked.id)
+            size = self._rooms.store.snapshots.size_rw(looked.id)
+            if self._lifecycle.remove_unused(looked):
+                freed += size
+                removed.append(looked.id)
         return PruneResult(tuple(removed), freed)
 
     def prune_images(self, *, all: bool = False) -> PruneResult:  # Docker's flag

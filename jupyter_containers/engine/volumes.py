@@ -61,6 +61,7 @@ class Volumes:
         except AlreadyExistsError:
             return self.find(name)
         self._make_folder(name)
+        self._rooms.journal.record("volume", "create", name, {"driver": "local"})
         return volume
 
     def _make_folder(self, name: str) -> None:
@@ -82,8 +83,13 @@ class Volumes:
                     f"volume {volume.name} is used by container {container}",
                     hint=f"remove it first: rm {container}",
                 )
+        self.destroy(volume)
+
+    def destroy(self, volume: VolumeRecord) -> None:
+        """Remove a volume and its files, whoever uses it."""
         self._rooms.volumes.delete(volume.id)
         shutil.rmtree(self._folder / volume.name, ignore_errors=True)
+        self._rooms.journal.record("volume", "destroy", volume.name, {"driver": "local"})
 
     def resolve(self, request: MountRequest) -> MountRecord:
         """Return a mount with its place on the host decided; :meth:`provide` makes a volume."""

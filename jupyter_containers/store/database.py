@@ -22,7 +22,7 @@ from typing import Any
 from jupyter_containers.errors import StorageError
 from jupyter_containers.store.faults import database_error
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_SECONDS = 30.0
 
 # One entry for each schema version, applied in order from the file's version upwards.
@@ -63,6 +63,12 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX leases_by_resource ON leases (resource)",
         "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     ),
+    (
+        """CREATE TABLE journal (
+            sequence INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, type TEXT NOT NULL,
+            action TEXT NOT NULL, id TEXT NOT NULL, attributes BLOB NOT NULL
+        )""",
+    ),
 )
 
 
@@ -82,7 +88,7 @@ class Database:
     """The open record database; thread-safe, usable after a fork."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._abandoned: list[_Handle] = []
         self._handle: _Handle | None = self._open()
 
@@ -138,16 +144,16 @@ class Database:
 
     def _open(self) -> _Handle:
         try:
-            handle = _Handle(self._path)
+            handle = _Handle(self.path)
         except sqlite3.Error as error:
             raise database_error("open the records", error) from error
         try:
-            os.chmod(self._path, 0o600)
+            os.chmod(self.path, 0o600)
             connection = handle.connection
             connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
             _use_wal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
-            _migrate(connection, self._path)
+            _migrate(connection, self.path)
         except sqlite3.Error as error:
             handle.connection.close()
             raise database_error("open the records", error) from error

@@ -17,6 +17,7 @@ O_PATH = 0o10000000
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_IN_ROOT = 0x10
+IN_MODIFY = 0x02
 
 _SYS_OPENAT2 = 437  # the same number on every architecture
 _SYNC_FILE_RANGE_WRITE = 2
@@ -67,6 +68,22 @@ def openat2(directory: int, path: bytes, flags: int, resolve: int, mode: int = 0
         if number not in (errno.EAGAIN, errno.EINTR):
             break
     raise OSError(number, os.strerror(number), path)
+
+
+def inotify(path: Path, events: int) -> int:
+    """Return a descriptor that becomes readable at ``events`` of a file; the caller closes it.
+
+    It does not block and is close-on-exec.  See inotify(7).
+    """
+    descriptor = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    if descriptor < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    if _libc.inotify_add_watch(descriptor, os.fsencode(path), ctypes.c_uint32(events)) < 0:
+        number = ctypes.get_errno()
+        os.close(descriptor)
+        raise OSError(number, os.strerror(number), os.fspath(path))
+    return int(descriptor)
 
 
 def syncfs(descriptor: int) -> None:

@@ -5,7 +5,7 @@ On disk, under one root of mode 0700::
     content/    an OCI image layout, index included ingest/   partial downloads
     layers/     unpacked layers                     uppers/   writable layers of containers
     staging/    unfinished work, by owner           locks/    lock files
-    records.db  images, names, documents, layers, leases, build cache
+    records.db  images, names, documents, layers, leases, build cache, journal
 
 Locks live here and not in the run root: whoever shares the root must share the locks.
 """
@@ -22,6 +22,7 @@ from jupyter_containers.store.content import ContentStore
 from jupyter_containers.store.database import Database
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.gc import Collector
+from jupyter_containers.store.journal import JournalTable
 from jupyter_containers.store.layers import Layers
 from jupyter_containers.store.leases import Leases
 from jupyter_containers.store.linux import spread_children
@@ -52,6 +53,7 @@ class Store:
         self._staging = Staging(root / "staging")
         self.locks = Locks(root / "locks")
         self.records = Records(database)
+        self.journal = JournalTable(database)
         self.leases = Leases(database)
         self.content = ContentStore(root / "content", root / "ingest", self._staging, self.locks)
         self.snapshots = SnapshotStore(

@@ -13,6 +13,19 @@ VERBS: tuple[Verb, ...] = (
         (*INSPECT, Flag("type", "container, image, network or volume", keyword="kind")),
         (Operand("names", "NAME|ID", "some"),),
     ),
+    Verb(
+        "events",
+        "Show what happens to containers, images, networks and volumes",
+        "events:events",
+        (
+            Flag("filter", "Keep what matches key=value", "list", "f", "filter", keyword="filters"),
+            Flag("format", "Go template for each event"),
+            Flag("since", "Begin with what happened since a time or a duration ago (10m)"),
+            Flag("until", "End at a time, or a duration ago (10m)"),
+        ),
+        (),
+        ("system events",),
+    ),
     Verb("system df", "Show how much disk is used", "system:df", (FORMAT,)),
     Verb(
         "system prune",

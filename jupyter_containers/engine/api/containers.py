@@ -53,7 +53,7 @@ class ContainersAPI(ImagesAPI):
         if stdin is not None:
             flags.setdefault("interactive", True)
         options = RunOptions.of(_name_of(image), command, **flags)
-        record = self._create(options, emit, owned=options.rm)
+        record = self._create(options, emit, owned=True)
         if options.detach:
             return Container(self, self._processes.start(record, discard_failed=options.rm))
         return self._processes.run(
@@ -114,7 +114,9 @@ class ContainersAPI(ImagesAPI):
         """Stop a container if it runs, and start it."""
         record = self._containers.find(name)
         self.stop(record.id, timeout)
-        return Container(self, self._processes.start(self._containers.find(record.id)))
+        started = self._processes.start(self._containers.find(record.id))
+        self._lifecycle.note(started, "restart")
+        return Container(self, started)
 
     def kill(self, name: str, signal: str | int = "KILL") -> None:
         """Send a signal to a running container's first process."""

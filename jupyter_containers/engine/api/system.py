@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.engine.api.builds import BuildsAPI
 from jupyter_containers.engine.api.containers import ContainersAPI
 from jupyter_containers.engine.api.networks import NetworksAPI
 from jupyter_containers.engine.api.volumes import VolumesAPI
+from jupyter_containers.engine.journal import Filters, JournalEvent
 from jupyter_containers.engine.results import (
     DiskUsage,
     PruneResult,
@@ -17,6 +20,7 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     NotFoundError,
 )
+from jupyter_containers.events import CancelToken
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.doctor import DoctorReport
@@ -51,6 +55,25 @@ class SystemAPI(ContainersAPI, BuildsAPI, NetworksAPI, VolumesAPI):
             "volume": self.inspect_volume,
         }
         return look[kind](name)
+
+    def events(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: int | None = None,
+        filters: Filters | None = None,
+        follow: bool = True,
+        cancel: CancelToken | None = None,
+    ) -> Iterator[JournalEvent]:
+        """Return what happens from now on (or since a time), by whichever process, in order.
+
+        It goes on until ``until`` has come or the caller stops; without ``follow`` it returns
+        what was recorded so far.  ``after`` is the ``sequence`` of the last event already seen.
+        """
+        return self._rooms.journal.events(
+            since=since, until=until, after=after, filters=filters, follow=follow, cancel=cancel
+        )
 
     def system_df(self) -> list[DiskUsage]:
         """Return what images, containers, volumes and build cache take on disk."""

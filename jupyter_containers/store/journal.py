@@ -1,0 +1,109 @@
+"""The table of what happened: numbered entries, oldest first, of which the newest are kept.
+
+An *entry* gets the next number when its transaction commits; numbers are never used twice and
+never go back, so a reader who knows the last number it saw misses nothing and reads nothing twice.
+Writers come from any process.  A reader that waits is woken by the kernel when the database's
+write-ahead log changes (:class:`Watch`); it does not poll.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from jupyter_containers.store.database import Database
+from jupyter_containers.store.linux import IN_MODIFY, inotify
+
+KEPT_ENTRIES = 20_000
+_PRUNE_EVERY = 256
+_POLL_SECONDS = 0.25  # only where the kernel grants no watch
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One thing that happened; ``time`` is nanoseconds since the epoch, ``attributes`` JSON."""
+
+    sequence: int
+    time: int
+    type: str
+    action: str
+    id: str
+    attributes: bytes
+
+
+class JournalTable:
+    """The entries of a store; every method is one transaction."""
+
+    def __init__(self, database: Database, *, kept: int = KEPT_ENTRIES) -> None:
+        self._database = database
+        self._kept = kept
+
+    def append(self, time: int, type: str, action: str, id: str, attributes: bytes) -> int:
+        """Write an entry down and return its number."""
+        with self._database.transaction(f"write down {type} {action}") as connection:
+            cursor = connection.execute(
+                "INSERT INTO journal (time, type, action, id, attributes) VALUES (?, ?, ?, ?, ?)",
+                (time, type, action, id, attributes),
+            )
+            sequence = int(cursor.lastrowid or 0)
+            if sequence % _PRUNE_EVERY == 0:
+                connection.execute(
+                    "DELETE FROM journal WHERE sequence <= ?", (sequence - self._kept,)
+                )
+        return sequence
+
+    def after(self, sequence: int, limit: int = 1000) -> list[JournalEntry]:
+        """Return up to ``limit`` entries with a greater number, in order."""
+        rows = self._database.query(
+            "SELECT sequence, time, type, action, id, attributes FROM journal"
+            " WHERE sequence > ? ORDER BY sequence LIMIT ?",
+            (sequence, limit),
+        )
+        return [JournalEntry(*row) for row in rows]
+
+    def last(self) -> int:
+        """Return the number of the newest entry; 0 when nothing has happened yet."""
+        return int(self._database.query("SELECT MAX(sequence) FROM journal")[0][0] or 0)
+
+    def watch(self) -> Watch:
+        """Return what wakes when any process writes to the database; close it after use."""
+        return Watch(self._database.path.with_name(self._database.path.name + "-wal"))
+
+
+class Watch:
+    """Wakes when a file is written to; where the kernel grants no watch, every 0.25 s."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = -1
+        with suppress(OSError):
+            self._descriptor = inotify(path, IN_MODIFY)
+
+    def wait(self, seconds: float) -> bool:
+        """Return True as soon as the file was written to since the last call, False after that."""
+        if self._descriptor < 0:
+            import time
+
+            time.sleep(min(seconds, _POLL_SECONDS))
+            return True
+        poller = select.poll()
+        poller.register(self._descriptor, select.POLLIN)
+        if not poller.poll(seconds * 1000):
+            return False
+        with suppress(BlockingIOError):
+            os.read(self._descriptor, 1 << 16)
+        return True
+
+    def close(self) -> None:
+        """Give the watch back; a second call does nothing."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

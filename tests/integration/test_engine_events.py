@@ -1,0 +1,101 @@
+"""The feed of events: in order, across processes, whoever makes them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+from jupyter_containers.engine import Engine
+from jupyter_containers.engine.journal import JournalEvent
+from tests.integration.engine_fixtures import Place
+
+
+def seen(engine: Engine, after: int, container_id: str) -> list[str]:
+    return [
+        event.action
+        for event in engine.events(after=after, follow=False, filters={"type": ["container"]})
+        if event.id == container_id
+    ]
+
+
+def last(engine: Engine) -> int:
+    return max((event.sequence for event in engine.events(follow=False)), default=0)
+
+
+def test_a_life_is_written_down_in_dockers_words(engine: Engine, busybox: str) -> None:
+    start = last(engine)
+    container = engine.run(
+        busybox, ["sleep", "60"], detach=True, name="noted", network="none", label=["a=b"]
+    )
+    engine.pause("noted")
+    engine.unpause("noted")
+    engine.exec("noted", ["sh", "-c", "exit 3"], check=False)
+    engine.rename("noted", "renamed")
+    engine.stop("renamed", timeout=0)
+    engine.start("renamed")
+    engine.kill("renamed", "KILL")
+    engine.wait("renamed")
+    engine.remove("renamed")
+    assert seen(engine, start, container.id) == [
+        "create",
+        "start",
+        "pause",
+        "unpause",
+        "exec_create: sh -c exit 3",
+        "exec_start: sh -c exit 3",
+        "exec_die",
+        "rename",
+        "kill",
+        "kill",
+        "die",
+        "stop",
+        "start",
+        "kill",
+        "die",
+        "destroy",
+    ]
+    events = list(engine.events(after=start, follow=False, filters={"container": [container.id]}))
+    first = events[0]
+    assert first.attributes == {"image": busybox, "name": "noted", "a": "b"}
+    assert [e.attributes["exitCode"] for e in events if e.action == "die"] == ["137", "137"]
+    assert [e.attributes["exitCode"] for e in events if e.action == "exec_die"] == ["3"]
+    assert [e.attributes["signal"] for e in events if e.action == "kill"] == ["15", "9", "9"]
+
+
+def test_a_foreground_run_is_attached_to_before_it_starts(engine: Engine, busybox: str) -> None:
+    start = last(engine)
+    result = engine.run(busybox, ["true"], rm=True, network="none")
+    assert seen(engine, start, result.container_id) == [
+        "create",
+        "attach",
+        "start",
+        "die",
+        "destroy",
+    ]
+
+
+def test_a_follower_is_told_what_another_process_does(
+    engine: Engine, place: Place, busybox: str
+) -> None:
+    told: list[JournalEvent] = []
+    arrived = threading.Event()
+
+    def follow() -> None:
+        for event in engine.events(filters={"container": ["elsewhere"], "event": ["die"]}):
+            told.append(event)
+            arrived.set()
+            return
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    program = (
+        "import sys; from jupyter_containers.engine import Engine; "
+        f"e = Engine(root={str(place.root)!r}, run_root={str(place.run_root)!r}); "
+        "e.run(sys.argv[1], ['sh', '-c', 'exit 5'], name='elsewhere', network='none', detach=True)"
+    )
+    # The process is gone before the container ends: conmon's exit command records the end.
+    subprocess.run([sys.executable, "-c", program, busybox], check=True)
+    assert arrived.wait(20)
+    assert told[0].attributes["exitCode"] == "5"
+    thread.join()

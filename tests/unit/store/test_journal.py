@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_containers.store.database import Database
+from jupyter_containers.store.journal import JournalTable
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(tmp_path / "records.db")
+    yield database
+    database.close()
+
+
+def test_entries_are_numbered_in_order_and_survive_the_process(database: Database) -> None:
+    table = JournalTable(database)
+    assert table.last() == 0
+    numbers = [table.append(n, "container", "start", f"id{n}", b"{}") for n in range(3)]
+    assert numbers == [1, 2, 3]
+    database.close()
+    again = JournalTable(Database(database.path))
+    assert [entry.id for entry in again.after(1)] == ["id1", "id2"]
+    assert again.last() == 3
+
+
+def test_old_entries_go_and_their_numbers_are_never_given_again(database: Database) -> None:
+    table = JournalTable(database, kept=10)
+    for n in range(256):
+        table.append(n, "image", "pull", "x", b"{}")
+    assert [entry.sequence for entry in table.after(0)] == list(range(247, 257))
+    assert table.append(1, "image", "pull", "x", b"{}") == 257
+
+
+def test_a_reader_is_woken_by_another_connections_write(database: Database) -> None:
+    table, other = JournalTable(database), Database(database.path)
+    table.last()
+    with table.watch() as watch:
+        assert not watch.wait(0.0)
+        writer = threading.Timer(
+            0.05, JournalTable(other).append, (1, "volume", "create", "v", b"{}")
+        )
+        writer.start()
+        begun = time.monotonic()
+        assert watch.wait(10.0)
+        assert time.monotonic() - begun < 5
+        writer.join()
+    assert table.last() == 1
+    other.close()
