@@ -37,9 +37,9 @@ from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.descriptor import Platform, digest_of, encode_json
 from jupyter_containers.oci.image import rfc3339
-from jupyter_containers.options.build import BuildOptions
+from jupyter_containers.options.build import EPOCH_ARG, BuildOptions
+from jupyter_containers.options.output import ImageFormat
 
-_EPOCH_ARG = "SOURCE_DATE_EPOCH"
 # RUN and COPY steps at the same time; more of them would only take turns on the processors.
 _MIN_PARALLEL = 4
 
@@ -125,6 +125,7 @@ class _Build:
             image=images.image,
             stage=self.stages.result,
             epoch=self.epoch,
+            keep_times=any(one.rewrite_timestamp is False for one in options.outputs),
             trust_host_ca=(
                 builder.trust_host_ca if options.trust_host_ca is None else options.trust_host_ca
             ),
@@ -139,7 +140,13 @@ class _Build:
         state = self.stages.result(self.plan.target)
         created = self._now() if self.epoch is not None else self._stamp(state)
         config = state.image_config(created, self.options.labels)
-        manifest, config_digest = write_image(self.builder.blobs, config, state.layers)
+        manifest, config_digest = write_image(
+            self.builder.blobs,
+            config,
+            state.layers,
+            form=_form(self.options),
+            annotations=_annotations(self.options),
+        )
         findings = [one for _, found in sorted(self.findings.items()) for one in found]
         return BuildResult(
             manifest,
@@ -148,6 +155,8 @@ class _Build:
             state.chain_id,
             self.progress.reports,
             tuple(dict.fromkeys(findings)),
+            tuple(state.layers),
+            self.epoch,
         )
 
     def _stage(self, index: int) -> StageState:
@@ -185,12 +194,26 @@ class _Images:
             return self._found[key]
 
 
+def _form(options: BuildOptions) -> ImageFormat:
+    """Return the format of the image in the store: an output that says one has the last word."""
+    said = [output.oci for output in options.outputs if output.in_store and output.oci is not None]
+    return ("oci" if said[-1] else "docker") if said else options.format
+
+
+def _annotations(options: BuildOptions) -> dict[str, str]:
+    found = dict(options.annotations.manifest)
+    for output in options.outputs:
+        if output.in_store:
+            found |= output.annotations
+    return found
+
+
 def _epoch(options: BuildOptions) -> int | None:
-    text = options.build_args.get(_EPOCH_ARG, "")
+    text = options.build_args.get(EPOCH_ARG, "")
     if not text:
         return None
     if not text.isdecimal() or len(text) > 12:
         raise InvalidArgumentError(
-            f"invalid {_EPOCH_ARG}: {text!r}", hint="a number of seconds since 1970"
+            f"invalid {EPOCH_ARG}: {text!r}", hint="a number of seconds since 1970"
         )
     return int(text)

@@ -42,7 +42,7 @@ class StepSurroundings:
     """What describing and carrying out one step needs.
 
     ``chain_of`` returns the chain id of the stage or image that ``--from`` names.  What is opened
-    for the step is closed by ``stack``.
+    for the step is closed by ``stack``.  ``keep_times`` leaves files newer than the source date.
     """
 
     instruction: Instruction
@@ -61,6 +61,7 @@ class StepSurroundings:
     source_date_epoch: int | None
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    keep_times: bool = False
 
     def tree_of(self, chain_id: str) -> SourceTree:
         """Return the files of a stack of layers; open until the step ends."""
@@ -86,5 +87,5 @@ class StepSurroundings:
             "platform": str(self.state.platform),
         }
         if self.source_date_epoch is not None:
-            parts["epoch"] = str(self.source_date_epoch)
+            parts["epoch"] = f"{self.source_date_epoch}{' kept' if self.keep_times else ''}"
         return parts

@@ -1,38 +1,72 @@
-"""The finished image as blobs: configuration and manifest."""
+"""The finished image as blobs: configuration and manifest, in OCI's or in Docker's media types."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from jupyter_containers.build.seams import BlobStore, LayerRef
+from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.oci.descriptor import (
     CONFIG,
+    DOCKER_CONFIG,
     DOCKER_LAYER,
     DOCKER_LAYER_TAR,
+    DOCKER_MANIFEST,
     LAYER_GZIP,
     LAYER_TAR,
     MANIFEST,
     Descriptor,
     encode_json,
 )
-from jupyter_containers.oci.image import ImageConfig, new_manifest
+from jupyter_containers.oci.image import ImageConfig, Manifest
+from jupyter_containers.options.output import ImageFormat
 
 _OCI_TYPES = {DOCKER_LAYER: LAYER_GZIP, DOCKER_LAYER_TAR: LAYER_TAR}
+_DOCKER_TYPES = {oci: docker for docker, oci in _OCI_TYPES.items()}
 
 
 def write_image(
-    blobs: BlobStore, config: ImageConfig, layers: Iterable[LayerRef]
+    blobs: BlobStore,
+    config: ImageConfig,
+    layers: Iterable[LayerRef],
+    *,
+    form: ImageFormat = "oci",
+    annotations: Mapping[str, str] | None = None,
 ) -> tuple[Descriptor, str]:
-    """Return the manifest's descriptor and the configuration's digest, both stored."""
-    config_blob = blobs.put(encode_json(config), CONFIG)
-    # An OCI manifest names layers by OCI media types, whatever the base image called them.
-    descriptors = tuple(_oci_layer(layer.descriptor) for layer in layers)
-    manifest = blobs.put(encode_json(new_manifest(config_blob, descriptors)), MANIFEST)
-    return manifest, config_blob.digest
+    """Return the manifest's descriptor and the configuration's digest, both stored.
+
+    Docker's format has no annotations.
+    """
+    docker = form == "docker"
+    if docker and annotations:
+        raise UnsupportedError(
+            "an image in Docker's format has no annotations",
+            capability="annotations in Docker's image format",
+            hint="leave --format docker (or oci-mediatypes=false) away",
+        )
+    config_blob = blobs.put(encode_json(config), DOCKER_CONFIG if docker else CONFIG)
+    # A manifest names layers by its own media types, whatever the base image called them.
+    manifest = Manifest(
+        schema_version=2,
+        media_type=DOCKER_MANIFEST if docker else MANIFEST,
+        config=config_blob,
+        layers=tuple(_layer(layer.descriptor, form) for layer in layers),
+        annotations=dict(sorted((annotations or {}).items())),
+    )
+    return blobs.put(encode_json(manifest), manifest.media_type), config_blob.digest
 
 
-def _oci_layer(layer: Descriptor) -> Descriptor:
-    kind = _OCI_TYPES.get(layer.media_type, layer.media_type)
+def _layer(layer: Descriptor, form: ImageFormat) -> Descriptor:
+    if form == "oci":
+        kind = _OCI_TYPES.get(layer.media_type, layer.media_type)
+    else:
+        kind = _DOCKER_TYPES.get(layer.media_type, layer.media_type)
+        if kind not in _OCI_TYPES:
+            raise UnsupportedError(
+                f"a layer of type {kind} has no place in an image of Docker's format",
+                capability=f"{kind} layers in Docker's image format",
+                hint="build in OCI's format: --format oci",
+            )
     return msgspec.structs.replace(layer, media_type=kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jupyter_containers.build.checks import Finding
+from jupyter_containers.build.seams import LayerRef
 from jupyter_containers.errors import SourceLocation
 from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.oci.image import ImageConfig
@@ -28,7 +29,7 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """An image in the blob store; ``chain_id`` and ``diff_ids`` name its layers."""
+    """An image in the blob store; ``chain_id``, ``layers`` and ``diff_ids`` name its layers."""
 
     manifest: Descriptor
     config_digest: str
@@ -36,6 +37,8 @@ class BuildResult:
     chain_id: str
     steps: tuple[StepReport, ...]
     warnings: tuple[Finding, ...]
+    layers: tuple[LayerRef, ...] = ()
+    source_date_epoch: int | None = None
 
     @property
     def diff_ids(self) -> tuple[str, ...]:

@@ -60,6 +60,8 @@ def _value(spec: MountSpec, around: StepSurroundings) -> bytes | None:
 
 
 def _read(name: str, source: SecretSource, around: StepSurroundings) -> bytes | None:
+    if source.value is not None:
+        return _bounded(name, source.value, around)
     if source.file is None:
         value = os.environ.get(source.env)
         return None if value is None else os.fsencode(value)
@@ -68,6 +70,10 @@ def _read(name: str, source: SecretSource, around: StepSurroundings) -> bytes | 
             data = stream.read(_MAX_BYTES + 1)
     except OSError as error:
         raise around.fail(f"cannot read secret {name}: {error.strerror}") from error
+    return _bounded(name, data, around)
+
+
+def _bounded(name: str, data: bytes, around: StepSurroundings) -> bytes:
     if len(data) > _MAX_BYTES:
         raise around.fail(f"secret {name} is over {_MAX_BYTES // 1024} KiB")
     return data

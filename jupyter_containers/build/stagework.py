@@ -53,6 +53,7 @@ class Means:
     image: Callable[[str, Platform], BaseImage]
     stage: Callable[[int], StageState]
     epoch: int | None
+    keep_times: bool
     trust_host_ca: bool
     place: str
     now: Callable[[], str]
@@ -153,6 +154,7 @@ class StageWork:
             means.epoch,
             means.options.secrets,
             self.findings,
+            means.keep_times,
         )
 
     def _result(self, described: FileStep, state: StageState, step: Step) -> CachedStep:
@@ -182,10 +184,11 @@ class StageWork:
         return f"{self.means.place}\0{self.index}\0{self.progress.number}"
 
     def _carry_out(self, described: FileStep, key: StepKey, state: StageState) -> CachedStep:
+        latest = None if self.means.keep_times else self.means.epoch
         with self._slot(), self.means.layers.workspace(state.chain_id) as workspace:
             described.act(workspace)
             self.progress.cancel.check()
-            layer = workspace.commit(source_date_epoch=self.means.epoch)
+            layer = workspace.commit(source_date_epoch=latest)
         made = CachedStep.of(layer, self.means.now())
         if described.quick or described.key().digest == key.digest:
             # Otherwise files changed while they were copied: the result fits neither key.

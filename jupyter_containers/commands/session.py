@@ -7,10 +7,10 @@ A *session* belongs to one command (or one cell).  It provides the engine on fir
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jupyter_containers.events import EventSink, discard
 
@@ -50,6 +50,7 @@ class Session:
     ``progress`` opens a display for one operation.  ``on_output`` receives live output as
     (``stdout`` or ``stderr``, bytes), possibly from another thread.  ``stdin`` is what ``-i``
     reads.  ``binary_output`` takes an archive, or is None where it must go to a file.
+    ``variables`` are the notebook's, None elsewhere.
     ``terminal`` is None where ``-it`` cannot work.  ``shown`` tells
     whether live output is still on the page when a result is displayed.
     """
@@ -63,6 +64,7 @@ class Session:
     confirm: Callable[[str], bool] = always
     binary_output: BinaryIO | None = None
     shown: Callable[[], bool] = bool
+    variables: Mapping[str, Any] | None = None
 
     @property
     def engine(self) -> Engine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,18 +12,18 @@ from typing import BinaryIO
 from jupyter_containers.build import Builder, BuildResult
 from jupyter_containers.build.seams import BaseImage, LayerRef
 from jupyter_containers.build.tree import DigestMemo
+from jupyter_containers.engine.exports import Exporter, write_facts
 from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.naming import step_name
 from jupyter_containers.engine.networks import Networks
 from jupyter_containers.engine.rooms import Rooms
-from jupyter_containers.engine.transfer import record_image
+from jupyter_containers.engine.transfer import image_record, push
 from jupyter_containers.engine.workspaces import BuildLayers
 from jupyter_containers.errors import (
     BuildError,
     InvalidArgumentError,
     NotFoundError,
     RegistryError,
-    StorageError,
 )
 from jupyter_containers.events import CancelToken, EventSink
 from jupyter_containers.oci.descriptor import Descriptor, Platform, RawDocument
@@ -42,32 +42,44 @@ class Builds:
         self._rooms, self._images, self._networks, self._pull = rooms, images, networks, pull
         self._memo: DigestMemo = {}
 
-    def build(self, options: BuildOptions, emit: EventSink, cancel: CancelToken) -> ImageRecord:
-        """Build, record and name an image."""
-        references = [Reference.parse(tag) for tag in options.tags]
-        for reference in references:
-            if reference.digest:
-                raise InvalidArgumentError(f"a tag cannot be a digest: {reference.familiar}")
+    def build(
+        self,
+        options: BuildOptions,
+        emit: EventSink,
+        cancel: CancelToken,
+        stream: BinaryIO | None = None,
+    ) -> ImageRecord:
+        """Build an image and hand it out: into the store under its names, and as files.
+
+        An image that only goes into files is not recorded here.  ``stream`` takes ``dest=-``.
+        """
+        references = _references(options)
         with self._rooms.store.leases.hold() as lease:
+            layers, blobs = (
+                BuildLayers(self._rooms, self._networks, lease, cancel),
+                _Blobs(self._rooms, lease),
+            )
             builder = Builder(
                 images=_Source(self._rooms, self._images, self._pull, lease, emit, cancel),
-                layers=BuildLayers(self._rooms, self._networks, lease, cancel),
+                layers=layers,
                 cache=_Cache(self._rooms),
-                blobs=_Blobs(self._rooms, lease),
+                blobs=blobs,
                 extract=partial(_extract, cancel),
                 memo=self._memo,
                 trust_host_ca=self._trusts_host_ca(),
             )
             result = builder.build(options, emit, cancel)
-            record = self._record(result)
-            for reference in references:
-                digest = record.manifest.digest
-                self._rooms.store.set_name(str(reference), digest)
-        if options.iidfile:
-            try:
-                options.iidfile.write_text(record.config_digest)
-            except OSError as error:
-                raise StorageError(f"cannot write {options.iidfile}: {error.strerror}") from error
+            record = self._described(result)
+            if not options.outputs or any(output.in_store for output in options.outputs):
+                self._keep(record, references)
+            exporter = Exporter(self._rooms, layers, blobs, emit, cancel, stream)
+            for output in options.outputs:
+                if not output.in_store:
+                    exporter.export(output, result, options)
+        for output in options.outputs:
+            for reference in references if output.push else ():
+                push(self._rooms, record, reference, emit=emit, cancel=cancel)
+        write_facts(options, result, [one.familiar for one in references])
         return record
 
     def build_text(self, text: str, tag: str, emit: EventSink, cancel: CancelToken) -> ImageRecord:
@@ -98,7 +110,8 @@ class Builds:
         setting = self._rooms.settings.trust_host_ca
         return setting == "always" or (setting == "auto" and self._rooms.host.ca.extra)
 
-    def _record(self, result: BuildResult) -> ImageRecord:
+    def _described(self, result: BuildResult) -> ImageRecord:
+        """Return the record of the result, which is kept only when the image is to stay."""
         existing = self._rooms.store.records.get_image(result.manifest.digest)
         if existing is not None:
             return existing
@@ -106,7 +119,26 @@ class Builds:
         document = RawDocument(content.read(result.manifest.digest), result.manifest.media_type)
         manifest = parse_manifest(document)
         assert isinstance(manifest, Manifest)  # the builder writes manifests only
-        return record_image(self._rooms, document, manifest, result.config)
+        return image_record(self._rooms, document, manifest, result.config)
+
+    def _keep(self, record: ImageRecord, references: Iterable[Reference]) -> None:
+        store = self._rooms.store
+        if store.records.get_image(record.manifest.digest) is None:
+            store.records.put_image(record)
+        for reference in references:
+            store.set_name(str(reference), record.manifest.digest)
+
+
+def _references(options: BuildOptions) -> list[Reference]:
+    """Return the image's names; raise for what cannot be one."""
+    extra = (name for output in options.outputs if output.in_store for name in output.names)
+    references = [Reference.parse(name) for name in dict.fromkeys((*options.tags, *extra))]
+    for reference in references:
+        if reference.digest:
+            raise InvalidArgumentError(f"a tag cannot be a digest: {reference.familiar}")
+    if any(output.push for output in options.outputs) and not references:
+        raise InvalidArgumentError("an image without a name cannot be pushed", hint="add -t NAME")
+    return references
 
 
 class _Source:

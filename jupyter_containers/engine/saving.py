@@ -8,6 +8,7 @@ as they are, compressed layers too: nothing is compressed again, and digests sta
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,6 +101,23 @@ def save(
         emit(TaskFinished("save"))
 
 
+def save_folder(
+    rooms: Rooms, images: Sequence[Saved], folder: Path, *, cancel: CancelToken
+) -> None:
+    """Write ``images`` as an OCI image layout; the index appears when all it names is there."""
+    with storage_errors(f"write {folder}"):
+        for digest in {blob.digest for image in images for blob in image.blobs}:
+            cancel.check()
+            target = folder / blob_path(digest)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                partial = target.with_name(f".{target.name}.partial")
+                shutil.copyfile(rooms.store.content.path(digest), partial)
+                partial.rename(target)
+        for name, data in _documents(images, "oci-archive"):
+            (folder / name).write_bytes(data)
+
+
 def blob_path(digest: str) -> str:
     """Return where a layout keeps a blob."""
     return "blobs/" + digest.replace(":", "/", 1)
@@ -133,7 +151,7 @@ def _entries(images: Sequence[Saved]) -> Iterator[Descriptor]:
                 target.media_type,
                 target.digest,
                 target.size,
-                annotations={key: value for key, value in marks.items() if value},
+                annotations=target.annotations | {key: text for key, text in marks.items() if text},
                 platform=image.record.platform,
             )
 

@@ -188,9 +188,22 @@ def record_image(
     target: Descriptor | None = None,
 ) -> ImageRecord:
     """Write the record of an image whose blobs and layers are all in the store."""
+    record = image_record(rooms, document, manifest, config, target)
+    rooms.store.records.put_image(record)
+    return record
+
+
+def image_record(
+    rooms: Rooms,
+    document: RawDocument,
+    manifest: Manifest,
+    config: ImageConfig,
+    target: Descriptor | None = None,
+) -> ImageRecord:
+    """Return the record of an image whose blobs and layers are all in the store."""
     diff_ids, snapshots = config.rootfs.diff_ids, rooms.store.snapshots
     chains = tuple(chain_id(diff_ids[: depth + 1]) for depth in range(len(diff_ids)))
-    record = ImageRecord(
+    return ImageRecord(
         manifest=document.descriptor,
         config_digest=manifest.config.digest,
         platform=config.platform,
@@ -201,8 +214,6 @@ def record_image(
         index_digest=target.digest if target and target.digest != document.digest else "",
         labels=config.config.labels,
     )
-    rooms.store.records.put_image(record)
-    return record
 
 
 def push(

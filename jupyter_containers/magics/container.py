@@ -140,6 +140,7 @@ class ContainerMagics(Magics):
             terminal=_raw_terminal if in_terminal else None,
             # In the cell that ran the command its output stands above; in a later one it does not.
             shown=lambda: _cell_number(shell) == number,
+            variables=shell.user_ns,
         )
         try:
             return perform(session, parsed)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.options.buildcache import CachePlace
+from jupyter_containers.options.output import Annotations, BuildOutput, ImageFormat
 from jupyter_containers.options.run import nearest
 from jupyter_containers.options.values import as_sequence, parse_labels
+
+EPOCH_ARG = "SOURCE_DATE_EPOCH"
 
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """Where the value of a build secret is: a file, or a variable of the environment."""
+    """Where the value of a build secret is: a file, a variable of the environment, or here."""
 
     file: Path | None = None
     env: str = ""
+    value: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class BuildOptions:
     ``context`` is a folder.  ``dockerfile`` is the text of a Dockerfile, or None to read ``file``
     (relative to the working directory; by default ``Dockerfile`` in the context).
     ``source_name`` is how errors name the text.  ``trust_host_ca`` None leaves it to the settings.
+    Without ``outputs`` the image goes into this store.
     """
 
     context: Path
@@ -46,7 +52,13 @@ class BuildOptions:
     quiet: bool = False
     trust_host_ca: bool | None = None
     iidfile: Path | None = None
+    metadata_file: Path | None = None
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
+    outputs: tuple[BuildOutput, ...] = ()
+    format: ImageFormat = "oci"
+    annotations: Annotations = field(default_factory=Annotations)
+    cache_from: tuple[CachePlace, ...] = ()
+    cache_to: tuple[CachePlace, ...] = ()
 
     @classmethod
     def of(cls, context: str | os.PathLike[str] = ".", **flags: Any) -> BuildOptions:
@@ -54,18 +66,29 @@ class BuildOptions:
 
         ``tag`` (one or several), ``build_arg`` and ``label`` (mapping or ``NAME=value`` texts; a
         bare NAME takes its value from the environment) are accepted as people write them;
-        ``secret`` is ``id=NAME,src=FILE`` or ``id=NAME,env=VARIABLE``.
+        ``secret`` is ``id=NAME,src=FILE`` or ``id=NAME,env=VARIABLE``; ``secret_values`` maps
+        ids to texts or bytes.  ``output``, ``annotation``, ``cache_from`` and ``cache_to`` are
+        Docker's; ``push`` and ``load`` are short for outputs.
         """
         values = {name: value for name, value in flags.items() if value is not None}
         tags = as_sequence(values.pop("tag", None)) + as_sequence(values.pop("tags", None))
         args = _build_args(values.pop("build_arg", None) or values.pop("build_args", ()))
         labels = parse_labels(values.pop("label", None) or values.pop("labels", ()))
         secrets = dict(_secret(text) for text in as_sequence(values.pop("secret", None)))
+        secrets |= _given(values.pop("secret_values", None) or {})
+        values["outputs"] = _outputs(values)
+        values |= {
+            "annotations": Annotations.parse(as_sequence(values.pop("annotation", None))),
+            "cache_from": _places(CachePlace.source, values.pop("cache_from", None)),
+            "cache_to": _places(CachePlace.target, values.pop("cache_to", None)),
+        }
+        if values.get("format", "oci") not in ("oci", "docker"):
+            raise InvalidArgumentError(f"invalid format {values['format']!r}", hint="oci or docker")
         if "no_cache_filter" in values:
             wanted = as_sequence(values["no_cache_filter"])
             names = [name.strip() for text in wanted for name in text.split(",")]
             values["no_cache_filter"] = tuple(name for name in names if name)
-        for name in ("file", "iidfile"):
+        for name in ("file", "iidfile", "metadata_file"):
             if name in values:
                 values[name] = Path(values[name])
         known = {item.name for item in fields(cls)} - {"context"}
@@ -73,17 +96,44 @@ class BuildOptions:
         if unknown:
             raise InvalidArgumentError(
                 f"unknown option {unknown[0]!r}",
-                hint=nearest(unknown[0], known | {"tag", "secret"}),
+                hint=nearest(unknown[0], known | {"tag", "secret", "output", "annotation"}),
             )
         return cls(
             Path(context), tags=tags, build_args=args, labels=labels, secrets=secrets, **values
         )
 
 
+def _outputs(values: dict[str, Any]) -> tuple[BuildOutput, ...]:
+    """Take what concerns outputs out of ``values``."""
+    texts = as_sequence(values.pop("output", None))
+    push, load = values.pop("push", False), values.pop("load", False)
+    parsed = [BuildOutput.parse(text) for text in texts]
+    if push and not any(output.type == "image" for output in parsed):
+        parsed.append(BuildOutput())
+    if push:
+        parsed = [replace(one, push=True) if one.type == "image" else one for one in parsed]
+    if load and not any(output.in_store for output in parsed):
+        parsed.append(BuildOutput())
+    return (*values.pop("outputs", ()), *parsed)
+
+
+def _places(read: Callable[[str], CachePlace], entries: Any) -> tuple[CachePlace, ...]:
+    return tuple(read(text) for text in as_sequence(entries) if text)
+
+
+def _given(entries: Mapping[str, str | bytes]) -> dict[str, SecretSource]:
+    return {
+        name: SecretSource(value=value.encode() if isinstance(value, str) else bytes(value))
+        for name, value in entries.items()
+    }
+
+
 def _build_args(entries: Any) -> dict[str, str]:
-    if isinstance(entries, Mapping):
-        return {str(name): str(value) for name, value in entries.items()}
     result: dict[str, str] = {}
+    if os.environ.get(EPOCH_ARG):
+        result[EPOCH_ARG] = os.environ[EPOCH_ARG]
+    if isinstance(entries, Mapping):
+        return result | {str(name): str(value) for name, value in entries.items()}
     for entry in as_sequence(entries):
         name, equals, value = entry.partition("=")
         if equals:
@@ -98,6 +148,11 @@ def _secret(text: str) -> tuple[str, SecretSource]:
     pairs = dict(item.partition("=")[::2] for item in text.split(","))
     aliases = {"source": "src", "target": "src"}
     pairs = {aliases.get(key, key): value for key, value in pairs.items()}
+    if "var" in pairs:
+        raise InvalidArgumentError(
+            f"secret {text!r} names a variable of a notebook, and there is none here",
+            hint="in Python: secret_values={'id': value}; in a terminal: env=VARIABLE",
+        )
     unknown = sorted(set(pairs) - {"type", "id", "src", "env"})
     name = pairs.get("id", "")
     if unknown or not name or pairs.get("type", "file") not in ("file", "env"):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from jupyter_containers.engine import Engine
+from tests.integration.build_bench import Bench
 from tests.integration.engine_fixtures import BUSYBOX, Place, Traces, demolish, settled, traces
 
 
@@ -53,3 +55,12 @@ def debian(engine: Engine) -> str:
 def python(engine: Engine) -> str:
     """Return the name of an image with Python and pip; making it takes half a minute, once."""
     return engine.bootstrap("python:3.11-slim").name
+
+
+@pytest.fixture
+def bench(engine: Engine, busybox: str, tmp_path: Path) -> Bench:
+    """Return a build context and the shared engine."""
+    del busybox  # asked for: it is in the store, and the test leaves nothing behind
+    context = tmp_path / "context"
+    context.mkdir()
+    return Bench(engine, context)

@@ -9,7 +9,6 @@ import sys
 import tarfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,52 +23,11 @@ from jupyter_containers.errors import (
     StorageError,
     UnsupportedError,
 )
-from jupyter_containers.events import Event, TaskFinished, TaskOutput, TaskStarted
+from jupyter_containers.events import TaskOutput, TaskStarted
+from tests.integration.build_bench import Bench
 from tests.integration.engine_fixtures import Place, demolish, nothing_left
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-
-
-@dataclass
-class Bench:
-    """A build context with an engine, and the events of the last build."""
-
-    engine: Engine
-    context: Path
-    events: list[Event] = field(default_factory=list)
-
-    def write(self, name: str, data: str | bytes = "") -> Path:
-        path = self.context / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.encode() if isinstance(data, str) else data)
-        return path
-
-    def build(self, dockerfile: str, **flags: Any) -> Image:
-        self.events.clear()
-        return self.engine.build(
-            self.context, dockerfile=dockerfile, emit=self.events.append, **flags
-        )
-
-    def run(self, image: Image, script: str, **flags: Any) -> str:
-        flags.setdefault("network", "none")
-        result = self.engine.run(image, ["sh", "-ec", script], rm=True, **flags)
-        return result.stdout.decode()
-
-    @property
-    def output(self) -> str:
-        return b"".join(e.data for e in self.events if isinstance(e, TaskOutput)).decode()
-
-    @property
-    def steps(self) -> list[tuple[str, str]]:
-        """Outcome and detail of each step, FROM included."""
-        return [(e.outcome, e.detail) for e in self.events if isinstance(e, TaskFinished)]
-
-
-@pytest.fixture
-def bench(engine: Engine, busybox: str, tmp_path: Path) -> Bench:
-    context = tmp_path / "context"
-    context.mkdir()
-    return Bench(engine, context)
 
 
 def layer_names(engine: Engine, image: Image, depth: int = -1) -> list[str]:

@@ -10,7 +10,13 @@ from jupyter_containers.commands.render.quantities import ago, human_size, times
 from jupyter_containers.commands.render.results import Lines, Text
 from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session, no_progress
-from jupyter_containers.commands.verbs.listing import each, filters_of, labels_text, listing
+from jupyter_containers.commands.verbs.listing import (
+    each,
+    filters_of,
+    labels_text,
+    listing,
+    read_text,
+)
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
 from jupyter_containers.events import EventSink
@@ -146,29 +152,6 @@ def push(session: Session, parsed: Parsed) -> Text:
     return Text(digest)
 
 
-def build(session: Session, parsed: Parsed) -> Any:
-    """Return the built image."""
-    flags = dict(parsed.flags)
-    context = parsed.operands["context"]
-    if context == "-" or flags.get("file") == "-":
-        # The Dockerfile comes from the input; "build -" has no context of its own.
-        flags.pop("file", None)
-        flags["dockerfile"] = _read_text(session, "the Dockerfile")
-        flags["source_name"] = "-"
-        context = None if context == "-" else context
-        if context is None:
-            return _build_alone(session, parsed, flags)
-    with _progress(session, parsed) as emit:
-        return session.engine.build(context or ".", emit=emit, **flags)
-
-
-def _build_alone(session: Session, parsed: Parsed, flags: dict[str, Any]) -> Any:
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory(prefix="context-") as empty, _progress(session, parsed) as emit:
-        return session.engine.build(empty, emit=emit, **flags)
-
-
 def bootstrap(session: Session, parsed: Parsed) -> Any:
     """Return the base image made on this machine."""
     with _progress(session, parsed) as emit:
@@ -242,7 +225,7 @@ def login(session: Session, parsed: Parsed) -> Text:
     if parsed.flag("password_stdin"):
         if password is not None:
             raise InvalidArgumentError("--password and --password-stdin exclude each other")
-        password = _read_text(session, "the password").rstrip("\r\n")
+        password = read_text(session, "the password").rstrip("\r\n")
     if not username:
         raise InvalidArgumentError("login needs a user name", hint="give it with --username")
     if password is None:
@@ -258,16 +241,6 @@ def logout(session: Session, parsed: Parsed) -> Text:
     server = parsed.operands["server"] or HUB
     session.engine.logout(server)
     return Text(f"Removing login credentials for {server}")
-
-
-def _read_text(session: Session, what: str) -> str:
-    if session.stdin is None:
-        raise InvalidArgumentError(
-            f"{what} is to be read from the input, but there is none",
-            hint="write it in the lines below %%container",
-        )
-    data = session.stdin if isinstance(session.stdin, bytes) else session.stdin.read()
-    return data.decode("utf-8", "replace")
 
 
 def _progress(session: Session, parsed: Parsed) -> AbstractContextManager[EventSink]:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from jupyter_containers.commands.render.results import Lines, Table, Text
 from jupyter_containers.commands.render.table import Column, Row, aligned, cell_text
+from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import ContainersError, InvalidArgumentError
 
@@ -108,3 +109,14 @@ def done(names: Sequence[str], action: Callable[[str], object]) -> Lines[str]:
 def labels_text(labels: Mapping[str, str] | None) -> str:
     """Return labels as Docker's ``.Labels`` shows them."""
     return ",".join(f"{name}={value}" for name, value in sorted((labels or {}).items()))
+
+
+def read_text(session: Session, what: str) -> str:
+    """Return the command's input as text."""
+    if session.stdin is None:
+        raise InvalidArgumentError(
+            f"{what} is to be read from the input, but there is none",
+            hint="write it in the lines below %%container",
+        )
+    data = session.stdin if isinstance(session.stdin, bytes) else session.stdin.read()
+    return data.decode("utf-8", "replace")

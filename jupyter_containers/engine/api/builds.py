@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jupyter_containers.engine.api.images import ImagesAPI
 from jupyter_containers.engine.image import Image
@@ -25,11 +25,15 @@ class BuildsAPI(ImagesAPI):
         *,
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
+        stream: BinaryIO | None = None,
         **flags: Any,
     ) -> Image:
-        """Build an image from a folder with a Dockerfile (or ``dockerfile="…text…"``)."""
+        """Build an image from a folder with a Dockerfile (or ``dockerfile="…text…"``).
+
+        ``stream`` takes the archive of an output with ``dest=-``.
+        """
         options = BuildOptions.of(context, **flags)
-        return self._image(self._builds.build(options, emit, cancel or CancelToken()))
+        return self._image(self._builds.build(options, emit, cancel or CancelToken(), stream))
 
     def bootstrap(
         self, name: str, *, emit: EventSink = discard, cancel: CancelToken | None = None

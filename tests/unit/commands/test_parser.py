@@ -131,7 +131,8 @@ def test_every_handler_exists() -> None:
 
 
 _SPELT_OTHERWISE = {
-    "labels": "label", "mounts": "mount", "tags": "tag", "build_args": "build_arg",
+    "labels": "label", "outputs": "output", "annotations": "annotation",
+    "mounts": "mount", "tags": "tag", "build_args": "build_arg",
     "secrets": "secret",
 }  # fmt: skip
 _NOT_FLAGS = {"image", "command", "context", "dockerfile", "source_name"}

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import os
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -100,51 +99,6 @@ def test_transfers_open_a_progress_unless_quiet(fake_engine: Any, an_image: Any)
     assert len(opened) == 4
     assert perform(fake_engine, "pull", "-q", "a", progress=progress) is an_image
     assert len(opened) == 4
-
-
-def test_build_flags(fake_engine: Any, an_image: Any) -> None:
-    fake_engine.answers["build"] = an_image
-    perform(
-        fake_engine,
-        *[
-            "build",
-            "-t",
-            "a",
-            "-t",
-            "b",
-            "--build-arg",
-            "X=1",
-            "--no-cache",
-            "-f",
-            "D",
-            "--target",
-            "t",
-            "dir",
-        ],
-    )
-    assert fake_engine.last == (
-        "build",
-        ("dir",),
-        {"tag": ["a", "b"], "build_arg": ["X=1"], "no_cache": True, "file": "D", "target": "t"},
-    )
-
-
-@pytest.mark.parametrize(("words", "own"), [(["-"], True), (["-f", "-", "."], False)])
-def test_build_takes_the_dockerfile_from_the_input(
-    fake_engine: Any, an_image: Any, words: list[str], own: bool
-) -> None:
-    contexts: list[list[str]] = []
-
-    def build(context: str, **flags: Any) -> Any:
-        contexts.append(os.listdir(context))
-        return an_image
-
-    fake_engine.answers["build"] = build
-    perform(fake_engine, "build", *words, stdin=b"FROM x\n")
-    assert fake_engine.last[2]["dockerfile"] == "FROM x\n"
-    assert (contexts == [[]]) is own
-    with pytest.raises(InvalidArgumentError, match="the Dockerfile"):
-        perform(fake_engine, "build", *words)
 
 
 def test_import(fake_engine: Any, an_image: Any) -> None:

@@ -1,0 +1,102 @@
+"""The verb that builds images."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from jupyter_containers.commands.render.results import Lines
+from jupyter_containers.commands.session import Session, no_progress
+from jupyter_containers.commands.verbs.listing import read_text
+from jupyter_containers.commands.words import Parsed
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.events import EventSink
+from jupyter_containers.options.output import STREAM, BuildOutput
+
+_STYLES = ("auto", "plain", "tty", "quiet", "rawjson")
+
+
+def build(session: Session, parsed: Parsed) -> Any:
+    """Return the built image; for a build into files only, where they are."""
+    flags = dict(parsed.flags)
+    display = _display(session, flags.pop("progress", "auto"), parsed.flag("quiet", False))
+    flags |= _secrets(session, flags)
+    outputs = [BuildOutput.parse(text) for text in flags.get("output", ())]
+    if any(output.dest == STREAM for output in outputs):
+        flags["stream"] = _stream(session)
+    context = parsed.operands["context"]
+    if context == "-" or flags.get("file") == "-":
+        # The Dockerfile comes from the input; "build -" has no context of its own.
+        flags.pop("file", None)
+        flags["dockerfile"] = read_text(session, "the Dockerfile")
+        flags["source_name"] = "-"
+    with display as emit:
+        if context == "-":
+            image = _build_alone(session, flags, emit)
+        else:
+            image = session.engine.build(context or ".", emit=emit, **flags)
+    if not outputs or flags.get("load") or any(output.in_store for output in outputs):
+        return image
+    written = [output.dest for output in outputs if output.dest != STREAM]
+    return Lines(written) if written else None
+
+
+def _build_alone(session: Session, flags: dict[str, Any], emit: EventSink) -> Any:
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="context-") as empty:
+        return session.engine.build(empty, emit=emit, **flags)
+
+
+def _display(session: Session, style: str, quiet: bool) -> AbstractContextManager[EventSink]:
+    if style not in _STYLES:
+        raise InvalidArgumentError(
+            f"invalid progress {style!r}", hint=f"one of {', '.join(_STYLES)}"
+        )
+    if quiet or style == "quiet":
+        return no_progress()
+    if style == "plain":
+        from jupyter_containers.commands.render.progress import PlainProgress
+
+        return PlainProgress(sys.stderr)
+    if style == "rawjson":
+        from jupyter_containers.commands.render.rawprogress import RawProgress
+
+        return RawProgress(sys.stderr)
+    return session.progress()
+
+
+def _secrets(session: Session, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the secrets with the values of notebook variables (``var=NAME``) taken out."""
+    texts, values = [], dict(flags.get("secret_values", {}))
+    for text in flags.get("secret", ()):
+        pairs = dict(item.partition("=")[::2] for item in text.split(","))
+        if "var" not in pairs or session.variables is None:
+            texts.append(text)
+            continue
+        name = pairs["var"]
+        if set(pairs) - {"type", "id", "var"} or not name.isidentifier():
+            raise InvalidArgumentError(
+                f"invalid secret {text!r}", hint="write id=NAME,var=VARIABLE"
+            )
+        if name not in session.variables:
+            raise InvalidArgumentError(f"secret {text!r}: there is no variable {name}")
+        value = session.variables[name]
+        if not isinstance(value, (str, bytes)):
+            raise InvalidArgumentError(
+                f"secret {text!r}: {name} is a {type(value).__name__}, not text or bytes"
+            )
+        values[pairs.get("id") or name] = value
+    found = {"secret": texts, "secret_values": values}
+    return {name: value for name, value in found.items() if value or name in flags}
+
+
+def _stream(session: Session) -> Any:
+    if session.binary_output is None:
+        raise InvalidArgumentError(
+            "dest=- writes an archive to the standard output, which shows text here",
+            hint="name a file: -o type=tar,dest=PATH",
+        )
+    return session.binary_output

@@ -1,0 +1,167 @@
+"""What a build hands out beside the image in the store: its files, archives of it, facts about it.
+
+A destination appears whole or not at all: archives are written beside it and renamed; only a
+folder of files (``type=local``) is filled in place, as Docker does it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from jupyter_containers.build.copying import Copier, CopyRules
+from jupyter_containers.build.image import write_image
+from jupyter_containers.build.result import BuildResult
+from jupyter_containers.build.seams import BlobStore, LayerStore
+from jupyter_containers.build.tree import SourceTree
+from jupyter_containers.build.users import Owner
+from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.saving import Format, Saved, archive_output, save, save_folder
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.events import CancelToken, EventSink, TaskFinished, TaskStarted, discard
+from jupyter_containers.oci.descriptor import RawDocument
+from jupyter_containers.oci.image import Manifest, parse_manifest
+from jupyter_containers.oci.reference import Reference
+from jupyter_containers.options.build import BuildOptions
+from jupyter_containers.options.output import STREAM, BuildOutput
+from jupyter_containers.store import ImageRecord
+from jupyter_containers.store.differ import Differ
+from jupyter_containers.store.faults import storage_errors
+from jupyter_containers.store.rooted import Root
+from jupyter_containers.store.tarwrite import ChunkedOutput
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """Writes outputs of one build; ``stream`` takes what goes to ``dest=-``."""
+
+    rooms: Rooms
+    layers: LayerStore
+    blobs: BlobStore
+    emit: EventSink
+    cancel: CancelToken
+    stream: BinaryIO | None = None
+
+    def export(self, output: BuildOutput, result: BuildResult, options: BuildOptions) -> None:
+        """Write one output that is not in the store."""
+        task = f"export-{output.type}-{output.dest}"
+        self.emit(TaskStarted(task, f"exporting {output.type} to {output.dest}"))
+        if output.type == "local":
+            self._local(output.path, result)
+        elif output.type == "tar":
+            self._tar(output, result)
+        else:
+            self._layout(output, result, options)
+        self.emit(TaskFinished(task))
+
+    def _local(self, folder: Path, result: BuildResult) -> None:
+        with storage_errors(f"write {folder}"):
+            folder.mkdir(parents=True, exist_ok=True)
+        # As with BuildKit the files belong to whoever asked for them.
+        rules = CopyRules(Owner(os.getuid(), os.getgid()))
+
+        def copy(rootfs: str) -> None:
+            with Root(rootfs) as source, Root(folder) as target:
+                tree = SourceTree(source, keep_owner=True)
+                Copier(target, "/", rules, self.cancel).copy(tree, tree.find("/"))
+
+        with self.layers.workspace(result.chain_id) as workspace:
+            workspace.call(copy)
+
+    def _tar(self, output: BuildOutput, result: BuildResult) -> None:
+        epoch = result.source_date_epoch
+        latest = None if epoch is None else epoch * 10**9
+
+        with self._target(output) as put:
+
+            def write(rootfs: str) -> None:
+                tar = ChunkedOutput(put)
+                Differ(Path(rootfs), tar, latest_ns=latest, cancel=self.cancel).write()
+
+            with self.layers.workspace(result.chain_id) as workspace:
+                workspace.call(write)
+
+    def _layout(self, output: BuildOutput, result: BuildResult, options: BuildOptions) -> None:
+        is_oci = output.type == "oci" if output.oci is None else output.oci
+        target, config_digest = write_image(
+            self.blobs,
+            result.config,
+            result.layers,
+            form="oci" if is_oci else "docker",
+            annotations={**options.annotations.manifest, **output.annotations},
+        )
+        document = RawDocument(self.rooms.store.content.read(target.digest), target.media_type)
+        manifest = parse_manifest(document)
+        assert isinstance(manifest, Manifest)  # it was written as one
+        described = msgspec.structs.replace(
+            target,
+            annotations={
+                "org.opencontainers.image.created": result.config.created,
+                **options.annotations.descriptor,
+            },
+        )
+        record = ImageRecord(described, config_digest, result.config.platform)
+        names = dict.fromkeys((*options.tags, *output.names))
+        saved = [Saved(record, tuple(Reference.parse(name) for name in names), manifest)]
+        if not output.as_tar:
+            save_folder(self.rooms, saved, output.path, cancel=self.cancel)
+            return
+        form: Format = "oci-archive" if output.type == "oci" else "docker-archive"
+        with self._target(output) as put:
+            save(self.rooms, saved, put, format=form, emit=discard, cancel=self.cancel)
+
+    @contextmanager
+    def _target(self, output: BuildOutput) -> Iterator[Callable[[bytes], object]]:
+        if output.dest == STREAM:
+            if self.stream is None:
+                raise InvalidArgumentError(
+                    "dest=- needs a standard output that takes bytes",
+                    hint="name a file: dest=PATH",
+                )
+            with archive_output(self.stream, "none") as put:
+                yield put
+            return
+        with storage_errors(f"write {output.path}"):
+            output.path.parent.mkdir(parents=True, exist_ok=True)
+        with archive_output(output.path, "none") as put:
+            yield put
+
+
+def write_facts(options: BuildOptions, result: BuildResult, names: list[str]) -> None:
+    """Write ``--iidfile`` and ``--metadata-file``, whose keys are buildx's."""
+    if options.iidfile:
+        _write_text(options.iidfile, result.config_digest)
+    if options.metadata_file:
+        manifest = result.manifest
+        facts = {
+            "containerimage.config.digest": result.config_digest,
+            "containerimage.descriptor": {
+                "mediaType": manifest.media_type,
+                "digest": manifest.digest,
+                "size": manifest.size,
+                "annotations": {
+                    "config.digest": result.config_digest,
+                    "org.opencontainers.image.created": result.config.created,
+                },
+                "platform": {
+                    "architecture": result.config.architecture,
+                    "os": result.config.os,
+                },
+            },
+            "containerimage.digest": manifest.digest,
+        }
+        if names:
+            facts["image.name"] = ",".join(names)
+        _write_text(options.metadata_file, json.dumps(facts, indent=2))
+
+
+def _write_text(path: Path, text: str) -> None:
+    with storage_errors(f"write {path}"):
+        path.write_text(text)

@@ -1,0 +1,85 @@
+"""Where a build's cache comes from and goes to: ``--cache-from`` and ``--cache-to``."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+
+CacheType = Literal["registry", "local", "inline"]
+CacheMode = Literal["min", "max"]
+_ELSEWHERE = ("gha", "s3", "azblob")
+
+
+@dataclass(frozen=True, slots=True)
+class CachePlace:
+    """One place for cached steps.
+
+    ``registry`` has a reference in ``ref``, ``local`` a folder in ``folder``; ``inline`` is the
+    image itself.  ``mode`` max takes the steps of all stages, min those of the image's stage.
+    ``ignore_error`` lets a build succeed whose cache cannot be written.
+    """
+
+    type: CacheType
+    ref: str = ""
+    folder: Path = Path()
+    tag: str = "latest"
+    mode: CacheMode = "min"
+    ignore_error: bool = False
+
+    def __str__(self) -> str:
+        return {"registry": self.ref, "local": str(self.folder)}.get(self.type, self.type)
+
+    @classmethod
+    def source(cls, text: str) -> CachePlace:
+        """Return what ``--cache-from`` means: an image's name, or ``type=…,ref=…|src=…``."""
+        place = _parse(text, "src")
+        if place.type == "inline":
+            raise InvalidArgumentError(
+                "an inline cache comes with its image", hint="name it: --cache-from IMAGE"
+            )
+        return place
+
+    @classmethod
+    def target(cls, text: str) -> CachePlace:
+        """Return what ``--cache-to`` means: an image's name, or ``type=…,ref=…|dest=…``."""
+        return _parse(text, "dest")
+
+
+def _parse(text: str, folder_key: str) -> CachePlace:
+    fields = next(csv.reader([text]), [])
+    if "=" not in text and fields == [text]:
+        return CachePlace("registry", text)
+    pairs = dict(entry.partition("=")[::2] for entry in fields)
+    kind = pairs.get("type", "registry")
+    if kind in _ELSEWHERE:
+        raise UnsupportedError(
+            f"cache of type {kind} is not supported",
+            capability=f"build cache of type {kind}",
+            hint="use type=registry or type=local",
+        )
+    known = {"type", "mode", "tag", "ref", folder_key, "ignore-error", "oci-mediatypes"}
+    # What tunes another engine's archive changes nothing about what is found later.
+    known |= {"image-manifest", "compression", "compression-level", "force-compression", "digest"}
+    unknown = sorted(set(pairs) - known)
+    if kind not in ("registry", "local", "inline") or unknown:
+        raise InvalidArgumentError(
+            f"invalid cache {text!r}" + (f": unknown key {unknown[0]!r}" if unknown else ""),
+            hint=f"write type=registry,ref=NAME or type=local,{folder_key}=FOLDER",
+        )
+    needed = {"registry": "ref", "local": folder_key}.get(kind, "")
+    if needed and not pairs.get(needed):
+        raise InvalidArgumentError(f"cache {text!r} needs {needed}=…")
+    if pairs.get("mode", "min") not in ("min", "max"):
+        raise InvalidArgumentError(f"invalid mode {pairs['mode']!r} of a cache", hint="min or max")
+    return CachePlace(
+        cast(CacheType, kind),
+        pairs.get("ref", ""),
+        Path(pairs.get(folder_key, "")).expanduser(),
+        pairs.get("tag", "latest"),
+        cast(CacheMode, pairs.get("mode", "min")),
+        pairs.get("ignore-error", "false").lower() in ("true", "1"),
+    )

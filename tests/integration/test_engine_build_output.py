@@ -1,0 +1,233 @@
+"""Where a build's result goes: formats, archives, folders, files of facts."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.oci.descriptor import digest_of
+from tests.integration.build_bench import Bench
+from tests.integration.engine_fixtures import Place, demolish
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+TEXT = 'FROM busybox\nCOPY --chown=5:6 a /app/a\nRUN ln -s a /app/link; rm /bin/vi\nCMD ["x"]\n'
+SCRATCH = "FROM scratch\nCOPY --chown=5:6 a /app/a\n"
+EPOCH = ["SOURCE_DATE_EPOCH=1700000000"]
+
+
+def manifest_of(bench: Bench, digest: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(bench.engine._rooms.store.content.read(digest))
+    return document
+
+
+def members(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path) as archive:
+        files = {one.name: archive.extractfile(one) for one in archive if one.isfile()}
+        return {name: file.read() for name, file in files.items() if file}
+
+
+def test_the_format_decides_the_media_types(bench: Bench) -> None:
+    bench.write("a", "1")
+    oci = manifest_of(bench, bench.build(TEXT).digest)
+    docker = manifest_of(bench, bench.build(TEXT, format="docker").digest)
+    assert oci["mediaType"] == "application/vnd.oci.image.manifest.v1+json"
+    assert docker["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
+    assert docker["config"]["mediaType"] == "application/vnd.docker.container.image.v1+json"
+    kinds = {layer["mediaType"] for layer in docker["layers"]}
+    assert kinds == {"application/vnd.docker.image.rootfs.diff.tar.gzip"}
+    assert docker["config"]["digest"] == oci["config"]["digest"]
+    said = bench.build(TEXT, output="type=image,oci-mediatypes=false,name=fmt:1")
+    assert manifest_of(bench, said.digest) == docker
+    assert bench.engine.image("fmt:1").digest == said.digest
+    assert bench.run(said, "cat /app/a") == "1"
+
+
+def test_a_folder_gets_the_files_alone(bench: Bench, tmp_path: Path) -> None:
+    bench.write("a", "1").chmod(0o640)
+    os.utime(bench.context / "a", (1000, 1000))
+    before = {image.id for image in bench.engine.images(all=True)}
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "mine").write_text("kept")
+    bench.build(TEXT, output=str(target))
+    status = (target / "app/a").stat()
+    assert (oct(status.st_mode & 0o777), status.st_uid, int(status.st_mtime)) == ("0o640", 0, 1000)
+    assert os.readlink(target / "app/link") == "a"
+    assert (target / "bin/busybox").exists()
+    assert not (target / "bin/vi").exists(), "what a layer removes is not there"
+    assert (target / "mine").read_text() == "kept"
+    assert {image.id for image in bench.engine.images(all=True)} == before
+
+
+def test_a_tar_has_the_files_with_their_owners(bench: Bench, tmp_path: Path) -> None:
+    bench.write("a", "1")
+    path = tmp_path / "new" / "root.tar"
+    bench.build(SCRATCH, output=f"type=tar,dest={path}")
+    with tarfile.open(path) as archive:
+        found = {one.name: (one.uid, one.gid, one.size) for one in archive}
+    # The folder that COPY makes belongs to the owner that it names.
+    assert found == {"app": (5, 6, 0), "app/a": (5, 6, 1)}
+    assert [one.name for one in path.parent.iterdir()] == ["root.tar"]
+    stream = io.BytesIO()
+    bench.build(SCRATCH, output="-", stream=stream)
+    assert stream.getvalue() == path.read_bytes()
+    with pytest.raises(InvalidArgumentError, match="dest=-"):
+        bench.build(SCRATCH, output="-")
+
+
+def test_an_oci_archive_is_a_layout(bench: Bench, tmp_path: Path) -> None:
+    bench.write("a", "1")
+    path = tmp_path / "image.tar"
+    flags = {"tag": ["one:1", "two:2"], "annotation": ["k=v", "manifest-descriptor:d=e"]}
+    image = bench.build(TEXT, output=[f"type=oci,dest={path}"], **flags)
+    files = members(path)
+    assert json.loads(files["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
+    entries = json.loads(files["index.json"])["manifests"]
+    assert [one["annotations"]["io.containerd.image.name"] for one in entries] == [
+        "docker.io/library/one:1",
+        "docker.io/library/two:2",
+    ]
+    assert [one["annotations"]["org.opencontainers.image.ref.name"] for one in entries] == [
+        "1",
+        "2",
+    ]
+    assert entries[0]["annotations"]["d"] == "e"
+    assert entries[0]["platform"]["os"] == "linux"
+    for name, data in files.items():
+        if name.startswith("blobs/"):
+            assert digest_of(data) == "sha256:" + name.rpartition("/")[2]
+    manifest = json.loads(files["blobs/sha256/" + entries[0]["digest"][7:]])
+    assert manifest["annotations"] == {"k": "v"}
+    assert manifest["config"]["digest"] == image.id
+    for blob in (manifest["config"], *manifest["layers"]):
+        assert len(files["blobs/sha256/" + blob["digest"][7:]]) == blob["size"]
+    folder = tmp_path / "layout"
+    bench.build(TEXT, output=[f"type=oci,dest={folder},tar=false"], **flags)
+    assert (folder / "index.json").read_bytes() == files["index.json"]
+    assert {
+        str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()
+    } == files
+
+
+def test_a_docker_archive_has_dockers_contents(bench: Bench, tmp_path: Path) -> None:
+    bench.write("a", "1")
+    path = tmp_path / "image.tar"
+    image = bench.build(TEXT, output=f"type=docker,dest={path}", tag="one:1")
+    files = members(path)
+    [contents] = json.loads(files["manifest.json"])
+    assert contents["RepoTags"] == ["one:1"]
+    assert contents["Config"] == "blobs/sha256/" + image.id[7:]
+    assert len(contents["Layers"]) == 3
+    assert all(name in files for name in contents["Layers"])
+
+
+def test_several_outputs_at_once(bench: Bench, tmp_path: Path) -> None:
+    bench.write("a", "1")
+    bench.build(
+        TEXT, output=[f"type=oci,dest={tmp_path}/i.tar", f"{tmp_path}/files"], load=True, tag="s:1"
+    )
+    assert bench.engine.image("s:1")
+    assert {one.name for one in tmp_path.iterdir()} == {"i.tar", "files", "context"}
+
+
+def test_facts_go_into_files(bench: Bench, tmp_path: Path) -> None:
+    bench.write("a", "1")
+    image = bench.build(
+        TEXT, tag="x:1", iidfile=tmp_path / "iid", metadata_file=tmp_path / "metadata"
+    )
+    assert (tmp_path / "iid").read_text() == image.id
+    facts = json.loads((tmp_path / "metadata").read_text())
+    assert facts["containerimage.config.digest"] == image.id
+    assert facts["containerimage.digest"] == image.digest
+    assert facts["containerimage.descriptor"]["size"] > 0
+    assert facts["image.name"] == "x:1"
+
+
+def test_annotations_and_their_limits(bench: Bench) -> None:
+    bench.write("a", "1")
+    image = bench.build(TEXT, annotation=["org.opencontainers.image.title=app", "b=c=d"])
+    assert manifest_of(bench, image.digest)["annotations"] == {
+        "b": "c=d",
+        "org.opencontainers.image.title": "app",
+    }
+    with pytest.raises(UnsupportedError, match="no annotations"):
+        bench.build(TEXT, annotation="a=b", format="docker")
+    with pytest.raises(UnsupportedError, match="no index"):
+        bench.build(TEXT, annotation="index:a=b")
+
+
+@pytest.mark.parametrize("output", ["", "type=image,rewrite-timestamp=true"])
+def test_two_empty_stores_make_the_same_image(bench: Bench, tmp_path: Path, output: str) -> None:
+    bench.write("a", "1")
+    text = (
+        "FROM busybox AS one\nRUN date > /dev/null; mkdir /d; echo x > /d/f\n"
+        "FROM busybox\nRUN echo b > /b; rm /bin/vi\nCOPY --from=one /d /d\n"
+        "COPY a /new/a\nWORKDIR /w\n"
+    )
+    base = tmp_path / "busybox.tar"
+    bench.build("FROM busybox\n", output=f"type=tar,dest={base}")
+    found = []
+    for number in range(2):
+        os.utime(bench.context / "a", None)
+        with Place.under(tmp_path / str(number)).engine() as engine:
+            try:
+                engine.import_image(base, "busybox")
+                image = engine.build(
+                    bench.context,
+                    dockerfile=text,
+                    build_arg=EPOCH,
+                    output=output or None,
+                    network="none",
+                )
+                layers = json.loads(engine._rooms.store.content.read(image.digest))["layers"]
+                found.append((layers[1:], engine.inspect(image.id)["Created"]))
+            finally:
+                demolish(engine)
+    assert found[0] == found[1]
+    assert found[0][1] == "2023-11-14T22:13:20Z"
+
+
+def test_the_environment_gives_the_source_date(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000")
+    image = bench.build("FROM scratch\nENV a=b\n")
+    assert bench.engine.inspect(image.id)["Created"] == "1970-01-01T00:16:40Z"
+
+
+def test_times_stay_when_they_are_not_to_be_rewritten(bench: Bench, tmp_path: Path) -> None:
+    bench.write("a", "1")
+    text = "FROM scratch\nCOPY a /a\n"
+    times = []
+    for rewrite in ("true", "false"):
+        image = bench.build(text, build_arg=EPOCH, output=f"type=image,rewrite-timestamp={rewrite}")
+        blob = manifest_of(bench, image.digest)["layers"][0]["digest"]
+        with tarfile.open(bench.engine._rooms.store.content.path(blob)) as archive:
+            times.append(int(archive.getmember("a").mtime))
+    assert times[0] == 1700000000
+    assert times[1] == int((bench.context / "a").stat().st_mtime)
+
+
+def test_a_secret_value_is_nowhere_but_in_its_step(bench: Bench) -> None:
+    value = "s3cret-of-the-notebook"
+    image = bench.build(
+        "FROM busybox\nRUN --mount=type=secret,id=t wc -c < /run/secrets/t > /count\n",
+        secret_values={"t": value},
+    )
+    assert bench.run(image, "cat /count") == f"{len(value)}\n"
+    store = bench.engine._rooms.settings.root
+    found = [
+        path
+        for path in store.rglob("*")
+        if path.is_file() and not path.is_symlink() and value.encode() in path.read_bytes()
+    ]
+    assert found == []
+    assert value not in repr(bench.engine) + repr(image) + repr(bench.events)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+from typing import Any
+
+import pytest
+
+from jupyter_containers.commands.execute import execute
+from jupyter_containers.commands.session import Session
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.events import TaskFinished, TaskStarted
+
+
+def perform(engine: Any, *words: str, **session: Any) -> Any:
+    return execute(Session(lambda: engine, **session), words)
+
+
+def test_build_flags(fake_engine: Any, an_image: Any) -> None:
+    fake_engine.answers["build"] = an_image
+    perform(
+        fake_engine,
+        *[
+            "build",
+            "-t",
+            "a",
+            "-t",
+            "b",
+            "--build-arg",
+            "X=1",
+            "--no-cache",
+            "-f",
+            "D",
+            "--target",
+            "t",
+            "dir",
+        ],
+    )
+    assert fake_engine.last == (
+        "build",
+        ("dir",),
+        {"tag": ["a", "b"], "build_arg": ["X=1"], "no_cache": True, "file": "D", "target": "t"},
+    )
+
+
+@pytest.mark.parametrize(("words", "own"), [(["-"], True), (["-f", "-", "."], False)])
+def test_build_takes_the_dockerfile_from_the_input(
+    fake_engine: Any, an_image: Any, words: list[str], own: bool
+) -> None:
+    contexts: list[list[str]] = []
+
+    def build(context: str, **flags: Any) -> Any:
+        contexts.append(os.listdir(context))
+        return an_image
+
+    fake_engine.answers["build"] = build
+    perform(fake_engine, "build", *words, stdin=b"FROM x\n")
+    assert fake_engine.last[2]["dockerfile"] == "FROM x\n"
+    assert (contexts == [[]]) is own
+    with pytest.raises(InvalidArgumentError, match="the Dockerfile"):
+        perform(fake_engine, "build", *words)
+
+
+def test_progress_styles(
+    fake_engine: Any, an_image: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def build(context: str, emit: Any, **flags: Any) -> Any:
+        emit(TaskStarted("a", "[1/1] FROM x"))
+        emit(TaskFinished("a", "cached"))
+        return an_image
+
+    fake_engine.answers["build"] = build
+    perform(fake_engine, "build", "--progress", "plain")
+    assert "CACHED" in capsys.readouterr().err
+    perform(fake_engine, "build", "--progress", "quiet")
+    assert capsys.readouterr().err == ""
+    perform(fake_engine, "build", "--progress", "rawjson")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["vertexes"][0].get("cached", False) for line in lines] == [False, True]
+    with pytest.raises(InvalidArgumentError, match="invalid progress 'loud'"):
+        perform(fake_engine, "build", "--progress", "loud")
+
+
+def test_a_secret_of_a_variable(fake_engine: Any, an_image: Any) -> None:
+    fake_engine.answers["build"] = an_image
+    words = ["build", "--secret", "id=a,var=token", "--secret", "id=b,src=f"]
+    perform(fake_engine, *words, variables={"token": "xyz"})
+    flags = fake_engine.last[2]
+    assert (flags["secret_values"], flags["secret"]) == ({"a": "xyz"}, ["id=b,src=f"])
+    with pytest.raises(InvalidArgumentError, match="no variable token"):
+        perform(fake_engine, *words, variables={})
+    with pytest.raises(InvalidArgumentError, match="is a int") as caught:
+        perform(fake_engine, *words, variables={"token": 4711})
+    assert "4711" not in str(caught.value)
+
+
+def test_files_are_the_result_of_a_build_into_files(fake_engine: Any, an_image: Any) -> None:
+    fake_engine.answers["build"] = an_image
+    assert perform(fake_engine, "build", "-o", "out", "-o", "type=tar,dest=x.tar") == [
+        "out", "x.tar"
+    ]  # fmt: skip
+    assert perform(fake_engine, "build", "-o", "out", "--load") is an_image
+    assert perform(fake_engine, "build", "-o", "type=docker") is an_image
+    stream = io.BytesIO()
+    assert perform(fake_engine, "build", "-o", "-", binary_output=stream) is None
+    assert fake_engine.last[2]["stream"] is stream
+    with pytest.raises(InvalidArgumentError, match="dest=-"):
+        perform(fake_engine, "build", "-o", "-")
