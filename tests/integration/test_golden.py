@@ -1,0 +1,78 @@
+"""Every folder of tests/data/dockerfiles becomes what a real Docker (or buildah) made of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_containers.engine import Engine
+from jupyter_containers.errors import ContainersError
+from tests.integration import golden
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@pytest.fixture(scope="module")
+def oven(engine: Engine) -> Engine:
+    """Return the shared engine with the cases' base image."""
+    engine.import_image(golden.base_tar(), golden.BASE, changes=golden.BASE_CHANGES)
+    return engine
+
+
+def test_there_are_enough_cases() -> None:
+    assert len(golden.NAMES) >= 38
+
+
+@pytest.mark.parametrize("name", golden.NAMES)
+def test_case(name: str, oven: Engine, tmp_path: Path) -> None:
+    about = golden.case(name)
+    expected = json.loads((golden.CASES / name / "expected.json").read_text())
+    context, served = golden.lay_out(name, tmp_path)
+    with golden.web_server(served) as address:
+        options = _filled(about.get("options", {}), {"{http}": address, "{folder}": str(tmp_path)})
+
+        def build() -> Any:
+            return oven.build(
+                context, **{"file": tmp_path / "Dockerfile", "network": "none", **options}
+            )
+
+        if "error" in expected:
+            with pytest.raises(ContainersError):
+                build()
+            return
+        image = build()
+        content = oven._rooms.store.content
+        record = oven._rooms.store.records.get_image(image.digest)
+        assert record is not None
+        manifest = json.loads(content.read(record.manifest.digest))
+        layers = [content.open(layer["digest"]) for layer in manifest["layers"]]
+        try:
+            config = json.loads(content.read(record.config_digest))
+            made = golden.outcome(config, layers, address)
+        finally:
+            for layer in layers:
+                layer.close()
+    for key in made.keys() & expected.keys():
+        assert _differences(made[key], expected[key]) == []
+
+
+def _differences(made: Any, expected: Any, place: str = "") -> list[str]:
+    """Return where two documents differ, a line each."""
+    if isinstance(made, dict) and isinstance(expected, dict):
+        return [
+            line
+            for key in sorted({*made, *expected})
+            for line in _differences(made.get(key), expected.get(key), f"{place}/{key}")
+        ]
+    return [] if made == expected else [f"{place}: made {made!r}, expected {expected!r}"]
+
+
+def _filled(value: Any, words: dict[str, str]) -> Any:
+    text = json.dumps(value)
+    for word, replacement in words.items():
+        text = text.replace(word, replacement)
+    return json.loads(text)
