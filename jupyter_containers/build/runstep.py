@@ -87,7 +87,7 @@ def _command(
         if first.text.startswith("#!"):
             path = f"{_SCRIPTS}/{first.name}"
             script = StepMount("file", path, mode=0o755, data=first.text.encode())
-            return (path,), (script,)
+            return (*around.state.shell, path), (script,)
         return (*around.state.shell, first.text), ()
     # The shell reads other heredocs itself, so the text is put together again.
     documents = "".join(f"\n{one.content}{one.name}" for one in heredocs)

@@ -68,6 +68,9 @@ def _differences(made: Any, expected: Any, place: str = "") -> list[str]:
             for key in sorted({*made, *expected})
             for line in _differences(made.get(key), expected.get(key), f"{place}/{key}")
         ]
+    if isinstance(made, list) and isinstance(expected, list) and len(made) == len(expected):
+        pairs = enumerate(zip(made, expected, strict=True))
+        return [line for at, pair in pairs for line in _differences(*pair, f"{place}/{at}")]
     return [] if made == expected else [f"{place}: made {made!r}, expected {expected!r}"]
 
 
