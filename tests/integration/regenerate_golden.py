@@ -105,7 +105,11 @@ def _checks(folder: Path, context: Path, flags: list[str]) -> dict[str, Any]:
     except ValueError:
         return {}
     found = [
-        [one["ruleName"], one["location"]["ranges"][0]["start"]["line"] if one["location"].get("ranges") else 0, one["detail"]]
+        [
+            one["ruleName"],
+            one["location"]["ranges"][0]["start"]["line"] if one["location"].get("ranges") else 0,
+            one["detail"],
+        ]
         for one in report.get("warnings") or []
     ]
     return {"checks": sorted(found, key=lambda one: (one[1], one[0], one[2]))}
