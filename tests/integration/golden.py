@@ -1,7 +1,7 @@
 """Golden builds: what a case folder holds, how it is laid out, and what is kept of an image.
 
-A *case* is a folder of ``tests/data/dockerfiles``: a ``Dockerfile``, perhaps a ``context`` of its own
-and a ``case.json``:
+A *case* is a folder of ``tests/data/dockerfiles``: a ``Dockerfile``, perhaps a ``context`` of its
+own and a ``case.json``:
 
 ``context``   the name of a folder of ``tests/data/contexts`` instead of an own one
 ``options``   keywords of ``Engine.build``; ``{http}`` in a value is the address of ``served``
@@ -43,7 +43,9 @@ BASE = "bb"
 BASE_CHANGES = ("ENV PATH=/bin", 'CMD ["sh"]')
 COMMENT = "buildkit.dockerfile.v0"
 _BASE_FILES = {
-    "etc/passwd": "root:x:0:0::/:/bin/sh\ngames:x:5:60::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n",
+    "etc/passwd": (
+        "root:x:0:0::/:/bin/sh\ngames:x:5:60::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"
+    ),
     "etc/group": "root:x:0:\nstaff:x:50:\ngames:x:60:\nnobody:x:65534:\n",
     "etc/hostname": "",
     "etc/hosts": "",
@@ -136,10 +138,14 @@ def _write(make: Mapping[str, Any], context: Path, served: Path) -> None:
         os.mkfifo(context / path)
     for path, members in make.get("archives", {}).items():
         _archive(context / path, context, members)
-    for path, text in make.get("served", {}).items():
-        (served / path).write_text(text)
     for path, members in make.get("served_archives", {}).items():
         _archive(served / path, context, members)
+    for path, text in make.get("served", {}).items():
+        (served / path).write_text(text)
+    _mark(make, context)
+
+
+def _mark(make: Mapping[str, Any], context: Path) -> None:
     for path, mode in make.get("modes", {}).items():
         (context / path).chmod(int(mode, 8))
     for path, owner in make.get("owners", {}).items():

@@ -1,7 +1,7 @@
 """Freeze what Docker makes of the golden cases: ``python -m tests.integration.regenerate_golden``.
 
-Asks the engine of ``tests/oracle`` (which it starts and leaves running) for every case, or for those
-named as arguments, and writes their ``expected.json``: the image's files, its configuration and
+Asks the engine of ``tests/oracle`` (which it starts and leaves running) for every case, for those
+named as arguments, or for the ``--new`` ones, and writes their ``expected.json``: the image's files, its configuration and
 history, and what ``docker build --check`` says of the Dockerfile.
 """
 
@@ -115,14 +115,19 @@ def _checks(folder: Path, context: Path, flags: list[str]) -> dict[str, Any]:
     return {"checks": sorted(found, key=lambda one: (one[1], one[0], one[2]))}
 
 
+def _line(location: dict[str, Any]) -> int:
+    ranges = location.get("ranges")
+    return int(ranges[0]["start"]["line"]) if ranges else 0
+
+
 def _buildah(folder: Path, context: Path, flags: list[str], address: str) -> dict[str, Any]:
     saved = folder / "base.tar"
     must("docker", "save", "-o", saved, golden.BASE)
     ask("buildah", "pull", f"docker-archive:{saved}")
     version = must("buildah", "--version").decode().split()[2]
     done = ask(
-        "buildah", "build", "--isolation=chroot", "--network=none", "--pull=never", "--layers=false",
-        "-f", folder / "Dockerfile", "-t", "golden:case", *flags, context,
+        "buildah", "build", "--isolation=chroot", "--network=none", "--pull=never",
+        "--layers=false", "-f", folder / "Dockerfile", "-t", "golden:case", *flags, context,
     )  # fmt: skip
     if done.returncode:
         return {"engine": f"buildah {version}", "error": done.stderr.decode().splitlines()[-1]}
