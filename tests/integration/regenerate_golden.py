@@ -1,8 +1,8 @@
 """Freeze what Docker makes of the golden cases: ``python -m tests.integration.regenerate_golden``.
 
 Asks the engine of ``tests/oracle`` (which it starts and leaves running) for every case, for those
-named as arguments, or for the ``--new`` ones, and writes their ``expected.json``: the image's files, its configuration and
-history, and what ``docker build --check`` says of the Dockerfile.
+named as arguments, or for the ``--new`` ones, and writes their ``expected.json``: the image's
+files, its configuration and history, and what ``docker build --check`` says of the Dockerfile.
 """
 
 from __future__ import annotations
