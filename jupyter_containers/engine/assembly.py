@@ -17,11 +17,13 @@ from typing import Any
 from jupyter_containers.engine.networks import Connection
 from jupyter_containers.engine.records import ContainerRecord, MountRecord
 from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.sharing import Shared
 from jupyter_containers.engine.volumes import fill_from_image
 from jupyter_containers.errors import InvalidArgumentError, StorageError
 from jupyter_containers.network import names
 from jupyter_containers.network.model import Endpoint
-from jupyter_containers.runtime.devices import host_devices
+from jupyter_containers.options.limits import DeviceRequest
+from jupyter_containers.runtime.devices import host_devices, requested_devices
 from jupyter_containers.runtime.host import HostCapabilities
 from jupyter_containers.runtime.security import security_options
 from jupyter_containers.runtime.spec import (
@@ -103,6 +105,7 @@ def assemble(
     bundle: Bundle,
     connection: Connection,
     peers: Sequence[names.HostEntry],
+    shared: Shared,
 ) -> Spec:
     """Write the bundle's files and return the spec; to be called where the root is mounted."""
     options, config = record.options, record.config
@@ -121,6 +124,7 @@ def assemble(
         ca_mounts, ca_env = host_trust(rooms.host, os.environ)
     else:
         ca_mounts, ca_env = (), ()
+    rooms.runtime.place(record.id, options.cgroup_parent)
     context = ContainerContext(
         container_id=record.id,
         rootfs=str(bundle.rootfs),
@@ -129,18 +133,31 @@ def assemble(
         hostname=hostname_of(record, connection),
         network={"host": "host", "none": "new"}.get(connection.mode, "path"),  # type: ignore[arg-type]  # literals
         netns=connection.namespace.path if connection.namespace else "",
-        mounts=(*(_runtime_mount(mount) for mount in record.mounts), *ca_mounts),
+        mounts=(*(_runtime_mount(mount, shared) for mount in record.mounts), *ca_mounts),
         hosts_file=bundle.write("hosts", hosts_text(record, connection.endpoint, peers)),
         resolv_conf=bundle.write("resolv.conf", resolv_text(record)),
         hostname_file=bundle.write("hostname", hostname_of(record, connection) + "\n"),
         cgroup_path=rooms.runtime.cgroup_path(record.id),
         devices=host_devices() if options.privileged else (),
-        seccomp=_seccomp_file(options.security_opt, privileged=options.privileged),
+        seccomp=seccomp_file(options.security_opt, privileged=options.privileged),
+        namespaces=shared.namespaces,
+        shm=shared.shm,
         default_pids_limit=rooms.settings.pids_limit,
+        annotations=options.annotation or {},
     )
     spec = runtime_spec(with_environment(config, ca_env), options, context)
+    _add_devices(spec, options.device)
     bundle.write_spec(spec)
     return spec
+
+
+def _add_devices(spec: Spec, requests: Sequence[DeviceRequest]) -> None:
+    from jupyter_containers.runtime.cdi import add_device, apply_edits, edits_of
+
+    for request in requests:
+        for device in requested_devices(request) if request.path else ():
+            add_device(spec, device, request.access)
+    apply_edits(spec, edits_of([request.cdi for request in requests if request.cdi]))
 
 
 def trusts_host_ca(asked: bool | None, settings: Settings) -> bool:
@@ -190,7 +207,8 @@ def hostname_of(record: ContainerRecord, connection: Connection) -> str:
     """Return the container's host name: the given one, the host's own, or the short ID."""
     if record.options.hostname:
         return record.options.hostname
-    return socket.gethostname() if connection.mode == "host" else record.id[:12]
+    on_host = connection.mode == "host" or record.options.uts == "host"
+    return socket.gethostname() if on_host else record.id[:12]
 
 
 def hosts_text(
@@ -200,8 +218,11 @@ def hosts_text(
     options = record.options
     gateway = endpoint.gateway if endpoint else ""
     on_host = options.network == "host"
+    host_name = options.hostname or (socket.gethostname() if on_host else record.id[:12])
+    if options.domainname:
+        host_name = f"{host_name}.{options.domainname} {host_name}"
     return names.hosts_file(
-        options.hostname or (socket.gethostname() if on_host else record.id[:12]),
+        host_name,
         [endpoint.address] if endpoint else [],
         gateway=gateway,
         extra=names.parse_add_host(options.add_host, gateway or ("127.0.0.1" if on_host else "")),
@@ -229,14 +250,16 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _runtime_mount(mount: MountRecord) -> BindMount | TmpfsMount:
+def _runtime_mount(mount: MountRecord, shared: Shared) -> BindMount | TmpfsMount:
     if mount.type == "tmpfs":
         return TmpfsMount(mount.target, mount.size, mount.mode, mount.read_only, mount.options)
     propagation = next((word for word in mount.options if word != "nocopy"), "rprivate")
-    return BindMount(mount.source, mount.target, mount.read_only, propagation)
+    source = shared.sources.get(mount.target, mount.source)
+    return BindMount(source, mount.target, mount.read_only, propagation, mount.recursion)
 
 
-def _seccomp_file(security_opt: Sequence[str], *, privileged: bool) -> Mapping[str, Any] | None:
+def seccomp_file(security_opt: Sequence[str], *, privileged: bool) -> Mapping[str, Any] | None:
+    """Return the seccomp profile that a security option names, read from its file."""
     name = security_options(security_opt, privileged=privileged).seccomp
     if name in ("", "unconfined"):
         return None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import msgspec
 
@@ -12,21 +14,19 @@ from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.lifecycle import Lifecycle
 from jupyter_containers.engine.naming import friendly_name, new_id
 from jupyter_containers.engine.records import ContainerRecord, MountRecord
+from jupyter_containers.engine.refusals import refuse
 from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.sharing import inherited
 from jupyter_containers.engine.volumes import Volumes
 from jupyter_containers.errors import (
     AlreadyExistsError,
     ContainerNotFoundError,
     InvalidArgumentError,
-    UnsupportedError,
 )
-from jupyter_containers.network import names
 from jupyter_containers.oci.image import ImageConfig
 from jupyter_containers.options import MountRequest, RunOptions
-from jupyter_containers.options.values import check_name, parse_restart, parse_signal
-from jupyter_containers.runtime.host import HostCapabilities
-from jupyter_containers.runtime.resources import limits, rlimits
-from jupyter_containers.runtime.security import effective_capabilities, security_options
+from jupyter_containers.options.values import check_name, parse_labels
+from jupyter_containers.runtime.resources import limits
 from jupyter_containers.runtime.spec import process_args
 from jupyter_containers.store import ImageRecord
 
@@ -89,7 +89,7 @@ class Containers:
         command that is missing.
         """
         process_args(config.config, options)
-        _refuse(options, self._rooms.host)
+        refuse(options, self._rooms)
         limits(options, self._rooms.host, default_pids_limit=self._rooms.settings.pids_limit)
         record = self._insert(options, image, config)
         try:
@@ -142,25 +142,29 @@ class Containers:
 
     def _resolve_mounts(self, record: ContainerRecord) -> tuple[MountRecord, ...]:
         wanted = list(record.options.mounts)
+        taken = inherited(self._rooms, record.options.volumes_from)
         targets = {mount.target.rstrip("/") for mount in wanted}
+        targets |= {target.rstrip("/") for target in taken}
         wanted += [
             MountRequest("volume", target)
             for target in record.config.volumes
             if target.rstrip("/") not in targets
         ]
+        labels = {request.target: parse_labels(request.labels) for request in wanted}
         resolved: dict[str, MountRecord] = {}
         for request in wanted:
             mount = self._volumes.resolve(request)
             if mount.target in resolved:
                 raise InvalidArgumentError(f"two mounts have the same target: {mount.target}")
             resolved[mount.target] = mount
+        resolved = taken | resolved
         # Recorded before they are made: a sweep then finds the anonymous volumes of a dead create.
         self._rooms.containers.update(
             record.id,
             lambda current: msgspec.structs.replace(current, mounts=tuple(resolved.values())),
         )
         for mount in resolved.values():
-            self._volumes.provide(mount)
+            self._volumes.provide(mount, labels.get(mount.target))
         return tuple(resolved.values())
 
     def rename(self, text: str, name: str) -> None:
@@ -210,35 +214,27 @@ class Containers:
         return image is not None and image.config_digest == record.image_id
 
 
-def _refuse(options: RunOptions, host: HostCapabilities) -> None:
-    """Raise for what has no effect or no meaning, before anything is made of the container."""
-    policy, _ = parse_restart(options.restart)
-    if policy != "no":
-        raise UnsupportedError(
-            f"restart policies are not supported yet: {options.restart}",
-            capability="restart policies",
-            hint="leave --restart out; `restart NAME` starts a container again",
-        )
-    if options.network.startswith("container:"):
-        raise UnsupportedError(
-            "joining another container's network is not supported yet",
-            capability="shared network namespaces",
-            hint="put both on one network: network create NAME, then --network NAME",
-        )
-    if options.stop_signal:
-        parse_signal(options.stop_signal)
-    names.resolv_conf(
-        "", servers=options.dns, search=options.dns_search, options=options.dns_option
-    )
-    names.parse_add_host(options.add_host, gateway="192.0.2.1")  # only the form matters here
-    rlimits(options.ulimit, host)
-    security_options(options.security_opt, privileged=options.privileged)
-    effective_capabilities(
-        options.cap_add,
-        options.cap_drop,
-        privileged=options.privileged,
-        available=host.kernel_capabilities,
-    )
+@contextmanager
+def id_file(name: str) -> Iterator[Callable[[str], None]]:
+    """Yield who writes a new container's ID to the file of ``--cidfile``; no file for no ID."""
+    if not name:
+        yield lambda _: None
+        return
+    path = Path(name).expanduser()
+    try:
+        with open(path, "x") as file:
+            yield lambda container_id: print(container_id, end="", file=file)
+    except FileExistsError as error:
+        raise AlreadyExistsError(
+            f"the container ID file {name} is there already",
+            hint="make sure that its container does not run, or remove the file",
+        ) from error
+    except OSError as error:
+        raise InvalidArgumentError(f"cannot write {name}: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            if path.stat().st_size == 0:
+                path.unlink()
 
 
 def _has_label(record: ContainerRecord, value: str) -> bool:

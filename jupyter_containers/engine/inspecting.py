@@ -7,12 +7,11 @@ from typing import Any
 
 import msgspec
 
+from jupyter_containers.engine.hostconfig import host_config
 from jupyter_containers.engine.records import ContainerRecord, MountRecord, VolumeRecord
 from jupyter_containers.network.model import Network
 from jupyter_containers.oci.image import ExecutionConfig, ImageConfig, rfc3339
 from jupyter_containers.oci.state import Status
-from jupyter_containers.options.values import parse_restart
-from jupyter_containers.runtime.resources import parse_ulimit
 from jupyter_containers.runtime.spec import process_args
 from jupyter_containers.store import ImageRecord
 
@@ -87,12 +86,12 @@ def container_document(
         "RestartCount": 0,
         "Driver": "overlay",
         "Platform": "linux",
-        "HostConfig": _host_config(record, runtime),
+        "HostConfig": host_config(record, runtime),
         "Mounts": [_mount(mount) for mount in record.mounts],
         "Config": {
             **execution_document(record.config),
             "Hostname": options.hostname or record.id[:12],
-            "Domainname": "",
+            "Domainname": options.domainname,
             "User": options.user or record.config.user,
             "AttachStdin": options.interactive and not options.detach,
             "AttachStdout": not options.detach,
@@ -214,79 +213,6 @@ def _state(record: ContainerRecord) -> dict[str, Any]:
         "StartedAt": timestamp(state.started),
         "FinishedAt": timestamp(state.finished),
     }
-
-
-def _host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
-    options = record.options
-    policy, retries = parse_restart(options.restart)
-    bindings: dict[str, list[dict[str, str]]] = {}
-    for port in options.publish:
-        host_port = str(port.host_port) if port.host_port else ""
-        bindings.setdefault(port.container, []).append(
-            {"HostIp": port.host_ip, "HostPort": host_port}
-        )
-    return {
-        "AutoRemove": options.rm,
-        "Binds": [_bind(mount) for mount in record.mounts if _is_bind(mount)] or None,
-        "CgroupnsMode": "private",
-        "CapAdd": _list_or_none(options.cap_add),
-        "CapDrop": _list_or_none(options.cap_drop),
-        "CpuShares": options.cpu_shares,
-        "CpusetCpus": options.cpuset_cpus,
-        "Dns": list(options.dns),
-        "DnsOptions": list(options.dns_option),
-        "DnsSearch": list(options.dns_search),
-        "ExtraHosts": _list_or_none(options.add_host),
-        "GroupAdd": _list_or_none(options.group_add),
-        "Init": options.init or None,
-        "IpcMode": "private",
-        "LogConfig": {"Type": "k8s-file", "Config": {}},
-        "Memory": options.memory,
-        "MemoryReservation": options.memory_reservation,
-        "MemorySwap": options.memory_swap or 2 * options.memory,
-        "MemorySwappiness": None,
-        "NanoCpus": round(options.cpus * 1e9),
-        "NetworkMode": options.network,
-        "OomKillDisable": False,
-        "PidMode": "",
-        "PidsLimit": options.pids_limit or None,
-        "PortBindings": bindings,
-        "Privileged": options.privileged,
-        "PublishAllPorts": options.publish_all,
-        "ReadonlyRootfs": options.read_only,
-        "RestartPolicy": {"Name": policy, "MaximumRetryCount": retries},
-        "Runtime": runtime,
-        "SecurityOpt": _list_or_none(options.security_opt),
-        "ShmSize": options.shm_size,
-        "Tmpfs": _tmpfs(record),
-        "UTSMode": "",
-        "Ulimits": _ulimits(options.ulimit),
-        "UsernsMode": "",
-    }
-
-
-def _is_bind(mount: MountRecord) -> bool:
-    return mount.type == "bind" or (mount.type == "volume" and not mount.anonymous)
-
-
-def _tmpfs(record: ContainerRecord) -> dict[str, str] | None:
-    return {
-        mount.target: ",".join([*mount.options, *([f"size={mount.size}"] if mount.size else [])])
-        for mount in record.mounts
-        if mount.type == "tmpfs"
-    } or None
-
-
-def _ulimits(texts: tuple[str, ...]) -> list[dict[str, Any]] | None:
-    parsed = [parse_ulimit(text) for text in texts]
-    return [{"Name": name, "Soft": soft, "Hard": hard} for name, soft, hard in parsed] or None
-
-
-def _bind(mount: MountRecord) -> str:
-    words = [*mount.options, *(["ro"] if mount.read_only else [])]
-    return ":".join(
-        [mount.name or mount.source, mount.target, *([",".join(words)] if words else [])]
-    )
 
 
 def _mount(mount: MountRecord) -> dict[str, Any]:

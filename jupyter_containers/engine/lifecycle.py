@@ -25,6 +25,7 @@ from jupyter_containers.engine.networks import Connection, Networks
 from jupyter_containers.engine.reap import exit_command
 from jupyter_containers.engine.records import ContainerRecord, StateRecord
 from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.sharing import forget_mounts, share
 from jupyter_containers.errors import (
     ContainerNotFoundError,
     ContainersError,
@@ -104,7 +105,8 @@ class Lifecycle:
         with self._networks.connecting(record) as connection, PrivateMounts() as mounts:
             mounts.overlay(rooms.store.snapshots.mount(record.chain_id, record.id), bundle.rootfs)
             peers = self._peers(connection.endpoint, record.id)
-            mounts.call(assemble, rooms, record, bundle, connection, peers)
+            shared = share(rooms, record, mounts)
+            mounts.call(assemble, rooms, record, bundle, connection, peers, shared)
             created = mounts.call(
                 rooms.monitor.create,
                 record.id,
@@ -363,6 +365,7 @@ class Lifecycle:
         self._networks.disconnect(record.id, record.endpoint, record.ports)
         rooms.store.snapshots.discard(record.id)
         detach(bundle.rootfs)
+        forget_mounts(rooms, record.id)
         # A monitor whose container was just killed may still write into the folder.
         for _ in range(_REMOVE_ATTEMPTS):
             shutil.rmtree(bundle.folder, ignore_errors=True)

@@ -21,6 +21,7 @@ from jupyter_containers.network.model import Endpoint, PublishedPort
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.oci.state import Status
 from jupyter_containers.options import RunOptions
+from jupyter_containers.options.mounts import Recursion
 from jupyter_containers.runtime.process import ProcessIdentity
 
 Phase = Literal["creating", "ready"]
@@ -38,6 +39,8 @@ class MountRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     mode: int = 0o1777
     options: tuple[str, ...] = ()
     anonymous: bool = False
+    recursion: Recursion = "enabled"
+    subpath: str = ""
 
 
 class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):

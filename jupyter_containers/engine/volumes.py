@@ -17,6 +17,7 @@ from jupyter_containers.errors import (
     InUseError,
     InvalidArgumentError,
     StorageError,
+    UnsupportedError,
     VolumeNotFoundError,
 )
 from jupyter_containers.options import MountRequest
@@ -94,6 +95,12 @@ class Volumes:
     def resolve(self, request: MountRequest) -> MountRecord:
         """Return a mount with its place on the host decided; :meth:`provide` makes a volume."""
         source, name, anonymous = request.source, "", False
+        if request.driver_options:
+            raise UnsupportedError(
+                "volume-opt: make the volume first",
+                capability="volume-opt of --mount",
+                provided_by="volume create --opt …, then --mount source=NAME",
+            )
         if request.type == "volume":
             anonymous = not request.source
             name = check_name(request.source or new_id(), "volume")
@@ -110,12 +117,14 @@ class Volumes:
             request.mode,
             request.options if request.copy else (*request.options, "nocopy"),
             anonymous,
+            request.recursion,
+            request.subpath,
         )
 
-    def provide(self, mount: MountRecord) -> None:
+    def provide(self, mount: MountRecord, labels: dict[str, str] | None = None) -> None:
         """Make the volume of a resolved mount if it is not there."""
         if mount.type == "volume":
-            self.create(mount.name, anonymous=mount.anonymous)
+            self.create(mount.name, labels, anonymous=mount.anonymous)
             self._make_folder(mount.name)
 
 
@@ -141,7 +150,12 @@ def fill_from_image(rootfs: Path, mount: MountRecord) -> None:
     To be called where ``rootfs`` is mounted.  The image's path is resolved inside the root; the
     copy keeps owners, modes, links and times, and follows no link out of the folder.
     """
-    if mount.type != "volume" or "nocopy" in mount.options or os.listdir(mount.source):
+    if (
+        mount.type != "volume"
+        or "nocopy" in mount.options
+        or mount.subpath
+        or os.listdir(mount.source)
+    ):
         return
     with Root(rootfs) as root:
         try:

@@ -98,11 +98,12 @@ def hosts_file(
 ) -> str:
     """Return a container's hosts file.
 
-    ``addresses`` are its own, the first network's first; ``extra`` comes before everything that
+    ``hostname`` may be several words, the full name first.  ``addresses`` are its own, the first
+    network's first; ``extra`` comes before everything that
     could contradict it.  ``base`` replaces the standard head: the host's own file, for a
     container in the host's network.
     """
-    own = [HostEntry(address, (hostname,)) for address in addresses]
+    own = [HostEntry(address, tuple(hostname.split())) for address in addresses]
     entries = [*extra, *host_aliases(gateway, extra), *own, *peers]
     head = base if not base or base.endswith("\n") else base + "\n"
     return (head or _LOCAL) + "".join(_hosts_line(entry) for entry in entries)

@@ -6,7 +6,8 @@ typed values, or raises :class:`~jupyter_containers.errors.InvalidArgumentError`
 """
 
 from jupyter_containers.options.build import BuildOptions
+from jupyter_containers.options.mounts import MountRequest
 from jupyter_containers.options.run import ExecOptions, RunOptions
-from jupyter_containers.options.values import MountRequest, PortMapping
+from jupyter_containers.options.values import PortMapping
 
 __all__ = ["BuildOptions", "ExecOptions", "MountRequest", "PortMapping", "RunOptions"]

@@ -7,9 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from jupyter_containers.errors import InvalidArgumentError
-from jupyter_containers.options.values import (
+from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.options import health, limits
+from jupyter_containers.options.health import HealthOptions, parse_health
+from jupyter_containers.options.limits import DeviceLimit, DeviceRequest
+from jupyter_containers.options.mounts import (
     MountRequest,
+    parse_mount,
+    parse_tmpfs,
+    parse_volume,
+    parse_volumes_from,
+)
+from jupyter_containers.options.values import (
     PortMapping,
     as_command,
     as_sequence,
@@ -18,15 +27,13 @@ from jupyter_containers.options.values import (
     parse_env,
     parse_exposed,
     parse_labels,
-    parse_mount,
     parse_publish,
     parse_restart,
     parse_size,
-    parse_tmpfs,
-    parse_volume,
 )
 
 MIN_MEMORY = 6 * 1024 * 1024
+LOG_DRIVERS = ("json-file", "k8s-file", "local", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +41,11 @@ class RunOptions:
     """One container to be created (Docker's ``run`` and ``create`` flags).
 
     Sizes are bytes, 0 meaning no limit; ``memory_swap`` is memory plus swap, -1 unlimited and 0
-    twice the memory; ``stop_timeout`` is seconds, -1 the engine's default; ``pids_limit`` 0 is the
-    engine's default and -1 unlimited.  ``entrypoint`` None keeps the image's.
+    twice the memory; ``memory_swappiness`` -1 is the kernel's default; ``stop_timeout`` is
+    seconds, -1 the engine's default; ``pids_limit`` 0 is the engine's default and -1 unlimited;
+    CPU periods and quotas are microseconds.  ``entrypoint`` None keeps the image's, ``health``
+    None its health check.  ``pid``, ``ipc``, ``uts``, ``cgroupns`` and ``userns`` are empty for a
+    namespace of the container's own.
     """
 
     image: str
@@ -69,14 +79,47 @@ class RunOptions:
     cpus: float = 0.0
     cpu_shares: int = 0
     cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+    cpu_period: int = 0
+    cpu_quota: int = 0
+    cpu_rt_period: int = 0
+    cpu_rt_runtime: int = 0
+    kernel_memory: int = 0
+    memory_swappiness: int = -1
+    oom_kill_disable: bool = False
+    oom_score_adj: int = 0
+    blkio_weight: int = 0
+    blkio_weight_device: tuple[DeviceLimit, ...] = ()
+    device_read_bps: tuple[DeviceLimit, ...] = ()
+    device_write_bps: tuple[DeviceLimit, ...] = ()
+    device_read_iops: tuple[DeviceLimit, ...] = ()
+    device_write_iops: tuple[DeviceLimit, ...] = ()
     pids_limit: int = 0
     ulimit: tuple[str, ...] = ()
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
     security_opt: tuple[str, ...] = ()
     privileged: bool = False
+    device: tuple[DeviceRequest, ...] = ()
+    device_cgroup_rule: tuple[str, ...] = ()
+    sysctl: Mapping[str, str] | None = None
+    annotation: Mapping[str, str] | None = None
+    cgroup_parent: str = ""
+    cgroupns: str = ""
+    ipc: str = ""
+    pid: str = ""
+    uts: str = ""
+    userns: str = ""
+    domainname: str = ""
+    volumes_from: tuple[str, ...] = ()
+    storage_opt: Mapping[str, str] | None = None
+    log_driver: str = ""
+    log_opt: Mapping[str, str] | None = None
+    health: HealthOptions | None = None
     init: bool = False
     restart: str = "no"
+    runtime: str = ""
+    cidfile: str = ""
     stop_signal: str = ""
     stop_timeout: int = -1
     platform: str = ""
@@ -89,8 +132,9 @@ class RunOptions:
 
         ``flags`` are Docker's long flags in snake_case with the values people write; ``volume``,
         ``mount`` and ``tmpfs`` come together in ``mounts``, ``env_file`` goes into ``env``,
-        ``label`` into ``labels``, ``net`` is ``network``.  Raises :class:`InvalidArgumentError`,
-        with the nearest flags when one is unknown.
+        ``label`` and ``label_file`` into ``labels``, ``health_*`` into ``health``, ``gpus`` into
+        ``device``, ``net`` is ``network``.  Raises :class:`InvalidArgumentError`, with the nearest
+        flags when one is unknown.
         """
         values = {name: value for name, value in flags.items() if value is not None}
         values["network"] = values.pop("net", values.get("network", "bridge"))
@@ -102,16 +146,23 @@ class RunOptions:
         env = _env_files(values.pop("env_file", None)) + parse_env(
             values.pop("env", ()), os.environ
         )
-        labels = parse_labels(values.pop("label", None) or values.pop("labels", ()))
+        labels = _label_files(values.pop("label_file", None)) | parse_labels(
+            values.pop("label", None) or values.pop("labels", ())
+        )
+        checks = {name: values.pop(name) for name in health.FLAGS if name in values}
+        gpus = limits.parse_gpus(values.pop("gpus")) if "gpus" in values else ()
         known = {field.name for field in fields(cls)} - {"image", "command"}
         unknown = sorted(set(values) - known)
         if unknown:
             raise InvalidArgumentError(
                 f"unknown option {unknown[0]!r}",
-                hint=nearest(unknown[0], known | set(_MOUNT_FLAGS)),
+                hint=nearest(unknown[0], known | set(_MOUNT_FLAGS) | set(health.FLAGS)),
             )
         converted = {name: _CONVERTERS.get(name, _plain)(value) for name, value in values.items()}
         mounts += converted.pop("mounts", ())
+        converted["device"] = (*converted.get("device", ()), *gpus)
+        if checks:
+            converted["health"] = parse_health(checks)
         options = cls(
             image=str(image),
             command=as_command(command),
@@ -134,12 +185,9 @@ def _checked(options: RunOptions) -> RunOptions:
         raise InvalidArgumentError("memory-swap (memory plus swap) is below memory")
     if options.memory_reservation and 0 < options.memory < options.memory_reservation:
         raise InvalidArgumentError("memory-reservation is above memory")
-    host_cpus = os.cpu_count() or 1
-    if options.cpus > host_cpus:
-        raise InvalidArgumentError(
-            f"cpus {options.cpus:g} is more than this host has ({host_cpus})",
-            hint=f"choose a value from 0.01 to {host_cpus}",
-        )
+    _check_cpu(options)
+    _check_namespaces(options)
+    _check_log(options)
     if options.rm and parse_restart(options.restart)[0] != "no":
         raise InvalidArgumentError("rm and restart cannot be used together")
     if options.network == "host" and (options.publish or options.publish_all):
@@ -152,6 +200,81 @@ def _checked(options: RunOptions) -> RunOptions:
     if options.workdir and not options.workdir.startswith("/"):
         raise InvalidArgumentError(f"workdir {options.workdir!r} is not an absolute path")
     return options
+
+
+def _check_cpu(options: RunOptions) -> None:
+    host_cpus = os.cpu_count() or 1
+    if options.cpus > host_cpus:
+        raise InvalidArgumentError(
+            f"cpus {options.cpus:g} is more than this host has ({host_cpus})",
+            hint=f"choose a value from 0.01 to {host_cpus}",
+        )
+    if options.cpus and (options.cpu_period or options.cpu_quota):
+        word = "cpu-period" if options.cpu_period else "cpu-quota"
+        raise InvalidArgumentError(f"cpus and {word} cannot both be set")
+    if options.cpu_period and not 1000 <= options.cpu_period <= 1_000_000:
+        raise InvalidArgumentError("cpu-period is not in the range 1ms to 1s (1000 to 1000000)")
+    if 0 < options.cpu_quota < 1000:
+        raise InvalidArgumentError("cpu-quota is below 1ms (1000)")
+    if options.cpu_rt_runtime and options.cpu_rt_period < options.cpu_rt_runtime:
+        raise InvalidArgumentError("cpu-rt-runtime is above cpu-rt-period")
+    if not -1 <= options.memory_swappiness <= 100:
+        raise InvalidArgumentError("memory-swappiness is not in the range 0-100")
+    if not -1000 <= options.oom_score_adj <= 1000:
+        raise InvalidArgumentError("oom-score-adj is not in the range -1000 to 1000")
+
+
+_NAMESPACE_WORDS = {
+    "pid": ("host",),
+    "ipc": ("host", "private", "shareable", "none"),
+    "uts": ("host",),
+    "cgroupns": ("host", "private"),
+    "userns": ("host",),
+}
+
+
+def _check_namespaces(options: RunOptions) -> None:
+    for flag, words in _NAMESPACE_WORDS.items():
+        value = getattr(options, flag)
+        of_another = flag in ("pid", "ipc") and value.startswith("container:") and value[10:]
+        if value and value not in words and not of_another:
+            raise InvalidArgumentError(
+                f"invalid {flag} mode: {value!r}",
+                hint=", ".join((*words, *(["container:NAME"] if flag in ("pid", "ipc") else []))),
+            )
+    if options.uts == "host" and (options.hostname or options.domainname):
+        raise InvalidArgumentError("hostname and domainname conflict with uts=host")
+    limits.check_sysctls(
+        options.sysctl or {},
+        own_network=options.network != "host",
+        own_ipc=options.ipc != "host",
+    )
+
+
+def _check_log(options: RunOptions) -> None:
+    driver = options.log_driver or "json-file"
+    if driver not in LOG_DRIVERS:
+        raise UnsupportedError(
+            f"the log driver {driver!r} is not known here",
+            capability=f"log driver {driver}",
+            provided_by=f"use one of {', '.join(LOG_DRIVERS)}",
+        )
+    for name in options.log_opt or {}:
+        if name not in ("max-size", "max-file") or driver == "none":
+            raise InvalidArgumentError(f"unknown log opt {name!r} for the log driver {driver}")
+    log_rotation(options)
+
+
+def log_rotation(options: RunOptions) -> tuple[int, int]:
+    """Return the bytes (0: no limit) a log file may have and how many files are kept."""
+    given = options.log_opt or {}
+    size = parse_size(given.get("max-size", 0), "log-opt max-size")
+    count = limits.whole(given.get("max-file", 1), "log-opt max-file")
+    if count < 1:
+        raise InvalidArgumentError("invalid log-opt max-file: a number below 1")
+    if count > 1 and not size:
+        raise InvalidArgumentError("log-opt max-file needs max-size too")
+    return size, count
 
 
 _MOUNT_FLAGS: dict[str, Callable[[str], MountRequest]] = {
@@ -192,6 +315,28 @@ _REPEATABLE = (
     "cap_drop",
     "security_opt",
 )
+
+
+def _checked_volumes_from(text: str) -> str:
+    parse_volumes_from(text)
+    return text
+
+
+def _several(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
+    return lambda value: tuple(
+        parse(item) if isinstance(item, str) else item
+        for item in ((value,) if isinstance(value, str) else value)
+    )
+
+
+def _rates(flag: str, *, in_bytes: bool) -> Callable[[Any], Any]:
+    return _several(lambda text: limits.parse_rate(text, flag, in_bytes=in_bytes))
+
+
+def _pairs(flag: str) -> Callable[[Any], Any]:
+    return lambda value: limits.parse_pairs(value, flag)
+
+
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "publish": _ports,
     "memory": lambda value: parse_size(value, "memory"),
@@ -201,22 +346,52 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "cpus": parse_cpus,
     "entrypoint": _entrypoint,
     "user": str,
+    "kernel_memory": lambda value: parse_size(value, "kernel-memory"),
+    "memory_swappiness": lambda value: limits.whole(value, "memory-swappiness"),
+    "oom_score_adj": lambda value: limits.whole(value, "oom-score-adj"),
+    "blkio_weight": limits.check_weight,
+    "blkio_weight_device": _several(limits.parse_weight),
+    "device_read_bps": _rates("device-read-bps", in_bytes=True),
+    "device_write_bps": _rates("device-write-bps", in_bytes=True),
+    "device_read_iops": _rates("device-read-iops", in_bytes=False),
+    "device_write_iops": _rates("device-write-iops", in_bytes=False),
+    "device": _several(limits.parse_device),
+    "device_cgroup_rule": _several(limits.parse_device_rule),
+    "cpu_period": lambda value: limits.microseconds(value, "cpu-period"),
+    "cpu_quota": lambda value: limits.microseconds(value, "cpu-quota"),
+    "cpu_rt_period": lambda value: limits.microseconds(value, "cpu-rt-period"),
+    "cpu_rt_runtime": lambda value: limits.microseconds(value, "cpu-rt-runtime"),
+    "cpuset_cpus": lambda value: limits.parse_cpuset(value, "cpuset-cpus"),
+    "cpuset_mems": lambda value: limits.parse_cpuset(value, "cpuset-mems"),
+    "sysctl": _pairs("sysctl"),
+    "annotation": _pairs("annotation"),
+    "storage_opt": _pairs("storage-opt"),
+    "log_opt": _pairs("log-opt"),
+    "volumes_from": _several(_checked_volumes_from),
     "expose": lambda value: tuple(parse_exposed(item) for item in as_sequence(value)),
     **dict.fromkeys(_REPEATABLE, as_sequence),
 }
 
 
 def _env_files(value: Any) -> tuple[str, ...]:
-    entries: list[str] = []
-    for name in as_sequence(value):
-        try:
-            with open(os.path.expanduser(name), encoding="utf-8") as file:
-                lines = [line.rstrip("\r\n") for line in file]
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidArgumentError(f"cannot read env-file {name}: {error}") from error
-        stripped = (line.lstrip() for line in lines)
-        entries.extend(line for line in stripped if line and not line.startswith("#"))
+    entries = [line for name in as_sequence(value) for line in _lines(name, "env-file")]
     return parse_env(entries, os.environ)
+
+
+def _label_files(value: Any) -> dict[str, str]:
+    entries = [line for name in as_sequence(value) for line in _lines(name, "label-file")]
+    return parse_labels(entries)
+
+
+def _lines(name: str, flag: str) -> list[str]:
+    """Return the lines of a file that are neither empty nor a comment."""
+    try:
+        with open(os.path.expanduser(name), encoding="utf-8") as file:
+            lines = [line.rstrip("\r\n") for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidArgumentError(f"cannot read {flag} {name}: {error}") from error
+    stripped = (line.lstrip() for line in lines)
+    return [line for line in stripped if line and not line.startswith("#")]
 
 
 def nearest(name: str, known: set[str]) -> str:

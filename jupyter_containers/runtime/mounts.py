@@ -34,6 +34,7 @@ _CLONE_FS, _CLONE_NEWNS = 0x200, 0x20000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 32, 4096
 _MS_REC, _MS_SLAVE = 16384, 1 << 19
 _MNT_DETACH = 2
+_OPEN_TREE, _OPEN_TREE_CLONE = 428, 1
 _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 429, 430, 431, 432
 _SET_FLAG, _SET_STRING, _CMD_CREATE = 0, 1, 6
 _AT_FDCWD, _MOVE_MOUNT_F_EMPTY_PATH = -100, 4
@@ -104,6 +105,48 @@ class PrivateMounts:
     def bind(self, source: Path, target: Path, *, read_only: bool = False) -> None:
         """Show ``source`` (with what is mounted below it) at ``target``."""
         self.call(self._bind, source, target, read_only)
+
+    def graft(self, pid: int, path: str, target: Path) -> None:
+        """Show at ``target`` the mount that the process ``pid`` has at ``path``."""
+        self.call(self._graft, pid, path, target)
+
+    def _graft(self, pid: int, path: str, target: Path) -> None:
+        own = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            other = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._enter(other)
+                tree = self._system(
+                    f"cloning {path}",
+                    _OPEN_TREE,
+                    _AT_FDCWD,
+                    os.fsencode(path),
+                    _OPEN_TREE_CLONE | os.O_CLOEXEC,
+                )
+            finally:
+                self._enter(own)
+                os.close(other)
+        finally:
+            os.close(own)
+        try:
+            self._move(tree, target)
+        finally:
+            os.close(tree)
+
+    def _enter(self, namespace: int) -> None:
+        if self._libc.setns(namespace, _CLONE_NEWNS) != 0:
+            raise _refused("cannot enter a mount namespace")
+
+    def _move(self, tree: int, target: Path) -> None:
+        self._system(
+            "mounting",
+            _MOVE_MOUNT,
+            tree,
+            b"",
+            _AT_FDCWD,
+            os.fsencode(target),
+            _MOVE_MOUNT_F_EMPTY_PATH,
+        )
 
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:
@@ -177,15 +220,7 @@ class PrivateMounts:
             self._system("mounting the overlay", _FSCONFIG, context, _CMD_CREATE, None, None, 0)
             tree = self._system("mounting the overlay", _FSMOUNT, context, 1, 0)
             try:
-                self._system(
-                    "mounting the overlay",
-                    _MOVE_MOUNT,
-                    tree,
-                    b"",
-                    _AT_FDCWD,
-                    os.fsencode(target),
-                    _MOVE_MOUNT_F_EMPTY_PATH,
-                )
+                self._move(tree, target)
             finally:
                 os.close(tree)
         finally:

@@ -56,7 +56,23 @@ class OCIRuntime:
 
     def cgroup_path(self, container_id: str) -> str:
         """Return the cgroup path to put into a container's spec."""
-        return f"{self.cgroup_parent}/{container_id}"
+        try:
+            parent = self._placement(container_id).read_text()
+        except OSError:
+            parent = self.cgroup_parent
+        return f"{parent.rstrip('/')}/{container_id}"
+
+    def place(self, container_id: str, parent: str) -> None:
+        """Put a container that is about to be created below another cgroup than the usual one."""
+        file = self._placement(container_id)
+        if parent:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("/" + parent.strip("/"))
+        else:
+            file.unlink(missing_ok=True)
+
+    def _placement(self, container_id: str) -> Path:
+        return self.root.parent / "cgroups" / container_id
 
     def global_arguments(self, log: Path | None = None) -> list[str]:
         """Return the arguments that come before the verb."""
@@ -100,7 +116,8 @@ class OCIRuntime:
 
     def start(self, container_id: str) -> None:
         """Let a created container's process run."""
-        if self.name != "runc" or not self._release_init(container_id):
+        plain = self.name == "runc" and not self._has_late_hooks(container_id)
+        if not plain or not self._release_init(container_id):
             self._verb("start", container_id)
 
     def kill(self, container_id: str, number: int = signal.SIGTERM) -> None:
@@ -139,11 +156,11 @@ class OCIRuntime:
                 init.signal(signal.SIGKILL)
                 # It ends only after all processes of its namespace were reaped by their parents.
                 init.wait(timeout=_DEATH_TIMEOUT)
-        if self._forget(container_id):
-            return
-        if self.exists(container_id):
-            self._verb("delete", *(["--force"] if force else []), container_id)
-        cgroups.remove(self.layout, self.cgroup_path(container_id))
+        if not self._forget(container_id):
+            if self.exists(container_id):
+                self._verb("delete", *(["--force"] if force else []), container_id)
+            cgroups.remove(self.layout, self.cgroup_path(container_id))
+        self.place(container_id, "")
 
     def run(
         self,
@@ -242,6 +259,14 @@ class OCIRuntime:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def _has_late_hooks(self, container_id: str) -> bool:
+        """Return whether something is to be run after the start or the end (devices want it)."""
+        try:
+            text = (self.root / container_id / "state.json").read_bytes()
+        except OSError:
+            return False
+        return b'"poststart":[' in text or b'"poststop":[' in text
+
     def _release_init(self, container_id: str) -> bool:
         """Start the container as ``runc start`` does; return False to leave it to runc."""
         fifo = self.root / container_id / "exec.fifo"
@@ -266,7 +291,7 @@ class OCIRuntime:
 
     def _forget(self, container_id: str) -> bool:
         """Delete an ended container as ``runc delete`` does; return False to leave it to runc."""
-        if self.name != "runc":
+        if self.name != "runc" or self._has_late_hooks(container_id):
             return False
         init = self._recorded_init(container_id)
         if init is None or init.alive:

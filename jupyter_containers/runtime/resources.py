@@ -13,7 +13,9 @@ from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.options import RunOptions
+from jupyter_containers.options.limits import DeviceLimit
 from jupyter_containers.runtime.host import HostCapabilities
+from jupyter_containers.runtime.knobs import block_device
 
 CPU_PERIOD = 100_000
 _MIN_QUOTA = 1_000
@@ -43,8 +45,20 @@ def resources(
 ) -> dict[str, Any]:
     """Return ``linux.resources`` for a new container."""
     result = limits(options, host, default_pids_limit=default_pids_limit)
-    result["devices"] = device_rules(privileged=options.privileged)
+    result["devices"] = [
+        *device_rules(privileged=options.privileged),
+        *(_device_rule(text) for text in options.device_cgroup_rule),
+    ]
     return result
+
+
+def _device_rule(text: str) -> dict[str, Any]:
+    kind, numbers, access = text.split()
+    rule: dict[str, Any] = {"allow": True, "type": kind, "access": access}
+    for name, number in zip(("major", "minor"), numbers.split(":"), strict=True):
+        if number != "*":
+            rule[name] = int(number)
+    return rule
 
 
 def limits(
@@ -56,6 +70,8 @@ def limits(
         result["memory"] = memory
     if cpu := _cpu(options, host):
         result["cpu"] = cpu
+    if block := _block_io(options):
+        result["blockIO"] = block
     pids = options.pids_limit or default_pids_limit
     if options.pids_limit > 0:
         _require(host, "pids", "--pids-limit")
@@ -153,7 +169,32 @@ def _memory(options: RunOptions, host: HostCapabilities) -> dict[str, Any]:
     if options.memory_reservation:
         _require(host, "memory", "--memory-reservation")
         result["reservation"] = options.memory_reservation
+    if options.memory_swappiness >= 0:
+        result["swappiness"] = options.memory_swappiness
+    if options.oom_kill_disable:
+        result["disableOOMKiller"] = True
     return result
+
+
+def _block_io(options: RunOptions) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    if options.blkio_weight:
+        result["weight"] = options.blkio_weight
+    for key, name, limits_ in (
+        ("weightDevice", "weight", options.blkio_weight_device),
+        ("throttleReadBpsDevice", "rate", options.device_read_bps),
+        ("throttleWriteBpsDevice", "rate", options.device_write_bps),
+        ("throttleReadIOPSDevice", "rate", options.device_read_iops),
+        ("throttleWriteIOPSDevice", "rate", options.device_write_iops),
+    ):
+        if limits_:
+            result[key] = [_of_device(limit, name) for limit in limits_]
+    return result
+
+
+def _of_device(limit: DeviceLimit, name: str) -> dict[str, int]:
+    major, minor = block_device(limit)
+    return {"major": major, "minor": minor, name: limit.value}
 
 
 def _cpu(options: RunOptions, host: HostCapabilities) -> dict[str, Any]:
@@ -163,12 +204,24 @@ def _cpu(options: RunOptions, host: HostCapabilities) -> dict[str, Any]:
         # The kernel's smallest quota is one millisecond.
         result["period"] = CPU_PERIOD
         result["quota"] = max(_MIN_QUOTA, round(options.cpus * CPU_PERIOD))
+    for key, flag, value in (
+        ("period", "--cpu-period", options.cpu_period),
+        ("quota", "--cpu-quota", options.cpu_quota),
+        ("realtimePeriod", "--cpu-rt-period", options.cpu_rt_period),
+        ("realtimeRuntime", "--cpu-rt-runtime", options.cpu_rt_runtime),
+    ):
+        if value:
+            _require(host, "cpu", flag)
+            result[key] = value
     if options.cpu_shares:
         _require(host, "cpu", "--cpu-shares")
         result["shares"] = options.cpu_shares
     if options.cpuset_cpus:
         _require(host, "cpuset", "--cpuset-cpus")
         result["cpus"] = options.cpuset_cpus
+    if options.cpuset_mems:
+        _require(host, "cpuset", "--cpuset-mems")
+        result["mems"] = options.cpuset_mems
     return result
 
 

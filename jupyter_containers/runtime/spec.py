@@ -40,12 +40,17 @@ INIT_TARGET = "/sbin/docker-init"
 
 @dataclass(frozen=True, slots=True)
 class BindMount:
-    """A host path shown in the container; ``propagation`` is a mount(8) word."""
+    """A host path shown in the container; ``propagation`` is a mount(8) word.
+
+    ``recursion`` says what becomes of the mounts below it (Docker's bind-recursive); empty means
+    that there are none.
+    """
 
     source: str
     target: str
     read_only: bool = False
     propagation: str = "rprivate"
+    recursion: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ class ContainerContext:
     ``host``.  ``mounts`` are volumes, binds and tmpfs from options and image, in any order.
     ``hosts_file``, ``resolv_conf`` and ``hostname_file`` are host paths, empty for none.
     ``seccomp`` is a profile that the engine read because a security option names a file.
+    ``namespaces`` are those that are not the container's own: by kind (``pid``, ``ipc``, ``uts``,
+    ``cgroup``) a path to join, or ``host``.  ``shm`` is the host path of another's /dev/shm.
     ``default_pids_limit`` 0 means none.  ``compat32`` False is for an image known to hold no 32-bit
     program: its seccomp filter is built several milliseconds faster.
     """
@@ -99,6 +106,8 @@ class ContainerContext:
     cgroup_path: str = ""
     devices: tuple[Device, ...] = ()
     seccomp: Mapping[str, Any] | None = None
+    namespaces: Mapping[str, str] = field(default_factory=dict)
+    shm: str = ""
     default_pids_limit: int = 0
     compat32: bool = True
     annotations: Mapping[str, str] = field(default_factory=dict)
@@ -130,8 +139,8 @@ def runtime_spec(config: ExecutionConfig, options: RunOptions, context: Containe
         "linux": _linux(options, context, security, capabilities),
         "annotations": dict(context.annotations),
     }
-    if hostname := _hostname(context):
-        spec["hostname"] = hostname
+    if "uts" not in context.namespaces:
+        spec["hostname"] = _hostname(context)
     return spec
 
 
@@ -227,6 +236,8 @@ def _process(
         "noNewPrivileges": security.no_new_privileges,
         "rlimits": rlimits(options.ulimit, context.host),
     }
+    if options.oom_score_adj:
+        process["oomScoreAdj"] = options.oom_score_adj
     if security.apparmor:
         process["apparmorProfile"] = security.apparmor
     if security.selinux_label:
@@ -259,16 +270,24 @@ def _linux(
         "maskedPaths": [] if security.unmasked else list(MASKED_PATHS),
         "readonlyPaths": [] if security.unmasked else list(READONLY_PATHS),
     }
-    if context.network != "host":
-        # Inside a network of its own, low ports and ping need no privilege.
-        linux["sysctl"] = {
-            "net.ipv4.ip_unprivileged_port_start": "0",
-            "net.ipv4.ping_group_range": "0 2147483647",
-        }
+    if sysctl := _sysctl(options, context):
+        linux["sysctl"] = sysctl
     profile = _seccomp(context, security, capabilities)
     if profile is not None:
         linux["seccomp"] = profile
     return linux
+
+
+def _sysctl(options: RunOptions, context: ContainerContext) -> dict[str, str]:
+    result: dict[str, str] = {}
+    if context.network != "host":
+        # Inside a network of its own, low ports and ping need no privilege.
+        result["net.ipv4.ip_unprivileged_port_start"] = "0"
+        result["net.ipv4.ping_group_range"] = "0 2147483647"
+    if options.domainname:
+        # The runtimes of today do not know the specification's own field yet.
+        result["kernel.domainname"] = options.domainname
+    return result | dict(options.sysctl or {})
 
 
 def _seccomp(
@@ -289,7 +308,11 @@ def _namespaces(context: ContainerContext) -> list[dict[str, str]]:
     kinds = ["pid", "mount", "ipc", "uts"]
     if context.host.cgroup_namespaces:
         kinds.append("cgroup")
-    result = [{"type": kind} for kind in kinds]
+    result = []
+    for kind in kinds:
+        place = context.namespaces.get(kind, "")
+        if place != "host":
+            result.append({"type": kind, **({"path": place} if place else {})})
     if context.network == "path":
         result.append({"type": "network", "path": context.netns})
     elif context.network == "new":
@@ -342,7 +365,10 @@ def _standard_mounts(options: RunOptions, context: ContainerContext) -> list[dic
     if context.host.cgroups.version != "none":
         mounts.append(_mount("/sys/fs/cgroup", "cgroup", "cgroup", [access, *locked]))
     mounts.append(_mount("/dev/mqueue", "mqueue", "mqueue", locked))
-    mounts.append(_mount("/dev/shm", "tmpfs", "shm", shm))
+    if context.shm:
+        mounts.append(_mount("/dev/shm", "bind", context.shm, ["bind", "rprivate", *locked]))
+    elif options.ipc != "none":
+        mounts.append(_mount("/dev/shm", "tmpfs", "shm", shm))
     return mounts
 
 
@@ -358,7 +384,13 @@ def _file_mounts(context: ContainerContext) -> list[BindMount]:
 def _user_mount(mount: BindMount | TmpfsMount) -> dict[str, Any]:
     target = "/" + mount.target.strip("/")
     if isinstance(mount, BindMount):
-        options = ["rbind", mount.propagation, "ro" if mount.read_only else "rw"]
+        options = [
+            "bind" if mount.recursion == "disabled" else "rbind",
+            mount.propagation,
+            "ro" if mount.read_only else "rw",
+        ]
+        if mount.read_only and mount.recursion in ("enabled", "readonly"):
+            options.append("rro")  # and the mounts below it too (mount_setattr, Linux 5.12)
         return _mount(target, "bind", mount.source, options)
     # As in Docker nothing in it runs unless "exec" is among the options.
     defaults = {"noexec": "exec", "nosuid": "suid", "nodev": "dev"}

@@ -21,15 +21,13 @@ from jupyter_containers.commands.grammar.flags import (
     USER,
     WORKDIR,
 )
+from jupyter_containers.commands.grammar.limits import LIMIT_FLAGS
 from jupyter_containers.commands.words import Flag, Operand, Verb
 
-_CREATE_FLAGS = (
+_PLAIN_FLAGS = (
     Flag("add-host", "Add a host-to-IP line (host:ip)", "list"),
     Flag("cap-add", "Add a Linux capability", "list"),
     Flag("cap-drop", "Drop a Linux capability", "list"),
-    Flag("cpu-shares", "CPU shares (relative weight)", "int", "c"),
-    Flag("cpus", "Number of CPUs", metavar="decimal"),
-    Flag("cpuset-cpus", "CPUs that may be used (0-3, 0,1)"),
     Flag("dns", "Set a DNS server", "list"),
     Flag("dns-option", "Set a DNS option", "list", aliases=("dns-opt",)),
     Flag("dns-search", "Set a DNS search domain", "list"),
@@ -42,20 +40,15 @@ _CREATE_FLAGS = (
     Flag("init", "Run a small init that forwards signals and reaps processes", "bool"),
     INTERACTIVE,
     LABEL,
-    Flag("memory", "Memory limit", "text", "m", "bytes"),
-    Flag("memory-reservation", "Memory soft limit", metavar="bytes"),
-    Flag("memory-swap", "Memory plus swap; -1 for unlimited swap", metavar="bytes"),
     Flag("mount", "Attach a mount (type=bind,source=…,target=…)", "list", metavar="mount"),
     Flag("name", "Name of the container"),
     Flag("network", "Join a network", metavar="network", aliases=("net",)),
-    Flag("pids-limit", "Limit of processes (-1 for unlimited)", "int"),
     PLATFORM,
     Flag("privileged", "Give the container all capabilities and devices", "bool"),
     Flag("publish", "Publish a port ([ip:]host:container)", "list", "p"),
     Flag("publish-all", "Publish all exposed ports", "bool", "P"),
     Flag("pull", "Pull the image first: always, missing, never"),
     Flag("read-only", "Mount the root file system read-only", "bool"),
-    Flag("restart", "Restart policy: no, on-failure[:n], always, unless-stopped"),
     Flag("rm", "Remove the container when it exits", "bool"),
     Flag("security-opt", "Security options", "list"),
     Flag("shm-size", "Size of /dev/shm", metavar="bytes"),
@@ -69,6 +62,7 @@ _CREATE_FLAGS = (
     Flag("volume", "Bind a folder or mount a volume (source:target[:ro])", "list", "v"),
     WORKDIR,
 )
+_CREATE_FLAGS = tuple(sorted((*_PLAIN_FLAGS, *LIMIT_FLAGS), key=lambda flag: flag.name))
 _DETACH = Flag("detach", "Run in the background", "bool", "d")
 _RUN_OPERANDS = (Operand("image", "IMAGE"), Operand("command", "COMMAND", "rest"))
 

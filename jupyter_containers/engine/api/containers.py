@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jupyter_containers.engine.api.images import ImagesAPI
 from jupyter_containers.engine.container import Container
-from jupyter_containers.engine.containers import Filters
+from jupyter_containers.engine.containers import Filters, id_file
 from jupyter_containers.engine.image import Image
 from jupyter_containers.engine.inspecting import container_document
 from jupyter_containers.engine.processes import TerminalSize
@@ -75,9 +75,12 @@ class ContainersAPI(ImagesAPI):
     def _create(
         self, options: RunOptions, emit: EventSink, *, owned: bool = False
     ) -> ContainerRecord:
-        image = self._image_for(options.image, options.platform, options.pull, emit)
-        config = self._images.config(image)
-        return self._containers.create(options, image, config, owned=owned)
+        with id_file(options.cidfile) as write_id:
+            image = self._image_for(options.image, options.platform, options.pull, emit)
+            config = self._images.config(image)
+            record = self._containers.create(options, image, config, owned=owned)
+            write_id(record.id)
+        return record
 
     def start(
         self,

@@ -71,7 +71,7 @@ def test_operands(line: str, operands: dict[str, object]) -> None:
     ("line", "message", "hint"),
     [
         ("run --nam x i", "unknown flag: --nam", "--name"),
-        ("run --device /dev/null i", "unknown flag: --device", "--help"),
+        ("run --qqq /dev/null i", "unknown flag: --qqq", "--help"),
         ("run -x i", "unknown shorthand flag: 'x' in -x", "--help"),
         ("run --name", "flag needs an argument: --name", "--help"),
         ("run -p", "flag needs an argument: -p, --publish", "--help"),
@@ -133,7 +133,7 @@ def test_every_handler_exists() -> None:
 _SPELT_OTHERWISE = {
     "labels": "label", "outputs": "output", "annotations": "annotation",
     "mounts": "mount", "tags": "tag", "build_args": "build_arg",
-    "secrets": "secret",
+    "secrets": "secret", "health": "health_cmd",
 }  # fmt: skip
 _NOT_FLAGS = {"image", "command", "context", "dockerfile", "source_name"}
 

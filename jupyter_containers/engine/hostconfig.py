@@ -1,0 +1,146 @@
+"""Docker's ``HostConfig``: what a container was asked to be on its host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jupyter_containers.engine.records import ContainerRecord, MountRecord
+from jupyter_containers.options.limits import DeviceLimit
+from jupyter_containers.options.values import parse_restart
+from jupyter_containers.runtime.resources import parse_ulimit
+from jupyter_containers.runtime.security import MASKED_PATHS, READONLY_PATHS, security_options
+
+
+def host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
+    """Return the object of a container's ``inspect``."""
+    options = record.options
+    policy, retries = parse_restart(options.restart)
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in options.publish:
+        host_port = str(port.host_port) if port.host_port else ""
+        bindings.setdefault(port.container, []).append(
+            {"HostIp": port.host_ip, "HostPort": host_port}
+        )
+    return {
+        "AutoRemove": options.rm,
+        "Binds": [_bind(mount) for mount in record.mounts if _is_bind(mount)] or None,
+        "CapAdd": list(options.cap_add) or None,
+        "CapDrop": list(options.cap_drop) or None,
+        "ContainerIDFile": options.cidfile,
+        "Dns": list(options.dns),
+        "DnsOptions": list(options.dns_option),
+        "DnsSearch": list(options.dns_search),
+        "ExtraHosts": list(options.add_host) or None,
+        "GroupAdd": list(options.group_add) or None,
+        "Init": options.init or None,
+        "LogConfig": {
+            "Type": options.log_driver or "json-file",
+            "Config": dict(options.log_opt or {}),
+        },
+        "NetworkMode": options.network,
+        "PortBindings": bindings,
+        "PublishAllPorts": options.publish_all,
+        "ReadonlyRootfs": options.read_only,
+        "RestartPolicy": {"Name": policy, "MaximumRetryCount": retries},
+        "Runtime": runtime,
+        "ShmSize": options.shm_size,
+        "StorageOpt": dict(options.storage_opt or {}) or None,
+        "Tmpfs": _tmpfs(record),
+        "VolumeDriver": "",
+        "VolumesFrom": list(options.volumes_from) or None,
+        **_isolation(record),
+        **_resources(record),
+    }
+
+
+def _isolation(record: ContainerRecord) -> dict[str, Any]:
+    options = record.options
+    unmasked = security_options(options.security_opt, privileged=options.privileged).unmasked
+    return {
+        "Annotations": dict(options.annotation or {}) or None,
+        "CgroupnsMode": options.cgroupns or "private",
+        "IpcMode": options.ipc or "private",
+        "MaskedPaths": None if unmasked else list(MASKED_PATHS),
+        "PidMode": options.pid,
+        "Privileged": options.privileged,
+        "ReadonlyPaths": None if unmasked else list(READONLY_PATHS),
+        "SecurityOpt": list(options.security_opt) or None,
+        "Sysctls": dict(options.sysctl or {}) or None,
+        "UTSMode": options.uts,
+        "UsernsMode": options.userns,
+    }
+
+
+def _resources(record: ContainerRecord) -> dict[str, Any]:
+    options = record.options
+    return {
+        "BlkioDeviceReadBps": _rates(options.device_read_bps, "Rate"),
+        "BlkioDeviceReadIOps": _rates(options.device_read_iops, "Rate"),
+        "BlkioDeviceWriteBps": _rates(options.device_write_bps, "Rate"),
+        "BlkioDeviceWriteIOps": _rates(options.device_write_iops, "Rate"),
+        "BlkioWeight": options.blkio_weight,
+        "BlkioWeightDevice": _rates(options.blkio_weight_device, "Weight"),
+        "CgroupParent": options.cgroup_parent,
+        "CpuPeriod": options.cpu_period,
+        "CpuQuota": options.cpu_quota,
+        "CpuRealtimePeriod": options.cpu_rt_period,
+        "CpuRealtimeRuntime": options.cpu_rt_runtime,
+        "CpuShares": options.cpu_shares,
+        "CpusetCpus": options.cpuset_cpus,
+        "CpusetMems": options.cpuset_mems,
+        "DeviceCgroupRules": list(options.device_cgroup_rule) or None,
+        "DeviceRequests": _cdi_requests(record),
+        "Devices": [
+            {
+                "PathOnHost": device.path,
+                "PathInContainer": device.target,
+                "CgroupPermissions": device.access,
+            }
+            for device in options.device
+            if device.path
+        ],
+        "KernelMemory": options.kernel_memory,
+        "Memory": options.memory,
+        "MemoryReservation": options.memory_reservation,
+        "MemorySwap": options.memory_swap or 2 * options.memory,
+        "MemorySwappiness": options.memory_swappiness if options.memory_swappiness >= 0 else None,
+        "NanoCpus": round(options.cpus * 1e9),
+        "OomKillDisable": options.oom_kill_disable,
+        "OomScoreAdj": options.oom_score_adj,
+        "PidsLimit": options.pids_limit or None,
+        "Ulimits": _ulimits(options.ulimit),
+    }
+
+
+def _rates(limits: Sequence[DeviceLimit], word: str) -> list[dict[str, Any]] | None:
+    return [{"Path": limit.path, word: limit.value} for limit in limits] or None
+
+
+def _cdi_requests(record: ContainerRecord) -> list[dict[str, Any]] | None:
+    names = [device.cdi for device in record.options.device if device.cdi]
+    return [{"Driver": "cdi", "DeviceIDs": names}] if names else None
+
+
+def _is_bind(mount: MountRecord) -> bool:
+    return mount.type == "bind" or (mount.type == "volume" and not mount.anonymous)
+
+
+def _tmpfs(record: ContainerRecord) -> dict[str, str] | None:
+    return {
+        mount.target: ",".join([*mount.options, *([f"size={mount.size}"] if mount.size else [])])
+        for mount in record.mounts
+        if mount.type == "tmpfs"
+    } or None
+
+
+def _ulimits(texts: tuple[str, ...]) -> list[dict[str, Any]] | None:
+    parsed = [parse_ulimit(text) for text in texts]
+    return [{"Name": name, "Soft": soft, "Hard": hard} for name, soft, hard in parsed] or None
+
+
+def _bind(mount: MountRecord) -> str:
+    words = [*mount.options, *(["ro"] if mount.read_only else [])]
+    return ":".join(
+        [mount.name or mount.source, mount.target, *([",".join(words)] if words else [])]
+    )
