@@ -19,6 +19,7 @@ from jupyter_containers.build.seams import CacheStore, CommittedLayer, LayerStor
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.descriptor import Descriptor
 
+STEP_KEY = "step:"
 _VERSION = "1"
 _MAX_WITNESS_FILES = 5000
 
@@ -38,7 +39,7 @@ class StepKey:
             for text in (name, value):
                 data = text.encode("utf-8", "surrogateescape")
                 total.update(b"%d:" % len(data) + data)
-        return f"step:{total.hexdigest()}"
+        return STEP_KEY + total.hexdigest()
 
 
 class CachedStep(msgspec.Struct, frozen=True):

@@ -29,6 +29,7 @@ from jupyter_containers.build.seams import (
     ImageSource,
     LayerStore,
 )
+from jupyter_containers.build.sharing import INLINE_MEMBER, SharedSteps, StepLedger
 from jupyter_containers.build.stagework import Means, StageWork
 from jupyter_containers.build.state import StageState
 from jupyter_containers.build.steps import BuildArguments
@@ -38,6 +39,7 @@ from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.descriptor import Platform, digest_of, encode_json
 from jupyter_containers.oci.image import rfc3339
 from jupyter_containers.options.build import EPOCH_ARG, BuildOptions
+from jupyter_containers.options.buildcache import CacheMode
 from jupyter_containers.options.output import ImageFormat
 
 # RUN and COPY steps at the same time; more of them would only take turns on the processors.
@@ -113,6 +115,7 @@ class _Build:
         self.cache = StepCache(builder.cache, builder.layers)
         self.findings: dict[int, list[Finding]] = {-1: findings}
         self.stages = StageRuns(self._stage, progress.cancel)
+        self.ledger = StepLedger() if options.cache_to else None
         images = _Images(builder.images, options.pull)
         self.means = Means(
             options=options,
@@ -132,6 +135,7 @@ class _Build:
             place=f"{context.folder.absolute()}\0{name}",
             now=self._now,
             slots=threading.Semaphore(max(_MIN_PARALLEL, os.cpu_count() or 1)),
+            ledger=self.ledger,
         )
 
     def run(self) -> BuildResult:
@@ -146,6 +150,7 @@ class _Build:
             state.layers,
             form=_form(self.options),
             annotations=_annotations(self.options),
+            extra=self._inline,
         )
         findings = [one for _, found in sorted(self.findings.items()) for one in found]
         return BuildResult(
@@ -157,7 +162,21 @@ class _Build:
             tuple(dict.fromkeys(findings)),
             tuple(state.layers),
             self.epoch,
+            self._shared(),
+            self._inline,
         )
+
+    @property
+    def _inline(self) -> dict[str, object]:
+        inline = any(place.type == "inline" for place in self.options.cache_to)
+        if not inline or self.ledger is None:
+            return {}
+        return {INLINE_MEMBER: self.ledger.steps(self.plan.target)}
+
+    def _shared(self) -> dict[CacheMode, SharedSteps]:
+        if self.ledger is None:
+            return {}
+        return {"max": self.ledger.steps(), "min": self.ledger.steps(self.plan.target)}
 
     def _stage(self, index: int) -> StageState:
         stage = self.plan.stages[index]

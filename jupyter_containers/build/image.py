@@ -34,10 +34,11 @@ def write_image(
     *,
     form: ImageFormat = "oci",
     annotations: Mapping[str, str] | None = None,
+    extra: Mapping[str, object] | None = None,
 ) -> tuple[Descriptor, str]:
     """Return the manifest's descriptor and the configuration's digest, both stored.
 
-    Docker's format has no annotations.
+    Docker's format has no annotations.  ``extra`` are further members of the configuration.
     """
     docker = form == "docker"
     if docker and annotations:
@@ -46,7 +47,8 @@ def write_image(
             capability="annotations in Docker's image format",
             hint="leave --format docker (or oci-mediatypes=false) away",
         )
-    config_blob = blobs.put(encode_json(config), DOCKER_CONFIG if docker else CONFIG)
+    document = encode_json({**msgspec.to_builtins(config), **extra} if extra else config)
+    config_blob = blobs.put(document, DOCKER_CONFIG if docker else CONFIG)
     # A manifest names layers by its own media types, whatever the base image called them.
     manifest = Manifest(
         schema_version=2,

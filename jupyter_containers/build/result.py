@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from jupyter_containers.build.checks import Finding
 from jupyter_containers.build.seams import LayerRef
+from jupyter_containers.build.sharing import SharedSteps
 from jupyter_containers.errors import SourceLocation
 from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.oci.image import ImageConfig
+from jupyter_containers.options.buildcache import CacheMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,11 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """An image in the blob store; ``chain_id``, ``layers`` and ``diff_ids`` name its layers."""
+    """An image in the blob store; ``chain_id``, ``layers`` and ``diff_ids`` name its layers.
+
+    ``shared`` are the steps for ``--cache-to``, by mode; ``extra`` is what the image's
+    configuration has beside ``config``.
+    """
 
     manifest: Descriptor
     config_digest: str
@@ -39,6 +46,8 @@ class BuildResult:
     warnings: tuple[Finding, ...]
     layers: tuple[LayerRef, ...] = ()
     source_date_epoch: int | None = None
+    shared: Mapping[CacheMode, SharedSteps] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def diff_ids(self) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from jupyter_containers.build.seams import (
     LayerStore,
     Stream,
 )
+from jupyter_containers.build.sharing import SharedStep, StepLedger
 from jupyter_containers.build.state import StageState
 from jupyter_containers.build.steps import BuildArguments, Expander, apply, is_config_only
 from jupyter_containers.oci.descriptor import Platform
@@ -41,6 +42,7 @@ class Means:
 
     ``stage`` returns what another stage became and waits for it; ``image`` resolves a base image;
     ``place`` names this Dockerfile among all; ``slots`` bounds the steps carried out at once.
+    ``ledger`` notes the steps where they are to be shared.
     """
 
     options: BuildOptions
@@ -58,6 +60,7 @@ class Means:
     place: str
     now: Callable[[], str]
     slots: threading.Semaphore
+    ledger: StepLedger | None = None
 
 
 class StageWork:
@@ -128,7 +131,9 @@ class StageWork:
                     step.cached = self.progress.all_cached
                     state.history.append(history.entry(f"WORKDIR {state.config.working_dir}"))
                     return
-                self._take(self._result(described, state, step), state, described.history, step)
+                made = self._result(described, state, step)
+                self._note(described, state.chain_id, made)
+                self._take(made, state, described.history, step)
 
     def _surroundings(
         self, instruction: Instruction, state: StageState, task: str, stack: ExitStack
@@ -207,6 +212,13 @@ class StageWork:
             yield
         finally:
             self.means.slots.release()
+
+    def _note(self, described: FileStep, parent: str, made: CachedStep) -> None:
+        ledger, quick = self.means.ledger, described.quick
+        if ledger is not None:
+            # The key by content is the one that also fits where other stages were made anew.
+            keys = (described.key().digest, *((quick.digest,) if quick else ()))
+            ledger.note(self.index, self.progress.number, SharedStep(keys, made, parent))
 
     def _take(self, made: CachedStep, state: StageState, text: str, step: Step) -> None:
         """Put a step's layer on the stage's stack and the step into its history."""

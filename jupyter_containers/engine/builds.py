@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from jupyter_containers.build import Builder, BuildResult
+from jupyter_containers.build.cache import STEP_KEY
 from jupyter_containers.build.seams import BaseImage, LayerRef
 from jupyter_containers.build.tree import DigestMemo
+from jupyter_containers.engine.buildcache import Exchange, ImportedSteps, export_steps
 from jupyter_containers.engine.exports import Exporter, write_facts
 from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.naming import step_name
@@ -26,7 +28,7 @@ from jupyter_containers.errors import (
     RegistryError,
 )
 from jupyter_containers.events import CancelToken, EventSink
-from jupyter_containers.oci.descriptor import Descriptor, Platform, RawDocument
+from jupyter_containers.oci.descriptor import Descriptor, Platform, RawDocument, encode_json
 from jupyter_containers.oci.image import ExecutionConfig, Manifest, parse_manifest
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.options import BuildOptions
@@ -59,10 +61,11 @@ class Builds:
                 BuildLayers(self._rooms, self._networks, lease, cancel),
                 _Blobs(self._rooms, lease),
             )
+            exchange = Exchange(self._rooms, lease, emit, cancel)
             builder = Builder(
                 images=_Source(self._rooms, self._images, self._pull, lease, emit, cancel),
                 layers=layers,
-                cache=_Cache(self._rooms),
+                cache=_Cache(self._rooms, ImportedSteps(exchange, options.cache_from)),
                 blobs=blobs,
                 extract=partial(_extract, cancel),
                 memo=self._memo,
@@ -76,6 +79,8 @@ class Builds:
             for output in options.outputs:
                 if not output.in_store:
                     exporter.export(output, result, options)
+            for place in options.cache_to:
+                export_steps(exchange, place, result.shared[place.mode])
         for output in options.outputs:
             for reference in references if output.push else ():
                 push(self._rooms, record, reference, emit=emit, cancel=cancel)
@@ -193,16 +198,25 @@ class _Source:
 
 
 class _Cache:
-    """The layer cache, in the store's records."""
+    """The layer cache, in the store's records; what others have is taken over when it is found."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, imported: ImportedSteps) -> None:
         self._records, self._locks = rooms.store.records, rooms.store.locks
+        self._imported = imported
 
     def alone(self, key: str, cancel: CancelToken) -> AbstractContextManager[object]:
         return self._locks.hold(key.replace(":", "-"), cancel)
 
     def get(self, key: str) -> bytes | None:
-        return self._records.cache_get(key)
+        value = self._records.cache_get(key)
+        if value is not None or not key.startswith(STEP_KEY):
+            return value
+        shared = self._imported.find(key)
+        if shared is None:
+            return None
+        value = encode_json(shared.step)
+        self.put(key, value, shared.step.chain_id if shared.step.entries else "")
+        return value
 
     def put(self, key: str, value: bytes, chain_id: str) -> None:
         self._records.cache_put(key, value, chain_id)

@@ -96,6 +96,7 @@ class Exporter:
             result.layers,
             form="oci" if is_oci else "docker",
             annotations={**options.annotations.manifest, **output.annotations},
+            extra=result.extra,
         )
         document = RawDocument(self.rooms.store.content.read(target.digest), target.media_type)
         manifest = parse_manifest(document)

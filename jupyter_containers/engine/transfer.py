@@ -78,7 +78,7 @@ def pull(
         target, document, manifest = _fetch_documents(job, reference, platform, lease)
         blobs = (manifest.config, *manifest.layers)
         lease.add(target.digest, document.digest, *(blob.digest for blob in blobs))
-        _download(job, manifest.config)
+        download(job, manifest.config)
         config = parse_image_config(rooms.store.content.read(manifest.config.digest))
         _check_layers(manifest, config)
         take_in(
@@ -153,7 +153,7 @@ def _receive(job: Job, layer: Arrival) -> None:
     layer.settle(blob)
 
 
-def _download(job: Job, blob: Descriptor) -> None:
+def download(job: Job, blob: Descriptor) -> None:
     """Bring a blob into the store."""
     with _ingest(job, blob) as (ingest, pieces):
         for chunk in pieces:
@@ -238,7 +238,7 @@ def push(
         lease.add(document.digest, *(blob.digest for blob in blobs))
         job = Job(rooms, client, reference.repository, emit, cancel)
         in_parallel(
-            lambda blob: _upload(job, blob),
+            lambda blob: upload(job, blob),
             blobs,
             workers=rooms.settings.max_concurrent_downloads,
             cancel=cancel,
@@ -248,7 +248,8 @@ def push(
         )
 
 
-def _upload(job: Job, blob: Descriptor) -> None:
+def upload(job: Job, blob: Descriptor) -> None:
+    """Send a blob of the store, or find that the registry has it."""
     task = short_id(blob.digest)
     store, started = job.rooms.store, time.monotonic()
     job.emit(TaskStarted(task, task, blob.size))
