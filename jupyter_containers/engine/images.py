@@ -7,13 +7,13 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from jupyter_containers.engine.image import parse_time
 from jupyter_containers.engine.results import HistoryEntry
 from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.selection import Selection
 from jupyter_containers.errors import (
     ImageNotFoundError,
     InUseError,
@@ -303,23 +303,10 @@ class Images:
         make: Callable[[ImageRecord, Mapping[str, str]], T],
         filters: Mapping[str, Iterable[str]],
     ) -> list[T]:
-        """Return ``make(record, names)`` for each image that ``images --filter`` values select.
-
-        Keys: reference (with wildcards), label, dangling.
-        """
-        unknown = [key for key in filters if key not in ("reference", "label", "dangling")]
-        if unknown:
-            raise InvalidArgumentError(
-                f"invalid filter {unknown[0]!r}", hint="one of reference, label, dangling"
-            )
-        return [
-            make(record, names)
-            for record, names in self.all()
-            if all(
-                any(_matches(key, value, record, names) for value in values)
-                for key, values in filters.items()
-            )
-        ]
+        """Return ``make(record, names)`` for each image that ``images --filter`` values select."""
+        selection = Selection(filters, self.find)
+        chosen = ((record, selection.names(record, names)) for record, names in self.all())
+        return [make(record, names) for record, names in chosen if names is not None]
 
 
 def _familiar(names: Iterable[str]) -> list[str]:
@@ -343,14 +330,3 @@ def open_archive(source: str | Path | BinaryIO | bytes) -> Iterator[tuple[Binary
             yield file, Path(source).name
     else:
         yield source, "-"
-
-
-def _matches(key: str, value: str, record: ImageRecord, names: Mapping[str, str]) -> bool:
-    if key == "dangling":
-        return bool(names) != (value.lower() in ("1", "true"))
-    if key == "label":
-        name, equals, wanted = value.partition("=")
-        return name in record.labels and (not equals or record.labels[name] == wanted)
-    references = [Reference.parse(name) for name in names]
-    words = [word for item in references for word in (item.familiar, item.familiar_name)]
-    return any(fnmatchcase(word, value) for word in words)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from jupyter_containers.engine.cachemounts import CacheMounts
 from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.lifecycle import Lifecycle, builder_alive
 from jupyter_containers.engine.results import DiskUsage, PruneResult
 from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.selection import PRUNING, Selection
 from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store import Garbage, ImageRecord, Roots
@@ -55,12 +56,21 @@ class Upkeep:
                 removed.append(looked.id)
         return PruneResult(tuple(removed), freed)
 
-    def prune_images(self, *, all: bool = False) -> PruneResult:  # Docker's flag
+    def prune_images(
+        self,
+        *,
+        all: bool = False,  # Docker's flag
+        filters: Mapping[str, Iterable[str]] | None = None,
+    ) -> PruneResult:
         """Remove images without a name; with ``all``, all that no container uses."""
+        selection = Selection(filters or {}, self._images.find, PRUNING)
+        all = False in selection.by_dangling or (all and True not in selection.by_dangling)
         used = {record.manifest_digest for record in self._rooms.containers.all()}
         removed: list[str] = []
         for record, names in self._images.all():
             if record.manifest.digest in used or (names and not all):
+                continue
+            if not selection.accepts(record):
                 continue
             removed += [f"untagged: {Reference.parse(name).familiar}" for name in names]
             self._rooms.store.delete_image(record.manifest.digest)

@@ -351,3 +351,80 @@ def test_debian_is_reproducible(engine: Engine, debian: str, tmp_path: Path) -> 
     lines = [event.data for event in events if isinstance(event, TaskOutput)]
     assert any(line.startswith(b"I: ") for line in lines)
     assert all(line.endswith(b"\n") and len(line) < 300 for line in lines)
+
+
+def test_filters_of_listing_and_pruning(own: Engine) -> None:
+    first = variant(own, "echo 1 > /1", tag="team/one:1", label=["tier=base"])
+    variant(own, "echo 2 > /2", tag="team/two:1", label=["tier=app"])
+    own.tag("team/two:1", "other:1")
+
+    def listed(**filters: list[str]) -> list[str]:
+        return sorted(name for image in own.images(filters=filters) for name in image.names)
+
+    assert listed(since=["busybox"]) == ["other:1", "team/one:1", "team/two:1"]
+    assert listed(since=[first.id]) == ["other:1", "team/two:1"]
+    assert listed(before=["other:1"], label=["tier"]) == ["team/one:1"]
+    assert listed(reference=["team/*"]) == ["team/one:1", "team/two:1"], "other:1 is left out"
+    assert listed(until=["1h"]) == ["busybox:latest"]
+    own.remove_image("team/one:1", no_prune=True)
+    own.tag("busybox", "team/two:1")
+    own.remove_image("other:1", no_prune=True)
+    variant(own, "echo 3 > /3", label=["keep=1"])
+    kept = variant(own, "echo 4 > /4", label=["keep=2"])
+    removed = own.prune_images(filters={"label!": ["keep=2"]}).removed
+    assert len(removed) == 1
+    assert [image.id for image in own.images(filters={"dangling": ["true"]})] == [kept.id]
+    assert own.prune_images(filters={"until": ["1h"]}).removed == ()
+    assert own.prune_images(filters={"label": ["keep=2"]}).removed == (f"deleted: {kept.id}",)
+
+
+def test_the_layers_of_an_image(own: Engine) -> None:
+    text = (
+        "FROM busybox\nRUN mkdir /d && head -c 1000 /dev/zero > /d/a && echo x > /b\n"
+        'RUN head -c 600 /dev/zero > /d/a && rm /b\nRUN rm -r /d\nCMD ["x"]\n'
+    )
+    own.build("/var/empty", dockerfile=text, tag="layered")
+    found = own.layers("layered")
+    assert [layer.created_by.split()[0] for layer in found.layers] == [
+        "bootstrap",
+        "RUN",
+        "RUN",
+        "RUN",
+    ]
+    assert [(c.kind, c.path, c.size) for c in found.layers[2].changes] == [
+        ("removed", "/b", 2),
+        ("changed", "/d/a", 600),
+    ]
+    assert [(c.kind, c.path, c.size) for c in found.layers[3].changes] == [("removed", "/d", 600)]
+    # /d/a: 1000 + 600 bytes in two layers; /b: 2 bytes, then a whiteout without any.
+    assert [(path.path, path.size) for path in found.wasted] == [("/d/a", 1600), ("/b", 2)]
+    assert found.wasted_bytes == 1602
+    busybox = own.image("busybox").size
+    assert found.efficiency == pytest.approx((busybox + 600 + 600) / (busybox + 1602 + 600))
+    assert own.layers("busybox").efficiency == 1.0
+
+
+def test_how_two_images_differ(own: Engine) -> None:
+    text = 'FROM busybox\nENV A=1\nRUN echo x > /new && rm /bin/vi && chmod 700 /tmp\nCMD ["new"]\n'
+    own.build("/var/empty", dockerfile=text, tag="other")
+    found = own.diff_images("busybox", "other")
+    assert [(file.kind, file.path) for file in found.files] == [
+        ("removed", "/bin/vi"),
+        ("added", "/new"),
+        ("changed", "/tmp"),
+    ]
+    settings = {item.setting: (item.before, item.after) for item in found.settings}
+    assert settings["Env A"] == (None, "1")
+    assert settings["Cmd"][1] == "['new']"
+    assert (found.shared_layers, found.size_after - found.size_before) == (1, 2)
+    same = own.diff_images("busybox", "busybox")
+    assert (same.files, same.settings) == ((), ())
+
+
+def test_the_tree_of_layers(own: Engine) -> None:
+    variant(own, "echo 1 > /1", tag="one")
+    variant(own, "echo 2 > /2", tag="two")
+    (root,) = own.image_tree()
+    assert root.images == ["busybox:latest"]
+    assert sorted(node.images[0] for node in root.children) == ["one:latest", "two:latest"]
+    assert [node.size for node in root.children] == [2, 2]

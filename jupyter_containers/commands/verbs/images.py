@@ -35,6 +35,8 @@ HUB = "docker.io"
 
 def images(session: Session, parsed: Parsed) -> Any:
     """Return the images; one with several names has several rows."""
+    if parsed.flag("tree"):
+        return _tree(session, parsed)
     filters = filters_of(parsed) or {}
     if parsed.operands["reference"]:
         filters["reference"] = [parsed.operands["reference"]]
@@ -49,6 +51,39 @@ def images(session: Session, parsed: Parsed) -> Any:
         more=(_DIGEST, Column("CreatedAt", "CREATED AT"), Column("Labels", "LABELS")),
         empty="no images",
     )
+
+
+def _tree(session: Session, parsed: Parsed) -> Text:
+    if parsed.operands["reference"] or len(parsed.flags) > 1:
+        raise InvalidArgumentError("--tree shows all images and takes no other flag or name")
+    from jupyter_containers.commands.render.layers import tree_lines
+
+    def shown(nodes: Any) -> list[tuple[str, Any]]:
+        return [
+            (
+                "  ".join([node.short_id or "(no layers)", human_size(node.size), *node.images]),
+                shown(node.children),
+            )
+            for node in nodes
+        ]
+
+    return Text("\n".join(tree_lines(shown(session.engine.image_tree()))))
+
+
+def layers(session: Session, parsed: Parsed) -> Any:
+    """Return the layers of an image."""
+    from jupyter_containers.commands.render.layers import Layers
+
+    found = session.engine.layers(parsed.operands["image"])
+    return Layers(found, with_files=parsed.flag("files", False))
+
+
+def diff(session: Session, parsed: Parsed) -> Any:
+    """Return how two images differ."""
+    from jupyter_containers.commands.render.layers import Differences
+
+    operands = parsed.operands
+    return Differences(session.engine.diff_images(operands["first"], operands["second"]))
 
 
 def image_rows(image: Any, full: bool) -> Iterator[Row]:
@@ -123,10 +158,11 @@ def tag(session: Session, parsed: Parsed) -> None:
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
     """Return what was untagged and deleted; ``--force`` does not mind an image that is gone."""
     engine, force = session.engine, parsed.flag("force", False)
+    no_prune = parsed.flag("no_prune", False)
 
     def attempt(name: str) -> list[str]:
         try:
-            return engine.remove_image(name, force=force)
+            return engine.remove_image(name, force=force, no_prune=no_prune)
         except NotFoundError:
             if force:
                 return []

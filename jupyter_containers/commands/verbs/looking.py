@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from jupyter_containers.commands.render.quantities import ago, binary_size, human_size, timestamp
@@ -125,22 +125,9 @@ def moment(text: str | None, flag: str, now: datetime | None = None) -> datetime
     """Return the time that ``--since`` or ``--until`` means: a date, seconds, or a duration ago."""
     if not text:
         return None
-    from jupyter_containers.options.values import parse_duration
+    from jupyter_containers.options.moments import parse_moment
 
-    if text.replace(".", "", 1).isdigit():
-        return datetime.fromtimestamp(float(text), UTC)
-    try:
-        parsed = datetime.fromisoformat(text)
-        return parsed if parsed.tzinfo else parsed.astimezone()
-    except ValueError:
-        pass
-    try:
-        seconds = parse_duration(text, flag)
-    except InvalidArgumentError as error:
-        raise InvalidArgumentError(
-            f"invalid {flag}: {text!r}", hint="write 10m, 1h30m or 2026-01-31T12:00:00Z"
-        ) from error
-    return (now or datetime.now(UTC)) - timedelta(seconds=seconds)
+    return parse_moment(text, flag, now)
 
 
 _STATS = (

@@ -9,7 +9,7 @@ from jupyter_containers.commands.render.quantities import human_size
 from jupyter_containers.commands.render.results import Document, Facts, Lines, Table, Text
 from jupyter_containers.commands.render.table import Column, Row, text_table
 from jupyter_containers.commands.session import Session
-from jupyter_containers.commands.verbs.listing import each, listing
+from jupyter_containers.commands.verbs.listing import each, filters_of, listing
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError
 
@@ -163,7 +163,8 @@ def prune_images(session: Session, parsed: Parsed) -> Text:
         session,
         parsed,
         f"This will remove {which}.",
-        lambda engine: engine.prune_images(all=everything),
+        lambda engine: engine.prune_images(all=everything, filters=filters_of(parsed)),
+        filtered=True,
     )
 
 
@@ -202,8 +203,15 @@ def prune(session: Session, parsed: Parsed) -> Text:
     return _pruned(session, parsed, question, lambda engine: engine.prune(**flags))
 
 
-def _pruned(session: Session, parsed: Parsed, question: str, action: Callable[[Any], Any]) -> Text:
-    if parsed.flag("filters"):
+def _pruned(
+    session: Session,
+    parsed: Parsed,
+    question: str,
+    action: Callable[[Any], Any],
+    *,
+    filtered: bool = False,
+) -> Text:
+    if parsed.flag("filters") and not filtered:
         raise InvalidArgumentError("prune takes no --filter yet", hint="leave --filter out")
     if not parsed.flag("force") and not session.confirm(question):
         return Text("Nothing was removed")

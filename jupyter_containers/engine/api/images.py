@@ -23,6 +23,8 @@ from jupyter_containers.oci.reference import Reference
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.builds import Builds
+    from jupyter_containers.engine.imagetree import LayerNode
+    from jupyter_containers.engine.layerview import ImageDifference, ImageLayers
     from jupyter_containers.engine.saving import Format
     from jupyter_containers.store import ImageRecord
 
@@ -187,17 +189,18 @@ class ImagesAPI(Parts):
         """Give an image one more name."""
         self._images.tag(source, target)
 
-    def remove_image(self, name: str, *, force: bool = False) -> list[str]:
+    def remove_image(self, name: str, *, force: bool = False, no_prune: bool = False) -> list[str]:
         """Remove a name, or an image with its last name; return Docker's lines about it.
 
-        Layers and blobs that nothing else needs go too.
+        Layers and blobs that nothing else needs go too, unless ``no_prune`` leaves them to the
+        next prune.
         """
         users = [
             (record.name, record.manifest_digest, record.state.status.alive)
             for record in self._containers.all()
         ]
         lines = self._images.remove(name, users, force=force)
-        if any(line.startswith("Deleted: ") for line in lines):
+        if not no_prune and any(line.startswith("Deleted: ") for line in lines):
             self._upkeep.collect()
         return lines
 
@@ -205,15 +208,36 @@ class ImagesAPI(Parts):
         """Return how an image came to be, newest step first."""
         return self._images.history(name)
 
+    def layers(self, name: str) -> ImageLayers:
+        """Return what each layer of an image adds, changes and removes, and what it wastes."""
+        from jupyter_containers.engine.layerview import layers_of
+
+        return layers_of(self._rooms, self._images, name)
+
+    def diff_images(self, first: str, second: str) -> ImageDifference:
+        """Return how the second image differs from the first: files, settings, size."""
+        from jupyter_containers.engine.layerview import difference
+
+        return difference(self._rooms, self._images, first, second)
+
+    def image_tree(self) -> list[LayerNode]:
+        """Return all layers as the tree in which they stand on each other, with their images."""
+        from jupyter_containers.engine.imagetree import image_tree
+
+        return image_tree(self._rooms, self._images)
+
     def inspect_image(self, name: str) -> dict[str, Any]:
         """Return Docker's ``image inspect`` object."""
         image = self._images.find(name)
         names, digests = self._images.familiar(self._images.names_of(image))
         return image_document(image, self._images.config(image), names, digests)
 
-    def prune_images(self, *, all: bool = False) -> PruneResult:
-        """Remove images without a name; with ``all``, all that no container uses."""
-        return self._upkeep.prune_images(all=all)
+    def prune_images(self, *, all: bool = False, filters: Filters | None = None) -> PruneResult:
+        """Remove images without a name; with ``all``, all that no container uses.
+
+        ``filters`` (``label``, ``label!``, ``until``, ``dangling``) spare what they do not select.
+        """
+        return self._upkeep.prune_images(all=all, filters=filters or {})
 
     def login(self, registry: str, username: str, password: str) -> None:
         """Check credentials against a registry and keep them for later."""

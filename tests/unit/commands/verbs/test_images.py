@@ -9,6 +9,7 @@ import pytest
 
 from jupyter_containers.commands.execute import execute
 from jupyter_containers.commands.session import Session
+from jupyter_containers.engine.imagetree import LayerNode
 from jupyter_containers.engine.results import HistoryEntry
 from jupyter_containers.errors import ImageNotFoundError, InvalidArgumentError
 from jupyter_containers.events import discard
@@ -73,7 +74,7 @@ def test_history(fake_engine: Any) -> None:
 
 
 def test_rmi_lists_what_went(fake_engine: Any) -> None:
-    def remove(name: str, force: bool) -> list[str]:
+    def remove(name: str, force: bool, no_prune: bool) -> list[str]:
         if name == "no":
             raise ImageNotFoundError("no such image: no")
         return [f"Untagged: {name}"]
@@ -83,6 +84,19 @@ def test_rmi_lists_what_went(fake_engine: Any) -> None:
     with pytest.raises(ImageNotFoundError):
         perform(fake_engine, "rmi", "no", "b")
     assert perform(fake_engine, "rmi", "-f", "no", "b") == ["Untagged: b"]
+    perform(fake_engine, "rmi", "--no-prune", "b")
+    assert fake_engine.last[2] == {"force": False, "no_prune": True}
+
+
+def test_a_tree_of_layers(fake_engine: Any) -> None:
+    top = LayerNode("sha256:" + "b" * 64, 3_000_000, ["app:1", "app:2"])
+    fake_engine.answers["image_tree"] = [LayerNode("sha256:" + "a" * 64, 1000, [], [top])]
+    assert str(perform(fake_engine, "images", "--tree")).splitlines() == [
+        "└─ aaaaaaaaaaaa  1kB",
+        "   └─ bbbbbbbbbbbb  3MB  app:1  app:2",
+    ]
+    with pytest.raises(InvalidArgumentError, match="takes no other"):
+        perform(fake_engine, "images", "--tree", "-q")
 
 
 def test_transfers_open_a_progress_unless_quiet(fake_engine: Any, an_image: Any) -> None:

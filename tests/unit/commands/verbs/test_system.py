@@ -77,7 +77,7 @@ def test_df(fake_engine: Any) -> None:
     ("line", "call"),
     [
         ("container prune", ("prune_containers", (), {})),
-        ("image prune -a", ("prune_images", (), {"all": True})),
+        ("image prune -a", ("prune_images", (), {"all": True, "filters": None})),
         ("network prune", ("prune_networks", (), {})),
         ("volume prune", ("prune_volumes", (), {"all": False})),
         ("builder prune", ("prune_builder", (), {"all": False})),
