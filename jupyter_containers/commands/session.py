@@ -32,6 +32,21 @@ class Terminal:
     size: Callable[[], tuple[int, int]] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TerminalWork:
+    """A process for a terminal that stays open after the command, as a notebook's widget does.
+
+    ``run(on_output, keys, size)`` carries it out and returns its exit code: ``keys`` is a
+    descriptor to read what was typed from, ``size`` returns rows and columns, is asked for again
+    and again, and ends the work by raising :class:`OperationCancelledError`.  ``again`` tells how
+    else a person reaches the process.
+    """
+
+    title: str
+    run: Callable[[OnOutput, int, Callable[[], tuple[int, int]]], int]
+    again: str = ""
+
+
 @contextlib.contextmanager
 def no_progress() -> Iterator[EventSink]:
     """Show no progress."""
@@ -51,7 +66,8 @@ class Session:
     (``stdout`` or ``stderr``, bytes), possibly from another thread.  ``stdin`` is what ``-i``
     reads.  ``binary_output`` takes an archive, or is None where it must go to a file.
     ``variables`` are the notebook's, None elsewhere.
-    ``terminal`` is None where ``-it`` cannot work.  ``shown`` tells
+    ``terminal`` is the person's own terminal for ``-it``; ``open_terminal`` opens one on the page
+    and returns it at once; where both are None ``-it`` cannot work.  ``shown`` tells
     whether live output is still on the page when a result is displayed.
     """
 
@@ -61,6 +77,7 @@ class Session:
     on_output: OnOutput | None = None
     stdin: bytes | BinaryIO | None = None
     terminal: Callable[[], AbstractContextManager[Terminal]] | None = None
+    open_terminal: Callable[[TerminalWork], Any] | None = None
     confirm: Callable[[str], bool] = always
     binary_output: BinaryIO | None = None
     shown: Callable[[], bool] = bool

@@ -26,12 +26,15 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     SourceLocation,
 )
+from jupyter_containers.magics.frontend import front_end
 from jupyter_containers.magics.line import command_lines, words_of
 
 if TYPE_CHECKING:
+    from jupyter_containers.commands.session import TerminalWork
     from jupyter_containers.engine import Engine
     from jupyter_containers.events import EventSink
     from jupyter_containers.magics.config import ContainersConfig
+    from jupyter_containers.widgets.gallery import Gallery
 
 
 class Interrupted(KeyboardInterrupt):
@@ -57,6 +60,8 @@ class ContainerMagics(Magics):
         self._make_engine = make_engine or _new_engine
         self._engine: Engine | None = None
         self._engine_pid = 0
+        self._gallery: Gallery | None = None
+        self._cell_id: str | None = None
         config.observe(self._configuration_changed)
 
     @property
@@ -69,7 +74,9 @@ class ContainerMagics(Magics):
         return self._engine
 
     def close(self) -> None:
-        """Close the engine when there is one; the next command would make another."""
+        """Close widgets and engine where there are any; the next command would make another."""
+        if self._gallery is not None:
+            self._gallery.close()
         engine, self._engine = self._engine, None
         if engine is not None and self._engine_pid == os.getpid():
             engine.close()
@@ -129,7 +136,8 @@ class ContainerMagics(Magics):
         from jupyter_containers.magics.live import LiveOutput
 
         shell, number = self._shell, _cell_number(self._shell)
-        in_terminal = _is_terminal(shell)
+        place = front_end(shell)
+        in_terminal = place == "terminal"
         live = LiveOutput()
         session = Session(
             provide_engine=lambda: self.engine,
@@ -138,6 +146,7 @@ class ContainerMagics(Magics):
             on_output=live,
             stdin=body,
             terminal=_raw_terminal if in_terminal else None,
+            open_terminal=self._open_terminal if place == "page" else None,
             # In the cell that ran the command its output stands above; in a later one it does not.
             shown=lambda: _cell_number(shell) == number,
             variables=shell.user_ns,
@@ -149,6 +158,34 @@ class ContainerMagics(Magics):
             raise Interrupted(f"{verb} was interrupted") from interrupt
         finally:
             live.close()
+
+    @property
+    def gallery(self) -> Gallery:
+        """The live widgets of this kernel."""
+        if self._gallery is None:
+            from jupyter_containers.widgets.gallery import Gallery
+
+            self._gallery = Gallery()
+            self._gallery.begin(self._cell_id)
+        return self._gallery
+
+    def cell_begins(self, info: Any = None) -> None:
+        """Close what earlier runs of this cell have left open (IPython's ``pre_run_cell``)."""
+        self._cell_id = getattr(info, "cell_id", None)
+        if self._gallery is not None:
+            self._gallery.begin(self._cell_id)
+
+    def _open_terminal(self, work: TerminalWork) -> Any:
+        from jupyter_containers.widgets.terminal import TerminalWidget
+
+        terminal = TerminalWidget(work, self.gallery, lambda: _cell_number(self._shell))
+        terminal.show()
+        try:
+            terminal.start()
+        except BaseException:
+            terminal.discard()
+            raise
+        return terminal
 
     def _display(self, result: Any) -> None:
         import IPython.display
@@ -196,11 +233,6 @@ def _dockerfile_verb() -> Verb:
     flags = tuple(flag for flag in build.flags if flag.key != "file")
     out = Flag("out", "Bind the image to a variable of this name", metavar="NAME")
     return replace(build, name="dockerfile", flags=(*flags, out), aliases=())
-
-
-def _is_terminal(shell: Any) -> bool:
-    # A kernel's shell has its kernel; IPython in a terminal has none and owns the tty.
-    return getattr(shell, "kernel", None) is None and os.isatty(0) and os.isatty(1)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ def register(shell: Any) -> None:
     magics = ContainerMagics(shell, config)
     shell.register_magics(magics)
     shell.configurables.append(config)
+    shell.events.register("pre_run_cell", magics.cell_begins)
     atexit.register(magics.close)
 
 
@@ -26,6 +27,7 @@ def unregister(shell: Any) -> None:
     magics = registered(shell)
     if magics is not None:
         magics.close()
+        shell.events.unregister("pre_run_cell", magics.cell_begins)
         atexit.unregister(magics.close)
     manager = shell.magics_manager
     manager.registry.pop(ContainerMagics.__name__, None)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
-from tests.browser.lab import CHROMIUM, browser_page, lab_server
+from tests.browser.lab import CHROMIUM, LabNotebook, browser_page, lab_server
 from tests.integration.engine_fixtures import Place, demolish
 
 
@@ -50,3 +51,23 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def page() -> Iterator[Any]:
     with browser_page() as page:
         yield page
+
+
+@pytest.fixture
+def notebook(lab: Lab, page: Any, request: pytest.FixtureRequest) -> Any:
+    """Return a function that opens a notebook with the given cells."""
+
+    def opened(*cells: str) -> LabNotebook:
+        path = lab.notebooks / f"{request.node.name}.ipynb"
+        write_notebook(path, *cells)
+        return LabNotebook(page, lab.address, path)
+
+    return opened
+
+
+def write_notebook(path: Path, *cells: str) -> None:
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata={"kernelspec": kernel}
+    )
+    nbformat.write(notebook, path)

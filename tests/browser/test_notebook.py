@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import nbformat
-import pytest
-
 from tests.browser.conftest import Lab
-from tests.browser.lab import DARK, LIGHT, LabNotebook, free_port
+from tests.browser.lab import DARK, LIGHT, free_port
 
 # Contrast of a text with what is behind it (WCAG 2, "contrast ratio"): 3 is the least that counts
 # as readable for short marks, 4.5 for running text.
@@ -49,26 +45,6 @@ _CONTRASTS = r"""() => {
 _OVERFLOWING = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
     .filter(output => output.scrollWidth > output.clientWidth + 1)
     .map(output => output.textContent.slice(0, 80))"""
-
-
-@pytest.fixture
-def notebook(lab: Lab, page: Any, request: pytest.FixtureRequest) -> Any:
-    """Return a function that opens a notebook with the given cells."""
-
-    def opened(*cells: str) -> LabNotebook:
-        path = lab.notebooks / f"{request.node.name}.ipynb"
-        _write(path, *cells)
-        return LabNotebook(page, lab.address, path)
-
-    return opened
-
-
-def _write(path: Path, *cells: str) -> None:
-    kernel = {"name": "python3", "display_name": "Python 3"}
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata={"kernelspec": kernel}
-    )
-    nbformat.write(notebook, path)
 
 
 BUILD = """%%dockerfile -t web:1

@@ -9,6 +9,11 @@ from typing import Any
 from jupyter_containers.commands.render.results import Lines, Outcome
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import done, each
+from jupyter_containers.commands.verbs.terminals import (
+    execute_in_terminal,
+    opens_terminal,
+    run_in_terminal,
+)
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import (
     ContainerFailedError,
@@ -19,12 +24,14 @@ from jupyter_containers.errors import (
 
 
 def run(session: Session, parsed: Parsed) -> Any:
-    """Return the container (``-d``) or the outcome of the finished process."""
+    """Return the container (``-d``), the outcome of the finished process, or an open terminal."""
     flags = _create_flags(parsed)
     image, command = parsed.operands["image"], parsed.operands["command"] or None
     if flags.get("detach"):
         with session.progress() as emit:
             return session.engine.run(image, command, emit=emit, **flags)
+    if opens_terminal(session, parsed):
+        return run_in_terminal(session, image, command, flags)
     with session.progress() as emit, _streams(session, parsed) as streams, _said_once(session):
         result = session.engine.run(image, command, emit=emit, **streams, **flags)
     return _outcome(session, result)
@@ -45,8 +52,11 @@ def _create_flags(parsed: Parsed) -> dict[str, Any]:
     return flags
 
 
-def execute(session: Session, parsed: Parsed) -> Outcome | None:
-    """Return the outcome of a command in a running container; None when it is left running."""
+def execute(session: Session, parsed: Parsed) -> Any:
+    """Return the outcome of a command in a running container; None when it is left running.
+
+    With ``-it`` in a notebook it is the terminal that stays open.
+    """
     name, command = parsed.operands["name"], parsed.operands["command"]
     if not command:
         raise InvalidArgumentError(
@@ -56,6 +66,8 @@ def execute(session: Session, parsed: Parsed) -> Outcome | None:
     if flags.get("detach"):
         session.engine.exec(name, command, **flags)
         return None
+    if opens_terminal(session, parsed):
+        return execute_in_terminal(session, name, command, flags)
     with _streams(session, parsed) as streams, _said_once(session):
         result = session.engine.exec(name, command, **streams, **flags)
     return _outcome(session, result)
@@ -71,10 +83,11 @@ def _streams(session: Session, parsed: Parsed) -> Iterator[dict[str, Any]]:
         return
     if session.terminal is None:
         raise UnsupportedError(
-            "-it needs a terminal, and a notebook cell is none",
+            "-it needs a front end that a person types in, and here is none",
             capability="terminal",
-            hint="leave -t out and give the input in the cell (%%container run -i …), "
-            f"or use a terminal: jupyter container {parsed.verb.name if parsed.verb else ''} -it …",
+            hint="open the notebook in JupyterLab, Notebook or VS Code; or leave -t out and give "
+            "the input in the cell (%%container run -i …); or use a terminal: "
+            f"jupyter container {parsed.verb.name if parsed.verb else ''} -it …",
         )
     with session.terminal() as terminal:
         yield {

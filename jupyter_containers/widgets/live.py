@@ -1,0 +1,162 @@
+"""What all widgets share: messages from views, static fallbacks, an end.
+
+A front end sends messages of an open widget to the kernel's main thread, where they would wait for
+the cell that runs; :meth:`LiveWidget._stay_live` has them handled in a thread beside it where the
+kernel can (ipykernel 7).  Handlers therefore run in any thread: they lock, stay short and do not
+print.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import anywidget
+import traitlets
+
+from jupyter_containers.widgets.bundle import bundle
+from jupyter_containers.widgets.gallery import Gallery
+
+# A cell that is moved loses its view and gets another; only what stays without one was removed.
+_REMOVED_SECONDS = 3.0
+
+
+class LiveWidget(anywidget.AnyWidget):
+    """A widget over one bundle; subclasses answer ``hello`` and handle messages by kind."""
+
+    module: ClassVar[str]
+
+    def __init__(self, gallery: Gallery, cell: Callable[[], object] = lambda: None) -> None:
+        esm = traitlets.Unicode(bundle(self.module)).tag(sync=True)
+        self.add_traits(_esm=esm)
+        super().__init__()
+        self._gallery, self._cell = gallery, cell
+        self._shown_in: object = None
+        self._handle: Any = None
+        self._lock = threading.RLock()
+        self._views: set[str] = set()
+        self._over = threading.Event()
+        # The kernel finds the cell that an output belongs to in the context, not in the thread.
+        self._context = contextvars.copy_context()
+        self.live = self._stay_live()
+        self.on_msg(self._receive)
+        gallery.add(self)
+
+    # What a subclass says and does.
+
+    def greet(self, view: str) -> None:
+        """Send ``hello`` to a new view, with everything that it needs (the lock is held)."""
+        self.tell("hello", to=view)
+
+    def handle(self, kind: str, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Handle one message of a view."""
+
+    def finish(self) -> None:
+        """End threads and work; called once, at the close."""
+
+    def fallback(self) -> tuple[str, str]:
+        """Return what is shown where no widget can be: plain text and static HTML."""
+        raise NotImplementedError
+
+    # The machinery.
+
+    @property
+    def closed(self) -> bool:
+        """True once the widget was closed."""
+        return self._over.is_set()
+
+    @property
+    def watched(self) -> bool:
+        """True while a view shows it."""
+        return bool(self._views)
+
+    def tell(self, kind: str, buffers: Sequence[bytes] | None = None, **fields: Any) -> None:
+        """Send a message to the views; nothing happens after the close."""
+        if not self._over.is_set():
+            self.send({"kind": kind, **fields}, buffers)
+
+    def show(self) -> None:
+        """Show it in the present cell; once in one cell, however often it is asked for."""
+        cell = self._cell()
+        if self._handle is not None and cell is not None and cell == self._shown_in:
+            return
+        self._shown_in = cell
+        from IPython.display import DisplayHandle
+
+        make: Any = DisplayHandle  # IPython's methods carry no annotations
+        self._handle = make()
+        self._handle.display(self._bundle(), raw=True)
+
+    def _ipython_display_(self) -> None:
+        self.show()
+
+    def discard(self) -> None:
+        """End it and take it off the page: it never came to be what it was to be."""
+        self.close(leaving={"text/plain": ""})
+
+    def close(self, leaving: Mapping[str, str] | None = None) -> None:
+        """End it; its output then is static."""
+        if self._over.is_set():
+            return
+        self._over.set()
+        self._gallery.forget(self)
+        with contextlib.suppress(Exception):
+            # Whatever fails while something ends must not keep the rest from ending.
+            self.finish()
+        if self._handle is not None:
+            with contextlib.suppress(Exception):
+                self._context.run(self._handle.update, leaving or self._static(), raw=True)
+        super().close()
+        # A widget that is closed shows nothing for ipywidgets; this one shows what it was.
+        self.__dict__.pop("_repr_mimebundle_", None)
+
+    def _bundle(self) -> dict[str, Any]:
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        return {**self._static(), "application/vnd.jupyter.widget-view+json": view}
+
+    def _static(self) -> dict[str, Any]:
+        text, markup = self.fallback()
+        return {"text/plain": text, "text/html": markup}
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self._static() if self.closed else self._bundle(), {}
+
+    def __repr__(self) -> str:
+        return self.fallback()[0]
+
+    def _stay_live(self) -> bool:
+        comm = self.comm
+        if not hasattr(comm, "_reply_subshell_for"):
+            return False
+        comm._reply_subshell_for = None
+        return True
+
+    def _receive(self, _: Any, message: Any, buffers: Any) -> None:
+        if not isinstance(message, Mapping) or self._over.is_set():
+            return
+        kind, view = str(message.get("kind", "")), str(message.get("view", ""))
+        with self._lock:
+            if kind == "ready" and view not in self._views:
+                # A view asks until it is answered; only the first time counts.
+                self._views.add(view)
+                self.greet(view)
+            elif kind in ("gone", "cleared"):
+                self._views.discard(view)
+            elif kind == "here":
+                self._views.add(view)
+        if kind == "cleared":
+            # Views of a page that was reloaded said no farewell: ask who is left.
+            with self._lock:
+                self._views.clear()
+            self.tell("who")
+            timer = threading.Timer(_REMOVED_SECONDS, self._close_unwatched)
+            timer.daemon = True
+            timer.start()
+        self.handle(kind, message, buffers or ())
+
+    def _close_unwatched(self) -> None:
+        if not self._views:
+            self.close()

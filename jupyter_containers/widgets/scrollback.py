@@ -1,0 +1,44 @@
+"""What a terminal has shown, kept up to a limit so that a view that comes later can show it too."""
+
+from __future__ import annotations
+
+import re
+
+_LIMIT = 512 * 1024
+# Switching to the second screen of full-screen programs and back (xterm's private modes).
+_SCREENS = re.compile(rb"\x1b\[\?(?:1049|1047|47)([hl])")
+_FULL_SCREEN = re.compile(r"\x1b\[\?(?:1049|1047|47)h.*?(?:\x1b\[\?(?:1049|1047|47)l|$)", re.DOTALL)
+
+
+class Scrollback:
+    """The last bytes that a terminal was sent; not thread-safe."""
+
+    def __init__(self, limit: int = _LIMIT) -> None:
+        self._limit = limit
+        self._kept = bytearray()
+        self._edge = b""
+        self.full_screen = False
+
+    def add(self, data: bytes) -> None:
+        """Keep more output."""
+        # A sequence may be cut in two by a read.
+        for match in _SCREENS.finditer(self._edge + data):
+            self.full_screen = match[1] == b"h"
+        self._edge = (self._edge + data)[-8:]
+        self._kept += data
+        if len(self._kept) > 2 * self._limit:
+            # Cut behind a line feed: not inside a character or an escape sequence.
+            cut = self._kept.find(b"\n", len(self._kept) - self._limit)
+            del self._kept[: cut + 1 if cut >= 0 else len(self._kept) - self._limit]
+
+    def replay(self) -> bytes:
+        """Return the bytes that bring a new terminal to the same state."""
+        kept = bytes(self._kept)
+        switches = _SCREENS.findall(kept)
+        entered = bool(switches) and switches[-1] == b"h"
+        return b"\x1b[?1049h" + kept if self.full_screen and not entered else kept
+
+    @property
+    def text(self) -> str:
+        """What stands on the first screen, with its colours; full-screen programs left out."""
+        return _FULL_SCREEN.sub("", self._kept.decode("utf-8", "replace"))

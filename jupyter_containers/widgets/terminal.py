@@ -1,0 +1,238 @@
+"""A terminal in a cell's output: keys in, screen out, resized with its view.
+
+The process runs in a thread here; its output goes to the views as fast as they draw it, and what a
+terminal has shown is kept up to a limit for views that come later (a reloaded page).  When the
+widget closes, its work is cancelled: a run or exec ends, an attachment detaches.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from jupyter_containers.commands.render.ansi import ansi_to_html, strip_ansi, visible_lines
+from jupyter_containers.commands.render.results import PRE
+from jupyter_containers.commands.session import TerminalWork
+from jupyter_containers.errors import ContainersError, OperationCancelledError
+from jupyter_containers.widgets.gallery import Gallery
+from jupyter_containers.widgets.live import LiveWidget
+from jupyter_containers.widgets.scrollback import Scrollback
+
+_CHUNK = 64 * 1024
+_WINDOW = 256 * 1024  # bytes on their way to views that have not drawn them yet
+_PENDING = 4 * 1024 * 1024
+_STALLED_SECONDS = 2.0
+_PAUSE_SECONDS = 0.004
+_VIEW_SECONDS = 2.0
+_SIGN_OF_LIFE_SECONDS = 0.5
+
+
+class TerminalWidget(LiveWidget):
+    """A terminal on one process; ``exit_code`` is None while it runs."""
+
+    module = "terminal"
+
+    def __init__(
+        self, work: TerminalWork, gallery: Gallery, cell: Callable[[], object] = lambda: None
+    ) -> None:
+        self.work = work
+        self.exit_code: int | None = None
+        self._failure: ContainersError | None = None
+        self._scrollback = Scrollback()
+        self._pending = bytearray()
+        self._sent, self._drawn = 0, {"": 0}
+        self._rows, self._columns = gallery.terminal_size
+        self._nudges = 0
+        self._sized, self._alive, self._ended = (threading.Event() for _ in range(3))
+        self._wakened = threading.Event()
+        self._keys: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        super().__init__(gallery, cell)
+
+    def start(self) -> None:
+        """Start the work; raises what keeps it from starting."""
+        if self.live:
+            # A program asks for its size when it begins: the view tells it, when there is one.
+            self._sized.wait(_VIEW_SECONDS)
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        for target, arguments in (
+            (self._run, (reading,)),
+            (self._type, (writing,)),
+            (self._deliver, ()),
+        ):
+            threading.Thread(target=target, args=arguments, daemon=True).start()
+        self._alive.wait(_SIGN_OF_LIFE_SECONDS)
+        if self._failure is not None:
+            raise self._failure
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Wait until the process has ended; return its exit code, None when it still runs."""
+        self._ended.wait(timeout)
+        return self.exit_code
+
+    @property
+    def running(self) -> bool:
+        """True until the process has ended."""
+        return not self._ended.is_set()
+
+    @property
+    def text(self) -> str:
+        """What the terminal has shown, as plain text."""
+        return strip_ansi(visible_lines(self._scrollback.text))
+
+    @property
+    def state(self) -> str:
+        """Where it is in its life, in a few words."""
+        if self.running:
+            return ""
+        if self._failure is not None:
+            return self._failure.message
+        return "ended" if self.exit_code is None else f"ended with exit code {self.exit_code}"
+
+    # The views.
+
+    def greet(self, view: str) -> None:
+        """Give a new view what the terminal has shown, and have a full-screen program draw anew."""
+        self._flush()
+        self._drawn[view] = self._sent
+        self.tell("hello", [self._scrollback.replay()], to=view, **self._facts())
+        if self._scrollback.full_screen:
+            self._nudges = 2
+
+    def handle(self, kind: str, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Take keys, sizes, acknowledgements and the wish to end."""
+        view = str(message.get("view", ""))
+        if kind == "input" and buffers:
+            self._keys.put(bytes(buffers[0]))
+        elif kind == "size":
+            self._resize(_bounded(message.get("rows")), _bounded(message.get("columns")), view)
+        elif kind == "ack":
+            with self._lock:
+                self._drawn[view] = self._drawn.get(view, 0) + _number(message.get("bytes"))
+            self._wakened.set()
+        elif kind == "gone":
+            self._drawn.pop(view, None)
+        elif kind == "end":
+            self._cancel()
+
+    def finish(self) -> None:
+        """Cancel the work and wait a moment for its end."""
+        self._cancel()
+        self._wakened.set()
+        if threading.current_thread() is threading.main_thread():
+            self._ended.wait(2.0)
+
+    def fallback(self) -> tuple[str, str]:
+        """Return the terminal's text, or what it is while it runs."""
+        title = f"{self.work.title} · {self.state or 'a terminal, live while its kernel runs'}"
+        text = self.text.strip("\n")
+        lines = visible_lines(self._scrollback.text).strip("\n")
+        markup = f'<div style="opacity:.8">{html.escape(title)}</div>'
+        if text:
+            markup += f'<pre style="{PRE}">{ansi_to_html(lines)}</pre>'
+        if self.running and self.work.again:
+            markup += f'<div style="opacity:.8">{html.escape(self.work.again)}</div>'
+        return "\n".join(part for part in (title, text) if part), markup
+
+    # The work.
+
+    def _run(self, keys: int) -> None:
+        try:
+            self.exit_code = self.work.run(self._receive_output, keys, self._size)
+        except OperationCancelledError:
+            pass
+        except ContainersError as error:
+            self._failure = error
+            self._receive_output("stderr", f"\r\n{error.message}\r\n".encode())
+        finally:
+            os.close(keys)
+            self._keys.put(None)
+            self._ended.set()
+            self._alive.set()
+            self._wakened.set()
+
+    def _type(self, target: int) -> None:
+        """Write what was typed; a program that reads nothing holds up only this thread."""
+        with suppress(OSError):
+            while (data := self._keys.get()) is not None:
+                while data:
+                    data = data[os.write(target, data) :]
+        os.close(target)
+
+    def _size(self) -> tuple[int, int]:
+        """Return rows and columns; asked by the work every 50 ms, so a cancel ends it soon."""
+        if self._cancelled:
+            raise OperationCancelledError("the terminal was closed")
+        if self._nudges:
+            # Another size and back: a full-screen program draws everything anew.
+            self._nudges -= 1
+            return max(self._rows - self._nudges, 1), self._columns
+        return self._rows, self._columns
+
+    _cancelled = False
+
+    def _cancel(self) -> None:
+        self._cancelled = True
+        self._keys.put(None)
+
+    def _resize(self, rows: int, columns: int, view: str) -> None:
+        with self._lock:
+            known = (self._rows, self._columns)
+            self._rows, self._columns = self._gallery.terminal_size = (rows, columns)
+            if known != (rows, columns):
+                self.tell("size", rows=rows, columns=columns, by=view)
+        self._sized.set()
+
+    def _receive_output(self, stream: str, data: bytes) -> None:  # noqa: ARG002  # one screen
+        with self._lock:
+            self._scrollback.add(data)
+            self._pending += data
+            if len(self._pending) > _PENDING:
+                # Faster than any view draws: what would be out of sight at once is left out.
+                del self._pending[: -_PENDING // 2]
+        self._alive.set()
+        self._wakened.set()
+
+    def _deliver(self) -> None:
+        """Send output while it comes, no faster than the fastest view draws it."""
+        moved = time.monotonic()
+        while not self.closed:
+            self._wakened.wait()
+            self._wakened.clear()
+            while self._pending and not self.closed:
+                if self._sent - max(self._drawn.values()) > _WINDOW and self._views:
+                    if time.monotonic() - moved < _STALLED_SECONDS:
+                        self._wakened.wait(_PAUSE_SECONDS * 5)
+                        self._wakened.clear()
+                        continue
+                    self._drawn = dict.fromkeys(self._drawn, self._sent)
+                with self._lock:
+                    self._flush(_CHUNK)
+                moved = time.monotonic()
+                time.sleep(_PAUSE_SECONDS)
+            if self._ended.is_set() and not self._pending:
+                self.tell("state", **self._facts())
+                return
+
+    def _flush(self, limit: int = _PENDING) -> None:
+        data = bytes(self._pending[:limit])
+        del self._pending[: len(data)]
+        if data and self._views:
+            self._sent += len(data)
+            self.tell("output", [data])
+
+    def _facts(self) -> dict[str, Any]:
+        return {"title": self.work.title, "state": self.state, "running": self.running}
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _bounded(value: object) -> int:
+    return min(max(_number(value), 1), 1000)

@@ -1,0 +1,46 @@
+// Bundles every widget into one module each, with nothing to fetch at run time.
+//
+//   node build.mjs [--watch]        writes ../jupyter_containers/widgets/static/
+import { build, context } from "esbuild";
+import { readdirSync, readFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const source = "src/widgets";
+const target = "../jupyter_containers/widgets/static";
+const entries = readdirSync(source).filter((name) => name.endsWith(".ts"));
+const options = {
+  entryPoints: entries.map((name) => join(source, name)),
+  outdir: target,
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  legalComments: "none", // the licences stand in licenses.txt, complete
+  loader: { ".css": "text" },
+  metafile: true,
+  logLevel: "warning",
+};
+
+/** Write the licences of the packages that ended up in a bundle. */
+function writeLicences(metafile) {
+  const packages = new Set();
+  for (const path of Object.keys(metafile.inputs)) {
+    const found = /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path);
+    if (found) packages.add(found[1]);
+  }
+  const parts = [...packages].sort().map((name) => {
+    const folder = join("node_modules", name);
+    const about = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+    const file = ["LICENSE", "LICENSE.md", "LICENSE.txt"].find((item) => existsSync(join(folder, item)));
+    const text = file ? readFileSync(join(folder, file), "utf8") : `Licence: ${about.license}\n`;
+    return `${name} ${about.version}\n\n${text}`;
+  });
+  writeFileSync(join(target, "licenses.txt"), parts.join(`\n${"-".repeat(72)}\n\n`));
+}
+
+mkdirSync(target, { recursive: true });
+if (process.argv.includes("--watch")) {
+  await (await context(options)).watch();
+} else {
+  writeLicences((await build(options)).metafile);
+}

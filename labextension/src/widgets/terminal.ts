@@ -1,0 +1,102 @@
+/**
+ * A terminal on a process in a container.
+ *
+ * To the kernel: `input` (buffer), `size`, `ack` (bytes drawn), `end`.  From it: `hello` (what was
+ * written so far), `output` (buffer), `size` (another view has another size), `state`.
+ */
+import { WebLinksAddon } from "@xterm/addon-web-links";
+import type { RenderProps } from "@anywidget/types";
+
+import { askingButton, makeFrame } from "../frame";
+import { connect, type Message } from "../link";
+import { copy, openScreen, wholeText } from "../screen";
+
+const SCROLLBACK = 5000;
+
+function render({ model, el }: RenderProps): () => void {
+  const frame = makeFrame(el);
+  const link = connect(model, el);
+  const screen = openScreen(frame.body, { scrollback: SCROLLBACK, typing: true });
+  const { terminal } = screen;
+  terminal.loadAddon(new WebLinksAddon());
+  const encoder = new TextEncoder();
+  let running = true;
+  let replaying = true;
+
+  const type = (data: string): void => {
+    // What is replayed may ask the terminal questions; they were answered long ago.
+    if (!replaying && running) link.send("input", {}, [encoder.encode(data).buffer as ArrayBuffer]);
+  };
+  terminal.onData(type);
+  terminal.onBinary((data) => {
+    if (running) link.send("input", {}, [Uint8Array.from(data, (c) => c.charCodeAt(0)).buffer]);
+  });
+
+  frame.button("Copy", "Copy what is marked, or everything", () => {
+    copy(terminal.hasSelection() ? terminal.getSelection() : wholeText(terminal));
+    terminal.focus();
+  });
+  const paste = frame.button("Paste", "Paste from the clipboard (Ctrl+V)", () => {
+    navigator.clipboard?.readText?.().then((text) => terminal.paste(text), () => undefined);
+    terminal.focus();
+  });
+  paste.hidden = !navigator.clipboard?.readText;
+  const end = askingButton(frame.bar, "End", "Really end?", "End the process", () => link.send("end"));
+
+  const show = (message: Message): void => {
+    frame.setTitle(String(message["title"] ?? ""));
+    frame.setState(String(message["state"] ?? ""));
+    running = Boolean(message["running"]);
+    end.disabled = !running;
+    paste.disabled = !running;
+    terminal.options.disableStdin = !running;
+    if (!running) terminal.options.cursorInactiveStyle = "none";
+  };
+
+  const sayOwnSize = (): void => {
+    if (running) link.send("size", { rows: terminal.rows, columns: terminal.cols });
+  };
+  const refit = (): void => {
+    const { rows, cols } = terminal;
+    screen.fit();
+    if (rows !== terminal.rows || cols !== terminal.cols) sayOwnSize();
+  };
+  const places = new ResizeObserver(() => requestAnimationFrame(refit));
+  // The view that is typed in decides the size.
+  terminal.textarea?.addEventListener("focus", () => {
+    screen.fit();
+    sayOwnSize();
+  });
+
+  link.open(
+    (message, buffers) => {
+      const data = buffers[0];
+      const bytes = data ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : null;
+      if (message.kind === "hello") {
+        show(message);
+        terminal.reset();
+        terminal.write(bytes ?? "", () => {
+          replaying = false;
+        });
+        screen.fit();
+        sayOwnSize();
+        places.observe(screen.place);
+      } else if (message.kind === "output" && bytes) {
+        terminal.write(bytes, () => link.send("ack", { bytes: bytes.length }));
+      } else if (message.kind === "size" && message["by"] !== link.id) {
+        terminal.resize(Number(message["columns"]), Number(message["rows"]));
+      } else if (message.kind === "state") {
+        show(message);
+      }
+    },
+    { rows: terminal.rows, columns: terminal.cols },
+  );
+
+  return () => {
+    places.disconnect();
+    link.close();
+    screen.dispose();
+  };
+}
+
+export default { render };
