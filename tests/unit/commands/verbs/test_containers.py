@@ -86,7 +86,7 @@ def test_input_is_given_with_i_only(fake_engine: Any, verb: list[str]) -> None:
 
 def test_it_uses_the_terminal_or_says_that_there_is_none(fake_engine: Any) -> None:
     fake_engine.answers["run"] = RESULT
-    with pytest.raises(UnsupportedError, match="-it needs a terminal"):
+    with pytest.raises(UnsupportedError, match="-it needs a front end"):
         perform(fake_engine, "run", "-it", "img")
     assert fake_engine.calls == []
     keys = io.BytesIO(b"ls\n")
@@ -97,6 +97,33 @@ def test_it_uses_the_terminal_or_says_that_there_is_none(fake_engine: Any) -> No
 
     perform(fake_engine, "run", "-it", "img", terminal=terminal)
     assert fake_engine.last[2]["stdin"] is keys
+
+
+def test_it_opens_a_terminal_where_the_page_has_one(fake_engine: Any, a_container: Any) -> None:
+    opened: list[Any] = []
+    fake_engine.answers.update(create=a_container, start=RESULT, exec=RESULT, container=a_container)
+    place = {"open_terminal": lambda work: opened.append(work) or "open"}
+    assert perform(fake_engine, "run", "-it", "--rm", "img", "sh", **place) == "open"
+    assert fake_engine.last == ("create", ("img", ["sh"]), fake_engine.last[2])
+    assert opened[0].run(lambda stream, data: None, 9, lambda: (24, 80)) == 0
+    name, args, flags = fake_engine.last
+    assert (name, args, flags["stdin"]) == ("start", (a_container.id,), 9)
+    assert perform(fake_engine, "exec", "-it", "web", "sh", **place) == "open"
+    assert opened[1].run(lambda stream, data: None, 9, lambda: (24, 80)) == 0
+    assert fake_engine.last[:2] == ("exec", (a_container.id, ["sh"]))
+
+
+def test_a_container_that_cannot_start_in_a_terminal_is_removed(
+    fake_engine: Any, a_container: Any
+) -> None:
+    fake_engine.answers.update(create=a_container, remove=None)
+
+    def fails(work: Any) -> Any:
+        raise UnsupportedError("no", capability="x")
+
+    with pytest.raises(UnsupportedError):
+        perform(fake_engine, "run", "-it", "--rm", "img", "sh", open_terminal=fails)
+    assert fake_engine.last == ("remove", (a_container.id,), {"force": True, "volumes": True})
 
 
 def test_exec_needs_a_command(fake_engine: Any) -> None:
