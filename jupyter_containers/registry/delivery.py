@@ -68,10 +68,13 @@ class Delivery:
         self._cancel = cancel
         self._on_wait = on_wait
 
-    def deliver(self, request: Request, *, repeatable: bool | None = None) -> Response:
+    def deliver(
+        self, request: Request, *, repeatable: bool | None = None, first: Response | None = None
+    ) -> Response:
         """Return the final response; its status is any that patience cannot change.
 
         ``repeatable`` says that sending twice does no harm; by default the method decides.
+        ``first`` is the response to the first attempt, where that was made already.
         Raises :class:`RegistryError` when no response came, and
         :class:`~jupyter_containers.errors.OperationCancelledError`.
         """
@@ -79,9 +82,10 @@ class Delivery:
         attempt = 0
         while True:
             attempt += 1
+            first = None if attempt > 1 else first
             last = attempt >= self._retry.attempts
             try:
-                response = self._follow(request)
+                response = self._follow(request, first)
             except ConnectionFailedError as error:
                 self._cancel.check()
                 if last or not may_repeat or error.kind not in _TRANSIENT_KINDS:
@@ -115,10 +119,11 @@ class Delivery:
         if self._cancel.wait(seconds):
             raise OperationCancelledError("cancelled")
 
-    def _follow(self, request: Request) -> Response:
+    def _follow(self, request: Request, first: Response | None) -> Response:
         current = request
         for _ in range(MAX_REDIRECTS + 1):
-            response = self.send_once(current)
+            response = self.send_once(current) if first is None else first
+            first = None
             target = response.headers.get("Location", "")
             if response.status not in _REDIRECTS or not target:
                 return response

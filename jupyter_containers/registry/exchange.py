@@ -1,7 +1,8 @@
 """Requests to one registry (or mirror), with its scheme found out and authorization attached.
 
-Lifecycle: the first request decides between https and http where the trust policy leaves a
-choice; the first 401 teaches how to authorize; from then on every request carries what it needs.
+Lifecycle: the first request itself decides between https and http where the trust policy leaves
+a choice (one that writes is preceded by a question); the first 401 teaches how to authorize; from
+then on every request carries what it needs.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from jupyter_containers.registry.endpoint import (
     origin,
     split_host,
 )
-from jupyter_containers.registry.problems import refusal
+from jupyter_containers.registry.problems import MAX_ERROR_BYTES, read_up_to, refusal
 from jupyter_containers.registry.transport import ConnectionFailedError, Request, Response
 
 _PROBE_TIMEOUT = 10.0
@@ -44,12 +45,14 @@ class Exchange:
         self._lock = threading.Lock()
         self._scheme = endpoint.scheme
 
+    @property
+    def scheme(self) -> str:
+        """The scheme in use, or the one that is tried first while that is open."""
+        return self._scheme or self._schemes()[0]
+
     def url(self, path: str) -> str:
         """Return the address of ``path`` (which starts behind ``/v2/``)."""
-        if not self._scheme:
-            with self._lock:
-                self._scheme = self._scheme or self._find_scheme()
-        return f"{self._scheme}://{self.endpoint.host}{self.endpoint.prefix}/v2/{path}"
+        return f"{self.scheme}://{self.endpoint.host}{self.endpoint.prefix}/v2/{path}"
 
     def located(self, response: Response) -> str:
         """Return the absolute form of a response's ``Location``, its query untouched.
@@ -63,7 +66,7 @@ class Exchange:
             scheme, host, _ = origin(absolute)
             own_name, _ = split_host(self.endpoint.host)
             netloc = urlsplit(absolute).netloc.rpartition("@")[2]
-            if host == own_name and scheme == "http" and self._scheme == "https":
+            if host == own_name and scheme == "http" and self.scheme == "https":
                 return (
                     urlsplit(absolute)._replace(scheme="https", netloc=self.endpoint.host).geturl()
                 )
@@ -80,7 +83,7 @@ class Exchange:
     def is_own(self, url: str) -> bool:
         """True when ``url`` belongs to this endpoint, so that credentials may be sent there."""
         try:
-            return origin(url) == origin(f"{self._scheme}://{self.endpoint.host}")
+            return origin(url) == origin(f"{self.scheme}://{self.endpoint.host}")
         except InvalidArgumentError:
             return False
 
@@ -97,17 +100,19 @@ class Exchange:
 
         Raises the typed error for any other status.  ``subject`` tells people what it was about.
         """
+        first = None
+        if not self._scheme and self.is_own(request.url):
+            request, first = self._first(request)
+        elif request.url.startswith(self._made_early()):
+            request = replace(request, url=_in_scheme(request.url, self.scheme))
         own = self.is_own(request.url)
-        sent = self._auth.header(scopes) if own else None
-        response = self._deliver(request, sent, repeatable)
+        sent = self._auth.header(scopes) if own and first is None else None
+        response = self._deliver(request, sent, repeatable, first)
         if response.status == 401 and own and self.is_own(response.url):
-            try:
-                answer = self._auth.answer(response, scopes, sent)
-            except BaseException:
-                response.close()
-                raise
+            # Read to its end, so that its connection serves the token server's request too.
+            response = _heard(response)
+            answer = self._auth.answer(response, scopes, sent)
             if answer is not None:
-                response.close()
                 response = self._deliver(request, answer, repeatable)
             if response.status == 401:
                 raise self._auth.rejection(response, request, subject)
@@ -116,41 +121,98 @@ class Exchange:
         return response
 
     def _deliver(
-        self, request: Request, authorization: str | None, repeatable: bool | None
+        self,
+        request: Request,
+        authorization: str | None,
+        repeatable: bool | None,
+        first: Response | None = None,
     ) -> Response:
         if authorization is not None:
             headers = {**request.headers, "Authorization": authorization}
             request = replace(request, headers=headers)
-        return self._delivery.deliver(request, repeatable=repeatable)
+        return self._delivery.deliver(request, repeatable=repeatable, first=first)
 
-    def _find_scheme(self) -> str:
-        """Return the scheme that the endpoint speaks; asks without credentials.
+    def _schemes(self) -> tuple[str, ...]:
+        """Return the schemes that may be used, in the order in which they are tried.
 
         On loopback nobody can listen in, so http comes first: a plain server may wait for ever
         for the end of what looks like a strange request line.  Elsewhere TLS comes first.
         """
         host = self.endpoint.host
         if not self._policy.allows_plain(host):
-            return "https"
-        order = ("http", "https") if is_loopback(host) else ("https", "http")
+            return ("https",)
+        return ("http", "https") if is_loopback(host) else ("https", "http")
+
+    def _made_early(self) -> str:
+        """Return how an address begins that was made before the scheme was found out."""
+        return f"{self._schemes()[0]}://{self.endpoint.host}{self.endpoint.prefix}/v2/"
+
+    def _first(self, request: Request) -> tuple[Request, Response | None]:
+        """Find the scheme out; return the request in it, and its response where it has one."""
+        with self._lock:
+            response: Response | None = None
+            if not self._scheme and len(self._schemes()) == 1:
+                self._scheme = self._schemes()[0]
+            if not self._scheme:
+                reads = request.method in ("GET", "HEAD")
+                question = request if reads else Request("GET", self.url(""))
+                self._scheme, response = self._find_scheme(question)
+                if response is not None and not reads:
+                    response.close()
+                    response = None
+        return replace(request, url=_in_scheme(request.url, self._scheme)), response
+
+    def _find_scheme(self, question: Request) -> tuple[str, Response | None]:
+        """Return the scheme that the endpoint speaks and its answer; sends no credentials."""
         failures: list[ConnectionFailedError] = []
-        plain_answers = False
-        for scheme in order:
-            url = f"{scheme}://{host}{self.endpoint.prefix}/v2/"
+        plain: Response | None = None
+        for scheme in self._schemes():
+            url = _in_scheme(question.url, scheme)
             try:
-                response = self._delivery.send_once(Request("GET", url, {}, None, _PROBE_TIMEOUT))
+                response = self._delivery.send_once(
+                    replace(question, url=url, read_timeout=_PROBE_TIMEOUT)
+                )
             except ConnectionFailedError as error:
                 if error.kind == "tls":
                     raise
                 failures.append(error)
                 continue
-            response.close()
             # A TLS server says 400 to a plain request: then TLS is worth a try.
-            plain_answers = scheme == "http"
-            if not (plain_answers and response.status == 400 and not failures):
+            if not (scheme == "http" and response.status == 400 and not failures):
                 self._auth.learn(response)
-                return scheme
-        if plain_answers:
-            return "http"
+                return scheme, response
+            plain = _heard(response)
+        # A plain server that is slow with its first answer shows by the failure of TLS.
+        if plain is not None or [f.kind for f in failures] == ["timeout", "not-tls"]:
+            return "http", plain
         # What says most about the cause, not what merely went wrong in the attempt with TLS.
         raise next((f for f in failures if f.kind not in ("not-tls", "broken")), failures[0])
+
+
+class _Heard:
+    """A refusal that was read and whose connection is free again."""
+
+    def __init__(self, response: Response, body: bytes) -> None:
+        self.status, self.url, self.headers = response.status, response.url, response.headers
+        self._body = body
+
+    def read(self, limit: int) -> bytes:
+        piece, self._body = self._body[:limit], self._body[limit:]
+        return piece
+
+    def close(self) -> None:
+        self._body = b""
+
+
+def _heard(response: Response) -> _Heard:
+    try:
+        body = read_up_to(response, MAX_ERROR_BYTES)
+    except ConnectionFailedError:
+        body = b""
+    finally:
+        response.close()
+    return _Heard(response, body)
+
+
+def _in_scheme(url: str, scheme: str) -> str:
+    return urlsplit(url)._replace(scheme=scheme).geturl()

@@ -297,6 +297,7 @@ def test_tls_with_an_own_authority(
         policy=TrustPolicy(), certificate_folders=[tmp_path / "certs.d"], environ={}
     )
     with RegistryClient(secure.host, transport=transport) as client:
+        client.ping()
         assert client._main.url("").startswith("https://")
         push_image(client, "tls", "v1", b"over tls")
         assert fetched(client, "tls", blob_of(b"over tls")) == b"over tls"
@@ -327,6 +328,7 @@ def test_tls_that_nobody_vouches_for(secure: DockerRegistry) -> None:
     assert "certs.d" in caught.value.hint
     assert "insecure_registries" in caught.value.hint
     with RegistryClient(secure.host, insecure=[secure.host]) as client:
+        client.ping()
         client.ping()
         assert client._main.url("").startswith("https://")
 

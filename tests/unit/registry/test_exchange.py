@@ -27,29 +27,68 @@ def failed(kind: FailureKind) -> ConnectionFailedError:
     return ConnectionFailedError(f"failed: {kind}", kind=kind, request="GET x")
 
 
+def ask(made: Exchange, method: str = "GET") -> int:
+    response = made.send(
+        Request(method, made.url("x")), scopes=(), ok=(200, 201, 400, 404), subject="x"
+    )
+    return response.status
+
+
 @pytest.mark.parametrize(
-    ("host", "answers", "scheme", "probes"),
+    ("host", "answers", "schemes"),
     [
-        ("reg.test", [], "https", 0),
-        ("docker.io", [], "https", 0),
-        ("listed.test", [FakeResponse(401)], "https", 1),
-        ("listed.test", [failed("not-tls"), FakeResponse(200)], "http", 2),
-        ("listed.test", [failed("refused"), FakeResponse(400)], "http", 2),
-        ("listed.test", [failed("timeout"), FakeResponse(200)], "http", 2),
-        ("localhost:5000", [FakeResponse(200)], "http", 1),
-        ("localhost:5000", [FakeResponse(404)], "http", 1),
-        ("localhost:5000", [FakeResponse(400), FakeResponse(200)], "https", 2),
-        ("localhost:5000", [failed("broken"), FakeResponse(200)], "https", 2),
-        ("localhost:5000", [FakeResponse(400), failed("not-tls")], "http", 2),
+        ("reg.test", [FakeResponse(200)], ["https"]),
+        ("docker.io", [FakeResponse(200)], ["https"]),
+        ("listed.test", [FakeResponse(404)], ["https"]),
+        ("listed.test", [failed("not-tls"), FakeResponse(200)], ["https", "http"]),
+        ("listed.test", [failed("timeout"), FakeResponse(200)], ["https", "http"]),
+        ("localhost:5000", [FakeResponse(200)], ["http"]),
+        ("localhost:5000", [FakeResponse(400), FakeResponse(200)], ["http", "https"]),
+        ("localhost:5000", [failed("broken"), FakeResponse(200)], ["http", "https"]),
+        # It was the plain server itself that found the request bad.
+        ("localhost:5000", [FakeResponse(400), failed("not-tls")], ["http", "https"]),
+        # The first answer took long; what speaks no TLS is plain all the same.
+        (
+            "localhost:5000",
+            [failed("timeout"), failed("not-tls"), FakeResponse(200)],
+            ["http", "https", "http"],
+        ),
+        # A redirect is followed from the first answer on.
+        (
+            "listed.test",
+            [FakeResponse(307, {"Location": "https://listed.test/v2/y"}), FakeResponse(200)],
+            ["https", "https"],
+        ),
     ],
 )
-def test_the_scheme_is_found_out_once(
-    host: str, answers: list[FakeResponse | ConnectionFailedError], scheme: str, probes: int
+def test_the_first_request_finds_the_scheme_out(
+    host: str, answers: list[FakeResponse | ConnectionFailedError], schemes: list[str]
 ) -> None:
-    made, sent = exchange(host, *answers)
-    for _ in range(2):
-        assert made.url("x").startswith(f"{scheme}://")
-    assert len(sent) == probes
+    made, sent = exchange(host, *answers, FakeResponse(200))
+    ask(made)
+    assert [request.url.partition(":")[0] for request in sent] == schemes
+    ask(made)
+    last = "http" if answers[-1].__class__ is ConnectionFailedError else schemes[-1]
+    assert sent[-1].url.startswith(f"{last}://")
+    assert len(sent) == len(schemes) + 1
+
+
+def test_what_writes_is_preceded_by_a_question() -> None:
+    made, sent = exchange("localhost:5000", FakeResponse(401), FakeResponse(201))
+    early = made.url("x")
+    ask(made, "POST")
+    assert [(request.method, request.url) for request in sent] == [
+        ("GET", "http://localhost:5000/v2/"),
+        ("POST", early),
+    ]
+
+
+def test_an_address_made_before_the_scheme_was_known_is_brought_to_it() -> None:
+    made, sent = exchange("listed.test", failed("not-tls"), FakeResponse(200), FakeResponse(200))
+    early = made.url("x")
+    ask(made)
+    made.send(Request("GET", early), scopes=(), ok=(200,), subject="x")
+    assert sent[-1].url == "http://listed.test/v2/x"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +106,7 @@ def test_the_failure_that_says_most_is_raised(
 ) -> None:
     made, _ = exchange(host, *answers)
     with pytest.raises(ConnectionFailedError) as caught:
-        made.url("x")
+        ask(made)
     assert caught.value.kind == kind
 
 
