@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jupyter_containers.engine.ratelimits import noted
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.runtime.host import Capability, probe
 
@@ -89,6 +90,8 @@ def info(rooms: Rooms, statuses: list[str], images: int) -> dict[str, Any]:
         "DockerRootDir": str(rooms.settings.root),
         "RunRoot": str(rooms.settings.run_root),
         "InsecureRegistries": list(rooms.settings.insecure_registries),
+        "RegistryMirrors": list(rooms.settings.registry_mirrors),
+        "RateLimits": noted(rooms.store),
         "PythonVersion": platform.python_version(),
     }
 

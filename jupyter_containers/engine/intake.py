@@ -106,6 +106,7 @@ def take_in(
     lease.add(*(layer.chain_id for layer in layers))
     for layer in layers:
         emit(TaskStarted(layer.task, layer.task, layer.blob.size))
+        emit(TaskProgress(layer.task, 0, layer.blob.size, "Waiting"))
 
     def received(layer: Arrival) -> None:
         known = _already_here(rooms, layer)

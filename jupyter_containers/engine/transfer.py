@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.intake import Arrival, arrivals, take_in
+from jupyter_containers.engine.ratelimits import note
 from jupyter_containers.engine.recipes import bootstrap_hint
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.work import in_parallel
@@ -27,6 +28,7 @@ from jupyter_containers.errors import (
 from jupyter_containers.events import (
     CancelToken,
     EventSink,
+    Outcome,
     TaskFinished,
     TaskProgress,
     TaskStarted,
@@ -67,38 +69,96 @@ def pull(
 ) -> ImageRecord:
     """Fetch an image for ``platform`` into the store, name it, and return its record.
 
-    Raises :class:`ImageNotFoundError` when the registry does not have it (or not for the
-    platform), other :class:`RegistryError` and :class:`VerificationError` as they happen.
+    Where the image is here already, one HEAD tells whether its tag still means it, and a digest
+    needs no request at all.  Raises :class:`ImageNotFoundError` when the registry does not have it
+    (or not for the platform), other :class:`RegistryError` and :class:`VerificationError` as they
+    happen.
     """
     with (
         rooms.registry(reference.registry, cancel=cancel) as client,
         rooms.store.leases.hold() as lease,
     ):
         job = Job(rooms, client, reference.repository, emit, cancel)
-        target, document, manifest = _fetch_documents(job, reference, platform, lease)
-        blobs = (manifest.config, *manifest.layers)
-        lease.add(target.digest, document.digest, *(blob.digest for blob in blobs))
-        download(job, manifest.config)
-        config = parse_image_config(rooms.store.content.read(manifest.config.digest))
-        _check_layers(manifest, config)
-        take_in(
-            rooms,
-            arrivals(manifest.layers, config.rootfs.diff_ids),
-            lambda layer: _receive(job, layer),
-            words="Pull complete",
-            lease=lease,
-            emit=emit,
-            cancel=cancel,
-        )
-        record = record_image(rooms, document, manifest, config, target)
-        rooms.store.set_name(str(_named(reference, target)), document.digest, target.digest)
+        title, started = reference.familiar, time.monotonic()
+        emit(TaskStarted(title, f"pull {title}"))
+        record, target = _up_to_date(job, reference, platform, lease)
+        words = "Image is up to date"
+        if record is None:
+            words = "Downloaded newer image"
+            record, target = _fetch(job, reference, platform, lease)
+        rooms.store.set_name(str(_named(reference, target)), record.manifest.digest, target)
+        facts = (words, target[:19], note(rooms.store, client.registry, client.rate_limit))
+        outcome: Outcome = "done" if words.startswith("Down") else "exists"
+        seconds = time.monotonic() - started
+        emit(TaskFinished(title, outcome, " · ".join(filter(None, facts)), seconds))
+    rooms.journal.record("image", "pull", title, {"name": reference.familiar_name})
     return record
 
 
-def _named(reference: Reference, target: Descriptor) -> Reference:
+def _named(reference: Reference, target: str) -> Reference:
     if reference.tag:
         return Reference(reference.registry, reference.repository, reference.tag)
-    return reference.with_digest(target.digest)
+    return reference.with_digest(target)
+
+
+def _up_to_date(
+    job: Job, reference: Reference, platform: Platform, lease: Lease
+) -> tuple[ImageRecord | None, str]:
+    """Return the image that is here, with what its name means, when the registry has no newer."""
+    store = job.rooms.store
+    entry = store.records.get_name(str(reference.with_tag(reference.tag or "latest")))
+    if reference.digest:
+        entry = store.records.get_name(str(reference.with_digest(reference.digest)))
+    record = store.records.get_image(entry.manifest_digest) if entry else None
+    if entry is None or record is None or platform.match_score(record.platform) == 0:
+        return None, ""
+    lease.add(entry.target_digest, record.manifest.digest, *record.chain_ids)
+    if not _is_whole(job.rooms, record, lease):
+        return None, ""
+    if reference.digest:
+        return record, entry.target_digest
+    told = job.client.resolve(job.repository, reference.tag or "latest")
+    return (record, told.digest) if told.digest == entry.target_digest else (None, "")
+
+
+def _is_whole(rooms: Rooms, record: ImageRecord, lease: Lease) -> bool:
+    """Return whether everything of an image is here, and stays so for as long as the lease."""
+    content, snapshots = rooms.store.content, rooms.store.snapshots
+    if not content.has(record.manifest.digest):
+        return False
+    manifest = parse_manifest(
+        RawDocument(content.read(record.manifest.digest), record.manifest.media_type)
+    )
+    if not isinstance(manifest, Manifest):
+        return False
+    blobs = [blob.digest for blob in (manifest.config, *manifest.layers)]
+    lease.add(*blobs)
+    return all(content.has(digest) for digest in blobs) and all(
+        snapshots.has(chain) for chain in record.chain_ids
+    )
+
+
+def _fetch(
+    job: Job, reference: Reference, platform: Platform, lease: Lease
+) -> tuple[ImageRecord, str]:
+    """Bring an image here; return its record and the digest of what its name means."""
+    rooms = job.rooms
+    target, document, manifest = _fetch_documents(job, reference, platform, lease)
+    blobs = (manifest.config, *manifest.layers)
+    lease.add(target.digest, document.digest, *(blob.digest for blob in blobs))
+    download(job, manifest.config)
+    config = parse_image_config(rooms.store.content.read(manifest.config.digest))
+    _check_layers(manifest, config)
+    take_in(
+        rooms,
+        arrivals(manifest.layers, config.rootfs.diff_ids),
+        lambda layer: _receive(job, layer),
+        words="Pull complete",
+        lease=lease,
+        emit=job.emit,
+        cancel=job.cancel,
+    )
+    return record_image(rooms, document, manifest, config, target), target.digest
 
 
 def _fetch_documents(
@@ -148,6 +208,7 @@ def _receive(job: Job, layer: Arrival) -> None:
         for chunk in pieces:
             ingest.write(chunk)
             job.emit(TaskProgress(layer.task, ingest.offset, blob.size, "Downloading"))
+        job.emit(TaskProgress(layer.task, ingest.offset, blob.size, "Verifying"))
         ingest.commit()
     _remember(job, blob)
     layer.settle(blob)
@@ -243,9 +304,11 @@ def push(
             workers=rooms.settings.max_concurrent_downloads,
             cancel=cancel,
         )
-        return client.push_manifest(
+        digest = client.push_manifest(
             reference.repository, reference.tag or document.digest, document
         )
+    rooms.journal.record("image", "push", reference.familiar, {"name": reference.familiar_name})
+    return digest
 
 
 def upload(job: Job, blob: Descriptor) -> None:

@@ -52,7 +52,7 @@ from jupyter_containers.registry.documents import (
 from jupyter_containers.registry.download import BlobReader
 from jupyter_containers.registry.endpoint import Endpoint, TrustPolicy
 from jupyter_containers.registry.exchange import Exchange
-from jupyter_containers.registry.problems import read_up_to
+from jupyter_containers.registry.problems import RateLimit, read_up_to
 from jupyter_containers.registry.transport import (
     Request,
     RequestsTransport,
@@ -129,6 +129,11 @@ class RegistryClient:
         """End idle connections."""
         if self._own_transport:
             self._transport.close()
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """What the registry said last about how much it still allows; None when it did not."""
+        return self._main.rate_limit
 
     def ping(self) -> None:
         """Return when the registry answers and accepts the credentials, else raise.

@@ -22,14 +22,23 @@ from jupyter_containers.registry.endpoint import (
     origin,
     split_host,
 )
-from jupyter_containers.registry.problems import MAX_ERROR_BYTES, read_up_to, refusal
+from jupyter_containers.registry.problems import (
+    MAX_ERROR_BYTES,
+    RateLimit,
+    rate_limit,
+    read_up_to,
+    refusal,
+)
 from jupyter_containers.registry.transport import ConnectionFailedError, Request, Response
 
 _PROBE_TIMEOUT = 10.0
 
 
 class Exchange:
-    """Exchanges requests and responses with one endpoint; usable from several threads."""
+    """Exchanges requests and responses with one endpoint; usable from several threads.
+
+    ``rate_limit`` is what the endpoint said last about how much it still allows.
+    """
 
     def __init__(
         self,
@@ -44,6 +53,7 @@ class Exchange:
         self._auth = Authenticator(endpoint, credentials, policy, delivery.deliver)
         self._lock = threading.Lock()
         self._scheme = endpoint.scheme
+        self.rate_limit: RateLimit | None = None
 
     @property
     def scheme(self) -> str:
@@ -116,6 +126,7 @@ class Exchange:
                 response = self._deliver(request, answer, repeatable)
             if response.status == 401:
                 raise self._auth.rejection(response, request, subject)
+        self.rate_limit = rate_limit(response.headers) or self.rate_limit
         if response.status not in ok:
             raise refusal(response, request, self.endpoint.registry, subject)
         return response

@@ -113,6 +113,31 @@ def refusal(response: Response, request: Request, registry: str, subject: str) -
     return RegistryError(message, **facts)
 
 
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """What a registry still allows: ``remaining`` of ``limit`` requests in ``window`` seconds."""
+
+    limit: int
+    remaining: int
+    window: int = 0
+
+    def __str__(self) -> str:
+        span = f" in {_duration(self.window)}" if self.window else ""
+        return f"{self.remaining} of {self.limit} pulls{span} are left"
+
+
+def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
+    """Return what a response says about the rate limit, or None when it says nothing.
+
+    Docker Hub's headers: ``RateLimit-Limit: 100;w=21600`` and ``RateLimit-Remaining`` alike.
+    """
+    limit, window = _quota(headers.get("RateLimit-Limit", ""))
+    remaining, _ = _quota(headers.get("RateLimit-Remaining", ""))
+    if limit is None or remaining is None:
+        return None
+    return RateLimit(limit, remaining, window or 0)
+
+
 def login_hint(registry: str) -> str:
     """Return the hint that tells how to give credentials."""
     return f"log in first: login {registry}"

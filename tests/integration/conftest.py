@@ -10,7 +10,17 @@ import pytest
 
 from jupyter_containers.engine import Engine
 from tests.integration.build_bench import Bench
-from tests.integration.engine_fixtures import BUSYBOX, Place, Traces, demolish, settled, traces
+from tests.integration.engine_fixtures import (
+    BUSYBOX,
+    Place,
+    Traces,
+    demolish,
+    fresh_engine,
+    settled,
+    traces,
+)
+from tests.integration.registry_server import DockerRegistry, ScriptedRegistry, missing_registry
+from tests.integration.served_image import ServedImage
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +65,33 @@ def debian(engine: Engine) -> str:
 def python(engine: Engine) -> str:
     """Return the name of an image with Python and pip; making it takes half a minute, once."""
     return engine.bootstrap("python:3.11-slim").name
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistry]:
+    if missing_registry():
+        pytest.skip(missing_registry())
+    with DockerRegistry(tmp_path_factory.mktemp("registry")) as running:
+        yield running
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """An engine with an empty store and no credentials of the user."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    with fresh_engine(tmp_path / "own") as engine:
+        yield engine
+
+
+@pytest.fixture
+def served() -> ServedImage:
+    return ServedImage()
+
+
+@pytest.fixture
+def scripted(served: ServedImage) -> Iterator[ScriptedRegistry]:
+    with ScriptedRegistry(served) as running:
+        yield running
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from jupyter_containers.errors import (
     VerificationError,
 )
 from jupyter_containers.events import Event, TaskFinished
-from tests.integration.engine_fixtures import demolish, fresh_engine
+from tests.integration.engine_fixtures import demolish
 from tests.integration.registry_server import (
     DockerRegistry,
     ScriptedRegistry,
@@ -41,20 +41,6 @@ pytestmark = [
     pytest.mark.skipif(bool(missing_registry()), reason=missing_registry() or "is there"),
 ]
 needs_skopeo = pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is not installed")
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistry]:
-    with DockerRegistry(tmp_path_factory.mktemp("registry")) as running:
-        yield running
-
-
-@pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """An engine with an empty store and no credentials of the user."""
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
-    with fresh_engine(tmp_path / "own") as engine:
-        yield engine
 
 
 def shell(*words: str) -> str:
@@ -288,17 +274,6 @@ def test_docker_and_we_understand_each_other(
 
 
 # -- misbehaviour ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def served() -> ServedImage:
-    return ServedImage()
-
-
-@pytest.fixture
-def scripted(served: ServedImage) -> Iterator[ScriptedRegistry]:
-    with ScriptedRegistry(served) as running:
-        yield running
 
 
 def busybox_layer(engine: Engine) -> bytes:

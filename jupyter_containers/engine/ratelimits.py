@@ -1,0 +1,51 @@
+"""What registries still allow, as they said last: noted with each pull, shown by ``info``."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from jupyter_containers.errors import AlreadyExistsError
+
+if TYPE_CHECKING:
+    from jupyter_containers.registry.problems import RateLimit
+    from jupyter_containers.store import Collection, Store
+
+
+class RateLimitRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A registry's word of a moment: ``words`` for people, ``seen`` in seconds since the epoch."""
+
+    registry: str
+    limit: int
+    remaining: int
+    window: int = 0
+    words: str = ""
+    seen: float = 0.0
+
+
+def _collection(store: Store) -> Collection[RateLimitRecord]:
+    return store.records.collection("rate limits", RateLimitRecord)
+
+
+def note(store: Store, registry: str, limit: RateLimit | None) -> str:
+    """Write down what a registry said; return it in words, empty where it said nothing."""
+    if limit is None:
+        return ""
+    record = RateLimitRecord(
+        registry, limit.limit, limit.remaining, limit.window, str(limit), time.time()
+    )
+    known = _collection(store)
+    if known.get(registry) is not None:
+        known.replace(registry, record)
+    else:
+        with suppress(AlreadyExistsError):  # another kernel was a moment earlier
+            known.insert(registry, None, record)
+    return record.words
+
+
+def noted(store: Store) -> dict[str, str]:
+    """Return what is known of each registry, in words."""
+    return {record.registry: record.words for record in _collection(store).all()}

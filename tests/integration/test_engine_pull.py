@@ -1,0 +1,148 @@
+"""What a pull asks of a registry, and what it tells about it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from jupyter_containers.engine import Engine
+from jupyter_containers.events import Event, TaskFinished, TaskProgress
+from tests.integration.registry_server import Answer, Asked, ScriptedRegistry
+from tests.integration.served_image import ServedImage, member, tar
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def asked_for(server: ScriptedRegistry) -> list[tuple[str, str]]:
+    return [(asked.method, asked.path.rpartition("/")[2]) for asked in server.asked]
+
+
+def ending(events: list[Event]) -> TaskFinished:
+    last = events[-1]
+    assert isinstance(last, TaskFinished)
+    return last
+
+
+def test_a_tag_that_is_up_to_date_costs_one_head(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry
+) -> None:
+    name = f"{scripted.host}/app:1"
+    served.image([tar(member("f", b"1"))], "1")
+    first = own.pull(name)
+    # Another engine of the same store, as in a kernel that was restarted: nothing is remembered.
+    with type(own)(own.settings) as other:
+        scripted.asked.clear()
+        events: list[Event] = []
+        assert other.pull(name, emit=events.append) == first
+        assert asked_for(scripted) == [("HEAD", "1")]
+        assert ending(events).outcome == "exists"
+        assert ending(events).detail.startswith("Image is up to date · sha256:")
+        scripted.asked.clear()
+        by_digest = first.digests[0]
+        other.pull(by_digest)
+        scripted.asked.clear()
+        assert other.pull(by_digest) == first
+        assert asked_for(scripted) == [], "a digest cannot mean anything else"
+
+
+def test_a_tag_that_moved_is_fetched(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry
+) -> None:
+    name = f"{scripted.host}/app:1"
+    served.image([tar(member("f", b"1"))], "1")
+    first = own.pull(name)
+    served.image([tar(member("f", b"2"))], "1")
+    events: list[Event] = []
+    second = own.pull(name, emit=events.append)
+    assert second != first
+    assert ending(events).detail.startswith("Downloaded newer image · sha256:")
+    assert own.image(name) == second
+
+
+def test_another_platform_than_the_one_that_is_here_is_fetched(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry
+) -> None:
+    arm = served.image([tar(member("arm", b"x"))], architecture="arm64")
+    amd = served.image([tar(member("amd", b"x"))])
+    platforms = [(arm, {"os": "linux", "architecture": "arm64"})]
+    served.index([*platforms, (amd, {"os": "linux", "architecture": "amd64"})], "1")
+    name = f"{scripted.host}/many:1"
+    assert own.pull(name, platform="amd64").digest == amd["digest"]
+    assert own.pull(name, platform="arm64").digest == arm["digest"]
+    scripted.asked.clear()
+    assert own.pull(name, platform="arm64").digest == arm["digest"]
+    assert asked_for(scripted) == [("HEAD", "1")]
+
+
+def test_an_image_that_is_no_longer_whole_is_fetched_again(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry
+) -> None:
+    name = f"{scripted.host}/app:1"
+    served.image([tar(member("f", b"1"))], "1")
+    own.pull(name)
+    layer = next(digest for digest, data in served.blobs.items() if data[:1] != b"{")
+    own._rooms.store.content.delete(layer)
+    own.pull(name)
+    assert own._rooms.store.content.has(layer)
+
+
+def test_what_remains_of_the_rate_limit_is_told(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry
+) -> None:
+    served.image([tar(member("f", b"1"))], "1")
+    left = iter(range(99, 0, -1))
+
+    def limited(asked: Asked) -> Answer:
+        answer = served(asked)
+        if "/manifests/" in asked.path:
+            answer.headers["ratelimit-limit"] = "100;w=21600"
+            answer.headers["ratelimit-remaining"] = f"{next(left)};w=21600"
+        return answer
+
+    scripted.script = limited
+    for remaining in (99, 98):
+        events: list[Event] = []
+        own.pull(f"{scripted.host}/app:1", emit=events.append)
+        words = f"{remaining} of 100 pulls in 6 hours are left"
+        assert ending(events).detail.endswith(words)
+        assert own.info()["RateLimits"] == {scripted.host: words}
+
+
+def test_the_phases_of_a_layer(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry
+) -> None:
+    served.image([tar(member("f", os.urandom(3_000_000)))], "1")
+    served.pace = 0.002
+    events: list[Event] = []
+    own.pull(f"{scripted.host}/app:1", emit=events.append)
+    layer = next(d for d, data in served.blobs.items() if data[:1] != b"{")[7:19]
+    phases = [event.status for event in events if isinstance(event, TaskProgress)]
+    assert list(dict.fromkeys(phases))[:3] == ["Waiting", "Downloading", "Verifying"]
+    done = [event for event in events if isinstance(event, TaskFinished)]
+    assert [(event.task, event.detail.partition(" ·")[0]) for event in done] == [
+        (layer, "Pull complete"),
+        (f"{scripted.host}/app:1", "Downloaded newer image"),
+    ]
+
+
+def test_pull_and_push_are_events(own: Engine, scripted: ScriptedRegistry) -> None:
+    served = ServedImage()
+    served.image([tar(member("f", b"1"))], "1")
+
+    def takes_all(asked: Asked) -> Answer:
+        if asked.method == "HEAD" and "/blobs/" in asked.path:
+            return Answer(200)
+        return Answer(201) if asked.method == "PUT" else served(asked)
+
+    scripted.script = takes_all
+    name = f"{scripted.host}/app:1"
+    own.pull(name)
+    own.push(name)
+    found = [
+        (event.type, event.action, event.id, event.attributes["name"])
+        for event in own.events(follow=False)
+        if event.action in ("pull", "push")
+    ]
+    repository = f"{scripted.host}/app"
+    assert found == [("image", "pull", name, repository), ("image", "push", name, repository)]
