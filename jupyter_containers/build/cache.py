@@ -43,7 +43,7 @@ class StepKey:
 
 
 class CachedStep(msgspec.Struct, frozen=True):
-    """What a step made; ``entries`` 0 says that it made no layer."""
+    """What a step made; ``entries`` 0 says that it made no layer, ``title`` is for people."""
 
     diff_id: str
     chain_id: str
@@ -51,11 +51,14 @@ class CachedStep(msgspec.Struct, frozen=True):
     size: int
     entries: int
     created: str
+    title: str = ""
 
     @classmethod
-    def of(cls, layer: CommittedLayer, created: str) -> CachedStep:
+    def of(cls, layer: CommittedLayer, created: str, title: str = "") -> CachedStep:
         """Return the record of a layer just committed."""
-        return cls(layer.diff_id, layer.chain_id, layer.blob, layer.size, layer.entries, created)
+        return cls(
+            layer.diff_id, layer.chain_id, layer.blob, layer.size, layer.entries, created, title
+        )
 
 
 class _Witness(msgspec.Struct, frozen=True):

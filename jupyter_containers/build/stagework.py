@@ -170,7 +170,7 @@ class StageWork:
             key = described.key()
             if not self._use_cache:
                 step.reason = "the cache is off"
-                return self._carry_out(described, key, state)
+                return self._carry_out(described, key, state, step)
             found = cache.find(key.digest)
             if found is None:
                 with cache.alone(key.digest, self.progress.cancel):
@@ -178,7 +178,7 @@ class StageWork:
                     found = cache.find(key.digest)
                     if found is None:
                         step.reason = cache.reason(self._place, key, self.progress.cause)
-                        return self._carry_out(described, key, state)
+                        return self._carry_out(described, key, state, step)
             if quick:
                 cache.remember(quick.digest, found)
         step.cached = True
@@ -188,13 +188,15 @@ class StageWork:
     def _place(self) -> str:
         return f"{self.means.place}\0{self.index}\0{self.progress.number}"
 
-    def _carry_out(self, described: FileStep, key: StepKey, state: StageState) -> CachedStep:
+    def _carry_out(
+        self, described: FileStep, key: StepKey, state: StageState, step: Step
+    ) -> CachedStep:
         latest = None if self.means.keep_times else self.means.epoch
         with self._slot(), self.means.layers.workspace(state.chain_id) as workspace:
             described.act(workspace)
             self.progress.cancel.check()
             layer = workspace.commit(source_date_epoch=latest)
-        made = CachedStep.of(layer, self.means.now())
+        made = CachedStep.of(layer, self.means.now(), step.title.partition("] ")[2])
         if described.quick or described.key().digest == key.digest:
             # Otherwise files changed while they were copied: the result fits neither key.
             cache = self.means.cache

@@ -24,6 +24,7 @@ from jupyter_containers.store.uppers import tree_size
 if TYPE_CHECKING:
     from jupyter_containers.build.seams import StepMount
 
+MOUNT_KEY = "mount:"
 Fill = Callable[[Path], None]
 
 
@@ -43,6 +44,7 @@ class CacheMounts:
         """
         key = "\0".join((mount.cache_id, mount.chain_id or "", mount.source))
         name, locks = hashlib.sha256(key.encode()).hexdigest()[:32], self._rooms.store.locks
+        self._rooms.store.records.cache_use(MOUNT_KEY + name, mount.cache_id.encode())
         if mount.sharing == "locked":
             with locks.hold(f"cache-{name}", cancel), self._held(name, mount, fill) as folder:
                 yield folder
@@ -109,18 +111,23 @@ class CacheMounts:
 
     def size(self) -> tuple[int, int]:
         """Return the bytes of all caches, and of those that no step uses now."""
-        sizes = [(tree_size(folder), used) for folder, used in self.all()]
-        return sum(size for size, _ in sizes), sum(size for size, used in sizes if not used)
+        sizes = self.sizes()
+        return sum(size for _, size, _ in sizes), sum(size for _, size, used in sizes if not used)
 
-    def prune(self) -> int:
-        """Remove the caches that no step uses; return their bytes."""
-        freed = 0
-        for folder in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
-            with _exclusive(folder) as free:
-                if free:
-                    freed += tree_size(folder)
-                    self._rooms.store.remove_tree(folder)
-        return freed
+    def sizes(self) -> list[tuple[Path, int, bool]]:
+        """Return every cache folder, its bytes, and whether a step uses it now."""
+        return [(folder, tree_size(folder), used) for folder, used in self.all()]
+
+    def remove(self, name: str) -> int:
+        """Remove a cache unless a step uses it; return the bytes that are gone."""
+        folder = self._folder / name
+        with _exclusive(folder) as free:
+            if not free:
+                return 0
+            freed = tree_size(folder)
+            self._rooms.store.remove_tree(folder)
+            self._rooms.store.records.cache_delete(MOUNT_KEY + name)
+            return freed
 
 
 @contextmanager

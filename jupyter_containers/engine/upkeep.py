@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping
 
+from jupyter_containers.engine.buildrecords import BuildRecords
 from jupyter_containers.engine.cachemounts import CacheMounts
 from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.lifecycle import Lifecycle, builder_alive
 from jupyter_containers.engine.results import DiskUsage, PruneResult
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.selection import PRUNING, Selection
-from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store import Garbage, ImageRecord, Roots
 from jupyter_containers.store.gc import with_parents
@@ -93,16 +93,10 @@ class Upkeep:
             removed.append(volume.name)
         return PruneResult(tuple(removed), freed)
 
-    def prune_builder(self) -> PruneResult:
-        """Forget all build steps and what only they held."""
-        records = self._rooms.store.records
-        entries = records.cache_entries()
-        for entry in entries:
-            records.cache_delete(entry.key)
-        freed = CacheMounts(self._rooms).prune()
-        garbage = self.collect()
-        removed = tuple(short_id(layer.chain_id) for layer in garbage.layers)
-        return PruneResult(removed, garbage.bytes + freed)
+    @property
+    def build_records(self) -> BuildRecords:
+        """The build cache, record by record."""
+        return BuildRecords(self._rooms, self.collect)
 
     def disk_usage(self) -> list[DiskUsage]:
         """Return the lines of ``system df``; sizes are bytes on this disk, shared ones once."""

@@ -188,6 +188,11 @@ class Records:
                 (key, value, chain_id, now, now),
             )
 
+    def cache_use(self, key: str, value: bytes) -> None:
+        """Note the use of an entry that stands on no layer, remembered on its first use."""
+        if self.cache_get(key) is None:
+            self.cache_put(key, value)
+
     def cache_entries(self) -> list[CacheEntry]:
         """Return all remembered build steps, the least recently used first."""
         rows = self._database.query(

@@ -187,3 +187,76 @@ def test_no_cache_does_not_read_but_writes(bench: Bench) -> None:
         "[stage-1 5/6] COPY --from=tools /tool /tool",
         "[stage-1 6/6] RUN true",
     ]
+
+
+@pytest.fixture
+def own(tmp_path: Path, base: Path) -> Iterator[Engine]:
+    with fresh_engine(tmp_path / "own") as engine:
+        engine.load(base)
+        yield engine
+
+
+def grow(engine: Engine, bench: Bench, name: str, size: int = 1_000_000, **flags: Any) -> None:
+    """Build a chain of two steps, the first of ``size`` bytes that do not compress."""
+    text = f"FROM busybox\nRUN head -c {size} /dev/urandom > /{name}\nRUN echo {name} > /n\n"
+    engine.build(bench.context, dockerfile=text, network="none", **flags)
+
+
+def disk(engine: Engine) -> int:
+    return sum(line.size for line in engine.system_df())
+
+
+def test_records_of_the_cache_and_their_prune(own: Engine, bench: Bench, tmp_path: Path) -> None:
+    grow(own, bench, "kept", tag="kept:1")
+    grow(own, bench, "loose", output=str(tmp_path / "out"))
+    mount = "FROM busybox\nRUN --mount=type=cache,target=/c head -c 5000 /dev/zero > /c/f\n"
+    own.build(bench.context, dockerfile=mount, tag="mount:1", network="none")
+    records = own.build_records()
+    assert [record.description[:14] for record in records if not record.shared] == [
+        "RUN echo loose", "RUN head -c 10", "cache mount /c"
+    ]  # fmt: skip
+    large = [record for record in records if record.size > 1_900_000]
+    assert [record.shared for record in large] == [True, False]
+    before = disk(own)
+    result = own.prune_builder()
+    assert before - disk(own) == result.freed > 2_000_000
+    assert all(record.shared for record in own.build_records()), "an image's steps stay"
+    assert own.build_records()
+    own.prune_builder(all=True)
+    assert own.build_records() == []
+    assert own.run("kept:1", ["cat", "/n"], rm=True, network="none").stdout == b"kept\n"
+
+
+def test_a_prune_by_size_takes_the_least_recently_used(own: Engine, bench: Bench) -> None:
+    for name in ("one", "two", "three"):
+        grow(own, bench, name, output=str(bench.context / "out"))
+    grow(own, bench, "one", output=str(bench.context / "out"))
+    assert own.prune_builder(max_used_space="100g").removed == ()
+    own.prune_builder(max_used_space=4_500_000)
+    left = " ".join(record.description for record in own.build_records())
+    assert "/one" in left
+    assert "/two" not in left
+    assert "/three" in left
+    own.prune_builder(max_used_space=0)
+    assert own.build_records() == []
+
+
+def test_a_prune_by_age(own: Engine, bench: Bench) -> None:
+    grow(own, bench, "old", output=str(bench.context / "out"))
+    database = own._rooms.store._database
+    with database.transaction("make the entries old") as connection:
+        connection.execute("UPDATE cache SET used = used - 7200")
+    grow(own, bench, "new", output=str(bench.context / "out"))
+    own.prune_builder(filters=["until=24h"])
+    assert len(own.build_records()) == 4
+    own.prune_builder(filters={"until": "1h"})
+    assert [record.description[-4:] for record in own.build_records()] == ["> /n", "/new"]
+
+
+def test_a_prune_leaves_what_a_build_works_with(own: Engine, bench: Bench) -> None:
+    with own._rooms.store.leases.hold() as lease:
+        grow(own, bench, "busy", output=str(bench.context / "out"))
+        layers = own._rooms.store.snapshots.layers.all()
+        lease.add(*(layer.chain_id for layer in layers))
+        assert [record.in_use for record in own.build_records()] == [True, True]
+        assert own.prune_builder(all=True).removed == ()

@@ -23,6 +23,7 @@ GROUPS = {
     "volume": "Manage volumes",
     "system": "Look after the engine as a whole",
     "builder": "Manage the build cache",
+    "buildx": "Builds and their cache, by the name of Docker's plug-in",
 }
 
 VERBS: tuple[Verb, ...] = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyter_containers.commands.grammar.flags import PLATFORM, PRUNE
+from jupyter_containers.commands.grammar.flags import FORCE, FORMAT, PLATFORM, QUIET
 from jupyter_containers.commands.words import Flag, Operand, Verb
 
 VERBS: tuple[Verb, ...] = (
@@ -40,7 +40,7 @@ VERBS: tuple[Verb, ...] = (
             Flag("trust-host-ca", "Give RUN steps the host's CA bundle", "bool"),
         ),
         (Operand("context", "PATH", "optional"),),
-        ("image build", "builder build"),
+        ("image build", "builder build", "buildx build"),
         reads_stdin=True,
     ),
     Verb(
@@ -53,8 +53,28 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "builder prune",
-        "Empty the build cache",
-        "system:prune_builder",
-        (Flag("all", "Also what an image still uses", "bool", "a"), *PRUNE),
+        "Make the build cache smaller",
+        "builds:prune",
+        (
+            Flag("all", "Also what an image still has", "bool", "a"),
+            FORCE,
+            Flag("filter", "Keep what matches (until=24h, type=…)", "list", keyword="filters"),
+            Flag(
+                "max-used-space",
+                "Remove the least recently used until the cache fits (10gb)",
+                aliases=("keep-storage", "reserved-space"),
+            ),
+            Flag("min-free-space", "Remove the least recently used until so much is free"),
+        ),
+        (),
+        ("buildx prune",),
+    ),
+    Verb(
+        "builder du",
+        "Show what the build cache holds",
+        "builds:usage",
+        (FORMAT, QUIET, Flag("verbose", "Show whole descriptions", "bool", "v")),
+        (),
+        ("buildx du",),
     ),
 )

@@ -1,4 +1,4 @@
-"""The verb that builds images."""
+"""The verbs of builds and of their cache."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from jupyter_containers.commands.render.results import Lines
+from jupyter_containers.commands.render.quantities import ago, human_size, timestamp
+from jupyter_containers.commands.render.results import Lines, Text
+from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session, no_progress
-from jupyter_containers.commands.verbs.listing import read_text
+from jupyter_containers.commands.verbs.listing import listing, read_text
+from jupyter_containers.commands.verbs.system import pruned_text
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import EventSink
@@ -100,3 +103,55 @@ def _stream(session: Session) -> Any:
             hint="name a file: -o type=tar,dest=PATH",
         )
     return session.binary_output
+
+
+_USAGE = (
+    Column("ID", "ID"),
+    Column("Reclaimable", "RECLAIMABLE"),
+    Column("Shared", "SHARED"),
+    Column("Size", "SIZE"),
+    Column("LastUsed", "LAST ACCESSED"),
+    Column("Description", "DESCRIPTION"),
+)
+
+
+def usage(session: Session, parsed: Parsed) -> Any:
+    """Return what the build cache holds, the least recently used first."""
+    return listing(
+        session.engine.build_records(),
+        _USAGE,
+        lambda record: [_usage_row(record, parsed.flag("verbose", False))],
+        parsed,
+        more=(
+            Column("Type", "TYPE"),
+            Column("CreatedAt", "CREATED AT"),
+            Column("Parent", "PARENT"),
+        ),
+        empty="the build cache is empty",
+    )
+
+
+def _usage_row(record: Any, full: bool) -> Row:
+    text = record.description.replace("\t", " ").replace("\n", " ")
+    return {
+        "ID": record.id,
+        "Type": record.type,
+        "Parent": record.parent,
+        "Reclaimable": str(record.reclaimable).lower(),
+        "Shared": str(record.shared).lower(),
+        "Size": human_size(record.size),
+        "CreatedAt": timestamp(record.created),
+        "LastUsed": ago(record.last_used),
+        "Description": text if full or len(text) <= 60 else text[:59] + "…",
+    }
+
+
+def prune(session: Session, parsed: Parsed) -> Text:
+    """Make the build cache smaller."""
+    everything = parsed.flag("all", False)
+    which = "all of the build cache" if everything else "all build cache that no image has"
+    if not parsed.flag("force") and not session.confirm(f"This will remove {which}."):
+        return Text("Nothing was removed")
+    names = ("filters", "max_used_space", "min_free_space")
+    limits = {name: parsed.flag(name) for name in names if parsed.flag(name) is not None}
+    return pruned_text(session.engine.prune_builder(all=everything, **limits))

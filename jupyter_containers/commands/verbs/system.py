@@ -186,13 +186,6 @@ def prune_volumes(session: Session, parsed: Parsed) -> Text:
     )
 
 
-def prune_builder(session: Session, parsed: Parsed) -> Text:
-    """Empty the build cache."""
-    question = "This will remove the build cache."
-    everything = parsed.flag("all", False)
-    return _pruned(session, parsed, question, lambda engine: engine.prune_builder(all=everything))
-
-
 def prune(session: Session, parsed: Parsed) -> Text:
     """Remove everything that nothing uses."""
     question = (
@@ -215,6 +208,10 @@ def _pruned(
         raise InvalidArgumentError("prune takes no --filter yet", hint="leave --filter out")
     if not parsed.flag("force") and not session.confirm(question):
         return Text("Nothing was removed")
-    result = action(session.engine)
+    return pruned_text(action(session.engine))
+
+
+def pruned_text(result: Any) -> Text:
+    """Return what a prune says."""
     lines = ["Deleted:", *result.removed, ""] if result.removed else []
     return Text("\n".join([*lines, f"Total reclaimed space: {human_size(result.freed)}"]))

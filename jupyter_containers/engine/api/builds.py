@@ -11,8 +11,10 @@ from jupyter_containers.engine.results import PruneResult
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.options import BuildOptions
+from jupyter_containers.options.values import parse_size
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.buildrecords import BuildRecord
     from jupyter_containers.store import ImageRecord
 
 
@@ -56,7 +58,28 @@ class BuildsAPI(ImagesAPI):
         made = Bootstrap(self._rooms, self._images, build).make(reference, emit, token)
         return self._image(made)
 
-    def prune_builder(self, *, all: bool = False) -> PruneResult:
-        """Forget the build cache; every step of it counts as unused, with ``all`` or without."""
-        del all
-        return self._upkeep.prune_builder()
+    def prune_builder(
+        self,
+        *,
+        all: bool = False,
+        filters: Any = None,
+        max_used_space: str | int | None = None,
+        min_free_space: str | int | None = None,
+    ) -> PruneResult:
+        """Remove what only the build cache holds; with ``all`` also the steps of images.
+
+        ``filters`` are ``until=…`` (not used since) and ``type=…``.  With ``max_used_space`` the
+        least recently used goes until the rest fits, with ``min_free_space`` until so much is free.
+        """
+        from jupyter_containers.engine.buildrecords import PruneLimits
+
+        limits = PruneLimits.of(
+            filters,
+            None if max_used_space is None else parse_size(max_used_space, "max-used-space"),
+            0 if min_free_space is None else parse_size(min_free_space, "min-free-space"),
+        )
+        return self._upkeep.build_records.prune(limits, all=all)
+
+    def build_records(self) -> list[BuildRecord]:
+        """Return what the build cache holds, the least recently used first."""
+        return self._upkeep.build_records.all()

@@ -3,12 +3,15 @@ from __future__ import annotations
 import io
 import json
 import os
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from jupyter_containers.commands.execute import execute
 from jupyter_containers.commands.session import Session
+from jupyter_containers.engine.buildrecords import BuildRecord
+from jupyter_containers.engine.results import PruneResult
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import TaskFinished, TaskStarted
 
@@ -107,3 +110,33 @@ def test_files_are_the_result_of_a_build_into_files(fake_engine: Any, an_image: 
     assert fake_engine.last[2]["stream"] is stream
     with pytest.raises(InvalidArgumentError, match="dest=-"):
         perform(fake_engine, "build", "-o", "-")
+
+
+def test_prune_passes_its_limits_on(fake_engine: Any) -> None:
+    fake_engine.answers["prune_builder"] = PruneResult(("x",), 1_500_000)
+    line = "builder prune -af --filter until=24h --keep-storage 10gb --min-free-space 1g"
+    words = line.split()
+    assert "1.5MB" in perform(fake_engine, *words)
+    assert fake_engine.last[2] == {
+        "all": True,
+        "filters": ["until=24h"],
+        "max_used_space": "10gb",
+        "min_free_space": "1g",
+    }
+
+
+def test_the_cache_as_a_table(fake_engine: Any) -> None:
+    moment = datetime.now(UTC) - timedelta(hours=3)
+    record = BuildRecord(
+        "abc", "regular", "RUN " + "x" * 80, 12_000_000, moment, moment, shared=True
+    )
+    fake_engine.answers["build_records"] = [record]
+    found = perform(fake_engine, "builder", "du")
+    assert found == [record]
+    head, line = str(found).splitlines()
+    assert head.split("  ")[0] == "ID"
+    assert [word.strip() for word in line.split("  ") if word.strip()] == [
+        "abc", "true", "true", "12MB", "3 hours ago", "RUN " + "x" * 55 + "…"
+    ]  # fmt: skip
+    assert "x" * 80 in str(perform(fake_engine, "buildx", "du", "--verbose"))
+    assert perform(fake_engine, "builder", "du", "-q") == ["abc"]

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from jupyter_containers.engine.buildrecords import PruneLimits
+from jupyter_containers.errors import InvalidArgumentError
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (None, PruneLimits()),
+        ("until=24h", PruneLimits(100_000 - 24 * 3600)),
+        (["until=1000", "type=regular"], PruneLimits(1000, types=("regular",))),
+        ({"until": "1970-01-01T00:01:00+00:00"}, PruneLimits(60)),
+    ],
+)
+def test_filters(filters: Any, expected: PruneLimits) -> None:
+    assert PruneLimits.of(filters, clock=lambda: 100_000) == expected
+
+
+def test_unknown_filters_are_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="label=x"):
+        PruneLimits.of(["label=x"])
