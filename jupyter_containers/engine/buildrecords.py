@@ -9,7 +9,6 @@ chain the last step goes first.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +21,8 @@ from jupyter_containers.engine.results import PruneResult
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.oci.descriptor import short_id
-from jupyter_containers.options.values import as_sequence, parse_duration
+from jupyter_containers.options.moments import parse_moment
+from jupyter_containers.options.values import as_sequence
 from jupyter_containers.store import CacheEntry, Garbage, LayerRecord
 from jupyter_containers.store.gc import with_parents
 
@@ -66,7 +66,6 @@ class PruneLimits:
         filters: object = None,
         max_used: int | None = None,
         min_free: int = 0,
-        clock: Callable[[], float] = time.time,
     ) -> PruneLimits:
         """Return the limits that ``until=24h`` and ``type=…`` filters mean."""
         until, types = 0.0, []
@@ -75,7 +74,7 @@ class PruneLimits:
         for text in texts or as_sequence(None if isinstance(filters, dict) else filters):
             name, _, value = text.partition("=")
             if name == "until":
-                until = _moment(value, clock())
+                until = parse_moment(value, "filter until").timestamp()
             elif name == "type":
                 types.append(value)
             else:
@@ -84,18 +83,6 @@ class PruneLimits:
                     hint="one of until=24h, until=2026-01-31, type=regular, type=exec.cachemount",
                 )
         return cls(until, max_used, min_free, tuple(types))
-
-
-def _moment(text: str, now: float) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.astimezone()).timestamp()
-    except ValueError:
-        return now - parse_duration(text, "until")
 
 
 class BuildRecords:
