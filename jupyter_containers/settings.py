@@ -30,8 +30,9 @@ class Settings:
     the name or path of an OCI runtime.  ``publish_address`` is where ``-p`` binds when no address
     is given.  ``bridge_name`` is the interface of the default network, chosen when empty.
     ``subnet_pool`` is the IPv4 range (CIDR) that networks take their /24 from.
-    ``trust_host_ca`` gives RUN steps and containers the host's CA bundle: ``auto`` means RUN steps
-    only, and only where the host carries CAs of its own.
+    ``registry_files`` are Docker's and Podman's own files about registries: mirrors, insecure
+    ones, other locations.  ``trust_host_ca`` gives RUN steps and containers the host's CA bundle:
+    ``auto`` means RUN steps only, and only where the host carries CAs of its own.
     """
 
     root: Path
@@ -42,6 +43,7 @@ class Settings:
     subnet_pool: str = "10.89.0.0/16"
     insecure_registries: tuple[str, ...] = ()
     registry_mirrors: tuple[str, ...] = ()
+    registry_files: tuple[str, ...] = ()
     max_concurrent_downloads: int = 3
     trust_host_ca: TrustHostCA = "auto"
     debian_mirror: str = ""
@@ -76,11 +78,13 @@ def load_settings(
 
 def default_settings(environ: Mapping[str, str]) -> Settings:
     """Return the defaults: system folders for root, the user's XDG folders for everyone else."""
+    home = Path(environ.get("HOME") or Path.home())
     if os.geteuid() == 0:
         return Settings(
-            root=Path("/var/lib/jupyter-containers"), run_root=Path("/run/jupyter-containers")
+            root=Path("/var/lib/jupyter-containers"),
+            run_root=Path("/run/jupyter-containers"),
+            registry_files=_registry_files(environ, None),
         )
-    home = Path(environ.get("HOME") or Path.home())
     data = Path(environ.get("XDG_DATA_HOME") or home / ".local/share")
     runtime = environ.get("XDG_RUNTIME_DIR")
     run_root = (
@@ -88,7 +92,26 @@ def default_settings(environ: Mapping[str, str]) -> Settings:
         if runtime
         else Path(f"/tmp/jupyter-containers-{os.geteuid()}")
     )
-    return Settings(root=data / "jupyter-containers", run_root=run_root)
+    return Settings(
+        root=data / "jupyter-containers",
+        run_root=run_root,
+        registry_files=_registry_files(environ, home),
+    )
+
+
+def _registry_files(environ: Mapping[str, str], home: Path | None) -> tuple[str, ...]:
+    """Return where Docker and Podman keep what they know about registries.
+
+    Of ``registries.conf`` it is the one that Podman would read: named by the environment, the
+    user's own, or the machine's.
+    """
+    docker, containers = ["/etc/docker/daemon.json"], "/etc/containers/registries.conf"
+    if home is not None:
+        config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+        docker.append(str(config / "docker/daemon.json"))
+        own = config / "containers/registries.conf"
+        containers = str(own) if own.exists() else containers
+    return (*docker, environ.get("CONTAINERS_REGISTRIES_CONF") or containers)
 
 
 def config_path(environ: Mapping[str, str]) -> Path:

@@ -97,10 +97,12 @@ class _Registry:
         self._reference = Reference.parse(place.ref)
 
     @contextmanager
-    def _job(self) -> Iterator[Job]:
+    def _job(self, push: bool = False) -> Iterator[Job]:
         exchange = self._exchange
-        with exchange.rooms.registry(self._reference.registry, cancel=exchange.cancel) as client:
-            repository = self._reference.repository
+        registry, repository = self._reference.registry, self._reference.repository
+        with exchange.rooms.registry(
+            registry, cancel=exchange.cancel, repository=repository, push=push
+        ) as client:
             yield Job(exchange.rooms, client, repository, exchange.emit, exchange.cancel)
 
     @property
@@ -124,7 +126,7 @@ class _Registry:
 
     def take(self, document: RawDocument, blobs: Sequence[Descriptor]) -> None:
         """Keep blobs and the document that names them."""
-        with self._job() as job:
+        with self._job(push=True) as job:
             in_parallel(
                 lambda blob: upload(job, blob),
                 blobs,

@@ -89,8 +89,8 @@ def info(rooms: Rooms, statuses: list[str], images: int) -> dict[str, Any]:
         "Rootless": os.geteuid() != 0,
         "DockerRootDir": str(rooms.settings.root),
         "RunRoot": str(rooms.settings.run_root),
-        "InsecureRegistries": list(rooms.settings.insecure_registries),
-        "RegistryMirrors": list(rooms.settings.registry_mirrors),
+        "InsecureRegistries": [*rooms.settings.insecure_registries, *rooms.registry_files.insecure],
+        "RegistryMirrors": [*rooms.settings.registry_mirrors, *rooms.registry_files.hub_mirrors],
         "RateLimits": noted(rooms.store),
         "PythonVersion": platform.python_version(),
     }

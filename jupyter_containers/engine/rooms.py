@@ -10,6 +10,7 @@ import hashlib
 import ipaddress
 import os
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.journal import Journal
@@ -23,7 +24,12 @@ from jupyter_containers.store import Store
 if TYPE_CHECKING:
     from jupyter_containers.network.bridge import BridgeDriver
     from jupyter_containers.network.firewall import Firewall
-    from jupyter_containers.registry import Credential, CredentialStore, RegistryClient
+    from jupyter_containers.registry import (
+        Credential,
+        CredentialStore,
+        RegistryClient,
+        RegistryFiles,
+    )
     from jupyter_containers.runtime.host import HostCapabilities
     from jupyter_containers.runtime.monitor import Monitor
     from jupyter_containers.runtime.oci_runtime import OCIRuntime
@@ -141,23 +147,45 @@ class Rooms:
 
         return CredentialStore()
 
+    @cached_property
+    def registry_files(self) -> RegistryFiles:
+        """What Docker's and Podman's files say about registries, read once."""
+        from jupyter_containers.registry import read_registry_files
+
+        return read_registry_files(Path(path) for path in self.settings.registry_files)
+
     def registry(
         self,
         name: str,
         credential: Credential | None = None,
         cancel: CancelToken | None = None,
+        *,
+        repository: str = "",
+        push: bool = False,
     ) -> RegistryClient:
-        """Return a client for one registry; close it after use.
+        """Return a client for one registry, or one repository of it; close it after use.
 
-        ``credential`` takes the place of the stored ones, to try it out.
+        ``push`` says that it will be written to.  ``credential`` takes the place of the stored
+        ones, to try it out.  Raises :class:`DeniedError` where the machine's configuration blocks
+        the repository.
         """
-        from jupyter_containers.registry import FixedCredentials, RegistryClient, mirrors_for
+        from jupyter_containers.registry import FixedCredentials, RegistryClient, route
 
+        way = route(
+            name,
+            repository,
+            insecure=self.settings.insecure_registries,
+            mirrors=self.settings.registry_mirrors,
+            files=self.registry_files,
+            push=push,
+        )
+        given = FixedCredentials({way.main.registry: credential}) if credential else None
         return RegistryClient(
             name,
-            credentials=FixedCredentials({name: credential}) if credential else self.credentials,
-            insecure=self.settings.insecure_registries,
-            mirrors=mirrors_for(name, self.settings.registry_mirrors),
+            credentials=given or self.credentials,
+            insecure=way.insecure,
+            mirrors=way.mirrors,
+            endpoint=way.main,
             cancel=cancel,
         )
 

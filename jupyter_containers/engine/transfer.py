@@ -75,7 +75,9 @@ def pull(
     happen.
     """
     with (
-        rooms.registry(reference.registry, cancel=cancel) as client,
+        rooms.registry(
+            reference.registry, cancel=cancel, repository=reference.repository
+        ) as client,
         rooms.store.leases.hold() as lease,
     ):
         job = Job(rooms, client, reference.repository, emit, cancel)
@@ -291,7 +293,9 @@ def push(
     manifest = parse_manifest(document)
     assert isinstance(manifest, Manifest)  # only manifests are recorded as images
     with (
-        rooms.registry(reference.registry, cancel=cancel) as client,
+        rooms.registry(
+            reference.registry, cancel=cancel, repository=reference.repository, push=True
+        ) as client,
         rooms.store.leases.hold() as lease,
     ):
         unique = {blob.digest: blob for blob in (*manifest.layers, manifest.config)}

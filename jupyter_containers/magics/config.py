@@ -39,6 +39,9 @@ class ContainersConfig(Configurable):
     registry_mirrors = List(Unicode(), None, allow_none=True, help="Mirrors of registries.").tag(
         config=True
     )
+    registry_files = List(
+        Unicode(), None, allow_none=True, help="Docker's and Podman's files about registries."
+    ).tag(config=True)
     max_concurrent_downloads = Int(
         None, allow_none=True, help="Layers downloaded at the same time."
     ).tag(config=True)

@@ -7,7 +7,8 @@ compressed layers they name.  A *mirror* answers reads in a registry's stead.
 From the outside in: :mod:`client` (the verbs), :mod:`upload` and :mod:`download` (one blob),
 :mod:`exchange` (requests to one registry, with authorization), :mod:`delivery` (retries,
 redirects and rate limits), :mod:`transport` (one request, one response: the seam for tests).
-:mod:`auth`, :mod:`credentials`, :mod:`endpoint` and :mod:`problems` serve them.
+:mod:`configuration`, :mod:`auth`, :mod:`credentials`, :mod:`endpoint` and :mod:`problems` serve
+them.
 
 Importing this package loads nothing; names are resolved on first use.
 """
@@ -18,6 +19,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jupyter_containers.registry.client import RegistryClient
+    from jupyter_containers.registry.configuration import (
+        RegistryFiles,
+        read_registry_files,
+        route,
+    )
     from jupyter_containers.registry.credentials import (
         Credential,
         CredentialSource,
@@ -38,11 +44,14 @@ __all__ = [
     "FixedCredentials",
     "PushOutcome",
     "RegistryClient",
+    "RegistryFiles",
     "Request",
     "Response",
     "RetryPolicy",
     "Transport",
     "mirrors_for",
+    "read_registry_files",
+    "route",
 ]
 
 _HOMES = {
@@ -57,7 +66,10 @@ _HOMES = {
     "Response": "transport",
     "RetryPolicy": "delivery",
     "Transport": "transport",
+    "RegistryFiles": "configuration",
     "mirrors_for": "endpoint",
+    "read_registry_files": "configuration",
+    "route": "configuration",
 }
 
 

@@ -76,8 +76,9 @@ _Result = TypeVar("_Result")
 class RegistryClient:
     """A client of one registry.
 
-    ``registry`` is the name in references (``docker.io``).  ``insecure`` and ``mirrors`` are
-    described in :class:`~jupyter_containers.registry.endpoint.TrustPolicy` and
+    ``registry`` is the name in references (``docker.io``); ``endpoint`` says where it is, when the
+    name does not.  ``insecure`` and ``mirrors`` are described in
+    :class:`~jupyter_containers.registry.endpoint.TrustPolicy` and
     :func:`~jupyter_containers.registry.endpoint.mirrors_for`.  ``on_wait(host, seconds)`` is
     called from any thread before a pause of a second or more.  A transport that is given is not
     closed.
@@ -89,7 +90,8 @@ class RegistryClient:
         *,
         credentials: CredentialSource | None = None,
         insecure: Sequence[str] = (),
-        mirrors: Sequence[str] = (),
+        mirrors: Sequence[str | Endpoint] = (),
+        endpoint: Endpoint | None = None,
         cancel: CancelToken | None = None,
         retry: RetryPolicy | None = None,
         on_wait: Callable[[str, float], None] = ignore_wait,
@@ -109,10 +111,13 @@ class RegistryClient:
             )
             return Exchange(endpoint, delivery, policy, source)
 
-        self._main = exchange(Endpoint.of_registry(registry), self._retry)
+        self._main = exchange(endpoint or Endpoint.of_registry(registry), self._retry)
         # Whoever has a mirror would rather go on to the registry than wait for the mirror.
         impatient = RetryPolicy(attempts=1)
-        self._mirrors = [exchange(Endpoint.of_mirror(each), impatient) for each in mirrors]
+        self._mirrors = [
+            exchange(Endpoint.of_mirror(each) if isinstance(each, str) else each, impatient)
+            for each in mirrors
+        ]
 
     def __enter__(self) -> RegistryClient:
         return self
@@ -152,7 +157,9 @@ class RegistryClient:
 
         Raises :class:`ImageNotFoundError`, :class:`RegistryError`, :class:`VerificationError`.
         """
-        return self._read(lambda exchange: self._resolve(exchange, repository, reference))
+        return self._read(
+            reference, lambda exchange: self._resolve(exchange, repository, reference)
+        )
 
     def manifest(
         self, repository: str, reference: str, expected: Descriptor | None = None
@@ -166,7 +173,7 @@ class RegistryClient:
         if expected is not None:
             reference = expected.checked().digest
         return self._read(
-            lambda exchange: self._manifest(exchange, repository, reference, expected)
+            reference, lambda exchange: self._manifest(exchange, repository, reference, expected)
         )
 
     def push_manifest(self, repository: str, reference: str, document: RawDocument) -> str:
@@ -270,7 +277,8 @@ class RegistryClient:
             descriptor,
             offset,
             lambda start: self._read(
-                lambda exchange: self._open_blob(exchange, repository, descriptor, start)
+                descriptor.digest,
+                lambda exchange: self._open_blob(exchange, repository, descriptor, start),
             ),
             cancel=cancel or self._cancel,
             pause=self._retry.pause,
@@ -320,9 +328,11 @@ class RegistryClient:
             pause=self._retry.pause,
         )
 
-    def _read(self, operation: Callable[[Exchange], _Result]) -> _Result:
+    def _read(self, reference: str, operation: Callable[[Exchange], _Result]) -> _Result:
         """Return the first success of mirrors and registry, else the registry's error."""
         for mirror in self._mirrors:
+            if not mirror.endpoint.answers(reference):
+                continue
             try:
                 return operation(mirror)
             except OperationCancelledError:

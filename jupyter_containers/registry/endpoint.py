@@ -9,12 +9,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.oci.reference import DEFAULT_REGISTRY
 
 HUB_HOST = "registry-1.docker.io"
+Pulls = Literal["all", "digest-only", "tag-only"]
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -22,13 +24,28 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 class Endpoint:
     """One registry or mirror: its name for people and credentials, host, and a fixed scheme if any.
 
-    ``prefix`` is a path before ``/v2/``, which only mirrors have.
+    ``prefix`` is a path before ``/v2/``, which only mirrors have.  Repositories under ``old`` are
+    under ``new`` there.  ``pulls`` limits what a mirror is asked for.
     """
 
     registry: str
     host: str
     scheme: str = ""
     prefix: str = ""
+    old: str = ""
+    new: str = ""
+    pulls: Pulls = "all"
+
+    def renamed(self, path: str) -> str:
+        """Return a repository, or a path that begins with one, as it is called here."""
+        if self.old == self.new or not path or path.startswith("_"):
+            return path
+        rest = path.removeprefix(self.old).lstrip("/")
+        return "/".join(part for part in (self.new, rest) if part)
+
+    def answers(self, reference: str) -> bool:
+        """True when a mirror may be asked for a tag or digest."""
+        return self.pulls == "all" or (self.pulls == "digest-only") == (":" in reference)
 
     @classmethod
     def of_registry(cls, registry: str) -> Endpoint:

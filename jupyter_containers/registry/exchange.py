@@ -62,6 +62,7 @@ class Exchange:
 
     def url(self, path: str) -> str:
         """Return the address of ``path`` (which starts behind ``/v2/``)."""
+        path = self.endpoint.renamed(path)
         return f"{self.scheme}://{self.endpoint.host}{self.endpoint.prefix}/v2/{path}"
 
     def located(self, response: Response) -> str:
@@ -110,6 +111,7 @@ class Exchange:
 
         Raises the typed error for any other status.  ``subject`` tells people what it was about.
         """
+        scopes = tuple(self._scope(scope) for scope in scopes)
         first = None
         if not self._scheme and self.is_own(request.url):
             request, first = self._first(request)
@@ -130,6 +132,11 @@ class Exchange:
         if response.status not in ok:
             raise refusal(response, request, self.endpoint.registry, subject)
         return response
+
+    def _scope(self, scope: str) -> str:
+        kind, _, rest = scope.partition(":")
+        name, _, actions = rest.rpartition(":")
+        return f"{kind}:{self.endpoint.renamed(name)}:{actions}" if kind == "repository" else scope
 
     def _deliver(
         self,

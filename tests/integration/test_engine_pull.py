@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from jupyter_containers.engine import Engine
+from jupyter_containers.errors import DeniedError
 from jupyter_containers.events import Event, TaskFinished, TaskProgress
 from tests.integration.registry_server import Answer, Asked, ScriptedRegistry
 from tests.integration.served_image import ServedImage, member, tar
@@ -146,3 +150,26 @@ def test_pull_and_push_are_events(own: Engine, scripted: ScriptedRegistry) -> No
     ]
     repository = f"{scripted.host}/app"
     assert found == [("image", "pull", name, repository), ("image", "push", name, repository)]
+
+
+def test_the_files_of_docker_and_podman_are_read(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry, tmp_path: Path
+) -> None:
+    image = served.image([tar(member("f", b"1"))], "1")
+    daemon, conf = tmp_path / "daemon.json", tmp_path / "registries.conf"
+    files = (str(daemon), str(conf))
+    daemon.write_text(json.dumps({"registry-mirrors": [scripted.url]}))
+    with type(own)(replace(own.settings, registry_files=files)) as other:
+        assert other.pull("team/app:1").digest == image["digest"]
+        assert other.info()["RegistryMirrors"] == [scripted.url]
+    assert own.image("docker.io/team/app:1").names == ("team/app:1",)
+    assert scripted.asked[-1].path.startswith("/v2/team/app/")
+    conf.write_text(
+        '[[registry]]\nprefix = "shop.test"\n'
+        f'location = "{scripted.host}/moved"\n[[registry]]\nlocation = "bad.test"\nblocked = true\n'
+    )
+    with type(own)(replace(own.settings, registry_files=files)) as other:
+        assert "shop.test/app:1" in other.pull("shop.test/app:1").names
+        assert scripted.asked[-1].path == "/v2/moved/app/manifests/1"
+        with pytest.raises(DeniedError, match="blocked"):
+            other.pull("bad.test/app:1")

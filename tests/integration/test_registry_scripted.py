@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,6 +42,7 @@ from jupyter_containers.registry import (
     RegistryClient,
     RetryPolicy,
 )
+from jupyter_containers.registry.endpoint import Endpoint
 from tests.integration.registry_server import Answer, Asked, Script, ScriptedRegistry, free_port
 
 QUICK = RetryPolicy(attempts=3, pause=0.01, longest_wait=2)
@@ -802,3 +804,28 @@ def test_a_mirror_is_never_written_to() -> None:
     ):
         assert push(client) == "uploaded"
         assert mirror.asked == []
+
+
+def test_a_repository_of_another_name_is_authorized_by_that_name() -> None:
+    tokens = TokenServer(lambda asked: found())
+    place = Endpoint("127.0.0.1", "", "http", "", "old", "new/place")
+    with tokens.served() as server:
+        place = replace(place, host=server.host, registry=server.host)
+        with RegistryClient("shop.test", endpoint=place) as client:
+            client.manifest("old/app", "v1")
+        assert server.asked[-1].path == "/v2/new/place/app/manifests/v1"
+        [asked] = server.requests(containing="/token")
+        assert ("scope", "repository:new/place/app:pull") in asked.query
+
+
+def test_a_mirror_for_digests_is_not_asked_for_tags() -> None:
+    with (
+        ScriptedRegistry(lambda asked: found()) as mirror,
+        ScriptedRegistry(lambda asked: found()) as server,
+    ):
+        place = Endpoint(mirror.host, mirror.host, "http", pulls="digest-only")
+        with RegistryClient(server.host, mirrors=[place]) as client:
+            document = client.manifest("a/b", "v1")
+            assert mirror.asked == []
+            client.manifest("a/b", document.digest)
+            assert len(mirror.asked) == 1

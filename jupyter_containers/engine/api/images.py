@@ -244,7 +244,7 @@ class ImagesAPI(Parts):
         from jupyter_containers.registry import Credential
 
         credential = Credential(username, password)
-        with self._rooms.registry(registry, credential) as client:
+        with self._rooms.registry(registry, credential, push=True) as client:
             client.ping()
         self._rooms.credentials.store(registry, credential)
 

@@ -1,0 +1,210 @@
+"""What Docker's and Podman's own files say about registries, and the way to one that follows.
+
+Vocabulary: a *rule* is a ``[[registry]]`` table of containers-registries.conf(5), version 2: for
+the references under its *prefix* it names another *location*, mirrors, or a refusal.  A *route* is
+what follows for one repository: the endpoint, the mirrors before it, whom to trust.
+
+Read are ``daemon.json`` (``registry-mirrors`` of Docker Hub, ``insecure-registries``) and
+``registries.conf`` with the ``*.conf`` of ``registries.conf.d`` beside it, where they exist.  What
+a rule says about short names and search orders has no meaning here: names are read as Docker
+reads them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jupyter_containers.errors import DeniedError, InvalidArgumentError, RegistryError
+from jupyter_containers.registry.endpoint import Endpoint, Pulls, mirrors_for
+
+_PULLS: Mapping[str, Pulls] = {"all": "all", "digest-only": "digest-only", "tag-only": "tag-only"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where images are: ``host[:port][/path]``, and what may be asked there."""
+
+    location: str
+    insecure: bool = False
+    pulls: Pulls = "all"
+
+    @property
+    def host(self) -> str:
+        """The host, with its port if there is one."""
+        return self.location.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a file says about the references under ``prefix``; ``origin`` is the file."""
+
+    prefix: str
+    place: Place
+    mirrors: tuple[Place, ...] = ()
+    blocked: bool = False
+    origin: str = ""
+
+    def match(self, name: str) -> str:
+        """Return the part of ``registry/repository`` that the prefix stands for, or empty text."""
+        if self.prefix.startswith("*."):
+            host = name.partition("/")[0]
+            return host if host.endswith(self.prefix[1:]) else ""
+        rest = name.removeprefix(self.prefix)
+        return self.prefix if name.startswith(self.prefix) and rest[:1] in ("", "/") else ""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryFiles:
+    """All that the files say; of several rules with one prefix the last counts."""
+
+    hub_mirrors: tuple[str, ...] = ()
+    insecure: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    def rule_for(self, name: str) -> Rule | None:
+        """Return the rule with the longest prefix that fits ``registry/repository``."""
+        known = {rule.prefix: rule for rule in self.rules}.values()
+        fitting = [rule for rule in known if rule.match(name)]
+        return max(fitting, key=lambda rule: len(rule.prefix), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How to reach one repository: mirrors for reading first, ``main`` last and for writing."""
+
+    main: Endpoint
+    mirrors: tuple[Endpoint, ...] = ()
+    insecure: tuple[str, ...] = field(default=())
+
+
+def route(
+    registry: str,
+    repository: str,
+    *,
+    insecure: Sequence[str] = (),
+    mirrors: Sequence[str] = (),
+    files: RegistryFiles,
+    push: bool = False,
+) -> Route:
+    """Return how to reach a repository (or, with an empty one, the registry as a whole).
+
+    ``insecure`` and ``mirrors`` are the settings; they come before what the files say.  A ``push``
+    goes where the name says: mirrors and other locations are for pulling, as with Podman.  Raises
+    :class:`DeniedError` where a file blocks it.
+    """
+    name = f"{registry}/{repository}" if repository else registry
+    rule = files.rule_for(name)
+    trusted = [*insecure, *files.insecure]
+    own = [Endpoint.of_mirror(each) for each in mirrors_for(registry, mirrors)]
+    if rule is None:
+        own += [Endpoint.of_mirror(each) for each in mirrors_for(registry, files.hub_mirrors)]
+        return Route(Endpoint.of_registry(registry), tuple(own), tuple(trusted))
+    if rule.blocked:
+        raise DeniedError(
+            f"{rule.prefix} is blocked by {rule.origin}", hint="remove `blocked = true` there"
+        )
+    trusted += [place.host for place in (rule.place, *rule.mirrors) if place.insecure]
+    if push:
+        return Route(Endpoint.of_registry(registry), (), tuple(trusted))
+    prefix = rule.match(name)
+    found = [_endpoint(place, prefix) for place in rule.mirrors]
+    own += found or [Endpoint.of_mirror(each) for each in mirrors_for(registry, files.hub_mirrors)]
+    main = _endpoint(rule.place, prefix)
+    return Route(main, tuple(own), tuple(trusted))
+
+
+def _endpoint(place: Place, prefix: str) -> Endpoint:
+    host, _, path = (place.location or prefix).partition("/")
+    old = prefix.partition("/")[2]
+    made = Endpoint.of_registry(host)
+    return Endpoint(made.registry, made.host, "", "", old, path, place.pulls)
+
+
+def read_registry_files(paths: Iterable[Path]) -> RegistryFiles:
+    """Return what the files at ``paths`` say; those that do not exist say nothing.
+
+    A name that ends in ``.json`` is Docker's, any other ``registries.conf``'s.  Raises
+    :class:`RegistryError` for a file that cannot be read.
+    """
+    mirrors: list[str] = []
+    insecure: list[str] = []
+    rules: list[Rule] = []
+    for path in paths:
+        if path.suffix == ".json":
+            document = _read(path, json.loads)
+            mirrors += _texts(document, "registry-mirrors", path)
+            insecure += _texts(document, "insecure-registries", path)
+            continue
+        for each in (path, *sorted(path.with_name(f"{path.name}.d").glob("*.conf"))):
+            rules += _rules(_read(each, _toml), each)
+    return RegistryFiles(tuple(mirrors), tuple(insecure), tuple(rules))
+
+
+def _toml(text: str) -> dict[str, Any]:
+    import tomllib
+
+    return tomllib.loads(text)
+
+
+def _read(path: Path, parse: Any) -> dict[str, Any]:
+    try:
+        text = path.read_text()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise RegistryError(f"cannot read {path}: {error}") from error
+    try:
+        document = parse(text) if text.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise RegistryError(f"{path} is damaged: {error}", hint="correct the file") from error
+    if not isinstance(document, dict):
+        raise RegistryError(f"{path} does not hold an object")
+    return document
+
+
+def _texts(document: Mapping[str, Any], key: str, path: Path) -> list[str]:
+    value = document.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise RegistryError(f"{path}: {key} is not a list of texts")
+    return value
+
+
+def _rules(document: Mapping[str, Any], path: Path) -> list[Rule]:
+    if "registries" in document:
+        raise RegistryError(
+            f"{path} has the old form of version 1",
+            hint="write [[registry]] tables: containers-registries.conf(5)",
+        )
+    try:
+        return [_rule(table, path) for table in document.get("registry") or ()]
+    except (AttributeError, TypeError, KeyError) as error:
+        raise RegistryError(f"{path}: a [[registry]] table is malformed: {error!r}") from error
+
+
+def _rule(table: Mapping[str, Any], path: Path) -> Rule:
+    location = str(table.get("location") or "").rstrip("/")
+    prefix = str(table.get("prefix") or location).rstrip("/")
+    if not prefix:
+        raise RegistryError(f"{path}: a [[registry]] table has neither prefix nor location")
+    by_digest = bool(table.get("mirror-by-digest-only"))
+    mirrors = tuple(
+        _place(entry, path, "digest-only" if by_digest else "all")
+        for entry in table.get("mirror") or ()
+    )
+    place = Place(location, bool(table.get("insecure")))
+    return Rule(prefix, place, mirrors, bool(table.get("blocked")), str(path))
+
+
+def _place(entry: Mapping[str, Any], path: Path, pulls: Pulls) -> Place:
+    wanted = str(entry.get("pull-from-mirror") or pulls)
+    location = str(entry.get("location") or "").rstrip("/")
+    if not location or "://" in location or wanted not in _PULLS:
+        raise InvalidArgumentError(
+            f"{path}: a mirror with location {location!r} and pull-from-mirror {wanted!r}",
+            hint='write location = "host[:port][/path]"',
+        )
+    return Place(location, bool(entry.get("insecure")), _PULLS[wanted])
