@@ -76,13 +76,23 @@ class Container:
         """The status in the words of ``docker ps``: ``Up 2 minutes``, ``Exited (0) …``."""
         state, now = self.record.state, time.time()
         if state.status is Status.RUNNING:
-            return f"Up {human_duration(now - state.started)}"
+            health = f"health: {self.health}" if self.health == "starting" else self.health
+            return f"Up {human_duration(now - state.started)}{f' ({health})' if health else ''}"
+        if state.status is Status.RESTARTING:
+            return f"Restarting ({state.exit_code}) {human_duration(now - state.finished)} ago"
         if state.status is Status.PAUSED:
             return f"Up {human_duration(now - state.started)} (Paused)"
         if state.status is Status.EXITED:
             oom = ", out of memory" if state.oom_killed else ""
             return f"Exited ({state.exit_code}{oom}) {human_duration(now - state.finished)} ago"
         return str(state.status).capitalize()
+
+    @property
+    def health(self) -> str:
+        """``starting``, ``healthy`` or ``unhealthy``; empty for one without a health check."""
+        if not self.record.state.companions:
+            return ""
+        return self._engine.health(self.record)
 
     @property
     def exit_code(self) -> int | None:

@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 
+from jupyter_containers.engine.companions import health_config
 from jupyter_containers.engine.hostconfig import host_config
 from jupyter_containers.engine.records import ContainerRecord, MountRecord, VolumeRecord
 from jupyter_containers.network.model import Network
-from jupyter_containers.oci.image import ExecutionConfig, ImageConfig, rfc3339
+from jupyter_containers.oci.image import ExecutionConfig, Healthcheck, ImageConfig, rfc3339
 from jupyter_containers.oci.state import Status
+from jupyter_containers.runtime.health import read_health
 from jupyter_containers.runtime.spec import process_args
 from jupyter_containers.store import ImageRecord
 
@@ -61,8 +63,12 @@ def execution_document(config: ExecutionConfig) -> dict[str, Any]:
         "Labels": dict(config.labels),
         "StopSignal": config.stop_signal,
         "Shell": list(config.shell) or None,
-        "Healthcheck": msgspec.json.decode(msgspec.json.encode(config.healthcheck)),
+        "Healthcheck": _healthcheck(config.healthcheck),
     }
+
+
+def _healthcheck(check: Healthcheck | None) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(check))
 
 
 def container_document(
@@ -76,14 +82,14 @@ def container_document(
         "Created": timestamp(record.created),
         "Path": args[0],
         "Args": list(args[1:]),
-        "State": _state(record),
+        "State": _state(record, folder),
         "Image": record.image_id,
         "ResolvConfPath": str(folder / "resolv.conf"),
         "HostnamePath": str(folder / "hostname"),
         "HostsPath": str(folder / "hosts"),
         "LogPath": str(folder / "container.log"),
         "Name": f"/{record.name}",
-        "RestartCount": 0,
+        "RestartCount": record.state.restart_count,
         "Driver": "overlay",
         "Platform": "linux",
         "HostConfig": host_config(record, runtime),
@@ -106,6 +112,7 @@ def container_document(
             "Volumes": _volumes(record),
             "StopSignal": options.stop_signal or record.config.stop_signal,
             **({"StopTimeout": options.stop_timeout} if options.stop_timeout >= 0 else {}),
+            "Healthcheck": _healthcheck(health_config(record.config, options.health)),
             "Image": options.image,
             "WorkingDir": options.workdir or record.config.working_dir,
             "Labels": {**record.config.labels, **(options.labels or {})},
@@ -198,11 +205,12 @@ def _list_or_none(values: tuple[str, ...] | None) -> list[str] | None:
     return list(values) if values else None
 
 
-def _state(record: ContainerRecord) -> dict[str, Any]:
+def _state(record: ContainerRecord, folder: Path) -> dict[str, Any]:
     state = record.state
+    health = _health(record, folder)
     return {
         "Status": str(state.status),
-        "Running": state.status.alive,
+        "Running": state.status.up,
         "Paused": state.status is Status.PAUSED,
         "Restarting": state.status is Status.RESTARTING,
         "OOMKilled": state.oom_killed,
@@ -212,6 +220,27 @@ def _state(record: ContainerRecord) -> dict[str, Any]:
         "Error": state.error,
         "StartedAt": timestamp(state.started),
         "FinishedAt": timestamp(state.finished),
+        **({"Health": health} if health else {}),
+    }
+
+
+def _health(record: ContainerRecord, folder: Path) -> dict[str, Any] | None:
+    health = read_health(folder)
+    if health is None:
+        return None
+    return {
+        # As with Docker, what is not checked any more is not healthy.
+        "Status": health.status if record.state.status is Status.RUNNING else "unhealthy",
+        "FailingStreak": health.failing_streak,
+        "Log": [
+            {
+                "Start": timestamp(result.start),
+                "End": timestamp(result.end),
+                "ExitCode": result.exit_code,
+                "Output": result.output,
+            }
+            for result in health.log
+        ],
     }
 
 

@@ -20,12 +20,22 @@ from pathlib import Path
 import msgspec
 
 from jupyter_containers.engine.assembly import Bundle, assemble, hosts_text
+from jupyter_containers.engine.companions import Companions
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.networks import Connection, Networks
 from jupyter_containers.engine.reap import exit_command
 from jupyter_containers.engine.records import ContainerRecord, StateRecord
+from jupyter_containers.engine.restarts import (
+    FIRST_DELAY,
+    delay_of,
+    end_waiter,
+    new_boot,
+    restarts,
+    restarts_at_boot,
+    start_waiter,
+)
 from jupyter_containers.engine.rooms import Rooms
-from jupyter_containers.engine.sharing import forget_mounts, share
+from jupyter_containers.engine.sharing import forget_mounts, mount_folder, share
 from jupyter_containers.errors import (
     ContainerNotFoundError,
     ContainersError,
@@ -35,9 +45,11 @@ from jupyter_containers.events import CancelToken
 from jupyter_containers.network.model import Endpoint
 from jupyter_containers.network.names import HostEntry
 from jupyter_containers.oci.state import Status, require
+from jupyter_containers.options.run import log_rotation
+from jupyter_containers.options.values import parse_signal
 from jupyter_containers.runtime import cgroups, monitor
 from jupyter_containers.runtime.attach import Attachment
-from jupyter_containers.runtime.mounts import PrivateMounts, detach
+from jupyter_containers.runtime.mounts import PrivateMounts, detach, detach_below
 
 _LOST = 255  # the exit code of a container whose monitor was killed with it
 _KILL_SECONDS = 10.0
@@ -50,6 +62,7 @@ class Lifecycle:
 
     def __init__(self, rooms: Rooms, networks: Networks) -> None:
         self._rooms, self._networks = rooms, networks
+        self._companions = Companions(rooms)
 
     def bundle(self, container_id: str) -> Bundle:
         """Return the container's folder."""
@@ -83,7 +96,8 @@ class Lifecycle:
         """
         with self.locked(record.id):
             record = self._fresh(record.id)
-            if record.state.status.alive and not attach:
+            status = record.state.status
+            if status.up and not attach:
                 return record, None
             require(record.name, record.state.status, "start")
             try:
@@ -99,6 +113,7 @@ class Lifecycle:
         attach: bool,
         hold_stdin: bool,
         before_start: Callable[[], None] | None,
+        restarted: StateRecord | None = None,
     ) -> tuple[ContainerRecord, Attachment | None]:
         rooms, bundle = self._rooms, self.bundle(record.id)
         bundle.create()
@@ -106,7 +121,7 @@ class Lifecycle:
             mounts.overlay(rooms.store.snapshots.mount(record.chain_id, record.id), bundle.rootfs)
             peers = self._peers(connection.endpoint, record.id)
             shared = share(rooms, record, mounts)
-            mounts.call(assemble, rooms, record, bundle, connection, peers, shared)
+            spec = mounts.call(assemble, rooms, record, bundle, connection, peers, shared)
             created = mounts.call(
                 rooms.monitor.create,
                 record.id,
@@ -114,14 +129,14 @@ class Lifecycle:
                 terminal=record.options.tty,
                 interactive=record.options.interactive,
                 keep_stdin_open=not hold_stdin,
-                log_max_bytes=rooms.settings.log_max_bytes,
-                # Whoever waits in the foreground settles it.
-                exit_command=() if attach else exit_command(rooms, record.id),
+                log_max_bytes=self._log_bytes(record),
+                log_driver=record.options.log_driver,
+                exit_command=self._exit_command(record, attach=attach),
                 pass_fds=connection.reservation.fds if connection.reservation else (),
             )
             attachment = None
             try:
-                record = self._record_running(record, created, connection)
+                record = self._record_running(record, created, connection, restarted)
                 if attach:
                     attachment = Attachment(bundle.folder)
                     self.note(record, "attach")
@@ -129,6 +144,8 @@ class Lifecycle:
                     before_start()
                 rooms.runtime.start(record.id)
                 self.note(record, "start")
+                if companions := self._companions.begin(record, bundle.folder, spec):
+                    record = self._update(record.id, companions=companions)
                 self._introduce(connection.endpoint)
             except BaseException:
                 with deferred():
@@ -140,14 +157,33 @@ class Lifecycle:
                 raise
         return record, attachment
 
+    def _exit_command(self, record: ContainerRecord, *, attach: bool) -> tuple[str, ...]:
+        # Whoever waits in the foreground settles it, but need not live until a restart is due.
+        if attach and not restarts(record):
+            return ()
+        return exit_command(self._rooms, record.id)
+
+    def _log_bytes(self, record: ContainerRecord) -> int:
+        """Return at which size the monitor itself begins the log anew; 0 for never."""
+        size, files = log_rotation(record.options)
+        if files > 1:
+            return 0  # a companion does it
+        return size or self._rooms.settings.log_max_bytes
+
     def _record_running(
-        self, record: ContainerRecord, created: monitor.MonitorState, connection: Connection
+        self,
+        record: ContainerRecord,
+        created: monitor.MonitorState,
+        connection: Connection,
+        restarted: StateRecord | None,
     ) -> ContainerRecord:
         state = StateRecord(
             status=Status.RUNNING,
             process=created.container,
             monitor=created.conmon,
             started=time.time(),
+            restart_count=restarted.restart_count + 1 if restarted else 0,
+            restart_delay=restarted.restart_delay if restarted else 0.0,
         )
         return self._rooms.containers.update(
             record.id,
@@ -222,6 +258,7 @@ class Lifecycle:
         oom = status.oom_killed or cgroups.oom_kills(rooms.runtime.layout, group) > 0
         rooms.runtime.delete(record.id, force=True)
         self._networks.disconnect(record.id, record.endpoint, record.ports)
+        self._companions.end(record)
         ended = self._update(
             record.id,
             status=Status.EXITED,
@@ -229,13 +266,69 @@ class Lifecycle:
             oom_killed=oom,
             finished=_finished(bundle),
             error="" if status.code is not None else "the monitor was killed",
+            companions=(),
         )
         self._introduce(record.endpoint)
         if oom:
             self.note(ended, "oom")
         seconds = max(0.0, ended.state.finished - ended.state.started)
         self.note(ended, "die", exitCode=str(ended.state.exit_code), execDuration=str(int(seconds)))
-        return ended
+        delay = None if record.options.rm else delay_of(record.options.restart, ended.state)
+        return ended if delay is None else self._due(record.id, delay)
+
+    def _due(self, container_id: str, delay: float) -> ContainerRecord:
+        return self._update(
+            container_id,
+            status=Status.RESTARTING,
+            restart_delay=delay,
+            restart_at=time.time() + delay,
+            waiter=None,
+        )
+
+    def claim_restart(self, container_id: str) -> float | None:
+        """Return the seconds until a restart that this process is to make; None for none."""
+        with self.locked(container_id):
+            record = self._rooms.containers.get(container_id)
+            if record is None or record.state.status is not Status.RESTARTING:
+                return None
+            me, waiter = self._rooms.process, record.state.waiter
+            if waiter is not None and waiter != me and waiter.alive:
+                return None
+            if waiter != me:
+                self._update(container_id, waiter=me)
+            return max(0.0, record.state.restart_at - time.time())
+
+    def restart(self, container_id: str) -> None:
+        """Start a container that is due, from the process that waited for it."""
+        with self.locked(container_id):
+            record = self._rooms.containers.get(container_id)
+            if record is None or record.state.status is not Status.RESTARTING:
+                return
+            # Conmon may have started this process: inside the mount namespace of the last run.
+            detach_below(self.bundle(container_id).folder, mount_folder(self._rooms, container_id))
+            try:
+                self._start(record, False, False, None, restarted=record.state)
+            except BaseException as error:
+                with deferred():
+                    self._update(container_id, status=Status.EXITED)
+                    self._not_started(container_id, error)
+                raise
+
+    def _give_up_restart(self, record: ContainerRecord) -> None:
+        """Leave a container that waits for its restart stopped."""
+        with deferred(), self.locked(record.id):
+            current = self._rooms.containers.get(record.id)
+            if current is None or current.state.status is not Status.RESTARTING:
+                return
+            if current.state.waiter is not None:
+                end_waiter(current.state.waiter)
+            self._update(record.id, status=Status.EXITED, stopped_by_user=True, waiter=None)
+
+    def note_health(self, container_id: str, status: str) -> None:
+        """Write down a container's new health."""
+        record = self._rooms.containers.get(container_id)
+        if record is not None:
+            self.note(record, f"health_status: {status}")
 
     def _members(self, endpoint: Endpoint | None) -> list[ContainerRecord]:
         """Return the live containers of a network on which containers know each other by name."""
@@ -279,6 +372,11 @@ class Lifecycle:
     def signal(self, record: ContainerRecord, number: int) -> None:
         """Send a signal to the container's first process."""
         require(record.name, record.state.status, "kill")
+        own = record.options.stop_signal or record.config.stop_signal
+        ends = number == signal.SIGKILL or not own or number == parse_signal(own)
+        if ends and restarts(record):
+            # As with Docker: who kills a container does not want it back.
+            self._update(record.id, stopped_by_user=True)
         self._kill(record, number)
 
     def _kill(self, record: ContainerRecord, number: int) -> None:
@@ -295,7 +393,9 @@ class Lifecycle:
         """
         process = record.state.process
         if not self.running(record) or process is None:
-            self.look(record)
+            looked = self.look(record)
+            if looked is not None:
+                self._give_up_restart(looked)
             return
         if record.state.status is Status.PAUSED:
             self.unpause(record)
@@ -312,6 +412,7 @@ class Lifecycle:
         with self.locked(record.id):
             require(record.name, self._fresh(record.id).state.status, "pause")
             self._rooms.runtime.pause(record.id)
+            self._companions.hold(record, still=True)
             self._update(record.id, status=Status.PAUSED)
             self.note(record, "pause")
 
@@ -320,6 +421,7 @@ class Lifecycle:
         with self.locked(record.id):
             require(record.name, self._fresh(record.id).state.status, "unpause")
             self._rooms.runtime.resume(record.id)
+            self._companions.hold(record, still=False)
             self._update(record.id, status=Status.RUNNING)
             self.note(record, "unpause")
 
@@ -334,6 +436,9 @@ class Lifecycle:
                     record.state.process.wait(timeout=_KILL_SECONDS)
             if record.state.status.alive and self.settle(record.id) is None:
                 return
+            if record.state.status is Status.RESTARTING and not force:
+                require(record.name, record.state.status, "remove")
+            self._give_up_restart(record)
             with deferred(), self.locked(record.id):
                 current = self._rooms.containers.get(record.id)
                 if current is None:
@@ -348,7 +453,7 @@ class Lifecycle:
         with deferred(), self.locked(record.id):
             current = self._rooms.containers.get(record.id)
             owned = current is not None and current.owner is not None and current.owner.alive
-            if current is None or owned or current.state.status.alive or current.phase != "ready":
+            if current is None or owned or current.state.status.up or current.phase != "ready":
                 return False
             self._remove(current, volumes=False)
             return True
@@ -361,6 +466,7 @@ class Lifecycle:
         if record.state.status is Status.EXITED:
             self._testament(record.id).write_bytes(msgspec.json.encode(record.state))
         self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
+        self._companions.end(record)
         rooms.runtime.delete(record.id, force=True)
         self._networks.disconnect(record.id, record.endpoint, record.ports)
         rooms.store.snapshots.discard(record.id)
@@ -373,7 +479,7 @@ class Lifecycle:
                 break
             time.sleep(_REMOVE_PAUSE)
         for mount in record.mounts if volumes else ():
-            if mount.anonymous:
+            if mount.anonymous and not self._mounted_elsewhere(mount.name, record.id):
                 shutil.rmtree(rooms.settings.root / "volumes" / mount.name, ignore_errors=True)
                 volume = rooms.volumes.by_name(mount.name)
                 if volume is not None:
@@ -391,15 +497,60 @@ class Lifecycle:
             container_id, lambda current: msgspec.structs.replace(current, owner=None)
         )
 
+    def _mounted_elsewhere(self, volume: str, container_id: str) -> bool:
+        return any(
+            mount.name == volume
+            for other in self._rooms.containers.all()
+            if other.id != container_id
+            for mount in other.mounts
+        )
+
+    def _after_boot(self) -> None:
+        """Settle what ended with the machine, and have started again what should be."""
+        rooms = self._rooms
+        for record in rooms.containers.all():
+            with deferred(), self.locked(record.id):
+                current = rooms.containers.get(record.id)
+                if current is None or current.phase != "ready":
+                    continue
+                was_alive = current.state.status.alive
+                if was_alive or current.state.status is Status.RESTARTING:
+                    current = self._lost(current)
+                if current.options.rm and was_alive:
+                    self._remove(current, volumes=True)
+                elif restarts_at_boot(current):
+                    self._due(current.id, FIRST_DELAY)
+
+    def _lost(self, record: ContainerRecord) -> ContainerRecord:
+        """Record the end of a container whose machine stopped; its processes cannot be there."""
+        self._rooms.runtime.forget(record.id)
+        self._networks.disconnect(record.id, record.endpoint, record.ports)
+        return self._update(
+            record.id,
+            status=Status.EXITED,
+            exit_code=_LOST if record.state.status.alive else record.state.exit_code,
+            finished=time.time(),
+            process=None,
+            monitor=None,
+            waiter=None,
+            companions=(),
+        )
+
     def sweep(self) -> None:
         """Finish or remove what dead processes left half done."""
         rooms = self._rooms
+        if new_boot(rooms.settings.root):
+            self._after_boot()
         records = rooms.containers.all()
         for record in records:
             if _abandoned(record) or record.state.status is Status.REMOVING:
                 self._finish(record.id)
             else:
-                self.look(record)
+                looked = self.look(record)
+                if looked is not None and looked.state.status is Status.RESTARTING:
+                    waiter = looked.state.waiter
+                    if waiter is None or not waiter.alive:
+                        start_waiter(exit_command(rooms, looked.id))
         self._sweep_runtime()
         self._sweep_addresses()
         self._sweep_testaments()

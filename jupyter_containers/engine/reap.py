@@ -22,26 +22,51 @@ _PROGRAM = "import sys; sys.path[:0] = [{folder!r}]; from {module} import main; 
 
 
 def exit_command(rooms: Rooms, container_id: str) -> tuple[str, ...]:
-    """Return the command that settles a container of this store, from any environment."""
+    """Return the command that settles a container of this store, and restarts it when due."""
+    return (*_command(rooms), container_id)
+
+
+def notify_command(rooms: Rooms, container_id: str) -> tuple[str, ...]:
+    """Return the command that writes down a container's new health, to be given as last word."""
+    return (*_command(rooms), container_id)
+
+
+def _command(rooms: Rooms) -> tuple[str, ...]:
     folder = str(Path(__file__).resolve().parents[2])
     values = dataclasses.asdict(rooms.settings)
     values |= {"root": str(rooms.settings.root), "run_root": str(rooms.settings.run_root)}
     values |= {"bridge_name": rooms.bridge_name}
     program = _PROGRAM.format(folder=folder, module=__name__)
-    return (sys.executable, "-P", "-c", program, json.dumps(values), container_id)
+    return (sys.executable, "-P", "-c", program, json.dumps(values))
 
 
 def main() -> int:
-    """Settle one container; 0 also when somebody else did it first."""
+    """Settle one container, or write down its health; 0 also when somebody else did it first."""
     from jupyter_containers.engine.lifecycle import Lifecycle
     from jupyter_containers.engine.networks import Networks
+    from jupyter_containers.engine.restarts import wait_for_restart
     from jupyter_containers.engine.rooms import Rooms
+    from jupyter_containers.oci.state import Status
     from jupyter_containers.settings import load_settings
 
-    text, container_id = sys.argv[1:]
+    text, container_id, *health = sys.argv[1:]
     rooms = Rooms(load_settings({"JUPYTER_CONTAINERS_CONFIG": "/dev/null"}, json.loads(text)))
     try:
-        Lifecycle(rooms, Networks(rooms)).settle(container_id)
+        lifecycle = Lifecycle(rooms, Networks(rooms))
+        if health:
+            lifecycle.note_health(container_id, health[0])
+            return 0
+        settled = lifecycle.settle(container_id)
+        while settled is not None and settled.state.status is Status.RESTARTING:
+            seconds = lifecycle.claim_restart(container_id)
+            if seconds is None:
+                return 0
+            command = exit_command(rooms, container_id)
+            if seconds > 0:
+                wait_for_restart(seconds, command)
+                continue
+            lifecycle.restart(container_id)
+            return 0
     finally:
         rooms.close()
     return 0

@@ -4,6 +4,7 @@ Records are JSON documents in the store's database.  They are immutable values; 
 value written in one transaction.  A container's life in records::
 
     creating ─▶ created ─▶ running ─▶ exited ─▶ (deleted)
+                              ▲─ restarting ◀┘
 
 ``creating`` names its owner process: when the owner is dead the sweep removes the rest of it.
 The owner stays until the start where one command creates, starts and removes (``run --rm``).
@@ -55,6 +56,11 @@ class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     oom_killed: bool = False
     error: str = ""
     stopped_by_user: bool = False
+    restart_count: int = 0  # since somebody last started it by hand
+    restart_delay: float = 0.0  # seconds before the last restart
+    restart_at: float = 0.0  # when a restarting container is due
+    waiter: ProcessIdentity | None = None  # who will restart it then
+    companions: tuple[ProcessIdentity, ...] = ()
     remove_volumes: bool = False  # asked for by the removal that is under way
 
 

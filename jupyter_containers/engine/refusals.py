@@ -27,12 +27,7 @@ from jupyter_containers.runtime.security import effective_capabilities, security
 def refuse(options: RunOptions, rooms: Rooms) -> None:
     """Raise for what has no effect or no meaning."""
     host = rooms.host
-    if parse_restart(options.restart)[0] != "no":
-        raise UnsupportedError(
-            f"restart policies are not supported yet: {options.restart}",
-            capability="restart policies",
-            hint="leave --restart out; `restart NAME` starts a container again",
-        )
+    parse_restart(options.restart)
     if options.network.startswith("container:"):
         raise UnsupportedError(
             "joining another container's network is not supported yet",

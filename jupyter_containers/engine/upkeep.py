@@ -48,7 +48,7 @@ class Upkeep:
         removed, freed = [], 0
         for record in self._rooms.containers.all():
             looked = self._lifecycle.look(record)
-            if looked is None or looked.state.status.alive:
+            if looked is None or looked.state.status.up:
                 continue
             size = self._rooms.store.snapshots.size_rw(looked.id)
             if self._lifecycle.remove_unused(looked):

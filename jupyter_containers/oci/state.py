@@ -35,6 +35,11 @@ class Status(StrEnum):
         """True while the container has processes."""
         return self in (Status.RUNNING, Status.PAUSED)
 
+    @property
+    def up(self) -> bool:
+        """True also between two runs of a container with a restart policy: Docker's ``Running``."""
+        return self.alive or self is Status.RESTARTING
+
 
 _ALLOWED: dict[str, frozenset[Status]] = {
     "start": frozenset({Status.CREATED, Status.EXITED}),
@@ -44,6 +49,7 @@ _ALLOWED: dict[str, frozenset[Status]] = {
     "attach": frozenset({Status.RUNNING}),
     "pause": frozenset({Status.RUNNING}),
     "unpause": frozenset({Status.PAUSED}),
+    "restart": frozenset({Status.RESTARTING}),
     "remove": frozenset({Status.CREATED, Status.EXITED, Status.DEAD}),
 }
 
@@ -57,6 +63,7 @@ def require(name: str, status: Status, operation: str) -> None:
         "exec": f"start it first: start {name}" if not status.alive else f"unpause {name}",
         "attach": f"start it first: start {name}",
         "kill": "",
+        "restart": "",
     }
     raise InvalidStateError(
         f"cannot {operation} container {name}: it is {status}",

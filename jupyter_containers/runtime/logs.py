@@ -2,7 +2,8 @@
 
 Vocabulary: the log is in conmon's ``k8s-file`` format, one *record* a line: time, stream, tag,
 content.  The tag is ``F`` for a full line and ``P`` for a part of one whose rest follows.  The
-monitor starts a new file under the same name when a size limit is set and reached.
+monitor starts a new file under the same name when a size limit is set and reached; with several
+files the older ones are ``NAME.1``, ``NAME.2`` and so on, and a reader reads them all.
 
 The monitor ends an unterminated last line with an empty full record, so a reader sees a line feed
 that the program did not write; attach where every byte matters.
@@ -94,26 +95,22 @@ def _lines(
     ended: Callable[[], bool],
     cancel: CancelToken | None,
 ) -> Iterator[LogLine]:
-    file = _opened(path)
+    files = _opened(path)
     try:
-        if file is not None and tail is not None:
-            file.seek(_tail_offset(file, tail, wanted))
-        rest = b""
+        if tail is not None:
+            _skip_to_tail(files, tail, wanted)
         while True:
             # Asked before reading: what was written before the end is then surely read.
             last = not follow or ended()
-            if file is None:
-                file = _opened(path)
-            if file is not None:
-                while chunk := file.read(_BLOCK):
-                    if cancel is not None:
-                        cancel.check()
-                    *records, rest = (rest + chunk).split(b"\n")
-                    yield from filter(None, map(parse_record, records))
-                if _replaced(file, path):
-                    file.close()
-                    file, rest = _opened(path), b""
-                    continue
+            files = files or _opened(path)
+            while files:
+                yield from _records(files[0], cancel)
+                files[1:] = files[1:] or _newer(files[0], path)
+                if len(files) == 1:
+                    break
+                # Another file has its name: nothing is written to this one any more.
+                yield from _records(files[0], cancel)
+                files.pop(0).close()
             if last:
                 return
             if cancel is None:
@@ -122,32 +119,76 @@ def _lines(
                 cancel.wait(_FOLLOW_SECONDS)
                 cancel.check()
     finally:
-        if file is not None:
+        for file in files:
             file.close()
 
 
-def _opened(path: Path) -> BinaryIO | None:
-    try:
-        return open(path, "rb")
-    except FileNotFoundError:
-        return None
+def _records(file: BinaryIO, cancel: CancelToken | None) -> Iterator[LogLine]:
+    """Yield the whole records from where the file stands; it then stands behind the last."""
+    rest = b""
+    while chunk := file.read(_BLOCK):
+        if cancel is not None:
+            cancel.check()
+        *records, rest = (rest + chunk).split(b"\n")
+        yield from filter(None, map(parse_record, records))
+    if rest:
+        file.seek(-len(rest), os.SEEK_CUR)
 
 
-def _replaced(file: BinaryIO, path: Path) -> bool:
-    """Return True when another file has taken the name, or this one was cut short."""
+def _opened(path: Path) -> list[BinaryIO]:
+    """Return the files of a log, oldest first; a rotation meanwhile neither hides nor doubles."""
+    files: list[BinaryIO] = []
+    seen: set[int] = set()
+    name, number = path, 0
+    while True:
+        try:
+            file = open(name, "rb")  # noqa: SIM115  # the reader closes it
+        except FileNotFoundError:
+            return files
+        inode = os.fstat(file.fileno()).st_ino
+        if inode in seen:
+            file.close()
+        else:
+            seen.add(inode)
+            files.insert(0, file)
+        number += 1
+        name = path.with_name(f"{path.name}.{number}")
+
+
+def _newer(file: BinaryIO, path: Path) -> list[BinaryIO]:
+    """Return the files written after this one, oldest first; none while it is the log itself."""
+    mine = os.fstat(file.fileno())
     try:
         now = os.stat(path)
     except FileNotFoundError:
-        return False
-    mine = os.fstat(file.fileno())
-    return (now.st_dev, now.st_ino) != (mine.st_dev, mine.st_ino) or mine.st_size < file.tell()
+        return []
+    if (now.st_dev, now.st_ino) == (mine.st_dev, mine.st_ino) and mine.st_size >= file.tell():
+        return []
+    files = _opened(path)
+    inodes = [os.fstat(other.fileno()).st_ino for other in files]
+    known = inodes.index(mine.st_ino) + 1 if mine.st_ino in inodes[:-1] else 0
+    for older in files[:known]:
+        older.close()
+    return files[known:]
 
 
-def _tail_offset(file: BinaryIO, count: int, wanted: set[str]) -> int:
-    """Return where the last ``count`` full lines of the wanted streams begin."""
+def _skip_to_tail(files: list[BinaryIO], count: int, wanted: set[str]) -> None:
+    """Place the files so that the last ``count`` full lines of the wanted streams are left."""
+    for index in range(len(files) - 1, -1, -1):
+        offset, count = _tail_offset(files[index], count, wanted)
+        files[index].seek(offset)
+        if count <= 0 and index:
+            for older in files[:index]:
+                older.close()
+            del files[:index]
+            return
+
+
+def _tail_offset(file: BinaryIO, count: int, wanted: set[str]) -> tuple[int, int]:
+    """Return where the last ``count`` full lines of the wanted streams begin, and how many lack."""
     position = file.seek(0, os.SEEK_END)
     if count <= 0:
-        return position
+        return position, 0
     rest = b""
     seen = 0
     while position > 0:
@@ -168,5 +209,5 @@ def _tail_offset(file: BinaryIO, count: int, wanted: set[str]) -> int:
             seen += 1
             if seen > count:
                 # This full line is one too many: what follows it is the tail.
-                return offset + len(record) + 1
-    return 0
+                return offset + len(record) + 1, 0
+    return 0, count - seen

@@ -66,6 +66,7 @@ class Monitor:
         interactive: bool = False,
         keep_stdin_open: bool = False,
         log_max_bytes: int = 0,
+        log_driver: str = "",
         exit_command: Sequence[str] = (),
         pass_fds: Sequence[int] = (),
     ) -> MonitorState:
@@ -73,13 +74,14 @@ class Monitor:
 
         Call it inside the private mount namespace that shows the root file system.
         ``interactive`` gives the container a standard input, closed when the first attached
-        client closes its side unless ``keep_stdin_open``.  ``log_max_bytes`` 0 means no limit.
+        client closes its side unless ``keep_stdin_open``.  ``log_max_bytes`` 0 means no limit;
+        ``log_driver`` ``none`` keeps no log.
         ``exit_command`` is run by conmon after the container ended; ``pass_fds`` are held open
         by it until then (reserved ports).  Raises
         :class:`OCIRuntimeError` (``exit_code`` 125, 126 or 127) with nothing left behind.
         """
         clear(bundle)
-        argv = self._argv(container_id, bundle)
+        argv = self._argv(container_id, bundle, log_driver)
         argv += ["--terminal"] if terminal else []
         argv += ["--stdin"] if interactive else []
         argv += ["--leave-stdin-open"] if interactive and keep_stdin_open else []
@@ -120,9 +122,10 @@ class Monitor:
             argv += ["--runtime-arg", argument]
         return argv
 
-    def _argv(self, container_id: str, bundle: Path) -> list[str]:
+    def _argv(self, container_id: str, bundle: Path, log_driver: str) -> list[str]:
         argv = [*self._program(container_id, bundle), "--bundle", str(bundle)]
-        argv += ["--log-path", f"k8s-file:{bundle / 'container.log'}"]
+        log = "none" if log_driver == "none" else f"k8s-file:{bundle / 'container.log'}"
+        argv += ["--log-path", log]
         # Only a power failure could lose log lines that were not synced; syncing costs
         # milliseconds at every end of a container.
         return [*argv, "--persist-dir", str(bundle / "persist"), "--no-sync-log"]

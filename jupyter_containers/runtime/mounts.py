@@ -292,6 +292,17 @@ def detach(target: Path) -> None:
         ctypes.CDLL(None, use_errno=True).umount2(os.fsencode(target), _MNT_DETACH)
 
 
+def detach_below(*folders: Path) -> None:
+    """Take away every mount on or below the folders that this thread sees."""
+    with open("/proc/thread-self/mountinfo", "rb") as file:
+        points = [line.split()[4] for line in file]
+    tops = tuple(os.fsencode(folder).replace(b" ", rb"\040") for folder in folders)
+    libc = ctypes.CDLL(None, use_errno=True)
+    for point in reversed(points):  # the latest on top comes off first
+        if point.startswith(tops):
+            libc.umount2(point.replace(rb"\040", b" "), _MNT_DETACH)
+
+
 def _settle(ended: threading.Event) -> None:
     """Wait until the work ended, however often the caller is interrupted meanwhile."""
     while not ended.is_set():

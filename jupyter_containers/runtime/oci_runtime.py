@@ -162,6 +162,12 @@ class OCIRuntime:
             cgroups.remove(self.layout, self.cgroup_path(container_id))
         self.place(container_id, "")
 
+    def forget(self, container_id: str) -> None:
+        """Remove the traces of a container of an earlier boot: nothing of it can be alive."""
+        shutil.rmtree(self.root / container_id, ignore_errors=True)
+        cgroups.remove(self.layout, self.cgroup_path(container_id))
+        self.place(container_id, "")
+
     def run(
         self,
         container_id: str,

@@ -216,8 +216,6 @@ def test_env_file(engine: Engine, busybox: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "capability"),
     [
-        ({"restart": "always"}, "restart policies"),
-        ({"restart": "on-failure:3"}, "restart policies"),
         ({"network": "container:other"}, "shared network namespaces"),
     ],
 )

@@ -21,6 +21,7 @@ from jupyter_containers.engine.streams import OutputSink
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.options import ExecOptions, RunOptions
 from jupyter_containers.options.values import parse_signal
+from jupyter_containers.runtime.health import read_status
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.records import ContainerRecord
@@ -225,7 +226,7 @@ class ContainersAPI(ImagesAPI):
         records = [
             record
             for record in self._containers.all()
-            if (everything or record.state.status.alive) and matches(record)
+            if (everything or record.state.status.up) and matches(record)
         ]
         found = [Container(self, record) for record in (records[:last] if last else records)]
         for container in found if size else ():
@@ -235,6 +236,10 @@ class ContainersAPI(ImagesAPI):
     def container(self, name: str) -> Container:
         """Return the container that a name, ID or unique ID prefix means."""
         return Container(self, self._containers.find(name))
+
+    def health(self, record: ContainerRecord) -> str:
+        """Return the word of a running container's health; empty without a health check."""
+        return read_status(self._lifecycle.bundle(record.id).folder)
 
     def inspect_container(self, name: str) -> dict[str, Any]:
         """Return Docker's ``container inspect`` object."""

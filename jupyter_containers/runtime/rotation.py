@@ -1,0 +1,37 @@
+"""Rotated logs: ``container.log`` is the newest, ``container.log.1`` the one before, and so on.
+
+One file is kept short by the monitor itself.  For several, a companion looks at the size (ten
+times a second while the log grows fast, else once), gives the full file its second name and has the
+monitor open a new one: no line is lost, and a file may be somewhat longer than the limit.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jupyter_containers.runtime.companion import start_companion
+from jupyter_containers.runtime.process import ProcessIdentity
+
+_SCRIPT = """
+log=container.log pause=1
+while sleep $pause; do
+    alive || exit 0
+    size=$(stat -c %s $log 2>/dev/null) || continue
+    pause=1
+    [ "$size" -gt "$1" ] || continue
+    pause=0.1
+    number=$(($2 - 1))
+    while [ $number -gt 1 ]; do
+        [ ! -e $log.$((number - 1)) ] || mv -f $log.$((number - 1)) $log.$number
+        number=$((number - 1))
+    done
+    ln -f $log $log.1 && printf '2 0 0\\n' >ctl
+done
+"""
+
+
+def start_rotation(
+    bundle: Path, process: ProcessIdentity, *, max_bytes: int, files: int
+) -> ProcessIdentity | None:
+    """Return the companion that rotates the log of a running container."""
+    return start_companion(_SCRIPT, bundle, process, [str(max_bytes), str(files)])
