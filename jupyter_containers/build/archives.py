@@ -18,14 +18,18 @@ _BLOCK = 512
 def open_archive(tree: SourceTree, entry: Entry) -> Iterator[BinaryIO | None]:
     """Yield the uncompressed tar that a regular file holds, or None when it holds none."""
     with os.fdopen(tree.open_regular(entry), "rb") as stream:
-        if not _is_tar_header(_first_block(_decompressed(stream))):
-            yield None
-            return
-        stream.seek(0)
-        yield _decompressed(stream)
+        yield decompressed(stream) if is_archive(stream) else None
 
 
-def _decompressed(stream: BinaryIO) -> BinaryIO:
+def is_archive(stream: BinaryIO) -> bool:
+    """True when a seekable stream holds a tar, plain or compressed; it is rewound."""
+    found = _is_tar_header(_first_block(decompressed(stream)))
+    stream.seek(0)
+    return found
+
+
+def decompressed(stream: BinaryIO) -> BinaryIO:
+    """Return what a seekable stream holds, uncompressed."""
     magic = stream.read(6)
     stream.seek(0)
     if magic.startswith(b"\x1f\x8b"):

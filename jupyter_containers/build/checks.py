@@ -52,6 +52,7 @@ class Finding:
 
 
 UNDEFINED_VAR = Rule("UndefinedVar", "variables should be declared before they are used")
+UNDEFINED_ARG_IN_FROM = Rule("UndefinedArgInFrom", "FROM must use declared arguments")
 UNKNOWN_OWNER = Rule("UnknownOwner", "an unknown name in --chown counts as 0")
 UNUSED_BUILD_ARG = Rule("UnusedBuildArg", "a build argument that no ARG declares has no effect")
 EMPTY_WILDCARD = Rule("EmptyWildcard", "a wildcard that matches nothing copies nothing")

@@ -66,11 +66,19 @@ class LocalContext:
         self.root.close()
 
 
-def read_dockerfile(options: BuildOptions) -> DockerfileText:
-    """Return the Dockerfile of a request; raise :class:`InvalidArgumentError` if there is none."""
+def read_dockerfile(options: BuildOptions, folder: Path) -> DockerfileText:
+    """Return the Dockerfile of a request; raise :class:`InvalidArgumentError` if there is none.
+
+    ``--file`` is relative to the working directory when the context is a folder of this machine,
+    else to the context's ``folder``.
+    """
     if options.dockerfile is not None:
         return DockerfileText(options.dockerfile, options.source_name)
-    path = options.file or options.context / "Dockerfile"
+    if options.context.kind == "folder":
+        path = options.file or folder / "Dockerfile"
+    else:
+        with Root(folder) as root:
+            path = folder / root.resolve(str(options.file or "Dockerfile"))
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_DOCKERFILE_BYTES + 1)

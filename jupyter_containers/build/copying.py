@@ -63,6 +63,28 @@ class Copier:
             except OSError as error:
                 raise _wrapped(error, target) from error
 
+    def copy_with_parents(self, tree: SourceTree, sources: Iterable[Source]) -> None:
+        """Copy each source below the folders that stand above it (``--parents``)."""
+        for source in sources:
+            target = self.destination.strip("/")
+            try:
+                target = self.folder(self.destination)
+                for kept, entry in tree.ancestors(source):
+                    target = self._folder_like(tree, entry, target, posixpath.basename(kept))
+                if not source.is_folder:
+                    target = f"{target}/{source.name}" if target else source.name
+                self._copy_one(tree, source, target)
+            except OSError as error:
+                raise _wrapped(error, target) from error
+
+    def _folder_like(self, tree: SourceTree, entry: Entry, above: str, name: str) -> str:
+        place = f"{above}/{name}" if above else name
+        fresh = self.root.stat(place) is None
+        place = self._make_folder(place)
+        if fresh:
+            self._finish(tree, entry, place)
+        return place
+
     def place(self, source: Source) -> str:
         """Return the canonical path where ``source`` goes, its folder created."""
         if source.is_folder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,26 +9,25 @@ from dataclasses import dataclass
 from jupyter_containers.build import history
 from jupyter_containers.build.archives import open_archive
 from jupyter_containers.build.cache import StepKey
-from jupyter_containers.build.checks import EMPTY_WILDCARD, UNKNOWN_OWNER, Finding
+from jupyter_containers.build.checks import UNKNOWN_OWNER, Finding
 from jupyter_containers.build.copying import Copier, CopyRules, absolute_destination
+from jupyter_containers.build.copysources import CopySources, Origin, Wanted
 from jupyter_containers.build.filestep import FileStep, StepSurroundings
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.instructions import Add, Copy, Workdir
 from jupyter_containers.build.modes import ModeChange
 from jupyter_containers.build.seams import Workspace
 from jupyter_containers.build.steps import Expander, set_workdir
-from jupyter_containers.build.tree import Source, SourceTree
+from jupyter_containers.build.tree import Source
 from jupyter_containers.build.users import Owner, owner
 from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.oci.descriptor import digest_of
 from jupyter_containers.store.rooted import Root
 
-_REMOTE = re.compile(r"(?i)(https?|ftp|git|ssh)://|git@|.+\.git(#.*)?$")
-
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A COPY or ADD with its words expanded."""
+    """A COPY or ADD with its words expanded; ``unpack`` None unpacks what is no download."""
 
     keyword: str
     sources: tuple[str, ...]
@@ -39,7 +37,9 @@ class _Request:
     chown: str
     chmod: str
     exclude: tuple[str, ...]
-    unpack: bool
+    unpack: bool | None
+    link: bool
+    wanted: Wanted
 
     @property
     def flags(self) -> list[str]:
@@ -55,10 +55,9 @@ class _Request:
 
 def describe_copy(instruction: Copy, expand: Expander, around: StepSurroundings) -> FileStep:
     """Return COPY or ADD as a step; raise where it asks for what is not there."""
-    _refuse_unsupported(instruction)
     request = _expanded(instruction, expand, around)
     request.rules(None)
-    work = _CopyWork(request, around, instruction.from_)
+    work = _CopyWork(request, around)
     return FileStep(
         work.quick_key(),
         work.key,
@@ -70,24 +69,8 @@ def describe_copy(instruction: Copy, expand: Expander, around: StepSurroundings)
             (name for name, _ in request.documents),
             request.written,
         ),
+        request.link,
     )
-
-
-def _refuse_unsupported(instruction: Copy) -> None:
-    if instruction.parents:
-        raise UnsupportedError(
-            f"{instruction.location}: COPY --parents is not supported yet",
-            capability="COPY --parents",
-            hint="copy each folder with its own COPY",
-        )
-    if isinstance(instruction, Add):
-        remote = [source for source in instruction.sources if _REMOTE.match(source)]
-        if remote or instruction.checksum or instruction.keep_git_dir:
-            raise UnsupportedError(
-                f"{instruction.location}: ADD of a remote source is not supported yet",
-                capability="ADD of a URL or git repository",
-                hint="fetch it in a RUN step, or download it into the context",
-            )
 
 
 def _expanded(instruction: Copy, expand: Expander, around: StepSurroundings) -> _Request:
@@ -96,82 +79,63 @@ def _expanded(instruction: Copy, expand: Expander, around: StepSurroundings) -> 
         (one.name, (expand.document(one.text) if one.expand else one.text).encode())
         for one in instruction.inline
     )
-    unpack = isinstance(instruction, Add) and instruction.unpack is not False
+    add = instruction if isinstance(instruction, Add) else None
+    sources = tuple(expand(source) for source in instruction.sources)
     return _Request(
         instruction.keyword,
-        tuple(expand(source) for source in instruction.sources),
+        sources,
         documents,
         absolute_destination(written, around.state.config.working_dir),
         written,
         expand(instruction.chown),
         expand(instruction.chmod),
         tuple(expand(pattern) for pattern in instruction.exclude),
-        unpack,
+        add.unpack if add else False,
+        instruction.link,
+        Wanted(
+            sources,
+            instruction.from_,
+            instruction.parents,
+            expand(add.checksum) if add else "",
+            add is not None and add.keep_git_dir,
+            add is not None,
+        ),
     )
 
 
 class _CopyWork:
     """One COPY or ADD on its way from description to files; reads its sources once."""
 
-    def __init__(self, request: _Request, around: StepSurroundings, from_: str) -> None:
+    def __init__(self, request: _Request, around: StepSurroundings) -> None:
         self.request = request
         self.around = around
-        self.from_chain = around.chain_of(from_) if from_ else None
-        self._tree: SourceTree | None = None
-        self._found: tuple[tuple[Source, ...], ...] | None = None
-
-    @property
-    def tree(self) -> SourceTree:
-        """Where the sources are."""
-        if self._tree is None:
-            chain = self.from_chain
-            self._tree = self.around.context.tree if chain is None else self.around.tree_of(chain)
-        return self._tree
-
-    @property
-    def found(self) -> tuple[tuple[Source, ...], ...]:
-        """What each source of the instruction names."""
-        if self._found is None:
-            self._found = tuple(self.tree.find(source) for source in self.request.sources)
-            for source, matches in zip(self.request.sources, self._found, strict=True):
-                if not matches:
-                    self.around.findings.append(
-                        Finding(
-                            EMPTY_WILDCARD,
-                            f"nothing matches {source!r}",
-                            self.around.instruction.location,
-                        )
-                    )
-        return self._found
+        self.sources = CopySources(request.wanted, around)
 
     def _parts(self) -> dict[str, str]:
         request = self.request
-        return self.around.base_parts() | {
+        flags = [*request.flags, *request.exclude, str(request.unpack)]
+        if request.wanted.parents:
+            flags.append("parents")
+        parts = self.around.base_parts(detached=request.link) | {
             "destination": request.destination,
             "sources": "\0".join(request.sources),
-            "flags": "\0".join([*request.flags, *request.exclude, str(request.unpack)]),
+            "flags": "\0".join(flags),
         }
+        if request.link and request.chown:
+            # Names are those of the stage, though its files do not matter.
+            found = self._stage_owner()
+            parts["owner"] = f"{found.uid}:{found.gid}"
+        return parts
 
     def quick_key(self) -> StepKey | None:
-        """Return the key by the layers that hold the sources, when those are layers."""
-        if self.from_chain is None:
-            return None
-        return StepKey(self._parts() | {"from": self.from_chain}, self._documents())
+        """Return the key by the layers, commits or checksums that hold the sources."""
+        quick = self.sources.quick()
+        return None if quick is None else StepKey(self._parts() | quick, self._documents())
 
     def key(self) -> StepKey:
         """Return the key by the contents of the sources."""
         files = self._documents()
-        exclude = IgnoreRules.of(self.request.exclude, "--exclude")
-        for index, matches in enumerate(self.found):
-            for source in matches:
-                for entry in self.tree.walk(source, exclude):
-                    self.around.cancel.check()
-                    if source.is_folder and not entry.below:
-                        # Only the contents are copied: the folder's own mode does not matter.
-                        files[f"{index}:{source.path}/"] = ""
-                        continue
-                    name = entry.path if source.is_folder else f"{entry.path}\0{source.name}"
-                    files[f"{index}:{name}"] = self.tree.digest(entry)
+        files |= self.sources.files(IgnoreRules.of(self.request.exclude, "--exclude"))
         return StepKey(self._parts(), files)
 
     def _documents(self) -> dict[str, str]:
@@ -179,44 +143,62 @@ class _CopyWork:
 
     def act(self, workspace: Workspace) -> None:
         """Copy into the workspace."""
-        sources = self.found if self.request.sources else ()
+        origins = self.sources.origins
 
         def copy(rootfs: str) -> None:
             with Root(rootfs) as root:
                 rules = self.request.rules(self._owner(root))
                 copier = Copier(root, self.request.destination, rules, self.around.cancel)
-                for matches in sources:
-                    for source in matches:
-                        if not self._unpacked(source, copier):
-                            copier.copy(self.tree, (source,))
+                for origin in origins:
+                    self._copy(origin, copier)
                 for name, data in self.request.documents:
                     copier.write(name, data)
 
         workspace.call(copy)
 
+    def _copy(self, origin: Origin, copier: Copier) -> None:
+        if self.request.wanted.parents:
+            copier.copy_with_parents(origin.tree, origin.matches)
+            return
+        for source in origin.matches:
+            if not self._unpacked(origin, source, copier):
+                copier.copy(origin.tree, (source,))
+
+    def _stage_owner(self) -> Owner:
+        """Return the owner by the files of the stage that the step does not look at otherwise."""
+        chain = self.around.state.chain_id
+        if not chain or all(part.isdecimal() for part in self.request.chown.split(":")):
+            return owner(self.request.chown, "", "")
+        return self._named(self.around.tree_of(chain).root)
+
     def _owner(self, root: Root) -> Owner | None:
-        text = self.request.chown
-        if not text:
+        if not self.request.chown:
             return None
-        found = owner(text, root.read_text("/etc/passwd"), root.read_text("/etc/group"))
+        return self._stage_owner() if self.request.link else self._named(root)
+
+    def _named(self, root: Root) -> Owner:
+        found = owner(
+            self.request.chown, root.read_text("/etc/passwd"), root.read_text("/etc/group")
+        )
         for name in found.unknown:
-            self.around.findings.append(
+            self.around.note(
                 Finding(
                     UNKNOWN_OWNER,
                     f"the image has no user or group {name!r}: 0 is used",
-                    self.around.instruction.location,
+                    self.around.location,
                 )
             )
         return found
 
-    def _unpacked(self, source: Source, copier: Copier) -> bool:
+    def _unpacked(self, origin: Origin, source: Source, copier: Copier) -> bool:
         """Unpack ``source`` when it is an archive; return whether it was."""
-        if not self.request.unpack or source.is_folder:
+        wanted = self.request.unpack
+        if source.is_folder or not (not origin.is_download if wanted is None else wanted):
             return False
-        entry = next(iter(self.tree.walk(source)), None)
+        entry = next(iter(origin.tree.walk(source)), None)
         if entry is None or entry.kind != stat.S_IFREG:
             return False
-        with open_archive(self.tree, entry) as stream:
+        with open_archive(origin.tree, entry) as stream:
             if stream is None:
                 return False
             if self.around.extract is None:

@@ -8,12 +8,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from jupyter_containers.build.cache import StepCache
 from jupyter_containers.build.checks import Finding, static_findings, unused_build_args
 from jupyter_containers.build.context import LocalContext, read_dockerfile
+from jupyter_containers.build.contexts import Contexts
 from jupyter_containers.build.image import write_image
 from jupyter_containers.build.interpret import typed
 from jupyter_containers.build.parser import parse
@@ -46,12 +50,18 @@ from jupyter_containers.options.output import ImageFormat
 _MIN_PARALLEL = 4
 
 
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="build-") as folder:
+        yield Path(folder)
+
+
 @dataclass(frozen=True, slots=True)
 class Builder:
     """Builds images with what the engine provides; one builder serves many builds.
 
     ``memo`` keeps file digests between builds.  ``trust_host_ca`` applies where the request does
-    not say.  ``clock`` returns seconds since the epoch.
+    not say.  ``clock`` returns seconds since the epoch.  ``scratch`` opens an empty folder.
     """
 
     images: ImageSource
@@ -62,6 +72,7 @@ class Builder:
     memo: DigestMemo | None = None
     trust_host_ca: bool = False
     clock: Callable[[], float] = time.time
+    scratch: Callable[[], AbstractContextManager[Path]] = _temporary_folder
 
     def build(
         self, options: BuildOptions, emit: EventSink = discard, cancel: CancelToken | None = None
@@ -71,27 +82,41 @@ class Builder:
         Raises :class:`DockerfileSyntaxError`, :class:`StepFailedError` or :class:`BuildError`,
         each with the lines, and :class:`OperationCancelledError`.
         """
-        dockerfile = read_dockerfile(options)
-        parsed = parse(dockerfile.text, dockerfile.name)
-        instructions = typed(parsed)
-        plan = make_plan(
-            instructions,
-            parsed.escape,
-            build_args=options.build_args,
-            target=options.target,
-            platform=Platform.parse(options.platform) if options.platform else Platform.host(),
-            name=dockerfile.name,
-        )
-        findings = [
-            *static_findings(instructions),
-            *plan.findings,
-            *unused_build_args(instructions, options.build_args),
-        ]
-        with LocalContext(options.context, dockerfile.path, self.memo) as context:
-            token = cancel or CancelToken()
+        token = cancel or CancelToken()
+        with ExitStack() as stack:
+            contexts = self._contexts(options, token, stack)
+            folder = contexts.folder(options.context)
+            dockerfile = read_dockerfile(options, folder)
+            parsed = parse(dockerfile.text, dockerfile.name)
+            instructions = typed(parsed)
+            plan = make_plan(
+                instructions,
+                parsed.escape,
+                build_args=options.build_args,
+                target=options.target,
+                platform=Platform.parse(options.platform) if options.platform else Platform.host(),
+                name=dockerfile.name,
+                contexts=options.build_contexts,
+            )
+            findings = [
+                *static_findings(instructions),
+                *plan.findings,
+                *unused_build_args(instructions, options.build_args),
+            ]
+            context = stack.enter_context(LocalContext(folder, dockerfile.path, self.memo))
             progress = Progress(emit, token)
-            work = _Build(self, options, plan, context, progress, findings, dockerfile.name)
+            work = _Build(
+                self, options, plan, context, contexts, progress, findings, dockerfile.name
+            )
             return work.run()
+
+    def _contexts(self, options: BuildOptions, cancel: CancelToken, stack: ExitStack) -> Contexts:
+        def scratch() -> Path:
+            return stack.enter_context(self.scratch())
+
+        return Contexts(
+            options.build_contexts, scratch, self.extract, self.memo, cancel, stack, options.files
+        )
 
 
 class _Build:
@@ -103,6 +128,7 @@ class _Build:
         options: BuildOptions,
         plan: Plan,
         context: LocalContext,
+        contexts: Contexts,
         progress: Progress,
         findings: list[Finding],
         name: str,
@@ -116,11 +142,12 @@ class _Build:
         self.findings: dict[int, list[Finding]] = {-1: findings}
         self.stages = StageRuns(self._stage, progress.cancel)
         self.ledger = StepLedger() if options.cache_to else None
-        images = _Images(builder.images, options.pull)
+        images = _Images(builder.images, options.pull, contexts)
         self.means = Means(
             options=options,
             plan=plan,
             context=context,
+            contexts=contexts,
             layers=builder.layers,
             extract=builder.extract,
             cache=self.cache,
@@ -132,7 +159,7 @@ class _Build:
             trust_host_ca=(
                 builder.trust_host_ca if options.trust_host_ca is None else options.trust_host_ca
             ),
-            place=f"{context.folder.absolute()}\0{name}",
+            place=f"{options.context.label}\0{name}",
             now=self._now,
             slots=threading.Semaphore(max(_MIN_PARALLEL, os.cpu_count() or 1)),
             ledger=self.ledger,
@@ -196,14 +223,17 @@ class _Build:
 class _Images:
     """The base images of one build, each resolved once though several stages ask for it."""
 
-    def __init__(self, source: ImageSource, pull: bool) -> None:
-        self._source, self._pull = source, pull
+    def __init__(self, source: ImageSource, pull: bool, contexts: Contexts) -> None:
+        self._source, self._pull, self._contexts = source, pull, contexts
         self._lock = threading.Lock()
         self._locks: dict[tuple[str, str], threading.Lock] = {}
         self._found: dict[tuple[str, str], BaseImage] = {}
 
     def image(self, name: str, platform: Platform) -> BaseImage:
         """Return an image, unpacked."""
+        context = self._contexts.image(name)
+        if context is not None:
+            name = f"oci-layout://{context.place}" if context.kind == "layout" else context.place
         key = (name, str(platform))
         with self._lock:
             own = self._locks.setdefault(key, threading.Lock())

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from jupyter_containers.build.cache import StepKey
 from jupyter_containers.build.checks import Finding
 from jupyter_containers.build.context import LocalContext
+from jupyter_containers.build.contexts import Contexts
 from jupyter_containers.build.instructions import Instruction
 from jupyter_containers.build.seams import ExtractArchive, LayerStore, OutputSink, Workspace
 from jupyter_containers.build.state import StageState
 from jupyter_containers.build.tree import SourceTree
-from jupyter_containers.errors import BuildError
+from jupyter_containers.errors import BuildError, SourceLocation
 from jupyter_containers.events import CancelToken
 from jupyter_containers.options.build import SecretSource
 from jupyter_containers.store.rooted import Root
@@ -28,13 +30,15 @@ class FileStep:
     """A described step.
 
     ``quick`` is a key that can be told without looking into other layers, when ``key`` cannot:
-    it is tried first.  ``key`` may open workspaces, which live until the step ends.
+    it is tried first.  ``key`` may open workspaces, which live until the step ends.  A
+    ``detached`` step works on an empty root and depends on no earlier step.
     """
 
     quick: StepKey | None
     key: Callable[[], StepKey]
     act: Callable[[Workspace], None]
     history: str
+    detached: bool = False
 
 
 @dataclass(slots=True)
@@ -49,6 +53,7 @@ class StepSurroundings:
     state: StageState
     step_id: str
     context: LocalContext
+    contexts: Contexts
     layers: LayerStore
     extract: ExtractArchive | None
     chain_of: Callable[[str], str]
@@ -61,6 +66,8 @@ class StepSurroundings:
     source_date_epoch: int | None
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    ssh: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    allow: frozenset[str] = frozenset()
     keep_times: bool = False
 
     def tree_of(self, chain_id: str) -> SourceTree:
@@ -69,6 +76,19 @@ class StepSurroundings:
         # A descriptor of a folder works in every thread, whatever mounts that thread sees.
         root = self.stack.enter_context(workspace.call(Root))
         return SourceTree(root, keep_owner=True)
+
+    @property
+    def location(self) -> SourceLocation:
+        """Where the instruction stands."""
+        return self.instruction.location
+
+    def note(self, finding: Finding) -> None:
+        """Report what a build check sees."""
+        self.findings.append(finding)
+
+    def scratch(self) -> Path:
+        """Return an empty folder that ends with the build."""
+        return self.contexts.scratch()
 
     def fail(self, message: str, *, hint: str = "") -> BuildError:
         """Return an error that points at the instruction."""
@@ -79,11 +99,11 @@ class StepSurroundings:
             hint=hint,
         )
 
-    def base_parts(self) -> dict[str, str]:
-        """Return the parts that every key has."""
+    def base_parts(self, *, detached: bool = False) -> dict[str, str]:
+        """Return the parts that every key has; a detached step has no parent."""
         parts = {
             "instruction": self.instruction.keyword,
-            "parent": self.state.chain_id,
+            "parent": "" if detached else self.state.chain_id,
             "platform": str(self.state.platform),
         }
         if self.source_date_epoch is not None:

@@ -111,4 +111,4 @@ def _names(root: Root, path: str) -> frozenset[str]:
 
 def _is_file(mount: StepMount) -> bool:
     on_host = mount.type == "bind" and mount.chain_id is None
-    return mount.type == "file" or (on_host and os.path.isfile(mount.source))
+    return mount.type in ("file", "socket") or (on_host and os.path.isfile(mount.source))

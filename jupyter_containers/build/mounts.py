@@ -1,7 +1,7 @@
 """The values of ``RUN --mount``: comma-separated ``key=value`` pairs, variables expanded.
 
 Follows the Dockerfile reference, "RUN --mount".  ``bind`` is read-only unless ``rw``; ``cache``
-and ``tmpfs`` are writable; ``ssh`` is parsed but not carried out yet.
+and ``tmpfs`` are writable.
 """
 
 from __future__ import annotations
@@ -145,6 +145,8 @@ def _target(kind: str, pairs: dict[str, str], working_dir: str) -> str:
 def _default_id(kind: str, target: str, pairs: dict[str, str]) -> str:
     if kind == "cache":
         return target
+    if kind == "ssh":
+        return "default"
     return posixpath.basename(pairs.get("source", "") or target) if kind == "secret" else ""
 
 

@@ -9,10 +9,10 @@ stage only what it declares again with ARG.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from jupyter_containers.build.checks import UNDEFINED_VAR, Finding
+from jupyter_containers.build.checks import UNDEFINED_ARG_IN_FROM, Finding
 from jupyter_containers.build.expand import ExpansionError, Lexer
 from jupyter_containers.build.instructions import Arg, Copy, From, Instruction, Run
 from jupyter_containers.build.mounts import mount_source
@@ -56,10 +56,11 @@ class Plan:
     global_args: Mapping[str, str]
     lexer: Lexer
     findings: tuple[Finding, ...]
+    contexts: frozenset[str] = frozenset()
 
     def stage_named(self, reference: str, before: int) -> int | None:
         """Return the stage that ``--from=reference`` means in stage ``before``; None: an image."""
-        return find_stage(self.stages, reference, before)
+        return find_stage(self.stages, reference, before, self.contexts)
 
 
 def make_plan(
@@ -70,6 +71,7 @@ def make_plan(
     target: str = "",
     platform: Platform,
     name: str = "Dockerfile",
+    contexts: Iterable[str] = (),
 ) -> Plan:
     """Return the plan of a Dockerfile; raise :class:`DockerfileSyntaxError` where it has none."""
     lexer = Lexer(escape)
@@ -84,11 +86,18 @@ def make_plan(
     for arg in head:
         known |= _declared(arg, known, build_args, lexer)
     stages: list[Stage] = []
+    named = frozenset(contexts)
     for index, (opening, body) in enumerate(_cut(rest)):
-        stages.append(_stage(index, opening, body, stages, known, lexer, platform, findings))
+        image = _base_name(opening, known, lexer, findings)
+        # A named context takes the place of images and stages.
+        base = None if image.lower() in named else _by_name(stages, image)
+        wished = _platform(opening, base, stages, known, lexer, platform)
+        stages.append(
+            Stage(index, opening.name, image, base, wished, opening.location, opening.source, body)
+        )
     chosen = _target(stages, target)
-    needed = sorted(_reachable(stages, chosen))
-    return Plan(tuple(stages), chosen, tuple(needed), known, lexer, tuple(findings))
+    needed = sorted(_reachable(stages, chosen, named))
+    return Plan(tuple(stages), chosen, tuple(needed), known, lexer, tuple(findings), named)
 
 
 def _split_head(
@@ -150,31 +159,35 @@ def _expand(
     return expansion.text, expansion.unset
 
 
-def _stage(
-    index: int,
-    opening: From,
-    body: tuple[Instruction, ...],
-    earlier: list[Stage],
-    known: Mapping[str, str],
-    lexer: Lexer,
-    platform: Platform,
-    findings: list[Finding],
-) -> Stage:
+def _base_name(
+    opening: From, known: Mapping[str, str], lexer: Lexer, findings: list[Finding]
+) -> str:
     where = opening.location
     image, unset = _expand(opening.image, known, lexer, where)
-    findings.extend(Finding(UNDEFINED_VAR, f"${name} is not defined", where) for name in unset)
+    findings.extend(
+        Finding(UNDEFINED_ARG_IN_FROM, f"FROM argument '{name}' is not declared", where)
+        for name in sorted(unset)
+    )
     if not image:
         raise DockerfileSyntaxError(
             f"base name ({opening.image}) should not be blank",
             location=where,
             hint="declare the variable before FROM: ARG NAME=default",
         )
-    base = _by_name(earlier, image)
+    return image
+
+
+def _platform(
+    opening: From,
+    base: int | None,
+    earlier: list[Stage],
+    known: Mapping[str, str],
+    lexer: Lexer,
+    target: Platform,
+) -> Platform:
     if opening.platform:
-        wished = Platform.parse(_expand(opening.platform, known, lexer, where)[0])
-    else:
-        wished = earlier[base].platform if base is not None else platform
-    return Stage(index, opening.name, image, base, wished, where, opening.source, body)
+        return Platform.parse(_expand(opening.platform, known, lexer, opening.location)[0])
+    return earlier[base].platform if base is not None else target
 
 
 def _by_name(stages: list[Stage] | tuple[Stage, ...], name: str) -> int | None:
@@ -182,8 +195,15 @@ def _by_name(stages: list[Stage] | tuple[Stage, ...], name: str) -> int | None:
     return matches[-1] if matches else None
 
 
-def find_stage(stages: tuple[Stage, ...], reference: str, before: int) -> int | None:
-    """Return the earlier stage that ``reference`` (a name or number) means, None for an image."""
+def find_stage(
+    stages: tuple[Stage, ...], reference: str, before: int, contexts: frozenset[str] = frozenset()
+) -> int | None:
+    """Return the earlier stage that ``reference`` (a name or number) means.
+
+    None stands for an image, or one of the named ``contexts``.
+    """
+    if reference.lower() in contexts:
+        return None
     if reference.isdecimal():
         if int(reference[:6]) >= before:
             raise BuildError(f"invalid stage index {reference}: it is not an earlier stage")
@@ -211,7 +231,7 @@ def _target(stages: list[Stage], target: str) -> int:
     return found
 
 
-def _reachable(stages: list[Stage], start: int) -> set[int]:
+def _reachable(stages: list[Stage], start: int, contexts: frozenset[str]) -> set[int]:
     found: set[int] = set()
     todo = [start]
     while todo:
@@ -224,15 +244,19 @@ def _reachable(stages: list[Stage], start: int) -> set[int]:
             todo.append(stage.base)
         for instruction in stage.instructions:
             for reference in stage_references(instruction):
-                todo.extend(_referenced(tuple(stages), reference, stage, instruction))
+                todo.extend(_referenced(tuple(stages), reference, stage, instruction, contexts))
     return found
 
 
 def _referenced(
-    stages: tuple[Stage, ...], reference: str, stage: Stage, instruction: Instruction
+    stages: tuple[Stage, ...],
+    reference: str,
+    stage: Stage,
+    instruction: Instruction,
+    contexts: frozenset[str],
 ) -> list[int]:
     try:
-        index = find_stage(stages, reference, stage.index)
+        index = find_stage(stages, reference, stage.index, contexts)
     except BuildError as error:
         raise BuildError(
             error.message, location=instruction.location, instruction=instruction.source

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from jupyter_containers.build import history, secrets
+from jupyter_containers.build import history, secrets, ssh
 from jupyter_containers.build.cache import StepKey
 from jupyter_containers.build.filestep import FileStep, StepSurroundings
 from jupyter_containers.build.instructions import Run
@@ -23,7 +23,6 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     OCIRuntimeError,
     StepFailedError,
-    UnsupportedError,
 )
 from jupyter_containers.oci.descriptor import digest_of
 
@@ -34,14 +33,12 @@ _SCRIPTS = "/dev/pipes"
 
 def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -> FileStep:
     """Return RUN as a step; raise for mounts and modes that cannot be had."""
-    if instruction.security == "insecure":
-        raise UnsupportedError(
-            f"{instruction.location}: RUN --security=insecure is not supported",
-            capability="RUN --security=insecure",
-        )
+    _check_entitlements(instruction, around)
     argv, script = _command(instruction, around)
     specs = [_spec(text, expand, around) for text in instruction.mounts]
-    mounts = tuple(_mount(spec, around) for spec in specs if spec.type != "secret") + script
+    mounts = (
+        tuple(_mount(spec, around) for spec in specs if spec.type not in ("secret", "ssh")) + script
+    )
     env, proxies = around.state.run_env(around.build_args)
     config = around.state.config
     network = around.network if instruction.network == "default" else instruction.network
@@ -51,6 +48,7 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
         "cwd": config.working_dir or "/",
         "user": config.user,
         "network": instruction.network,
+        "security": instruction.security,
         "mounts": "\0".join([*instruction.mounts, *(repr(_identity(one)) for one in mounts)]),
     }
     request = StepRequest(
@@ -62,6 +60,7 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
         network,
         mounts,
         trust_host_ca=around.trust_host_ca,
+        privileged=instruction.security == "insecure",
     )
 
     def key() -> StepKey:
@@ -73,6 +72,19 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
         _runner(request, specs, instruction, around),
         history.run(argv, around.state.argument_values()),
     )
+
+
+def _check_entitlements(instruction: Run, around: StepSurroundings) -> None:
+    """Raise where a step wants more than the request grants."""
+    wanted = {
+        "security.insecure": instruction.security == "insecure",
+        "network.host": instruction.network == "host" and around.network != "host",
+    }
+    for name, needed in wanted.items():
+        if needed and name not in around.allow:
+            raise around.fail(
+                f"{name} is not allowed in this build", hint=f"grant it: build --allow {name} …"
+            )
 
 
 def _command(
@@ -106,13 +118,8 @@ def _spec(text: str, expand: Expander, around: StepSurroundings) -> MountSpec:
 
 
 def _mount(spec: MountSpec, around: StepSurroundings) -> StepMount:
-    if spec.type == "ssh":
-        raise UnsupportedError(
-            f"{around.instruction.location}: RUN --mount=type=ssh is not supported yet",
-            capability="RUN --mount=type=ssh",
-            hint="give the key as a secret: RUN --mount=type=secret,id=…",
-        )
-    chain = around.chain_of(spec.from_) if spec.from_ else None
+    context = around.contexts.tree(spec.from_) if spec.from_ else around.context
+    chain = around.chain_of(spec.from_) if context is None else None
     if spec.type == "tmpfs":
         return StepMount("tmpfs", spec.target, read_only=False, size=spec.size)
     if spec.type == "cache":
@@ -129,12 +136,12 @@ def _mount(spec: MountSpec, around: StepSurroundings) -> StepMount:
             gid=spec.gid or 0,
         )
     source = posixpath.normpath("/" + spec.source).replace("//", "/", 1)
-    if chain is None:
+    if context is not None:
         # Found under the rules, so that an ignored file cannot be mounted by its name.
-        [found] = around.context.tree.find(source.replace("\\", "\\\\")) or [None]
+        [found] = context.tree.find(source.replace("\\", "\\\\")) or [None]
         if found is None:
             raise around.fail(f"mount source {spec.source!r} not found in the context")
-        source = os.fspath(around.context.host_path(found.path))
+        source = os.fspath(context.host_path(found.path))
     return StepMount("bind", spec.target, source, chain, spec.read_only)
 
 
@@ -144,11 +151,12 @@ def _identity(mount: StepMount) -> tuple[object, ...]:
 
 
 def _context_files(specs: list[MountSpec], around: StepSurroundings) -> dict[str, str]:
-    tree: SourceTree = around.context.tree
     files: dict[str, str] = {}
     for spec in specs:
-        if spec.type != "bind" or spec.from_:
+        context = around.contexts.tree(spec.from_) if spec.from_ else around.context
+        if spec.type != "bind" or context is None:
             continue
+        tree: SourceTree = context.tree
         for source in tree.find(spec.source or "/"):
             for entry in tree.walk(source):
                 around.cancel.check()
@@ -200,10 +208,11 @@ def _runner(
     def act(workspace: Workspace) -> None:
         tail = _Tail()
         given = secrets.given(specs, around)
+        agents = ssh.agents(specs, around)
         request = replace(
             described,
-            env=(*described.env, *given.env),
-            mounts=(*described.mounts, *given.files),
+            env=(*described.env, *given.env, *agents.env),
+            mounts=(*described.mounts, *given.files, *agents.sockets),
         )
 
         def on_output(data: bytes, stream: Stream) -> None:

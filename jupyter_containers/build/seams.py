@@ -61,9 +61,10 @@ class StepMount:
     ``chain_id`` if given, else made with ``mode``, ``uid`` and ``gid``.
     ``tmpfs``: ``size`` bytes, 0 for no limit.
     ``file``: a read-only file that holds ``data`` with ``mode``.
+    ``socket``: the socket ``source`` of the host.
     """
 
-    type: Literal["bind", "cache", "tmpfs", "file"]
+    type: Literal["bind", "cache", "tmpfs", "file", "socket"]
     target: str
     source: str = ""
     chain_id: str | None = None
@@ -90,6 +91,7 @@ class StepRequest:
     mounts: tuple[StepMount, ...] = ()
     hostname: str = "buildkitsandbox"
     trust_host_ca: bool = False
+    privileged: bool = False
 
 
 class Workspace(Protocol):
@@ -115,7 +117,7 @@ class ImageSource(Protocol):
     """Finds images by name."""
 
     def resolve(self, name: str, platform: Platform, pull: bool) -> BaseImage:
-        """Return the image that a name or an ID means, unpacked.
+        """Return the image that a name, an ID or ``oci-layout://PATH[:TAG]`` means, unpacked.
 
         It is pulled when it is missing here or ``pull``.
         """
@@ -127,6 +129,10 @@ class LayerStore(Protocol):
 
     def has(self, chain_id: str) -> bool:
         """Return whether the stack ``chain_id`` can be used now."""
+        ...
+
+    def stack(self, parent_chain_id: str, layer: LayerRef) -> str:
+        """Return the chain id of a stored layer on top of another stack, unpacked there."""
         ...
 
     def workspace(self, parent_chain_id: str) -> AbstractContextManager[Workspace]:

@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+import msgspec
+
 from jupyter_containers.build import history
 from jupyter_containers.build.cache import CachedStep, StepCache, StepKey
 from jupyter_containers.build.checks import Finding
 from jupyter_containers.build.context import LocalContext
+from jupyter_containers.build.contexts import Contexts
 from jupyter_containers.build.copystep import describe_copy, describe_workdir
 from jupyter_containers.build.filestep import FileStep, StepSurroundings
 from jupyter_containers.build.instructions import Copy, Instruction, Run, Workdir
@@ -48,6 +51,7 @@ class Means:
     options: BuildOptions
     plan: Plan
     context: LocalContext
+    contexts: Contexts
     layers: LayerStore
     extract: ExtractArchive | None
     cache: StepCache
@@ -86,6 +90,9 @@ class StageWork:
             state, triggers = self._open()
             step.cached = True
         self.progress.add_steps(len(triggers))
+        if self.means.contexts.tree(stage.image):
+            self._carry(_whole_context(stage), state)
+            state.history.clear()
         for text in triggers:
             self._carry(trigger(text, stage.location), state)
         for instruction in stage.instructions:
@@ -98,7 +105,7 @@ class StageWork:
         if stage.base is not None:
             base = self.means.stage(stage.base)
             return base.fork(), base.config.on_build
-        if stage.image == SCRATCH:
+        if stage.image == SCRATCH or self.means.contexts.tree(stage.image):
             return StageState.empty(stage.platform), ()
         image = self.means.image(stage.image, stage.platform)
         return StageState.of_image(image), image.config.config.on_build
@@ -132,7 +139,12 @@ class StageWork:
                     state.history.append(history.entry(f"WORKDIR {state.config.working_dir}"))
                     return
                 made = self._result(described, state, step)
-                self._note(described, state.chain_id, made)
+                parent = "" if described.detached else state.chain_id
+                self._note(described, parent, made)
+                if parent != state.chain_id and made.entries:
+                    layer = LayerRef(made.blob, made.diff_id)
+                    chain = self.means.layers.stack(state.chain_id, layer)
+                    made = msgspec.structs.replace(made, chain_id=chain)
                 self._take(made, state, described.history, step)
 
     def _surroundings(
@@ -147,6 +159,7 @@ class StageWork:
             state,
             task,
             means.context,
+            means.contexts,
             means.layers,
             means.extract,
             self._chain_of,
@@ -159,7 +172,9 @@ class StageWork:
             means.epoch,
             means.options.secrets,
             self.findings,
-            means.keep_times,
+            keep_times=means.keep_times,
+            ssh=means.options.ssh,
+            allow=means.options.allow,
         )
 
     def _result(self, described: FileStep, state: StageState, step: Step) -> CachedStep:
@@ -192,7 +207,8 @@ class StageWork:
         self, described: FileStep, key: StepKey, state: StageState, step: Step
     ) -> CachedStep:
         latest = None if self.means.keep_times else self.means.epoch
-        with self._slot(), self.means.layers.workspace(state.chain_id) as workspace:
+        parent = "" if described.detached else state.chain_id
+        with self._slot(), self.means.layers.workspace(parent) as workspace:
             described.act(workspace)
             self.progress.cancel.check()
             layer = workspace.commit(source_date_epoch=latest)
@@ -230,6 +246,11 @@ class StageWork:
             step.size = made.size
         state.history.append(history.entry(text, created=made.created, layer=made.entries > 0))
         step.chain_id = state.chain_id
+
+
+def _whole_context(stage: Stage) -> Instruction:
+    """Return what puts the files of a named context where a base image would be."""
+    return Copy(stage.location, stage.source, ("/",), (), "/", from_=stage.image)
 
 
 def _describe(

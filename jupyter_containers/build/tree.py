@@ -12,7 +12,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterator, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.patterns import glob, has_wildcard, unescape
@@ -26,11 +26,20 @@ NO_RULES = IgnoreRules()
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file or folder to copy: its canonical ``path``, and the ``name`` it keeps in a folder."""
+    """A file or folder to copy: its canonical ``path``, and the ``name`` it keeps in a folder.
+
+    ``kept`` is the path it keeps with ``--parents``, below the folder ``pivot``.
+    """
 
     path: str
     name: str
     is_folder: bool
+    pivot: str = ""
+    kept: str = ""
+
+    def named(self, name: str) -> Source:
+        """Return the same file with another name."""
+        return replace(self, name=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,40 +77,67 @@ class SourceTree:
         self.keep_owner = keep_owner
         self.memo: DigestMemo = {} if memo is None else memo
 
-    def find(self, pattern: str) -> tuple[Source, ...]:
+    def find(self, pattern: str, *, parents: bool = False) -> tuple[Source, ...]:
         """Return what ``pattern`` names, links followed.
 
         A wildcard (Go's ``filepath.Match``) may find nothing; a plain path that is not there
-        raises :class:`BuildError`.
+        raises :class:`BuildError`.  With ``parents`` the sources know the path they keep, and
+        ``**`` stands for any number of folders.
         """
+        pivot = _pivot(pattern) if parents else ""
         clean = posixpath.normpath("/" + pattern).lstrip("/")
         if not has_wildcard(clean):
             path = unescape(clean)
-            return (self._source(path, pattern),)
+            return (self._source(path, pattern, pivot),)
         names = clean.split("/")
         first = next(index for index, name in enumerate(names) if has_wildcard(name))
-        folder = self.root.resolve("/".join(names[:first]))
-        found = [folder]
+        found = ["/".join(names[:first])]
         for name in names[first:]:
-            found = [path for start in found for path in self._matching(start, name)]
-        sources = (self._find_one(path, pattern) for path in found)
+            if parents and name == "**":
+                found = [path for start in found for path in self._folders(start)]
+            else:
+                found = [path for start in found for path in self._matching(start, name)]
+        sources = (self._find_one(path, pattern, pivot) for path in dict.fromkeys(found))
         return tuple(source for source in sources if source)
 
-    def _matching(self, folder: str, pattern: str) -> list[str]:
+    def _matching(self, start: str, pattern: str) -> list[str]:
+        folder = self.root.resolve(start)
         status = self.root.stat(folder)
         if status is None or not stat.S_ISDIR(status.st_mode):
             return []
         expression = glob(pattern)
         names = [name for name in self._names(folder) if expression.fullmatch(name)]
-        return [f"{folder}/{name}" if folder else name for name in names]
+        return [f"{start}/{name}" if start else name for name in names]
 
-    def _find_one(self, path: str, pattern: str) -> Source | None:
+    def _folders(self, start: str) -> list[str]:
+        """Return a folder and all folders below it; links are not followed."""
+        found, todo = [], [start]
+        while todo:
+            path = todo.pop()
+            status = self.root.stat(path)
+            if status is not None and stat.S_ISDIR(status.st_mode):
+                found.append(path)
+                todo += [f"{path}/{name}" if path else name for name in self._names(path)]
+        return sorted(found)
+
+    def ancestors(self, source: Source) -> Iterator[tuple[str, Entry]]:
+        """Yield the folders that a source keeps above it, outermost first, and itself if one."""
+        names = source.kept.split("/")
+        names = names if source.is_folder else names[:-1]
+        for count in range(1, len(names) + 1):
+            kept = "/".join(names[:count])
+            path = self.root.resolve(f"{source.pivot}/{kept}")
+            status = self.root.stat(path)
+            if status is not None and stat.S_ISDIR(status.st_mode):
+                yield kept, Entry(path, "", status)
+
+    def _find_one(self, path: str, pattern: str, pivot: str) -> Source | None:
         try:
-            return self._source(path, pattern)
+            return self._source(path, pattern, pivot)
         except (BuildError, OSError):
             return None
 
-    def _source(self, path: str, pattern: str) -> Source:
+    def _source(self, path: str, pattern: str, pivot: str) -> Source:
         canonical = self.root.resolve(path)
         status = self.root.stat(canonical)
         if status is None or stat.S_ISSOCK(status.st_mode):
@@ -110,7 +146,8 @@ class SourceTree:
         state = self._state(canonical)
         if self.rules.verdict(state) and not (folder and self.rules.may_return(canonical, state)):
             raise BuildError(f"{pattern!r} not found: excluded by .dockerignore")
-        return Source(canonical, posixpath.basename(path), folder)
+        kept = path.removeprefix(f"{pivot}/") if pivot else path
+        return Source(canonical, posixpath.basename(path), folder, pivot, kept)
 
     def _state(self, path: str) -> int:
         state = self.rules.start()
@@ -129,16 +166,17 @@ class SourceTree:
             os.close(fd)
 
     def walk(self, source: Source, exclude: IgnoreRules = NO_RULES) -> Iterator[Entry]:
-        """Yield the source and what is below it, without what ``exclude`` matches below it."""
+        """Yield the source and what is below it, without what ``exclude`` matches below it.
+
+        A file that was named, or found by a wildcard, is never excluded, as BuildKit has it.
+        """
         status = self.root.stat(source.path)
         if status is None:
             raise BuildError(f"/{source.path} vanished during the build")
         top = Entry(source.path, "", status, self._target(source.path, status))
-        if not source.is_folder:
-            if not exclude.ignores(source.name):
-                yield top
-            return
         yield top
+        if not source.is_folder:
+            return
         yield from self._below(source.path, "", self._state(source.path), 0, exclude)
 
     def _below(
@@ -222,6 +260,12 @@ class SourceTree:
             return self.root.open_path(entry.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         except OSError as error:
             raise BuildError(f"cannot read /{entry.path}: {error.strerror}") from error
+
+
+def _pivot(pattern: str) -> str:
+    """Return the folder above what a ``--parents`` source keeps: the part before ``/./``."""
+    before, found, _ = pattern.removeprefix("./").partition("/./")
+    return posixpath.normpath("/" + before).lstrip("/") if found else ""
 
 
 def _portable(name: str) -> bool:

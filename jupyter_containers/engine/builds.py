@@ -16,6 +16,7 @@ from jupyter_containers.build.tree import DigestMemo
 from jupyter_containers.engine.buildcache import Exchange, ImportedSteps, export_steps
 from jupyter_containers.engine.exports import Exporter, write_facts
 from jupyter_containers.engine.images import Images
+from jupyter_containers.engine.loading import load
 from jupyter_containers.engine.naming import step_name
 from jupyter_containers.engine.networks import Networks
 from jupyter_containers.engine.rooms import Rooms
@@ -34,6 +35,7 @@ from jupyter_containers.oci.reference import Reference
 from jupyter_containers.options import BuildOptions
 from jupyter_containers.store import ImageRecord, Lease, extract_archive
 
+_LAYOUT = "oci-layout://"
 Pull = Callable[[Reference, str, EventSink, CancelToken], ImageRecord]
 
 
@@ -70,6 +72,7 @@ class Builds:
                 extract=partial(_extract, cancel),
                 memo=self._memo,
                 trust_host_ca=self._trusts_host_ca(),
+                scratch=self._folder,
             )
             result = builder.build(options, emit, cancel)
             record = self._described(result)
@@ -162,8 +165,9 @@ class _Source:
         self._lease, self._emit, self._cancel = lease, emit, cancel
 
     def resolve(self, name: str, platform: Platform, pull: bool) -> BaseImage:
-        """Return the image that a name, or an ID of this store, means."""
-        record = self._images.lookup(name)
+        """Return the image that a name, an ID of this store, or an OCI layout means."""
+        layout = name.startswith(_LAYOUT)
+        record = self._from_layout(name, platform) if layout else self._images.lookup(name)
         if record is None or (pull and not record.has_id(name)):
             record = self._fetch(Reference.parse(name), platform)
         self._lease.add(record.manifest.digest, record.config_digest, *record.chain_ids)
@@ -186,6 +190,20 @@ class _Source:
             tuple(LayerRef(blob, diff_id) for blob, diff_id in layers),
             record.chain_id,
         )
+
+    def _from_layout(self, name: str, platform: Platform) -> ImageRecord:
+        path, tag = name.removeprefix(_LAYOUT), ""
+        if not Path(path).is_dir():
+            separator = "@" if "@" in path else ":"
+            path, _, tag = path.rpartition(separator)
+        if not Path(path).is_dir():
+            raise BuildError(f"{name} is no folder", hint="write oci-layout://PATH[:TAG]")
+        loaded = load(self._rooms, Path(path), platform, emit=self._emit, cancel=self._cancel)
+        for image in loaded:
+            digests = (image.record.manifest.digest, image.record.config_digest)
+            if not tag or tag in digests or any(one.tag == tag for one in image.names):
+                return image.record
+        raise BuildError(f"{path} has no image {tag!r}")
 
     def _fetch(self, reference: Reference, platform: Platform) -> ImageRecord:
         try:

@@ -11,6 +11,7 @@ from jupyter_containers.build.seams import StepMount
 from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.engine.assembly import Bundle
 from jupyter_containers.engine.cachemounts import CacheMounts
+from jupyter_containers.engine.forwarding import forwarded
 from jupyter_containers.engine.naming import step_name
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.errors import BuildError
@@ -44,6 +45,8 @@ class StepMounts:
             return self._file(mount)
         if mount.type == "cache":
             return self._cache(mount)
+        if mount.type == "socket":
+            return self._socket(mount)
         source = mount.source or "/"
         if mount.chain_id is not None:
             source = self._inside(self._stage(mount.chain_id, mount.read_only), source)
@@ -63,6 +66,12 @@ class StepMounts:
         path.chmod(mount.mode)
         os.chown(path, mount.uid, mount.gid)
         return BindMount(str(path), mount.target, read_only=True)
+
+    def _socket(self, mount: StepMount) -> BindMount:
+        path = self._fresh("socket") / "socket"
+        served = forwarded(mount.source, path, mount.mode, mount.uid, mount.gid)
+        self._stack.enter_context(served)
+        return BindMount(str(path), mount.target, read_only=False)
 
     def _cache(self, mount: StepMount) -> BindMount:
         fill = None if mount.chain_id is None else lambda folder: self._fill(mount, folder)

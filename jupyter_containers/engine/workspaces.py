@@ -14,7 +14,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from jupyter_containers.build.seams import CommittedLayer, OutputSink, StepRequest, Workspace
+from jupyter_containers.build.seams import (
+    CommittedLayer,
+    LayerRef,
+    OutputSink,
+    StepRequest,
+    Workspace,
+)
 from jupyter_containers.engine.assembly import (
     Bundle,
     host_trust,
@@ -28,6 +34,7 @@ from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.stepmounts import StepMounts
 from jupyter_containers.events import CancelToken
 from jupyter_containers.network import names
+from jupyter_containers.oci.descriptor import chain_id
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import RunOptions
 from jupyter_containers.runtime.mounts import PrivateMounts
@@ -54,6 +61,15 @@ class BuildLayers:
         if chain_id:
             self.lease.add(chain_id)
         return not chain_id or self.rooms.store.snapshots.has(chain_id)
+
+    def stack(self, parent_chain_id: str, layer: LayerRef) -> str:
+        """Return the chain id of a stored layer on top of another stack, unpacked there."""
+        chain = chain_id([parent_chain_id, layer.diff_id]) if parent_chain_id else layer.diff_id
+        self.lease.add(chain)
+        self.rooms.store.snapshots.unpack(
+            parent_chain_id, layer.diff_id, layer.descriptor, cancel=self.cancel
+        )
+        return chain
 
     def workspace(self, parent_chain_id: str) -> AbstractContextManager[Workspace]:
         """Return a workspace on top of ``parent_chain_id``."""
@@ -145,6 +161,7 @@ class _Workspace:
             user=request.user,
             hostname=request.hostname,
             network=request.network,
+            privileged=request.privileged,
         )
         with Root(bundle.rootfs) as root:
             user = resolve_user(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.options.buildcache import CachePlace
+from jupyter_containers.options.context import ContextSource, contents, named_contexts
 from jupyter_containers.options.output import Annotations, BuildOutput, ImageFormat
 from jupyter_containers.options.run import nearest
 from jupyter_containers.options.values import as_sequence, parse_labels
 
+ENTITLEMENTS = frozenset({"network.host", "security.insecure"})
 EPOCH_ARG = "SOURCE_DATE_EPOCH"
 
 
@@ -30,13 +32,16 @@ class SecretSource:
 class BuildOptions:
     """One build (Docker's ``build`` flags).
 
-    ``context`` is a folder.  ``dockerfile`` is the text of a Dockerfile, or None to read ``file``
+    ``build_contexts`` are named contexts; ``files`` are put beside the files of the context, for
+    COPY and ADD to find.  ``ssh`` maps the id of ``RUN --mount=type=ssh`` to an agent's socket or
+    to keys; ``allow`` names entitlements.  ``check`` looks at the Dockerfile only.
+    ``dockerfile`` is the text of a Dockerfile, or None to read ``file``
     (relative to the working directory; by default ``Dockerfile`` in the context).
     ``source_name`` is how errors name the text.  ``trust_host_ca`` None leaves it to the settings.
     Without ``outputs`` the image goes into this store.
     """
 
-    context: Path
+    context: ContextSource
     dockerfile: str | None = None
     file: Path | None = None
     source_name: str = "Dockerfile"
@@ -54,6 +59,11 @@ class BuildOptions:
     iidfile: Path | None = None
     metadata_file: Path | None = None
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
+    build_contexts: Mapping[str, ContextSource] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    ssh: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    allow: frozenset[str] = frozenset()
+    check: bool = False
     outputs: tuple[BuildOutput, ...] = ()
     format: ImageFormat = "oci"
     annotations: Annotations = field(default_factory=Annotations)
@@ -61,7 +71,7 @@ class BuildOptions:
     cache_to: tuple[CachePlace, ...] = ()
 
     @classmethod
-    def of(cls, context: str | os.PathLike[str] = ".", **flags: Any) -> BuildOptions:
+    def of(cls, context: Any = ".", **flags: Any) -> BuildOptions:
         """Return the options that Docker's ``build`` flags mean.
 
         ``tag`` (one or several), ``build_arg`` and ``label`` (mapping or ``NAME=value`` texts; a
@@ -69,6 +79,11 @@ class BuildOptions:
         ``secret`` is ``id=NAME,src=FILE`` or ``id=NAME,env=VARIABLE``; ``secret_values`` maps
         ids to texts or bytes.  ``output``, ``annotation``, ``cache_from`` and ``cache_to`` are
         Docker's; ``push`` and ``load`` are short for outputs.
+
+        ``context`` is a folder, a git or http address, an archive (path or bytes), or a mapping
+        of names to contents; so are the values of ``build_context`` (mapping, or ``NAME=value``
+        texts, where ``docker-image://`` and ``oci-layout://`` name images).  ``files`` maps names
+        to contents that COPY finds beside the context.
         """
         values = {name: value for name, value in flags.items() if value is not None}
         tags = as_sequence(values.pop("tag", None)) + as_sequence(values.pop("tags", None))
@@ -77,6 +92,14 @@ class BuildOptions:
         secrets = dict(_secret(text) for text in as_sequence(values.pop("secret", None)))
         secrets |= _given(values.pop("secret_values", None) or {})
         values["outputs"] = _outputs(values)
+        values |= {
+            "build_contexts": named_contexts(
+                values.pop("build_context", None) or values.pop("build_contexts", ())
+            ),
+            "files": contents(values.pop("files", {})),
+            "ssh": dict(_ssh(text) for text in as_sequence(values.pop("ssh", None))),
+            "allow": _entitlements(as_sequence(values.pop("allow", None))),
+        }
         values |= {
             "annotations": Annotations.parse(as_sequence(values.pop("annotation", None))),
             "cache_from": _places(CachePlace.source, values.pop("cache_from", None)),
@@ -92,15 +115,45 @@ class BuildOptions:
             if name in values:
                 values[name] = Path(values[name])
         known = {item.name for item in fields(cls)} - {"context"}
+        spellings = {"tag", "secret", "output", "annotation", "build_context"}
         unknown = sorted(set(values) - known)
         if unknown:
             raise InvalidArgumentError(
                 f"unknown option {unknown[0]!r}",
-                hint=nearest(unknown[0], known | {"tag", "secret", "output", "annotation"}),
+                hint=nearest(unknown[0], known | spellings),
             )
         return cls(
-            Path(context), tags=tags, build_args=args, labels=labels, secrets=secrets, **values
+            ContextSource.of(context),
+            tags=tags,
+            build_args=args,
+            labels=labels,
+            secrets=secrets,
+            **values,
         )
+
+
+def _ssh(text: str) -> tuple[str, tuple[Path, ...]]:
+    """Return the id and the socket or keys of ``--ssh default|id[=PATH[,PATH…]]``."""
+    name, _, paths = text.partition("=")
+    found = tuple(Path(path).expanduser() for path in paths.split(",") if path)
+    if not found:
+        agent = os.environ.get("SSH_AUTH_SOCK", "")
+        if not agent:
+            raise InvalidArgumentError(
+                f"--ssh {name} needs an SSH agent, and SSH_AUTH_SOCK is not set",
+                hint=f"start ssh-agent, or name a key: --ssh {name}=PATH",
+            )
+        found = (Path(agent),)
+    return name or "default", found
+
+
+def _entitlements(texts: Sequence[str]) -> frozenset[str]:
+    names = frozenset(name for text in texts for name in text.split(",") if name)
+    for name in sorted(names - ENTITLEMENTS):
+        raise InvalidArgumentError(
+            f"unknown entitlement {name!r}", hint=f"one of {', '.join(sorted(ENTITLEMENTS))}"
+        )
+    return names
 
 
 def _outputs(values: dict[str, Any]) -> tuple[BuildOutput, ...]:

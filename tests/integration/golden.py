@@ -17,16 +17,18 @@ own and a ``case.json``:
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
 import shutil
 import subprocess
 import tarfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -156,15 +158,19 @@ def _mark(make: Mapping[str, Any], context: Path) -> None:
 
 
 def _archive(path: Path, context: Path, members: Iterable[str]) -> None:
-    suffix = path.suffix[1:] if path.suffix in (".gz", ".bz2", ".xz") else ""
-
     def numbered(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.uid, member.gid, member.uname, member.gname, member.mtime = 3, 4, "", "", 7
         return member
 
-    with tarfile.open(path, f"w:{suffix}") as archive:
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as archive:
         for member in members:
             archive.add(context / member, member, filter=numbered)
+    # No times inside, so that the archive is the same bytes every time.
+    packers: dict[str, Callable[[bytes], bytes]] = {
+        ".gz": partial(gzip.compress, mtime=0), ".bz2": bz2.compress, ".xz": lzma.compress,
+    }  # fmt: skip
+    path.write_bytes(packers.get(path.suffix, bytes)(plain.getvalue()))
 
 
 @contextmanager

@@ -126,7 +126,7 @@ def _buildah(folder: Path, context: Path, flags: list[str], address: str) -> dic
     ask("buildah", "pull", f"docker-archive:{saved}")
     version = must("buildah", "--version").decode().split()[2]
     done = ask(
-        "buildah", "build", "--isolation=chroot", "--network=none", "--pull=never",
+        "buildah", "build", "--isolation=chroot", "--network=host", "--pull=never",
         "--layers=false", "-f", folder / "Dockerfile", "-t", "golden:case", *flags, context,
     )  # fmt: skip
     if done.returncode:

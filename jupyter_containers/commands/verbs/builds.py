@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -11,7 +11,7 @@ from jupyter_containers.commands.render.quantities import ago, human_size, times
 from jupyter_containers.commands.render.results import Lines, Text
 from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session, no_progress
-from jupyter_containers.commands.verbs.listing import listing, read_text
+from jupyter_containers.commands.verbs.listing import listing, read_input
 from jupyter_containers.commands.verbs.system import pruned_text
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError
@@ -29,28 +29,60 @@ def build(session: Session, parsed: Parsed) -> Any:
     outputs = [BuildOutput.parse(text) for text in flags.get("output", ())]
     if any(output.dest == STREAM for output in outputs):
         flags["stream"] = _stream(session)
-    context = parsed.operands["context"]
+    flags |= _files(session, flags.pop("context_var", ()))
+    context: Any = parsed.operands["context"] or "."
     if context == "-" or flags.get("file") == "-":
-        # The Dockerfile comes from the input; "build -" has no context of its own.
-        flags.pop("file", None)
-        flags["dockerfile"] = read_text(session, "the Dockerfile")
-        flags["source_name"] = "-"
+        context = _from_input(session, context, flags)
     with display as emit:
-        if context == "-":
-            image = _build_alone(session, flags, emit)
-        else:
-            image = session.engine.build(context or ".", emit=emit, **flags)
+        image = session.engine.build(context, emit=emit, **flags)
     if not outputs or flags.get("load") or any(output.in_store for output in outputs):
         return image
     written = [output.dest for output in outputs if output.dest != STREAM]
     return Lines(written) if written else None
 
 
-def _build_alone(session: Session, flags: dict[str, Any], emit: EventSink) -> Any:
-    from tempfile import TemporaryDirectory
+def _from_input(session: Session, context: str, flags: dict[str, Any]) -> Any:
+    """Return the context of ``build -`` or ``build -f - PATH``, whose input is read here.
 
-    with TemporaryDirectory(prefix="context-") as empty:
-        return session.engine.build(empty, emit=emit, **flags)
+    The input is a Dockerfile (then ``build -`` has no context of its own) or, for ``build -``, an
+    archive that holds the context.
+    """
+    import io
+
+    from jupyter_containers.build.archives import is_archive
+
+    data = read_input(session, "the Dockerfile")
+    if context == "-" and is_archive(io.BytesIO(data)):
+        return data
+    flags.pop("file", None)
+    flags["dockerfile"] = data.decode("utf-8", "replace")
+    flags["source_name"] = "-"
+    return {} if context == "-" else context
+
+
+def _files(session: Session, texts: Sequence[str]) -> dict[str, Any]:
+    """Return the notebook's variables that are to stand in the context (``PATH=VARIABLE``)."""
+    files = {}
+    for text in texts:
+        path, equals, name = text.rpartition("=")
+        if session.variables is None:
+            raise InvalidArgumentError(
+                f"--context-var {text} names a variable of a notebook, and there is none here",
+                hint="in Python: build(…, files={'path': contents})",
+            )
+        if name not in session.variables:
+            raise InvalidArgumentError(
+                f"--context-var {text}: there is no variable {name!r}",
+                hint="write --context-var PATH=VARIABLE",
+            )
+        value = session.variables[name]
+        if not isinstance(value, (str, bytes, bytearray)):
+            raise InvalidArgumentError(
+                f"--context-var {text}: {name} is a {type(value).__name__}, not text or bytes",
+                hint=f"make it text first, such as {name}.to_csv() or json.dumps({name})",
+            )
+        files[path if equals else name] = value
+    return {"files": files} if files else {}
 
 
 def _display(session: Session, style: str, quiet: bool) -> AbstractContextManager[EventSink]:

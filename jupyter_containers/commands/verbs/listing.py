@@ -111,12 +111,16 @@ def labels_text(labels: Mapping[str, str] | None) -> str:
     return ",".join(f"{name}={value}" for name, value in sorted((labels or {}).items()))
 
 
-def read_text(session: Session, what: str) -> str:
-    """Return the command's input as text."""
+def read_input(session: Session, what: str) -> bytes:
+    """Return the command's input."""
     if session.stdin is None:
         raise InvalidArgumentError(
             f"{what} is to be read from the input, but there is none",
             hint="write it in the lines below %%container",
         )
-    data = session.stdin if isinstance(session.stdin, bytes) else session.stdin.read()
-    return data.decode("utf-8", "replace")
+    return session.stdin if isinstance(session.stdin, bytes) else session.stdin.read()
+
+
+def read_text(session: Session, what: str) -> str:
+    """Return the command's input as text."""
+    return read_input(session, what).decode("utf-8", "replace")

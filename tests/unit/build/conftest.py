@@ -17,7 +17,7 @@ import pytest
 
 from jupyter_containers.build.executor import Builder
 from jupyter_containers.build.result import BuildResult
-from jupyter_containers.build.seams import BaseImage, CommittedLayer, StepRequest
+from jupyter_containers.build.seams import BaseImage, CommittedLayer, LayerRef, StepRequest
 from jupyter_containers.errors import ImageNotFoundError
 from jupyter_containers.events import CancelToken, Event
 from jupyter_containers.oci.descriptor import LAYER_TAR, Descriptor, chain_id, digest_of
@@ -95,6 +95,14 @@ class FakeLayers:
 
     def has(self, chain: str) -> bool:
         return self.folder(chain).exists()
+
+    def stack(self, parent: str, layer: LayerRef) -> str:
+        chain = chain_id([parent, layer.diff_id])
+        folder = self.folder(chain)
+        if not folder.exists():
+            subprocess.run(["cp", "-a", self.folder(parent), folder], check=True)
+            subprocess.run(["cp", "-aT", self.folder(layer.diff_id), folder], check=True)
+        return chain
 
     @contextmanager
     def workspace(self, parent: str) -> Iterator[FakeWorkspace]:

@@ -16,7 +16,6 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     OperationCancelledError,
     StepFailedError,
-    UnsupportedError,
 )
 from jupyter_containers.events import CancelToken, TaskFinished, TaskOutput, TaskStarted
 from jupyter_containers.oci.descriptor import CONFIG, MANIFEST, digest_of
@@ -248,19 +247,62 @@ def test_a_bind_of_the_context_is_part_of_the_key(bench: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "capability"),
+    ("text", "flags", "said"),
     [
-        ("RUN --mount=type=ssh true", "RUN --mount=type=ssh"),
-        ("RUN --security=insecure true", "RUN --security=insecure"),
-        ("COPY --parents a /b", "COPY --parents"),
-        ("ADD https://example.com/x /y", "ADD of a URL or git repository"),
-        ("ADD git@example.com:x.git /y", "ADD of a URL or git repository"),
+        ("RUN --security=insecure true", {}, "security.insecure is not allowed"),
+        ("RUN --network=host true", {}, "network.host is not allowed"),
+        ("RUN --mount=type=ssh,required true", {}, "SSH agent default is required"),
+        ("ADD --checksum=sha256:00 f /f", {}, "--checksum can only be used with addresses"),
     ],
 )
-def test_what_is_missing_is_named(bench: Any, text: str, capability: str) -> None:
-    with pytest.raises(UnsupportedError) as caught:
-        bench.build(f"FROM scratch\n{text}\n")
-    assert caught.value.capability == capability
+def test_what_is_not_granted_is_named(
+    bench: Any, text: str, flags: dict[str, Any], said: str
+) -> None:
+    bench.write("f", "1")
+    with pytest.raises(BuildError, match=said) as caught:
+        bench.build(f"FROM scratch\n{text}\n", **flags)
+    assert caught.value.location is not None
+    assert caught.value.location.first_line == 2
+
+
+def test_granted_steps_run(bench: Any) -> None:
+    allow = ["security.insecure,network.host"]
+    bench.build(
+        "FROM scratch\nRUN --security=insecure a\nRUN --network=host b\nRUN --mount=type=ssh c\n",
+        allow=allow,
+    )
+    requests = bench.layers.requests
+    assert [one.privileged for one in requests] == [True, False, False]
+    assert [one.network for one in requests] == ["bridge", "host", "bridge"]
+
+
+def test_a_linked_copy_stays_cached_when_the_stage_changes(bench: Any) -> None:
+    bench.write("f", "1")
+    first = bench.build("FROM scratch\nRUN a\nCOPY --link f /f\n")
+    second = bench.build("FROM scratch\nCOPY f /other\nCOPY --link f /f\n")
+    assert [step.cached for step in second.steps] == [True, False, True]
+    assert first.diff_ids[-1] == second.diff_ids[-1]
+    assert {path.name for path in bench.root(second).iterdir()} == {"f", "other"}
+
+
+def test_contexts_are_folders_mappings_and_archives(bench: Any, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "o").write_text("other")
+    bench.write("f", "main")
+    text = "FROM scratch\nCOPY f /f\nCOPY --from=o o /o\nCOPY --from=d x/y /y\nCOPY v /v\n"
+    files = bench.files(
+        text, build_context={"o": other, "d": {"x/y": b"mapping"}}, files={"v": "variable"}
+    )
+    contents = {name: entry[3] for name, entry in files.items()}
+    assert contents == {"f": b"main", "o": b"other", "y": b"mapping", "v": b"variable"}
+
+
+def test_a_named_context_stands_in_for_a_base_image(bench: Any) -> None:
+    files = bench.files(
+        "FROM base AS b\nFROM b\nCOPY --from=base a /c\n", build_context={"base": {"a": "1"}}
+    )
+    assert {name: entry[3] for name, entry in files.items()} == {"a": b"1", "c": b"1"}
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,10 @@ def test_plans_that_fail(text: str, target: str, message: str, hint: str) -> Non
 
 def test_an_undefined_variable_in_from_is_found() -> None:
     (finding,) = plan("FROM a$X").findings
-    assert (finding.rule.name, finding.message) == ("UndefinedVar", "$X is not defined")
+    assert (finding.rule.name, finding.message) == (
+        "UndefinedArgInFrom",
+        "FROM argument 'X' is not declared",
+    )
 
 
 ENVIRONMENTS: list[tuple[str, dict[str, str], str]] = [

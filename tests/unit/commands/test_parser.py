@@ -134,6 +134,7 @@ _SPELT_OTHERWISE = {
     "labels": "label", "outputs": "output", "annotations": "annotation",
     "mounts": "mount", "tags": "tag", "build_args": "build_arg",
     "secrets": "secret", "health": "health_cmd",
+    "build_contexts": "build_context", "files": "context_var",
 }  # fmt: skip
 _NOT_FLAGS = {"image", "command", "context", "dockerfile", "source_name"}
 

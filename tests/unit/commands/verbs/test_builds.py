@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
+import tarfile
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,22 +47,38 @@ def test_build_flags(fake_engine: Any, an_image: Any) -> None:
     )
 
 
-@pytest.mark.parametrize(("words", "own"), [(["-"], True), (["-f", "-", "."], False)])
+@pytest.mark.parametrize(("words", "context"), [(["-"], {}), (["-f", "-", "."], ".")])
 def test_build_takes_the_dockerfile_from_the_input(
-    fake_engine: Any, an_image: Any, words: list[str], own: bool
+    fake_engine: Any, an_image: Any, words: list[str], context: object
 ) -> None:
-    contexts: list[list[str]] = []
-
-    def build(context: str, **flags: Any) -> Any:
-        contexts.append(os.listdir(context))
-        return an_image
-
-    fake_engine.answers["build"] = build
+    fake_engine.answers["build"] = an_image
     perform(fake_engine, "build", *words, stdin=b"FROM x\n")
+    assert fake_engine.last[1] == (context,)
     assert fake_engine.last[2]["dockerfile"] == "FROM x\n"
-    assert (contexts == [[]]) is own
     with pytest.raises(InvalidArgumentError, match="the Dockerfile"):
         perform(fake_engine, "build", *words)
+
+
+def test_build_takes_an_archive_from_the_input(fake_engine: Any, an_image: Any) -> None:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("Dockerfile"))
+    fake_engine.answers["build"] = an_image
+    perform(fake_engine, "build", "-", "-f", "D", stdin=archive.getvalue())
+    assert fake_engine.last[1:] == ((archive.getvalue(),), {"file": "D"})
+
+
+def test_a_variable_becomes_a_file_of_the_context(fake_engine: Any, an_image: Any) -> None:
+    fake_engine.answers["build"] = an_image
+    variables = {"text": "a", "number": 3}
+    words = ("build", "--context-var", "d/t=text", "--context-var", "text", ".")
+    perform(fake_engine, *words, variables=variables)
+    assert fake_engine.last[2]["files"] == {"d/t": "a", "text": "a"}
+    for word, said in (("n=number", "is a int"), ("gone", "no variable 'gone'")):
+        with pytest.raises(InvalidArgumentError, match=said):
+            perform(fake_engine, "build", "--context-var", word, variables=variables)
+    with pytest.raises(InvalidArgumentError, match="there is none here"):
+        perform(fake_engine, "build", "--context-var", "a=text")
 
 
 def test_progress_styles(

@@ -1,0 +1,127 @@
+"""The contexts of one build: the main one and the named ones, opened when they are first used.
+
+A git repository, an archive, an address or files by name become a scratch folder that ends with
+the build.  Images (``docker-image://``, ``oci-layout://``) stay images.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from jupyter_containers.build.archives import decompressed, is_archive
+from jupyter_containers.build.context import LocalContext
+from jupyter_containers.build.remote import Git, GitAddress, download
+from jupyter_containers.build.seams import ExtractArchive
+from jupyter_containers.build.tree import DigestMemo, SourceTree
+from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.events import CancelToken
+from jupyter_containers.options.context import ContextSource
+from jupyter_containers.store.rooted import Root
+
+IMAGE_KINDS = ("image", "layout")
+Scratch = Callable[[], Path]
+
+
+@dataclass(slots=True)
+class Contexts:
+    """What a build reads from; ``stack`` closes it all.
+
+    ``files`` (by name) stand beside those of the main context.
+    """
+
+    named: Mapping[str, ContextSource]
+    scratch: Scratch
+    extract: ExtractArchive | None
+    memo: DigestMemo | None
+    cancel: CancelToken
+    stack: ExitStack
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    _open: dict[str, LocalContext] = field(default_factory=dict)
+    _extra: SourceTree | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def folder(self, source: ContextSource) -> Path:
+        """Return a folder that holds the files of a context."""
+        if source.kind == "folder":
+            return Path(source.place)
+        if source.kind == "files":
+            return self._written(source.files)
+        if source.kind == "git":
+            address, git = GitAddress.parse(source.place), Git(self.cancel)
+            return git.checkout(address, git.commit(address), self.scratch())
+        if source.kind == "url":
+            got = download(source.place, self.scratch(), self.cancel)
+            with got.path.open("rb") as stream:
+                if is_archive(stream):
+                    return self._unpacked(stream)
+            # An address that gives text is a Dockerfile and nothing else, as with Docker.
+            got.path.rename(got.path.with_name("Dockerfile"))
+            return got.path.parent
+        if source.data is not None:
+            return self._unpacked(io.BytesIO(source.data))
+        try:
+            with open(source.place, "rb") as stream:
+                return self._unpacked(stream)
+        except OSError as error:
+            raise InvalidArgumentError(f"cannot read {source.place}: {error.strerror}") from error
+
+    def image(self, name: str) -> ContextSource | None:
+        """Return the named context when it is an image."""
+        source = self.named.get(name.lower())
+        return source if source is not None and source.kind in IMAGE_KINDS else None
+
+    def tree(self, name: str) -> LocalContext | None:
+        """Return the named context when it is made of files, opened once for the build."""
+        name = name.lower()
+        source = self.named.get(name)
+        if source is None or source.kind in IMAGE_KINDS:
+            return None
+        with self._lock:
+            if name not in self._open:
+                context = LocalContext(self.folder(source), None, self.memo)
+                self._open[name] = self.stack.enter_context(context)
+            return self._open[name]
+
+    @property
+    def extra(self) -> SourceTree | None:
+        """The tree of the files that were given beside the main context."""
+        if not self.files:
+            return None
+        with self._lock:
+            if self._extra is None:
+                root = self.stack.enter_context(Root(self._written(self.files)))
+                self._extra = SourceTree(root)
+            return self._extra
+
+    def _written(self, files: Mapping[str, bytes]) -> Path:
+        folder = self.scratch()
+        with Root(folder) as root:
+            for name, data in files.items():
+                target = folder / root.resolve(name)
+                try:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(data)
+                except OSError as error:
+                    raise InvalidArgumentError(
+                        f"cannot make the file {name!r}: {error.strerror}"
+                    ) from error
+                target.chmod(0o644)
+        return folder
+
+    def _unpacked(self, stream: BinaryIO) -> Path:
+        if self.extract is None:
+            raise UnsupportedError("archives cannot be unpacked here", capability="archives")
+        if not is_archive(stream):
+            raise InvalidArgumentError(
+                "the context is a file, but no tar archive",
+                hint="name a folder, or give the Dockerfile with --file (-f)",
+            )
+        folder = self.scratch()
+        self.extract(decompressed(stream), str(folder), None)
+        return folder

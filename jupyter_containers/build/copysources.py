@@ -1,0 +1,170 @@
+"""What COPY and ADD copy: files of the context, of stages and images, of addresses.
+
+An *origin* is one source of the instruction with the tree that holds it.  Addresses are read when
+the step needs them: a checksum or a commit id tells whether it is cached without a download.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from jupyter_containers.build.checks import EMPTY_WILDCARD, Finding
+from jupyter_containers.build.filestep import StepSurroundings
+from jupyter_containers.build.ignorefile import IgnoreRules
+from jupyter_containers.build.remote import Git, GitAddress, download, shown
+from jupyter_containers.build.tree import Source, SourceTree
+from jupyter_containers.errors import BuildError
+from jupyter_containers.options.context import is_git_address, is_url
+from jupyter_containers.store.rooted import Root
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The sources of one instruction, expanded, and how they are to be read."""
+
+    sources: tuple[str, ...]
+    from_: str = ""
+    parents: bool = False
+    checksum: str = ""
+    keep_git_dir: bool = False
+    remote: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One source; ``commit`` stands for the files of a git repository in the step's key."""
+
+    tree: SourceTree
+    matches: tuple[Source, ...]
+    is_download: bool = False
+    commit: str = ""
+
+
+class CopySources:
+    """Finds the sources of one step, once."""
+
+    def __init__(self, wanted: Wanted, around: StepSurroundings) -> None:
+        self._wanted, self._around = wanted, around
+        self._context = around.contexts.tree(wanted.from_) if wanted.from_ else around.context
+        self._chain = around.chain_of(wanted.from_) if self._context is None else None
+        self._origins: tuple[Origin, ...] | None = None
+        self._commits: dict[str, str] = {}
+        if wanted.checksum and not (wanted.remote and all(map(_is_remote, wanted.sources))):
+            raise around.fail("--checksum can only be used with addresses")
+
+    def quick(self) -> dict[str, str] | None:
+        """Return what decides the result without looking at files, or None where nothing does."""
+        if self._chain is not None:
+            return {"from": self._chain}
+        wanted = self._wanted
+        if not wanted.sources or not (wanted.remote and all(map(_is_remote, wanted.sources))):
+            return None
+        parts = {}
+        for source in wanted.sources:
+            if is_git_address(source):
+                parts[f"commit {source}"] = self._commit(source)
+            elif not wanted.checksum:
+                return None
+        return parts | {"checksum": wanted.checksum}
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """What the sources name; addresses are downloaded."""
+        if self._origins is None:
+            self._origins = tuple(one for text in self._wanted.sources for one in self._find(text))
+        return self._origins
+
+    def files(self, exclude: IgnoreRules) -> dict[str, str]:
+        """Return a digest for each path that would be copied."""
+        files: dict[str, str] = {}
+        for index, origin in enumerate(self.origins):
+            if origin.commit:
+                files[f"{index}:commit"] = origin.commit
+                continue
+            for source in origin.matches:
+                files |= self._digests(f"{index}:", origin.tree, source, exclude)
+        return files
+
+    def _digests(
+        self, prefix: str, tree: SourceTree, source: Source, exclude: IgnoreRules
+    ) -> dict[str, str]:
+        files: dict[str, str] = {}
+        if self._wanted.parents:
+            for path, entry in tree.ancestors(source):
+                files[f"{prefix}{path}/"] = tree.digest(entry)
+        for entry in tree.walk(source, exclude):
+            self._around.cancel.check()
+            if source.is_folder and not entry.below:
+                # Only the contents are copied: the folder's own mode does not matter.
+                files.setdefault(f"{prefix}{source.path}/", "")
+                continue
+            name = entry.path if source.is_folder else f"{entry.path}\0{source.name}"
+            files[prefix + name] = tree.digest(entry)
+        return files
+
+    def _find(self, text: str) -> Iterator[Origin]:
+        if self._wanted.remote and is_git_address(text):
+            yield self._repository(text)
+        elif self._wanted.remote and is_url(text):
+            yield self._download(text)
+        else:
+            yield from self._local(text)
+
+    def _local(self, text: str) -> Iterator[Origin]:
+        around = self._around
+        if self._context is None:
+            assert self._chain is not None
+            tree = around.tree_of(self._chain)
+        else:
+            tree = self._context.tree
+        extra = around.contexts.extra if not self._wanted.from_ else None
+        given: tuple[Source, ...] = ()
+        if extra is not None:
+            try:
+                given = extra.find(text, parents=self._wanted.parents)
+            except BuildError:
+                given = ()
+        try:
+            matches = tree.find(text, parents=self._wanted.parents)
+        except BuildError:
+            if not given:
+                raise
+            matches = ()
+        if not matches and not given:
+            around.note(Finding(EMPTY_WILDCARD, f"nothing matches {text!r}", around.location))
+        yield Origin(tree, matches)
+        if given and extra is not None:
+            yield Origin(extra, given)
+
+    def _commit(self, text: str) -> str:
+        if text not in self._commits:
+            self._commits[text] = Git(self._around.cancel).commit(GitAddress.parse(text))
+        return self._commits[text]
+
+    def _repository(self, text: str) -> Origin:
+        around, wanted = self._around, self._wanted
+        commit = self._commit(text)
+        if wanted.checksum and not commit.startswith(wanted.checksum.removeprefix("sha1:")):
+            raise around.fail(f"{shown(text)} is at {commit}, not at {wanted.checksum}")
+        folder = Git(around.cancel).checkout(
+            GitAddress.parse(text), commit, around.scratch(), keep_git_dir=wanted.keep_git_dir
+        )
+        tree = SourceTree(around.stack.enter_context(Root(folder)))
+        return Origin(tree, tree.find("/"), commit=commit)
+
+    def _download(self, url: str) -> Origin:
+        around, wanted = self._around, self._wanted
+        got = download(url, around.scratch(), around.cancel)
+        if wanted.checksum and got.digest != wanted.checksum:
+            raise around.fail(
+                f"{shown(url)} has the digest {got.digest}, not {wanted.checksum}",
+                hint="the file has changed, or --checksum is wrong",
+            )
+        tree = SourceTree(around.stack.enter_context(Root(got.path.parent)))
+        [source] = tree.find(got.path.name)
+        return Origin(tree, (source.named(got.name),), is_download=True)
+
+
+def _is_remote(text: str) -> bool:
+    return is_git_address(text) or is_url(text)
