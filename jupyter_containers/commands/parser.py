@@ -8,6 +8,7 @@ a list flag collects.  Every mistake raises :class:`InvalidArgumentError` with t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from jupyter_containers.commands.grammar import GROUPS, members, spellings
@@ -18,8 +19,11 @@ _TRUE = {"1", "t", "T", "true", "TRUE", "True"}
 _FALSE = {"0", "f", "F", "false", "FALSE", "False"}
 
 
-def parse(words: Sequence[str]) -> Parsed:
-    """Return the command that ``words`` (verb first) mean."""
+def parse(words: Sequence[str], extra: Sequence[Flag] = ()) -> Parsed:
+    """Return the command that ``words`` (verb first) mean.
+
+    ``extra`` are a front end's own flags, for every verb that has none of that name.
+    """
     if not words or words[0] in ("--help", "-h"):
         return Parsed(None, help=True)
     if words[0] == "help":
@@ -27,9 +31,9 @@ def parse(words: Sequence[str]) -> Parsed:
     known = spellings()
     two = " ".join(words[:2])
     if two in known:
-        return parse_verb(known[two], words[2:])
+        return parse_verb(_with_flags(known[two], extra), words[2:])
     if words[0] in known:
-        return parse_verb(known[words[0]], words[1:])
+        return parse_verb(_with_flags(known[words[0]], extra), words[1:])
     if words[0] in GROUPS:
         if len(words) == 1 or words[1] in ("--help", "-h"):
             return Parsed(None, help=True, topic=words[0])
@@ -42,6 +46,11 @@ def parse(words: Sequence[str]) -> Parsed:
         f"unknown command: {words[0]!r}",
         hint=_near(words[0], names) or "--help lists the commands",
     )
+
+
+def _with_flags(verb: Verb, extra: Sequence[Flag]) -> Verb:
+    own = {flag.key for flag in verb.flags}
+    return replace(verb, flags=(*verb.flags, *(flag for flag in extra if flag.key not in own)))
 
 
 def _help_topic(words: Sequence[str]) -> Parsed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from traitlets import Int, List, Unicode
+from traitlets import Bool, Int, List, Unicode
 from traitlets.config import Configurable
 
 
@@ -57,8 +57,10 @@ class ContainersConfig(Configurable):
         config=True
     )
 
+    docker_magic = Bool(False, help="Offer %docker and %%docker as other names.").tag(config=True)
+
     def overrides(self) -> dict[str, Any]:
         """Return the settings that are given here."""
-        names = self.class_own_traits(config=True)
+        names = self.class_own_traits(config=True).keys() - {"docker_magic"}
         values = {name: getattr(self, name) for name in names}
         return {name: value for name, value in values.items() if value is not None}

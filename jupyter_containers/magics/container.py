@@ -16,18 +16,24 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class, no_var_expand
 
 from jupyter_containers.commands.execute import perform
-from jupyter_containers.commands.grammar import spellings
 from jupyter_containers.commands.parser import parse, parse_verb
 from jupyter_containers.commands.session import Session
-from jupyter_containers.commands.words import Flag, Parsed, Verb
+from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import (
     BuildError,
     DockerfileSyntaxError,
     InvalidArgumentError,
-    SourceLocation,
+)
+from jupyter_containers.magics.cell import (
+    MAGIC_FLAGS,
+    dockerfile_verb,
+    in_the_cell,
+    split_flags,
+    variable_named,
+    with_body,
 )
 from jupyter_containers.magics.frontend import front_end
-from jupyter_containers.magics.line import command_lines, words_of
+from jupyter_containers.magics.line import command_lines, interpolated, words_of
 
 if TYPE_CHECKING:
     from jupyter_containers.commands.session import TerminalWork
@@ -73,6 +79,10 @@ class ContainerMagics(Magics):
             self._engine_pid = os.getpid()
         return self._engine
 
+    def names(self, kind: str) -> list[str]:
+        """Return the names of what is in the store, for completion."""
+        return self.engine.names(kind)
+
     def close(self) -> None:
         """Close widgets and engine where there are any; the next command would make another."""
         if self._gallery is not None:
@@ -81,27 +91,45 @@ class ContainerMagics(Magics):
         if engine is not None and self._engine_pid == os.getpid():
             engine.close()
 
-    def _configuration_changed(self, change: Any) -> None:  # noqa: ARG002  # traitlets' signature
-        self.close()
+    def _configuration_changed(self, change: Any) -> None:
+        if change.name != "docker_magic":
+            self.close()
 
     @no_var_expand
     @line_cell_magic
     def container(self, line: str, cell: str | None = None) -> Any:
         """Run a container command: ``%container run --rm alpine echo hi``; ``--help`` lists them.
 
-        ``%%container run -i IMAGE sh`` gives the cell's text to the command's standard input;
-        ``%%container`` alone runs the commands in the cell, one a line.
+        ``%%container run IMAGE`` has the cell's text run by the image's shell, or by
+        ``--interpreter python``; ``%%container run -i IMAGE CMD`` gives it to the command's
+        standard input; ``%%container`` alone runs the commands in the cell, one a line.
+        ``--out NAME`` binds the result to a variable.
         """
-        namespace = self._shell.user_ns
         if cell is None:
-            return self._perform(parse(words_of(line, namespace)), None)
+            return self._command(line, None)
         if line.strip():
-            return self._perform(*_with_body(parse(words_of(line, namespace)), cell))
+            return self._command(line, cell)
         result = None
         for index, command in enumerate(command_lines(cell)):
             if index and result is not None:
                 self._display(result)
-            result = self._perform(parse(words_of(command, namespace)), None)
+            result = self._command(command, None)
+        return result
+
+    def _command(self, line: str, cell: str | None) -> Any:
+        parsed, own = split_flags(parse(words_of(line, self._shell.user_ns), MAGIC_FLAGS))
+        variable = variable_named(own)
+        if cell is None:
+            if own.get("interpreter"):
+                raise InvalidArgumentError(
+                    "--interpreter runs the text below the line, and there is none",
+                    hint="begin the cell with %%container",
+                )
+            result = self._perform(parsed, None)
+        else:
+            result = self._perform(*with_body(parsed, cell, own, lambda: self.engine))
+        if variable is not None and not parsed.help:
+            self._shell.push({variable: result})
         return result
 
     @no_var_expand
@@ -109,24 +137,21 @@ class ContainerMagics(Magics):
     def dockerfile(self, line: str, cell: str) -> Any:
         """Build the cell's text: ``%%dockerfile -t name [build flags] [context]``.
 
-        The image is the cell's value (``_``); ``--out NAME`` also binds it to a variable.
+        The image is the cell's value (``_``); ``--out NAME`` also binds it to a variable;
+        ``--interpolate`` replaces ``{{expression}}`` in the text.
         """
-        verb = _dockerfile_verb()
-        parsed = parse_verb(verb, words_of(line, self._shell.user_ns))
+        namespace = self._shell.user_ns
+        parsed, own = split_flags(parse_verb(dockerfile_verb(), words_of(line, namespace)))
         if parsed.help:
             return self._perform(parsed, None)
-        flags = dict(parsed.flags)
-        variable = flags.pop("out", None)
-        if variable is not None and not variable.isidentifier():
-            raise InvalidArgumentError(
-                f"--out {variable!r} is not a variable's name", hint="write --out image"
-            )
-        flags["dockerfile"] = cell
-        flags["source_name"] = f"In[{_cell_number(self._shell)}]"
+        variable = variable_named(own)
+        text = interpolated(cell, namespace) if own.get("interpolate") else cell
+        source = f"In[{_cell_number(self._shell)}]"
+        flags = {**parsed.flags, "dockerfile": text, "source_name": source}
         try:
             image = self._perform(replace(parsed, flags=flags), None)
         except (BuildError, DockerfileSyntaxError) as error:
-            error.location = _in_the_cell(error.location, flags["source_name"])
+            error.location = in_the_cell(error.location, source)
             raise
         if variable is not None:
             self._shell.push({variable: image})
@@ -204,35 +229,6 @@ def _new_engine(**overrides: Any) -> Engine:
     from jupyter_containers.engine import Engine
 
     return Engine(**overrides)
-
-
-def _with_body(parsed: Parsed, cell: str) -> tuple[Parsed, bytes]:
-    verb = parsed.verb
-    if verb is None or parsed.help:
-        return parsed, b""
-    if not verb.reads_stdin or parsed.flag("detach"):
-        raise InvalidArgumentError(
-            f"{verb.name} reads no input, but the cell has text below the first line",
-            hint="write %container for one command, or %%container alone for several",
-        )
-    takes_flag = any(flag.key == "interactive" for flag in verb.flags)
-    # Text below the line is meant as input, whether or not -i was said.
-    flags = {**parsed.flags, "interactive": True} if takes_flag else parsed.flags
-    return replace(parsed, flags=flags), cell.encode()
-
-
-def _in_the_cell(location: SourceLocation | None, cell: str) -> SourceLocation | None:
-    """Return a place in the Dockerfile as a place in its cell, whose first line is the magic's."""
-    if location is None or location.filename != cell:
-        return location
-    return replace(location, first_line=location.first_line + 1, last_line=location.last_line + 1)
-
-
-def _dockerfile_verb() -> Verb:
-    build = spellings()["build"]
-    flags = tuple(flag for flag in build.flags if flag.key != "file")
-    out = Flag("out", "Bind the image to a variable of this name", metavar="NAME")
-    return replace(build, name="dockerfile", flags=(*flags, out), aliases=())
 
 
 @contextlib.contextmanager

@@ -46,6 +46,16 @@ def words_of(line: str, namespace: Mapping[str, Any]) -> list[str]:
     return [filled for word in words for filled in _filled(word, values)]
 
 
+def interpolated(text: str, namespace: Mapping[str, Any]) -> str:
+    """Return a text with every ``{{expression}}`` in it replaced by its value."""
+
+    def value(match: re.Match[str]) -> str:
+        code = _compiled(match[1])
+        return match[0] if code is None else _text(_evaluated(code, match[1], namespace))
+
+    return _EXPRESSION.sub(value, text)
+
+
 def _compiled(text: str) -> Any:
     stripped = text.strip()
     if _GO_ACTION.match(stripped):

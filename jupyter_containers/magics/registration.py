@@ -5,10 +5,11 @@ from __future__ import annotations
 import atexit
 from typing import Any
 
+from jupyter_containers.magics.cell import dockerfile_verb
 from jupyter_containers.magics.config import ContainersConfig
 from jupyter_containers.magics.container import ContainerMagics
 
-_NAMES = {"line": ("container",), "cell": ("container", "dockerfile")}
+_NAMES = {"line": ("container", "docker"), "cell": ("container", "docker", "dockerfile")}
 
 
 def register(shell: Any) -> None:
@@ -18,6 +19,9 @@ def register(shell: Any) -> None:
     magics = ContainerMagics(shell, config)
     shell.register_magics(magics)
     shell.configurables.append(config)
+    _complete(shell, magics)
+    _rename(shell, magics, config.docker_magic)
+    config.observe(lambda change: _rename(shell, magics, change.new), "docker_magic")
     shell.events.register("pre_run_cell", magics.cell_begins)
     atexit.register(magics.close)
 
@@ -27,16 +31,50 @@ def unregister(shell: Any) -> None:
     magics = registered(shell)
     if magics is not None:
         magics.close()
+        _forget_completion(shell)
         shell.events.unregister("pre_run_cell", magics.cell_begins)
         atexit.unregister(magics.close)
     manager = shell.magics_manager
     manager.registry.pop(ContainerMagics.__name__, None)
     for kind, names in _NAMES.items():
         for name in names:
-            manager.magics[kind].pop(name, None)
+            found = manager.magics[kind].get(name)
+            if isinstance(getattr(found, "__self__", None), ContainerMagics):
+                del manager.magics[kind][name]
     shell.configurables[:] = [
-        item for item in shell.configurables if not isinstance(item, ContainersConfig)
+        item
+        for item in shell.configurables
+        if not isinstance(item, ContainersConfig | ContainerMagics)
     ]
+
+
+def _rename(shell: Any, magics: ContainerMagics, docker: bool) -> None:
+    """Offer the magic as ``%docker`` too, or no longer; one of another extension is left alone."""
+    for kind in ("line", "cell"):
+        known = shell.magics_manager.magics[kind]
+        if docker:
+            known["docker"] = magics.magics[kind]["container"]
+        elif getattr(known.get("docker"), "__self__", None) is magics:
+            del known["docker"]
+
+
+def _complete(shell: Any, magics: ContainerMagics) -> None:
+    completer = getattr(shell, "Completer", None)
+    if completer is None:
+        return
+    from jupyter_containers.magics.completion import make_matcher
+
+    completer.custom_matchers.append(make_matcher(magics.names, dockerfile_verb))
+
+
+def _forget_completion(shell: Any) -> None:
+    completer = getattr(shell, "Completer", None)
+    if completer is not None:
+        completer.custom_matchers[:] = [
+            matcher
+            for matcher in completer.custom_matchers
+            if getattr(matcher, "__module__", "") != f"{__package__}.completion"
+        ]
 
 
 def registered(shell: Any) -> ContainerMagics | None:

@@ -28,8 +28,11 @@ def environment(place: Place) -> dict[str, str]:
 
 
 @contextmanager
-def kernel(place: Place, folder: Path) -> Iterator[NotebookClient]:
-    """Yield a client whose kernel runs in ``folder``; cells that fail do not end it."""
+def kernel(place: Place, folder: Path, **variables: str) -> Iterator[NotebookClient]:
+    """Yield a client whose kernel runs in ``folder``; cells that fail do not end it.
+
+    ``variables`` are added to its environment.
+    """
     sockets = folder / "sockets"
     sockets.mkdir(mode=0o700)
     client = NotebookClient(
@@ -42,7 +45,7 @@ def kernel(place: Place, folder: Path) -> Iterator[NotebookClient]:
             KernelManager={"transport": "ipc", "connection_file": str(sockets / "k.json")}
         ),
     )
-    with client.setup_kernel(env=environment(place)):
+    with client.setup_kernel(env={**environment(place), **variables}):
         yield client
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
@@ -205,7 +206,7 @@ def test_unload_leaves_nothing(shell: Any, fake_engine: Any) -> None:
 
 
 def test_configuration_has_every_setting() -> None:
-    assert set(ContainersConfig.class_own_traits(config=True)) == {
+    assert set(ContainersConfig.class_own_traits(config=True)) - {"docker_magic"} == {
         field.name for field in fields(Settings)
     }
     config = ContainersConfig(config=Config(ContainersConfig={"insecure_registries": ["r:1"]}))
@@ -240,3 +241,95 @@ def test_loading_is_cheap() -> None:
         if best < 0.1:
             return
     assert best < 0.1
+
+
+def test_a_cell_runs_by_the_shell_of_the_image(shell: Any, fake_engine: Any) -> None:
+    fake_engine.answers["run"] = RESULT
+    fake_engine.answers["inspect"] = {"Config": {"Shell": ["/bin/bash", "-eo", "pipefail", "-c"]}}
+    value(shell, "%%container run --rm img\necho $HOME\nls\n")
+    _, args, flags = fake_engine.last
+    assert args == ("img", ["-eo", "pipefail", "-c", "echo $HOME\nls\n"])
+    assert flags["entrypoint"] == "/bin/bash"
+    assert flags["stdin"] is None
+    value(shell, "%%container run img\n" + "echo x\n" * 20_000)
+    assert fake_engine.last[1] == ("img", ["-s"])
+    assert fake_engine.last[2]["stdin"] == b"echo x\n" * 20_000
+
+
+def test_a_cell_runs_by_an_interpreter(shell: Any, fake_engine: Any) -> None:
+    fake_engine.answers["run"] = RESULT
+    value(shell, "%%container run --interpreter 'python -X dev' img\nprint(1)\n")
+    _, args, flags = fake_engine.last
+    assert (args, flags["entrypoint"]) == (("img", ["-X", "dev", "-"]), "python")
+    assert flags["stdin"] == b"print(1)\n"
+    with pytest.raises(InvalidArgumentError, match="--interpreter"):
+        run_cell(shell, "%container run --interpreter python img")
+    with pytest.raises(InvalidArgumentError, match="takes the place of a command"):
+        run_cell(shell, "%%container run --interpreter python img ls\nx\n")
+    with pytest.raises(InvalidArgumentError, match="detached"):
+        run_cell(shell, "%%container run -d --interpreter python img\nx\n")
+
+
+def test_a_cell_runs_in_a_running_container(shell: Any, fake_engine: Any, a_container: Any) -> None:
+    fake_engine.answers.update(exec=RESULT, container=a_container, inspect={"Config": {}})
+    value(shell, "%%container exec web\ndate\n")
+    assert fake_engine.last[1] == ("web", ["/bin/sh", "-c", "date\n"])
+
+
+def test_out_binds_any_result(shell: Any, fake_engine: Any, a_container: Any) -> None:
+    fake_engine.answers.update(containers=[a_container], run=RESULT)
+    value(shell, "%container ps --out found")
+    assert shell.user_ns["found"] == [a_container]
+    value(shell, "%%container run -i --out=done img sh\nx\n")
+    assert shell.user_ns["done"].output == "hi\n"
+    # Behind the image it is the program's own flag.
+    value(shell, "%container run img prog --out x")
+    assert fake_engine.last[1] == ("img", ["prog", "--out", "x"])
+    value(shell, "%%container\nps --out a\nps --out b\n")
+    assert shell.user_ns["a"] == shell.user_ns["b"]
+    with pytest.raises(InvalidArgumentError, match="variable"):
+        run_cell(shell, "%container ps --out 1x")
+
+
+def test_interpolate_fills_a_dockerfile(shell: Any, fake_engine: Any, an_image: Any) -> None:
+    fake_engine.answers["build"] = an_image
+    shell.user_ns["base"] = "debian:12"
+    value(shell, "%%dockerfile --interpolate\nFROM {{base}}\nRUN echo {{.Go}} {{1 + 1}}\n")
+    assert fake_engine.last[2]["dockerfile"] == "FROM debian:12\nRUN echo {{.Go}} 2\n"
+    assert "interpolate" not in fake_engine.last[2]
+
+
+def test_docker_is_another_name_for_those_who_want_it(shell: Any, fake_engine: Any) -> None:
+    fake_engine.answers["containers"] = []
+    assert shell.find_line_magic("docker") is None
+    shell.run_line_magic("config", "ContainersConfig.docker_magic = True")
+    assert value(shell, "%docker ps") == []
+    assert value(shell, "%%docker\nps\n") == []
+    shell.run_line_magic("config", "ContainersConfig.docker_magic = False")
+    assert shell.find_line_magic("docker") is None
+    assert shell.find_cell_magic("docker") is None
+
+
+def test_completion_comes_and_goes_with_the_extension(shell: Any, fake_engine: Any) -> None:
+    fake_engine.answers["names"] = ["busybox:latest"]
+    text = "x = 1\n%container run bu"
+    with provisionalcompleter():
+        found = [item.text for item in shell.Completer.completions(text, len(text))]
+    assert found == ["busybox:latest"]
+    unload_ipython_extension(shell)
+    assert shell.Completer.custom_matchers == []
+    load_ipython_extension(shell)
+
+
+def test_a_configuration_file_is_read(tmp_path: Any, fake_engine: Any) -> None:
+    from traitlets.config import PyFileConfigLoader
+
+    file = tmp_path / "ipython_config.py"
+    file.write_text("c.ContainersConfig.root = '/srv/x'\nc.ContainersConfig.docker_magic = True\n")
+    config = PyFileConfigLoader(file.name, str(tmp_path)).load_config()
+    parent = SimpleNamespace(config=config)
+    from traitlets.config import Configurable
+
+    made = ContainersConfig(parent=Configurable(config=parent.config))
+    assert made.overrides() == {"root": "/srv/x"}
+    assert made.docker_magic

@@ -1,0 +1,106 @@
+"""What a word of a Dockerfile may be: instructions, their flags, stages, images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from jupyter_containers.build.parser import KEYWORDS
+from jupyter_containers.commands.completion import Names
+
+_FLAGS = {
+    "FROM": ("--platform=",),
+    "COPY": (
+        "--chmod=",
+        "--chown=",
+        "--exclude=",
+        "--from=",
+        "--link",
+        "--parents",
+    ),
+    "ADD": (
+        "--checksum=",
+        "--chmod=",
+        "--chown=",
+        "--exclude=",
+        "--keep-git-dir",
+        "--link",
+        "--unpack",
+    ),
+    "RUN": ("--mount=type=", "--network=", "--security="),
+    "HEALTHCHECK": (
+        "--interval=",
+        "--retries=",
+        "--start-interval=",
+        "--start-period=",
+        "--timeout=",
+    ),
+}
+_MOUNTS = ("bind", "cache", "secret", "ssh", "tmpfs")
+_STAGE = re.compile(r"^\s*FROM\s+.*\sAS\s+(\S+)\s*$", re.IGNORECASE)
+
+
+def complete_dockerfile(before: str, names: Names) -> tuple[str, list[str]]:
+    """Return the word at the end of ``before``, and what may stand in its place.
+
+    ``before`` is the Dockerfile's text up to the cursor.
+    """
+    lines = before.split("\n")
+    line = lines[-1]
+    token = re.split(r"\s", line)[-1]
+    if _continued(lines):
+        return token, []
+    words = line[: len(line) - len(token)].split()
+    if not words:
+        return token, _keywords(token)
+    keyword = words[0].upper()
+    if keyword == "ONBUILD" and len(words) == 1:
+        return token, _keywords(token)
+    stages = [found[1] for text in lines[:-1] if (found := _STAGE.match(text))]
+    return token, _arguments(keyword, words, token, stages, names)
+
+
+def _arguments(
+    keyword: str, words: list[str], token: str, stages: list[str], names: Names
+) -> list[str]:
+    flags_only = all(word.startswith("--") for word in words[1:])
+    if token.startswith("--from=") and keyword == "COPY":
+        return [f"--from={name}" for name in _sources(token[7:], stages, names)]
+    if token.startswith("--mount=") and keyword == "RUN":
+        return _mount(token, stages, names)
+    if token.startswith("-") and flags_only:
+        return [flag for flag in _FLAGS.get(keyword, ()) if flag.startswith(token)]
+    if keyword == "FROM":
+        if flags_only:
+            return _sources(token, stages, names)
+        return [word for word in ("AS",) if word.startswith(token.upper()) and len(words) == 2]
+    if keyword == "HEALTHCHECK" and flags_only:
+        return [word for word in ("CMD", "NONE") if word.startswith(token.upper())]
+    return []
+
+
+def _mount(token: str, stages: list[str], names: Names) -> list[str]:
+    head, _, last = token.rpartition(",") if "," in token else ("--mount=", "", token[8:])
+    start = f"{head}," if "," in token else head
+    if last.startswith("type="):
+        return [f"{start}type={kind}" for kind in _MOUNTS if kind.startswith(last[5:])]
+    if last.startswith("from="):
+        return [f"{start}from={name}" for name in _sources(last[5:], stages, names)]
+    keys = ("type=", "target=", "source=", "from=", "id=", "sharing=", "mode=", "rw", "required")
+    return [start + key for key in keys if key.startswith(last)]
+
+
+def _sources(token: str, stages: list[str], names: Names) -> list[str]:
+    known: Iterable[str] = dict.fromkeys([*stages, *sorted(names("image"))])
+    return [name for name in known if name.startswith(token)]
+
+
+def _keywords(token: str) -> list[str]:
+    found = [word for word in KEYWORDS if word.startswith(token.upper()) and word != "MAINTAINER"]
+    # Whoever types small letters goes on with them.
+    return [word.lower() for word in found] if token and token.islower() else found
+
+
+def _continued(lines: list[str]) -> bool:
+    above = [line for line in lines[:-1] if not line.lstrip().startswith("#")]
+    return bool(above) and above[-1].rstrip().endswith("\\")

@@ -1,0 +1,126 @@
+"""What a cell adds to a command: flags of its own, and the text below its first line."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from jupyter_containers.commands.grammar import spellings
+from jupyter_containers.commands.words import Flag, Parsed, Verb
+from jupyter_containers.errors import InvalidArgumentError, SourceLocation
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine import Engine
+
+_OUT = Flag("out", "Bind the result to a variable of this name", metavar="NAME")
+_INTERPRETER = Flag("interpreter", "Run the cell's text with this program", metavar="PROGRAM")
+_INTERPOLATE = Flag("interpolate", "Replace {{expression}} in the cell's text", "bool")
+MAGIC_FLAGS = (_OUT, _INTERPRETER)
+_OWN = {flag.key for flag in (_OUT, _INTERPRETER, _INTERPOLATE)}
+# One argument of a program may have 128 KiB (execve(2), "Limits on size of arguments").
+_ARGUMENT_BYTES = 100_000
+_SCRIPTED = ("run", "exec")
+
+
+def split_flags(parsed: Parsed) -> tuple[Parsed, Mapping[str, Any]]:
+    """Return the command without the flags that are the magic's, and those flags."""
+    own = {key: value for key, value in parsed.flags.items() if key in _OWN}
+    rest = {key: value for key, value in parsed.flags.items() if key not in _OWN}
+    return replace(parsed, flags=rest), own
+
+
+def variable_named(own: Mapping[str, Any]) -> str | None:
+    """Return the variable that ``--out`` names; raises where it is no name."""
+    variable: str | None = own.get("out")
+    if variable is not None and not variable.isidentifier():
+        raise InvalidArgumentError(
+            f"--out {variable!r} is not a variable's name", hint="write --out result"
+        )
+    return variable
+
+
+def dockerfile_verb() -> Verb:
+    """Return ``%%dockerfile`` as a verb: ``build`` without a file, with what a cell adds."""
+    build = spellings()["build"]
+    flags = tuple(flag for flag in build.flags if flag.key != "file")
+    return replace(build, name="dockerfile", flags=(*flags, _OUT, _INTERPOLATE), aliases=())
+
+
+def with_body(
+    parsed: Parsed, cell: str, own: Mapping[str, Any], engine: Callable[[], Engine]
+) -> tuple[Parsed, bytes | None]:
+    """Return the command and its standard input, with the text below the line put to use.
+
+    ``run`` and ``exec`` without a command have it run: by the image's shell (as a Dockerfile's
+    RUN), or by ``--interpreter``.  Everything else that reads input gets it as that.
+    """
+    verb = parsed.verb
+    if verb is None or parsed.help:
+        return parsed, b""
+    interpreter = own.get("interpreter")
+    is_script = verb.name in _SCRIPTED and not parsed.operands.get("command")
+    if interpreter and not is_script:
+        raise InvalidArgumentError(
+            "--interpreter takes the place of a command, and one is given",
+            hint=f"leave the command out, or --interpreter ({verb.usage})",
+        )
+    if is_script and not parsed.flag("interactive"):
+        return _script(parsed, cell, interpreter, engine)
+    if not verb.reads_stdin or parsed.flag("detach"):
+        raise InvalidArgumentError(
+            f"{verb.name} reads no input, but the cell has text below the first line",
+            hint="write %container for one command, or %%container alone for several",
+        )
+    takes_flag = any(flag.key == "interactive" for flag in verb.flags)
+    # Text below the line is meant as input, whether or not -i was said.
+    flags = {**parsed.flags, "interactive": True} if takes_flag else parsed.flags
+    return replace(parsed, flags=flags), cell.encode()
+
+
+def _script(
+    parsed: Parsed, cell: str, interpreter: str | None, engine: Callable[[], Engine]
+) -> tuple[Parsed, bytes | None]:
+    """Return the command that runs the text, and its input."""
+    flags, body = dict(parsed.flags), cell.encode()
+    data: bytes | None = None
+    if interpreter:
+        command, data = [*shlex.split(interpreter), "-"], body
+    elif len(body) > _ARGUMENT_BYTES:
+        command, data = ["/bin/sh", "-s"], body
+    else:
+        command = [*_shell_of(parsed, engine()), cell]
+    if data is not None:
+        if flags.get("detach"):
+            raise InvalidArgumentError(
+                "a detached container reads no input, and the text below the line is input here",
+                hint="leave --detach out",
+            )
+        flags["interactive"] = True
+    if parsed.verb is not None and parsed.verb.name == "run" and "entrypoint" not in flags:
+        # The text is a program of its own, not an argument of the image's entrypoint.
+        flags["entrypoint"], command = command[0], command[1:]
+    operands = {**parsed.operands, "command": command}
+    return replace(parsed, flags=flags, operands=operands), data
+
+
+def _shell_of(parsed: Parsed, engine: Engine) -> list[str]:
+    """Return the image's SHELL; that of an image which is not here yet is the usual one."""
+    from jupyter_containers.errors import NotFoundError
+
+    try:
+        name = parsed.operands.get("image")
+        if name is None:
+            name = engine.container(parsed.operands["name"]).image
+        shell = engine.inspect(name, "image")["Config"].get("Shell")
+    except NotFoundError:
+        shell = None
+    return list(shell or ("/bin/sh", "-c"))
+
+
+def in_the_cell(location: SourceLocation | None, cell: str) -> SourceLocation | None:
+    """Return a place in the Dockerfile as a place in its cell, whose first line is the magic's."""
+    if location is None or location.filename != cell:
+        return location
+    return replace(location, first_line=location.first_line + 1, last_line=location.last_line + 1)

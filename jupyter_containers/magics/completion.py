@@ -1,0 +1,93 @@
+"""Completion in cells: verbs, flags and names on the magics' lines, instructions in Dockerfiles.
+
+IPython asks every matcher about every word; this one answers on the lines of our magics only, and
+there it answers alone.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult
+from IPython.core.completer import context_matcher as matches_context
+
+from jupyter_containers.commands.completion import Names, complete, complete_verb
+from jupyter_containers.commands.words import Verb
+
+_LINE_MAGICS = ("%container", "%docker")
+_CELL_MAGICS = ("%%container", "%%docker")
+_DOCKERFILE = "%%dockerfile"
+
+
+def make_matcher(names: Names, dockerfile_verb: Callable[[], Verb]) -> Any:
+    """Return the matcher to add to a shell's completer."""
+
+    @matches_context()  # type: ignore[untyped-decorator]  # IPython's carries no annotations
+    def container_matcher(context: CompletionContext) -> SimpleMatcherResult:
+        try:
+            found = completions(
+                context.full_text,
+                context.cursor_line,
+                context.cursor_position,
+                names,
+                dockerfile_verb,
+            )
+        except Exception:  # noqa: BLE001  # a store that cannot be read must not disturb typing
+            found = None
+        if found is None:
+            return SimpleMatcherResult(completions=[], suppress=False)
+        token, words = found
+        return SimpleMatcherResult(
+            completions=[SimpleCompletion(word, type="container") for word in words],
+            suppress=True,
+            matched_fragment=token,
+        )
+
+    return container_matcher
+
+
+def completions(
+    text: str, line_number: int, column: int, names: Names, dockerfile_verb: Callable[[], Verb]
+) -> tuple[str, list[str]] | None:
+    """Return the word before the cursor and what may stand there; None outside of our magics."""
+    lines = text.split("\n")
+    before = lines[line_number][:column]
+    head = lines[0].split(None, 1)[0] if lines[0].strip() else ""
+    if head == _DOCKERFILE:
+        if line_number > 0:
+            from jupyter_containers.commands.dockerfile_completion import complete_dockerfile
+
+            return complete_dockerfile("\n".join([*lines[1:line_number], before]), names)
+        words, token = _split(before)
+        return token, complete_verb(dockerfile_verb(), words[1:], token, names)
+    if head in _CELL_MAGICS:
+        if line_number == 0:
+            words, token = _split(before)
+            return (token, complete(words[1:], token, names)) if words else None
+        if len(lines[0].split()) > 1:
+            return None  # the cell is a program's input
+        words, token = _split(before)
+        return token, complete(words, token, names)
+    # "name = %container ps" is a command too.
+    start = max((before.rfind(f"{magic} ") for magic in _LINE_MAGICS), default=-1)
+    if start < 0 or before[:start].strip().rstrip("=") not in ("", *_assigned(before[:start])):
+        return None
+    words, token = _split(before[start:])
+    return token, complete(words[1:], token, names)
+
+
+def _assigned(text: str) -> Sequence[str]:
+    target = text.strip().removesuffix("=").strip()
+    return (text.strip().rstrip("="),) if target.isidentifier() and "=" in text else ()
+
+
+def _split(line: str) -> tuple[list[str], str]:
+    """Return the finished words and the one that is being typed."""
+    token = "" if not line or line[-1].isspace() else line.split()[-1]
+    rest = line[: len(line) - len(token)]
+    try:
+        return shlex.split(rest), token
+    except ValueError:
+        return rest.split(), token
