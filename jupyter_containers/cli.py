@@ -159,7 +159,7 @@ def _print(result: Any, parsed: Parsed, output: _Output) -> int:
     text = _text(result, name)
     if text:
         output.line(text)
-    return 0
+    return int(getattr(result, "exit_code", 0))
 
 
 def _text(result: Any, verb: str) -> str:

@@ -32,6 +32,7 @@ from jupyter_containers.events import (
     TaskFinished,
     TaskProgress,
     TaskStarted,
+    discard,
 )
 from jupyter_containers.oci.descriptor import Descriptor, Platform, RawDocument, chain_id, short_id
 from jupyter_containers.oci.image import (
@@ -236,6 +237,14 @@ def _ingest(job: Job, blob: Descriptor) -> Iterator[tuple[Ingest, Iterable[bytes
             if body.offset != ingest.offset:
                 ingest.restart()
             yield ingest, body
+
+
+def fetch(
+    rooms: Rooms, registry: str, repository: str, blob: Descriptor, *, cancel: CancelToken
+) -> None:
+    """Bring one blob from a registry into the store."""
+    with rooms.registry(registry, cancel=cancel) as client:
+        download(Job(rooms, client, repository, discard, cancel), blob)
 
 
 def _remember(job: Job, blob: Descriptor) -> None:

@@ -44,6 +44,11 @@ def validate_digest(text: str) -> str:
     return text
 
 
+def is_digest(text: str) -> bool:
+    """Return whether ``text`` is a digest."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 def digest_of(data: bytes) -> str:
     """Return the sha256 digest of ``data``."""
     return "sha256:" + hashlib.sha256(data).hexdigest()

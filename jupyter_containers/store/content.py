@@ -25,6 +25,7 @@ from jupyter_containers.oci.descriptor import (
     Descriptor,
     digest_of,
     encode_json,
+    is_digest,
     validate_digest,
 )
 from jupyter_containers.oci.image import new_index
@@ -37,7 +38,7 @@ from jupyter_containers.store.staging import Staging
 REF_NAME = "org.opencontainers.image.ref.name"
 PARTIAL_DAYS = 7
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
-_EMPTY_INDEX = (
+EMPTY_INDEX = (
     b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
 )
 
@@ -53,7 +54,7 @@ class ContentStore:
         with storage_errors("create the content store"):
             for folder in (root, partials, root / "blobs" / "sha256"):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name, data in (("oci-layout", LAYOUT), ("index.json", _EMPTY_INDEX)):
+        for name, data in (("oci-layout", LAYOUT), ("index.json", EMPTY_INDEX)):
             if not (root / name).exists():
                 self._write_file(name, data)
 
@@ -149,29 +150,28 @@ class ContentStore:
         return True
 
     def digests(self) -> list[str]:
-        """Return the digests of all blobs."""
-        return [
+        """Return the digests of all blobs; a file that is not named so is none."""
+        names = (
             f"{folder.name}:{entry.name}"
             for folder in sorted((self.root / "blobs").iterdir())
             for entry in os.scandir(folder)
-        ]
+        )
+        return [name for name in names if is_digest(name)]
 
     def set_index(self, entries: Iterable[tuple[str, Descriptor]]) -> None:
         """Write ``index.json``: names and the manifests or indexes they point at.
 
         The records are the truth; this file lets other tools read the layout.
         """
-        named = tuple(
-            Descriptor(
-                media_type=target.media_type,
-                digest=target.digest,
-                size=target.size,
-                annotations={**target.annotations, REF_NAME: name},
-                platform=target.platform,
-            )
-            for name, target in entries
-        )
-        self._write_file("index.json", encode_json(new_index(named)))
+        self._write_file("index.json", index_document(entries))
+
+    def index(self) -> bytes:
+        """Return what is in ``index.json``; nothing when it is not there."""
+        with storage_errors("read index.json"):
+            try:
+                return (self.root / "index.json").read_bytes()
+            except FileNotFoundError:
+                return b""
 
     def sweep(self, now: float | None = None) -> int:
         """Remove partial downloads that nobody touched for a week; return how many."""
@@ -192,6 +192,21 @@ class ContentStore:
                 move_into_place(staged, self.root / name)
             finally:
                 staged.unlink(missing_ok=True)
+
+
+def index_document(entries: Iterable[tuple[str, Descriptor]]) -> bytes:
+    """Return the layout's index of names and what they point at."""
+    named = tuple(
+        Descriptor(
+            media_type=target.media_type,
+            digest=target.digest,
+            size=target.size,
+            annotations={**target.annotations, REF_NAME: name},
+            platform=target.platform,
+        )
+        for name, target in entries
+    )
+    return encode_json(new_index(named)) if named else EMPTY_INDEX
 
 
 def _missing(digest: str) -> BlobNotFoundError:

@@ -4,8 +4,8 @@
 manifest its configuration and layer blobs, an image record its layers, a layer the layers below
 it and its blob, a build cache entry its layers.  Live leases protect beside all that.
 
-Deciding and taking out of use happen in one write transaction; see :mod:`.leases` for why nothing
-is lost to work that goes on meanwhile.
+Deciding and taking out of use happen in one write transaction (one for the layers, then one for
+the blobs); see :mod:`.leases` for why nothing is lost to work that goes on meanwhile.
 """
 
 from __future__ import annotations
@@ -89,24 +89,51 @@ class Collector:
 
         ``find_roots`` is called again when a lease ended while the garbage was being found.
         """
+        removed = Garbage()
         for _ in range(_ATTEMPTS):
             epoch = self._leases.epoch()
             garbage = self.unreferenced(find_roots())
-            with self._snapshots.layers.deletion():
-                if self._leases.epoch() != epoch:
-                    continue
-                protected = self._leases.protected()
-                blobs = tuple(d for d in garbage.blobs if d not in protected)
-                layers = tuple(lay for lay in garbage.layers if lay.chain_id not in protected)
-                freed = sum(layer.size for layer in layers) + self.size_of(blobs)
-                for layer in layers:
-                    self._snapshots.layers.mark_incomplete(layer.chain_id)
-                for digest in blobs:
-                    self._content.delete(digest)
-            for layer in layers:
+            layers = self._retire(garbage.layers, epoch)
+            # Only when no record of a layer tells of them any more: killed in between, this
+            # leaves blobs that the next prune finds, and no layer without its blob.
+            blobs, freed = self._delete(garbage.blobs, epoch) if layers is not None else (None, 0)
+            for layer in layers or ():
                 self._snapshots.finish_removal(layer.chain_id, layer.directory)
-            return Garbage(layers, blobs, freed)
+            removed = Garbage(
+                (*removed.layers, *(layers or ())),
+                (*removed.blobs, *(blobs or ())),
+                removed.bytes + freed + sum(layer.size for layer in layers or ()),
+            )
+            if blobs is not None:
+                return removed
         raise StorageError("cannot prune: the store is too busy", hint="try again in a moment")
+
+    def _retire(
+        self, layers: tuple[LayerRecord, ...], epoch: int
+    ) -> tuple[LayerRecord, ...] | None:
+        """Take unprotected layers out of use; None when a lease ended since ``epoch``."""
+        with self._snapshots.layers.deletion():
+            if self._leases.epoch() != epoch:
+                return None
+            protected = self._leases.protected()
+            chosen = tuple(layer for layer in layers if layer.chain_id not in protected)
+            for layer in chosen:
+                self._snapshots.layers.mark_incomplete(layer.chain_id)
+            return chosen
+
+    def _delete(
+        self, digests: tuple[str, ...], epoch: int
+    ) -> tuple[tuple[str, ...], int] | tuple[None, int]:
+        """Delete unprotected blobs; return them and their bytes, None as :meth:`_retire`."""
+        with self._snapshots.layers.deletion():
+            if self._leases.epoch() != epoch:
+                return None, 0
+            protected = self._leases.protected()
+            chosen = tuple(digest for digest in digests if digest not in protected)
+            freed = self.size_of(chosen)
+            for digest in chosen:
+                self._content.delete(digest)
+            return chosen, freed
 
     def reachable_blobs(self, digests: frozenset[str]) -> set[str]:
         """Return the digests and those of all blobs that they lead to, in the store or not."""

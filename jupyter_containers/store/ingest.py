@@ -235,9 +235,14 @@ class BlobWriter:
             start_writeback(self._file, self._flushed, self.size - self._flushed)
             self._flushed = self.size
 
+    @property
+    def digest(self) -> str:
+        """The digest of what was written so far."""
+        return "sha256:" + self._hash.hexdigest()
+
     def commit(self, media_type: str, lease: Lease | None = None) -> Descriptor:
         """Make the blob appear and return its descriptor; protect it by ``lease`` before."""
-        digest = "sha256:" + self._hash.hexdigest()
+        digest = self.digest
         if lease is not None:
             lease.add(digest)
         target = self._place(digest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import ExitStack
 
-from jupyter_containers.oci.descriptor import Descriptor
+from jupyter_containers.oci.descriptor import LAYER_GZIP, Descriptor
 from jupyter_containers.store.compression import GzipWriter
 from jupyter_containers.store.content import ContentStore
 from jupyter_containers.store.leases import Lease
@@ -44,7 +44,18 @@ class LayerWriter:
 
     def commit(self, media_type: str, lease: Lease | None = None) -> tuple[Descriptor, str]:
         """Complete the blob; return its descriptor and the diff_id."""
+        self._finish()
+        return self._blob.commit(media_type, lease), "sha256:" + self._hash.hexdigest()
+
+    def commit_as(self, digest: str) -> bool:
+        """Complete the blob if its digest is this one; else drop it and return False."""
+        self._finish()
+        if self._blob.digest != digest:
+            return False
+        self._blob.commit(LAYER_GZIP)
+        return True
+
+    def _finish(self) -> None:
         self._deflating.finish()
         self._hashing.finish()
         self._gzip.finish()
-        return self._blob.commit(media_type, lease), "sha256:" + self._hash.hexdigest()

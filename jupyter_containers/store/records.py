@@ -9,6 +9,7 @@ The records of unpacked layers belong to :mod:`.snapshots`, those of leases to :
 from __future__ import annotations
 
 import re
+import sqlite3
 import time
 from dataclasses import dataclass
 from typing import TypeVar
@@ -125,6 +126,7 @@ class Records:
             cursor = connection.execute(
                 "DELETE FROM images WHERE manifest_digest = ?", (manifest_digest,)
             )
+            _names_changed(connection)
             return cursor.rowcount > 0
 
     def names(self, manifest_digest: str | None = None) -> list[NameRecord]:
@@ -159,12 +161,26 @@ class Records:
             if row == entry:
                 return False
             connection.execute("INSERT OR REPLACE INTO names VALUES (?, ?, ?)", entry)
+            _names_changed(connection)
             return True
 
     def remove_name(self, name: str) -> bool:
         """Forget a name; False when it was not there."""
         with self._database.transaction(f"remove the name {name}") as connection:
+            _names_changed(connection)
             return connection.execute("DELETE FROM names WHERE name = ?", (name,)).rowcount > 0
+
+    def name_changes(self) -> int:
+        """Return a number that is 0 while the layout's index is up to date, else grows."""
+        rows = self._database.query("SELECT value FROM counters WHERE name = 'name changes'")
+        return int(rows[0][0]) if rows else 0
+
+    def index_written(self, changes: int) -> None:
+        """Note that the layout's index holds the names up to this number of changes."""
+        with self._database.transaction("note that the index is written") as connection:
+            connection.execute(
+                "DELETE FROM counters WHERE name = 'name changes' AND value = ?", (changes,)
+            )
 
     def collection(self, name: str, kind: type[T]) -> Collection[T]:
         """Return the collection of documents of one kind; nothing is created."""
@@ -227,3 +243,10 @@ class Records:
             return self._images.decode(data)
         except msgspec.MsgspecError as error:
             raise StorageError(f"an image record is damaged: {error}") from error
+
+
+def _names_changed(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "INSERT INTO counters VALUES ('name changes', 1)"
+        " ON CONFLICT (name) DO UPDATE SET value = value + 1"
+    )

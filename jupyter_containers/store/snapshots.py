@@ -38,7 +38,7 @@ from jupyter_containers.store.recompress import LayerWriter
 from jupyter_containers.store.staging import Staging
 from jupyter_containers.store.tarread import ByteStream, TarReader
 from jupyter_containers.store.tarwrite import ChunkedOutput
-from jupyter_containers.store.uppers import Uppers
+from jupyter_containers.store.uppers import Uppers, tree_size
 
 Progress = Callable[[int], object]
 _SCRATCH = "scratch"
@@ -268,6 +268,56 @@ class SnapshotStore:
                     self._give_up(diff_id, staged)
         finally:
             self._staging.remove(staged)
+
+    # -- checking and repairing -------------------------------------------------------------------
+
+    @property
+    def scratch(self) -> Path:
+        """The empty directory that an image without layers stands on."""
+        return self.root / _SCRATCH
+
+    def measure(self, record: LayerRecord, cancel: CancelToken) -> int:
+        """Return the bytes of the files that a layer's archive makes, by unpacking it anew."""
+        staged = self._staging.new_folder()
+        label = f"layer {short_id(record.blob.digest)}"
+        try:
+            with (
+                self._content.open(record.blob.digest) as raw,
+                TarSource(raw, self._limits, cancel, label=label) as source,
+            ):
+                below = self.lower_folders(record.parent_chain_id)
+                self._apply(source, staged, below, label, None)
+            return tree_size(staged)
+        finally:
+            self._staging.remove(staged)
+
+    def restore(self, record: LayerRecord, cancel: CancelToken) -> LayerRecord:
+        """Unpack a layer again in place of a directory that is gone or changed.
+
+        Nothing may be mounted on it.  Raises :class:`BlobNotFoundError` without its archive.
+        """
+        self._content.size(record.blob.digest)
+        with self._locks.hold(_lock_name(record.chain_id), cancel):
+            self.layers.mark_incomplete(record.chain_id)
+            self._delete(record.chain_id, record.directory)
+        return self.unpack(record.parent_chain_id, record.diff_id, record.blob, cancel=cancel)
+
+    def rebuild_blob(self, record: LayerRecord, cancel: CancelToken) -> bool:
+        """Make a layer's archive again from its directory; False when other bytes come out.
+
+        Archives that this engine wrote can be made again; those of others rarely.
+        """
+        with LayerWriter(self._content) as writer:
+            differ = Differ(
+                self.root / record.directory,
+                ChunkedOutput(writer.write),
+                lower_folders=self.lower_folders(record.parent_chain_id),
+                privileges=self._privileges,
+                cancel=cancel,
+            )
+            with storage_errors("write the layer"):
+                differ.write()
+            return writer.commit_as(record.blob.digest)
 
     # -- removing ---------------------------------------------------------------------------------
 

@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.oci.reference import Reference
-from jupyter_containers.store.content import ContentStore
+from jupyter_containers.store.content import ContentStore, index_document
 from jupyter_containers.store.database import Database
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.gc import Collector
@@ -90,32 +91,47 @@ class Store:
     def set_name(self, name: str, manifest_digest: str, target_digest: str = "") -> None:
         """Point a name at an image; see :meth:`.records.Records.set_name`."""
         if self.records.set_name(name, manifest_digest, target_digest):
-            self._write_index()
+            self.write_index()
 
     def remove_name(self, name: str) -> bool:
         """Forget a name; False when it was not there."""
         removed = self.records.remove_name(name)
         if removed:
-            self._write_index()
+            self.write_index()
         return removed
 
     def delete_image(self, manifest_digest: str) -> bool:
         """Forget an image with its names; its blobs and layers stay until they are collected."""
         deleted = self.records.delete_image(manifest_digest)
         if deleted:
-            self._write_index()
+            self.write_index()
         return deleted
 
-    def _write_index(self) -> None:
+    def write_index(self) -> None:
         """Write the layout's index after names changed, so that other tools find the images."""
         # Read and written under one lock: the last writer has seen every change before it.
         with self.locks.hold("index"):
-            images = {record.manifest.digest: record.manifest for record in self.records.images()}
-            self.content.set_index(
-                (Reference.parse(entry.name).familiar, images[entry.manifest_digest])
-                for entry in self.records.names()
-                if entry.manifest_digest in images
-            )
+            changes = self.records.name_changes()
+            self.content.set_index(self._index())
+            self.records.index_written(changes)
+
+    def index_differs(self) -> bool:
+        """Return whether the layout's index is not what the records say."""
+        with self.locks.hold("index"):
+            return self.content.index() != index_document(self._index())
+
+    def _index(self) -> list[tuple[str, Descriptor]]:
+        images = {record.manifest.digest: record.manifest for record in self.records.images()}
+        return [
+            (Reference.parse(entry.name).familiar, images[entry.manifest_digest])
+            for entry in self.records.names()
+            if entry.manifest_digest in images
+        ]
+
+    def damage(self) -> list[str]:
+        """Return what SQLite finds wrong with the record database; nothing when it is whole."""
+        rows = self._database.query("PRAGMA quick_check(10)")
+        return [str(row[0]) for row in rows if row[0] != "ok"]
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -145,6 +161,8 @@ class Store:
 
         Partial downloads are kept for a week, so that they can be resumed.
         """
+        if self.records.name_changes():
+            self.write_index()
         return SweepReport(
             leases=self.leases.sweep(),
             layers=self.snapshots.sweep(),

@@ -26,6 +26,12 @@ VERBS: tuple[Verb, ...] = (
         (),
         ("system events",),
     ),
+    Verb(
+        "system check",
+        "Verify everything that is stored",
+        "check:check",
+        (Flag("repair", "Mend what can be mended", "bool"),),
+    ),
     Verb("system df", "Show how much disk is used", "system:df", (FORMAT,)),
     Verb(
         "system prune",

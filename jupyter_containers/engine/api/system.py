@@ -20,10 +20,11 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     NotFoundError,
 )
-from jupyter_containers.events import CancelToken
+from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.reference import Reference
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.checkup import CheckReport
     from jupyter_containers.engine.doctor import DoctorReport
 
 
@@ -90,6 +91,22 @@ class SystemAPI(ContainersAPI, BuildsAPI, NetworksAPI, VolumesAPI):
         return self._rooms.journal.events(
             since=since, until=until, after=after, filters=filters, follow=follow, cancel=cancel
         )
+
+    def system_check(
+        self,
+        *,
+        repair: bool = False,
+        emit: EventSink = discard,
+        cancel: CancelToken | None = None,
+    ) -> CheckReport:
+        """Return what is wrong with the store: bytes, records and directories that disagree.
+
+        With ``repair`` what can be mended is; an image that lacks a part nobody has is removed.
+        """
+        from jupyter_containers.engine.checkup import Checkup
+
+        token = cancel or CancelToken()
+        return Checkup(self._rooms, self._images, self._upkeep, emit, token).check(repair=repair)
 
     def system_df(self) -> list[DiskUsage]:
         """Return what images, containers, volumes and build cache take on disk."""

@@ -1,0 +1,120 @@
+"""Processes that die by SIGKILL at a named point of an engine's work.
+
+A *point* is the n-th call of one kind: making a file durable, renaming, removing, making a folder,
+or committing a transaction, named by what it does (``rename content``, ``commit record an
+image``).  :func:`points` runs some work once and returns the points that it passes;
+:func:`die_at` runs it again in a new process, which is gone in that very moment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jupyter_containers.engine import Engine
+from jupyter_containers.store.database import Database
+from tests.integration.engine_fixtures import Place
+
+Work = Callable[[Engine], object]
+OnPoint = Callable[[str], None]
+
+
+def points(place: Place, work: Work) -> list[str]:
+    """Return the points of some work, which is done completely; at most two of each name."""
+    read, write = os.pipe()
+    counts: Counter[str] = Counter()
+    found: list[str] = []
+
+    def note(name: str) -> None:
+        counts[name] += 1
+        if counts[name] <= 2:
+            found.append(f"{name} #{counts[name]}")
+
+    def run() -> None:
+        _watched(place, work, note)
+        os.write(write, json.dumps(found).encode())
+
+    status = _child(run)
+    os.close(write)
+    with open(read, "rb") as pipe:
+        data = pipe.read()
+    assert status == 0, f"the work failed: {status}"
+    return json.loads(data)  # type: ignore[no-any-return]
+
+
+def die_at(place: Place, work: Work, point: str) -> bool:
+    """Do the work in a process that is killed at ``point``; False when it did not get there."""
+    counts: Counter[str] = Counter()
+
+    def note(name: str) -> None:
+        counts[name] += 1
+        if f"{name} #{counts[name]}" == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    status = _child(lambda: _watched(place, work, note))
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+
+
+def _child(run: Callable[[], object]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            run()
+            status = 0
+        except BaseException:  # noqa: BLE001 -- a forked child must not return
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    return os.waitpid(pid, 0)[1]
+
+
+def _watched(place: Place, work: Work, note: OnPoint) -> None:
+    with place.engine() as engine, _hooks(str(engine.settings.root), note):
+        work(engine)
+
+
+@contextmanager
+def _hooks(root: str, note: OnPoint) -> Iterator[None]:
+    def area(path: object) -> str:
+        text = os.fsdecode(os.readlink(f"/proc/self/fd/{path}") if isinstance(path, int) else path)  # type: ignore[arg-type]
+        if not text.startswith(root + "/"):
+            return ""
+        return text.removeprefix(root + "/").partition("/")[0]
+
+    def hooked(name: str, real: Any, which: int) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            place = area(args[which]) if not kwargs.get("dir_fd") else ""
+            if place:
+                note(f"{name} {place}")
+            return real(*args, **kwargs)
+
+        return call
+
+    real = {name: getattr(os, name) for name in ("fsync", "rename", "unlink", "mkdir", "rmdir")}
+    transaction = Database.transaction
+
+    @contextmanager
+    def watched(self: Database, what: str) -> Iterator[Any]:
+        name = what.split(" sha256:")[0]
+        note(f"begin {name}")
+        with transaction(self, what) as connection:
+            yield connection
+            note(f"commit {name}")
+        note(f"after {name}")
+
+    for name, function in real.items():
+        setattr(os, name, hooked(name, function, 1 if name == "rename" else 0))
+    Database.transaction = watched  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        for name, function in real.items():
+            setattr(os, name, function)
+        Database.transaction = transaction  # type: ignore[method-assign]
