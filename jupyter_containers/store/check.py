@@ -84,7 +84,8 @@ class StoreCheck:
             *self._writable(needed),
             *self._mounts(),
         ]
-        return list(dict.fromkeys(found))
+        # A blob may be missed by several; once is enough.
+        return list({(item.kind, item.subject): item for item in reversed(found)}.values())[::-1]
 
     # -- bytes ------------------------------------------------------------------------------------
 
