@@ -225,7 +225,10 @@ class BuildError(ContainersError):
 
 
 class StepFailedError(BuildError):
-    """A RUN step's process ended with a status other than 0."""
+    """A RUN step's process ended with a status other than 0.
+
+    ``snapshot`` names what the step left, where that was kept.
+    """
 
     def __init__(
         self,
@@ -240,6 +243,7 @@ class StepFailedError(BuildError):
         super().__init__(message, location=location, instruction=instruction, hint=hint)
         self.exit_code = exit_code
         self.log_tail = tuple(log_tail)
+        self.snapshot = ""
 
     def details(self) -> Sequence[str]:
         """Return the marked lines and the last output of the step."""

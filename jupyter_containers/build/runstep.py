@@ -226,9 +226,9 @@ def _runner(
             ending = f"could not be started: {error.message}"
             raise _failed(instruction, tail, error.exit_code, ending, error.hint) from error
         around.cancel.check()
+        workspace.call(lambda rootfs: remove_mount_points(rootfs, made))
         if code != 0:
             ending = f"ended with exit code {code}"
             raise _failed(instruction, tail, code, ending, _HINTS.get(code, ""))
-        workspace.call(lambda rootfs: remove_mount_points(rootfs, made))
 
     return act

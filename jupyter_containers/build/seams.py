@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal, Protocol, TypeVar
 
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.descriptor import Descriptor, Platform
-from jupyter_containers.oci.image import ImageConfig
+from jupyter_containers.oci.image import ExecutionConfig, ImageConfig
 
 Stream = Literal["stdout", "stderr"]
 OutputSink = Callable[[bytes, Stream], None]
@@ -94,6 +94,16 @@ class StepRequest:
     privileged: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class FailedRun:
+    """A RUN step that ended badly; ``config`` is how its command ran."""
+
+    title: str
+    place: str
+    exit_code: int
+    config: ExecutionConfig
+
+
 class Workspace(Protocol):
     """A root to change and then commit."""
 
@@ -106,6 +116,10 @@ class Workspace(Protocol):
 
     def run(self, request: StepRequest, on_output: OutputSink, cancel: CancelToken) -> int:
         """Return the exit code of the step's process (128 + n for signal n)."""
+        ...
+
+    def keep(self, failed: FailedRun) -> str:
+        """Put the root aside for people to look at; return its name, empty where that failed."""
         ...
 
     def commit(self, *, source_date_epoch: int | None = None) -> CommittedLayer:

@@ -28,14 +28,18 @@ from jupyter_containers.build.runstep import describe_run
 from jupyter_containers.build.seams import (
     BaseImage,
     ExtractArchive,
+    FailedRun,
     LayerRef,
     LayerStore,
     Stream,
+    Workspace,
 )
 from jupyter_containers.build.sharing import SharedStep, StepLedger
 from jupyter_containers.build.state import StageState
 from jupyter_containers.build.steps import BuildArguments, Expander, apply, is_config_only
+from jupyter_containers.errors import StepFailedError
 from jupyter_containers.oci.descriptor import Platform
+from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options.build import BuildOptions
 
 
@@ -209,7 +213,11 @@ class StageWork:
         latest = None if self.means.keep_times else self.means.epoch
         parent = "" if described.detached else state.chain_id
         with self._slot(), self.means.layers.workspace(parent) as workspace:
-            described.act(workspace)
+            try:
+                described.act(workspace)
+            except StepFailedError as error:
+                self._keep(error, workspace, state, step)
+                raise
             self.progress.cancel.check()
             layer = workspace.commit(source_date_epoch=latest)
         made = CachedStep.of(layer, self.means.now(), step.title.partition("] ")[2])
@@ -221,6 +229,26 @@ class StageWork:
                 cache.remember(described.quick.digest, made)
             cache.witness(self._place, key)
         return made
+
+    def _keep(
+        self, error: StepFailedError, workspace: Workspace, state: StageState, step: Step
+    ) -> None:
+        """Keep the root of a failed step, so that it can be looked at."""
+        env, _ = state.run_env(self.means.options.build_args)
+        config = ExecutionConfig(
+            user=state.config.user,
+            env=env,
+            cmd=state.shell[:1],
+            working_dir=state.config.working_dir,
+            shell=state.shell,
+        )
+        title = step.title.partition("] ")[2]
+        error.snapshot = workspace.keep(
+            FailedRun(title, str(error.location or ""), error.exit_code, config)
+        )
+        if error.snapshot:
+            way = "look around in it: builder debug COMMAND"
+            error.hint = f"{error.hint}; {way}" if error.hint else way
 
     @contextmanager
     def _slot(self) -> Iterator[None]:

@@ -1,9 +1,9 @@
 """The build cache as people see it: what it holds, since when, and how it is made smaller.
 
-A *record* is one layer that a build step made (however many keys lead to it) or the folder of one
-cache mount.  It is *shared* while an image or a container has the layer too, and *in use* while a
-build works with it.  A record is as recently used as the youngest record that stands on it: of a
-chain the last step goes first.
+A *record* is one layer that a build step made (however many keys lead to it), the folder of one
+cache mount, or what a failed step left.  It is *shared* while an image or a container has the layer
+too, and *in use* while a build works with it.  A record is as recently used as the youngest record
+that stands on it: of a chain the last step goes first.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 
 from jupyter_containers.build.cache import STEP_KEY, CachedStep
 from jupyter_containers.engine.cachemounts import MOUNT_KEY, CacheMounts
+from jupyter_containers.engine.failedsteps import FailedSteps
 from jupyter_containers.engine.results import PruneResult
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.errors import InvalidArgumentError
@@ -95,7 +96,7 @@ class BuildRecords:
     def all(self) -> list[BuildRecord]:
         """Return the records, the least recently used first."""
         entries = self._rooms.store.records.cache_entries()
-        found = [*self._layers(entries), *self._mounts(entries)]
+        found = [*self._layers(entries), *self._mounts(entries), *self._failed()]
         depth = _depths(found)
         return sorted(found, key=lambda one: (one.last_used, -depth[one.id]))
 
@@ -146,8 +147,23 @@ class BuildRecords:
             old = limits.until and entry.used < limits.until and not limits.types
             if chain in gone or (not chain and (unlimited or old) and not _is_mount(entry)):
                 store.records.cache_delete(entry.key)
-        caches = CacheMounts(self._rooms)
-        return sum(caches.remove(one.id) for one in doomed if one.type == "exec.cachemount")
+        caches, failed = CacheMounts(self._rooms), FailedSteps(self._rooms)
+        freed = sum(caches.remove(one.id) for one in doomed if one.type == "exec.cachemount")
+        return freed + sum(failed.remove(step) for step in failed.all() if step.id in gone)
+
+    def _failed(self) -> list[BuildRecord]:
+        size = self._rooms.store.snapshots.size_rw
+        return [
+            BuildRecord(
+                step.id,
+                "failed-step",
+                f"failed: {step.title}",
+                size(step.key),
+                step.time,
+                step.time,
+            )
+            for step in FailedSteps(self._rooms).all()
+        ]
 
     def _layers(self, entries: Iterable[CacheEntry]) -> list[BuildRecord]:
         store = self._rooms.store

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jupyter_containers.engine.failedsteps import FailedSteps
 from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.rooms import Rooms
@@ -120,10 +121,13 @@ class Checkup:
         return check, found
 
     def _with_unfinished(self, needed: Needed, containers: list[ContainerRecord]) -> Needed:
-        """Count the writable layers of containers in the making as needed, if they are there."""
+        """Count what containers in the making and failed build steps left, if it is there."""
         there = self._rooms.store.snapshots.uppers.keys()
         making = {item.id: item.name for item in containers if item.id in there}
-        return Needed(needed.chains, {**needed.uppers, **making})
+        failed = [step for step in FailedSteps(self._rooms).all() if step.key in there]
+        making |= {step.key: step.title for step in failed}
+        chains = {step.parent: step.title for step in failed if step.parent}
+        return Needed({**chains, **needed.chains}, {**needed.uppers, **making})
 
     # -- mending ----------------------------------------------------------------------------------
 

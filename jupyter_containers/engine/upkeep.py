@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from jupyter_containers.engine.buildrecords import BuildRecords
 from jupyter_containers.engine.cachemounts import CacheMounts
+from jupyter_containers.engine.failedsteps import FailedSteps
 from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.lifecycle import Lifecycle, builder_alive
 from jupyter_containers.engine.results import DiskUsage, PruneResult
@@ -40,6 +41,7 @@ class Upkeep:
         recorded = self._rooms.store.collector.recorded_roots()
         records = self._rooms.containers.all()
         chains = {record.chain_id for record in records if record.chain_id}
+        chains |= FailedSteps(self._rooms).chain_ids()
         manifests = {record.manifest_digest for record in records}
         return Roots(recorded.digests | manifests, recorded.chain_ids | chains)
 
@@ -182,6 +184,7 @@ class Upkeep:
         rest = set(every) - chains - held_chains
         blobs = set(store.content.digests()) - held_blobs
         size = sum(every[chain].size for chain in rest) + store.collector.size_of(blobs)
+        size += sum(store.snapshots.size_rw(step.key) for step in FailedSteps(self._rooms).all())
         folders = caches.all()
         total, unused = caches.size()
         return DiskUsage(

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
 from jupyter_containers.build.seams import (
     CommittedLayer,
+    FailedRun,
     LayerRef,
     OutputSink,
     StepRequest,
@@ -27,11 +28,13 @@ from jupyter_containers.engine.assembly import (
     make_folder,
     with_environment,
 )
+from jupyter_containers.engine.failedsteps import FailedSteps
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.naming import step_name
 from jupyter_containers.engine.networks import Networks
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.stepmounts import StepMounts
+from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.network import names
 from jupyter_containers.oci.descriptor import chain_id
@@ -125,6 +128,14 @@ class _Workspace:
             cancel=self.layers.cancel,
         )
         return CommittedLayer(layer.diff_id, layer.chain_id, layer.blob, layer.size, layer.entries)
+
+    def keep(self, failed: FailedRun) -> str:
+        """Put the writable layer aside under a name; nothing can be run here any more."""
+        self.mounts.close()
+        # The step's own failure is what matters: without room for a record nothing is kept.
+        with suppress(ContainersError):
+            return FailedSteps(self.layers.rooms).keep(self.key, self.parent, failed)
+        return ""
 
     def run(self, request: StepRequest, on_output: OutputSink, cancel: CancelToken) -> int:
         """Return the exit code of the step's process; its mounts and network end with it."""

@@ -48,6 +48,11 @@ class Uppers:
             new.rename(path)
         return path / "upper"
 
+    def keep(self, key: str, name: str) -> None:
+        """Make the transient upper ``key`` a lasting one called ``name``."""
+        with storage_errors(f"keep the writable layer {key}"):
+            self._staging.owned(key).rename(self._folder / _checked(name))
+
     def path(self, key: str) -> Path:
         """Return the key's upper; raise :class:`NotFoundError`."""
         for folder in (self._folder / _checked(key), self._staging.owned(key)):

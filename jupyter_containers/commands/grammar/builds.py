@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from jupyter_containers.commands.grammar.flags import FORCE, FORMAT, PLATFORM, QUIET
+from jupyter_containers.commands.grammar.flags import (
+    FORCE,
+    FORMAT,
+    INTERACTIVE,
+    PLATFORM,
+    QUIET,
+    TTY,
+)
 from jupyter_containers.commands.words import Flag, Operand, Verb
 
 VERBS: tuple[Verb, ...] = (
@@ -19,6 +26,7 @@ VERBS: tuple[Verb, ...] = (
             Flag("cache-to", "Keep steps there (type=registry|local|inline)", "list"),
             Flag("check", "Only check the Dockerfile", "bool"),
             Flag("context-var", "Put a notebook's variable beside the context (PATH=NAME)", "list"),
+            Flag("debug", "Show what a failed step left, or open a shell in it", "bool"),
             Flag("file", "The Dockerfile (default PATH/Dockerfile, - for the input)", "text", "f"),
             Flag("format", "Format of the image: oci or docker"),
             Flag("iidfile", "Write the image ID to a file"),
@@ -73,6 +81,20 @@ VERBS: tuple[Verb, ...] = (
         ),
         (),
         ("buildx prune",),
+    ),
+    Verb(
+        "builder debug",
+        "Run a command in what a failed build step left",
+        "builds:debug",
+        (
+            INTERACTIVE,
+            Flag("network", "Network of the command"),
+            Flag("step", "ID of the failed step (default: the latest)"),
+            TTY,
+        ),
+        (Operand("command", "COMMAND", "rest"),),
+        ("buildx debug",),
+        reads_stdin=True,
     ),
     Verb(
         "builder du",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from jupyter_containers.commands.grammar import spellings
 from jupyter_containers.commands.render.quantities import ago, human_size, timestamp
-from jupyter_containers.commands.render.results import Lines, Text
+from jupyter_containers.commands.render.results import Facts, Lines, Text
 from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session, no_progress
+from jupyter_containers.commands.verbs.containers import run
 from jupyter_containers.commands.verbs.listing import listing, read_input
 from jupyter_containers.commands.verbs.system import pruned_text
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import ContainerFailedError, InvalidArgumentError, StepFailedError
 from jupyter_containers.events import EventSink
 from jupyter_containers.options.output import STREAM, BuildOutput
 
@@ -33,8 +37,14 @@ def build(session: Session, parsed: Parsed) -> Any:
     context: Any = parsed.operands["context"] or "."
     if context == "-" or flags.get("file") == "-":
         context = _from_input(session, context, flags)
-    with display as emit:
-        image = session.engine.build(context, emit=emit, **flags)
+    debugging = flags.pop("debug", False)
+    try:
+        with display as emit:
+            image = session.engine.build(context, emit=emit, **flags)
+    except StepFailedError as error:
+        if debugging and error.snapshot:
+            _look(session, error)
+        raise
     if not outputs or flags.get("load") or any(output.in_store for output in outputs):
         return image
     written = [output.dest for output in outputs if output.dest != STREAM]
@@ -187,3 +197,44 @@ def prune(session: Session, parsed: Parsed) -> Text:
     names = ("filters", "max_used_space", "min_free_space")
     limits = {name: parsed.flag(name) for name in names if parsed.flag(name) is not None}
     return pruned_text(session.engine.prune_builder(all=everything, **limits))
+
+
+def debug(session: Session, parsed: Parsed) -> Any:
+    """Run a command in what a failed step left; without one, tell what that is."""
+    step, command = parsed.flag("step", ""), parsed.operands["command"]
+    flags = {name: value for name, value in parsed.flags.items() if name != "step"}
+    if not command and os.isatty(0):
+        flags |= {"interactive": True, "tty": True}
+    if not command and not flags.get("interactive"):
+        return _failure(session, step)
+    image = session.engine.failed_image(step)
+    operands = {"image": image.id, "command": command}
+    return run(session, Parsed(spellings()["run"], {**flags, "rm": True}, operands))
+
+
+def _failure(session: Session, name: str) -> Facts:
+    step = session.engine.failed_step(name)
+    return Facts(
+        {
+            "ID": step.id,
+            "Step": step.title,
+            "Place": step.place,
+            "Exit code": step.exit_code,
+            "Failed": ago(step.time),
+            "Working directory": step.config.working_dir or "/",
+            "User": step.config.user or "root",
+            "Changed files": session.engine.failed_changes(step.id),
+            "Look around": f"builder debug --step {step.id} COMMAND",
+        }
+    )
+
+
+def _look(session: Session, error: StepFailedError) -> None:
+    """Show a failed step, or open a shell in it where there is a terminal."""
+    if os.isatty(0) and session.terminal is not None:
+        flags = {"step": error.snapshot}
+        with contextlib.suppress(ContainerFailedError):
+            debug(session, Parsed(spellings()["builder debug"], flags, {"command": []}))
+    elif session.on_output is not None:
+        text = f"{_failure(session, error.snapshot)}\n"
+        session.on_output("stdout", text.encode())

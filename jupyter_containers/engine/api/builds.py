@@ -15,6 +15,7 @@ from jupyter_containers.options.values import parse_size
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.buildrecords import BuildRecord
+    from jupyter_containers.engine.failedsteps import FailedStep
     from jupyter_containers.store import ImageRecord
 
 
@@ -83,3 +84,30 @@ class BuildsAPI(ImagesAPI):
     def build_records(self) -> list[BuildRecord]:
         """Return what the build cache holds, the least recently used first."""
         return self._upkeep.build_records.all()
+
+    def failed_steps(self) -> list[FailedStep]:
+        """Return the build steps that failed and are kept, the latest first."""
+        from jupyter_containers.engine.failedsteps import FailedSteps
+
+        return FailedSteps(self._rooms).all()
+
+    def failed_step(self, name: str = "") -> FailedStep:
+        """Return one of them, by default the latest."""
+        from jupyter_containers.engine.failedsteps import FailedSteps
+
+        return FailedSteps(self._rooms).find(name)
+
+    def failed_changes(self, name: str = "") -> list[str]:
+        """Return the first paths that a failed step changed."""
+        from jupyter_containers.engine.failedsteps import FailedSteps
+
+        steps = FailedSteps(self._rooms)
+        return steps.changes(steps.find(name))
+
+    def failed_image(self, name: str = "", *, cancel: CancelToken | None = None) -> Image:
+        """Return what a failed step left as an image: ``run`` it to look around."""
+        from jupyter_containers.engine.failedsteps import FailedSteps
+
+        steps = FailedSteps(self._rooms)
+        step = steps.find(name)
+        return self._image(steps.image(step, self._images, cancel or CancelToken()))

@@ -17,7 +17,13 @@ import pytest
 
 from jupyter_containers.build.executor import Builder
 from jupyter_containers.build.result import BuildResult
-from jupyter_containers.build.seams import BaseImage, CommittedLayer, LayerRef, StepRequest
+from jupyter_containers.build.seams import (
+    BaseImage,
+    CommittedLayer,
+    FailedRun,
+    LayerRef,
+    StepRequest,
+)
 from jupyter_containers.errors import ImageNotFoundError
 from jupyter_containers.events import CancelToken, Event
 from jupyter_containers.oci.descriptor import LAYER_TAR, Descriptor, chain_id, digest_of
@@ -59,6 +65,10 @@ class FakeWorkspace:
         self.layers.requests.append(request)
         return self.layers.runner(request, self.root, on_output)
 
+    def keep(self, failed: FailedRun) -> str:
+        self.layers.kept.append((failed, listing(self.root)))
+        return f"kept{len(self.layers.kept)}"
+
     def commit(self, *, source_date_epoch: int | None = None) -> CommittedLayer:
         before = listing(self.layers.folder(self.parent))
         after = listing(self.root)
@@ -85,6 +95,7 @@ class FakeLayers:
     runner: Run
     requests: list[StepRequest] = field(default_factory=list)
     opened: int = 0
+    kept: list[Any] = field(default_factory=list)
     commits: int = 0
 
     def folder(self, chain: str) -> Path:

@@ -112,6 +112,10 @@ def test_a_failing_step_says_where_and_why(bench: Any) -> None:
     assert error.log_tail[-2:] == ("line 49", "last words")
     assert "not found" in error.hint
     assert bench.events[-1].outcome == "failed"
+    [(kept, _)] = bench.layers.kept
+    assert (kept.title, kept.place, kept.exit_code) == ("RUN nosuch thing", "Cell:3", 127)
+    assert error.snapshot == "kept1"
+    assert error.hint.endswith("look around in it: builder debug COMMAND")
     assert [path.name for path in bench.layers.base.iterdir()] == ["empty"]
 
 
