@@ -169,6 +169,11 @@ class Container:
         self._engine.unpause(self.id)
         return self.reload()
 
+    def update(self, **flags: Any) -> Container:
+        """Change its limits (see :meth:`Engine.update`); return self, looked at again."""
+        self._engine.update(self.id, **flags)
+        return self.reload()
+
     def wait(self) -> int:
         """Wait until it ends; return the exit code."""
         return self._engine.wait(self.id)

@@ -45,11 +45,13 @@ from jupyter_containers.events import CancelToken
 from jupyter_containers.network.model import Endpoint
 from jupyter_containers.network.names import HostEntry
 from jupyter_containers.oci.state import Status, require
+from jupyter_containers.options import RunOptions
 from jupyter_containers.options.run import log_rotation
 from jupyter_containers.options.values import parse_signal
 from jupyter_containers.runtime import cgroups, monitor
 from jupyter_containers.runtime.attach import Attachment
 from jupyter_containers.runtime.mounts import PrivateMounts, detach, detach_below
+from jupyter_containers.runtime.resources import limits
 
 _LOST = 255  # the exit code of a container whose monitor was killed with it
 _KILL_SECONDS = 10.0
@@ -247,6 +249,9 @@ class Lifecycle:
                 record = self._ended(record)
             if record.options.rm:
                 self._remove(record, volumes=True)
+        if record.state.status is Status.RESTARTING and record.state.waiter is None:
+            # Its monitor may have been started before it had a restart policy.
+            start_waiter(exit_command(self._rooms, container_id))
         return record.state
 
     def _ended(self, record: ContainerRecord) -> ContainerRecord:
@@ -406,6 +411,21 @@ class Lifecycle:
             process.wait(timeout=_KILL_SECONDS)
         self.settle(record.id)
         self.note(record, "stop")
+
+    def update(self, record: ContainerRecord, options: RunOptions) -> None:
+        """Give a container other limits or another restart policy; at once when it runs."""
+        rooms = self._rooms
+        with self.locked(record.id):
+            current = self._fresh(record.id)
+            wanted = limits(options, rooms.host, default_pids_limit=rooms.settings.pids_limit)
+            if self.running(current) and wanted != limits(
+                current.options, rooms.host, default_pids_limit=rooms.settings.pids_limit
+            ):
+                rooms.runtime.update(record.id, wanted)
+            changed = rooms.containers.update(
+                record.id, lambda item: msgspec.structs.replace(item, options=options)
+            )
+            self.note(changed, "update")
 
     def pause(self, record: ContainerRecord) -> None:
         """Freeze all processes of a running container."""

@@ -72,9 +72,10 @@ def forget_mounts(rooms: Rooms, container_id: str) -> None:
     """Remove the empty mount points; where they are still mounted, a later sweep does it."""
     folder = mount_folder(rooms, container_id)
     with suppress(OSError):
-        for entry in os.scandir(folder):
+        for name in os.listdir(folder):
+            entry = folder / name
             with suppress(OSError):
-                os.rmdir(entry.path) if entry.is_dir() else os.unlink(entry.path)
+                entry.rmdir() if entry.is_dir() else entry.unlink()
         folder.rmdir()
 
 

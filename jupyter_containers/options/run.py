@@ -33,6 +33,24 @@ from jupyter_containers.options.values import (
 )
 
 MIN_MEMORY = 6 * 1024 * 1024
+# What `update` may change.
+UPDATABLE = (
+    "blkio_weight",
+    "cpu_period",
+    "cpu_quota",
+    "cpu_rt_period",
+    "cpu_rt_runtime",
+    "cpu_shares",
+    "cpus",
+    "cpuset_cpus",
+    "cpuset_mems",
+    "kernel_memory",
+    "memory",
+    "memory_reservation",
+    "memory_swap",
+    "pids_limit",
+    "restart",
+)
 LOG_DRIVERS = ("json-file", "k8s-file", "local", "none")
 
 
@@ -172,6 +190,35 @@ class RunOptions:
             **converted,
         )
         return _checked(options)
+
+
+def updated(options: RunOptions, **flags: Any) -> RunOptions:
+    """Return the options changed as Docker's ``update`` flags say (:data:`UPDATABLE`).
+
+    What is not given stays; swap too, where memory had a limit before.  Raises
+    :class:`InvalidArgumentError` for a change that contradicts what is set.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    unknown = sorted(set(given) - set(UPDATABLE))
+    if unknown:
+        raise InvalidArgumentError(
+            f"{unknown[0]!r} cannot be updated", hint=nearest(unknown[0], set(UPDATABLE))
+        )
+    if not given:
+        raise InvalidArgumentError("update needs at least one flag")
+    values = {name: _CONVERTERS.get(name, _plain)(value) for name, value in given.items()}
+    if values.get("cpus") and (options.cpu_period or options.cpu_quota):
+        raise InvalidArgumentError("cpus cannot be updated: cpu-period or cpu-quota is set")
+    if options.cpus and (values.get("cpu_period") or values.get("cpu_quota")):
+        raise InvalidArgumentError("cpu-period and cpu-quota cannot be updated: cpus is set")
+    if "memory" in values and "memory_swap" not in values:
+        swap = options.memory_swap or (2 * options.memory if options.memory else -1)
+        if 0 < swap < values["memory"]:
+            raise InvalidArgumentError(
+                "memory would be above memory-swap", hint="give --memory-swap too"
+            )
+        values["memory_swap"] = swap
+    return _checked(replace(options, **values))
 
 
 def _checked(options: RunOptions) -> RunOptions:

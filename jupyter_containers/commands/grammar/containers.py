@@ -21,7 +21,7 @@ from jupyter_containers.commands.grammar.flags import (
     USER,
     WORKDIR,
 )
-from jupyter_containers.commands.grammar.limits import LIMIT_FLAGS
+from jupyter_containers.commands.grammar.limits import LIMIT_FLAGS, UPDATE_FLAGS
 from jupyter_containers.commands.words import Flag, Operand, Verb
 
 _PLAIN_FLAGS = (
@@ -151,6 +151,14 @@ VERBS: tuple[Verb, ...] = (
         ),
         (CONTAINERS,),
         ("container rm", "container remove"),
+    ),
+    Verb(
+        "update",
+        "Change limits of containers",
+        "containers:update",
+        UPDATE_FLAGS,
+        (CONTAINERS,),
+        ("container update",),
     ),
     Verb(
         "rename",

@@ -176,6 +176,12 @@ def remove(session: Session, parsed: Parsed) -> Lines[str]:
     return Lines(removed)
 
 
+def update(session: Session, parsed: Parsed) -> Lines[str]:
+    """Return the names of the updated containers."""
+    engine, flags = session.engine, parsed.flags
+    return done(parsed.operands["names"], lambda name: engine.update(name, **flags))
+
+
 def rename(session: Session, parsed: Parsed) -> None:
     """Give a container another name."""
     session.engine.rename(parsed.operands["name"], parsed.operands["new"])

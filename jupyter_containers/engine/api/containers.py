@@ -20,8 +20,10 @@ from jupyter_containers.engine.results import (
 from jupyter_containers.engine.streams import OutputSink
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.options import ExecOptions, RunOptions
+from jupyter_containers.options.run import updated
 from jupyter_containers.options.values import parse_signal
 from jupyter_containers.runtime.health import read_status
+from jupyter_containers.runtime.knobs import check_knobs
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.records import ContainerRecord
@@ -125,6 +127,18 @@ class ContainersAPI(ImagesAPI):
     def kill(self, name: str, signal: str | int = "KILL") -> None:
         """Send a signal to a running container's first process."""
         self._lifecycle.signal(self._containers.find(name), parse_signal(signal))
+
+    def update(self, name: str, **flags: Any) -> None:
+        """Change limits or the restart policy of a container, also while it runs.
+
+        ``flags`` are Docker's: ``memory``, ``memory_swap``, ``memory_reservation``, ``cpus``,
+        ``cpu_shares``, ``cpu_period``, ``cpu_quota``, ``cpuset_cpus``, ``cpuset_mems``,
+        ``pids_limit``, ``blkio_weight``, ``restart``.
+        """
+        record = self._containers.find(name)
+        options = updated(record.options, **flags)
+        check_knobs(options, self._rooms.host.cgroups, self._rooms.runtime.cgroup_parent)
+        self._lifecycle.update(record, options)
 
     def pause(self, name: str) -> None:
         """Freeze a running container."""
