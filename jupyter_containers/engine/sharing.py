@@ -149,7 +149,10 @@ def _bind_descriptor(mounts: PrivateMounts, descriptor: int, target: Path) -> No
     # Opened in the host's mount namespace, bound in ours: by the path the kernel tells for it,
     # which must then be the very same file.
     path = os.readlink(f"/proc/self/fd/{descriptor}")
-    again = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        again = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise InvalidArgumentError(f"{path} went away while it was being mounted") from error
     try:
         if not os.path.samestat(os.fstat(again), os.fstat(descriptor)):
             raise InvalidArgumentError(f"{path} changed while it was being mounted")
