@@ -159,7 +159,7 @@ class _Build:
             trust_host_ca=(
                 builder.trust_host_ca if options.trust_host_ca is None else options.trust_host_ca
             ),
-            place=f"{options.context.label}\0{name}",
+            place=options.place or f"{options.context.label}\0{name}",
             now=self._now,
             slots=threading.Semaphore(max(_MIN_PARALLEL, os.cpu_count() or 1)),
             ledger=self.ledger,

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 _OUT = Flag("out", "Bind the result to a variable of this name", metavar="NAME")
 _INTERPRETER = Flag("interpreter", "Run the cell's text with this program", metavar="PROGRAM")
 _INTERPOLATE = Flag("interpolate", "Replace {{expression}} in the cell's text", "bool")
+_CONTINUE = Flag("continue", "Extend the image of the cell before", "bool")
 MAGIC_FLAGS = (_OUT, _INTERPRETER)
-_OWN = {flag.key for flag in (_OUT, _INTERPRETER, _INTERPOLATE)}
+_OWN = {flag.key for flag in (_OUT, _INTERPRETER, _INTERPOLATE, _CONTINUE)}
 # One argument of a program may have 128 KiB (execve(2), "Limits on size of arguments").
 _ARGUMENT_BYTES = 100_000
 _SCRIPTED = ("run", "exec")
@@ -45,7 +46,9 @@ def dockerfile_verb() -> Verb:
     """Return ``%%dockerfile`` as a verb: ``build`` without a file, with what a cell adds."""
     build = spellings()["build"]
     flags = tuple(flag for flag in build.flags if flag.key != "file")
-    return replace(build, name="dockerfile", flags=(*flags, _OUT, _INTERPOLATE), aliases=())
+    return replace(
+        build, name="dockerfile", flags=(*flags, _OUT, _INTERPOLATE, _CONTINUE), aliases=()
+    )
 
 
 def with_body(
@@ -119,8 +122,25 @@ def _shell_of(parsed: Parsed, engine: Engine) -> list[str]:
     return list(shell or ("/bin/sh", "-c"))
 
 
-def in_the_cell(location: SourceLocation | None, cell: str) -> SourceLocation | None:
-    """Return a place in the Dockerfile as a place in its cell, whose first line is the magic's."""
+def in_the_cell(
+    location: SourceLocation | None, cell: str, prefix: int = 0
+) -> SourceLocation | None:
+    """Return a place in the Dockerfile as a place in its cell, whose first line is the magic's.
+
+    ``prefix`` lines of the Dockerfile stand before the cell's own.
+    """
     if location is None or location.filename != cell:
         return location
-    return replace(location, first_line=location.first_line + 1, last_line=location.last_line + 1)
+    shift = 1 - prefix
+    return replace(
+        location,
+        first_line=max(location.first_line + shift, 1),
+        last_line=max(location.last_line + shift, 1),
+    )
+
+
+def begins_with_from(text: str) -> bool:
+    """Return whether the first instruction of a Dockerfile's text is FROM."""
+    lines = (line.strip() for line in text.splitlines())
+    first = next((line for line in lines if line and not line.startswith("#")), "")
+    return first[:5].upper().split() == ["FROM"]

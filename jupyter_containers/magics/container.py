@@ -8,7 +8,9 @@ configuration changes, or the kernel ends.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ from jupyter_containers.errors import (
 )
 from jupyter_containers.magics.cell import (
     MAGIC_FLAGS,
+    begins_with_from,
     dockerfile_verb,
     in_the_cell,
     split_flags,
@@ -34,6 +37,7 @@ from jupyter_containers.magics.cell import (
 )
 from jupyter_containers.magics.frontend import front_end
 from jupyter_containers.magics.line import command_lines, interpolated, words_of
+from jupyter_containers.magics.series import Link, SeriesOfCells
 
 if TYPE_CHECKING:
     from jupyter_containers.commands.session import TerminalWork
@@ -68,6 +72,8 @@ class ContainerMagics(Magics):
         self._engine_pid = 0
         self._gallery: Gallery | None = None
         self._cell_id: str | None = None
+        self._cells = SeriesOfCells()
+        self._runs = itertools.count()
         config.observe(self._configuration_changed)
 
     @property
@@ -138,7 +144,8 @@ class ContainerMagics(Magics):
         """Build the cell's text: ``%%dockerfile -t name [build flags] [context]``.
 
         The image is the cell's value (``_``); ``--out NAME`` also binds it to a variable;
-        ``--interpolate`` replaces ``{{expression}}`` in the text.
+        ``--interpolate`` replaces ``{{expression}}`` in the text; ``--continue`` extends the image
+        of the cell before, so that several cells build one image step by step.
         """
         namespace = self._shell.user_ns
         parsed, own = split_flags(parse_verb(dockerfile_verb(), words_of(line, namespace)))
@@ -147,15 +154,48 @@ class ContainerMagics(Magics):
         variable = variable_named(own)
         text = interpolated(cell, namespace) if own.get("interpolate") else cell
         source = f"In[{_cell_number(self._shell)}]"
+        # Without the front end's word for the cell, every run counts as a cell of its own.
+        cell_id = self._cell_id or f"run {next(self._runs)}"
+        below = self._below(cell_id, text) if own.get("continue") else None
+        if below is not None:
+            text = f"FROM {below.image}\n{text}"
         flags = {**parsed.flags, "dockerfile": text, "source_name": source}
+        if self._cell_id:
+            flags["place"] = self._cell_id
         try:
             image = self._perform(replace(parsed, flags=flags), None)
         except (BuildError, DockerfileSyntaxError) as error:
-            error.location = in_the_cell(error.location, source)
+            error.location = in_the_cell(error.location, source, int(below is not None))
             raise
+        self._note(cell_id, source, image, below)
         if variable is not None:
             self._shell.push({variable: image})
         return image
+
+    def _below(self, cell: str, text: str) -> Link:
+        """Return the cell whose image ``cell`` extends, and say it when that is out of date."""
+        if begins_with_from(text):
+            raise InvalidArgumentError(
+                "a cell that continues another has no FROM of its own",
+                hint="leave --continue out, or the FROM",
+            )
+        below = self._cells.below(cell)
+        if warning := self._cells.warning(below):
+            _say(warning)
+        return below
+
+    def _note(self, cell: str, label: str, image: Any, below: Link | None) -> None:
+        identity = getattr(image, "id", "")
+        if not identity:
+            return  # only files were made: nothing to continue
+        if below is None:
+            stale = self._cells.begun(cell, label, identity)
+        else:
+            stale = self._cells.continued(cell, label, identity, below)
+        if stale:
+            names = " and ".join(filter(None, (", ".join(stale[:-1]), stale[-1])))
+            are, them = ("are", "them") if len(stale) > 1 else ("is", "it")
+            _say(f"{names} {are} stale now: built on what this cell was before; run {them} again")
 
     def _perform(self, parsed: Parsed, body: bytes | None) -> Any:
         from jupyter_containers.magics.live import LiveOutput
@@ -219,6 +259,11 @@ class ContainerMagics(Magics):
         display(result)
 
 
+def _say(text: str) -> None:
+    """Show a remark beside a cell's result."""
+    sys.stderr.write(f"{text}\n")
+
+
 def _cell_number(shell: Any) -> int:
     """Return the number in the prompt of the cell that runs."""
     # Whether execution_count is that number or one more depends on IPython's version.
@@ -241,8 +286,6 @@ def _notebook_progress() -> Iterator[EventSink]:
 
 @contextlib.contextmanager
 def _terminal_progress() -> Iterator[EventSink]:
-    import sys
-
     from jupyter_containers.commands.render.progress import TerminalProgress
     from jupyter_containers.commands.terminal import terminal_width
 

@@ -37,7 +37,9 @@ class BuildOptions:
     to keys; ``allow`` names entitlements.  ``check`` looks at the Dockerfile only.
     ``dockerfile`` is the text of a Dockerfile, or None to read ``file``
     (relative to the working directory; by default ``Dockerfile`` in the context).
-    ``source_name`` is how errors name the text.  ``trust_host_ca`` None leaves it to the settings.
+    ``source_name`` is how errors name the text, ``place`` what it stays the same under when it is
+    edited (to tell what has changed since; by default context and name).  ``trust_host_ca`` None
+    leaves it to the settings.
     Without ``outputs`` the image goes into this store.
     """
 
@@ -45,6 +47,7 @@ class BuildOptions:
     dockerfile: str | None = None
     file: Path | None = None
     source_name: str = "Dockerfile"
+    place: str = ""
     tags: tuple[str, ...] = ()
     build_args: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)

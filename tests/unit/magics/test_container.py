@@ -14,9 +14,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from jupyter_containers.errors import (
+    BuildError,
     ContainerFailedError,
     ImageNotFoundError,
     InvalidArgumentError,
+    SourceLocation,
     UnsupportedError,
 )
 from jupyter_containers.magics import load_ipython_extension, unload_ipython_extension
@@ -333,3 +335,32 @@ def test_a_configuration_file_is_read(tmp_path: Any, fake_engine: Any) -> None:
     made = ContainersConfig(parent=Configurable(config=parent.config))
     assert made.overrides() == {"root": "/srv/x"}
     assert made.docker_magic
+
+
+def test_a_cell_continues_the_one_before(
+    shell: Any, fake_engine: Any, an_image: Any, capsys: Any
+) -> None:
+    with pytest.raises(InvalidArgumentError, match="no cell to continue"):
+        run_cell(shell, "%%dockerfile --continue\nRUN x\n")
+    fake_engine.answers["build"] = an_image
+    value(shell, "%%dockerfile\nFROM x\n")
+    value(shell, "%%dockerfile --continue -t app\nRUN y\n")
+    assert fake_engine.last[2]["dockerfile"] == f"FROM {an_image.id}\nRUN y\n"
+    assert fake_engine.last[2]["tag"] == ["app"]
+    with pytest.raises(InvalidArgumentError, match="no FROM of its own"):
+        run_cell(shell, "%%dockerfile --continue\n# x\nfrom y\n")
+    assert "stale" not in capsys.readouterr().err
+
+
+def test_lines_of_a_cell_that_continues(shell: Any, fake_engine: Any, an_image: Any) -> None:
+    fake_engine.answers["build"] = an_image
+    value(shell, "%%dockerfile\nFROM x\n")
+
+    def fail(context: str, source_name: str, **flags: Any) -> Any:
+        raise BuildError("no", location=SourceLocation(source_name, 3, 3))
+
+    fake_engine.answers["build"] = fail
+    with pytest.raises(BuildError) as caught:
+        run_cell(shell, "%%dockerfile --continue\nRUN a\nRUN b\n")
+    assert caught.value.location is not None
+    assert caught.value.location.first_line == 3  # the magic's own line is the first

@@ -1,0 +1,87 @@
+"""An image built cell by cell in a real kernel: places in the series are cells, not prompts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+
+from tests.integration.engine_fixtures import Place
+from tests.notebooks.kernels import kernel
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+Run = Callable[[str, str], str]
+
+
+@pytest.fixture
+def run(place: Place, tmp_path: Path) -> Iterator[Run]:
+    """Yield what runs a cell (named as JupyterLab names it) and returns its output's text."""
+    with place.engine() as engine:
+        engine.bootstrap("busybox")
+    with kernel(place, tmp_path) as nb:
+        client = BlockingKernelClient(connection_file=nb.km.connection_file)
+        client.load_connection_file()
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=60)
+            _run(client, "first", "%load_ext jupyter_containers")
+            yield lambda cell, source: _run(client, cell, source)
+        finally:
+            client.stop_channels()
+
+
+def _run(client: BlockingKernelClient, cell: str, source: str) -> str:
+    content = {
+        "code": source,
+        "silent": False,
+        "store_history": True,
+        "user_expressions": {},
+        "allow_stdin": False,
+        "stop_on_error": True,
+    }
+    message = client.session.msg("execute_request", content, metadata={"cellId": cell})
+    client.shell_channel.send(message)
+    said: list[str] = []
+    while True:
+        answer: dict[str, Any] = client.get_iopub_msg(timeout=60)
+        if answer["parent_header"].get("msg_id") != message["header"]["msg_id"]:
+            continue
+        found = answer["content"]
+        if answer["msg_type"] == "status" and found["execution_state"] == "idle":
+            return "\n".join(said)
+        said.append(found.get("text", "") or found.get("data", {}).get("text/plain", ""))
+        said += found.get("traceback", [])
+
+
+def test_cells_build_on_each_other_and_know_when_they_are_stale(run: Run) -> None:
+    one = "%%dockerfile\nFROM busybox\nRUN echo {} > /one\n"
+    two = "%%dockerfile --continue\nRUN cat /one > /two\n"
+    three = "%%dockerfile --continue -t cells:1\nRUN cat /two > /three\n"
+    show = "%container run --rm --network none cells:1 cat /three"
+    run("1", one.format("one"))
+    run("2", two)
+    run("3", three)
+    assert "one" in run("4", show)
+
+    said = run("1", one.format("uno"))
+    assert "In[3], In[4] and In[5]" not in said
+    assert "In[3] and In[4] are stale now" in said
+    assert "the command changed" in said, "an edited cell knows what it was before"
+    said = run("3", three)
+    assert "In[3] is stale" in said
+    assert "run In[3] again first" in said
+    assert "is stale now" in run("2", two)
+    assert "stale" not in run("3", three)
+    assert "uno" in run("4", show)
+
+
+def test_an_error_of_a_cell_that_continues_points_at_its_own_line(run: Run) -> None:
+    run("1", "%%dockerfile\nFROM busybox\n")
+    said = run("2", "%%dockerfile --continue\nENV a=b\nRUN exit 3\n")
+    assert "ended with exit code 3" in said
+    assert "In[3]:3" in said
