@@ -17,7 +17,10 @@ from pathlib import Path
 from tests.bench import isolation
 from tests.bench.table import Row, markdown, updated
 
-GROUPS = ("runs", "execs", "builds", "residents", "loads", "transfers")
+GROUPS = (
+    *("runs", "execs", "builds", "residents", "loads"),
+    *("transfers", "layers", "archives", "listings", "peaks"),
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -45,13 +48,15 @@ def measured(groups: list[str], *, quick: bool) -> str:
     """Return the Markdown table of the groups of figures."""
     from tests.bench.contest import Contest
     from tests.bench.machine import machine_line
-    from tests.bench.peer import CGROUP, Docker, remove_cgroups
+    from tests.bench.peer import CGROUP, Docker, Podman, remove_cgroups
+    from tests.bench.transfers import Transfers
 
     folder = Path(tempfile.mkdtemp(prefix="jupyter-containers-bench-"))
     rows: list[Row] = []
     try:
         with Docker(folder / "docker") as docker:
             contest = Contest(folder, docker, 5 if quick else 21)
+            transfers = Transfers(folder, contest.engine, docker, Podman(folder / "podman"))
             try:
                 measures: dict[str, Callable[[], list[Row]]] = {
                     "runs": contest.runs,
@@ -59,7 +64,11 @@ def measured(groups: list[str], *, quick: bool) -> str:
                     "builds": contest.builds,
                     "residents": contest.residents,
                     "loads": lambda: contest.loads(2 if quick else 5),
-                    "transfers": lambda: contest.transfers(1 if quick else 3),
+                    "transfers": lambda: transfers.transfers(1 if quick else 3),
+                    "layers": lambda: transfers.layers(1 if quick else 3),
+                    "archives": lambda: transfers.archives(1 if quick else 3),
+                    "listings": transfers.listings,
+                    "peaks": transfers.peaks,
                 }
                 for name in (group for group in GROUPS if group in groups):
                     sys.stderr.write(f"bench: {name}\n")

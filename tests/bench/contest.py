@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -15,11 +14,10 @@ from jupyter_containers import Container, Engine, Settings
 from tests.bench import images, kernel, memory
 from tests.bench.peer import Docker, remove_cgroups
 from tests.bench.table import Row
-from tests.bench.turns import Series, in_turns, seconds
-from tests.integration.registry_server import DockerRegistry
+from tests.bench.turns import Series, in_turns
 
-SMALL, LARGE = "bench/busybox", "bench/large"
-THIRD, QUARTER, EVEN = Fraction(1, 3), Fraction(1, 4), Fraction(1)
+SMALL = "bench/busybox"
+THIRD, EVEN = Fraction(1, 3), Fraction(1)
 COMMAND = "jupyter-container"
 
 
@@ -34,6 +32,11 @@ class Contest:
         images.busybox_tar(folder / "busybox.tar")
         docker("import", str(folder / "busybox.tar"), SMALL)
         self._engine.import_image(folder / "busybox.tar", SMALL)
+
+    @property
+    def engine(self) -> Engine:
+        """Our engine."""
+        return self._engine
 
     def close(self) -> None:
         """Close our engine; its networks go with the namespace, its cgroups are removed here."""
@@ -144,54 +147,6 @@ class Contest:
             Row(f"{figure}, as a whole command (legacy builder)", "ms", command, found["legacy"]),
         ]
 
-    def transfers(self, rounds: int) -> list[Row]:
-        """Measure import, push and pull of a 250 MB image, registry and page cache alike for both.
-
-        Our engine compresses a layer when it is made, docker at every push: import and push
-        together are shown beside push alone.  Both pull the image that docker pushed.
-        """
-        archive = self._folder / "large.tar"
-        images.large_tar(archive)
-        engine, docker = self._engine, self._docker
-        with DockerRegistry(self._folder / "registry") as registry:
-            name = f"{registry.host}/{LARGE}"
-
-            def forget(ours: bool) -> None:
-                if ours:
-                    engine.remove_image(name, force=True)
-                    engine.prune_images(all=False)
-                else:
-                    docker("rmi", "-f", name)
-
-            makes: dict[bool, list[float]] = {True: [], False: []}
-            pushes: dict[bool, list[float]] = {True: [], False: []}
-            pulls: dict[bool, list[float]] = {True: [], False: []}
-            for number in range(rounds):
-                # Docker's push comes last: its layers are then what both pull.
-                for ours in (True, False):
-                    if number:
-                        forget(ours)
-                    shutil.rmtree(registry.folder / "data", ignore_errors=True)
-                    os.sync()
-                    make, push, pull = _verbs(engine, docker, archive, name, ours)
-                    makes[ours].append(seconds(make))
-                    os.sync()
-                    pushes[ours].append(seconds(push))
-                for ours in (True, False) if number % 2 else (False, True):
-                    forget(ours)
-                    os.sync()
-                    pull = _verbs(engine, docker, archive, name, ours)[2]
-                    pulls[ours].append(seconds(pull))
-        both = {
-            ours: Series(tuple(a + b for a, b in zip(makes[ours], pushes[ours], strict=True)))
-            for ours in (True, False)
-        }
-        return [
-            _seconds("`push` of 250 MB to a local registry", pushes, QUARTER),
-            Row("`import` and `push` of 250 MB together", "s", both[True], both[False]),
-            _seconds("`pull` of 250 MB from a local registry", pulls, EVEN),
-        ]
-
     def loads(self, rounds: int) -> list[Row]:
         """Measure what loading the extension adds to a kernel."""
         load, first, resident = kernel.loading(self._root, self._run_root, rounds=rounds)
@@ -234,23 +189,3 @@ class Contest:
         finally:
             container.remove(force=True)
             docker("rm", "-f", name)
-
-
-def _verbs(
-    engine: Engine, docker: Docker, archive: Path, name: str, ours: bool
-) -> tuple[Callable[[], object], Callable[[], object], Callable[[], object]]:
-    if ours:
-        return (
-            lambda: engine.import_image(archive, name),
-            lambda: engine.push(name),
-            lambda: engine.pull(name),
-        )
-    return (
-        lambda: docker("import", str(archive), name),
-        lambda: docker("push", name),
-        lambda: docker("pull", name),
-    )
-
-
-def _seconds(figure: str, found: dict[bool, list[float]], target: Fraction) -> Row:
-    return Row(figure, "s", Series(tuple(found[True])), Series(tuple(found[False])), target)

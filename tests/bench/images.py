@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import random
 import subprocess
 import tarfile
@@ -53,21 +55,56 @@ def busybox_tar(path: Path) -> None:
             archive.addfile(entry, io.BytesIO(text))
 
 
-def large_tar(path: Path) -> None:
-    """Write 250 MB in 8000 files that compress to about half, somewhat worse than programs do."""
-    source = random.Random(7)  # the same bytes in every run
+def large_tar(path: Path, *, total: int = LARGE_BYTES, seed: int = 7) -> None:
+    """Write 8000 files (of 250 MB) that compress to about half, somewhat worse than programs do."""
+    source = random.Random(seed)  # the same bytes in every run
     words = [source.randbytes(source.randint(1, 5)).hex() for _ in range(3_000)]
     weights = [1 / (rank + 1) for rank in range(len(words))]  # as in a language
     prose = " ".join(source.choices(words, weights, k=2_000_000)).encode()
     size = LARGE_BYTES // _FILES
     noise = int(size * _RANDOM_PART)
     with tarfile.open(path, "w") as archive:
-        for number in range(_FILES):
+        for number in range(total // size):
             start = source.randrange(len(prose) - size)
             data = prose[start : start + size - noise] + source.randbytes(noise)
-            entry = tarfile.TarInfo(f"data/{number % 80:02d}/{number:04d}.bin")
+            entry = tarfile.TarInfo(f"data/{seed}/{number % 80:02d}/{number:04d}.bin")
             entry.size, entry.mtime = len(data), 1_700_000_000
             archive.addfile(entry, io.BytesIO(data))
+
+
+def layered_archive(path: Path, folder: Path, name: str, *, layers: int, total: int) -> None:
+    """Write a docker-archive of an image of several layers, ``total`` bytes together."""
+    diff_ids, files = [], []
+    for number in range(layers):
+        layer = folder / f"layer-{number}.tar"
+        large_tar(layer, total=total // layers, seed=number + 1)
+        with layer.open("rb") as file:
+            diff_ids.append("sha256:" + hashlib.file_digest(file, "sha256").hexdigest())
+        files.append(layer)
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": [f.name for f in files]}]
+    with tarfile.open(path, "w") as archive:
+        for layer in files:
+            archive.add(layer, layer.name)
+            layer.unlink()
+        for member, value in (("config.json", config), ("manifest.json", manifest)):
+            data = json.dumps(value).encode()
+            entry = tarfile.TarInfo(member)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+
+
+def random_tar(path: Path, total: int) -> None:
+    """Write one file of bytes that do not compress."""
+    entry = tarfile.TarInfo("random.bin")
+    entry.size = total
+    with tarfile.open(path, "w") as archive, open("/dev/urandom", "rb") as source:
+        archive.addfile(entry, source)
 
 
 def build_context(folder: Path) -> None:

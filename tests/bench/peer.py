@@ -1,4 +1,4 @@
-"""The peer: Debian's docker.io, a daemon of our own with everything in one folder."""
+"""The peers: Debian's docker.io, a daemon of our own, and podman, each in one folder."""
 
 from __future__ import annotations
 
@@ -100,6 +100,26 @@ class Docker:
             said = (done.stderr + done.stdout).decode(errors="replace")[-2000:]
             raise RuntimeError(f"docker {' '.join(arguments)} failed:\n{said}")
         return done.stdout.decode(errors="replace").strip()
+
+
+class Podman:
+    """Debian's podman with everything in one folder; it has no daemon."""
+
+    def __init__(self, folder: Path) -> None:
+        self._options = ("--root", str(folder / "root"), "--runroot", str(folder / "run"))
+
+    def __call__(self, *arguments: str) -> str:
+        """Return what the command printed; raise RuntimeError when it failed."""
+        done = subprocess.run(
+            ["podman", *self._options, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"podman {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
+        return done.stdout.strip()
 
 
 def remove_cgroups(parent: str) -> None:

@@ -32,6 +32,7 @@ class Row:
     peer: Series | None = None
     ratio: Fraction | None = None
     limit: float | None = None
+    peer_name: str = "Docker"
 
     @property
     def measured_ratio(self) -> float | None:
@@ -64,7 +65,7 @@ class Row:
 
     def _target(self) -> str:
         if self.ratio is not None:
-            return f"≤ {self.ratio}" if self.ratio != 1 else "≤ Docker"
+            return f"≤ {self.ratio}" if self.ratio != 1 else f"≤ {self.peer_name}"
         return "" if self.limit is None else f"≤ {self.limit:g} {self.unit}"
 
     def _amount(self, series: Series) -> str:
