@@ -34,11 +34,21 @@ from jupyter_containers.events import (
     TaskStarted,
     discard,
 )
-from jupyter_containers.oci.descriptor import Descriptor, Platform, RawDocument, chain_id, short_id
+from jupyter_containers.oci.descriptor import (
+    CONFIG,
+    MANIFEST,
+    Descriptor,
+    Platform,
+    RawDocument,
+    chain_id,
+    encode_json,
+    short_id,
+)
 from jupyter_containers.oci.image import (
     ImageConfig,
     Index,
     Manifest,
+    new_manifest,
     parse_image_config,
     parse_manifest,
 )
@@ -46,6 +56,7 @@ from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store import ImageRecord, Ingest, Lease
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.recompression import Compression
     from jupyter_containers.registry import RegistryClient
 
 
@@ -293,10 +304,15 @@ def push(
     record: ImageRecord,
     reference: Reference,
     *,
+    compression: Compression | None = None,
     emit: EventSink,
     cancel: CancelToken,
 ) -> str:
-    """Send an image to ``reference``; return the digest under which the registry keeps it."""
+    """Send an image to ``reference``; return the digest under which the registry keeps it.
+
+    With ``compression`` layers that are stored in another one are compressed anew on the way, and
+    the registry gets a manifest of its own.
+    """
     content = rooms.store.content
     document = RawDocument(content.read(record.manifest.digest), record.manifest.media_type)
     manifest = parse_manifest(document)
@@ -311,17 +327,45 @@ def push(
         blobs = list(unique.values())
         lease.add(document.digest, *(blob.digest for blob in blobs))
         job = Job(rooms, client, reference.repository, emit, cancel)
-        in_parallel(
-            lambda blob: upload(job, blob),
-            blobs,
-            workers=rooms.settings.max_concurrent_downloads,
-            cancel=cancel,
-        )
+        if compression is not None:
+            document = _push_compressed(job, record, manifest, document, compression, lease)
+        else:
+            in_parallel(
+                lambda blob: upload(job, blob),
+                blobs,
+                workers=rooms.settings.max_concurrent_downloads,
+                cancel=cancel,
+            )
         digest = client.push_manifest(
             reference.repository, reference.tag or document.digest, document
         )
     rooms.journal.record("image", "push", reference.familiar, {"name": reference.familiar_name})
     return digest
+
+
+def _push_compressed(
+    job: Job,
+    record: ImageRecord,
+    manifest: Manifest,
+    document: RawDocument,
+    compression: Compression,
+    lease: Lease,
+) -> RawDocument:
+    """Send the layers in one compression; return the manifest that fits them."""
+    from jupyter_containers.engine.recompression import push_layer
+
+    upload(job, manifest.config)
+    layers = in_parallel(
+        lambda pair: push_layer(job, *pair, compression, lease),
+        zip(manifest.layers, record.diff_ids, strict=True),
+        workers=job.rooms.settings.max_concurrent_downloads,
+        cancel=job.cancel,
+    )
+    if tuple(layers) == manifest.layers:
+        return document
+    config = Descriptor(CONFIG, manifest.config.digest, manifest.config.size)
+    changed = new_manifest(config, tuple(layers))
+    return RawDocument(encode_json(changed), MANIFEST)
 
 
 def upload(job: Job, blob: Descriptor) -> None:

@@ -20,6 +20,7 @@ from jupyter_containers.errors import (
     ContainersError,
     DigestMismatchError,
     ImageNotFoundError,
+    InvalidArgumentError,
     RegistryError,
     SizeMismatchError,
     StorageError,
@@ -469,3 +470,32 @@ def test_two_kernels_pull_at_once(
     assert says(own, name) == "it runs\n"
     with pytest.raises(ContainersError):
         own.pull(f"{scripted.host}/shared:2")
+
+
+def test_a_push_in_another_compression(
+    own: Engine, registry: DockerRegistry, busybox: str, engine: Engine
+) -> None:
+    """The registry gets zstd; the image here stays; a second push only asks."""
+    name = f"{registry.host}/team/compressed:1"
+    text = "FROM busybox\nRUN head -c 100000 /dev/urandom > /1\n"
+    image = engine.build("/var/empty", dockerfile=text, tag=name)
+    events: list[Event] = []
+    digest = engine.push(name, compression="zstd", emit=events.append)
+    assert digest != image.digest
+    assert engine.image(name).digest == image.digest
+    pulled = own.pull(name)
+    assert (pulled.digest, pulled.id) == (digest, image.id)
+    manifest = json.loads(own._rooms.store.content.read(digest))
+    assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"zstd"}
+    assert says(own, name, "wc -c < /1").strip() == "100000"
+    events.clear()
+    engine.prune_images()
+    assert engine.push(name, compression="zstd", emit=events.append) == digest
+    assert outcomes(events) == {"exists"}
+    assert engine.push(name, compression="gzip") == image.digest, "as it is stored"
+    plain = engine.push(f"{registry.host}/team/compressed:1", compression="none")
+    own.remove_image(name)
+    assert own.pull(name).digest == plain
+    assert says(own, name, "wc -c < /1").strip() == "100000"
+    with pytest.raises(InvalidArgumentError, match="lzma"):
+        engine.push(name, compression="lzma")

@@ -74,7 +74,10 @@ VERBS: tuple[Verb, ...] = (
         "push",
         "Upload an image to a registry",
         "images:push",
-        (Flag("quiet", "Show no progress", "bool", "q"),),
+        (
+            Flag("compression", "Compress layers for the registry: gzip, zstd or none"),
+            Flag("quiet", "Show no progress", "bool", "q"),
+        ),
         (Operand("reference", "NAME[:TAG]"),),
         ("image push",),
     ),

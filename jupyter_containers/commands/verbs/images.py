@@ -184,7 +184,8 @@ def push(session: Session, parsed: Parsed) -> Text:
     """Return the digest under which the registry keeps the image."""
     reference = parsed.operands["reference"]
     with _progress(session, parsed) as emit:
-        digest = session.engine.push(reference, emit=emit)
+        flags = {"compression": given} if (given := parsed.flag("compression")) else {}
+        digest = session.engine.push(reference, emit=emit, **flags)
     return Text(digest)
 
 

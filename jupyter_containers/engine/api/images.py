@@ -86,9 +86,18 @@ class ImagesAPI(Parts):
         return self._image(record)
 
     def push(
-        self, name: str, *, emit: EventSink = discard, cancel: CancelToken | None = None
+        self,
+        name: str,
+        *,
+        compression: str | None = None,
+        emit: EventSink = discard,
+        cancel: CancelToken | None = None,
     ) -> str:
-        """Send an image to the registry that its name names; return the manifest's digest."""
+        """Send an image to the registry that its name names; return the manifest's digest.
+
+        ``compression`` (gzip, zstd, none) is that of the layers there; by default as stored.
+        """
+        from jupyter_containers.engine.recompression import checked
         from jupyter_containers.engine.transfer import push
 
         reference = Reference.parse(name)
@@ -98,7 +107,14 @@ class ImagesAPI(Parts):
                 f"no such image: {reference.familiar}",
                 hint=f"give it that name first: tag IMAGE {reference.familiar}",
             )
-        return push(self._rooms, record, reference, emit=emit, cancel=cancel or CancelToken())
+        return push(
+            self._rooms,
+            record,
+            reference,
+            compression=checked(compression) if compression else None,
+            emit=emit,
+            cancel=cancel or CancelToken(),
+        )
 
     def import_image(
         self,
