@@ -258,6 +258,12 @@ def test_it_puts_the_terminal_in_raw_mode_and_back() -> None:
         os.close(master)
 
 
+def children_seconds() -> float:
+    """Return the CPU time of the processes that have ended; the machine's load says nothing."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def test_version_is_quick_and_light() -> None:
     probe = (
         "import sys; from jupyter_containers.cli import main; main(['version']);"
@@ -266,11 +272,11 @@ def test_version_is_quick_and_light() -> None:
     )
     best = 9.0
     for _ in range(5):
-        began = time.perf_counter()
+        began = children_seconds()
         done = subprocess.run(
             [sys.executable, "-c", probe], capture_output=True, text=True, env=ENV, check=True
         )
-        best = min(best, time.perf_counter() - began)
+        best = min(best, children_seconds() - began)
         assert done.stdout.endswith("[]\n")
     # The aim is 80 ms on an idle machine; twice that still catches a heavy import.
     assert best < 0.16

