@@ -27,7 +27,8 @@
     │ ├ DeniedError
     │ └ TooManyRequestsError
     ├ BuildError(location, instruction)
-    │ └ StepFailedError(exit_code, log_tail)
+    │ ├ StepFailedError(exit_code, log_tail)
+    │ └ ChecksFailedError(findings)
     ├ StorageError
     ├ NetworkError
     ├ OCIRuntimeError(argv, exit_code, stderr)
@@ -42,20 +43,33 @@ Border modules wrap foreign exceptions (``raise … from error``); only front en
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
 class SourceLocation:
-    """A range of lines in a text: ``first_line`` and ``last_line`` count from 1, both inclusive."""
+    """A range of lines in a text: ``first_line`` and ``last_line`` count from 1, both inclusive.
+
+    ``mark`` is the culprit's place: line (from 0) and column (from 0) in the excerpt, and length.
+    """
 
     filename: str
     first_line: int
     last_line: int
     excerpt: tuple[str, ...] = ()
+    mark: tuple[int, int, int] | None = None
 
     def __str__(self) -> str:
         return f"{self.filename}:{self.first_line}"
+
+    def at(self, text: str, offset: int | None = None) -> SourceLocation:
+        """Return the same lines with ``text`` marked, or its character at ``offset``."""
+        for line, written in enumerate(self.excerpt):
+            column = written.find(text) if text else -1
+            if column >= 0:
+                mark = (line, column, len(text)) if offset is None else (line, column + offset, 1)
+                return replace(self, mark=mark)
+        return self
 
 
 class ContainersError(Exception):
@@ -251,6 +265,18 @@ class StepFailedError(BuildError):
         return [*super().details(), *(["  last output:", *tail] if tail else [])]
 
 
+class ChecksFailedError(BuildError):
+    """A Dockerfile that was only checked has findings; ``findings`` are their texts."""
+
+    def __init__(self, message: str, *, findings: Sequence[str], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.findings = tuple(findings)
+
+    def details(self) -> Sequence[str]:
+        """Return each finding with its lines."""
+        return [f"  {line}" for text in self.findings for line in text.splitlines()]
+
+
 class StorageError(ContainersError):
     """The disk (or database) under the store failed: full, read-only, damaged."""
 
@@ -318,8 +344,19 @@ class ContainerFailedError(ContainersError):
 
 
 def excerpt_lines(location: SourceLocation) -> list[str]:
-    """Return the location's source lines, numbered and marked with ``>``."""
+    """Return the location's source lines, numbered, with carets under the culprit."""
     lines = [f"  {location.filename}:{location.first_line}"]
+    line, column, length = location.mark or _keyword(location.excerpt)
     for offset, text in enumerate(location.excerpt):
-        lines.append(f"  > {location.first_line + offset:>3} | {text}")
+        # Tabs are one column wide here, so that the caret stands where the text stands.
+        lines.append(f"  > {location.first_line + offset:>3} | {text.replace(chr(9), ' ')}")
+        if offset == line and length:
+            lines.append(f"        | {' ' * column}{'^' * length}")
     return lines
+
+
+def _keyword(excerpt: Sequence[str]) -> tuple[int, int, int]:
+    """Return the place of the first word of an excerpt."""
+    first = excerpt[0] if excerpt else ""
+    word = first.split(None, 1)[:1]
+    return (0, len(first) - len(first.lstrip()), len(word[0])) if word else (0, 0, 0)

@@ -1,7 +1,8 @@
 """How the arguments after a keyword are cut: JSON arrays, words, name=value pairs, flags.
 
 Quotes and escapes stay in the words: they are removed where variables are expanded.  Every
-function raises :class:`ValueError` with a clear message; the caller knows the lines.
+function raises :class:`ValueError` with a clear message; the caller knows the lines.  A
+:class:`MisplacedError` also knows which word it is about.
 """
 
 from __future__ import annotations
@@ -9,6 +10,14 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping
+
+
+class MisplacedError(ValueError):
+    """A word is not acceptable; ``word`` is as it is written."""
+
+    def __init__(self, message: str, word: str) -> None:
+        super().__init__(message)
+        self.word = word
 
 
 def json_array(text: str) -> tuple[str, ...] | None:
@@ -78,7 +87,9 @@ def pairs(text: str, escape: str) -> tuple[tuple[tuple[str, str], ...], bool]:
     for word in cut:
         name, equals, value = word.partition("=")
         if not equals:
-            raise ValueError(f"can't find = in {word!r}: write name=value, and quote white space")
+            raise MisplacedError(
+                f"can't find = in {word!r}: write name=value, and quote white space", word
+            )
         if not name:
             raise ValueError("names can not be blank")
         result.append((name, value))
@@ -95,15 +106,17 @@ class Flags:
             name, equals, value = flag[2:].partition("=")
             kind = known.get(name)
             if kind is None:
-                raise ValueError(f"unknown flag: --{name}" + _nearest(name, known))
+                raise MisplacedError(f"unknown flag: --{name}" + _nearest(name, known), f"--{name}")
             if kind != "many" and name in self.values:
-                raise ValueError(f"duplicate flag specified: --{name}")
+                raise MisplacedError(f"duplicate flag specified: --{name}", flag)
             if kind == "switch":
                 value = value.lower() if equals else "true"
                 if value not in ("true", "false"):
-                    raise ValueError(f"expecting a boolean value for --{name}, not {value!r}")
+                    raise MisplacedError(
+                        f"expecting a boolean value for --{name}, not {value!r}", flag
+                    )
             elif not equals:
-                raise ValueError(f"missing a value on flag: --{name}")
+                raise MisplacedError(f"missing a value on flag: --{name}", flag)
             self.values.setdefault(name, []).append(value)
 
     def one(self, name: str) -> str:

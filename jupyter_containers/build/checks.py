@@ -1,41 +1,31 @@
 """Build checks: things in a Dockerfile that work but are seldom meant.
 
-A *rule* is data with a name (BuildKit's where it has the same rule); a *finding* is one place
-where it applies.  Static rules look at the instructions alone; the others are reported by the
-pass that notices them.
+A *rule* is data with a name (BuildKit's where it has the same rule), a line of description and a
+page in ``docs/checks``; a *finding* is one place where it applies.  A *policy* is what
+``# check=skip=RULE,…;error=true;experimental=RULE,…`` says: which rules are left out, which
+experimental ones are taken in, and whether a finding fails the build.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from jupyter_containers.build.copying import needs_slash
-from jupyter_containers.build.instructions import (
-    Add,
-    Arg,
-    Cmd,
-    Copy,
-    Entrypoint,
-    Env,
-    From,
-    HealthcheckSetting,
-    Instruction,
-    Label,
-    Maintainer,
-    Shell,
-    Workdir,
-)
 from jupyter_containers.errors import SourceLocation
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a check is about, in one line."""
+    """What a check is about, in one line; an ``experimental`` one must be asked for."""
 
     name: str
     description: str
+    experimental: bool = False
+
+    @property
+    def page(self) -> str:
+        """The path of the rule's page in the documentation."""
+        return f"docs/checks/{self.name}.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,120 +41,108 @@ class Finding:
         return f"{self.rule.name}: {self.message}{where}"
 
 
-UNDEFINED_VAR = Rule("UndefinedVar", "variables should be declared before they are used")
-UNDEFINED_ARG_IN_FROM = Rule("UndefinedArgInFrom", "FROM must use declared arguments")
-UNKNOWN_OWNER = Rule("UnknownOwner", "an unknown name in --chown counts as 0")
-UNUSED_BUILD_ARG = Rule("UnusedBuildArg", "a build argument that no ARG declares has no effect")
-EMPTY_WILDCARD = Rule("EmptyWildcard", "a wildcard that matches nothing copies nothing")
-SEVERAL_SOURCES = Rule(
-    "CopySeveralSources", "several sources need a destination that ends in a slash"
-)
-JSON_ARGS = Rule("JSONArgsRecommended", "the shell form hides signals from the program")
-MAINTAINER = Rule("MaintainerDeprecated", "MAINTAINER is deprecated: use a label")
+STAGE_CASING = Rule("StageNameCasing", "Stage names should be lowercase")
+AS_CASING = Rule("FromAsCasing", "The 'as' keyword should match the case of the 'from' keyword")
+EMPTY_CONTINUATION = Rule("NoEmptyContinuation", "Empty lines should not continue an instruction")
+CASING = Rule("ConsistentInstructionCasing", "All instructions should be written in the same case")
+DUPLICATE_STAGE = Rule("DuplicateStageName", "Stage names should be unique")
+RESERVED_STAGE = Rule("ReservedStageName", "'scratch' and 'context' should not name a stage")
+JSON_ARGS = Rule("JSONArgsRecommended", "A program in shell form does not receive signals")
+MAINTAINER = Rule("MaintainerDeprecated", "MAINTAINER is deprecated, a label says it")
+UNDEFINED_ARG_IN_FROM = Rule("UndefinedArgInFrom", "FROM should use declared arguments")
+RELATIVE_WORKDIR = Rule("WorkdirRelativePath", "A first WORKDIR should be absolute")
+UNDEFINED_VAR = Rule("UndefinedVar", "Variables should be declared before they are used")
+ONCE = Rule("MultipleInstructionsDisallowed", "Only the last one of a stage has an effect")
 OLD_FORM = Rule("LegacyKeyValueFormat", "name=value is clearer than name value")
-ONCE = Rule("MultipleInstructionsDisallowed", "only the last one of a stage has an effect")
-SECRETS = Rule("SecretsUsedInArgOrEnv", "secrets in ARG or ENV stay in the image")
-RELATIVE = Rule("WorkdirRelativePath", "a relative WORKDIR depends on the base image")
-STAGE_NAMES = Rule("DuplicateStageName", "stage names should be unique")
-RESERVED = Rule("ReservedStageName", "'scratch' and 'context' are reserved stage names")
+REDUNDANT_PLATFORM = Rule("RedundantTargetPlatform", "The target platform is the default")
+SECRETS = Rule("SecretsUsedInArgOrEnv", "Secrets in ARG or ENV stay in the image")
+DEFAULT_ARG_IN_FROM = Rule("InvalidDefaultArgInFrom", "FROM should work with default arguments")
+CONST_PLATFORM = Rule("FromPlatformFlagConstDisallowed", "FROM --platform should not be constant")
+COPY_IGNORED = Rule("CopyIgnoredFile", "Ignored files cannot be copied", experimental=True)
+DESCRIPTION = Rule(
+    "InvalidDefinitionDescription", "A comment should begin with what it describes", True
+)
+EXPOSE_CASING = Rule("ExposeProtoCasing", "Protocols in EXPOSE should be lowercase")
+EXPOSE_FORMAT = Rule("ExposeInvalidFormat", "EXPOSE takes no address and no port of the host")
+BASE_PLATFORM = Rule("InvalidBaseImagePlatform", "The base image should be for the platform")
+# Ours.
+UNKNOWN_OWNER = Rule("UnknownOwner", "An unknown name in --chown counts as 0")
+UNUSED_BUILD_ARG = Rule("UnusedBuildArg", "A build argument that no ARG declares has no effect")
+EMPTY_WILDCARD = Rule("EmptyWildcard", "A wildcard that matches nothing copies nothing")
+SEVERAL_SOURCES = Rule(
+    "CopySeveralSources", "Several sources need a destination that ends in a slash"
+)
 
 RULES = (
-    UNDEFINED_VAR, UNKNOWN_OWNER, UNUSED_BUILD_ARG, EMPTY_WILDCARD, SEVERAL_SOURCES, JSON_ARGS,
-    MAINTAINER, OLD_FORM, ONCE, SECRETS, RELATIVE, STAGE_NAMES, RESERVED,
+    STAGE_CASING, AS_CASING, EMPTY_CONTINUATION, CASING, DUPLICATE_STAGE, RESERVED_STAGE,
+    JSON_ARGS, MAINTAINER, UNDEFINED_ARG_IN_FROM, RELATIVE_WORKDIR, UNDEFINED_VAR, ONCE, OLD_FORM,
+    REDUNDANT_PLATFORM, SECRETS, DEFAULT_ARG_IN_FROM, CONST_PLATFORM, COPY_IGNORED, DESCRIPTION,
+    EXPOSE_CASING, EXPOSE_FORMAT, BASE_PLATFORM, UNKNOWN_OWNER, UNUSED_BUILD_ARG, EMPTY_WILDCARD,
+    SEVERAL_SOURCES,
 )  # fmt: skip
-
-_SECRET = re.compile(
-    r"(?i)(?:^|_)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)"
-)
-_NOT_SECRET = re.compile(r"(?i)(?:^|_)public(?:_|$)")
+OWN_RULES = (UNKNOWN_OWNER, UNUSED_BUILD_ARG, EMPTY_WILDCARD, SEVERAL_SOURCES)
 
 
-def static_findings(instructions: Iterable[Instruction]) -> list[Finding]:
-    """Return what the instructions alone show, in the order of the file."""
-    findings: list[Finding] = []
-    state = _Stage()
-    names: set[str] = set()
-    for instruction in instructions:
-        if isinstance(instruction, From):
-            state = _Stage()
-            findings.extend(_stage_name(instruction, names))
-            names.add(instruction.name)
-        findings.extend(_pairs(instruction))
-        findings.extend(state.look(instruction))
-    return findings
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which rules count; names are in lower case, ``all`` stands for every rule."""
 
+    skip: frozenset[str] = frozenset()
+    experimental: frozenset[str] = frozenset()
+    error: bool = False
 
-def unused_build_args(instructions: Iterable[Instruction], given: Iterable[str]) -> list[Finding]:
-    """Return the build arguments that nothing in the file declares."""
-    declared = {name for one in instructions if isinstance(one, Arg) for name, _ in one.pairs}
-    predefined = re.compile(
-        r"(?i:(https?|ftp|no|all)_proxy)|(TARGET|BUILD)(PLATFORM|OS|ARCH|VARIANT)"
-        r"|BUILDKIT_\w+|SOURCE_DATE_EPOCH"
-    )
-    return [
-        Finding(UNUSED_BUILD_ARG, f"--build-arg {name} is declared by no ARG")
-        for name in given
-        if name not in declared and not predefined.fullmatch(name)
-    ]
-
-
-def _stage_name(instruction: From, names: set[str]) -> Iterator[Finding]:
-    name = instruction.name
-    if name and name in names:
-        yield Finding(STAGE_NAMES, f"{name!r} names several stages", instruction.location)
-    if name in ("scratch", "context"):
-        yield Finding(RESERVED, f"{name!r} should not name a stage", instruction.location)
-
-
-def _pairs(instruction: Instruction) -> Iterator[Finding]:
-    if isinstance(instruction, (Env, Label)) and instruction.old_form:
-        name, _ = instruction.pairs[0]
-        yield Finding(OLD_FORM, f"write {instruction.keyword} {name}=…", instruction.location)
-    if isinstance(instruction, (Env, Arg)):
-        for name, _ in instruction.pairs:
-            if _SECRET.search(name) and not _NOT_SECRET.search(name):
-                yield Finding(SECRETS, f"{name!r} may be a secret", instruction.location)
-    if isinstance(instruction, Maintainer):
-        yield Finding(
-            MAINTAINER,
-            "write LABEL org.opencontainers.image.authors=… instead",
-            instruction.location,
+    @classmethod
+    def parse(cls, text: str) -> Policy:
+        """Return what a ``check`` directive (or ``BUILDKIT_DOCKERFILE_CHECK``) says."""
+        values: dict[str, str] = {}
+        for part in text.split(";"):
+            name, _, value = part.partition("=")
+            values[name.strip().lower()] = value.strip()
+        return cls(
+            _names(values.get("skip", "")),
+            _names(values.get("experimental", "")),
+            values.get("error", "").lower() in ("true", "1"),
         )
 
+    def kept(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+        """Return the findings that count, each once, in the order of their places."""
+        counted = dict.fromkeys(one for one in findings if self._counts(one.rule))
+        return tuple(sorted(counted, key=_place))
 
-class _Stage:
-    """What the instructions of one stage have shown so far."""
+    def _counts(self, rule: Rule) -> bool:
+        name = rule.name.lower()
+        if self.skip & {name, "all"}:
+            return False
+        return not rule.experimental or bool(self.experimental & {name, "all"})
 
-    def __init__(self) -> None:
-        self.seen: set[type[Instruction]] = set()
-        self.workdir = False
-        self.shell = False
 
-    def look(self, instruction: Instruction) -> Iterator[Finding]:
-        kind = type(instruction)
-        where = instruction.location
-        if kind in (Cmd, Entrypoint, HealthcheckSetting):
-            if kind in self.seen:
-                yield Finding(ONCE, f"an earlier {instruction.keyword} has no effect", where)
-            self.seen.add(kind)
-        if isinstance(instruction, Shell):
-            self.shell = True
-        if (
-            isinstance(instruction, (Cmd, Entrypoint))
-            and instruction.command.shell
-            and not self.shell
-        ):
-            yield Finding(JSON_ARGS, f"write {instruction.keyword} as a JSON array", where)
-        if isinstance(instruction, Workdir):
-            if not self.workdir and not instruction.text.startswith(("/", "$")):
-                yield Finding(RELATIVE, f"{instruction.text!r} is relative", where)
-            self.workdir = True
-        if isinstance(instruction, (Add, Copy)):
-            sources = (*instruction.sources, *instruction.inline)
-            if needs_slash(sources, instruction.destination):
-                yield Finding(
-                    SEVERAL_SOURCES,
-                    f"several sources, but {instruction.destination!r} does not end in a slash: "
-                    "each one replaces the one before unless it is a folder",
-                    where,
-                )
+def _names(text: str) -> frozenset[str]:
+    return frozenset(name.strip().lower() for name in text.split(",") if name.strip())
+
+
+def _place(finding: Finding) -> tuple[int, str]:
+    return (finding.location.first_line if finding.location else 0, finding.rule.name)
+
+
+def meant(name: str, known: Iterable[str], sigil: str = "") -> str:
+    """Return `` (did you mean NAME?)`` for the nearest known name, or empty text."""
+    near = min(known, key=lambda one: _distance(name, one), default="")
+    if not near or _distance(name, near) > _NEAR:
+        return ""
+    return f" (did you mean {sigil}{near}?)"
+
+
+_NEAR = 2
+
+
+def _distance(one: str, other: str) -> int:
+    """Return how many letters to insert, delete or replace (Levenshtein)."""
+    row = list(range(len(other) + 1))
+    for at, letter in enumerate(one, 1):
+        above, row[0] = row[0], at
+        for index, wanted in enumerate(other, 1):
+            above, row[index] = (
+                row[index],
+                min(row[index] + 1, row[index - 1] + 1, above + (letter != wanted)),
+            )
+    return row[-1]

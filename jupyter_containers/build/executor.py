@@ -15,14 +15,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from jupyter_containers.build.cache import StepCache
-from jupyter_containers.build.checks import Finding, static_findings, unused_build_args
+from jupyter_containers.build.checking import Rehearsal
+from jupyter_containers.build.checks import Finding, Policy
 from jupyter_containers.build.context import LocalContext, read_dockerfile
 from jupyter_containers.build.contexts import Contexts
 from jupyter_containers.build.image import write_image
 from jupyter_containers.build.interpret import typed
+from jupyter_containers.build.linting import static_findings, unused_build_args
 from jupyter_containers.build.parser import parse
 from jupyter_containers.build.plan import Plan, make_plan
-from jupyter_containers.build.progress import Progress
+from jupyter_containers.build.progress import Progress, show_findings
 from jupyter_containers.build.result import BuildResult
 from jupyter_containers.build.scheduling import StageRuns
 from jupyter_containers.build.seams import (
@@ -38,7 +40,7 @@ from jupyter_containers.build.stagework import Means, StageWork
 from jupyter_containers.build.state import StageState
 from jupyter_containers.build.steps import BuildArguments
 from jupyter_containers.build.tree import DigestMemo
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import BuildError, InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.descriptor import Platform, digest_of, encode_json
 from jupyter_containers.oci.image import rfc3339
@@ -47,6 +49,7 @@ from jupyter_containers.options.buildcache import CacheMode
 from jupyter_containers.options.output import ImageFormat
 
 # RUN and COPY steps at the same time; more of them would only take turns on the processors.
+_CHECK_ARG = "BUILDKIT_DOCKERFILE_CHECK"
 _MIN_PARALLEL = 4
 
 
@@ -84,31 +87,46 @@ class Builder:
         """
         token = cancel or CancelToken()
         with ExitStack() as stack:
-            contexts = self._contexts(options, token, stack)
-            folder = contexts.folder(options.context)
-            dockerfile = read_dockerfile(options, folder)
-            parsed = parse(dockerfile.text, dockerfile.name)
-            instructions = typed(parsed)
-            plan = make_plan(
-                instructions,
-                parsed.escape,
-                build_args=options.build_args,
-                target=options.target,
-                platform=Platform.parse(options.platform) if options.platform else Platform.host(),
-                name=dockerfile.name,
-                contexts=options.build_contexts,
-            )
-            findings = [
-                *static_findings(instructions),
-                *plan.findings,
-                *unused_build_args(instructions, options.build_args),
-            ]
-            context = stack.enter_context(LocalContext(folder, dockerfile.path, self.memo))
+            draft = self._draft(options, token, stack)
+            if draft.policy.error:
+                _refuse(draft.checked(self.images))
             progress = Progress(emit, token)
-            work = _Build(
-                self, options, plan, context, contexts, progress, findings, dockerfile.name
-            )
-            return work.run()
+            result = _Build(self, options, draft, progress).run()
+            show_findings(result.warnings, emit)
+            return result
+
+    def check(
+        self, options: BuildOptions, cancel: CancelToken | None = None
+    ) -> tuple[Finding, ...]:
+        """Return what the checks see in a Dockerfile; nothing is built or pulled."""
+        with ExitStack() as stack:
+            return self._draft(options, cancel or CancelToken(), stack).checked(self.images)
+
+    def _draft(self, options: BuildOptions, cancel: CancelToken, stack: ExitStack) -> _Draft:
+        contexts = self._contexts(options, cancel, stack)
+        folder = contexts.folder(options.context)
+        dockerfile = read_dockerfile(options, folder)
+        parsed = parse(dockerfile.text, dockerfile.name, options.lines_above)
+        instructions = typed(parsed)
+        plan = make_plan(
+            instructions,
+            parsed.escape,
+            build_args=options.build_args,
+            target=options.target,
+            platform=Platform.parse(options.platform) if options.platform else Platform.host(),
+            name=dockerfile.name,
+            contexts=options.build_contexts,
+        )
+        findings = [
+            *static_findings(parsed, instructions),
+            *plan.findings,
+            *unused_build_args(instructions, options.build_args),
+        ]
+        context = stack.enter_context(LocalContext(folder, dockerfile.path, self.memo))
+        asked = options.build_args.get(_CHECK_ARG, "")
+        policy = Policy.parse(asked or parsed.directives.check)
+        arguments = BuildArguments(options.build_args, plan.global_args)
+        return _Draft(plan, arguments, context, contexts, findings, policy, dockerfile.name)
 
     def _contexts(self, options: BuildOptions, cancel: CancelToken, stack: ExitStack) -> Contexts:
         def scratch() -> Path:
@@ -119,27 +137,55 @@ class Builder:
         )
 
 
+def _refuse(findings: tuple[Finding, ...]) -> None:
+    """Raise when the checks found something and the Dockerfile says that this is an error."""
+    if findings:
+        rules = ", ".join(dict.fromkeys(one.rule.name for one in findings))
+        raise BuildError(
+            f"lint violation found for rules: {rules}",
+            location=findings[0].location,
+            hint=f"{findings[0].message}; see {findings[0].rule.page}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A Dockerfile read and planned, its contexts open."""
+
+    plan: Plan
+    arguments: BuildArguments
+    context: LocalContext
+    contexts: Contexts
+    findings: list[Finding]
+    policy: Policy
+    name: str
+
+    def checked(self, images: ImageSource) -> tuple[Finding, ...]:
+        """Return what the checks see without a build."""
+
+        def look(name: str, platform: Platform) -> BaseImage | None:
+            source = self.contexts.image(name)
+            return images.look(source.place if source else name, platform)
+
+        rehearsal = Rehearsal(self.plan, self.arguments, self.context, look)
+        return self.policy.kept([*self.findings, *rehearsal.findings()])
+
+
 class _Build:
     """One build under way."""
 
     def __init__(
-        self,
-        builder: Builder,
-        options: BuildOptions,
-        plan: Plan,
-        context: LocalContext,
-        contexts: Contexts,
-        progress: Progress,
-        findings: list[Finding],
-        name: str,
+        self, builder: Builder, options: BuildOptions, draft: _Draft, progress: Progress
     ) -> None:
+        plan, context, contexts = draft.plan, draft.context, draft.contexts
+        self.policy = draft.policy
         self.options = options
         self.plan = plan
         self.progress = progress
         self.builder = builder
         self.epoch = _epoch(options)
         self.cache = StepCache(builder.cache, builder.layers)
-        self.findings: dict[int, list[Finding]] = {-1: findings}
+        self.findings: dict[int, list[Finding]] = {-1: draft.findings}
         self.stages = StageRuns(self._stage, progress.cancel)
         self.ledger = StepLedger() if options.cache_to else None
         images = _Images(builder.images, options.pull, contexts)
@@ -151,7 +197,7 @@ class _Build:
             layers=builder.layers,
             extract=builder.extract,
             cache=self.cache,
-            arguments=BuildArguments(options.build_args, plan.global_args),
+            arguments=draft.arguments,
             image=images.image,
             stage=self.stages.result,
             epoch=self.epoch,
@@ -159,7 +205,7 @@ class _Build:
             trust_host_ca=(
                 builder.trust_host_ca if options.trust_host_ca is None else options.trust_host_ca
             ),
-            place=options.place or f"{options.context.label}\0{name}",
+            place=options.place or f"{options.context.label}\0{draft.name}",
             now=self._now,
             slots=threading.Semaphore(max(_MIN_PARALLEL, os.cpu_count() or 1)),
             ledger=self.ledger,
@@ -186,7 +232,7 @@ class _Build:
             config,
             state.chain_id,
             self.progress.reports,
-            tuple(dict.fromkeys(findings)),
+            self.policy.kept(findings),
             tuple(state.layers),
             self.epoch,
             self._shared(),

@@ -36,7 +36,7 @@ class ExpansionError(InvalidArgumentError):
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """What a word expands to; ``unset`` are the names that had no value and no default."""
+    """What a word expands to; ``unset`` are the names that had no value."""
 
     text: str
     words: tuple[str, ...]
@@ -259,6 +259,8 @@ class _Reader:
             raise self._fail(f"unsupported modifier ({written}) in substitution")
         word, _ = self._until("}", operator in "#%")
         value = self.env.get(name)
+        if value is None:
+            self.unset.add(name)
         missing = value is None or (colon and not value)
         if operator == "-":
             return word if missing else value or ""

@@ -30,8 +30,8 @@ def pairs(keyword: str, values: Iterable[tuple[str, str | None]]) -> str:
 
 
 def exposed(ports: Iterable[str]) -> str:
-    """Return ``EXPOSE map[80/tcp:{}]``."""
-    return f"EXPOSE map[{' '.join(f'{port}:{{}}' for port in sorted(set(ports)))}]"
+    """Return ``EXPOSE [80/tcp]``."""
+    return f"EXPOSE [{' '.join(ports)}]"
 
 
 def healthcheck(check: Healthcheck) -> str:

@@ -64,7 +64,10 @@ def make(node: Node) -> Instruction:
             f"{node.keyword}: {error.message}", location=node.location, hint=error.hint
         ) from error
     except ValueError as error:
-        raise DockerfileSyntaxError(f"{node.keyword}: {error}", location=node.location) from error
+        where = node.location
+        if isinstance(error, arguments.MisplacedError):
+            where = where.at(error.word)
+        raise DockerfileSyntaxError(f"{node.keyword}: {error}", location=where) from error
 
 
 def trigger(text: str, location: SourceLocation) -> Instruction:
@@ -223,7 +226,8 @@ def _shell(node: Node) -> Instruction:
 
 def _expose(node: Node) -> Instruction:
     _flags(node)
-    return Expose(node.location, _source(node), tuple(node.rest.split()))
+    # BuildKit sorts what is written, and so do history and the image's configuration.
+    return Expose(node.location, _source(node), tuple(sorted(node.rest.split())))
 
 
 def _volume(node: Node) -> Instruction:

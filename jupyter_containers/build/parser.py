@@ -58,7 +58,10 @@ class Directives:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One instruction: ``KEYWORD --flags… rest`` and its inline documents."""
+    """One instruction: ``KEYWORD --flags… rest`` and its inline documents.
+
+    ``comments`` are those right above it; ``empty_continuation`` tells of empty lines inside it.
+    """
 
     keyword: str
     spelling: str
@@ -67,6 +70,8 @@ class Node:
     heredocs: tuple[Heredoc, ...]
     location: SourceLocation
     escape: str = "\\"
+    comments: tuple[str, ...] = ()
+    empty_continuation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +88,16 @@ class ParsedFile:
         return self.directives.escape
 
 
-def parse(text: str, name: str = "Dockerfile") -> ParsedFile:
-    """Return the nodes of a Dockerfile; raise :class:`DockerfileSyntaxError` with the lines."""
+def parse(text: str, name: str = "Dockerfile", lines_above: int = 0) -> ParsedFile:
+    """Return the nodes of a Dockerfile; raise :class:`DockerfileSyntaxError` with the lines.
+
+    ``lines_above`` are lines of the source before the text (a cell's magic): they count.
+    """
     lines = re.split(r"(?<=\n)", text.removeprefix("\ufeff"))
     if lines and not lines[-1]:
         lines.pop()
-    directives = _read_directives(lines, name)
-    reader = _Reader(lines, directives.escape, name)
+    directives = _read_directives(lines, name, lines_above)
+    reader = _Reader(lines, directives.escape, name, lines_above=lines_above)
     nodes = tuple(reader.nodes())
     return ParsedFile(nodes, directives, name)
 
@@ -103,14 +111,15 @@ def parse_fragment(text: str, location: SourceLocation, escape: str = "\\") -> N
     return nodes[0]
 
 
-def _read_directives(lines: list[str], name: str) -> Directives:
+def _read_directives(lines: list[str], name: str, lines_above: int) -> Directives:
     found: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         match = _DIRECTIVE.fullmatch(line.strip())
         if not match or match[1].lower() not in ("syntax", "escape", "check"):
             break
         key = match[1].lower()
-        location = SourceLocation(name, number, number, (line.rstrip("\r\n"),))
+        place = number + lines_above
+        location = SourceLocation(name, place, place, (line.rstrip("\r\n"),))
         if key in found:
             raise DockerfileSyntaxError(
                 f"only one {key} parser directive can be used", location=location
@@ -131,8 +140,11 @@ class _Reader:
     escape: str
     name: str
     fixed: SourceLocation | None = None
+    lines_above: int = 0
     at: int = 0
     found: list[Node] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
+    empty: bool = False
 
     def nodes(self) -> list[Node]:
         while self.at < len(self.lines):
@@ -140,13 +152,15 @@ class _Reader:
             logical = self._logical_line()
             if logical.strip():
                 self.found.append(self._node(logical.strip(), first))
+                self.comments.clear()
         return self.found
 
     def location(self, first: int, last: int) -> SourceLocation:
         if self.fixed:
             return self.fixed
         excerpt = tuple(line.rstrip("\r\n") for line in self.lines[first:last])
-        return SourceLocation(self.name, first + 1, max(last, first + 1), excerpt)
+        above = self.lines_above
+        return SourceLocation(self.name, first + 1 + above, max(last, first + 1) + above, excerpt)
 
     def fail(self, message: str, first: int, *, hint: str = "") -> DockerfileSyntaxError:
         return DockerfileSyntaxError(message, location=self.location(first, self.at), hint=hint)
@@ -154,16 +168,20 @@ class _Reader:
     def _logical_line(self) -> str:
         """Read up to the end of a logical line; empty for a comment or an empty line."""
         parts: list[str] = []
+        self.empty = False
         while self.at < len(self.lines):
             line = self.lines[self.at].rstrip("\r\n")
             self.at += 1
             if line.lstrip().startswith("#"):
                 if parts:
                     continue
+                self.comments.append(line.lstrip().lstrip("#").strip())
                 return ""
             if not line.strip():
                 if parts:
+                    self.empty = True
                     continue
+                self.comments.clear()
                 return ""
             line, continued = self._without_continuation(line)
             parts.append(line if parts else line.lstrip())
@@ -185,11 +203,14 @@ class _Reader:
             hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(KEYWORDS)}"
             raise self.fail(f"unknown instruction: {spelling[:60]}", first, hint=hint)
         flags, rest = extract_flags(rest)
+        comments, empty = tuple(self.comments), self.empty
         heredocs: tuple[Heredoc, ...] = ()
         if "<<" in rest and self._may_hold_heredocs(keyword, rest):
             heredocs = self._heredocs(rest, first)
         location = self.location(first, self.at)
-        return Node(keyword, spelling, flags, rest, heredocs, location, self.escape)
+        return Node(
+            keyword, spelling, flags, rest, heredocs, location, self.escape, comments, empty
+        )
 
     def _may_hold_heredocs(self, keyword: str, rest: str) -> bool:
         if keyword == "ONBUILD":

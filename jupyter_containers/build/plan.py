@@ -12,12 +12,23 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from jupyter_containers.build.checks import UNDEFINED_ARG_IN_FROM, Finding
+from jupyter_containers.build.checks import (
+    DEFAULT_ARG_IN_FROM,
+    UNDEFINED_ARG_IN_FROM,
+    Finding,
+    meant,
+)
 from jupyter_containers.build.expand import ExpansionError, Lexer
 from jupyter_containers.build.instructions import Arg, Copy, From, Instruction, Run
 from jupyter_containers.build.mounts import mount_source
-from jupyter_containers.errors import BuildError, DockerfileSyntaxError, SourceLocation
+from jupyter_containers.errors import (
+    BuildError,
+    DockerfileSyntaxError,
+    InvalidReferenceError,
+    SourceLocation,
+)
 from jupyter_containers.oci.descriptor import Platform
+from jupyter_containers.oci.reference import Reference
 
 SCRATCH = "scratch"
 PROXY_ARGS = frozenset(
@@ -83,12 +94,15 @@ def make_plan(
     known = _platform_args(platform) | {
         key: value for key, value in build_args.items() if key in _platform_args(platform)
     }
+    defaults = _platform_args(platform)
     for arg in head:
         known |= _declared(arg, known, build_args, lexer)
+        defaults |= _declared(arg, defaults, {}, lexer)
+    declared = [name for arg in head for name, _ in arg.pairs]
     stages: list[Stage] = []
     named = frozenset(contexts)
     for index, (opening, body) in enumerate(_cut(rest)):
-        image = _base_name(opening, known, lexer, findings)
+        image = _base_name(opening, known, defaults, declared, lexer, findings)
         # A named context takes the place of images and stages.
         base = None if image.lower() in named else _by_name(stages, image)
         wished = _platform(opening, base, stages, known, lexer, platform)
@@ -155,19 +169,33 @@ def _expand(
         expansion = lexer.expand(text, env)
     except ExpansionError as error:
         message = f"failed to process {text!r} at position {error.position}: {error.message}"
-        raise DockerfileSyntaxError(message, location=location) from error
+        where = location.at(text, error.position)
+        raise DockerfileSyntaxError(message, location=where) from error
     return expansion.text, expansion.unset
 
 
 def _base_name(
-    opening: From, known: Mapping[str, str], lexer: Lexer, findings: list[Finding]
+    opening: From,
+    known: Mapping[str, str],
+    defaults: Mapping[str, str],
+    declared: list[str],
+    lexer: Lexer,
+    findings: list[Finding],
 ) -> str:
     where = opening.location
     image, unset = _expand(opening.image, known, lexer, where)
     findings.extend(
-        Finding(UNDEFINED_ARG_IN_FROM, f"FROM argument '{name}' is not declared", where)
-        for name in sorted(unset)
+        Finding(
+            UNDEFINED_ARG_IN_FROM,
+            f"FROM argument '{name}' is not declared{meant(name, declared)}",
+            where,
+        )
+        for name in sorted(unset - set(declared))
     )
+    by_default, _ = _expand(opening.image, defaults, lexer, where)
+    if not _names_image(by_default):
+        message = f"Default value for ARG {opening.image} results in empty or invalid"
+        findings.append(Finding(DEFAULT_ARG_IN_FROM, f"{message} base image name", where))
     if not image:
         raise DockerfileSyntaxError(
             f"base name ({opening.image}) should not be blank",
@@ -175,6 +203,13 @@ def _base_name(
             hint="declare the variable before FROM: ARG NAME=default",
         )
     return image
+
+
+def _names_image(text: str) -> bool:
+    try:
+        return bool(text) and (text == SCRATCH or bool(Reference.parse(text)))
+    except InvalidReferenceError:
+        return False
 
 
 def _platform(

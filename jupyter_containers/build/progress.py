@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from jupyter_containers.build.checks import Finding
 from jupyter_containers.build.plan import Stage
 from jupyter_containers.build.result import StepReport
 from jupyter_containers.build.seams import Stream
@@ -17,6 +18,7 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     OperationCancelledError,
     SourceLocation,
+    excerpt_lines,
 )
 from jupyter_containers.events import (
     CancelToken,
@@ -146,3 +148,23 @@ def _locate(error: BaseException, source: str, location: SourceLocation) -> None
         shown = f"/{name.lstrip('/')}: " if name else ""
         message = f"{shown}{error.strerror or error}"
         raise BuildError(message, location=location, instruction=source) from error
+
+
+def show_findings(findings: Sequence[Finding], emit: EventSink) -> None:
+    """Show what the build checks found as a task of its own, each with its lines."""
+    if not findings:
+        return
+    count = len(findings)
+    title = f"{count} warning{'s' if count > 1 else ''} of the build checks"
+    emit(TaskStarted("checks", title))
+    for finding in findings:
+        emit(TaskOutput("checks", f"{finding_text(finding)}\n".encode(), "stderr"))
+    emit(TaskFinished("checks", "done"))
+
+
+def finding_text(finding: Finding) -> str:
+    """Return a finding for people: the rule, what it is about, and the marked lines."""
+    lines = [f"{finding.rule.name}: {finding.message}"]
+    if finding.location is not None:
+        lines += excerpt_lines(finding.location)
+    return "\n".join(lines)

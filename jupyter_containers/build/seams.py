@@ -137,6 +137,10 @@ class ImageSource(Protocol):
         """
         ...
 
+    def look(self, name: str, platform: Platform) -> BaseImage | None:
+        """Return the image when it is here; nothing is pulled."""
+        ...
+
 
 class LayerStore(Protocol):
     """Holds unpacked layers; the empty chain id is the empty root."""

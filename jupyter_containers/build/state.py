@@ -39,6 +39,7 @@ class StageState:
     args: dict[str, str | None] = field(default_factory=dict)
     overriding: set[str] = field(default_factory=set)
     cmd_set: bool = False
+    workdir_set: bool = False
 
     @classmethod
     def empty(cls, platform: Platform) -> StageState:
@@ -72,6 +73,7 @@ class StageState:
             self.chain_id,
             dict(self.args),
             set(self.overriding),
+            workdir_set=self.workdir_set,
         )
 
     @property

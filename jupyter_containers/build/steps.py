@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from jupyter_containers.build import history
-from jupyter_containers.build.checks import UNDEFINED_VAR, Finding
+from jupyter_containers.build.checks import RELATIVE_WORKDIR, Finding
 from jupyter_containers.build.expand import Expansion, ExpansionError, Lexer
 from jupyter_containers.build.instructions import (
     Arg,
@@ -33,6 +33,7 @@ from jupyter_containers.build.instructions import (
     Volume,
     Workdir,
 )
+from jupyter_containers.build.linting import undefined
 from jupyter_containers.build.state import StageState
 from jupyter_containers.errors import DockerfileSyntaxError, InvalidArgumentError
 from jupyter_containers.options.values import parse_publish
@@ -52,15 +53,15 @@ class Expander:
         """Return the expansion of one word."""
         return self._expand(self.lexer, text).text
 
-    def words(self, text: str) -> tuple[str, ...]:
-        """Return the words that ``text`` expands to."""
-        return self._expand(self.lexer, text).words
+    def words(self, text: str, *, quiet: bool = False) -> tuple[str, ...]:
+        """Return the words that ``text`` expands to; ``quiet`` reports no undefined variable."""
+        return self._expand(self.lexer, text, quiet=quiet).words
 
     def document(self, text: str) -> str:
         """Return the contents of a heredoc, where quotes are ordinary characters."""
         return self._expand(Lexer(plain_quotes=True), text).text
 
-    def _expand(self, lexer: Lexer, text: str) -> Expansion:
+    def _expand(self, lexer: Lexer, text: str, *, quiet: bool = False) -> Expansion:
         where = self.instruction.location
         try:
             expansion = lexer.expand(text, self.variables)
@@ -68,10 +69,11 @@ class Expander:
             raise DockerfileSyntaxError(
                 f"{self.instruction.keyword}: failed to process {text[:80]!r} "
                 f"at position {error.position}: {error.message}",
-                location=where,
+                location=where.at(text, error.position),
             ) from error
-        for name in sorted(expansion.unset - self.declared):
-            self.findings.append(Finding(UNDEFINED_VAR, f"${name} is not defined", where))
+        missing = expansion.unset - self.declared
+        if missing and not quiet:
+            self.findings.extend(undefined(missing, {**self.variables}, where))
         return expansion
 
 
@@ -172,7 +174,7 @@ def _expose(instruction: Instruction, state: StageState, expand: Expander) -> No
     ports = [
         port
         for text in instruction.ports
-        for word in expand.words(text)
+        for word in expand.words(text, quiet=True)
         for port in _ports(word, instruction)
     ]
     exposed: dict[str, dict[str, object]] = {port: {} for port in ports}
@@ -216,6 +218,10 @@ def _user(instruction: Instruction, state: StageState, expand: Expander) -> None
 def set_workdir(instruction: Workdir, state: StageState, expand: Expander) -> str:
     """Return the new working directory, absolute and clean, after making it the image's."""
     text = expand(instruction.text)
+    if not state.workdir_set and not text.startswith("/"):
+        message = f'Relative workdir "{text}" can have unexpected results if the base image changes'
+        expand.findings.append(Finding(RELATIVE_WORKDIR, message, instruction.location))
+    state.workdir_set = True
     path = posixpath.normpath(posixpath.join("/", state.config.working_dir or "/", text))
     path = path.replace("//", "/", 1)
     state.change(working_dir=path)

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from jupyter_containers.build import Builder, BuildResult
 from jupyter_containers.build.cache import STEP_KEY
+from jupyter_containers.build.checks import Finding
 from jupyter_containers.build.seams import BaseImage, LayerRef
 from jupyter_containers.build.tree import DigestMemo
 from jupyter_containers.engine.buildcache import Exchange, ImportedSteps, export_steps
@@ -28,7 +29,7 @@ from jupyter_containers.errors import (
     NotFoundError,
     RegistryError,
 )
-from jupyter_containers.events import CancelToken, EventSink
+from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.descriptor import Descriptor, Platform, RawDocument, encode_json
 from jupyter_containers.oci.image import ExecutionConfig, Manifest, parse_manifest
 from jupyter_containers.oci.reference import Reference
@@ -59,21 +60,9 @@ class Builds:
         """
         references = _references(options)
         with self._rooms.store.leases.hold() as lease:
-            layers, blobs = (
-                BuildLayers(self._rooms, self._networks, lease, cancel),
-                _Blobs(self._rooms, lease),
-            )
             exchange = Exchange(self._rooms, lease, emit, cancel)
-            builder = Builder(
-                images=_Source(self._rooms, self._images, self._pull, lease, emit, cancel),
-                layers=layers,
-                cache=_Cache(self._rooms, ImportedSteps(exchange, options.cache_from)),
-                blobs=blobs,
-                extract=partial(_extract, cancel),
-                memo=self._memo,
-                trust_host_ca=self._trusts_host_ca(),
-                scratch=self._folder,
-            )
+            builder = self._builder(lease, exchange, options, emit, cancel)
+            layers, blobs = builder.layers, builder.blobs
             result = builder.build(options, emit, cancel)
             record = self._described(result)
             if not options.outputs or any(output.in_store for output in options.outputs):
@@ -89,6 +78,31 @@ class Builds:
                 push(self._rooms, record, reference, emit=emit, cancel=cancel)
         write_facts(options, result, [one.familiar for one in references])
         return record
+
+    def check(self, options: BuildOptions, cancel: CancelToken) -> tuple[Finding, ...]:
+        """Return what the build checks see; nothing is built or pulled."""
+        with self._rooms.store.leases.hold() as lease:
+            exchange = Exchange(self._rooms, lease, discard, cancel)
+            return self._builder(lease, exchange, options, discard, cancel).check(options, cancel)
+
+    def _builder(
+        self,
+        lease: Lease,
+        exchange: Exchange,
+        options: BuildOptions,
+        emit: EventSink,
+        cancel: CancelToken,
+    ) -> Builder:
+        return Builder(
+            images=_Source(self._rooms, self._images, self._pull, lease, emit, cancel),
+            layers=BuildLayers(self._rooms, self._networks, lease, cancel),
+            cache=_Cache(self._rooms, ImportedSteps(exchange, options.cache_from)),
+            blobs=_Blobs(self._rooms, lease),
+            extract=partial(_extract, cancel),
+            memo=self._memo,
+            trust_host_ca=self._trusts_host_ca(),
+            scratch=self._folder,
+        )
 
     def build_text(self, text: str, tag: str, emit: EventSink, cancel: CancelToken) -> ImageRecord:
         """Build a Dockerfile that copies nothing from its context."""
@@ -204,6 +218,12 @@ class _Source:
             if not tag or tag in digests or any(one.tag == tag for one in image.names):
                 return image.record
         raise BuildError(f"{path} has no image {tag!r}")
+
+    def look(self, name: str, platform: Platform) -> BaseImage | None:
+        """Return the image when it is here; nothing is pulled."""
+        if name.startswith(_LAYOUT) or self._images.lookup(name) is None:
+            return None
+        return self.resolve(name, platform, pull=False)
 
     def _fetch(self, reference: Reference, platform: Platform) -> ImageRecord:
         try:

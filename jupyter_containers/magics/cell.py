@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.commands.grammar import spellings
 from jupyter_containers.commands.words import Flag, Parsed, Verb
-from jupyter_containers.errors import InvalidArgumentError, SourceLocation
+from jupyter_containers.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
@@ -120,23 +120,6 @@ def _shell_of(parsed: Parsed, engine: Engine) -> list[str]:
     except NotFoundError:
         shell = None
     return list(shell or ("/bin/sh", "-c"))
-
-
-def in_the_cell(
-    location: SourceLocation | None, cell: str, prefix: int = 0
-) -> SourceLocation | None:
-    """Return a place in the Dockerfile as a place in its cell, whose first line is the magic's.
-
-    ``prefix`` lines of the Dockerfile stand before the cell's own.
-    """
-    if location is None or location.filename != cell:
-        return location
-    shift = 1 - prefix
-    return replace(
-        location,
-        first_line=max(location.first_line + shift, 1),
-        last_line=max(location.last_line + shift, 1),
-    )
 
 
 def begins_with_from(text: str) -> bool:

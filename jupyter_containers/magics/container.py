@@ -22,15 +22,12 @@ from jupyter_containers.commands.parser import parse, parse_verb
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import (
-    BuildError,
-    DockerfileSyntaxError,
     InvalidArgumentError,
 )
 from jupyter_containers.magics.cell import (
     MAGIC_FLAGS,
     begins_with_from,
     dockerfile_verb,
-    in_the_cell,
     split_flags,
     variable_named,
     with_body,
@@ -162,11 +159,9 @@ class ContainerMagics(Magics):
         flags = {**parsed.flags, "dockerfile": text, "source_name": source}
         if self._cell_id:
             flags["place"] = self._cell_id
-        try:
-            image = self._perform(replace(parsed, flags=flags), None)
-        except (BuildError, DockerfileSyntaxError) as error:
-            error.location = in_the_cell(error.location, source, int(below is not None))
-            raise
+        # The magic's line counts; in the text the added FROM stands in its place.
+        flags["lines_above"] = int(below is None)
+        image = self._perform(replace(parsed, flags=flags), None)
         self._note(cell_id, source, image, below)
         if variable is not None:
             self._shell.push({variable: image})

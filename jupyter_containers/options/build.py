@@ -34,7 +34,8 @@ class BuildOptions:
 
     ``build_contexts`` are named contexts; ``files`` are put beside the files of the context, for
     COPY and ADD to find.  ``ssh`` maps the id of ``RUN --mount=type=ssh`` to an agent's socket or
-    to keys; ``allow`` names entitlements.  ``check`` looks at the Dockerfile only.
+    to keys; ``allow`` names entitlements.  ``lines_above`` are the lines of the source that stand
+    before the text (a cell's magic).
     ``dockerfile`` is the text of a Dockerfile, or None to read ``file``
     (relative to the working directory; by default ``Dockerfile`` in the context).
     ``source_name`` is how errors name the text, ``place`` what it stays the same under when it is
@@ -66,7 +67,7 @@ class BuildOptions:
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     ssh: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     allow: frozenset[str] = frozenset()
-    check: bool = False
+    lines_above: int = 0
     outputs: tuple[BuildOutput, ...] = ()
     format: ImageFormat = "oci"
     annotations: Annotations = field(default_factory=Annotations)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_containers.build.checks import OWN_RULES
 from jupyter_containers.engine import Engine
 from jupyter_containers.errors import ContainersError
 from tests.integration import golden
@@ -35,10 +36,15 @@ def test_case(name: str, oven: Engine, tmp_path: Path) -> None:
     with golden.web_server(served) as address:
         options = _filled(about.get("options", {}), {"{http}": address, "{folder}": str(tmp_path)})
 
+        options = {"file": tmp_path / "Dockerfile", "network": "none", **options}
+        checks = expected.pop("checks", None)
+        if checks is not None and "error" not in expected:
+            # Docker repeats what one line is told several times.
+            wanted = [one for at, one in enumerate(checks) if one not in checks[:at]]
+            assert _differences(_checks(oven, context, options), wanted) == []
+
         def build() -> Any:
-            return oven.build(
-                context, **{"file": tmp_path / "Dockerfile", "network": "none", **options}
-            )
+            return oven.build(context, **options)
 
         if "error" in expected:
             with pytest.raises(ContainersError):
@@ -58,6 +64,16 @@ def test_case(name: str, oven: Engine, tmp_path: Path) -> None:
                 layer.close()
     for key in made.keys() & expected.keys():
         assert _differences(made[key], expected[key]) == []
+
+
+def _checks(oven: Engine, context: Path, options: dict[str, Any]) -> list[list[Any]]:
+    """Return what BuildKit's rules find, as it is frozen; the rules of our own are left out."""
+    found = [
+        [one.rule.name, one.location.first_line if one.location else 0, one.message]
+        for one in oven.check(context, **options)
+        if one.rule not in OWN_RULES
+    ]
+    return sorted(found, key=lambda one: (one[1], one[0], one[2]))
 
 
 def _differences(made: Any, expected: Any, place: str = "") -> list[str]:

@@ -46,6 +46,7 @@ def test_a_report_has_message_source_output_and_hint() -> None:
         "StepFailedError: the command returned 2",
         "  Dockerfile:3",
         "  >   3 | RUN make \\",
+        "        | ^^^",
         "  >   4 |   all",
         "  last output:",
         "  | cc: not found",
@@ -53,3 +54,11 @@ def test_a_report_has_message_source_output_and_hint() -> None:
     ]
     assert error._render_traceback_() == error.report().splitlines()
     assert str(error) == "the command returned 2"
+
+
+def test_a_mark_puts_the_caret_under_the_culprit() -> None:
+    location = errors.SourceLocation("Dockerfile", 3, 4, ("ENV a=1 \\", "\tb=${c"))
+    marked = errors.excerpt_lines(location.at("${c", 2))
+    assert marked[-2:] == ["  >   4 |  b=${c", "        |      ^"]
+    assert errors.excerpt_lines(location.at("a=1"))[2] == "        |     ^^^"
+    assert errors.excerpt_lines(location.at("gone")) == errors.excerpt_lines(location)

@@ -18,7 +18,12 @@ from jupyter_containers.commands.verbs.containers import run
 from jupyter_containers.commands.verbs.listing import listing, read_input
 from jupyter_containers.commands.verbs.system import pruned_text
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.errors import ContainerFailedError, InvalidArgumentError, StepFailedError
+from jupyter_containers.errors import (
+    ChecksFailedError,
+    ContainerFailedError,
+    InvalidArgumentError,
+    StepFailedError,
+)
 from jupyter_containers.events import EventSink
 from jupyter_containers.options.output import STREAM, BuildOutput
 
@@ -38,6 +43,8 @@ def build(session: Session, parsed: Parsed) -> Any:
     if context == "-" or flags.get("file") == "-":
         context = _from_input(session, context, flags)
     debugging = flags.pop("debug", False)
+    if flags.pop("check", False):
+        return _check(session, context, flags)
     try:
         with display as emit:
             image = session.engine.build(context, emit=emit, **flags)
@@ -49,6 +56,19 @@ def build(session: Session, parsed: Parsed) -> Any:
         return image
     written = [output.dest for output in outputs if output.dest != STREAM]
     return Lines(written) if written else None
+
+
+def _check(session: Session, context: Any, flags: dict[str, Any]) -> Text:
+    """Say that the checks see nothing, or raise with everything that they see."""
+    from jupyter_containers.build.progress import finding_text
+
+    findings = session.engine.check(context, **flags)
+    if not findings:
+        return Text("Check complete, no warnings found.")
+    count = "1 warning has" if len(findings) == 1 else f"{len(findings)} warnings have"
+    raise ChecksFailedError(
+        f"Check complete, {count} been found!", findings=[finding_text(one) for one in findings]
+    )
 
 
 def _from_input(session: Session, context: str, flags: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -14,6 +15,7 @@ from jupyter_containers.options import BuildOptions
 from jupyter_containers.options.values import parse_size
 
 if TYPE_CHECKING:
+    from jupyter_containers.build.checks import Finding
     from jupyter_containers.engine.buildrecords import BuildRecord
     from jupyter_containers.engine.failedsteps import FailedStep
     from jupyter_containers.store import ImageRecord
@@ -24,7 +26,7 @@ class BuildsAPI(ImagesAPI):
 
     def build(
         self,
-        context: str | Path = ".",
+        context: str | Path | bytes | Mapping[str, str | bytes] = ".",
         *,
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
@@ -33,10 +35,21 @@ class BuildsAPI(ImagesAPI):
     ) -> Image:
         """Build an image from a folder with a Dockerfile (or ``dockerfile="…text…"``).
 
-        ``stream`` takes the archive of an output with ``dest=-``.
+        ``context`` may also be a git or http address, an archive (path or bytes), or a mapping
+        of names to contents.  ``stream`` takes the archive of an output with ``dest=-``.
         """
         options = BuildOptions.of(context, **flags)
         return self._image(self._builds.build(options, emit, cancel or CancelToken(), stream))
+
+    def check(
+        self,
+        context: str | Path | bytes | Mapping[str, str | bytes] = ".",
+        *,
+        cancel: CancelToken | None = None,
+        **flags: Any,
+    ) -> tuple[Finding, ...]:
+        """Return what the build checks see in a Dockerfile (``build --check``); build nothing."""
+        return self._builds.check(BuildOptions.of(context, **flags), cancel or CancelToken())
 
     def bootstrap(
         self, name: str, *, emit: EventSink = discard, cancel: CancelToken | None = None

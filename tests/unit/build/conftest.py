@@ -138,6 +138,9 @@ class FakeImages:
             raise ImageNotFoundError(f"no image {familiar}")
         return self.images[familiar]
 
+    def look(self, name: str, platform: Any) -> BaseImage | None:
+        return self.images.get(Reference.parse(name).familiar)
+
 
 class FakeCache(dict[str, bytes]):
     def __init__(self) -> None:

@@ -376,9 +376,11 @@ def test_warnings(bench: Any) -> None:
     assert sorted(finding.rule.name for finding in result.warnings) == [
         "CopySeveralSources", "DuplicateStageName", "EmptyWildcard", "JSONArgsRecommended",
         "LegacyKeyValueFormat", "MaintainerDeprecated", "MultipleInstructionsDisallowed",
-        "SecretsUsedInArgOrEnv", "UndefinedVar", "UnknownOwner", "UnusedBuildArg",
-        "WorkdirRelativePath",
+        "SecretsUsedInArgOrEnv", "StageNameCasing", "UndefinedVar", "UnknownOwner",
+        "UnusedBuildArg", "WorkdirRelativePath",
     ]  # fmt: skip
+    shown = b"".join(event.data for event in bench.events if isinstance(event, TaskOutput))
+    assert b"UndefinedVar: Usage of undefined variable '$nope'\n  Dockerfile:4\n" in shown
     assert "Dockerfile:4" in str(
         next(one for one in result.warnings if one.rule.name == "UndefinedVar")
     )

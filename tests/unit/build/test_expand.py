@@ -128,7 +128,7 @@ def test_ways_to_read(lexer: Lexer, word: str, expected: str) -> None:
 
 
 def test_names_what_is_unset() -> None:
-    assert Lexer().expand("$set $a ${b} ${c:-x} ${d#x}", ENV).unset == {"a", "b", "d"}
+    assert Lexer().expand("$set $a ${b} ${c:-x} ${d#x}", ENV).unset == {"a", "b", "c", "d"}
 
 
 @given(st.text(alphabet="ab$:{}-+?#%/*\\'\" ", max_size=40))

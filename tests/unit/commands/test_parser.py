@@ -136,7 +136,7 @@ _SPELT_OTHERWISE = {
     "secrets": "secret", "health": "health_cmd",
     "build_contexts": "build_context", "files": "context_var",
 }  # fmt: skip
-_NOT_FLAGS = {"image", "command", "context", "dockerfile", "source_name", "place"}
+_NOT_FLAGS = {"image", "command", "context", "dockerfile", "source_name", "place", "lines_above"}
 
 
 @pytest.mark.parametrize(
