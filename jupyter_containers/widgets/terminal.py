@@ -11,7 +11,6 @@ import html
 import os
 import queue
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -21,36 +20,31 @@ from jupyter_containers.commands.render.results import PRE
 from jupyter_containers.commands.session import TerminalWork
 from jupyter_containers.errors import ContainersError, OperationCancelledError
 from jupyter_containers.widgets.gallery import Gallery
-from jupyter_containers.widgets.live import LiveWidget
-from jupyter_containers.widgets.scrollback import Scrollback
+from jupyter_containers.widgets.screen import ScreenWidget, number
 
-_CHUNK = 64 * 1024
-_WINDOW = 256 * 1024  # bytes on their way to views that have not drawn them yet
-_PENDING = 4 * 1024 * 1024
-_STALLED_SECONDS = 2.0
-_PAUSE_SECONDS = 0.004
 _VIEW_SECONDS = 2.0
 _SIGN_OF_LIFE_SECONDS = 0.5
 
 
-class TerminalWidget(LiveWidget):
+class TerminalWidget(ScreenWidget):
     """A terminal on one process; ``exit_code`` is None while it runs."""
 
     module = "terminal"
 
     def __init__(
-        self, work: TerminalWork, gallery: Gallery, cell: Callable[[], object] = lambda: None
+        self,
+        work: TerminalWork,
+        gallery: Gallery,
+        cell: Callable[[], object] = lambda: None,
+        on_close: Callable[[Any], None] | None = None,
     ) -> None:
         self.work = work
+        self._on_close = on_close
         self.exit_code: int | None = None
         self._failure: ContainersError | None = None
-        self._scrollback = Scrollback()
-        self._pending = bytearray()
-        self._sent, self._drawn = 0, {"": 0}
         self._rows, self._columns = gallery.terminal_size
         self._nudges = 0
-        self._sized, self._alive, self._ended = (threading.Event() for _ in range(3))
-        self._wakened = threading.Event()
+        self._sized, self._alive = threading.Event(), threading.Event()
         self._keys: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         super().__init__(gallery, cell)
 
@@ -60,12 +54,9 @@ class TerminalWidget(LiveWidget):
             # A program asks for its size when it begins: the view tells it, when there is one.
             self._sized.wait(_VIEW_SECONDS)
         reading, writing = os.pipe2(os.O_CLOEXEC)
-        for target, arguments in (
-            (self._run, (reading,)),
-            (self._type, (writing,)),
-            (self._deliver, ()),
-        ):
-            threading.Thread(target=target, args=arguments, daemon=True).start()
+        self.begin()
+        for target, descriptor in ((self._run, reading), (self._type, writing)):
+            threading.Thread(target=target, args=(descriptor,), daemon=True).start()
         self._alive.wait(_SIGN_OF_LIFE_SECONDS)
         if self._failure is not None:
             raise self._failure
@@ -74,11 +65,6 @@ class TerminalWidget(LiveWidget):
         """Wait until the process has ended; return its exit code, None when it still runs."""
         self._ended.wait(timeout)
         return self.exit_code
-
-    @property
-    def running(self) -> bool:
-        """True until the process has ended."""
-        return not self._ended.is_set()
 
     @property
     def text(self) -> str:
@@ -98,9 +84,7 @@ class TerminalWidget(LiveWidget):
 
     def greet(self, view: str) -> None:
         """Give a new view what the terminal has shown, and have a full-screen program draw anew."""
-        self._flush()
-        self._drawn[view] = self._sent
-        self.tell("hello", [self._scrollback.replay()], to=view, **self._facts())
+        super().greet(view)
         if self._scrollback.full_screen:
             self._nudges = 2
 
@@ -111,21 +95,21 @@ class TerminalWidget(LiveWidget):
             self._keys.put(bytes(buffers[0]))
         elif kind == "size":
             self._resize(_bounded(message.get("rows")), _bounded(message.get("columns")), view)
-        elif kind == "ack":
-            with self._lock:
-                self._drawn[view] = self._drawn.get(view, 0) + _number(message.get("bytes"))
-            self._wakened.set()
-        elif kind == "gone":
-            self._drawn.pop(view, None)
         elif kind == "end":
             self._cancel()
+        elif kind == "close":
+            self.close()
+        else:
+            super().handle(kind, message, buffers)
 
     def finish(self) -> None:
         """Cancel the work and wait a moment for its end."""
         self._cancel()
-        self._wakened.set()
+        super().finish()
         if threading.current_thread() is threading.main_thread():
             self._ended.wait(2.0)
+        if self._on_close is not None:
+            self._on_close(self)
 
     def fallback(self) -> tuple[str, str]:
         """Return the terminal's text, or what it is while it runs."""
@@ -152,9 +136,8 @@ class TerminalWidget(LiveWidget):
         finally:
             os.close(keys)
             self._keys.put(None)
-            self._ended.set()
+            self.end()
             self._alive.set()
-            self._wakened.set()
 
     def _type(self, target: int) -> None:
         """Write what was typed; a program that reads nothing holds up only this thread."""
@@ -189,50 +172,18 @@ class TerminalWidget(LiveWidget):
         self._sized.set()
 
     def _receive_output(self, stream: str, data: bytes) -> None:  # noqa: ARG002  # one screen
-        with self._lock:
-            self._scrollback.add(data)
-            self._pending += data
-            if len(self._pending) > _PENDING:
-                # Faster than any view draws: what would be out of sight at once is left out.
-                del self._pending[: -_PENDING // 2]
+        self.receive(data)
         self._alive.set()
-        self._wakened.set()
 
-    def _deliver(self) -> None:
-        """Send output while it comes, no faster than the fastest view draws it."""
-        moved = time.monotonic()
-        while not self.closed:
-            self._wakened.wait()
-            self._wakened.clear()
-            while self._pending and not self.closed:
-                if self._sent - max(self._drawn.values()) > _WINDOW and self._views:
-                    if time.monotonic() - moved < _STALLED_SECONDS:
-                        self._wakened.wait(_PAUSE_SECONDS * 5)
-                        self._wakened.clear()
-                        continue
-                    self._drawn = dict.fromkeys(self._drawn, self._sent)
-                with self._lock:
-                    self._flush(_CHUNK)
-                moved = time.monotonic()
-                time.sleep(_PAUSE_SECONDS)
-            if self._ended.is_set() and not self._pending:
-                self.tell("state", **self._facts())
-                return
-
-    def _flush(self, limit: int = _PENDING) -> None:
-        data = bytes(self._pending[:limit])
-        del self._pending[: len(data)]
-        if data and self._views:
-            self._sent += len(data)
-            self.tell("output", [data])
-
-    def _facts(self) -> dict[str, Any]:
-        return {"title": self.work.title, "state": self.state, "running": self.running}
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    def facts(self) -> dict[str, Any]:
+        """Return title, state and whether it runs."""
+        return {
+            "title": self.work.title,
+            "state": self.state,
+            "running": self.running,
+            "closable": self._on_close is not None,
+        }
 
 
 def _bounded(value: object) -> int:
-    return min(max(_number(value), 1), 1000)
+    return min(max(number(value), 1), 1000)

@@ -1,7 +1,7 @@
 /**
  * A terminal on a process in a container.
  *
- * To the kernel: `input` (buffer), `size`, `ack` (bytes drawn), `end`.  From it: `hello` (what was
+ * To the kernel: `input` (buffer), `size`, `ack` (bytes drawn), `end`, `close`.  From it: `hello` (what was
  * written so far), `output` (buffer), `size` (another view has another size), `state`.
  */
 import { WebLinksAddon } from "@xterm/addon-web-links";
@@ -43,7 +43,11 @@ function render({ model, el }: RenderProps): () => void {
   paste.hidden = !navigator.clipboard?.readText;
   const end = askingButton(frame.bar, "End", "Really end?", "End the process", () => link.send("end"));
 
+  const close = frame.button("✕", "Close", () => link.send("close"));
+  close.hidden = true;
+
   const show = (message: Message): void => {
+    close.hidden = !message["closable"];
     frame.setTitle(String(message["title"] ?? ""));
     frame.setState(String(message["state"] ?? ""));
     running = Boolean(message["running"]);

@@ -1,0 +1,200 @@
+"""Containers at a glance, with buttons; logs and terminals open below.
+
+A thread looks while somebody watches.  A button's work runs in a thread of its own: a handler must
+stay short, and a stop may take ten seconds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from jupyter_containers.commands.session import TerminalWork
+from jupyter_containers.errors import ContainersError
+from jupyter_containers.widgets.gallery import Gallery
+from jupyter_containers.widgets.live import LiveWidget
+from jupyter_containers.widgets.logs import LogsWidget, Source
+from jupyter_containers.widgets.terminal import TerminalWidget
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine import Container, Engine
+
+# CPU percentages and bytes of memory, oldest first, and the memory's limit.
+Used = tuple[deque[float], deque[int], int]
+
+INTERVAL_SECONDS = 1.0
+_KEPT = 60
+_DOING = {
+    "start": "starting …",
+    "stop": "stopping …",
+    "restart": "restarting …",
+    "remove": "removing …",
+}
+
+
+class DashboardWidget(LiveWidget):
+    """All containers that ``find`` returns, with what they use."""
+
+    module = "dashboard"
+
+    def __init__(
+        self,
+        engine: Engine,
+        find: Callable[[], Sequence[Container]],
+        table: Callable[[Sequence[Container]], tuple[str, str]],
+        open_log: Callable[[str], Source],
+        open_shell: Callable[[str], TerminalWork],
+        gallery: Gallery,
+        cell: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._engine, self._find, self._table = engine, find, table
+        self._open_log, self._open_shell = open_log, open_shell
+        self._containers: Sequence[Container] = ()
+        self._used: dict[str, Used] = {}
+        self._doing: dict[str, str] = {}
+        self._again = threading.Event()
+        super().__init__(gallery, cell)
+        self._box = ipywidgets.VBox([self])
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._containers = self._find()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def greet(self, view: str) -> None:
+        """Give a new view all rows."""
+        self.tell("hello", to=view, rows=self.rows())
+        self._again.set()
+
+    def handle(self, kind: str, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Take the buttons."""
+        del buffers
+        if kind != "act":
+            return
+        action, container_id = str(message.get("action")), str(message.get("id"))
+        if action in _DOING and container_id not in self._doing:
+            self._doing[container_id] = _DOING[action]
+            self._again.set()
+        threading.Thread(target=self._act, args=(action, container_id), daemon=True).start()
+
+    def finish(self) -> None:
+        """Close what was opened below."""
+        self._again.set()
+        for child in self._box.children[1:]:
+            child.close()
+        self._box.close()
+
+    def fallback(self) -> tuple[str, str]:
+        """Return the containers as a table."""
+        return self._table(self._containers)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows as the page takes them."""
+        return [self._row(container) for container in self._containers]
+
+    def _bundle(self) -> dict[str, Any]:
+        view = {"version_major": 2, "version_minor": 0, "model_id": self._box.model_id}
+        return {**self._static(), "application/vnd.jupyter.widget-view+json": view}
+
+    def _row(self, container: Container) -> dict[str, Any]:
+        cpu, memory, limit = self._used.get(container.id, ((), (), 0))
+        return {
+            "id": container.id,
+            "name": container.name,
+            "image": container.image,
+            "state": str(container.status),
+            "status": container.status_text,
+            "health": container.health,
+            "ports": [_port(text) for text in container.ports],
+            "cpu": list(cpu),
+            "memory": list(memory),
+            "limit": limit,
+            "busy": self._doing.get(container.id, ""),
+        }
+
+    def _run(self) -> None:
+        while not self.closed:
+            self._again.wait(INTERVAL_SECONDS)
+            self._again.clear()
+            if self.watched and not self.closed:
+                try:
+                    self._look()
+                except ContainersError as error:
+                    self.tell("notice", text=error.message)
+
+    def _look(self) -> None:
+        self._containers = self._find()
+        running = [item.id for item in self._containers if item.status.alive]
+        used: dict[str, Used] = {}
+        for sample in self._engine.stats(running) if running else ():
+            fresh: Used = (deque(maxlen=_KEPT), deque(maxlen=_KEPT), 0)
+            cpu, memory, _ = self._used.get(sample.container_id, fresh)
+            cpu.append(round(sample.cpu_percent, 2))
+            memory.append(sample.memory_usage)
+            used[sample.container_id] = (cpu, memory, sample.memory_limit)
+        self._used = used
+        self.tell("rows", rows=self.rows())
+
+    def _act(self, action: str, container_id: str) -> None:
+        try:
+            self._perform(action, container_id)
+            self.tell("notice", text="")
+        except ContainersError as error:
+            hint = f" – {error.hint}" if error.hint else ""
+            self.tell("notice", text=f"{error.message}{hint}")
+        finally:
+            if action in _DOING:
+                self._doing.pop(container_id, None)
+            self._again.set()
+
+    def _perform(self, action: str, container_id: str) -> None:
+        engine = self._engine
+        match action:
+            case "start":
+                engine.start(container_id)
+            case "stop":
+                engine.stop(container_id)
+            case "restart":
+                engine.restart(container_id)
+            case "remove":
+                engine.remove(container_id, force=True)
+            case "logs":
+                name = engine.container(container_id).name
+                logs = LogsWidget(
+                    f"Log of {name}",
+                    self._open_log(container_id),
+                    self._gallery,
+                    on_close=self._take_away,
+                )
+                self._place(logs)
+                logs.start()
+            case "terminal":
+                work = self._open_shell(container_id)
+                terminal = TerminalWidget(work, self._gallery, on_close=self._take_away)
+                self._place(terminal)
+                try:
+                    terminal.start()
+                except ContainersError:
+                    terminal.close()
+                    raise
+
+    def _place(self, child: Any) -> None:
+        self._box.children = (*self._box.children, child)
+
+    def _take_away(self, child: Any) -> None:
+        if not self.closed:
+            self._box.children = tuple(item for item in self._box.children if item is not child)
+
+
+def _port(text: str) -> dict[str, str]:
+    """Return a published port's text and, where a browser may open it, its address."""
+    outer, arrow, inner = text.partition("->")
+    host, _, port = outer.rpartition(":")
+    if not arrow or not inner.endswith("/tcp") or not port.isdigit():
+        return {"text": text, "url": ""}
+    reachable = "127.0.0.1" if host in ("", "0.0.0.0", "[::]", "::") else host  # noqa: S104  # read
+    return {"text": text, "url": f"http://{reachable}:{port}/"}

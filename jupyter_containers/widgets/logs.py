@@ -1,0 +1,123 @@
+"""A container's log in a cell's output: followed, searched, held still, copied.
+
+A thread here reads the log; memory is capped in the kernel and in the page, whatever a container
+writes.  When the container ends, or the widget is told to stop following, it stays as it is.
+"""
+
+from __future__ import annotations
+
+import html
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from jupyter_containers.commands.render.ansi import ansi_to_html, strip_ansi, visible_lines
+from jupyter_containers.commands.render.results import PRE
+from jupyter_containers.errors import ContainersError, OperationCancelledError
+from jupyter_containers.events import CancelToken
+from jupyter_containers.widgets.gallery import Gallery
+from jupyter_containers.widgets.screen import ScreenWidget
+
+# Lines of a log as bytes, until it ends or the token is cancelled.
+Source = Callable[[CancelToken], Iterator[bytes]]
+
+_BATCH_BYTES = 64 * 1024
+_FALLBACK_LINES = 200
+
+
+class LogsWidget(ScreenWidget):
+    """What one container writes."""
+
+    module = "logs"
+    kept_bytes = 2 * 1024 * 1024
+    # A view that its reader holds still is not one that has gone.
+    stalled_seconds = float("inf")
+
+    def __init__(
+        self,
+        title: str,
+        source: Source,
+        gallery: Gallery,
+        cell: Callable[[], object] = lambda: None,
+        on_close: Callable[[Any], None] | None = None,
+    ) -> None:
+        self._title, self._source = title, source
+        self._cancel = CancelToken()
+        self._failure: ContainersError | None = None
+        self._on_close = on_close
+        super().__init__(gallery, cell)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self.begin()
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def wait(self) -> None:
+        """Wait until the log has ended; raises what kept it from being read."""
+        while not self._ended.wait(0.5):
+            pass
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Follow no longer; what was read stays."""
+        self._cancel.cancel()
+
+    def facts(self) -> dict[str, Any]:
+        """Return title, state, whether it still follows and whether it has a button to close."""
+        return {
+            "title": self._title,
+            "state": self.state,
+            "running": self.running,
+            "closable": self._on_close is not None,
+        }
+
+    @property
+    def state(self) -> str:
+        """Where it is in its life, in a few words."""
+        if self.running:
+            return "following"
+        if self._failure is not None:
+            return self._failure.message
+        return "no longer followed" if self._cancel.cancelled else "the container has ended"
+
+    def handle(self, kind: str, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Take acknowledgements and the wish to close."""
+        if kind == "close":
+            self.close()
+        else:
+            super().handle(kind, message, buffers)
+
+    def finish(self) -> None:
+        """Stop following; whoever shows it takes it away."""
+        self.stop()
+        super().finish()
+        if self._on_close is not None:
+            self._on_close(self)
+
+    def fallback(self) -> tuple[str, str]:
+        """Return the last lines."""
+        lines = visible_lines(self._scrollback.text).rstrip("\n").split("\n")
+        note = f"… the last {_FALLBACK_LINES} lines\n" if len(lines) > _FALLBACK_LINES else ""
+        text = note + "\n".join(lines[-_FALLBACK_LINES:])
+        return strip_ansi(text), (
+            f'<div style="opacity:.8">{html.escape(self._title)}</div>'
+            f'<pre style="{PRE}">{ansi_to_html(text)}</pre>'
+        )
+
+    def _follow(self) -> None:
+        batch = bytearray()
+        try:
+            for line in self._source(self._cancel):
+                batch += line
+                # A quick writer's lines come in blocks anyway; a slow one's must not wait.
+                if len(batch) >= _BATCH_BYTES or not self._pending:
+                    self.receive(bytes(batch))
+                    batch.clear()
+        except OperationCancelledError:
+            pass
+        except ContainersError as error:
+            self._failure = error
+        finally:
+            self.receive(bytes(batch))
+            self.end()

@@ -1,0 +1,118 @@
+"""A screen on the page: bytes that come at any speed, shown as fast as the views draw them.
+
+Every byte goes to all views, which acknowledge what they have drawn; a few hundred kilobytes may be
+on their way.  What comes faster waits here, and of that the oldest is left out beyond a limit: it
+would be out of sight at once.  What was shown is kept, up to a limit, for views that come later.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from jupyter_containers.widgets.gallery import Gallery
+from jupyter_containers.widgets.live import LiveWidget
+from jupyter_containers.widgets.scrollback import Scrollback
+
+_CHUNK = 64 * 1024
+_WINDOW = 256 * 1024
+_PENDING = 4 * 1024 * 1024
+_STALLED_SECONDS = 2.0
+_PAUSE_SECONDS = 0.004
+
+
+class ScreenWidget(LiveWidget):
+    """A widget that shows a stream of bytes; ``facts`` go along with ``hello`` and ``state``."""
+
+    kept_bytes = 512 * 1024
+    stalled_seconds = _STALLED_SECONDS
+
+    def __init__(self, gallery: Gallery, cell: Callable[[], object] = lambda: None) -> None:
+        self._scrollback = Scrollback(self.kept_bytes)
+        self._pending = bytearray()
+        self._sent, self._drawn = 0, {"": 0}
+        self._ended, self._wakened = threading.Event(), threading.Event()
+        super().__init__(gallery, cell)
+
+    def facts(self) -> dict[str, Any]:
+        """Return title, state and whether more may come."""
+        raise NotImplementedError
+
+    @property
+    def running(self) -> bool:
+        """True until the last byte has come."""
+        return not self._ended.is_set()
+
+    def greet(self, view: str) -> None:
+        """Give a new view what was shown so far."""
+        self._flush()
+        self._drawn[view] = self._sent
+        self.tell("hello", [self._scrollback.replay()], to=view, **self.facts())
+
+    def handle(self, kind: str, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Take acknowledgements."""
+        del buffers
+        view = str(message.get("view", ""))
+        if kind == "ack":
+            with self._lock:
+                self._drawn[view] = self._drawn.get(view, 0) + number(message.get("bytes"))
+            self._wakened.set()
+        elif kind == "gone":
+            self._drawn.pop(view, None)
+
+    def begin(self) -> None:
+        """Start to deliver what comes."""
+        threading.Thread(target=self._deliver, daemon=True).start()
+
+    def receive(self, data: bytes) -> None:
+        """Take more bytes, from any thread."""
+        with self._lock:
+            self._scrollback.add(data)
+            self._pending += data
+            if len(self._pending) > _PENDING:
+                del self._pending[: -_PENDING // 2]
+        self._wakened.set()
+
+    def end(self) -> None:
+        """Say that no more comes."""
+        self._ended.set()
+        self._wakened.set()
+
+    def finish(self) -> None:
+        """Let the delivery end."""
+        self._wakened.set()
+
+    def _deliver(self) -> None:
+        moved = time.monotonic()
+        while not self.closed:
+            self._wakened.wait()
+            self._wakened.clear()
+            while self._pending and not self.closed:
+                if self._sent - max(self._drawn.values()) > _WINDOW and self._views:
+                    if time.monotonic() - moved < self.stalled_seconds:
+                        self._wakened.wait(_PAUSE_SECONDS * 5)
+                        self._wakened.clear()
+                        continue
+                    # A page that has gone without a word must not stop those that come later.
+                    self._drawn = dict.fromkeys(self._drawn, self._sent)
+                with self._lock:
+                    self._flush(_CHUNK)
+                moved = time.monotonic()
+                time.sleep(_PAUSE_SECONDS)
+            if self._ended.is_set() and not self._pending:
+                self.tell("state", **self.facts())
+                return
+
+    def _flush(self, limit: int = _PENDING) -> None:
+        data = bytes(self._pending[:limit])
+        del self._pending[: len(data)]
+        if data and self._views:
+            self._sent += len(data)
+            self.tell("output", [data])
+
+
+def number(value: object) -> int:
+    """Return what a view said as a number, 0 for what is none."""
+    return value if isinstance(value, int) and value > 0 else 0

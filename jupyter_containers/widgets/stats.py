@@ -1,0 +1,110 @@
+"""Live charts of what containers use; a thread samples while somebody looks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jupyter_containers.errors import ContainersError
+from jupyter_containers.widgets.gallery import Gallery
+from jupyter_containers.widgets.live import LiveWidget
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.results import StatsSample
+
+Take = Callable[[], "Sequence[StatsSample]"]
+
+INTERVAL_SECONDS = 1.0
+_KEPT = 300
+
+
+class Sampler:
+    """Turns readings of counters into what happened since the reading before."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._before: dict[str, tuple[float, StatsSample]] = {}
+
+    def sample(self, readings: Sequence[StatsSample]) -> dict[str, Any]:
+        """Return one moment, as the charts take it."""
+        now = self._clock()
+        containers = [self._usage(now, reading) for reading in readings]
+        self._before = {reading.container_id: (now, reading) for reading in readings}
+        return {"time": now, "containers": containers}
+
+    def _usage(self, now: float, reading: StatsSample) -> dict[str, Any]:
+        then, before = self._before.get(reading.container_id, (now, reading))
+        seconds = max(now - then, 1e-3)
+
+        def rate(field: str) -> float:
+            change = getattr(reading, field) - getattr(before, field)
+            return float(max(change, 0) / seconds)
+
+        return {
+            "id": reading.container_id,
+            "name": reading.name,
+            "cpu": reading.cpu_percent,
+            "memory": reading.memory_usage,
+            "limit": reading.memory_limit,
+            "received": rate("network_rx"),
+            "sent": rate("network_tx"),
+            "read": rate("block_read"),
+            "written": rate("block_write"),
+            "pids": reading.pids,
+            "oom": max(reading.oom_kills - before.oom_kills, 0),
+        }
+
+
+class StatsWidget(LiveWidget):
+    """Charts of CPU, memory, network, block I/O and processes."""
+
+    module = "stats"
+
+    def __init__(
+        self,
+        take: Take,
+        table: Callable[[Sequence[StatsSample]], tuple[str, str]],
+        gallery: Gallery,
+        cell: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._take, self._table = take, table
+        self._sampler = Sampler()
+        self._samples: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self._last: Sequence[StatsSample] = ()
+        super().__init__(gallery, cell)
+
+    def start(self) -> None:
+        """Begin to sample; raises what keeps it from it."""
+        self._look()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def greet(self, view: str) -> None:
+        """Give a new view the last minutes."""
+        self.tell("hello", to=view, samples=list(self._samples))
+
+    def fallback(self) -> tuple[str, str]:
+        """Return the last readings as a table."""
+        return self._table(self._last)
+
+    def _run(self) -> None:
+        while not self._over.wait(INTERVAL_SECONDS):
+            if self.watched:
+                try:
+                    self._look()
+                except ContainersError:
+                    # A container that was named has gone; the charts keep what it was.
+                    self._keep([])
+
+    def _look(self) -> None:
+        self._last = self._take()
+        self._keep(self._last)
+
+    def _keep(self, readings: Sequence[StatsSample]) -> None:
+        with self._lock:
+            sample = self._sampler.sample(readings)
+            self._samples.append(sample)
+            if self.watched:
+                self.tell("samples", samples=[sample])

@@ -1,0 +1,130 @@
+/** Small line charts (SVG) in the colours of the page. */
+import { child } from "./frame";
+
+const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 300;
+const HEIGHT = 80;
+
+export interface Line {
+  colour: string;
+  points: [number, number][]; // time in seconds, value
+  dashed?: boolean;
+}
+
+export interface Drawing {
+  lines: Line[];
+  from: number;
+  to: number;
+  now: string; // the present value, as text
+  limit?: number; // a dashed line across, and the top where values are near it
+  marks?: number[]; // times of something bad
+  markLabel?: string;
+}
+
+export interface Chart {
+  draw(drawing: Drawing): void;
+}
+
+export const CHART_STYLE = `
+.jc-chart { min-width: 0; }
+.jc-chart-head { display: flex; gap: 6px; justify-content: space-between; font-size: 12px; white-space: nowrap; }
+.jc-chart-head > :first-child { color: var(--jp-ui-font-color2, inherit); }
+.jc-chart-head > :last-child { font-variant-numeric: tabular-nums; overflow: hidden; text-overflow: ellipsis; }
+.jc-chart svg { display: block; width: 100%; height: ${HEIGHT}px; margin-top: 2px;
+  border-bottom: 1px solid var(--jp-border-color1, rgba(128,128,128,.5));
+  background: linear-gradient(to top, transparent calc(50% - .5px), var(--jp-border-color3, rgba(128,128,128,.2)) calc(50% - .5px),
+    var(--jp-border-color3, rgba(128,128,128,.2)) calc(50% + .5px), transparent calc(50% + .5px)); }
+.jc-chart-top { font-size: 10px; color: var(--jp-ui-font-color2, inherit); position: absolute; right: 2px; top: 0; opacity: .85; }
+.jc-chart-mark { font-size: 10px; font-weight: 700; color: var(--jp-error-color1, #d14343); position: absolute; top: 0; }
+`;
+// Told apart on white and on black, also by those who do not see red and green.
+export const COLOURS = ["#3b78d8", "#d9822b", "#1b8a6b", "#a651b5", "#c23b58", "#6b8e23", "#0b8fa8", "#8a6d3b"];
+
+export function makeChart(parent: Element, title: string, format: (value: number) => string): Chart {
+  const box = child(parent, "div", "jc-chart");
+  const head = child(box, "div", "jc-chart-head");
+  child(head, "span", "", title);
+  const now = child(head, "span");
+  const place = child(box, "div");
+  place.style.position = "relative";
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("role", "img");
+  place.appendChild(svg);
+  const top = child(place, "span", "jc-chart-top");
+  return {
+    draw(drawing) {
+      now.textContent = now.title = drawing.now;
+      svg.setAttribute("aria-label", `${title}: ${drawing.now}`);
+      svg.replaceChildren();
+      place.querySelectorAll(".jc-chart-mark").forEach((mark) => mark.remove());
+      const highest = Math.max(0, ...drawing.lines.flatMap((line) => line.points.map((point) => point[1])));
+      const { limit } = drawing;
+      const ceiling = limit && highest > limit * 0.4 ? limit * 1.05 : niceTop(highest);
+      top.textContent = ceiling > 0 ? format(limit && ceiling > limit ? limit : ceiling) : "";
+      const span = Math.max(drawing.to - drawing.from, 1);
+      const x = (time: number): number => ((time - drawing.from) / span) * WIDTH;
+      const y = (value: number): number => HEIGHT - 1 - (value / (ceiling || 1)) * (HEIGHT - 4);
+      if (limit && limit <= ceiling) {
+        stroke(svg, `M0 ${y(limit)}H${WIDTH}`, "var(--jp-error-color1, #d14343)", "6 4", 1);
+      }
+      for (const line of drawing.lines) {
+        const path = line.points.map(([time, value], index) => `${index ? "L" : "M"}${x(time).toFixed(1)} ${y(value).toFixed(1)}`);
+        stroke(svg, path.join(""), line.colour, line.dashed ? "3 3" : "", 1.5);
+      }
+      for (const time of drawing.marks ?? []) {
+        if (time < drawing.from) continue;
+        stroke(svg, `M${x(time)} 0V${HEIGHT}`, "var(--jp-error-color1, #d14343)", "", 2);
+        const mark = child(place, "span", "jc-chart-mark", drawing.markLabel ?? "");
+        mark.style.left = `min(${((time - drawing.from) / span) * 100}% + 4px, calc(100% - 90px))`;
+      }
+    },
+  };
+}
+
+/** A line without a frame, as high as its text. */
+export function sparkline(values: number[], colour: string, top: number): SVGSVGElement {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 60 16");
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("class", "jc-spark");
+  svg.setAttribute("aria-hidden", "true");
+  const highest = Math.max(top, ...values, 1e-9);
+  const step = 60 / Math.max(values.length - 1, 1);
+  const path = values.map((value, i) => `${i ? "L" : "M"}${(i * step).toFixed(1)} ${(15 - (value / highest) * 14).toFixed(1)}`);
+  if (values.length > 1) stroke(svg, path.join(""), colour, "", 1.5);
+  return svg;
+}
+
+function stroke(svg: SVGSVGElement, d: string, colour: string, dash: string, width: number): void {
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", d);
+  path.setAttribute("fill", "none");
+  path.style.stroke = colour;
+  path.setAttribute("stroke-width", String(width));
+  path.setAttribute("vector-effect", "non-scaling-stroke");
+  if (dash) path.setAttribute("stroke-dasharray", dash);
+  svg.appendChild(path);
+}
+
+function niceTop(value: number): number {
+  if (value <= 0) return 0;
+  const magnitude = 10 ** Math.floor(Math.log10(value));
+  const scaled = value / magnitude;
+  return (scaled <= 1 ? 1 : scaled <= 2 ? 2 : scaled <= 5 ? 5 : 10) * magnitude;
+}
+
+const UNITS = ["B", "kB", "MB", "GB", "TB"];
+const BINARY = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+export function bytes(value: number, binary = false): string {
+  const base = binary ? 1024 : 1000;
+  let index = 0;
+  while (value >= base && index < UNITS.length - 1) {
+    value /= base;
+    index++;
+  }
+  const digits = index === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  return `${value.toFixed(digits)} ${(binary ? BINARY : UNITS)[index]}`;
+}
