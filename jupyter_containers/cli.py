@@ -91,7 +91,7 @@ def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine
             confirm=_confirm,
             binary_output=_binary_output(),
         )
-        if _is_live_stats(parsed):
+        if _is_watched(parsed):
             return _watch(session, parsed, output)
         result = perform(session, parsed)
         return _print(result, parsed, output)
@@ -257,15 +257,12 @@ def _confirm(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _is_live_stats(parsed: Parsed) -> bool:
-    return (
-        parsed.verb is not None
-        and parsed.verb.name == "stats"
-        and not parsed.help
-        and not parsed.flag("no_stream")
-        and not parsed.flag("format")
-        and sys.stdout.isatty()
-    )
+def _is_watched(parsed: Parsed) -> bool:
+    if parsed.verb is None or parsed.help or parsed.flag("format") or not sys.stdout.isatty():
+        return False
+    if parsed.verb.name == "ps":
+        return bool(parsed.flag("watch"))
+    return parsed.verb.name == "stats" and not parsed.flag("no_stream")
 
 
 def _watch(session: Session, parsed: Parsed, output: _Output) -> int:

@@ -12,12 +12,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from jupyter_containers.events import EventSink, discard
+from jupyter_containers.events import CancelToken, EventSink, discard
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
 
 OnOutput = Callable[[str, bytes], None]
+# Lines of a log as bytes, until it ends or the token is cancelled.
+LogSource = Callable[[CancelToken], Iterator[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,9 @@ class Session:
     reads.  ``binary_output`` takes an archive, or is None where it must go to a file.
     ``variables`` are the notebook's, None elsewhere.
     ``terminal`` is the person's own terminal for ``-it``; ``open_terminal`` opens one on the page
-    and returns it at once; where both are None ``-it`` cannot work.  ``shown`` tells
+    and returns it at once; where both are None ``-it`` cannot work.
+    ``open_log`` shows a log as a place on the page until it ends, and returns False where it
+    cannot.  ``shown`` tells
     whether live output is still on the page when a result is displayed.
     """
 
@@ -78,6 +82,7 @@ class Session:
     stdin: bytes | BinaryIO | None = None
     terminal: Callable[[], AbstractContextManager[Terminal]] | None = None
     open_terminal: Callable[[TerminalWork], Any] | None = None
+    open_log: Callable[[str, LogSource], bool] | None = None
     confirm: Callable[[str], bool] = always
     binary_output: BinaryIO | None = None
     shown: Callable[[], bool] = bool

@@ -34,14 +34,13 @@ from jupyter_containers.magics.cell import (
 )
 from jupyter_containers.magics.frontend import front_end
 from jupyter_containers.magics.line import command_lines, interpolated, words_of
+from jupyter_containers.magics.page import Page
 from jupyter_containers.magics.series import Link, SeriesOfCells
 
 if TYPE_CHECKING:
-    from jupyter_containers.commands.session import TerminalWork
     from jupyter_containers.engine import Engine
     from jupyter_containers.events import EventSink
     from jupyter_containers.magics.config import ContainersConfig
-    from jupyter_containers.widgets.gallery import Gallery
 
 
 class Interrupted(KeyboardInterrupt):
@@ -67,8 +66,7 @@ class ContainerMagics(Magics):
         self._make_engine = make_engine or _new_engine
         self._engine: Engine | None = None
         self._engine_pid = 0
-        self._gallery: Gallery | None = None
-        self._cell_id: str | None = None
+        self._page = Page(lambda: _cell_number(shell))
         self._cells = SeriesOfCells()
         self._runs = itertools.count()
         config.observe(self._configuration_changed)
@@ -88,8 +86,7 @@ class ContainerMagics(Magics):
 
     def close(self) -> None:
         """Close widgets and engine where there are any; the next command would make another."""
-        if self._gallery is not None:
-            self._gallery.close()
+        self._page.close()
         engine, self._engine = self._engine, None
         if engine is not None and self._engine_pid == os.getpid():
             engine.close()
@@ -199,6 +196,7 @@ class ContainerMagics(Magics):
         place = front_end(shell)
         in_terminal = place == "terminal"
         live = LiveOutput()
+        page = self._page if place == "page" else None
         session = Session(
             provide_engine=lambda: self.engine,
             program="%container",
@@ -206,46 +204,24 @@ class ContainerMagics(Magics):
             on_output=live,
             stdin=body,
             terminal=_raw_terminal if in_terminal else None,
-            open_terminal=self._open_terminal if place == "page" else None,
+            open_terminal=page.open_terminal if page else None,
+            open_log=page.open_log if page else None,
             # In the cell that ran the command its output stands above; in a later one it does not.
             shown=lambda: _cell_number(shell) == number,
             variables=shell.user_ns,
         )
         try:
-            return perform(session, parsed)
+            result = perform(session, parsed)
+            return page.present(session, parsed, result) if page else result
         except KeyboardInterrupt as interrupt:
             verb = parsed.verb.name if parsed.verb else "the command"
             raise Interrupted(f"{verb} was interrupted") from interrupt
         finally:
             live.close()
 
-    @property
-    def gallery(self) -> Gallery:
-        """The live widgets of this kernel."""
-        if self._gallery is None:
-            from jupyter_containers.widgets.gallery import Gallery
-
-            self._gallery = Gallery()
-            self._gallery.begin(self._cell_id)
-        return self._gallery
-
     def cell_begins(self, info: Any = None) -> None:
         """Close what earlier runs of this cell have left open (IPython's ``pre_run_cell``)."""
-        self._cell_id = getattr(info, "cell_id", None)
-        if self._gallery is not None:
-            self._gallery.begin(self._cell_id)
-
-    def _open_terminal(self, work: TerminalWork) -> Any:
-        from jupyter_containers.widgets.terminal import TerminalWidget
-
-        terminal = TerminalWidget(work, self.gallery, lambda: _cell_number(self._shell))
-        terminal.show()
-        try:
-            terminal.start()
-        except BaseException:
-            terminal.discard()
-            raise
-        return terminal
+        self._page.begin_cell(getattr(info, "cell_id", None))
 
     def _display(self, result: Any) -> None:
         import IPython.display

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from jupyter_containers.commands.session import TerminalWork
+from jupyter_containers.commands.session import LogSource, TerminalWork
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.widgets.gallery import Gallery
 from jupyter_containers.widgets.live import LiveWidget
-from jupyter_containers.widgets.logs import LogsWidget, Source
+from jupyter_containers.widgets.logs import LogsWidget
 from jupyter_containers.widgets.terminal import TerminalWidget
 
 if TYPE_CHECKING:
+    from jupyter_containers.commands.render.results import Table
     from jupyter_containers.engine import Container, Engine
 
 # CPU percentages and bytes of memory, oldest first, and the memory's limit.
@@ -37,23 +38,22 @@ _DOING = {
 
 
 class DashboardWidget(LiveWidget):
-    """All containers that ``find`` returns, with what they use."""
+    """All containers that ``look`` returns, with what they use."""
 
     module = "dashboard"
 
     def __init__(
         self,
         engine: Engine,
-        find: Callable[[], Sequence[Container]],
-        table: Callable[[Sequence[Container]], tuple[str, str]],
-        open_log: Callable[[str], Source],
+        look: Callable[[], Table[Container]],
+        open_log: Callable[[str], LogSource],
         open_shell: Callable[[str], TerminalWork],
         gallery: Gallery,
         cell: Callable[[], object] = lambda: None,
     ) -> None:
-        self._engine, self._find, self._table = engine, find, table
+        self._engine, self._find = engine, look
         self._open_log, self._open_shell = open_log, open_shell
-        self._containers: Sequence[Container] = ()
+        self._containers: Table[Container] = look()
         self._used: dict[str, Used] = {}
         self._doing: dict[str, str] = {}
         self._again = threading.Event()
@@ -62,7 +62,6 @@ class DashboardWidget(LiveWidget):
 
     def start(self) -> None:
         """Begin to look."""
-        self._containers = self._find()
         threading.Thread(target=self._run, daemon=True).start()
 
     def greet(self, view: str) -> None:
@@ -90,7 +89,7 @@ class DashboardWidget(LiveWidget):
 
     def fallback(self) -> tuple[str, str]:
         """Return the containers as a table."""
-        return self._table(self._containers)
+        return str(self._containers), self._containers._repr_html_()
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows as the page takes them."""
@@ -144,7 +143,7 @@ class DashboardWidget(LiveWidget):
             self._perform(action, container_id)
             self.tell("notice", text="")
         except ContainersError as error:
-            hint = f" – {error.hint}" if error.hint else ""
+            hint = f" ({error.hint})" if error.hint else ""
             self.tell("notice", text=f"{error.message}{hint}")
         finally:
             if action in _DOING:
@@ -197,4 +196,5 @@ def _port(text: str) -> dict[str, str]:
     if not arrow or not inner.endswith("/tcp") or not port.isdigit():
         return {"text": text, "url": ""}
     reachable = "127.0.0.1" if host in ("", "0.0.0.0", "[::]", "::") else host  # noqa: S104  # read
-    return {"text": text, "url": f"http://{reachable}:{port}/"}
+    inside = inner.removesuffix("/tcp")
+    return {"text": f"{port}→{inside}", "url": f"http://{reachable}:{port}/"}

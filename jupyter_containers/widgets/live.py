@@ -39,6 +39,7 @@ class LiveWidget(anywidget.AnyWidget):
         self._lock = threading.RLock()
         self._views: set[str] = set()
         self._over = threading.Event()
+        self.seen = threading.Event()
         # The kernel finds the cell that an output belongs to in the context, not in the thread.
         self._context = contextvars.copy_context()
         self.live = self._stay_live()
@@ -93,6 +94,13 @@ class LiveWidget(anywidget.AnyWidget):
     def _ipython_display_(self) -> None:
         self.show()
 
+    def refresh(self) -> None:
+        """Bring the static part of its output up to date, for those who read it without us."""
+        if self._handle is not None and not self.closed:
+            with contextlib.suppress(Exception):
+                # The front end may be gone; what is shown there is then of no interest.
+                self._context.run(self._handle.update, self._bundle(), raw=True)
+
     def discard(self) -> None:
         """End it and take it off the page: it never came to be what it was to be."""
         self.close(leaving={"text/plain": ""})
@@ -143,6 +151,7 @@ class LiveWidget(anywidget.AnyWidget):
                 # A view asks until it is answered; only the first time counts.
                 self._views.add(view)
                 self.greet(view)
+                self.seen.set()
             elif kind in ("gone", "cleared"):
                 self._views.discard(view)
             elif kind == "here":

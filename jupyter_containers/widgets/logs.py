@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import html
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jupyter_containers.commands.render.ansi import ansi_to_html, strip_ansi, visible_lines
 from jupyter_containers.commands.render.results import PRE
+from jupyter_containers.commands.session import LogSource
 from jupyter_containers.errors import ContainersError, OperationCancelledError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.widgets.gallery import Gallery
 from jupyter_containers.widgets.screen import ScreenWidget
-
-# Lines of a log as bytes, until it ends or the token is cancelled.
-Source = Callable[[CancelToken], Iterator[bytes]]
 
 _BATCH_BYTES = 64 * 1024
 _FALLBACK_LINES = 200
@@ -36,7 +34,7 @@ class LogsWidget(ScreenWidget):
     def __init__(
         self,
         title: str,
-        source: Source,
+        source: LogSource,
         gallery: Gallery,
         cell: Callable[[], object] = lambda: None,
         on_close: Callable[[Any], None] | None = None,
@@ -121,3 +119,4 @@ class LogsWidget(ScreenWidget):
         finally:
             self.receive(bytes(batch))
             self.end()
+            self.refresh()

@@ -13,9 +13,10 @@ from jupyter_containers.widgets.gallery import Gallery
 from jupyter_containers.widgets.live import LiveWidget
 
 if TYPE_CHECKING:
+    from jupyter_containers.commands.render.results import Table
     from jupyter_containers.engine.results import StatsSample
 
-Take = Callable[[], "Sequence[StatsSample]"]
+Take = Callable[[], "Table[StatsSample]"]
 
 INTERVAL_SECONDS = 1.0
 _KEPT = 300
@@ -66,19 +67,18 @@ class StatsWidget(LiveWidget):
     def __init__(
         self,
         take: Take,
-        table: Callable[[Sequence[StatsSample]], tuple[str, str]],
         gallery: Gallery,
         cell: Callable[[], object] = lambda: None,
     ) -> None:
-        self._take, self._table = take, table
+        self._take = take
         self._sampler = Sampler()
         self._samples: deque[dict[str, Any]] = deque(maxlen=_KEPT)
-        self._last: Sequence[StatsSample] = ()
+        self._last: Table[StatsSample] = take()
         super().__init__(gallery, cell)
 
     def start(self) -> None:
-        """Begin to sample; raises what keeps it from it."""
-        self._look()
+        """Begin to sample."""
+        self._keep(self._last)
         threading.Thread(target=self._run, daemon=True).start()
 
     def greet(self, view: str) -> None:
@@ -87,7 +87,7 @@ class StatsWidget(LiveWidget):
 
     def fallback(self) -> tuple[str, str]:
         """Return the last readings as a table."""
-        return self._table(self._last)
+        return str(self._last), self._last._repr_html_()
 
     def _run(self) -> None:
         while not self._over.wait(INTERVAL_SECONDS):

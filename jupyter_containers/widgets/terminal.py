@@ -137,6 +137,7 @@ class TerminalWidget(ScreenWidget):
             os.close(keys)
             self._keys.put(None)
             self.end()
+            self.refresh()
             self._alive.set()
 
     def _type(self, target: int) -> None:

@@ -40,7 +40,7 @@ export const CHART_STYLE = `
 // Told apart on white and on black, also by those who do not see red and green.
 export const COLOURS = ["#3b78d8", "#d9822b", "#1b8a6b", "#a651b5", "#c23b58", "#6b8e23", "#0b8fa8", "#8a6d3b"];
 
-export function makeChart(parent: Element, title: string, format: (value: number) => string): Chart {
+export function makeChart(parent: Element, title: string, format: (value: number) => string, unit = 1): Chart {
   const box = child(parent, "div", "jc-chart");
   const head = child(box, "div", "jc-chart-head");
   child(head, "span", "", title);
@@ -61,7 +61,7 @@ export function makeChart(parent: Element, title: string, format: (value: number
       place.querySelectorAll(".jc-chart-mark").forEach((mark) => mark.remove());
       const highest = Math.max(0, ...drawing.lines.flatMap((line) => line.points.map((point) => point[1])));
       const { limit } = drawing;
-      const ceiling = limit && highest > limit * 0.4 ? limit * 1.05 : niceTop(highest);
+      const ceiling = limit && highest > limit * 0.4 ? limit * 1.05 : niceTop(highest / unit) * unit;
       top.textContent = ceiling > 0 ? format(limit && ceiling > limit ? limit : ceiling) : "";
       const span = Math.max(drawing.to - drawing.from, 1);
       const x = (time: number): number => ((time - drawing.from) / span) * WIDTH;

@@ -181,6 +181,7 @@ VERBS: tuple[Verb, ...] = (
             NO_TRUNC,
             QUIET,
             Flag("size", "Show sizes", "bool", "s"),
+            Flag("watch", "Go on showing them, as they change", "bool"),
         ),
         (),
         ("container ls", "container list", "container ps"),

@@ -39,6 +39,17 @@ class Table(list[T], Generic[T]):
         self.columns = tuple(columns)
         self._rows_of = rows_of
         self._empty = empty
+        self._show: Callable[[], None] | None = None
+
+    def shown_by(self, show: Callable[[], None]) -> Table[T]:
+        """Have a notebook show it by calling ``show`` (a live widget); return self."""
+        self._show = show
+        return self
+
+    def _ipython_display_(self) -> None:
+        if self._show is None:
+            raise NotImplementedError  # IPython's word for: show it the usual way
+        self._show()
 
     def rows(self) -> list[Row]:
         """Return the rows as texts by field name."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.commands.render.quantities import ago, binary_size, human_size, timestamp
 from jupyter_containers.commands.render.results import Lines, Log, Table, Text, log_bytes
 from jupyter_containers.commands.render.table import Column, Row
-from jupyter_containers.commands.session import Session
+from jupyter_containers.commands.session import LogSource, Session
 from jupyter_containers.commands.verbs.listing import filters_of, labels_text, listing
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
+from jupyter_containers.events import CancelToken
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine import Engine
 
 _PS = (
     Column("ID", "CONTAINER ID"),
@@ -99,18 +103,36 @@ def logs(session: Session, parsed: Parsed) -> Log[Any] | None:
     """Return the log; with ``--follow`` pass it on line by line and return None."""
     stamps = parsed.flag("timestamps", False)
     follow = bool(parsed.flag("follow")) and session.on_output is not None
-    lines = session.engine.logs(
-        parsed.operands["name"],
-        follow=follow,
-        since=moment(parsed.flag("since"), "since"),
-        until=moment(parsed.flag("until"), "until"),
-        tail=_tail(parsed.flag("tail")),
-    )
+    name = parsed.operands["name"]
+    wanted: dict[str, Any] = {
+        "follow": follow,
+        "since": moment(parsed.flag("since"), "since"),
+        "until": moment(parsed.flag("until"), "until"),
+        "tail": _tail(parsed.flag("tail")),
+    }
+    if follow and session.open_log is not None:
+        source = log_source(session.engine, name, wanted, stamps)
+        if session.open_log(f"Log of {name}", source):
+            return None
+    lines = session.engine.logs(name, **wanted)
     if not follow or session.on_output is None:
         return Log(lines, stamps)
     for line in lines:
         session.on_output(line.stream, log_bytes(line, stamps))
     return None
+
+
+def log_source(
+    engine: Engine, name: str, wanted: Mapping[str, Any], timestamps: bool = False
+) -> LogSource:
+    """Return a container's log as lines of bytes, to be read when somebody shows it."""
+    container = engine.container(name)
+
+    def lines(cancel: CancelToken) -> Iterator[bytes]:
+        for line in engine.logs(container.id, cancel=cancel, **wanted):
+            yield log_bytes(line, timestamps)
+
+    return lines
 
 
 def _tail(text: str | None) -> int | None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.commands.session import OnOutput, Session, TerminalWork
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import ContainersError, NotFoundError
 
+if TYPE_CHECKING:
+    from jupyter_containers.engine import Engine
+
+_SHELL = "command -v bash >/dev/null && exec bash || exec sh"
 Size = Callable[[], tuple[int, int]]
 
 
@@ -60,7 +64,22 @@ def execute_in_terminal(
 ) -> Any:
     """Open a terminal on a command in a running container; return the terminal."""
     assert session.open_terminal is not None
-    engine = session.engine
+    return session.open_terminal(exec_work(session.engine, name, command, flags))
+
+
+def shell_work(engine: Engine, name: str) -> TerminalWork:
+    """Return the best shell that a running container has, as work for a terminal."""
+    return exec_work(engine, name, ["sh", "-c", _SHELL], {"interactive": True, "tty": True}, "sh")
+
+
+def exec_work(
+    engine: Engine,
+    name: str,
+    command: Sequence[str],
+    flags: Mapping[str, Any],
+    shown: str = "",
+) -> TerminalWork:
+    """Return a command in a running container as work for a terminal."""
     container = engine.container(name)
 
     def work(on_output: OnOutput, keys: int, size: Size) -> int:
@@ -75,6 +94,6 @@ def execute_in_terminal(
         )
         return result.exit_code
 
-    shown = shlex.join(command)
+    shown = shown or shlex.join(command)
     again = f"In a terminal: jupyter container exec -it {container.name} {shown}"
-    return session.open_terminal(TerminalWork(f"{container.name} · {shown}", work, again))
+    return TerminalWork(f"{container.name} · {shown}", work, again)

@@ -26,13 +26,13 @@ interface Row {
 
 const STYLE = `
 .jc-table { width: 100%; border-collapse: collapse; font-size: 12px; }
-.jc-table th, .jc-table td { text-align: left !important; padding: 4px 8px; vertical-align: middle; white-space: nowrap;
+.jc-table th, .jc-table td { text-align: left !important; padding: 4px 7px; vertical-align: middle; white-space: nowrap;
   border-bottom: 1px solid var(--jp-border-color3, rgba(128,128,128,.2)); }
 .jc-table th { font-weight: 600; color: var(--jp-ui-font-color2, inherit); }
 .jc-table tr:last-child td { border-bottom: 0; }
 .jc-scroll { overflow-x: auto; }
 .jc-scroll td.jc-name { font-weight: 600; max-width: 14em; overflow: hidden; text-overflow: ellipsis; }
-.jc-scroll td.jc-image { max-width: 16em; overflow: hidden; text-overflow: ellipsis; }
+.jc-scroll td.jc-image { max-width: 13em; overflow: hidden; text-overflow: ellipsis; }
 .jc-dot { display: inline-block; width: 8px; height: 8px; border-radius: 50%; margin-right: 6px; background: #8a8f98; }
 .jc-dot.running { background: var(--jp-success-color1, #2a8f4d); }
 .jc-dot.paused { background: var(--jp-warn-color1, #d9822b); }
@@ -42,8 +42,9 @@ const STYLE = `
 .jc-health.unhealthy { color: var(--jp-error-color1, #d14343); }
 .jc-health.starting { color: var(--jp-warn-color0, #a07400); }
 .jc-spark { width: 60px; height: 16px; vertical-align: middle; margin-right: 6px; }
-.jc-number { font-variant-numeric: tabular-nums; display: inline-block; min-width: 4.5em; }
-.jc-actions .jc-button { padding: 0 6px; margin-right: 3px; }
+.jc-number { font-variant-numeric: tabular-nums; display: inline-block; min-width: 4.2em; }
+.jc-actions .jc-button { padding: 0 5px; margin-right: 3px; }
+.jc-table td.jc-actions { position: sticky; right: 0; background: var(--jp-layout-color1, var(--vscode-editor-background, Canvas)); }
 .jc-table a { color: var(--jp-content-link-color, #1f5fc4); margin-right: 6px; }
 .jc-empty { padding: 10px 12px; color: var(--jp-ui-font-color2, inherit); }
 `;

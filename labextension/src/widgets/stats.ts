@@ -30,13 +30,14 @@ interface Sample {
 }
 
 const STYLE = `
-.jc-charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(230px, 1fr)); gap: 12px 20px; padding: 8px 12px 12px; }
+.jc-charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 12px 18px; padding: 8px 12px 12px; }
 .jc-legend { display: flex; flex-wrap: wrap; gap: 2px 12px; padding: 6px 12px 0; }
 .jc-legend button { border: 0; background: none; color: inherit; font: inherit; padding: 0; cursor: pointer; display: flex; align-items: center; gap: 5px; }
 .jc-legend button[aria-pressed="false"] { opacity: .45; text-decoration: line-through; }
 .jc-legend i { width: 10px; height: 10px; border-radius: 2px; display: inline-block; }
 `;
-const SPAN = 120;
+const SPAN = 120; // seconds
+const SHORTEST = 20;
 const KEPT = 300;
 
 function render({ model, el }: RenderProps): () => void {
@@ -60,7 +61,7 @@ function render({ model, el }: RenderProps): () => void {
   const percent = (value: number): string => `${value.toFixed(value < 10 ? 1 : 0)} %`;
   const rate = (value: number): string => `${bytes(value)}/s`;
   const cpu = makeChart(charts, "CPU", percent);
-  const memory = makeChart(charts, "Memory", (value) => bytes(value, true));
+  const memory = makeChart(charts, "Memory", (value) => bytes(value, true), 2 ** 20);
   const network = makeChart(charts, "Network ↓ ↑", rate);
   const block = makeChart(charts, "Block I/O read, write", rate);
   const pids = makeChart(charts, "Processes", (value) => value.toFixed(0));
@@ -82,7 +83,9 @@ function render({ model, el }: RenderProps): () => void {
     drawLegend(last);
     const shown = latest(samples).filter((usage) => !hidden.has(usage.id));
     const now = last.containers.filter((usage) => !hidden.has(usage.id));
-    const range = { from: last.time - SPAN, to: last.time };
+    // The charts fill from the left, then move on.
+    const from = Math.max(last.time - SPAN, Math.min(samples[0]!.time, last.time - SHORTEST));
+    const range = { from, to: last.time };
     const plain = (chart: Chart, text: string, ...drawn: Line[][]): void =>
       chart.draw({ ...range, now: text, lines: drawn.flat() });
     plain(cpu, percent(sum(now, (usage) => usage.cpu)), lines(shown, (usage) => usage.cpu));

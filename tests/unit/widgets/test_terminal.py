@@ -78,6 +78,7 @@ def test_keys_go_in_and_output_comes_out(terminal: TerminalWidget, shell: Shell)
         "title": "box · sh",
         "state": "ended with exit code 3",
         "running": False,
+        "closable": False,
     }
 
 

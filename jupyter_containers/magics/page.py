@@ -1,0 +1,112 @@
+"""Places on the page: which command opens which widget, and the cell that it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from jupyter_containers.commands.execute import perform
+from jupyter_containers.commands.render.results import Table
+from jupyter_containers.commands.session import LogSource, Session, TerminalWork
+from jupyter_containers.commands.words import Parsed
+
+if TYPE_CHECKING:
+    from jupyter_containers.widgets.gallery import Gallery
+
+_VIEW_SECONDS = 3.0
+
+
+class Page:
+    """The live widgets of one kernel; nothing is loaded before the first is asked for."""
+
+    def __init__(self, cell_number: Callable[[], int]) -> None:
+        self._cell_number = cell_number
+        self._gallery: Gallery | None = None
+        self._cell_id: str | None = None
+
+    @property
+    def gallery(self) -> Gallery:
+        """Where the widgets are kept."""
+        if self._gallery is None:
+            from jupyter_containers.widgets.gallery import Gallery
+
+            self._gallery = Gallery()
+            self._gallery.begin(self._cell_id)
+        return self._gallery
+
+    def begin_cell(self, cell_id: str | None) -> None:
+        """A cell begins to run: what its earlier runs opened is closed."""
+        self._cell_id = cell_id
+        if self._gallery is not None:
+            self._gallery.begin(cell_id)
+
+    def close(self) -> None:
+        """Close all widgets."""
+        if self._gallery is not None:
+            self._gallery.close()
+
+    def open_terminal(self, work: TerminalWork) -> Any:
+        """Open a terminal and start its work; raises what keeps it from starting."""
+        from jupyter_containers.widgets.terminal import TerminalWidget
+
+        terminal = TerminalWidget(work, self.gallery, self._cell_number)
+        terminal.show()
+        try:
+            terminal.start()
+        except BaseException:
+            terminal.discard()
+            raise
+        return terminal
+
+    def open_log(self, title: str, source: LogSource) -> bool:
+        """Show a log until it ends; return False where nobody shows widgets."""
+        from jupyter_containers.widgets.logs import LogsWidget
+
+        logs = LogsWidget(title, source, self.gallery, self._cell_number)
+        logs.show()
+        if logs.live and not logs.seen.wait(_VIEW_SECONDS):
+            logs.discard()
+            return False
+        logs.start()
+        try:
+            logs.wait()
+        except BaseException:
+            # Stop was pressed: the log stays, and is followed no longer.
+            logs.stop()
+            raise
+        return True
+
+    def present(self, session: Session, parsed: Parsed, result: Any) -> Any:
+        """Return the result; shown as a live widget where the command has one."""
+        name = parsed.verb.name if parsed.verb and not parsed.help else ""
+        if not isinstance(result, Table):
+            return result
+        if name == "stats" and not parsed.flag("no_stream") and not parsed.flag("format"):
+            return result.shown_by(lambda: self._show_stats(session, parsed))
+        if name == "ps" and parsed.flag("watch"):
+            return result.shown_by(lambda: self._show_dashboard(session, parsed))
+        return result
+
+    def _show_stats(self, session: Session, parsed: Parsed) -> None:
+        from jupyter_containers.widgets.stats import StatsWidget
+
+        widget = StatsWidget(lambda: perform(session, parsed), self.gallery, self._cell_number)
+        widget.start()
+        widget.show()
+
+    def _show_dashboard(self, session: Session, parsed: Parsed) -> None:
+        from jupyter_containers.commands.verbs.looking import log_source
+        from jupyter_containers.commands.verbs.terminals import shell_work
+        from jupyter_containers.widgets.dashboard import DashboardWidget
+
+        engine = session.engine
+        widget = DashboardWidget(
+            engine,
+            lambda: perform(session, parsed),
+            lambda name: log_source(engine, name, {"follow": True, "tail": 5000}),
+            lambda name: shell_work(engine, name),
+            self.gallery,
+            self._cell_number,
+        )
+        widget.start()
+        widget.show()

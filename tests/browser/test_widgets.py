@@ -1,0 +1,168 @@
+"""Logs, statistics and the dashboard in a real JupyterLab, on real containers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.request import urlopen
+
+from tests.browser.conftest import Lab
+from tests.browser.lab import LabNotebook, free_port
+from tests.browser.test_terminal import LOAD, eventually, names
+
+TICKS = (
+    "%container run -d --name ticks busybox sh -c "
+    r"""'i=0; while :; do i=$((i+1)); printf "\033[32mtick\033[0m $i\n"; sleep 0.2; done'"""
+)
+
+
+def log_text(opened: LabNotebook) -> str:
+    found = opened.page.locator(".jc-screen .xterm-rows").first.inner_text()
+    return str(found).replace("\xa0", " ")
+
+
+def last_tick(opened: LabNotebook) -> int:
+    return max((int(n) for n in re.findall(r"tick (\d+)", log_text(opened))), default=0)
+
+
+def test_a_log_is_followed_searched_held_and_stopped(notebook: Any, lab: Lab) -> None:
+    opened = notebook(LOAD, TICKS, "%container logs -f ticks", "after = 1")
+    opened.start_all()
+    page = opened.page
+    eventually(lambda: last_tick(opened) > 3, 30)
+    assert opened.prompts()[2] == "[*]:"
+    # Colours are spans of the screen.
+    assert page.locator(".xterm-fg-2", has_text="tick").count() > 0
+
+    page.get_by_label("Search the log").fill("tick 2")
+    eventually(lambda: re.match(r"\d+/\d+", page.locator(".jc-found").inner_text()))
+    page.get_by_label("Search the log").fill("nowhere")
+    eventually(lambda: page.locator(".jc-found").inner_text() == "none")
+
+    page.get_by_role("button", name="Pause", exact=True).click()
+    page.wait_for_timeout(300)
+    held = last_tick(opened)
+    page.wait_for_timeout(800)
+    assert last_tick(opened) == held
+    page.get_by_role("button", name="Go on").click()
+    eventually(lambda: last_tick(opened) > held + 2)
+
+    opened.command("notebook:interrupt-kernel")
+    page.get_by_text("KeyboardInterrupt: logs was interrupted").wait_for(timeout=5_000)
+    opened.wait_for_end()
+    assert opened.prompts() == ["[1]:", "[2]:", "[3]:", "[ ]:"]
+    page.get_by_text("no longer followed").wait_for()
+    assert "ticks" in names(lab)
+
+
+def test_the_end_of_a_log_ends_the_cell(notebook: Any, lab: Lab) -> None:
+    opened = notebook(
+        LOAD,
+        "%container run -d --name short busybox sh -c 'echo one; sleep 1; echo two'",
+        "%container logs -f short",
+        "after = 1",
+    )
+    opened.run_all()
+    assert opened.prompts()[-1] == "[4]:"
+    eventually(lambda: "two" in log_text(opened))
+    opened.page.get_by_text("the container has ended").wait_for()
+    # What the notebook keeps is readable without a kernel.
+    outputs = opened.page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.content.widgets[2].model.outputs.toJSON()"
+    )
+    assert "one\ntwo" in "".join(outputs[0]["data"]["text/plain"])
+
+
+def test_a_talkative_container_leaves_the_page_usable(notebook: Any, lab: Lab) -> None:
+    opened = notebook(
+        LOAD,
+        "import resource\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "%container run -d --name talk busybox sh -c 'seq 1 1000000'\n"
+        "%container wait talk",
+        "%container logs -f talk",
+        "(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024",
+    )
+    opened.run_all(120)
+    eventually(lambda: "1000000" in log_text(opened), 30)
+    began = opened.page.evaluate("() => performance.now()")
+    opened.page.evaluate("() => new Promise(done => requestAnimationFrame(done))")
+    assert opened.page.evaluate("() => performance.now()") - began < 1000
+    grown = int(opened.outputs("// 1024").inner_text().split()[-1])
+    assert grown <= 100, f"the kernel grew by {grown} MB"
+    print(f"a million lines: the kernel grew by {grown} MB")
+
+
+def test_the_dashboard_shows_and_acts(notebook: Any, lab: Lab) -> None:
+    port = free_port()
+    opened = notebook(
+        LOAD,
+        f"%container run -d --name site -p {port}:80 busybox sh -c "
+        "'mkdir /w; echo hello > /w/index.html; httpd -f -p 80 -h /w'",
+        "%container run -d --name idle busybox sleep 1000",
+        "%container ps -a --watch --filter name=site --filter name=idle",
+    )
+    opened.run_all()
+    page = opened.page
+    site, idle = (page.locator(".jc-table tr", has_text=name) for name in ("site", "idle"))
+    site.get_by_text("Up ").wait_for()
+    link = site.get_by_role("link")
+    assert link.inner_text() == f"{port}→80"
+    assert urlopen(link.get_attribute("href")).read() == b"hello\n"
+    site.locator("svg path").first.wait_for(state="attached")
+    assert page.evaluate(
+        "() => { const s = document.querySelector('.jc-scroll');"
+        " return s.scrollWidth <= s.clientWidth + 1 }"
+    )
+
+    idle.get_by_role("button", name="Stop", exact=True).click()
+    idle.get_by_text("Exited (137)").wait_for(timeout=20_000)
+    idle.get_by_role("button", name="Start", exact=True).click()
+    idle.get_by_text("Up ").wait_for()
+    idle.get_by_role("button", name="Terminal").click()
+    terminal = page.locator(".jc-screen").last
+    eventually(lambda: "/ #" in terminal.inner_text().replace("\xa0", " "))
+    page.locator(".xterm-helper-textarea").last.focus()
+    page.keyboard.type("echo in-$(hostname)\n")
+    eventually(lambda: re.search(r"in-[0-9a-f]{12}", terminal.inner_text()))
+    page.get_by_role("button", name="✕").click()
+    eventually(lambda: page.locator(".jc-screen").count() == 0)
+
+    idle.get_by_role("button", name="Remove").click()
+    assert "idle" in names(lab)
+    idle.get_by_role("button", name="Really remove?").click()
+    eventually(lambda: "idle" not in names(lab), 20)
+    eventually(lambda: idle.count() == 0)
+    site.get_by_role("button", name="Logs").click()
+    page.get_by_text("Log of site").wait_for()
+    opened.command("notebook:clear-all-cell-outputs")
+    page.wait_for_timeout(300)
+    with lab.place.engine() as engine:
+        engine.remove("site", force=True)
+
+
+def test_statistics_move_and_mark_out_of_memory(notebook: Any, lab: Lab) -> None:
+    opened = notebook(
+        LOAD,
+        "%container run -d --name eater -m 16m busybox sh -c "
+        "'sleep 3; while :; do (tail -c 40m /dev/zero >/dev/null); sleep 1; done'",
+        "%container run -d --name spin busybox sh -c 'while :; do :; done'",
+        "samples = %container stats eater spin\nsamples",
+        "len(samples)",
+    )
+    opened.run_all()
+    page = opened.page
+    cpu = page.locator(".jc-chart", has_text="CPU")
+    eventually(lambda: float(re.findall(r"([\d.]+) %", cpu.inner_text())[0]) > 10, 20)
+    assert opened.outputs("len(samples)").inner_text().split()[-1] == "2"
+    page.locator(".jc-chart", has_text="Memory").get_by_text("out of memory").first.wait_for(
+        timeout=20_000
+    )
+    page.locator(".jc-legend").get_by_role("button", name="eater").click()
+    eventually(lambda: "16.0 MiB" not in page.locator(".jc-charts").inner_text())
+    page.locator(".jc-legend").get_by_role("button", name="eater").click()
+    eventually(lambda: page.locator(".jc-chart", has_text="Processes").inner_text())
+    with lab.place.engine() as engine:
+        for name in ("eater", "spin"):
+            engine.remove(name, force=True)
+    page.get_by_text("spin (ended)").wait_for(timeout=10_000)
