@@ -149,13 +149,13 @@ class ContainerMagics(Magics):
         text = interpolated(cell, namespace) if own.get("interpolate") else cell
         source = f"In[{_cell_number(self._shell)}]"
         # Without the front end's word for the cell, every run counts as a cell of its own.
-        cell_id = self._cell_id or f"run {next(self._runs)}"
+        cell_id = self._page.cell_id or f"run {next(self._runs)}"
         below = self._below(cell_id, text) if own.get("continue") else None
         if below is not None:
             text = f"FROM {below.image}\n{text}"
         flags = {**parsed.flags, "dockerfile": text, "source_name": source}
-        if self._cell_id:
-            flags["place"] = self._cell_id
+        if self._page.cell_id:
+            flags["place"] = self._page.cell_id
         # The magic's line counts; in the text the added FROM stands in its place.
         flags["lines_above"] = int(below is None)
         image = self._perform(replace(parsed, flags=flags), None)

@@ -22,7 +22,7 @@ class Page:
     def __init__(self, cell_number: Callable[[], int]) -> None:
         self._cell_number = cell_number
         self._gallery: Gallery | None = None
-        self._cell_id: str | None = None
+        self.cell_id: str | None = None
 
     @property
     def gallery(self) -> Gallery:
@@ -31,12 +31,12 @@ class Page:
             from jupyter_containers.widgets.gallery import Gallery
 
             self._gallery = Gallery()
-            self._gallery.begin(self._cell_id)
+            self._gallery.begin(self.cell_id)
         return self._gallery
 
     def begin_cell(self, cell_id: str | None) -> None:
         """A cell begins to run: what its earlier runs opened is closed."""
-        self._cell_id = cell_id
+        self.cell_id = cell_id
         if self._gallery is not None:
             self._gallery.begin(cell_id)
 
