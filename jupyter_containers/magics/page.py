@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.commands.execute import perform
-from jupyter_containers.commands.render.results import Table
 from jupyter_containers.commands.session import LogSource, Session, TerminalWork
 from jupyter_containers.commands.words import Parsed
 
@@ -79,6 +78,10 @@ class Page:
     def present(self, session: Session, parsed: Parsed, result: Any) -> Any:
         """Return the result; shown as a live widget where the command has one."""
         name = parsed.verb.name if parsed.verb and not parsed.help else ""
+        if name not in ("stats", "ps"):
+            return result
+        from jupyter_containers.commands.render.results import Table
+
         if not isinstance(result, Table):
             return result
         if name == "stats" and not parsed.flag("no_stream") and not parsed.flag("format"):
