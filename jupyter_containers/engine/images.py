@@ -160,6 +160,12 @@ class Images:
         record = self.find(source)
         digest = record.manifest.digest
         self._rooms.store.set_name(str(reference), digest)
+        self.note("tag", record, reference.familiar)
+
+    def note(self, action: str, record: ImageRecord, name: str = "") -> None:
+        """Write down what happened to an image, under the name that was used or its ID."""
+        image_id = record.config_digest
+        self._rooms.journal.record("image", action, image_id, {"name": name or image_id})
 
     def history(self, text: str) -> list[HistoryEntry]:
         """Return the image's history, newest first."""
@@ -232,9 +238,11 @@ class Images:
         lines = []
         for name in chosen:
             store.remove_name(name)
+            self.note("untag", record)
             lines.append(f"Untagged: {Reference.parse(name).familiar}")
         if last and not using:
             store.delete_image(record.manifest.digest)
+            self.note("delete", record)
             lines.append(f"Deleted: {record.config_digest}")
         return lines
 
@@ -259,7 +267,9 @@ class Images:
             layer = self._rooms.store.snapshots.import_tar(source, lease=lease, cancel=cancel)
             created = rfc3339(time.time())
             step = History(created=created, created_by="", comment=message)
-            return self.compose([layer], config, [step], created, reference)
+            record = self.compose([layer], config, [step], created, reference)
+        self.note("import", record)
+        return record
 
     def compose(
         self,

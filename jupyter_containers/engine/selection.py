@@ -64,12 +64,11 @@ class Selection:
 
     def accepts(self, record: ImageRecord) -> bool:
         """Return whether labels and times, which do not depend on names, select an image."""
-        moment = created(record)
         return (
             all(_has(record.labels, *label) for label in self._labels)
             and not any(_has(record.labels, *label) for label in self._not_labels)
-            and all(moment > bound for bound in self._after)
-            and all(moment < bound for bound in self._before)
+            and all(created(record) > bound for bound in self._after)
+            and all(created(record) < bound for bound in self._before)
         )
 
     def _matches(self, name: str) -> bool:

@@ -76,6 +76,7 @@ class Upkeep:
                 continue
             removed += [f"untagged: {Reference.parse(name).familiar}" for name in names]
             self._rooms.store.delete_image(record.manifest.digest)
+            self._images.note("delete", record)
             removed.append(f"deleted: {record.config_digest}")
         return PruneResult(tuple(removed), self.collect().bytes)
 

@@ -428,3 +428,45 @@ def test_the_tree_of_layers(own: Engine) -> None:
     assert root.images == ["busybox:latest"]
     assert sorted(node.images[0] for node in root.children) == ["one:latest", "two:latest"]
     assert [node.size for node in root.children] == [2, 2]
+
+
+def test_what_each_thing_takes(own: Engine) -> None:
+    """Unique bytes and each shared one once are what ``system df`` says of images."""
+    variant(own, "head -c 70000 /dev/urandom > /big", tag="one")
+    own.create("one", ["true"], name="user")
+    details = own.disk_details()
+    spaces = {name: space for space in details.images for name in space.names}
+    base, built = spaces["busybox:latest"], spaces["one:latest"]
+    assert (base.containers, built.containers) == (0, 1)
+    assert built.size == built.shared + built.unique
+    assert built.shared == base.shared > 1_000_000
+    assert built.unique > 140_000, "the layer unpacked and as an archive"
+    images = {line.type: line for line in own.system_df()}["Images"]
+    assert base.unique + built.unique + base.shared == images.size
+    assert [(item.name, item.size) for item in details.containers] == [("user", 0)]
+    own.remove("user")
+    before = on_disk(own)
+    own.remove_image("one")
+    own.prune_builder()
+    assert before - on_disk(own) == built.unique
+
+
+def test_what_happens_to_images_is_told(own: Engine, tmp_path: Path) -> None:
+    start = own._rooms.journal.last()
+    image = own.image("busybox")
+    own.tag("busybox", "second:1")
+    own.save("second:1", tmp_path / "x.tar")
+    own.remove_image("second:1")
+    own.load(tmp_path / "x.tar")
+    own.remove_image(image.id, force=True)
+    events = own.events(after=start, filters={"type": ["image"]}, follow=False)
+    found = [(event.action, event.id, event.attributes["name"]) for event in events]
+    assert found == [
+        ("tag", image.id, "second:1"),
+        ("save", image.id, image.id),
+        ("untag", image.id, image.id),
+        ("load", image.id, image.id),
+        ("untag", image.id, image.id),
+        ("untag", image.id, image.id),
+        ("delete", image.id, image.id),
+    ]

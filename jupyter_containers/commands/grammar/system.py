@@ -32,7 +32,12 @@ VERBS: tuple[Verb, ...] = (
         "check:check",
         (Flag("repair", "Mend what can be mended", "bool"),),
     ),
-    Verb("system df", "Show how much disk is used", "system:df", (FORMAT,)),
+    Verb(
+        "system df",
+        "Show how much disk is used",
+        "system:df",
+        (FORMAT, Flag("verbose", "Show each image, container and volume", "bool", "v")),
+    ),
     Verb(
         "system prune",
         "Remove everything that nothing uses",

@@ -88,6 +88,7 @@ def diff(session: Session, parsed: Parsed) -> Any:
 
 def image_rows(image: Any, full: bool) -> Iterator[Row]:
     """Yield Docker's fields of one image, once for every name."""
+    created = image.created
     digests = [str(digest).rpartition("@")[2] for digest in getattr(image, "digests", ())]
     for name in list(image.names) or [f"{_NONE}:{_NONE}"]:
         repository, tag = _split_name(str(name))
@@ -96,8 +97,8 @@ def image_rows(image: Any, full: bool) -> Iterator[Row]:
             "Tag": tag,
             "ID": image.id if full else image.short_id,
             "Digest": digests[0] if digests else _NONE,
-            "CreatedSince": ago(image.created),
-            "CreatedAt": timestamp(image.created),
+            "CreatedSince": ago(created),
+            "CreatedAt": timestamp(created),
             "Size": human_size(image.size),
             "Labels": labels_text(getattr(image, "labels", None)),
         }

@@ -135,6 +135,12 @@ _DF = (
 
 def df(session: Session, parsed: Parsed) -> Any:
     """Return how much disk is used by what."""
+    if parsed.flag("verbose"):
+        if parsed.flag("format"):
+            raise InvalidArgumentError("--verbose and --format exclude each other")
+        from jupyter_containers.commands.render.diskdetails import Details
+
+        return Details(session.engine.disk_details())
     return listing(session.engine.system_df(), _DF, lambda usage: [_df_row(usage)], parsed)
 
 

@@ -172,6 +172,8 @@ class ImagesAPI(Parts):
         with archive_output(output, compression) as write:
             token = cancel or CancelToken()
             save(self._rooms, images, write, format=format, emit=emit, cancel=token)
+        for image in images:
+            self._images.note("save", image.record)
 
     def load(
         self,
@@ -194,6 +196,8 @@ class ImagesAPI(Parts):
         else:
             with open_archive(source) as (file, _):
                 loaded = load(self._rooms, file, wanted, emit=emit, cancel=token)
+        for item in loaded:
+            self._images.note("load", item.record)
         return [
             self._image(
                 item.record, {str(name): item.record.manifest.digest for name in item.names}

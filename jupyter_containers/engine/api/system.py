@@ -25,6 +25,7 @@ from jupyter_containers.oci.reference import Reference
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.checkup import CheckReport
+    from jupyter_containers.engine.diskdetails import DiskDetails
     from jupyter_containers.engine.doctor import DoctorReport
 
 
@@ -111,6 +112,12 @@ class SystemAPI(ContainersAPI, BuildsAPI, NetworksAPI, VolumesAPI):
     def system_df(self) -> list[DiskUsage]:
         """Return what images, containers, volumes and build cache take on disk."""
         return self._upkeep.disk_usage()
+
+    def disk_details(self) -> DiskDetails:
+        """Return what each image, container, volume and cached layer takes on disk."""
+        from jupyter_containers.engine.diskdetails import disk_details
+
+        return disk_details(self._rooms, self._images)
 
     def prune(self, *, all: bool = False, volumes: bool = False) -> PruneResult:
         """Remove stopped containers, unused networks and images, and the build cache."""
