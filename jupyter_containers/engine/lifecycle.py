@@ -23,7 +23,7 @@ from jupyter_containers.engine.assembly import Bundle, assemble, hosts_text
 from jupyter_containers.engine.companions import Companions
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.networks import Connection, Networks
-from jupyter_containers.engine.reap import exit_command
+from jupyter_containers.engine.reap import exit_command, unattended_command
 from jupyter_containers.engine.records import ContainerRecord, StateRecord
 from jupyter_containers.engine.restarts import (
     FIRST_DELAY,
@@ -130,7 +130,8 @@ class Lifecycle:
                 bundle.folder,
                 terminal=record.options.tty,
                 interactive=record.options.interactive,
-                keep_stdin_open=not hold_stdin,
+                # Who leaves a terminal may come back to it.
+                keep_stdin_open=not hold_stdin or record.options.tty,
                 log_max_bytes=self._log_bytes(record),
                 log_driver=record.options.log_driver,
                 exit_command=self._exit_command(record, attach=attach),
@@ -162,7 +163,7 @@ class Lifecycle:
     def _exit_command(self, record: ContainerRecord, *, attach: bool) -> tuple[str, ...]:
         # Whoever waits in the foreground settles it, but need not live until a restart is due.
         if attach and not restarts(record):
-            return ()
+            return unattended_command(self._rooms, record.id, self.bundle(record.id).folder)
         return exit_command(self._rooms, record.id)
 
     def _log_bytes(self, record: ContainerRecord) -> int:

@@ -1,16 +1,20 @@
-"""Processes of containers as their callers meet them: run, exec, logs, stats, top."""
+"""Processes of containers as their callers meet them: start, exec, logs, stats, top."""
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
+from jupyter_containers.engine.attaching import (
+    ExecSession,
+    Resizing,
+    Stdin,
+    TerminalSize,
+    source_of,
+)
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.lifecycle import Lifecycle
 from jupyter_containers.engine.naming import new_id
@@ -26,21 +30,13 @@ from jupyter_containers.errors import (
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.state import require
 from jupyter_containers.options import ExecOptions
-from jupyter_containers.runtime import cgroups, execute, monitor
+from jupyter_containers.runtime import cgroups, execute
 from jupyter_containers.runtime.logs import LogLine, read_log
 from jupyter_containers.runtime.spec import Spec, exec_process
 from jupyter_containers.runtime.users import User, resolve_user
 from jupyter_containers.store.rooted import Root
 
-Stdin = bytes | int | BinaryIO | None
-TerminalSize = Callable[[], tuple[int, int]]  # rows and columns
 _FIRST_SAMPLE_SECONDS = 0.1
-_INTERRUPT_GRACE_SECONDS = 0.1
-# What a shell means by these (POSIX, "Exit Status for Commands").
-_EXIT_HINTS = {
-    126: "the command was found but could not be executed",
-    127: "the command was not found in the image",
-}
 
 
 class Processes:
@@ -60,99 +56,6 @@ class Processes:
                 with deferred():
                     self._lifecycle.remove(record, force=True, volumes=True)
             raise
-
-    def run(
-        self,
-        record: ContainerRecord,
-        *,
-        on_output: OutputSink | None,
-        stdin: Stdin,
-        check: bool,
-        terminal_size: TerminalSize | None = None,
-    ) -> RunResult:
-        """Start a container with its streams attached and wait for its end.
-
-        ``terminal_size`` is asked for the size of the caller's terminal, before the first
-        instruction and from then on; the container's terminal follows.  An interrupt is passed on
-        to the container, which is killed when it does not end at once; then it is cleaned up as
-        at any end.
-        """
-        capture = Capture(on_output)
-        folder = self._lifecycle.bundle(record.id).folder
-        resizing = _Resizing(terminal_size, partial(monitor.resize, folder))
-        try:
-            record, attachment = self._lifecycle.start(
-                record,
-                attach=True,
-                hold_stdin=record.options.interactive,
-                before_start=resizing.look,
-            )
-        except BaseException:
-            if record.options.rm:
-                with deferred():
-                    self._lifecycle.remove(record, force=True, volumes=True)
-            raise
-        assert attachment is not None  # a container that already runs is refused by start
-        with attachment:
-            try:
-                attachment.pump(capture, stdin=_source(stdin), on_tick=resizing.look)
-                code, oom = self._follow(record)
-            except BaseException:
-                with deferred():
-                    self._end(record)
-                raise
-        result = RunResult(
-            code,
-            capture.value("stdout"),
-            capture.value("stderr"),
-            record.id,
-            oom,
-            capture.truncated,
-        )
-        if code != 0 and check:
-            raise self._failure(record, result, capture)
-        return result
-
-    def _follow(self, record: ContainerRecord) -> tuple[int, bool]:
-        process = record.state.process
-        if process is not None:
-            process.wait()
-        ended = self._lifecycle.end(record.id)
-        return ended.exit_code, ended.oom_killed
-
-    def _end(self, record: ContainerRecord) -> None:
-        """Stop a foreground container whose caller was interrupted."""
-        process = record.state.process
-        if process is not None and process.signal(signal.SIGINT):
-            process.wait(timeout=_INTERRUPT_GRACE_SECONDS)
-        self._rooms.runtime.kill_all(record.id)
-        self._lifecycle.end(record.id)
-
-    def _failure(
-        self, record: ContainerRecord, result: RunResult, capture: Capture
-    ) -> ContainerFailedError:
-        code, name = result.exit_code, record.name
-        if result.oom_killed:
-            limit = record.options.memory // 2**20
-            return ContainerFailedError(
-                f"container {name} was killed: out of memory (exit code {code})",
-                exit_code=code,
-                oom_killed=True,
-                log_tail=capture.tail(),
-                hint=f"its limit was {limit} MiB: give it more with --memory" if limit else "",
-            )
-        hint = _EXIT_HINTS.get(code, "")
-        if code > 128:
-            try:
-                hint = f"ended by {signal.Signals(code - 128).name}"
-            except ValueError:
-                hint = ""
-        return ContainerFailedError(
-            f"container {name} ended with exit code {code}",
-            exit_code=code,
-            log_tail=capture.tail(),
-            hint=hint,
-        )
 
     def exec(
         self,
@@ -175,8 +78,8 @@ class Processes:
         capture = Capture(on_output)
         if options.tty:
             with self.open_terminal(record, options, *(terminal_size or _usual_size)()) as session:
-                resizing = _Resizing(terminal_size, session.resize)
-                code = session.communicate(capture, stdin=_source(stdin), on_tick=resizing.look)
+                resizing = Resizing(terminal_size, session.resize)
+                code = session.communicate(capture, stdin=source_of(stdin), on_tick=resizing.look)
         else:
             code = execute.execute(
                 self._rooms.runtime,
@@ -184,7 +87,7 @@ class Processes:
                 bundle.folder,
                 process,
                 on_output=capture,
-                stdin=_source(stdin),
+                stdin=source_of(stdin),
             )
         self._lifecycle.note(record, "exec_die", execID=noted, exitCode=str(code))
         result = RunResult(code, capture.value("stdout"), capture.value("stderr"), record.id)
@@ -212,6 +115,13 @@ class Processes:
         return execute.open_terminal(
             self._rooms.runtime, record.id, folder, process, rows=rows, columns=columns
         )
+
+    def open_session(
+        self, record: ContainerRecord, options: ExecOptions, rows: int, columns: int
+    ) -> ExecSession:
+        """Start a command on a terminal that stays in the caller's hands."""
+        self._note_exec(record, options)
+        return ExecSession(record.id, self.open_terminal(record, options, rows, columns))
 
     def _process(self, record: ContainerRecord, options: ExecOptions) -> Spec:
         spec = self._lifecycle.bundle(record.id).spec()
@@ -298,27 +208,8 @@ class Processes:
         return [dict(zip(titles, fields, strict=False)) for fields in split]
 
 
-class _Resizing:
-    """Passes the size of one terminal on to another when it has changed."""
-
-    def __init__(self, size: TerminalSize | None, resize: Callable[[int, int], None]) -> None:
-        self._size, self._resize = size, resize
-        self._known: tuple[int, int] | None = None
-
-    def look(self) -> None:
-        """Look at the size; called before the start and every 50 ms from then on."""
-        size = self._size() if self._size is not None else None
-        if size is not None and size != self._known:
-            self._known = size
-            self._resize(*size)
-
-
 def _usual_size() -> tuple[int, int]:
     return 24, 80
-
-
-def _source(stdin: Stdin) -> bytes | int | None:
-    return stdin if stdin is None or isinstance(stdin, (bytes, int)) else stdin.fileno()
 
 
 def _sample(

@@ -8,8 +8,10 @@ config file need be the same then.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,27 @@ if TYPE_CHECKING:
 
 # Not "-m": the folder from which this very package was loaded need not be on the path by default.
 _PROGRAM = "import sys; sys.path[:0] = [{folder!r}]; from {module} import main; sys.exit(main())"
+
+
+# While the one who waits in the foreground lives and has not detached, the end is his to record.
+_UNATTENDED = 'test -e "$0" || ! kill -0 "$1" 2>/dev/null || exit 0; shift; exec "$@"'
+_MARK = "unattended"
+
+
+def unattended_command(rooms: Rooms, container_id: str, bundle: Path) -> tuple[str, ...]:
+    """Return the command that settles a container unless this process waits for its end.
+
+    It starts a shell, not a Python, when that is so.  :func:`leave` ends the waiting.
+    """
+    (bundle / _MARK).unlink(missing_ok=True)
+    settle = exit_command(rooms, container_id)
+    return ("/bin/sh", "-c", _UNATTENDED, str(bundle / _MARK), str(os.getpid()), *settle)
+
+
+def leave(bundle: Path) -> None:
+    """Tell the container's exit command that nobody waits for the end any more."""
+    with contextlib.suppress(FileNotFoundError):  # it has been removed meanwhile
+        (bundle / _MARK).touch()
 
 
 def exit_command(rooms: Rooms, container_id: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ class RunResult:
     """How a foreground container or exec ended; output is kept up to a limit, newest last.
 
     ``truncated`` counts the bytes that were dropped from the front of the two streams.
+    ``detached`` is True when the caller detached and the container goes on.
     """
 
     exit_code: int
@@ -23,6 +24,7 @@ class RunResult:
     container_id: str = ""
     oom_killed: bool = False
     truncated: int = 0
+    detached: bool = False
 
     @property
     def output(self) -> str:

@@ -70,6 +70,7 @@ class RunOptions:
     command: tuple[str, ...] = ()
     name: str = ""
     detach: bool = False
+    attach: tuple[str, ...] = ()
     interactive: bool = False
     tty: bool = False
     rm: bool = False
@@ -235,6 +236,8 @@ def _checked(options: RunOptions) -> RunOptions:
     _check_cpu(options)
     _check_namespaces(options)
     _check_log(options)
+    if options.attach and options.detach:
+        raise InvalidArgumentError("attach and detach cannot be used together")
     if options.rm and parse_restart(options.restart)[0] != "no":
         raise InvalidArgumentError("rm and restart cannot be used together")
     if options.network == "host" and (options.publish or options.publish_all):
@@ -351,6 +354,16 @@ def _entrypoint(value: Any) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
+def _attached(value: Any) -> tuple[str, ...]:
+    names = tuple(str(item).lower() for item in as_sequence(value))
+    for name in names:
+        if name not in ("stdin", "stdout", "stderr"):
+            raise InvalidArgumentError(
+                f"invalid stream {name!r} to attach to", hint="stdin, stdout or stderr"
+            )
+    return names
+
+
 _REPEATABLE = (
     "group_add",
     "add_host",
@@ -415,6 +428,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "storage_opt": _pairs("storage-opt"),
     "log_opt": _pairs("log-opt"),
     "volumes_from": _several(_checked_volumes_from),
+    "attach": _attached,
     "expose": lambda value: tuple(parse_exposed(item) for item in as_sequence(value)),
     **dict.fromkeys(_REPEATABLE, as_sequence),
 }

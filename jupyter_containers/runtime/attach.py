@@ -20,8 +20,9 @@ from types import TracebackType
 
 from jupyter_containers.errors import OCIRuntimeError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.runtime.keys import DetachedError, DetachKeys
 from jupyter_containers.runtime.process import POLL_SECONDS
-from jupyter_containers.runtime.pump import OutputSink
+from jupyter_containers.runtime.pump import OutputSink, StreamName
 
 _PACKET = 65536
 _STDIN_CHUNK = 8192
@@ -78,11 +79,29 @@ class Attachment:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
+    @property
+    def descriptor(self) -> int:
+        """What becomes readable when the container has written or its streams have ended."""
+        return self._socket.fileno()
+
+    def receive(self) -> tuple[StreamName, bytes] | None:
+        """Return the next piece of output, waiting for it; None when the streams have ended."""
+        while True:
+            try:
+                packet = self._socket.recv(_PACKET)
+            except (ConnectionResetError, BrokenPipeError):
+                return None
+            if not packet:
+                return None
+            if len(packet) > 1:
+                return "stderr" if packet[0] == 3 else "stdout", packet[1:]
+
     def pump(
         self,
         on_output: OutputSink,
         *,
         stdin: int | bytes | None = None,
+        keys: DetachKeys | None = None,
         cancel: CancelToken | None = None,
         on_tick: Callable[[], None] | None = None,
     ) -> None:
@@ -90,8 +109,9 @@ class Attachment:
 
         ``stdin`` is data or a descriptor to copy from until its end; None leaves the container's
         input alone (for :meth:`send`).  ``on_tick`` is called at least every 50 ms.  Raises
-        ``OperationCancelledError`` within 50 ms of a cancellation, with the container still
-        running.
+        ``OperationCancelledError`` within 50 ms of a cancellation, and
+        :class:`~jupyter_containers.runtime.keys.DetachedError` when ``keys`` were typed, with the
+        container still running.
         """
         pending = memoryview(stdin if isinstance(stdin, bytes) else b"")
         source = stdin if isinstance(stdin, int) else None
@@ -116,8 +136,10 @@ class Attachment:
                 pending = self._feed(pending)
             if source is not None and source in events:
                 data = _read(source)
-                pending = memoryview(data)
                 source = source if data else None
+                if keys is not None:
+                    data = self._watched(keys, data)
+                pending = memoryview(data)
 
     def _poll(self, event: int) -> bool:
         poller = select.poll()
@@ -125,15 +147,17 @@ class Attachment:
         return bool(poller.poll(POLL_SECONDS * 1000))
 
     def _receive(self, on_output: OutputSink) -> bool:
+        piece = self.receive()
+        if piece is not None:
+            on_output(*piece)
+        return piece is not None
+
+    def _watched(self, keys: DetachKeys, data: bytes) -> bytes:
         try:
-            packet = self._socket.recv(_PACKET)
-        except (ConnectionResetError, BrokenPipeError):
-            return False
-        if not packet:
-            return False
-        if len(packet) > 1:
-            on_output("stderr" if packet[0] == 3 else "stdout", packet[1:])
-        return True
+            return keys.feed(data)
+        except DetachedError as detached:
+            self.send(detached.typed)
+            raise
 
     def _feed(self, pending: memoryview) -> memoryview:
         try:

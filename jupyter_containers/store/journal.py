@@ -2,8 +2,9 @@
 
 An *entry* gets the next number when its transaction commits; numbers are never used twice and
 never go back, so a reader who knows the last number it saw misses nothing and reads nothing twice.
-Writers come from any process.  A reader that waits is woken by the kernel when the database's
-write-ahead log changes (:class:`Watch`); it does not poll.
+Writers come from any process.  A reader that waits is woken by the kernel when a writer touches
+the file beside the database (:class:`Watch`); it does not poll.  (Watching the database's own
+write-ahead log would wake it a moment before the new entry can be read.)
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.store.database import Database
-from jupyter_containers.store.linux import IN_MODIFY, inotify
+from jupyter_containers.store.linux import IN_ATTRIB, inotify
 
 KEPT_ENTRIES = 20_000
 _PRUNE_EVERY = 256
@@ -40,9 +41,13 @@ class JournalTable:
     def __init__(self, database: Database, *, kept: int = KEPT_ENTRIES) -> None:
         self._database = database
         self._kept = kept
+        self._bell = database.path.with_suffix(".bell")
 
     def append(self, time: int, type: str, action: str, id: str, attributes: bytes) -> int:
-        """Write an entry down and return its number."""
+        """Write an entry down, wake who waits, and return its number.
+
+        Not to be called inside another transaction: who is woken then would find nothing.
+        """
         with self._database.transaction(f"write down {type} {action}") as connection:
             cursor = connection.execute(
                 "INSERT INTO journal (time, type, action, id, attributes) VALUES (?, ?, ?, ?, ?)",
@@ -53,7 +58,17 @@ class JournalTable:
                 connection.execute(
                     "DELETE FROM journal WHERE sequence <= ?", (sequence - self._kept,)
                 )
+        self._ring()
         return sequence
+
+    def _ring(self) -> None:
+        try:
+            os.utime(self._bell)
+        except FileNotFoundError:
+            with suppress(OSError):
+                self._bell.touch(mode=0o600)
+        except OSError:
+            pass  # a full or read-only disk: the entry is what counts
 
     def after(self, sequence: int, limit: int = 1000) -> list[JournalEntry]:
         """Return up to ``limit`` entries with a greater number, in order."""
@@ -69,20 +84,22 @@ class JournalTable:
         return int(self._database.query("SELECT MAX(sequence) FROM journal")[0][0] or 0)
 
     def watch(self) -> Watch:
-        """Return what wakes when any process writes to the database; close it after use."""
-        return Watch(self._database.path.with_name(self._database.path.name + "-wal"))
+        """Return what wakes when any process has written an entry; close it after use."""
+        if not self._bell.exists():
+            self._ring()
+        return Watch(self._bell)
 
 
 class Watch:
-    """Wakes when a file is written to; where the kernel grants no watch, every 0.25 s."""
+    """Wakes when a file is touched; where the kernel grants no watch, every 0.25 s."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = -1
         with suppress(OSError):
-            self._descriptor = inotify(path, IN_MODIFY)
+            self._descriptor = inotify(path, IN_ATTRIB)
 
     def wait(self, seconds: float) -> bool:
-        """Return True as soon as the file was written to since the last call, False after that."""
+        """Return True as soon as the file was touched since the last call, False after that."""
         if self._descriptor < 0:
             import time
 

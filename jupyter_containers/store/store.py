@@ -5,7 +5,7 @@ On disk, under one root of mode 0700::
     content/    an OCI image layout, index included ingest/   partial downloads
     layers/     unpacked layers                     uppers/   writable layers of containers
     staging/    unfinished work, by owner           locks/    lock files
-    records.db  images, names, documents, layers, leases, build cache, journal
+    records.db  images, names, documents, layers, leases, build cache, journal (and its bell)
 
 Locks live here and not in the run root: whoever shares the root must share the locks.
 """

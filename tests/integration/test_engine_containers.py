@@ -274,17 +274,6 @@ def test_the_hosts_cas_are_given_on_request_and_by_setting(
         assert sh(other, busybox, "echo $SSL_CERT_FILE", trust_host_ca=False) == "\n"
 
 
-def test_attaching_to_what_runs_is_refused(engine: Engine, busybox: str) -> None:
-    container = engine.run(busybox, ["sleep", "60"], detach=True, **NONE)
-    with pytest.raises(InvalidStateError):
-        engine.start(container.id, attach=True)
-    container.start()  # without attaching there is nothing to do
-    container.stop(timeout=0)
-    quick = engine.create(busybox, ["sh", "-c", "echo attached; exit 4"], **NONE)
-    result = engine.start(quick.id, attach=True, check=False)
-    assert (result.exit_code, result.output) == (4, "attached\n")
-
-
 def test_a_name_is_taken_once(engine: Engine, busybox: str) -> None:
     engine.create(busybox, ["true"], name="taken")
     with pytest.raises(AlreadyExistsError, match="taken is already in use"):

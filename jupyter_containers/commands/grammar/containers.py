@@ -5,6 +5,7 @@ from __future__ import annotations
 from jupyter_containers.commands.grammar.flags import (
     CONTAINER,
     CONTAINERS,
+    DETACH_KEYS,
     ENV,
     ENV_FILE,
     FILTER,
@@ -16,6 +17,7 @@ from jupyter_containers.commands.grammar.flags import (
     PLATFORM,
     PRUNE,
     QUIET,
+    SIG_PROXY,
     STOP,
     TTY,
     USER,
@@ -25,6 +27,7 @@ from jupyter_containers.commands.grammar.limits import LIMIT_FLAGS, UPDATE_FLAGS
 from jupyter_containers.commands.words import Flag, Operand, Verb
 
 _PLAIN_FLAGS = (
+    Flag("attach", "Attach to stdin, stdout or stderr only", "list", "a"),
     Flag("add-host", "Add a host-to-IP line (host:ip)", "list"),
     Flag("cap-add", "Add a Linux capability", "list"),
     Flag("cap-drop", "Drop a Linux capability", "list"),
@@ -72,7 +75,7 @@ VERBS: tuple[Verb, ...] = (
         "run",
         "Create and start a new container from an image",
         "containers:run",
-        (_DETACH, *_CREATE_FLAGS),
+        (_DETACH, DETACH_KEYS, SIG_PROXY, *_CREATE_FLAGS),
         _RUN_OPERANDS,
         ("container run",),
         reads_stdin=True,
@@ -88,10 +91,24 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "start",
         "Start stopped containers",
-        "containers:start",
-        (),
+        "attaching:start",
+        (
+            Flag("attach", "Attach to its output and wait for its end", "bool", "a"),
+            DETACH_KEYS,
+            Flag("interactive", "Attach to its input too", "bool", "i"),
+        ),
         (CONTAINERS,),
         ("container start",),
+        reads_stdin=True,
+    ),
+    Verb(
+        "attach",
+        "Attach to the input and output of a running container",
+        "attaching:attach",
+        (DETACH_KEYS, Flag("no-stdin", "Do not attach to its input", "bool"), SIG_PROXY),
+        (CONTAINER,),
+        ("container attach",),
+        reads_stdin=True,
     ),
     Verb(
         "stop",

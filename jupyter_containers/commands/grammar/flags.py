@@ -25,6 +25,9 @@ STOP = (
     ),
 )
 
+DETACH_KEYS = Flag("detach-keys", "Keys that detach from the container", metavar="string")
+SIG_PROXY = Flag("sig-proxy", "Pass an interrupt on to the process (default true)", "bool")
+
 CONTAINER = Operand("name", "CONTAINER")
 CONTAINERS = Operand("names", "CONTAINER", "some")
 LIST_FLAGS = (FILTER, FORMAT, NO_TRUNC, QUIET)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from jupyter_containers.commands.render.results import Lines, Outcome
+from jupyter_containers.commands.render.results import Lines
 from jupyter_containers.commands.session import Session
+from jupyter_containers.commands.verbs.attaching import lent, outcome, said_once
 from jupyter_containers.commands.verbs.listing import done, each
 from jupyter_containers.commands.verbs.terminals import (
     execute_in_terminal,
@@ -15,11 +14,10 @@ from jupyter_containers.commands.verbs.terminals import (
     run_in_terminal,
 )
 from jupyter_containers.commands.words import Parsed
+from jupyter_containers.engine.results import RunResult
 from jupyter_containers.errors import (
-    ContainerFailedError,
     InvalidArgumentError,
     NotFoundError,
-    UnsupportedError,
 )
 
 
@@ -32,9 +30,16 @@ def run(session: Session, parsed: Parsed) -> Any:
             return session.engine.run(image, command, emit=emit, **flags)
     if opens_terminal(session, parsed):
         return run_in_terminal(session, image, command, flags)
-    with session.progress() as emit, _streams(session, parsed) as streams, _said_once(session):
+    with session.progress() as emit, lent(session, parsed) as streams, said_once(session):
         result = session.engine.run(image, command, emit=emit, **streams, **flags)
-    return _outcome(session, result)
+    if isinstance(result, RunResult) and not _shows_output(flags):
+        return Lines([result.container_id])  # as Docker: nothing else would be seen of it
+    return outcome(session, result)
+
+
+def _shows_output(flags: dict[str, Any]) -> bool:
+    streams = [str(name).lower() for name in flags.get("attach") or ("stdout",)]
+    return "stdout" in streams or "stderr" in streams
 
 
 def create(session: Session, parsed: Parsed) -> Any:
@@ -68,60 +73,9 @@ def execute(session: Session, parsed: Parsed) -> Any:
         return None
     if opens_terminal(session, parsed):
         return execute_in_terminal(session, name, command, flags)
-    with _streams(session, parsed) as streams, _said_once(session):
+    with lent(session, parsed) as streams, said_once(session):
         result = session.engine.exec(name, command, **streams, **flags)
-    return _outcome(session, result)
-
-
-@contextmanager
-def _streams(session: Session, parsed: Parsed) -> Iterator[dict[str, Any]]:
-    """Yield the engine's arguments for input and output, the person's terminal for ``-it``."""
-    interactive, tty = parsed.flag("interactive", False), parsed.flag("tty", False)
-    stdin = session.stdin if interactive else None
-    if not (interactive and tty) or isinstance(stdin, bytes):
-        yield {"stdin": stdin, "on_output": session.on_output}
-        return
-    if session.terminal is None:
-        raise UnsupportedError(
-            "-it needs a front end that a person types in, and here is none",
-            capability="terminal",
-            hint="open the notebook in JupyterLab, Notebook or VS Code; or leave -t out and give "
-            "the input in the cell (%%container run -i …); or use a terminal: "
-            f"jupyter container {parsed.verb.name if parsed.verb else ''} -it …",
-        )
-    with session.terminal() as terminal:
-        yield {
-            "stdin": terminal.stdin,
-            "on_output": terminal.on_output,
-            "terminal_size": terminal.size,
-        }
-
-
-@contextmanager
-def _said_once(session: Session) -> Iterator[None]:
-    """Keep the last output out of a failure where it has just been shown as it came."""
-    try:
-        yield
-    except ContainerFailedError as error:
-        if session.on_output is not None:
-            error.log_tail = ()
-        raise
-
-
-def _outcome(session: Session, result: Any) -> Outcome:
-    return Outcome(
-        result.exit_code,
-        result.stdout,
-        result.stderr,
-        result.container_id,
-        result.oom_killed,
-        session.shown,
-    )
-
-
-def start(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the names of the started containers."""
-    return done(parsed.operands["names"], session.engine.start)
+    return outcome(session, result)
 
 
 def stop(session: Session, parsed: Parsed) -> Lines[str]:

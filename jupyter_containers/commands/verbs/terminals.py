@@ -20,12 +20,31 @@ Size = Callable[[], tuple[int, int]]
 
 def opens_terminal(session: Session, parsed: Parsed) -> bool:
     """Return True when ``-it`` asks for a terminal and the front end has places for one."""
+    return has_places(session) and bool(parsed.flag("interactive") and parsed.flag("tty"))
+
+
+def has_places(session: Session) -> bool:
+    """Return True when a terminal is a place on a page, and no cell's text is the input."""
     return (
         session.open_terminal is not None
         and session.terminal is None
-        and bool(parsed.flag("interactive") and parsed.flag("tty"))
         and not isinstance(session.stdin, bytes)
     )
+
+
+def attach_in_terminal(
+    session: Session, name: str, action: Callable[..., Any], flags: Mapping[str, Any]
+) -> Any:
+    """Open a terminal on a container's own process; return the terminal."""
+    assert session.open_terminal is not None
+    container = session.engine.container(name)
+
+    def work(on_output: OnOutput, keys: int, size: Size) -> int:
+        lent = {"on_output": on_output, "stdin": keys, "terminal_size": size, "check": False}
+        return int(action(container.id, **lent, **flags).exit_code)
+
+    again = f"In a terminal: jupyter container attach {container.name}"
+    return session.open_terminal(TerminalWork(f"{container.name} · attach", work, again))
 
 
 def run_in_terminal(
@@ -34,6 +53,8 @@ def run_in_terminal(
     """Create a container and open a terminal on it; return the terminal."""
     assert session.open_terminal is not None
     engine = session.engine
+    mine = {name: flags[name] for name in ("detach_keys", "sig_proxy") if name in flags}
+    flags = {name: value for name, value in flags.items() if name not in mine}
     with session.progress() as emit:
         container = engine.create(image, command, emit=emit, **flags)
 
@@ -45,6 +66,7 @@ def run_in_terminal(
             stdin=keys,
             check=False,
             terminal_size=size,
+            **mine,
         )
         return result.exit_code or 0
 

@@ -7,22 +7,24 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jupyter_containers.engine.api.images import ImagesAPI
+from jupyter_containers.engine.attaching import Streams, TerminalSession, TerminalSize
 from jupyter_containers.engine.container import Container
 from jupyter_containers.engine.containers import Filters, id_file
 from jupyter_containers.engine.image import Image
 from jupyter_containers.engine.inspecting import container_document
-from jupyter_containers.engine.processes import TerminalSize
 from jupyter_containers.engine.results import (
     PruneResult,
     RunResult,
     StatsSample,
 )
 from jupyter_containers.engine.streams import OutputSink
+from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.options import ExecOptions, RunOptions
 from jupyter_containers.options.run import updated
 from jupyter_containers.options.values import parse_signal
 from jupyter_containers.runtime.health import read_status
+from jupyter_containers.runtime.keys import USUAL_KEYS, DetachKeys
 from jupyter_containers.runtime.knobs import check_knobs
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class ContainersAPI(ImagesAPI):
         stdin: bytes | int | BinaryIO | None = None,
         check: bool = True,
         terminal_size: TerminalSize | None = None,
+        detach_keys: str = USUAL_KEYS,
+        sig_proxy: bool = True,
         **flags: Any,
     ) -> Container | RunResult:
         """Create and start a container.
@@ -50,18 +54,85 @@ class ContainersAPI(ImagesAPI):
         With ``detach=True`` return the :class:`Container`, else wait for its end and return a
         :class:`RunResult`.  ``on_output(stream, data)`` gets the output live; ``stdin`` is data,
         a descriptor or a file.  With ``tty`` the container's terminal takes the size (rows and
-        columns) that ``terminal_size`` returns, now and later.  Raises
-        :class:`ContainerFailedError` when the exit code is not 0 and ``check``.
+        columns) that ``terminal_size`` returns, now and later, and ``detach_keys`` typed at a
+        ``stdin`` leave the container running.  An interrupt is passed on and ends the container,
+        without ``sig_proxy`` it leaves it running.  Raises :class:`ContainerFailedError` when the
+        exit code is not 0 and ``check``.
         """
+        keys = DetachKeys(detach_keys)
         if stdin is not None:
             flags.setdefault("interactive", True)
         options = RunOptions.of(_name_of(image), command, **flags)
         record = self._create(options, emit, owned=True)
         if options.detach:
             return Container(self, self._processes.start(record, discard_failed=options.rm))
-        return self._processes.run(
-            record, on_output=on_output, stdin=stdin, check=check, terminal_size=terminal_size
-        )
+        streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy, attach=options.attach)
+        return self._attaching.run(record, streams, check=check)
+
+    def attach(
+        self,
+        name: str,
+        *,
+        on_output: OutputSink | None = None,
+        stdin: bytes | int | BinaryIO | None = None,
+        check: bool = True,
+        terminal_size: TerminalSize | None = None,
+        detach_keys: str = USUAL_KEYS,
+        sig_proxy: bool = True,
+    ) -> RunResult:
+        """Attach to a running container, whoever started it, until it ends or ``detach_keys``.
+
+        The container goes on when the caller detaches or is interrupted; an interrupt is passed
+        on to it with ``sig_proxy``.  The other arguments are those of :meth:`run`.
+        """
+        keys = DetachKeys(detach_keys)
+        streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy)
+        return self._attaching.attach(self._containers.find(name), streams, check=check)
+
+    def terminal(
+        self,
+        name: str,
+        command: str | Sequence[str] | None = None,
+        *,
+        rows: int = 24,
+        columns: int = 80,
+        **flags: Any,
+    ) -> TerminalSession:
+        """Return a terminal in a container: of ``command`` (``exec -it``) or of the container.
+
+        Without a command a container that does not run is started; then it needs a terminal of
+        its own (created with ``tty`` and ``interactive``).
+        """
+        record = self._containers.find(name)
+        if command is not None:
+            options = ExecOptions.of(command, interactive=True, tty=True, **flags)
+            return self._processes.open_session(record, options, rows, columns)
+        if not (record.options.tty and record.options.interactive):
+            raise InvalidArgumentError(
+                f"container {record.name} has no terminal to type at",
+                hint="create it with -it, or give a command to run on a new terminal in it",
+            )
+        return self._attaching.open_terminal(record, rows, columns)
+
+    def run_terminal(
+        self,
+        image: str | Image,
+        command: str | Sequence[str] | None = None,
+        *,
+        rows: int = 24,
+        columns: int = 80,
+        emit: EventSink = discard,
+        **flags: Any,
+    ) -> TerminalSession:
+        """Create and start a container with a terminal (``run -it``) and return the terminal."""
+        flags |= {"tty": True, "interactive": True}
+        record = self._create(RunOptions.of(_name_of(image), command, **flags), emit, owned=True)
+        try:
+            return self._attaching.open_terminal(record, rows, columns)
+        except BaseException:
+            if record.options.rm:
+                self._lifecycle.remove(record, force=True, volumes=True)
+            raise
 
     def create(
         self,
@@ -94,13 +165,16 @@ class ContainersAPI(ImagesAPI):
         stdin: bytes | int | BinaryIO | None = None,
         check: bool = True,
         terminal_size: TerminalSize | None = None,
+        detach_keys: str = USUAL_KEYS,
+        sig_proxy: bool = True,
     ) -> Container | RunResult:
         """Start a created or exited container; with ``attach`` wait for its end."""
         record = self._containers.find(name)
         if attach:
-            return self._processes.run(
-                record, on_output=on_output, stdin=stdin, check=check, terminal_size=terminal_size
-            )
+            keys = DetachKeys(detach_keys)
+            streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy)
+            go = self._attaching.attach if record.state.status.alive else self._attaching.run
+            return go(record, streams, check=check)
         return Container(self, self._processes.start(record))
 
     def stop(self, name: str, timeout: float | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jupyter_containers.engine.attaching import Attaching
 from jupyter_containers.engine.containers import Containers
 from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.lifecycle import Lifecycle
@@ -26,6 +27,7 @@ class Parts:
         self._networks = Networks(self._rooms)
         self._lifecycle = Lifecycle(self._rooms, self._networks)
         self._containers = Containers(self._rooms, self._images, self._volumes, self._lifecycle)
+        self._attaching = Attaching(self._rooms, self._lifecycle)
         self._processes = Processes(self._rooms, self._lifecycle)
         self._upkeep = Upkeep(self._rooms, self._images, self._lifecycle)
         self._upkeep.sweep()

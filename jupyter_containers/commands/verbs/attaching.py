@@ -1,0 +1,109 @@
+"""Verbs that lend a container the caller's streams (attach, start -a), and how all of them do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jupyter_containers.commands.render.results import Outcome
+from jupyter_containers.commands.session import Session
+from jupyter_containers.commands.verbs.listing import done
+from jupyter_containers.commands.verbs.terminals import attach_in_terminal, has_places
+from jupyter_containers.commands.words import Parsed
+from jupyter_containers.errors import (
+    ContainerFailedError,
+    InvalidArgumentError,
+    UnsupportedError,
+)
+
+
+def attach(session: Session, parsed: Parsed) -> Any:
+    """Return the outcome of a container that runs already, or that the caller detached from."""
+    name = parsed.operands["name"]
+    flags = {key: value for key, value in parsed.flags.items() if key != "no_stdin"}
+    return _attached(session, parsed, session.engine.attach, name, flags)
+
+
+def start(session: Session, parsed: Parsed) -> Any:
+    """Return the names of the started containers; the outcome of one with ``-a`` or ``-i``."""
+    names = parsed.operands["names"]
+    if not (parsed.flag("attach") or parsed.flag("interactive")):
+        return done(names, session.engine.start)
+    if len(names) > 1:
+        raise InvalidArgumentError("you cannot start and attach multiple containers at once")
+    flags = {key: value for key, value in parsed.flags.items() if key == "detach_keys"}
+    return _attached(session, parsed, session.engine.start, names[0], {**flags, "attach": True})
+
+
+def _attached(
+    session: Session, parsed: Parsed, action: Any, name: str, flags: dict[str, Any]
+) -> Any:
+    options = session.engine.container(name).record.options
+    wants_input = (
+        bool(parsed.flag("interactive"))
+        if parsed.verb is not None and parsed.verb.name == "start"
+        else not parsed.flag("no_stdin")
+    )
+    interactive = options.interactive and wants_input
+    if interactive and options.tty and has_places(session):
+        return attach_in_terminal(session, name, action, flags)
+    with _streams(session, parsed, interactive, options.tty) as streams, said_once(session):
+        result = action(name, **streams, **flags)
+    return outcome(session, result)
+
+
+@contextmanager
+def lent(session: Session, parsed: Parsed) -> Iterator[dict[str, Any]]:
+    """Yield the engine's arguments for input and output that ``-i`` and ``-t`` ask for."""
+    interactive, tty = parsed.flag("interactive", False), parsed.flag("tty", False)
+    with _streams(session, parsed, interactive, tty) as streams:
+        yield streams
+
+
+@contextmanager
+def _streams(
+    session: Session, parsed: Parsed, interactive: bool, tty: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield the arguments: the person's terminal where both are wanted."""
+    stdin = session.stdin if interactive else None
+    if not (interactive and tty) or isinstance(stdin, bytes):
+        yield {"stdin": stdin, "on_output": session.on_output}
+        return
+    if session.terminal is None:
+        raise UnsupportedError(
+            "-it needs a front end that a person types in, and here is none",
+            capability="terminal",
+            hint="open the notebook in JupyterLab, Notebook or VS Code; or leave -t out and give "
+            "the input in the cell (%%container run -i …); or use a terminal: "
+            f"jupyter container {parsed.verb.name if parsed.verb else ''} -it …",
+        )
+    with session.terminal() as terminal:
+        yield {
+            "stdin": terminal.stdin,
+            "on_output": terminal.on_output,
+            "terminal_size": terminal.size,
+        }
+
+
+@contextmanager
+def said_once(session: Session) -> Iterator[None]:
+    """Keep the last output out of a failure where it has just been shown as it came."""
+    try:
+        yield
+    except ContainerFailedError as error:
+        if session.on_output is not None:
+            error.log_tail = ()
+        raise
+
+
+def outcome(session: Session, result: Any) -> Outcome:
+    """Return the result of a finished process as a value that shows itself."""
+    return Outcome(
+        result.exit_code,
+        result.stdout,
+        result.stderr,
+        result.container_id,
+        result.oom_killed,
+        session.shown,
+    )

@@ -1,0 +1,227 @@
+"""The streams of containers: attach from anywhere, detach, terminals in a caller's hands."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from jupyter_containers.engine import Container, Engine
+from jupyter_containers.engine.attaching import TerminalSession
+from jupyter_containers.errors import ContainerFailedError, InvalidArgumentError, InvalidStateError
+from tests.integration.engine_fixtures import Place
+
+NONE = {"network": "none"}
+ECHO = ["sh", "-c", "while read line; do echo got $line; [ $line = end ] && exit 4; done"]
+
+
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.02)
+
+
+def read_until(session: TerminalSession, text: bytes) -> bytes:
+    seen = b""
+    while text not in seen:
+        data = session.read(timeout=20)
+        assert data, f"{text!r} did not come: {seen!r}"
+        seen += data
+    return seen
+
+
+def test_attach_from_another_engine_talks_to_the_container(
+    engine: Engine, busybox: str, place: Place
+) -> None:
+    engine.run(busybox, ECHO, detach=True, interactive=True, name="talker", **NONE)
+    with place.engine() as other, pytest.raises(ContainerFailedError) as caught:
+        other.attach("talker", stdin=b"one\nend\n")
+    assert caught.value.exit_code == 4
+    assert list(caught.value.log_tail) == ["got one", "got end"]
+
+
+def test_two_are_attached_at_once(engine: Engine, busybox: str, place: Place) -> None:
+    container = engine.run(busybox, ECHO, detach=True, interactive=True, **NONE)
+    heard: list[bytes] = []
+
+    def listen() -> None:
+        with place.engine() as other:
+            heard.append(other.attach(container.id, check=False).stdout)
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    events = engine.events(after=0, follow=True, filters={"container": [container.id]})
+    assert any(event.action == "attach" for event in events)
+    time.sleep(0.1)
+    result = engine.attach(container.id, stdin=b"both\nend\n", check=False)
+    listener.join()
+    assert result.stdout == b"got both\ngot end\n"
+    assert heard == [b"got both\ngot end\n"]
+
+
+def test_attach_needs_a_running_container(engine: Engine, busybox: str) -> None:
+    engine.create(busybox, ["true"], name="idle", **NONE)
+    with pytest.raises(InvalidStateError, match="attach"):
+        engine.attach("idle")
+
+
+def test_the_keys_detach_and_the_container_goes_on_and_is_settled(
+    engine: Engine, busybox: str
+) -> None:
+    reader, writer = os.pipe()
+    command = ["sh", "-c", "echo ready; read line; echo heard $line; exec sleep 1"]
+    answers = {b"ready": b"hello\n", b"heard hello": b"\x10\x11"}
+    seen = b""
+
+    def typing(stream: str, data: bytes) -> None:
+        nonlocal seen
+        seen += data
+        for text in [text for text in answers if text in seen]:
+            os.write(writer, answers.pop(text))
+
+    result = engine.run(
+        busybox, command, tty=True, stdin=reader, on_output=typing, name="left", **NONE
+    )
+    os.close(reader)
+    os.close(writer)
+    assert (result.detached, result.exit_code) == (True, 0)
+    assert b"heard hello" in result.stdout
+    assert engine.container("left").status.alive
+    # Nobody waits for it and nobody looks: its exit command records the end.
+    events = engine.events(after=0, filters={"container": ["left"], "event": ["die"]})
+    assert next(iter(events)).attributes["exitCode"] == "0"
+
+
+def test_attach_detaches_with_keys_of_ones_own(engine: Engine, busybox: str) -> None:
+    engine.run(busybox, ["cat"], detach=True, interactive=True, tty=True, name="cat", **NONE)
+    result = engine.attach("cat", stdin=_pipe_with(b"ab\x01"), detach_keys="ctrl-a")
+    assert result.detached
+    assert engine.container("cat").status.alive
+
+
+def _pipe_with(data: bytes) -> int:
+    reader, writer = os.pipe()
+    os.write(writer, data)
+    os.close(writer)
+    return reader
+
+
+def test_an_interrupted_attach_leaves_the_container_or_tells_it(
+    engine: Engine, busybox: str
+) -> None:
+    command = ["sh", "-c", "trap 'echo told' INT; while :; do sleep 0.05; done"]
+    container = engine.run(busybox, command, detach=True, **NONE)
+
+    def interrupt(stream: str, data: bytes) -> None:
+        raise KeyboardInterrupt
+
+    engine.exec(container.id, ["sh", "-c", "echo ready >/proc/1/fd/1"])
+    for proxy in (False, True):
+        waiting = threading.Timer(0.2, container.exec, (["sh", "-c", "echo x >/proc/1/fd/1"],))
+        waiting.start()
+        with pytest.raises(KeyboardInterrupt):
+            engine.attach(container.id, on_output=interrupt, sig_proxy=proxy)
+        waiting.join()
+        assert engine.container(container.id).status.alive
+        if proxy:
+            until(lambda: _log(container).count(b"told") == 1)
+        else:
+            assert b"told" not in _log(container)
+
+
+def _log(container: Container) -> bytes:
+    return b"".join(line.data for line in container.logs())
+
+
+def test_start_attached_to_what_runs_attaches(engine: Engine, busybox: str) -> None:
+    engine.run(busybox, ECHO, detach=True, interactive=True, name="on", **NONE)
+    result = engine.start("on", attach=True, stdin=b"end\n", check=False)
+    assert (result.exit_code, result.stdout) == (4, b"got end\n")
+
+
+@pytest.mark.parametrize(
+    ("attach", "out", "err"),
+    [
+        ((), b"o\n", b"e\n"),
+        (("stdout",), b"o\n", b""),
+        (("STDERR",), b"", b"e\n"),
+        (("stdin",), b"", b""),
+    ],
+)
+def test_only_the_named_streams_are_attached(
+    engine: Engine, busybox: str, attach: tuple[str, ...], out: bytes, err: bytes
+) -> None:
+    result = engine.run(busybox, ["sh", "-c", "echo o; echo e >&2"], rm=True, attach=attach, **NONE)
+    assert (result.stdout, result.stderr) == (out, err)
+
+
+@pytest.mark.parametrize("flags", [{"attach": ("stdout",), "detach": True}, {"attach": "out"}])
+def test_streams_that_make_no_sense_are_refused(
+    engine: Engine, busybox: str, flags: dict[str, object]
+) -> None:
+    with pytest.raises(InvalidArgumentError):
+        engine.run(busybox, ["true"], **flags, **NONE)
+
+
+def test_input_that_is_not_attached_is_not_given(engine: Engine, busybox: str) -> None:
+    result = engine.run(
+        busybox, ["sh", "-c", "echo on"], rm=True, stdin=b"x", attach=("stdout",), **NONE
+    )
+    assert result.stdout == b"on\n"
+
+
+def test_a_run_terminal_is_read_written_resized_and_waited_for(
+    engine: Engine, busybox: str
+) -> None:
+    session = engine.run_terminal(busybox, ["sh"], rows=31, columns=97, name="term", **NONE)
+    read_until(session, b"# ")
+    session.write(b"stty size\n")
+    read_until(session, b"31 97\r\n")
+    session.resize(20, 70)
+    assert session.wait(timeout=0.1) is None
+    session.write(b"stty size\n")
+    read_until(session, b"20 70\r\n")
+    session.write(b"exit 6\n")
+    assert session.wait(timeout=20) == 6
+    while session.read(timeout=5):
+        pass
+    session.close()
+    assert engine.container("term").exit_code == 6
+
+
+def test_closing_a_terminal_leaves_the_container_and_another_one_attaches(
+    engine: Engine, busybox: str, place: Place
+) -> None:
+    session = engine.run_terminal(busybox, ["sh"], name="kept", rm=True, **NONE)
+    read_until(session, b"# ")
+    session.close()
+    session.close()
+    with place.engine() as other:
+        again = other.terminal("kept")
+        again.write(b"echo still; exit\n")
+        read_until(again, b"still\r\n")
+        assert again.wait(20) == 0
+        again.close()
+    until(lambda: not engine.containers(all=True))
+
+
+def test_an_exec_terminal(engine: Engine, busybox: str) -> None:
+    engine.run(busybox, ["sleep", "60"], detach=True, name="inner", **NONE)
+    session = engine.terminal("inner", ["sh"], rows=22, columns=66, user="1000")
+    session.write(b"stty size; id -u; exit 5\n")
+    seen = read_until(session, b"1000\r\n")
+    assert b"22 66\r\n" in seen
+    assert session.wait(20) == 5
+    while session.read(timeout=5):
+        pass
+    session.close()
+
+
+def test_a_container_without_a_terminal_offers_none(engine: Engine, busybox: str) -> None:
+    engine.run(busybox, ["sleep", "60"], detach=True, name="plain", **NONE)
+    with pytest.raises(InvalidArgumentError, match="no terminal"):
+        engine.terminal("plain")
