@@ -148,9 +148,10 @@ def test_every_option_has_a_flag(verb: str, options: type) -> None:
     assert {_SPELT_OTHERWISE.get(name, name) for name in wanted} <= keys
 
 
-def test_create_has_the_flags_of_run_but_detach() -> None:
+def test_create_has_the_flags_of_run_but_those_of_its_streams() -> None:
     run, create = spellings()["run"], spellings()["create"]
-    assert {flag.name for flag in run.flags} - {flag.name for flag in create.flags} == {"detach"}
+    more = {flag.name for flag in run.flags} - {flag.name for flag in create.flags}
+    assert more == {"detach", "detach-keys", "sig-proxy"}
 
 
 @pytest.mark.parametrize(
