@@ -1,0 +1,210 @@
+"""Kernels that run, stop and remove containers at once, some killed in the middle.
+
+``scripts/soak [--cycles 1000] [--kernels 4]`` is the long run by hand; the test of the suite does
+the same for some sixty cycles.  A *cycle* is one container from its run to its removal; a kernel
+is a process of its own.  Now and then a kernel, or a container's monitor, gets SIGKILL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from jupyter_containers.engine import Engine
+from tests.integration.engine_fixtures import (
+    BUSYBOX,
+    Place,
+    demolish,
+    run_program,
+    settled,
+    traces,
+)
+
+_KERNEL = """
+import os, random, signal, sys
+from pathlib import Path
+from jupyter_containers.engine import Engine
+from jupyter_containers.errors import ContainersError
+
+root, run_root, tally, seed = sys.argv[1:]
+dice = random.Random(int(seed))
+done = os.open(tally, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+def cycle(engine):
+    kind = dice.randrange(6)
+    network = dice.choice(["none", "bridge", "none"])
+    if kind == 0:
+        engine.run("busybox", ["true"], network=network, rm=True)
+    elif kind == 1:
+        engine.run("busybox", ["sh", "-c", "exit 3"], network=network, rm=True, check=False)
+    else:
+        flags = {
+            2: {"rm": True},
+            3: {"volume": "/data", "memory": "32m"},
+            4: {"restart": "always"},
+            5: {"health_cmd": "true", "health_interval": "50ms",
+                "log_opt": ["max-size=4k", "max-file=2"]},
+        }[kind]
+        command = ["sh", "-c", "sleep 0.05; exit 1"] if kind == 4 else ["sleep", "60"]
+        container = engine.run("busybox", command, network=network, detach=True, **flags)
+        if dice.random() < 0.3:
+            engine.exec(container.id, ["echo", "hello"], check=False)
+        if dice.random() < 0.1 and container.record.state.monitor:
+            container.record.state.monitor.signal(signal.SIGKILL)
+        if dice.random() < 0.7:
+            engine.stop(container.id, timeout=0)
+        if kind != 2:
+            engine.remove(container.id, force=True, volumes=True)
+
+with Engine(root=Path(root), run_root=Path(run_root)) as engine:
+    while True:
+        try:
+            cycle(engine)
+        except ContainersError as error:
+            # Another's prune or kill may come first; anything else is for the report.
+            print(type(error).__name__, error, file=sys.stderr, flush=True)
+        os.write(done, b".")
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a soak came to: ``left`` is what the machine still had, by kind."""
+
+    cycles: int
+    kernels_killed: int
+    seconds: float
+    complaints: tuple[str, ...]
+    left: dict[str, list[str]]
+
+
+def soak(
+    place: Place, *, cycles: int, kernels: int = 4, seed: int = 0, killing: float = 0.5
+) -> Outcome:
+    """Return the outcome of ``cycles`` cycles; every ``killing`` seconds or so a kernel is killed.
+
+    The store at ``place`` has the image; what the dead left is swept by a new engine at the end.
+    """
+    dice = random.Random(seed)
+    with place.engine() as engine:
+        before = traces(engine)
+    tally = place.run_root / "tally"
+    tally.touch()
+    begun, killed = time.monotonic(), 0
+    complaints: list[str] = []
+    crew = [_kernel(place, tally, dice) for _ in range(kernels)]
+    try:
+        while tally.stat().st_size < cycles:
+            time.sleep(dice.uniform(0.2, 1.8) * killing)
+            number = dice.randrange(kernels)
+            complaints += _ended(crew[number])
+            killed += 1
+            crew[number] = _kernel(place, tally, dice)
+    finally:
+        for program in crew:
+            complaints += _ended(program)
+    with place.engine() as engine:
+        for container in engine.containers(all=True):
+            engine.remove(container.id, force=True, volumes=True)
+        engine.prune_volumes(all=True)
+        left = settled(engine, before, timeout=30)
+        left |= _kept(engine, place)
+    took = time.monotonic() - begun
+    return Outcome(tally.stat().st_size, killed, took, tuple(complaints), left)
+
+
+def _kernel(place: Place, tally: Path, dice: random.Random) -> subprocess.Popen[str]:
+    seed = str(dice.randrange(1 << 30))
+    return run_program(_KERNEL, str(place.root), str(place.run_root), str(tally), seed)
+
+
+def _ended(program: subprocess.Popen[str]) -> list[str]:
+    program.kill()
+    _, errors = program.communicate(timeout=30)
+    return [line for line in errors.splitlines() if line.strip()]
+
+
+def _kept(engine: Engine, place: Place) -> dict[str, list[str]]:
+    """Return what the store itself still has: records, files of containers, namespaces' names."""
+    rooms = engine._rooms
+    folders = {
+        "bundles": place.root / "containers",
+        "volumes": place.root / "volumes",
+        "states": place.run_root / "runtime",
+        "shared": place.run_root / "mounts",
+        "placements": place.run_root / "cgroups",
+    }
+    found = {
+        name: sorted(os.listdir(folder)) for name, folder in folders.items() if folder.is_dir()
+    }
+    found["records"] = [record.name for record in rooms.containers.all()]
+    found["addresses"] = [item.id for item in rooms.endpoints.all()]
+    found["namespaces"] = sorted(_network_namespaces())
+    return {kind: names for kind, names in found.items() if names}
+
+
+def _network_namespaces() -> set[str]:
+    """Return the network namespaces of processes that have one of their own and are named ours."""
+    host, found = os.readlink("/proc/self/ns/net"), set()
+    for entry in Path("/proc").iterdir():
+        try:
+            program = (entry / "comm").read_text().strip() if entry.name.isdigit() else ""
+            if (
+                program in ("conmon", "runc", "crun", "sleep")
+                and "/jupyter-containers" in (entry / "cgroup").read_text()
+            ):
+                namespace = os.readlink(entry / "ns/net")
+                if namespace != host:
+                    found.add(namespace)
+        except OSError:
+            continue
+    return found
+
+
+@contextmanager
+def soaked_place(folder: Path) -> Iterator[Place]:
+    """Yield a store with the image; it is demolished afterwards."""
+    place = Place.under(folder)
+    with place.engine() as engine:
+        engine.bootstrap(BUSYBOX)
+        engine.run(BUSYBOX, ["true"], rm=True)  # the bridge is there before the first count
+    try:
+        yield place
+    finally:
+        with place.engine() as engine:
+            demolish(engine)
+
+
+def main() -> int:
+    """Soak as long as the arguments say; return 1 when anything was left."""
+    parser = argparse.ArgumentParser(prog="scripts/soak", description=__doc__)
+    parser.add_argument("--cycles", type=int, default=1000)
+    parser.add_argument("--kernels", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    options = parser.parse_args()
+    sys.stdout.write(f"soak: seed {options.seed}\n")
+    with (
+        tempfile.TemporaryDirectory(prefix="jupyter-containers-soak-") as folder,
+        soaked_place(Path(folder)) as place,
+    ):
+        outcome = soak(place, cycles=options.cycles, kernels=options.kernels, seed=options.seed)
+    sys.stdout.write(
+        f"{outcome.cycles} cycles, {outcome.kernels_killed} kernels killed, "
+        f"{outcome.seconds:.0f} s, left: {outcome.left or 'nothing'}\n"
+    )
+    for line in sorted(set(outcome.complaints)):
+        sys.stdout.write(f"  said: {line}\n")
+    return 1 if outcome.left else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
