@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
+
+import msgspec
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.options import health, limits
@@ -54,8 +56,7 @@ UPDATABLE = (
 LOG_DRIVERS = ("json-file", "k8s-file", "local", "none")
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
+class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """One container to be created (Docker's ``run`` and ``create`` flags).
 
     Sizes are bytes, 0 meaning no limit; ``memory_swap`` is memory plus swap, -1 unlimited and 0
@@ -170,7 +171,7 @@ class RunOptions:
         )
         checks = {name: values.pop(name) for name in health.FLAGS if name in values}
         gpus = limits.parse_gpus(values.pop("gpus")) if "gpus" in values else ()
-        known = {field.name for field in fields(cls)} - {"image", "command"}
+        known = set(cls.__struct_fields__) - {"image", "command"}
         unknown = sorted(set(values) - known)
         if unknown:
             raise InvalidArgumentError(
@@ -219,7 +220,7 @@ def updated(options: RunOptions, **flags: Any) -> RunOptions:
                 "memory would be above memory-swap", hint="give --memory-swap too"
             )
         values["memory_swap"] = swap
-    return _checked(replace(options, **values))
+    return _checked(msgspec.structs.replace(options, **values))
 
 
 def _checked(options: RunOptions) -> RunOptions:
@@ -242,7 +243,7 @@ def _checked(options: RunOptions) -> RunOptions:
         raise InvalidArgumentError("rm and restart cannot be used together")
     if options.network == "host" and (options.publish or options.publish_all):
         # As docker: ports of the host network are already the host's.
-        return replace(options, publish=(), publish_all=False)
+        return msgspec.structs.replace(options, publish=(), publish_all=False)
     if options.pull not in ("always", "missing", "never"):
         raise InvalidArgumentError(
             f"invalid pull: {options.pull!r}", hint="always, missing or never"
