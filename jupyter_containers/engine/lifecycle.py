@@ -27,9 +27,11 @@ from jupyter_containers.engine.reap import exit_command, unattended_command
 from jupyter_containers.engine.records import ContainerRecord, StateRecord
 from jupyter_containers.engine.restarts import (
     FIRST_DELAY,
+    boot_id,
     delay_of,
     end_waiter,
-    new_boot,
+    known_boot,
+    remember_boot,
     restarts,
     restarts_at_boot,
     start_waiter,
@@ -560,8 +562,11 @@ class Lifecycle:
     def sweep(self) -> None:
         """Finish or remove what dead processes left half done."""
         rooms = self._rooms
-        if new_boot(rooms.settings.root):
-            self._after_boot()
+        if (boot := boot_id()) != known_boot(rooms.settings.root):
+            with rooms.store.locks.hold("boot"):  # two engines may be the first at once
+                if known_boot(rooms.settings.root) not in ("", boot):
+                    self._after_boot()
+                remember_boot(rooms.settings.root, boot)
         records = rooms.containers.all()
         for record in records:
             if _abandoned(record) or record.state.status is Status.REMOVING:

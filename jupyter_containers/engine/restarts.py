@@ -65,18 +65,22 @@ def restarts_at_boot(record: ContainerRecord) -> bool:
     return name == "always" or (name == "unless-stopped" and not state.stopped_by_user)
 
 
-def new_boot(root: Path, boot_id: str | None = None) -> bool:
-    """Return True once after each boot of the machine that the store at ``root`` has seen."""
-    if boot_id is None:
-        boot_id = _BOOT_ID.read_text().strip()
-    file = root / "boot-id"
+def boot_id() -> str:
+    """Return the kernel's name for this boot of the machine."""
+    return _BOOT_ID.read_text().strip()
+
+
+def known_boot(root: Path) -> str:
+    """Return the boot that the store at ``root`` saw last; empty for a new store."""
     try:
-        known = file.read_text()
+        return (root / "boot-id").read_text()
     except FileNotFoundError:
-        known = ""
-    if known != boot_id:
-        file.write_text(boot_id)
-    return known not in ("", boot_id)
+        return ""
+
+
+def remember_boot(root: Path, boot: str) -> None:
+    """Write down which boot the store has seen."""
+    (root / "boot-id").write_text(boot)
 
 
 def wait_for_restart(seconds: float, command: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from tests.bench import isolation
 from tests.bench.table import Row, markdown, updated
 
 GROUPS = (
-    *("runs", "execs", "builds", "residents", "loads"),
+    *("runs", "execs", "crowds", "builds", "residents", "loads"),
     *("transfers", "layers", "archives", "listings", "peaks"),
 )
 
@@ -61,6 +61,7 @@ def measured(groups: list[str], *, quick: bool) -> str:
                 measures: dict[str, Callable[[], list[Row]]] = {
                     "runs": contest.runs,
                     "execs": contest.execs,
+                    "crowds": lambda: contest.crowds(10 if quick else 100),
                     "builds": contest.builds,
                     "residents": contest.residents,
                     "loads": lambda: contest.loads(2 if quick else 5),

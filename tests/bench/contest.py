@@ -11,13 +11,13 @@ from fractions import Fraction
 from pathlib import Path
 
 from jupyter_containers import Container, Engine, Settings
-from tests.bench import images, kernel, memory
+from tests.bench import crowds, images, kernel, memory
 from tests.bench.peer import Docker, remove_cgroups
 from tests.bench.table import Row
 from tests.bench.turns import Series, in_turns
 
 SMALL = "bench/busybox"
-THIRD, EVEN = Fraction(1, 3), Fraction(1)
+HALF, QUARTER, EVEN = Fraction(1, 2), Fraction(1, 4), Fraction(1)
 COMMAND = "jupyter-container"
 
 
@@ -92,14 +92,22 @@ class Contest:
                 "`run --rm --network none`",
                 lambda: engine.run(SMALL, ["true"], network="none", rm=True),
                 alone,
-                THIRD,
+                QUARTER,
             ),
             *self._pair(
                 "`run --rm` with bridge",
                 lambda: engine.run(SMALL, ["true"], rm=True),
                 ("run", "--rm", SMALL, "true"),
-                THIRD,
+                QUARTER,
             ),
+            *crowds.beyond_runtime(engine, SMALL, self._folder, self._rounds),
+        ]
+
+    def crowds(self, count: int) -> list[Row]:
+        """Measure many containers: their starts, ``stats``, and ``ps -a`` of 2,000."""
+        return [
+            *crowds.starts(self._engine, self._docker, SMALL, count),
+            *crowds.listing(self._engine, SMALL),
         ]
 
     def execs(self) -> list[Row]:
@@ -112,7 +120,7 @@ class Contest:
         self._docker("run", "-d", "--name", name, "--network", "none", SMALL, "sleep", "600")
         try:
             return self._pair(
-                "`exec`", lambda: container.exec(["true"]), ("exec", name, "true"), EVEN
+                "`exec`", lambda: container.exec(["true"]), ("exec", name, "true"), HALF
             )
         finally:
             container.remove(force=True)
@@ -177,7 +185,7 @@ class Contest:
                     "MB",
                     Series((memory.total(new["conmon"], field),)),
                     Series((memory.total(peer, field),)),
-                    limit=4,
+                    limit=3,
                 )
                 for field in ("Rss", "Pss")
             ]

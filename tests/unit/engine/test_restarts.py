@@ -6,7 +6,13 @@ import msgspec
 import pytest
 
 from jupyter_containers.engine.records import StateRecord
-from jupyter_containers.engine.restarts import delay_of, new_boot, restarts_at_boot
+from jupyter_containers.engine.restarts import (
+    boot_id,
+    delay_of,
+    known_boot,
+    remember_boot,
+    restarts_at_boot,
+)
 from jupyter_containers.oci.state import Status
 from tests.unit.engine.engine_records import a_record
 
@@ -57,8 +63,7 @@ def test_who_is_started_at_boot(policy: str, changes: dict[str, object], starts:
     assert restarts_at_boot(msgspec.structs.replace(record, state=state)) is starts
 
 
-def test_a_boot_is_new_once(tmp_path: Path) -> None:
-    assert not new_boot(tmp_path, "first")  # a store that has seen no boot at all
-    assert not new_boot(tmp_path, "first")
-    assert new_boot(tmp_path, "second")
-    assert not new_boot(tmp_path, "second")
+def test_a_store_remembers_the_boot(tmp_path: Path) -> None:
+    assert known_boot(tmp_path) == ""
+    remember_boot(tmp_path, boot_id())
+    assert known_boot(tmp_path) == boot_id()

@@ -1,0 +1,148 @@
+"""Figures of many containers: started one after another and at once, listed, watched."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import msgspec
+
+from jupyter_containers import Engine
+from jupyter_containers.engine.naming import new_id
+from jupyter_containers.oci.state import Status
+from tests.bench.peer import Docker
+from tests.bench.table import Row
+from tests.bench.turns import Series, in_turns, seconds
+
+THIRD, HALF = Fraction(1, 3), Fraction(1, 2)
+_AT_ONCE = 8
+_LISTED = 2000
+_SLEEP = ["sleep", "600"]
+
+
+def starts(engine: Engine, docker: Docker, image: str, count: int) -> list[Row]:
+    """Measure ``count`` detached containers one after another, eight at once, and their stats."""
+    with _cleared(engine, docker):
+        one_by_one = {
+            "ours": seconds(lambda: _ours(engine, image, count, workers=1)),
+            "docker": seconds(lambda: _docker(docker, image, count, workers=1)),
+        }
+        names = [container.id for container in engine.containers()]
+        engine.stats(names)  # the first has nothing to compare with
+        watch = Series(tuple(seconds(lambda: engine.stats(names)) for _ in range(5)))
+        watched = seconds(lambda: docker("stats", "--no-stream"))
+    with _cleared(engine, docker):
+        at_once = {
+            "ours": seconds(lambda: _ours(engine, image, count, workers=_AT_ONCE)),
+            "docker": seconds(lambda: _docker(docker, image, count, workers=_AT_ONCE)),
+        }
+    return [
+        _compared(f"{count} detached containers, one after another", one_by_one, THIRD),
+        _compared(f"{count} detached containers, {_AT_ONCE} at once", at_once, HALF),
+        Row(f"`stats` of {count} containers", "ms", watch, Series((watched,)), limit=50),
+    ]
+
+
+def listing(engine: Engine, image: str) -> list[Row]:
+    """Measure ``ps -a`` of 2,000 containers that have ended, as text."""
+    from jupyter_containers.commands.execute import execute
+    from jupyter_containers.commands.session import Session
+
+    container = engine.create(image, ["true"], network="none")
+    now = time.time()
+    state = msgspec.structs.replace(
+        container.record.state, status=Status.EXITED, started=now - 9, finished=now - 8
+    )
+    records = [
+        msgspec.structs.replace(container.record, id=new_id(), name=f"listed-{number}", state=state)
+        for number in range(_LISTED)
+    ]
+    collection = engine._rooms.containers
+    for record in records:
+        collection.insert(record.id, record.name, record)
+    try:
+        session = Session(lambda: engine)
+        calls = {
+            "values": lambda: engine.containers(all=True),
+            "text": lambda: repr(execute(session, ["ps", "-a"])),
+        }
+        found = in_turns(calls, rounds=7)
+    finally:
+        for record in records:
+            collection.delete(record.id)
+        container.remove()
+    return [
+        Row(f"`ps -a` with {_LISTED:,} containers, as values", "ms", found["values"], limit=50),
+        Row(f"`ps -a` with {_LISTED:,} containers, as a table of text", "ms", found["text"]),
+    ]
+
+
+def beyond_runtime(engine: Engine, image: str, folder: Path, rounds: int) -> list[Row]:
+    """Measure what a whole run adds to the bare runtime's."""
+    bundle = _bundle(folder / "bare")
+    runtime = engine._rooms.runtime
+
+    def bare() -> None:
+        argv = [runtime.path, "--root", str(folder / "bare-state"), "run", "bench-bare"]
+        subprocess.run(argv, cwd=bundle, stdin=subprocess.DEVNULL, check=True)
+
+    calls: dict[str, Callable[[], object]] = {
+        "ours": lambda: engine.run(image, ["true"], network="none", rm=True),
+        "bare": bare,
+    }
+    found = in_turns(calls, rounds=rounds, warm_ups=2)
+    pairs = zip(found["ours"].values, found["bare"].values, strict=True)
+    more = Series(tuple(ours - alone for ours, alone in pairs))
+    figure = f"`run --rm --network none` beyond a bare `{runtime.name} run`"
+    return [Row(figure, "ms", more, limit=20)]
+
+
+def _bundle(folder: Path) -> Path:
+    root = folder / "rootfs"
+    root.mkdir(parents=True)
+    subprocess.run(["tar", "-x", "-C", root, "-f", folder.parent / "busybox.tar"], check=True)
+    subprocess.run(["runc", "spec"], cwd=folder, check=True)
+    config = json.loads((folder / "config.json").read_text())
+    config["process"] |= {"terminal": False, "args": ["true"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def _compared(figure: str, took: dict[str, float], target: Fraction) -> Row:
+    return Row(figure, "s", Series((took["ours"],)), Series((took["docker"],)), target)
+
+
+@contextmanager
+def _cleared(engine: Engine, docker: Docker) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for container in engine.containers(all=True):
+            container.remove(force=True)
+        if names := docker("ps", "-aq").split():
+            docker("rm", "-f", *names)
+
+
+def _ours(engine: Engine, image: str, count: int, *, workers: int) -> None:
+    def start(_: int) -> None:
+        engine.run(image, _SLEEP, detach=True, network="none")
+
+    _all(start, count, workers)
+
+
+def _docker(docker: Docker, image: str, count: int, *, workers: int) -> None:
+    def start(_: int) -> None:
+        docker("run", "-d", "--network", "none", image, *_SLEEP)
+
+    _all(start, count, workers)
+
+
+def _all(start: Callable[[int], None], count: int, workers: int) -> None:
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(start, range(count)))
