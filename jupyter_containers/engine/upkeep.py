@@ -9,10 +9,10 @@ from jupyter_containers.engine.buildrecords import BuildRecords
 from jupyter_containers.engine.cachemounts import CacheMounts
 from jupyter_containers.engine.failedsteps import FailedSteps
 from jupyter_containers.engine.images import Images
-from jupyter_containers.engine.lifecycle import Lifecycle, builder_alive
 from jupyter_containers.engine.results import DiskUsage, PruneResult
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.selection import PRUNING, Selection
+from jupyter_containers.engine.sweeping import SweptLifecycle, builder_alive
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store import Garbage, ImageRecord, Roots
 from jupyter_containers.store.gc import with_parents
@@ -21,7 +21,7 @@ from jupyter_containers.store.gc import with_parents
 class Upkeep:
     """Keeps one store tidy."""
 
-    def __init__(self, rooms: Rooms, images: Images, lifecycle: Lifecycle) -> None:
+    def __init__(self, rooms: Rooms, images: Images, lifecycle: SweptLifecycle) -> None:
         self._rooms, self._images, self._lifecycle = rooms, images, lifecycle
 
     def sweep(self) -> None:

@@ -20,6 +20,7 @@ from typing import Literal
 
 Version = Literal["v1", "v2", "hybrid", "none"]
 UNIFIED = ""
+_BLOCK = 1 << 16
 _V1_CONTROLLERS = frozenset(
     {"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb"}
 )
@@ -270,11 +271,20 @@ def _v1_block(name: str) -> tuple[int, int]:
 
 
 def _text(name: str) -> str | None:
+    # Without a file object: that is two thirds of the time, and statistics read hundreds.
     try:
-        with open(name, encoding="utf-8") as file:
-            return file.read()
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        data = b""
+        while chunk := os.read(descriptor, _BLOCK):
+            data += chunk
+        return data.decode()
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def _number(name: str) -> int:

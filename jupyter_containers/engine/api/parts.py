@@ -7,10 +7,10 @@ from typing import Any
 from jupyter_containers.engine.attaching import Attaching
 from jupyter_containers.engine.containers import Containers
 from jupyter_containers.engine.images import Images
-from jupyter_containers.engine.lifecycle import Lifecycle
 from jupyter_containers.engine.networks import Networks
 from jupyter_containers.engine.processes import Processes
 from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.sweeping import SweptLifecycle
 from jupyter_containers.engine.upkeep import Upkeep
 from jupyter_containers.engine.volumes import Volumes
 from jupyter_containers.settings import Settings, load_settings
@@ -25,7 +25,7 @@ class Parts:
         self._images = Images(self._rooms)
         self._volumes = Volumes(self._rooms)
         self._networks = Networks(self._rooms)
-        self._lifecycle = Lifecycle(self._rooms, self._networks)
+        self._lifecycle = SweptLifecycle(self._rooms, self._networks)
         self._containers = Containers(self._rooms, self._images, self._volumes, self._lifecycle)
         self._attaching = Attaching(self._rooms, self._lifecycle)
         self._processes = Processes(self._rooms, self._lifecycle)

@@ -1,0 +1,155 @@
+"""What dead processes and stopped machines left is finished or removed: at every engine's start.
+
+A killed engine loses nothing, because records name their owner and conmon keeps exit codes; the
+sweep settles what has ended, finishes removals that were broken off, starts the waiters of due
+restarts again, and after a boot has started what should be.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+
+from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.lifecycle import LOST, Lifecycle
+from jupyter_containers.engine.reap import exit_command
+from jupyter_containers.engine.records import ContainerRecord
+from jupyter_containers.engine.restarts import (
+    FIRST_DELAY,
+    boot_id,
+    known_boot,
+    remember_boot,
+    restarts_at_boot,
+    start_waiter,
+)
+from jupyter_containers.oci.state import Status
+
+_TESTAMENT_SECONDS = 600.0
+
+
+class SweptLifecycle(Lifecycle):
+    """A lifecycle that also looks after what others left."""
+
+    def _after_boot(self) -> None:
+        """Settle what ended with the machine, and have started again what should be."""
+        rooms = self._rooms
+        for record in rooms.containers.all():
+            with deferred(), self.locked(record.id):
+                current = rooms.containers.get(record.id)
+                if current is None or current.phase != "ready":
+                    continue
+                was_alive = current.state.status.alive
+                if was_alive or current.state.status is Status.RESTARTING:
+                    current = self._lost(current)
+                if current.options.rm and was_alive:
+                    self._remove(current, volumes=True)
+                elif restarts_at_boot(current):
+                    self._due(current.id, FIRST_DELAY)
+
+    def _lost(self, record: ContainerRecord) -> ContainerRecord:
+        """Record the end of a container whose machine stopped; its processes cannot be there."""
+        self._rooms.runtime.forget(record.id)
+        self._networks.disconnect(record.id, record.endpoint, record.ports)
+        return self._update(
+            record.id,
+            status=Status.EXITED,
+            exit_code=LOST if record.state.status.alive else record.state.exit_code,
+            finished=time.time(),
+            process=None,
+            monitor=None,
+            waiter=None,
+            companions=(),
+        )
+
+    def sweep(self) -> None:
+        """Finish or remove what dead processes left half done."""
+        rooms = self._rooms
+        if (boot := boot_id()) != known_boot(rooms.settings.root):
+            with rooms.store.locks.hold("boot"):  # two engines may be the first at once
+                if known_boot(rooms.settings.root) not in ("", boot):
+                    self._after_boot()
+                remember_boot(rooms.settings.root, boot)
+        records = rooms.containers.all()
+        for record in records:
+            if _abandoned(record) or record.state.status is Status.REMOVING:
+                self._finish(record.id)
+            else:
+                looked = self.look(record)
+                if looked is not None and looked.state.status is Status.RESTARTING:
+                    waiter = looked.state.waiter
+                    if waiter is None or not waiter.alive:
+                        start_waiter(exit_command(rooms, looked.id))
+        self._sweep_runtime()
+        self._sweep_addresses()
+        self._sweep_testaments()
+        self._sweep_folders()
+
+    def _finish(self, container_id: str) -> None:
+        """Remove a container whose owner died before it ran, or whose removal was broken off."""
+        with deferred(), self.locked(container_id):
+            # Another process may have started or removed it while this one waited for the lock.
+            record = self._rooms.containers.get(container_id)
+            if record is None:
+                return
+            if record.state.status is Status.REMOVING:
+                self._remove(record, volumes=record.state.remove_volumes)
+            elif _abandoned(record):
+                self._remove(record, volumes=True)
+
+    def _sweep_runtime(self) -> None:
+        """Remove containers that the runtime knows and no record claims to be alive."""
+        folder = self._rooms.settings.run_root / "runtime"
+        names = sorted(os.listdir(folder)) if folder.is_dir() else []
+        for name in names:
+            record = self._rooms.containers.get(name)
+            if record is not None and record.state.status.alive:
+                continue
+            if record is None and name.startswith("build-") and builder_alive(name):
+                continue
+            with self.locked(name):
+                record = self._rooms.containers.get(name)
+                if record is None or not record.state.status.alive:
+                    self._rooms.runtime.delete(name, force=True)
+
+    def _sweep_addresses(self) -> None:
+        """Give back addresses whose container has ended and whose claimant is dead."""
+        alive = {item.id for item in self._rooms.containers.all() if item.state.status.alive}
+        for claim in self._rooms.endpoints.all():
+            if claim.container_id not in alive and not claim.owner.alive:
+                self._rooms.firewall.unpublish(claim.container_id)
+                self._rooms.endpoints.delete(claim.id)
+
+    def _sweep_folders(self) -> None:
+        """Remove bundles without a record: records come first and go last."""
+        import shutil
+
+        parent = self._rooms.settings.root / "containers"
+        for folder in parent.iterdir() if parent.is_dir() else ():
+            if self._rooms.containers.get(folder.name) is None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _sweep_testaments(self) -> None:
+        folder = self._rooms.settings.run_root / "ended"
+        for file in folder.iterdir() if folder.is_dir() else ():
+            with suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > _TESTAMENT_SECONDS:
+                    file.unlink()
+
+
+def _abandoned(record: ContainerRecord) -> bool:
+    """Return whether nobody will finish the container: half made, or it was to remove itself."""
+    if record.owner is None or record.owner.alive:
+        return False
+    return record.phase != "ready" or record.options.rm
+
+
+def builder_alive(name: str) -> bool:
+    """Return whether the process that runs the build step ``build-<pid>-<start>-…`` lives."""
+    from jupyter_containers.runtime.process import ProcessIdentity
+
+    parts = name.split("-")
+    try:
+        return ProcessIdentity(int(parts[1]), int(parts[2])).alive
+    except (IndexError, ValueError):
+        return False
