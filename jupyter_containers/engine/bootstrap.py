@@ -3,6 +3,7 @@
 ``busybox``          the static busybox of the busybox-static package
 ``debian:SUITE[-slim]`` a minimal Debian through mmdebstrap
 ``python:X.Y-slim``  Debian's Python with pip, built by a Dockerfile on top of the Debian image
+``registry:2``       the registry of Debian's docker-registry package
 
 The same archive state gives the same layer digest: modification times are clamped to the date
 of the archive's Release file, and nothing of this machine gets in.
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from jupyter_containers.engine import registryimage
 from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.recipes import Recipe, recipe_of
@@ -72,6 +74,14 @@ class Bootstrap:
             if recipe.kind == "busybox":
                 epoch = self._busybox(root, task, emit, cancel)
                 config = ExecutionConfig(env=(PATH,), cmd=("sh",))
+            elif recipe.kind == "registry":
+                epoch = self._registry(root, task, emit, cancel)
+                config = ExecutionConfig(
+                    env=(PATH,),
+                    cmd=registryimage.COMMAND,
+                    exposed_ports={registryimage.PORT: {}},
+                    volumes={registryimage.DATA: {}},
+                )
             else:
                 epoch = self._debian(root, recipe, task, emit, cancel)
                 config = ExecutionConfig(env=(PATH,), cmd=("bash",))
@@ -115,13 +125,25 @@ class Bootstrap:
     def _busybox(self, root: Path, task: str, emit: EventSink, cancel: CancelToken) -> int:
         program = Path("/bin/busybox")
         if not _is_static(program):
-            _require("mmdebstrap")
-            extracted = root.with_name("extracted")
-            argv = ["mmdebstrap", "--variant=extract", "--include=busybox-static"]
-            _run([*argv, "bookworm", str(extracted)], task, emit, cancel)
+            extracted = _extract("busybox-static", root, task, emit, cancel)
             found = [extracted / name for name in ("bin/busybox", "usr/bin/busybox")]
             program = next(path for path in found if path.exists())
         return busybox_root(root, program)
+
+    def _registry(self, root: Path, task: str, emit: EventSink, cancel: CancelToken) -> int:
+        source = Path("/")
+        if not (source / registryimage.PROGRAM).exists():
+            source = _extract("docker-registry,libc6", root, task, emit, cancel)
+        return registryimage.registry_root(root, source)
+
+
+def _extract(packages: str, root: Path, task: str, emit: EventSink, cancel: CancelToken) -> Path:
+    """Return a folder beside ``root`` that holds Debian packages, unpacked and no more."""
+    _require("mmdebstrap")
+    extracted = root.with_name("extracted")
+    argv = ["mmdebstrap", "--variant=extract", f"--include={packages}"]
+    _run([*argv, "bookworm", str(extracted)], task, emit, cancel)
+    return extracted
 
 
 def python_dockerfile(base: str, version: str) -> str:

@@ -124,6 +124,15 @@ class Images:
         entry = store.records.get_name(str(reference))
         return [(self.find(text), (entry.name,) if entry and reference.tag else ())]
 
+    def tags_of(self, repository: str) -> list[Reference]:
+        """Return the names that images have in a repository; raise when there are none."""
+        wanted = whole_repository(repository)
+        names = [Reference.parse(entry.name) for entry in self._rooms.store.records.names()]
+        found = [name for name in names if name.name == wanted.name and name.tag]
+        if not found:
+            raise ImageNotFoundError(f"no image has a name in {wanted.familiar_name}")
+        return found
+
     def serves(self, record: ImageRecord, platform: str) -> bool:
         """Return whether an image runs on ``platform`` (``os/arch[/variant]``)."""
         return Platform.parse(platform).match_score(self.config(record).platform) > 0
@@ -340,3 +349,12 @@ def open_archive(source: str | Path | BinaryIO | bytes) -> Iterator[tuple[Binary
             yield file, Path(source).name
     else:
         yield source, "-"
+
+
+def whole_repository(name: str) -> Reference:
+    """Return the repository that ``name`` means; raise where it names one image of it."""
+    if "@" in name or ":" in name.rpartition("/")[2]:
+        raise InvalidArgumentError(
+            "tag can't be used with --all-tags/-a", hint="name the repository only"
+        )
+    return Reference.parse(name)

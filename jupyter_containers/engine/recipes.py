@@ -28,6 +28,8 @@ def recipe_of(reference: Reference) -> Recipe:
     name = reference.familiar_name
     if name == "busybox":
         return Recipe("busybox")
+    if name == "registry" and tag in ("latest", "2"):
+        return Recipe("registry")
     slim = tag.endswith("-slim") or tag == "slim"
     stem = tag.removesuffix("-slim")
     if name == "debian":
@@ -49,7 +51,7 @@ def recipe_of(reference: Reference) -> Recipe:
             return Recipe("python", PYTHONS[version], True, version)
     raise InvalidArgumentError(
         f"cannot bootstrap {reference.familiar}",
-        hint="one of busybox, debian:bookworm[-slim], debian:trixie[-slim], "
+        hint="one of busybox, registry:2, debian:bookworm[-slim], debian:trixie[-slim], "
         + ", ".join(f"python:{version}-slim" for version in PYTHONS),
     )
 

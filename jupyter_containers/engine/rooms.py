@@ -162,14 +162,18 @@ class Rooms:
         *,
         repository: str = "",
         push: bool = False,
+        search: bool = False,
+        insecure: bool = False,
     ) -> RegistryClient:
         """Return a client for one registry, or one repository of it; close it after use.
 
-        ``push`` says that it will be written to.  ``credential`` takes the place of the stored
-        ones, to try it out.  Raises :class:`DeniedError` where the machine's configuration blocks
-        the repository.
+        ``push`` says that it will be written to, ``search`` that it will only be searched,
+        ``insecure`` that it may be reached without TLS.  ``credential`` takes the place of the
+        stored ones, to try it out.  Raises :class:`DeniedError` where the machine's configuration
+        blocks the repository.
         """
         from jupyter_containers.registry import FixedCredentials, RegistryClient, route
+        from jupyter_containers.registry.search import search_endpoint
 
         way = route(
             name,
@@ -183,9 +187,9 @@ class Rooms:
         return RegistryClient(
             name,
             credentials=given or self.credentials,
-            insecure=way.insecure,
+            insecure=(*way.insecure, way.main.host) if insecure else way.insecure,
             mirrors=way.mirrors,
-            endpoint=way.main,
+            endpoint=search_endpoint(name) if search else way.main,
             cancel=cancel,
         )
 

@@ -76,6 +76,8 @@ class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
     architecture: str
     os: str
     variant: str = ""
+    os_version: str = msgspec.field(default="", name="os.version")
+    os_features: tuple[str, ...] = msgspec.field(default=(), name="os.features")
 
     @classmethod
     def parse(cls, text: str) -> Platform:

@@ -53,6 +53,7 @@ from jupyter_containers.registry.download import BlobReader
 from jupyter_containers.registry.endpoint import Endpoint, TrustPolicy
 from jupyter_containers.registry.exchange import Exchange
 from jupyter_containers.registry.problems import RateLimit, read_up_to
+from jupyter_containers.registry.search import FoundRepository, among, search_index
 from jupyter_containers.registry.transport import (
     Request,
     RequestsTransport,
@@ -217,6 +218,37 @@ class RegistryClient:
             # Some registries write null for an empty list.
             names += [tag for tag in page.get("tags") or () if isinstance(tag, str)]
         return names
+
+    def catalog(self) -> list[str]:
+        """Return the repositories that the registry lists, in its order.
+
+        Raises :class:`RegistryError` where it lists none to this account, as Docker Hub does.
+        """
+        names: list[str] = []
+        scopes = ("registry:catalog:*",)
+        for page in self._pages(self._main, "the catalog", "_catalog?n=1000", scopes):
+            names += [name for name in page.get("repositories") or () if isinstance(name, str)]
+        return names
+
+    def search(self, word: str, limit: int) -> list[FoundRepository]:
+        """Return repositories by a word of their names or descriptions, best first."""
+        found = search_index(self._main, word, limit)
+        return among(self.catalog(), word, limit) if found is None else found
+
+    def delete_tag(self, repository: str, tag: str) -> str:
+        """Remove what a tag names; return its digest.
+
+        A registry that cannot remove a tag by itself loses the manifest, and with it every other
+        tag of it.  Raises :class:`ImageNotFoundError`, :class:`RegistryError` (removal is off).
+        """
+        digest = self._resolve(self._main, repository, tag).digest
+        try:
+            self.delete_manifest(repository, tag)
+        except RegistryError as error:
+            if error.status not in (400, 405):
+                raise
+            self.delete_manifest(repository, digest)
+        return digest
 
     def referrers(
         self, repository: str, digest: str, artifact_type: str = ""
@@ -437,13 +469,18 @@ class RegistryClient:
         page = msgspec.json.decode(document.data)
         return [page] if isinstance(page, dict) else []
 
-    def _pages(self, exchange: Exchange, repository: str, path: str) -> Iterator[dict[str, Any]]:
+    def _pages(
+        self, exchange: Exchange, repository: str, path: str, scopes: tuple[str, ...] = ()
+    ) -> Iterator[dict[str, Any]]:
         """Yield the documents of a list, following ``Link`` headers within the registry."""
         url = exchange.url(path)
         for _ in range(MAX_LIST_PAGES):
             request = Request("GET", url, {"Accept": f"application/json, {INDEX}"})
             response = exchange.send(
-                request, scopes=(_pull_scope(repository),), ok=(200, 404), subject=repository
+                request,
+                scopes=scopes or (_pull_scope(repository),),
+                ok=(200, 404),
+                subject=repository,
             )
             try:
                 if response.status == 404:

@@ -65,6 +65,10 @@ class Exchange:
         path = self.endpoint.renamed(path)
         return f"{self.scheme}://{self.endpoint.host}{self.endpoint.prefix}/v2/{path}"
 
+    def address(self, path: str) -> str:
+        """Return the address of an absolute path of the endpoint."""
+        return f"{self.scheme}://{self.endpoint.host}{path}"
+
     def located(self, response: Response) -> str:
         """Return the absolute form of a response's ``Location``, its query untouched.
 
@@ -163,7 +167,7 @@ class Exchange:
 
     def _made_early(self) -> str:
         """Return how an address begins that was made before the scheme was found out."""
-        return f"{self._schemes()[0]}://{self.endpoint.host}{self.endpoint.prefix}/v2/"
+        return f"{self._schemes()[0]}://{self.endpoint.host}/"
 
     def _first(self, request: Request) -> tuple[Request, Response | None]:
         """Find the scheme out; return the request in it, and its response where it has one."""

@@ -11,6 +11,7 @@ from jupyter_containers.commands.grammar import (
     containers,
     images,
     networks,
+    registries,
     system,
     volumes,
 )
@@ -21,6 +22,8 @@ GROUPS = {
     "image": "Manage images",
     "network": "Manage networks",
     "volume": "Manage volumes",
+    "registry": "Look after registries",
+    "manifest": "Manage lists of manifests for several platforms",
     "system": "Look after the engine as a whole",
     "builder": "Manage the build cache",
     "buildx": "Builds and their cache, by the name of Docker's plug-in",
@@ -31,6 +34,7 @@ VERBS: tuple[Verb, ...] = (
     *images.VERBS,
     *builds.VERBS,
     *networks.VERBS,
+    *registries.VERBS,
     *volumes.VERBS,
     *system.VERBS,
 )

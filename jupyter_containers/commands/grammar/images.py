@@ -66,7 +66,11 @@ VERBS: tuple[Verb, ...] = (
         "pull",
         "Download an image from a registry",
         "images:pull",
-        (PLATFORM, Flag("quiet", "Show no progress", "bool", "q")),
+        (
+            Flag("all-tags", "All tags of the repository", "bool", "a"),
+            PLATFORM,
+            Flag("quiet", "Show no progress", "bool", "q"),
+        ),
         (Operand("reference", "NAME[:TAG|@DIGEST]"),),
         ("image pull",),
     ),
@@ -75,6 +79,7 @@ VERBS: tuple[Verb, ...] = (
         "Upload an image to a registry",
         "images:push",
         (
+            Flag("all-tags", "All names that images have in the repository", "bool", "a"),
             Flag("compression", "Compress layers for the registry: gzip, zstd or none"),
             Flag("quiet", "Show no progress", "bool", "q"),
         ),
@@ -137,25 +142,6 @@ VERBS: tuple[Verb, ...] = (
         (),
         (Operand("first", "IMAGE"), Operand("second", "IMAGE")),
         ("image diff",),
-    ),
-    Verb(
-        "login",
-        "Keep credentials for a registry",
-        "images:login",
-        (
-            Flag("password", "Password", "text", "p"),
-            Flag("password-stdin", "Read the password from the input", "bool"),
-            Flag("username", "User name", "text", "u"),
-        ),
-        (Operand("server", "SERVER", "optional"),),
-        reads_stdin=True,
-    ),
-    Verb(
-        "logout",
-        "Forget credentials for a registry",
-        "images:logout",
-        (),
-        (Operand("server", "SERVER", "optional"),),
     ),
     Verb(
         "image inspect",

@@ -125,6 +125,18 @@ class Document(list[dict[str, Any]]):
         printer.text(str(self))
 
 
+class JSONObject(dict[str, Any]):
+    """One object, shown as JSON (``manifest inspect``)."""
+
+    def __str__(self) -> str:
+        return json.dumps(self, indent=3, ensure_ascii=False)
+
+    __repr__ = __str__
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
+        printer.text(str(self))
+
+
 class Facts(dict[str, Any]):
     """Facts by name, shown one a line, inner facts indented (``info``, ``version``)."""
 

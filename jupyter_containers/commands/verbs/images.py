@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from typing import Any
 
 from jupyter_containers.commands.render.quantities import ago, human_size, timestamp
 from jupyter_containers.commands.render.results import Lines, Text
 from jupyter_containers.commands.render.table import Column, Row
-from jupyter_containers.commands.session import Session, no_progress
+from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import (
     each,
     filters_of,
     labels_text,
     listing,
-    read_text,
+    progress_of,
 )
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
-from jupyter_containers.events import EventSink
 
 _IMAGES = (
     Column("Repository", "REPOSITORY"),
@@ -30,7 +28,6 @@ _IMAGES = (
 )
 _DIGEST = Column("Digest", "DIGEST")
 _NONE = "<none>"
-HUB = "docker.io"
 
 
 def images(session: Session, parsed: Parsed) -> Any:
@@ -174,25 +171,29 @@ def remove(session: Session, parsed: Parsed) -> Lines[str]:
 
 
 def pull(session: Session, parsed: Parsed) -> Any:
-    """Return the image, downloaded where it was not here."""
-    with _progress(session, parsed) as emit:
-        return session.engine.pull(
-            parsed.operands["reference"], platform=parsed.flag("platform"), emit=emit
-        )
+    """Return the image, downloaded where it was not here; with ``-a`` all of a repository."""
+    name, platform = parsed.operands["reference"], parsed.flag("platform")
+    with progress_of(session, parsed) as emit:
+        if parsed.flag("all_tags"):
+            found = session.engine.pull(name, all_tags=True, platform=platform, emit=emit)
+            return listing(found, _IMAGES, lambda image: image_rows(image, False), parsed)
+        return session.engine.pull(name, platform=platform, emit=emit)
 
 
-def push(session: Session, parsed: Parsed) -> Text:
-    """Return the digest under which the registry keeps the image."""
+def push(session: Session, parsed: Parsed) -> Text | Lines[str]:
+    """Return the digest under which the registry keeps the image; with ``-a`` one for each tag."""
     reference = parsed.operands["reference"]
-    with _progress(session, parsed) as emit:
-        flags = {"compression": given} if (given := parsed.flag("compression")) else {}
-        digest = session.engine.push(reference, emit=emit, **flags)
-    return Text(digest)
+    flags = {"compression": given} if (given := parsed.flag("compression")) else {}
+    with progress_of(session, parsed) as emit:
+        if parsed.flag("all_tags"):
+            sent = session.engine.push(reference, all_tags=True, emit=emit, **flags)
+            return Lines(f"{name.rpartition(':')[2]}: {digest}" for name, digest in sent.items())
+        return Text(session.engine.push(reference, emit=emit, **flags))
 
 
 def bootstrap(session: Session, parsed: Parsed) -> Any:
     """Return the base image made on this machine."""
-    with _progress(session, parsed) as emit:
+    with progress_of(session, parsed) as emit:
         return session.engine.bootstrap(parsed.operands["reference"], emit=emit)
 
 
@@ -217,7 +218,7 @@ def save(session: Session, parsed: Parsed) -> None:
         raise InvalidArgumentError(
             "save has no place to write to", hint="name a file with --output, or redirect"
         )
-    with _progress(session, parsed) as emit:
+    with progress_of(session, parsed) as emit:
         session.engine.save(
             parsed.operands["images"],
             output,
@@ -236,7 +237,7 @@ def load(session: Session, parsed: Parsed) -> Loaded:
         if not given or (not isinstance(given, bytes) and given.isatty()):
             raise InvalidArgumentError("load needs an archive", hint="name a file with --input")
         source = given
-    with _progress(session, parsed) as emit:
+    with progress_of(session, parsed) as emit:
         return Loaded(session.engine.load(source, platform=parsed.flag("platform"), emit=emit))
 
 
@@ -254,32 +255,3 @@ class Loaded(Lines[Any]):
         )
 
     __repr__ = __str__
-
-
-def login(session: Session, parsed: Parsed) -> Text:
-    """Keep credentials; the password comes from the input, a flag or a question."""
-    server = parsed.operands["server"] or HUB
-    username, password = parsed.flag("username"), parsed.flag("password")
-    if parsed.flag("password_stdin"):
-        if password is not None:
-            raise InvalidArgumentError("--password and --password-stdin exclude each other")
-        password = read_text(session, "the password").rstrip("\r\n")
-    if not username:
-        raise InvalidArgumentError("login needs a user name", hint="give it with --username")
-    if password is None:
-        from getpass import getpass
-
-        password = getpass(f"Password of {username} at {server}: ")
-    session.engine.login(server, username, password)
-    return Text("Login Succeeded")
-
-
-def logout(session: Session, parsed: Parsed) -> Text:
-    """Forget credentials."""
-    server = parsed.operands["server"] or HUB
-    session.engine.logout(server)
-    return Text(f"Removing login credentials for {server}")
-
-
-def _progress(session: Session, parsed: Parsed) -> AbstractContextManager[EventSink]:
-    return no_progress() if parsed.flag("quiet") else session.progress()

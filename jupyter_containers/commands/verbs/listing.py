@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from jupyter_containers.commands.render.results import Lines, Table, Text
 from jupyter_containers.commands.render.table import Column, Row, aligned, cell_text
-from jupyter_containers.commands.session import Session
+from jupyter_containers.commands.session import Session, no_progress
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import ContainersError, InvalidArgumentError
+from jupyter_containers.events import EventSink
 
 T = TypeVar("T")
 
@@ -109,6 +111,11 @@ def done(names: Sequence[str], action: Callable[[str], object]) -> Lines[str]:
 def labels_text(labels: Mapping[str, str] | None) -> str:
     """Return labels as Docker's ``.Labels`` shows them."""
     return ",".join(f"{name}={value}" for name, value in sorted((labels or {}).items()))
+
+
+def progress_of(session: Session, parsed: Parsed) -> AbstractContextManager[EventSink]:
+    """Return the display of one operation; none with ``--quiet``."""
+    return no_progress() if parsed.flag("quiet") else session.progress()
 
 
 def read_input(session: Session, what: str) -> bytes:

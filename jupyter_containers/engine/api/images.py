@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, overload
 
 from jupyter_containers.engine.api.parts import Parts
 from jupyter_containers.engine.containers import Filters
@@ -16,7 +16,11 @@ from jupyter_containers.engine.results import (
     HistoryEntry,
     PruneResult,
 )
-from jupyter_containers.errors import ImageNotFoundError, InvalidArgumentError
+from jupyter_containers.errors import (
+    ImageNotFoundError,
+    InvalidArgumentError,
+    UnauthorizedError,
+)
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.oci.reference import Reference
@@ -73,33 +77,92 @@ class ImagesAPI(Parts):
 
         return Builds(self._rooms, self._images, self._networks, self._pull)
 
+    @overload
     def pull(
         self,
         name: str,
         *,
+        all_tags: Literal[False] = False,
         platform: str | None = None,
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
-    ) -> Image:
-        """Fetch an image from its registry."""
-        record = self._pull(Reference.parse(name), platform or "", emit, cancel or CancelToken())
-        return self._image(record)
+    ) -> Image: ...
+    @overload
+    def pull(
+        self,
+        name: str,
+        *,
+        all_tags: Literal[True],
+        platform: str | None = None,
+        emit: EventSink = discard,
+        cancel: CancelToken | None = None,
+    ) -> list[Image]: ...
+    def pull(
+        self,
+        name: str,
+        *,
+        all_tags: bool = False,
+        platform: str | None = None,
+        emit: EventSink = discard,
+        cancel: CancelToken | None = None,
+    ) -> Image | list[Image]:
+        """Fetch an image from its registry, or with ``all_tags`` all of a repository."""
+        token = cancel or CancelToken()
+        if not all_tags:
+            return self._image(self._pull(Reference.parse(name), platform or "", emit, token))
+        from jupyter_containers.engine.remote import tags
 
+        references = [Reference.parse(name).with_tag(tag) for tag in tags(self._rooms, name, token)]
+        records = [self._pull(each, platform or "", emit, token) for each in references]
+        return [self._image(record) for record in records]
+
+    @overload
     def push(
         self,
         name: str,
         *,
+        all_tags: Literal[False] = False,
         compression: str | None = None,
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
-    ) -> str:
+    ) -> str: ...
+    @overload
+    def push(
+        self,
+        name: str,
+        *,
+        all_tags: Literal[True],
+        compression: str | None = None,
+        emit: EventSink = discard,
+        cancel: CancelToken | None = None,
+    ) -> dict[str, str]: ...
+    def push(
+        self,
+        name: str,
+        *,
+        all_tags: bool = False,
+        compression: str | None = None,
+        emit: EventSink = discard,
+        cancel: CancelToken | None = None,
+    ) -> str | dict[str, str]:
         """Send an image to the registry that its name names; return the manifest's digest.
 
+        With ``all_tags`` all names of a repository are sent; the digests are returned by name.
         ``compression`` (gzip, zstd, none) is that of the layers there; by default as stored.
         """
         from jupyter_containers.engine.recompression import checked
         from jupyter_containers.engine.transfer import push
 
+        token, packing = cancel or CancelToken(), checked(compression) if compression else None
+
+        def send(record: ImageRecord, reference: Reference) -> str:
+            return push(
+                self._rooms, record, reference, compression=packing, emit=emit, cancel=token
+            )
+
+        if all_tags:
+            names = self._images.tags_of(name)
+            return {each.familiar: send(self._images.find(str(each)), each) for each in names}
         reference = Reference.parse(name)
         record = self._images.lookup(name)
         if record is None:
@@ -107,14 +170,7 @@ class ImagesAPI(Parts):
                 f"no such image: {reference.familiar}",
                 hint=f"give it that name first: tag IMAGE {reference.familiar}",
             )
-        return push(
-            self._rooms,
-            record,
-            reference,
-            compression=checked(compression) if compression else None,
-            emit=emit,
-            cancel=cancel or CancelToken(),
-        )
+        return send(record, reference)
 
     def import_image(
         self,
@@ -259,15 +315,26 @@ class ImagesAPI(Parts):
         """
         return self._upkeep.prune_images(all=all, filters=filters or {})
 
-    def login(self, registry: str, username: str, password: str) -> None:
-        """Check credentials against a registry and keep them for later."""
+    def login(self, registry: str, username: str, password: str) -> str:
+        """Check credentials against a registry and keep them; return where (a file, a helper)."""
         from jupyter_containers.registry import Credential
 
         credential = Credential(username, password)
         with self._rooms.registry(registry, credential, push=True) as client:
             client.ping()
-        self._rooms.credentials.store(registry, credential)
+        return self._rooms.credentials.store(registry, credential)
 
-    def logout(self, registry: str = "docker.io") -> None:
-        """Forget the credentials of a registry."""
-        self._rooms.credentials.erase(registry)
+    def relogin(self, registry: str) -> bool:
+        """Return whether the credentials that are kept for a registry are good."""
+        if self._rooms.credentials.get(registry) is None:
+            return False
+        try:
+            with self._rooms.registry(registry, push=True) as client:
+                client.ping()
+        except UnauthorizedError:
+            return False
+        return True
+
+    def logout(self, registry: str = "docker.io") -> bool:
+        """Forget the credentials of a registry; return False where there were none."""
+        return self._rooms.credentials.erase(registry)

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from jupyter_containers.engine.api.builds import BuildsAPI
-from jupyter_containers.engine.api.containers import ContainersAPI
 from jupyter_containers.engine.api.networks import NetworksAPI
+from jupyter_containers.engine.api.registries import RegistriesAPI
 from jupyter_containers.engine.api.volumes import VolumesAPI
 from jupyter_containers.engine.journal import Filters, JournalEvent
 from jupyter_containers.engine.results import (
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 _KINDS = ("container", "image", "network", "volume")
 
 
-class SystemAPI(ContainersAPI, BuildsAPI, NetworksAPI, VolumesAPI):
+class SystemAPI(RegistriesAPI, NetworksAPI, VolumesAPI):
     """What concerns an engine as a whole."""
 
     def names(self, kind: str) -> list[str]:

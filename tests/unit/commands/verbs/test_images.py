@@ -123,18 +123,6 @@ def test_import(fake_engine: Any, an_image: Any) -> None:
         perform(fake_engine, "import", "-")
 
 
-def test_login(fake_engine: Any) -> None:
-    perform(fake_engine, *["login", "-u", "me", "--password-stdin", "r:5000"], stdin=b"secret\n")
-    assert fake_engine.last == ("login", ("r:5000", "me", "secret"), {})
-    perform(fake_engine, *["login", "-u", "me", "-p", "s"])
-    assert fake_engine.last == ("login", ("docker.io", "me", "s"), {})
-    with pytest.raises(InvalidArgumentError, match="user name"):
-        perform(fake_engine, "login", "-p", "s")
-    with pytest.raises(InvalidArgumentError, match="exclude"):
-        perform(fake_engine, *["login", "-u", "me", "-p", "s", "--password-stdin"], stdin=b"x")
-    assert "docker.io" in perform(fake_engine, "logout")
-
-
 def test_save_needs_a_place_to_write_to(fake_engine: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="no place"):
         perform(fake_engine, "save", "busybox")

@@ -1,0 +1,102 @@
+"""Repositories found by a word: Docker Hub's search, and the catalog of other registries.
+
+Docker Hub answers ``/v1/search``, the only part of its first protocol that is left.  A registry
+without it may list all it has (``/v2/_catalog``); then the word is looked for in the names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from jupyter_containers.errors import InvalidArgumentError, RegistryError
+from jupyter_containers.oci.reference import DEFAULT_REGISTRY
+from jupyter_containers.registry.documents import MAX_LIST_BYTES
+from jupyter_containers.registry.endpoint import Endpoint
+from jupyter_containers.registry.problems import cleaned, read_up_to
+from jupyter_containers.registry.transport import Request
+
+if TYPE_CHECKING:
+    from jupyter_containers.registry.exchange import Exchange
+
+HUB_SEARCH_HOST = "index.docker.io"
+MAX_LIMIT = 100
+_TEXT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRepository:
+    """A repository that a search found; registries without stars and words leave them empty."""
+
+    name: str
+    description: str = ""
+    stars: int = 0
+    official: bool = False
+    automated: bool = False
+
+
+def search_endpoint(registry: str) -> Endpoint:
+    """Return where a registry is searched: Docker Hub has a host for it."""
+    if registry == DEFAULT_REGISTRY:
+        return Endpoint(registry, HUB_SEARCH_HOST)
+    return Endpoint.of_registry(registry)
+
+
+def split_term(term: str) -> tuple[str, str]:
+    """Return registry and word of ``[registry/]word``, as Docker reads it."""
+    first, slash, rest = term.partition("/")
+    is_registry = slash and ("." in first or ":" in first or first == "localhost")
+    registry, word = (first, rest) if is_registry else (DEFAULT_REGISTRY, term)
+    if registry in ("index.docker.io", "registry-1.docker.io"):
+        registry = DEFAULT_REGISTRY
+    if not word:
+        raise InvalidArgumentError("search needs a word to look for")
+    return registry, word
+
+
+def check_limit(limit: int) -> None:
+    """Raise unless ``limit`` is one that Docker Hub takes."""
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidArgumentError(f"limit {limit} is outside the range of [1, {MAX_LIMIT}]")
+
+
+def search_index(exchange: Exchange, word: str, limit: int) -> list[FoundRepository] | None:
+    """Return what ``/v1/search`` finds, best first; None where the registry has no such search."""
+    query = urlencode({"q": word, "n": limit})
+    request = Request("GET", exchange.address(f"/v1/search?{query}"))
+    response = exchange.send(
+        request, scopes=(), ok=(200, 400, 404, 405, 501), subject=f"a search for {word!r}"
+    )
+    try:
+        data = read_up_to(response, MAX_LIST_BYTES)
+    finally:
+        response.close()
+    if response.status != 200:
+        return None
+    try:
+        document = msgspec.json.decode(data)
+        entries = document["results"] or []
+        return [_found(entry) for entry in entries[:limit]]
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise RegistryError(
+            f"{exchange.endpoint.registry} sent a malformed search result", request=str(request)
+        ) from error
+
+
+def _found(entry: dict[str, Any]) -> FoundRepository:
+    return FoundRepository(
+        cleaned(str(entry["name"]), _TEXT),
+        cleaned(str(entry.get("description") or ""), _TEXT),
+        int(entry.get("star_count") or 0),
+        bool(entry.get("is_official")),
+        bool(entry.get("is_automated")),
+    )
+
+
+def among(names: Sequence[str], word: str, limit: int) -> list[FoundRepository]:
+    """Return the repositories whose names hold the word, as far as ``limit`` goes."""
+    return [FoundRepository(name) for name in names if word.lower() in name.lower()][:limit]

@@ -1,0 +1,233 @@
+"""Registries beyond pull and push: one of our own, lists of manifests, search, removal."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_containers.engine import Engine
+from jupyter_containers.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    ContainersError,
+    ImageNotFoundError,
+    InvalidArgumentError,
+    NotFoundError,
+)
+from tests.integration.registry_server import Answer, Asked, DockerRegistry, ScriptedRegistry
+from tests.integration.served_image import ServedImage, member, tar
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+needs_skopeo = pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is not installed")
+
+
+def image_of(engine: Engine, name: str, platform: str, text: str) -> str:
+    """Make an image of one file for a platform; return its digest."""
+    architecture = platform.partition("/")[2]
+    data = tar(member("platform", text.encode()))
+    engine.import_image(data, name)
+    record = engine.image(name).record
+    if architecture == str(record.platform.architecture):
+        return record.manifest.digest
+    return engine.build(
+        "/var/empty",
+        dockerfile=f"FROM scratch\nCOPY <<E /platform\n{text}\nE\n",
+        tag=name,
+        platform=platform,
+    ).digest
+
+
+@pytest.fixture
+def own_registry(engine: Engine, busybox: str) -> Iterator[str]:
+    del busybox  # asked for: the test leaves nothing behind
+    started = engine.registry_start(publish="0")
+    yield started.address
+    engine.registry_stop()
+    engine.remove_volume(started.volume)
+
+
+def test_a_registry_in_one_line(engine: Engine, own_registry: str) -> None:
+    [running] = engine.local_registries()
+    assert (running.name, running.volume, running.address) == (
+        "registry",
+        "registry-data",
+        own_registry,
+    )
+    assert own_registry.startswith("localhost:")
+    name = f"{own_registry}/team/app"
+    engine.tag("busybox", f"{name}:1")
+    engine.tag("busybox", f"{name}:2")
+    sent = engine.push(name, all_tags=True)
+    digest = engine.image("busybox").digest
+    assert sent == {f"{name}:1": digest, f"{name}:2": digest}
+    assert [(item.name, item.tags) for item in engine.registry_repositories(own_registry)] == [
+        (name, ("1", "2"))
+    ]
+    assert engine.registry_tags(name) == ["1", "2"]
+    assert [found.name for found in engine.search(f"{own_registry}/app")] == ["team/app"]
+    assert engine.search(f"{own_registry}/nothing") == []
+
+    # The second line of the same kind finds what runs; what was pushed outlives the container.
+    assert engine.registry_start(publish="0").address == own_registry
+    engine.registry_stop()
+    again = engine.registry_start(publish=own_registry.rpartition(":")[2])
+    assert engine.registry_tags(name) == ["1", "2"]
+
+    for tag in ("1", "2"):
+        engine.remove_image(f"{name}:{tag}")
+    pulled = engine.pull(name, all_tags=True)
+    assert sorted(n for image in pulled[:1] for n in image.names if n.startswith(name)) == [
+        f"{name}:1",
+        f"{name}:2",
+    ]
+    assert engine.registry_remove(f"{name}:1") == digest
+    with pytest.raises(ImageNotFoundError):
+        engine.registry_remove(f"{name}:1")
+    with pytest.raises(InvalidArgumentError, match="all-tags"):
+        engine.pull(f"{name}:1", all_tags=True)
+    for tag in ("1", "2"):
+        engine.remove_image(f"{name}:{tag}")
+    assert again.container.status == "running"
+
+
+def test_a_container_that_is_no_registry_is_left_alone(engine: Engine, busybox: str) -> None:
+    engine.create(busybox, ["true"], name="mine")
+    with pytest.raises(ConflictError, match="not a registry"):
+        engine.registry_start("mine")
+    with pytest.raises(ConflictError, match="not a registry"):
+        engine.registry_stop("mine")
+
+
+def test_one_name_for_several_platforms(
+    own: Engine, registry: DockerRegistry, tmp_path: Path
+) -> None:
+    host = registry.host
+    amd, arm, whole = f"{host}/amd/app:1", f"{host}/arm/app:1", f"{host}/whole/app:1"
+    amd_digest = image_of(own, amd, "linux/amd64", "amd")
+    arm_digest = image_of(own, arm, "linux/arm64", "arm")
+    own.push(amd)
+    own.push(arm)
+    own.manifest_create(whole, [amd])
+    with pytest.raises(AlreadyExistsError, match="already"):
+        own.manifest_create(whole, [arm])
+    own.manifest_create(whole, [arm], amend=True)
+    own.manifest_annotate(whole, arm, variant="v8", os_version="6.1")
+    with pytest.raises(ImageNotFoundError):
+        own.manifest_annotate(whole, f"{host}/other:1", arch="arm")
+    digest = own.manifest_push(whole, purge=True)
+    with pytest.raises(NotFoundError, match="no manifest list"):
+        own.manifest_push(whole)
+    sent = own.manifest_inspect(whole)
+    assert sent.digest == digest
+    document = json.loads(sent.data)  # type: ignore[union-attr]
+    assert [(entry["digest"], entry["platform"]) for entry in document["manifests"]] == [
+        (amd_digest, {"architecture": "amd64", "os": "linux"}),
+        (
+            arm_digest,
+            {"architecture": "arm64", "os": "linux", "variant": "v8", "os.version": "6.1"},
+        ),
+    ]
+    for name in (amd, arm):
+        own.remove_image(name)
+    assert own.pull(whole, platform="linux/amd64").digest == amd_digest
+    assert own.pull(whole, platform="linux/arm64").digest == arm_digest
+    # A list of a list takes over what that one holds.
+    own.manifest_create(f"{host}/copy:1", [whole])
+    assert own.manifest_push(f"{host}/copy:1") != ""
+    own.manifest_remove(f"{host}/copy:1")
+    if shutil.which("skopeo"):
+        told = subprocess.run(
+            ["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{whole}"],
+            check=True,
+            capture_output=True,
+        ).stdout
+        assert told == sent.data  # type: ignore[union-attr]
+
+
+def test_a_list_takes_images_that_are_only_here_and_from_another_registry(
+    own: Engine, registry: DockerRegistry, tmp_path: Path
+) -> None:
+    with DockerRegistry(tmp_path / "second") as second:
+        amd = f"{second.host}/app:amd"
+        amd_digest = image_of(own, amd, "linux/amd64", "amd")
+        own.push(amd)
+        own.remove_image(amd)
+        arm = f"{registry.host}/never/pushed:arm"
+        arm_digest = image_of(own, arm, "linux/arm64", "arm")
+        whole = f"{registry.host}/mixed:1"
+        own.manifest_create(whole, [amd, arm])
+        own.manifest_push(whole)
+    own.remove_image(arm)
+    assert own.pull(whole, platform="linux/arm64").digest == arm_digest
+    assert own.pull(whole, platform="linux/amd64").digest == amd_digest
+
+
+def test_a_manifest_list_of_docker_images_is_dockers(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry
+) -> None:
+    docker = "application/vnd.docker.distribution.manifest.v2+json"
+    served.image([tar(member("f", b"1"))], "x")
+    manifest = json.loads(served.manifests["x"][1])
+    manifest["mediaType"] = docker
+    served.document(manifest, docker, "1")
+    made = own.manifest_create(f"{scripted.host}/app:all", [f"{scripted.host}/app:1"])
+    assert made.media_type == "application/vnd.docker.distribution.manifest.list.v2+json"
+    entry = own.manifest_inspect(f"{scripted.host}/app:all", f"{scripted.host}/app:1")
+    assert entry.digest == json.loads(made.data)["manifests"][0]["digest"]
+
+
+def test_tags_go_over_several_pages_and_all_are_pulled(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry
+) -> None:
+    for tag in ("1", "2", "3"):
+        served.image([tar(member("f", tag.encode()))], tag)
+
+    def listing(asked: Asked) -> Answer:
+        if not asked.path.endswith("/tags/list"):
+            return served(asked)
+        if ("last", "2") in asked.query:
+            return Answer(200, {}, b'{"name": "app", "tags": ["3"]}')
+        link = {"Link": '</v2/app/tags/list?last=2&n=2>; rel="next"'}
+        return Answer(200, link, b'{"name": "app", "tags": ["1", "2"]}')
+
+    scripted.script = listing
+    pulled = own.pull(f"{scripted.host}/app", all_tags=True)
+    assert [image.name.rpartition(":")[2] for image in pulled] == ["1", "2", "3"]
+
+
+def test_a_registry_that_removes_tags_keeps_the_others(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry
+) -> None:
+    served.image([tar(member("f", b"1"))], "1", "2")
+
+    def removing(asked: Asked) -> Answer:
+        if asked.method == "DELETE":
+            del served.manifests[asked.path.rpartition("/")[2]]
+            return Answer(202)
+        return served(asked)
+
+    scripted.script = removing
+    own.registry_remove(f"{scripted.host}/app:1")
+    assert "2" in served.manifests
+    assert "1" not in served.manifests
+
+
+def test_a_registry_where_removal_is_off(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry
+) -> None:
+    served.image([tar(member("f", b"1"))], "1")
+    scripted.script = lambda asked: Answer(405) if asked.method == "DELETE" else served(asked)
+    with pytest.raises(ContainersError, match="removal of app"):
+        own.registry_remove(f"{scripted.host}/app:1")
+
+
+def test_the_address_answers(own_registry: str) -> None:
+    with urllib.request.urlopen(f"http://{own_registry}/v2/") as answer:
+        assert answer.status == 200
