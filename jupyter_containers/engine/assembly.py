@@ -10,18 +10,18 @@ import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_containers.engine.networks import Connection
+from jupyter_containers.engine.bundle import Bundle
+from jupyter_containers.engine.connections import Connection
+from jupyter_containers.engine.hostnames import Hostnames
 from jupyter_containers.engine.records import ContainerRecord, MountRecord
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.sharing import Shared
 from jupyter_containers.engine.volumes import fill_from_image
-from jupyter_containers.errors import InvalidArgumentError, StorageError
+from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.network import names
-from jupyter_containers.network.model import Endpoint
 from jupyter_containers.options.limits import DeviceRequest
 from jupyter_containers.runtime.devices import host_devices, requested_devices
 from jupyter_containers.runtime.host import HostCapabilities
@@ -51,60 +51,12 @@ _CA_VARIABLES = (
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """The folder of one container: its spec, small files, log and the mount point ``rootfs``."""
-
-    folder: Path
-
-    @property
-    def rootfs(self) -> Path:
-        """Where the private mount namespace shows the root file system."""
-        return self.folder / "rootfs"
-
-    @property
-    def log(self) -> Path:
-        """The monitor's log of what the container wrote."""
-        return self.folder / "container.log"
-
-    def create(self) -> None:
-        """Make the folder and the mount point."""
-        try:
-            self.rootfs.mkdir(parents=True, exist_ok=True)
-            self.folder.chmod(0o700)
-        except OSError as error:
-            raise StorageError(f"cannot make {self.folder}: {error.strerror}") from error
-
-    def write(self, name: str, text: str) -> str:
-        """Write a small file that the container's own user must be able to read."""
-        path, data = self.folder / name, text.encode()
-        # In place, because a running container has this very file mounted; never shorter than
-        # either text, so that a reader does not meet an empty file.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            os.write(descriptor, data)
-            os.ftruncate(descriptor, len(data))
-            os.fchmod(descriptor, 0o644)
-        finally:
-            os.close(descriptor)
-        return str(path)
-
-    def spec(self) -> Spec:
-        """Return the runtime spec with which the container was last started."""
-        value: Spec = json.loads((self.folder / "config.json").read_bytes())
-        return value
-
-    def write_spec(self, spec: Spec) -> None:
-        """Write the runtime spec for the runtime to read."""
-        (self.folder / "config.json").write_text(json.dumps(spec))
-
-
 def assemble(
     rooms: Rooms,
     record: ContainerRecord,
     bundle: Bundle,
     connection: Connection,
-    peers: Sequence[names.HostEntry],
+    hostnames: Hostnames,
     shared: Shared,
 ) -> Spec:
     """Write the bundle's files and return the spec; to be called where the root is mounted."""
@@ -125,6 +77,7 @@ def assemble(
     else:
         ca_mounts, ca_env = (), ()
     rooms.runtime.place(record.id, options.cgroup_parent)
+    files = _name_files(record, bundle, connection, hostnames)
     context = ContainerContext(
         container_id=record.id,
         rootfs=str(bundle.rootfs),
@@ -134,9 +87,9 @@ def assemble(
         network={"host": "host", "none": "new"}.get(connection.mode, "path"),  # type: ignore[arg-type]  # literals
         netns=connection.namespace.path if connection.namespace else "",
         mounts=(*(_runtime_mount(mount, shared) for mount in record.mounts), *ca_mounts),
-        hosts_file=bundle.write("hosts", hosts_text(record, connection.endpoint, peers)),
-        resolv_conf=bundle.write("resolv.conf", resolv_text(record)),
-        hostname_file=bundle.write("hostname", hostname_of(record, connection) + "\n"),
+        hosts_file=files["hosts"],
+        resolv_conf=files["resolv.conf"],
+        hostname_file=files["hostname"],
         cgroup_path=rooms.runtime.cgroup_path(record.id),
         devices=host_devices() if options.privileged else (),
         seccomp=seccomp_file(options.security_opt, privileged=options.privileged),
@@ -145,7 +98,8 @@ def assemble(
         default_pids_limit=rooms.settings.pids_limit,
         annotations=options.annotation or {},
     )
-    spec = runtime_spec(with_environment(config, ca_env), options, context)
+    extra_env = (*ca_env, *hostnames.link_variables(record))
+    spec = runtime_spec(with_environment(config, extra_env), options, context)
     _add_devices(spec, options.device)
     bundle.write_spec(spec)
     return spec
@@ -207,26 +161,48 @@ def hostname_of(record: ContainerRecord, connection: Connection) -> str:
     """Return the container's host name: the given one, the host's own, or the short ID."""
     if record.options.hostname:
         return record.options.hostname
+    if connection.target is not None and connection.mode == "container":
+        return connection.target.options.hostname or connection.target.id[:12]
     on_host = connection.mode == "host" or record.options.uts == "host"
     return socket.gethostname() if on_host else record.id[:12]
 
 
-def hosts_text(
-    record: ContainerRecord, endpoint: Endpoint | None, peers: Sequence[names.HostEntry]
-) -> str:
-    """Return the container's hosts file; ``peers`` are the others on a network with names."""
-    options = record.options
-    gateway = endpoint.gateway if endpoint else ""
-    on_host = options.network == "host"
-    host_name = options.hostname or (socket.gethostname() if on_host else record.id[:12])
+def _name_files(
+    record: ContainerRecord, bundle: Bundle, connection: Connection, hostnames: Hostnames
+) -> dict[str, str]:
+    """Write hosts, resolv.conf and hostname; those of another container's network are shared."""
+    if connection.target is not None:
+        folder = hostnames.bundle(connection.target.id).folder
+        return {name: str(folder / name) for name in ("hosts", "resolv.conf", "hostname")}
+    head = hosts_text(record, connection)
+    return {
+        "hosts": hostnames.write(record.id, head),
+        "resolv.conf": bundle.write("resolv.conf", resolv_text(record)),
+        "hostname": bundle.write("hostname", hostname_of(record, connection) + "\n"),
+    }
+
+
+def hosts_text(record: ContainerRecord, connection: Connection) -> str:
+    """Return what a container's hosts file says without looking at others."""
+    options, endpoints = record.options, connection.endpoints
+    routed = next((endpoint for endpoint in endpoints if endpoint.gateway), None)
+    gateway = routed.gateway if routed else ""
+    on_host = connection.mode == "host"
+    host_name = hostname_of(record, connection)
     if options.domainname:
         host_name = f"{host_name}.{options.domainname} {host_name}"
+    elif "." in host_name and not on_host:
+        host_name = f"{host_name} {host_name.partition('.')[0]}"
     return names.hosts_file(
         host_name,
-        [endpoint.address] if endpoint else [],
+        [
+            address
+            for endpoint in endpoints
+            for address in (endpoint.address, endpoint.address6)
+            if address
+        ],
         gateway=gateway,
         extra=names.parse_add_host(options.add_host, gateway or ("127.0.0.1" if on_host else "")),
-        peers=peers,
         base=_read(Path("/etc/hosts")) if on_host else "",
     )
 

@@ -15,11 +15,11 @@ from jupyter_containers.build.checks import Finding
 from jupyter_containers.build.seams import BaseImage, LayerRef
 from jupyter_containers.build.tree import DigestMemo
 from jupyter_containers.engine.buildcache import Exchange, ImportedSteps, export_steps
+from jupyter_containers.engine.connections import Connections
 from jupyter_containers.engine.exports import Exporter, write_facts
 from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.loading import load
 from jupyter_containers.engine.naming import step_name
-from jupyter_containers.engine.networks import Networks
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.transfer import image_record, push
 from jupyter_containers.engine.workspaces import BuildLayers
@@ -43,8 +43,8 @@ Pull = Callable[[Reference, str, EventSink, CancelToken], ImageRecord]
 class Builds:
     """Builds images into one store."""
 
-    def __init__(self, rooms: Rooms, images: Images, networks: Networks, pull: Pull) -> None:
-        self._rooms, self._images, self._networks, self._pull = rooms, images, networks, pull
+    def __init__(self, rooms: Rooms, images: Images, connections: Connections, pull: Pull) -> None:
+        self._rooms, self._images, self._connections, self._pull = rooms, images, connections, pull
         self._memo: DigestMemo = {}
 
     def build(
@@ -95,7 +95,7 @@ class Builds:
     ) -> Builder:
         return Builder(
             images=_Source(self._rooms, self._images, self._pull, lease, emit, cancel),
-            layers=BuildLayers(self._rooms, self._networks, lease, cancel),
+            layers=BuildLayers(self._rooms, self._connections, lease, cancel),
             cache=_Cache(self._rooms, ImportedSteps(exchange, options.cache_from)),
             blobs=_Blobs(self._rooms, lease),
             extract=partial(_extract, cancel),

@@ -122,7 +122,7 @@ class Container:
     @property
     def networks(self) -> list[str]:
         """The names of the networks it is in."""
-        return [self.record.options.network]
+        return [request.name for request in self.record.networks]
 
     @property
     def mounts(self) -> list[str]:
@@ -131,9 +131,9 @@ class Container:
 
     @property
     def ip_address(self) -> str:
-        """The address in its network while it runs; empty without one."""
-        endpoint = self.record.endpoint
-        return endpoint.address if endpoint and self.status.alive else ""
+        """The address in its first network while it runs; empty without one."""
+        endpoints = self.record.endpoints if self.status.alive else ()
+        return endpoints[0].address if endpoints else ""
 
     def reload(self) -> Container:
         """Look at the container again; return self."""

@@ -125,6 +125,7 @@ class Containers:
                 image_id=image.config_digest,
                 chain_id=image.chain_id,
                 config=config.config,
+                networks=options.networks,
                 created=time.time(),
                 owner=self._rooms.process,
             )
@@ -174,7 +175,7 @@ class Containers:
         renamed = self._rooms.containers.update(
             record.id, lambda current: msgspec.structs.replace(current, name=name), name=name
         )
-        self._lifecycle.note(renamed, "rename", oldName=record.name)
+        self._lifecycle.renamed(renamed, record.name)
 
     def matching(self, filters: Filters) -> Callable[[ContainerRecord], bool]:
         """Return the predicate that ``ps --filter`` values mean.
@@ -188,7 +189,10 @@ class Containers:
             "status": lambda record, value: str(record.state.status) == value,
             "label": _has_label,
             "ancestor": self._has_ancestor,
-            "network": lambda record, value: record.options.network == value,
+            "network": lambda record, value: (
+                value in [request.name for request in record.networks]
+                or value in [endpoint.network_id for endpoint in record.endpoints]
+            ),
             "volume": lambda record, value: any(
                 value in (mount.name, mount.target, mount.source) for mount in record.mounts
             ),

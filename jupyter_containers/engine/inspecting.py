@@ -9,6 +9,7 @@ import msgspec
 
 from jupyter_containers.engine.companions import health_config
 from jupyter_containers.engine.hostconfig import host_config
+from jupyter_containers.engine.networkdocuments import network_settings
 from jupyter_containers.engine.records import ContainerRecord, MountRecord, VolumeRecord
 from jupyter_containers.network.model import Network
 from jupyter_containers.oci.image import ExecutionConfig, Healthcheck, ImageConfig, rfc3339
@@ -117,7 +118,7 @@ def container_document(
             "WorkingDir": options.workdir or record.config.working_dir,
             "Labels": {**record.config.labels, **(options.labels or {})},
         },
-        "NetworkSettings": _network_settings(record, networks),
+        "NetworkSettings": network_settings(record, networks),
     }
 
 
@@ -150,35 +151,6 @@ def _exposed(record: ContainerRecord) -> list[str]:
 def _volumes(record: ContainerRecord) -> dict[str, dict[str, str]] | None:
     anonymous = [mount.target for mount in record.mounts if mount.anonymous]
     return {name: {} for name in dict.fromkeys((*record.config.volumes, *anonymous))} or None
-
-
-def network_document(network: Network, members: list[ContainerRecord]) -> dict[str, Any]:
-    """Return the object of ``docker network inspect``."""
-    return {
-        "Name": network.name,
-        "Id": network.id,
-        "Created": network.created,
-        "Scope": "local",
-        "Driver": network.driver,
-        "EnableIPv6": False,
-        "IPAM": {
-            "Driver": "default",
-            "Config": [{"Subnet": network.subnet, "Gateway": network.gateway}],
-        },
-        "Internal": network.internal,
-        "Containers": {
-            member.id: {
-                "Name": member.name,
-                "MacAddress": member.endpoint.mac,
-                "IPv4Address": f"{member.endpoint.address}/{member.endpoint.prefix_len}",
-                "IPv6Address": "",
-            }
-            for member in members
-            if member.endpoint is not None
-        },
-        "Options": {"bridge.name": network.interface, "mtu": str(network.mtu), **network.options},
-        "Labels": dict(network.labels),
-    }
 
 
 def volume_document(volume: VolumeRecord, mountpoint: Path) -> dict[str, Any]:
@@ -256,38 +228,3 @@ def _mount(mount: MountRecord) -> dict[str, Any]:
     if mount.type == "volume":
         document |= {"Name": mount.name, "Driver": "local"}
     return document
-
-
-def _network_settings(record: ContainerRecord, networks: dict[str, Network]) -> dict[str, Any]:
-    endpoint, alive = record.endpoint, record.state.status.alive
-    ports: dict[str, list[dict[str, str]] | None] = {}
-    if alive:
-        ports = dict.fromkeys((*record.config.exposed_ports, *record.options.expose))
-    for port in record.ports if alive else ():
-        binding = {"HostIp": port.host_ip, "HostPort": str(port.host_port)}
-        name = f"{port.container_port}/{port.protocol}"
-        ports[name] = [*(ports.get(name) or []), binding]
-    attached: dict[str, Any] = {}
-    address = gateway = mac = ""
-    prefix = 0
-    if endpoint is not None and alive:
-        address, gateway = endpoint.address, endpoint.gateway
-        mac, prefix = endpoint.mac, endpoint.prefix_len
-    name = record.options.network
-    network = networks.get(endpoint.network_id) if endpoint else None
-    attached[network.name if network else name] = {
-        "Aliases": list(endpoint.aliases) if endpoint and endpoint.aliases else None,
-        "NetworkID": network.id if network else "",
-        "Gateway": gateway,
-        "IPAddress": address,
-        "IPPrefixLen": prefix,
-        "MacAddress": mac,
-    }
-    return {
-        "Ports": ports,
-        "Gateway": gateway,
-        "IPAddress": address,
-        "IPPrefixLen": prefix,
-        "MacAddress": mac,
-        "Networks": attached,
-    }

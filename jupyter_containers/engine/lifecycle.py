@@ -18,10 +18,11 @@ from pathlib import Path
 
 import msgspec
 
-from jupyter_containers.engine.assembly import Bundle, assemble, hosts_text
+from jupyter_containers.engine.assembly import assemble
+from jupyter_containers.engine.bundle import Bundle
 from jupyter_containers.engine.companions import Companions
+from jupyter_containers.engine.connections import Connection, Connections
 from jupyter_containers.engine.interrupts import deferred
-from jupyter_containers.engine.networks import Connection, Networks
 from jupyter_containers.engine.reap import exit_command, unattended_command
 from jupyter_containers.engine.records import ContainerRecord, StateRecord
 from jupyter_containers.engine.restarts import (
@@ -38,8 +39,6 @@ from jupyter_containers.errors import (
     OCIRuntimeError,
 )
 from jupyter_containers.events import CancelToken
-from jupyter_containers.network.model import Endpoint
-from jupyter_containers.network.names import HostEntry
 from jupyter_containers.oci.state import Status, require
 from jupyter_containers.options import RunOptions
 from jupyter_containers.options.run import log_rotation
@@ -57,8 +56,9 @@ _REMOVE_ATTEMPTS, _REMOVE_PAUSE = 50, 0.01
 class Lifecycle:
     """What happens to containers between create and remove."""
 
-    def __init__(self, rooms: Rooms, networks: Networks) -> None:
-        self._rooms, self._networks = rooms, networks
+    def __init__(self, rooms: Rooms, connections: Connections) -> None:
+        self._rooms, self._connections = rooms, connections
+        self._hostnames = connections.hostnames
         self._companions = Companions(rooms)
 
     def bundle(self, container_id: str) -> Bundle:
@@ -76,6 +76,11 @@ class Lifecycle:
         labels = {**record.config.labels, **(record.options.labels or {})}
         attributes = {**labels, "image": record.options.image, "name": record.name, **more}
         self._rooms.journal.record("container", action, record.id, attributes)
+
+    def renamed(self, record: ContainerRecord, former: str) -> None:
+        """Let the networks know a container by its new name, and write it down."""
+        self._hostnames.rename(record, former)
+        self.note(record, "rename", oldName=former)
 
     def start(
         self,
@@ -114,11 +119,10 @@ class Lifecycle:
     ) -> tuple[ContainerRecord, Attachment | None]:
         rooms, bundle = self._rooms, self.bundle(record.id)
         bundle.create()
-        with self._networks.connecting(record) as connection, PrivateMounts() as mounts:
+        with self._connections.connecting(record) as connection, PrivateMounts() as mounts:
             mounts.overlay(rooms.store.snapshots.mount(record.chain_id, record.id), bundle.rootfs)
-            peers = self._peers(connection.endpoint, record.id)
             shared = share(rooms, record, mounts)
-            spec = mounts.call(assemble, rooms, record, bundle, connection, peers, shared)
+            spec = mounts.call(assemble, rooms, record, bundle, connection, self._hostnames, shared)
             created = mounts.call(
                 rooms.monitor.create,
                 record.id,
@@ -140,11 +144,12 @@ class Lifecycle:
                     self.note(record, "attach")
                 if before_start is not None:
                     before_start()
+                connection.finish()
+                self._hostnames.introduce({item.network_id for item in connection.endpoints})
                 rooms.runtime.start(record.id)
                 self.note(record, "start")
                 if companions := self._companions.begin(record, bundle.folder, spec):
                     record = self._update(record.id, companions=companions)
-                self._introduce(connection.endpoint)
             except BaseException:
                 with deferred():
                     if attachment is not None:
@@ -188,7 +193,7 @@ class Lifecycle:
             lambda current: msgspec.structs.replace(
                 current,
                 state=state,
-                endpoint=connection.endpoint,
+                endpoints=connection.endpoints,
                 ports=connection.ports,
                 owner=None,
             ),
@@ -258,7 +263,7 @@ class Lifecycle:
         group = rooms.runtime.cgroup_path(record.id)
         oom = status.oom_killed or cgroups.oom_kills(rooms.runtime.layout, group) > 0
         rooms.runtime.delete(record.id, force=True)
-        self._networks.disconnect(record.id, record.endpoint, record.ports)
+        self._connections.release(record.id, record.endpoints, record.ports)
         self._companions.end(record)
         ended = self._update(
             record.id,
@@ -269,7 +274,6 @@ class Lifecycle:
             error="" if status.code is not None else "the monitor was killed",
             companions=(),
         )
-        self._introduce(record.endpoint)
         if oom:
             self.note(ended, "oom")
         seconds = max(0.0, ended.state.finished - ended.state.started)
@@ -330,35 +334,6 @@ class Lifecycle:
         record = self._rooms.containers.get(container_id)
         if record is not None:
             self.note(record, f"health_status: {status}")
-
-    def _members(self, endpoint: Endpoint | None) -> list[ContainerRecord]:
-        """Return the live containers of a network on which containers know each other by name."""
-        if endpoint is None or self._networks.is_default(endpoint.network_id):
-            return []
-        return [
-            record
-            for record in self._rooms.containers.all()
-            if record.endpoint is not None
-            and record.endpoint.network_id == endpoint.network_id
-            and self.running(record)
-        ]
-
-    def _peers(self, endpoint: Endpoint | None, container_id: str) -> list[HostEntry]:
-        return [
-            HostEntry(record.endpoint.address, (record.name, *record.endpoint.aliases))
-            for record in self._members(endpoint)
-            if record.endpoint is not None and record.id != container_id
-        ]
-
-    def _introduce(self, endpoint: Endpoint | None) -> None:
-        """Tell the containers of a network who is there now, in their hosts files."""
-        if endpoint is None or self._networks.is_default(endpoint.network_id):
-            return
-        # One at a time: who looks later also writes later.
-        with self._rooms.store.locks.hold(f"hosts-{endpoint.network_id}"):
-            for record in self._members(endpoint):
-                text = hosts_text(record, record.endpoint, self._peers(endpoint, record.id))
-                self.bundle(record.id).write("hosts", text)
 
     def wait(self, record: ContainerRecord, cancel: CancelToken) -> int:
         """Wait until the container has ended; return its exit code."""
@@ -484,7 +459,7 @@ class Lifecycle:
         self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
         self._companions.end(record)
         rooms.runtime.delete(record.id, force=True)
-        self._networks.disconnect(record.id, record.endpoint, record.ports)
+        self._connections.release(record.id, record.endpoints, record.ports)
         rooms.store.snapshots.discard(record.id)
         detach(bundle.rootfs)
         forget_mounts(rooms, record.id)

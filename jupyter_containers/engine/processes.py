@@ -240,7 +240,7 @@ def _sample(
 
 def _network(record: ContainerRecord) -> tuple[int, int]:
     """Return bytes received and sent by a container with a network of its own."""
-    if record.endpoint is None or record.state.process is None:
+    if not record.endpoints or record.state.process is None:
         return 0, 0
     try:
         text = Path(f"/proc/{record.state.process.pid}/net/dev").read_text()

@@ -65,6 +65,7 @@ def _command(rooms: Rooms) -> tuple[str, ...]:
 
 def main() -> int:
     """Settle one container, or write down its health; 0 also when somebody else did it first."""
+    from jupyter_containers.engine.connections import Connections
     from jupyter_containers.engine.lifecycle import Lifecycle
     from jupyter_containers.engine.networks import Networks
     from jupyter_containers.engine.restarts import wait_for_restart
@@ -75,7 +76,7 @@ def main() -> int:
     text, container_id, *health = sys.argv[1:]
     rooms = Rooms(load_settings({"JUPYTER_CONTAINERS_CONFIG": "/dev/null"}, json.loads(text)))
     try:
-        lifecycle = Lifecycle(rooms, Networks(rooms))
+        lifecycle = Lifecycle(rooms, Connections(rooms, Networks(rooms)))
         if health:
             lifecycle.note_health(container_id, health[0])
             return 0

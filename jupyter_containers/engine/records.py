@@ -17,12 +17,14 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from jupyter_containers.network.model import Endpoint, PublishedPort
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.oci.state import Status
 from jupyter_containers.options import RunOptions
 from jupyter_containers.options.mounts import Recursion
+from jupyter_containers.options.network import NetworkRequest
 from jupyter_containers.runtime.process import ProcessIdentity
 
 Phase = Literal["creating", "ready"]
@@ -65,7 +67,11 @@ class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ContainerRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One container; ``config`` is its image's, kept so that the image may be untagged."""
+    """One container; ``config`` is its image's, kept so that the image may be untagged.
+
+    ``networks`` are those it is to be in, ``endpoints`` and ``ports`` what it has of them while it
+    lives.  ``endpoint`` is only read, from old records.
+    """
 
     id: str
     name: str
@@ -79,8 +85,18 @@ class ContainerRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     owner: ProcessIdentity | None = None
     state: StateRecord = StateRecord()
     mounts: tuple[MountRecord, ...] = ()
+    networks: tuple[NetworkRequest, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
     endpoint: Endpoint | None = None
     ports: tuple[PublishedPort, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Records of before a container could be in several networks.
+        if not self.networks:
+            force_setattr(self, "networks", (NetworkRequest(self.options.network),))
+        if self.endpoint is not None:
+            force_setattr(self, "endpoints", (self.endpoint,))
+            force_setattr(self, "endpoint", None)
 
 
 class VolumeRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -94,10 +110,17 @@ class VolumeRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class EndpointRecord(msgspec.Struct, frozen=True):
-    """An address taken on a network; its name in the collection is ``network/address``."""
+    """An address taken on a network; its name in the collection is ``network/address``.
+
+    ``names`` are those by which others on the network know the container, ``links`` further names
+    that it alone has for others (container ID and alias).
+    """
 
     id: str
     container_id: str
     network_id: str
     address: str
     owner: ProcessIdentity
+    address6: str = ""
+    names: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()

@@ -28,12 +28,8 @@ def refuse(options: RunOptions, rooms: Rooms) -> None:
     """Raise for what has no effect or no meaning."""
     host = rooms.host
     parse_restart(options.restart)
-    if options.network.startswith("container:"):
-        raise UnsupportedError(
-            "joining another container's network is not supported yet",
-            capability="shared network namespaces",
-            hint="put both on one network: network create NAME, then --network NAME",
-        )
+    if options.network.startswith(OF_CONTAINER):
+        peer(rooms, options.network)
     if options.stop_signal:
         parse_signal(options.stop_signal)
     names.resolv_conf(

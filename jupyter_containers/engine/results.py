@@ -97,6 +97,7 @@ class NetworkSummary:
     gateway: str = ""
     internal: bool = False
     labels: dict[str, str] = field(default_factory=dict)
+    subnet6: str = ""
 
     @classmethod
     def of(cls, item: Network) -> NetworkSummary:
@@ -109,6 +110,7 @@ class NetworkSummary:
             item.gateway,
             item.internal,
             dict(item.labels),
+            item.subnet6,
         )
 
 

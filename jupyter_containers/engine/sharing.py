@@ -79,7 +79,11 @@ def forget_mounts(rooms: Rooms, container_id: str) -> None:
         folder.rmdir()
 
 
-def _pid(rooms: Rooms, value: str, flag: str) -> int:
+def joined(rooms: Rooms, value: str, flag: str) -> ContainerRecord:
+    """Return the running container whose namespace is to be joined.
+
+    Raises :class:`InvalidStateError` when it does not run.
+    """
     other = peer(rooms, value)
     process = other.state.process
     if not other.state.status.alive or process is None or not process.alive:
@@ -89,12 +93,18 @@ def _pid(rooms: Rooms, value: str, flag: str) -> int:
             operation="join",
             hint=f"start it first: start {other.name}",
         )
+    return other
+
+
+def _pid(rooms: Rooms, value: str, flag: str) -> int:
+    other = joined(rooms, value, flag)
+    assert other.state.process is not None  # it runs
     if flag == "ipc" and other.options.ipc not in ("shareable", "host"):
         raise InvalidArgumentError(
             f"the ipc namespace of container {other.name} is private",
             hint=f"create {other.name} with --ipc shareable",
         )
-    return process.pid
+    return other.state.process.pid
 
 
 def peer(rooms: Rooms, value: str) -> ContainerRecord:

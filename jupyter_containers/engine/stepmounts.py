@@ -9,7 +9,7 @@ from pathlib import Path
 from jupyter_containers.build.copying import Copier, CopyRules
 from jupyter_containers.build.seams import StepMount
 from jupyter_containers.build.tree import SourceTree
-from jupyter_containers.engine.assembly import Bundle
+from jupyter_containers.engine.bundle import Bundle
 from jupyter_containers.engine.cachemounts import CacheMounts
 from jupyter_containers.engine.forwarding import forwarded
 from jupyter_containers.engine.naming import step_name

@@ -50,7 +50,7 @@ class SweptLifecycle(Lifecycle):
     def _lost(self, record: ContainerRecord) -> ContainerRecord:
         """Record the end of a container whose machine stopped; its processes cannot be there."""
         self._rooms.runtime.forget(record.id)
-        self._networks.disconnect(record.id, record.endpoint, record.ports)
+        self._connections.release(record.id, record.endpoints, record.ports)
         return self._update(
             record.id,
             status=Status.EXITED,

@@ -23,15 +23,15 @@ from jupyter_containers.build.seams import (
     Workspace,
 )
 from jupyter_containers.engine.assembly import (
-    Bundle,
     host_trust,
     make_folder,
     with_environment,
 )
+from jupyter_containers.engine.bundle import Bundle
+from jupyter_containers.engine.connections import Connections
 from jupyter_containers.engine.failedsteps import FailedSteps
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.naming import step_name
-from jupyter_containers.engine.networks import Networks
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.stepmounts import StepMounts
 from jupyter_containers.errors import ContainersError
@@ -54,7 +54,7 @@ class BuildLayers:
     """Unpacked layers and workspaces on top of them, for one build."""
 
     rooms: Rooms
-    networks: Networks
+    connections: Connections
     lease: Lease
     cancel: CancelToken
 
@@ -141,7 +141,7 @@ class _Workspace:
         """Return the exit code of the step's process; its mounts and network end with it."""
         rooms = self.layers.rooms
         with ExitStack() as stack:
-            network = self.layers.networks.temporary(self.key, request.network)
+            network = self.layers.connections.temporary(self.key, request.network)
             namespace = self.last.enter_context(network)
             step_mounts = StepMounts(rooms, self.mounts, self.bundle, stack, cancel)
             mounts = tuple(step_mounts.resolve(mount) for mount in request.mounts)

@@ -22,8 +22,11 @@ __all__ = [
     "allocate_endpoint",
     "bridge_interface",
     "check_subnet",
+    "check_subnet6",
     "choose_address",
+    "choose_address6",
     "choose_subnet",
+    "choose_subnet6",
     "gateway_of",
     "host_interface",
     "mac_address",
@@ -74,8 +77,30 @@ def check_subnet(subnet: str, used_subnets: Iterable[str], host_routes: Iterable
 
 
 def gateway_of(subnet: str) -> str:
-    """Return the address that the bridge takes: the first of the subnet."""
-    return str(_network(subnet).network_address + 1)
+    """Return the address that the bridge takes: the first of the subnet (either family)."""
+    return str(ipaddress.ip_network(subnet).network_address + 1)
+
+
+def choose_subnet6(network_id: str) -> str:
+    """Return the unique local /64 that belongs to a network's id (RFC 4193)."""
+    digest = hashlib.sha256(network_id.encode()).digest()
+    return str(ipaddress.IPv6Network((b"\xfd" + digest[:7] + bytes(8), 64)))
+
+
+def check_subnet6(subnet: str, used_subnets: Iterable[str]) -> str:
+    """Return an IPv6 ``subnet`` in canonical form when a network may have it."""
+    try:
+        network = ipaddress.IPv6Network(subnet)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"invalid subnet: {subnet!r}", hint="write an IPv6 range such as fd00:90::/64"
+        ) from error
+    if network.prefixlen > 120:
+        raise InvalidArgumentError(f"subnet {subnet} is too small", hint="write a /64")
+    for item in used_subnets:
+        if item and network.overlaps(ipaddress.IPv6Network(item)):
+            raise AlreadyExistsError(f"subnet {network} overlaps a network's subnet: {item}")
+    return str(network)
 
 
 def addresses(
@@ -109,7 +134,10 @@ def choose_address(
     or :class:`ConflictError` (none left).
     """
     if not wanted:
-        found = next(addresses(network.subnet, network.gateway, used, after), None)
+        taken = {*used, network.gateway, *network.reserved.values()}
+        pool = ipaddress.IPv4Network(network.ip_range or network.subnet)
+        free = addresses(network.subnet, network.gateway, taken, after)
+        found = next((item for item in free if ipaddress.IPv4Address(item) in pool), None)
         if found is None:
             raise ConflictError(
                 f"no free address is left in network {network.name} ({network.subnet})",
@@ -130,6 +158,30 @@ def choose_address(
     return str(address)
 
 
+def choose_address6(network: Network, address: str, used: Collection[str], wanted: str = "") -> str:
+    """Return a free IPv6 address of the network, or ``wanted`` if that can be had.
+
+    It has the number that ``address`` has in the IPv4 subnet, or the next free one.
+    """
+    subnet = ipaddress.IPv6Network(network.subnet6)
+    taken = {*used, network.gateway6, *network.reserved.values()}
+    if wanted:
+        found = ipaddress.IPv6Address(wanted)
+        if found not in subnet:
+            raise InvalidArgumentError(
+                f"address {wanted} is not one of network {network.name}'s {subnet}"
+            )
+        if str(found) in taken:
+            raise AlreadyExistsError(f"address {wanted} is in use in network {network.name}")
+        return str(found)
+    start = int(ipaddress.IPv4Address(address)) - int(_network(network.subnet).network_address)
+    for offset in range(start, start + len(taken) + 1):
+        candidate = str(subnet.network_address + offset % (subnet.num_addresses - 1))
+        if candidate not in taken:
+            return candidate
+    raise ConflictError(f"no free IPv6 address is left in network {network.name} ({subnet})")
+
+
 def allocate_endpoint(
     network: Network,
     container_id: str,
@@ -137,21 +189,32 @@ def allocate_endpoint(
     *,
     after: str = "",
     wanted: str = "",
+    wanted6: str = "",
+    mac: str = "",
     aliases: Iterable[str] = (),
     interface: str = "eth0",
 ) -> Endpoint:
     """Return the endpoint of a container in a network, ready to be recorded and attached.
 
-    ``used`` are the addresses of the network's other endpoints; errors as :func:`choose_address`.
+    ``used`` are the addresses (both families) of the network's other endpoints; errors as
+    :func:`choose_address`.
     """
     address = choose_address(network, used, after, wanted)
+    if wanted6 and not network.subnet6:
+        raise InvalidArgumentError(
+            f"network {network.name} has no IPv6", hint="create it with --ipv6"
+        )
+    address6 = choose_address6(network, address, used, wanted6) if network.subnet6 else ""
     return Endpoint(
         network_id=network.id,
         container_id=container_id,
         address=address,
         prefix_len=_network(network.subnet).prefixlen,
         gateway="" if network.internal else network.gateway,
-        mac=mac_address(address),
+        address6=address6,
+        prefix_len6=ipaddress.IPv6Network(network.subnet6).prefixlen if address6 else 0,
+        gateway6="" if network.internal or not address6 else network.gateway6,
+        mac=mac.lower().replace("-", ":") or mac_address(address),
         host_interface=host_interface(container_id, network.id),
         interface=interface,
         aliases=tuple(aliases),

@@ -19,15 +19,20 @@ import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from jupyter_containers.errors import AlreadyExistsError, InUseError, NetworkError
+from jupyter_containers.errors import (
+    AlreadyExistsError,
+    InUseError,
+    NetworkError,
+    UnsupportedError,
+)
 from jupyter_containers.network import links
 from jupyter_containers.network.allocation import BRIDGE_PREFIX, OUR_MACS, PORT_PREFIX, mac_address
 from jupyter_containers.network.firewall import Firewall
 from jupyter_containers.network.forward_policy import ForwardPolicy
 from jupyter_containers.network.model import Endpoint, Network
 from jupyter_containers.network.namespace import NetworkNamespace
-from jupyter_containers.network.netlink import NetlinkSocket
-from jupyter_containers.network.sysctl import write_sysctl
+from jupyter_containers.network.netlink import NetlinkSocket, Request
+from jupyter_containers.network.sysctl import read_sysctl, write_sysctl
 
 __all__ = ["BridgeDriver", "BridgeStatus"]
 
@@ -95,8 +100,10 @@ class BridgeDriver:
         with _reported("cannot turn on net.ipv4.ip_forward"):
             if write_sysctl("ipv4/ip_forward", "1"):
                 changed.append("net.ipv4.ip_forward = 1 (the host forwards packets)")
+        if network.subnet6:
+            changed += _forward_ipv6()
         if self._forward_policy.admit(network.interface):
-            changed.append(f"FORWARD chain accepts {network.interface} (its policy is DROP)")
+            changed.append(f"the host's packet filter lets {network.interface} through")
         return tuple(changed)
 
     def _create(self, route: NetlinkSocket, network: Network) -> links.Link:
@@ -111,14 +118,18 @@ class BridgeDriver:
         link = links.get_link(route, name)
         if link is None or link.kind != "bridge":
             return link or _vanished(name)
-        with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
-            write_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
+        if not network.subnet6:
+            with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
+                write_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
         if not network.internal:
             write_sysctl(f"ipv4/conf/{name}/route_localnet", "1")
         broadcast = str(subnet.broadcast_address)
-        address = links.add_address(link.index, network.gateway, subnet.prefixlen, broadcast)
-        route.send(address)
-        route.send(links.set_up(link.index))
+        requests = [links.add_address(link.index, network.gateway, subnet.prefixlen, broadcast)]
+        if network.subnet6:
+            _enable_ipv6(name)
+            prefix = ipaddress.IPv6Network(network.subnet6).prefixlen
+            requests.append(links.add_address(link.index, network.gateway6, prefix))
+        route.send(*requests, links.set_up(link.index))
         return links.get_link(route, name) or _vanished(name)
 
     def _check_overlap(
@@ -138,8 +149,15 @@ class BridgeDriver:
                     hint="create a network with another subnet, or set subnet_pool",
                 )
 
-    def attach(self, namespace: NetworkNamespace, endpoint: Endpoint, network: Network) -> None:
-        """The endpoint's interface is up in ``namespace``, with address and default route.
+    def attach(
+        self,
+        namespace: NetworkNamespace,
+        endpoint: Endpoint,
+        network: Network,
+        *,
+        default_route: bool = True,
+    ) -> None:
+        """The endpoint's interface is up in ``namespace``, with addresses and default route.
 
         The bridge must be there (:meth:`ensure_bridge`).  Raises :class:`NetworkError`; then the
         namespace has no such interface.
@@ -153,8 +171,9 @@ class BridgeDriver:
             try:
                 port = links.get_link(route, endpoint.host_interface)
                 if port is not None:
-                    route.send(links.set_hairpin(port.index))
-                namespace.run(lambda: _configure(endpoint))
+                    isolated = not network.containers_talk and not _filters_bridged()
+                    route.send(links.set_hairpin(port.index, isolated=isolated))
+                namespace.run(lambda: _configure(endpoint, default_route))
                 _await_carrier(route, endpoint.host_interface, network.interface)
             except BaseException:
                 self.detach(endpoint.host_interface)
@@ -200,6 +219,13 @@ class BridgeDriver:
         """
         with _reported(f"cannot remove {host_interface}"), NetlinkSocket() as route:
             route.send(links.delete_link(host_interface))
+
+    def route(
+        self, namespace: NetworkNamespace, former: Endpoint | None, endpoint: Endpoint | None
+    ) -> None:
+        """The way out is by ``endpoint`` (None: there is none) and no longer by ``former``."""
+        with _reported("cannot set the default route"):
+            namespace.run(lambda: _route(former, endpoint))
 
     def remove_bridge(self, network: Network) -> None:
         """The bridge and its rules are gone; idempotent.
@@ -247,7 +273,7 @@ class BridgeDriver:
         )
 
 
-def _configure(endpoint: Endpoint) -> None:
+def _configure(endpoint: Endpoint, default_route: bool) -> None:
     index = socket.if_nametoindex(endpoint.interface)
     subnet = ipaddress.IPv4Interface(f"{endpoint.address}/{endpoint.prefix_len}").network
     requests = [
@@ -256,10 +282,82 @@ def _configure(endpoint: Endpoint) -> None:
             index, endpoint.address, endpoint.prefix_len, str(subnet.broadcast_address)
         ),
     ]
-    if endpoint.gateway:
-        requests.append(links.add_default_route(index, endpoint.gateway))
+    local6 = [text for text in endpoint.link_local if ":" in text]
+    if endpoint.address6 or local6:
+        _enable_ipv6(endpoint.interface)
+    if endpoint.address6:
+        requests.append(links.add_address(index, endpoint.address6, endpoint.prefix_len6))
+    requests += [
+        links.add_address(index, text, 64 if text in local6 else 16) for text in endpoint.link_local
+    ]
+    if default_route:
+        requests += _default_routes(endpoint, index)
     with NetlinkSocket() as route:
         route.send(*requests)
+
+
+def _default_routes(endpoint: Endpoint, index: int) -> list[Request]:
+    gateways = (endpoint.gateway, endpoint.gateway6)
+    return [links.set_default_route(index, gateway) for gateway in gateways if gateway]
+
+
+def _route(former: Endpoint | None, endpoint: Endpoint | None) -> None:
+    requests: list[Request] = []
+    if endpoint is not None:
+        requests += _default_routes(endpoint, socket.if_nametoindex(endpoint.interface))
+    if former is not None:
+        kept = (endpoint.gateway, endpoint.gateway6) if endpoint else ()
+        for gateway in (former.gateway, former.gateway6):
+            # Setting a route took the former's place already, where both have the family.
+            if gateway and gateway not in kept:
+                requests.append(links.delete_default_route(gateway))
+    with NetlinkSocket() as route:
+        route.send(*requests)
+
+
+def _filters_bridged() -> bool:
+    """Return whether the packet filter sees what passes within a bridge (br_netfilter).
+
+    It then decides who may talk to whom.  An isolated port would also drop what goes to a
+    published port, because that is translated before the bridge looks where it goes.
+    """
+    try:
+        return read_sysctl("bridge/bridge-nf-call-iptables") == "1"
+    except OSError:
+        return False
+
+
+def _enable_ipv6(interface: str) -> None:
+    """Let an interface have the IPv6 addresses it is given, and none that a neighbour announces."""
+    try:
+        write_sysctl(f"ipv6/conf/{interface}/accept_ra", "0")
+        write_sysctl(f"ipv6/conf/{interface}/disable_ipv6", "0")
+    except FileNotFoundError as error:
+        raise UnsupportedError(
+            "this kernel has no IPv6",
+            capability="IPv6",
+            provided_by="a kernel that was booted with IPv6; or a network without --ipv6",
+        ) from error
+
+
+def _forward_ipv6() -> list[str]:
+    if read_sysctl("ipv6/conf/all/forwarding") == "1":
+        return []
+    # A host that forwards no longer listens to its router, unless told so.
+    with NetlinkSocket() as route:
+        default = {
+            entry.index
+            for entry in links.get_routes(route, socket.AF_INET6)
+            if entry.destination == "::/0"
+        }
+        uplinks = [link.name for link in links.get_links(route) if link.index in default]
+    for name in uplinks:
+        with contextlib.suppress(OSError):
+            if read_sysctl(f"ipv6/conf/{name}/accept_ra") == "1":
+                write_sysctl(f"ipv6/conf/{name}/accept_ra", "2")
+    with _reported("cannot turn on net.ipv6.conf.all.forwarding"):
+        write_sysctl("ipv6/conf/all/forwarding", "1")
+    return ["net.ipv6.conf.all.forwarding = 1 (the host forwards IPv6 packets)"]
 
 
 def _await_carrier(route: NetlinkSocket, *names: str) -> None:

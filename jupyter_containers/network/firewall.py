@@ -13,7 +13,8 @@ What the table does, for the bridges and subnets in its sets:
   Packets for 127.0.0.0/8 that arrive by a bridge are dropped: publishing on loopback
   needs ``route_localnet``, which would otherwise open the host's own services to containers.
 
-The table is IPv4; bridges have no IPv6.  Every change is one transaction, so a killed process
+IPv6 follows the same rules, but publishing on ::1: the kernel never routes that address to a
+bridge.  Every change is one transaction, so a killed process
 leaves the old state or the new one.  The table is shared by all kernels of one engine root; adding
 and removing *networks* must be serialised by the caller, ports need no lock.
 
@@ -22,82 +23,106 @@ See nft(8), "Maps", "NAT statements" and "FIB expressions".
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+import socket
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 from jupyter_containers.errors import InvalidArgumentError, NetworkError
+from jupyter_containers.network import nf_tables
 from jupyter_containers.network.conntrack import forget_flows
 from jupyter_containers.network.model import Network, PublishedPort
-from jupyter_containers.network.nft import Nft, NftError
+from jupyter_containers.network.nft import Nft
 
 __all__ = ["DEFAULT_TABLE", "Firewall"]
 
 DEFAULT_TABLE = "jupyter_containers"
 
 # To be raised when _RULES change: tables of another edition are rewritten at the next start.
-_EDITION = "edition-1"
+_EDITION = 2
 
 _RULES = """
 add table ip {table}
-add set ip {table} edition {{ type ifname; }}
-add set ip {table} bridges {{ type ifname; }}
-add set ip {table} internal {{ type ifname; }}
-add set ip {table} within {{ type ifname . ifname; }}
-add set ip {table} subnets {{ type ipv4_addr; flags interval; }}
-add map ip {table} published {{
+delete table ip {table}
+add table inet {table}
+add set inet {table} edition {{ type mark; }}
+add set inet {table} bridges {{ type ifname; }}
+add set inet {table} internal {{ type ifname; }}
+add set inet {table} within {{ type ifname . ifname; }}
+add set inet {table} subnets {{ type ipv4_addr; flags interval; }}
+add set inet {table} subnets6 {{ type ipv6_addr; flags interval; }}
+add map inet {table} published {{
   type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service;
 }}
-add map ip {table} published_any {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
-add chain ip {table} guard {{ type filter hook prerouting priority -300; policy accept; }}
-add chain ip {table} forward {{ type filter hook forward priority 0; policy accept; }}
-add chain ip {table} translate
-add chain ip {table} prerouting {{ type nat hook prerouting priority -100; policy accept; }}
-add chain ip {table} output {{ type nat hook output priority -100; policy accept; }}
-add chain ip {table} postrouting {{ type nat hook postrouting priority 100; policy accept; }}
-flush chain ip {table} guard
-flush chain ip {table} forward
-flush chain ip {table} translate
-flush chain ip {table} prerouting
-flush chain ip {table} output
-flush chain ip {table} postrouting
-flush set ip {table} edition
-add element ip {table} edition {{ "{edition}" }}
-add rule ip {table} guard iifname @bridges ip daddr 127.0.0.0/8 drop
-add rule ip {table} guard iifname @bridges ip saddr 127.0.0.0/8 drop
-add rule ip {table} forward iifname . oifname @within accept
-add rule ip {table} forward iifname @internal drop
-add rule ip {table} forward oifname @internal drop
-add rule ip {table} forward ct state established,related accept
-add rule ip {table} forward ct status dnat accept
-add rule ip {table} forward oifname @bridges drop
-add rule ip {table} forward iifname @bridges oifname {{ "docker0", "br-*", "podman*" }} drop
-add rule ip {table} translate dnat ip to meta l4proto . ip daddr . th dport map @published
-add rule ip {table} translate dnat ip to meta l4proto . th dport map @published_any
-add rule ip {table} prerouting ip daddr 127.0.0.0/8 return
-add rule ip {table} prerouting fib daddr type local jump translate
-add rule ip {table} output fib daddr type local jump translate
-add rule ip {table} postrouting ip saddr 127.0.0.0/8 oifname @bridges masquerade
-add rule ip {table} postrouting ip saddr @subnets oifname @bridges ct status dnat masquerade
-add rule ip {table} postrouting ip saddr @subnets oifname != @bridges oifname != "lo" masquerade
+add map inet {table} published_any {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
+add map inet {table} published6 {{
+  type inet_proto . ipv6_addr . inet_service : ipv6_addr . inet_service;
+}}
+add map inet {table} published6_any {{ type inet_proto . inet_service : ipv6_addr . inet_service; }}
+add chain inet {table} guard {{ type filter hook prerouting priority -300; policy accept; }}
+add chain inet {table} forward {{ type filter hook forward priority 0; policy accept; }}
+add chain inet {table} translate
+add chain inet {table} prerouting {{ type nat hook prerouting priority -100; policy accept; }}
+add chain inet {table} output {{ type nat hook output priority -100; policy accept; }}
+add chain inet {table} postrouting {{ type nat hook postrouting priority 100; policy accept; }}
+flush chain inet {table} guard
+flush chain inet {table} forward
+flush chain inet {table} translate
+flush chain inet {table} prerouting
+flush chain inet {table} output
+flush chain inet {table} postrouting
+flush set inet {table} edition
+add element inet {table} edition {{ {edition} }}
+add rule inet {table} guard iifname @bridges ip daddr 127.0.0.0/8 drop
+add rule inet {table} guard iifname @bridges ip saddr 127.0.0.0/8 drop
+add rule inet {table} forward iifname . oifname @within accept
+add rule inet {table} forward iifname @internal drop
+add rule inet {table} forward oifname @internal drop
+add rule inet {table} forward ct state established,related accept
+add rule inet {table} forward ct status dnat accept
+add rule inet {table} forward oifname @bridges drop
+add rule inet {table} forward iifname @bridges oifname {{ "docker0", "br-*", "podman*" }} drop
+add rule inet {table} translate dnat ip to meta l4proto . ip daddr . th dport map @published
+add rule inet {table} translate dnat ip to meta l4proto . th dport map @published_any
+add rule inet {table} translate dnat ip6 to meta l4proto . ip6 daddr . th dport map @published6
+add rule inet {table} translate dnat ip6 to meta l4proto . th dport map @published6_any
+add rule inet {table} prerouting ip daddr 127.0.0.0/8 return
+add rule inet {table} prerouting fib daddr type local jump translate
+add rule inet {table} output fib daddr type local jump translate
+add rule inet {table} postrouting ip saddr 127.0.0.0/8 oifname @bridges masquerade
+add rule inet {table} postrouting ip saddr @subnets oifname @bridges ct status dnat masquerade
+add rule inet {table} postrouting ip6 saddr @subnets6 oifname @bridges ct status dnat masquerade
+add rule inet {table} postrouting ip saddr @subnets oifname != @bridges oifname != "lo" masquerade
+add rule inet {table} postrouting ip6 saddr @subnets6 oifname != @bridges oifname != "lo" masquerade
 """
 
 _ANY = "0.0.0.0"  # noqa: S104  # a key of the firewall's map, nothing binds here
+_ANY6 = "::"
+_MAPS = ("published", "published_any", "published6", "published6_any")
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_ELEMENT = re.compile(
-    r"(tcp|udp) \. (?:([0-9.]+) \. )?(\d+)(?: comment \"([^\"]*)\")? : ([0-9.]+) \. (\d+)"
-)
-_BRIDGES = re.compile(r"elements = \{([^}]*)\}")
+_NUMBERS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
+_PROTOCOLS: dict[int, Literal["tcp", "udp"]] = {6: "tcp", 17: "udp"}
+_ATTEMPTS = 4
 
 
 class Firewall:
     """The table ``table`` of the namespace that the calling thread is in; thread-safe."""
 
-    __slots__ = ("_nft", "table")
+    __slots__ = ("_kernel", "_nft", "table")
 
-    def __init__(self, table: str = DEFAULT_TABLE, nft: Nft | None = None) -> None:
+    def __init__(
+        self,
+        table: str = DEFAULT_TABLE,
+        nft: Nft | None = None,
+        kernel: nf_tables.NfTables | None = None,
+    ) -> None:
         self.table = _word(table)
         self._nft = nft or Nft()
+        self._kernel = kernel or nf_tables.NfTables()
 
     def ensure_network(self, network: Network) -> bool:
         """Return True when the table or the network had to be set up; idempotent.
@@ -105,36 +130,54 @@ class Firewall:
         True for a network that was there before means that somebody flushed the rules of the
         host; published ports of running containers are then to be published again.
         """
-        name = _word(network.interface)
-        check = f'get element ip {self.table} edition {{ "{_EDITION}" }}\n'
-        check += f'get element ip {self.table} within {{ "{name}" . "{name}" }}\n'
-        if not network.internal:
-            check += f"get element ip {self.table} subnets {{ {network.gateway} }}\n"
-        if self._nft.try_run(check) is not None:
+        if self._is_there(network):
             return False
         script = _RULES.format(table=self.table, edition=_EDITION)
         self._nft.run(script + self._network("add", network))
         return True
 
+    def _is_there(self, network: Network) -> bool:
+        with _reported("cannot read the packet filter"):
+            edition = self._kernel.elements(self.table, "edition")
+            if edition is None or int.from_bytes(edition[0].key, sys.byteorder) != _EDITION:
+                return False
+            if _word(network.interface) not in self._interfaces():
+                return False
+            if network.internal or not network.masquerade:
+                return True
+            # A bridge of that name may have had another subnet, when its store was deleted by hand.
+            start = ipaddress.IPv4Network(network.subnet).network_address.packed
+            subnets = self._kernel.elements(self.table, "subnets") or []
+            return any(element.key == start for element in subnets)
+
+    def _interfaces(self) -> set[str]:
+        """Return the bridges that the table knows; the last element a network adds."""
+        found = self._kernel.elements(self.table, "bridges") or []
+        return {element.key.rstrip(b"\0").decode() for element in found}
+
     def remove_network(self, network: Network) -> None:
         """The network is unknown to the table; with the last one the table is gone."""
-        listing = self._nft.try_run(f"list set ip {self.table} bridges")
-        if listing is None:
-            return
-        match = _BRIDGES.search(listing)
-        names = {name.strip().strip('"') for name in match[1].split(",")} if match else set()
+        with _reported("cannot read the packet filter"):
+            names = self._interfaces()
         if names <= {network.interface}:
-            self._nft.try_run(f"delete table ip {self.table}")
+            self._nft.try_run(f"delete table inet {self.table}")
         elif network.interface in names:
             self._nft.try_run(self._network("delete", network))
 
     def _network(self, verb: str, network: Network) -> str:
         name, subnet = _word(network.interface), ipaddress.IPv4Network(network.subnet)
-        elements = [("bridges", f'"{name}"'), ("within", f'"{name}" . "{name}"')]
-        elements.append(("internal", f'"{name}"') if network.internal else ("subnets", str(subnet)))
+        wanted = [("bridges", f'"{name}"')]
+        if network.containers_talk:
+            wanted.append(("within", f'"{name}" . "{name}"'))
+        if network.internal:
+            wanted.append(("internal", f'"{name}"'))
+        elif network.masquerade:
+            wanted.append(("subnets", str(subnet)))
+            if network.subnet6:
+                wanted.append(("subnets6", str(ipaddress.IPv6Network(network.subnet6))))
         return "\n".join(
-            f"{verb} element ip {self.table} {set_name} {{ {element} }}"
-            for set_name, element in elements
+            f"{verb} element inet {self.table} {set_name} {{ {element} }}"
+            for set_name, element in wanted
         )
 
     def publish(self, container_id: str, ports: Sequence[PublishedPort]) -> None:
@@ -145,57 +188,69 @@ class Firewall:
         """
         if not ports:
             return
-        self._publish([self._element("create", port, container_id) for port in ports], ports)
-        forget_flows(ports)
-
-    def _publish(self, commands: Sequence[str], ports: Sequence[PublishedPort]) -> None:
-        for _ in range(3):
-            try:
-                self._nft.run("\n".join(commands))
+        owner = _word(container_id)
+        wanted = [(_map(port), _element(port, owner)) for port in ports]
+        for _ in range(_ATTEMPTS):
+            with _reported("cannot publish"):
+                stale = self._change(wanted)
+            if not stale:
+                forget_flows(ports)
                 return
-            except NftError as error:
-                if not error.exists:
-                    raise
-            wanted = {_key(port) for port in ports}
-            stale = [port for owned in self.current().values() for port in owned]
-            removals = [self._element("delete", port) for port in stale if _key(port) in wanted]
-            try:
-                self._nft.run("\n".join([*removals, *commands]))
-                return
-            except NftError as error:
-                # Another process removed the stale element in between: look again.
-                if not (error.missing or error.exists):
-                    raise
         raise NetworkError("cannot publish: the ports keep changing under another process")
+
+    def _change(self, wanted: Sequence[tuple[str, nf_tables.Element]]) -> bool:
+        """Add elements, in place of present ones; return True when another process interfered."""
+        try:
+            self._kernel.change(self.table, add=wanted)
+            return False
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                raise
+        keys = {(name, element.key) for name, element in wanted}
+        stale = [
+            (name, element) for name, element in self._published() if (name, element.key) in keys
+        ]
+        try:
+            self._kernel.change(self.table, delete=stale, add=wanted)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOENT):
+                raise
+            return True
+        return False
 
     def unpublish(self, container_id: str) -> None:
         """No port leads to the container; ports that others took over are left alone.
 
         Takes 10-30 ms, as the kernel waits for packets in flight.
         """
-        ports = self.current().get(container_id, ())
-        removals = [self._element("delete", port) for port in ports]
-        if removals and self._nft.try_run("\n".join(removals)) is None:
-            # Another process removes them too: whatever is still there goes one by one.
-            for removal in removals:
-                self._nft.try_run(removal)
-        forget_flows(ports)
+        with _reported("cannot unpublish"):
+            own = [item for item in self._published() if item[1].comment == container_id]
+            try:
+                if own:
+                    self._kernel.change(self.table, delete=own)
+            except OSError as error:
+                if error.errno != errno.ENOENT:
+                    raise
+                # Another process removes them too: whatever is still there goes one by one.
+                for item in own:
+                    with contextlib.suppress(FileNotFoundError):
+                        self._kernel.change(self.table, delete=[item])
+        forget_flows([_port(name, element) for name, element in own])
 
     def current(self) -> dict[str, tuple[PublishedPort, ...]]:
         """Return the published ports in the table by container id."""
         found: dict[str, list[PublishedPort]] = {}
-        for name in ("published", "published_any"):
-            listing = self._nft.try_run(f"list map ip {self.table} {name}") or ""
-            for protocol, host_ip, host_port, owner, address, port in _ELEMENT.findall(listing):
-                entry = PublishedPort(
-                    host_ip=host_ip or _ANY,
-                    host_port=int(host_port),
-                    container_ip=address,
-                    container_port=int(port),
-                    protocol=protocol,
-                )
-                found.setdefault(owner, []).append(entry)
+        with _reported("cannot read the packet filter"):
+            for name, element in self._published():
+                found.setdefault(element.comment, []).append(_port(name, element))
         return {owner: tuple(sorted(ports)) for owner, ports in found.items()}
+
+    def _published(self) -> list[tuple[str, nf_tables.Element]]:
+        return [
+            (name, element)
+            for name in _MAPS
+            for element in self._kernel.elements(self.table, name) or ()
+        ]
 
     def sweep(self, alive: Iterable[str]) -> tuple[str, ...]:
         """Return the container ids, not among ``alive``, whose ports were still published."""
@@ -204,19 +259,47 @@ class Firewall:
             self.unpublish(container_id)
         return tuple(dead)
 
-    def _element(self, verb: str, port: PublishedPort, owner: str = "") -> str:
-        protocol, host_ip, host_port = _key(port)
-        key = f"{protocol} . {host_port}" if host_ip == _ANY else " . ".join(map(str, _key(port)))
-        name = "published_any" if host_ip == _ANY else "published"
-        target = f"{ipaddress.IPv4Address(port.container_ip)} . {int(port.container_port)}"
-        value = f' comment "{_word(owner)}" : {target}' if owner else ""
-        return f"{verb} element ip {self.table} {name} {{ {key}{value} }}"
+
+def _map(port: PublishedPort) -> str:
+    name = "published6" if ":" in port.host_ip else "published"
+    return f"{name}_any" if port.host_ip in (_ANY, _ANY6) else name
 
 
-def _key(port: PublishedPort) -> tuple[str, str, int]:
-    if port.protocol not in ("tcp", "udp"):
+def _element(port: PublishedPort, owner: str) -> nf_tables.Element:
+    if port.protocol not in _NUMBERS:
         raise InvalidArgumentError(f"cannot publish protocol {port.protocol!r}")
-    return port.protocol, str(ipaddress.IPv4Address(port.host_ip)), int(port.host_port)
+    key = bytes([_NUMBERS[port.protocol], 0, 0, 0])
+    if port.host_ip in (_ANY, _ANY6):
+        key += nf_tables.port_number(port.host_port)
+    else:
+        key += nf_tables.address_and_port(port.host_ip, port.host_port)
+    value = nf_tables.address_and_port(port.container_ip, port.container_port)
+    return nf_tables.Element(key, value, owner)
+
+
+def _port(name: str, element: nf_tables.Element) -> PublishedPort:
+    host_ip = _ANY6 if "6" in name else _ANY
+    if not name.endswith("_any"):
+        host_ip = str(ipaddress.ip_address(element.key[4:-4]))
+    return PublishedPort(
+        host_ip=host_ip,
+        host_port=int.from_bytes(element.key[-4:-2], "big"),
+        container_ip=str(ipaddress.ip_address(element.value[:-4])),
+        container_port=int.from_bytes(element.value[-4:-2], "big"),
+        protocol=_PROTOCOLS[element.key[0]],
+    )
+
+
+@contextlib.contextmanager
+def _reported(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        refused = error.errno in (errno.EPERM, errno.EACCES)
+        raise NetworkError(
+            f"{what}: {error.strerror or error}",
+            hint="changing the host's packet filter needs root" if refused else "",
+        ) from error
 
 
 def _word(text: str) -> str:

@@ -3,7 +3,9 @@
 Docker (and ufw) set the policy of iptables' FORWARD chain to DROP.  An accept in our own table
 does not help then, because a packet must pass every table.  So where that policy is found, two
 rules for each of our bridges go in front: into ``DOCKER-USER``, the chain Docker leaves to
-others, or into FORWARD itself.  What comes *to* a bridge is still decided by our table.
+others, or into FORWARD itself.  Firewalld rejects what belongs to none of its zones at the end of
+its own chains; there the rules go in front too.  What comes *to* a bridge is still decided by our
+table.
 
 Rules are written through nftables where iptables is its front end (iptables-nft, the default of
 current distributions), and through ``iptables-legacy`` where only that has a filter table.
@@ -16,36 +18,55 @@ import re
 import subprocess
 
 from jupyter_containers.errors import NetworkError
+from jupyter_containers.network import nf_tables
 from jupyter_containers.network.nft import Nft
 
 __all__ = ["ForwardPolicy"]
 
 _SECONDS = 30
+_FIREWALLD = ("filter_FORWARD", "filter_INPUT")
+_CHAINS = (
+    ("ip filter", "DOCKER-USER"),
+    ("ip filter", "FORWARD"),
+    *(("inet firewalld", chain) for chain in _FIREWALLD),
+)
 _HANDLE = re.compile(r"# handle (\d+)")
 
 
 class ForwardPolicy:
     """Keeps bridges reachable in the namespace of the calling thread."""
 
-    __slots__ = ("_nft",)
+    __slots__ = ("_kernel", "_nft")
 
-    def __init__(self, nft: Nft | None = None) -> None:
+    def __init__(self, nft: Nft | None = None, kernel: nf_tables.NfTables | None = None) -> None:
         self._nft = nft or Nft()
+        self._kernel = kernel or nf_tables.NfTables()
 
     def admit(self, interface: str) -> bool:
         """Return True when rules for the bridge were missing and are there now; idempotent."""
-        listing = self._nft.try_run("list chain ip filter FORWARD") or ""
+        # Nearly always nothing is to be done, and asking the kernel for that starts no program.
         changed = False
-        if "policy drop" in listing:
+        if self._kernel.chain_policy(nf_tables.IPV4, "filter", "FORWARD") is False:
+            listing = self._nft.try_run("list chain ip filter FORWARD") or ""
             chain = "DOCKER-USER" if "jump DOCKER-USER" in listing else "FORWARD"
             changed = self._admit(chain, interface)
+        for chain in _FIREWALLD:
+            if self._kernel.chain_policy(nf_tables.INET, "firewalld", chain) is not None:
+                sides = ("iif", "oif") if chain == "filter_FORWARD" else ("iif",)
+                changed = self._admit(chain, interface, "inet firewalld", sides) or changed
         return _legacy_admit(interface) or changed
 
-    def _admit(self, chain: str, interface: str) -> bool:
-        rules = self._nft.try_run(f"list chain ip filter {chain}") or ""
+    def _admit(
+        self,
+        chain: str,
+        interface: str,
+        table: str = "ip filter",
+        sides: tuple[str, ...] = ("iif", "oif"),
+    ) -> bool:
+        rules = self._nft.try_run(f"list chain {table} {chain}") or ""
         missing = [
-            f'insert rule ip filter {chain} {side}name "{interface}" counter accept'
-            for side in ("iif", "oif")
+            f'insert rule {table} {chain} {side}name "{interface}" counter accept'
+            for side in sides
             if not _rule(side, interface).search(rules)
         ]
         if missing:
@@ -54,12 +75,12 @@ class ForwardPolicy:
 
     def withdraw(self, interface: str) -> None:
         """The rules for the bridge are gone; idempotent."""
-        for chain in ("DOCKER-USER", "FORWARD"):
-            for line in self._listing(chain):
+        for table, chain in _CHAINS:
+            for line in self._listing(table, chain):
                 handle = _HANDLE.search(line)
                 ours = any(_rule(side, interface).search(line) for side in ("iif", "oif"))
                 if handle and ours:
-                    self._nft.try_run(f"delete rule ip filter {chain} handle {handle[1]}")
+                    self._nft.try_run(f"delete rule {table} {chain} handle {handle[1]}")
         if _legacy_in_use():
             for side in ("-i", "-o"):
                 rule = [side, interface, "-j", "ACCEPT"]
@@ -67,8 +88,9 @@ class ForwardPolicy:
                     while _legacy("-C", chain, *rule) == 0 and _legacy("-D", chain, *rule) == 0:
                         pass
 
-    def _listing(self, chain: str) -> list[str]:
-        return (self._nft.try_run(f"list chain ip filter {chain}", handles=True) or "").splitlines()
+    def _listing(self, table: str, chain: str) -> list[str]:
+        listing = self._nft.try_run(f"list chain {table} {chain}", handles=True)
+        return (listing or "").splitlines()
 
 
 def _rule(side: str, interface: str) -> re.Pattern[str]:

@@ -18,6 +18,7 @@ from jupyter_containers.network.netlink import (
     NLM_F_CREATE,
     NLM_F_DUMP,
     NLM_F_EXCL,
+    NLM_F_REPLACE,
     NetlinkSocket,
     Request,
     attribute,
@@ -28,11 +29,12 @@ from jupyter_containers.network.netlink import (
 __all__ = ["Link", "Route"]
 
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK, _RTM_SETLINK = 16, 17, 18, 19
-_RTM_NEWADDR, _RTM_NEWROUTE, _RTM_GETROUTE = 20, 24, 26
+_RTM_NEWADDR, _RTM_NEWROUTE, _RTM_DELROUTE, _RTM_GETROUTE = 20, 24, 25, 26
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER = 1, 3, 4, 10
 _IFLA_PROTINFO, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 12, 18, 28
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER, _IFLA_BRPORT_MODE = 1, 2, 1, 4
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
+_IFLA_BRPORT_ISOLATED = 33
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_F_NODAD = 1, 2, 4, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
 _TABLE_MAIN, _TABLE_LOCAL, _PROTOCOL_STATIC, _TYPE_UNICAST = 254, 255, 4, 1
 _IFLA_OPERSTATE, _OPERATIONAL = 16, b"\6"  # IF_OPER_UP of RFC 2863
@@ -62,7 +64,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An IPv4 route: the destination as CIDR (``0.0.0.0/0`` is the default) and its link."""
+    """A route: the destination as CIDR (``0.0.0.0/0`` is the default) and its link."""
 
     destination: str
     index: int
@@ -84,15 +86,16 @@ def get_links(route: NetlinkSocket) -> list[Link]:
     return [_link(item) for item in route.send(Request(_RTM_GETLINK, NLM_F_DUMP, _header()))]
 
 
-def get_routes(route: NetlinkSocket) -> list[Route]:
-    """Return the IPv4 routes of all tables but the kernel's own table of local addresses."""
-    body = _ROUTE.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
+def get_routes(route: NetlinkSocket, family: int = socket.AF_INET) -> list[Route]:
+    """Return the routes of all tables but the kernel's own table of local addresses."""
+    body = _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
     found = []
     for item in route.send(Request(_RTM_GETROUTE, NLM_F_DUMP, body)):
         _, prefix, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(item)
         values = attributes(item[_ROUTE.size :])
         if table != _TABLE_LOCAL and kind == _TYPE_UNICAST:
-            address = socket.inet_ntoa(values.get(_RTA_DST, bytes(4)))
+            size = 16 if family == socket.AF_INET6 else 4
+            address = socket.inet_ntop(family, values.get(_RTA_DST, bytes(size)))
             found.append(Route(f"{address}/{prefix}", _integer(values.get(_RTA_OIF))))
     return found
 
@@ -121,9 +124,14 @@ def add_veth(
     return Request(_RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body)
 
 
-def set_hairpin(index: int) -> Request:
-    """Return the request that lets a bridge port send a frame back where it came from."""
+def set_hairpin(index: int, *, isolated: bool = False) -> Request:
+    """Return the request that lets a bridge port send a frame back where it came from.
+
+    An ``isolated`` port sends nothing to other isolated ports.
+    """
     mode = attribute(_IFLA_BRPORT_MODE, b"\1")
+    if isolated:
+        mode += attribute(_IFLA_BRPORT_ISOLATED, b"\1")
     body = _header(socket.AF_BRIDGE, index) + attribute(_IFLA_PROTINFO | NLA_F_NESTED, mode)
     return Request(_RTM_SETLINK, 0, body)
 
@@ -139,21 +147,40 @@ def delete_link(name: str) -> Request:
     return Request(_RTM_DELLINK, 0, body, (errno.ENODEV,))
 
 
-def add_address(index: int, address: str, prefix: int, broadcast: str) -> Request:
-    """Return the request that gives a link an address; present already counts as success."""
-    packed = socket.inet_aton(address)
-    body = _ADDRESS.pack(socket.AF_INET, prefix, 0, 0, index)
+def add_address(index: int, address: str, prefix: int, broadcast: str = "") -> Request:
+    """Return the request that gives a link an address; present already counts as success.
+
+    An IPv6 address is usable at once: we are the ones who give them out, so none is a duplicate.
+    """
+    family, packed = _packed(address)
+    flags = _IFA_F_NODAD if family == socket.AF_INET6 else 0
+    body = _ADDRESS.pack(family, prefix, flags, 0, index)
     body += attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed)
-    body += attribute(_IFA_BROADCAST, socket.inet_aton(broadcast))
+    if broadcast:
+        body += attribute(_IFA_BROADCAST, socket.inet_aton(broadcast))
     return Request(_RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body, (errno.EEXIST,))
 
 
-def add_default_route(index: int, gateway: str) -> Request:
-    """Return the request for a default route by ``gateway``; a present one is kept."""
-    body = _ROUTE.pack(socket.AF_INET, 0, 0, 0, _TABLE_MAIN, _PROTOCOL_STATIC, 0, _TYPE_UNICAST, 0)
-    body += attribute(_RTA_GATEWAY, socket.inet_aton(gateway))
-    body += attribute(_RTA_OIF, struct.pack("=I", index))
-    return Request(_RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, body, (errno.EEXIST,))
+def set_default_route(index: int, gateway: str) -> Request:
+    """Return the request for the default route by ``gateway``, in place of a present one."""
+    body = _default_route(gateway) + attribute(_RTA_OIF, struct.pack("=I", index))
+    return Request(_RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body)
+
+
+def delete_default_route(gateway: str) -> Request:
+    """Return the request that removes the default route by ``gateway``; absent is success."""
+    return Request(_RTM_DELROUTE, 0, _default_route(gateway), (errno.ESRCH, errno.ENOENT))
+
+
+def _default_route(gateway: str) -> bytes:
+    family, packed = _packed(gateway)
+    fixed = _ROUTE.pack(family, 0, 0, 0, _TABLE_MAIN, _PROTOCOL_STATIC, 0, _TYPE_UNICAST, 0)
+    return fixed + attribute(_RTA_GATEWAY, packed)
+
+
+def _packed(address: str) -> tuple[int, bytes]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return family, socket.inet_pton(family, address)
 
 
 def _header(family: int = 0, index: int = 0, *, up: bool = False) -> bytes:

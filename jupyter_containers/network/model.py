@@ -1,9 +1,9 @@
 """The values of networks: frozen, kept by the engine as JSON, without behaviour in the kernel.
 
-A *network* is a bridge on the host with an IPv4 subnet and a gateway address (the bridge's own).
-An *endpoint* joins one container to one network: an address, a MAC and a veth pair of which one
-end is a port of the bridge and the other, ``eth0``, is in the container.  A *published port* leads
-from an address and port of the host to a port of an endpoint.
+A *network* is a bridge on the host with an IPv4 subnet, perhaps an IPv6 one too, and a gateway
+address in each (the bridge's own).  An *endpoint* joins one container to one network: addresses, a
+MAC and a veth pair of which one end is a port of the bridge and the other, ``eth0``, is in the
+container.  A *published port* leads from an address and port of the host to a port of an endpoint.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     """A bridge network; ``subnet`` is CIDR, ``mtu`` bytes, ``created`` an RFC 3339 time.
 
     ``interface`` is the name of the bridge on the host.  An ``internal`` network has no way out:
-    its containers reach each other and the gateway address only.
+    its containers reach each other and the gateway address only.  ``ip_range`` is the part of the
+    subnet that addresses are chosen from, ``reserved`` are addresses by name that are never
+    chosen.  ``options`` are the driver options as they were given.
     """
 
     id: str
@@ -29,12 +31,20 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     interface: str
     subnet: str
     gateway: str
+    subnet6: str = ""
+    gateway6: str = ""
+    ip_range: str = ""
+    reserved: dict[str, str] = {}
     driver: Literal["bridge"] = "bridge"
     internal: bool = False
+    attachable: bool = False
     mtu: int = 1500
     created: str = ""
     labels: dict[str, str] = {}
     options: dict[str, str] = {}
+    containers_talk: bool = True
+    masquerade: bool = True
+    publish_address: str = ""
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,12 +61,17 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     mac: str
     host_interface: str
     gateway: str = ""
+    address6: str = ""
+    prefix_len6: int = 0
+    gateway6: str = ""
     interface: str = "eth0"
     aliases: tuple[str, ...] = ()
+    link_local: tuple[str, ...] = ()
+    priority: int = 0
 
 
 class PublishedPort(msgspec.Struct, frozen=True, kw_only=True, order=True):
-    """A port of the host that leads into a container; ``host_ip`` 0.0.0.0 is every address."""
+    """A port of the host that leads into a container; ``host_ip`` 0.0.0.0 or :: means all."""
 
     host_ip: str
     host_port: int
@@ -65,4 +80,5 @@ class PublishedPort(msgspec.Struct, frozen=True, kw_only=True, order=True):
     protocol: Protocol = "tcp"
 
     def __str__(self) -> str:
-        return f"{self.host_ip}:{self.host_port}->{self.container_port}/{self.protocol}"
+        host = f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip
+        return f"{host}:{self.host_port}->{self.container_port}/{self.protocol}"

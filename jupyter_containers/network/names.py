@@ -24,6 +24,7 @@ __all__ = [
     "host_aliases",
     "hostname_file",
     "hosts_file",
+    "hosts_lines",
     "parse_add_host",
     "read_resolv_conf",
     "resolv_conf",
@@ -107,6 +108,11 @@ def hosts_file(
     entries = [*extra, *host_aliases(gateway, extra), *own, *peers]
     head = base if not base or base.endswith("\n") else base + "\n"
     return (head or _LOCAL) + "".join(_hosts_line(entry) for entry in entries)
+
+
+def hosts_lines(entries: Iterable[HostEntry]) -> str:
+    """Return the lines of further entries of a hosts file, none twice."""
+    return "".join(dict.fromkeys(_hosts_line(entry) for entry in entries))
 
 
 def hostname_file(hostname: str) -> str:

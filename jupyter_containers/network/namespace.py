@@ -44,8 +44,8 @@ class NetworkNamespace:
     def create(cls) -> NetworkNamespace:
         """Return a new namespace in which only the loopback interface exists, and is up.
 
-        Interfaces added later have no IPv6 address of their own: networks here are IPv4, and a
-        link-local address would only let a neighbour send router advertisements.
+        Interfaces added later have no IPv6 address until they are given one: a link-local address
+        would only let a neighbour send router advertisements.
         """
         return _in_thread(lambda: cls(_new_namespace()))
 

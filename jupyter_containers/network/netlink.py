@@ -21,10 +21,10 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["NetlinkSocket", "Request", "attribute", "attributes", "text"]
+__all__ = ["NetlinkSocket", "Request", "attribute", "attributes", "each_attribute", "text"]
 
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
-NLM_F_EXCL, NLM_F_CREATE = 0x200, 0x400
+NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x100, 0x200, 0x400
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLA_F_NESTED, NLA_TYPE_MASK = 0x8000, 0x3FFF
 
@@ -36,12 +36,16 @@ _RECEIVE_BYTES = 1 << 17
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One message; an acknowledgement with an errno in ``tolerate`` counts as success."""
+    """One message; an acknowledgement with an errno in ``tolerate`` counts as success.
+
+    Few messages (the two ends of a packet filter's transaction) are not ``acknowledged``.
+    """
 
     kind: int
     flags: int
     body: bytes
     tolerate: tuple[int, ...] = ()
+    acknowledged: bool = True
 
 
 class NetlinkSocket:
@@ -76,7 +80,7 @@ class NetlinkSocket:
         buffer = b""
         for request in requests:
             self._sequence += 1
-            flags = request.flags | NLM_F_REQUEST | NLM_F_ACK
+            flags = request.flags | NLM_F_REQUEST | (NLM_F_ACK if request.acknowledged else 0)
             size = _HEADER.size + len(request.body)
             buffer += _HEADER.pack(size, request.kind, flags, self._sequence, 0)
             buffer += _padded(request.body)
@@ -86,7 +90,7 @@ class NetlinkSocket:
     def _answers(self, first: int, requests: tuple[Request, ...]) -> list[bytes]:
         answers: list[bytes] = []
         failure: OSError | None = None
-        pending = set(range(first, first + len(requests)))
+        pending = {first + n for n, request in enumerate(requests) if request.acknowledged}
         while pending:
             for kind, sequence, payload in _messages(self._socket.recv(_RECEIVE_BYTES)):
                 if sequence not in pending:
@@ -111,15 +115,18 @@ def attribute(kind: int, *values: bytes) -> bytes:
 
 def attributes(data: bytes) -> dict[int, bytes]:
     """Return the attributes in ``data`` by type, flags removed."""
-    found: dict[int, bytes] = {}
+    return dict(each_attribute(data))
+
+
+def each_attribute(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield type (flags removed) and value of the attributes in ``data``, one after the other."""
     position = 0
     while position + 4 <= len(data):
         size, kind = struct.unpack_from("=HH", data, position)
         if size < 4:
             break
-        found[kind & NLA_TYPE_MASK] = data[position + 4 : position + size]
+        yield kind & NLA_TYPE_MASK, data[position + 4 : position + size]
         position += (size + 3) & ~3
-    return found
 
 
 def text(value: str) -> bytes:

@@ -55,7 +55,7 @@ def reserve(ports: Iterable[PublishedPort]) -> PortReservation:
     """Return a reservation of all the ports, in the namespace of the calling thread.
 
     Raises :class:`AlreadyExistsError` when one is taken, :class:`InvalidArgumentError` when its
-    address is none of the host's, :class:`UnsupportedError` for an IPv6 address; then none is held.
+    address is none of the host's; then none is held.
     """
     resolved: list[PublishedPort] = []
     sockets: list[socket.socket] = []
@@ -97,8 +97,11 @@ def _bind(port: PublishedPort) -> socket.socket:
 
 def _bound(port: PublishedPort, *, reuse: bool) -> socket.socket:
     kind = socket.SOCK_STREAM if port.protocol == "tcp" else socket.SOCK_DGRAM
-    sock = socket.socket(socket.AF_INET, kind | socket.SOCK_CLOEXEC)
+    family = socket.AF_INET6 if ":" in port.host_ip else socket.AF_INET
+    sock = socket.socket(family, kind | socket.SOCK_CLOEXEC)
     try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if reuse:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((port.host_ip, port.host_port))
@@ -115,16 +118,17 @@ def _check(port: PublishedPort) -> None:
         address = ipaddress.ip_address(port.host_ip)
     except ValueError as error:
         raise InvalidArgumentError(f"cannot publish on {port.host_ip!r}: not an address") from error
-    if address.version != 4:
+    if address.version == 6 and address.is_loopback:
         raise UnsupportedError(
-            f"cannot publish on {port.host_ip}: networks here are IPv4",
-            capability="publishing on IPv6 addresses",
-            provided_by="publish on an IPv4 address such as 127.0.0.1 or 0.0.0.0",
+            "cannot publish on ::1: the kernel routes nothing from there to a network",
+            capability="publishing on ::1",
+            provided_by="publish on 127.0.0.1, or on another IPv6 address of the host",
         )
 
 
 def _failure(port: PublishedPort, error: OSError) -> Exception:
-    place = f"{port.host_ip}:{port.host_port}/{port.protocol}"
+    host = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
+    place = f"{host}:{port.host_port}/{port.protocol}"
     if error.errno == errno.EADDRINUSE:
         return AlreadyExistsError(
             f"port {port.host_port} is already in use ({place})",

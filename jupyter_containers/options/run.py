@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
-from jupyter_containers.options import health, limits
+from jupyter_containers.options import health, limits, network
 from jupyter_containers.options.health import HealthOptions, parse_health
 from jupyter_containers.options.limits import DeviceLimit, DeviceRequest
 from jupyter_containers.options.mounts import (
@@ -20,6 +20,7 @@ from jupyter_containers.options.mounts import (
     parse_volume,
     parse_volumes_from,
 )
+from jupyter_containers.options.network import NetworkRequest, parse_networks
 from jupyter_containers.options.values import (
     PortMapping,
     as_command,
@@ -83,6 +84,7 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     entrypoint: tuple[str, ...] | None = None
     hostname: str = ""
     network: str = "bridge"
+    networks: tuple[NetworkRequest, ...] = ()
     publish: tuple[PortMapping, ...] = ()
     publish_all: bool = False
     expose: tuple[str, ...] = ()
@@ -157,7 +159,7 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
         flags when one is unknown.
         """
         values = {name: value for name, value in flags.items() if value is not None}
-        values["network"] = values.pop("net", values.get("network", "bridge"))
+        networks = parse_networks(_network_flags(values))
         mounts = tuple(
             parse(item)
             for flag, parse in _MOUNT_FLAGS.items()
@@ -171,12 +173,12 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
         )
         checks = {name: values.pop(name) for name in health.FLAGS if name in values}
         gpus = limits.parse_gpus(values.pop("gpus")) if "gpus" in values else ()
-        known = set(cls.__struct_fields__) - {"image", "command"}
+        known = set(cls.__struct_fields__) - {"image", "command", "networks"}
         unknown = sorted(set(values) - known)
         if unknown:
             raise InvalidArgumentError(
                 f"unknown option {unknown[0]!r}",
-                hint=nearest(unknown[0], known | set(_MOUNT_FLAGS) | set(health.FLAGS)),
+                hint=nearest(unknown[0], known.union(_MOUNT_FLAGS, health.FLAGS, network.FLAGS)),
             )
         converted = {name: _CONVERTERS.get(name, _plain)(value) for name, value in values.items()}
         mounts += converted.pop("mounts", ())
@@ -189,6 +191,8 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
             env=env,
             labels=labels,
             mounts=mounts,
+            network=networks[0].name,
+            networks=networks,
             **converted,
         )
         return _checked(options)
@@ -241,9 +245,7 @@ def _checked(options: RunOptions) -> RunOptions:
         raise InvalidArgumentError("attach and detach cannot be used together")
     if options.rm and parse_restart(options.restart)[0] != "no":
         raise InvalidArgumentError("rm and restart cannot be used together")
-    if options.network == "host" and (options.publish or options.publish_all):
-        # As docker: ports of the host network are already the host's.
-        return msgspec.structs.replace(options, publish=(), publish_all=False)
+    check_mode(options)
     if options.pull not in ("always", "missing", "never"):
         raise InvalidArgumentError(
             f"invalid pull: {options.pull!r}", hint="always, missing or never"
@@ -326,6 +328,33 @@ def log_rotation(options: RunOptions) -> tuple[int, int]:
     if count > 1 and not size:
         raise InvalidArgumentError("log-opt max-file needs max-size too")
     return size, count
+
+
+def check_mode(options: RunOptions) -> None:
+    """Raise for what conflicts with joining another container's network, as Docker does."""
+    if not options.network.startswith(network.OF_CONTAINER):
+        return
+    if not options.network.removeprefix(network.OF_CONTAINER):
+        raise InvalidArgumentError("invalid network: container: needs a name")
+    conflicts = {
+        "hostname": options.hostname,
+        "port publishing": options.publish or options.publish_all,
+        "port exposing": options.expose,
+        "dns": options.dns or options.dns_search or options.dns_option,
+        "custom host-to-IP mapping": options.add_host,
+    }
+    for word, value in conflicts.items():
+        if value:
+            raise InvalidArgumentError(
+                f"conflicting options: {word} and the network mode {options.network}"
+            )
+
+
+def _network_flags(values: dict[str, Any]) -> dict[str, Any]:
+    """Take the flags about networks out of ``values``."""
+    if "net" in values:
+        values["network"] = values.pop("net")
+    return {name: values.pop(name) for name in network.FLAGS if name in values}
 
 
 _MOUNT_FLAGS: dict[str, Callable[[str], MountRequest]] = {

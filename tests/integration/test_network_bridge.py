@@ -212,7 +212,7 @@ def _wire(host: NetworkNamespace, outside: NetworkNamespace) -> None:
 
     def default_route() -> None:
         with NetlinkSocket() as route:
-            route.send(links.add_default_route(socket.if_nametoindex("eth0"), OUTSIDE_IP))
+            route.send(links.set_default_route(socket.if_nametoindex("eth0"), OUTSIDE_IP))
 
     host.run(make)
     outside.run(configure)

@@ -27,6 +27,12 @@ STOP = (
 
 DETACH_KEYS = Flag("detach-keys", "Keys that detach from the container", metavar="string")
 SIG_PROXY = Flag("sig-proxy", "Pass an interrupt on to the process (default true)", "bool")
+ENDPOINT_FLAGS = (
+    Flag("ip", "IPv4 address (172.30.100.104)"),
+    Flag("ip6", "IPv6 address (2001:db8::33)"),
+    Flag("link", "A further name for another container (container:alias)", "list"),
+    Flag("link-local-ip", "Link-local address", "list"),
+)
 
 CONTAINER = Operand("name", "CONTAINER")
 CONTAINERS = Operand("names", "CONTAINER", "some")

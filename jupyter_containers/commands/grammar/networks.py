@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from jupyter_containers.commands.grammar.flags import FORCE, INSPECT, LIST_FLAGS, PRUNE
+from jupyter_containers.commands.grammar.flags import (
+    ENDPOINT_FLAGS,
+    FORCE,
+    INSPECT,
+    LIST_FLAGS,
+    PRUNE,
+)
 from jupyter_containers.commands.words import Flag, Operand, Verb
 
+NETWORK = Operand("network", "NETWORK")
 NETWORKS = Operand("names", "NETWORK", "some")
+CONTAINER = Operand("name", "CONTAINER")
 
 VERBS: tuple[Verb, ...] = (
     Verb("network ls", "List networks", "networks:ls", LIST_FLAGS, (), ("network list",)),
@@ -14,13 +22,40 @@ VERBS: tuple[Verb, ...] = (
         "Create a network",
         "networks:create",
         (
+            Flag("attachable", "Accepted; every container may be attached", "bool"),
+            Flag("aux-address", "Address that no container gets (name=IP)", "list"),
+            Flag("config-only", "Refused: networks of a swarm", "bool"),
             Flag("driver", "Driver: bridge", "text", "d"),
-            Flag("gateway", "Gateway address"),
+            Flag("gateway", "Gateway address, one of IPv4 and one of IPv6", "list"),
+            Flag("ingress", "Refused: networks of a swarm", "bool"),
             Flag("internal", "No way out of the network", "bool"),
+            Flag("ip-range", "Part of the subnet that addresses are chosen from", "list"),
+            Flag("ipam-driver", "Who gives out addresses: default"),
+            Flag("ipv6", "IPv6 addresses too", "bool"),
             Flag("label", "Set a label", "list"),
-            Flag("subnet", "Address range (CIDR)"),
+            Flag("opt", "Driver option (com.docker.network.…=value)", "list", "o"),
+            Flag("scope", "Scope: local"),
+            Flag("subnet", "Address range (CIDR), one of IPv4 and one of IPv6", "list"),
         ),
         (Operand("name", "NETWORK"),),
+    ),
+    Verb(
+        "network connect",
+        "Connect a container to a network",
+        "networks:connect",
+        (
+            Flag("alias", "A further name in the network", "list"),
+            Flag("gw-priority", "The highest of its networks has the default route", "int"),
+            *ENDPOINT_FLAGS,
+        ),
+        (NETWORK, CONTAINER),
+    ),
+    Verb(
+        "network disconnect",
+        "Disconnect a container from a network",
+        "networks:disconnect",
+        (Flag("force", "Also one that is not connected or gone", "bool", "f"),),
+        (NETWORK, CONTAINER),
     ),
     Verb(
         "network rm",
@@ -33,7 +68,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "network inspect",
         "Show everything about networks",
-        "system:inspect_network",
+        "networks:inspect",
         INSPECT,
         (NETWORKS,),
     ),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_containers.commands.render.results import Lines, Text
+from jupyter_containers.commands.render.results import Document, Lines, Text
 from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import done, filters_of, labels_text, listing
+from jupyter_containers.commands.verbs.system import inspect_network
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
 
@@ -43,6 +44,7 @@ def _row(network: Any, full: bool) -> Row:
         "Scope": "local",
         "Subnet": network.subnet,
         "Internal": str(network.internal).lower(),
+        "IPv6": str(bool(network.subnet6)).lower(),
         "Labels": labels_text(network.labels),
     }
 
@@ -68,10 +70,25 @@ def matches(item: Any, filters: dict[str, list[str]] | None) -> bool:
 
 def create(session: Session, parsed: Parsed) -> Text:
     """Return the new network's ID."""
-    flags = dict(parsed.flags)
-    flags.pop("driver", None) if parsed.flag("driver") == "bridge" else None
-    network = session.engine.create_network(parsed.operands["name"], **flags)
+    network = session.engine.create_network(parsed.operands["name"], **parsed.flags)
     return Text(getattr(network, "id", network))
+
+
+def connect(session: Session, parsed: Parsed) -> None:
+    """Connect a container to a network."""
+    words = parsed.operands
+    session.engine.connect_network(words["network"], words["name"], **parsed.flags)
+
+
+def disconnect(session: Session, parsed: Parsed) -> None:
+    """Disconnect a container from a network."""
+    words = parsed.operands
+    session.engine.disconnect_network(words["network"], words["name"], **parsed.flags)
+
+
+def inspect(session: Session, parsed: Parsed) -> Document | Lines[str]:
+    """Return descriptions of networks."""
+    return inspect_network(session, parsed)
 
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:

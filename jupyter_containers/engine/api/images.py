@@ -75,7 +75,7 @@ class ImagesAPI(Parts):
     def _builds(self) -> Builds:
         from jupyter_containers.engine.builds import Builds
 
-        return Builds(self._rooms, self._images, self._networks, self._pull)
+        return Builds(self._rooms, self._images, self._connections, self._pull)
 
     @overload
     def pull(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_containers.engine.api.parts import Parts
-from jupyter_containers.engine.inspecting import network_document
+from jupyter_containers.engine.networkdocuments import network_document
+from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.results import (
     NetworkSummary,
     PruneResult,
 )
-from jupyter_containers.options.values import parse_labels
+from jupyter_containers.network.model import Network
+from jupyter_containers.options.network import NetworkOptions, endpoint_request
 
 
 class NetworksAPI(Parts):
@@ -22,46 +24,53 @@ class NetworksAPI(Parts):
         words = [NetworkSummary("", "host", "host"), NetworkSummary("", "none", "null")]
         return [*bridges[:1], *words, *bridges[1:]]
 
-    def create_network(
-        self,
-        name: str,
-        *,
-        subnet: str = "",
-        gateway: str = "",
-        internal: bool = False,
-        label: Any = (),
-    ) -> NetworkSummary:
-        """Create a bridge network; without ``subnet`` a free one is chosen."""
-        item = self._networks.create(
-            name, subnet=subnet, gateway=gateway, internal=internal, labels=parse_labels(label)
-        )
-        return NetworkSummary.of(item)
+    def create_network(self, name: str, **flags: Any) -> NetworkSummary:
+        """Create a bridge network; without ``subnet`` a free one is chosen.
+
+        ``flags`` are Docker's in snake_case: ``subnet``, ``gateway``, ``ip_range``, ``internal``,
+        ``ipv6``, ``label``, ``aux_address``, ``opt``, ``attachable``, ``driver``.
+        """
+        return NetworkSummary.of(self._networks.create(name, NetworkOptions.of(**flags)))
+
+    def connect_network(self, network: str, name: str, **flags: Any) -> None:
+        """Connect a container to a network, now if it runs and at each of its starts.
+
+        ``flags``: ``alias``, ``ip``, ``ip6``, ``link``, ``link_local_ip``, ``gw_priority``.
+        """
+        found = self._networks.find(network)
+        request = endpoint_request(found.name, flags)
+        record = self._containers.find(name)
+        with self._lifecycle.locked(record.id):
+            self._connections.connect(self._containers.find(record.id), request)
+
+    def disconnect_network(self, network: str, name: str, *, force: bool = False) -> None:
+        """Disconnect a container from a network, now if it runs and at each of its starts."""
+        found = self._networks.find(network)
+        record = self._containers.find(name)
+        with self._lifecycle.locked(record.id):
+            self._connections.disconnect(self._containers.find(record.id), found, force=force)
 
     def remove_network(self, name: str) -> None:
-        """Remove a network that no container uses."""
+        """Remove a network that no running container uses."""
         network = self._networks.find(name)
-        members = [
-            record.name
-            for record in self._containers.all()
-            if record.options.network in (network.name, network.id)
-        ]
-        self._networks.remove(name, members)
+        self._networks.remove(network.id, [record.name for record in self._members(network)])
 
     def inspect_network(self, name: str) -> dict[str, Any]:
         """Return Docker's ``network inspect`` object."""
         network = self._networks.find(name)
-        members = [
+        return network_document(network, self._members(network))
+
+    def _members(self, network: Network) -> list[ContainerRecord]:
+        return [
             record
             for record in self._containers.all()
             if record.state.status.alive
-            and record.endpoint is not None
-            and record.endpoint.network_id == network.id
+            and any(endpoint.network_id == network.id for endpoint in record.endpoints)
         ]
-        return network_document(network, members)
 
     def prune_networks(self) -> PruneResult:
-        """Remove networks that no container uses."""
-        used = {record.options.network for record in self._containers.all()}
+        """Remove networks that no container uses, running or not."""
+        used = {request.name for record in self._containers.all() for request in record.networks}
         unused = [item for item in self._networks.removable() if not {item.name, item.id} & used]
         for item in unused:
             self._networks.remove(item.id, ())

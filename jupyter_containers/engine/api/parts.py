@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_containers.engine.attaching import Attaching
+from jupyter_containers.engine.connections import Connections
 from jupyter_containers.engine.containers import Containers
 from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.networks import Networks
@@ -25,7 +26,8 @@ class Parts:
         self._images = Images(self._rooms)
         self._volumes = Volumes(self._rooms)
         self._networks = Networks(self._rooms)
-        self._lifecycle = SweptLifecycle(self._rooms, self._networks)
+        self._connections = Connections(self._rooms, self._networks)
+        self._lifecycle = SweptLifecycle(self._rooms, self._connections)
         self._containers = Containers(self._rooms, self._images, self._volumes, self._lifecycle)
         self._attaching = Attaching(self._rooms, self._lifecycle)
         self._processes = Processes(self._rooms, self._lifecycle)

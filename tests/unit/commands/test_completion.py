@@ -30,7 +30,7 @@ def found(line: str) -> list[str]:
         ("network rm ", ["backend"]),
         ("network cre", ["create"]),
         ("run bu", ["busybox:latest"]),
-        ("run --rm --netw", ["--network"]),
+        ("run --rm --netw", ["--network", "--network-alias"]),
         ("run --network ", ["backend", "bridge", "host", "none"]),
         ("run --network=b", ["--network=backend", "--network=bridge"]),
         ("run -v ", ["data:"]),

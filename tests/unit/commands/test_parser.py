@@ -27,7 +27,7 @@ from jupyter_containers.options import BuildOptions, ExecOptions, RunOptions
         ("run --rm=false i", {"rm": False}),
         ("run -d=false i", {"detach": False}),
         ("run --rm --rm=0 i", {"rm": False}),
-        ("run --net n i", {"network": "n"}),
+        ("run --net n i", {"network": ["n"]}),
         ("run -h box i", {"hostname": "box"}),
         ("run -e A=b=c -eX i", {"env": ["A=b=c", "X"]}),
         ("run --pids-limit -1 i", {"pids_limit": -1}),
@@ -137,6 +137,7 @@ _SPELT_OTHERWISE = {
     "build_contexts": "build_context", "files": "context_var",
 }  # fmt: skip
 _NOT_FLAGS = {"image", "command", "context", "dockerfile", "source_name", "place", "lines_above"}
+_NOT_FLAGS |= {"networks"}
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,6 @@ def a_record(
             exit_code=0 if alive else 3,
         ),
         mounts=mounts,
-        endpoint=ENDPOINT,
+        endpoints=(ENDPOINT,),
         ports=(PORT,),
     )

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.engine.assembly import (
-    Bundle,
     hostname_of,
     hosts_text,
     trusts_host_ca,
     with_environment,
 )
-from jupyter_containers.engine.networks import Connection
-from jupyter_containers.network.names import HostEntry
+from jupyter_containers.engine.bundle import Bundle
+from jupyter_containers.engine.connections import Connection
 from jupyter_containers.settings import load_settings
 from tests.unit.engine.engine_records import CONFIG, ENDPOINT, ID, a_record
 
@@ -34,11 +33,10 @@ def test_hostname(mode: str, flags: dict[str, str], name: str) -> None:
     assert hostname_of(a_record(network=mode, **flags), Connection(mode)) == name
 
 
-def test_hosts_name_the_container_its_peers_and_the_host() -> None:
+def test_hosts_name_the_container_and_the_host() -> None:
     record = a_record(network="shop", add_host=["db:192.0.2.7", "gate:host-gateway"])
-    lines = hosts_text(record, ENDPOINT, [HostEntry("10.1.2.9", ("peer",))]).splitlines()
+    lines = hosts_text(record, Connection("bridge", endpoints=(ENDPOINT,))).splitlines()
     assert f"10.1.2.3\t{ID[:12]}" in lines
-    assert "10.1.2.9\tpeer" in lines
     assert "192.0.2.7\tdb" in lines
     assert "10.1.2.1\tgate" in lines
     assert lines[0] == "127.0.0.1\tlocalhost"

@@ -8,10 +8,10 @@ import pytest
 from jupyter_containers.engine.inspecting import (
     NEVER,
     container_document,
-    network_document,
     timestamp,
     volume_document,
 )
+from jupyter_containers.engine.networkdocuments import network_document
 from jupyter_containers.engine.records import ContainerRecord, MountRecord, VolumeRecord
 from jupyter_containers.oci.state import Status
 from tests.unit.engine.engine_records import ID, NETWORK, a_record
@@ -34,7 +34,8 @@ def test_a_running_container() -> None:
         "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}],
         "443/tcp": None,
     }
-    assert settings["Networks"]["shop"]["IPAddress"] == "10.1.2.3" == settings["IPAddress"]
+    assert settings["Networks"]["shop"]["IPAddress"] == "10.1.2.3"
+    assert settings["IPAddress"] == ""  # that of the default network
     assert settings["Networks"]["shop"]["Aliases"] == ["web", ID[:12]]
 
 

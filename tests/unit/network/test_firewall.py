@@ -1,40 +1,69 @@
 from __future__ import annotations
 
+import errno
+import sys
+from collections.abc import Callable, Sequence
+
 import pytest
 
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.network.firewall import Firewall
 from jupyter_containers.network.model import Network, PublishedPort
-from jupyter_containers.network.nft import NftError
-
-MISSING = NftError("nftables: Could not process rule: No such file or directory")
-EXISTS = NftError("nftables: Could not process rule: File exists")
+from jupyter_containers.network.nf_tables import Element
 
 
 class FakeNft:
-    """Answers scripts from a table of (beginning of the script, answer or error)."""
+    """Remembers scripts."""
 
-    def __init__(self, *answers: tuple[str, str | NftError]) -> None:
-        self.answers = list(answers)
+    def __init__(self) -> None:
         self.scripts: list[str] = []
 
     def run(self, script: str, *, handles: bool = False) -> str:
         self.scripts.append(script)
-        for index, (beginning, answer) in enumerate(self.answers):
-            if script.startswith(beginning):
-                del self.answers[index]
-                if isinstance(answer, NftError):
-                    raise answer
-                return answer
         return ""
 
-    def try_run(self, script: str, *, handles: bool = False) -> str | None:
-        try:
-            return self.run(script)
-        except NftError as error:
-            if error.missing:
-                return None
-            raise
+    try_run = run
+
+
+class FakeKernel:
+    """Sets and maps in memory; ``interfere`` runs once before a change."""
+
+    def __init__(self, **sets: list[Element]) -> None:
+        self.sets = sets
+        self.interfere: Callable[[], None] | None = None
+
+    def elements(self, table: str, name: str) -> list[Element] | None:
+        return self.sets.get(name)
+
+    def change(
+        self,
+        table: str,
+        *,
+        add: Sequence[tuple[str, Element]] = (),
+        delete: Sequence[tuple[str, Element]] = (),
+    ) -> None:
+        interfere, self.interfere = self.interfere, None
+        if interfere:
+            interfere()
+        new = {name: list(items) for name, items in self.sets.items()}
+        for name, element in delete:
+            if element.key not in [item.key for item in new.get(name, [])]:
+                raise OSError(errno.ENOENT, "gone")
+            new[name] = [item for item in new[name] if item.key != element.key]
+        for name, element in add:
+            if element.key in [item.key for item in new.get(name, [])]:
+                raise OSError(errno.EEXIST, "there")
+            new.setdefault(name, []).append(element)
+        self.sets = new
+
+
+def known(*interfaces: str) -> FakeKernel:
+    edition = Element((2).to_bytes(4, sys.byteorder))
+    return FakeKernel(
+        edition=[edition],
+        bridges=[Element(name.encode().ljust(16, b"\0")) for name in interfaces],
+        subnets=[Element(bytes([10, 90, 1, 0])), Element(bytes([10, 90, 2, 0]))],
+    )
 
 
 def network(interface: str = "jcb1", *, internal: bool = False) -> Network:
@@ -48,94 +77,99 @@ def network(interface: str = "jcb1", *, internal: bool = False) -> Network:
     )
 
 
-def port(host_ip: str = "127.0.0.1", number: int = 8080) -> PublishedPort:
+def port(
+    host_ip: str = "127.0.0.1",
+    number: int = 8080,
+    container_ip: str = "10.90.1.2",
+    protocol: str = "tcp",
+) -> PublishedPort:
     return PublishedPort(
-        host_ip=host_ip, host_port=number, container_ip="10.90.1.2", container_port=80
+        host_ip=host_ip,
+        host_port=number,
+        container_ip=container_ip,
+        container_port=80,
+        protocol=protocol,
     )
 
 
-def test_known_network_costs_one_question():
+def test_a_known_network_starts_no_program():
     nft = FakeNft()
-    assert Firewall("t", nft).ensure_network(network()) is False
-    assert [script.splitlines()[0].split()[0] for script in nft.scripts] == ["get"]
+    assert Firewall("t", nft, known("jcb1")).ensure_network(network()) is False
+    assert nft.scripts == []
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        FakeKernel(),
+        known("jc0"),
+        FakeKernel(edition=[Element(b"\1\0\0\0")], bridges=known("jcb1").sets["bridges"]),
+    ],
+)
+def test_what_is_missing_or_of_another_edition_is_written(kernel):
+    nft = FakeNft()
+    assert Firewall("t", nft, kernel).ensure_network(network()) is True
+    assert len(nft.scripts) == 1
 
 
 @pytest.mark.parametrize(("internal", "set_name"), [(False, "subnets"), (True, "internal")])
 def test_unknown_network_is_written_in_one_transaction(internal, set_name):
-    nft = FakeNft(("get", MISSING))
-    assert Firewall("t", nft).ensure_network(network(internal=internal)) is True
-    _, script = nft.scripts
+    nft = FakeNft()
+    assert Firewall("t", nft, FakeKernel()).ensure_network(network(internal=internal)) is True
+    (script,) = nft.scripts
     elements = [line for line in script.splitlines() if "jcb1" in line or "10.90.1.0/24" in line]
     names = {line.split()[4] for line in elements}
     assert names == {"bridges", "within", set_name}
 
 
 @pytest.mark.parametrize(
-    ("host_ip", "element"),
+    "published",
     [
-        ("127.0.0.1", 'published { tcp . 127.0.0.1 . 8080 comment "c1" : 10.90.1.2 . 80 }'),
-        ("0.0.0.0", 'published_any { tcp . 8080 comment "c1" : 10.90.1.2 . 80 }'),
+        port(),
+        port("0.0.0.0"),
+        port("2001:db8::1", container_ip="fd00::2"),
+        port("::", container_ip="fd00::2", protocol="udp"),
     ],
 )
-def test_published_port_is_one_element(host_ip, element):
+def test_what_is_published_is_read_back(published):
+    firewall = Firewall("t", FakeNft(), FakeKernel())
+    firewall.publish("c1", [published])
+    assert firewall.current() == {"c1": (published,)}
+    firewall.unpublish("c1")
+    assert firewall.current() == {}
+
+
+def test_stale_element_is_replaced():
+    kernel = FakeKernel()
+    firewall = Firewall("t", FakeNft(), kernel)
+    firewall.publish("c0", [port(), port(number=9)])
+    firewall.publish("c1", [port()])
+    assert firewall.current() == {"c0": (port(number=9),), "c1": (port(),)}
+
+
+def test_another_process_may_interfere():
+    kernel = FakeKernel()
+    firewall = Firewall("t", FakeNft(), kernel)
+    firewall.publish("c0", [port()])
+
+    def once() -> None:
+        kernel.interfere = kernel.sets.clear
+
+    kernel.interfere = once
+    firewall.publish("c1", [port()])
+    assert firewall.current() == {"c1": (port(),)}
+
+
+@pytest.mark.parametrize("kernel", [known("jcb1"), known()])
+def test_last_network_takes_the_table_with_it(kernel):
     nft = FakeNft()
-    Firewall("t", nft).publish("c1", [port(host_ip)])
-    assert nft.scripts == [f"create element ip t {element}"]
-
-
-def test_no_ports_need_no_script():
-    nft = FakeNft()
-    Firewall("t", nft).publish("c1", [])
-    assert nft.scripts == []
-
-
-LISTING = """table ip t {
-    map published {
-        type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service
-        elements = { tcp . 127.0.0.1 . 8080 comment "c0" : 10.90.1.9 . 80,
-                 udp . 192.0.2.2 . 53 comment "c2" : 10.90.1.3 . 5353 }
-    }
-}
-"""
-ANY_LISTING = """table ip t {
-    map published_any {
-        type inet_proto . inet_service : ipv4_addr . inet_service
-        elements = { tcp . 80 comment "c2" : 10.90.1.3 . 8000 }
-    }
-}
-"""
-
-
-def test_listing_is_read_by_owner():
-    nft = FakeNft(("list map ip t published_any", ANY_LISTING), ("list map ip t pub", LISTING))
-    current = Firewall("t", nft).current()
-    assert {owner: [str(port) for port in ports] for owner, ports in current.items()} == {
-        "c0": ["127.0.0.1:8080->80/tcp"],
-        "c2": ["0.0.0.0:80->8000/tcp", "192.0.2.2:53->5353/udp"],
-    }
-
-
-def test_stale_element_is_replaced_in_one_transaction():
-    nft = FakeNft(
-        ("create", EXISTS), ("list map ip t published_any", ""), ("list map ip t pub", LISTING)
-    )
-    Firewall("t", nft).publish("c1", [port()])
-    assert nft.scripts[-1].splitlines() == [
-        "delete element ip t published { tcp . 127.0.0.1 . 8080 }",
-        'create element ip t published { tcp . 127.0.0.1 . 8080 comment "c1" : 10.90.1.2 . 80 }',
-    ]
-
-
-@pytest.mark.parametrize("bridges", ['elements = { "jcb1" }', ""])
-def test_last_network_takes_the_table_with_it(bridges):
-    nft = FakeNft(("list set", bridges))
-    Firewall("t", nft).remove_network(network())
-    assert nft.scripts[-1] == "delete table ip t"
+    Firewall("t", nft, kernel).remove_network(network())
+    assert nft.scripts[-1] == "delete table inet t"
 
 
 def test_network_among_others_takes_its_elements():
-    nft = FakeNft(("list set", 'elements = { "jc0",\n "jcb1" }'))
-    Firewall("t", nft).remove_network(network())
+    nft = FakeNft()
+    Firewall("t", nft, known("jc0", "jcb1")).remove_network(network())
     assert nft.scripts[-1].count("delete element") == 3
     assert "jc0" not in nft.scripts[-1]
 
@@ -145,6 +179,6 @@ def test_names_cannot_smuggle_commands_in(name):
     with pytest.raises(InvalidArgumentError):
         Firewall(name, FakeNft())
     with pytest.raises(InvalidArgumentError):
-        Firewall("t", FakeNft()).ensure_network(network(name))
+        Firewall("t", FakeNft(), FakeKernel()).ensure_network(network(name))
     with pytest.raises(InvalidArgumentError):
-        Firewall("t", FakeNft()).publish(name or "a b", [port()])
+        Firewall("t", FakeNft(), FakeKernel()).publish(name or "a b", [port()])

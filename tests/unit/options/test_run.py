@@ -63,10 +63,6 @@ def test_env_files_skip_comments(tmp_path: Path) -> None:
     assert RunOptions.of("app", env_file=file, env=["B=3"]).env == ("A=1", "B=two words", "B=3")
 
 
-def test_ports_mean_nothing_on_the_host_network() -> None:
-    assert RunOptions.of("app", network="host", publish="80:80").publish == ()
-
-
 def test_exec_needs_a_command() -> None:
     assert ExecOptions.of(["ls"], user="1000").user == "1000"
     with pytest.raises(InvalidArgumentError):

@@ -129,7 +129,7 @@ def test_network_create_and_remove(fake_engine: Any) -> None:
     assert fake_engine.last == (
         "create_network",
         ("course",),
-        {"subnet": "10.1.0.0/24", "internal": True, "label": ["a=b"]},
+        {"driver": "bridge", "subnet": ["10.1.0.0/24"], "internal": True, "label": ["a=b"]},
     )
 
     def missing(name: str) -> None:

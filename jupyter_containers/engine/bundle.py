@@ -1,0 +1,66 @@
+"""The folder of one container: what the runtime and the monitor read and write."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from jupyter_containers.errors import StorageError
+from jupyter_containers.runtime.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The folder of one container: its spec, small files, log and the mount point ``rootfs``."""
+
+    folder: Path
+
+    @property
+    def rootfs(self) -> Path:
+        """Where the private mount namespace shows the root file system."""
+        return self.folder / "rootfs"
+
+    @property
+    def log(self) -> Path:
+        """The monitor's log of what the container wrote."""
+        return self.folder / "container.log"
+
+    def create(self) -> None:
+        """Make the folder and the mount point."""
+        try:
+            self.rootfs.mkdir(parents=True, exist_ok=True)
+            self.folder.chmod(0o700)
+        except OSError as error:
+            raise StorageError(f"cannot make {self.folder}: {error.strerror}") from error
+
+    def write(self, name: str, text: str) -> str:
+        """Write a small file that the container's own user must be able to read."""
+        path, data = self.folder / name, text.encode()
+        # In place, because a running container has this very file mounted; never shorter than
+        # either text, so that a reader does not meet an empty file.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(descriptor, data)
+            os.ftruncate(descriptor, len(data))
+            os.fchmod(descriptor, 0o644)
+        finally:
+            os.close(descriptor)
+        return str(path)
+
+    def read(self, name: str) -> str:
+        """Return the text of a small file; empty when there is none."""
+        try:
+            return (self.folder / name).read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def spec(self) -> Spec:
+        """Return the runtime spec with which the container was last started."""
+        value: Spec = json.loads((self.folder / "config.json").read_bytes())
+        return value
+
+    def write_spec(self, spec: Spec) -> None:
+        """Write the runtime spec for the runtime to read."""
+        (self.folder / "config.json").write_text(json.dumps(spec))
