@@ -94,7 +94,9 @@ class Bootstrap:
                 step = History(
                     created=created, created_by=f"bootstrap {task}", comment="Debian packages"
                 )
-                record = self._images.compose([layer], config, [step], created, reference)
+                record = self._images.compose(
+                    [layer], config, [step], created, reference, lease=lease
+                )
         except BaseException as error:
             stopped = isinstance(error, (KeyboardInterrupt, OperationCancelledError))
             outcome: Outcome = "cancelled" if stopped else "failed"

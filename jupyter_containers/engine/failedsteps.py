@@ -118,7 +118,7 @@ class FailedSteps:
                 for _ in layers[:-1]
             ]
             history.append(History(created=created, created_by=step.title, comment="failed"))
-            image = images.compose(layers, step.config, history, created, None)
+            image = images.compose(layers, step.config, history, created, None, lease=lease)
         digest = image.manifest.digest
         self._records.update(step.id, lambda one: msgspec.structs.replace(one, image=digest))
         return image

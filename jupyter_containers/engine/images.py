@@ -40,7 +40,7 @@ from jupyter_containers.oci.image import (
     rfc3339,
 )
 from jupyter_containers.oci.reference import Reference
-from jupyter_containers.store import ImageRecord, LayerRecord
+from jupyter_containers.store import ImageRecord, LayerRecord, Lease, Store
 
 Names = dict[str, str]
 T = TypeVar("T")
@@ -269,6 +269,7 @@ class Images:
         config: ExecutionConfig,
         message: str,
         *,
+        platform: Platform | None = None,
         cancel: CancelToken,
     ) -> ImageRecord:
         """Make an image of one layer from a tar of a root file system."""
@@ -276,7 +277,9 @@ class Images:
             layer = self._rooms.store.snapshots.import_tar(source, lease=lease, cancel=cancel)
             created = rfc3339(time.time())
             step = History(created=created, created_by="", comment=message)
-            record = self.compose([layer], config, [step], created, reference)
+            record = self.compose(
+                [layer], config, [step], created, reference, platform=platform, lease=lease
+            )
         self.note("import", record)
         return record
 
@@ -287,24 +290,31 @@ class Images:
         history: list[History],
         created: str,
         reference: Reference | None,
+        *,
+        platform: Platform | None = None,
+        lease: Lease | None = None,
     ) -> ImageRecord:
-        """Write configuration and manifest of an image made of layers in the store."""
+        """Write configuration and manifest of an image made of layers in the store.
+
+        ``lease`` protects them until the image is recorded; ``platform`` is the host's otherwise.
+        """
         from jupyter_containers.engine.transfer import record_image
 
-        platform = Platform.host()
+        platform = platform or Platform.host()
         image = ImageConfig(
             architecture=platform.architecture,
             os=platform.os,
+            variant=platform.variant,
             created=created,
             config=config,
             rootfs=RootFS(diff_ids=tuple(layer.diff_id for layer in layers)),
             history=tuple(history),
         )
         content = self._rooms.store.content
-        stored = content.put(encode_json(image), CONFIG)
+        stored = content.put(encode_json(image), CONFIG, lease)
         manifest = new_manifest(stored, tuple(layer.blob for layer in layers))
         document = RawDocument(encode_json(manifest), MANIFEST)
-        content.put(document.data, MANIFEST)
+        content.put(document.data, MANIFEST, lease)
         record = record_image(self._rooms, document, manifest, image)
         if reference is not None:
             self._rooms.store.set_name(str(reference), document.digest)
@@ -358,3 +368,20 @@ def whole_repository(name: str) -> Reference:
             "tag can't be used with --all-tags/-a", hint="name the repository only"
         )
     return Reference.parse(name)
+
+
+@contextmanager
+def fetched_archive(
+    source: str | Path | BinaryIO | bytes, store: Store, cancel: CancelToken
+) -> Iterator[tuple[BinaryIO, str]]:
+    """Yield a tar as :func:`open_archive` does, downloaded before when it is an address."""
+    if not isinstance(source, str) or not source.startswith(("http://", "https://")):
+        with open_archive(source) as opened:
+            yield opened
+        return
+    from jupyter_containers.build.remote import download, shown
+
+    with store.scratch() as folder:
+        folder.mkdir(mode=0o700)
+        with open_archive(download(source, folder, cancel).path) as (file, _):
+            yield file, shown(source)

@@ -135,12 +135,12 @@ class Store:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Yield a path in the store's file system for an unfinished file, removed afterwards."""
+        """Yield a path in the store's file system for unfinished work, removed afterwards."""
         path = self._staging.name()
         try:
             yield path
         finally:
-            path.unlink(missing_ok=True)
+            self._staging.remove(path)
 
     def remove_tree(self, path: Path) -> None:
         """Remove a file or tree below the root in one step, also when killed in between."""

@@ -19,6 +19,7 @@ import pytest
 from jupyter_containers.engine import Container, Engine, Image
 from jupyter_containers.errors import (
     ArchiveError,
+    ContainersError,
     ImageNotFoundError,
     InUseError,
     InvalidArgumentError,
@@ -26,6 +27,7 @@ from jupyter_containers.errors import (
 )
 from jupyter_containers.events import CancelToken, Event, TaskFinished, TaskOutput, TaskStarted
 from tests.integration.engine_fixtures import fresh_engine, nothing_left
+from tests.integration.registry_server import Answer, Asked, ScriptedRegistry
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -470,3 +472,24 @@ def test_what_happens_to_images_is_told(own: Engine, tmp_path: Path) -> None:
         ("untag", image.id, image.id),
         ("delete", image.id, image.id),
     ]
+
+
+def test_import_from_an_address(own: Engine, tmp_path: Path) -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:xz") as archive:
+        archive.addfile(tarfile.TarInfo("hello"))
+
+    def script(asked: Asked) -> Answer:
+        return Answer(200, {}, data.getvalue()) if asked.path == "/root.tar.xz" else Answer(404)
+
+    with ScriptedRegistry(script) as server:
+        image = own.import_image(
+            f"{server.url}/root.tar.xz", "net:1", message="from afar", platform="linux/arm64/v8"
+        )
+        assert str(image.platform) == "linux/arm64/v8"
+        assert image.history()[0].comment == "from afar"
+        plain = own.import_image(f"{server.url}/root.tar.xz")
+        assert plain.history()[0].comment == f"Imported from {server.url}/root.tar.xz"
+        with pytest.raises(ContainersError, match="404"):
+            own.import_image(f"{server.url}/missing")
+    assert os.listdir(own.settings.root / "staging") == []

@@ -207,7 +207,10 @@ def import_image(session: Session, parsed: Parsed) -> Any:
 
         file = BytesIO(session.stdin) if isinstance(session.stdin, bytes) else session.stdin
     return session.engine.import_image(
-        file, parsed.operands["reference"], changes=tuple(parsed.flag("change") or ())
+        file,
+        parsed.operands["reference"],
+        changes=tuple(parsed.flag("change") or ()),
+        **{key: parsed.flags[key] for key in ("message", "platform") if key in parsed.flags},
     )
 
 

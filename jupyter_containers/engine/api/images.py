@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, overload
 from jupyter_containers.engine.api.parts import Parts
 from jupyter_containers.engine.containers import Filters
 from jupyter_containers.engine.image import Image
-from jupyter_containers.engine.images import open_archive
+from jupyter_containers.engine.images import fetched_archive, open_archive
 from jupyter_containers.engine.inspecting import image_document
 from jupyter_containers.engine.results import (
     HistoryEntry,
@@ -179,18 +179,26 @@ class ImagesAPI(Parts):
         *,
         changes: Sequence[str] = (),
         message: str = "",
+        platform: str | None = None,
         cancel: CancelToken | None = None,
     ) -> Image:
-        """Make an image of one layer from a tar of a root file system.
+        """Make an image of one layer from a tar of a root file system, compressed or not.
 
-        ``changes`` are Dockerfile instructions (CMD, ENV …) for its configuration.
+        ``source`` may be an http or https address.  ``changes`` are Dockerfile instructions
+        (CMD, ENV …) for its configuration.
         """
         reference = Reference.parse(name) if name else None
         config = self._builds.changed_config(changes)
-        with open_archive(source) as (file, origin):
-            note = message or f"Imported from {origin}"
-            token = cancel or CancelToken()
-            record = self._images.import_tar(file, reference, config, note, cancel=token)
+        token = cancel or CancelToken()
+        with fetched_archive(source, self._rooms.store, token) as (file, origin):
+            record = self._images.import_tar(
+                file,
+                reference,
+                config,
+                message or f"Imported from {origin}",
+                platform=Platform.parse(platform) if platform else None,
+                cancel=token,
+            )
         return self._image(record)
 
     def save(
