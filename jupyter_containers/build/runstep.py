@@ -60,6 +60,7 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
         network,
         mounts,
         trust_host_ca=around.trust_host_ca,
+        platform=around.state.platform,
         privileged=instruction.security == "insecure",
     )
 

@@ -90,6 +90,7 @@ class StepRequest:
     network: str
     mounts: tuple[StepMount, ...] = ()
     hostname: str = "buildkitsandbox"
+    platform: Platform | None = None
     trust_host_ca: bool = False
     privileged: bool = False
 

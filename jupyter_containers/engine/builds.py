@@ -182,14 +182,17 @@ class _Source:
         """Return the image that a name, an ID of this store, or an OCI layout means."""
         layout = name.startswith(_LAYOUT)
         record = self._from_layout(name, platform) if layout else self._images.lookup(name)
-        if record is None or (pull and not record.has_id(name)):
+        exact = layout or (record is not None and record.has_id(name))
+        if record is None or (pull and not exact):
             record = self._fetch(Reference.parse(name), platform)
+        elif not exact and platform.match_score(record.platform) == 0:
+            record = self._for_platform(name, record, platform)
         self._lease.add(record.manifest.digest, record.config_digest, *record.chain_ids)
         config = self._images.config(record)
         if platform.match_score(record.platform) == 0:
             raise BuildError(
                 f"image {name} is for {record.platform}, not for {platform}",
-                hint=f"choose another base, or pull it: pull --platform {platform} …",
+                hint="choose another base, or another --platform",
             )
         document = RawDocument(
             self._rooms.store.content.read(record.manifest.digest), record.manifest.media_type
@@ -204,6 +207,17 @@ class _Source:
             tuple(LayerRef(blob, diff_id) for blob, diff_id in layers),
             record.chain_id,
         )
+
+    def _for_platform(self, name: str, here: ImageRecord, platform: Platform) -> ImageRecord:
+        """Return what the registry has for a platform that the image here is not for."""
+        try:
+            return self._fetch(Reference.parse(name), platform)
+        except BuildError as error:
+            raise BuildError(
+                f"image {name} is for {here.platform}, not for {platform}, and there is no other: "
+                f"{error.message.rpartition('pulled: ')[2]}",
+                hint="choose another base, or another --platform",
+            ) from error
 
     def _from_layout(self, name: str, platform: Platform) -> ImageRecord:
         path, tag = name.removeprefix(_LAYOUT), ""

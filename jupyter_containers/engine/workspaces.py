@@ -40,6 +40,7 @@ from jupyter_containers.network import names
 from jupyter_containers.oci.descriptor import chain_id
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import RunOptions
+from jupyter_containers.runtime.binfmt import require_runnable
 from jupyter_containers.runtime.mounts import PrivateMounts
 from jupyter_containers.runtime.spec import BindMount, ContainerContext, TmpfsMount, runtime_spec
 from jupyter_containers.runtime.users import resolve_user
@@ -140,6 +141,8 @@ class _Workspace:
     def run(self, request: StepRequest, on_output: OutputSink, cancel: CancelToken) -> int:
         """Return the exit code of the step's process; its mounts and network end with it."""
         rooms = self.layers.rooms
+        if request.platform is not None:
+            require_runnable(request.platform)
         with ExitStack() as stack:
             network = self.layers.connections.temporary(self.key, request.network)
             namespace = self.last.enter_context(network)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.options.buildcache import CachePlace
 from jupyter_containers.options.context import ContextSource, contents, named_contexts
 from jupyter_containers.options.output import Annotations, BuildOutput, ImageFormat
@@ -111,6 +111,12 @@ class BuildOptions:
         }
         if values.get("format", "oci") not in ("oci", "docker"):
             raise InvalidArgumentError(f"invalid format {values['format']!r}", hint="oci or docker")
+        if "," in values.get("platform", ""):
+            raise UnsupportedError(
+                f"one build makes an image for one platform, not for {values['platform']}",
+                capability="multi-platform builds",
+                hint="build once for each platform",
+            )
         if "no_cache_filter" in values:
             wanted = as_sequence(values["no_cache_filter"])
             names = [name.strip() for text in wanted for name in text.split(",")]

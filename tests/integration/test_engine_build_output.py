@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.errors import BuildError, InvalidArgumentError, UnsupportedError
 from jupyter_containers.oci.descriptor import digest_of
 from tests.integration.build_bench import Bench
 from tests.integration.engine_fixtures import Place, demolish
+from tests.integration.registry_server import DockerRegistry, missing_registry
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -231,3 +232,46 @@ def test_a_secret_value_is_nowhere_but_in_its_step(bench: Bench) -> None:
     ]
     assert found == []
     assert value not in repr(bench.engine) + repr(image) + repr(bench.events)
+
+
+FOREIGN = "linux/s390x"
+
+
+def test_a_foreign_platform_without_a_run_needs_no_emulator(bench: Bench) -> None:
+    bench.write("a", "1")
+    image = bench.build(
+        "FROM scratch\nARG TARGETARCH\nCOPY a /a\nWORKDIR /w\nENV ARCH=$TARGETARCH\n",
+        platform=FOREIGN,
+        tag="foreign:1",
+    )
+    document = bench.engine.inspect(image.id)
+    assert (document["Os"], document["Architecture"]) == ("linux", "s390x")
+    assert "ARCH=s390x" in document["Config"]["Env"]
+    again = bench.build("FROM foreign:1\nCOPY a /b\n", platform=FOREIGN)
+    assert str(again.platform) == FOREIGN
+
+
+def test_a_foreign_run_names_what_provides_it(bench: Bench) -> None:
+    if Path("/proc/sys/fs/binfmt_misc/qemu-s390x").exists():
+        pytest.skip("an emulator for s390x is registered here")
+    with pytest.raises(UnsupportedError, match="programs for linux/s390x cannot run") as caught:
+        bench.build("FROM scratch\nRUN true\n", platform=FOREIGN)
+    assert "qemu-user-static" in caught.value.hint
+    with pytest.raises(UnsupportedError, match="one platform"):
+        bench.build("FROM scratch\n", platform="linux/amd64,linux/arm64")
+
+
+def test_a_base_for_another_platform_comes_from_its_registry(bench: Bench, tmp_path: Path) -> None:
+    if missing_registry():
+        pytest.skip(missing_registry())
+    bench.write("a", "1")
+    with DockerRegistry(tmp_path / "registry") as registry:
+        name = f"{registry.host}/team/base:1"
+        bench.build("FROM scratch\nCOPY a /far\n", platform=FOREIGN, tag=name, push=True)
+        bench.build("FROM scratch\nCOPY a /near\n", tag=name)
+        built = bench.build(f"FROM {name}\nCOPY a /b\n", platform=FOREIGN, output=f"{tmp_path}/o")
+        assert str(built.platform) == FOREIGN
+        assert sorted(one.name for one in (tmp_path / "o").iterdir()) == ["b", "far"]
+    bench.build("FROM scratch\nCOPY a /near\n", tag=name)
+    with pytest.raises(BuildError, match="is for linux/amd64, not for linux/s390x"):
+        bench.build(f"FROM {name}\n", platform=FOREIGN)
