@@ -12,8 +12,10 @@ from pathlib import Path
 
 from jupyter_containers import Container, Engine, Settings
 from tests.bench import crowds, images, kernel, memory
+from tests.bench.buildfigures import BuildFigures
 from tests.bench.peer import Docker, remove_cgroups
 from tests.bench.table import Row
+from tests.bench.trixie import buildkit
 from tests.bench.turns import Series, in_turns
 
 SMALL = "bench/busybox"
@@ -127,7 +129,7 @@ class Contest:
             self._docker("rm", "-f", name)
 
     def builds(self) -> list[Row]:
-        """Measure a rebuild of nine steps that are all in the cache."""
+        """Measure builds beside BuildKit and the legacy builder."""
         context = self._folder / "context"
         images.build_context(context)
         build = ("build", "-t", "bench/app", str(context))
@@ -135,25 +137,34 @@ class Contest:
             {
                 "library": lambda: self._engine.build(context, tag="bench/app"),
                 "legacy": lambda: self._docker(*build, DOCKER_BUILDKIT="0"),
-                "buildkit": lambda: self._docker(*build, DOCKER_BUILDKIT="1"),
                 "command": lambda: self._ours(*build),
             },
             rounds=self._rounds,
             warm_ups=2,
         )
         figure = "cached 9-step `build`"
-        ours, command = found["library"], found["command"]
-        return [
+        rows = [
             Row(
                 f"{figure}, from Python or a cell (legacy builder)",
                 "ms",
-                ours,
+                found["library"],
                 found["legacy"],
                 EVEN,
             ),
-            Row(f"{figure}, from Python or a cell (BuildKit)", "ms", ours, found["buildkit"]),
-            Row(f"{figure}, as a whole command (legacy builder)", "ms", command, found["legacy"]),
+            Row(
+                f"{figure}, as a whole command (legacy builder)",
+                "ms",
+                found["command"],
+                found["legacy"],
+            ),
         ]
+        with buildkit(self._folder / "trixie", self._docker) as (peer, docker):
+            if docker is not self._docker:
+                docker("import", str(self._folder / "busybox.tar"), SMALL)
+            folder = self._folder / "builds"
+            folder.mkdir()
+            figures = BuildFigures(folder, self._engine, peer, docker, self._docker)
+            return rows + figures.rows(self._rounds)
 
     def loads(self, rounds: int) -> list[Row]:
         """Measure what loading the extension adds to a kernel."""

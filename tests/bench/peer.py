@@ -19,10 +19,13 @@ class Docker:
     """A running dockerd and its command line; ends with its ``with`` block.
 
     ``flags`` are further ones of the daemon (``--bridge=none`` beside a host's own engine).
+    ``chroot`` is the root of another Debian whose Docker it is; ``folder`` is below /tmp then,
+    which that root sees.
     """
 
-    def __init__(self, folder: Path, *flags: str) -> None:
+    def __init__(self, folder: Path, *flags: str, chroot: Path | None = None) -> None:
         self._folder = folder
+        self._enter = ["chroot", str(chroot)] if chroot else []
         self._flags = flags
         self._daemon: subprocess.Popen[bytes] | None = None
         self.environment = {
@@ -36,7 +39,7 @@ class Docker:
         self._folder.mkdir(parents=True)
         (self._folder / "daemon.json").write_text("{}")
         # In a mount namespace of its own, its mounts end with it.
-        argv = ["unshare", "--mount", DAEMON]
+        argv = ["unshare", "--mount", *self._enter, DAEMON]
         argv += ["--config-file", str(self._folder / "daemon.json")]
         argv += ["--data-root", str(self._folder / "data")]
         argv += ["--exec-root", str(self._folder / "exec")]
@@ -86,7 +89,7 @@ class Docker:
         self, arguments: Sequence[str], **environment: str
     ) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            [CLIENT, *arguments],
+            [*self._enter, CLIENT, *arguments],
             env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,

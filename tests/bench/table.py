@@ -22,8 +22,8 @@ class Row:
     """One figure.
 
     ``unit`` is ``ms`` or ``s`` for series of seconds and ``MB`` for series of megabytes.  The
-    target is a ratio to the peer (``ratio``), an amount in the unit (``limit``), or absent: such a
-    row is for information.
+    target is a ratio to the peer (``ratio``), an amount in the unit (``limit``), both, or absent:
+    such a row is for information.
     """
 
     figure: str
@@ -44,12 +44,13 @@ class Row:
     @property
     def reached(self) -> bool | None:
         """Whether the target is met; None when there is none."""
+        verdicts = []
         if self.ratio is not None:
             measured = self.measured_ratio
-            return measured is not None and measured <= self.ratio
+            verdicts.append(measured is not None and measured <= self.ratio)
         if self.limit is not None:
-            return self.ours.median * _SCALES[self.unit] <= self.limit
-        return None
+            verdicts.append(self.ours.median * _SCALES[self.unit] <= self.limit)
+        return all(verdicts) if verdicts else None
 
     def cells(self) -> tuple[str, ...]:
         """Return the texts of the row's cells."""
@@ -64,9 +65,10 @@ class Row:
         )
 
     def _target(self) -> str:
-        if self.ratio is not None:
-            return f"≤ {self.ratio}" if self.ratio != 1 else f"≤ {self.peer_name}"
-        return "" if self.limit is None else f"≤ {self.limit:g} {self.unit}"
+        even = self.ratio == 1
+        ratio = "" if self.ratio is None else f"≤ {self.peer_name if even else self.ratio}"
+        limit = "" if self.limit is None else f"≤ {self.limit:g} {self.unit}"
+        return ", ".join(text for text in (limit, ratio) if text)
 
     def _amount(self, series: Series) -> str:
         scale = _SCALES[self.unit]
