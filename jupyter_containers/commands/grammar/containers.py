@@ -261,6 +261,14 @@ VERBS: tuple[Verb, ...] = (
         ("container top",),
     ),
     Verb(
+        "explain",
+        "Show a container from inside and from outside, side by side",
+        "explaining:explain",
+        (),
+        (CONTAINER,),
+        ("container explain",),
+    ),
+    Verb(
         "port",
         "List the published ports of a container",
         "looking:port",

@@ -28,6 +28,7 @@ from jupyter_containers.runtime.keys import USUAL_KEYS, DetachKeys
 from jupyter_containers.runtime.knobs import check_knobs
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.explaining import Explanation
     from jupyter_containers.engine.records import ContainerRecord
     from jupyter_containers.runtime.logs import LogLine
 
@@ -336,6 +337,13 @@ class ContainersAPI(ImagesAPI):
         runtime = self._rooms.host.runtime
         folder = self._lifecycle.bundle(record.id).folder
         return container_document(record, networks, folder, runtime.name if runtime else "")
+
+    def explain(self, name: str) -> Explanation:
+        """Return a container as it is inside and outside: what makes it one, for teaching."""
+        from jupyter_containers.engine.explaining import explain
+
+        record = self._containers.find(name)
+        return explain(self._rooms, record, self.inspect_container(record.id))
 
     def prune_containers(self) -> PruneResult:
         """Remove all containers that do not run."""
