@@ -26,8 +26,9 @@ def image_document(
     config: ImageConfig,
     names: tuple[str, ...],
     digests: tuple[str, ...],
+    folders: tuple[Path, ...] = (),
 ) -> dict[str, Any]:
-    """Return the object of ``docker image inspect``."""
+    """Return the object of ``docker image inspect``; ``folders`` are the layers, topmost first."""
     return {
         "Id": record.config_digest,
         "RepoTags": list(names),
@@ -35,19 +36,30 @@ def image_document(
         "Parent": "",
         "Comment": config.history[-1].comment if config.history else "",
         "Created": config.created,
+        "DockerVersion": "",
         "Author": config.author,
         "Config": execution_document(config.config),
         "Architecture": config.architecture,
         "Variant": config.variant,
         "Os": config.os,
         "Size": record.size,
+        "GraphDriver": {"Name": "overlay2", "Data": _overlay(folders)},
         "RootFS": {"Type": "layers", "Layers": list(config.rootfs.diff_ids)},
+        "Metadata": {"LastTagTime": NEVER},
         "Descriptor": {
             "mediaType": record.manifest.media_type,
             "digest": record.manifest.digest,
             "size": record.manifest.size,
         },
     }
+
+
+def _overlay(folders: tuple[Path, ...]) -> dict[str, str] | None:
+    """Return where the layers are, in Docker's words: the topmost apart from those below it."""
+    if not folders:
+        return None
+    below = ":".join(str(folder) for folder in folders[1:])
+    return {**({"LowerDir": below} if below else {}), "UpperDir": str(folders[0])}
 
 
 def execution_document(config: ExecutionConfig) -> dict[str, Any]:

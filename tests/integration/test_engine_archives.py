@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from jupyter_containers.errors import (
     ImageNotFoundError,
     InvalidArgumentError,
     OperationCancelledError,
+    StorageError,
     VerificationError,
 )
 from jupyter_containers.events import CancelToken, Event, TaskFinished, TaskProgress
@@ -308,3 +310,64 @@ def test_podman_loads_ours_and_we_load_podman_s(
         assert image.names == ("localhost/from/podman:1",)
         assert says(own, "localhost/from/podman:1") == "two\n"
         own.remove_image("localhost/from/podman:1")
+
+
+# -- a full disk ----------------------------------------------------------------------------------
+
+
+def test_a_load_on_a_full_disk(engine: Engine, app: str, tmp_path: Path) -> None:
+    """It fails in one line, leaves the store whole, and goes on when there is room."""
+    big = docker_archive(tar(member("big", os.urandom(8_000_000))), tags=["big:1"])
+    small = tmp_path / "small"
+    small.mkdir()
+    shell("mount", "-t", "tmpfs", "-o", "size=10m", "tmpfs", str(small))
+    try:
+        with Engine(root=small / "root", run_root=tmp_path / "run") as tiny:
+            with pytest.raises(StorageError, match="disk full") as caught:
+                tiny.load(big)
+            assert caught.value.hint
+            assert tiny.images() == []
+            assert tiny.system_check().problems == ()
+            shell("mount", "-o", "remount,size=60m", str(small))
+            assert tiny.load(big)[0].names == ("big:1",)
+            assert tiny.system_check().problems == ()
+            shell("mount", "-o", "remount,size=18m", str(small))
+            with pytest.raises(StorageError, match="disk full"):
+                tiny.save("big:1", small / "out.tar")
+            assert [path.name for path in small.iterdir()] == ["root"]
+    finally:
+        shell("umount", "-l", str(small))
+
+
+def test_a_pipe_between_two_stores(engine: Engine, app: str, tmp_path: Path) -> None:
+    """``save … | load`` in a terminal: bytes on the output, nothing else."""
+    command = [sys.executable, "-m", "jupyter_containers.cli"]
+
+    def environment(root: Path, run_root: Path) -> dict[str, str]:
+        places = {"ROOT": str(root), "RUN_ROOT": str(run_root)}
+        return os.environ | {f"JUPYTER_CONTAINERS_{name}": path for name, path in places.items()}
+
+    here = environment(engine.settings.root, engine.settings.run_root)
+    there = environment(tmp_path / "root", tmp_path / "run")
+    with subprocess.Popen(
+        [*command, "save", app], env=here, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as saving:
+        loaded = subprocess.run(
+            [*command, "load", "-q"],
+            check=False,
+            env=there,
+            stdin=saving.stdout,
+            capture_output=True,
+            text=True,
+        )
+        assert (loaded.returncode, loaded.stdout) == (0, f"Loaded image: {app}\n"), loaded.stderr
+    assert saving.returncode == 0
+    nothing = subprocess.run(
+        [*command, "load"],
+        check=False,
+        env=there,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert nothing.returncode == 1

@@ -493,3 +493,18 @@ def test_import_from_an_address(own: Engine, tmp_path: Path) -> None:
         with pytest.raises(ContainersError, match="404"):
             own.import_image(f"{server.url}/missing")
     assert os.listdir(own.settings.root / "staging") == []
+
+
+def test_inspect_has_docker_s_keys(own: Engine) -> None:
+    """Those of Docker 26.1, and our Descriptor, which Docker has since 27."""
+    variant(own, "echo 1 > /1", tag="one")
+    document = own.inspect_image("one")
+    assert set(document) - {"Descriptor"} == {
+        "Id", "RepoTags", "RepoDigests", "Parent", "Comment", "Created", "DockerVersion", "Author",
+        "Config", "Architecture", "Variant", "Os", "Size", "GraphDriver", "RootFS", "Metadata",
+    }  # fmt: skip
+    data = document["GraphDriver"]["Data"]
+    assert (Path(data["UpperDir"]) / "1").read_text() == "1\n"
+    assert (Path(data["LowerDir"]) / "bin/busybox").is_file()
+    shutil.rmtree(data["UpperDir"])
+    assert own.inspect_image("one")["GraphDriver"]["Data"] is None

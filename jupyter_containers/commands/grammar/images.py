@@ -141,10 +141,10 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "diff",
-        "Show how the files, settings and sizes of two images differ",
+        "Show what a container changed, or how files, settings and sizes of two images differ",
         "images:diff",
         (),
-        (Operand("first", "IMAGE"), Operand("second", "IMAGE")),
+        (Operand("name", "CONTAINER|IMAGE"), Operand("second", "IMAGE", "optional")),
         ("image diff",),
     ),
     Verb(

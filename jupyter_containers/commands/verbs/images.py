@@ -76,11 +76,15 @@ def layers(session: Session, parsed: Parsed) -> Any:
 
 
 def diff(session: Session, parsed: Parsed) -> Any:
-    """Return how two images differ."""
+    """Return how two images differ; with one name, what that container changed."""
+    first, second = parsed.operands["name"], parsed.operands["second"]
+    if second is None:
+        from jupyter_containers.commands.execute import execute
+
+        return execute(session, ["container", "diff", first])
     from jupyter_containers.commands.render.layers import Differences
 
-    operands = parsed.operands
-    return Differences(session.engine.diff_images(operands["first"], operands["second"]))
+    return Differences(session.engine.diff_images(first, second))
 
 
 def image_rows(image: Any, full: bool) -> Iterator[Row]:

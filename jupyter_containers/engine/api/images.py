@@ -19,6 +19,7 @@ from jupyter_containers.engine.results import (
 from jupyter_containers.errors import (
     ImageNotFoundError,
     InvalidArgumentError,
+    NotFoundError,
     UnauthorizedError,
 )
 from jupyter_containers.events import CancelToken, EventSink, discard
@@ -314,7 +315,11 @@ class ImagesAPI(Parts):
         """Return Docker's ``image inspect`` object."""
         image = self._images.find(name)
         names, digests = self._images.familiar(self._images.names_of(image))
-        return image_document(image, self._images.config(image), names, digests)
+        try:
+            folders = self._rooms.store.snapshots.lower_folders(image.chain_id)
+        except NotFoundError:
+            folders = ()  # a damaged store is looked at too: system check mends it
+        return image_document(image, self._images.config(image), names, digests, folders)
 
     def prune_images(self, *, all: bool = False, filters: Filters | None = None) -> PruneResult:
         """Remove images without a name; with ``all``, all that no container uses.
