@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.ignorefile import IgnoreRules
-from jupyter_containers.build.tree import DigestMemo, SourceTree
+from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.options.build import BuildOptions
 from jupyter_containers.store.rooted import Root
@@ -34,7 +35,7 @@ class LocalContext:
     """An open build context; use as a context manager."""
 
     def __init__(
-        self, folder: Path, dockerfile: Path | None = None, memo: DigestMemo | None = None
+        self, folder: Path, dockerfile: Path | None = None, digests: FileDigests | None = None
     ) -> None:
         self.folder = folder
         try:
@@ -45,7 +46,7 @@ class LocalContext:
             ) from error
         try:
             rules = _ignore_rules(self.root, dockerfile)
-            self.tree = SourceTree(self.root, rules, memo=memo)
+            self.tree = SourceTree(self.root, rules, digests=digests)
         except BaseException:
             self.root.close()
             raise

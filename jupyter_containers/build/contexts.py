@@ -16,9 +16,10 @@ from typing import BinaryIO
 
 from jupyter_containers.build.archives import decompressed, is_archive
 from jupyter_containers.build.context import LocalContext
+from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.remote import Git, GitAddress, download
 from jupyter_containers.build.seams import ExtractArchive
-from jupyter_containers.build.tree import DigestMemo, SourceTree
+from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.options.context import ContextSource
@@ -26,6 +27,7 @@ from jupyter_containers.store.rooted import Root
 
 IMAGE_KINDS = ("image", "layout")
 Scratch = Callable[[], Path]
+OpenDigests = Callable[[Path], FileDigests]
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ class Contexts:
     named: Mapping[str, ContextSource]
     scratch: Scratch
     extract: ExtractArchive | None
-    memo: DigestMemo | None
+    digests: OpenDigests
     cancel: CancelToken
     stack: ExitStack
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -71,6 +73,14 @@ class Contexts:
         except OSError as error:
             raise InvalidArgumentError(f"cannot read {source.place}: {error.strerror}") from error
 
+    def local(self, source: ContextSource, folder: Path, dockerfile: Path | None) -> LocalContext:
+        """Return an open context whose files are in ``folder``."""
+        digests = self.digests(folder) if source.kind == "folder" else None
+        context = self.stack.enter_context(LocalContext(folder, dockerfile, digests))
+        if digests is not None:
+            self.stack.callback(digests.save)
+        return context
+
     def image(self, name: str) -> ContextSource | None:
         """Return the named context when it is an image."""
         source = self.named.get(name.lower())
@@ -84,8 +94,8 @@ class Contexts:
             return None
         with self._lock:
             if name not in self._open:
-                context = LocalContext(self.folder(source), None, self.memo)
-                self._open[name] = self.stack.enter_context(context)
+                context = self.local(source, self.folder(source), None)
+                self._open[name] = context
             return self._open[name]
 
     @property

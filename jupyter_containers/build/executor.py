@@ -18,7 +18,8 @@ from jupyter_containers.build.cache import StepCache
 from jupyter_containers.build.checking import Rehearsal
 from jupyter_containers.build.checks import Finding, Policy
 from jupyter_containers.build.context import LocalContext, read_dockerfile
-from jupyter_containers.build.contexts import Contexts
+from jupyter_containers.build.contexts import Contexts, OpenDigests
+from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.image import write_image
 from jupyter_containers.build.interpret import typed
 from jupyter_containers.build.linting import static_findings, unused_build_args
@@ -39,7 +40,6 @@ from jupyter_containers.build.sharing import INLINE_MEMBER, SharedSteps, StepLed
 from jupyter_containers.build.stagework import Means, StageWork
 from jupyter_containers.build.state import StageState
 from jupyter_containers.build.steps import BuildArguments
-from jupyter_containers.build.tree import DigestMemo
 from jupyter_containers.errors import BuildError, InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.descriptor import Platform, digest_of, encode_json
@@ -53,6 +53,10 @@ _CHECK_ARG = "BUILDKIT_DOCKERFILE_CHECK"
 _MIN_PARALLEL = 4
 
 
+def _nothing_remembered(folder: Path) -> FileDigests:  # noqa: ARG001  # one of OpenDigests
+    return FileDigests()
+
+
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
     with TemporaryDirectory(prefix="build-") as folder:
@@ -63,8 +67,9 @@ def _temporary_folder() -> Iterator[Path]:
 class Builder:
     """Builds images with what the engine provides; one builder serves many builds.
 
-    ``memo`` keeps file digests between builds.  ``trust_host_ca`` applies where the request does
-    not say.  ``clock`` returns seconds since the epoch.  ``scratch`` opens an empty folder.
+    ``digests`` returns what is remembered of a folder's files.  ``trust_host_ca`` applies where
+    the request does not say.  ``clock`` returns seconds since the epoch.  ``scratch`` opens an
+    empty folder.
     """
 
     images: ImageSource
@@ -72,7 +77,7 @@ class Builder:
     cache: CacheStore
     blobs: BlobStore
     extract: ExtractArchive | None = None
-    memo: DigestMemo | None = None
+    digests: OpenDigests = _nothing_remembered
     trust_host_ca: bool = False
     clock: Callable[[], float] = time.time
     scratch: Callable[[], AbstractContextManager[Path]] = _temporary_folder
@@ -122,7 +127,7 @@ class Builder:
             *plan.findings,
             *unused_build_args(instructions, options.build_args),
         ]
-        context = stack.enter_context(LocalContext(folder, dockerfile.path, self.memo))
+        context = contexts.local(options.context, folder, dockerfile.path)
         asked = options.build_args.get(_CHECK_ARG, "")
         policy = Policy.parse(asked or parsed.directives.check)
         arguments = BuildArguments(options.build_args, plan.global_args)
@@ -133,7 +138,13 @@ class Builder:
             return stack.enter_context(self.scratch())
 
         return Contexts(
-            options.build_contexts, scratch, self.extract, self.memo, cancel, stack, options.files
+            options.build_contexts,
+            scratch,
+            self.extract,
+            self.digests,
+            cancel,
+            stack,
+            options.files,
         )
 
 

@@ -11,15 +11,15 @@ import hashlib
 import os
 import posixpath
 import stat
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.patterns import glob, has_wildcard, unescape
 from jupyter_containers.errors import BuildError
 from jupyter_containers.store.rooted import Root
 
-DigestMemo = MutableMapping[tuple[str, int, int, int, int], str]
 _CHUNK = 1 << 20
 NO_RULES = IgnoreRules()
 
@@ -60,8 +60,8 @@ class Entry:
 class SourceTree:
     """A root and the rules of what is visible in it.
 
-    ``keep_owner`` is false for a build context, whose files belong to 0:0.  ``memo`` remembers
-    digests by path, size, mtime, inode and ctime; share one among builds to hash a file once.
+    ``keep_owner`` is false for a build context, whose files belong to 0:0.  ``digests`` remember
+    what was read; share them among builds to read a file once.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class SourceTree:
         rules: IgnoreRules = NO_RULES,
         *,
         keep_owner: bool = False,
-        memo: DigestMemo | None = None,
+        digests: FileDigests | None = None,
     ) -> None:
         self.root = root
         self.rules = rules
         self.keep_owner = keep_owner
-        self.memo: DigestMemo = {} if memo is None else memo
+        self.digests = digests or FileDigests()
 
     def find(self, pattern: str, *, parents: bool = False) -> tuple[Source, ...]:
         """Return what ``pattern`` names, links followed.
@@ -230,11 +230,11 @@ class SourceTree:
 
     def digest(self, entry: Entry) -> str:
         """Return a digest of all that a copy of the entry keeps, except its times."""
-        status = entry.status
-        key = (entry.path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
-        known = self.memo.get(key)
+        known = self.digests.known(entry.path, entry.status)
         if known is None:
-            known = self.memo[key] = self._digest(entry)
+            began = self.digests.now()
+            known = self._digest(entry)
+            self.digests.remember(entry.path, entry.status, known, began)
         return known
 
     def _digest(self, entry: Entry) -> str:

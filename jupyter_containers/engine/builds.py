@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,8 +14,8 @@ from typing import BinaryIO
 from jupyter_containers.build import Builder, BuildResult
 from jupyter_containers.build.cache import STEP_KEY
 from jupyter_containers.build.checks import Finding
+from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.seams import BaseImage, LayerRef
-from jupyter_containers.build.tree import DigestMemo
 from jupyter_containers.engine.buildcache import Exchange, ImportedSteps, export_steps
 from jupyter_containers.engine.connections import Connections
 from jupyter_containers.engine.exports import Exporter, write_facts
@@ -45,7 +47,7 @@ class Builds:
 
     def __init__(self, rooms: Rooms, images: Images, connections: Connections, pull: Pull) -> None:
         self._rooms, self._images, self._connections, self._pull = rooms, images, connections, pull
-        self._memo: DigestMemo = {}
+        self._digests: dict[str, FileDigests] = {}
 
     def build(
         self,
@@ -99,7 +101,7 @@ class Builds:
             cache=_Cache(self._rooms, ImportedSteps(exchange, options.cache_from)),
             blobs=_Blobs(self._rooms, lease),
             extract=partial(_extract, cancel),
-            memo=self._memo,
+            digests=self._file_digests,
             trust_host_ca=self._trusts_host_ca(),
             scratch=self._folder,
         )
@@ -118,6 +120,14 @@ class Builds:
         from jupyter_containers.build.changes import changed_config
 
         return changed_config(lines)
+
+    def _file_digests(self, folder: Path) -> FileDigests:
+        """Return what is remembered of a context's files, by this engine and by others before."""
+        place = os.path.realpath(folder)
+        if place not in self._digests:
+            name = hashlib.sha256(os.fsencode(place)).hexdigest()[:32]
+            self._digests[place] = FileDigests(self._rooms.settings.root / "contexts" / name)
+        return self._digests[place]
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:

@@ -54,7 +54,7 @@ def _serve(server: socket.socket, source: str, ended: threading.Event) -> None:
 
 
 def _join(client: socket.socket, source: str, ended: threading.Event) -> None:
-    """Pass bytes both ways until one side closes."""
+    """Pass bytes both ways; a side that has said all may still listen."""
     with (
         client,
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as target,
@@ -62,10 +62,13 @@ def _join(client: socket.socket, source: str, ended: threading.Event) -> None:
     ):
         target.connect(source)
         other = {client: target, target: client}
-        while not ended.is_set():
-            readable, _, _ = select.select([client, target], [], [], _POLL_SECONDS)
+        talking = [client, target]
+        while talking and not ended.is_set():
+            readable, _, _ = select.select(talking, [], [], _POLL_SECONDS)
             for one in readable:
                 data = one.recv(_BYTES)
-                if not data:
-                    return
-                other[one].sendall(data)
+                if data:
+                    other[one].sendall(data)
+                else:
+                    talking.remove(one)
+                    other[one].shutdown(socket.SHUT_WR)

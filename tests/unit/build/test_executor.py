@@ -18,7 +18,7 @@ from jupyter_containers.errors import (
     StepFailedError,
 )
 from jupyter_containers.events import CancelToken, TaskFinished, TaskOutput, TaskStarted
-from jupyter_containers.oci.descriptor import CONFIG, MANIFEST, digest_of
+from jupyter_containers.oci.descriptor import CONFIG, MANIFEST
 from jupyter_containers.options.build import BuildOptions
 
 
@@ -418,24 +418,6 @@ def test_an_instruction_file_of_nine_cached_steps_is_fast(bench: Any) -> None:
     assert all(step.cached for step in result.steps)
     # 10 ms is the aim; the bound leaves room for a busy machine.
     assert best < 0.03
-
-
-def test_a_memo_keeps_files_from_being_read_again(bench: Any) -> None:
-    from dataclasses import replace
-
-    memo: dict[Any, str] = {}
-    bench.builder = replace(bench.builder, memo=memo)
-    path = bench.write("a", "1")
-    bench.build("FROM scratch\nCOPY a /a\n")
-    assert [key[0] for key in memo] == ["a"]
-    (key,) = memo
-    memo[key] = "known"
-    reason = bench.build("FROM scratch\nCOPY a /a\n").steps[-1].reason
-    assert reason == "a changed"
-    path.write_text("22")
-    bench.build("FROM scratch\nCOPY a /a\n")
-    assert len(memo) == 2
-    assert digest_of(b"x") not in memo.values()
 
 
 def test_changes_without_a_build() -> None:

@@ -1,0 +1,110 @@
+"""Digests of a folder's files, remembered by their status: what did not change is not read again.
+
+A digest is remembered with size, times, inode and device of its file.  A file that changed just
+before it was read is *racy*: it may change once more within the same tick of the clock and look
+the same.  Its digest is not remembered; the next build reads it again.
+
+With a ``path`` the digests are kept in a file, so that other kernels and later ones have them too.
+It may be lost or damaged at any time: then files are read again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+# Coarser than the time stamps of every file system in use (FAT counts in steps of two seconds).
+_RACY_NS = 2_500_000_000
+_VERSION = 1
+_SPARE = 10_000
+
+_Stamp = tuple[int, int, int, int, int]
+
+
+class _Saved(msgspec.Struct, frozen=True, array_like=True):
+    version: int
+    files: dict[str, tuple[_Stamp, bytes]]
+
+
+class FileDigests:
+    """The digests of one folder; thread-safe as far as single dictionary operations are."""
+
+    def __init__(self, path: Path | None = None, clock: Callable[[], int] = time.time_ns) -> None:
+        self._path, self._clock = path, clock
+        self._files = _read(path) if path else {}
+        self._used: set[str] = set()
+        self._fresh = 0
+
+    def known(self, path: str, status: os.stat_result) -> str | None:
+        """Return the digest of the file at ``path`` when it is as it was."""
+        found = self._files.get(path)
+        if found is None or found[0] != _stamp(status):
+            return None
+        self._used.add(path)
+        return found[1].hex()
+
+    def now(self) -> int:
+        """Return the time to give :meth:`remember`, before the file is looked at."""
+        return self._clock()
+
+    def remember(self, path: str, status: os.stat_result, digest: str, began: int) -> None:
+        """Keep a digest, unless the file changed so shortly before ``began`` that it is racy."""
+        newest = max(status.st_mtime_ns, status.st_ctime_ns)
+        if newest > began - _RACY_NS:
+            return
+        self._files[path] = (_stamp(status), bytes.fromhex(digest))
+        self._used.add(path)
+        self._fresh += 1
+
+    def save(self) -> None:
+        """Write the digests to their file when there are new ones; a failure costs only time."""
+        if self._path is None or not self._fresh:
+            return
+        if len(self._files) > 2 * len(self._used) + _SPARE:
+            # Most of what is remembered was not looked at: files that are gone.
+            self._files = {path: self._files[path] for path in list(self._used)}
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=self._path.parent)
+            try:
+                with os.fdopen(descriptor, "wb") as stream:
+                    stream.write(_encoded(dict(self._files)))
+                os.replace(name, self._path)
+            except BaseException:
+                os.unlink(name)
+                raise
+            self._fresh = 0
+
+
+def _stamp(status: os.stat_result) -> _Stamp:
+    return (
+        status.st_size if stat.S_ISREG(status.st_mode) else 0,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_ino,
+        status.st_dev,
+    )
+
+
+def _encoded(files: dict[str, tuple[_Stamp, bytes]]) -> bytes:
+    try:
+        return msgspec.msgpack.encode(_Saved(_VERSION, files))
+    except UnicodeEncodeError:
+        # Names that are no text are not kept.
+        plain = {path: value for path, value in files.items() if path.isprintable()}
+        return msgspec.msgpack.encode(_Saved(_VERSION, plain))
+
+
+def _read(path: Path) -> dict[str, tuple[_Stamp, bytes]]:
+    try:
+        saved = msgspec.msgpack.decode(path.read_bytes(), type=_Saved)
+    except (OSError, msgspec.MsgspecError):
+        return {}
+    return saved.files if saved.version == _VERSION else {}

@@ -1,0 +1,249 @@
+"""Contexts and sources from elsewhere: git, archives, image layouts, agents, variables."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_containers.engine import Engine, Image
+from jupyter_containers.errors import BuildError, ChecksFailedError
+from jupyter_containers.events import Event, TaskFinished
+from tests.integration import golden
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+needs_git = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
+needs_agent = pytest.mark.skipif(not shutil.which("ssh-agent"), reason="needs openssh-client")
+
+
+def files(engine: Engine, image: Image, *paths: str) -> list[str]:
+    """Return the contents of files of an image."""
+    done = engine.run(image, ["cat", *paths], network="none", rm=True)
+    return done.stdout.decode().splitlines()
+
+
+def git(folder: Path, *words: str) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@t", "-c", "protocol.file.allow=always"]
+    done = subprocess.run(
+        ["git", *identity, *words], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """Yield the address of a git daemon's repository, and its folder."""
+    folder = tmp_path_factory.mktemp("git") / "r"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    (folder / "Dockerfile").write_text("FROM busybox\nCOPY f /f\n")
+    (folder / "f").write_text("main\n")
+    (folder / "sub").mkdir()
+    (folder / "sub/Dockerfile").write_text("FROM busybox\nCOPY . /sub\n")
+    (folder / "sub/g").write_text("g\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "one")
+    git(folder, "tag", "-a", "v1", "-m", "v1")
+    (folder / "f").write_text("two\n")
+    git(folder, "commit", "-qam", "two")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    daemon = subprocess.Popen(
+        ["git", "daemon", "--export-all", f"--base-path={folder.parent}", "--reuseaddr",
+         "--listen=127.0.0.1", f"--port={port}", str(folder.parent)],
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"git://127.0.0.1:{port}/r", folder
+    finally:
+        os.killpg(daemon.pid, 15)
+        daemon.wait()
+
+
+@needs_git
+def test_a_git_repository_is_a_context(
+    engine: Engine, busybox: str, repository: tuple[str, Path]
+) -> None:
+    address, _ = repository
+    image = engine.build(address, network="none")
+    assert files(engine, image, "/f") == ["two"]
+    assert files(engine, engine.build(f"{address}#v1", network="none"), "/f") == ["main"]
+    image = engine.build(f"{address}#main:sub", network="none")
+    assert files(engine, image, "/sub/g") == ["g"]
+    with pytest.raises(BuildError, match="no folder 'nope'"):
+        engine.build(f"{address}#main:nope")
+    with pytest.raises(BuildError, match="no ref 'nope'"):
+        engine.build(f"{address}#nope")
+
+
+@needs_git
+def test_add_clones_a_repository_and_is_cached_by_commit(
+    engine: Engine, busybox: str, repository: tuple[str, Path], tmp_path: Path
+) -> None:
+    address, folder = repository
+    text = f"FROM busybox\nADD {address}#main /src\nADD --keep-git-dir {address}#v1 /kept/\n"
+    events: list[Event] = []
+    first = engine.build(tmp_path, dockerfile=text, network="none")
+    assert files(engine, first, "/src/f", "/kept/f") == ["two", "main"]
+    run = engine.run(first, ["ls", "-A", "/src", "/kept"], network="none", rm=True)
+    listed = run.stdout.decode()
+    assert (listed.count(".git\n"), listed.count("Dockerfile")) == (1, 2)
+    assert engine.build(tmp_path, dockerfile=text, network="none", emit=events.append) == first
+    ended = [one.outcome for one in events if isinstance(one, TaskFinished)]
+    assert set(ended) == {"cached"}
+    (folder / "f").write_text("three\n")
+    git(folder, "commit", "-qam", "three")
+    again = engine.build(tmp_path, dockerfile=text, network="none")
+    assert files(engine, again, "/src/f") == ["three"]
+    commit = git(folder, "rev-parse", "v1^{commit}")
+    engine.build({"Dockerfile": f"FROM busybox\nADD --checksum={commit} {address}#v1 /x\n"})
+    with pytest.raises(BuildError, match="is at"):
+        engine.build({"Dockerfile": f"FROM busybox\nADD --checksum={commit} {address}#main /x\n"})
+
+
+def test_archives_and_mappings_are_contexts(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    given = {"Dockerfile": "FROM busybox\nCOPY d/f /f\n", "d/f": b"data\n"}
+    assert files(engine, engine.build(given), "/f") == ["data"]
+    for mode in ("w", "w:gz", "w:xz"):
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode=mode) as tar:
+            for name, data in given.items():
+                member = tarfile.TarInfo(name)
+                content = data if isinstance(data, bytes) else data.encode()
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+        (tmp_path / "context.tar").write_bytes(archive.getvalue())
+        for context in (archive.getvalue(), tmp_path / "context.tar"):
+            assert files(engine, engine.build(context), "/f") == ["data"]
+    with golden.web_server(tmp_path) as address:
+        assert files(engine, engine.build(f"{address}/context.tar"), "/f") == ["data"]
+        (tmp_path / "D").write_text("FROM busybox\nRUN echo 1 > /one\n")
+        assert files(engine, engine.build(f"{address}/D", network="none"), "/one") == ["1"]
+
+
+def test_an_image_layout_is_a_named_context(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    text = "FROM busybox\nRUN echo layout > /l\n"
+    engine.build(
+        tmp_path, dockerfile=text, network="none", tag="lay:1",
+        output=f"type=oci,dest={tmp_path}/l.tar",
+    )  # fmt: skip
+    layout = tmp_path / "layout"
+    layout.mkdir()
+    with tarfile.open(tmp_path / "l.tar") as archive:
+        archive.extractall(layout, filter="data")
+    image = engine.build(
+        {"Dockerfile": "FROM lay\nCOPY --from=lay /l /m\n"},
+        build_context={"lay": f"oci-layout://{layout}"},
+    )
+    assert files(engine, image, "/l", "/m") == ["layout", "layout"]
+
+
+def _mentions(path: Path, engine: Engine) -> bool:
+    try:
+        words = path.read_bytes()
+    except OSError:
+        return False
+    return words.startswith(b"ssh-agent") and os.fsencode(engine.settings.root) in words
+
+
+@needs_agent
+def test_a_step_sees_an_agent_and_no_key(engine: Engine, debian: str, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", key], check=True)
+    ask = (
+        "use IO::Socket::UNIX; $s = IO::Socket::UNIX->new($ENV{SSH_AUTH_SOCK}) or die; "
+        'syswrite $s, pack("NC", 1, 11); sysread $s, $a, 4096; print length $a'
+    )
+    text = (
+        f"FROM {debian}\nUSER 1000\nRUN --mount=type=ssh,uid=1000,mode=0600 "
+        f"perl -e '{ask}' > /tmp/said; ls -ln $SSH_AUTH_SOCK > /tmp/seen\n"
+    )
+    image = engine.build({"Dockerfile": text}, ssh=f"default={key}", network="none", no_cache=True)
+    [seen] = files(engine, image, "/tmp/seen")
+    assert seen.split()[0].startswith("srw-------")
+    assert seen.split()[2] == "1000"
+    # The agent's answer to "list the identities": its length, its kind and one key.
+    [said] = files(engine, image, "/tmp/said")
+    assert int(said) > 40
+    shown = engine.run(image, ["sh", "-c", "ls -A /run; true"], network="none", rm=True)
+    assert b"buildkit" not in shown.stdout
+    agents = [path for path in Path("/proc").glob("[0-9]*/cmdline") if _mentions(path, engine)]
+    assert agents == []
+
+
+def test_an_insecure_step_has_all_capabilities(engine: Engine, busybox: str) -> None:
+    def capabilities(flags: str, **options: Any) -> int:
+        text = f"FROM busybox\nRUN {flags} grep CapEff /proc/self/status > /caps\n"
+        image = engine.build({"Dockerfile": text}, network="none", **options)
+        return int(files(engine, image, "/caps")[0].split()[1], 16)
+
+    usual = capabilities("")
+    granted = capabilities("--security=insecure", allow="security.insecure")
+    assert usual == 0xA80425FB
+    assert granted & ~usual
+    assert granted & 1 << 21  # CAP_SYS_ADMIN
+
+
+def test_files_beside_the_context(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("from the folder\n")
+    text = "FROM busybox\nCOPY f data.csv /one/\nCOPY . /all/\n"
+    build = {"dockerfile": text, "files": {"data.csv": "a,b\n", "deep/g": b"g\n"}}
+    image = engine.build(tmp_path, **build)
+    paths = ("/one/f", "/one/data.csv", "/all/f", "/all/deep/g")
+    assert files(engine, image, *paths) == ["from the folder", "a,b", "from the folder", "g"]
+    assert engine.build(tmp_path, **build) == image
+
+
+def test_a_linked_layer_is_the_same_on_another_base(engine: Engine, busybox: str) -> None:
+    def layers(first: str) -> tuple[str, ...]:
+        text = f"FROM busybox\nRUN echo {first} > /first\nCOPY --link f /a/b/f\n"
+        image = engine.build({"Dockerfile": text, "f": "1"}, network="none")
+        assert files(engine, image, "/first", "/a/b/f") == [first, "1"]
+        return tuple(engine.inspect(image.id)["RootFS"]["Layers"])
+
+    one, two = layers("one"), layers("two")
+    assert one[-1] == two[-1]
+    assert one[-2] != two[-2]
+
+
+def test_check_only_checks(engine: Engine, busybox: str) -> None:
+    from jupyter_containers.commands.execute import execute
+    from jupyter_containers.commands.session import Session
+
+    session = Session(lambda: engine, stdin=b"from busybox AS x\nRUN exit 1\nCMD a\n")
+    with pytest.raises(ChecksFailedError, match="3 warnings have been found") as caught:
+        execute(session, ["build", "--check", "-"])
+    assert "JSONArgsRecommended" in caught.value.report()
+    assert "> " in caught.value.report()
+    clean = Session(lambda: engine, stdin=b"FROM busybox\nRUN exit 1\n")
+    assert "no warnings found" in str(execute(clean, ["build", "--check", "-"]))
+
+
+def test_unchanged_files_are_not_read_again_by_another_engine(
+    engine: Engine, busybox: str, tmp_path: Path
+) -> None:
+    for number in range(20):
+        path = tmp_path / f"f{number}"
+        path.write_text("x")
+        os.utime(path, (golden.TIME, golden.TIME))
+    # Only files that have rested for some seconds are trusted.
+    time.sleep(2.6)
+    text = "FROM busybox\nCOPY . /all/\n"
+    engine.build(tmp_path, dockerfile=text)
+    kept = list((engine.settings.root / "contexts").iterdir())
+    assert any(b"f19" in path.read_bytes() for path in kept)
