@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from jupyter_containers.errors import InvalidArgumentError
 
+_CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 TrustHostCA = Literal["auto", "always", "never"]
 
 
@@ -31,8 +32,10 @@ class Settings:
     is given.  ``bridge_name`` is the interface of the default network, chosen when empty.
     ``subnet_pool`` is the IPv4 range (CIDR) that networks take their /24 from.
     ``registry_files`` are Docker's and Podman's own files about registries: mirrors, insecure
-    ones, other locations.  ``trust_host_ca`` gives RUN steps and containers the host's CA bundle:
-    ``auto`` means RUN steps only, and only where the host carries CAs of its own.
+    ones, other locations.  ``certificate_folders`` hold a folder for each registry with
+    authorities (``*.crt``) and client certificates (``*.cert``, ``*.key``).  ``trust_host_ca``
+    gives RUN steps and containers the host's CA bundle: ``auto`` means RUN steps only, and only
+    where the host carries CAs of its own.
     """
 
     root: Path
@@ -44,6 +47,7 @@ class Settings:
     insecure_registries: tuple[str, ...] = ()
     registry_mirrors: tuple[str, ...] = ()
     registry_files: tuple[str, ...] = ()
+    certificate_folders: tuple[str, ...] = _CERTIFICATES
     max_concurrent_downloads: int = 3
     trust_host_ca: TrustHostCA = "auto"
     debian_mirror: str = ""
@@ -96,6 +100,10 @@ def default_settings(environ: Mapping[str, str]) -> Settings:
         root=data / "jupyter-containers",
         run_root=run_root,
         registry_files=_registry_files(environ, home),
+        certificate_folders=(
+            str(Path(environ.get("XDG_CONFIG_HOME") or home / ".config", "containers/certs.d")),
+            *_CERTIFICATES,
+        ),
     )
 
 

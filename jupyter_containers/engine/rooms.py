@@ -189,6 +189,7 @@ class Rooms:
             credentials=given or self.credentials,
             insecure=(*way.insecure, way.main.host) if insecure else way.insecure,
             mirrors=way.mirrors,
+            certificate_folders=[Path(place) for place in self.settings.certificate_folders],
             endpoint=search_endpoint(name) if search else way.main,
             cancel=cancel,
         )

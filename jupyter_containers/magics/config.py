@@ -42,6 +42,9 @@ class ContainersConfig(Configurable):
     registry_files = List(
         Unicode(), None, allow_none=True, help="Docker's and Podman's files about registries."
     ).tag(config=True)
+    certificate_folders = List(
+        Unicode(), None, allow_none=True, help="Folders of certificates, one folder a registry."
+    ).tag(config=True)
     max_concurrent_downloads = Int(
         None, allow_none=True, help="Layers downloaded at the same time."
     ).tag(config=True)

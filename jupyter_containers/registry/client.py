@@ -8,6 +8,7 @@ to the registry alone.  Nothing here touches the store: bytes come out of and go
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import quote, urljoin
@@ -55,6 +56,7 @@ from jupyter_containers.registry.exchange import Exchange
 from jupyter_containers.registry.problems import RateLimit, read_up_to
 from jupyter_containers.registry.search import FoundRepository, among, search_index
 from jupyter_containers.registry.transport import (
+    CERTIFICATE_FOLDERS,
     Request,
     RequestsTransport,
     Response,
@@ -93,6 +95,7 @@ class RegistryClient:
         insecure: Sequence[str] = (),
         mirrors: Sequence[str | Endpoint] = (),
         endpoint: Endpoint | None = None,
+        certificate_folders: Sequence[Path] = CERTIFICATE_FOLDERS,
         cancel: CancelToken | None = None,
         retry: RetryPolicy | None = None,
         on_wait: Callable[[str, float], None] = ignore_wait,
@@ -103,7 +106,9 @@ class RegistryClient:
         self._retry = retry or RetryPolicy()
         policy = TrustPolicy(tuple(insecure))
         self._own_transport = transport is None
-        self._transport = transport or RequestsTransport(policy=policy, cancel=self._cancel)
+        self._transport = transport or RequestsTransport(
+            policy=policy, cancel=self._cancel, certificate_folders=certificate_folders
+        )
         source = credentials if credentials is not None else FixedCredentials()
 
         def exchange(endpoint: Endpoint, patience: RetryPolicy) -> Exchange:

@@ -293,7 +293,12 @@ def certificates(
         authorities += sorted(place.glob("*.crt"))
         for certificate in sorted(place.glob("*.cert")):
             key = certificate.with_suffix(".key")
-            if pair is None and key.exists():
+            if not key.exists():
+                raise RegistryError(
+                    f"the client certificate {certificate} has no key {key.name}",
+                    hint="put the key beside it; an authority's certificate ends in .crt",
+                )
+            if pair is None:
                 pair = (str(certificate), str(key))
     return tuple(authorities), pair
 

@@ -1,8 +1,9 @@
 """Registries for tests: Debian's docker-registry as a child process, and a scripted one in process.
 
-``DockerRegistry`` is the real thing (open, with htpasswd, with TLS); it keeps everything under one
-temporary folder and ends with its ``with`` block.  ``ScriptedRegistry`` answers exactly what a test
-tells it to, also what no decent registry would, and records what it was asked.
+``DockerRegistry`` is the real thing (open, with htpasswd, with a token server, with TLS); it keeps
+everything under one temporary folder and ends with its ``with`` block.  ``ScriptedRegistry``
+answers exactly what a test tells it to, also what no decent registry would, and records what it
+was asked.
 """
 
 from __future__ import annotations
@@ -76,10 +77,14 @@ class DockerRegistry:
         *,
         user: tuple[str, str] | None = None,
         certificates: Certificates | None = None,
+        client_authority: Path | None = None,
+        token: dict[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.user = user
         self.certificates = certificates
+        self.client_authority = client_authority
+        self.token = token
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -135,6 +140,7 @@ class DockerRegistry:
             server["tls"] = {
                 "certificate": str(self.certificates.certificate),
                 "key": str(self.certificates.key),
+                **({"clientcas": [str(self.client_authority)]} if self.client_authority else {}),
             }
         document: dict[str, object] = {
             "version": "0.1",
@@ -153,6 +159,8 @@ class DockerRegistry:
             (self.folder / "htpasswd").write_bytes(line)
             path = str(self.folder / "htpasswd")
             document["auth"] = {"htpasswd": {"realm": "test", "path": path}}
+        if self.token is not None:
+            document["auth"] = {"token": self.token}
         return document
 
 

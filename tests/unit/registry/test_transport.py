@@ -80,12 +80,15 @@ def test_the_bundle_named_by_the_environment_wins() -> None:
 def test_certificates_kept_for_a_host(tmp_path: Path) -> None:
     place = tmp_path / "reg.test:5000"
     place.mkdir()
-    for name in ("ca.crt", "b.crt", "client.cert", "client.key", "lone.cert", "note.txt"):
+    for name in ("ca.crt", "b.crt", "client.cert", "client.key", "note.txt"):
         (place / name).touch()
     authorities, pair = certificates([tmp_path / "none", tmp_path], "reg.test:5000")
     assert [path.name for path in authorities] == ["b.crt", "ca.crt"]
     assert pair == (str(place / "client.cert"), str(place / "client.key"))
     assert certificates([tmp_path], "reg.test") == ((), None)
+    (place / "lone.cert").touch()
+    with pytest.raises(RegistryError, match=r"lone\.key"):
+        certificates([tmp_path], "reg.test:5000")
 
 
 def test_an_authority_that_is_none_is_a_typed_error(tmp_path: Path) -> None:
