@@ -112,14 +112,18 @@ class Builds:
             options = BuildOptions.of(folder, dockerfile=text, tag=tag, source_name=f"{tag} recipe")
             return self.build(options, emit, cancel)
 
-    def changed_config(self, changes: tuple[str, ...] | list[str] | object) -> ExecutionConfig:
+    def changed_config(
+        self,
+        changes: tuple[str, ...] | list[str] | object,
+        config: ExecutionConfig | None = None,
+    ) -> ExecutionConfig:
         """Return the configuration that Dockerfile instructions (``import --change``) make."""
         lines = [str(change) for change in changes] if isinstance(changes, (tuple, list)) else []
         if not lines:
-            return ExecutionConfig()
+            return config or ExecutionConfig()
         from jupyter_containers.build.changes import changed_config
 
-        return changed_config(lines)
+        return changed_config(lines, config)
 
     def _file_digests(self, folder: Path) -> FileDigests:
         """Return what is remembered of a context's files, by this engine and by others before."""

@@ -293,6 +293,7 @@ class Images:
         *,
         platform: Platform | None = None,
         lease: Lease | None = None,
+        author: str = "",
     ) -> ImageRecord:
         """Write configuration and manifest of an image made of layers in the store.
 
@@ -306,6 +307,7 @@ class Images:
             os=platform.os,
             variant=platform.variant,
             created=created,
+            author=author,
             config=config,
             rootfs=RootFS(diff_ids=tuple(layer.diff_id for layer in layers)),
             history=tuple(history),

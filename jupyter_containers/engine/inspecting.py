@@ -134,6 +134,23 @@ def container_document(
     }
 
 
+def effective_config(record: ContainerRecord) -> ExecutionConfig:
+    """Return the image's configuration as the container's options changed it (``commit``)."""
+    options, config = record.options, record.config
+    return msgspec.structs.replace(
+        config,
+        user=options.user or config.user,
+        exposed_ports={name: {} for name in _exposed(record)},
+        env=tuple(_environment(record)),
+        entrypoint=_entrypoint(record),
+        cmd=_command(record),
+        working_dir=options.workdir or config.working_dir,
+        labels={**config.labels, **(options.labels or {})},
+        stop_signal=options.stop_signal or config.stop_signal,
+        healthcheck=health_config(config, options.health),
+    )
+
+
 def _environment(record: ContainerRecord) -> list[str]:
     """Return the variables that image and options set; a later one takes the earlier's place."""
     entries = (*record.config.env, *record.options.env)

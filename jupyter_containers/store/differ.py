@@ -49,6 +49,7 @@ class Differ:
 
     ``latest_ns`` bounds modification times from above (SOURCE_DATE_EPOCH).  With ``settle`` the
     files on disk get the bounded times too, so that the directory equals its own archive.
+    ``skip`` are paths (without a leading slash) that are left out with all below them.
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class Differ:
         privileges: Privileges | None = None,
         latest_ns: int | None = None,
         settle: bool = False,
+        skip: frozenset[bytes] = frozenset(),
         cancel: CancelToken | None = None,
     ) -> None:
+        self._skip = skip
         self._folder = os.fsencode(folder)
         self._output = output
         self._lowers = tuple(lower_folders)
@@ -95,6 +98,19 @@ class Differ:
             self._walk(descriptor, b"")
         finally:
             os.close(descriptor)
+        return self._ended()
+
+    def write_as(self, parent: int, name: bytes, path: bytes) -> Written:
+        """Write one file or tree of an open folder under another name, and the end mark."""
+        self._entry(parent, name, path, os.stat(name, dir_fd=parent, follow_symlinks=False))
+        return self._ended()
+
+    def write_contents(self, folder: int) -> Written:
+        """Write what is in an open folder, without the folder itself, and the end mark."""
+        self._walk(folder, b"")
+        return self._ended()
+
+    def _ended(self) -> Written:
         self._output.write(END)
         self._output.flush()
         return Written(self._entries, self._size, tuple(self._sockets))
@@ -108,6 +124,8 @@ class Differ:
         with os.scandir(folder) as found:
             names = sorted(os.fsencode(entry.name) for entry in found)
         for name in names:
+            if prefix + name in self._skip:
+                continue
             self._cancel.check()
             state = os.stat(name, dir_fd=folder, follow_symlinks=False)
             self._entry(folder, name, prefix + name, state)

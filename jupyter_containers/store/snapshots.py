@@ -190,6 +190,7 @@ class SnapshotStore:
         *,
         consume: bool = True,
         source_date_epoch: int | None = None,
+        skip: frozenset[bytes] = frozenset(),
         lease: Lease | None = None,
         cancel: CancelToken | None = None,
     ) -> LayerRecord:
@@ -199,7 +200,8 @@ class SnapshotStore:
         gone; nothing may be mounted on it.  Without, the upper stays as it is (``commit`` of a
         container) and the layer is unpacked from the new blob.  ``entries == 0`` tells that
         nothing had changed.  ``source_date_epoch`` (seconds) bounds all times from above.
-        ``lease`` protects blob and layer before they appear.
+        ``lease`` protects blob and layer before they appear.  ``skip`` are paths that are left out
+        of a layer that is not consumed.
         """
         token = cancel or CancelToken()
         path = self.uppers.path(upper) if isinstance(upper, str) else upper
@@ -214,6 +216,7 @@ class SnapshotStore:
                 privileges=self._privileges,
                 latest_ns=latest,
                 settle=consume,
+                skip=skip,
                 cancel=token,
             )
             with storage_errors("write the layer"):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from jupyter_containers.engine.api.files import FilesAPI
 from jupyter_containers.engine.api.networks import NetworksAPI
 from jupyter_containers.engine.api.registries import RegistriesAPI
 from jupyter_containers.engine.api.volumes import VolumesAPI
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _KINDS = ("container", "image", "network", "volume")
 
 
-class SystemAPI(RegistriesAPI, NetworksAPI, VolumesAPI):
+class SystemAPI(FilesAPI, RegistriesAPI, NetworksAPI, VolumesAPI):
     """What concerns an engine as a whole."""
 
     def names(self, kind: str) -> list[str]:

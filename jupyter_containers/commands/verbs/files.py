@@ -1,0 +1,60 @@
+"""Verbs that deal with the files of containers: cp, diff, export, commit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_containers.commands.render.results import Table
+from jupyter_containers.commands.render.table import Column
+from jupyter_containers.commands.session import Session
+from jupyter_containers.commands.words import Parsed
+from jupyter_containers.errors import InvalidArgumentError
+
+
+def copy(session: Session, parsed: Parsed) -> None:
+    """Copy files into or out of a container."""
+    session.engine.copy(
+        parsed.operands["source"],
+        parsed.operands["target"],
+        archive=parsed.flag("archive", False),
+        follow_link=parsed.flag("follow_link", False),
+        stdin=session.stdin,
+        stdout=session.binary_output,
+    )
+
+
+class Changes(Table[Any]):
+    """What a container changed; in a terminal ``C /path`` a line, as Docker prints it."""
+
+    def __str__(self) -> str:
+        return "\n".join(f"{change.kind} {change.path}" for change in self)
+
+
+_CHANGES = (Column("Kind", ""), Column("Path", "PATH"))
+_WORDS = {"A": "added", "C": "changed", "D": "deleted"}
+
+
+def diff(session: Session, parsed: Parsed) -> Changes:
+    """Return the files that a container added, changed and deleted."""
+    return Changes(
+        session.engine.diff(parsed.operands["name"]),
+        _CHANGES,
+        lambda change: [{"Kind": _WORDS[change.kind], "Path": change.path}],
+        "nothing has changed",
+    )
+
+
+def export(session: Session, parsed: Parsed) -> None:
+    """Write a container's files to a file, or to the output of a command line."""
+    output: Any = parsed.flag("output") or session.binary_output
+    if output is None:
+        raise InvalidArgumentError(
+            "export has no place to write to", hint="name a file with --output, or redirect"
+        )
+    session.engine.export(parsed.operands["name"], output)
+
+
+def commit(session: Session, parsed: Parsed) -> Any:
+    """Return the new image."""
+    flags = dict(parsed.flags)
+    return session.engine.commit(parsed.operands["name"], parsed.operands["repository"], **flags)

@@ -1,0 +1,239 @@
+"""The files of containers: cp, diff, export, commit, on running and stopped ones."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from jupyter_containers.engine import Container, Engine
+from jupyter_containers.errors import ContainersError, InvalidArgumentError, NotFoundError
+
+NONE = {"network": "none"}
+
+
+@pytest.fixture(params=["running", "stopped", "created"])
+def box(request: pytest.FixtureRequest, engine: Engine, busybox: str) -> Container:
+    """A container in each state; it holds /data/{a,sub/b}, a link, and a volume at /vol."""
+    fill = (
+        "mkdir -p /data/sub; echo A >/data/a; echo B >/data/sub/b; ln -s a /data/link;"
+        "chown 7:8 /data/a; echo V >/vol/v"
+    )
+    command = ["sh", "-c", f"{fill}; exec sleep 600"]
+    if request.param == "created":
+        container = engine.create(busybox, ["sleep", "600"], volume=["/vol"], **NONE)
+        engine.copy("-", f"{container.id}:/", stdin=_tar())
+    else:
+        container = engine.run(busybox, command, detach=True, volume=["/vol"], **NONE)
+        container.exec(["sh", "-c", "while ! [ -e /vol/v ]; do sleep 0.01; done"])
+        if request.param == "stopped":
+            container.stop(timeout=0)
+    return container
+
+
+def _tar() -> io.BytesIO:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        for name, content, kind in (
+            ("data", b"", tarfile.DIRTYPE),
+            ("data/sub", b"", tarfile.DIRTYPE),
+            ("data/a", b"A\n", tarfile.REGTYPE),
+            ("data/sub/b", b"B\n", tarfile.REGTYPE),
+            ("data/link", b"a", tarfile.SYMTYPE),
+            ("vol/v", b"V\n", tarfile.REGTYPE),
+        ):
+            info = tarfile.TarInfo(name)
+            info.type, info.mode = kind, 0o755
+            if kind == tarfile.SYMTYPE:
+                info.linkname = content.decode()
+            elif kind == tarfile.REGTYPE:
+                info.size = len(content)
+            if name == "data/a":
+                info.uid, info.gid = 7, 8
+            archive.addfile(info, io.BytesIO(content) if info.size else None)
+    data.seek(0)
+    return data
+
+
+def test_out_by_dockers_rules(engine: Engine, box: Container, tmp_path: Path) -> None:
+    name, here = box.name, str(tmp_path)
+    engine.copy(f"{name}:/data/a", f"{here}/new")  # a new name
+    assert (tmp_path / "new").read_text() == "A\n"
+    assert (tmp_path / "new").stat().st_uid == os.geteuid()
+    engine.copy(f"{name}:/data/a", here)  # into a folder
+    assert (tmp_path / "a").read_text() == "A\n"
+    engine.copy(f"{name}:/data", f"{here}/fresh")  # a folder to a new name
+    assert (tmp_path / "fresh/sub/b").read_text() == "B\n"
+    engine.copy(f"{name}:/data", here)  # a folder into a folder
+    assert (tmp_path / "data/sub/b").read_text() == "B\n"
+    (tmp_path / "into").mkdir()
+    engine.copy(f"{name}:/data/.", f"{here}/into")  # what is in it
+    assert sorted(os.listdir(tmp_path / "into")) == ["a", "link", "sub"]
+    assert os.readlink(tmp_path / "into/link") == "a"
+    engine.copy(f"{name}:/vol/v", here)  # out of a volume
+    assert (tmp_path / "v").read_text() == "V\n"
+    engine.copy(f"{name}:/data/link", f"{here}/as-link")
+    assert os.readlink(tmp_path / "as-link") == "a"
+    engine.copy(f"{name}:/data/link", f"{here}/as-file", follow_link=True)
+    assert (tmp_path / "as-file").read_text() == "A\n"
+    engine.copy(f"{name}:/data/a", f"{here}/owned", archive=True)
+    state = (tmp_path / "owned").stat()
+    assert (state.st_uid, state.st_gid) == (7, 8)
+
+
+def test_what_does_not_fit_is_refused(engine: Engine, box: Container, tmp_path: Path) -> None:
+    name = box.name
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(NotFoundError):
+        engine.copy(f"{name}:/nothing", str(tmp_path))
+    with pytest.raises(NotFoundError, match="no such directory"):
+        engine.copy(f"{name}:/data/a", f"{tmp_path}/no/where")
+    with pytest.raises(NotFoundError, match="no such directory"):
+        engine.copy(f"{name}:/data/a", f"{tmp_path}/missing/")
+    with pytest.raises(InvalidArgumentError):
+        engine.copy(f"{name}:/data", f"{tmp_path}/file")
+    with pytest.raises(InvalidArgumentError):
+        engine.copy(f"{name}:/data/a/.", str(tmp_path))
+    for pair in ((str(tmp_path), "/tmp"), (f"{name}:/a", f"{name}:/b")):
+        with pytest.raises(InvalidArgumentError):
+            engine.copy(*pair)
+
+
+def test_in_and_out_again(engine: Engine, box: Container, tmp_path: Path) -> None:
+    (tmp_path / "tree/deep").mkdir(parents=True)
+    (tmp_path / "tree/deep/file").write_bytes(os.urandom(3_000_000))
+    (tmp_path / "tree/deep/file").chmod(0o640)
+    engine.copy(f"{tmp_path}/tree", f"{box.name}:/data")
+    engine.copy(f"{tmp_path}/tree/deep/file", f"{box.name}:/vol/into-volume")
+    out = io.BytesIO()
+    engine.copy(f"{box.name}:/data/tree", "-", stdout=out)
+    with tarfile.open(fileobj=io.BytesIO(out.getvalue())) as archive:
+        assert archive.getnames() == ["tree", "tree/deep", "tree/deep/file"]
+        member = archive.getmember("tree/deep/file")
+        assert member.mode == 0o640
+        content = archive.extractfile(member)
+        assert content is not None
+        assert content.read() == (tmp_path / "tree/deep/file").read_bytes()
+    if not box.status.alive:
+        box.start()
+    seen = box.exec(["sh", "-c", "wc -c </vol/into-volume; stat -c %a /data/tree/deep/file"])
+    assert seen.output == "3000000\n640\n"
+
+
+def test_links_of_a_container_do_not_lead_out_of_it(
+    engine: Engine, busybox: str, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("the host's")
+    (tmp_path / "target").mkdir()
+    links = f"ln -s {tmp_path} /way; ln -s {secret} /file; ln -s ../../../../../../.. /up"
+    box = engine.run(busybox, ["sh", "-c", f"{links}; exec sleep 600"], detach=True, **NONE)
+    box.exec(["sh", "-c", "while ! [ -L /up ]; do sleep 0.01; done"])
+    for path in ("/way/secret", "/up" + str(secret)):
+        with pytest.raises(NotFoundError):
+            engine.copy(f"{box.name}:{path}", f"{tmp_path}/stolen")
+    with pytest.raises(NotFoundError):
+        engine.copy(f"{box.name}:/file", f"{tmp_path}/stolen", follow_link=True)
+    (tmp_path / "mine").write_text("x")
+    with pytest.raises(NotFoundError):
+        engine.copy(f"{tmp_path}/mine", f"{box.name}:/way/planted")
+    assert sorted(os.listdir(tmp_path)) == ["mine", "secret", "target"]
+
+
+def test_a_folder_swapped_for_a_link_during_the_copy_plants_nothing_on_the_host(
+    engine: Engine, busybox: str, tmp_path: Path
+) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "mine").write_text("planted")
+    swap = (
+        f"cd /; mkdir -p real; while :; do rm -rf d; ln -s {tmp_path}/outside d;"
+        " rm d; mkdir -p d; done"
+    )
+    box = engine.run(busybox, ["sh", "-c", swap], detach=True, **NONE)
+    done = threading.Event()
+    threading.Timer(2.0, done.set).start()
+    while not done.is_set():
+        try:
+            engine.copy(f"{tmp_path}/mine", f"{box.name}:/d/planted")
+        except (ContainersError, OSError):  # half of the attempts find nothing there
+            continue
+    assert os.listdir(tmp_path / "outside") == []
+
+
+def test_diff_is_dockers(engine: Engine, busybox: str) -> None:
+    change = "echo 1 >/new; mkdir /dir; echo 2 >/dir/f; rm /bin/vi; echo x >>/etc/passwd"
+    box = engine.run(busybox, ["sh", "-c", change], name="changed", check=False, **NONE)
+    assert [(c.kind, c.path) for c in engine.diff("changed")] == [
+        ("C", "/bin"),
+        ("D", "/bin/vi"),
+        ("A", "/dir"),
+        ("A", "/dir/f"),
+        ("C", "/etc"),
+        ("C", "/etc/passwd"),
+        ("A", "/new"),
+    ]
+    assert box.exit_code == 0
+    engine.run(busybox, ["true"], name="still", **NONE)
+    assert engine.diff("still") == []
+
+
+def test_export_has_the_whole_root_and_no_volume(
+    engine: Engine, box: Container, tmp_path: Path
+) -> None:
+    engine.export(box.name, tmp_path / "box.tar")
+    with tarfile.open(tmp_path / "box.tar") as archive:
+        names = archive.getnames()
+    assert {"bin", "bin/busybox", "data/a", "vol"} <= set(names)
+    assert "vol/v" not in names
+    assert not [name for name in names if name.startswith(("proc/", "sys/"))]
+    image = engine.import_image(tmp_path / "box.tar", "again:1")
+    assert engine.run("again:1", ["cat", "/data/sub/b"], rm=True, **NONE).output == "B\n"
+    engine.remove_image(image.id, force=True)
+
+
+def test_commit_keeps_files_and_configuration(engine: Engine, busybox: str) -> None:
+    engine.run(
+        busybox,
+        ["sh", "-c", "echo kept >/kept"],
+        name="work",
+        env=["A=1"],
+        user="0",
+        workdir="/tmp",
+        label=["l=v"],
+        **NONE,
+    )
+    image = engine.commit(
+        "work", "committed:1", change=["CMD cat /kept", "ENV B=2"], message="why", author="me"
+    )
+    document = engine.inspect("committed:1")
+    assert document["Author"] == "me"
+    assert document["Comment"] == "why"
+    config = document["Config"]
+    assert {"A=1", "B=2"} <= set(config["Env"])
+    assert config["WorkingDir"] == "/tmp"
+    assert config["Labels"]["l"] == "v"
+    assert engine.run("committed:1", rm=True, **NONE).output == "kept\n"
+    layers = len(document["RootFS"]["Layers"])
+    assert layers == len(engine.inspect(busybox)["RootFS"]["Layers"]) + 1
+    assert engine.history("committed:1")[0].comment == "why"
+    engine.remove_image(image.id, force=True)
+
+
+def test_commit_of_a_running_container_leaves_it_running(engine: Engine, busybox: str) -> None:
+    box = engine.run(busybox, ["sh", "-c", "echo 1 >/f; sleep 600"], detach=True, **NONE)
+    box.exec(["sh", "-c", "while ! [ -e /f ]; do sleep 0.01; done"])
+    image = engine.commit(box.id)
+    assert box.reload().status == "running"
+    assert engine.run(image.id, ["cat", "/f"], rm=True, **NONE).output == "1\n"
+    engine.remove_image(image.id, force=True)
+
+
+def test_a_read_only_container_takes_no_files(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    box = engine.run(busybox, ["sleep", "60"], detach=True, read_only=True, **NONE)
+    (tmp_path / "f").write_text("x")
+    with pytest.raises(InvalidArgumentError, match="read-only"):
+        engine.copy(f"{tmp_path}/f", f"{box.name}:/f")
