@@ -319,14 +319,6 @@ VERBS: tuple[Verb, ...] = (
         ("container commit",),
     ),
     Verb(
-        "explain",
-        "Show a container from inside and outside, side by side",
-        "explaining:explain",
-        (),
-        (CONTAINER,),
-        ("container explain",),
-    ),
-    Verb(
         "container inspect",
         "Show everything about containers",
         "system:inspect_container",
