@@ -290,12 +290,11 @@ VERBS: tuple[Verb, ...] = (
         reads_stdin=True,
     ),
     Verb(
-        "diff",
+        "container diff",
         "List the files that a container changed",
         "files:diff",
         (),
         (CONTAINER,),
-        ("container diff",),
     ),
     Verb(
         "export",
