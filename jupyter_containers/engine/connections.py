@@ -126,9 +126,9 @@ class Connections:
             connection.endpoints = (*connection.endpoints, endpoint)
         networks = [network for _, network in wanted]
         routed = self.routed(connection.endpoints, networks)
-        ports = self._wanted_ports(record, routed, networks)
+        ports, last = self._wanted_ports(record, routed, networks)
         if ports:
-            connection.reservation = self._reserve(ports)
+            connection.reservation = self._reserve(ports, last)
         namespace = connection.namespace = NetworkNamespace.create()
 
         def work() -> None:
@@ -371,9 +371,10 @@ class Connections:
 
     def _wanted_ports(
         self, record: ContainerRecord, routed: Endpoint | None, networks: Sequence[Network]
-    ) -> list[PublishedPort]:
+    ) -> tuple[list[PublishedPort], dict[PublishedPort, int]]:
+        """Return the ports to be published, and up to which number some may be instead."""
         if routed is None:
-            return []
+            return [], {}
         options = record.options
         mappings = list(options.publish)
         if options.publish_all:
@@ -382,11 +383,14 @@ class Connections:
                 mappings.extend(parse_publish(text))
         own = next((item for item in networks if item.id == routed.network_id), None)
         default = (own.publish_address if own else "") or self._rooms.settings.publish_address
-        return [_port(mapping, routed, default) for mapping in mappings]
+        found = [(_port(mapping, routed, default), mapping.last_port) for mapping in mappings]
+        return [port for port, _ in found], {port: last for port, last in found if last}
 
-    def _reserve(self, wanted: list[PublishedPort]) -> PortReservation:
+    def _reserve(
+        self, wanted: list[PublishedPort], last: dict[PublishedPort, int]
+    ) -> PortReservation:
         try:
-            return reserve(wanted)
+            return reserve(wanted, last)
         except AlreadyExistsError as error:
             for record in self._rooms.containers.all():
                 taken = {(port.host_port, port.protocol) for port in record.ports} & {

@@ -16,6 +16,7 @@ from jupyter_containers.network import names
 from jupyter_containers.options import RunOptions
 from jupyter_containers.options.limits import DeviceRequest
 from jupyter_containers.options.mounts import parse_volumes_from
+from jupyter_containers.options.network import MODES
 from jupyter_containers.options.values import parse_restart, parse_signal
 from jupyter_containers.runtime.devices import requested_devices
 from jupyter_containers.runtime.host import HostCapabilities
@@ -45,6 +46,15 @@ def refuse(options: RunOptions, rooms: Rooms) -> None:
         peer(rooms, parse_volumes_from(text)[0])
     _check_devices(options.device)
     _check_place(options, rooms)
+
+
+def warnings_of(options: RunOptions) -> list[str]:
+    """Return what a container is told to have and will not: said, but no reason to refuse it."""
+    if options.network not in MODES or not (options.publish or options.publish_all):
+        return []
+    if options.network == "host":
+        return ["Published ports are discarded when using host network mode"]
+    return ["Published ports are discarded: a container with network none cannot be reached"]
 
 
 def _check_security(options: RunOptions, host: HostCapabilities) -> None:

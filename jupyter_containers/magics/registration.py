@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import html
 from typing import Any
 
 from jupyter_containers.magics.cell import dockerfile_verb
@@ -21,6 +22,7 @@ def register(shell: Any) -> None:
     shell.configurables.append(config)
     _complete(shell, magics)
     _rename(shell, magics, config.docker_magic)
+    _show_containers(shell)
     config.observe(lambda change: _rename(shell, magics, change.new), "docker_magic")
     shell.events.register("pre_run_cell", magics.cell_begins)
     atexit.register(magics.close)
@@ -46,6 +48,30 @@ def unregister(shell: Any) -> None:
         for item in shell.configurables
         if not isinstance(item, ContainersConfig | ContainerMagics)
     ]
+
+
+def _show_containers(shell: Any) -> None:
+    """Show a container with links to its ports, where the notebook server proxies them."""
+    formatter = getattr(shell, "display_formatter", None)
+    if formatter is not None:
+        formatter.formatters["text/html"].for_type_by_name(
+            "jupyter_containers.engine.container", "Container", _container_html
+        )
+
+
+def _container_html(container: Any) -> str | None:
+    from jupyter_containers.commands.render.links import Link, linked, proxy_base
+
+    if not container.ports:
+        return None
+    base = proxy_base()
+    links = [link for port in container.ports if isinstance(link := linked(port, base), Link)]
+    if not links:
+        return None
+    from jupyter_containers.commands.render.results import PRE
+
+    shown = " ".join(link._repr_html_() for link in links)
+    return f'<pre style="{PRE}">{html.escape(repr(container))}\n{shown}</pre>'
 
 
 def _rename(shell: Any, magics: ContainerMagics, docker: bool) -> None:

@@ -9,10 +9,13 @@ held exactly as long as the monitor lives, with no process of ours.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+import msgspec
 
 from jupyter_containers.errors import (
     AlreadyExistsError,
@@ -51,8 +54,12 @@ class PortReservation:
         self.close()
 
 
-def reserve(ports: Iterable[PublishedPort]) -> PortReservation:
+def reserve(
+    ports: Iterable[PublishedPort], last: Mapping[PublishedPort, int] | None = None
+) -> PortReservation:
     """Return a reservation of all the ports, in the namespace of the calling thread.
+
+    A port that ``last`` has a number for may be any from its own to that one.
 
     Raises :class:`AlreadyExistsError` when one is taken, :class:`InvalidArgumentError` when its
     address is none of the host's; then none is held.
@@ -61,7 +68,7 @@ def reserve(ports: Iterable[PublishedPort]) -> PortReservation:
     sockets: list[socket.socket] = []
     try:
         for port in ports:
-            bound = _bind(port)
+            bound = _bind_one(port, (last or {}).get(port, port.host_port))
             sockets.append(bound)
             number = bound.getsockname()[1]
             resolved.append(
@@ -78,6 +85,13 @@ def reserve(ports: Iterable[PublishedPort]) -> PortReservation:
             sock.close()
         raise
     return PortReservation(tuple(resolved), sockets)
+
+
+def _bind_one(port: PublishedPort, last: int) -> socket.socket:
+    for number in range(port.host_port, last):
+        with contextlib.suppress(AlreadyExistsError):
+            return _bind(msgspec.structs.replace(port, host_port=number))
+    return _bind(msgspec.structs.replace(port, host_port=max(last, port.host_port)))
 
 
 def _bind(port: PublishedPort) -> socket.socket:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
@@ -27,12 +27,16 @@ Protocol = Literal["tcp", "udp"]
 
 @dataclass(frozen=True, slots=True)
 class PortMapping:
-    """One published port: ``host_port`` 0 means a free one; ``host_ip`` empty means the default."""
+    """One published port: ``host_port`` 0 means a free one; ``host_ip`` empty means the default.
+
+    With ``last_port`` it is the first free one from ``host_port`` to there.
+    """
 
     container_port: int
     host_port: int = 0
     host_ip: str = ""
     protocol: Protocol = "tcp"
+    last_port: int = 0
 
     @property
     def container(self) -> str:
@@ -113,6 +117,12 @@ def parse_labels(entries: Iterable[str] | Mapping[str, object]) -> dict[str, str
 def parse_publish(text: str | int) -> tuple[PortMapping, ...]:
     """Return the mappings of one ``-p`` value: ``[ip:][host|range:]container[/tcp|udp]``."""
     value, _, protocol = str(text).partition("/")
+    if protocol.lower() == "sctp":
+        raise UnsupportedError(
+            f"cannot publish {text!r}: SCTP ports are not translated here",
+            capability="publishing SCTP ports",
+            provided_by="--network host",
+        )
     if protocol.lower() not in ("", "tcp", "udp"):
         raise InvalidArgumentError(f"invalid publish: {text!r}: protocol {protocol!r}", hint=_PORTS)
     if value.startswith("["):
@@ -131,8 +141,7 @@ def parse_publish(text: str | int) -> tuple[PortMapping, ...]:
     if host is None:
         return tuple(PortMapping(port, 0, address, kind) for port in container)
     if len(container) == 1 and len(host) > 1:
-        # Docker picks a free port out of the range; the first is the deterministic choice.
-        return (PortMapping(container[0], host[0], address, kind),)
+        return (PortMapping(container[0], host[0], address, kind, host[-1]),)
     if len(host) != len(container):
         raise InvalidArgumentError(f"invalid publish: {text!r}: ranges differ in length")
     return tuple(

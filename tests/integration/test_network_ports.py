@@ -127,3 +127,15 @@ def test_address_that_cannot_be_published_on(host, bad, error):
         reserve([port(8081)]).close()
 
     host.run(use)
+
+
+def test_of_a_range_the_first_free_port_is_taken(host):
+    def use() -> None:
+        wanted = port(8000)
+        last = {wanted: 8001}
+        with reserve([wanted], last) as first, reserve([wanted], last) as second:
+            assert [item.ports[0].host_port for item in (first, second)] == [8000, 8001]
+            with pytest.raises(AlreadyExistsError):
+                reserve([wanted], last)
+
+    host.run(use)

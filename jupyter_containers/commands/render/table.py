@@ -101,9 +101,12 @@ def _html_cells(columns: Sequence[Column], row: Row) -> str:
     return "".join(cells)
 
 
+def _html_item(item: object) -> str:
+    show = getattr(item, "_repr_html_", None)  # a link
+    return str(show()) if show else html.escape(cell_text(item))
+
+
 def _html_value(value: object) -> str:
     if isinstance(value, (list, tuple)):
-        return ", ".join(
-            f'<span style="{_WHOLE}">{html.escape(cell_text(item))}</span>' for item in value
-        )
+        return ", ".join(f'<span style="{_WHOLE}">{_html_item(item)}</span>' for item in value)
     return html.escape(cell_text(value))

@@ -71,13 +71,22 @@ def container_row(container: Any, full: bool) -> Row:
         "RunningFor": ago(container.created),
         "State": str(container.status),
         "Status": container.status_text,
-        "Ports": list(container.ports),
+        "Ports": _ports(container),
         "Names": container.name,
         "Labels": labels_text(container.labels),
         "Networks": ",".join(str(name) for name in container.networks),
         "Mounts": ",".join(_mount_text(mount) for mount in container.mounts),
         "Size": _container_size(getattr(container, "size", None)),
     }
+
+
+def _ports(container: Any) -> list[str]:
+    if not container.ports:
+        return []
+    from jupyter_containers.commands.render.links import linked, proxy_base
+
+    base = proxy_base()
+    return [linked(port, base) for port in container.ports]
 
 
 def _command(command: str | Sequence[str], full: bool) -> str:

@@ -87,8 +87,20 @@ def disconnect(session: Session, parsed: Parsed) -> None:
 
 
 def inspect(session: Session, parsed: Parsed) -> Document | Lines[str]:
-    """Return descriptions of networks."""
-    return inspect_network(session, parsed)
+    """Return descriptions of networks; on a page they are drawn."""
+    found = inspect_network(session, parsed)
+    if not isinstance(found, Document) or parsed.flag("format"):
+        return found
+    from jupyter_containers.commands.render.network import NetworkDocument, Picture
+
+    ports = {item.id: published_ports(item) for item in session.engine.containers()}
+    pictures = [Picture.of(document, ports) for document in found]
+    return NetworkDocument(list(found), pictures)
+
+
+def published_ports(container: Any) -> list[str]:
+    """Return the ports of a container that lead to it from the host."""
+    return [text for text in container.ports if "->" in text]
 
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:

@@ -12,6 +12,7 @@ from jupyter_containers.engine.container import Container
 from jupyter_containers.engine.containers import Filters, id_file
 from jupyter_containers.engine.image import Image
 from jupyter_containers.engine.inspecting import container_document
+from jupyter_containers.engine.refusals import warnings_of
 from jupyter_containers.engine.results import (
     PruneResult,
     RunResult,
@@ -19,7 +20,7 @@ from jupyter_containers.engine.results import (
 )
 from jupyter_containers.engine.streams import OutputSink
 from jupyter_containers.errors import InvalidArgumentError
-from jupyter_containers.events import CancelToken, EventSink, discard
+from jupyter_containers.events import CancelToken, EventSink, TaskFinished, TaskStarted, discard
 from jupyter_containers.options import ExecOptions, RunOptions
 from jupyter_containers.options.run import updated
 from jupyter_containers.options.values import parse_signal
@@ -155,6 +156,9 @@ class ContainersAPI(ImagesAPI):
             config = self._images.config(image)
             record = self._containers.create(options, image, config, owned=owned)
             write_id(record.id)
+        for number, text in enumerate(warnings_of(options)):
+            emit(TaskStarted(f"warning {number}", f"WARNING: {text}"))
+            emit(TaskFinished(f"warning {number}"))
         return record
 
     def start(

@@ -32,6 +32,7 @@ def test_durations(text: str | int, seconds: float) -> None:
         ("127.0.0.1::80", [PortMapping(80, 0, "127.0.0.1")]),
         ("[::1]:8000:80/udp", [PortMapping(80, 8000, "::1", "udp")]),
         ("8000-8001:80-81", [PortMapping(80, 8000), PortMapping(81, 8001)]),
+        ("8000-8010:80", [PortMapping(80, 8000, last_port=8010)]),
         ("53:53/UDP", [PortMapping(53, 53, "", "udp")]),
     ],
 )
@@ -53,7 +54,6 @@ def test_published_ports(text: str, mappings: list[PortMapping]) -> None:
         (values.parse_publish, "80:70000"),
         (values.parse_publish, "1-3:1-2"),
         (values.parse_publish, "x:80:80"),
-        (values.parse_publish, "80/sctp"),
         (values.parse_publish, "-5"),
         (values.parse_exposed, "80:80"),
         (mounts.parse_volume, "a:b:c:d"),

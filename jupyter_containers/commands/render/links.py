@@ -1,0 +1,75 @@
+"""Links to published ports, for a browser that sees the notebook server and not this machine.
+
+jupyter-server-proxy serves a port of the machine at ``<server>/proxy/<port>/``.  A link is offered
+only where it is installed, in a kernel whose server is known, for TCP ports on this machine's
+loopback address or on all of its addresses.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+_PUBLISHED = re.compile(r"(127\.0\.0\.1|0\.0\.0\.0):(\d+)->\d+/tcp")
+
+
+class Link(str):
+    """A text that is a link on a page."""
+
+    __slots__ = ("href",)
+
+    def __new__(cls, text: str, href: str) -> Link:
+        """Return the text with its address."""
+        link = super().__new__(cls, text)
+        link.href = href
+        return link
+
+    href: str
+
+    def _repr_html_(self) -> str:
+        return f'<a href="{html.escape(self.href)}" target="_blank">{html.escape(str(self))}</a>'
+
+
+def linked(port: str, base: str) -> str:
+    """Return a published port as a link below the server's ``base``; itself where none is due."""
+    match = _PUBLISHED.fullmatch(port)
+    return Link(port, f"{base}proxy/{match[2]}/") if match and base else port
+
+
+def proxy_base(environ: Mapping[str, str] | None = None) -> str:
+    """Return the base URL of the notebook server when it proxies ports, else nothing."""
+    environ = os.environ if environ is None else environ
+    if "ipykernel" not in sys.modules or not _has_proxy():
+        return ""
+    # A hub says it; a server writes it to a file named after its process, which is our parent.
+    return environ.get("JUPYTERHUB_SERVICE_PREFIX") or _base_of_parent()
+
+
+def _has_proxy() -> bool:
+    import importlib.util
+
+    if importlib.util.find_spec("jupyter_server_proxy") is not None:
+        return True
+    from jupyter_core.paths import jupyter_config_path
+
+    name = "jupyter_server_config.d/jupyter-server-proxy.json"
+    return any(Path(folder, name).is_file() for folder in jupyter_config_path())
+
+
+def _base_of_parent() -> str:
+    import json
+
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    for kind in ("jpserver", "nbserver"):
+        try:
+            text = Path(jupyter_runtime_dir(), f"{kind}-{os.getppid()}.json").read_text()
+            base = str(json.loads(text).get("base_url") or "/")
+        except (OSError, ValueError):
+            continue
+        return base if base.endswith("/") else f"{base}/"
+    return "/"

@@ -1,0 +1,201 @@
+"""A network as a picture: the host, the bridge, and the containers with addresses and ports.
+
+The picture is one SVG in the page's own colours, light or dark; the same as lines of text is what
+shows where no HTML is.  The value stays Docker's JSON.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jupyter_containers.commands.render.results import PRE, Document
+
+_WIDTH, _ROW, _TOP = 720, 58, 18
+_BUS_X, _CARD_X, _CARD_W = 226, 268, 440
+_MOST = 40
+_TEXT = "var(--jp-content-font-color1,currentColor)"
+_DIM = "var(--jp-content-font-color2,currentColor)"
+_LINE = "var(--jp-border-color1,#8888)"
+_FILL = "var(--jp-layout-color2,#8881)"
+_ACCENT = "var(--jp-brand-color1,#1976d2)"
+_OPEN = "var(--jp-success-color1,#388e3c)"
+_SHUT = "var(--jp-warn-color1,#b7791f)"
+_FONT = "var(--jp-ui-font-family,system-ui,sans-serif)"
+_CODE = "var(--jp-code-font-family,monospace)"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A running container in the picture; ``ports`` as Docker writes them."""
+
+    name: str
+    addresses: tuple[str, ...]
+    ports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is drawn of one network."""
+
+    name: str
+    interface: str
+    subnets: tuple[str, ...]
+    gateways: tuple[str, ...]
+    internal: bool
+    members: tuple[Member, ...]
+
+    @classmethod
+    def of(cls, document: dict[str, Any], ports: Mapping[str, Sequence[str]]) -> Picture:
+        """Return the picture of a ``network inspect`` object; ``ports`` by container ID."""
+        config = document["IPAM"]["Config"]
+        members = [
+            Member(
+                item["Name"],
+                tuple(
+                    text.partition("/")[0]
+                    for text in (item["IPv4Address"], item["IPv6Address"])
+                    if text
+                ),
+                tuple(ports.get(container_id, ())),
+            )
+            for container_id, item in document["Containers"].items()
+        ]
+        return cls(
+            name=document["Name"],
+            interface=document["Options"].get("com.docker.network.bridge.name", ""),
+            subnets=tuple(item["Subnet"] for item in config),
+            gateways=tuple(item["Gateway"] for item in config if item.get("Gateway")),
+            internal=document["Internal"],
+            members=tuple(sorted(members, key=lambda member: member.name)),
+        )
+
+    def __str__(self) -> str:
+        way = "no way out" if self.internal else f"gateway {', '.join(self.gateways)}"
+        lines = [f"{self.name}  bridge {self.interface}  {', '.join(self.subnets)}  {way}"]
+        wide = max((len(member.name) for member in self.members), default=0)
+        for number, member in enumerate(self.members):
+            corner = "└─" if number == len(self.members) - 1 else "├─"
+            words = [f"{corner} {member.name:<{wide}}", *member.addresses, *member.ports]
+            lines.append("  ".join(words))
+        if not self.members:
+            lines.append("└─ no running container")
+        return "\n".join(lines)
+
+    def svg(self) -> str:
+        """Return the picture as an SVG element."""
+        shown = self.members[:_MOST]
+        rows = max(1, len(shown)) + (len(self.members) > _MOST)
+        height = _TOP * 2 + max(rows * _ROW, 118)
+        middle = height / 2
+        parts = [self._host(middle), self._bus(height)]
+        offset = _TOP + (height - 2 * _TOP - rows * _ROW) / 2
+        for number, member in enumerate(shown):
+            parts.append(_card(member, offset + number * _ROW))
+        if len(self.members) > _MOST:
+            text = f"and {len(self.members) - _MOST} more"
+            parts.append(_words(_CARD_X, offset + rows * _ROW - 24, text, colour=_DIM))
+        elif not shown:
+            parts.append(_words(_CARD_X, middle + 4, "no running container", colour=_DIM))
+        title = html.escape(f"Network {self.name}")
+        return (
+            f'<svg viewBox="0 0 {_WIDTH} {height:g}" role="img" aria-label="{title}" '
+            f'style="width:100%;max-width:{_WIDTH}px;height:auto;font-family:{_FONT}" '
+            f'xmlns="http://www.w3.org/2000/svg"><title>{title}</title>{"".join(parts)}</svg>'
+        )
+
+    def _host(self, middle: float) -> str:
+        top = middle - 44
+        way = "no way out" if self.internal else "to the outside: NAT"
+        colour = _SHUT if self.internal else _OPEN
+        dash = ' stroke-dasharray="4 4"' if self.internal else ""
+        return (
+            f'<line x1="168" y1="{middle:g}" x2="{_BUS_X}" y2="{middle:g}" stroke="{colour}" '
+            f'stroke-width="2"{dash}/>'
+            + _box(12, top, 156, 88)
+            + _words(24, top + 24, "this machine", bold=True)
+            + "".join(
+                _words(24, top + 44 + 15 * number, text, code=True, size=10.5)
+                for number, text in enumerate(self.gateways[:2])
+            )
+            + f'<circle cx="27" cy="{top + 72:g}" r="3.5" fill="{colour}"/>'
+            + _words(36, top + 76, way, colour=_DIM, size=11)
+        )
+
+    def _bus(self, height: float) -> str:
+        top, bottom = _TOP, height - _TOP
+        x = _BUS_X
+        label = f"{self.name} · {self.interface}" if self.interface != self.name else self.name
+        return (
+            f'<rect x="{x - 7}" y="{top}" width="14" height="{bottom - top:g}" rx="7" '
+            f'fill="{_ACCENT}"/>'
+            + _words(x, 12, f"{label}  {'  '.join(self.subnets)}", size=11, anchor="middle")
+        )
+
+
+def _card(member: Member, top: float) -> str:
+    middle, left, right = top + _ROW / 2, _CARD_X + 14, _CARD_X + _CARD_W - 14
+    parts = [
+        f'<line x1="{_BUS_X + 7}" y1="{middle:g}" x2="{_CARD_X}" y2="{middle:g}" '
+        f'stroke="{_LINE}" stroke-width="2"/>',
+        _box(_CARD_X, top + 4, _CARD_W, _ROW - 8),
+        _words(left, middle - 4, _short(member.name, 34), bold=True),
+        _words(left, middle + 13, "  ".join(member.addresses), code=True, size=11),
+    ]
+    if member.ports:
+        more = len(member.ports) - 2
+        shown = ", ".join(member.ports[:2]) + (f" +{more}" if more > 0 else "")
+        parts.append(
+            _words(right, middle - 4, shown, code=True, size=11, anchor="end", colour=_ACCENT)
+        )
+    return "".join(parts)
+
+
+def _box(x: float, y: float, width: float, height: float) -> str:
+    return (
+        f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="8" '
+        f'fill="{_FILL}" stroke="{_LINE}"/>'
+    )
+
+
+def _words(
+    x: float,
+    y: float,
+    text: str,
+    *,
+    size: float = 13,
+    bold: bool = False,
+    code: bool = False,
+    colour: str = _TEXT,
+    anchor: str = "start",
+) -> str:
+    font = f";font-family:{_CODE}" if code else ""
+    weight = ";font-weight:600" if bold else ""
+    return (
+        f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" xml:space="preserve" '
+        f'style="font-size:{size:g}px;fill:{colour}{weight}{font}">{html.escape(text)}</text>'
+    )
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+class NetworkDocument(Document):
+    """Descriptions of networks: JSON as a value and in a terminal, a picture on a page."""
+
+    def __init__(self, found: list[dict[str, Any]], pictures: Sequence[Picture]) -> None:
+        super().__init__(found)
+        self.pictures = tuple(pictures)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
+        printer.text("\n\n".join(str(picture) for picture in self.pictures))
+
+    def _repr_html_(self) -> str:
+        pictures = "".join(f"<div>{picture.svg()}</div>" for picture in self.pictures)
+        return (
+            f'{pictures}<details style="color:{_TEXT}"><summary>JSON</summary>'
+            f'<pre style="{PRE}">{html.escape(str(self))}</pre></details>'
+        )

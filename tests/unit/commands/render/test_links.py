@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from jupyter_containers.commands.render.links import Link, linked, proxy_base
+
+
+@pytest.mark.parametrize(
+    ("port", "href"),
+    [
+        ("127.0.0.1:8000->80/tcp", "/user/ann/proxy/8000/"),
+        ("0.0.0.0:8000->80/tcp", "/user/ann/proxy/8000/"),
+        ("127.0.0.1:53->53/udp", ""),
+        ("192.0.2.1:8000->80/tcp", ""),
+        ("80/tcp", ""),
+    ],
+)
+def test_what_a_browser_can_reach_is_a_link(port: str, href: str) -> None:
+    found = linked(port, "/user/ann/")
+    assert found == port
+    assert getattr(found, "href", "") == href
+    assert not isinstance(linked(port, ""), Link)
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(tmp_path))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    folder = tmp_path / "jupyter_server_config.d"
+    folder.mkdir()
+    return folder / "jupyter-server-proxy.json"
+
+
+def test_there_is_a_base_only_with_the_proxy(kernel: Path) -> None:
+    hub = {"JUPYTERHUB_SERVICE_PREFIX": "/user/ann/"}
+    assert proxy_base(hub) == ""
+    kernel.write_text("{}")
+    assert proxy_base(hub) == "/user/ann/"
+    assert proxy_base({}) == "/"
+
+
+def test_the_server_that_is_our_parent_tells_its_base(kernel: Path) -> None:
+    kernel.write_text("{}")
+    name = f"jpserver-{os.getppid()}.json"
+    (kernel.parents[1] / name).write_text(json.dumps({"base_url": "/lab-1"}))
+    assert proxy_base({}) == "/lab-1/"
