@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.process import start_time
 
 POLL_SECONDS = 0.05
 
@@ -30,11 +31,10 @@ class ProcessIdentity:
             return None
         try:
             with open(f"/proc/{pid}/stat", "rb") as file:
-                # The second field is the program's name and may hold anything, ")" included.
-                fields = file.read().rpartition(b")")[2].split()
+                began = start_time(file.read())
         except OSError:
             return None
-        return None if fields[0] in (b"Z", b"X") else cls(pid, int(fields[19]))
+        return None if began is None else cls(pid, began)
 
     @property
     def alive(self) -> bool:

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_containers.oci.process import start_time
+
 _TEXT = re.compile(r"([0-9]{1,10})-([0-9]{1,20})-([0-9a-f]{8})")
 
 
@@ -45,12 +47,9 @@ class Owner:
 
 def _start_time(pid: int) -> int | None:
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        return start_time(Path(f"/proc/{pid}/stat").read_bytes())
     except OSError:
         return None
-    # The command name, in parentheses, may itself hold spaces and parentheses.
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] in ("Z", "X") else int(fields[19])
 
 
 def _boot_id() -> str:
