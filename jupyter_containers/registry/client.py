@@ -55,6 +55,7 @@ from jupyter_containers.registry.endpoint import Endpoint, TrustPolicy
 from jupyter_containers.registry.exchange import Exchange
 from jupyter_containers.registry.problems import RateLimit, read_up_to
 from jupyter_containers.registry.search import FoundRepository, among, search_index
+from jupyter_containers.registry.streaming import BlobStream
 from jupyter_containers.registry.transport import (
     CERTIFICATE_FOLDERS,
     Request,
@@ -344,6 +345,10 @@ class RegistryClient:
         """
         upload = self._blob_upload(repository, descriptor.checked(), open_blob, progress, cancel)
         return upload.push(mount_from)
+
+    def stream_blob(self, repository: str) -> BlobStream:
+        """Begin to send a blob whose digest is known only at its end."""
+        return BlobStream(self._main, repository)
 
     # The parts of the above
 

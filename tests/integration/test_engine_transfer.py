@@ -30,12 +30,14 @@ from jupyter_containers.errors import (
 from jupyter_containers.events import Event, TaskFinished
 from tests.integration.engine_fixtures import demolish
 from tests.integration.registry_server import (
+    Answer,
+    Asked,
     DockerRegistry,
     ScriptedRegistry,
     free_port,
     missing_registry,
 )
-from tests.integration.served_image import ServedImage, member, tar
+from tests.integration.served_image import ServedImage, digest, member, tar
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
@@ -499,3 +501,60 @@ def test_a_push_in_another_compression(
     assert says(own, name, "wc -c < /1").strip() == "100000"
     with pytest.raises(InvalidArgumentError, match="lzma"):
         engine.push(name, compression="lzma")
+
+
+class Uploads:
+    """A registry that takes uploads in chunks; ``broken`` refuses the second chunk of a session."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.broken = broken
+        self.sessions: dict[str, list[bytes]] = {}
+        self.blobs: dict[str, bytes] = {}
+        self.manifest = b""
+
+    def __call__(self, asked: Asked) -> Answer:
+        kind = asked.path.split("/")[-2]
+        if asked.method == "POST":
+            name = str(len(self.sessions))
+            self.sessions[name] = []
+            return Answer(202, {"Location": f"/v2/team/app/blobs/uploads/{name}"})
+        if asked.method == "PATCH":
+            chunks = self.sessions[asked.path.rpartition("/")[2]]
+            if self.broken and chunks:
+                return Answer(400, {}, b'{"errors":[{"code":"BLOB_UPLOAD_INVALID"}]}')
+            chunks.append(asked.body)
+            return Answer(202, {"Location": asked.path})
+        if asked.method == "PUT" and kind == "uploads":
+            data = b"".join([*self.sessions[asked.path.rpartition("/")[2]], asked.body])
+            assert dict(asked.query)["digest"] == digest(data)
+            self.blobs[digest(data)] = data
+            return Answer(201)
+        if asked.method == "PUT":
+            self.manifest = asked.body
+            return Answer(201)
+        if asked.method == "DELETE":
+            return Answer(204)
+        return Answer(200 if asked.path.rpartition("/")[2] in self.blobs else 404)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_layer_is_on_the_wire_while_it_is_compressed(own: Engine, broken: bool) -> None:
+    """Two chunks went out before the layer was known; a stream that fails is sent again whole."""
+    uploads = Uploads(broken=broken)
+    with ScriptedRegistry(uploads) as registry:
+        name = f"{registry.host}/team/app:1"
+        own.import_image(tar(member("big", os.urandom(20_000_000))), name)
+        own.push(name, compression="zstd")
+        chunks = registry.requests("PATCH")
+        (layer,) = json.loads(uploads.manifest)["layers"]
+        assert layer["mediaType"].endswith("+zstd")
+        assert layer["size"] == len(uploads.blobs[layer["digest"]])
+        assert len(chunks) == (2 if broken else 3)
+        wholes = [
+            asked for asked in registry.requests("PUT", "/uploads/") if len(asked.body) > 10**7
+        ]
+        assert len(wholes) == (1 if broken else 0)
+        before = len(registry.asked)
+        own.push(name, compression="zstd")
+        again = {asked.method for asked in registry.asked[before:]}
+        assert again == {"HEAD", "PUT"}, "only the manifest is sent again"
