@@ -23,6 +23,7 @@ from jupyter_containers.errors import (
     ImageNotFoundError,
     NotFoundError,
     RegistryError,
+    UnsupportedError,
     VerificationError,
 )
 from jupyter_containers.events import (
@@ -36,6 +37,7 @@ from jupyter_containers.events import (
 )
 from jupyter_containers.oci.descriptor import (
     CONFIG,
+    DOCKER_CONFIG,
     MANIFEST,
     Descriptor,
     Platform,
@@ -58,6 +60,10 @@ from jupyter_containers.store import ImageRecord, Ingest, Lease
 if TYPE_CHECKING:
     from jupyter_containers.engine.recompression import Compression
     from jupyter_containers.registry import RegistryClient
+
+
+# Old builders wrote the configuration's type as that of any bytes; Docker takes it too.
+_CONFIG_TYPES = (CONFIG, DOCKER_CONFIG, "application/octet-stream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +166,12 @@ def _fetch(
     target, document, manifest = _fetch_documents(job, reference, platform, lease)
     blobs = (manifest.config, *manifest.layers)
     lease.add(target.digest, document.digest, *(blob.digest for blob in blobs))
+    if manifest.config.media_type not in _CONFIG_TYPES:
+        raise UnsupportedError(
+            f"{reference.familiar} is no container image: {manifest.config.media_type[:100]}",
+            capability="artifacts of other kinds than images",
+            hint="a tool made for that kind of artifact can fetch it",
+        )
     download(job, manifest.config)
     config = parse_image_config(rooms.store.content.read(manifest.config.digest))
     _check_layers(manifest, config)
