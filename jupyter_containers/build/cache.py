@@ -21,7 +21,9 @@ from jupyter_containers.oci.descriptor import Descriptor
 
 STEP_KEY = "step:"
 _VERSION = "1"
-_MAX_WITNESS_FILES = 5000
+# A large context's files are witnessed by a part of their digests: enough to see a change.
+_MAX_WITNESS_FILES = 100_000
+_MARK = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,8 @@ class StepCache:
 
     def witness(self, place: str, key: StepKey) -> None:
         """Remember how the step at ``place`` looked this time."""
-        files = dict(key.files)
-        if len(files) > _MAX_WITNESS_FILES:
-            files = {}
+        few = len(key.files) <= _MAX_WITNESS_FILES
+        files = {name: value[-_MARK:] for name, value in key.files.items()} if few else {}
         self._store.put(
             f"seen:{place}",
             msgspec.json.encode(_Witness(_printable(key.parts), _printable(files))),
@@ -170,7 +171,8 @@ def difference(
             return _changed_variable(parts.get(name, ""), now_parts.get(name, ""))
         return _NAMES[name]
     for path in sorted({*files, *now_files}):
-        if files.get(path) == now_files.get(path):
+        before, now = files.get(path), now_files.get(path)
+        if before is not None and now is not None and before[-_MARK:] == now[-_MARK:]:
             continue
         if path not in files:
             return f"{_shown(path)} is new" if files else "the files changed"

@@ -163,6 +163,7 @@ class Builds:
             store.records.put_image(record)
         for reference in references:
             store.set_name(str(reference), record.manifest.digest)
+            self._images.note("tag", record, reference.familiar)
 
 
 def _references(options: BuildOptions) -> list[Reference]:

@@ -27,6 +27,7 @@ def buildkit(folder: Path, host: Docker) -> Iterator[tuple[str, Docker]]:
         yield f"BuildKit of Docker {version}; trixie's could not be installed", host
         return
     for kind, source, target in (
+        (("--bind",), str(ROOT), ""),  # dockerd wants its / to be a mount
         (("-t", "proc"), "proc", "proc"),
         (("--rbind",), "/sys", "sys"),
         (("--rbind",), "/dev", "dev"),

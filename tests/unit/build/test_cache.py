@@ -164,3 +164,11 @@ def test_keys_do_not_confuse_their_parts() -> None:
     assert StepKey({"a": "b"}, {}).digest != StepKey({}, {"a": "bc"}).digest
     assert StepKey({"ab": "c"}).digest != StepKey({"a": "bc"}).digest
     assert difference({}, {}, StepKey({})) == "its layer is no longer stored"
+
+
+def test_the_file_of_a_large_context_is_named(bench: Any) -> None:
+    for number in range(6000):
+        bench.write(f"many/{number:04d}", "x")
+    bench.build("FROM scratch\nCOPY many /\n")
+    bench.write("many/5999", "y")
+    assert bench.build("FROM scratch\nCOPY many /\n").steps[-1].reason == "many/5999 changed"
