@@ -40,7 +40,8 @@ export const CHART_STYLE = `
 // Told apart on white and on black, also by those who do not see red and green.
 export const COLOURS = ["#3b78d8", "#d9822b", "#1b8a6b", "#a651b5", "#c23b58", "#6b8e23", "#0b8fa8", "#8a6d3b"];
 
-export function makeChart(parent: Element, title: string, format: (value: number) => string, unit = 1): Chart {
+// ``unit`` is what round numbers are multiples of, ``floor`` the least that the top may be.
+export function makeChart(parent: Element, title: string, format: (value: number) => string, unit = 1, floor = 0): Chart {
   const box = child(parent, "div", "jc-chart");
   const head = child(box, "div", "jc-chart-head");
   child(head, "span", "", title);
@@ -61,7 +62,7 @@ export function makeChart(parent: Element, title: string, format: (value: number
       place.querySelectorAll(".jc-chart-mark").forEach((mark) => mark.remove());
       const highest = Math.max(0, ...drawing.lines.flatMap((line) => line.points.map((point) => point[1])));
       const { limit } = drawing;
-      const ceiling = limit && highest > limit * 0.4 ? limit * 1.05 : niceTop(highest / unit) * unit;
+      const ceiling = limit && highest > limit * 0.4 ? limit * 1.05 : niceTop(Math.max(highest * 1.1, floor) / unit) * unit;
       top.textContent = ceiling > 0 ? format(limit && ceiling > limit ? limit : ceiling) : "";
       const span = Math.max(drawing.to - drawing.from, 1);
       const x = (time: number): number => ((time - drawing.from) / span) * WIDTH;

@@ -198,3 +198,18 @@ def test_the_echo_of_a_key_comes_at_once(notebook: Any, lab: Lab, count: int) ->
     assert len(times) == count
     print(f"echo: median {times[count // 2]:.0f} ms, best {times[0]:.0f} ms")
     page.keyboard.press("Control+c")
+
+
+def test_attach_detaches_when_its_output_goes(notebook: Any, lab: Lab) -> None:
+    opened = notebook(
+        LOAD, "%container run -dit --name stays busybox sh", "%container attach stays"
+    )
+    opened.run_all()
+    typist = Typist(opened)
+    typist.type("echo att-$((1+2))\n")
+    typist.sees("att-3")
+    opened.command("notebook:clear-all-cell-outputs")
+    opened.page.wait_for_timeout(4000)
+    with lab.place.engine() as engine:
+        assert engine.container("stays").status.alive
+        engine.remove("stays", force=True)

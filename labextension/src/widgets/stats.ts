@@ -60,11 +60,11 @@ function render({ model, el }: RenderProps): () => void {
   const charts = child(frame.body, "div", "jc-charts");
   const percent = (value: number): string => `${value.toFixed(value < 10 ? 1 : 0)} %`;
   const rate = (value: number): string => `${bytes(value)}/s`;
-  const cpu = makeChart(charts, "CPU", percent);
+  const cpu = makeChart(charts, "CPU", percent, 1, 10);
   const memory = makeChart(charts, "Memory", (value) => bytes(value, true), 2 ** 20);
-  const network = makeChart(charts, "Network ↓ ↑", rate);
-  const block = makeChart(charts, "Block I/O read, write", rate);
-  const pids = makeChart(charts, "Processes", (value) => value.toFixed(0));
+  const network = makeChart(charts, "Network ↓ ↑", rate, 1, 1000);
+  const block = makeChart(charts, "Disk read, write", rate, 1, 1000);
+  const pids = makeChart(charts, "Processes", (value) => value.toFixed(0), 1, 5);
 
   const lines = (shown: Usage[], value: (usage: Usage) => number, dashed = false): Line[] =>
     shown.map(({ id }) => ({
