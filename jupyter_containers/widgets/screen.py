@@ -33,6 +33,7 @@ class ScreenWidget(LiveWidget):
         self._scrollback = Scrollback(self.kept_bytes)
         self._pending = bytearray()
         self._sent, self._drawn = 0, {"": 0}
+        self._moved = time.monotonic()
         self._ended, self._wakened = threading.Event(), threading.Event()
         super().__init__(gallery, cell)
 
@@ -70,10 +71,15 @@ class ScreenWidget(LiveWidget):
         """Take more bytes, from any thread."""
         with self._lock:
             self._scrollback.add(data)
+            # The echo of a key goes out from here at once: another thread would take its time.
+            calm = not self._pending and time.monotonic() - self._moved > _PAUSE_SECONDS
             self._pending += data
+            if calm:
+                self._flush(_CHUNK)
             if len(self._pending) > _PENDING:
                 del self._pending[: -_PENDING // 2]
-        self._wakened.set()
+        if self._pending:
+            self._wakened.set()
 
     def end(self) -> None:
         """Say that no more comes."""
@@ -85,13 +91,12 @@ class ScreenWidget(LiveWidget):
         self._wakened.set()
 
     def _deliver(self) -> None:
-        moved = time.monotonic()
         while not self.closed:
             self._wakened.wait()
             self._wakened.clear()
             while self._pending and not self.closed:
                 if self._sent - max(self._drawn.values()) > _WINDOW and self._views:
-                    if time.monotonic() - moved < self.stalled_seconds:
+                    if time.monotonic() - self._moved < self.stalled_seconds:
                         self._wakened.wait(_PAUSE_SECONDS * 5)
                         self._wakened.clear()
                         continue
@@ -99,7 +104,6 @@ class ScreenWidget(LiveWidget):
                     self._drawn = dict.fromkeys(self._drawn, self._sent)
                 with self._lock:
                     self._flush(_CHUNK)
-                moved = time.monotonic()
                 time.sleep(_PAUSE_SECONDS)
             if self._ended.is_set() and not self._pending:
                 self.tell("state", **self.facts())
@@ -108,6 +112,7 @@ class ScreenWidget(LiveWidget):
     def _flush(self, limit: int = _PENDING) -> None:
         data = bytes(self._pending[:limit])
         del self._pending[: len(data)]
+        self._moved = time.monotonic()
         if data and self._views:
             self._sent += len(data)
             self.tell("output", [data])

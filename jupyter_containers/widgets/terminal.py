@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import html
 import os
-import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from jupyter_containers.commands.render.ansi import ansi_to_html, strip_ansi, visible_lines
@@ -20,6 +18,7 @@ from jupyter_containers.commands.render.results import PRE
 from jupyter_containers.commands.session import TerminalWork
 from jupyter_containers.errors import ContainersError, OperationCancelledError
 from jupyter_containers.widgets.gallery import Gallery
+from jupyter_containers.widgets.keyboard import Keyboard
 from jupyter_containers.widgets.screen import ScreenWidget, number
 
 _VIEW_SECONDS = 2.0
@@ -45,7 +44,7 @@ class TerminalWidget(ScreenWidget):
         self._rows, self._columns = gallery.terminal_size
         self._nudges = 0
         self._sized, self._alive = threading.Event(), threading.Event()
-        self._keys: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._keyboard = Keyboard()
         super().__init__(gallery, cell)
 
     def start(self) -> None:
@@ -55,8 +54,9 @@ class TerminalWidget(ScreenWidget):
             self._sized.wait(_VIEW_SECONDS)
         reading, writing = os.pipe2(os.O_CLOEXEC)
         self.begin()
-        for target, descriptor in ((self._run, reading), (self._type, writing)):
-            threading.Thread(target=target, args=(descriptor,), daemon=True).start()
+        os.set_blocking(writing, False)
+        self._keyboard.open(writing)
+        threading.Thread(target=self._run, args=(reading,), daemon=True).start()
         self._alive.wait(_SIGN_OF_LIFE_SECONDS)
         if self._failure is not None:
             raise self._failure
@@ -92,7 +92,7 @@ class TerminalWidget(ScreenWidget):
         """Take keys, sizes, acknowledgements and the wish to end."""
         view = str(message.get("view", ""))
         if kind == "input" and buffers:
-            self._keys.put(bytes(buffers[0]))
+            self._keyboard.type(bytes(buffers[0]))
         elif kind == "size":
             self._resize(_bounded(message.get("rows")), _bounded(message.get("columns")), view)
         elif kind == "end":
@@ -135,18 +135,10 @@ class TerminalWidget(ScreenWidget):
             self._receive_output("stderr", f"\r\n{error.message}\r\n".encode())
         finally:
             os.close(keys)
-            self._keys.put(None)
+            self._keyboard.close()
             self.end()
             self.refresh()
             self._alive.set()
-
-    def _type(self, target: int) -> None:
-        """Write what was typed; a program that reads nothing holds up only this thread."""
-        with suppress(OSError):
-            while (data := self._keys.get()) is not None:
-                while data:
-                    data = data[os.write(target, data) :]
-        os.close(target)
 
     def _size(self) -> tuple[int, int]:
         """Return rows and columns; asked by the work every 50 ms, so a cancel ends it soon."""
@@ -162,7 +154,6 @@ class TerminalWidget(ScreenWidget):
 
     def _cancel(self) -> None:
         self._cancelled = True
-        self._keys.put(None)
 
     def _resize(self, rows: int, columns: int, view: str) -> None:
         with self._lock:
