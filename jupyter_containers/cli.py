@@ -159,7 +159,8 @@ def _print(result: Any, parsed: Parsed, output: _Output) -> int:
     text = _text(result, name)
     if text:
         output.line(text)
-    return int(getattr(result, "exit_code", 0))
+    # A container that was left to itself has an exit code of its own, which is not the command's.
+    return 0 if hasattr(result, "id") else int(getattr(result, "exit_code", 0))
 
 
 def _text(result: Any, verb: str) -> str:

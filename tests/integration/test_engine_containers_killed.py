@@ -112,12 +112,12 @@ def test_thirty_kernels_are_killed_and_nothing_is_lost_or_left(own: Engine, plac
 _UNSTARTED = """
 import os, signal, sys
 from jupyter_containers.engine import Engine
-from jupyter_containers.engine.processes import Processes
+from jupyter_containers.engine.lifecycle import Lifecycle
 
 def die(*arguments, **keywords):
     os.kill(os.getpid(), signal.SIGKILL)
 
-Processes.run = Processes.start = die
+Lifecycle.start = die
 engine = Engine(root=sys.argv[1], run_root=sys.argv[2])
 engine.run("busybox", ["true"], network="none", rm=sys.argv[3] == "rm", volume="/data")
 """

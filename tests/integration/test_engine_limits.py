@@ -23,7 +23,7 @@ from tests.integration.engine_fixtures import BUSYBOX, Place, run_program
 MIB = 2**20
 NONE = {"network": "none"}
 BURN = ["sh", "-c", "while :; do :; done"]
-FORK_BOMB = "f() { f | f & }; f; sleep 60"
+FORK_BOMB = "f() { sleep 30 & f & f & wait; }; f; sleep 60"
 
 
 def until(condition: Any, seconds: float = 15) -> None:
