@@ -59,7 +59,12 @@ class Container:
     @property
     def command(self) -> str:
         """Entrypoint and command as one shell-quoted line."""
-        return shlex.join(process_args(self.record.config, self.record.options))
+        return shlex.join(self.argv)
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """Entrypoint and command as words."""
+        return process_args(self.record.config, self.record.options)
 
     @property
     def created(self) -> datetime:

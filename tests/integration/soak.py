@@ -148,20 +148,16 @@ def _kept(engine: Engine, place: Place) -> dict[str, list[str]]:
     }
     found["records"] = [record.name for record in rooms.containers.all()]
     found["addresses"] = [item.id for item in rooms.endpoints.all()]
-    found["namespaces"] = sorted(_network_namespaces())
+    found["namespaces"] = sorted(_network_namespaces(rooms.runtime.cgroup_parent))
     return {kind: names for kind, names in found.items() if names}
 
 
-def _network_namespaces() -> set[str]:
-    """Return the network namespaces of processes that have one of their own and are named ours."""
+def _network_namespaces(cgroup_parent: str) -> set[str]:
+    """Return the network namespaces of the processes in the store's cgroups."""
     host, found = os.readlink("/proc/self/ns/net"), set()
     for entry in Path("/proc").iterdir():
         try:
-            program = (entry / "comm").read_text().strip() if entry.name.isdigit() else ""
-            if (
-                program in ("conmon", "runc", "crun", "sleep")
-                and "/jupyter-containers" in (entry / "cgroup").read_text()
-            ):
+            if entry.name.isdigit() and f"{cgroup_parent}/" in (entry / "cgroup").read_text():
                 namespace = os.readlink(entry / "ns/net")
                 if namespace != host:
                     found.add(namespace)

@@ -7,8 +7,9 @@ and its heading (``NAMES``).
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jupyter_containers.commands.render.ansi import strip_ansi
 
@@ -22,6 +23,27 @@ class Column:
 
     field: str
     heading: str
+
+
+class LazyRow(Mapping[str, object]):
+    """A row of one item whose fields are made when they are asked for: a table shows few of them.
+
+    ``makers`` give a field's value from the item.
+    """
+
+    __slots__ = ("_item", "_makers")
+
+    def __init__(self, makers: Mapping[str, Callable[[Any], object]], item: object) -> None:
+        self._makers, self._item = makers, item
+
+    def __getitem__(self, field: str) -> object:
+        return self._makers[field](self._item)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
 
 
 def text_table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
@@ -46,8 +68,11 @@ def cell_text(value: object) -> str:
     """Return a value on one line; sequences are joined with commas."""
     if isinstance(value, (list, tuple)):
         return ", ".join(str(item) for item in value)
+    text = str(value)
+    if text.isprintable():
+        return text
     # Names, labels and commands come from images: no control sequence may reach a terminal.
-    return " ".join(strip_ansi(str(value)).split("\n"))
+    return " ".join(strip_ansi(text).split("\n"))
 
 
 _FRAME = "overflow-x:auto;max-width:100%"

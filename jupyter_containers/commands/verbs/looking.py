@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.commands.render.quantities import ago, binary_size, human_size, timestamp
 from jupyter_containers.commands.render.results import Lines, Log, Table, Text, log_bytes
-from jupyter_containers.commands.render.table import Column, Row
+from jupyter_containers.commands.render.table import Column, LazyRow, Row
 from jupyter_containers.commands.session import LogSource, Session
 from jupyter_containers.commands.verbs.listing import filters_of, labels_text, listing
 from jupyter_containers.commands.words import Parsed
@@ -61,23 +61,31 @@ def ps(session: Session, parsed: Parsed) -> Any:
     )
 
 
+_FIELDS: dict[str, Callable[[Any], object]] = {
+    "ID": lambda container: container.short_id,
+    "Image": lambda container: container.image,
+    "Command": lambda container: _command(container, full=False),
+    "CreatedAt": lambda container: timestamp(container.created),
+    "RunningFor": lambda container: ago(container.created),
+    "State": lambda container: str(container.status),
+    "Status": lambda container: container.status_text,
+    "Ports": lambda container: _ports(container),
+    "Names": lambda container: container.name,
+    "Labels": lambda container: labels_text(container.labels),
+    "Networks": lambda container: ",".join(str(name) for name in container.networks),
+    "Mounts": lambda container: ",".join(_mount_text(mount) for mount in container.mounts),
+    "Size": lambda container: _container_size(getattr(container, "size", None)),
+}
+_FULL_FIELDS: dict[str, Callable[[Any], object]] = {
+    **_FIELDS,
+    "ID": lambda container: container.id,
+    "Command": lambda container: _command(container, full=True),
+}
+
+
 def container_row(container: Any, full: bool) -> Row:
     """Return Docker's fields of one container."""
-    return {
-        "ID": container.id if full else container.short_id,
-        "Image": container.image,
-        "Command": _command(container.command, full),
-        "CreatedAt": timestamp(container.created),
-        "RunningFor": ago(container.created),
-        "State": str(container.status),
-        "Status": container.status_text,
-        "Ports": _ports(container),
-        "Names": container.name,
-        "Labels": labels_text(container.labels),
-        "Networks": ",".join(str(name) for name in container.networks),
-        "Mounts": ",".join(_mount_text(mount) for mount in container.mounts),
-        "Size": _container_size(getattr(container, "size", None)),
-    }
+    return LazyRow(_FULL_FIELDS if full else _FIELDS, container)
 
 
 def _ports(container: Any) -> list[str]:
@@ -89,8 +97,8 @@ def _ports(container: Any) -> list[str]:
     return [linked(port, base) for port in container.ports]
 
 
-def _command(command: str | Sequence[str], full: bool) -> str:
-    words = shlex.split(command) if isinstance(command, str) else command
+def _command(container: Any, *, full: bool) -> str:
+    words: Sequence[str] = getattr(container, "argv", None) or shlex.split(container.command)
     # Docker quotes what has blanks, and nothing inside it.
     text = " ".join(f"'{word}'" if " " in word else word for word in words)
     if not full and len(text) > _COMMAND_WIDTH:
