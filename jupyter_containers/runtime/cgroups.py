@@ -149,6 +149,11 @@ def kill_all(layout: CgroupLayout, path: str, *, timeout: float = 5.0) -> bool:
     return True
 
 
+def exists(layout: CgroupLayout, path: str) -> bool:
+    """Return True while the group is there in some hierarchy."""
+    return any(map(os.path.isdir, layout.folders(path)))
+
+
 def remove(layout: CgroupLayout, path: str, *, timeout: float = 2.0) -> bool:
     """Remove the group (and groups below) in all hierarchies; return True when it is gone.
 

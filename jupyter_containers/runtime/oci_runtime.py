@@ -149,9 +149,14 @@ class OCIRuntime:
 
         A live container is refused unless ``force``, which kills it first.
         """
+        path = self.cgroup_path(container_id)
+        if not self.exists(container_id) and not cgroups.exists(self.layout, path):
+            return
         if force:
-            self.kill_all(container_id)
             init = self.init_process(container_id)
+            # A group that can be removed at once has no process, and nothing needs to be killed.
+            if init is not None or not cgroups.remove(self.layout, path, timeout=0):
+                self.kill_all(container_id)
             if init is not None:
                 init.signal(signal.SIGKILL)
                 # It ends only after all processes of its namespace were reaped by their parents.
@@ -159,7 +164,7 @@ class OCIRuntime:
         if not self._forget(container_id):
             if self.exists(container_id):
                 self._verb("delete", *(["--force"] if force else []), container_id)
-            cgroups.remove(self.layout, self.cgroup_path(container_id))
+            cgroups.remove(self.layout, path)
         self.place(container_id, "")
 
     def forget(self, container_id: str) -> None:
@@ -304,7 +309,9 @@ class OCIRuntime:
             return False
         # Cgroups first: while the state folder is there, a sweep still finds the container.
         path = self.cgroup_path(container_id)
-        if cgroups.processes(self.layout, path) or not cgroups.remove(self.layout, path):
+        if not cgroups.remove(self.layout, path, timeout=0) and (
+            cgroups.processes(self.layout, path) or not cgroups.remove(self.layout, path)
+        ):
             return False
         shutil.rmtree(self.root / container_id, ignore_errors=True)
         return not self.exists(container_id)

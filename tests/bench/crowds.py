@@ -79,7 +79,12 @@ def listing(engine: Engine, image: str) -> list[Row]:
         container.remove()
     return [
         Row(f"`ps -a` with {_LISTED:,} containers, as values", "ms", found["values"], limit=50),
-        Row(f"`ps -a` with {_LISTED:,} containers, as a table of text", "ms", found["text"]),
+        Row(
+            f"`ps -a` with {_LISTED:,} containers, as a table of text",
+            "ms",
+            found["text"],
+            limit=50,
+        ),
     ]
 
 
