@@ -61,28 +61,6 @@ def ps(session: Session, parsed: Parsed) -> Any:
     )
 
 
-_FIELDS: dict[str, Callable[[Any], object]] = {
-    "ID": lambda container: container.short_id,
-    "Image": lambda container: container.image,
-    "Command": lambda container: _command(container, full=False),
-    "CreatedAt": lambda container: timestamp(container.created),
-    "RunningFor": lambda container: ago(container.created),
-    "State": lambda container: str(container.status),
-    "Status": lambda container: container.status_text,
-    "Ports": lambda container: _ports(container),
-    "Names": lambda container: container.name,
-    "Labels": lambda container: labels_text(container.labels),
-    "Networks": lambda container: ",".join(str(name) for name in container.networks),
-    "Mounts": lambda container: ",".join(_mount_text(mount) for mount in container.mounts),
-    "Size": lambda container: _container_size(getattr(container, "size", None)),
-}
-_FULL_FIELDS: dict[str, Callable[[Any], object]] = {
-    **_FIELDS,
-    "ID": lambda container: container.id,
-    "Command": lambda container: _command(container, full=True),
-}
-
-
 def container_row(container: Any, full: bool) -> Row:
     """Return Docker's fields of one container."""
     return LazyRow(_FULL_FIELDS if full else _FIELDS, container)
@@ -114,6 +92,28 @@ def _mount_text(mount: Any) -> str:
 
 def _container_size(size: Any) -> str:
     return human_size(size) if isinstance(size, (int, float)) else ""
+
+
+_FIELDS: dict[str, Callable[[Any], object]] = {
+    "ID": lambda container: container.short_id,
+    "Image": lambda container: container.image,
+    "Command": lambda container: _command(container, full=False),
+    "CreatedAt": lambda container: timestamp(container.created),
+    "RunningFor": lambda container: ago(container.created),
+    "State": lambda container: str(container.status),
+    "Status": lambda container: container.status_text,
+    "Ports": _ports,
+    "Names": lambda container: container.name,
+    "Labels": lambda container: labels_text(container.labels),
+    "Networks": lambda container: ",".join(str(name) for name in container.networks),
+    "Mounts": lambda container: ",".join(_mount_text(mount) for mount in container.mounts),
+    "Size": lambda container: _container_size(getattr(container, "size", None)),
+}
+_FULL_FIELDS: dict[str, Callable[[Any], object]] = {
+    **_FIELDS,
+    "ID": lambda container: container.id,
+    "Command": lambda container: _command(container, full=True),
+}
 
 
 def logs(session: Session, parsed: Parsed) -> Log[Any] | None:
