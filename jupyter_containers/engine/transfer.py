@@ -107,10 +107,12 @@ def pull(
             words = "Downloaded newer image"
             record, target = _fetch(job, reference, platform, lease)
         rooms.store.set_name(str(_named(reference, target)), record.manifest.digest, target)
-        facts = (words, target[:19], note(rooms.store, client.registry, client.rate_limit))
         outcome: Outcome = "done" if words.startswith("Down") else "exists"
         seconds = time.monotonic() - started
-        emit(TaskFinished(title, outcome, " · ".join(filter(None, facts)), seconds))
+        emit(TaskFinished(title, outcome, f"{words} · {target[:19]}", seconds))
+        if left := note(rooms.store, client.registry, client.rate_limit):
+            emit(TaskStarted(left, f"{client.registry}: {left}"))
+            emit(TaskFinished(left, "done"))
     rooms.journal.record("image", "pull", title, {"name": reference.familiar_name})
     return record
 
@@ -237,6 +239,7 @@ def _receive(job: Job, layer: Arrival) -> None:
         job.emit(TaskProgress(layer.task, ingest.offset, blob.size, "Verifying"))
         ingest.commit()
     _remember(job, blob)
+    job.emit(TaskProgress(layer.task, blob.size, blob.size, "Download complete"))
     layer.settle(blob)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_containers.engine import Engine
 from jupyter_containers.errors import DeniedError
-from jupyter_containers.events import Event, TaskFinished, TaskProgress
+from jupyter_containers.events import Event, TaskFinished, TaskProgress, TaskStarted
 from tests.integration.registry_server import Answer, Asked, ScriptedRegistry
 from tests.integration.served_image import ServedImage, member, tar
 
@@ -109,7 +109,8 @@ def test_what_remains_of_the_rate_limit_is_told(
         events: list[Event] = []
         own.pull(f"{scripted.host}/app:1", emit=events.append)
         words = f"{remaining} of 100 pulls in 6 hours are left"
-        assert ending(events).detail.endswith(words)
+        titles = [event.title for event in events if isinstance(event, TaskStarted)]
+        assert titles[-1] == f"{scripted.host}: {words}"
         assert own.info()["RateLimits"] == {scripted.host: words}
 
 
@@ -122,7 +123,12 @@ def test_the_phases_of_a_layer(
     own.pull(f"{scripted.host}/app:1", emit=events.append)
     layer = next(d for d, data in served.blobs.items() if data[:1] != b"{")[7:19]
     phases = [event.status for event in events if isinstance(event, TaskProgress)]
-    assert list(dict.fromkeys(phases))[:3] == ["Waiting", "Downloading", "Verifying"]
+    assert list(dict.fromkeys(phases))[:4] == [
+        "Waiting",
+        "Downloading",
+        "Verifying",
+        "Download complete",
+    ]
     done = [event for event in events if isinstance(event, TaskFinished)]
     assert [(event.task, event.detail.partition(" ·")[0]) for event in done] == [
         (layer, "Pull complete"),
