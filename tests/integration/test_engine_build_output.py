@@ -174,13 +174,13 @@ def test_two_empty_stores_make_the_same_image(bench: Bench, tmp_path: Path, outp
         "COPY a /new/a\nWORKDIR /w\n"
     )
     base = tmp_path / "busybox.tar"
-    bench.build("FROM busybox\n", output=f"type=tar,dest={base}")
+    bench.engine.save("busybox", base)
     found = []
     for number in range(2):
         os.utime(bench.context / "a", None)
         with Place.under(tmp_path / str(number)).engine() as engine:
             try:
-                engine.import_image(base, "busybox")
+                engine.load(base)
                 image = engine.build(
                     bench.context,
                     dockerfile=text,
@@ -188,8 +188,7 @@ def test_two_empty_stores_make_the_same_image(bench: Bench, tmp_path: Path, outp
                     output=output or None,
                     network="none",
                 )
-                layers = json.loads(engine._rooms.store.content.read(image.digest))["layers"]
-                found.append((layers[1:], engine.inspect(image.id)["Created"]))
+                found.append((image.digest, engine.inspect(image.id)["Created"]))
             finally:
                 demolish(engine)
     assert found[0] == found[1]
