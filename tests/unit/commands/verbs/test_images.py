@@ -10,6 +10,7 @@ import pytest
 from jupyter_containers.commands.execute import execute
 from jupyter_containers.commands.session import Session
 from jupyter_containers.engine.imagetree import LayerNode
+from jupyter_containers.engine.layerview import ImageDifference
 from jupyter_containers.engine.results import HistoryEntry
 from jupyter_containers.errors import ImageNotFoundError, InvalidArgumentError
 from jupyter_containers.events import discard
@@ -153,3 +154,13 @@ def test_load_tells_what_came(fake_engine: Any, an_image: Any) -> None:
     for nothing in (None, b""):
         with pytest.raises(InvalidArgumentError, match="needs an archive"):
             perform(fake_engine, "load", stdin=nothing)
+
+
+def test_diff_of_one_name_is_that_of_a_container(fake_engine: Any) -> None:
+    fake_engine.answers["diff"] = []
+    perform(fake_engine, "diff", "web")
+    assert fake_engine.last[:2] == ("diff", ("web",))
+    fake_engine.answers["diff_images"] = ImageDifference("a", "b", (), (), 1, 1, 0)
+    found = perform(fake_engine, "diff", "a", "b")
+    assert fake_engine.last[:2] == ("diff_images", ("a", "b"))
+    assert "0 files and 0 settings differ" in str(found)
