@@ -88,7 +88,13 @@ class Copier:
     def place(self, source: Source) -> str:
         """Return the canonical path where ``source`` goes, its folder created."""
         if source.is_folder:
-            return self.folder(self.destination)
+            fresh = not self.root.exists(self.destination)
+            target = self.folder(self.destination)
+            change = self.rules.mode
+            if fresh and change is not None and change.octal is not None:
+                # A symbolic mode leaves the new folder alone, as BuildKit has it.
+                os.chmod(target or ".", change.octal, dir_fd=self.root.descriptor)
+            return target
         return self.file_place(source.name)
 
     def file_place(self, name: str) -> str:

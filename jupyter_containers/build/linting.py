@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jupyter_containers.build import checks
 from jupyter_containers.build.checks import Finding
@@ -45,7 +45,9 @@ def static_findings(parsed: ParsedFile, instructions: Iterable[Instruction]) -> 
     stage = _Stage()
     for node, instruction in zip(parsed.nodes, instructions, strict=True):
         if isinstance(instruction, From):
-            stage = _Stage()
+            before = stages.last.get(instruction.image.lower())
+            stage = _Stage(shell=before is not None and before.shell)
+            stages.last[instruction.name] = stage
             findings += _as_casing(node)
             findings += stages.look(instruction, node)
             findings += _platform(instruction)
@@ -169,6 +171,7 @@ class _Stages:
     """The names of the stages so far."""
 
     names: frozenset[str] = frozenset()
+    last: dict[str, _Stage] = field(default_factory=dict)
 
     def look(self, instruction: From, node: Node) -> Iterator[Finding]:
         name, where = instruction.name, instruction.location
@@ -193,9 +196,9 @@ class _Stages:
 class _Stage:
     """What the instructions of one stage have shown so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shell: bool = False) -> None:
         self.seen: dict[type[Instruction], SourceLocation] = {}
-        self.shell = False
+        self.shell = shell
 
     def look(self, instruction: Instruction) -> Iterator[Finding]:
         kind, where = type(instruction), instruction.location

@@ -110,5 +110,6 @@ def _names(root: Root, path: str) -> frozenset[str]:
 
 
 def _is_file(mount: StepMount) -> bool:
-    on_host = mount.type == "bind" and mount.chain_id is None
-    return mount.type in ("file", "socket") or (on_host and os.path.isfile(mount.source))
+    if mount.is_file or mount.type in ("file", "socket"):
+        return True
+    return mount.type == "bind" and mount.chain_id is None and os.path.isfile(mount.source)

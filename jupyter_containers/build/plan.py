@@ -253,8 +253,6 @@ def _target(stages: list[Stage], target: str) -> int:
     if not target:
         return len(stages) - 1
     found = _by_name(stages, target)
-    if found is None and target.isdecimal() and int(target[:6]) < len(stages):
-        found = int(target)
     if found is None:
         names = [stage.name for stage in stages if stage.name]
         near = difflib.get_close_matches(target.lower(), names, 1, 0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -146,6 +147,15 @@ def _mount(spec: MountSpec, around: StepSurroundings) -> StepMount:
     return StepMount("bind", spec.target, source, chain, spec.read_only)
 
 
+def _with_kind(mount: StepMount, around: StepSurroundings) -> StepMount:
+    """Return a mount from a stage or image that knows whether its source is a file."""
+    if mount.type != "bind" or mount.chain_id is None or mount.source == "/":
+        return mount
+    root = around.tree_of(mount.chain_id).root
+    status = root.stat(root.resolve(mount.source))
+    return replace(mount, is_file=status is not None and not stat.S_ISDIR(status.st_mode))
+
+
 def _identity(mount: StepMount) -> tuple[object, ...]:
     """Return what of a mount decides a step's result: no host path, no content of a cache."""
     return (mount.type, mount.target, mount.chain_id, mount.read_only, digest_of(mount.data))
@@ -213,7 +223,11 @@ def _runner(
         request = replace(
             described,
             env=(*described.env, *given.env, *agents.env),
-            mounts=(*described.mounts, *given.files, *agents.sockets),
+            mounts=(
+                *(_with_kind(mount, around) for mount in described.mounts),
+                *given.files,
+                *agents.sockets,
+            ),
         )
 
         def on_output(data: bytes, stream: Stream) -> None:

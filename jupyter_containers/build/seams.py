@@ -57,6 +57,7 @@ class StepMount:
 
     ``bind``: ``source`` is a path on the host, or inside the root of ``chain_id`` when that is
     not None; writable binds (``read_only`` false) lose what is written.
+    ``is_file`` tells that the source is no folder.
     ``cache``: a persistent folder named ``cache_id``; a new one is filled from ``source`` of
     ``chain_id`` if given, else made with ``mode``, ``uid`` and ``gid``.
     ``tmpfs``: ``size`` bytes, 0 for no limit.
@@ -76,6 +77,7 @@ class StepMount:
     gid: int = 0
     size: int = 0
     data: bytes = b""
+    is_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)

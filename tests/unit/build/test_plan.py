@@ -35,10 +35,15 @@ COPY --from=image:tag /x /y
 
 @pytest.mark.parametrize(
     ("target", "needed"),
-    [("", (0, 1, 2, 4)), ("a", (0,)), ("B", (0, 1)), ("unused", (2, 3)), ("2", (2,))],
+    [("", (0, 1, 2, 4)), ("a", (0,)), ("B", (0, 1)), ("unused", (2, 3))],
 )
 def test_only_needed_stages(target: str, needed: tuple[int, ...]) -> None:
     assert plan(DIAMOND, target).needed == needed
+
+
+def test_a_target_has_a_name() -> None:
+    with pytest.raises(BuildError, match="target stage '0' could not be found"):
+        plan(DIAMOND, "0")
 
 
 def test_from_expands_global_arguments() -> None:
