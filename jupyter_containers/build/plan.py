@@ -88,7 +88,7 @@ def make_plan(
     lexer = Lexer(escape)
     head, rest = _split_head(instructions)
     if not rest:
-        where = SourceLocation(name, 1, 1)
+        where = instructions[0].location if instructions else SourceLocation(name, 1, 1)
         raise DockerfileSyntaxError("the Dockerfile has no FROM instruction", location=where)
     findings: list[Finding] = []
     known = _platform_args(platform) | {

@@ -7,7 +7,7 @@ import pytest
 from jupyter_containers.build.interpret import typed
 from jupyter_containers.build.parser import parse
 from jupyter_containers.build.plan import Plan, make_plan
-from jupyter_containers.errors import ContainersError
+from jupyter_containers.errors import BuildError, ContainersError
 from jupyter_containers.oci.descriptor import Platform
 
 AMD = Platform("amd64", "linux")
