@@ -5,13 +5,16 @@
 ``allocation``     pure: the next subnet, address, MAC, interface name
 ``names``          pure: hosts, hostname, resolv.conf
 ``namespace``      network namespaces kept by a descriptor
-``bridge``         bridges and veth pairs
+``bridge``         bridges and veth pairs, IPv4 and IPv6
 ``firewall``       NAT, published ports and isolation in one nftables table
 ``forward_policy`` passing a FORWARD chain that Docker or ufw set to DROP
 ``ports``          holding ports of the host
 ``conntrack``      forgetting the flows of a UDP port
 ``links``          what rtnetlink is asked and answers, over ``netlink``
 ``nft``            running nftables scripts
+``nf_tables``      asking for sets and changing maps without a program
+``usermode``       pasta and slirp4netns: a way out without root
+``rootless``       bridges of an ordinary user, in a namespace that containers share
 =================  =================================================================
 
 A container with network ``none`` gets a namespace and nothing else; with ``host`` it gets none.

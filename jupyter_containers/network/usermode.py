@@ -1,0 +1,185 @@
+"""A way out for a network namespace of an ordinary user: pasta or slirp4netns.
+
+Both are programs that carry packets between a namespace and the host's sockets, so they need no
+right that the user does not have.  ``pasta`` is the faster and copies the host's addresses; its
+ports are decided when it starts.  ``slirp4netns`` can open and close ports at any time.
+
+Lifecycle: :func:`connect_container` gives one container's namespace a way out until
+:func:`disconnect_container`;
+:class:`Uplink` gives one to a namespace that many containers share (see :mod:`.rootless`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from jupyter_containers.errors import AlreadyExistsError, NetworkError, UnsupportedError
+from jupyter_containers.network.model import PublishedPort
+
+__all__ = ["GUEST_ADDRESS", "Uplink", "connect_container", "disconnect_container"]
+
+GUEST_ADDRESS = "10.0.2.100"  # slirp4netns' own choice for the namespace's end
+_SECONDS = 10
+_TUN = "/dev/net/tun"
+
+
+def connect_container(pid: int, pid_file: Path, ports: Sequence[PublishedPort] = ()) -> None:
+    """The namespace of process ``pid`` has a way out, and the ports lead into it.
+
+    It lasts until :func:`disconnect_container`, for pasta keeps the namespace that it serves.  The
+    ports are held by pasta itself: nobody else may hold them.  Raises :class:`AlreadyExistsError`
+    for a port that is taken and :class:`UnsupportedError` where pasta or its device is missing.
+    """
+    argv = [_program("pasta", "passt"), "--config-net", "--quiet", "--no-map-gw"]
+    for flag, protocol in (("-t", "tcp"), ("-u", "udp")):
+        wanted = [_pasta_port(port) for port in ports if port.protocol == protocol]
+        for text in wanted or ["none"]:
+            argv += [flag, text]
+    argv += ["-T", "none", "-U", "none", "--pid", str(pid_file), str(pid)]
+    result = subprocess.run(
+        argv,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+        start_new_session=True,
+    )
+    if result.returncode != 0:
+        raise _failure("pasta", result.stderr)
+
+
+def disconnect_container(pid_file: Path) -> None:
+    """The way out that was written to the file is closed, its ports free; idempotent."""
+    try:
+        pid = int(pid_file.read_text())
+        # A number may have gone to another program meanwhile.
+        if b"pasta" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGTERM)
+        pid_file.unlink()
+    except (OSError, ValueError):
+        return
+
+
+def _pasta_port(port: PublishedPort) -> str:
+    host = "" if port.host_ip in ("0.0.0.0", "::") else f"{port.host_ip}/"  # noqa: S104  # compared
+    return f"{host}{port.host_port}:{port.container_port}"
+
+
+class Uplink:
+    """A slirp4netns that connects a shared namespace; ``control`` is its socket."""
+
+    __slots__ = ("control",)
+
+    def __init__(self, control: Path) -> None:
+        self.control = control
+
+    def start(self, pid: int, alive: int) -> None:
+        """Connect the namespace of process ``pid``, until the descriptor ``alive`` reads its end.
+
+        Returns when packets pass.  Raises :class:`UnsupportedError` where slirp4netns or its
+        device is missing.
+        """
+        ready, written = os.pipe2(os.O_CLOEXEC)
+        argv = [_program("slirp4netns"), "--configure", "--mtu=65520", "--disable-host-loopback"]
+        argv += [f"--api-socket={self.control}", f"--exit-fd={alive}", f"--ready-fd={written}"]
+        with suppress(FileNotFoundError):
+            self.control.unlink()
+        log = self.control.with_suffix(".log")
+        try:
+            with open(log, "wb") as errors:
+                subprocess.Popen(
+                    [*argv, str(pid), "tap0"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=errors,
+                    stderr=errors,
+                    pass_fds=(alive, written),
+                    start_new_session=True,
+                )
+            os.close(written)
+            written = -1
+            if not os.read(ready, 1):
+                raise _failure("slirp4netns", log.read_text(errors="replace"))
+        finally:
+            os.close(ready)
+            if written >= 0:
+                os.close(written)
+
+    def open_port(self, port: PublishedPort) -> None:
+        """A port of the host leads to the same port of the namespace.
+
+        Raises :class:`AlreadyExistsError` when it is taken.
+        """
+        answer = self._ask(
+            "add_hostfwd",
+            proto=port.protocol,
+            host_addr=port.host_ip,
+            host_port=port.host_port,
+            guest_addr=GUEST_ADDRESS,
+            guest_port=port.host_port,
+        )
+        if "error" in answer:
+            raise AlreadyExistsError(
+                f"port {port.host_port} cannot be taken ({port.host_ip}/{port.protocol})",
+                hint="publish another port; below 1024: sysctl net.ipv4.ip_unprivileged_port_start",
+            )
+
+    def close_ports(self, ports: Collection[tuple[str, int]]) -> None:
+        """The ports (protocol and number) of the host are free; idempotent."""
+        answer = self._ask("list_hostfwd")
+        # slirp4netns 1.2.0 gives the list bare, unlike its other answers.
+        for entry in answer.get("return", answer).get("entries", []):
+            if (entry["proto"], entry["host_port"]) in ports:
+                self._ask("remove_hostfwd", id=entry["id"])
+
+    def _ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        request: dict[str, Any] = {"execute": command}
+        if arguments:
+            request["arguments"] = arguments
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+                sock.settimeout(_SECONDS)
+                sock.connect(str(self.control))
+                sock.sendall(json.dumps(request).encode())
+                sock.shutdown(socket.SHUT_WR)
+                answer = b""
+                while data := sock.recv(65536):
+                    answer += data
+        except OSError as error:
+            raise NetworkError(f"slirp4netns does not answer: {error.strerror or error}") from error
+        found: dict[str, Any] = json.loads(answer or b"{}")
+        return found
+
+
+def _program(name: str, package: str = "") -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise UnsupportedError(
+            f"networks without root need {name}, which is not installed",
+            capability=name,
+            provided_by=f"apt install {package or name}; --network none works without",
+        )
+    return found
+
+
+def _failure(program: str, said: str) -> Exception:
+    if not os.access(_TUN, os.R_OK | os.W_OK):
+        return UnsupportedError(
+            f"networks without root need {_TUN}, which this user cannot open",
+            capability=_TUN,
+            provided_by=f"as root: modprobe tun; chmod 666 {_TUN}",
+        )
+    lines = [line for line in said.splitlines() if line.strip()]
+    reason = lines[-1].strip() if lines else "no reason given"
+    if "in use" in said or "bind" in said.lower():
+        return AlreadyExistsError(f"a port cannot be taken: {reason}")
+    return NetworkError(f"{program} failed: {reason}")
