@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from jupyter_containers.engine.images import whole_repository
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.registry.search import FoundRepository, check_limit, split_term
 
@@ -51,6 +52,17 @@ def repositories(rooms: Rooms, registry: str, cancel: CancelToken) -> list[Remot
             RemoteRepository(registry, name, tuple(sorted(client.tags(name))))
             for name in client.catalog()
         ]
+
+
+def referrers(
+    rooms: Rooms, name: str, artifact_type: str, cancel: CancelToken
+) -> tuple[Descriptor, ...]:
+    """Return what points at an image in its registry: signatures, bills of materials."""
+    reference = Reference.parse(name)
+    repository = reference.repository
+    with rooms.registry(reference.registry, cancel=cancel, repository=repository) as client:
+        digest = reference.digest or client.resolve(repository, reference.tag or "latest").digest
+        return client.referrers(repository, digest, artifact_type)
 
 
 def remove(rooms: Rooms, name: str, cancel: CancelToken) -> str:

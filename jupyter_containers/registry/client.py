@@ -54,6 +54,7 @@ from jupyter_containers.registry.download import BlobReader
 from jupyter_containers.registry.endpoint import Endpoint, TrustPolicy
 from jupyter_containers.registry.exchange import Exchange
 from jupyter_containers.registry.problems import RateLimit, read_up_to
+from jupyter_containers.registry.referrers import referrers_tag, subject_of, with_referrer
 from jupyter_containers.registry.search import FoundRepository, among, search_index
 from jupyter_containers.registry.streaming import BlobStream
 from jupyter_containers.registry.transport import (
@@ -186,7 +187,8 @@ class RegistryClient:
     def push_manifest(self, repository: str, reference: str, document: RawDocument) -> str:
         """Put a manifest under a tag or its digest; return the digest.
 
-        Everything that it names must be there already.
+        Everything that it names must be there already.  What points at another manifest is added
+        to the list of its referrers where the registry keeps none.
         """
         url = self._main.url(f"{repository}/manifests/{reference}")
         response = self._main.send(
@@ -202,6 +204,11 @@ class RegistryClient:
             raise DigestMismatchError(
                 f"{self.registry} stored {told[:80]} instead of {document.digest}"
             )
+        subject = subject_of(document)
+        if subject and not response.headers.get("OCI-Subject"):
+            listed = with_referrer(self._referrers_tag(repository, subject), document)
+            if listed is not None:
+                self.push_manifest(repository, referrers_tag(subject), listed)
         return document.digest
 
     def delete_manifest(self, repository: str, reference: str) -> None:
@@ -473,7 +480,7 @@ class RegistryClient:
 
     def _referrers_tag(self, repository: str, digest: str) -> list[dict[str, Any]]:
         try:
-            document = self._manifest(self._main, repository, digest.replace(":", "-", 1), None)
+            document = self._manifest(self._main, repository, referrers_tag(digest), None)
         except ImageNotFoundError:
             return []
         page = msgspec.json.decode(document.data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from jupyter_containers.engine import Engine
 from jupyter_containers.errors import DeniedError
 from jupyter_containers.events import Event, TaskFinished, TaskProgress, TaskStarted
-from tests.integration.registry_server import Answer, Asked, ScriptedRegistry
+from tests.integration.registry_server import Answer, Asked, DockerRegistry, ScriptedRegistry
 from tests.integration.served_image import ServedImage, member, tar
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -179,3 +180,34 @@ def test_the_files_of_docker_and_podman_are_read(
         assert scripted.asked[-1].path == "/v2/moved/app/manifests/1"
         with pytest.raises(DeniedError, match="blocked"):
             other.pull("bad.test/app:1")
+
+
+def test_a_push_of_what_is_there_asks_for_each_blob_once(
+    own: Engine, registry: DockerRegistry
+) -> None:
+    """Nothing is uploaded, no question precedes: one HEAD a blob and the manifest."""
+    data = [tar(member(f"f{number}", b"x")) for number in range(3)]
+    served = ServedImage()
+    served.image(data, "1")
+    with ScriptedRegistry(served) as source:
+        own.pull(f"{source.host}/app:1")
+        name = f"{registry.host}/again:1"
+        own.tag(f"{source.host}/app:1", name)
+    digest = own.push(name)
+    seen: list[str] = []
+
+    def forward(asked: Asked) -> Answer:
+        seen.append(f"{asked.method} {asked.path.rpartition('/')[0].rpartition('/')[2]}")
+        connection = http.client.HTTPConnection("127.0.0.1", registry.port)
+        headers = {"Content-Type": asked.headers.get("Content-Type", "")}
+        connection.request(asked.method, asked.target, asked.body, headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        length = {"Content-Length": answer.headers["Content-Length"] or "0"}
+        return Answer(answer.status, length if asked.method == "HEAD" else {}, body)
+
+    with ScriptedRegistry(forward) as proxy:
+        own.tag(name, f"{proxy.host}/again:1")
+        assert own.push(f"{proxy.host}/again:1") == digest
+    assert sorted(seen) == ["HEAD blobs"] * 4 + ["PUT manifests"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from jupyter_containers.engine import Engine
@@ -21,8 +23,9 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     NotFoundError,
 )
+from jupyter_containers.oci.descriptor import RawDocument
 from tests.integration.registry_server import Answer, Asked, DockerRegistry, ScriptedRegistry
-from tests.integration.served_image import ServedImage, member, tar
+from tests.integration.served_image import INDEX, MANIFEST, ServedImage, member, tar
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 needs_skopeo = pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is not installed")
@@ -231,3 +234,60 @@ def test_a_registry_where_removal_is_off(
 def test_the_address_answers(own_registry: str) -> None:
     with urllib.request.urlopen(f"http://{own_registry}/v2/") as answer:
         assert answer.status == 200
+
+
+def test_what_points_at_an_image_is_listed_where_the_registry_keeps_no_list(
+    own: Engine, registry: DockerRegistry
+) -> None:
+    """Debian's registry knows nothing of referrers: the list is kept under a tag."""
+    name = f"{registry.host}/signed:1"
+    own.import_image(tar(member("f", b"1")), name)
+    image = own.push(name)
+    subject = own.image(name).record.manifest
+    assert own.registry_referrers(name) == ()
+    empty = RawDocument(b"{}", "application/vnd.oci.empty.v1+json")
+    with own._rooms.registry(registry.host, push=True) as client:
+        client.push_blob("signed", empty.descriptor, lambda: io.BytesIO(empty.data))
+        digests = []
+        for kind in ("application/vnd.example.sbom", "application/vnd.example.signature"):
+            signature = {
+                "schemaVersion": 2,
+                "mediaType": MANIFEST,
+                "artifactType": kind,
+                "config": msgspec.to_builtins(empty.descriptor),
+                "layers": [],
+                "subject": msgspec.to_builtins(subject),
+                "annotations": {"by": "ada"},
+            }
+            document = RawDocument(json.dumps(signature).encode(), MANIFEST)
+            for _ in range(2):
+                digests.append(client.push_manifest("signed", document.digest, document))
+    found = own.registry_referrers(name)
+    assert [item.digest for item in found] == digests[::2]
+    assert found[0].annotations == {"by": "ada"}
+    [one] = own.registry_referrers(f"{name}", artifact_type="application/vnd.example.signature")
+    assert one.digest == digests[-1]
+    assert own.registry_referrers(f"{registry.host}/signed@{image}") == found
+    assert f"sha256-{image[7:]}" in own.registry_tags(f"{registry.host}/signed")
+
+
+def test_a_registry_that_keeps_the_list_is_left_to_it(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry
+) -> None:
+    image = served.image([tar(member("f", b"1"))], "1")
+    listed = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [{**image, "artifactType": "x"}]}
+
+    def knowing(asked: Asked) -> Answer:
+        if asked.method == "PUT":
+            return Answer(201, {"OCI-Subject": image["digest"]})
+        if "/referrers/" in asked.path:
+            return Answer(200, {"Content-Type": INDEX}, json.dumps(listed).encode())
+        return served(asked)
+
+    scripted.script = knowing
+    [found] = own.registry_referrers(f"{scripted.host}/app:1")
+    assert found.artifact_type == "x"
+    document = RawDocument(json.dumps({"subject": image, "schemaVersion": 2}).encode(), MANIFEST)
+    with own._rooms.registry(scripted.host, push=True) as client:
+        client.push_manifest("app", document.digest, document)
+    assert len(scripted.requests("PUT")) == 1

@@ -69,6 +69,17 @@ VERBS: tuple[Verb, ...] = (
         (Operand("repository", "REPOSITORY"),),
     ),
     Verb(
+        "registry referrers",
+        "List what points at an image: signatures, bills of materials",
+        "registries:referrers",
+        (
+            Flag("artifact-type", "Only this kind"),
+            FORMAT,
+            Flag("quiet", "Only digests", "bool", "q"),
+        ),
+        (Operand("name", "NAME[:TAG|@DIGEST]"),),
+    ),
+    Verb(
         "registry rm",
         "Remove images from their registry",
         "registries:remove",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from jupyter_containers.commands.render.quantities import human_size
 from jupyter_containers.commands.render.results import JSONObject, Lines, Table, Text
 from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session
@@ -183,6 +184,26 @@ def repositories(session: Session, parsed: Parsed) -> Table[Any] | Lines[str] | 
 def tags(session: Session, parsed: Parsed) -> Lines[str]:
     """Return a repository's tags."""
     return Lines(session.engine.registry_tags(parsed.operands["repository"]))
+
+
+_REFERRERS = (
+    Column("Digest", "DIGEST"),
+    Column("ArtifactType", "ARTIFACT TYPE"),
+    Column("Size", "SIZE"),
+)
+
+
+def referrers(session: Session, parsed: Parsed) -> Table[Any] | Lines[str] | Text:
+    """Return what points at an image in its registry."""
+    found = session.engine.registry_referrers(
+        parsed.operands["name"], artifact_type=parsed.flag("artifact_type", "")
+    )
+
+    def rows(item: Any) -> Iterable[Row]:
+        kind = item.artifact_type or item.media_type
+        return [{"Digest": item.digest, "ArtifactType": kind, "Size": human_size(item.size)}]
+
+    return listing(found, _REFERRERS, rows, parsed, quiet="Digest", empty="nothing points at it")
 
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:

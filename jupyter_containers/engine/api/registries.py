@@ -43,6 +43,14 @@ class RegistriesAPI(ContainersAPI, BuildsAPI):
 
         return repositories(self._rooms, registry, cancel or CancelToken())
 
+    def registry_referrers(
+        self, name: str, *, artifact_type: str = "", cancel: CancelToken | None = None
+    ) -> tuple[Descriptor, ...]:
+        """Return what points at an image in its registry: signatures, bills of materials."""
+        from jupyter_containers.engine.remote import referrers
+
+        return referrers(self._rooms, name, artifact_type, cancel or CancelToken())
+
     def registry_remove(self, name: str, *, cancel: CancelToken | None = None) -> str:
         """Remove an image from its registry (not from here); return its digest."""
         from jupyter_containers.engine.remote import remove

@@ -10,7 +10,7 @@ import pytest
 from jupyter_containers.commands.execute import execute
 from jupyter_containers.commands.session import Session
 from jupyter_containers.errors import InvalidArgumentError
-from jupyter_containers.oci.descriptor import INDEX, RawDocument
+from jupyter_containers.oci.descriptor import INDEX, MANIFEST, Descriptor, RawDocument
 from jupyter_containers.registry.search import FoundRepository
 
 
@@ -161,3 +161,14 @@ def test_manifests(fake_engine: Any) -> None:
     assert verbose["ManifestList"] == document
     with pytest.raises(InvalidArgumentError):
         perform(fake_engine, "manifest", "inspect", "a", "b", "c")
+
+
+def test_referrers(fake_engine: Any) -> None:
+    digest = "sha256:" + "a" * 64
+    kind = "application/vnd.example.sbom"
+    item = Descriptor(MANIFEST, digest, 700, artifact_type=kind)
+    fake_engine.answers["registry_referrers"] = (item,)
+    shown = perform(fake_engine, "registry", "referrers", "--artifact-type", kind, "r:5000/app:1")
+    assert fake_engine.last == ("registry_referrers", ("r:5000/app:1",), {"artifact_type": kind})
+    assert str(shown).splitlines()[1].split() == [digest, kind, "700B"]
+    assert perform(fake_engine, "registry", "referrers", "-q", "app") == [digest]

@@ -1,0 +1,59 @@
+"""Manifests that point at another one: signatures, bills of materials, attestations.
+
+Such a manifest names a *subject*.  A registry that knows of them says so by ``OCI-Subject`` when it
+takes one; where it does not, the client keeps the list itself, as an index under the tag
+``<algorithm>-<hex>`` of the subject.  OCI Distribution Specification 1.1, "Pushing manifests with
+subject".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from jupyter_containers.errors import InvalidDigestError
+from jupyter_containers.oci.descriptor import INDEX, RawDocument, validate_digest
+
+
+def subject_of(document: RawDocument) -> str:
+    """Return the digest of what the manifest points at, or empty text."""
+    subject = _object(document).get("subject")
+    digest = subject.get("digest") if isinstance(subject, dict) else ""
+    try:
+        return validate_digest(digest) if digest else ""
+    except InvalidDigestError:
+        return ""
+
+
+def referrers_tag(digest: str) -> str:
+    """Return the tag under which the referrers of a digest are kept."""
+    return digest.replace(":", "-", 1)
+
+
+def with_referrer(pages: list[dict[str, Any]], document: RawDocument) -> RawDocument | None:
+    """Return the list with one more manifest in it; None where it is there already."""
+    listed = [entry for page in pages for entry in page.get("manifests") or ()]
+    if any(entry.get("digest") == document.digest for entry in listed):
+        return None
+    entry = msgspec.to_builtins(document.descriptor)
+    parsed = _object(document)
+    config = parsed.get("config")
+    kind = parsed.get("artifactType") or (
+        config.get("mediaType") if isinstance(config, Mapping) else ""
+    )
+    if kind:
+        entry["artifactType"] = kind
+    if parsed.get("annotations"):
+        entry["annotations"] = parsed["annotations"]
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [*listed, entry]}
+    return RawDocument(msgspec.json.encode(index), INDEX)
+
+
+def _object(document: RawDocument) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(document.data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return {}
+    return value if isinstance(value, dict) else {}
