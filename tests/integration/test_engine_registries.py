@@ -260,8 +260,7 @@ def test_what_points_at_an_image_is_listed_where_the_registry_keeps_no_list(
                 "annotations": {"by": "ada"},
             }
             document = RawDocument(json.dumps(signature).encode(), MANIFEST)
-            for _ in range(2):
-                digests.append(client.push_manifest("signed", document.digest, document))
+            digests += [client.push_manifest("signed", document.digest, document) for _ in range(2)]
     found = own.registry_referrers(name)
     assert [item.digest for item in found] == digests[::2]
     assert found[0].annotations == {"by": "ada"}
