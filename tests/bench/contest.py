@@ -13,7 +13,7 @@ from pathlib import Path
 from jupyter_containers import Container, Engine, Settings
 from tests.bench import crowds, images, kernel, memory
 from tests.bench.buildfigures import BuildFigures
-from tests.bench.peer import Docker, remove_cgroups
+from tests.bench.peer import Docker, Podman, remove_cgroups
 from tests.bench.table import Row
 from tests.bench.trixie import buildkit
 from tests.bench.turns import Series, in_turns
@@ -34,6 +34,8 @@ class Contest:
         images.busybox_tar(folder / "busybox.tar")
         docker("import", str(folder / "busybox.tar"), SMALL)
         self._engine.import_image(folder / "busybox.tar", SMALL)
+        self._podman = Podman(folder / "podman")
+        self._podman("import", str(folder / "busybox.tar"), SMALL)
 
     @property
     def engine(self) -> Engine:
@@ -70,20 +72,22 @@ class Contest:
         arguments: tuple[str, ...],
         target: Fraction,
     ) -> list[Row]:
-        """Measure our library and our command against docker's command."""
+        """Measure our library and our command against docker's command, and podman's."""
         found = in_turns(
             {
                 "library": api,
                 "docker": lambda: self._docker(*arguments),
+                "podman": lambda: self._podman(*arguments),
                 "command": lambda: self._ours(*arguments),
             },
             rounds=self._rounds,
             warm_ups=2,
         )
-        docker = found["docker"]
+        docker, podman = found["docker"], found["podman"]
         return [
             Row(f"{figure}, from Python or a cell", "ms", found["library"], docker, target),
             Row(f"{figure}, as a whole command", "ms", found["command"], docker),
+            Row(f"{figure} (beside podman)", "ms", found["library"], podman, peer_name="podman"),
         ]
 
     def runs(self) -> list[Row]:
@@ -108,7 +112,7 @@ class Contest:
     def crowds(self, count: int) -> list[Row]:
         """Measure many containers: their starts, ``stats``, and ``ps -a`` of 2,000."""
         return [
-            *crowds.starts(self._engine, self._docker, SMALL, count),
+            *crowds.starts(self._engine, self._docker, self._podman, SMALL, count),
             *crowds.listing(self._engine, SMALL),
         ]
 
@@ -119,14 +123,16 @@ class Contest:
             SMALL, ["sleep", "600"], detach=True, name=name, network="none"
         )
         assert isinstance(container, Container)
-        self._docker("run", "-d", "--name", name, "--network", "none", SMALL, "sleep", "600")
+        for peer in (self._docker, self._podman):
+            peer("run", "-d", "--name", name, "--network", "none", SMALL, "sleep", "600")
         try:
             return self._pair(
                 "`exec`", lambda: container.exec(["true"]), ("exec", name, "true"), HALF
             )
         finally:
             container.remove(force=True)
-            self._docker("rm", "-f", name)
+            for peer in (self._docker, self._podman):
+                peer("rm", "-f", name)
 
     def builds(self) -> list[Row]:
         """Measure builds beside BuildKit and the legacy builder."""

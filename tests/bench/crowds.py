@@ -16,7 +16,7 @@ import msgspec
 from jupyter_containers import Engine
 from jupyter_containers.engine.naming import new_id
 from jupyter_containers.oci.state import Status
-from tests.bench.peer import Docker
+from tests.bench.peer import Docker, Podman
 from tests.bench.table import Row
 from tests.bench.turns import Series, in_turns, seconds
 
@@ -26,25 +26,19 @@ _LISTED = 2000
 _SLEEP = ["sleep", "600"]
 
 
-def starts(engine: Engine, docker: Docker, image: str, count: int) -> list[Row]:
+def starts(engine: Engine, docker: Docker, podman: Podman, image: str, count: int) -> list[Row]:
     """Measure ``count`` detached containers one after another, eight at once, and their stats."""
-    with _cleared(engine, docker):
-        one_by_one = {
-            "ours": seconds(lambda: _ours(engine, image, count, workers=1)),
-            "docker": seconds(lambda: _docker(docker, image, count, workers=1)),
-        }
+    with _cleared(engine, docker, podman):
+        one_by_one = _raced(engine, docker, podman, image, count, workers=1)
         names = [container.id for container in engine.containers()]
         engine.stats(names)  # the first has nothing to compare with
         watch = Series(tuple(seconds(lambda: engine.stats(names)) for _ in range(5)))
         watched = seconds(lambda: docker("stats", "--no-stream"))
-    with _cleared(engine, docker):
-        at_once = {
-            "ours": seconds(lambda: _ours(engine, image, count, workers=_AT_ONCE)),
-            "docker": seconds(lambda: _docker(docker, image, count, workers=_AT_ONCE)),
-        }
+    with _cleared(engine, docker, podman):
+        at_once = _raced(engine, docker, podman, image, count, workers=_AT_ONCE)
     return [
-        _compared(f"{count} detached containers, one after another", one_by_one, THIRD),
-        _compared(f"{count} detached containers, {_AT_ONCE} at once", at_once, HALF),
+        *_compared(f"{count} detached containers, one after another", one_by_one, THIRD),
+        *_compared(f"{count} detached containers, {_AT_ONCE} at once", at_once, HALF),
         Row(f"`stats` of {count} containers", "ms", watch, Series((watched,)), limit=50),
     ]
 
@@ -119,19 +113,34 @@ def _bundle(folder: Path) -> Path:
     return folder
 
 
-def _compared(figure: str, took: dict[str, float], target: Fraction) -> Row:
-    return Row(figure, "s", Series((took["ours"],)), Series((took["docker"],)), target)
+def _raced(
+    engine: Engine, docker: Docker, podman: Podman, image: str, count: int, *, workers: int
+) -> dict[str, float]:
+    return {
+        "ours": seconds(lambda: _ours(engine, image, count, workers=workers)),
+        "docker": seconds(lambda: _peers(docker, image, count, workers=workers)),
+        "podman": seconds(lambda: _peers(podman, image, count, workers=workers)),
+    }
+
+
+def _compared(figure: str, took: dict[str, float], target: Fraction) -> list[Row]:
+    ours, docker, podman = (Series((took[name],)) for name in ("ours", "docker", "podman"))
+    return [
+        Row(figure, "s", ours, docker, target),
+        Row(f"{figure} (beside podman)", "s", ours, podman, peer_name="podman"),
+    ]
 
 
 @contextmanager
-def _cleared(engine: Engine, docker: Docker) -> Iterator[None]:
+def _cleared(engine: Engine, *peers: Docker | Podman) -> Iterator[None]:
     try:
         yield
     finally:
         for container in engine.containers(all=True):
             container.remove(force=True)
-        if names := docker("ps", "-aq").split():
-            docker("rm", "-f", *names)
+        for peer in peers:
+            if names := peer("ps", "-aq").split():
+                peer("rm", "-f", *names)
 
 
 def _ours(engine: Engine, image: str, count: int, *, workers: int) -> None:
@@ -141,9 +150,9 @@ def _ours(engine: Engine, image: str, count: int, *, workers: int) -> None:
     _all(start, count, workers)
 
 
-def _docker(docker: Docker, image: str, count: int, *, workers: int) -> None:
+def _peers(peer: Docker | Podman, image: str, count: int, *, workers: int) -> None:
     def start(_: int) -> None:
-        docker("run", "-d", "--network", "none", image, *_SLEEP)
+        peer("run", "-d", "--network", "none", image, *_SLEEP)
 
     _all(start, count, workers)
 
