@@ -47,7 +47,7 @@ def host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
         "ShmSize": options.shm_size,
         "StorageOpt": dict(options.storage_opt or {}) or None,
         "Tmpfs": _tmpfs(record),
-        "VolumeDriver": "",
+        "VolumeDriver": options.volume_driver,
         "VolumesFrom": list(options.volumes_from) or None,
         **_isolation(record),
         **_resources(record),

@@ -31,6 +31,7 @@ def refuse(options: RunOptions, rooms: Rooms) -> None:
     parse_restart(options.restart)
     if options.network.startswith(OF_CONTAINER):
         peer(rooms, options.network)
+    _check_words(options)
     if options.stop_signal:
         parse_signal(options.stop_signal)
     names.resolv_conf(
@@ -55,6 +56,28 @@ def warnings_of(options: RunOptions) -> list[str]:
     if options.network == "host":
         return ["Published ports are discarded when using host network mode"]
     return ["Published ports are discarded: a container with network none cannot be reached"]
+
+
+def _check_words(options: RunOptions) -> None:
+    """Refuse other values of the flags of which Docker on Linux, too, knows one."""
+    if options.volume_driver not in ("", "local"):
+        raise UnsupportedError(
+            f"the volume driver {options.volume_driver!r} is not known here",
+            capability=f"volume driver {options.volume_driver}",
+            provided_by="volumes of the driver local, and binds",
+        )
+    if options.isolation not in ("", "default"):
+        raise UnsupportedError(
+            f"the isolation {options.isolation!r} is one of Windows",
+            capability=f"isolation {options.isolation}",
+            provided_by="a Windows host; here containers are always isolated by the kernel",
+        )
+    if not options.disable_content_trust:
+        raise UnsupportedError(
+            "images are verified by digest, not by Docker's content trust",
+            capability="content trust",
+            provided_by="name the image by digest: NAME@sha256:…",
+        )
 
 
 def _check_security(options: RunOptions, host: HostCapabilities) -> None:

@@ -134,6 +134,9 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     userns: str = ""
     domainname: str = ""
     volumes_from: tuple[str, ...] = ()
+    volume_driver: str = ""
+    isolation: str = ""
+    disable_content_trust: bool = True
     storage_opt: Mapping[str, str] | None = None
     log_driver: str = ""
     log_opt: Mapping[str, str] | None = None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jupyter_containers.engine import Engine
+from jupyter_containers.errors import ContainersError
 from jupyter_containers.runtime.security import (
     DEFAULT_CAPABILITIES,
     MASKED_PATHS,
@@ -239,9 +241,38 @@ def test_a_racing_link_in_a_volume_leads_its_subpath_nowhere_else(
     assert not any("shadow" in text for text in outcomes)
 
 
-def sh_or_error(engine: Engine, image: str, mount: str) -> str:
-    from jupyter_containers.errors import ContainersError
+def test_a_racing_link_leads_no_copy_to_the_host(
+    engine: Engine, busybox: str, tmp_path: Path
+) -> None:
+    """`cp` both ways while the container swaps its folder for a link to a folder of the host."""
+    host = tmp_path / "host"
+    host.mkdir()
+    (host / "secret").write_text("of the host")
+    up = "/".join([".."] * 12)
+    script = (
+        "mkdir -p /swap /real; echo inside > /real/secret; cd /; while :; do rm -rf swap;"
+        f" ln -s {up}{host} swap; rm -f swap; cp -r real swap; done"
+    )
+    engine.run(busybox, ["sh", "-c", script], detach=True, name="swapper", **NONE)
+    given = tmp_path / "given"
+    given.write_text("given")
+    taken = tmp_path / "taken"
+    copied = 0
+    deadline = time.monotonic() + 4
+    while time.monotonic() < deadline:
+        for source, target in ((given, "swapper:/swap/file"), ("swapper:/swap/secret", taken)):
+            try:
+                engine.copy(str(source), str(target))
+                copied += 1
+            except ContainersError:
+                continue  # the folder was not there at that moment
+        assert not taken.exists() or taken.read_text() in ("inside\n", "")
+        assert sorted(os.listdir(host)) == ["secret"]
+    assert (host / "secret").read_text() == "of the host"
+    assert copied
 
+
+def sh_or_error(engine: Engine, image: str, mount: str) -> str:
     try:
         return sh(engine, image, "ls /p", mount=mount)
     except ContainersError as error:

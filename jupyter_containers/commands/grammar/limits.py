@@ -36,6 +36,7 @@ LIMIT_FLAGS = (
     Flag("device-read-iops", "Limit reads from a device (/dev/sda:100)", "list"),
     Flag("device-write-bps", "Limit writing to a device (/dev/sda:1mb)", "list"),
     Flag("device-write-iops", "Limit writes to a device (/dev/sda:100)", "list"),
+    Flag("disable-content-trust", "Do not ask for signed images (always so here)", "bool"),
     Flag("domainname", "NIS domain name of the container"),
     Flag("gpus", "GPUs to add (all, a number, device=0,1), by CDI"),
     Flag("health-cmd", "Command that checks the health"),
@@ -45,6 +46,7 @@ LIMIT_FLAGS = (
     Flag("health-start-period", "Time in which failures do not count", metavar="duration"),
     Flag("health-timeout", "Time that one check may take", metavar="duration"),
     Flag("ipc", "IPC namespace: private, shareable, none, host, container:NAME"),
+    Flag("isolation", "Isolation technology: default"),
     Flag("label-file", "Read labels from a file", "list"),
     Flag("log-driver", "Where output goes: json-file or none"),
     Flag("log-opt", "Log options (max-size=10m, max-file=3)", "list"),
@@ -58,5 +60,6 @@ LIMIT_FLAGS = (
     Flag("sysctl", "Kernel settings of the container's own namespaces", "list"),
     Flag("userns", "User namespace: host"),
     Flag("uts", "UTS namespace: host"),
+    Flag("volume-driver", "Driver of volumes: local"),
     Flag("volumes-from", "Mount another container's volumes (NAME[:ro])", "list"),
 )
