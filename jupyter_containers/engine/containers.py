@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
+from jupyter_containers.engine.filters import Filters, Lookups, container_filter
 from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.lifecycle import Lifecycle
@@ -26,11 +27,10 @@ from jupyter_containers.errors import (
 from jupyter_containers.oci.image import ImageConfig
 from jupyter_containers.options import MountRequest, RunOptions
 from jupyter_containers.options.values import check_name, parse_labels
+from jupyter_containers.runtime.health import read_status
 from jupyter_containers.runtime.resources import limits
 from jupyter_containers.runtime.spec import process_args
 from jupyter_containers.store import ImageRecord
-
-Filters = Mapping[str, Iterable[str]]
 
 
 class Containers:
@@ -178,44 +178,23 @@ class Containers:
         self._lifecycle.renamed(renamed, record.name)
 
     def matching(self, filters: Filters) -> Callable[[ContainerRecord], bool]:
-        """Return the predicate that ``ps --filter`` values mean.
+        """Return the predicate that ``ps --filter`` values mean."""
+        return container_filter(filters, Lookups(self.find, self._made_from, self._health))
 
-        Keys: id, name, status, label, ancestor, network, volume, exited, publish.  Several values
-        of one key are alternatives, several keys must all fit.
-        """
-        tests: dict[str, Callable[[ContainerRecord, str], bool]] = {
-            "id": lambda record, value: record.id.startswith(value),
-            "name": lambda record, value: value.removeprefix("/") in record.name,
-            "status": lambda record, value: str(record.state.status) == value,
-            "label": _has_label,
-            "ancestor": self._has_ancestor,
-            "network": lambda record, value: (
-                value in [request.name for request in record.networks]
-                or value in [endpoint.network_id for endpoint in record.endpoints]
-            ),
-            "volume": lambda record, value: any(
-                value in (mount.name, mount.target, mount.source) for mount in record.mounts
-            ),
-            "exited": lambda record, value: (
-                record.state.status == "exited" and str(record.state.exit_code) == value
-            ),
-            "publish": lambda record, value: any(
-                value in (str(port.host_port), f"{port.host_port}/{port.protocol}")
-                for port in record.ports
-            ),
-        }
-        unknown = [key for key in filters if key not in tests]
-        if unknown:
-            raise InvalidArgumentError(
-                f"invalid filter {unknown[0]!r}", hint=f"one of {', '.join(tests)}"
-            )
-        return lambda record: all(
-            any(tests[key](record, value) for value in values) for key, values in filters.items()
-        )
+    def _health(self, record: ContainerRecord) -> str:
+        return read_status(self._lifecycle.bundle(record.id).folder)
 
-    def _has_ancestor(self, record: ContainerRecord, value: str) -> bool:
+    def _made_from(self, value: str) -> frozenset[str]:
+        """Return the IDs of an image and of all that stand on its layers."""
         image = self._images.lookup(value)
-        return image is not None and image.config_digest == record.image_id
+        if image is None:
+            return frozenset()
+        count = len(image.chain_ids)
+        return frozenset(
+            other.config_digest
+            for other, _ in self._images.all()
+            if other.chain_ids[:count] == image.chain_ids
+        )
 
 
 @contextmanager
@@ -239,9 +218,3 @@ def id_file(name: str) -> Iterator[Callable[[str], None]]:
         with suppress(OSError):
             if path.stat().st_size == 0:
                 path.unlink()
-
-
-def _has_label(record: ContainerRecord, value: str) -> bool:
-    labels = {**record.config.labels, **(record.options.labels or {})}
-    name, equals, wanted = value.partition("=")
-    return name in labels and (not equals or labels[name] == wanted)

@@ -7,9 +7,10 @@ Values of one key are alternatives, except labels, which must all be there; keys
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from jupyter_containers.engine.filters import Filters, has_label, label_of
 from jupyter_containers.engine.image import parse_time
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.oci.reference import Reference
@@ -17,7 +18,6 @@ from jupyter_containers.options.moments import parse_moment
 from jupyter_containers.store import ImageRecord
 
 Names = Mapping[str, str]
-Filters = Mapping[str, Iterable[str]]
 LISTING = ("before", "dangling", "label", "reference", "since", "until")
 PRUNING = ("dangling", "label", "label!", "until")
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -39,8 +39,8 @@ class Selection:
             )
         given = {key: tuple(values) for key, values in filters.items()}
         self._patterns = [_pattern(text) for text in given.get("reference", ())]
-        self._labels = [_label(text) for text in given.get("label", ())]
-        self._not_labels = [_label(text) for text in given.get("label!", ())]
+        self._labels = [label_of(text) for text in given.get("label", ())]
+        self._not_labels = [label_of(text) for text in given.get("label!", ())]
         self._dangling = {_boolean(text) for text in given.get("dangling", ())}
         self._after = [created(find(text)) for text in given.get("since", ())]
         self._before = [created(find(text)) for text in given.get("before", ())]
@@ -65,8 +65,8 @@ class Selection:
     def accepts(self, record: ImageRecord) -> bool:
         """Return whether labels and times, which do not depend on names, select an image."""
         return (
-            all(_has(record.labels, *label) for label in self._labels)
-            and not any(_has(record.labels, *label) for label in self._not_labels)
+            all(has_label(record.labels, *label) for label in self._labels)
+            and not any(has_label(record.labels, *label) for label in self._not_labels)
             and all(created(record) > bound for bound in self._after)
             and all(created(record) < bound for bound in self._before)
         )
@@ -80,15 +80,6 @@ class Selection:
 def created(record: ImageRecord) -> datetime:
     """Return when an image was made; the epoch when it does not say."""
     return parse_time(record.created) or _EPOCH
-
-
-def _label(text: str) -> tuple[str, str | None]:
-    name, equals, value = text.partition("=")
-    return name, value if equals else None
-
-
-def _has(labels: Mapping[str, str], name: str, value: str | None) -> bool:
-    return name in labels and value in (None, labels[name])
 
 
 def _boolean(text: str) -> bool:

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping
 from jupyter_containers.engine.buildrecords import BuildRecords
 from jupyter_containers.engine.cachemounts import CacheMounts
 from jupyter_containers.engine.failedsteps import FailedSteps
+from jupyter_containers.engine.filters import Filters, PruneFilter
 from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.results import DiskUsage, PruneResult
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.selection import PRUNING, Selection
 from jupyter_containers.engine.sweeping import SweptLifecycle, builder_alive
+from jupyter_containers.engine.volumes import Volumes
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store import Garbage, ImageRecord, Roots
 from jupyter_containers.store.gc import with_parents
@@ -45,12 +47,16 @@ class Upkeep:
         manifests = {record.manifest_digest for record in records}
         return Roots(recorded.digests | manifests, recorded.chain_ids | chains)
 
-    def prune_containers(self) -> PruneResult:
+    def prune_containers(self, filters: Filters | None = None) -> PruneResult:
         """Remove all containers that do not run."""
+        selection = PruneFilter(filters)
         removed, freed = [], 0
         for record in self._rooms.containers.all():
             looked = self._lifecycle.look(record)
             if looked is None or looked.state.status.up:
+                continue
+            labels = {**looked.config.labels, **(looked.options.labels or {})}
+            if not selection.accepts(labels, looked.created):
                 continue
             size = self._rooms.store.snapshots.size_rw(looked.id)
             if self._lifecycle.remove_unused(looked):
@@ -80,19 +86,26 @@ class Upkeep:
             removed.append(f"deleted: {record.config_digest}")
         return PruneResult(tuple(removed), self.collect().bytes)
 
-    def prune_volumes(self, *, all: bool = False) -> PruneResult:  # Docker's flag
+    def prune_volumes(
+        self,
+        volumes: Volumes,
+        *,
+        all: bool = False,  # Docker's flag
+        filters: Filters | None = None,
+    ) -> PruneResult:
         """Remove anonymous volumes (with ``all`` also named ones) that no container has."""
         from jupyter_containers.store.uppers import tree_size
 
+        selection = PruneFilter(filters, ("label", "label!", "all"))
         used = {mount.name for record in self._rooms.containers.all() for mount in record.mounts}
         removed, freed = [], 0
         for volume in self._rooms.volumes.all():
-            if volume.name in used or not (volume.anonymous or all):
+            if volume.name in used or not (volume.anonymous or all or selection.all):
                 continue
-            folder = self._rooms.settings.root / "volumes" / volume.name
-            freed += tree_size(folder)
-            self._rooms.volumes.delete(volume.id)
-            shutil.rmtree(folder, ignore_errors=True)
+            if not selection.accepts(volume.labels, volume.created):
+                continue
+            freed += tree_size(self._rooms.settings.root / "volumes" / volume.name)
+            volumes.destroy(volume)
             removed.append(volume.name)
         return PruneResult(tuple(removed), freed)
 

@@ -552,8 +552,23 @@ def test_ps_filters(engine: Engine, busybox: str) -> None:
     assert names(network="none") == ["job", "web-1"]
     assert names(volume="shared") == ["web-2"]
     assert names(label="tier", status="running") == ["web-1"]
-    with pytest.raises(InvalidArgumentError, match="colour"):
-        names(colour="red")
+    assert names(name="^web-1$") == ["web-1"]
+    assert names(name="/job") == ["job"]
+    assert names(before="job") == ["web-1"]
+    assert names(since="job") == ["web-2"]
+    assert names(exited="3", all=False) == []
+    assert names(health="none") == ["web-2", "job", "web-1"]
+    assert names(**{"is-task": "true"}) == []
+    assert names(**{"is-task": "false"}) == ["web-2", "job", "web-1"]
+    assert names(volume="/data") == ["web-2"]
+    both = engine.containers(all=True, filters={"label": ["tier", "x"]})
+    assert [item.name for item in both] == ["web-1"]
+    for wrong in ("colour=red", "status=gone", "exited=x", "is-task=x", "publish=0", "health=x"):
+        key, _, value = wrong.partition("=")
+        with pytest.raises(InvalidArgumentError, match=key):
+            names(**{key: value})
+    with pytest.raises(ContainerNotFoundError):
+        names(before="nobody")
     engine.remove("web-2", volumes=True)
     engine.remove_volume("shared")
 
@@ -725,3 +740,44 @@ def test_a_taken_port_names_the_container_that_has_it(engine: Engine, busybox: s
     with pytest.raises(AlreadyExistsError):
         holder.start()
     assert holder.reload().status is Status.EXITED
+
+
+def test_ps_filters_by_port_are_of_the_containers_side(engine: Engine, busybox: str) -> None:
+    engine.create(busybox, ["true"], name="open", publish=["18080:80"], expose=["53/udp"], **NONE)
+
+    def names(**filters: str) -> list[str]:
+        wanted = {key: [value] for key, value in filters.items()}
+        return [item.name for item in engine.containers(all=True, filters=wanted)]
+
+    assert names(publish="80") == ["open"]
+    assert names(publish="70-90/tcp") == ["open"]
+    assert names(publish="18080") == []
+    assert names(publish="80/udp") == []
+    assert names(expose="53/udp") == ["open"]
+    assert names(expose="53") == []
+
+
+def test_prune_takes_what_the_filters_say(engine: Engine, busybox: str) -> None:
+    for name, label in (("old", "keep=no"), ("dear", "keep=yes")):
+        engine.create(busybox, ["true"], name=name, label=label, **NONE)
+
+    def left() -> set[str]:
+        return {item.name for item in engine.containers(all=True)}
+
+    assert engine.prune_containers(filters={"until": ["1h"]}).removed == ()
+    assert engine.prune_containers(filters={"label": ["keep=other"]}).removed == ()
+    engine.prune_containers(filters={"label!": ["keep=yes"]})
+    assert left() == {"dear"}
+    engine.prune_containers(filters={"until": ["0s"]})
+    assert left() == set()
+    engine.create_volume("pruned", label="a=b")
+    engine.create_volume("left")
+    assert engine.prune_volumes(filters={"all": ["true"], "label": ["a"]}).removed == ("pruned",)
+    engine.create_network("empty", label="n=1")
+    assert engine.prune_networks(filters={"label!": ["n"]}).removed == ()
+    assert engine.prune_networks(filters={"label": ["n=1"]}).removed == ("empty",)
+    with pytest.raises(InvalidArgumentError, match="until"):
+        engine.prune(volumes=True, filters={"until": ["1h"]})
+    with pytest.raises(InvalidArgumentError, match="colour"):
+        engine.prune_containers(filters={"colour": ["red"]})
+    engine.remove_volume("left")

@@ -158,7 +158,12 @@ def _df_row(usage: Any) -> Row:
 def prune_containers(session: Session, parsed: Parsed) -> Text:
     """Remove all stopped containers."""
     question = "This will remove all stopped containers."
-    return _pruned(session, parsed, question, lambda engine: engine.prune_containers())
+    return _pruned(
+        session,
+        parsed,
+        question,
+        lambda engine: engine.prune_containers(filters=filters_of(parsed)),
+    )
 
 
 def prune_images(session: Session, parsed: Parsed) -> Text:
@@ -170,14 +175,15 @@ def prune_images(session: Session, parsed: Parsed) -> Text:
         parsed,
         f"This will remove {which}.",
         lambda engine: engine.prune_images(all=everything, filters=filters_of(parsed)),
-        filtered=True,
     )
 
 
 def prune_networks(session: Session, parsed: Parsed) -> Text:
     """Remove networks that no container uses."""
     question = "This will remove all networks that no container uses."
-    return _pruned(session, parsed, question, lambda engine: engine.prune_networks())
+    return _pruned(
+        session, parsed, question, lambda engine: engine.prune_networks(filters=filters_of(parsed))
+    )
 
 
 def prune_volumes(session: Session, parsed: Parsed) -> Text:
@@ -188,7 +194,7 @@ def prune_volumes(session: Session, parsed: Parsed) -> Text:
         session,
         parsed,
         f"This will remove {which} volumes that no container uses.",
-        lambda engine: engine.prune_volumes(all=everything),
+        lambda engine: engine.prune_volumes(all=everything, filters=filters_of(parsed)),
     )
 
 
@@ -199,7 +205,9 @@ def prune(session: Session, parsed: Parsed) -> Text:
         "and the unused build cache."
     )
     flags = {name: parsed.flag(name, False) for name in ("all", "volumes")}
-    return _pruned(session, parsed, question, lambda engine: engine.prune(**flags))
+    return _pruned(
+        session, parsed, question, lambda engine: engine.prune(filters=filters_of(parsed), **flags)
+    )
 
 
 def _pruned(
@@ -207,11 +215,7 @@ def _pruned(
     parsed: Parsed,
     question: str,
     action: Callable[[Any], Any],
-    *,
-    filtered: bool = False,
 ) -> Text:
-    if parsed.flag("filters") and not filtered:
-        raise InvalidArgumentError("prune takes no --filter yet", hint="leave --filter out")
     if not parsed.flag("force") and not session.confirm(question):
         return Text("Nothing was removed")
     return pruned_text(action(session.engine))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from jupyter_containers.engine.api.images import ImagesAPI
 from jupyter_containers.engine.attaching import Streams, TerminalSession, TerminalSize
 from jupyter_containers.engine.container import Container
-from jupyter_containers.engine.containers import Filters, id_file
+from jupyter_containers.engine.containers import id_file
+from jupyter_containers.engine.filters import Filters
 from jupyter_containers.engine.image import Image
 from jupyter_containers.engine.inspecting import container_document
 from jupyter_containers.engine.refusals import warnings_of
@@ -315,7 +316,7 @@ class ContainersAPI(ImagesAPI):
         """
         filters = filters or {}
         matches = self._containers.matching(filters)
-        everything = all or bool(last) or "status" in filters or "exited" in filters
+        everything = all or bool(last) or "status" in filters
         records = [
             record
             for record in self._containers.all()
@@ -349,9 +350,9 @@ class ContainersAPI(ImagesAPI):
         record = self._containers.find(name)
         return explain(self._rooms, record, self.inspect_container(record.id))
 
-    def prune_containers(self) -> PruneResult:
-        """Remove all containers that do not run."""
-        return self._upkeep.prune_containers()
+    def prune_containers(self, *, filters: Filters | None = None) -> PruneResult:
+        """Remove all containers that do not run; filters: ``label``, ``label!``, ``until``."""
+        return self._upkeep.prune_containers(filters)
 
 
 def _name_of(image: str | Image) -> str:

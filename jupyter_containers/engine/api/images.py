@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, overload
 
 from jupyter_containers.engine.api.parts import Parts
-from jupyter_containers.engine.containers import Filters
+from jupyter_containers.engine.filters import Filters
 from jupyter_containers.engine.image import Image
 from jupyter_containers.engine.images import fetched_archive, open_archive
 from jupyter_containers.engine.inspecting import image_document

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_containers.engine.api.parts import Parts
+from jupyter_containers.engine.filters import Filters, PruneFilter
+from jupyter_containers.engine.image import parse_time
 from jupyter_containers.engine.networkdocuments import network_document
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.results import (
@@ -68,10 +70,23 @@ class NetworksAPI(Parts):
             and any(endpoint.network_id == network.id for endpoint in record.endpoints)
         ]
 
-    def prune_networks(self) -> PruneResult:
-        """Remove networks that no container uses, running or not."""
+    def prune_networks(self, *, filters: Filters | None = None) -> PruneResult:
+        """Remove networks that no container uses, running or not.
+
+        Filters: ``label``, ``label!``, ``until``.
+        """
+        selection = PruneFilter(filters)
         used = {request.name for record in self._containers.all() for request in record.networks}
-        unused = [item for item in self._networks.removable() if not {item.name, item.id} & used]
+        unused = [
+            item
+            for item in self._networks.removable()
+            if not {item.name, item.id} & used and selection.accepts(item.labels, _made_at(item))
+        ]
         for item in unused:
             self._networks.remove(item.id, ())
         return PruneResult(tuple(item.name for item in unused))
+
+
+def _made_at(network: Network) -> float:
+    made = parse_time(network.created)
+    return made.timestamp() if made is not None else 0.0

@@ -119,12 +119,23 @@ class SystemAPI(FilesAPI, RegistriesAPI, NetworksAPI, VolumesAPI):
 
         return disk_details(self._rooms, self._images)
 
-    def prune(self, *, all: bool = False, volumes: bool = False) -> PruneResult:
-        """Remove stopped containers, unused networks and images, and the build cache."""
-        results = [self.prune_containers(), self.prune_networks()]
+    def prune(
+        self, *, all: bool = False, volumes: bool = False, filters: Filters | None = None
+    ) -> PruneResult:
+        """Remove stopped containers, unused networks and images, and the build cache.
+
+        Filters (``label``, ``label!``, ``until``) hold for all kinds that know them, so ``until``
+        does not go with ``volumes``; with ``label`` the build cache stays, for it has none.
+        """
+        given = {key: list(values) for key, values in (filters or {}).items()}
+        if volumes and "until" in given:
+            raise InvalidArgumentError('the "until" filter is not supported with volumes')
+        results = [self.prune_containers(filters=given), self.prune_networks(filters=given)]
         if volumes:
-            results.append(self.prune_volumes())
-        results += [self.prune_images(all=all), self.prune_builder()]
+            results.append(self.prune_volumes(filters=given))
+        results.append(self.prune_images(all=all, filters=given))
+        if not {"label", "label!"} & set(given):
+            results.append(self.prune_builder(filters=given or None))
         removed = tuple(name for result in results for name in result.removed)
         return PruneResult(removed, sum(result.freed for result in results))
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jupyter_containers.engine.api.parts import Parts
+from jupyter_containers.engine.filters import Filters
 from jupyter_containers.engine.inspecting import volume_document
 from jupyter_containers.engine.results import (
     PruneResult,
@@ -42,6 +43,9 @@ class VolumesAPI(Parts):
         volume = self._volumes.find(name)
         return volume_document(volume, self._volumes.mountpoint(volume.name))
 
-    def prune_volumes(self, *, all: bool = False) -> PruneResult:
-        """Remove anonymous volumes (with ``all`` also named ones) that no container has."""
-        return self._upkeep.prune_volumes(all=all)
+    def prune_volumes(self, *, all: bool = False, filters: Filters | None = None) -> PruneResult:
+        """Remove anonymous volumes (with ``all`` also named ones) that no container has.
+
+        Filters: ``label``, ``label!``, ``all``.
+        """
+        return self._upkeep.prune_volumes(self._volumes, all=all, filters=filters)
