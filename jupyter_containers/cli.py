@@ -154,7 +154,7 @@ def _print(result: Any, parsed: Parsed, output: _Output) -> int:
         return result.exit_code  # its output was passed on while it ran
     if name == "logs":
         for line in result:
-            output.write(line.stream, log_bytes(line, result.timestamps))
+            output.write(line.stream, log_bytes(line, result.timestamps, result.details))
         return 0
     text = _text(result, name)
     if text:

@@ -355,6 +355,26 @@ class Lifecycle:
             self._update(record.id, stopped_by_user=True)
         self._kill(record, number)
 
+    @contextmanager
+    def kept(self, record: ContainerRecord) -> Iterator[None]:
+        """Keep a container that removes itself at its end from doing so meanwhile (restart)."""
+        if not record.options.rm:
+            yield
+            return
+        self._set_rm(record.id, False)
+        try:
+            yield
+        finally:
+            self._set_rm(record.id, True)
+
+    def _set_rm(self, container_id: str, rm: bool) -> None:
+        self._rooms.containers.update(
+            container_id,
+            lambda current: msgspec.structs.replace(
+                current, options=msgspec.structs.replace(current.options, rm=rm)
+            ),
+        )
+
     def _kill(self, record: ContainerRecord, number: int) -> None:
         if number == signal.SIGKILL:
             self._rooms.runtime.kill_all(record.id)

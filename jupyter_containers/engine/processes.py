@@ -186,13 +186,9 @@ class Processes:
         require(record.name, record.state.status, "exec")
         runtime = self._rooms.runtime
         pids = cgroups.processes(runtime.layout, runtime.cgroup_path(record.id))
-        columns = list(options) or ["-o", "user,pid,ppid,c,stime,tty,time,cmd"]
         try:
             done = subprocess.run(
-                ["ps", *columns, "-p", ",".join(map(str, sorted(pids)))],
-                capture_output=True,
-                text=True,
-                check=False,
+                ["ps", *(options or ["-ef"])], capture_output=True, text=True, check=False
             )
         except FileNotFoundError as error:
             raise UnsupportedError(
@@ -200,12 +196,26 @@ class Processes:
                 capability="ps",
                 provided_by="apt-get install procps",
             ) from error
-        if done.returncode != 0 and done.stderr:
-            raise InvalidArgumentError(f"ps: {done.stderr.strip().splitlines()[0]}")
-        first, *rows = done.stdout.splitlines()
-        titles = first.split()
-        split = [row.split(None, len(titles) - 1) for row in rows]
-        return [dict(zip(titles, fields, strict=False)) for fields in split]
+        if done.returncode != 0:
+            said = (done.stderr.strip() or "it failed").splitlines()[0]
+            raise InvalidArgumentError(f"ps: {said}", hint="top NAME -o pid,cmd is an example")
+        return _rows_of(done.stdout, pids)
+
+
+def _rows_of(text: str, pids: set[int]) -> list[dict[str, str]]:
+    """Return the rows of ``ps`` whose process is among ``pids``, by column."""
+    first, *rows = text.splitlines() or [""]
+    titles = first.split()
+    if "PID" not in titles:
+        raise InvalidArgumentError("ps shows no PID here", hint="add it: top NAME -o pid,…")
+    place = titles.index("PID")
+    split = [row.split(None, len(titles) - 1) for row in rows]
+    wanted = {str(pid) for pid in pids}
+    return [
+        dict(zip(titles, fields, strict=False))
+        for fields in split
+        if len(fields) > place and fields[place] in wanted
+    ]
 
 
 def _usual_size() -> tuple[int, int]:

@@ -316,7 +316,7 @@ def _check_log(options: RunOptions) -> None:
             provided_by=f"use one of {', '.join(LOG_DRIVERS)}",
         )
     for name in options.log_opt or {}:
-        if name not in ("max-size", "max-file") or driver == "none":
+        if name not in ("max-size", "max-file", "labels", "env") or driver == "none":
             raise InvalidArgumentError(f"unknown log opt {name!r} for the log driver {driver}")
     log_rotation(options)
 

@@ -781,3 +781,56 @@ def test_prune_takes_what_the_filters_say(engine: Engine, busybox: str) -> None:
     with pytest.raises(InvalidArgumentError, match="colour"):
         engine.prune_containers(filters={"colour": ["red"]})
     engine.remove_volume("left")
+
+
+def test_top_takes_the_options_of_ps(engine: Engine, busybox: str) -> None:
+    container = engine.run(busybox, ["sleep", "61"], detach=True, **NONE)
+    for _ in range(100):
+        if engine.top(container.id)[0]["CMD"] == "sleep 61":
+            break
+    rows = engine.top(container.id)
+    assert list(rows[0]) == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
+    assert [row["CMD"] for row in rows] == ["sleep 61"]
+    assert [list(row) for row in engine.top(container.id, ["-o", "pid,args"])] == [
+        ["PID", "COMMAND"]
+    ]
+    assert [row["COMMAND"] for row in engine.top(container.id, ["aux"])] == ["sleep 61"]
+    with pytest.raises(InvalidArgumentError, match="PID"):
+        engine.top(container.id, ["-o", "args"])
+    with pytest.raises(InvalidArgumentError, match="ps:"):
+        engine.top(container.id, ["--nonsense"])
+
+
+def test_stop_and_restart_with_another_signal(engine: Engine, busybox: str) -> None:
+    command = ["sh", "-c", "trap 'exit 7' USR1; trap '' TERM; while :; do sleep 0.05; done"]
+    container = engine.run(busybox, command, detach=True, **NONE)
+    container.exec(["sh", "-c", "until grep -q 'SigCgt:.*2..$' /proc/1/status; do :; done"])
+    engine.stop(container.id, timeout=30, signal="USR1")
+    assert container.reload().exit_code == 7
+    container.start()
+    container.exec(["sh", "-c", "until grep -q 'SigCgt:.*2..$' /proc/1/status; do :; done"])
+    pid = container.reload().record.state.process
+    engine.restart(container.id, timeout=30, signal="USR1")
+    assert container.reload().status == "running"
+    assert container.record.state.process != pid
+
+
+def test_a_container_that_removes_itself_can_be_restarted(engine: Engine, busybox: str) -> None:
+    container = engine.run(busybox, ["sleep", "60"], detach=True, rm=True, name="again", **NONE)
+    engine.restart("again", timeout=0)
+    assert engine.container("again").id == container.id
+    engine.stop("again", timeout=0)
+    assert engine.containers(all=True) == []
+
+
+def test_details_of_the_log_are_its_labels_and_variables(engine: Engine, busybox: str) -> None:
+    engine.run(
+        busybox,
+        ["echo", "x"],
+        name="told",
+        env=["A=1"],
+        label=["team=t 1", "other=o"],
+        log_opt=["labels=team", "env=A"],
+        **NONE,
+    )
+    assert engine.log_details("told") == {"team": "t 1", "A": "1"}

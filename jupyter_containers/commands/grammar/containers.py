@@ -212,6 +212,7 @@ VERBS: tuple[Verb, ...] = (
         "Show what a container wrote",
         "looking:logs",
         (
+            Flag("details", "Show the labels and variables of --log-opt before the lines", "bool"),
             Flag("follow", "Go on until the container ends", "bool", "f"),
             Flag("since", "Only since a time or a duration ago (10m)"),
             Flag("until", "Only before a time or a duration ago (10m)"),
@@ -257,7 +258,7 @@ VERBS: tuple[Verb, ...] = (
         "List the processes of a container",
         "looking:top",
         (),
-        (CONTAINER,),
+        (CONTAINER, Operand("options", "ps OPTIONS", "rest")),
         ("container top",),
     ),
     Verb(

@@ -20,6 +20,7 @@ WORKDIR = Flag("workdir", "Working directory in the container", "text", "w")
 INSPECT = (Flag("format", "Go template for the output", "text", "f"),)
 PRUNE = (FORCE, Flag("filter", "Keep what matches key=value", "list", keyword="filters"))
 STOP = (
+    Flag("signal", "Signal to send in place of the container's own", "text", "s"),
     Flag(
         "time", "Seconds before it is killed", "int", "t", aliases=("timeout",), keyword="timeout"
     ),

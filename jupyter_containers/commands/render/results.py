@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any, Generic, TypeVar
 
 from jupyter_containers.commands.render.ansi import ansi_to_html, strip_ansi, visible_lines
@@ -164,19 +166,23 @@ def _fact_lines(facts: dict[str, Any], indent: str) -> list[str]:
 class Log(list[T], Generic[T]):
     """The lines that a container wrote (``time``, ``stream``, ``data``), shown as their text."""
 
-    def __init__(self, lines: Iterable[T], timestamps: bool = False) -> None:
+    def __init__(
+        self, lines: Iterable[T], timestamps: bool = False, details: str | None = None
+    ) -> None:
         super().__init__(lines)
-        self.timestamps = timestamps
+        self.timestamps, self.details = timestamps, details
 
     @property
     def data(self) -> bytes:
         """The bytes as they were written, with times before the lines when asked for."""
-        return b"".join(log_bytes(line, self.timestamps) for line in self)
+        return b"".join(log_bytes(line, self.timestamps, self.details) for line in self)
 
     def stream(self, name: str) -> bytes:
         """Return what was written to ``stdout`` or ``stderr``."""
         return b"".join(
-            log_bytes(line, self.timestamps) for line in self if getattr(line, "stream", "") == name
+            log_bytes(line, self.timestamps, self.details)
+            for line in self
+            if getattr(line, "stream", "") == name
         )
 
     def __str__(self) -> str:
@@ -192,14 +198,23 @@ class Log(list[T], Generic[T]):
         return f'<pre style="{PRE}">{ansi_to_html(str(self))}</pre>'
 
 
-def log_bytes(line: Any, timestamps: bool) -> bytes:
-    """Return one log line's bytes, after its time when asked for."""
+def log_bytes(line: Any, timestamps: bool, details: str | None = None) -> bytes:
+    """Return one log line's bytes, after its time and its details when they are asked for."""
     data: bytes = line.data
-    if not timestamps:
-        return data
+    if details is not None:
+        data = f"{details} ".encode() + data
+    return f"{_log_time(line)} ".encode() + data if timestamps else data
+
+
+def _log_time(line: Any) -> str:
+    """Return a line's time as Docker writes it: UTC, nine digits after the second."""
     moment = line.time
-    text = moment if isinstance(moment, str) else moment.isoformat()
-    return f"{text} ".encode() + data
+    if isinstance(moment, str):
+        return moment
+    text = getattr(line, "timestamp", "")
+    digits = re.search(r"\.(\d{1,9})", text)
+    fraction = digits[1] if digits else f"{moment.microsecond:06d}"
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{fraction:0<9}Z"
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,14 +80,13 @@ def execute(session: Session, parsed: Parsed) -> Any:
 
 def stop(session: Session, parsed: Parsed) -> Lines[str]:
     """Return the names of the stopped containers."""
-    engine, timeout = session.engine, parsed.flag("timeout")
-    return done(parsed.operands["names"], lambda name: engine.stop(name, timeout=timeout))
+    return done(parsed.operands["names"], lambda name: session.engine.stop(name, **parsed.flags))
 
 
 def restart(session: Session, parsed: Parsed) -> Lines[str]:
     """Return the names of the restarted containers."""
-    engine, timeout = session.engine, parsed.flag("timeout")
-    return done(parsed.operands["names"], lambda name: engine.restart(name, timeout=timeout))
+    engine = session.engine
+    return done(parsed.operands["names"], lambda name: engine.restart(name, **parsed.flags))
 
 
 def kill(session: Session, parsed: Parsed) -> Lines[str]:

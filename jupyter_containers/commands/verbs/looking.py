@@ -121,6 +121,7 @@ def logs(session: Session, parsed: Parsed) -> Log[Any] | None:
     stamps = parsed.flag("timestamps", False)
     follow = bool(parsed.flag("follow")) and session.on_output is not None
     name = parsed.operands["name"]
+    details = _details(session, name) if parsed.flag("details") else None
     wanted: dict[str, Any] = {
         "follow": follow,
         "since": moment(parsed.flag("since"), "since"),
@@ -128,28 +129,39 @@ def logs(session: Session, parsed: Parsed) -> Log[Any] | None:
         "tail": _tail(parsed.flag("tail")),
     }
     if follow and session.open_log is not None:
-        source = log_source(session.engine, name, wanted, stamps)
+        source = log_source(session.engine, name, wanted, stamps, details)
         if session.open_log(f"Log of {name}", source):
             return None
     lines = session.engine.logs(name, **wanted)
     if not follow or session.on_output is None:
-        return Log(lines, stamps)
+        return Log(lines, stamps, details)
     for line in lines:
-        session.on_output(line.stream, log_bytes(line, stamps))
+        session.on_output(line.stream, log_bytes(line, stamps, details))
     return None
 
 
 def log_source(
-    engine: Engine, name: str, wanted: Mapping[str, Any], timestamps: bool = False
+    engine: Engine,
+    name: str,
+    wanted: Mapping[str, Any],
+    timestamps: bool = False,
+    details: str | None = None,
 ) -> LogSource:
     """Return a container's log as lines of bytes, to be read when somebody shows it."""
     container = engine.container(name)
 
     def lines(cancel: CancelToken) -> Iterator[bytes]:
         for line in engine.logs(container.id, cancel=cancel, **wanted):
-            yield log_bytes(line, timestamps)
+            yield log_bytes(line, timestamps, details)
 
     return lines
+
+
+def _details(session: Session, name: str) -> str:
+    from urllib.parse import quote
+
+    details = session.engine.log_details(name)
+    return ",".join(f"{quote(key)}={quote(value)}" for key, value in sorted(details.items()))
 
 
 def _tail(text: str | None) -> int | None:
@@ -213,7 +225,7 @@ def _stats_row(sample: Any, full: bool) -> Row:
 
 def top(session: Session, parsed: Parsed) -> Table[Any]:
     """Return the container's processes."""
-    processes = list(session.engine.top(parsed.operands["name"]))
+    processes = list(session.engine.top(parsed.operands["name"], parsed.operands["options"]))
     first = _as_row(processes[0]) if processes else {}
     columns = [Column(name, name.upper()) for name in first]
     return Table(processes, columns, lambda process: [_as_row(process)], "no processes")

@@ -12,7 +12,7 @@ from jupyter_containers.engine.container import Container
 from jupyter_containers.engine.containers import id_file
 from jupyter_containers.engine.filters import Filters
 from jupyter_containers.engine.image import Image
-from jupyter_containers.engine.inspecting import container_document
+from jupyter_containers.engine.inspecting import container_document, effective_config
 from jupyter_containers.engine.refusals import warnings_of
 from jupyter_containers.engine.results import (
     PruneResult,
@@ -183,12 +183,17 @@ class ContainersAPI(ImagesAPI):
             return go(record, streams, check=check)
         return Container(self, self._processes.start(record))
 
-    def stop(self, name: str, timeout: float | None = None) -> None:
-        """End a container: its stop signal, ``timeout`` seconds of grace (10), then KILL."""
+    def stop(
+        self, name: str, timeout: float | None = None, *, signal: str | int | None = None
+    ) -> None:
+        """End a container: its stop signal, ``timeout`` seconds of grace (10), then KILL.
+
+        ``signal`` takes the place of the stop signal.
+        """
         record = self._containers.find(name)
         grace = self._grace(record, timeout)
-        signal = record.options.stop_signal or record.config.stop_signal or "TERM"
-        self._lifecycle.stop(record, grace, parse_signal(signal))
+        usual = record.options.stop_signal or record.config.stop_signal or "TERM"
+        self._lifecycle.stop(record, grace, parse_signal(signal or usual))
 
     def _grace(self, record: ContainerRecord, timeout: float | None) -> float:
         if timeout is not None:
@@ -196,10 +201,13 @@ class ContainersAPI(ImagesAPI):
         own = record.options.stop_timeout
         return own if own >= 0 else self.settings.stop_timeout
 
-    def restart(self, name: str, timeout: float | None = None) -> Container:
-        """Stop a container if it runs, and start it."""
+    def restart(
+        self, name: str, timeout: float | None = None, *, signal: str | int | None = None
+    ) -> Container:
+        """Stop a container if it runs (see :meth:`stop`), and start it."""
         record = self._containers.find(name)
-        self.stop(record.id, timeout)
+        with self._lifecycle.kept(record):
+            self.stop(record.id, timeout, signal=signal)
         started = self._processes.start(self._containers.find(record.id))
         self._lifecycle.note(started, "restart")
         return Container(self, started)
@@ -281,6 +289,20 @@ class ContainersAPI(ImagesAPI):
         return self._processes.logs(
             record, follow=follow, since=since, until=until, tail=tail, cancel=cancel
         )
+
+    def log_details(self, name: str) -> dict[str, str]:
+        """Return the labels and variables that ``log-opt labels=…`` and ``env=…`` name."""
+        record = self._containers.find(name)
+        given = record.options.log_opt or {}
+        config = effective_config(record)
+        pairs = [entry.partition("=") for entry in config.env]
+        variables = {name: value for name, _, value in pairs}
+        return {
+            key: values[key]
+            for flag, values in (("labels", config.labels), ("env", variables))
+            for key in given.get(flag, "").split(",")
+            if key in values
+        }
 
     def stats(self, names: Iterable[str] | None = None) -> list[StatsSample]:
         """Return what containers use now: the named ones, or all that run."""

@@ -6,9 +6,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jupyter_containers.commands.render.results import Document, Lines, Log, Outcome, Table, Text
+from jupyter_containers.commands.render.results import (
+    Document,
+    Lines,
+    Log,
+    Outcome,
+    Table,
+    Text,
+    log_bytes,
+)
 from jupyter_containers.commands.render.table import Column
 from jupyter_containers.errors import UnsupportedError
+from jupyter_containers.runtime.logs import LogLine
 
 COLUMNS = (Column("ID", "CONTAINER ID"), Column("Names", "NAMES"))
 
@@ -91,3 +100,10 @@ def test_outcome() -> None:
     assert outcome == Outcome(0, b"a\nb\n", b"", "id", shown=lambda: True)
     assert "exit code" not in outcome._repr_html_()
     assert "exit code 3" in Outcome(3)._repr_html_()
+
+
+def test_a_log_line_has_dockers_time_and_details() -> None:
+    line = LogLine("2026-01-31T13:00:00.12+01:00", "stdout", b"x\n")
+    assert log_bytes(line, True) == b"2026-01-31T12:00:00.120000000Z x\n"
+    assert log_bytes(line, True, "a=1") == b"2026-01-31T12:00:00.120000000Z a=1 x\n"
+    assert log_bytes(line, False, "") == b" x\n"

@@ -140,7 +140,7 @@ def test_exec_detached_returns_nothing(fake_engine: Any) -> None:
     ("line", "call"),
     [
         ("start a", ("start", ("a",), {})),
-        ("stop a", ("stop", ("a",), {"timeout": None})),
+        ("stop a", ("stop", ("a",), {})),
         ("stop -t 2 a", ("stop", ("a",), {"timeout": 2})),
         ("restart -t 2 a", ("restart", ("a",), {"timeout": 2})),
         ("kill a", ("kill", ("a", "KILL"), {})),
