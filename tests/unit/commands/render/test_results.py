@@ -90,7 +90,7 @@ def test_log() -> None:
     assert log.stream("stderr") == b"<bad>\n"
     assert repr(log) == "red\n<bad>"
     assert "&lt;bad&gt;" in log._repr_html_()
-    assert str(Log(lines[1:], timestamps=True)) == "2026-01-02T03:04:05+00:00 <bad>\n"
+    assert str(Log(lines[1:], timestamps=True)) == "2026-01-02T03:04:05.000000000Z <bad>\n"
 
 
 def test_outcome() -> None:

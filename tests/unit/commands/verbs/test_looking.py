@@ -117,7 +117,7 @@ def test_logs_follow_passes_lines_on(fake_engine: Any) -> None:
     seen: list[tuple[str, bytes]] = []
     result = perform(fake_engine, "logs", "-ft", "web", on_output=lambda *item: seen.append(item))
     assert result is None
-    assert seen[1] == ("stderr", b"2026-01-02T00:00:00+00:00 two\n")
+    assert seen[1] == ("stderr", b"2026-01-02T00:00:00.000000000Z two\n")
     assert fake_engine.last[2]["follow"] is True
 
 
