@@ -76,12 +76,19 @@ def test_df(fake_engine: Any) -> None:
 @pytest.mark.parametrize(
     ("line", "call"),
     [
-        ("container prune", ("prune_containers", (), {})),
+        ("container prune", ("prune_containers", (), {"filters": None})),
         ("image prune -a", ("prune_images", (), {"all": True, "filters": None})),
-        ("network prune", ("prune_networks", (), {})),
-        ("volume prune", ("prune_volumes", (), {"all": False})),
+        ("network prune", ("prune_networks", (), {"filters": None})),
+        ("volume prune", ("prune_volumes", (), {"all": False, "filters": None})),
+        (
+            "container prune --filter label=a --filter until=1h",
+            ("prune_containers", (), {"filters": {"label": ["a"], "until": ["1h"]}}),
+        ),
         ("builder prune", ("prune_builder", (), {"all": False})),
-        ("system prune --volumes", ("prune", (), {"all": False, "volumes": True})),
+        (
+            "system prune --volumes",
+            ("prune", (), {"all": False, "volumes": True, "filters": None}),
+        ),
     ],
 )
 def test_prunes_ask_unless_forced(fake_engine: Any, line: str, call: Any) -> None:
