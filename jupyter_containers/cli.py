@@ -166,7 +166,7 @@ def _print(result: Any, parsed: Parsed, output: _Output) -> int:
 def _text(result: Any, verb: str) -> str:
     if verb in ("run", "create", "build", "import", "commit") and hasattr(result, "id"):
         return str(result.id)
-    if verb in ("pull", "bootstrap"):
+    if verb in ("pull", "bootstrap") and hasattr(result, "names"):
         return str(result.names[0] if result.names else result.id)
     return str(result)
 

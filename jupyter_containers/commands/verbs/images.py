@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jupyter_containers.commands.render.quantities import ago, human_size, timestamp
-from jupyter_containers.commands.render.results import Lines, Text
+from jupyter_containers.commands.render.results import Lines, Table, Text
 from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import (
@@ -18,6 +18,7 @@ from jupyter_containers.commands.verbs.listing import (
 )
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
+from jupyter_containers.oci.reference import Reference
 
 _IMAGES = (
     Column("Repository", "REPOSITORY"),
@@ -180,8 +181,22 @@ def pull(session: Session, parsed: Parsed) -> Any:
     with progress_of(session, parsed) as emit:
         if parsed.flag("all_tags"):
             found = session.engine.pull(name, all_tags=True, platform=platform, emit=emit)
-            return listing(found, _IMAGES, lambda image: image_rows(image, False), parsed)
+            return _of_repository(found, name, parsed)
         return session.engine.pull(name, platform=platform, emit=emit)
+
+
+def _of_repository(found: Sequence[Any], name: str, parsed: Parsed) -> Table[Any] | Lines[str]:
+    """Return the images under their names in one repository; only the names with ``-q``."""
+    own = Reference.parse(name).familiar_name
+
+    def rows(image: Any) -> list[Row]:
+        return [row for row in image_rows(image, False) if row["Repository"] == own]
+
+    # An image with several tags was pulled once for each, and is shown once with all.
+    table = Table(dict.fromkeys(found), _IMAGES, rows)
+    if parsed.flag("quiet"):
+        return Lines(f"{row['Repository']}:{row['Tag']}" for row in table.rows())
+    return table
 
 
 def push(session: Session, parsed: Parsed) -> Text | Lines[str]:

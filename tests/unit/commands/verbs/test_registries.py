@@ -118,8 +118,10 @@ def test_search_filters_that_are_none(fake_engine: Any, wrong: str) -> None:
 
 
 def test_all_tags(fake_engine: Any, an_image: Any) -> None:
-    fake_engine.answers["pull"] = [an_image]
+    fake_engine.answers["pull"] = [an_image, an_image]
     assert list(perform(fake_engine, "pull", "-a", "app")) == [an_image]
+    name = "localhost:5000/team/app"
+    assert perform(fake_engine, "pull", "-a", "-q", name) == [f"{name}:1"]
     assert fake_engine.last[2]["all_tags"] is True
     fake_engine.answers["push"] = {"r:5000/app:1": "sha256:aa", "r:5000/app:2": "sha256:bb"}
     assert perform(fake_engine, "push", "-a", "r:5000/app") == ["1: sha256:aa", "2: sha256:bb"]
