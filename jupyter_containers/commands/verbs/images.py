@@ -193,7 +193,7 @@ def _of_repository(found: Sequence[Any], name: str, parsed: Parsed) -> Table[Any
         return [row for row in image_rows(image, False) if row["Repository"] == own]
 
     # An image with several tags was pulled once for each, and is shown once with all.
-    table = Table(dict.fromkeys(found), _IMAGES, rows)
+    table = Table({image.id: image for image in found}.values(), _IMAGES, rows)
     if parsed.flag("quiet"):
         return Lines(f"{row['Repository']}:{row['Tag']}" for row in table.rows())
     return table
