@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from jupyter_containers.engine.api.containers import ContainersAPI
 from jupyter_containers.engine.image import Image
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import InvalidArgumentError, StorageError
 from jupyter_containers.events import CancelToken
 
 if TYPE_CHECKING:
@@ -54,13 +54,17 @@ class FilesAPI(ContainersAPI):
                 hint="one of the two is CONTAINER:PATH, the other a path of this machine, or -",
             )
         with ExitStack() as stack:
-            if taken is not None:
-                root = stack.enter_context(self._files.view(self._containers.find(taken[0])))
-                self._copy_out(root, taken[1], target, archive, follow_link, stdout)
-            elif given is not None:
-                record = self._containers.find(given[0])
-                root = stack.enter_context(self._files.view(_writable(record)))
-                self._copy_in(source, root, given[1], follow_link, stdin)
+            try:
+                if taken is not None:
+                    root = stack.enter_context(self._files.view(self._containers.find(taken[0])))
+                    self._copy_out(root, taken[1], target, archive, follow_link, stdout)
+                elif given is not None:
+                    record = self._containers.find(given[0])
+                    root = stack.enter_context(self._files.view(_writable(record)))
+                    self._copy_in(source, root, given[1], follow_link, stdin)
+            except OSError as error:
+                # A container that runs may change its files while they are copied.
+                raise StorageError(f"cannot copy {source}: {error.strerror}") from error
 
     def _copy_out(
         self,
