@@ -63,7 +63,13 @@ def assemble(
     options, config = record.options, record.config
     if not record.state.started:  # what people empty later stays empty
         for mount in record.mounts:
-            fill_from_image(bundle.rootfs, mount)
+            # A part of a volume is not filled, what is mounted in a volume's place is.
+            whole = mount.subpath or shared.sources.get(mount.target)
+            fill_from_image(
+                bundle.rootfs,
+                mount,
+                mount.source if mount.subpath else whole or mount.source,
+            )
     with Root(bundle.rootfs) as root:
         user = resolve_user(
             options.user or config.user,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from jupyter_containers.engine.records import ContainerRecord
+from jupyter_containers.engine.records import ContainerRecord, VolumeRecord
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.oci.state import Status
 from jupyter_containers.options.moments import parse_moment
@@ -186,6 +186,35 @@ _LOOKING: dict[str, Callable[[str, Lookups], Test]] = {
     "since": _since,
     "health": _by_health,
 }
+
+
+def volume_filter(filters: Filters | None, used: frozenset[str]) -> Callable[[VolumeRecord], bool]:
+    """Return the predicate of ``volume ls --filter``; ``used`` are the names of mounted ones."""
+    given = {key: tuple(values) for key, values in (filters or {}).items()}
+    known = ("dangling", "driver", "label", "name")
+    unknown = [key for key in given if key not in known]
+    if unknown:
+        raise InvalidArgumentError(
+            f"invalid filter {unknown[0]!r}", hint=f"one of {', '.join(known)}"
+        )
+    for text in given.get("dangling", ()):
+        if text.lower() not in ("true", "false", "1", "0"):
+            raise InvalidArgumentError(
+                f"invalid filter 'dangling={text}'", hint="write true or false"
+            )
+    dangling = {text.lower() in ("true", "1") for text in given.get("dangling", ())}
+    patterns = [_regular(text) for text in given.get("name", ())]
+    labels = [label_of(text) for text in given.get("label", ())]
+
+    def matches(volume: VolumeRecord) -> bool:
+        return (
+            (not dangling or (volume.name not in used) in dangling)
+            and ("driver" not in given or "local" in given["driver"])
+            and (not patterns or any(pattern(volume.name) for pattern in patterns))
+            and all(has_label(volume.labels, *label) for label in labels)
+        )
+
+    return matches
 
 
 class PruneFilter:

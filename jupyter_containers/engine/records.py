@@ -44,6 +44,7 @@ class MountRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     anonymous: bool = False
     recursion: Recursion = "enabled"
     subpath: str = ""
+    driver_opts: dict[str, str] = {}  # of the volume that is to be made for it
 
 
 class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -107,6 +108,7 @@ class VolumeRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     created: float
     labels: dict[str, str] = {}
     anonymous: bool = False
+    driver_opts: dict[str, str] = {}
 
 
 class EndpointRecord(msgspec.Struct, frozen=True):

@@ -14,12 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jupyter_containers.engine.records import ContainerRecord, MountRecord
+import msgspec
+
+from jupyter_containers.engine.records import ContainerRecord, MountRecord, VolumeRecord
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.errors import (
     ContainerNotFoundError,
     InvalidArgumentError,
     InvalidStateError,
+    UnsupportedError,
 )
 from jupyter_containers.options.mounts import parse_volumes_from
 from jupyter_containers.runtime.mounts import PrivateMounts
@@ -56,11 +59,41 @@ def share(rooms: Rooms, record: ContainerRecord, mounts: PrivateMounts) -> Share
         mounts.graft(_pid(rooms, options.ipc, "ipc"), "/dev/shm", target)
         shm = str(target)
     sources = {
-        mount.target: str(_part(mount, folder / str(number), mounts))
+        mount.target: str(place)
         for number, mount in enumerate(record.mounts)
-        if mount.subpath
+        if (place := _place(rooms, mount, folder / str(number), mounts)) is not None
     }
     return Shared(namespaces, shm, sources)
+
+
+def _place(rooms: Rooms, mount: MountRecord, target: Path, mounts: PrivateMounts) -> Path | None:
+    """Return where a mount's files are shown for this container alone; None for its source."""
+    volume = rooms.volumes.by_name(mount.name) if mount.type == "volume" else None
+    if volume is not None and volume.driver_opts:
+        if mount.subpath:
+            raise UnsupportedError(
+                f"a part of volume {volume.name}, which is mounted by its driver, is not to be had",
+                capability="volume-subpath of a volume with options",
+                hint="mount the whole volume",
+            )
+        target.mkdir(parents=True, exist_ok=True)
+        _mount_volume(rooms, volume, target, mounts)
+        return target
+    return _part(mount, target, mounts) if mount.subpath else None
+
+
+def _mount_volume(rooms: Rooms, volume: VolumeRecord, target: Path, mounts: PrivateMounts) -> None:
+    """Mount what a volume's options say; containers that run at once share one mount."""
+    for other in rooms.containers.all():
+        process = other.state.process
+        if not other.state.status.alive or process is None or not process.alive:
+            continue
+        for mount in other.mounts:
+            if mount.type == "volume" and mount.name == volume.name and not mount.subpath:
+                mounts.graft(process.pid, mount.target, target)
+                return
+    given = volume.driver_opts
+    mounts.device(given.get("type", ""), given.get("device", ""), target, given.get("o", ""))
 
 
 def mount_folder(rooms: Rooms, container_id: str) -> Path:
@@ -118,8 +151,6 @@ def peer(rooms: Rooms, value: str) -> ContainerRecord:
 
 def inherited(rooms: Rooms, texts: tuple[str, ...]) -> dict[str, MountRecord]:
     """Return the mounts of other containers (``--volumes-from``) by target; later ones win."""
-    import msgspec
-
     found: dict[str, MountRecord] = {}
     for text in texts:
         name, mode = parse_volumes_from(text)

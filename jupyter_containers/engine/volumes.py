@@ -17,11 +17,11 @@ from jupyter_containers.errors import (
     InUseError,
     InvalidArgumentError,
     StorageError,
-    UnsupportedError,
     VolumeNotFoundError,
 )
 from jupyter_containers.options import MountRequest
 from jupyter_containers.options.values import check_name
+from jupyter_containers.options.volumes import parse_driver_options
 from jupyter_containers.store.rooted import Root, split
 
 
@@ -48,15 +48,25 @@ class Volumes:
         return self._folder / name / "_data"
 
     def create(
-        self, name: str = "", labels: dict[str, str] | None = None, *, anonymous: bool = False
+        self,
+        name: str = "",
+        labels: dict[str, str] | None = None,
+        *,
+        anonymous: bool = False,
+        driver_opts: dict[str, str] | None = None,
     ) -> VolumeRecord:
-        """Return the volume ``name``, made if it is not there; a new anonymous one for no name."""
+        """Return the volume ``name``, made if it is not there; a new anonymous one for no name.
+
+        ``driver_opts`` say what is mounted in its place while a container uses it.
+        """
         name = name or new_id()
         check_name(name, "volume")
         existing = self._rooms.volumes.by_name(name)
         if existing is not None:
             return existing
-        volume = VolumeRecord(new_id(), name, time.time(), labels or {}, anonymous)
+        volume = VolumeRecord(
+            new_id(), name, time.time(), labels or {}, anonymous, driver_opts or {}
+        )
         try:
             self._rooms.volumes.insert(volume.id, name, volume)
         except AlreadyExistsError:
@@ -95,12 +105,6 @@ class Volumes:
     def resolve(self, request: MountRequest) -> MountRecord:
         """Return a mount with its place on the host decided; :meth:`provide` makes a volume."""
         source, name, anonymous = request.source, "", False
-        if request.driver_options:
-            raise UnsupportedError(
-                "volume-opt: make the volume first",
-                capability="volume-opt of --mount",
-                provided_by="volume create --opt …, then --mount source=NAME",
-            )
         if request.type == "volume":
             anonymous = not request.source
             name = check_name(request.source or new_id(), "volume")
@@ -119,12 +123,15 @@ class Volumes:
             anonymous,
             request.recursion,
             request.subpath,
+            driver_opts=parse_driver_options(request.driver_options),
         )
 
     def provide(self, mount: MountRecord, labels: dict[str, str] | None = None) -> None:
         """Make the volume of a resolved mount if it is not there."""
         if mount.type == "volume":
-            self.create(mount.name, labels, anonymous=mount.anonymous)
+            self.create(
+                mount.name, labels, anonymous=mount.anonymous, driver_opts=mount.driver_opts
+            )
             self._make_folder(mount.name)
 
 
@@ -144,18 +151,13 @@ def _bind_source(request: MountRequest) -> str:
     return path
 
 
-def fill_from_image(rootfs: Path, mount: MountRecord) -> None:
+def fill_from_image(rootfs: Path, mount: MountRecord, source: str) -> None:
     """Copy what the image has at the mount's place into an empty volume.
 
     To be called where ``rootfs`` is mounted.  The image's path is resolved inside the root; the
     copy keeps owners, modes, links and times, and follows no link out of the folder.
     """
-    if (
-        mount.type != "volume"
-        or "nocopy" in mount.options
-        or mount.subpath
-        or os.listdir(mount.source)
-    ):
+    if mount.type != "volume" or "nocopy" in mount.options or mount.subpath or os.listdir(source):
         return
     with Root(rootfs) as root:
         try:
@@ -164,10 +166,10 @@ def fill_from_image(rootfs: Path, mount: MountRecord) -> None:
             return  # the image has nothing there
         try:
             status = os.fstat(inside)
-            os.chown(mount.source, status.st_uid, status.st_gid)
-            os.chmod(mount.source, status.st_mode & 0o7777)
+            os.chown(source, status.st_uid, status.st_gid)
+            os.chmod(source, status.st_mode & 0o7777)
             subprocess.run(
-                ["cp", "-a", f"/proc/self/fd/{inside}/.", mount.source],
+                ["cp", "-a", f"/proc/self/fd/{inside}/.", source],
                 pass_fds=(inside,),
                 check=True,
                 capture_output=True,

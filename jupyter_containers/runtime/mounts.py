@@ -43,6 +43,17 @@ _AT_FDCWD, _MOVE_MOUNT_F_EMPTY_PATH = -100, 4
 _PLAIN = ("redirect_dir=off", "metacopy=off", "index=off")
 
 
+_FLAG_WORDS = {
+    "ro": (_MS_RDONLY, True), "rw": (_MS_RDONLY, False), "nosuid": (_MS_NOSUID, True),
+    "suid": (_MS_NOSUID, False), "nodev": (_MS_NODEV, True), "dev": (_MS_NODEV, False),
+    "noexec": (8, True), "exec": (8, False), "sync": (16, True), "async": (16, False),
+    "dirsync": (128, True), "noatime": (1024, True), "atime": (1024, False),
+    "nodiratime": (2048, True), "diratime": (2048, False), "relatime": (1 << 21, True),
+    "norelatime": (1 << 21, False), "strictatime": (1 << 24, True),
+    "bind": (_MS_BIND, True), "rbind": (_MS_BIND | _MS_REC, True), "defaults": (0, True),
+}  # fmt: skip
+
+
 class PrivateMounts:
     """A thread with its own mount namespace; not reusable after the ``with`` block."""
 
@@ -105,6 +116,14 @@ class PrivateMounts:
     def bind(self, source: Path, target: Path, *, read_only: bool = False) -> None:
         """Show ``source`` (with what is mounted below it) at ``target``."""
         self.call(self._bind, source, target, read_only)
+
+    def device(self, kind: str, device: str, target: Path, options: str) -> None:
+        """Mount a file system as mount(8) does with ``-t kind -o options device target``."""
+        flags, data = mount_flags(options)
+        self.call(self._mount, device, str(target), kind or None, flags, data)
+        if flags & _MS_BIND and flags & ~(_MS_BIND | _MS_REC):
+            # A bind takes its other flags in a second call.
+            self.call(self._mount, None, str(target), None, flags | _MS_REMOUNT, "")
 
     def graft(self, pid: int, path: str, target: Path) -> None:
         """Show at ``target`` the mount that the process ``pid`` has at ``path``."""
@@ -280,6 +299,18 @@ class _Task(Generic[T]):
         finally:
             # The traceback holds this frame, and the frame would hold the error.
             del self
+
+
+def mount_flags(options: str) -> tuple[int, str]:
+    """Return the flags of mount(2) that the words of ``-o`` mean, and the rest as data."""
+    flags, rest = 0, []
+    for word in options.split(","):
+        if word in _FLAG_WORDS:
+            number, on = _FLAG_WORDS[word]
+            flags = flags | number if on else flags & ~number
+        elif word:
+            rest.append(word)
+    return flags, ",".join(rest)
 
 
 def detach(target: Path) -> None:

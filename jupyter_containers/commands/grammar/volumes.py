@@ -17,6 +17,7 @@ VERBS: tuple[Verb, ...] = (
             Flag("driver", "Driver: local", "text", "d"),
             Flag("label", "Set a label", "list"),
             Flag("name", "Name of the volume"),
+            Flag("opt", "Option of the driver: type, device, o (as of mount)", "list", "o"),
         ),
         (Operand("name", "VOLUME", "optional"),),
     ),

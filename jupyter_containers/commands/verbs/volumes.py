@@ -8,7 +8,7 @@ from jupyter_containers.commands.render.results import Lines, Text
 from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import done, filters_of, labels_text, listing
-from jupyter_containers.commands.verbs.networks import forgiving, matches
+from jupyter_containers.commands.verbs.networks import forgiving
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError
 
@@ -17,9 +17,8 @@ _COLUMNS = (Column("Driver", "DRIVER"), Column("Name", "VOLUME NAME"))
 
 def ls(session: Session, parsed: Parsed) -> Any:
     """Return the volumes."""
-    filters = filters_of(parsed)
     return listing(
-        [volume for volume in session.engine.volumes() if matches(volume, filters)],
+        session.engine.volumes(filters=filters_of(parsed)),
         _COLUMNS,
         lambda volume: [_row(volume)],
         parsed,
@@ -45,8 +44,6 @@ def create(session: Session, parsed: Parsed) -> Text:
     names = [name for name in (parsed.operands["name"], flags.pop("name", None)) if name]
     if len(names) > 1:
         raise InvalidArgumentError("the volume's name is given twice")
-    if parsed.flag("driver") == "local":
-        flags.pop("driver")
     volume = session.engine.create_volume(names[0] if names else None, **flags)
     return Text(getattr(volume, "name", volume))
 

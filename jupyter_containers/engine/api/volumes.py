@@ -6,25 +6,49 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jupyter_containers.engine.api.parts import Parts
-from jupyter_containers.engine.filters import Filters
+from jupyter_containers.engine.filters import Filters, volume_filter
 from jupyter_containers.engine.inspecting import volume_document
 from jupyter_containers.engine.results import (
     PruneResult,
     VolumeSummary,
 )
+from jupyter_containers.errors import AlreadyExistsError
 from jupyter_containers.options.values import parse_labels
+from jupyter_containers.options.volumes import check_driver, parse_driver_options
 
 
 class VolumesAPI(Parts):
     """What an engine does with volumes."""
 
-    def volumes(self) -> list[VolumeSummary]:
-        """Return the volumes."""
-        return [self._volume(item.name) for item in self._volumes.all()]
+    def volumes(self, *, filters: Filters | None = None) -> list[VolumeSummary]:
+        """Return the volumes; filters: ``dangling``, ``driver``, ``label``, ``name``."""
+        mounted = {m.name for record in self._containers.all() for m in record.mounts}
+        matches = volume_filter(filters, frozenset(mounted))
+        return [self._volume(item.name) for item in self._volumes.all() if matches(item)]
 
-    def create_volume(self, name: str | None = None, *, label: Any = ()) -> VolumeSummary:
-        """Create a volume; one that exists is returned as it is."""
-        return self._volume(self._volumes.create(name or "", parse_labels(label)).name)
+    def create_volume(
+        self,
+        name: str | None = None,
+        *,
+        driver: str | None = None,
+        label: Any = (),
+        opt: Any = (),
+    ) -> VolumeSummary:
+        """Create a volume; one that exists is returned as it is.
+
+        ``opt`` are mount(8)'s ``type``, ``device`` and ``o``: what is mounted in the volume's
+        place while a container uses it.  Raises :class:`UnsupportedError` for a driver other than
+        ``local``, :class:`AlreadyExistsError` when the volume has other options.
+        """
+        check_driver(driver)
+        options = parse_driver_options(opt)
+        volume = self._volumes.create(name or "", parse_labels(label), driver_opts=options)
+        if options and volume.driver_opts != options:
+            raise AlreadyExistsError(
+                f"the volume {volume.name} exists with other options",
+                hint="remove it first, or choose another name",
+            )
+        return self._volume(volume.name)
 
     def _volume(self, name: str) -> VolumeSummary:
         item = self._volumes.find(name)

@@ -1,0 +1,106 @@
+"""Volumes with options of their driver, and how volumes are listed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jupyter_containers.engine import Engine
+from jupyter_containers.errors import (
+    AlreadyExistsError,
+    InvalidArgumentError,
+    UnsupportedError,
+)
+
+NONE = {"network": "none"}
+
+
+def test_a_volume_in_memory_is_shared_while_it_is_used(engine: Engine, busybox: str) -> None:
+    engine.create_volume("fast", opt=["type=tmpfs", "device=tmpfs", "o=size=2m,mode=0700"])
+    first = engine.run(busybox, ["sleep", "60"], detach=True, volume="fast:/a", **NONE)
+    assert first.exec(["stat", "-f", "-c", "%T", "/a"]).output == "tmpfs\n"
+    first.exec(["sh", "-c", "echo shared >/a/f"])
+    seen = engine.run(busybox, ["cat", "/b/f"], rm=True, volume="fast:/b", **NONE)
+    assert seen.output == "shared\n"
+    full = engine.run(
+        busybox, ["dd", "if=/dev/zero", "of=/b/x", "bs=1M", "count=4"],
+        rm=True, volume="fast:/b", check=False, **NONE,
+    )  # fmt: skip
+    assert full.exit_code != 0
+    assert b"No space" in full.stderr
+    first.remove(force=True)
+    empty = engine.run(busybox, ["ls", "/b"], rm=True, volume="fast:/b", **NONE)
+    assert empty.output == ""
+    assert "fast/_data" not in Path("/proc/mounts").read_text()
+    assert engine.inspect("fast", kind="volume")["Options"] == {
+        "type": "tmpfs",
+        "device": "tmpfs",
+        "o": "size=2m,mode=0700",
+    }
+    engine.remove_volume("fast")
+
+
+def test_a_volume_that_is_a_folder_of_the_host(
+    engine: Engine, busybox: str, tmp_path: Path
+) -> None:
+    (tmp_path / "f").write_text("the host's\n")
+    engine.create_volume("bound", opt=["type=none", "o=bind,ro", f"device={tmp_path}"])
+    assert engine.run(busybox, ["cat", "/v/f"], rm=True, volume="bound:/v", **NONE).output == (
+        "the host's\n"
+    )
+    write = engine.run(busybox, ["touch", "/v/x"], rm=True, volume="bound:/v", check=False, **NONE)
+    assert write.exit_code == 1
+    assert b"Read-only" in write.stderr
+    engine.remove_volume("bound")
+    assert (tmp_path / "f").exists()
+
+
+def test_a_mount_makes_its_volume_with_options(engine: Engine, busybox: str) -> None:
+    mount = (
+        "type=volume,source=made,target=/m,volume-opt=type=tmpfs,"
+        'volume-opt=device=tmpfs,"volume-opt=o=size=1m"'
+    )
+    seen = engine.run(busybox, ["stat", "-f", "-c", "%T", "/m"], rm=True, mount=mount, **NONE)
+    assert seen.output == "tmpfs\n"
+    engine.remove_volume("made")
+
+
+def test_what_the_driver_does_not_know_is_refused(engine: Engine) -> None:
+    with pytest.raises(UnsupportedError, match="driver 'nfs'"):
+        engine.create_volume("plain", driver="nfs")
+    with pytest.raises(InvalidArgumentError, match="invalid volume option: 'speed'"):
+        engine.create_volume("plain", opt="speed=1")
+    with pytest.raises(InvalidArgumentError, match="device"):
+        engine.create_volume("plain", opt="type=tmpfs")
+    with pytest.raises(UnsupportedError, match="size"):
+        engine.create_volume("plain", opt="size=1m")
+    engine.create_volume("plain", driver="local")
+    with pytest.raises(AlreadyExistsError):
+        engine.create_volume("plain", opt=["type=tmpfs", "device=tmpfs"])
+    engine.remove_volume("plain")
+
+
+def test_ls_filters(engine: Engine, busybox: str) -> None:
+    engine.create_volume("used", label="a=b")
+    engine.create_volume("unused")
+    engine.create(busybox, ["true"], volume="used:/v", **NONE)
+
+    def names(**filters: str) -> list[str]:
+        found = engine.volumes(filters={key: [value] for key, value in filters.items()})
+        return sorted(item.name for item in found)
+
+    assert names(dangling="true") == ["unused"]
+    assert names(dangling="false") == ["used"]
+    assert names(label="a") == ["used"]
+    assert names(label="a=c") == []
+    assert names(name="use") == ["unused", "used"]
+    assert names(name="^use") == ["used"]
+    assert names(driver="local") == ["unused", "used"]
+    assert names(driver="nfs") == []
+    with pytest.raises(InvalidArgumentError, match="colour"):
+        names(colour="red")
+    for container in engine.containers(all=True):
+        container.remove()
+    engine.remove_volume("used")
+    engine.remove_volume("unused")
