@@ -31,10 +31,18 @@ class WidgetsHook(BuildHookInterface):
         return ["jupyter-builder>=1.2", *([] if _has_node() else [_NODE])]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Bundle the widgets unless they are here."""
-        del version, build_data
-        if not self._missing or _later():
-            return
+        """Bundle the widgets unless they are here; put the Lab extension where Lab looks."""
+        if self._missing and not _later():
+            self._bundle()
+        extension = Path(self.root, "jupyter_containers/labextension")
+        if self.target_name == "wheel" and version != "editable" and extension.exists():
+            share = "share/jupyter/labextensions/jupyter-containers-engine"
+            build_data["shared_data"][str(extension)] = share
+            build_data["shared_data"][str(Path(self.root, "labextension/install.json"))] = (
+                f"{share}/install.json"
+            )
+
+    def _bundle(self) -> None:
         done = subprocess.run(["bash", "scripts/widgets"], cwd=self.root, check=False)
         if done.returncode != 0:
             raise RuntimeError(

@@ -51,6 +51,11 @@ def __getattr__(name: str) -> object:
     return getattr(import_module(f"{__name__}.{home}"), name)
 
 
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Return where JupyterLab finds the extension: asked by ``jupyter labextension develop``."""
+    return [{"src": "labextension", "dest": "jupyter-containers-engine"}]
+
+
 def load_ipython_extension(shell: Any) -> None:
     """Register the magics: called by ``%load_ext jupyter_containers``."""
     from jupyter_containers.magics import load_ipython_extension as load

@@ -127,7 +127,9 @@ class LiveWidget(anywidget.AnyWidget):
 
     def _static(self) -> dict[str, Any]:
         text, markup = self.fallback()
-        return {"text/plain": text, "text/html": markup}
+        # The Lab extension knows by the mark what it may show once the widget has gone.
+        marked = f'<div data-jupyter-containers="static">{markup}</div>'
+        return {"text/plain": text, "text/html": marked}
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return self._static() if self.closed else self._bundle(), {}
