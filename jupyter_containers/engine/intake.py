@@ -9,15 +9,16 @@ that nobody is ready for are on disk.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO, TypeVar
 
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.work import in_parallel
-from jupyter_containers.errors import OperationCancelledError
+from jupyter_containers.errors import ContainersError, OperationCancelledError
 from jupyter_containers.events import (
     CancelToken,
     EventSink,
@@ -88,6 +89,28 @@ def arrivals(blobs: Sequence[Descriptor], diff_ids: Sequence[str]) -> list[Arriv
     ]
 
 
+def announce(blobs: Iterable[Descriptor], emit: EventSink) -> None:
+    """Tell of all blobs that will be worked on, before the first one's turn comes."""
+    for blob in blobs:
+        task = short_id(blob.digest)
+        emit(TaskStarted(task, task, blob.size))
+        emit(TaskProgress(task, 0, blob.size, "Waiting"))
+
+
+@contextmanager
+def told(emit: EventSink, task: str, *, reason: bool = True) -> Iterator[None]:
+    """Tell that a task failed, with the ``reason``, when the work in this block fails."""
+    started = time.monotonic()
+    try:
+        yield
+    except OperationCancelledError:
+        raise
+    except ContainersError as error:
+        detail = error.message[:200] if reason else ""
+        emit(TaskFinished(task, "failed", detail, time.monotonic() - started))
+        raise
+
+
 def take_in(
     rooms: Rooms,
     layers: Sequence[Arrival],
@@ -104,9 +127,7 @@ def take_in(
     The first failure ends everything.
     """
     lease.add(*(layer.chain_id for layer in layers))
-    for layer in layers:
-        emit(TaskStarted(layer.task, layer.task, layer.blob.size))
-        emit(TaskProgress(layer.task, 0, layer.blob.size, "Waiting"))
+    announce([layer.blob for layer in layers], emit)
 
     def received(layer: Arrival) -> None:
         known = _already_here(rooms, layer)
@@ -114,13 +135,15 @@ def take_in(
             layer.settle(known)
             return
         try:
-            receive(layer)
+            with told(emit, layer.task):
+                receive(layer)
         finally:
             layer.fail()  # does nothing to one that has come
 
     def unpacked() -> None:
         for layer in layers:
-            _unpack(rooms, layer, words, emit, cancel)
+            with told(emit, layer.task):
+                _unpack(rooms, layer, words, emit, cancel)
 
     jobs: list[Callable[[], None]] = [unpacked]
     jobs += [lambda layer=layer: received(layer) for layer in layers]  # type: ignore[misc]

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_containers.engine.intake import Arrival, arrivals, take_in
+from jupyter_containers.engine.intake import Arrival, announce, arrivals, take_in, told
 from jupyter_containers.engine.ratelimits import note
 from jupyter_containers.engine.recipes import bootstrap_hint
 from jupyter_containers.engine.rooms import Rooms
@@ -101,11 +101,12 @@ def pull(
         job = Job(rooms, client, reference.repository, emit, cancel)
         title, started = reference.familiar, time.monotonic()
         emit(TaskStarted(title, f"pull {title}"))
-        record, target = _up_to_date(job, reference, platform, lease)
         words = "Image is up to date"
-        if record is None:
-            words = "Downloaded newer image"
-            record, target = _fetch(job, reference, platform, lease)
+        with told(emit, title, reason=False):
+            record, target = _up_to_date(job, reference, platform, lease)
+            if record is None:
+                words = "Downloaded newer image"
+                record, target = _fetch(job, reference, platform, lease)
         rooms.store.set_name(str(_named(reference, target)), record.manifest.digest, target)
         outcome: Outcome = "done" if words.startswith("Down") else "exists"
         seconds = time.monotonic() - started
@@ -345,8 +346,9 @@ def push(
         if compression is not None:
             document = _push_compressed(job, record, manifest, document, compression, lease)
         else:
+            announce(blobs, emit)
             in_parallel(
-                lambda blob: upload(job, blob),
+                lambda blob: upload(job, blob, announced=True),
                 blobs,
                 workers=rooms.settings.max_concurrent_downloads,
                 cancel=cancel,
@@ -383,11 +385,17 @@ def _push_compressed(
     return RawDocument(encode_json(changed), MANIFEST)
 
 
-def upload(job: Job, blob: Descriptor) -> None:
+def upload(job: Job, blob: Descriptor, *, announced: bool = False) -> None:
     """Send a blob of the store, or find that the registry has it."""
+    if not announced:
+        announce([blob], job.emit)
     task = short_id(blob.digest)
+    with told(job.emit, task):
+        _upload(job, blob, task)
+
+
+def _upload(job: Job, blob: Descriptor, task: str) -> None:
     store, started = job.rooms.store, time.monotonic()
-    job.emit(TaskStarted(task, task, blob.size))
     known = [
         repository
         for registry, repository in store.records.blob_sources(blob.digest)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.engine import Engine
-from jupyter_containers.errors import DeniedError
+from jupyter_containers.errors import ContainersError, DeniedError
 from jupyter_containers.events import Event, TaskFinished, TaskProgress, TaskStarted
 from tests.integration.registry_server import Answer, Asked, DockerRegistry, ScriptedRegistry
 from tests.integration.served_image import ServedImage, member, tar
@@ -211,3 +211,36 @@ def test_a_push_of_what_is_there_asks_for_each_blob_once(
         own.tag(name, f"{proxy.host}/again:1")
         assert own.push(f"{proxy.host}/again:1") == digest
     assert sorted(seen) == ["HEAD blobs"] * 4 + ["PUT manifests"]
+
+
+def test_the_layer_that_fails_says_why(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry
+) -> None:
+    served.image([tar(member("fine", b"x" * 5000)), tar(member("bad", b"y" * 5000))], "1")
+    [_, bad] = [d for d, data in served.blobs.items() if data[:1] != b"{"]
+    served.lies[bad] = served.blobs[bad][:-1] + b"!"
+    events: list[Event] = []
+    with pytest.raises(ContainersError):
+        own.pull(f"{scripted.host}/app:1", emit=events.append)
+    failed = {
+        event.task: event.detail
+        for event in events
+        if isinstance(event, TaskFinished) and event.outcome == "failed"
+    }
+    assert set(failed) == {bad[7:19], f"{scripted.host}/app:1"}
+    assert bad[7:19] in failed[bad[7:19]]
+
+
+def test_a_push_shows_all_layers_from_the_beginning(own: Engine, registry: DockerRegistry) -> None:
+    served = ServedImage()
+    served.image([tar(member(f"f{number}", b"x")) for number in range(8)], "1")
+    with ScriptedRegistry(served) as source:
+        own.pull(f"{source.host}/app:1")
+        own.tag(f"{source.host}/app:1", f"{registry.host}/many:1")
+    events: list[Event] = []
+    own.push(f"{registry.host}/many:1", emit=events.append)
+    first = events[: 2 * 9]
+    assert sum(isinstance(event, TaskStarted) for event in first) == 9
+    assert {event.status for event in first if isinstance(event, TaskProgress)} == {"Waiting"}
+    done = [event for event in events if isinstance(event, TaskFinished)]
+    assert [event.detail for event in done] == ["Pushed"] * 9
