@@ -25,7 +25,7 @@ _PORT = 5000
 _READY_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LocalRegistry:
     """A registry that runs here; ``address`` is what image names begin with."""
 
@@ -36,6 +36,8 @@ class LocalRegistry:
 
     def __str__(self) -> str:
         return f"{self.address} (container {self.name}, data in volume {self.volume})"
+
+    __repr__ = __str__
 
 
 def start(engine: RegistriesAPI, name: str, image: str, publish: str, volume: str) -> LocalRegistry:

@@ -14,7 +14,7 @@ from jupyter_containers.engine import Engine
 from jupyter_containers.errors import ContainersError, DeniedError
 from jupyter_containers.events import Event, TaskFinished, TaskProgress, TaskStarted
 from tests.integration.registry_server import Answer, Asked, DockerRegistry, ScriptedRegistry
-from tests.integration.served_image import ServedImage, member, tar
+from tests.integration.served_image import INDEX, LAYER, MANIFEST, ServedImage, member, tar
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -244,3 +244,52 @@ def test_a_push_shows_all_layers_from_the_beginning(own: Engine, registry: Docke
     assert {event.status for event in first if isinstance(event, TaskProgress)} == {"Waiting"}
     done = [event for event in events if isinstance(event, TaskFinished)]
     assert [event.detail for event in done] == ["Pushed"] * 9
+
+
+DOCKER = "application/vnd.docker."
+DOCKER_LIST = f"{DOCKER}distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = f"{DOCKER}distribution.manifest.v2+json"
+DOCKER_CONFIG = f"{DOCKER}container.image.v1+json"
+DOCKER_LAYER = f"{DOCKER}image.rootfs.diff.tar.gzip"
+
+
+@pytest.mark.parametrize("index", [DOCKER_LIST, INDEX, ""])
+@pytest.mark.parametrize("kind", [DOCKER_MANIFEST, MANIFEST])
+@pytest.mark.parametrize("layer", [DOCKER_LAYER, LAYER, "application/x-made-up"])
+@pytest.mark.parametrize("own_type", [True, False])
+def test_documents_of_both_kinds_mixed(
+    own: Engine,
+    served: ServedImage,
+    scripted: ScriptedRegistry,
+    registry: DockerRegistry,
+    index: str,
+    kind: str,
+    layer: str,
+    own_type: bool,
+) -> None:
+    """What one kind of document may hold of the other, and a type that only the header tells."""
+    served.image([tar(member("f", b"1")), tar(member("g", b"2"))], "1")
+    manifest = json.loads(served.manifests["1"][1])
+    manifest["layers"][0]["mediaType"] = layer
+    if layer == DOCKER_LAYER:
+        manifest["config"]["mediaType"] = DOCKER_CONFIG
+    manifest["mediaType"] = kind
+    if not own_type:
+        del manifest["mediaType"]
+    entry = served.document(manifest, kind, "1")
+    if index:
+        platforms = [{**entry, "platform": {"architecture": "amd64", "os": "linux"}}]
+        value = {"schemaVersion": 2, "mediaType": index, "manifests": platforms}
+        served.document(value, index, "1")
+    name = f"{scripted.host}/mixed:1"
+    image = own.pull(name)
+    assert image.digest == entry["digest"]
+    assert image.record.manifest.media_type == kind
+    scripted.asked.clear()
+    assert own.pull(name) == image
+    assert asked_for(scripted) == [("HEAD", "1")]
+    # Debian's registry takes no layer of an unknown type, nor Docker's manifest without its own.
+    if layer != "application/x-made-up" and (own_type or kind == MANIFEST):
+        copy = f"{registry.host}/mixed:1"
+        own.tag(name, copy)
+        assert own.push(copy) == entry["digest"], "bytes are kept as received"
