@@ -171,6 +171,20 @@ def test_forced_removal_leaves_no_process(engine: Engine, busybox: str, script: 
                 continue
 
 
+def test_the_end_ends_also_what_shares_the_hosts_processes(engine: Engine, busybox: str) -> None:
+    """No namespace ends with its first process there; the cgroup tells what is the container's."""
+    script = "sleep 321 & sleep 0.1; exit 0"
+    engine.run(busybox, ["sh", "-c", script], pid="host", name="left", **NONE)
+    container = engine.container("left")
+    assert container.exit_code == 0
+    assert processes_of(engine, container.id) == set()
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert b"sleep\x00321" not in entry.read_bytes()
+        except OSError:
+            continue
+
+
 def test_an_interrupt_leaves_no_process(place: Place, engine: Engine, busybox: str) -> None:
     import signal
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from jupyter_containers.errors import InvalidArgumentError
-from jupyter_containers.options import MountRequest, PortMapping, mounts, values
+from jupyter_containers.options import PortMapping, values
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,6 @@ def test_published_ports(text: str, mappings: list[PortMapping]) -> None:
         (values.parse_publish, "x:80:80"),
         (values.parse_publish, "-5"),
         (values.parse_exposed, "80:80"),
-        (mounts.parse_volume, "a:b:c:d"),
-        (mounts.parse_volume, "name:relative"),
-        (mounts.parse_volume, "name:/x:wild"),
-        (mounts.parse_volume, "!:/x"),
-        (mounts.parse_volume, "name:/"),
-        (mounts.parse_mount, "type=bind,target=/x"),
-        (mounts.parse_mount, "type=odd,target=/x"),
-        (mounts.parse_mount, "target=/x,colour=red"),
         (values.parse_restart, "sometimes"),
         (values.parse_restart, "always:3"),
     ],
@@ -71,41 +63,6 @@ def test_published_ports(text: str, mappings: list[PortMapping]) -> None:
 def test_bad_values_are_quoted(parse: Callable[[str], object], text: str) -> None:
     with pytest.raises(InvalidArgumentError):
         parse(text)
-
-
-@pytest.mark.parametrize(
-    ("parse", "text", "mount"),
-    [
-        (
-            mounts.parse_volume,
-            "data:/var/lib",
-            MountRequest("volume", "/var/lib", "data"),
-        ),
-        (mounts.parse_volume, "/cache", MountRequest("volume", "/cache")),
-        (
-            mounts.parse_volume,
-            "./src:/app:ro",
-            MountRequest("bind", "/app", "./src", True, create_source=True),
-        ),
-        (
-            mounts.parse_mount,
-            "type=bind,src=/a,dst=/b,readonly",
-            MountRequest("bind", "/b", "/a", True),
-        ),
-        (
-            mounts.parse_mount,
-            "type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=700",
-            MountRequest("tmpfs", "/t", size=2**20, mode=0o700),
-        ),
-        (
-            mounts.parse_tmpfs,
-            "/run:size=64m,noexec",
-            MountRequest("tmpfs", "/run", size=2**26, options=("noexec",)),
-        ),
-    ],
-)
-def test_mounts(parse: Callable[[str], MountRequest], text: str, mount: MountRequest) -> None:
-    assert parse(text) == mount
 
 
 def test_environment_takes_bare_names_from_the_host() -> None:

@@ -103,3 +103,41 @@ def test_follow_is_cancelled(tmp_path: Path) -> None:
     token.cancel()
     with pytest.raises(OperationCancelledError):
         next(items)
+
+
+def rotated(folder: Path) -> Path:
+    """Return a log of three files with two lines each, the oldest with the highest number."""
+    log = folder / "container.log"
+    for suffix, numbers in ((".2", (1, 2)), (".1", (3, 4)), ("", (5, 6))):
+        text = "".join(f"2026-01-01T00:00:00+00:00 stdout F {number}\n" for number in numbers)
+        Path(f"{log}{suffix}").write_text(text)
+    return log
+
+
+def test_rotated_files_are_read_as_one(tmp_path: Path) -> None:
+    log = rotated(tmp_path)
+    assert [line.data for line in read_log(log)] == [b"%d\n" % number for number in range(1, 7)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 6, 9])
+def test_the_tail_spans_files(tmp_path: Path, count: int) -> None:
+    lines = [line.data for line in read_log(rotated(tmp_path), tail=count)]
+    assert lines == [b"%d\n" % number for number in range(1, 7)][max(0, 6 - count) :]
+
+
+def test_a_rotation_while_following_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    log = rotated(tmp_path)
+    looks = 0
+
+    def ended() -> bool:
+        nonlocal looks
+        looks += 1
+        if looks in (2, 3):
+            for number in (2, 1):
+                Path(f"{log}.{number}").rename(f"{log}.{number + 1}")
+            log.rename(f"{log}.1")
+            log.write_text(f"2026-01-01T00:00:00+00:00 stdout F {looks + 5}\n")
+        return looks > 4
+
+    found = [line.data for line in read_log(log, follow=True, ended=ended)]
+    assert found == [b"%d\n" % number for number in range(1, 9)]
