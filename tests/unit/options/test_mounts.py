@@ -26,7 +26,7 @@ from jupyter_containers.options import MountRequest, mounts
         (mounts.parse_mount, "type=bind,source=/a,target=/x,bind-recursive=readonly"),
         (mounts.parse_mount, "type=bind,source=/a,target=/x,ro,bind-recursive=readonly"),
         (mounts.parse_mount, "type=bind,source=/a,target=/x,readonly=maybe"),
-        (mounts.parse_mount, 'type=bind,source="/a,target=/x'),
+        (mounts.parse_mount, 'type=bind,"source=/a,target=/x'),
         (mounts.parse_volumes_from, ":ro"),
         (mounts.parse_volumes_from, "name:rw,ro"),
     ],
