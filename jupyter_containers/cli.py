@@ -90,6 +90,7 @@ def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine
             terminal=_terminal,
             confirm=_confirm,
             binary_output=_binary_output(),
+            whole=True,
         )
         if _is_watched(parsed):
             return _watch(session, parsed, output)

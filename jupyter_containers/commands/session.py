@@ -67,7 +67,8 @@ class Session:
     ``progress`` opens a display for one operation.  ``on_output`` receives live output as
     (``stdout`` or ``stderr``, bytes), possibly from another thread.  ``stdin`` is what ``-i``
     reads.  ``binary_output`` takes an archive, or is None where it must go to a file.
-    ``variables`` are the notebook's, None elsewhere.
+    ``variables`` are the notebook's, None elsewhere.  ``whole`` is true where an output of any
+    length is to be passed on rather than returned.
     ``terminal`` is the person's own terminal for ``-it``; ``open_terminal`` opens one on the page
     and returns it at once; where both are None ``-it`` cannot work.
     ``open_log`` shows a log as a place on the page until it ends, and returns False where it
@@ -87,6 +88,7 @@ class Session:
     binary_output: BinaryIO | None = None
     shown: Callable[[], bool] = bool
     variables: Mapping[str, Any] | None = None
+    whole: bool = False
 
     @property
     def engine(self) -> Engine:

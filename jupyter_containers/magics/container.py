@@ -195,7 +195,8 @@ class ContainerMagics(Magics):
         shell, number = self._shell, _cell_number(self._shell)
         place = front_end(shell)
         in_terminal = place == "terminal"
-        live = LiveOutput()
+        live = LiveOutput(limit=None) if in_terminal else LiveOutput()
+        whole = ""
         page = self._page if place == "page" else None
         session = Session(
             provide_engine=lambda: self.engine,
@@ -212,12 +213,13 @@ class ContainerMagics(Magics):
         )
         try:
             result = perform(session, parsed)
+            whole = _whole_log(parsed, result)
             return page.present(session, parsed, result) if page else result
         except KeyboardInterrupt as interrupt:
             verb = parsed.verb.name if parsed.verb else "the command"
             raise Interrupted(f"{verb} was interrupted") from interrupt
         finally:
-            live.close()
+            live.close(whole)
 
     def cell_begins(self, info: Any = None) -> None:
         """Close what earlier runs of this cell have left open (IPython's ``pre_run_cell``)."""
@@ -228,6 +230,14 @@ class ContainerMagics(Magics):
 
         display: Any = IPython.display.display  # IPython's functions carry no annotations
         display(result)
+
+
+def _whole_log(parsed: Parsed, result: Any) -> str:
+    """Return where all that a container wrote is to be found after its end."""
+    kept = getattr(result, "container_id", "") and not parsed.flag("rm")
+    if parsed.verb is None or parsed.verb.name != "run" or not kept:
+        return "_.stdout and _.stderr have the last 16 MB"
+    return f"%container logs {result.container_id[:12]} has them"
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,8 @@
-"""Live output of a container in the cell: bytes decoded as they come, written at once."""
+"""Live output of a container in the cell: bytes decoded as they come, written at once.
+
+A notebook keeps every character of every cell, so a cell is given the first megabyte of a command's
+output, and at the end how much was left out, where it is, and the last lines.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,24 @@ import sys
 import threading
 from typing import TextIO
 
+SHOWN_CHARACTERS = 1024 * 1024
+_LAST_CHARACTERS = 4096
+
 
 class LiveOutput:
     """Receives (stream, bytes) from any thread and writes text; one object serves one command.
 
     Bytes that are not UTF-8 are replaced; a character cut in two by a read is put together again.
+    ``limit`` is how many characters of both streams are written as they come; None for all.
     """
 
-    def __init__(self, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        *,
+        limit: int | None = SHOWN_CHARACTERS,
+    ) -> None:
         self._streams = {"stdout": stdout or sys.stdout, "stderr": stderr or sys.stderr}
         decoder = codecs.getincrementaldecoder("utf-8")
         self._decoders = {name: decoder("replace") for name in self._streams}
@@ -25,20 +39,45 @@ class LiveOutput:
         self._lock = threading.Lock()
         # The kernel finds the cell that an output belongs to in the context of the writer.
         self._context = contextvars.copy_context()
+        self._limit, self._count, self._left_out = limit, 0, 0
+        self._last: dict[str, str] = dict.fromkeys(self._streams, "")
         self.wrote = False
 
     def __call__(self, stream: str, data: bytes) -> None:
         """Write what came on ``stdout`` or ``stderr``."""
         name = stream if stream in self._streams else "stdout"
         with self._lock:
-            self._write(name, self._decoders[name].decode(data))
+            self._take(name, self._decoders[name].decode(data))
 
-    def close(self) -> None:
-        """Write what an incomplete character left over, and flush."""
+    def close(self, whole: str = "") -> None:
+        """Write what is still due, and flush; ``whole`` says where all of a long output is."""
         with self._lock:
             for name, decoder in self._decoders.items():
-                self._write(name, decoder.decode(b"", True))
-                self._context.run(self._streams[name].flush)
+                self._take(name, decoder.decode(b"", True))
+            if self._left_out:
+                self._tell(whole)
+            for stream in self._streams.values():
+                self._context.run(stream.flush)
+
+    def _take(self, name: str, text: str) -> None:
+        room = len(text) if self._limit is None else max(0, self._limit - self._count)
+        shown, rest = text[:room], text[room:]
+        self._count += len(shown)
+        self._write(name, shown)
+        if rest:
+            self._left_out += len(rest)
+            self._last[name] = (self._last[name] + rest)[-_LAST_CHARACTERS:]
+
+    def _tell(self, whole: str) -> None:
+        left_out = self._left_out - sum(len(text) for text in self._last.values())
+        if left_out > 0:
+            where = f" ({whole})" if whole else ""
+            size = f"{left_out / 1e6:.1f} MB"
+            self._write("stderr", f"\n… {size} of output are left out here{where} …\n")
+        for name, text in self._last.items():
+            # From the beginning of a line, where there is one.
+            start = text.find("\n") + 1 if left_out > 0 else 0
+            self._write(name, text[start:])
 
     def _write(self, name: str, text: str) -> None:
         if text:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import resource
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +14,7 @@ import pytest
 from jupyter_containers.engine import Container, Engine
 from jupyter_containers.engine.attaching import TerminalSession
 from jupyter_containers.errors import ContainerFailedError, InvalidArgumentError, InvalidStateError
+from jupyter_containers.magics.live import LiveOutput
 from tests.integration.engine_fixtures import Place
 
 NONE = {"network": "none"}
@@ -225,3 +228,24 @@ def test_a_container_without_a_terminal_offers_none(engine: Engine, busybox: str
     engine.run(busybox, ["sleep", "60"], detach=True, name="plain", **NONE)
     with pytest.raises(InvalidArgumentError, match="no terminal"):
         engine.terminal("plain")
+
+
+def test_100_mb_of_output_take_neither_memory_nor_page(engine: Engine, busybox: str) -> None:
+    out = io.StringIO()
+    live = LiveOutput(out, out)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result = engine.run(
+        busybox,
+        ["sh", "-c", "yes 0123456789abcdef | head -c 100000000; echo the end"],
+        rm=True,
+        on_output=live,
+        **NONE,
+    )
+    live.close()
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before  # KiB
+    assert len(result.stdout) + result.truncated == 100_000_000 + len("the end\n")
+    assert len(result.stdout) <= 17 * 1024 * 1024
+    assert result.stdout.endswith(b"the end\n")
+    assert len(out.getvalue()) < 1_100_000
+    assert out.getvalue().endswith("the end\n")
+    assert grown < 100 * 1024

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -19,6 +20,7 @@ from jupyter_containers.commands.render.table import Column, Row, html_table, te
 from jupyter_containers.errors import UnsupportedError
 
 T = TypeVar("T")
+KEPT_BYTES, SHOWN_BYTES, _REPR_BYTES = 16 * 1024 * 1024, 1024 * 1024, 4096
 
 PRE = (
     "margin:0;white-space:pre-wrap;overflow-wrap:anywhere;background:none;"
@@ -164,12 +166,17 @@ def _fact_lines(facts: dict[str, Any], indent: str) -> list[str]:
 
 
 class Log(list[T], Generic[T]):
-    """The lines that a container wrote (``time``, ``stream``, ``data``), shown as their text."""
+    """The lines that a container wrote (``time``, ``stream``, ``data``), shown as their text.
+
+    Of a long log the last 16 MB are kept and the last megabyte is shown; ``left_out`` counts the
+    bytes before those that are kept.
+    """
 
     def __init__(
         self, lines: Iterable[T], timestamps: bool = False, details: str | None = None
     ) -> None:
-        super().__init__(lines)
+        kept, self.left_out = _last_of(lines)
+        super().__init__(kept)
         self.timestamps, self.details = timestamps, details
 
     @property
@@ -188,14 +195,41 @@ class Log(list[T], Generic[T]):
     def __str__(self) -> str:
         return visible_lines(self.data.decode("utf-8", "replace"))
 
+    def _shown(self) -> str:
+        return _shortened(self.data, self.left_out)
+
     def __repr__(self) -> str:
-        return strip_ansi(str(self)).rstrip("\n")
+        return strip_ansi(self._shown()).rstrip("\n")
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
         printer.text(repr(self))
 
     def _repr_html_(self) -> str:
-        return f'<pre style="{PRE}">{ansi_to_html(str(self))}</pre>'
+        return f'<pre style="{PRE}">{ansi_to_html(self._shown())}</pre>'
+
+
+def _last_of(lines: Iterable[T]) -> tuple[list[T], int]:
+    """Return the last lines up to 16 MB, and how many bytes came before."""
+    kept: deque[T] = deque()
+    size = left_out = 0
+    for line in lines:
+        kept.append(line)
+        size += len(getattr(line, "data", b""))
+        while size > KEPT_BYTES and len(kept) > 1:
+            length = len(getattr(kept.popleft(), "data", b""))
+            size, left_out = size - length, left_out + length
+    return list(kept), left_out
+
+
+def _shortened(data: bytes, left_out: int = 0) -> str:
+    """Return the end of an output as a page can bear it, with a word about the rest."""
+    left_out += max(0, len(data) - SHOWN_BYTES)
+    text = visible_lines(data[-SHOWN_BYTES:].decode("utf-8", "replace"))
+    if not left_out:
+        return text
+    # From the beginning of a line on.
+    text = text[text.find("\n") + 1 :]
+    return f"… {left_out / 1e6:.1f} MB before this are not shown …\n{text}"
 
 
 def log_bytes(line: Any, timestamps: bool, details: str | None = None) -> bytes:
@@ -217,7 +251,14 @@ def _log_time(line: Any) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{fraction:0<9}Z"
 
 
-@dataclass(frozen=True, slots=True)
+def _bytes_text(data: bytes) -> str:
+    """Return bytes as Python writes them, a long text shortened."""
+    if len(data) <= _REPR_BYTES:
+        return repr(data)
+    return f"<{len(data)} bytes, the last: {data[-_REPR_BYTES // 4 :]!r}>"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Outcome:
     """A foreground process has ended: its exit code and what it wrote.
 
@@ -247,8 +288,15 @@ class Outcome:
 
     def _repr_html_(self) -> str:
         rest = "" if self.exit_code == 0 else f"\n(exit code {self.exit_code})"
-        text = (self.stdout + self.stderr).decode("utf-8", "replace")
-        return f'<pre style="{PRE}">{ansi_to_html(visible_lines(text))}{html.escape(rest)}</pre>'
+        text = _shortened(self.stdout) + _shortened(self.stderr)
+        return f'<pre style="{PRE}">{ansi_to_html(text)}{html.escape(rest)}</pre>'
+
+    def __repr__(self) -> str:
+        shown = f"stdout={_bytes_text(self.stdout)}, stderr={_bytes_text(self.stderr)}"
+        return (
+            f"Outcome(exit_code={self.exit_code}, {shown}, container_id={self.container_id!r},"
+            f" oom_killed={self.oom_killed})"
+        )
 
     def _ipython_display_(self) -> None:
         if self.shown():

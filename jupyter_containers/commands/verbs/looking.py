@@ -133,7 +133,7 @@ def logs(session: Session, parsed: Parsed) -> Log[Any] | None:
         if session.open_log(f"Log of {name}", source):
             return None
     lines = session.engine.logs(name, **wanted)
-    if not follow or session.on_output is None:
+    if session.on_output is None or not (follow or session.whole):
         return Log(lines, stamps, details)
     for line in lines:
         session.on_output(line.stream, log_bytes(line, stamps, details))

@@ -107,3 +107,20 @@ def test_a_log_line_has_dockers_time_and_details() -> None:
     assert log_bytes(line, True) == b"2026-01-31T12:00:00.120000000Z x\n"
     assert log_bytes(line, True, "a=1") == b"2026-01-31T12:00:00.120000000Z a=1 x\n"
     assert log_bytes(line, False, "") == b" x\n"
+
+
+def test_a_long_log_keeps_and_shows_its_end() -> None:
+    lines = [LogLine("2026-01-31T13:00:00+01:00", "stdout", b"x" * 999_999 + b"\n")] * 40
+    log = Log(lines)
+    assert (len(log), log.left_out) == (16, 24_000_000)
+    assert len(repr(log)) < 1_100_000
+    assert "MB before this are not shown" in log._repr_html_()
+
+
+def test_a_long_outcome_is_shown_shortened() -> None:
+    outcome = Outcome(0, b"line\n" * 1_000_000)
+    assert len(repr(outcome)) < 10_000
+    assert "5000000 bytes" in repr(outcome)
+    assert len(outcome._repr_html_()) < 1_200_000
+    assert "4.0 MB before this are not shown" in outcome._repr_html_()
+    assert len(outcome.output) == 5_000_000
