@@ -19,7 +19,7 @@ from tests.bench.table import Row, markdown, updated
 
 GROUPS = (
     *("runs", "execs", "crowds", "builds", "residents", "loads"),
-    *("transfers", "layers", "archives", "listings", "peaks"),
+    *("transfers", "layers", "archives", "listings", "peaks", "networks"),
 )
 
 
@@ -56,7 +56,15 @@ def measured(groups: list[str], *, quick: bool) -> str:
     try:
         with Docker(folder / "docker") as docker:
             contest = Contest(folder, docker, 5 if quick else 21)
-            transfers = Transfers(folder, contest.engine, docker, Podman(folder / "podman"))
+            podman = Podman(folder / "podman")
+            transfers = Transfers(folder, contest.engine, docker, podman)
+
+            def networks() -> list[Row]:
+                from tests.bench.networks import Networks
+
+                figures = Networks(folder, contest.engine, docker, podman)
+                return figures.rows(5 if quick else 15, 20 if quick else 200)
+
             try:
                 measures: dict[str, Callable[[], list[Row]]] = {
                     "runs": contest.runs,
@@ -70,6 +78,7 @@ def measured(groups: list[str], *, quick: bool) -> str:
                     "archives": lambda: transfers.archives(1 if quick else 3),
                     "listings": transfers.listings,
                     "peaks": transfers.peaks,
+                    "networks": networks,
                 }
                 for name in (group for group in GROUPS if group in groups):
                     sys.stderr.write(f"bench: {name}\n")
