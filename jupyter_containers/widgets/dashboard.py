@@ -106,7 +106,8 @@ class DashboardWidget(LiveWidget):
             "name": container.name,
             "image": container.image,
             "state": str(container.status),
-            "status": container.status_text,
+            # The health has a place of its own in the row.
+            "status": container.status_text.partition(" (health")[0],
             "health": container.health,
             "ports": [_port(text) for text in container.ports],
             "cpu": list(cpu),
@@ -193,8 +194,10 @@ def _port(text: str) -> dict[str, str]:
     """Return a published port's text and, where a browser may open it, its address."""
     outer, arrow, inner = text.partition("->")
     host, _, port = outer.rpartition(":")
-    if not arrow or not inner.endswith("/tcp") or not port.isdigit():
+    if not arrow:
         return {"text": text, "url": ""}
+    if not inner.endswith("/tcp") or not port.isdigit():
+        return {"text": f"{port}→{inner}", "url": ""}
     reachable = "127.0.0.1" if host in ("", "0.0.0.0", "[::]", "::") else host  # noqa: S104  # read
     inside = inner.removesuffix("/tcp")
     return {"text": f"{port}→{inside}", "url": f"http://{reachable}:{port}/"}

@@ -35,7 +35,7 @@ export const CHART_STYLE = `
   background: linear-gradient(to top, transparent calc(50% - .5px), var(--jp-border-color3, rgba(128,128,128,.2)) calc(50% - .5px),
     var(--jp-border-color3, rgba(128,128,128,.2)) calc(50% + .5px), transparent calc(50% + .5px)); }
 .jc-chart-top { font-size: 10px; color: var(--jp-ui-font-color2, inherit); position: absolute; right: 2px; top: 0; opacity: .85; }
-.jc-chart-mark { font-size: 10px; font-weight: 700; color: var(--jp-error-color1, #d14343); position: absolute; top: 0; }
+.jc-chart-mark { font-size: 10px; padding: 0 2px; background: var(--jp-layout-color1, var(--vscode-editor-background, Canvas)); font-weight: 700; color: var(--jp-error-color1, #d14343); position: absolute; top: 14px; }
 `;
 // Told apart on white and on black, also by those who do not see red and green.
 export const COLOURS = ["#3b78d8", "#d9822b", "#1b8a6b", "#a651b5", "#c23b58", "#6b8e23", "#0b8fa8", "#8a6d3b"];
@@ -74,11 +74,17 @@ export function makeChart(parent: Element, title: string, format: (value: number
         const path = line.points.map(([time, value], index) => `${index ? "L" : "M"}${x(time).toFixed(1)} ${y(value).toFixed(1)}`);
         stroke(svg, path.join(""), line.colour, line.dashed ? "3 3" : "", 1.5);
       }
-      for (const time of drawing.marks ?? []) {
-        if (time < drawing.from) continue;
-        stroke(svg, `M${x(time)} 0V${HEIGHT}`, "var(--jp-error-color1, #d14343)", "", 2);
-        const mark = child(place, "span", "jc-chart-mark", drawing.markLabel ?? "");
-        mark.style.left = `min(${((time - drawing.from) / span) * 100}% + 4px, calc(100% - 90px))`;
+      const marks = (drawing.marks ?? []).filter((time) => time >= drawing.from);
+      for (const time of marks) {
+        stroke(svg, `M${x(time)} 0V${HEIGHT}`, "var(--jp-error-color1, #d14343)", "", 1);
+      }
+      if (marks.length) {
+        // One label for all of them, where no line is.
+        const label = `${drawing.markLabel ?? ""}${marks.length > 1 ? ` ×${marks.length}` : ""}`;
+        const mark = child(place, "span", "jc-chart-mark", label);
+        const first = (marks[0]! - drawing.from) / span;
+        if (first > 0.5) mark.style.right = `calc(${(1 - first) * 100}% + 4px)`;
+        else mark.style.left = "2px";
       }
     },
   };

@@ -128,6 +128,11 @@ class Document(list[dict[str, Any]]):
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
         printer.text(str(self))
 
+    def _repr_html_(self) -> str:
+        from jupyter_containers.commands.render.tree import html_tree
+
+        return html_tree(self[0] if len(self) == 1 else list(self))
+
 
 class JSONObject(dict[str, Any]):
     """One object, shown as JSON (``manifest inspect``)."""

@@ -45,6 +45,8 @@ const STYLE = `
 .jc-number { font-variant-numeric: tabular-nums; display: inline-block; min-width: 4.2em; }
 .jc-actions .jc-button { padding: 0 5px; margin-right: 3px; }
 .jc-table td.jc-actions { position: sticky; right: 0; background: var(--jp-layout-color1, var(--vscode-editor-background, Canvas)); }
+.jc-table td.jc-wrap { white-space: normal; min-width: 7.5em; }
+.jc-ports > * { display: block; white-space: nowrap; }
 .jc-table a { color: var(--jp-content-link-color, #1f5fc4); margin-right: 6px; }
 .jc-empty { padding: 10px 12px; color: var(--jp-ui-font-color2, inherit); }
 `;
@@ -109,8 +111,8 @@ function makeRow(id: string, act: (action: string) => void): Drawn {
   line.dataset["id"] = id;
   const name = child(line, "td", "jc-name");
   const image = child(line, "td", "jc-image");
-  const state = child(line, "td");
-  const ports = child(line, "td");
+  const state = child(line, "td", "jc-wrap");
+  const ports = child(line, "td", "jc-ports");
   const cpu = child(line, "td");
   const memory = child(line, "td");
   const actions = child(line, "td", "jc-actions");
@@ -134,7 +136,7 @@ function makeRow(id: string, act: (action: string) => void): Drawn {
       ports.replaceChildren();
       for (const port of row.ports) {
         if (!port.url) {
-          child(ports, "span", "", `${port.text} `);
+          child(ports, "span", "", port.text);
           continue;
         }
         const anchor = child(ports, "a", "", port.text);

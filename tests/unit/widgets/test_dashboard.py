@@ -41,7 +41,7 @@ def web() -> Any:
         name="web",
         image="app:1",
         status=SimpleNamespace(alive=True, __str__=lambda self: "running"),
-        status_text="Up 3 minutes",
+        status_text="Up 3 minutes (healthy)",
         health="healthy",
         ports=["127.0.0.1:8000->80/tcp", "0.0.0.0:53->53/udp", "9000/tcp"],
     )
@@ -69,7 +69,7 @@ def test_rows_tell_everything_of_a_container(dashboard: DashboardWidget) -> None
     assert (row["name"], row["health"], row["status"]) == ("web", "healthy", "Up 3 minutes")
     assert row["ports"] == [
         {"text": "8000→80", "url": "http://127.0.0.1:8000/"},
-        {"text": "0.0.0.0:53->53/udp", "url": ""},
+        {"text": "53→53/udp", "url": ""},
         {"text": "9000/tcp", "url": ""},
     ]
     assert (row["cpu"][0], row["memory"][0], row["limit"]) == (12.5, 1000, 4000)
