@@ -31,6 +31,7 @@ from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.state import require
 from jupyter_containers.options import ExecOptions
 from jupyter_containers.runtime import cgroups, execute
+from jupyter_containers.runtime.keys import DetachedError, DetachKeys
 from jupyter_containers.runtime.logs import LogLine, read_log
 from jupyter_containers.runtime.spec import Spec, exec_process
 from jupyter_containers.runtime.users import User, resolve_user
@@ -66,6 +67,7 @@ class Processes:
         stdin: Stdin,
         check: bool,
         terminal_size: TerminalSize | None = None,
+        keys: DetachKeys | None = None,
     ) -> RunResult:
         """Run a command in a running container."""
         require(record.name, record.state.status, "exec")
@@ -79,7 +81,14 @@ class Processes:
         if options.tty:
             with self.open_terminal(record, options, *(terminal_size or _usual_size)()) as session:
                 resizing = Resizing(terminal_size, session.resize)
-                code = session.communicate(capture, stdin=source_of(stdin), on_tick=resizing.look)
+                try:
+                    code = session.communicate(
+                        capture, stdin=source_of(stdin), keys=keys, on_tick=resizing.look
+                    )
+                except DetachedError:
+                    session.leave()
+                    self._lifecycle.note(record, "exec_detach", execID=noted)
+                    return RunResult(0, capture.value("stdout"), b"", record.id, detached=True)
         else:
             code = execute.execute(
                 self._rooms.runtime,

@@ -15,6 +15,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 
 from jupyter_containers.events import CancelToken
 from jupyter_containers.runtime.failures import log_error, runtime_error
+from jupyter_containers.runtime.keys import DetachedError, DetachKeys
 from jupyter_containers.runtime.monitor import Monitor, read_number
 from jupyter_containers.runtime.oci_runtime import OCIRuntime, spawn
 from jupyter_containers.runtime.process import POLL_SECONDS, ProcessIdentity
@@ -131,6 +133,7 @@ class TerminalSession:
         self._call = call
         self._child = child
         self.descriptor = descriptor
+        self.left = False
 
     def __enter__(self) -> TerminalSession:
         return self
@@ -155,9 +158,13 @@ class TerminalSession:
         on_output: OutputSink,
         *,
         stdin: bytes | int | None = None,
+        keys: DetachKeys | None = None,
         on_tick: Callable[[], None] | None = None,
     ) -> int:
         """Return the exit code, after all output was delivered as stdout.
+
+        Raises :class:`~jupyter_containers.runtime.keys.DetachedError` when ``keys`` were typed;
+        the process goes on, and :meth:`leave` lets it.
 
         ``stdin`` is data, followed by an end of file (Ctrl-D), or a descriptor to copy from.
         ``on_tick`` is called at least every 50 ms.
@@ -184,9 +191,39 @@ class TerminalSession:
             if source is not None and source in ready:
                 pending = _typed(source)
                 source = source if pending else None
+                if keys is not None:
+                    pending = self._watched(keys, pending)
         code = self.wait()
         assert code is not None  # without a timeout it waits to the end
         return code
+
+    def _watched(self, keys: DetachKeys, data: bytes) -> bytes:
+        try:
+            return keys.feed(data)
+        except DetachedError as detached:
+            self._feed(detached.typed)
+            raise
+
+    def leave(self) -> None:
+        """Release the terminal and let the process go on, with nobody at its terminal."""
+        if self.descriptor < 0:
+            return
+        os.set_blocking(self.descriptor, True)
+        # Somebody must hold our side: with the last holder the process would be hung up on.
+        holder = subprocess.Popen(
+            # A shell gives what it leaves behind an empty input; descriptor 3 it leaves alone.
+            ["/bin/sh", "-c", "exec 3<&0; cat <&3 >/dev/null & exit"],
+            stdin=self.descriptor,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        os.close(self.descriptor)
+        self.descriptor, self.left = -1, True
+        holder.wait()
+        self._call.close()
+        # Nobody else reaps it while this process lives.
+        threading.Thread(target=self._child.wait, name="left-exec", daemon=True).start()
 
     def _deliver(self, on_output: OutputSink) -> bool:
         try:
@@ -217,7 +254,9 @@ class TerminalSession:
         return code
 
     def close(self) -> None:
-        """End the process if it still runs and release the terminal."""
+        """End the process if it still runs and was not left, and release the terminal."""
+        if self.left:
+            return
         if self._child.poll() is None:
             self._call.kill()
             try:

@@ -249,3 +249,20 @@ def test_100_mb_of_output_take_neither_memory_nor_page(engine: Engine, busybox: 
     assert len(out.getvalue()) < 1_100_000
     assert out.getvalue().endswith("the end\n")
     assert grown < 100 * 1024
+
+
+def test_the_keys_leave_a_command_of_exec_running(engine: Engine, busybox: str) -> None:
+    box = engine.run(busybox, ["sleep", "60"], detach=True, **NONE)
+    reader, writer = os.pipe()
+
+    def typing(stream: str, data: bytes) -> None:
+        if b"ready" in data:
+            os.write(writer, b"\x10\x11")
+
+    script = "echo ready; sleep 1; echo more; echo done >/done; exec sleep 30"
+    result = box.exec(["sh", "-c", script], tty=True, stdin=reader, on_output=typing)
+    os.close(reader)
+    os.close(writer)
+    assert (result.detached, result.exit_code) == (True, 0)
+    until(lambda: box.exec(["cat", "/done"], check=False).output == "done\n")
+    until(lambda: "sleep 30" in [row["CMD"] for row in engine.top(box.id)])

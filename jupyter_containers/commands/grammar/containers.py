@@ -228,6 +228,7 @@ VERBS: tuple[Verb, ...] = (
         "containers:execute",
         (
             _DETACH,
+            DETACH_KEYS,
             ENV,
             ENV_FILE,
             INTERACTIVE,

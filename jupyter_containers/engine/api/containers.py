@@ -257,11 +257,13 @@ class ContainersAPI(ImagesAPI):
         stdin: bytes | int | BinaryIO | None = None,
         check: bool = True,
         terminal_size: TerminalSize | None = None,
+        detach_keys: str = USUAL_KEYS,
         **flags: Any,
     ) -> RunResult:
         """Run a command in a running container and wait for it (not with ``detach``).
 
-        Raises :class:`ContainerFailedError` when the exit code is not 0 and ``check``.
+        With a terminal ``detach_keys`` typed at a ``stdin`` leave the command running.  Raises
+        :class:`ContainerFailedError` when the exit code is not 0 and ``check``.
         """
         options = ExecOptions.of(command, **flags)
         record = self._containers.find(name)
@@ -272,6 +274,7 @@ class ContainersAPI(ImagesAPI):
             stdin=stdin,
             check=check,
             terminal_size=terminal_size,
+            keys=DetachKeys(detach_keys),
         )
 
     def logs(
