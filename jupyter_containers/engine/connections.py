@@ -129,6 +129,8 @@ class Connections:
         ports, last = self._wanted_ports(record, routed, networks)
         if ports:
             connection.reservation = self._reserve(ports, last)
+            if self._rooms.firewall.holds_ports:
+                connection.reservation.close()
         namespace = connection.namespace = NetworkNamespace.create()
 
         def work() -> None:

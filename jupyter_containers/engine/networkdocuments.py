@@ -12,8 +12,6 @@ from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.network.model import Endpoint, Network
 from jupyter_containers.options.network import DEFAULT_NETWORK, NetworkRequest
 
-_PREDEFINED = {"host": "host", "none": "none"}
-
 
 def network_document(network: Network, members: list[ContainerRecord]) -> dict[str, Any]:
     """Return the object of ``docker network inspect``; ``members`` are the running containers."""
@@ -42,6 +40,32 @@ def network_document(network: Network, members: list[ContainerRecord]) -> dict[s
             **network.options,
         },
         "Labels": dict(network.labels),
+    }
+
+
+def mode_document(
+    name: str, network_id: str, driver: str, members: list[ContainerRecord]
+) -> dict[str, Any]:
+    """Return the object of ``docker network inspect`` of the networks host and none."""
+    empty = {"MacAddress": "", "IPv4Address": "", "IPv6Address": ""}
+    return {
+        "Name": name,
+        "Id": network_id,
+        "Created": "0001-01-01T00:00:00Z",
+        "Scope": "local",
+        "Driver": driver,
+        "EnableIPv6": False,
+        "IPAM": {"Driver": "default", "Options": None, "Config": []},
+        "Internal": False,
+        "Attachable": False,
+        "Ingress": False,
+        "ConfigFrom": {"Network": ""},
+        "ConfigOnly": False,
+        "Containers": {
+            member.id: {"Name": member.name, "EndpointID": "", **empty} for member in members
+        },
+        "Options": {},
+        "Labels": {},
     }
 
 

@@ -6,6 +6,7 @@ are words, not records.  How containers join networks is in :mod:`.connections`.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import time
 from collections.abc import Iterable
@@ -29,6 +30,11 @@ from jupyter_containers.network.allocation import (
 from jupyter_containers.network.model import Network
 from jupyter_containers.options.network import DEFAULT_NETWORK, MODES, NetworkOptions
 from jupyter_containers.options.values import check_name
+
+
+def mode_id(mode: str) -> str:
+    """Return the ID of the network ``host`` or ``none``: the same in every store."""
+    return hashlib.sha256(f"network {mode}".encode()).hexdigest()
 
 
 class Networks:
@@ -136,7 +142,7 @@ class Networks:
         """
         network = self.find(text)
         if network.name == DEFAULT_NETWORK:
-            raise InvalidArgumentError("the network bridge is predefined and cannot be removed")
+            raise InvalidArgumentError("bridge is a predefined network and cannot be removed")
         used_by = list(members)
         if used_by:
             raise InUseError(

@@ -112,6 +112,9 @@ _ATTEMPTS = 4
 class Firewall:
     """The table ``table`` of the namespace that the calling thread is in; thread-safe."""
 
+    # Whether publishing itself takes the host's ports, so that nobody may hold them meanwhile.
+    holds_ports = False
+
     __slots__ = ("_kernel", "_nft", "table")
 
     def __init__(

@@ -199,3 +199,17 @@ def test_what_docker_refuses(two: Engine, busybox: str) -> None:
     with pytest.raises(AlreadyExistsError):
         two.create_network("third", subnet="10.214.2.0/25")
     assert "third" not in [item.name for item in two.networks()]
+
+
+def test_the_predefined_networks(two: Engine, busybox: str) -> None:
+    listed = {item.name: item.id for item in two.networks()}
+    assert len(listed["host"]) == len(listed["none"]) == 64
+    box = idle(two, busybox, name="plain", network="none")
+    seen = two.inspect("none", kind="network")
+    assert (seen["Driver"], [*seen["Containers"]]) == ("null", [box.id])
+    for name in ("host", "none", "bridge"):
+        with pytest.raises(InvalidArgumentError, match="predefined"):
+            two.remove_network(name)
+    with pytest.raises(InvalidArgumentError, match="predefined"):
+        two.connect_network("host", "plain")
+    box.remove(force=True)

@@ -46,6 +46,7 @@ class Picture:
     gateways: tuple[str, ...]
     internal: bool
     members: tuple[Member, ...]
+    driver: str = "bridge"
 
     @classmethod
     def of(cls, document: dict[str, Any], ports: Mapping[str, Sequence[str]]) -> Picture:
@@ -66,6 +67,7 @@ class Picture:
         return cls(
             name=document["Name"],
             interface=document["Options"].get("com.docker.network.bridge.name", ""),
+            driver=document["Driver"],
             subnets=tuple(item["Subnet"] for item in config),
             gateways=tuple(item["Gateway"] for item in config if item.get("Gateway")),
             internal=document["Internal"],
@@ -73,8 +75,11 @@ class Picture:
         )
 
     def __str__(self) -> str:
-        way = "no way out" if self.internal else f"gateway {', '.join(self.gateways)}"
-        lines = [f"{self.name}  bridge {self.interface}  {', '.join(self.subnets)}  {way}"]
+        way = (
+            self._way if self._shut or not self.gateways else f"gateway {', '.join(self.gateways)}"
+        )
+        words = [self.name, self.driver + f" {self.interface}".rstrip(), *self.subnets, way]
+        lines = ["  ".join(words)]
         wide = max((len(member.name) for member in self.members), default=0)
         for number, member in enumerate(self.members):
             corner = "└─" if number == len(self.members) - 1 else "├─"
@@ -106,11 +111,21 @@ class Picture:
             f'xmlns="http://www.w3.org/2000/svg"><title>{title}</title>{"".join(parts)}</svg>'
         )
 
+    @property
+    def _shut(self) -> bool:
+        return self.internal or self.driver == "null"
+
+    @property
+    def _way(self) -> str:
+        if self._shut:
+            return "no way out"
+        return "the machine's own" if self.driver == "host" else "to the outside: NAT"
+
     def _host(self, middle: float) -> str:
         top = middle - 44
-        way = "no way out" if self.internal else "to the outside: NAT"
-        colour = _SHUT if self.internal else _OPEN
-        dash = ' stroke-dasharray="4 4"' if self.internal else ""
+        way = self._way
+        colour = _SHUT if self._shut else _OPEN
+        dash = ' stroke-dasharray="4 4"' if self._shut else ""
         return (
             f'<line x1="168" y1="{middle:g}" x2="{_BUS_X}" y2="{middle:g}" stroke="{colour}" '
             f'stroke-width="2"{dash}/>'
@@ -127,7 +142,8 @@ class Picture:
     def _bus(self, height: float) -> str:
         top, bottom = _TOP, height - _TOP
         x = _BUS_X
-        label = f"{self.name} · {self.interface}" if self.interface != self.name else self.name
+        shown = self.interface and self.interface != self.name
+        label = f"{self.name} · {self.interface}" if shown else self.name
         return (
             f'<rect x="{x - 7}" y="{top}" width="14" height="{bottom - top:g}" rx="7" '
             f'fill="{_ACCENT}"/>'

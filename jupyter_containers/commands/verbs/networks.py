@@ -12,6 +12,7 @@ from jupyter_containers.commands.verbs.system import inspect_network
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
 
+_BUILTIN = ("bridge", "host", "none")
 _COLUMNS = (
     Column("ID", "NETWORK ID"),
     Column("Name", "NAME"),
@@ -59,9 +60,14 @@ def matches(item: Any, filters: dict[str, list[str]] | None) -> bool:
             kept = any(text in item.name for text in wanted)
         elif key == "driver":
             kept = item.driver in wanted
+        elif key in ("id", "scope", "type") and hasattr(item, "subnet"):
+            own = {"id": item.id, "scope": "local"}
+            own["type"] = "builtin" if item.name in _BUILTIN else "custom"
+            kept = any(own[key].startswith(text) for text in wanted)
         else:
             raise InvalidArgumentError(
-                f"invalid filter: {key!r}", hint="known filters: name, driver, label"
+                f"invalid filter: {key!r}",
+                hint="known filters: name, driver, label; of networks id, scope, type too",
             )
         if not kept:
             return False

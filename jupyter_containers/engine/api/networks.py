@@ -7,14 +7,18 @@ from typing import Any
 from jupyter_containers.engine.api.parts import Parts
 from jupyter_containers.engine.filters import Filters, PruneFilter
 from jupyter_containers.engine.image import parse_time
-from jupyter_containers.engine.networkdocuments import network_document
+from jupyter_containers.engine.networkdocuments import mode_document, network_document
+from jupyter_containers.engine.networks import mode_id
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.results import (
     NetworkSummary,
     PruneResult,
 )
+from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.network.model import Network
 from jupyter_containers.options.network import NetworkOptions, endpoint_request
+
+MODE_DRIVERS = {"host": "host", "none": "null"}
 
 
 class NetworksAPI(Parts):
@@ -23,7 +27,9 @@ class NetworksAPI(Parts):
     def networks(self) -> list[NetworkSummary]:
         """Return the networks, the predefined ones first."""
         bridges = [NetworkSummary.of(item) for item in self._networks.all()]
-        words = [NetworkSummary("", "host", "host"), NetworkSummary("", "none", "null")]
+        words = [
+            NetworkSummary(mode_id(mode), mode, driver) for mode, driver in MODE_DRIVERS.items()
+        ]
         return [*bridges[:1], *words, *bridges[1:]]
 
     def create_network(self, name: str, **flags: Any) -> NetworkSummary:
@@ -39,6 +45,7 @@ class NetworksAPI(Parts):
 
         ``flags``: ``alias``, ``ip``, ``ip6``, ``link``, ``link_local_ip``, ``gw_priority``.
         """
+        self._refuse_mode(network, "joined by a container that exists")
         found = self._networks.find(network)
         request = endpoint_request(found.name, flags)
         record = self._containers.find(name)
@@ -54,13 +61,31 @@ class NetworksAPI(Parts):
 
     def remove_network(self, name: str) -> None:
         """Remove a network that no running container uses."""
+        self._refuse_mode(name, "removed")
         network = self._networks.find(name)
         self._networks.remove(network.id, [record.name for record in self._members(network)])
 
     def inspect_network(self, name: str) -> dict[str, Any]:
         """Return Docker's ``network inspect`` object."""
+        mode = self._mode(name)
+        if mode:
+            members = [
+                record
+                for record in self._containers.all()
+                if record.state.status.alive and record.options.network == mode
+            ]
+            return mode_document(mode, mode_id(mode), MODE_DRIVERS[mode], members)
         network = self._networks.find(name)
         return network_document(network, self._members(network))
+
+    @staticmethod
+    def _mode(text: str) -> str:
+        fits = (mode for mode in MODE_DRIVERS if text in (mode, mode_id(mode), mode_id(mode)[:12]))
+        return next(fits, "")
+
+    def _refuse_mode(self, name: str, what: str) -> None:
+        if mode := self._mode(name):
+            raise InvalidArgumentError(f"{mode} is a predefined network and cannot be {what}")
 
     def _members(self, network: Network) -> list[ContainerRecord]:
         return [

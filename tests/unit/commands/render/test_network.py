@@ -10,6 +10,7 @@ from jupyter_containers.commands.render.network import Member, NetworkDocument, 
 DOCUMENT: dict[str, Any] = {
     "Name": "shop",
     "Internal": False,
+    "Driver": "bridge",
     "Options": {"com.docker.network.bridge.name": "jcb1"},
     "IPAM": {"Config": [{"Subnet": "10.1.0.0/24", "Gateway": "10.1.0.1"}]},
     "Containers": {
