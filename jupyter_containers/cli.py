@@ -29,6 +29,7 @@ from jupyter_containers.errors import (
     FlagError,
     InvalidArgumentError,
     OCIRuntimeError,
+    UsageError,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def main(argv: Sequence[str] | None = None, make_engine: Callable[[], Engine] | 
     except ContainersError as error:
         if debug:
             raise
-        return _reported(error, words)
+        return _reported(error, words, output)
     except _Signalled as interrupt:
         return 128 + interrupt.number
     except KeyboardInterrupt:
@@ -160,8 +161,7 @@ def _print(result: Any, parsed: Parsed, output: _Output) -> int:
     text = _text(result, name)
     if text:
         output.line(text)
-    # A container that was left to itself has an exit code of its own, which is not the command's.
-    return 0 if hasattr(result, "id") else int(getattr(result, "exit_code", 0))
+    return int(getattr(result, "exit_status", 0))
 
 
 def _text(result: Any, verb: str) -> str:
@@ -172,10 +172,12 @@ def _text(result: Any, verb: str) -> str:
     return str(result)
 
 
-def _reported(error: ContainersError, words: Sequence[str]) -> int:
+def _reported(error: ContainersError, words: Sequence[str], output: _Output) -> int:
     verb = [word for word in words if word != "container"][:1]
     if isinstance(error, ContainerFailedError) and not error.oom_killed:
         return error.exit_code  # the container has said itself what was wrong
+    for name in error.done:
+        output.line(name)
     lines = [f"{PROGRAM}: {error.message}", *error.details()]
     if error.hint:
         lines.append(f"hint: {error.hint}")
@@ -186,7 +188,9 @@ def _reported(error: ContainersError, words: Sequence[str]) -> int:
         return error.exit_code
     if isinstance(error, OCIRuntimeError) and verb in (["run"], ["exec"], ["start"]):
         return error.exit_code if error.exit_code in (125, 126, 127) else 125
-    return 125 if verb == ["run"] or isinstance(error, FlagError) else 1
+    if isinstance(error, FlagError):
+        return 125
+    return 125 if verb == ["run"] and not isinstance(error, UsageError) else 1
 
 
 @contextlib.contextmanager

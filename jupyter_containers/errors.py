@@ -5,6 +5,7 @@
     ContainersError(message, hint)
     ├ InvalidArgumentError (ValueError)
     │ ├ FlagError
+    │ ├ UsageError
     │ ├ InvalidReferenceError
     │ ├ InvalidDigestError
     │ └ DockerfileSyntaxError(location)
@@ -73,12 +74,16 @@ class SourceLocation:
 
 
 class ContainersError(Exception):
-    """Something the engine was asked to do did not happen; nothing half-done is left behind."""
+    """Something the engine was asked to do did not happen; nothing half-done is left behind.
+
+    ``done`` names what succeeded before, where one command was given several names.
+    """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.done: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.message
@@ -92,6 +97,8 @@ class ContainersError(Exception):
         lines = [f"{type(self).__name__}: {self.message}", *self.details()]
         if self.hint:
             lines.append(f"  hint: {self.hint}")
+        if self.done:
+            lines.append(f"  done: {', '.join(self.done)}")
         return "\n".join(lines)
 
     def details(self) -> Sequence[str]:
@@ -105,6 +112,10 @@ class InvalidArgumentError(ContainersError, ValueError):
 
 class FlagError(InvalidArgumentError):
     """A flag of a command line is unknown, or its value has not the flag's form."""
+
+
+class UsageError(InvalidArgumentError):
+    """A command line has too few or too many words, or words that exclude each other."""
 
 
 class InvalidReferenceError(InvalidArgumentError):

@@ -13,7 +13,7 @@ from typing import Any
 
 from jupyter_containers.commands.grammar import GROUPS, members, spellings
 from jupyter_containers.commands.words import Flag, Operand, Parsed, Verb
-from jupyter_containers.errors import FlagError, InvalidArgumentError
+from jupyter_containers.errors import FlagError, InvalidArgumentError, UsageError
 
 _TRUE = {"1", "t", "T", "true", "TRUE", "True"}
 _FALSE = {"0", "f", "F", "false", "FALSE", "False"}
@@ -188,7 +188,7 @@ def _take(operand: Operand, pending: list[str]) -> Any:
     return taken
 
 
-def _count_error(verb: Verb, needed: int, words: list[str]) -> InvalidArgumentError:
+def _count_error(verb: Verb, needed: int, words: list[str]) -> UsageError:
     open_ended = any(operand.arity in ("some", "any", "rest") for operand in verb.operands)
     optional = any(operand.arity == "optional" for operand in verb.operands)
     if len(words) < needed:
@@ -203,7 +203,7 @@ def _count_error(verb: Verb, needed: int, words: list[str]) -> InvalidArgumentEr
     hint = f"usage: {verb.usage}"
     if len(words) > count and verb.name in ("build",):
         hint += "; quote values with spaces"
-    return InvalidArgumentError(f"{verb.name!r} {verb_word} {wanted}", hint=hint)
+    return UsageError(f"{verb.name!r} {verb_word} {wanted}", hint=hint)
 
 
 def _near(word: str, names: Sequence[str], prefix: str = "") -> str:

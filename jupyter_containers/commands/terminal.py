@@ -12,19 +12,17 @@ import sys
 from collections.abc import Iterator
 
 from jupyter_containers.commands.session import Terminal
-from jupyter_containers.errors import UnsupportedError
+from jupyter_containers.errors import UsageError
 
 
 @contextlib.contextmanager
 def raw_terminal(stdin: int = 0, stdout: int = 1) -> Iterator[Terminal]:
-    """Yield the terminal in raw mode; raises :class:`UnsupportedError` where there is none."""
+    """Yield the terminal in raw mode; raises :class:`UsageError` where there is none."""
     import termios
     import tty
 
     if not (os.isatty(stdin) and os.isatty(stdout)):
-        raise UnsupportedError(
-            "the input device is not a TTY", capability="terminal", hint="leave -t out"
-        )
+        raise UsageError("the input device is not a TTY", hint="leave -t out")
     saved = termios.tcgetattr(stdin)
 
     def write(stream: str, data: bytes) -> None:  # noqa: ARG001  # a terminal has one output

@@ -135,6 +135,11 @@ class Container:
         return [mount.name or mount.source for mount in self.record.mounts if mount.source]
 
     @property
+    def local_volumes(self) -> int:
+        """The number of volumes that are mounted."""
+        return sum(mount.type == "volume" for mount in self.record.mounts)
+
+    @property
     def ip_address(self) -> str:
         """The address in its first network while it runs; empty without one."""
         endpoints = self.record.endpoints if self.status.alive else ()

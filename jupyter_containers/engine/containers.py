@@ -172,6 +172,8 @@ class Containers:
         """Give a container another name."""
         check_name(name, "container")
         record = self.find(text)
+        if record.name == name:
+            raise InvalidArgumentError(f"container {name} has that name already")
         renamed = self._rooms.containers.update(
             record.id, lambda current: msgspec.structs.replace(current, name=name), name=name
         )

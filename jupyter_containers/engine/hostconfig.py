@@ -36,7 +36,7 @@ def host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
         "Init": options.init or None,
         "LogConfig": {
             "Type": options.log_driver or "json-file",
-            "Config": dict(options.log_opt or {}),
+            "Config": dict(sorted((options.log_opt or {}).items())),
         },
         "NetworkMode": options.network,
         "PortBindings": bindings,
@@ -136,7 +136,7 @@ def _tmpfs(record: ContainerRecord) -> dict[str, str] | None:
 
 def _ulimits(texts: tuple[str, ...]) -> list[dict[str, Any]] | None:
     parsed = [parse_ulimit(text) for text in texts]
-    return [{"Name": name, "Soft": soft, "Hard": hard} for name, soft, hard in parsed] or None
+    return [{"Name": name, "Hard": hard, "Soft": soft} for name, soft, hard in parsed] or None
 
 
 def _bind(mount: MountRecord) -> str:

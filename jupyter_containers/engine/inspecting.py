@@ -66,8 +66,8 @@ def execution_document(config: ExecutionConfig) -> dict[str, Any]:
     """Return the ``Config`` object that image and container documents share."""
     return {
         "User": config.user,
-        "ExposedPorts": {name: {} for name in config.exposed_ports},
-        "Env": list(config.env),
+        "ExposedPorts": {name: {} for name in config.exposed_ports} or None,
+        "Env": list(config.env) or None,
         "Cmd": _list_or_none(config.cmd),
         "Volumes": {name: {} for name in config.volumes} or None,
         "WorkingDir": config.working_dir,
@@ -121,7 +121,7 @@ def container_document(
             "Env": _environment(record),
             "Entrypoint": _list_or_none(_entrypoint(record)),
             "Cmd": _list_or_none(_command(record)),
-            "ExposedPorts": {name: {} for name in _exposed(record)},
+            "ExposedPorts": {name: {} for name in _exposed(record)} or None,
             "Volumes": _volumes(record),
             "StopSignal": options.stop_signal or record.config.stop_signal,
             **({"StopTimeout": options.stop_timeout} if options.stop_timeout >= 0 else {}),

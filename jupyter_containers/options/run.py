@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.errors import InvalidArgumentError, UnsupportedError, UsageError
 from jupyter_containers.options import health, limits, network
 from jupyter_containers.options.health import HealthOptions, parse_health
 from jupyter_containers.options.limits import DeviceLimit, DeviceRequest
@@ -245,7 +245,7 @@ def _checked(options: RunOptions) -> RunOptions:
     _check_namespaces(options)
     _check_log(options)
     if options.attach and options.detach:
-        raise InvalidArgumentError("attach and detach cannot be used together")
+        raise UsageError("attach and detach cannot be used together")
     if options.rm and parse_restart(options.restart)[0] != "no":
         raise InvalidArgumentError("rm and restart cannot be used together")
     check_mode(options)

@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-BOX = "parity/box:1"
+from tests.integration.parity_lines import BOX, LINES
+
 _RUN = "run --rm --network none"
 
 
@@ -167,6 +168,7 @@ CASES: dict[str, list[str]] = {
         "volume rm parity-data",
         "volume inspect parity-data",
     ],
+    **LINES,
     "out of memory": [
         f"run --name oom --network none -m 16m --memory-swap 16m {BOX} tail /dev/zero",
         "inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' oom",
@@ -174,7 +176,30 @@ CASES: dict[str, list[str]] = {
     ],
 }
 
+_EMPTY_LIST = "what is not found is an error and prints no empty list"
+
 DIFFERENCES: dict[str, str] = {
+    f"{_RUN} --cpus -1 {BOX} true": "the number itself is refused, whatever the host has",
+    f"{_RUN} --blkio-weight 5000 {BOX} true": "what cannot be honoured is refused, not dropped",
+    f"{_RUN} --device /no/such/device {BOX} true": "125: no program was looked for",
+    "inspect -f '{{.Config.Image}} {{.Driver}} {{.ResolvConfPath}}' nosuch": _EMPTY_LIST,
+    "inspect --type image plain": _EMPTY_LIST,
+    "image inspect nosuch/image": _EMPTY_LIST,
+    "network inspect nosuchnetwork": _EMPTY_LIST,
+    "inspect -f '{{.HostConfig.Init}} {{.HostConfig.ReadonlyRootfs}} "
+    "{{json .HostConfig.Tmpfs}} {{.HostConfig.ShmSize}}' opts": "sizes are told in bytes",
+    "inspect -f '{{.Config.Tty}} {{.Config.OpenStdin}} {{.Config.StdinOnce}} "
+    "{{.Config.AttachStdin}} {{.Config.AttachStdout}} {{.Config.AttachStderr}}' opts": (
+        "what a created container is attached to is said by start"
+    ),
+    "update nosuchthing": "a container that is not there is told before the missing flag",
+    "container": "a group's help is what was asked for: it goes to standard output",
+    "inspect --type image -f '{{.Os}} {{.Config.Cmd}} {{len .RootFS.Layers}}' " + BOX: (
+        "a list that is not set has no value: Go prints its type's zero"
+    ),
+    f"history --format '{{{{.Size}}}} {{{{.CreatedBy}}}} {{{{.Comment}}}}' {BOX}": (
+        "the note names the file, not the pipe that a client and a daemon need"
+    ),
     f"{_RUN} {BOX} grep NoNewPrivs /proc/self/status": (
         "no_new_privs is on unless it is asked for otherwise"
     ),
@@ -182,8 +207,8 @@ DIFFERENCES: dict[str, str] = {
         "127 as from run, and the reason among the errors: Docker 23 and later do so too"
     ),
     "exec life /etc/passwd": "the reason is among the errors, not in the command's output",
-    "inspect nosuchthing": "what is not found is an error and prints no empty list",
-    "volume inspect parity-data": "what is not found is an error and prints no empty list",
+    "inspect nosuchthing": _EMPTY_LIST,
+    "volume inspect parity-data": _EMPTY_LIST,
     f"run --name oom --network none -m 16m --memory-swap 16m {BOX} tail /dev/zero": (
         "that memory ran out is said, not only to be found by inspect"
     ),
@@ -196,21 +221,31 @@ _KINDS: Mapping[str, str] = {
     "not executable": r"permission denied|is a directory",
     "no such user": r"unable to find user",
     "no such object": r"no such (object|container|volume|network)|network \S+ not found",
-    "name in use": r"already in use",
+    "name in use": r"already in use|the name .* is used by",
     "must stop first": r"stop the container before|cannot remove",
     "already/not running": r"is not running|is (already )?paused|not paused|is exited|it is exited"
     r"|it is paused|it is running",
-    "in use": r"volume is in use|is used by",
-    "too little memory": r"minimum memory limit|below 6m",
+    "in use": r"volume is in use|is used by|unable to remove repository reference",
+    "too little memory": r"minimum memory limit allowed|below 6m",
     "too many cpus": r"range of cpus|more than this host has",
     "swap below memory": r"memoryswap limit should be larger|is below memory",
     "rm and restart": r"conflicting options: --restart and --rm|rm and restart",
     "capability": r"unknown capability",
-    "mount": r"invalid (volume|mount)|bind source path does not exist|must be absolute"
+    "mount": r"invalid (volume|mount|mode|field)|bad name|target is required"
+    r"|bind source path does not exist|must be absolute"
     r"|mount path must be absolute",
     "flag": r"unknown flag|unknown option",
     "workdir": r"working directory .* is invalid|is not an absolute path",
 }
+
+
+# What Docker's client says without the word "error" when it refuses a command line.
+_CLIENT_WORDS = (
+    r"^see 'docker|^invalid |conflicting options|requires at least|requires exactly|bad format"
+    r"|^open /|^stat |^template|memory swappiness|pid: invalid|reference format|opening seccomp"
+    r"|is not a valid|must provide|must specify|accepts no arg|is not a docker command"
+    r"|input device is not a tty|template parsing|same source and destination"
+)
 
 
 def kind_of(stderr: str) -> str:
@@ -219,7 +254,7 @@ def kind_of(stderr: str) -> str:
     for name, pattern in _KINDS.items():
         if re.search(pattern, text):
             return name
-    return "other" if re.search(r"error|jupyter container:", text) else ""
+    return "other" if re.search(r"error|jupyter container:|" + _CLIENT_WORDS, text) else ""
 
 
 def normalised(stdout: str) -> str:

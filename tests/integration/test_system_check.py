@@ -189,13 +189,13 @@ def test_the_command(own: Engine) -> None:
     session = Session(lambda: own)
     whole = execute(session, ["system", "check"])
     assert "all is well" in str(whole)
-    assert whole.exit_code == 0
+    assert whole.exit_status == 0
     flip(blob_file(own, layers(own, "built")[1][0]))
     found = execute(session, ["system", "check"])
-    assert found.exit_code == 1
+    assert found.exit_status == 1
     assert str(found).splitlines()[1].split()[:3] == ["✗", "damaged", "blob"]
     assert "--repair" in str(found)
     mended = execute(session, ["system", "check", "--repair"])
-    assert mended.exit_code == 0
+    assert mended.exit_status == 0
     assert "2 repaired" in str(mended)
     assert "✓" in mended._repr_html_()

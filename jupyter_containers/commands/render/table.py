@@ -14,7 +14,7 @@ from typing import Any
 from jupyter_containers.commands.render.ansi import strip_ansi
 
 Row = Mapping[str, object]
-_GAP = 3
+_GAP, _NARROWEST = 3, 10  # blanks between columns; no column takes less, as with Docker
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,10 @@ def aligned(cells: Sequence[Sequence[str]]) -> str:
     """Return lines whose cells begin in the same places."""
     count = max((len(line) for line in cells), default=0)
     widths = [max(len(line[i]) for line in cells if i < len(line)) for i in range(count)]
+    places = [max(width + _GAP, _NARROWEST) for width in widths]
     lines = []
     for line in cells:
-        padded = [f"{cell:<{widths[i] + _GAP}}" for i, cell in enumerate(line[:-1])]
+        padded = [f"{cell:<{places[i]}}" for i, cell in enumerate(line[:-1])]
         lines.append("".join([*padded, *line[-1:]]).rstrip())
     return "\n".join(lines)
 

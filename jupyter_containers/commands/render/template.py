@@ -1,7 +1,7 @@
 """The part of Go's text/template that people write after ``--format``.
 
-Texts, fields (``{{.State.ExitCode}}``), ``json join upper lower title split len index println
-print printf eq ne not and or truncate``, pipelines with ``|``, ``range if else with end``, and the
+Texts, fields (``{{.State.ExitCode}}``), ``.Label "name"``, ``json join upper lower title
+split len index println print printf eq ne not and or truncate``, pipelines with ``|``, ``range if else with end``, and the
 dot.  A value is anything made of mappings, sequences, texts and numbers; a missing field of a
 mapping is an error, as in Docker.
 """
@@ -164,7 +164,16 @@ def _command(tokens: list[tuple[str, str]], dot: Any, root: Any, piped: list[Any
         return _call(name, arguments + piped)
     if piped or not tokens:
         raise InvalidArgumentError("template: a function is missing after |")
+    if tokens[0] == ("path", ".Label") and len(tokens) > 1 and tokens[1][0] == "text":
+        tokens.pop(0)
+        return _label(_lookup(dot, ["Labels"]), _argument(tokens, dot, root))
     return _argument(tokens, dot, root)
+
+
+def _label(labels: str, name: str) -> str:
+    """Return one label of Docker's ``name=value,…`` text; empty where it is not set."""
+    pairs = (label.partition("=") for label in labels.split(","))
+    return next((value for key, _, value in pairs if key == name), "")
 
 
 def _argument(tokens: list[tuple[str, str]], dot: Any, root: Any) -> Any:

@@ -30,7 +30,7 @@ class CheckResult(Table["Problem"]):
         self.report = report
 
     @property
-    def exit_code(self) -> int:
+    def exit_status(self) -> int:
         """1 when problems are left."""
         return 1 if self else 0
 

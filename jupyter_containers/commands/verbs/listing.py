@@ -80,7 +80,7 @@ def filters_of(parsed: Parsed) -> dict[str, list[str]] | None:
 def each(names: Sequence[str], action: Callable[[str], T]) -> list[T]:
     """Return the action's result for every name; one that fails does not keep the others from it.
 
-    The first error is raised after the last name, with what succeeded in its hint.
+    The first error is raised after the last name, with what succeeded as its ``done``.
     """
     results: list[T] = []
     succeeded: list[str] = []
@@ -96,9 +96,8 @@ def each(names: Sequence[str], action: Callable[[str], T]) -> list[T]:
     first = failures[0]
     notes = [first.hint] if first.hint else []
     notes += [f"also: {error.message}" for error in failures[1:]]
-    if succeeded:
-        notes.append(f"done: {', '.join(succeeded)}")
     first.hint = "; ".join(notes)
+    first.done = tuple(succeeded)
     raise first
 
 

@@ -107,6 +107,7 @@ _FIELDS: dict[str, Callable[[Any], object]] = {
     "Labels": lambda container: labels_text(container.labels),
     "Networks": lambda container: ",".join(str(name) for name in container.networks),
     "Mounts": lambda container: ",".join(_mount_text(mount) for mount in container.mounts),
+    "LocalVolumes": lambda container: str(container.local_volumes),
     "Size": lambda container: _container_size(getattr(container, "size", None)),
 }
 _FULL_FIELDS: dict[str, Callable[[Any], object]] = {

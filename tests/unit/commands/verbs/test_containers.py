@@ -172,7 +172,8 @@ def test_one_bad_name_does_not_keep_the_others_from_it(fake_engine: Any) -> None
     with pytest.raises(ContainerNotFoundError) as caught:
         perform(fake_engine, "rm", "no1", "a", "no2", "b")
     assert caught.value.message == "no such container: no1"
-    assert caught.value.hint == "also: no such container: no2; done: a, b"
+    assert caught.value.hint == "also: no such container: no2"
+    assert caught.value.done == ("a", "b")
     assert len(fake_engine.calls) == 4
 
 
