@@ -1,9 +1,9 @@
 """The part of Go's text/template that people write after ``--format``.
 
 Texts, fields (``{{.State.ExitCode}}``), ``.Label "name"``, ``json join upper lower title
-split len index println print printf eq ne not and or truncate``, pipelines with ``|``, ``range if else with end``, and the
-dot.  A value is anything made of mappings, sequences, texts and numbers; a missing field of a
-mapping is an error, as in Docker.
+split len index println print printf eq ne not and or truncate``, pipelines with ``|``,
+``range if else with end``, and the dot.  A value is anything made of mappings, sequences, texts
+and numbers; a missing field of a mapping is an error, as in Docker.
 """
 
 from __future__ import annotations
