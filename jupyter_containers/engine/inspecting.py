@@ -190,7 +190,7 @@ def volume_document(volume: VolumeRecord, mountpoint: Path) -> dict[str, Any]:
         "Labels": dict(volume.labels),
         "Mountpoint": str(mountpoint),
         "Name": volume.name,
-        "Options": dict(volume.driver_opts) or None,
+        "Options": dict(volume.driver_opts),
         "Scope": "local",
     }
 

@@ -183,6 +183,7 @@ DIFFERENCES: dict[str, str] = {
     f"{_RUN} --blkio-weight 5000 {BOX} true": "what cannot be honoured is refused, not dropped",
     f"{_RUN} --device /no/such/device {BOX} true": "125: no program was looked for",
     "inspect -f '{{.Config.Image}} {{.Driver}} {{.ResolvConfPath}}' nosuch": _EMPTY_LIST,
+    "rmi parity/made:1": "layers are freed by the collection that follows, which names none",
     "inspect --type image plain": _EMPTY_LIST,
     "image inspect nosuch/image": _EMPTY_LIST,
     "network inspect nosuchnetwork": _EMPTY_LIST,
@@ -220,7 +221,8 @@ _KINDS: Mapping[str, str] = {
     r"|exec: .*no such file|stat /no/such",
     "not executable": r"permission denied|is a directory",
     "no such user": r"unable to find user",
-    "no such object": r"no such (object|container|volume|network)|network \S+ not found",
+    "no such object": r"could not find the file|lstat /no"
+    r"|no such (object|container|volume|network)|network \S+ not found",
     "name in use": r"already in use|the name .* is used by",
     "must stop first": r"stop the container before|cannot remove",
     "already/not running": r"is not running|is (already )?paused|not paused|is exited|it is exited"
@@ -242,7 +244,7 @@ _KINDS: Mapping[str, str] = {
 # What Docker's client says without the word "error" when it refuses a command line.
 _CLIENT_WORDS = (
     r"^see 'docker|^invalid |conflicting options|requires at least|requires exactly|bad format"
-    r"|^open /|^stat |^template|memory swappiness|pid: invalid|reference format|opening seccomp"
+    r"|open /no|^stat |template|memory swappiness|pid: invalid|reference format|opening seccomp"
     r"|is not a valid|must provide|must specify|accepts no arg|is not a docker command"
     r"|input device is not a tty|template parsing|same source and destination"
 )
@@ -260,4 +262,6 @@ def kind_of(stderr: str) -> str:
 def normalised(stdout: str) -> str:
     """Return output without what no two engines share: IDs."""
     text = re.sub(r"\b[0-9a-f]{64}\b", "<id>", stdout)
+    if re.fullmatch(r"([ACD] /.*\n)+", text):
+        text = "".join(sorted(text.splitlines(keepends=True)))  # Docker's diff has no order
     return re.sub(r"HOSTNAME=[0-9a-f]{12}", "HOSTNAME=<id>", text)

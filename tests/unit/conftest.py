@@ -77,6 +77,7 @@ class FakeContainer:
     labels: dict[str, str] = field(default_factory=lambda: {"b": "2", "a": "1"})
     networks: tuple[str, ...] = ("bridge",)
     mounts: tuple[str, ...] = ()
+    local_volumes: int = 0
 
     @property
     def short_id(self) -> str:

@@ -16,7 +16,13 @@ from datetime import UTC
 from typing import Any, Generic, TypeVar
 
 from jupyter_containers.commands.render.ansi import ansi_to_html, strip_ansi, visible_lines
-from jupyter_containers.commands.render.table import Column, Row, html_table, text_table
+from jupyter_containers.commands.render.table import (
+    DOCKERS_NARROWEST,
+    Column,
+    Row,
+    html_table,
+    text_table,
+)
 from jupyter_containers.errors import UnsupportedError
 
 T = TypeVar("T")
@@ -60,7 +66,7 @@ class Table(list[T], Generic[T]):
         return [row for item in self for row in self._rows_of(item)]
 
     def __str__(self) -> str:
-        return text_table(self.columns, self.rows())
+        return text_table(self.columns, self.rows(), DOCKERS_NARROWEST)
 
     __repr__ = __str__
 

@@ -14,7 +14,8 @@ from typing import Any
 from jupyter_containers.commands.render.ansi import strip_ansi
 
 Row = Mapping[str, object]
-_GAP, _NARROWEST = 3, 10  # blanks between columns; no column takes less, as with Docker
+_GAP = 3  # blanks between columns
+DOCKERS_NARROWEST = 10  # what a column takes at least in the lists that Docker has too
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +47,21 @@ class LazyRow(Mapping[str, object]):
         return len(self._makers)
 
 
-def text_table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
-    """Return the table as Docker prints it: headings, three blanks between columns."""
+def text_table(columns: Sequence[Column], rows: Sequence[Row], narrowest: int = 0) -> str:
+    """Return the table as Docker prints it: headings, three blanks between columns.
+
+    ``narrowest`` is what a column takes at least, blanks included.
+    """
     cells = [[column.heading for column in columns]]
     cells += [[cell_text(row.get(column.field, "")) for column in columns] for row in rows]
-    return aligned(cells)
+    return aligned(cells, narrowest)
 
 
-def aligned(cells: Sequence[Sequence[str]]) -> str:
+def aligned(cells: Sequence[Sequence[str]], narrowest: int = 0) -> str:
     """Return lines whose cells begin in the same places."""
     count = max((len(line) for line in cells), default=0)
     widths = [max(len(line[i]) for line in cells if i < len(line)) for i in range(count)]
-    places = [max(width + _GAP, _NARROWEST) for width in widths]
+    places = [max(width + _GAP, narrowest) for width in widths]
     lines = []
     for line in cells:
         padded = [f"{cell:<{places[i]}}" for i, cell in enumerate(line[:-1])]

@@ -7,7 +7,13 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from jupyter_containers.commands.render.results import Lines, Table, Text
-from jupyter_containers.commands.render.table import Column, Row, aligned, cell_text
+from jupyter_containers.commands.render.table import (
+    DOCKERS_NARROWEST,
+    Column,
+    Row,
+    aligned,
+    cell_text,
+)
 from jupyter_containers.commands.session import Session, no_progress
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import ContainersError, InvalidArgumentError
@@ -58,7 +64,7 @@ def formatted_rows(
     first = dict.fromkeys(rows[0], "") | names if rows else names
     lines = [template.render({key: first[key] or key.upper() for key in first})]
     lines += [template.render(row) for row in rows]
-    return Text(aligned([line.split("\t") for line in lines]))
+    return Text(aligned([line.split("\t") for line in lines], DOCKERS_NARROWEST))
 
 
 def _plain(row: Row) -> dict[str, str]:

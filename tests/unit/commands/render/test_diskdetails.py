@@ -24,7 +24,7 @@ def test_every_kind_has_its_table() -> None:
     ]
     assert lines[4].split()[:2] == ["y", "2"]
     assert lines[5].split()[:2] == ["<none>", "<none>"]
-    assert "cccccccccccc   web     2               5B" in lines
+    assert "cccccccccccc   web       2               5B" in lines
     assert "Build cache usage:" in lines
     assert "<b>Local Volumes space usage:</b>" in details._repr_html_()
     assert list(details.images.to_dataframe()["Tag"]) == ["1", "2", "<none>"]

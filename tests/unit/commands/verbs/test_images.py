@@ -25,9 +25,9 @@ def test_images_has_one_row_for_every_name(fake_engine: Any, an_image: Any) -> N
     found = perform(fake_engine, "images")
     assert found == [an_image]
     assert str(found).splitlines() == [
-        "REPOSITORY                TAG      IMAGE ID       CREATED       SIZE",
-        "app                       latest   abababababab   2 weeks ago   187MB",
-        "localhost:5000/team/app   1        abababababab   2 weeks ago   187MB",
+        "REPOSITORY                TAG       IMAGE ID       CREATED       SIZE",
+        "app                       latest    abababababab   2 weeks ago   187MB",
+        "localhost:5000/team/app   1         abababababab   2 weeks ago   187MB",
     ]
 
 
@@ -68,7 +68,7 @@ def test_history(fake_engine: Any) -> None:
         "IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT",
     ]  # fmt: skip
     assert lines[1].startswith("cdcdcdcdcdcd   3 hours ago   RUN " + "x" * 40 + "…")
-    assert lines[1].endswith("12MB   note")
+    assert lines[1].endswith("12MB      note")
     assert lines[2].startswith("<missing>")
     assert "x" * 60 in str(perform(fake_engine, "history", "--no-trunc", "app"))
     assert "12000000" in str(perform(fake_engine, "history", "-H=false", "app"))

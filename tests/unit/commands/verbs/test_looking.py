@@ -159,7 +159,7 @@ def test_stats(fake_engine: Any) -> None:
 
 def test_top_takes_its_columns_from_the_rows(fake_engine: Any) -> None:
     fake_engine.answers["top"] = [{"PID": 1, "CMD": "sleep 1"}]
-    assert str(perform(fake_engine, "top", "web")) == "PID   CMD\n1     sleep 1"
+    assert str(perform(fake_engine, "top", "web")) == "PID       CMD\n1         sleep 1"
 
 
 def test_port(fake_engine: Any) -> None:

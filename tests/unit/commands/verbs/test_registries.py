@@ -86,8 +86,8 @@ def test_search(fake_engine: Any) -> None:
     found = perform(fake_engine, "search", "--limit", "5", "busybox")
     assert fake_engine.last == ("search", ("busybox",), {"limit": 5})
     assert str(found).splitlines() == [
-        "NAME         DESCRIPTION                                     STARS   OFFICIAL",
-        "busybox      Busybox base image.                             3000    [OK]",
+        "NAME         DESCRIPTION                                     STARS     OFFICIAL",
+        "busybox      Busybox base image.                             3000      [OK]",
         "me/busybox   " + "A" * 44 + "…   2",
     ]
     whole = perform(fake_engine, "search", "--no-trunc", "--format", "{{.Description}}", "x")

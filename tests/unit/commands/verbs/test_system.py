@@ -151,7 +151,7 @@ def test_network_create_and_remove(fake_engine: Any) -> None:
 def test_volumes(fake_engine: Any) -> None:
     volume = VolumeSummary("data", "/v/data", datetime.now(UTC))
     fake_engine.answers.update(volumes=[volume], create_volume=volume)
-    assert str(perform(fake_engine, "volume", "ls")) == ("DRIVER   VOLUME NAME\nlocal    data")
+    assert str(perform(fake_engine, "volume", "ls")) == ("DRIVER    VOLUME NAME\nlocal     data")
     assert perform(fake_engine, "volume", "ls", "-q") == ["data"]
     assert perform(fake_engine, "volume", "create", "data") == "data"
     assert fake_engine.last == ("create_volume", ("data",), {})
