@@ -92,6 +92,16 @@ class Reference:
         return f"{self.name}{tag}{digest}"
 
 
+def is_tag(text: str) -> bool:
+    """Return whether ``text`` has the form of a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
+def is_repository(text: str) -> bool:
+    """Return whether ``text`` has the form of a repository's name within a registry."""
+    return len(text) <= _MAX_NAME and _PATH.fullmatch(text) is not None
+
+
 def _split_registry(name: str) -> tuple[str, str]:
     first, _, rest = name.partition("/")
     is_registry = rest and (

@@ -37,6 +37,7 @@ from jupyter_containers.oci.descriptor import (
     short_id,
     validate_digest,
 )
+from jupyter_containers.oci.reference import is_repository, is_tag
 from jupyter_containers.registry.credentials import CredentialSource, FixedCredentials
 from jupyter_containers.registry.delivery import Delivery, RetryPolicy, ignore_wait
 from jupyter_containers.registry.documents import (
@@ -47,6 +48,7 @@ from jupyter_containers.registry.documents import (
     list_page,
     media_type_of,
     named,
+    names_of,
     next_page,
     too_large,
 )
@@ -228,8 +230,7 @@ class RegistryClient:
         """Return the repository's tags in the registry's order (lexical, by the specification)."""
         names: list[str] = []
         for page in self._pages(self._main, repository, f"{repository}/tags/list?n=1000"):
-            # Some registries write null for an empty list.
-            names += [tag for tag in page.get("tags") or () if isinstance(tag, str)]
+            names += names_of(page, "tags", is_tag)
         return names
 
     def catalog(self) -> list[str]:
@@ -240,7 +241,7 @@ class RegistryClient:
         names: list[str] = []
         scopes = ("registry:catalog:*",)
         for page in self._pages(self._main, "the catalog", "_catalog?n=1000", scopes):
-            names += [name for name in page.get("repositories") or () if isinstance(name, str)]
+            names += names_of(page, "repositories", is_repository)
         return names
 
     def search(self, word: str, limit: int) -> list[FoundRepository]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -49,6 +50,23 @@ def list_page(data: bytes, request: Request) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise RegistryError("the registry sent a malformed list", request=str(request))
     return document
+
+
+def names_of(page: dict[str, Any], key: str, fits: Callable[[str], bool]) -> list[str]:
+    """Return the names that a page of a list holds, each of the form that ``fits``.
+
+    They become parts of addresses and of records, so :class:`VerificationError` is raised for
+    anything else.  Some registries write null for an empty list.
+    """
+    names = page.get(key) or []
+    if not isinstance(names, list):
+        raise VerificationError(f"the registry sent a malformed list of {key}")
+    for name in names:
+        if not isinstance(name, str) or not fits(name):
+            raise VerificationError(
+                f"the registry sent {str(name)[:80]!r} in its list of {key}, which is no such name"
+            )
+    return names
 
 
 def media_type_of(data: bytes, header: str, name: str) -> str:

@@ -607,6 +607,30 @@ def test_a_redirect_gets_no_credentials_and_its_bytes_are_verified(
             own.pull(f"{scripted.host}/app:1")
 
 
+@pytest.mark.parametrize(
+    "tag", ["../../../x", "a/b", "a@sha256:" + "0" * 64, "a b", "\x1b[31m", "", "x" * 200, 5, {}]
+)
+def test_tags_and_repositories_that_are_none(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry, tag: Any
+) -> None:
+    """They would become addresses, and names in the store that nobody could read again."""
+
+    def listing(asked: Asked) -> Answer:
+        if asked.path.endswith("/tags/list"):
+            return Answer(200, {}, json.dumps({"name": "app", "tags": ["1", tag]}).encode())
+        if asked.path.endswith("/_catalog"):
+            return Answer(200, {}, json.dumps({"repositories": [f"{tag}//"]}).encode())
+        return served(asked)
+
+    served.image([tar(member("f", b"1"))], "1")
+    scripted.script = listing
+    with pytest.raises(VerificationError, match="no such name"):
+        own.pull(f"{scripted.host}/app", all_tags=True)
+    with pytest.raises(VerificationError, match="no such name"):
+        own.registry_repositories(scripted.host)
+    assert own.images() == []
+
+
 def test_a_platform_that_is_not_offered_names_those_that_are(
     own: Engine, served: ServedImage, scripted: ScriptedRegistry
 ) -> None:

@@ -69,10 +69,12 @@ def test_a_registry_without_search_is_looked_through() -> None:
     pages = [
         FakeResponse(404),
         FakeResponse(
-            200, {"Link": '</v2/_catalog?n=2&last=b>; rel="next"'}, b'{"repositories":["App","b"]}'
+            200,
+            {"Link": '</v2/_catalog?n=2&last=b>; rel="next"'},
+            b'{"repositories":["other/app","b"]}',
         ),
         FakeResponse(200, {}, b'{"repositories":["team/app","my-app"]}'),
     ]
     client, transport = searched(*pages)
-    assert [found.name for found in client.search("app", 2)] == ["App", "team/app"]
+    assert [found.name for found in client.search("app", 2)] == ["other/app", "team/app"]
     assert transport.sent[2].url.endswith("/v2/_catalog?n=2&last=b")
