@@ -20,9 +20,13 @@ from jupyter_containers.engine.bundle import Bundle
 from jupyter_containers.engine.networks import Networks
 from jupyter_containers.engine.records import ContainerRecord, EndpointRecord
 from jupyter_containers.engine.rooms import Rooms
-from jupyter_containers.errors import ContainerNotFoundError, InvalidStateError
+from jupyter_containers.errors import (
+    ContainerNotFoundError,
+    InvalidArgumentError,
+    InvalidStateError,
+)
 from jupyter_containers.network.names import HostEntry, hosts_lines
-from jupyter_containers.options.network import NetworkRequest
+from jupyter_containers.options.network import DEFAULT_NETWORK, NetworkRequest
 
 
 class Hostnames:
@@ -103,7 +107,12 @@ class Hostnames:
             target = self._rooms.containers.find(name)
             if target is None:
                 raise ContainerNotFoundError(f"cannot link to {name}: no such container")
-            if self._networks.find(request.name).name == "bridge" and not target.state.status.alive:
+            on_default = self._networks.find(request.name).name == DEFAULT_NETWORK
+            if on_default and DEFAULT_NETWORK not in [item.name for item in target.networks]:
+                raise InvalidArgumentError(
+                    f"cannot link to {target.name}, as it does not belong to the default network"
+                )
+            if on_default and not target.state.status.alive:
                 raise InvalidStateError(
                     f"cannot link {record.name} to {target.name}: it does not run",
                     status=str(target.state.status),
@@ -120,7 +129,7 @@ class Hostnames:
         """
         found: list[str] = []
         for request in record.networks:
-            if request.name != "bridge":
+            if request.name != DEFAULT_NETWORK:
                 continue
             for name, alias in request.links:
                 target = self._rooms.containers.find(name)

@@ -120,7 +120,7 @@ def network_settings(record: ContainerRecord, networks: dict[str, Network]) -> d
             continue
         name = names.get(request.name, request.name)
         network = next((item for item in networks.values() if item.name == name), None)
-        attached[name] = _endpoint(request, by_name.get(name), network)
+        attached[name] = _endpoint(record.id, request, by_name.get(name), network)
     process = record.state.process
     return {
         "Bridge": "",
@@ -164,7 +164,10 @@ def _addresses(endpoint: Endpoint | None) -> dict[str, Any]:
 
 
 def _endpoint(
-    request: NetworkRequest, endpoint: Endpoint | None, network: Network | None
+    container_id: str,
+    request: NetworkRequest,
+    endpoint: Endpoint | None,
+    network: Network | None,
 ) -> dict[str, Any]:
     config: dict[str, Any] = {}
     if request.ip:
@@ -173,7 +176,9 @@ def _endpoint(
         config["IPv6Address"] = str(ipaddress.ip_address(request.ip6))
     if request.link_local_ips:
         config["LinkLocalIPs"] = list(request.link_local_ips)
-    aliases = endpoint.aliases if endpoint else request.aliases
+    aliases = request.aliases
+    if request.name != DEFAULT_NETWORK and not request.is_mode:
+        aliases = (*request.aliases, container_id[:12])
     return {
         "IPAMConfig": config or None,
         "Links": [f"{name}:{alias}" for name, alias in request.links] or None,

@@ -27,6 +27,9 @@ from jupyter_containers.options.mounts import Recursion
 from jupyter_containers.options.network import NetworkRequest
 from jupyter_containers.runtime.process import ProcessIdentity
 
+# A container that was disconnected from all its networks has none: that is another thing.
+_AS_ASKED = (NetworkRequest(""),)
+
 Phase = Literal["creating", "ready"]
 
 
@@ -86,15 +89,16 @@ class ContainerRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     owner: ProcessIdentity | None = None
     state: StateRecord = StateRecord()
     mounts: tuple[MountRecord, ...] = ()
-    networks: tuple[NetworkRequest, ...] = ()
+    networks: tuple[NetworkRequest, ...] = _AS_ASKED
     endpoints: tuple[Endpoint, ...] = ()
     endpoint: Endpoint | None = None
     ports: tuple[PublishedPort, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.networks == _AS_ASKED:
+            asked = self.options.networks or (NetworkRequest(self.options.network),)
+            force_setattr(self, "networks", asked)
         # Records of before a container could be in several networks.
-        if not self.networks:
-            force_setattr(self, "networks", (NetworkRequest(self.options.network),))
         if self.endpoint is not None:
             force_setattr(self, "endpoints", (self.endpoint,))
             force_setattr(self, "endpoint", None)

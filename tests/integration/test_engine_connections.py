@@ -94,6 +94,12 @@ def test_networks_are_joined_and_left_while_it_runs(two: Engine, busybox: str) -
     with pytest.raises(NetworkNotFoundError, match="not connected"):
         two.disconnect_network("back", "box")
     two.disconnect_network("back", "box", force=True)
+    # It may be left alone altogether, and taken back.
+    two.disconnect_network("front", "box")
+    assert output(box, "ip route") == ""
+    assert two.inspect("box")["NetworkSettings"]["Networks"] == {}
+    two.connect_network("front", "box")
+    assert "default via 10.214.1.1 dev eth0" in output(box, "ip route")
     # What is joined while it is stopped is there at the next start.
     box.stop(timeout=0)
     two.connect_network("back", "box", alias=["store"])
@@ -149,6 +155,8 @@ def test_links(two: Engine, busybox: str) -> None:
     other = idle(two, busybox, name="other", network="back")
     assert get(reader, "shelf") == store.short_id
     assert get(other, "shelf") is None
+    with pytest.raises(InvalidArgumentError, match="default network"):
+        idle(two, busybox, link=["store:shelf"])
     db.stop(timeout=0)
     with pytest.raises(InvalidStateError, match="does not run"):
         idle(two, busybox, link=["db:sql"])

@@ -36,7 +36,7 @@ def test_a_running_container() -> None:
     }
     assert settings["Networks"]["shop"]["IPAddress"] == "10.1.2.3"
     assert settings["IPAddress"] == ""  # that of the default network
-    assert settings["Networks"]["shop"]["Aliases"] == ["web", ID[:12]]
+    assert settings["Networks"]["shop"]["Aliases"] == [ID[:12]]
 
 
 def test_an_ended_container_holds_no_address_or_port() -> None:
