@@ -173,6 +173,7 @@ class Rooms:
         blocks the repository.
         """
         from jupyter_containers.registry import FixedCredentials, RegistryClient, route
+        from jupyter_containers.registry.credentials import RepositoryCredentials
         from jupyter_containers.registry.search import search_endpoint
 
         way = route(
@@ -186,7 +187,7 @@ class Rooms:
         given = FixedCredentials({way.main.registry: credential}) if credential else None
         return RegistryClient(
             name,
-            credentials=given or self.credentials,
+            credentials=given or RepositoryCredentials(self.credentials, repository),
             insecure=(*way.insecure, way.main.host) if insecure else way.insecure,
             mirrors=way.mirrors,
             certificate_folders=[Path(place) for place in self.settings.certificate_folders],

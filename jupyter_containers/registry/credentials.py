@@ -63,19 +63,35 @@ class FixedCredentials:
         return self.known.get(registry)
 
 
+@dataclass(frozen=True, slots=True)
+class RepositoryCredentials:
+    """Stored credentials, as far as one repository goes."""
+
+    store: CredentialStore
+    repository: str
+
+    def get(self, registry: str) -> Credential | None:
+        """Return the nearest credential for the repository in ``registry``, or None."""
+        return self.store.get(registry, self.repository)
+
+
 class CredentialStore:
     """The user's stored credentials; reads the files anew each time, because others write them."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
 
-    def get(self, registry: str) -> Credential | None:
+    def get(self, registry: str, repository: str = "") -> Credential | None:
         """Return the credential for ``registry``, or None when there is none.
 
-        Raises :class:`RegistryError` when a file or a helper cannot be read.
+        Podman also keeps some for one namespace of a registry, or one ``repository``: the nearest
+        counts.  Raises :class:`RegistryError` when a file or a helper cannot be read.
         """
         for file in self._files():
             document = file.read()
+            near = _from_namespaces(document, registry, repository)
+            if near is not None:
+                return near
             helper = _helper_of(document, registry)
             if helper:
                 found = self._helper_get(helper, registry)
@@ -249,6 +265,17 @@ def _from_auths(document: dict[str, Any], registry: str) -> Credential | None:
             found = _credential(entry, key)
             if found is not None:
                 return found
+    return None
+
+
+def _from_namespaces(document: dict[str, Any], registry: str, repository: str) -> Credential | None:
+    """Return what containers-auth.json(5) has for the repository or the nearest part above it."""
+    auths: Any = document.get("auths")
+    parts = repository.split("/") if repository and isinstance(auths, dict) else []
+    for count in range(len(parts), 0, -1):
+        key = "/".join([registry, *parts[:count]])
+        if isinstance(auths.get(key), dict):
+            return _credential(auths[key], key)
     return None
 
 

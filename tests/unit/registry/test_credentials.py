@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 from jupyter_containers.errors import RegistryError
-from jupyter_containers.registry.credentials import HUB_KEY, Credential, CredentialStore
+from jupyter_containers.registry.credentials import (
+    HUB_KEY,
+    Credential,
+    CredentialStore,
+    RepositoryCredentials,
+)
 
 HELPER = """#!/bin/sh
 # A keychain of one folder: a file for each server.
@@ -124,6 +129,23 @@ def test_the_order_of_the_files(environ: dict[str, str]) -> None:
 def test_a_podman_namespace_is_not_the_registry(environ: dict[str, str]) -> None:
     write(environ, {"auths": {"quay.io/team": {"auth": encoded("team", "x")}}})
     assert CredentialStore(environ).get("quay.io") is None
+    assert CredentialStore(environ).get("quay.io", "other/app") is None
+
+
+def test_the_nearest_namespace_counts(environ: dict[str, str]) -> None:
+    keys = {"quay.io": "all", "quay.io/team": "team", "quay.io/team/app": "app"}
+    write(environ, {"auths": {key: {"auth": encoded(user, "x")} for key, user in keys.items()}})
+    store = CredentialStore(environ)
+    for repository, user in (
+        ("team/app", "app"),
+        ("team/app/part", "app"),
+        ("team/apple", "team"),
+        ("teams/app", "all"),
+        ("", "all"),
+    ):
+        found = RepositoryCredentials(store, repository).get("quay.io")
+        assert found is not None
+        assert found.username == user
 
 
 def test_storing_keeps_what_others_wrote(environ: dict[str, str]) -> None:
