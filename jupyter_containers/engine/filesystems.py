@@ -129,7 +129,7 @@ class FileSystems:
     ) -> None:
         differ = Differ(Path(f"/proc/self/fd/{folder}"), ChunkedOutput(write))
         if name is None:
-            differ.write_contents(folder)
+            differ.write_contents(folder, dotted=path == b"./")
         else:
             differ.write_as(folder, name, path)
 
@@ -143,7 +143,7 @@ class FileSystems:
             if source.contents:
                 inner = root.open(split(os.fsencode(source.canonical)), _FOLDER)
                 try:
-                    self._pack(inner, None, b"", write)
+                    self._pack(inner, None, b"./", write)
                 finally:
                     os.close(inner)
             else:

@@ -80,7 +80,7 @@ class Lifecycle:
     def renamed(self, record: ContainerRecord, former: str) -> None:
         """Let the networks know a container by its new name, and write it down."""
         self._hostnames.rename(record, former)
-        self.note(record, "rename", oldName=former)
+        self.note(record, "rename", oldName=f"/{former}")
 
     def start(
         self,
@@ -119,6 +119,8 @@ class Lifecycle:
     ) -> tuple[ContainerRecord, Attachment | None]:
         rooms, bundle = self._rooms, self.bundle(record.id)
         bundle.create()
+        if attach:
+            self.note(record, "attach")
         with self._connections.connecting(record) as connection, PrivateMounts() as mounts:
             mounts.overlay(rooms.store.snapshots.mount(record.chain_id, record.id), bundle.rootfs)
             shared = share(rooms, record, mounts)
@@ -141,7 +143,6 @@ class Lifecycle:
                 record = self._record_running(record, created, connection, restarted)
                 if attach:
                     attachment = Attachment(bundle.folder)
-                    self.note(record, "attach")
                 if before_start is not None:
                     before_start()
                 connection.finish()

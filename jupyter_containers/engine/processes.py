@@ -208,7 +208,9 @@ class Processes:
         if done.returncode != 0:
             said = (done.stderr.strip() or "it failed").splitlines()[0]
             raise InvalidArgumentError(f"ps: {said}", hint="top NAME -o pid,cmd is an example")
-        return _rows_of(done.stdout, pids)
+        rows = _rows_of(done.stdout, pids)
+        self._lifecycle.note(record, "top")
+        return rows
 
 
 def _rows_of(text: str, pids: set[int]) -> list[dict[str, str]]:

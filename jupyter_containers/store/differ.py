@@ -105,9 +105,11 @@ class Differ:
         self._entry(parent, name, path, os.stat(name, dir_fd=parent, follow_symlinks=False))
         return self._ended()
 
-    def write_contents(self, folder: int) -> Written:
-        """Write what is in an open folder, without the folder itself, and the end mark."""
-        self._walk(folder, b"")
+    def write_contents(self, folder: int, *, dotted: bool = False) -> Written:
+        """Write what is in an open folder and the end mark; ``dotted`` with it, as ``./``."""
+        if dotted:
+            self._header(b"./", DIRECTORY, os.fstat(folder), xattrs=lowers.read_xattrs(folder))
+        self._walk(folder, b"./" if dotted else b"")
         return self._ended()
 
     def _ended(self) -> Written:

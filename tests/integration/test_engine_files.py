@@ -111,6 +111,10 @@ def test_in_and_out_again(engine: Engine, box: Container, tmp_path: Path) -> Non
     engine.copy(f"{tmp_path}/tree/deep/file", f"{box.name}:/vol/into-volume")
     out = io.BytesIO()
     engine.copy(f"{box.name}:/data/tree", "-", stdout=out)
+    inner = io.BytesIO()
+    engine.copy(f"{box.name}:/data/tree/.", "-", stdout=inner)
+    with tarfile.open(fileobj=io.BytesIO(inner.getvalue())) as archive:
+        assert archive.getnames() == [".", "./deep", "./deep/file"]
     with tarfile.open(fileobj=io.BytesIO(out.getvalue())) as archive:
         assert archive.getnames() == ["tree", "tree/deep", "tree/deep/file"]
         member = archive.getmember("tree/deep/file")

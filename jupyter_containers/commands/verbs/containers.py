@@ -14,7 +14,6 @@ from jupyter_containers.commands.verbs.terminals import (
     run_in_terminal,
 )
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.engine.results import RunResult
 from jupyter_containers.errors import (
     InvalidArgumentError,
     NotFoundError,
@@ -32,14 +31,7 @@ def run(session: Session, parsed: Parsed) -> Any:
         return run_in_terminal(session, image, command, flags)
     with session.progress() as emit, lent(session, parsed) as streams, said_once(session):
         result = session.engine.run(image, command, emit=emit, **streams, **flags)
-    if isinstance(result, RunResult) and not _shows_output(flags):
-        return Lines([result.container_id])  # as Docker: nothing else would be seen of it
     return outcome(session, result)
-
-
-def _shows_output(flags: dict[str, Any]) -> bool:
-    streams = [str(name).lower() for name in flags.get("attach") or ("stdout",)]
-    return "stdout" in streams or "stderr" in streams
 
 
 def create(session: Session, parsed: Parsed) -> Any:

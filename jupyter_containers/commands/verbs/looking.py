@@ -90,8 +90,11 @@ def _mount_text(mount: Any) -> str:
     return str(getattr(mount, "source", "") or getattr(mount, "target", mount))
 
 
-def _container_size(size: Any) -> str:
-    return human_size(size) if isinstance(size, (int, float)) else ""
+def _container_size(container: Any) -> str:
+    size, whole = getattr(container, "size", None), getattr(container, "size_root", 0)
+    if not isinstance(size, (int, float)):
+        return ""
+    return human_size(size) + (f" (virtual {human_size(whole)})" if whole else "")
 
 
 _FIELDS: dict[str, Callable[[Any], object]] = {
@@ -108,7 +111,7 @@ _FIELDS: dict[str, Callable[[Any], object]] = {
     "Networks": lambda container: ",".join(str(name) for name in container.networks),
     "Mounts": lambda container: ",".join(_mount_text(mount) for mount in container.mounts),
     "LocalVolumes": lambda container: str(container.local_volumes),
-    "Size": lambda container: _container_size(getattr(container, "size", None)),
+    "Size": _container_size,
 }
 _FULL_FIELDS: dict[str, Callable[[Any], object]] = {
     **_FIELDS,

@@ -350,6 +350,8 @@ class ContainersAPI(ImagesAPI):
         found = [Container(self, record) for record in (records[:last] if last else records)]
         for container in found if size else ():
             container.size = self._rooms.store.snapshots.size_rw(container.id)
+            image = self._rooms.store.records.get_image(container.record.manifest_digest)
+            container.size_root = container.size + (image.size if image is not None else 0)
         return found
 
     def container(self, name: str) -> Container:

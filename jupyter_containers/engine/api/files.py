@@ -56,12 +56,15 @@ class FilesAPI(ContainersAPI):
         with ExitStack() as stack:
             try:
                 if taken is not None:
-                    root = stack.enter_context(self._files.view(self._containers.find(taken[0])))
+                    record = self._containers.find(taken[0])
+                    root = stack.enter_context(self._files.view(record))
                     self._copy_out(root, taken[1], target, archive, follow_link, stdout)
+                    self._lifecycle.note(record, "archive-path")
                 elif given is not None:
                     record = self._containers.find(given[0])
                     root = stack.enter_context(self._files.view(_writable(record)))
                     self._copy_in(source, root, given[1], follow_link, stdin)
+                    self._lifecycle.note(record, "extract-to-dir")
             except OSError as error:
                 # A container that runs may change its files while they are copied.
                 raise StorageError(f"cannot copy {source}: {error.strerror}") from error

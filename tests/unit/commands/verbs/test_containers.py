@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from jupyter_containers.commands.execute import execute
 from jupyter_containers.commands.session import Session, Terminal
+from jupyter_containers.engine.filesystems import FileChange
 from jupyter_containers.errors import (
     ContainerFailedError,
     ContainerNotFoundError,
@@ -186,3 +188,48 @@ def test_rm_with_force_does_not_mind_what_is_gone(fake_engine: Any) -> None:
     assert perform(fake_engine, "rm", "-f", "gone", "web") == ["web"]
     with pytest.raises(ContainerNotFoundError):
         perform(fake_engine, "rm", "gone")
+
+
+@pytest.mark.parametrize(
+    ("line", "call"),
+    [
+        ("cp web:/a b", ("copy", ("web:/a", "b"), {"archive": False, "follow_link": False})),
+        ("cp -aL a web:/b", ("copy", ("a", "web:/b"), {"archive": True, "follow_link": True})),
+        ("export -o x.tar web", ("export", ("web", "x.tar"), {})),
+        ("container diff web", ("diff", ("web",), {})),
+        ("commit web", ("commit", ("web", None), {})),
+        (
+            "commit -a me -m why -c 'CMD x' -p=false web img:1",
+            (
+                "commit",
+                ("web", "img:1"),
+                {"author": "me", "message": "why", "change": ["CMD x"], "pause": False},
+            ),
+        ),
+        ("top web -o pid,args", ("top", ("web", ["-o", "pid,args"]), {})),
+        ("stop -s USR1 -t 3 web", ("stop", ("web",), {"signal": "USR1", "timeout": 3})),
+    ],
+)
+def test_verbs_of_files_and_processes(fake_engine: Any, line: str, call: Any) -> None:
+    fake_engine.answers.update(diff=[], top=[])
+    perform(fake_engine, *shlex.split(line))
+    name, args, flags = fake_engine.last
+    flags = {key: value for key, value in flags.items() if key not in ("stdin", "stdout")}
+    assert (name, args, flags) == call
+
+
+def test_export_without_a_place_to_write_to_is_refused(fake_engine: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="no place to write to"):
+        perform(fake_engine, "export", "web")
+
+
+def test_diff_prints_dockers_letters(fake_engine: Any) -> None:
+    fake_engine.answers["diff"] = [FileChange("A", "/new"), FileChange("D", "/old")]
+    changes = perform(fake_engine, "container", "diff", "web")
+    assert str(changes) == "A /new\nD /old"
+    assert "added" in changes._repr_html_()
+
+
+def test_starting_several_attached_is_refused(fake_engine: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="multiple containers"):
+        perform(fake_engine, "start", "-a", "one", "two")
