@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -25,10 +26,12 @@ from jupyter_containers.engine.streams import Capture, OutputSink
 from jupyter_containers.errors import (
     ContainerFailedError,
     InvalidArgumentError,
+    InvalidStateError,
+    OCIRuntimeError,
     UnsupportedError,
 )
 from jupyter_containers.events import CancelToken
-from jupyter_containers.oci.state import require
+from jupyter_containers.oci.state import Status, require
 from jupyter_containers.options import ExecOptions
 from jupyter_containers.runtime import cgroups, execute
 from jupyter_containers.runtime.keys import DetachedError, DetachKeys
@@ -75,7 +78,8 @@ class Processes:
         process = self._process(record, options)
         noted = self._note_exec(record, options)
         if options.detach:
-            execute.start_detached(self._rooms.monitor, record.id, bundle.folder, process)
+            with self._alive(record):
+                execute.start_detached(self._rooms.monitor, record.id, bundle.folder, process)
             return RunResult(0, container_id=record.id)
         capture = Capture(on_output)
         if options.tty:
@@ -90,14 +94,15 @@ class Processes:
                     self._lifecycle.note(record, "exec_detach", execID=noted)
                     return RunResult(0, capture.value("stdout"), b"", record.id, detached=True)
         else:
-            code = execute.execute(
-                self._rooms.runtime,
-                record.id,
-                bundle.folder,
-                process,
-                on_output=capture,
-                stdin=source_of(stdin),
-            )
+            with self._alive(record):
+                code = execute.execute(
+                    self._rooms.runtime,
+                    record.id,
+                    bundle.folder,
+                    process,
+                    on_output=capture,
+                    stdin=source_of(stdin),
+                )
         self._lifecycle.note(record, "exec_die", execID=noted, exitCode=str(code))
         result = RunResult(code, capture.value("stdout"), capture.value("stderr"), record.id)
         if code != 0 and check:
@@ -107,6 +112,20 @@ class Processes:
                 log_tail=capture.tail(),
             )
         return result
+
+    @contextmanager
+    def _alive(self, record: ContainerRecord) -> Iterator[None]:
+        """Say of a runtime's failure that the container has ended meanwhile, where that is so."""
+        try:
+            yield
+        except OCIRuntimeError as error:
+            if self._lifecycle.running(record):
+                raise
+            raise InvalidStateError(
+                f"cannot exec in container {record.name}: it has just ended",
+                status=str(Status.EXITED),
+                operation="exec",
+            ) from error
 
     def _note_exec(self, record: ContainerRecord, options: ExecOptions) -> str:
         """Write down that a command starts in a container; return the exec's id."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -160,6 +161,39 @@ def test_a_restarted_container_keeps_its_files_and_shared_parts(
     files = engine.run(busybox, ["ls", "/v/in"], rm=True, volume="kept-part:/v", **NONE)
     assert files.output.split() == ["count"]
     engine.remove_volume("kept-part")
+
+
+def test_a_restarted_container_is_reached_by_port_and_by_name_again(
+    engine: Engine, busybox: str
+) -> None:
+    engine.create_network("comeback")
+    flags = {"network": "comeback", "detach": True}
+    engine.run(
+        busybox, ["httpd", "-f", "-p", "80"], name="web", restart="always", publish="80", **flags
+    )
+    engine.run(busybox, ["sleep", "60"], name="client", **flags)
+    process = engine.container("web").record.state.process
+    assert process is not None
+    process.signal()
+    until(lambda: engine.inspect("web")["RestartCount"] == 1)
+    until(lambda: state(engine, "web")["Status"] == "running")
+    (binding,) = engine.inspect("web")["NetworkSettings"]["Ports"]["80/tcp"]
+
+    def answers() -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", int(binding["HostPort"])), 2) as client:
+                client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                return client.recv(4) == b"HTTP"
+        except OSError:
+            return False
+
+    until(answers)
+    fetched = engine.exec("client", ["wget", "-S", "-O-", "http://web/"], check=False)
+    assert b"404" in fetched.stderr
+    for name in ("web", "client"):
+        engine.remove(name, force=True)
+    until(lambda: not engine.inspect_network("comeback")["Containers"])
+    engine.remove_network("comeback")
 
 
 def test_after_a_boot_the_first_engine_starts_what_should_be(tmp_path: Path) -> None:
