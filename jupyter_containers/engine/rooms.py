@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -164,16 +165,19 @@ class Rooms:
         push: bool = False,
         search: bool = False,
         insecure: bool = False,
+        on_wait: Callable[[str, float], None] | None = None,
     ) -> RegistryClient:
         """Return a client for one registry, or one repository of it; close it after use.
 
         ``push`` says that it will be written to, ``search`` that it will only be searched,
-        ``insecure`` that it may be reached without TLS.  ``credential`` takes the place of the
+        ``insecure`` that it may be reached without TLS; ``on_wait(host, seconds)`` is called before
+        a pause that a registry asks for.  ``credential`` takes the place of the
         stored ones, to try it out.  Raises :class:`DeniedError` where the machine's configuration
         blocks the repository.
         """
         from jupyter_containers.registry import FixedCredentials, RegistryClient, route
         from jupyter_containers.registry.credentials import RepositoryCredentials
+        from jupyter_containers.registry.delivery import ignore_wait
         from jupyter_containers.registry.search import search_endpoint
 
         way = route(
@@ -193,6 +197,7 @@ class Rooms:
             certificate_folders=[Path(place) for place in self.settings.certificate_folders],
             endpoint=search_endpoint(name) if search else way.main,
             cancel=cancel,
+            on_wait=on_wait or ignore_wait,
         )
 
     def close(self) -> None:

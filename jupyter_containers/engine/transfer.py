@@ -9,7 +9,7 @@ the next pull) and no image.  OCI Distribution Specification 1.1, "Pull" and "Pu
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -77,6 +77,17 @@ class Job:
     cancel: CancelToken
 
 
+def pauses(emit: EventSink) -> Callable[[str, float], None]:
+    """Return what tells people of a pause that a registry asks for."""
+
+    def told_of(host: str, seconds: float) -> None:
+        task = f"pause of {host}"
+        emit(TaskStarted(task, f"{host} asks for a pause of {seconds:.0f} s"))
+        emit(TaskFinished(task, "done"))
+
+    return told_of
+
+
 def pull(
     rooms: Rooms,
     reference: Reference,
@@ -94,7 +105,10 @@ def pull(
     """
     with (
         rooms.registry(
-            reference.registry, cancel=cancel, repository=reference.repository
+            reference.registry,
+            cancel=cancel,
+            repository=reference.repository,
+            on_wait=pauses(emit),
         ) as client,
         rooms.store.leases.hold() as lease,
     ):
@@ -270,7 +284,7 @@ def fetch(
     rooms: Rooms, registry: str, repository: str, blob: Descriptor, *, cancel: CancelToken
 ) -> None:
     """Bring one blob from a registry into the store."""
-    with rooms.registry(registry, cancel=cancel) as client:
+    with rooms.registry(registry, cancel=cancel, repository=repository) as client:
         download(Job(rooms, client, repository, discard, cancel), blob)
 
 
@@ -335,7 +349,11 @@ def push(
     assert isinstance(manifest, Manifest)  # only manifests are recorded as images
     with (
         rooms.registry(
-            reference.registry, cancel=cancel, repository=reference.repository, push=True
+            reference.registry,
+            cancel=cancel,
+            repository=reference.repository,
+            push=True,
+            on_wait=pauses(emit),
         ) as client,
         rooms.store.leases.hold() as lease,
     ):

@@ -293,3 +293,15 @@ def test_documents_of_both_kinds_mixed(
         copy = f"{registry.host}/mixed:1"
         own.tag(name, copy)
         assert own.push(copy) == entry["digest"], "bytes are kept as received"
+
+
+def test_a_pause_that_a_registry_asks_for_is_told(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry
+) -> None:
+    served.image([tar(member("f", b"1"))], "1")
+    refusals = iter([Answer(429, {"Retry-After": "1"})])
+    scripted.script = lambda asked: next(refusals, None) or served(asked)
+    events: list[Event] = []
+    own.pull(f"{scripted.host}/app:1", emit=events.append)
+    titles = [event.title for event in events if isinstance(event, TaskStarted)]
+    assert f"{scripted.host} asks for a pause of 1 s" in titles
