@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.words import human_duration
@@ -15,6 +17,9 @@ from jupyter_containers.runtime.spec import process_args
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.api.containers import ContainersAPI
+    from jupyter_containers.engine.api.files import FilesAPI
+    from jupyter_containers.engine.filesystems import FileChange
+    from jupyter_containers.engine.image import Image
     from jupyter_containers.engine.results import RunResult, StatsSample
     from jupyter_containers.runtime.logs import LogLine
 
@@ -199,6 +204,34 @@ class Container:
         """Run a command in it; see :meth:`Engine.exec`."""
         return self._engine.exec(self.id, command, **flags)
 
+    @property
+    def _files(self) -> FilesAPI:
+        return cast("FilesAPI", self._engine)
+
+    def attach(self, **flags: Any) -> RunResult:
+        """Attach to it until it ends; see :meth:`Engine.attach`."""
+        return self._engine.attach(self.id, **flags)
+
+    def commit(self, repository: str | None = None, **flags: Any) -> Image:
+        """Make an image of it; see :meth:`Engine.commit`."""
+        return self._files.commit(self.id, repository, **flags)
+
+    def diff(self) -> list[FileChange]:
+        """Return the files that it added, changed and deleted."""
+        return self._files.diff(self.id)
+
+    def put(self, source: str | Path, path: str, **flags: Any) -> None:
+        """Copy a file or folder of this machine into it; see :meth:`Engine.copy`."""
+        self._files.copy(_here(source), f"{self.id}:{path}", **flags)
+
+    def get(self, path: str, target: str | Path, **flags: Any) -> None:
+        """Copy a file or folder out of it; see :meth:`Engine.copy`."""
+        self._files.copy(f"{self.id}:{path}", _here(target), **flags)
+
+    def top(self, *options: str) -> list[dict[str, str]]:
+        """Return its processes; see :meth:`Engine.top`."""
+        return self._engine.top(self.id, options)
+
     def logs(self, **flags: Any) -> Iterator[LogLine]:
         """Return what it wrote; see :meth:`Engine.logs`."""
         return self._engine.logs(self.id, **flags)
@@ -226,3 +259,9 @@ class Container:
     def __repr__(self) -> str:
         ports = f", {', '.join(self.ports)}" if self.ports else ""
         return f"<Container {self.name} ({self.short_id}) {self.image}: {self.status_text}{ports}>"
+
+
+def _here(path: str | Path) -> str:
+    """Return a path of this machine that nobody takes for a container's; its end is kept."""
+    text = os.fspath(path)
+    return text if text.startswith("/") else f"{os.getcwd()}/{text}"

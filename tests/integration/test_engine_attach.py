@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import resource
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -266,3 +268,22 @@ def test_the_keys_leave_a_command_of_exec_running(engine: Engine, busybox: str) 
     assert (result.detached, result.exit_code) == (True, 0)
     until(lambda: box.exec(["cat", "/done"], check=False).output == "done\n")
     until(lambda: "sleep 30" in [row["CMD"] for row in engine.top(box.id)])
+
+
+def test_a_foreground_container_whose_kernel_is_killed_is_settled_at_its_end(
+    engine: Engine, busybox: str, place: Place
+) -> None:
+    program = (
+        "import sys; from jupyter_containers.engine import Engine; "
+        f"e = Engine(root={str(place.root)!r}, run_root={str(place.run_root)!r}); "
+        "e.run(sys.argv[1], ['sh', '-c', 'sleep 1.5; exit 6'], name='orphan', network='none')"
+    )
+    kernel = subprocess.Popen([sys.executable, "-c", program, busybox])
+    feed = engine.events(after=0, filters={"container": ["orphan"]})
+    assert any(event.action == "start" for event in feed)
+    kernel.kill()
+    kernel.wait()
+    # Nobody looks: to follow the events settles nothing.
+    death = next(event for event in feed if event.action == "die")
+    assert death.attributes["exitCode"] == "6"
+    assert engine.container("orphan").exit_code == 6

@@ -241,3 +241,21 @@ def test_a_read_only_container_takes_no_files(engine: Engine, busybox: str, tmp_
     (tmp_path / "f").write_text("x")
     with pytest.raises(InvalidArgumentError, match="read-only"):
         engine.copy(f"{tmp_path}/f", f"{box.name}:/f")
+
+
+def test_a_container_as_a_value_copies_compares_and_is_kept(
+    engine: Engine, busybox: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = engine.run(busybox, ["sleep", "60"], detach=True, name="value", **NONE)
+    (tmp_path / "odd:name").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    box.put("odd:name", "/")
+    assert [change.path for change in box.diff()] == ["/odd:name"]
+    box.get("/odd:name", tmp_path / "back")
+    assert (tmp_path / "back").read_text() == "x"
+    (tmp_path / "folder").mkdir()
+    box.get("/bin/.", "folder")
+    assert (tmp_path / "folder/busybox").exists()
+    image = box.commit()
+    assert box.top("-o", "pid,args")[0]["COMMAND"] == "sleep 60"
+    engine.remove_image(image.id, force=True)
