@@ -142,6 +142,7 @@ class Connections:
                     )
                 if connection.ports:
                     self._rooms.firewall.publish(record.id, connection.ports)
+                self.hostnames.introduce({network.id for network in networks})
             except BaseException as error:  # noqa: BLE001  # raised by finish()
                 connection._failures.append(error)
 
@@ -173,14 +174,14 @@ class Connections:
         """
         if ports:
             self._rooms.firewall.unpublish(container_id)
-        for endpoint in endpoints:
-            self._give_back(endpoint)
-        self.hostnames.introduce({endpoint.network_id for endpoint in endpoints})
+        left = {endpoint.network_id for endpoint in endpoints if self._give_back(endpoint)}
+        self.hostnames.introduce(left)
 
-    def _give_back(self, endpoint: Endpoint) -> None:
+    def _give_back(self, endpoint: Endpoint) -> bool:
         held = self._rooms.endpoints.by_name(f"{endpoint.network_id}/{endpoint.address}")
-        if held is not None and held.container_id == endpoint.container_id:
-            self._rooms.endpoints.delete(held.id)
+        if held is None or held.container_id != endpoint.container_id:
+            return False
+        return self._rooms.endpoints.delete(held.id)
 
     def connect(self, record: ContainerRecord, request: NetworkRequest) -> ContainerRecord:
         """Return the record of a container that is in one network more, live where it runs.

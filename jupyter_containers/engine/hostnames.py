@@ -3,16 +3,17 @@
 There is no name server of ours that would have to live: every container of a network that people
 made has the others in its ``/etc/hosts``, by name, alias, short ID and host name.  That is read by
 every C library and language, answers in both directions, and is rewritten in place whenever
-somebody joins or leaves.  What people wrote into the file themselves stays.  On the default network
-only what ``--link`` asked for is known.
+somebody joins or leaves.  On the default network only what ``--link`` asked for is known.
 
-Files of a container beside ``hosts``: ``hosts.head``, what does not depend on others, and
-``hosts.known``, what we wrote last.
+What is ours stands between two comment lines; the rest of the file is never touched while the
+container runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import os
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -28,6 +29,10 @@ from jupyter_containers.errors import (
 from jupyter_containers.network.names import HostEntry, hosts_lines
 from jupyter_containers.options.network import DEFAULT_NETWORK, NetworkRequest
 
+_BEGIN = "# containers of the same network:\n"
+_END = "# (end of containers)\n"
+_MOST_BYTES = 16 * 1024 * 1024
+
 
 class Hostnames:
     """The names on the networks of one store."""
@@ -41,11 +46,9 @@ class Hostnames:
 
     def write(self, container_id: str, head: str) -> str:
         """Write the hosts file of a starting container and return its path."""
-        bundle = self.bundle(container_id)
-        bundle.write("hosts.head", head)
-        text = head + hosts_lines(self._known_to(container_id, self._rooms.endpoints.all()))
-        bundle.write("hosts.known", text)
-        return bundle.write("hosts", text)
+        with self._rooms.store.locks.hold("hosts"):
+            block = self._blocks(self._rooms.endpoints.all()).get(container_id, "")
+            return self.bundle(container_id).write("hosts", head + block)
 
     def introduce(self, network_ids: Collection[str], *, also: str = "") -> None:
         """Tell the containers of these networks who is there now; ``also`` one that left."""
@@ -54,45 +57,44 @@ class Hostnames:
         # One at a time: who looks later also writes later.
         with self._rooms.store.locks.hold("hosts"):
             claims = self._rooms.endpoints.all()
+            blocks = self._blocks(claims)
             concerned = dict.fromkeys(
-                claim.container_id
-                for claim in claims
-                if claim.network_id in network_ids
-                and (claim.links or not self._networks.is_default(claim.network_id))
+                claim.container_id for claim in claims if claim.network_id in network_ids
             )
             for container_id in (*concerned, *([also] if also else [])):
-                self._rewrite(container_id, claims)
+                if container_id in blocks or container_id == also:
+                    path = self.bundle(container_id).folder / "hosts"
+                    _replace_block(path, blocks.get(container_id, ""))
 
-    def _rewrite(self, container_id: str, claims: Sequence[EndpointRecord]) -> None:
-        bundle = self.bundle(container_id)
-        head = bundle.read("hosts.head")
-        if not head:
-            return  # a build step, or one that is just being started and writes its own
-        text = head + hosts_lines(self._known_to(container_id, claims))
-        known = bundle.read("hosts.known")
-        if text == known:
-            return
-        ours = set(known.splitlines())
-        added = [line for line in bundle.read("hosts").splitlines() if line not in ours]
-        bundle.write("hosts.known", text)
-        bundle.write("hosts", text + "".join(f"{line}\n" for line in added))
+    def _blocks(self, claims: Sequence[EndpointRecord]) -> dict[str, str]:
+        """Return our part of the hosts files by container; those that know nobody have none.
 
-    def _known_to(self, container_id: str, claims: Iterable[EndpointRecord]) -> list[HostEntry]:
-        claims = list(claims)
-        own = [claim for claim in claims if claim.container_id == container_id]
-        found: list[HostEntry] = []
-        for mine in own:
-            named = not self._networks.is_default(mine.network_id)
-            for claim in claims:
-                if claim.network_id != mine.network_id:
-                    continue
-                further = [alias for target, alias in mine.links if target == claim.container_id]
-                names = (*further, *(claim.names if named or further else ()))
-                found += [
-                    HostEntry(address, names)
-                    for address in (claim.address, claim.address6)
-                    if address and names
+        Most containers of a network have the same, so each text is made once.
+        """
+        default = self._rooms.networks.by_name(DEFAULT_NETWORK)
+        members: dict[str, list[EndpointRecord]] = {}
+        places: dict[str, list[EndpointRecord]] = {}
+        for claim in claims:
+            members.setdefault(claim.network_id, []).append(claim)
+            places.setdefault(claim.container_id, []).append(claim)
+        made: dict[tuple[object, ...], str] = {}
+        found = {}
+        for container_id, own in places.items():
+            key = tuple((claim.network_id, claim.links) for claim in own)
+            if key not in made:
+                entries = [
+                    entry
+                    for claim in own
+                    for entry in _entries(
+                        claim,
+                        members[claim.network_id],
+                        named=default is None or claim.network_id != default.id,
+                    )
                 ]
+                text = hosts_lines(entries)
+                made[key] = f"{_BEGIN}{text}{_END}" if text else ""
+            if made[key]:
+                found[container_id] = made[key]
         return found
 
     def links_of(
@@ -145,6 +147,37 @@ class Hostnames:
                     claim.id, lambda item: _renamed(item, former, record.name)
                 )
         self.introduce({endpoint.network_id for endpoint in record.endpoints})
+
+
+def _entries(
+    own: EndpointRecord, members: Sequence[EndpointRecord], *, named: bool
+) -> Iterator[HostEntry]:
+    """Yield what a container knows of a network; without ``named`` only those it is linked to."""
+    for claim in members:
+        further = [alias for target, alias in own.links if target == claim.container_id]
+        names = (*further, *(claim.names if named or further else ()))
+        for address in (claim.address, claim.address6):
+            if address and names:
+                yield HostEntry(address, names)
+
+
+def _replace_block(path: Path, block: str) -> None:
+    """Put ``block`` in the place of ours, in place: a running container has this file mounted."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return  # a build step, or a container that is just being started and writes its own
+    try:
+        text = os.read(descriptor, _MOST_BYTES).decode(errors="surrogateescape")
+        before, begin, rest = text.partition(_BEGIN)
+        after = rest.partition(_END)[2] if begin else ""
+        changed = f"{before}{block}{after}"
+        if changed != text:
+            data = changed.encode(errors="surrogateescape")
+            os.pwrite(descriptor, data, 0)
+            os.ftruncate(descriptor, len(data))
+    finally:
+        os.close(descriptor)
 
 
 def _renamed(claim: EndpointRecord, former: str, name: str) -> EndpointRecord:

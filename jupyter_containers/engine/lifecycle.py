@@ -146,7 +146,6 @@ class Lifecycle:
                 if before_start is not None:
                     before_start()
                 connection.finish()
-                self._hostnames.introduce({item.network_id for item in connection.endpoints})
                 rooms.runtime.start(record.id)
                 self.note(record, "start")
                 if companions := self._companions.begin(record, bundle.folder, spec):
