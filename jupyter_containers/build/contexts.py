@@ -18,7 +18,7 @@ from jupyter_containers.build.archives import decompressed, is_archive
 from jupyter_containers.build.context import LocalContext
 from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.remote import Git, GitAddress, download
-from jupyter_containers.build.seams import ExtractArchive
+from jupyter_containers.build.seams import CacheStore, ExtractArchive
 from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.events import CancelToken
@@ -34,7 +34,8 @@ OpenDigests = Callable[[Path], FileDigests]
 class Contexts:
     """What a build reads from; ``stack`` closes it all.
 
-    ``files`` (by name) stand beside those of the main context.
+    ``files`` (by name) stand beside those of the main context.  ``keep_git_dir`` keeps
+    ``.git`` of a main context that is a repository.  ``memory`` knows what servers had before.
     """
 
     named: Mapping[str, ContextSource]
@@ -44,6 +45,8 @@ class Contexts:
     cancel: CancelToken
     stack: ExitStack
     files: Mapping[str, bytes] = field(default_factory=dict)
+    keep_git_dir: bool = False
+    memory: CacheStore | None = None
     _open: dict[str, LocalContext] = field(default_factory=dict)
     _extra: SourceTree | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -56,7 +59,9 @@ class Contexts:
             return self._written(source.files)
         if source.kind == "git":
             address, git = GitAddress.parse(source.place), Git(self.cancel)
-            return git.checkout(address, git.commit(address), self.scratch())
+            return git.checkout(
+                address, git.commit(address), self.scratch(), keep_git_dir=self.keep_git_dir
+            )
         if source.kind == "url":
             got = download(source.place, self.scratch(), self.cancel)
             with got.path.open("rb") as stream:

@@ -31,11 +31,12 @@ _CHUNK = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class CopyRules:
-    """``owner`` None keeps each file's own; ``mode`` None keeps each file's own."""
+    """None keeps each file's own ``owner``, ``mode`` and ``time_ns``."""
 
     owner: Owner | None = None
     mode: ModeChange | None = None
     exclude: IgnoreRules = NO_RULES
+    time_ns: int | None = None
 
 
 @dataclass(slots=True)
@@ -222,7 +223,8 @@ class Copier:
         where = self.root.kernel_path(place)
         for name, value in tree.xattrs(entry.path):
             os.setxattr(where, name, value, follow_symlinks=False)
-        times = (status.st_atime_ns, status.st_mtime_ns)
+        time_ns = self.rules.time_ns
+        times = (status.st_atime_ns, status.st_mtime_ns) if time_ns is None else (time_ns, time_ns)
         os.utime(place, ns=times, dir_fd=self.root.descriptor, follow_symlinks=False)
 
 

@@ -1,7 +1,8 @@
 """What COPY and ADD copy: files of the context, of stages and images, of addresses.
 
 An *origin* is one source of the instruction with the tree that holds it.  Addresses are read when
-the step needs them: a checksum or a commit id tells whether it is cached without a download.
+the step needs them: a checksum, a commit id, or a server that says that its file is the one of the
+last time tells whether it is cached without a download.
 """
 
 from __future__ import annotations
@@ -9,12 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from jupyter_containers.build.checks import EMPTY_WILDCARD, Finding
 from jupyter_containers.build.filestep import StepSurroundings
 from jupyter_containers.build.ignorefile import IgnoreRules
-from jupyter_containers.build.remote import Git, GitAddress, download, shown
+from jupyter_containers.build.remote import (
+    Download,
+    Git,
+    GitAddress,
+    Validators,
+    changed,
+    download,
+    shown,
+)
 from jupyter_containers.build.tree import Source, SourceTree
 from jupyter_containers.errors import BuildError
+from jupyter_containers.oci.descriptor import digest_of, encode_json
 from jupyter_containers.options.context import is_git_address, is_url
 from jupyter_containers.store.rooted import Root
 
@@ -50,6 +62,7 @@ class CopySources:
         self._chain = around.chain_of(wanted.from_) if self._context is None else None
         self._origins: tuple[Origin, ...] | None = None
         self._commits: dict[str, str] = {}
+        self._downloads: dict[str, Download] = {}
         if wanted.checksum and not (wanted.remote and all(map(_is_remote, wanted.sources))):
             raise around.fail("--checksum can only be used with addresses")
 
@@ -65,7 +78,7 @@ class CopySources:
             if is_git_address(source):
                 parts[f"commit {source}"] = self._commit(source)
             elif not wanted.checksum:
-                return None
+                parts[f"file {source}"] = self._current(source)
         return parts | {"checksum": wanted.checksum}
 
     @property
@@ -153,9 +166,27 @@ class CopySources:
         tree = SourceTree(around.stack.enter_context(Root(folder)))
         return Origin(tree, tree.find("/"), commit=commit)
 
+    def _current(self, url: str) -> str:
+        """Return what a server has under an address now; what it sends is kept for the step."""
+        around, memory = self._around, self._around.contexts.memory
+        key = f"address:{digest_of(url.encode())}"
+        data = memory.get(key) if memory is not None else None
+        known = msgspec.json.decode(data, type=Validators) if data else None
+        if known is not None:
+            got = changed(url, known, around.scratch, around.cancel)
+        else:
+            got = download(url, around.scratch(), around.cancel)
+        if got is not None:
+            self._downloads[url] = got
+            known = got.validators
+            if memory is not None:
+                memory.put(key, encode_json(known), "")
+        assert known is not None  # only a file that was known is not sent
+        return f"{known.digest} {known.name}"
+
     def _download(self, url: str) -> Origin:
         around, wanted = self._around, self._wanted
-        got = download(url, around.scratch(), around.cancel)
+        got = self._downloads.get(url) or download(url, around.scratch(), around.cancel)
         if wanted.checksum and got.digest != wanted.checksum:
             raise around.fail(
                 f"{shown(url)} has the digest {got.digest}, not {wanted.checksum}",

@@ -50,6 +50,7 @@ from jupyter_containers.options.output import ImageFormat
 
 # RUN and COPY steps at the same time; more of them would only take turns on the processors.
 _CHECK_ARG = "BUILDKIT_DOCKERFILE_CHECK"
+_KEEP_GIT_ARG = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
 _MIN_PARALLEL = 4
 
 
@@ -145,6 +146,8 @@ class Builder:
             cancel,
             stack,
             options.files,
+            options.build_args.get(_KEEP_GIT_ARG, "").lower() in ("1", "t", "true"),
+            self.cache,
         )
 
 
@@ -212,7 +215,7 @@ class _Build:
             image=images.image,
             stage=self.stages.result,
             epoch=self.epoch,
-            keep_times=any(one.rewrite_timestamp is False for one in options.outputs),
+            keep_times=not any(one.rewrite_timestamp for one in options.outputs),
             trust_host_ca=(
                 builder.trust_host_ca if options.trust_host_ca is None else options.trust_host_ca
             ),

@@ -46,7 +46,8 @@ class StepSurroundings:
     """What describing and carrying out one step needs.
 
     ``chain_of`` returns the chain id of the stage or image that ``--from`` names.  What is opened
-    for the step is closed by ``stack``.  ``keep_times`` leaves files newer than the source date.
+    for the step is closed by ``stack``.  ``keep_times`` leaves the
+    times of files as they are, also those after the source date.
     """
 
     instruction: Instruction
@@ -106,6 +107,6 @@ class StepSurroundings:
             "parent": "" if detached else self.state.chain_id,
             "platform": str(self.state.platform),
         }
-        if self.source_date_epoch is not None:
-            parts["epoch"] = f"{self.source_date_epoch}{' kept' if self.keep_times else ''}"
+        if self.source_date_epoch is not None and not self.keep_times:
+            parts["epoch"] = str(self.source_date_epoch)
         return parts

@@ -13,11 +13,15 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import msgspec
 
 from jupyter_containers.errors import BuildError, UnsupportedError
 from jupyter_containers.events import CancelToken
@@ -27,18 +31,60 @@ _TIMEOUT = 30
 _POLL_SECONDS = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
-    """A downloaded file: its ``name``, its ``digest``, and when the server says it changed."""
+class Validators(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a server said about a file, and the ``name`` and ``digest`` that it had then."""
 
-    path: Path
     name: str
     digest: str
+    etag: str = ""
+    modified: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that ask for the file only when it has changed (RFC 9110, section 13)."""
+        pairs = (("If-None-Match", self.etag), ("If-Modified-Since", self.modified))
+        return {name: value for name, value in pairs if value}
 
 
-def download(url: str, folder: Path, cancel: CancelToken) -> Download:
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A downloaded file; ``validators`` tell later whether it has changed."""
+
+    path: Path
+    validators: Validators
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.validators.name
+
+    @property
+    def digest(self) -> str:
+        """The digest of its contents."""
+        return self.validators.digest
+
+
+def changed(
+    url: str, known: Validators, folder: Callable[[], Path], cancel: CancelToken
+) -> Download | None:
+    """Return the file when the server has another one than is known, else None."""
+    if not known.headers:
+        return download(url, folder(), cancel)
+    try:
+        return download(url, folder(), cancel, known.headers)
+    except BuildError as error:
+        cause = error.__cause__
+        if isinstance(cause, urllib.error.HTTPError) and cause.code == HTTPStatus.NOT_MODIFIED:
+            return None
+        raise
+
+
+def download(
+    url: str, folder: Path, cancel: CancelToken, headers: Mapping[str, str] | None = None
+) -> Download:
     """Download ``url`` into ``folder``; mode 0600, the time of ``Last-Modified`` or 1970."""
-    request = urllib.request.Request(url, headers={"Accept-Encoding": "identity"})  # noqa: S310  # http and https only
+    sent = {"Accept-Encoding": "identity", **(headers or {})}
+    request = urllib.request.Request(url, headers=sent)  # noqa: S310  # http and https only
     total = hashlib.sha256()
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310  # the same
@@ -49,15 +95,24 @@ def download(url: str, folder: Path, cancel: CancelToken) -> Download:
                     cancel.check()
                     total.update(chunk)
                     target.write(chunk)
-            modified = _modified(answer.headers)
+            received = answer.headers
     except (OSError, urllib.error.URLError, ValueError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise BuildError(
             f"cannot download {shown(url)}: {_reason(error)}",
             hint="check the address, and the network of this machine",
         ) from error
     path.chmod(0o600)
+    modified = _modified(received)
     os.utime(path, (modified, modified))
-    return Download(path, name, f"sha256:{total.hexdigest()}")
+    validators = Validators(
+        name,
+        f"sha256:{total.hexdigest()}",
+        received.get("ETag", ""),
+        received.get("Last-Modified", ""),
+    )
+    return Download(path, validators)
 
 
 def _reason(error: Exception) -> str:

@@ -53,3 +53,8 @@ class BuildResult:
     def diff_ids(self) -> tuple[str, ...]:
         """The image's layers, lowest first."""
         return self.config.rootfs.diff_ids
+
+    @property
+    def source_date_ns(self) -> int | None:
+        """The time of all files that are handed out without an image (SOURCE_DATE_EPOCH)."""
+        return None if self.source_date_epoch is None else self.source_date_epoch * 10**9

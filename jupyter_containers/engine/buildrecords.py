@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -149,7 +150,21 @@ class BuildRecords:
                 store.records.cache_delete(entry.key)
         caches, failed = CacheMounts(self._rooms), FailedSteps(self._rooms)
         freed = sum(caches.remove(one.id) for one in doomed if one.type == "exec.cachemount")
-        return freed + sum(failed.remove(step) for step in failed.all() if step.id in gone)
+        freed += sum(failed.remove(step) for step in failed.all() if step.id in gone)
+        if unlimited or (limits.until and not limits.types):
+            freed += self._forget_contexts(limits.until)
+        return freed
+
+    def _forget_contexts(self, until: float) -> int:
+        """Forget the digests of contexts that were written before ``until``; return their bytes."""
+        folder, freed = self._rooms.settings.root / "contexts", 0
+        for path in folder.iterdir() if folder.is_dir() else ():
+            with suppress(OSError):
+                status = path.stat()
+                if not until or status.st_mtime < until:
+                    path.unlink()
+                    freed += status.st_size
+        return freed
 
     def _failed(self) -> list[BuildRecord]:
         size = self._rooms.store.snapshots.size_rw

@@ -65,7 +65,7 @@ class Exporter:
         with storage_errors(f"write {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
         # As with BuildKit the files belong to whoever asked for them.
-        rules = CopyRules(Owner(os.getuid(), os.getgid()))
+        rules = CopyRules(Owner(os.getuid(), os.getgid()), time_ns=result.source_date_ns)
 
         def copy(rootfs: str) -> None:
             with Root(rootfs) as source, Root(folder) as target:
@@ -76,14 +76,11 @@ class Exporter:
             workspace.call(copy)
 
     def _tar(self, output: BuildOutput, result: BuildResult) -> None:
-        epoch = result.source_date_epoch
-        latest = None if epoch is None else epoch * 10**9
-
         with self._target(output) as put:
 
             def write(rootfs: str) -> None:
                 tar = ChunkedOutput(put)
-                Differ(Path(rootfs), tar, latest_ns=latest, cancel=self.cancel).write()
+                Differ(Path(rootfs), tar, time_ns=result.source_date_ns, cancel=self.cancel).write()
 
             with self.layers.workspace(result.chain_id) as workspace:
                 workspace.call(write)

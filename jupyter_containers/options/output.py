@@ -30,7 +30,8 @@ STREAM = "-"
 class BuildOutput:
     """One output; ``dest`` is a path, ``-`` for a stream, or empty for this store.
 
-    ``oci`` None leaves the media types to the build's format.  ``annotations`` go into the
+    ``oci`` None leaves the media types to the build's format.  With ``rewrite_timestamp`` no file
+    of a new layer is newer than SOURCE_DATE_EPOCH.  ``annotations`` go into the
     manifest.  ``as_tar`` False writes an image layout as a folder.
     """
 

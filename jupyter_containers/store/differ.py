@@ -47,7 +47,8 @@ class Written:
 class Differ:
     """Writes one upper directory as a tar; use once.
 
-    ``latest_ns`` bounds modification times from above (SOURCE_DATE_EPOCH).  With ``settle`` the
+    ``latest_ns`` bounds modification times from above (SOURCE_DATE_EPOCH), ``time_ns`` replaces
+    them all.  With ``settle`` the
     files on disk get the bounded times too, so that the directory equals its own archive.
     ``skip`` are paths (without a leading slash) that are left out with all below them.
     """
@@ -60,6 +61,7 @@ class Differ:
         lower_folders: Sequence[Path] = (),
         privileges: Privileges | None = None,
         latest_ns: int | None = None,
+        time_ns: int | None = None,
         settle: bool = False,
         skip: frozenset[bytes] = frozenset(),
         cancel: CancelToken | None = None,
@@ -69,7 +71,7 @@ class Differ:
         self._output = output
         self._lowers = tuple(lower_folders)
         self._privileges = privileges or Privileges.current()
-        self._latest = latest_ns
+        self._latest, self._time = latest_ns, time_ns
         self._settle = settle
         self._cancel = cancel or CancelToken()
         self._links: dict[tuple[int, int], bytes] = {}
@@ -233,6 +235,8 @@ class Differ:
         self._output.write(header)
 
     def _bounded(self, mtime_ns: int) -> int:
+        if self._time is not None:
+            return self._time
         return mtime_ns if self._latest is None else min(mtime_ns, self._latest)
 
     def _settle_time(self, folder: int, name: bytes, state: os.stat_result) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -260,3 +261,22 @@ def test_a_prune_leaves_what_a_build_works_with(own: Engine, bench: Bench) -> No
         lease.add(*(layer.chain_id for layer in layers))
         assert [record.in_use for record in own.build_records()] == [True, True]
         assert own.prune_builder(all=True).removed == ()
+
+
+def test_a_prune_forgets_the_digests_of_contexts(own: Engine, bench: Bench) -> None:
+    folder = own.settings.root / "contexts"
+    os.utime(bench.write("a", "1"), (1000, 1000))
+    own.build(bench.context, dockerfile="FROM scratch\nCOPY a /a\n")
+    time.sleep(2.6)  # a file that is young when it is read is not remembered
+    bench.write("b", "1")
+    own.build(bench.context, dockerfile="FROM scratch\nCOPY a /a\n")
+    own.prune_builder(max_used_space="1gb")
+    kept = list(folder.iterdir())
+    assert kept, "the digests of the context are remembered"
+    own.prune_builder(filters=["until=1h"])
+    assert list(folder.iterdir()) == kept
+    os.utime(kept[0], (1000, 1000))
+    size = kept[0].stat().st_size
+    assert own.prune_builder(filters=["until=1h"]).freed >= size
+    assert list(folder.iterdir()) == []
+    own.build(bench.context, dockerfile="FROM scratch\nCOPY a /a\n")

@@ -165,8 +165,7 @@ def test_annotations_and_their_limits(bench: Bench) -> None:
         bench.build(TEXT, annotation="index:a=b")
 
 
-@pytest.mark.parametrize("output", ["", "type=image,rewrite-timestamp=true"])
-def test_two_empty_stores_make_the_same_image(bench: Bench, tmp_path: Path, output: str) -> None:
+def test_two_empty_stores_make_the_same_image(bench: Bench, tmp_path: Path) -> None:
     bench.write("a", "1")
     text = (
         "FROM busybox AS one\nRUN date > /dev/null; mkdir /d; echo x > /d/f\n"
@@ -185,7 +184,7 @@ def test_two_empty_stores_make_the_same_image(bench: Bench, tmp_path: Path, outp
                     bench.context,
                     dockerfile=text,
                     build_arg=EPOCH,
-                    output=output or None,
+                    output="type=image,rewrite-timestamp=true",
                     network="none",
                 )
                 found.append((image.digest, engine.inspect(image.id)["Created"]))
@@ -203,17 +202,36 @@ def test_the_environment_gives_the_source_date(
     assert bench.engine.inspect(image.id)["Created"] == "1970-01-01T00:16:40Z"
 
 
-def test_times_stay_when_they_are_not_to_be_rewritten(bench: Bench, tmp_path: Path) -> None:
-    bench.write("a", "1")
-    text = "FROM scratch\nCOPY a /a\n"
-    times = []
-    for rewrite in ("true", "false"):
-        image = bench.build(text, build_arg=EPOCH, output=f"type=image,rewrite-timestamp={rewrite}")
+def test_times_are_rewritten_only_when_asked_and_never_made_younger(bench: Bench) -> None:
+    os.utime(bench.write("old", "1"), (1000, 1000))
+    bench.write("new", "1")
+    text = "FROM scratch\nCOPY old new /\n"
+    found = {}
+    for output in ("", "type=image,rewrite-timestamp=true", "type=image,rewrite-timestamp=false"):
+        image = bench.build(text, build_arg=EPOCH, output=output or None)
         blob = manifest_of(bench, image.digest)["layers"][0]["digest"]
         with tarfile.open(bench.engine._rooms.store.content.path(blob)) as archive:
-            times.append(int(archive.getmember("a").mtime))
-    assert times[0] == 1700000000
-    assert times[1] == int((bench.context / "a").stat().st_mtime)
+            found[output] = {one.name: int(one.mtime) for one in archive}
+    as_it_is = {"old": 1000, "new": int((bench.context / "new").stat().st_mtime)}
+    assert found == {
+        "": as_it_is,
+        "type=image,rewrite-timestamp=true": {"old": 1000, "new": 1700000000},
+        "type=image,rewrite-timestamp=false": as_it_is,
+    }
+
+
+def test_files_that_are_handed_out_all_have_the_source_date(bench: Bench, tmp_path: Path) -> None:
+    os.utime(bench.write("old", "1"), (1000, 1000))
+    text = "FROM scratch\nCOPY old /d/\n"
+    outputs = [f"{tmp_path}/files", f"type=tar,dest={tmp_path}/files.tar"]
+    bench.build(text, build_arg=EPOCH, output=outputs)
+    assert int((tmp_path / "files/d/old").stat().st_mtime) == 1700000000
+    assert int((tmp_path / "files/d").stat().st_mtime) == 1700000000
+    with tarfile.open(tmp_path / "files.tar") as archive:
+        assert {one.name: int(one.mtime) for one in archive} == {
+            "d": 1700000000,
+            "d/old": 1700000000,
+        }
 
 
 def test_a_secret_value_is_nowhere_but_in_its_step(bench: Bench) -> None:

@@ -8,8 +8,10 @@ import shutil
 import socket
 import subprocess
 import tarfile
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,121 @@ def test_add_clones_a_repository_and_is_cached_by_commit(
     engine.build({"Dockerfile": f"FROM busybox\nADD --checksum={commit} {address}#v1 /x\n"})
     with pytest.raises(BuildError, match="is at"):
         engine.build({"Dockerfile": f"FROM busybox\nADD --checksum={commit} {address}#main /x\n"})
+
+
+@needs_git
+def test_a_context_keeps_its_git_folder_when_asked(
+    engine: Engine, busybox: str, repository: tuple[str, Path]
+) -> None:
+    address, _ = repository
+    listed = []
+    for value in ("0", "1"):
+        text = "FROM busybox\nCOPY . /all\n"
+        image = engine.build(
+            address,
+            dockerfile=text,
+            build_arg=[f"BUILDKIT_CONTEXT_KEEP_GIT_DIR={value}"],
+            network="none",
+        )
+        run = engine.run(image, ["ls", "-A", "/all"], network="none", rm=True)
+        listed.append(".git" in run.stdout.decode().split())
+    assert listed == [False, True]
+
+
+@needs_git
+def test_submodules_are_part_of_a_repository(
+    engine: Engine, busybox: str, repository: tuple[str, Path], tmp_path: Path
+) -> None:
+    address, folder = repository
+    outer = folder.parent / "outer"
+    if not outer.exists():
+        outer.mkdir()
+        git(outer, "init", "-q", "-b", "main")
+        git(outer, "submodule", "--quiet", "add", address, "inner")
+        git(outer, "commit", "-qm", "outer")
+    text = f"FROM busybox\nADD {address.rpartition('/')[0]}/outer /src\n"
+    image = engine.build(tmp_path, dockerfile=text, network="none")
+    run = engine.run(image, ["find", "/src", "-name", ".git"], network="none", rm=True)
+    assert files(engine, image, "/src/inner/sub/g") == ["g"]
+    assert run.stdout == b""
+
+
+@needs_git
+def test_a_submodule_cannot_read_files_of_this_machine(
+    engine: Engine, busybox: str, repository: tuple[str, Path], tmp_path: Path
+) -> None:
+    address, folder = repository
+    hostile = folder.parent / "hostile"
+    hostile.mkdir()
+    git(hostile, "init", "-q", "-b", "main")
+    git(hostile, "submodule", "--quiet", "add", f"file://{folder}", "inner")
+    git(hostile, "commit", "-qm", "hostile")
+    text = f"FROM busybox\nADD {address.rpartition('/')[0]}/hostile /src\n"
+    with pytest.raises(BuildError, match="submodule"):
+        engine.build(tmp_path, dockerfile=text, network="none")
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """Serves one text with the validators that it is given; ``sent`` counts the bodies."""
+
+    body = b"one\n"
+    validator = ("ETag", '"1"')
+    sent = 0
+
+    def do_GET(self) -> None:
+        name, value = self.validator
+        asked = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}[name]
+        fresh = self.headers.get(asked) == value
+        self.send_response(304 if fresh else 200)
+        self.send_header(name, value)
+        self.send_header("Content-Length", "0" if fresh else str(len(self.body)))
+        self.end_headers()
+        if not fresh:
+            type(self).sent += 1
+            self.wfile.write(self.body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("ETag", '"1"'), ("ETag", '"2"')),
+        (
+            ("Last-Modified", "Mon, 01 Jan 2024 00:00:00 GMT"),
+            ("Last-Modified", "Tue, 02 Jan 2024 00:00:00 GMT"),
+        ),
+    ],
+)
+def test_an_address_is_fetched_again_only_when_its_file_has_changed(
+    engine: Engine,
+    busybox: str,
+    tmp_path: Path,
+    first: tuple[str, str],
+    second: tuple[str, str],
+) -> None:
+    answers = type("Answers", (_Answers,), {"validator": first, "sent": 0})
+    with ThreadingHTTPServer(("127.0.0.1", 0), answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}/file"
+            text = f"FROM busybox\nADD {url} /f\n"
+            image = engine.build(tmp_path, dockerfile=text, network="none")
+            assert files(engine, image, "/f") == ["one"]
+            assert engine.build(tmp_path, dockerfile=text, network="none") == image
+            assert answers.sent == 1, "the second build asks, and gets nothing"
+            elsewhere = f"FROM busybox\nRUN true > /x\nADD {url} /f\n"
+            assert files(engine, engine.build(tmp_path, dockerfile=elsewhere), "/f") == ["one"]
+            assert answers.sent == 2, "a step that is not cached needs the bytes"
+            answers.body, answers.validator = b"two\n", second
+            again = engine.build(tmp_path, dockerfile=text, network="none")
+            assert files(engine, again, "/f") == ["two"]
+            assert answers.sent == 3
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_archives_and_mappings_are_contexts(engine: Engine, busybox: str, tmp_path: Path) -> None:
