@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from jupyter_containers import cli
 from jupyter_containers.cli import main
+from jupyter_containers.commands.parser import parse
 from jupyter_containers.errors import (
     ContainerFailedError,
     ContainerNotFoundError,
@@ -280,3 +282,21 @@ def test_version_is_quick_and_light() -> None:
         assert done.stdout.endswith("[]\n")
     # The aim is 80 ms on an idle machine; twice that still catches a heavy import.
     assert best < 0.16
+
+
+@pytest.mark.parametrize(
+    ("words", "watched"),
+    [
+        (["stats"], True),
+        (["stats", "--no-stream"], False),
+        (["stats", "--format", "json"], False),
+        (["ps"], False),
+        (["ps", "--watch"], True),
+        (["ps", "--watch", "--help"], False),
+    ],
+)
+def test_what_a_terminal_goes_on_showing(
+    words: list[str], watched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert cli._is_watched(parse(words)) is watched
