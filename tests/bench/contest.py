@@ -181,6 +181,27 @@ class Contest:
             Row("memory added to the kernel after its first `run`", "MB", resident),
         ]
 
+    def _beside_checked(self) -> list[Row]:
+        """Measure the same beside a container with a health check and rotated logs, just then."""
+        flags = {"health_cmd": "true", "health_interval": "1h"}
+        rotation = ["max-size=1m", "max-file=3"]
+        checked = self._engine.run(
+            SMALL, ["sleep", "600"], detach=True, network="none", log_opt=rotation, **flags
+        )
+        assert isinstance(checked, Container)
+        try:
+            time.sleep(1.0)
+            state = checked.record.state
+            leaders = [item.pid for item in state.companions]
+            pids = {leader for group in leaders for leader in memory.group(group)}
+            if state.monitor is not None:
+                pids.add(state.monitor.pid)
+            used = Series((memory.total(pids, "Pss"),))
+            figure = "memory beside a container with a health check and rotated logs (PSS)"
+            return [Row(figure, "MB", used, limit=3)]
+        finally:
+            checked.remove(force=True)
+
     def residents(self) -> list[Row]:
         """Measure what stays resident beside one detached container with a published port."""
         engine, docker, name = self._engine, self._docker, "bench-memory"
@@ -209,6 +230,7 @@ class Contest:
             idle = Series((memory.total(daemons, "Rss"),))
             return [
                 *rows,
+                *self._beside_checked(),
                 Row("daemons, with or without containers (RSS)", "MB", Series((0.0,)), idle),
             ]
         finally:

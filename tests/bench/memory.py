@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,6 +19,17 @@ def processes(word: str) -> set[int]:
                 continue
             if name.startswith(word):
                 found.add(int(entry))
+    return found
+
+
+def group(leader: int) -> set[int]:
+    """Return the processes of a process group."""
+    found = set()
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError):
+                if os.getpgid(int(entry)) == leader:
+                    found.add(int(entry))
     return found
 
 
