@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from jupyter_containers.engine.hostnames import Hostnames
-from jupyter_containers.engine.naming import new_id
+from jupyter_containers.engine.naming import STEP_PREFIX, new_id
 from jupyter_containers.engine.networks import Networks
 from jupyter_containers.engine.records import ContainerRecord, EndpointRecord
 from jupyter_containers.engine.rooms import Rooms
@@ -143,6 +143,8 @@ class Connections:
                 if connection.ports:
                     self._rooms.firewall.publish(record.id, connection.ports)
                 self.hostnames.introduce({network.id for network in networks})
+                for network in networks:
+                    self._networks.note(network, "connect", record.id)
             except BaseException as error:  # noqa: BLE001  # raised by finish()
                 connection._failures.append(error)
 
@@ -176,6 +178,10 @@ class Connections:
             self._rooms.firewall.unpublish(container_id)
         left = {endpoint.network_id for endpoint in endpoints if self._give_back(endpoint)}
         self.hostnames.introduce(left)
+        for network_id in left:
+            network = self._rooms.networks.get(network_id)
+            if network is not None and not container_id.startswith(STEP_PREFIX):
+                self._networks.note(network, "disconnect", container_id)
 
     def _give_back(self, endpoint: Endpoint) -> bool:
         held = self._rooms.endpoints.by_name(f"{endpoint.network_id}/{endpoint.address}")

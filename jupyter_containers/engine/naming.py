@@ -35,10 +35,13 @@ def friendly_name() -> str:
     return f"{secrets.choice(_QUALITIES.split())}_{secrets.choice(_THINGS.split())}"
 
 
+STEP_PREFIX = "build-"
+
+
 def step_name() -> str:
     """Return a new name for a build step that tells, when found later, whose it was."""
     from jupyter_containers.runtime.process import ProcessIdentity
 
     owner = ProcessIdentity.of(os.getpid())
     assert owner is not None  # we are alive
-    return f"build-{owner.pid}-{owner.start_time}-{secrets.token_hex(4)}"
+    return f"{STEP_PREFIX}{owner.pid}-{owner.start_time}-{secrets.token_hex(4)}"

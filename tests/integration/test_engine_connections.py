@@ -107,7 +107,8 @@ def test_networks_are_joined_and_left_while_it_runs(two: Engine, busybox: str) -
     assert get(box, "db") == db.short_id
     assert "box" in output(db, "cat /etc/hosts")
     actions = [event.action for event in two.events(follow=False, filters={"type": ["network"]})]
-    assert actions.count("connect") >= 2
+    # Each start and each live connection; ends and live disconnections.
+    assert actions.count("connect") >= 5
     assert "disconnect" in actions
 
 
