@@ -45,7 +45,8 @@ class Streams:
 
     ``terminal_size`` is asked for the size of the caller's terminal, before the first instruction
     and from then on; the container's terminal follows.  ``keys`` detach where there is a terminal
-    and an input; ``sig_proxy`` passes an interrupt on.  ``attach`` names the streams (None: all).
+    and an input; ``sig_proxy`` passes an interrupt on.  ``attach`` names the outputs that are
+    wanted, both when it is empty; an input that is given is passed on in any case, as Docker does.
     """
 
     on_output: OutputSink | None = None
@@ -56,7 +57,7 @@ class Streams:
     attach: tuple[str, ...] = ()
 
     def wants(self, stream: str) -> bool:
-        """Return whether a stream is attached to."""
+        """Return whether an output is attached to."""
         return not self.attach or stream in self.attach
 
 
@@ -119,7 +120,7 @@ class Attaching:
         keys = streams.keys if record.options.tty else None
         with attachment:
             try:
-                stdin = source_of(streams.stdin) if streams.wants("stdin") else None
+                stdin = source_of(streams.stdin)
                 attachment.pump(deliver, stdin=stdin, keys=keys, on_tick=resizing.look)
                 code, oom = self._follow(record)
             except DetachedError:
