@@ -251,6 +251,7 @@ class _Build:
             self.epoch,
             self._shared(),
             self._inline,
+            state.inherited,
         )
 
     @property

@@ -34,7 +34,8 @@ class StepReport:
 class BuildResult:
     """An image in the blob store; ``chain_id``, ``layers`` and ``diff_ids`` name its layers.
 
-    ``shared`` are the steps for ``--cache-to``, by mode; ``extra`` is what the image's
+    The first ``inherited`` layers are the base image's.  ``shared`` are the steps for
+    ``--cache-to``, by mode; ``extra`` is what the image's
     configuration has beside ``config``.
     """
 
@@ -48,6 +49,7 @@ class BuildResult:
     source_date_epoch: int | None = None
     shared: Mapping[CacheMode, SharedSteps] = field(default_factory=dict)
     extra: Mapping[str, object] = field(default_factory=dict)
+    inherited: int = 0
 
     @property
     def diff_ids(self) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class StageState:
     """The changing part of a build; :meth:`fork` gives a stage that continues this one its own.
 
     ``args`` are the declared arguments in order, None without a value; ``overriding`` are those
-    that beat an ENV of the same name.
+    that beat an ENV of the same name.  ``inherited`` counts the layers of the base image.
     """
 
     platform: Platform
@@ -40,6 +40,7 @@ class StageState:
     overriding: set[str] = field(default_factory=set)
     cmd_set: bool = False
     workdir_set: bool = False
+    inherited: int = 0
 
     @classmethod
     def empty(cls, platform: Platform) -> StageState:
@@ -60,6 +61,7 @@ class StageState:
             list(image.config.history),
             list(image.layers),
             image.chain_id,
+            inherited=len(image.layers),
         )
 
     def fork(self) -> StageState:
@@ -74,6 +76,7 @@ class StageState:
             dict(self.args),
             set(self.overriding),
             workdir_set=self.workdir_set,
+            inherited=self.inherited,
         )
 
     @property

@@ -7,9 +7,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from jupyter_containers.build import Builder, BuildResult
 from jupyter_containers.build.cache import STEP_KEY
@@ -17,11 +20,13 @@ from jupyter_containers.build.checks import Finding
 from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.seams import BaseImage, LayerRef
 from jupyter_containers.engine.buildcache import Exchange, ImportedSteps, export_steps
+from jupyter_containers.engine.builtlayers import BuiltLayers, for_store
 from jupyter_containers.engine.connections import Connections
 from jupyter_containers.engine.exports import Exporter, write_facts
 from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.loading import load
 from jupyter_containers.engine.naming import step_name
+from jupyter_containers.engine.platforms import IndexPush, image_index, merged, own, told
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.transfer import image_record, push
 from jupyter_containers.engine.workspaces import BuildLayers
@@ -63,23 +68,60 @@ class Builds:
         references = _references(options)
         with self._rooms.store.leases.hold() as lease:
             exchange = Exchange(self._rooms, lease, emit, cancel)
-            builder = self._builder(lease, exchange, options, emit, cancel)
-            layers, blobs = builder.layers, builder.blobs
-            result = builder.build(options, emit, cancel)
-            record = self._described(result)
-            if not options.outputs or any(output.in_store for output in options.outputs):
-                self._keep(record, references)
-            exporter = Exporter(self._rooms, layers, blobs, emit, cancel, stream)
+            built = BuiltLayers(self._rooms, lease, cancel)
+            blobs = _Blobs(self._rooms, lease)
+            results = [
+                for_store(built, blobs, result, options)
+                for result in self._results(lease, exchange, options, emit, cancel)
+            ]
+            records = [self._described(result) for result in results]
+            index = self._index(records, options, blobs)
+            in_store = [output for output in options.outputs if output.in_store]
+            if in_store or not options.outputs:
+                self._keep(records, index, references)
+            layers = BuildLayers(self._rooms, self._connections, lease, cancel)
+            exporter = Exporter(self._rooms, layers, blobs, built, emit, cancel, stream)
             for output in options.outputs:
                 if not output.in_store:
-                    exporter.export(output, result, options)
+                    exporter.export(output, results, options)
             for place in options.cache_to:
-                export_steps(exchange, place, result.shared[place.mode])
-        for output in options.outputs:
-            for reference in references if output.push else ():
-                push(self._rooms, record, reference, emit=emit, cancel=cancel)
-        write_facts(options, result, [one.familiar for one in references])
-        return record
+                steps = merged([result.shared[place.mode] for result in results])
+                export_steps(exchange, place, steps)
+        pushing = any(output.push for output in options.outputs)
+        for reference in references if pushing else ():
+            if index is not None:
+                IndexPush(self._rooms, emit, cancel).push(records, index, reference)
+            else:
+                push(self._rooms, records[0], reference, emit=emit, cancel=cancel)
+        write_facts(options, results, index, [one.familiar for one in references])
+        return own(records)
+
+    def _results(
+        self,
+        lease: Lease,
+        exchange: Exchange,
+        options: BuildOptions,
+        emit: EventSink,
+        cancel: CancelToken,
+    ) -> Iterator[BuildResult]:
+        """Build for one platform after the other."""
+        several = len(options.platforms) > 1
+        for number, platform in enumerate(options.platforms):
+            tell = told(emit, platform, first=number == 0) if several else emit
+            one = replace(options, platform=platform)
+            builder = self._builder(lease, exchange, one, tell, cancel)
+            yield builder.build(one, tell, cancel)
+
+    def _index(
+        self, records: list[ImageRecord], options: BuildOptions, blobs: _Blobs
+    ) -> RawDocument | None:
+        """Return the stored index of several images, None for one image."""
+        if len(records) == 1:
+            return None
+        outputs = [output for output in options.outputs if output.in_store]
+        index = image_index(records, options, outputs)
+        blobs.put(index.data, index.media_type)
+        return index
 
     def check(self, options: BuildOptions, cancel: CancelToken) -> tuple[Finding, ...]:
         """Return what the build checks see; nothing is built or pulled."""
@@ -157,13 +199,24 @@ class Builds:
         assert isinstance(manifest, Manifest)  # the builder writes manifests only
         return image_record(self._rooms, document, manifest, result.config)
 
-    def _keep(self, record: ImageRecord, references: Iterable[Reference]) -> None:
+    def _keep(
+        self,
+        records: list[ImageRecord],
+        index: RawDocument | None,
+        references: Iterable[Reference],
+    ) -> None:
+        """Record the images; the names mean the one for this machine."""
         store = self._rooms.store
-        if store.records.get_image(record.manifest.digest) is None:
-            store.records.put_image(record)
+        for record in records:
+            known = store.records.get_image(record.manifest.digest)
+            if index is not None:
+                record = msgspec.structs.replace(record, index_digest=index.digest)
+            if known is None or (index is not None and known != record):
+                store.records.put_image(record)
+        named = own(records)
         for reference in references:
-            store.set_name(str(reference), record.manifest.digest)
-            self._images.note("tag", record, reference.familiar)
+            store.set_name(str(reference), named.manifest.digest)
+            self._images.note("tag", named, reference.familiar)
 
 
 def _references(options: BuildOptions) -> list[Reference]:
@@ -224,9 +277,20 @@ class _Source:
         )
 
     def _for_platform(self, name: str, here: ImageRecord, platform: Platform) -> ImageRecord:
-        """Return what the registry has for a platform that the image here is not for."""
+        """Return what is here, or in the registry, for a platform that the image is not for.
+
+        The name goes on to mean the image that it meant.
+        """
+        for record, _ in self._images.all():
+            related = here.index_digest and record.index_digest == here.index_digest
+            if related and platform.match_score(record.platform):
+                return record
+        reference = Reference.parse(name)
         try:
-            return self._fetch(Reference.parse(name), platform)
+            before = self._images.names_of(here).get(str(reference), "")
+            fetched = self._fetch(reference, platform)
+            self._rooms.store.set_name(str(reference), here.manifest.digest, before)
+            return fetched
         except BuildError as error:
             raise BuildError(
                 f"image {name} is for {here.platform}, not for {platform}, and there is no other: "

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,8 +23,17 @@ from jupyter_containers.build.result import BuildResult
 from jupyter_containers.build.seams import BlobStore, LayerStore
 from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.build.users import Owner
+from jupyter_containers.engine.builtlayers import BuiltLayers
+from jupyter_containers.engine.platforms import folder_name, image_index
 from jupyter_containers.engine.rooms import Rooms
-from jupyter_containers.engine.saving import Format, Saved, archive_output, save, save_folder
+from jupyter_containers.engine.saving import (
+    Format,
+    Saved,
+    SavedIndex,
+    archive_output,
+    save,
+    save_folder,
+)
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, TaskFinished, TaskStarted, discard
 from jupyter_containers.oci.descriptor import RawDocument
@@ -35,7 +45,7 @@ from jupyter_containers.store import ImageRecord
 from jupyter_containers.store.differ import Differ
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.rooted import Root
-from jupyter_containers.store.tarwrite import ChunkedOutput
+from jupyter_containers.store.tarwrite import END, ChunkedOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +55,26 @@ class Exporter:
     rooms: Rooms
     layers: LayerStore
     blobs: BlobStore
+    built: BuiltLayers
     emit: EventSink
     cancel: CancelToken
     stream: BinaryIO | None = None
 
-    def export(self, output: BuildOutput, result: BuildResult, options: BuildOptions) -> None:
-        """Write one output that is not in the store."""
+    def export(
+        self, output: BuildOutput, results: Sequence[BuildResult], options: BuildOptions
+    ) -> None:
+        """Write one output that is not in the store; there is one result for each platform."""
         task = f"export-{output.type}-{output.dest}"
         self.emit(TaskStarted(task, f"exporting {output.type} to {output.dest}"))
+        split = len(results) > 1 and output.platform_split
         if output.type == "local":
-            self._local(output.path, result)
+            for result in results:
+                name = folder_name(result.config.platform) if split else ""
+                self._local(output.path / name, result)
         elif output.type == "tar":
-            self._tar(output, result)
+            self._tar(output, results)
         else:
-            self._layout(output, result, options)
+            self._layout(output, results, options)
         self.emit(TaskFinished(task))
 
     def _local(self, folder: Path, result: BuildResult) -> None:
@@ -75,23 +91,59 @@ class Exporter:
         with self.layers.workspace(result.chain_id) as workspace:
             workspace.call(copy)
 
-    def _tar(self, output: BuildOutput, result: BuildResult) -> None:
+    def _tar(self, output: BuildOutput, results: Sequence[BuildResult]) -> None:
         with self._target(output) as put:
+            tar = ChunkedOutput(put)
+            for result in results:
+                with self.layers.workspace(result.chain_id) as workspace:
+                    workspace.call(partial(self._write_tar, tar, result, len(results) > 1))
+            if len(results) > 1:
+                tar.write(END)
+                tar.flush()
 
-            def write(rootfs: str) -> None:
-                tar = ChunkedOutput(put)
-                Differ(Path(rootfs), tar, time_ns=result.source_date_ns, cancel=self.cancel).write()
+    def _write_tar(
+        self, tar: ChunkedOutput, result: BuildResult, several: bool, rootfs: str
+    ) -> None:
+        prefix = f"{folder_name(result.config.platform)}/".encode() if several else b""
+        differ = Differ(
+            Path(rootfs), tar, time_ns=result.source_date_ns, prefix=prefix, cancel=self.cancel
+        )
+        if several:
+            differ.write_part()
+        else:
+            differ.write()
 
-            with self.layers.workspace(result.chain_id) as workspace:
-                workspace.call(write)
+    def _layout(
+        self, output: BuildOutput, results: Sequence[BuildResult], options: BuildOptions
+    ) -> None:
+        images = [self._saved(output, result, options) for result in results]
+        names = tuple(map(Reference.parse, dict.fromkeys((*options.tags, *output.names))))
+        saved: list[Saved | SavedIndex] = [replace(image, names=names) for image in images]
+        if len(images) > 1:
+            index = image_index([image.record for image in images], options, [output])
+            self.blobs.put(index.data, index.media_type)
+            notes = {
+                "org.opencontainers.image.created": results[0].config.created,
+                **options.annotations.index_descriptor,
+            }
+            target = msgspec.structs.replace(index.descriptor, annotations=notes)
+            saved = [SavedIndex(target, names, tuple(images))]
+        if not output.as_tar:
+            save_folder(self.rooms, saved, output.path, cancel=self.cancel)
+            return
+        form: Format = "oci-archive" if output.type == "oci" else "docker-archive"
+        with self._target(output) as put:
+            save(self.rooms, saved, put, format=form, emit=discard, cancel=self.cancel)
 
-    def _layout(self, output: BuildOutput, result: BuildResult, options: BuildOptions) -> None:
+    def _saved(self, output: BuildOutput, result: BuildResult, options: BuildOptions) -> Saved:
+        """Return one platform's image as the output wants it, stored."""
         is_oci = output.type == "oci" if output.oci is None else output.oci
         target, config_digest = write_image(
             self.blobs,
             result.config,
-            result.layers,
-            form="oci" if is_oci else "docker",
+            self.built.of(result, output.compressed),
+            # Docker's own format has no type for zstd.
+            form="oci" if is_oci or output.compressed.kind == "zstd" else "docker",
             annotations={**options.annotations.manifest, **output.annotations},
             extra=result.extra,
         )
@@ -106,14 +158,7 @@ class Exporter:
             },
         )
         record = ImageRecord(described, config_digest, result.config.platform)
-        names = dict.fromkeys((*options.tags, *output.names))
-        saved = [Saved(record, tuple(Reference.parse(name) for name in names), manifest)]
-        if not output.as_tar:
-            save_folder(self.rooms, saved, output.path, cancel=self.cancel)
-            return
-        form: Format = "oci-archive" if output.type == "oci" else "docker-archive"
-        with self._target(output) as put:
-            save(self.rooms, saved, put, format=form, emit=discard, cancel=self.cancel)
+        return Saved(record, (), manifest)
 
     @contextmanager
     def _target(self, output: BuildOutput) -> Iterator[Callable[[bytes], object]]:
@@ -132,32 +177,49 @@ class Exporter:
             yield put
 
 
-def write_facts(options: BuildOptions, result: BuildResult, names: list[str]) -> None:
-    """Write ``--iidfile`` and ``--metadata-file``, whose keys are buildx's."""
+def write_facts(
+    options: BuildOptions,
+    results: Sequence[BuildResult],
+    index: RawDocument | None,
+    names: list[str],
+) -> None:
+    """Write ``--iidfile`` and ``--metadata-file``, whose keys are buildx's.
+
+    Of an image for several platforms they tell the index.
+    """
+    result = results[0]
     if options.iidfile:
-        _write_text(options.iidfile, result.config_digest)
+        _write_text(options.iidfile, index.digest if index else result.config_digest)
     if options.metadata_file:
-        manifest = result.manifest
-        facts = {
-            "containerimage.config.digest": result.config_digest,
-            "containerimage.descriptor": {
-                "mediaType": manifest.media_type,
-                "digest": manifest.digest,
-                "size": manifest.size,
-                "annotations": {
-                    "config.digest": result.config_digest,
-                    "org.opencontainers.image.created": result.config.created,
-                },
-                "platform": {
-                    "architecture": result.config.architecture,
-                    "os": result.config.os,
-                },
-            },
-            "containerimage.digest": manifest.digest,
-        }
+        facts = _index_facts(index) if index else _image_facts(result)
         if names:
             facts["image.name"] = ",".join(names)
         _write_text(options.metadata_file, json.dumps(facts, indent=2))
+
+
+def _index_facts(index: RawDocument) -> dict[str, object]:
+    target = index.descriptor
+    described = {"mediaType": target.media_type, "digest": target.digest, "size": target.size}
+    return {"containerimage.descriptor": described, "containerimage.digest": target.digest}
+
+
+def _image_facts(result: BuildResult) -> dict[str, object]:
+    manifest, created = result.manifest, result.config.created
+    digest = result.config_digest
+    return {
+        "containerimage.config.digest": digest,
+        "containerimage.descriptor": {
+            "mediaType": manifest.media_type,
+            "digest": manifest.digest,
+            "size": manifest.size,
+            "annotations": {
+                "config.digest": digest,
+                "org.opencontainers.image.created": created,
+            },
+            "platform": {"architecture": result.config.architecture, "os": result.config.os},
+        },
+        "containerimage.digest": manifest.digest,
+    }
 
 
 def _write_text(path: Path, text: str) -> None:

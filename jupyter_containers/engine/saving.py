@@ -54,6 +54,20 @@ class Saved:
         return (self.record.manifest, self.manifest.config, *self.manifest.layers)
 
 
+@dataclass(frozen=True, slots=True)
+class SavedIndex:
+    """Images of one archive that an index joins under one name."""
+
+    target: Descriptor
+    names: tuple[Reference, ...]
+    images: tuple[Saved, ...]
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """Everything of the images, and the index."""
+        return (self.target, *(blob for image in self.images for blob in image.blobs))
+
+
 def chosen(rooms: Rooms, images: Iterable[tuple[ImageRecord, Sequence[str]]]) -> list[Saved]:
     """Return what goes into an archive: every image once, with all names asked for."""
     names: dict[str, dict[str, None]] = {}
@@ -72,7 +86,7 @@ def chosen(rooms: Rooms, images: Iterable[tuple[ImageRecord, Sequence[str]]]) ->
 
 def save(
     rooms: Rooms,
-    images: Sequence[Saved],
+    images: Sequence[Saved | SavedIndex],
     write: Callable[[bytes], object],
     *,
     format: Format,
@@ -102,7 +116,7 @@ def save(
 
 
 def save_folder(
-    rooms: Rooms, images: Sequence[Saved], folder: Path, *, cancel: CancelToken
+    rooms: Rooms, images: Sequence[Saved | SavedIndex], folder: Path, *, cancel: CancelToken
 ) -> None:
     """Write ``images`` as an OCI image layout; the index appears when all it names is there."""
     with storage_errors(f"write {folder}"):
@@ -127,10 +141,11 @@ def _member(write: Callable[[bytes], object], name: str, size: int) -> None:
     write(encode_header(name.encode(), FILE, mode=0o644, size=size))
 
 
-def _documents(images: Sequence[Saved], format: Format) -> Iterator[tuple[str, bytes]]:
+def _documents(saved: Sequence[Saved | SavedIndex], format: Format) -> Iterator[tuple[str, bytes]]:
     yield "oci-layout", LAYOUT
-    yield "index.json", encode_json(new_index(tuple(_entries(images))))
+    yield "index.json", encode_json(new_index(tuple(_entries(saved))))
     if format == "docker-archive":
+        images = [image for image in saved if isinstance(image, Saved)]
         yield "manifest.json", encode_json([_docker_entry(image) for image in images])
         repositories: dict[str, dict[str, str]] = {}
         for image in images:
@@ -142,9 +157,10 @@ def _documents(images: Sequence[Saved], format: Format) -> Iterator[tuple[str, b
             yield "repositories", encode_json(repositories)
 
 
-def _entries(images: Sequence[Saved]) -> Iterator[Descriptor]:
+def _entries(images: Sequence[Saved | SavedIndex]) -> Iterator[Descriptor]:
     for image in images:
-        target = image.record.manifest
+        single = image.record if isinstance(image, Saved) else None
+        target = image.target if isinstance(image, SavedIndex) else image.record.manifest
         for name in image.names or (None,):
             marks = {FULL_NAME: str(name), REF_NAME: name.tag or ""} if name else {}
             yield Descriptor(
@@ -152,7 +168,7 @@ def _entries(images: Sequence[Saved]) -> Iterator[Descriptor]:
                 target.digest,
                 target.size,
                 annotations=target.annotations | {key: text for key, text in marks.items() if text},
-                platform=image.record.platform,
+                platform=single.platform if single else None,
             )
 
 

@@ -8,10 +8,17 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.options.buildcache import CachePlace
 from jupyter_containers.options.context import ContextSource, contents, named_contexts
-from jupyter_containers.options.output import Annotations, BuildOutput, ImageFormat
+from jupyter_containers.options.output import (
+    Annotations,
+    BuildOutput,
+    ImageFormat,
+    require_index,
+    require_single,
+)
 from jupyter_containers.options.run import nearest
 from jupyter_containers.options.values import as_sequence, parse_labels
 
@@ -41,7 +48,7 @@ class BuildOptions:
     ``source_name`` is how errors name the text, ``place`` what it stays the same under when it is
     edited (to tell what has changed since; by default context and name).  ``trust_host_ca`` None
     leaves it to the settings.
-    Without ``outputs`` the image goes into this store.
+    ``platform`` may name several, with commas.  Without ``outputs`` the image goes into this store.
     """
 
     context: ContextSource
@@ -73,6 +80,11 @@ class BuildOptions:
     annotations: Annotations = field(default_factory=Annotations)
     cache_from: tuple[CachePlace, ...] = ()
     cache_to: tuple[CachePlace, ...] = ()
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The platforms to build for; empty text is this machine's."""
+        return tuple(self.platform.split(","))
 
     @classmethod
     def of(cls, context: Any = ".", **flags: Any) -> BuildOptions:
@@ -111,12 +123,11 @@ class BuildOptions:
         }
         if values.get("format", "oci") not in ("oci", "docker"):
             raise InvalidArgumentError(f"invalid format {values['format']!r}", hint="oci or docker")
-        if "," in values.get("platform", ""):
-            raise UnsupportedError(
-                f"one build makes an image for one platform, not for {values['platform']}",
-                capability="multi-platform builds",
-                hint="build once for each platform",
-            )
+        values["platform"] = ",".join(_platforms(as_sequence(values.get("platform"))))
+        if "," in values["platform"]:
+            require_single(values["outputs"])
+        else:
+            require_index(values["outputs"], values["annotations"])
         if "no_cache_filter" in values:
             wanted = as_sequence(values["no_cache_filter"])
             names = [name.strip() for text in wanted for name in text.split(",")]
@@ -140,6 +151,11 @@ class BuildOptions:
             secrets=secrets,
             **values,
         )
+
+
+def _platforms(texts: Sequence[str]) -> list[str]:
+    names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
+    return list(dict.fromkeys(str(Platform.parse(name)) for name in names))
 
 
 def _ssh(text: str) -> tuple[str, tuple[Path, ...]]:

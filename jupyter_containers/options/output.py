@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
@@ -18,12 +18,38 @@ from jupyter_containers.options.run import nearest
 
 OutputType = Literal["image", "local", "tar", "oci", "docker"]
 ImageFormat = Literal["oci", "docker"]
+LayerCompression = Literal["gzip", "zstd", "none"]
 
 _ALIASES = {"registry": "image", "tarball": "tar"}
-_SWITCHES = ("push", "oci-mediatypes", "rewrite-timestamp", "tar")
-_KNOWN = ("type", "dest", "name", "compression", *_SWITCHES)
+_SWITCHES = (
+    "push",
+    "oci-mediatypes",
+    "rewrite-timestamp",
+    "tar",
+    "force-compression",
+    "platform-split",
+)
+_KNOWN = ("type", "dest", "name", "compression", "compression-level", *_SWITCHES)
+_COMPRESSIONS: dict[str, LayerCompression] = {
+    "gzip": "gzip",
+    "zstd": "zstd",
+    "uncompressed": "none",
+}
+_LEVELS = {"gzip": 9, "zstd": 22, "none": 0}
 # What goes to standard output instead of a file.
 STREAM = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """How the layers that a build makes are compressed; with ``force`` also those of its base.
+
+    ``level`` None is the usual one.
+    """
+
+    kind: LayerCompression = "gzip"
+    level: int | None = None
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +58,8 @@ class BuildOutput:
 
     ``oci`` None leaves the media types to the build's format.  With ``rewrite_timestamp`` no file
     of a new layer is newer than SOURCE_DATE_EPOCH.  ``annotations`` go into the
-    manifest.  ``as_tar`` False writes an image layout as a folder.
+    manifest, ``index_annotations`` into the index of several platforms.  ``as_tar`` False writes an
+    image layout as a folder.  ``platform_split`` gives each of several platforms a folder.
     """
 
     type: OutputType = "image"
@@ -43,6 +70,9 @@ class BuildOutput:
     rewrite_timestamp: bool | None = None
     as_tar: bool = True
     annotations: Mapping[str, str] = field(default_factory=dict)
+    index_annotations: Mapping[str, str] = field(default_factory=dict)
+    compressed: Compressed = Compressed()
+    platform_split: bool = True
 
     @property
     def in_store(self) -> bool:
@@ -73,7 +103,10 @@ class BuildOutput:
             _switch(pairs, "oci-mediatypes"),
             _switch(pairs, "rewrite-timestamp"),
             _switch(pairs, "tar", True) is not False,
-            _annotations(pairs),
+            _annotations(pairs, "manifest"),
+            _annotations(pairs, "index"),
+            _compressed(pairs, text),
+            _switch(pairs, "platform-split", True) is not False,
         )
         if output.type in ("local", "tar", "oci") and not output.dest:
             raise InvalidArgumentError(
@@ -88,11 +121,28 @@ def _check(pairs: Mapping[str, str], text: str) -> None:
             raise InvalidArgumentError(
                 f"unknown key {name!r} in output {text!r}", hint=nearest(name, set(_KNOWN))
             )
-    if pairs.get("compression", "gzip") != "gzip":
+
+
+def _compressed(pairs: Mapping[str, str], text: str) -> Compressed:
+    name = pairs.get("compression", "gzip")
+    if name == "estargz":
         raise UnsupportedError(
-            f"output with compression={pairs['compression']}: layers are written as gzip",
-            capability=f"{pairs['compression']} layers of a build",
+            "output with compression=estargz: layers are not written with an index of their files",
+            capability="estargz layers",
+            hint="write compression=zstd or compression=gzip",
         )
+    if name not in _COMPRESSIONS:
+        raise InvalidArgumentError(
+            f"unsupported compression type {name!r} in output {text!r}",
+            hint="one of gzip, zstd, uncompressed",
+        )
+    kind, level = _COMPRESSIONS[name], pairs.get("compression-level")
+    if level is not None and not (level.isdecimal() and int(level) <= _LEVELS[kind]):
+        raise InvalidArgumentError(
+            f"invalid compression-level={level} for {name}", hint=f"0 to {_LEVELS[kind]}"
+        )
+    force = _switch(pairs, "force-compression") or False
+    return Compressed(kind, None if level is None else int(level), force)
 
 
 def _type(written: str, text: str) -> str:
@@ -114,13 +164,16 @@ def _switch(pairs: Mapping[str, str], name: str, default: bool | None = None) ->
     return value in ("", "true", "1")
 
 
-def _annotations(pairs: Mapping[str, str]) -> dict[str, str]:
+def _annotations(pairs: Mapping[str, str], place: str) -> dict[str, str]:
+    """Return the annotations of one place (``annotation-index.KEY=VALUE``)."""
     found = {}
     for name, value in pairs.items():
         kind, dot, key = name.partition(".")
-        if kind not in ("annotation", "annotation-manifest"):
-            if kind.startswith("annotation"):
-                raise _no_index(name)
+        if not kind.startswith("annotation"):
+            continue
+        if kind.removeprefix("annotation").lstrip("-") not in ("", *_PLACES):
+            raise InvalidArgumentError(f"no place for the annotation {name!r}")
+        if (kind.removeprefix("annotation").lstrip("-") or "manifest") != place:
             continue
         if not dot or not key:
             raise InvalidArgumentError(f"annotation without a key: {name!r}")
@@ -130,15 +183,20 @@ def _annotations(pairs: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """Annotations by where they stand: in the manifest, or beside it in a layout's index."""
+    """Annotations by where they stand: in the manifest, or where a layout or an index names it.
+
+    ``index`` and ``index_descriptor`` are those of an image for several platforms.
+    """
 
     manifest: Mapping[str, str] = field(default_factory=dict)
     descriptor: Mapping[str, str] = field(default_factory=dict)
+    index: Mapping[str, str] = field(default_factory=dict)
+    index_descriptor: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, entries: tuple[str, ...]) -> Annotations:
-        """Return what ``[manifest|manifest-descriptor:]key=value`` texts mean."""
-        places: dict[str, dict[str, str]] = {"manifest": {}, "manifest-descriptor": {}}
+        """Return what ``[manifest|index|manifest-descriptor|index-descriptor:]key=value`` mean."""
+        places: dict[str, dict[str, str]] = {place: {} for place in _PLACES}
         for entry in entries:
             name, equals, value = entry.partition("=")
             match = _ANNOTATION.fullmatch(name)
@@ -148,19 +206,28 @@ class Annotations:
                 )
             kinds = (match["kinds"] or "manifest").split(",")
             for kind in kinds:
-                if kind not in places:
-                    raise _no_index(kind)
                 places[kind][match["key"]] = value
-        return cls(places["manifest"], places["manifest-descriptor"])
+        return cls(*places.values())
 
 
+_PLACES = ("manifest", "manifest-descriptor", "index", "index-descriptor")
 _KIND = r"(?:manifest|index)(?:-descriptor)?"
 _ANNOTATION = re.compile(rf"(?:(?P<kinds>{_KIND}(?:,{_KIND})*)(?:\[[\w/-]+\])?:)?(?P<key>\S+)")
 
 
-def _no_index(name: str) -> UnsupportedError:
-    return UnsupportedError(
-        f"{name}: an image for one platform has no index to annotate",
-        capability="index annotations",
-        hint="annotate the manifest: manifest:KEY=VALUE",
-    )
+def require_index(outputs: Sequence[BuildOutput], annotations: Annotations) -> None:
+    """Refuse what only an image for several platforms can have."""
+    several = annotations.index or annotations.index_descriptor
+    if several or any(output.index_annotations for output in outputs):
+        raise InvalidArgumentError(
+            "an image for one platform has no index to annotate",
+            hint="annotate the manifest (manifest:KEY=VALUE), or name several platforms",
+        )
+
+
+def require_single(outputs: Sequence[BuildOutput]) -> None:
+    """Refuse what an image for several platforms cannot become."""
+    if any(output.type == "docker" and output.dest for output in outputs):
+        raise InvalidArgumentError(
+            "a docker archive holds no image for several platforms", hint="write it as type=oci"
+        )

@@ -150,13 +150,22 @@ _OPENERS: dict[str, Callable[[CountingReader], _Opened]] = {
 
 
 class GzipWriter:
-    """A gzip stream of one member, without a time stamp: the same input gives the same bytes."""
+    """A gzip stream of one member, without a time stamp: the same input gives the same bytes.
 
-    def __init__(self, write: Callable[[bytes], object]) -> None:
+    ``level`` None is the fast one; 0 to 9 are zlib's.
+    """
+
+    def __init__(self, write: Callable[[bytes], object], level: int | None = None) -> None:
+        import zlib
+
         from isal import isal_zlib
 
         self._write = write
-        self._deflate = isal_zlib.compressobj(GZIP_LEVEL, isal_zlib.DEFLATED, 31)
+        self._deflate: Any = (
+            isal_zlib.compressobj(GZIP_LEVEL, isal_zlib.DEFLATED, 31)
+            if level is None
+            else zlib.compressobj(level, zlib.DEFLATED, 31)
+        )
 
     def write(self, chunk: bytes) -> None:
         """Compress a chunk and pass on what is complete."""
@@ -176,14 +185,16 @@ def decompressed_stream(file: BinaryIO, label: str) -> Iterator[bytes]:
 
 
 @contextmanager
-def compressed(write: Callable[[bytes], object], kind: str) -> Iterator[Callable[[bytes], object]]:
+def compressed(
+    write: Callable[[bytes], object], kind: str, level: int | None = None
+) -> Iterator[Callable[[bytes], object]]:
     """Yield a function that compresses what it is given into ``write``: gzip, zstd or none."""
     if kind == "gzip":
-        gzip = GzipWriter(write)
+        gzip = GzipWriter(write, level)
         yield gzip.write
         gzip.finish()
     elif kind == "zstd":
-        zstd = _zstd().ZstdCompressor()
+        zstd = _zstd().ZstdCompressor(level=level)
 
         def put(chunk: bytes) -> None:
             if data := zstd.compress(chunk):

@@ -48,7 +48,7 @@ class Differ:
     """Writes one upper directory as a tar; use once.
 
     ``latest_ns`` bounds modification times from above (SOURCE_DATE_EPOCH), ``time_ns`` replaces
-    them all.  With ``settle`` the
+    them all.  ``prefix`` (``folder/``) stands before the paths in the archive.  With ``settle`` the
     files on disk get the bounded times too, so that the directory equals its own archive.
     ``skip`` are paths (without a leading slash) that are left out with all below them.
     """
@@ -62,6 +62,7 @@ class Differ:
         privileges: Privileges | None = None,
         latest_ns: int | None = None,
         time_ns: int | None = None,
+        prefix: bytes = b"",
         settle: bool = False,
         skip: frozenset[bytes] = frozenset(),
         cancel: CancelToken | None = None,
@@ -71,7 +72,7 @@ class Differ:
         self._output = output
         self._lowers = tuple(lower_folders)
         self._privileges = privileges or Privileges.current()
-        self._latest, self._time = latest_ns, time_ns
+        self._latest, self._time, self._prefix = latest_ns, time_ns, prefix
         self._settle = settle
         self._cancel = cancel or CancelToken()
         self._links: dict[tuple[int, int], bytes] = {}
@@ -106,6 +107,16 @@ class Differ:
         """Write one file or tree of an open folder under another name, and the end mark."""
         self._entry(parent, name, path, os.stat(name, dir_fd=parent, follow_symlinks=False))
         return self._ended()
+
+    def write_part(self) -> None:
+        """Write all entries below the prefix, and no end mark: more follows."""
+        self._put(encode_header(self._prefix, DIRECTORY, mode=0o755, mtime_ns=self._time or 0))
+        descriptor = os.open(self._folder, _OPEN_FOLDER)
+        try:
+            self._walk(descriptor, b"")
+        finally:
+            os.close(descriptor)
+        self._output.flush()
 
     def write_contents(self, folder: int, *, dotted: bool = False) -> Written:
         """Write what is in an open folder and the end mark; ``dotted`` with it, as ``./``."""
@@ -149,7 +160,7 @@ class Differ:
         if state.st_nlink > 1:
             first = self._links.setdefault((state.st_dev, state.st_ino), path)
             if first != path:
-                self._header(path, HARD_LINK, state, target=first)
+                self._header(path, HARD_LINK, state, target=self._prefix + first)
                 return
         if stat.S_ISREG(mode):
             self._file(folder, name, path, state)
@@ -217,7 +228,7 @@ class Differ:
         uid, gid = self._privileges.image_owner(state.st_uid, state.st_gid)
         self._put(
             encode_header(
-                path,
+                self._prefix + path,
                 kind,
                 mode=stat.S_IMODE(state.st_mode),
                 uid=uid,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from jupyter_containers.errors import BuildError, InvalidArgumentError, UnsupportedError
+from jupyter_containers.events import TaskStarted
 from jupyter_containers.oci.descriptor import digest_of
 from tests.integration.build_bench import Bench
 from tests.integration.engine_fixtures import Place, demolish
@@ -161,7 +162,7 @@ def test_annotations_and_their_limits(bench: Bench) -> None:
     }
     with pytest.raises(UnsupportedError, match="no annotations"):
         bench.build(TEXT, annotation="a=b", format="docker")
-    with pytest.raises(UnsupportedError, match="no index"):
+    with pytest.raises(InvalidArgumentError, match="no index"):
         bench.build(TEXT, annotation="index:a=b")
 
 
@@ -274,8 +275,6 @@ def test_a_foreign_run_names_what_provides_it(bench: Bench) -> None:
     with pytest.raises(UnsupportedError, match="programs for linux/s390x cannot run") as caught:
         bench.build("FROM scratch\nRUN true\n", platform=FOREIGN)
     assert "qemu-user-static" in caught.value.hint
-    with pytest.raises(UnsupportedError, match="one platform"):
-        bench.build("FROM scratch\n", platform="linux/amd64,linux/arm64")
 
 
 def test_a_base_for_another_platform_comes_from_its_registry(bench: Bench, tmp_path: Path) -> None:
@@ -292,3 +291,113 @@ def test_a_base_for_another_platform_comes_from_its_registry(bench: Bench, tmp_p
     bench.build("FROM scratch\nCOPY a /near\n", tag=name)
     with pytest.raises(BuildError, match="is for linux/amd64, not for linux/s390x"):
         bench.build(f"FROM {name}\n", platform=FOREIGN)
+
+
+BOTH = {"platform": "linux/amd64,linux/s390x"}
+EACH = "FROM scratch\nARG TARGETARCH\nCOPY a /a\nCOPY $TARGETARCH /which\nENV ARCH=$TARGETARCH\n"
+
+
+def write_both(bench: Bench) -> None:
+    for name in ("a", "amd64", "s390x"):
+        bench.write(name, name)
+
+
+def test_one_build_makes_an_image_for_several_platforms(bench: Bench, tmp_path: Path) -> None:
+    write_both(bench)
+    path = tmp_path / "both.tar"
+    notes = ["index:i=1", "manifest:m=2", "index-descriptor:d=3"]
+    facts = {"iidfile": tmp_path / "iid", "metadata_file": tmp_path / "facts"}
+    bench.build(
+        EACH, output=f"type=oci,dest={path}", tag="both:1", annotation=notes, **BOTH, **facts
+    )
+    files = members(path)
+    [entry] = json.loads(files["index.json"])["manifests"]
+    assert entry["mediaType"] == "application/vnd.oci.image.index.v1+json"
+    assert entry["annotations"]["io.containerd.image.name"] == "docker.io/library/both:1"
+    assert entry["annotations"]["d"] == "3"
+    assert (tmp_path / "iid").read_text() == entry["digest"]
+    told = json.loads((tmp_path / "facts").read_text())
+    assert told["containerimage.digest"] == entry["digest"]
+    index = json.loads(files["blobs/sha256/" + entry["digest"][7:]])
+    assert index["annotations"] == {"i": "1"}
+    found = {}
+    for target in index["manifests"]:
+        manifest = json.loads(files["blobs/sha256/" + target["digest"][7:]])
+        assert manifest["annotations"] == {"m": "2"}
+        assert all("blobs/sha256/" + one["digest"][7:] in files for one in manifest["layers"])
+        config = json.loads(files["blobs/sha256/" + manifest["config"]["digest"][7:]])
+        assert config["architecture"] == target["platform"]["architecture"]
+        found[target["platform"]["architecture"]] = config["config"]["Env"][-1]
+    assert found == {"amd64": "ARCH=amd64", "s390x": "ARCH=s390x"}
+    titles = [one.title for one in bench.events if isinstance(one, TaskStarted)]
+    assert sum("[linux/s390x " in title for title in titles) == 5
+
+
+def test_files_of_several_platforms_stand_side_by_side(bench: Bench, tmp_path: Path) -> None:
+    write_both(bench)
+    outputs = [f"{tmp_path}/out", f"type=tar,dest={tmp_path}/out.tar"]
+    bench.build(EACH, output=outputs, **BOTH)
+    assert (tmp_path / "out/linux_amd64/which").read_text() == "amd64"
+    assert (tmp_path / "out/linux_s390x/which").read_text() == "s390x"
+    assert {name: data.decode() for name, data in members(tmp_path / "out.tar").items()} == {
+        f"linux_{name}/{file}": text
+        for name in ("amd64", "s390x")
+        for file, text in (("a", "a"), ("which", name))
+    }
+
+
+def test_an_index_is_pushed_with_its_images(bench: Bench, tmp_path: Path) -> None:
+    if missing_registry():
+        pytest.skip(missing_registry())
+    write_both(bench)
+    with DockerRegistry(tmp_path / "registry") as registry:
+        name = f"{registry.host}/team/both:1"
+        mine = bench.build(EACH, tag=name, push=True, **BOTH)
+        assert str(mine.platform) == "linux/amd64"
+        assert bench.engine.image(name).id == mine.id
+        further = f"FROM {name}\nCOPY a /b\n"
+        built = bench.build(further, platform="linux/s390x", output=f"{tmp_path}/here")
+        assert (tmp_path / "here/which").read_text() == "s390x", "taken from this store"
+        assert bench.engine.image(name).id == mine.id, "the name means what it meant"
+        with Place.under(tmp_path / "other").engine() as other:
+            try:
+                pulled = other.pull(name, platform="linux/s390x")
+                assert str(pulled.platform) == "linux/s390x"
+                assert other.pull(name, platform="linux/amd64").id == mine.id
+            finally:
+                demolish(other)
+        assert built.platform == pulled.platform
+
+
+@pytest.mark.parametrize(
+    ("wish", "suffix"),
+    [
+        ("compression=zstd", "tar+zstd"),
+        ("compression=zstd,compression-level=19", "tar+zstd"),
+        ("compression=uncompressed", "layer.v1.tar"),
+        ("compression=gzip,compression-level=9", "tar+gzip"),
+    ],
+)
+def test_layers_in_another_compression(
+    bench: Bench, tmp_path: Path, wish: str, suffix: str
+) -> None:
+    bench.write("a", "1" * 100_000)
+    text = "FROM busybox\nCOPY a /a\n"
+    plain = bench.build(text)
+    image = bench.build(text, output=f"type=image,{wish},name=other:1")
+    before, after = (manifest_of(bench, one.digest)["layers"] for one in (plain, image))
+    assert image.id == plain.id
+    assert after[0] == before[0], "the base's layers stay"
+    assert after[1]["digest"] != before[1]["digest"]
+    assert after[1]["mediaType"].endswith(suffix)
+    path = tmp_path / "image.tar"
+    bench.build(text, output=f"type=oci,dest={path},{wish},force-compression=true")
+    with Place.under(tmp_path / "other").engine() as other:
+        try:
+            [again] = other.load(path)
+            document = json.loads(other._rooms.store.content.read(again.digest))
+            assert all(layer["mediaType"].endswith(suffix) for layer in document["layers"])
+            run = other.run(again, ["wc", "-c", "/a"], rm=True, network="none")
+            assert run.stdout == b"100000 /a\n"
+        finally:
+            demolish(other)

@@ -6,7 +6,7 @@ import pytest
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.options.build import BuildOptions
-from jupyter_containers.options.output import Annotations, BuildOutput
+from jupyter_containers.options.output import Annotations, BuildOutput, Compressed
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,27 @@ def test_bad_outputs(text: str, words: str) -> None:
         BuildOutput.parse(text)
 
 
-def test_other_compressions_are_refused() -> None:
-    assert BuildOutput.parse("type=image,compression=gzip")
-    with pytest.raises(UnsupportedError, match="zstd"):
-        BuildOutput.parse("type=image,compression=zstd")
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", Compressed()),
+        (",compression=gzip", Compressed("gzip")),
+        (",compression=zstd,compression-level=19", Compressed("zstd", 19)),
+        (",compression=uncompressed,force-compression=true", Compressed("none", force=True)),
+    ],
+)
+def test_compressions(text: str, expected: Compressed) -> None:
+    assert BuildOutput.parse(f"type=image{text}").compressed == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["compression=lz4", "compression=gzip,compression-level=10", "compression-level=fast"]
+)
+def test_bad_compressions(text: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="compression"):
+        BuildOutput.parse(f"type=image,{text}")
+    with pytest.raises(UnsupportedError, match="estargz"):
+        BuildOutput.parse("type=image,compression=estargz")
 
 
 def test_what_stays_in_the_store() -> None:
@@ -84,5 +101,17 @@ def test_annotations() -> None:
     assert both == Annotations({"a": "b"}, {"a": "b"})
     with pytest.raises(InvalidArgumentError, match="annotation"):
         Annotations.parse(("novalue",))
-    with pytest.raises(UnsupportedError, match="no index"):
-        Annotations.parse(("index:a=b",))
+    index = Annotations.parse(("index:a=b", "index-descriptor,manifest:c=d"))
+    assert index == Annotations({"c": "d"}, {}, {"a": "b"}, {"c": "d"})
+
+
+def test_only_several_platforms_have_an_index() -> None:
+    several = {"platform": "linux/arm64,linux/amd64,linux/arm64/v8"}
+    options = BuildOptions.of(".", annotation="index:a=b", **several)
+    assert options.platforms == ("linux/arm64", "linux/amd64", "linux/arm64/v8")
+    assert BuildOptions.of(".").platforms == ("",)
+    for flags in ({"annotation": "index:a=b"}, {"output": "type=image,annotation-index.a=b"}):
+        with pytest.raises(InvalidArgumentError, match="no index"):
+            BuildOptions.of(".", **flags)
+    with pytest.raises(InvalidArgumentError, match="several platforms"):
+        BuildOptions.of(".", output="type=docker,dest=x.tar", **several)

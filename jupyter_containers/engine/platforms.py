@@ -1,0 +1,99 @@
+"""Builds for several platforms: one image for each, and an index that names them.
+
+OCI Image Specification 1.1, image-index.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from jupyter_containers.build.sharing import SharedSteps
+from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.transfer import push
+from jupyter_containers.events import CancelToken, Event, EventSink, TaskStarted
+from jupyter_containers.oci.descriptor import INDEX, Descriptor, Platform, RawDocument, encode_json
+from jupyter_containers.oci.image import new_index
+from jupyter_containers.oci.reference import Reference
+from jupyter_containers.options.build import BuildOptions
+from jupyter_containers.options.output import BuildOutput
+from jupyter_containers.store import ImageRecord
+
+
+def told(emit: EventSink, platform: str, *, first: bool) -> EventSink:
+    """Return a sink for the build for one platform, whose steps name it.
+
+    What the build checks see is the same for all platforms and told once.
+    """
+
+    def tell(event: Event) -> None:
+        if event.task == "checks":
+            if first:
+                emit(event)
+            return
+        event = replace(event, task=f"{platform} {event.task}")
+        if isinstance(event, TaskStarted) and event.title.startswith("["):
+            event = replace(event, title=f"[{platform} {event.title[1:]}")
+        emit(event)
+
+    return tell
+
+
+def folder_name(platform: Platform) -> str:
+    """Return the folder of a platform's files, as ``linux_arm_v7``."""
+    return str(platform).replace("/", "_")
+
+
+def own(records: Sequence[ImageRecord]) -> ImageRecord:
+    """Return the image for this machine, or the first."""
+    host = Platform.host()
+    return max(records, key=lambda record: host.match_score(record.platform))
+
+
+def image_index(
+    records: Iterable[ImageRecord], options: BuildOptions, outputs: Iterable[BuildOutput]
+) -> RawDocument:
+    """Return the index of the images, with the annotations that the outputs ask for."""
+    annotations = dict(options.annotations.index)
+    for output in outputs:
+        annotations |= output.index_annotations
+    targets = tuple(
+        Descriptor(
+            record.manifest.media_type,
+            record.manifest.digest,
+            record.manifest.size,
+            platform=record.platform,
+            annotations=dict(options.annotations.descriptor),
+        )
+        for record in records
+    )
+    index = msgspec.structs.replace(new_index(targets), annotations=annotations)
+    return RawDocument(encode_json(index), INDEX)
+
+
+def merged(parts: Sequence[SharedSteps]) -> SharedSteps:
+    """Return the steps of all platforms, each once."""
+    return SharedSteps(tuple({step.keys: step for part in parts for step in part.steps}.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPush:
+    """Sends images and then the index that names them."""
+
+    rooms: Rooms
+    emit: EventSink
+    cancel: CancelToken
+
+    def push(
+        self, records: Iterable[ImageRecord], index: RawDocument, reference: Reference
+    ) -> None:
+        """Send every image by its digest, and the index under the name."""
+        for record in records:
+            place = replace(reference, tag=None, digest=record.manifest.digest)
+            push(self.rooms, record, place, emit=self.emit, cancel=self.cancel)
+        with self.rooms.registry(
+            reference.registry, cancel=self.cancel, repository=reference.repository, push=True
+        ) as client:
+            client.push_manifest(reference.repository, reference.tag or index.digest, index)
