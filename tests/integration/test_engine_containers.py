@@ -21,7 +21,6 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     InvalidStateError,
     OCIRuntimeError,
-    UnsupportedError,
 )
 from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.oci.state import Status
@@ -211,21 +210,6 @@ def test_env_file(engine: Engine, busybox: str, tmp_path: Path) -> None:
     assert sh(engine, busybox, script, env_file=tmp_path / "env", env="B=flag") == (
         "from file,flag\n"
     )
-
-
-@pytest.mark.parametrize(
-    ("flags", "capability"),
-    [
-        ({"network": "container:other"}, "shared network namespaces"),
-    ],
-)
-def test_what_is_not_built_yet_is_refused_by_name(
-    engine: Engine, busybox: str, flags: dict[str, str], capability: str
-) -> None:
-    with pytest.raises(UnsupportedError) as caught:
-        engine.create(busybox, ["true"], **flags)
-    assert caught.value.capability == capability
-    assert engine.containers(all=True) == []
 
 
 @pytest.mark.parametrize(
