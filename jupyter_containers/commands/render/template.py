@@ -2,8 +2,8 @@
 
 Texts, fields (``{{.State.ExitCode}}``), ``.Label "name"``, ``json join upper lower title
 split len index println print printf eq ne not and or truncate``, pipelines with ``|``,
-``range if else with end``, and the dot.  A value is anything made of mappings, sequences, texts
-and numbers; a missing field of a mapping is an error, as in Docker.
+``range if else with end`` (with ``$key, $value :=``), and the dot.  A value is anything made of
+mappings, sequences, texts and numbers; a missing field of a mapping is an error, as in Docker.
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ from jupyter_containers.errors import InvalidArgumentError
 _ACTION = re.compile(r"\{\{(-\s)?\s*(.*?)\s*(\s-)?\}\}", re.DOTALL)
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>"(?:\\.|[^"\\])*"|`[^`]*`)|(?P<number>-?\d+)(?![\w.])"""
-    r"""|(?P<path>\$?(?:\.[A-Za-z_][\w-]*)+|\$|\.)|(?P<word>[A-Za-z]\w*)|(?P<mark>[|()]))"""
+    r"""|(?P<path>\$\w*(?:\.[A-Za-z_][\w-]*)*|(?:\.[A-Za-z_][\w-]*)+|\.)|(?P<word>[A-Za-z]\w*)|(?P<mark>[|()]))"""
 )
+
+
+# The values of ``$`` (what the template was given) and of the variables of range, if and with.
+Scope = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -47,35 +51,49 @@ class Template:
 
     def render(self, value: Any) -> str:
         """Return the text; raises :class:`InvalidArgumentError` for an unknown field."""
-        return "".join(self._run(self._root.body, value, value))
+        return "".join(self._run(self._root.body, value, {"$": value}))
 
-    def _run(self, body: Sequence[str | _Block | _Output], dot: Any, root: Any) -> list[str]:
+    def _run(self, body: Sequence[str | _Block | _Output], dot: Any, scope: Scope) -> list[str]:
         parts: list[str] = []
         for node in body:
             if isinstance(node, str):
                 parts.append(node)
             elif isinstance(node, _Output):
-                parts.append(_text(_evaluate(node.expression, dot, root)))
+                parts.append(_text(_evaluate(node.expression, dot, scope)))
             else:
-                parts += self._run_block(node, dot, root)
+                parts += self._run_block(node, dot, scope)
         return parts
 
-    def _run_block(self, block: _Block, dot: Any, root: Any) -> list[str]:
-        value = _evaluate(block.expression, dot, root)
+    def _run_block(self, block: _Block, dot: Any, scope: Scope) -> list[str]:
+        names, expression = _declared(block.expression)
+        value = _evaluate(expression, dot, scope)
         if not value:
-            return self._run(block.otherwise, dot, root)
+            return self._run(block.otherwise, dot, scope)
         if block.keyword == "range":
-            items = _items(value)
-            return [part for item in items for part in self._run(block.body, item, root)]
-        return self._run(block.body, value if block.keyword == "with" else dot, root)
+            parts: list[str] = []
+            for pair in _items(value):
+                # One variable takes the element, two take key and element.
+                variables = dict(zip(names, pair[-len(names) :], strict=False))
+                parts += self._run(block.body, pair[1], scope | variables)
+            return parts
+        inner = scope | dict.fromkeys(names, value)
+        return self._run(block.body, value if block.keyword == "with" else dot, inner)
 
 
-def _items(value: Any) -> list[Any]:
+def _declared(expression: str) -> tuple[list[str], str]:
+    """Return the variables of ``$key, $value := pipeline`` and the pipeline."""
+    match = re.fullmatch(r"(\$\w+)\s*(?:,\s*(\$\w+)\s*)?:=\s*(.*)", expression, re.DOTALL)
+    if match is None:
+        return [], expression
+    return [name for name in match.group(1, 2) if name], match[3]
+
+
+def _items(value: Any) -> list[tuple[Any, Any]]:
     if isinstance(value, Mapping):
-        return [item for _, item in sorted(value.items())]
+        return sorted(value.items())
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise InvalidArgumentError(f"template: range over {type(value).__name__}")
-    return list(value)
+    return list(enumerate(value))
 
 
 def _parse(source: str) -> _Block:
@@ -122,9 +140,9 @@ def _add(
         target.append(_Output(action))
 
 
-def _evaluate(expression: str, dot: Any, root: Any) -> Any:
+def _evaluate(expression: str, dot: Any, scope: Scope) -> Any:
     tokens = _tokens(expression)
-    value = _pipeline(tokens, dot, root)
+    value = _pipeline(tokens, dot, scope)
     if tokens:
         raise InvalidArgumentError(f"template: cannot read {expression!r}")
     return value
@@ -147,27 +165,27 @@ def _tokens(expression: str) -> list[tuple[str, str]]:
     return tokens
 
 
-def _pipeline(tokens: list[tuple[str, str]], dot: Any, root: Any) -> Any:
-    value = _command(tokens, dot, root, [])
+def _pipeline(tokens: list[tuple[str, str]], dot: Any, scope: Scope) -> Any:
+    value = _command(tokens, dot, scope, [])
     while tokens and tokens[0] == ("mark", "|"):
         tokens.pop(0)
-        value = _command(tokens, dot, root, [value])
+        value = _command(tokens, dot, scope, [value])
     return value
 
 
-def _command(tokens: list[tuple[str, str]], dot: Any, root: Any, piped: list[Any]) -> Any:
+def _command(tokens: list[tuple[str, str]], dot: Any, scope: Scope, piped: list[Any]) -> Any:
     if tokens and tokens[0][0] == "word" and tokens[0][1] not in ("true", "false", "nil"):
         name = tokens.pop(0)[1]
         arguments: list[Any] = []
         while tokens and tokens[0] not in (("mark", "|"), ("mark", ")")):
-            arguments.append(_argument(tokens, dot, root))
+            arguments.append(_argument(tokens, dot, scope))
         return _call(name, arguments + piped)
     if piped or not tokens:
         raise InvalidArgumentError("template: a function is missing after |")
     if tokens[0] == ("path", ".Label") and len(tokens) > 1 and tokens[1][0] == "text":
         tokens.pop(0)
-        return _label(_lookup(dot, ["Labels"]), _argument(tokens, dot, root))
-    return _argument(tokens, dot, root)
+        return _label(_lookup(dot, ["Labels"]), _argument(tokens, dot, scope))
+    return _argument(tokens, dot, scope)
 
 
 def _label(labels: str, name: str) -> str:
@@ -176,10 +194,10 @@ def _label(labels: str, name: str) -> str:
     return next((value for key, _, value in pairs if key == name), "")
 
 
-def _argument(tokens: list[tuple[str, str]], dot: Any, root: Any) -> Any:
+def _argument(tokens: list[tuple[str, str]], dot: Any, scope: Scope) -> Any:
     kind, text = tokens.pop(0)
     if (kind, text) == ("mark", "("):
-        value = _pipeline(tokens, dot, root)
+        value = _pipeline(tokens, dot, scope)
         if not tokens or tokens.pop(0) != ("mark", ")"):
             raise InvalidArgumentError("template: a ) is missing")
         return value
@@ -188,8 +206,10 @@ def _argument(tokens: list[tuple[str, str]], dot: Any, root: Any) -> Any:
     if kind == "number":
         return int(text)
     if kind == "path":
-        start = root if text.startswith("$") else dot
-        return _lookup(start, [name for name in text.lstrip("$").split(".") if name])
+        variable, *names = text.split(".")
+        if variable and variable not in scope:
+            raise InvalidArgumentError(f"template: undefined variable {variable!r}")
+        return _lookup(scope[variable] if variable else dot, [name for name in names if name])
     if text in ("true", "false", "nil"):
         return {"true": True, "false": False, "nil": None}[text]
     return _call(text, [])
