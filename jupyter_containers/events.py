@@ -18,6 +18,7 @@ from typing import Literal
 from jupyter_containers.errors import OperationCancelledError
 
 __all__ = [
+    "CHECKS",
     "CancelToken",
     "Event",
     "EventSink",
@@ -69,6 +70,9 @@ class TaskFinished:
     detail: str = ""
     seconds: float = 0.0
 
+
+# The task that tells what the build checks found.
+CHECKS = "checks"
 
 Event = TaskStarted | TaskProgress | TaskOutput | TaskFinished
 EventSink = Callable[[Event], None]

@@ -21,6 +21,7 @@ from jupyter_containers.errors import (
     excerpt_lines,
 )
 from jupyter_containers.events import (
+    CHECKS,
     CancelToken,
     EventSink,
     TaskFinished,
@@ -156,10 +157,10 @@ def show_findings(findings: Sequence[Finding], emit: EventSink) -> None:
         return
     count = len(findings)
     title = f"{count} warning{'s' if count > 1 else ''} of the build checks"
-    emit(TaskStarted("checks", title))
+    emit(TaskStarted(CHECKS, title))
     for finding in findings:
-        emit(TaskOutput("checks", f"{finding_text(finding)}\n".encode(), "stderr"))
-    emit(TaskFinished("checks", "done"))
+        emit(TaskOutput(CHECKS, f"{finding_text(finding)}\n".encode(), "stderr"))
+    emit(TaskFinished(CHECKS, "done"))
 
 
 def finding_text(finding: Finding) -> str:

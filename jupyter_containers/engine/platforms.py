@@ -13,7 +13,7 @@ import msgspec
 from jupyter_containers.build.sharing import SharedSteps
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.transfer import push
-from jupyter_containers.events import CancelToken, Event, EventSink, TaskStarted
+from jupyter_containers.events import CHECKS, CancelToken, Event, EventSink, TaskStarted
 from jupyter_containers.oci.descriptor import INDEX, Descriptor, Platform, RawDocument, encode_json
 from jupyter_containers.oci.image import new_index
 from jupyter_containers.oci.reference import Reference
@@ -29,7 +29,7 @@ def told(emit: EventSink, platform: str, *, first: bool) -> EventSink:
     """
 
     def tell(event: Event) -> None:
-        if event.task == "checks":
+        if event.task == CHECKS:
             if first:
                 emit(event)
             return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.commands.render.quantities import human_size
 from jupyter_containers.commands.render.results import Table
-from jupyter_containers.commands.render.table import Column, Row, text_table
+from jupyter_containers.commands.render.table import NO_MATH, Column, Row, text_table
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.layerview import (
@@ -132,7 +132,7 @@ class Layers(Table["LayerView"]):
                 f'<div style="padding-left:18px;{_MONO}">{shown}{more}</div></details>'
             )
         head = f'<div style="padding:3px 0;font-weight:600">{_safe(self._summary())}</div>'
-        return f'<div style="{_BOX}">{head}{body}{wasted}</div>'
+        return f'<div {NO_MATH} style="{_BOX}">{head}{body}{wasted}</div>'
 
 
 def _layer_row(layer: LayerView) -> Row:
@@ -294,7 +294,7 @@ class Differences(list[Any]):
         )
         settings = "".join(f"<div>{_safe(line)}</div>" for line in self._setting_lines())
         return (
-            f'<div style="{_BOX}"><div style="padding:3px 0;font-weight:600">'
+            f'<div {NO_MATH} style="{_BOX}"><div style="padding:3px 0;font-weight:600">'
             f"{_safe(self._summary())}</div>"
             f'<div style="{_LINE}">{tree}</div>'
             + (f'<div style="{_LINE};{_MONO}">{settings}</div>' if settings else "")

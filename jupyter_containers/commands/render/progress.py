@@ -18,7 +18,15 @@ from typing import Any, Protocol, TextIO
 from jupyter_containers.commands.render.ansi import ansi_to_html, strip_ansi, visible_lines
 from jupyter_containers.commands.render.results import PRE
 from jupyter_containers.commands.render.steps import Step, Steps
-from jupyter_containers.events import Event, TaskFinished, TaskOutput, TaskProgress, TaskStarted
+from jupyter_containers.commands.render.table import NO_MATH
+from jupyter_containers.events import (
+    CHECKS,
+    Event,
+    TaskFinished,
+    TaskOutput,
+    TaskProgress,
+    TaskStarted,
+)
 
 INTERVAL = 0.1
 _LIVE_LINES = 8
@@ -180,7 +188,8 @@ def steps_html(steps: list[Step], now: float, *, final: bool) -> str:
 
     Where a viewer drops all styles, the words still stand apart and in order.
     """
-    return f'<div style="{_BOX}">{"".join(_step_html(step, now, final) for step in steps)}</div>'
+    lines = "".join(_step_html(step, now, final) for step in steps)
+    return f'<div {NO_MATH} style="{_BOX}">{lines}</div>'
 
 
 def _step_html(step: Step, now: float, final: bool) -> str:
@@ -192,7 +201,7 @@ def _step_html(step: Step, now: float, final: bool) -> str:
     if not final and not step.outcome:
         tail = "\n".join(_tail(step, _LIVE_LINES))
         return f'{line}<pre style="{_LOG}">{ansi_to_html(tail)}</pre>'
-    is_open = " open" if step.outcome == "failed" else ""
+    is_open = " open" if step.outcome == "failed" or step.task == CHECKS else ""
     log = ansi_to_html(visible_lines(step.log.text))
     return (
         f'<details{is_open}><summary style="cursor:pointer;display:block">{line}</summary>'
@@ -201,12 +210,14 @@ def _step_html(step: Step, now: float, final: bool) -> str:
 
 
 def _line_html(step: Step, now: float) -> str:
-    colour = _COLOURS.get(step.outcome, _COLOURS[""])
+    warned = step.task == CHECKS
+    colour = _COLOURS["cancelled"] if warned else _COLOURS.get(step.outcome, _COLOURS[""])
+    mark = "!" if warned else _MARKS.get(step.outcome, "▸")
     title = html.escape(strip_ansi(step.title))
     facts = " · ".join(word for word in (_state(step), step.amount) if word)
     seconds = step.elapsed(now)
     cells = [
-        f'<span style="color:{colour}">{_MARKS.get(step.outcome, "▸")}</span>',
+        f'<span style="color:{colour}">{mark}</span>',
         f'<span style="{_TITLE}" title="{title}">{title}</span>',
     ]
     if facts:

@@ -92,6 +92,8 @@ _CELL = (
     "color:var(--jp-ui-font-color1,inherit);"
     "border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.3))"
 )
+# Dollar signs here are a shell's: no formula for MathJax, of version 2 or of later ones.
+NO_MATH = 'class="tex2jax_ignore mathjax_ignore"'
 _MONO = ";font-family:var(--jp-code-font-family,monospace)"
 _WHOLE = "white-space:nowrap"
 _CODE_FIELDS = frozenset(
@@ -114,7 +116,7 @@ def html_table(columns: Sequence[Column], rows: Sequence[Row], empty: str = "") 
         style = f"{_CELL};opacity:.7"
         body = f'<tr><td colspan="{len(columns)}" style="{style}">{html.escape(empty)}</td></tr>'
     table = f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f'<div style="{_FRAME}">{table}</div>'
+    return f'<div {NO_MATH} style="{_FRAME}">{table}</div>'
 
 
 def _html_cells(columns: Sequence[Column], row: Row) -> str:

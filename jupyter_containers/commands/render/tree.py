@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from jupyter_containers.commands.render.ansi import strip_ansi
+from jupyter_containers.commands.render.table import NO_MATH
 
 _OPEN_FIELDS = 15  # of a value below the first level; larger ones are folded at first
 _BOX = (
@@ -22,7 +23,7 @@ _DIM = "opacity:.75"
 
 def html_tree(value: Any) -> str:
     """Return a JSON value as folded HTML, its first levels open."""
-    return f'<div style="{_BOX}">{_node("", value, 0)}</div>'
+    return f'<div {NO_MATH} style="{_BOX}">{_node("", value, 0)}</div>'
 
 
 def _node(name: str, value: Any, depth: int) -> str:

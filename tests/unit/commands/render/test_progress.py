@@ -12,7 +12,15 @@ from jupyter_containers.commands.render.progress import (
     TerminalProgress,
 )
 from jupyter_containers.commands.render.steps import StepLog, Steps
-from jupyter_containers.events import TaskFinished, TaskOutput, TaskProgress, TaskStarted
+from jupyter_containers.commands.render.table import Column, html_table
+from jupyter_containers.commands.render.tree import html_tree
+from jupyter_containers.events import (
+    CHECKS,
+    TaskFinished,
+    TaskOutput,
+    TaskProgress,
+    TaskStarted,
+)
 
 
 class Handle:
@@ -166,3 +174,23 @@ def test_steps_keep_order_and_know_how_far_they_are() -> None:
     assert step.amount == "250B/1kB"
     steps.receive(TaskFinished("a", "exists"))
     assert step.fraction == 1.0
+
+
+def test_what_the_checks_found_is_open_and_no_success() -> None:
+    handle = Handle()
+    with NotebookProgress(lambda: handle) as progress:
+        progress(TaskStarted(CHECKS, "1 warning of the build checks"))
+        progress(TaskOutput(CHECKS, b"WorkdirRelativePath: ...\n", "stderr"))
+        progress(TaskFinished(CHECKS, "done"))
+    markup = handle.shown[-1]["text/html"]
+    assert "<details open>" in markup
+    assert "✓" not in markup
+
+
+def test_dollar_signs_are_no_formulas() -> None:
+    handle = Handle()
+    with NotebookProgress(lambda: handle) as progress:
+        progress(TaskStarted("1", "[2/2] RUN for i in $(seq 3); do echo $i; done"))
+    table = html_table((Column("Command", "COMMAND"),), [{"Command": "echo $a $b"}])
+    for markup in (handle.shown[-1]["text/html"], table, html_tree({"Cmd": "$a $b"})):
+        assert markup.startswith('<div class="tex2jax_ignore mathjax_ignore"')
