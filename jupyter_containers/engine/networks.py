@@ -100,7 +100,9 @@ class Networks:
             chosen = self._subnet(options.subnet, known)
             subnet6 = options.subnet6 or (choose_subnet6(network_id) if options.ipv6 else "")
             if subnet6:
-                subnet6 = check_subnet6(subnet6, [item.subnet6 for item in known])
+                subnet6 = check_subnet6(
+                    subnet6, [item.subnet6 for item in known], rooms.bridge.host_routes6()
+                )
             wanted = interface or options.interface
             if wanted and wanted in [item.interface for item in known]:
                 raise AlreadyExistsError(f"the interface {wanted} belongs to another network")

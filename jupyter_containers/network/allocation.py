@@ -87,8 +87,11 @@ def choose_subnet6(network_id: str) -> str:
     return str(ipaddress.IPv6Network((b"\xfd" + digest[:7] + bytes(8), 64)))
 
 
-def check_subnet6(subnet: str, used_subnets: Iterable[str]) -> str:
-    """Return an IPv6 ``subnet`` in canonical form when a network may have it."""
+def check_subnet6(subnet: str, used_subnets: Iterable[str], host_routes: Iterable[str]) -> str:
+    """Return an IPv6 ``subnet`` in canonical form when a network may have it.
+
+    Errors as :func:`check_subnet`.
+    """
     try:
         network = ipaddress.IPv6Network(subnet)
     except ValueError as error:
@@ -97,9 +100,10 @@ def check_subnet6(subnet: str, used_subnets: Iterable[str]) -> str:
         ) from error
     if network.prefixlen > 120:
         raise InvalidArgumentError(f"subnet {subnet} is too small", hint="write a /64")
-    for item in used_subnets:
-        if item and network.overlaps(ipaddress.IPv6Network(item)):
-            raise AlreadyExistsError(f"subnet {network} overlaps a network's subnet: {item}")
+    for kind, items in (("a network's subnet", used_subnets), ("a route of the host", host_routes)):
+        for other in (ipaddress.IPv6Network(item) for item in items if item):
+            if other.prefixlen and network.overlaps(other):
+                raise AlreadyExistsError(f"subnet {network} overlaps {kind}: {other}")
     return str(network)
 
 

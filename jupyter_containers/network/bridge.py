@@ -250,6 +250,12 @@ class BridgeDriver:
         with _reported("cannot read the host's routes"), NetlinkSocket() as route:
             return tuple(sorted({entry.destination for entry in links.get_routes(route)}))
 
+    def host_routes6(self) -> tuple[str, ...]:
+        """Return the destinations of the host's IPv6 routes."""
+        with _reported("cannot read the host's routes"), NetlinkSocket() as route:
+            entries = links.get_routes(route, socket.AF_INET6)
+        return tuple(sorted({entry.destination for entry in entries}))
+
     def uplink_mtu(self) -> int:
         """Return the MTU of the interface of the default route, 1500 when there is none."""
         with _reported("cannot read the host's routes"), NetlinkSocket() as route:

@@ -243,6 +243,10 @@ class RootlessBridge:
         """Return the routes inside; the host's own need not be avoided."""
         return self._holder.run(self._driver.host_routes)
 
+    def host_routes6(self) -> tuple[str, ...]:
+        """Return the IPv6 routes inside."""
+        return self._holder.run(self._driver.host_routes6)
+
     def uplink_mtu(self) -> int:
         """Return the MTU of the host's own uplink: what is larger would only be split there."""
         return self._driver.uplink_mtu()

@@ -1,7 +1,8 @@
 """Figures of networks: what joining one costs, what passes through it, and how many it bears.
 
 Starts are of detached containers and without their removal; what a network adds is the difference
-of two starts in the same round.  The throughput is the time of a fixed amount of data by iperf3.
+of the best starts with and without it, whose order turns from round to round: what else the machine
+does only makes a start slower.  The throughput is the time of a fixed amount of data by iperf3.
 """
 
 from __future__ import annotations
@@ -77,26 +78,29 @@ class Networks:
             "bridge": ("--network=bridge",),
             "publish": ("--network=bridge", "--publish=127.0.0.1::80"),
         }
-        found: dict[str, list[tuple[float, float]]] = {}
+        found: dict[str, dict[str, list[float]]] = {}
         for number in range(-1, rounds):
+            order = list(kinds.items())[:: 1 if number % 2 else -1]
             for engine, start in self._starts.items():
-                # Podman's default network has another name.
-                took = {}
-                for kind, flags in kinds.items():
+                for kind, flags in order:
                     name = f"bench-{kind}"
+                    # Podman's default network has another name.
                     given = [flag for flag in flags if engine != "podman" or "bridge" not in flag]
-                    took[kind] = start(name, given)
+                    took = start(name, given)
                     self._remove(engine, name)
-                if number >= 0:
-                    pair = (took["bridge"] - took["none"], took["publish"] - took["bridge"])
-                    found.setdefault(engine, []).append(pair)
+                    if number >= 0:
+                        found.setdefault(engine, {}).setdefault(kind, []).append(took)
+        best = {
+            engine: {kind: min(values) for kind, values in series.items()}
+            for engine, series in found.items()
+        }
         rows = []
-        for index, (what, limit) in enumerate(
-            (("the default network adds to a start", 10), ("a published port adds to a start", 5))
+        for what, without, having, limit in (
+            ("the default network adds to a start", "none", "bridge", 10),
+            ("a published port adds to a start", "bridge", "publish", 5),
         ):
             series = {
-                engine: Series(tuple(pair[index] for pair in pairs))
-                for engine, pairs in found.items()
+                engine: Series((times[having] - times[without],)) for engine, times in best.items()
             }
             for peer, bound in (("docker", limit), ("podman", None)):
                 figure = what if peer == "docker" else f"{what} (podman)"

@@ -13,6 +13,7 @@ from jupyter_containers.network.allocation import (
     allocate_endpoint,
     bridge_interface,
     check_subnet,
+    check_subnet6,
     choose_address,
     choose_subnet,
     gateway_of,
@@ -71,6 +72,19 @@ def test_subnet_that_a_network_cannot_have(subnet, error):
 def test_subnet_of_ones_own_choice():
     assert check_subnet("10.90.0.0/24", ["10.89.0.0/24"], ["0.0.0.0/0"]) == "10.90.0.0/24"
     assert gateway_of("10.90.0.0/24") == "10.90.0.1"
+
+
+@pytest.mark.parametrize(
+    ("used", "routes", "kind"),
+    [
+        (["", "fd00:90::/48"], [], "a network's subnet"),
+        ([], ["::/0", "fd00:90::/60"], "a route of the host"),
+    ],
+)
+def test_subnet6_that_is_taken_is_refused(used, routes, kind):
+    with pytest.raises(AlreadyExistsError, match=f"overlaps {kind}"):
+        check_subnet6("fd00:90::/64", used, routes)
+    assert check_subnet6("fd00:91::/64", used, routes) == "fd00:91::/64"
 
 
 def test_addresses_go_round_behind_the_last_one():
