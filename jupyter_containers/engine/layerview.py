@@ -8,7 +8,7 @@ is the share of the smallest version of every path in all bytes spent.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jupyter_containers.engine.images import Images
 from jupyter_containers.engine.inspecting import execution_document
@@ -20,7 +20,10 @@ from jupyter_containers.store.layertree import FileState, LayerChange, MergedTre
 
 @dataclass(frozen=True, slots=True)
 class LayerView:
-    """One layer: the instruction that made it and its changes; ``size`` is that of its files."""
+    """One layer: the instruction that made it and its changes; ``size`` is that of its files.
+
+    ``wasted`` are its bytes on paths that other layers write or remove as well.
+    """
 
     number: int
     diff_id: str
@@ -28,6 +31,7 @@ class LayerView:
     size: int
     compressed_size: int
     changes: tuple[LayerChange, ...]
+    wasted: int = 0
 
     def count(self, kind: str) -> int:
         """Return the number of files (not folders) that are added, changed or removed."""
@@ -111,27 +115,35 @@ def layers_of(rooms: Rooms, images: Images, text: str) -> ImageLayers:
                 tuple(changes),
             )
         )
-    wasted, efficiency = _efficiency(views)
+    views, wasted, efficiency = _efficiency(views)
     names, _ = images.familiar(images.names_of(record))
     name = names[0] if names else record.config_digest[7:19]
     return ImageLayers(record.config_digest, name, record.size, tuple(views), wasted, efficiency)
 
 
-def _efficiency(layers: Sequence[LayerView]) -> tuple[tuple[WastedPath, ...], float]:
-    spent: dict[str, list[int]] = {}
-    for layer in layers:
+def _efficiency(
+    layers: Sequence[LayerView],
+) -> tuple[list[LayerView], tuple[WastedPath, ...], float]:
+    """Return the layers with what each of them wastes, the wasted paths, and the efficiency."""
+    spent: dict[str, list[tuple[int, int]]] = {}
+    for number, layer in enumerate(layers):
         leads = _inner_folders(layer.changes)
         for change in layer.changes:
             if change.path not in leads:
                 hidden_file = change.kind == "removed" and not change.is_folder
-                spent.setdefault(change.path, []).append(0 if hidden_file else change.size)
-    total = sum(sum(sizes) for sizes in spent.values())
-    least = sum(min(sizes) for sizes in spent.values())
-    several = [
-        WastedPath(path, sum(sizes), len(sizes)) for path, sizes in spent.items() if len(sizes) > 1
-    ]
+                size = 0 if hidden_file else change.size
+                spent.setdefault(change.path, []).append((number, size))
+    total = sum(size for sizes in spent.values() for _, size in sizes)
+    least = sum(min(size for _, size in sizes) for sizes in spent.values())
+    wasted, several = [0] * len(layers), []
+    for path, sizes in spent.items():
+        if len(sizes) > 1:
+            several.append(WastedPath(path, sum(size for _, size in sizes), len(sizes)))
+            for number, size in sizes:
+                wasted[number] += size
     several.sort(key=lambda item: (-item.size, item.path))
-    return tuple(several), least / total if total else 1.0
+    views = [replace(layer, wasted=lost) for layer, lost in zip(layers, wasted, strict=True)]
+    return views, tuple(several), least / total if total else 1.0
 
 
 def _inner_folders(changes: Iterable[LayerChange]) -> set[str]:

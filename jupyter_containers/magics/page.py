@@ -78,7 +78,7 @@ class Page:
     def present(self, session: Session, parsed: Parsed, result: Any) -> Any:
         """Return the result; shown as a live widget where the command has one."""
         name = parsed.verb.name if parsed.verb and not parsed.help else ""
-        if name not in ("stats", "ps"):
+        if name not in ("stats", "ps", "layers"):
             return result
         from jupyter_containers.commands.render.results import Table
 
@@ -88,6 +88,8 @@ class Page:
             return result.shown_by(lambda: self._show_stats(session, parsed))
         if name == "ps" and parsed.flag("watch"):
             return result.shown_by(lambda: self._show_dashboard(session, parsed))
+        if name == "layers":
+            return result.shown_by(lambda: self._show_layers(result))
         return result
 
     def _show_stats(self, session: Session, parsed: Parsed) -> None:
@@ -96,6 +98,11 @@ class Page:
         widget = StatsWidget(lambda: perform(session, parsed), self.gallery, self._cell_number)
         widget.start()
         widget.show()
+
+    def _show_layers(self, layers: Any) -> None:
+        from jupyter_containers.widgets.layers import LayersWidget
+
+        LayersWidget(layers, self.gallery, self._cell_number).show()
 
     def _show_dashboard(self, session: Session, parsed: Parsed) -> None:
         from jupyter_containers.commands.verbs.looking import log_source

@@ -1,4 +1,4 @@
-"""Live widgets of cell outputs: terminal, logs, dashboard, statistics.
+"""Live widgets of cell outputs: terminal, logs, dashboard, statistics, layers.
 
 Vocabulary: a *widget* lives in the kernel; a *view* is one place of a page that shows it, there may
 be several or none.  Life: made by a command → shown, its views say ``ready`` and get what they

@@ -401,6 +401,7 @@ def test_the_layers_of_an_image(own: Engine) -> None:
     # /d/a: 1000 + 600 bytes in two layers; /b: 2 bytes, then a whiteout without any.
     assert [(path.path, path.size) for path in found.wasted] == [("/d/a", 1600), ("/b", 2)]
     assert found.wasted_bytes == 1602
+    assert [layer.wasted for layer in found.layers] == [0, 1002, 600, 0]
     busybox = own.image("busybox").size
     assert found.efficiency == pytest.approx((busybox + 600 + 600) / (busybox + 1602 + 600))
     assert own.layers("busybox").efficiency == 1.0

@@ -47,6 +47,7 @@ _LAYERS = (
     Column("Added", "ADDED"),
     Column("Changed", "CHANGED"),
     Column("Removed", "REMOVED"),
+    Column("Wasted", "WASTED"),
     Column("CreatedBy", "CREATED BY"),
 )
 _CHANGES = (
@@ -91,6 +92,7 @@ class Layers(Table["LayerView"]):
         """Return one row for each layer, sizes in bytes."""
         frame = super().to_dataframe()
         frame["Size"] = [layer.size for layer in self]
+        frame["Wasted"] = [layer.wasted for layer in self]
         for kind in _SIGNS:
             frame[kind.capitalize()] = [layer.count(kind) for layer in self]
         return frame
@@ -140,6 +142,7 @@ def _layer_row(layer: LayerView) -> Row:
         "Number": str(layer.number),
         "Size": human_size(layer.size),
         **{kind.capitalize(): str(layer.count(kind)) for kind in _SIGNS},
+        "Wasted": human_size(layer.wasted),
         "CreatedBy": _shortened(layer.created_by, 80),
     }
 
@@ -163,6 +166,8 @@ def _layer_html(layer: LayerView, share: float) -> str:
         for kind, sign in _SIGNS.items()
         if layer.count(kind)
     )
+    if layer.wasted:
+        marks += f' <span style="{_DIM}">{human_size(layer.wasted)} wasted</span>'
     bar = (
         '<span style="display:inline-block;width:80px;height:8px;margin-right:8px;'
         'background:var(--jp-layout-color3,rgba(128,128,128,.25))"><span style="display:block;'

@@ -23,7 +23,7 @@ def change(path: str, kind: str = "added", size: int = 1, is_folder: bool = Fals
 
 def image(*changes: LayerChange) -> ImageLayers:
     layers = (
-        LayerView(1, "sha256:a", "COPY . /app", 3000, 1000, changes),
+        LayerView(1, "sha256:a", "COPY . /app", 3000, 1000, changes, wasted=3000),
         LayerView(2, "sha256:b", "RUN\trm\n/a", 0, 100, (change("/a", "removed", 3000),)),
     )
     return ImageLayers("sha256:c", "app:1", 3000, layers, (WastedPath("/a", 3000, 2),), 0.5)
@@ -32,9 +32,9 @@ def image(*changes: LayerChange) -> ImageLayers:
 def test_layers_as_text() -> None:
     shown = str(Layers(image(change("/a", size=3000), change("/d", size=0, is_folder=True))))
     assert shown.splitlines() == [
-        "LAYER   SIZE   ADDED   CHANGED   REMOVED   CREATED BY",
-        "1       3kB    1       0         0         COPY . /app",
-        "2       0B     0       0         1         RUN rm /a",
+        "LAYER   SIZE   ADDED   CHANGED   REMOVED   WASTED   CREATED BY",
+        "1       3kB    1       0         0         3kB      COPY . /app",
+        "2       0B     0       0         1         0B       RUN rm /a",
         "",
         "app:1: 3kB in 2 layers, efficiency 50.00 %, wasted 3kB",
         "",
@@ -50,6 +50,7 @@ def test_layers_as_data_frames() -> None:
     frame = layers.to_dataframe()
     assert list(frame["Size"]) == [3000, 0]
     assert list(frame["Added"]) == [2, 0]
+    assert list(frame["Wasted"]) == [3000, 0]
     assert list(layers.files.to_dataframe()["Path"]) == ["/a", "/b", "/a"]
     assert layers.wasted_bytes == 3000
     assert layers.efficiency == 0.5
@@ -62,6 +63,7 @@ def test_layers_as_html_fold_and_escape() -> None:
     assert "<b>" not in html
     assert "\x1b" not in html
     assert "opt/lib/ " in html.replace("<span", " <span"), "a chain of folders is one line"
+    assert "3kB wasted" in html
     assert html.count("<details") == html.count("</details>") == 4
     assert "<script" not in html
     many = [change(f"/f{number}", size=number) for number in range(MOST_ENTRIES + 50)]

@@ -1,0 +1,55 @@
+"""The layers of an image in a real JupyterLab: trees that unfold, search, the largest first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.browser.conftest import Lab
+from tests.browser.test_terminal import LOAD, eventually
+
+BUILD = """%%dockerfile -t layered:1
+FROM busybox
+RUN mkdir -p /opt/app/lib && echo x > /opt/app/a.txt && \\
+    head -c 300000 /dev/zero > /opt/app/lib/large.bin
+RUN echo more >> /opt/app/lib/large.bin && rm /opt/app/a.txt
+"""
+
+
+def test_the_layers_of_an_image_unfold(notebook: Any, lab: Lab) -> None:
+    opened = notebook(LOAD, BUILD, "%container layers layered:1")
+    opened.run_all(60)
+    page = opened.page
+    page.get_by_text("efficiency").first.wait_for()
+    layers = page.locator(".jc-layers > .jc-layer")
+    assert layers.count() == 3
+    second = layers.nth(1)
+    assert "wasted" in second.locator("summary").first.inner_text()
+    assert second.locator(".jc-entries").inner_text() == ""
+    second.locator("summary").first.click()
+    # Folders with one entry open by themselves, down to where there is a choice.
+    second.locator(".jc-name", has_text="a.txt").first.wait_for()
+
+    def order() -> list[str]:
+        names = second.locator(".jc-name").all_inner_texts()
+        return [name for name in names if "a.txt" in name or "lib" in name]
+
+    assert order() == ["+ a.txt", "+ lib/"]
+    page.get_by_role("button", name="Largest first").click()
+    eventually(lambda: order() == ["+ lib/", "+ a.txt"])
+    page.get_by_role("button", name="Largest first").click()
+
+    page.get_by_label("Search the files of all layers").fill("large.bin")
+    eventually(lambda: not layers.first.is_visible())
+    eventually(lambda: page.locator(".jc-layers .jc-name", has_text="large.bin").count() == 2)
+    assert second.locator(".jc-name", has_text="a.txt").count() == 0
+    assert "~ large.bin" in layers.nth(2).inner_text()
+    page.get_by_label("Search the files of all layers").fill("")
+    eventually(layers.first.is_visible)
+    page.locator(".jc-waste summary").click()
+    page.get_by_text("in 2 layers").first.wait_for()
+    # What the notebook keeps is readable without a kernel.
+    outputs = page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.content.widgets[2].model.outputs.toJSON()"
+    )
+    assert "WASTED" in "".join(outputs[0]["data"]["text/plain"])
+    assert "<details" in "".join(outputs[0]["data"]["text/html"])
