@@ -32,10 +32,19 @@ class DockerfileText:
 
 
 class LocalContext:
-    """An open build context; use as a context manager."""
+    """An open build context; use as a context manager.
+
+    What lies in ``store``, the engine's own folder, is no part of a context: a process that reads
+    and closes the database which it has open loses its locks on it (fcntl(2)), and with them the
+    records.
+    """
 
     def __init__(
-        self, folder: Path, dockerfile: Path | None = None, digests: FileDigests | None = None
+        self,
+        folder: Path,
+        dockerfile: Path | None = None,
+        digests: FileDigests | None = None,
+        store: Path | None = None,
     ) -> None:
         self.folder = folder
         try:
@@ -45,7 +54,7 @@ class LocalContext:
                 f"cannot open the context {os.fspath(folder)}: {error.strerror}"
             ) from error
         try:
-            rules = _ignore_rules(self.root, dockerfile)
+            rules = _without_store(_ignore_rules(self.root, dockerfile), folder, store)
             self.tree = SourceTree(self.root, rules, digests=digests)
         except BaseException:
             self.root.close()
@@ -101,6 +110,17 @@ def _ignore_rules(root: Root, dockerfile: Path | None) -> IgnoreRules:
     if root.stat(root.resolve(".dockerignore")) is None:
         return IgnoreRules()
     return IgnoreRules.parse(root.read_text(".dockerignore"))
+
+
+def _without_store(rules: IgnoreRules, folder: Path, store: Path | None) -> IgnoreRules:
+    if store is None:
+        return rules
+    place, context = store.resolve(), folder.resolve()
+    if place == context:
+        raise InvalidArgumentError(
+            f"{os.fspath(folder)} is the engine's own store: it cannot be a context"
+        )
+    return rules.without(str(place.relative_to(context))) if context in place.parents else rules
 
 
 def _text(path: Path) -> str:

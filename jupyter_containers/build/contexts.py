@@ -36,6 +36,7 @@ class Contexts:
 
     ``files`` (by name) stand beside those of the main context.  ``keep_git_dir`` keeps
     ``.git`` of a main context that is a repository.  ``memory`` knows what servers had before.
+    ``store`` is the folder that no context of this machine shows.
     """
 
     named: Mapping[str, ContextSource]
@@ -47,6 +48,7 @@ class Contexts:
     files: Mapping[str, bytes] = field(default_factory=dict)
     keep_git_dir: bool = False
     memory: CacheStore | None = None
+    store: Path | None = None
     _open: dict[str, LocalContext] = field(default_factory=dict)
     _extra: SourceTree | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -80,8 +82,10 @@ class Contexts:
 
     def local(self, source: ContextSource, folder: Path, dockerfile: Path | None) -> LocalContext:
         """Return an open context whose files are in ``folder``."""
-        digests = self.digests(folder) if source.kind == "folder" else None
-        context = self.stack.enter_context(LocalContext(folder, dockerfile, digests))
+        on_this_machine = source.kind == "folder"
+        digests = self.digests(folder) if on_this_machine else None
+        store = self.store if on_this_machine else None
+        context = self.stack.enter_context(LocalContext(folder, dockerfile, digests, store))
         if digests is not None:
             self.stack.callback(digests.save)
         return context

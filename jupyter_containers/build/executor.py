@@ -70,7 +70,7 @@ class Builder:
 
     ``digests`` returns what is remembered of a folder's files.  ``trust_host_ca`` applies where
     the request does not say.  ``clock`` returns seconds since the epoch.  ``scratch`` opens an
-    empty folder.
+    empty folder.  ``store`` is the engine's own folder, which no context shows.
     """
 
     images: ImageSource
@@ -82,6 +82,7 @@ class Builder:
     trust_host_ca: bool = False
     clock: Callable[[], float] = time.time
     scratch: Callable[[], AbstractContextManager[Path]] = _temporary_folder
+    store: Path | None = None
 
     def build(
         self, options: BuildOptions, emit: EventSink = discard, cancel: CancelToken | None = None
@@ -148,6 +149,7 @@ class Builder:
             options.files,
             options.build_args.get(_KEEP_GIT_ARG, "").lower() in ("1", "t", "true"),
             self.cache,
+            self.store,
         )
 
 

@@ -56,6 +56,11 @@ class IgnoreRules:
                 raise InvalidArgumentError(f"{name}: {error.message}".lstrip(": ")) from error
         return cls(tuple(rules))
 
+    def without(self, folder: str) -> IgnoreRules:
+        """Return the rules that keep ``folder`` (relative, taken literally) out whatever they say."""
+        literal = re.compile(re.escape(folder))
+        return IgnoreRules((*self.rules, Rule(folder, False, literal)))
+
     def __bool__(self) -> bool:
         return bool(self.rules)
 

@@ -146,6 +146,7 @@ class Builds:
             digests=self._file_digests,
             trust_host_ca=self._trusts_host_ca(),
             scratch=self._folder,
+            store=self._rooms.settings.root,
         )
 
     def build_text(self, text: str, tag: str, emit: EventSink, cancel: CancelToken) -> ImageRecord:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from jupyter_containers.engine import Engine, Image
-from jupyter_containers.errors import BuildError, ChecksFailedError
+from jupyter_containers.errors import BuildError, ChecksFailedError, InvalidArgumentError
 from jupyter_containers.events import Event, TaskFinished
 from tests.integration import golden
 
@@ -364,3 +364,22 @@ def test_unchanged_files_are_not_read_again_by_another_engine(
     engine.build(tmp_path, dockerfile=text)
     kept = list((engine.settings.root / "contexts").iterdir())
     assert any(b"f19" in path.read_bytes() for path in kept)
+
+
+def test_the_engines_own_folder_is_no_part_of_a_context(engine: Engine, tmp_path: Path) -> None:
+    """Reading the open database and closing it would end this process's locks on it."""
+    store = engine._rooms.settings.root
+    (store.parent / "beside").write_text("here\n")
+    (store.parent / ".dockerignore").write_text(f"!{store.name}\n")
+    try:
+        built = engine.build(store.parent, dockerfile="FROM busybox\nCOPY . /all\n")
+    finally:
+        (store.parent / ".dockerignore").unlink()
+    shown = engine.run(built, ["ls", "/all"], network="none", rm=True).stdout.decode().split()
+    assert "beside" in shown
+    assert store.name not in shown
+    with Engine(root=store, run_root=engine._rooms.settings.run_root) as other:
+        other.tag("busybox", "seen:1")
+    assert engine.inspect("seen:1")
+    with pytest.raises(InvalidArgumentError, match="own store"):
+        engine.build(store, dockerfile="FROM busybox\nCOPY . /\n")

@@ -109,3 +109,10 @@ def test_bad_rules_name_their_file() -> None:
         IgnoreRules.parse("[a")
     with pytest.raises(InvalidArgumentError, match="missing after '!'"):
         IgnoreRules.parse("!")
+
+
+def test_a_folder_kept_out_is_taken_literally_and_never_back() -> None:
+    rules = IgnoreRules.parse("!a*/store\n").without("a*/store")
+    assert rules.ignores("a*/store/records.db")
+    assert not rules.ignores("ab/store")
+    assert not rules.may_return("a*/store", rules.step(rules.start(), "a*/store"))
