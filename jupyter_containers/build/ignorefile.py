@@ -57,7 +57,7 @@ class IgnoreRules:
         return cls(tuple(rules))
 
     def without(self, folder: str) -> IgnoreRules:
-        """Return the rules that keep ``folder`` (relative, taken literally) out whatever they say."""
+        """Return the rules that also keep ``folder`` (relative, taken literally) out."""
         literal = re.compile(re.escape(folder))
         return IgnoreRules((*self.rules, Rule(folder, False, literal)))
 
