@@ -269,6 +269,11 @@ class StepFailedError(BuildError):
         self.exit_code = exit_code
         self.log_tail = tuple(log_tail)
         self.snapshot = ""
+        self._cause = hint
+
+    def kept(self, way: str) -> None:
+        """End the hint with a way to look at what the step left, in the front end's words."""
+        self.hint = "; ".join(filter(None, (self._cause, f"look at what it left: {way}")))
 
     def details(self) -> Sequence[str]:
         """Return the marked lines and the last output of the step."""

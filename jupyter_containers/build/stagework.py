@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -22,7 +22,7 @@ from jupyter_containers.build.copystep import describe_copy, describe_workdir
 from jupyter_containers.build.filestep import FileStep, StepSurroundings
 from jupyter_containers.build.instructions import Copy, Instruction, Run, Workdir
 from jupyter_containers.build.interpret import trigger
-from jupyter_containers.build.plan import SCRATCH, Plan, Stage
+from jupyter_containers.build.plan import SCRATCH, Plan, Stage, stage_references
 from jupyter_containers.build.progress import StageProgress, Step
 from jupyter_containers.build.runstep import describe_run
 from jupyter_containers.build.seams import (
@@ -37,7 +37,7 @@ from jupyter_containers.build.seams import (
 from jupyter_containers.build.sharing import SharedStep, StepLedger
 from jupyter_containers.build.state import StageState
 from jupyter_containers.build.steps import BuildArguments, Expander, apply, is_config_only
-from jupyter_containers.errors import StepFailedError
+from jupyter_containers.errors import BuildError, StepFailedError
 from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options.build import BuildOptions
@@ -90,6 +90,8 @@ class StageWork:
     def run(self) -> StageState:
         """Return what the stage becomes."""
         stage = self._stage
+        if stage.base is not None:
+            self.means.stage(stage.base)
         with self.progress.step(stage.source, stage.location) as step:
             state, triggers = self._open()
             step.cached = True
@@ -122,7 +124,17 @@ class StageWork:
             return ""
         return self.means.image(reference, self._stage.platform).chain_id
 
+    def _await_stages(self, instruction: Instruction) -> None:
+        """Wait for what the instruction reads from: waiting is no part of a step and its time."""
+        for reference in stage_references(instruction):
+            index = None
+            with suppress(BuildError):  # told by the step itself, which has a place
+                index = self.means.plan.stage_named(reference, self.index)
+            if index is not None:
+                self.means.stage(index)
+
     def _carry(self, instruction: Instruction, state: StageState) -> None:
+        self._await_stages(instruction)
         expand = Expander(
             instruction,
             self.means.plan.lexer,
@@ -247,8 +259,7 @@ class StageWork:
             FailedRun(title, str(error.location or ""), error.exit_code, config)
         )
         if error.snapshot:
-            way = "look around in it: builder debug COMMAND"
-            error.hint = f"{error.hint}; {way}" if error.hint else way
+            error.kept("Engine.failed_image()")
 
     @contextmanager
     def _slot(self) -> Iterator[None]:

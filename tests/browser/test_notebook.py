@@ -85,7 +85,7 @@ def test_the_first_steps_read_well_in_both_themes(notebook: Any, lab: Lab) -> No
     assert "Traceback" not in shown
     assert f"127.0.0.1:{port}->8000/tcp" in opened.outputs("%container ps").inner_text()
     assert "b'<h1>hello</h1>\\n'" in shown
-    assert "/ 512MiB" in opened.outputs("%container stats").inner_text()
+    assert "/ 512 MiB" in opened.outputs("%container stats").inner_text()
 
     build = opened.outputs("%%dockerfile").locator(".jp-OutputArea-output")
     assert build.count() == 2  # one display for all of the build, and the image

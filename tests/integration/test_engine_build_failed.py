@@ -41,7 +41,7 @@ def test_a_failed_step_can_be_looked_at(bench: Bench) -> None:
     error = fail(bench, secret_values={"t": "very-secret"})
     assert error.snapshot
     assert bench.engine.system_check().problems == ()
-    assert "builder debug" in error.hint
+    assert "Engine.failed_image()" in error.hint
     said = verb(bench, "builder", "debug", "sh", "-c", "pwd; id -u; echo $MODE $LEVEL; cat done")
     assert said.stdout == b"/w\n5\nfast 3\nhalf\n"
     listed = verb(bench, "builder", "debug", "ls", "/").stdout.decode()
@@ -67,11 +67,13 @@ def test_a_step_is_named_by_its_id(bench: Bench) -> None:
 
 def test_debug_tells_at_once_where_there_is_no_terminal(bench: Bench) -> None:
     written: list[bytes] = []
-    with pytest.raises(StepFailedError):
+    with pytest.raises(StepFailedError) as caught:
         verb(
             bench, "build", "--debug", "-", stdin=b"FROM busybox\nRUN echo x > /left; false\n",
-            on_output=lambda _, data: written.append(data),
+            on_output=lambda _, data: written.append(data), program="%container",
         )  # fmt: skip
+    assert caught.value.hint == "look at what it left: %container builder debug COMMAND"
+    assert b"%container builder debug --step" in b"".join(written)
     assert "/left" in b"".join(written).decode()
 
 

@@ -50,7 +50,7 @@ def test_a_build_is_an_image_the_next_cell_can_use(client: NotebookClient) -> No
     run_cell(client, "%%dockerfile -t made:1 --out made\nFROM busybox\nENV A=1\n")
     [stream] = run_cell(client, "%container run --rm {{made}} sh -c 'echo $A'")
     assert stream.text == "1\n"
-    assert text_of(run_cell(client, "made.names")) == "('made:1',)"
+    assert "'made:1'" in text_of(run_cell(client, "made.names"))
 
 
 def test_a_cell_is_input_and_a_cell_is_several_commands(client: NotebookClient) -> None:

@@ -135,11 +135,11 @@ def _display_handle() -> Handle:
 
 
 def steps_text(steps: list[Step], now: float, *, final: bool) -> str:
-    """Return the steps as lines of text, a failed step with its last output."""
+    """Return the steps as lines of text; what a failed one wrote stands in the error below."""
     lines: list[str] = []
     for step in steps:
         lines.append(step_line(step, now))
-        if step.outcome == "failed" or (not final and not step.outcome):
+        if not final and not step.outcome:
             lines += [f"      {strip_ansi(line)}" for line in _tail(step, _LIVE_LINES)]
     return "\n".join(lines)
 
@@ -174,6 +174,7 @@ _LOG = (
     "border-left:2px solid var(--jp-border-color2,rgba(128,128,128,.4))"
 )
 _DIM = "color:var(--jp-ui-font-color2,inherit);opacity:.85"
+_MARK = "flex:none;width:1em"  # all marks are as wide: titles stay where they are
 _LINE = "display:flex;align-items:baseline;column-gap:.8em"
 _TITLE = (
     "min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;"
@@ -184,7 +185,7 @@ _CLOCK = f"{_DIM};margin-left:auto;white-space:nowrap;font-variant-numeric:tabul
 
 
 def steps_html(steps: list[Step], now: float, *, final: bool) -> str:
-    """Return the steps as static HTML: logs folded, those of a failed step open.
+    """Return the steps as static HTML: logs folded, what the checks found open.
 
     Where a viewer drops all styles, the words still stand apart and in order.
     """
@@ -201,7 +202,8 @@ def _step_html(step: Step, now: float, final: bool) -> str:
     if not final and not step.outcome:
         tail = "\n".join(_tail(step, _LIVE_LINES))
         return f'{line}<pre style="{_LOG}">{ansi_to_html(tail)}</pre>'
-    is_open = " open" if step.outcome == "failed" or step.task == CHECKS else ""
+    # What a failed step wrote at its end stands in the error that follows.
+    is_open = " open" if step.task == CHECKS else ""
     log = ansi_to_html(visible_lines(step.log.text))
     return (
         f'<details{is_open}><summary style="cursor:pointer;display:block">{line}</summary>'
@@ -217,7 +219,7 @@ def _line_html(step: Step, now: float) -> str:
     facts = " · ".join(word for word in (_state(step), step.amount) if word)
     seconds = step.elapsed(now)
     cells = [
-        f'<span style="color:{colour}">{mark}</span>',
+        f'<span style="color:{colour};{_MARK}">{mark}</span>',
         f'<span style="{_TITLE}" title="{title}">{title}</span>',
     ]
     if facts:

@@ -17,6 +17,7 @@ from jupyter_containers.commands.session import Session, no_progress
 from jupyter_containers.commands.verbs.containers import run
 from jupyter_containers.commands.verbs.listing import listing, read_input
 from jupyter_containers.commands.verbs.system import pruned_text
+from jupyter_containers.commands.verbs.terminals import has_places, opens_terminal, run_in_terminal
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import (
     ChecksFailedError,
@@ -49,8 +50,11 @@ def build(session: Session, parsed: Parsed) -> Any:
         with display as emit:
             image = session.engine.build(context, emit=emit, **flags)
     except StepFailedError as error:
-        if debugging and error.snapshot:
-            _look(session, error)
+        if error.snapshot:
+            someone = has_places(session) or _at_terminal(session)
+            error.kept(f"{session.program} builder debug {'-it' if someone else 'COMMAND'}")
+            if debugging:
+                _look(session, error)
         raise
     if not outputs or flags.get("load") or any(output.in_store for output in outputs):
         return image
@@ -223,13 +227,17 @@ def debug(session: Session, parsed: Parsed) -> Any:
     """Run a command in what a failed step left; without one, tell what that is."""
     step, command = parsed.flag("step", ""), parsed.operands["command"]
     flags = {name: value for name, value in parsed.flags.items() if name != "step"}
-    if not command and os.isatty(0):
+    if not command and _at_terminal(session):
         flags |= {"interactive": True, "tty": True}
     if not command and not flags.get("interactive"):
         return _failure(session, step)
     image = session.engine.failed_image(step)
+    flags["rm"] = True
+    if opens_terminal(session, parsed):
+        about = f"after {session.engine.failed_step(step).title}"
+        return run_in_terminal(session, image.id, command or None, flags, about)
     operands = {"image": image.id, "command": command}
-    return run(session, Parsed(spellings()["run"], {**flags, "rm": True}, operands))
+    return run(session, Parsed(spellings()["run"], flags, operands))
 
 
 def _failure(session: Session, name: str) -> Facts:
@@ -244,17 +252,21 @@ def _failure(session: Session, name: str) -> Facts:
             "Working directory": step.config.working_dir or "/",
             "User": step.config.user or "root",
             "Changed files": session.engine.failed_changes(step.id),
-            "Look around": f"builder debug --step {step.id} COMMAND",
+            "Look around": f"{session.program} builder debug --step {step.id} COMMAND",
         }
     )
 
 
 def _look(session: Session, error: StepFailedError) -> None:
-    """Show a failed step, or open a shell in it where there is a terminal."""
-    if os.isatty(0) and session.terminal is not None:
-        flags = {"step": error.snapshot}
+    """Open a shell in what a failed step left; tell what that is where nobody can type."""
+    if has_places(session) or _at_terminal(session):
+        flags = {"step": error.snapshot, "interactive": True, "tty": True}
         with contextlib.suppress(ContainerFailedError):
             debug(session, Parsed(spellings()["builder debug"], flags, {"command": []}))
     elif session.on_output is not None:
         text = f"{_failure(session, error.snapshot)}\n"
         session.on_output("stdout", text.encode())
+
+
+def _at_terminal(session: Session) -> bool:
+    return session.terminal is not None and os.isatty(0)

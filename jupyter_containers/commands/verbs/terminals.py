@@ -48,9 +48,16 @@ def attach_in_terminal(
 
 
 def run_in_terminal(
-    session: Session, image: str, command: Sequence[str] | None, flags: Mapping[str, Any]
+    session: Session,
+    image: str,
+    command: Sequence[str] | None,
+    flags: Mapping[str, Any],
+    about: str = "",
 ) -> Any:
-    """Create a container and open a terminal on it; return the terminal."""
+    """Create a container and open a terminal on it; return the terminal.
+
+    ``about`` is what the terminal's title says instead of the command or image.
+    """
     assert session.open_terminal is not None
     engine = session.engine
     mine = {name: flags[name] for name in ("detach_keys", "sig_proxy") if name in flags}
@@ -70,7 +77,7 @@ def run_in_terminal(
         )
         return result.exit_code or 0
 
-    shown = shlex.join(command) if command else image
+    shown = about or (shlex.join(command) if command else image)
     again = f"In a terminal: jupyter container exec -it {container.name} sh"
     try:
         return session.open_terminal(TerminalWork(f"{container.name} · {shown}", work, again))

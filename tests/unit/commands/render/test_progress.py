@@ -66,13 +66,14 @@ def test_notebook_shows_one_display_with_a_static_end() -> None:
     assert "<script" not in final["text/html"]
 
 
-def test_notebook_opens_the_log_of_a_failed_step() -> None:
+def test_notebook_folds_the_log_of_a_failed_step_whose_end_the_error_tells() -> None:
     handle = Handle()
     with NotebookProgress(lambda: handle) as progress:
         feed(progress, TaskFinished("2", "failed", "exit code 2"))
-    assert "<details open>" in handle.shown[-1]["text/html"]
+    assert "<details><summary" in handle.shown[-1]["text/html"]
+    assert "last line" in handle.shown[-1]["text/html"]
     assert "FAILED: exit code 2" in handle.shown[-1]["text/plain"]
-    assert "last line" in handle.shown[-1]["text/plain"]
+    assert "last line" not in handle.shown[-1]["text/plain"]
 
 
 def test_an_interrupted_step_does_not_look_as_if_it_still_ran() -> None:

@@ -1,0 +1,61 @@
+"""Builds in a real JupyterLab: while they run, and when they fail."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tests.browser.conftest import Lab
+from tests.browser.test_terminal import LOAD, Typist, eventually, names
+
+STAGES = """%%dockerfile --no-cache -t staged:1
+FROM busybox AS left
+RUN for i in $(seq 1 40); do printf "\\033[32mleft\\033[0m %s of many lines\\n" $i; sleep 0.1; done
+FROM busybox AS right
+RUN for i in $(seq 1 40); do printf "right $i\\r"; sleep 0.1; done; echo
+FROM busybox
+COPY --from=left /etc/passwd /left
+COPY --from=right /etc/passwd /right
+"""
+# In one go: the display is made anew ten times a second.
+_TITLE_LEFT = """area => [...area.querySelectorAll('span')]
+    .find(span => span.title.startsWith('[left 2/2]')).getBoundingClientRect().x"""
+
+
+def test_a_build_with_debug_opens_a_shell_in_what_a_step_left(notebook: Any, lab: Lab) -> None:
+    opened = notebook(
+        LOAD,
+        "%%dockerfile --debug\nFROM busybox\nWORKDIR /w\nRUN echo half > done; echo why; exit 3",
+        "after = 1",
+    )
+    opened.run_all()
+    assert opened.prompts() == ["[1]:", "[2]:", "[ ]:"]
+    typist = Typist(opened)
+    typist.sees("/w #")
+    typist.type("cat done\n")
+    typist.sees("half")
+    outputs = opened.outputs("%%dockerfile")
+    assert "StepFailedError" in outputs.locator(".jp-OutputArea-output").last.inner_text()
+    assert "after RUN echo half" in outputs.inner_text()
+    typist.type("exit\n")
+    opened.page.get_by_text("ended with exit code 0").wait_for()
+    eventually(lambda: names(lab) == [])
+
+
+def test_running_steps_show_their_last_lines_and_stay_where_they_are(notebook: Any) -> None:
+    opened = notebook(LOAD, STAGES)
+    opened.start_all()
+    page = opened.page
+    page.get_by_text("right 1").first.wait_for(timeout=30_000)
+    shown = opened.outputs("%%dockerfile")
+    eventually(lambda: re.search(r"^left 1\d of", shown.inner_text(), re.M))
+    running = shown.inner_text()
+    # The last eight lines of one, the last state of the other's line, and no step that only waits.
+    assert len(re.findall(r"^left \d+ of many lines", running, re.M)) == 8
+    assert len(re.findall(r"^right \d+$", running, re.M)) == 1
+    assert "COPY" not in running.partition("[right 2/2]")[2]
+    left = shown.evaluate(_TITLE_LEFT)
+    opened.wait_for_end()
+    assert shown.evaluate(_TITLE_LEFT) == left
+    times = [float(one) for one in re.findall(r"^([\d.]+)s$", shown.inner_text(), re.M)]
+    assert len([seconds for seconds in times if seconds > 2]) == 2, "only the RUN steps took long"
