@@ -207,16 +207,13 @@ class Builds:
         references: Iterable[Reference],
     ) -> None:
         """Record the images; the names mean the one for this machine."""
-        store = self._rooms.store
+        named, wanted = own(records), list(references)
         for record in records:
-            known = store.records.get_image(record.manifest.digest)
+            names = [str(reference) for reference in wanted if record is named]
             if index is not None:
                 record = msgspec.structs.replace(record, index_digest=index.digest)
-            if known is None or (index is not None and known != record):
-                store.records.put_image(record)
-        named = own(records)
-        for reference in references:
-            store.set_name(str(reference), named.manifest.digest)
+            self._rooms.store.put_image(record, names)
+        for reference in wanted:
             self._images.note("tag", named, reference.familiar)
 
 

@@ -91,7 +91,9 @@ class Containers:
         process_args(config.config, options)
         refuse(options, self._rooms)
         limits(options, self._rooms.host, default_pids_limit=self._rooms.settings.pids_limit)
-        record = self._insert(options, image, config)
+        # A prune that began before the record was there looks again when the lease ends.
+        with self._rooms.store.leases.hold([image.manifest.digest, image.chain_id]):
+            record = self._insert(options, image, config)
         try:
             self._rooms.store.snapshots.prepare(record.id, record.chain_id)
             mounts = self._resolve_mounts(record)

@@ -299,7 +299,7 @@ class Images:
 
         ``lease`` protects them until the image is recorded; ``platform`` is the host's otherwise.
         """
-        from jupyter_containers.engine.transfer import record_image
+        from jupyter_containers.engine.transfer import image_record
 
         platform = platform or Platform.host()
         image = ImageConfig(
@@ -317,9 +317,8 @@ class Images:
         manifest = new_manifest(stored, tuple(layer.blob for layer in layers))
         document = RawDocument(encode_json(manifest), MANIFEST)
         content.put(document.data, MANIFEST, lease)
-        record = record_image(self._rooms, document, manifest, image)
-        if reference is not None:
-            self._rooms.store.set_name(str(reference), document.digest)
+        record = image_record(self._rooms, document, manifest, image)
+        self._rooms.store.put_image(record, [str(reference)] if reference else ())
         return record
 
     def familiar(self, names: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -18,7 +18,7 @@ import msgspec
 from jupyter_containers.engine.intake import Arrival, arrivals, take_in
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.saving import FULL_NAME, blob_path
-from jupyter_containers.engine.transfer import record_image
+from jupyter_containers.engine.transfer import image_record
 from jupyter_containers.errors import (
     ArchiveError,
     DigestMismatchError,
@@ -126,9 +126,8 @@ def load(
                 )
                 names = (*(earlier.names if earlier else ()), *image.names)
                 loaded[image.digest] = Loaded(record, tuple(dict.fromkeys(names)))
-                for name in image.names:
-                    target = image.target.digest if image.target else ""
-                    store.set_name(str(name), record.manifest.digest, target)
+                target = image.target.digest if image.target else ""
+                store.put_image(record, map(str, image.names), target)
     return list(loaded.values())
 
 
@@ -298,7 +297,7 @@ def _take(
     for document in {image.document.digest: image.document, **_by_digest(image.target)}.values():
         content.put(document.data, document.media_type, lease)
     target = image.target.descriptor if image.target else None
-    return record_image(rooms, image.document, image.manifest, config, target)
+    return image_record(rooms, image.document, image.manifest, config, target)
 
 
 def _by_digest(document: RawDocument | None) -> dict[str, RawDocument]:
@@ -308,14 +307,14 @@ def _by_digest(document: RawDocument | None) -> dict[str, RawDocument]:
 def _made(
     rooms: Rooms, image: _Packed, config: ImageConfig, blobs: list[Descriptor], lease: Lease
 ) -> ImageRecord:
-    """Return the record of an image that came without a manifest: an older one, or a new one."""
+    """Return the record of an image without a manifest: one that is here, or a new one."""
     for record in rooms.store.records.find_images(image.config_descriptor.digest):
         if record.config_digest == image.config_descriptor.digest:
             return record
     manifest = new_manifest(image.config_descriptor, tuple(blobs))
     document = RawDocument(encode_json(manifest), MANIFEST)
     rooms.store.content.put(document.data, MANIFEST, lease)
-    return record_image(rooms, document, manifest, config)
+    return image_record(rooms, document, manifest, config)
 
 
 def _bare(files: Files, names: Sequence[str], diff_ids: Sequence[str]) -> tuple[Descriptor, ...]:

@@ -121,7 +121,7 @@ def pull(
             if record is None:
                 words = "Downloaded newer image"
                 record, target = _fetch(job, reference, platform, lease)
-        rooms.store.set_name(str(_named(reference, target)), record.manifest.digest, target)
+        rooms.store.put_image(record, [str(_named(reference, target))], target)
         outcome: Outcome = "done" if words.startswith("Down") else "exists"
         seconds = time.monotonic() - started
         emit(TaskFinished(title, outcome, f"{words} · {target[:19]}", seconds))
@@ -201,7 +201,7 @@ def _fetch(
         emit=job.emit,
         cancel=job.cancel,
     )
-    return record_image(rooms, document, manifest, config, target), target.digest
+    return image_record(rooms, document, manifest, config, target), target.digest
 
 
 def _fetch_documents(
@@ -291,19 +291,6 @@ def fetch(
 def _remember(job: Job, blob: Descriptor) -> None:
     source = (job.client.registry, job.repository)
     job.rooms.store.records.remember_blob_source(blob.digest, *source)
-
-
-def record_image(
-    rooms: Rooms,
-    document: RawDocument,
-    manifest: Manifest,
-    config: ImageConfig,
-    target: Descriptor | None = None,
-) -> ImageRecord:
-    """Write the record of an image whose blobs and layers are all in the store."""
-    record = image_record(rooms, document, manifest, config, target)
-    rooms.store.records.put_image(record)
-    return record
 
 
 def image_record(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from jupyter_containers.engine.buildrecords import BuildRecords
 from jupyter_containers.engine.cachemounts import CacheMounts
 from jupyter_containers.engine.failedsteps import FailedSteps
 from jupyter_containers.engine.filters import Filters, PruneFilter
-from jupyter_containers.engine.images import Images
+from jupyter_containers.engine.images import Images, Names
 from jupyter_containers.engine.results import DiskUsage, PruneResult
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.selection import PRUNING, Selection
@@ -73,15 +73,21 @@ class Upkeep:
         """Remove images without a name; with ``all``, all that no container uses."""
         selection = Selection(filters or {}, self._images.find, PRUNING)
         all = False in selection.by_dangling or (all and True not in selection.by_dangling)
-        used = {record.manifest_digest for record in self._rooms.containers.all()}
+        chosen: list[tuple[ImageRecord, Names]] = []
+
+        def choose(protected: frozenset[str]) -> Iterator[str]:
+            used = {record.manifest_digest for record in self._rooms.containers.all()}
+            for record, names in self._images.all():
+                digest = record.manifest.digest
+                wanted = digest in used or digest in protected or (names and not all)
+                if not wanted and selection.accepts(record):
+                    chosen.append((record, names))
+                    yield digest
+
+        self._rooms.store.delete_images(choose)
         removed: list[str] = []
-        for record, names in self._images.all():
-            if record.manifest.digest in used or (names and not all):
-                continue
-            if not selection.accepts(record):
-                continue
+        for record, names in chosen:
             removed += [f"untagged: {Reference.parse(name).familiar}" for name in names]
-            self._rooms.store.delete_image(record.manifest.digest)
             self._images.note("delete", record)
             removed.append(f"deleted: {record.config_digest}")
         return PruneResult(tuple(removed), self.collect().bytes)

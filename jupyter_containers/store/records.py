@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -80,15 +81,23 @@ class Records:
         self._database = database
         self._images = msgspec.json.Decoder(ImageRecord)
 
-    def put_image(self, record: ImageRecord) -> None:
-        """Record an image, in place of an earlier record of the same manifest."""
+    def put_image(
+        self, record: ImageRecord, names: Iterable[str] = (), target_digest: str = ""
+    ) -> bool:
+        """Record an image, in place of an earlier record of the same manifest, with its names.
+
+        Nobody sees it without them in between: a prune would take it for one that nobody wants.
+        False when no name changed; ``target_digest`` as for :meth:`set_name`.
+        """
         validate_digest(record.manifest.digest)
         validate_digest(record.config_digest)
+        row = (record.manifest.digest, record.config_digest, msgspec.json.encode(record))
         with self._database.transaction("record an image") as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO images VALUES (?, ?, ?)",
-                (record.manifest.digest, record.config_digest, msgspec.json.encode(record)),
-            )
+            known = connection.execute("SELECT * FROM images WHERE manifest_digest = ?", row[:1])
+            if known.fetchone() != row:
+                connection.execute("INSERT OR REPLACE INTO images VALUES (?, ?, ?)", row)
+            changed = [self.set_name(name, row[0], target_digest) for name in names]
+            return any(changed)
 
     def get_image(self, manifest_digest: str) -> ImageRecord | None:
         """Return the image of a manifest, or None."""

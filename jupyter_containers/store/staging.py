@@ -1,8 +1,8 @@
 """Where unfinished work lives: folders and files that belong to a process until they are renamed.
 
-A name in the staging folder is ``<owner>.<random>`` (see :mod:`.owner`) or ``trash.<random>``.
-What belongs to a dead owner, and all trash, may be removed by anyone at any time.  Removal renames
-first: a tree is gone for everybody else in one step, however long deleting its files takes.
+A name in the staging folder is ``<owner>.<random>`` (see :mod:`.owner`).  What belongs to a dead
+owner may be removed by anyone at any time.  Removal renames first: a tree is gone for everybody
+else in one step, however long deleting its files takes, and belongs to the one who deletes it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from pathlib import Path
 
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.owner import Owner
-
-_TRASH = "trash"
 
 
 class Staging:
@@ -42,7 +40,7 @@ class Staging:
 
     def remove(self, path: Path) -> None:
         """Remove a file or tree of this file system; a path that is not there is fine."""
-        trash = self.folder / f"{_TRASH}.{secrets.token_hex(6)}"
+        trash = self.name()
         with storage_errors(f"remove {path.name}"):
             try:
                 os.rename(path, trash)
@@ -59,9 +57,8 @@ class Staging:
         """Remove what dead owners left; return how many entries."""
         removed = 0
         for name in sorted(os.listdir(self.folder)):
-            head = name.partition(".")[0]
-            owner = Owner.parse(head)
-            if head == _TRASH or (owner is not None and not owner.alive):
+            owner = Owner.parse(name.partition(".")[0])
+            if owner is not None and not owner.alive:
                 self.remove(self.folder / name)
                 removed += 1
         return removed
@@ -79,7 +76,7 @@ def remove_tree(path: Path) -> None:
             return
     except FileNotFoundError:
         return
-    pool = path / f"{_TRASH}.{secrets.token_hex(6)}"
+    pool = path / f"pool.{secrets.token_hex(6)}"
     _open_up(path)
     with suppress(FileNotFoundError):
         pool.mkdir(mode=0o700)
@@ -106,7 +103,7 @@ def _empty(folder: Path, pool: Path, todo: list[Path]) -> None:
                 os.rename(entry.path, target)
                 todo.append(target)
         except FileNotFoundError:
-            continue  # somebody else sweeps the same trash
+            continue  # a second attempt may follow an interrupted one
 
 
 def _open_up(folder: Path) -> None:

@@ -12,7 +12,7 @@ Locks live here and not in the run root: whoever shares the root must share the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from jupyter_containers.store.leases import Leases
 from jupyter_containers.store.linux import spread_children
 from jupyter_containers.store.locks import Locks
 from jupyter_containers.store.privileges import Privileges
-from jupyter_containers.store.records import Records
+from jupyter_containers.store.records import ImageRecord, Records
 from jupyter_containers.store.snapshots import SnapshotStore
 from jupyter_containers.store.staging import Staging
 
@@ -88,6 +88,13 @@ class Store:
             database.close()
             raise
 
+    def put_image(
+        self, record: ImageRecord, names: Iterable[str] = (), target_digest: str = ""
+    ) -> None:
+        """Record an image with its names; see :meth:`.records.Records.put_image`."""
+        if self.records.put_image(record, names, target_digest):
+            self.write_index()
+
     def set_name(self, name: str, manifest_digest: str, target_digest: str = "") -> None:
         """Point a name at an image; see :meth:`.records.Records.set_name`."""
         if self.records.set_name(name, manifest_digest, target_digest):
@@ -106,6 +113,18 @@ class Store:
         if deleted:
             self.write_index()
         return deleted
+
+    def delete_images(self, choose: Callable[[frozenset[str]], Iterable[str]]) -> None:
+        """Forget the images that ``choose`` returns (digests of manifests), with their names.
+
+        It is called with what live leases protect, and nobody changes a record meanwhile.
+        """
+        with self.snapshots.layers.deletion():
+            chosen = list(choose(self.leases.protected()))
+            for digest in chosen:
+                self.records.delete_image(digest)
+        if chosen:
+            self.write_index()
 
     def write_index(self) -> None:
         """Write the layout's index after names changed, so that other tools find the images."""

@@ -322,6 +322,7 @@ def test_an_interrupted_bootstrap_leaves_nothing(own: Engine) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     size = on_disk(own)
+    started = time.monotonic()
     with nothing_left(own):
         thread = threading.Thread(target=interrupt)
         thread.start()
@@ -330,7 +331,7 @@ def test_an_interrupted_bootstrap_leaves_nothing(own: Engine) -> None:
         took = time.monotonic() - sent[0]
         thread.join()
     assert seen.is_set()
-    assert took < 3, "deleting what was unpacked takes most of it"
+    assert took < sent[0] - started, "sooner than to go on: what was unpacked is deleted"
     assert isinstance(events[0], TaskStarted)
     assert isinstance(events[-1], TaskFinished)
     assert events[-1].outcome == "cancelled"

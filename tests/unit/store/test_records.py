@@ -14,6 +14,7 @@ from jupyter_containers.errors import (
     AlreadyExistsError,
     ImageNotFoundError,
     InvalidArgumentError,
+    InvalidDigestError,
     NotFoundError,
     StorageError,
 )
@@ -223,6 +224,34 @@ def test_the_layouts_index_follows_the_names(store: Store) -> None:
     assert set(index()) == {"a:1"}
     assert store.delete_image(two.manifest.digest)
     assert index() == {}
+
+
+def test_an_image_comes_with_its_names_at_once(store: Store) -> None:
+    one, target = image(1), digest_of(b"index")
+    store.put_image(one, ["docker.io/library/a:1", "docker.io/library/b:1"], target)
+    assert store.records.get_image(one.manifest.digest) == one
+    assert [(entry.name[-3:], entry.target_digest) for entry in store.records.names()] == [
+        ("a:1", target),
+        ("b:1", target),
+    ]
+    changes = store.records.name_changes()
+    assert not store.records.put_image(one, ["docker.io/library/a:1"], target)
+    assert store.records.name_changes() == changes, "nothing changed"
+    with pytest.raises(InvalidDigestError):
+        store.put_image(msgspec.structs.replace(one, config_digest="x"), ["docker.io/library/c:1"])
+    assert store.records.get_name("docker.io/library/c:1") is None
+
+
+def test_who_deletes_images_knows_what_work_goes_on_with(store: Store) -> None:
+    one, two = image(1), image(2)
+    for number, record in enumerate((one, two)):
+        store.put_image(record, [f"docker.io/library/a:{number}"])
+    with store.leases.hold([one.manifest.digest]):
+        every = {record.manifest.digest for record in store.records.images()}
+        store.delete_images(lambda protected: every - protected)
+    assert store.records.images() == [one]
+    assert [entry.name for entry in store.records.names()] == ["docker.io/library/a:0"]
+    assert not store.index_differs()
 
 
 @pytest.mark.parametrize(
