@@ -14,7 +14,8 @@
     │ ├ BlobNotFoundError
     │ ├ ContainerNotFoundError
     │ ├ NetworkNotFoundError
-    │ └ VolumeNotFoundError
+    │ ├ VolumeNotFoundError
+    │ └ ResultNotFoundError
     ├ ConflictError
     │ ├ AlreadyExistsError
     │ ├ InUseError
@@ -160,6 +161,10 @@ class NetworkNotFoundError(NotFoundError):
 
 class VolumeNotFoundError(NotFoundError):
     """No such volume."""
+
+
+class ResultNotFoundError(NotFoundError):
+    """A container ended well and has not left a result that was asked for."""
 
 
 class ConflictError(ContainersError):

@@ -7,22 +7,29 @@ a list flag collects.  Every mistake raises :class:`InvalidArgumentError` with t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from jupyter_containers.commands.grammar import GROUPS, members, spellings
+from jupyter_containers.commands.grammar.data import DATA_FLAGS, INPUT
 from jupyter_containers.commands.words import Flag, Operand, Parsed, Verb
 from jupyter_containers.errors import FlagError, InvalidArgumentError, UsageError
+
+IsData = Callable[[str], bool]
 
 _TRUE = {"1", "t", "T", "true", "TRUE", "True"}
 _FALSE = {"0", "f", "F", "false", "FALSE", "False"}
 
 
-def parse(words: Sequence[str], extra: Sequence[Flag] = ()) -> Parsed:
+def parse(
+    words: Sequence[str], extra: Sequence[Flag] = (), is_data: IsData | None = None
+) -> Parsed:
     """Return the command that ``words`` (verb first) mean.
 
-    ``extra`` are a front end's own flags, for every verb that has none of that name.
+    ``extra`` are a front end's own flags, for every verb that has none of that name; ``is_data``
+    tells for ``run`` in a notebook whether the word after ``-i`` is a variable to hand over
+    (``df``, ``df=df.csv``) rather than what Docker has there: the next flag or the image.
     """
     if not words or words[0] in ("--help", "-h"):
         return Parsed(None, help=True)
@@ -31,9 +38,9 @@ def parse(words: Sequence[str], extra: Sequence[Flag] = ()) -> Parsed:
     known = spellings()
     two = " ".join(words[:2])
     if two in known:
-        return parse_verb(_with_flags(known[two], extra), words[2:])
+        return _parse_known(known[two], words[2:], extra, is_data)
     if words[0] in known:
-        return parse_verb(_with_flags(known[words[0]], extra), words[1:])
+        return _parse_known(known[words[0]], words[1:], extra, is_data)
     if words[0] in GROUPS:
         if len(words) == 1 or words[1] in ("--help", "-h"):
             return Parsed(None, help=True, topic=words[0])
@@ -48,6 +55,14 @@ def parse(words: Sequence[str], extra: Sequence[Flag] = ()) -> Parsed:
     )
 
 
+def _parse_known(
+    verb: Verb, words: Sequence[str], extra: Sequence[Flag], is_data: IsData | None
+) -> Parsed:
+    if is_data is not None and verb.name == "run":
+        return parse_verb(_with_flags(verb, (*DATA_FLAGS, *extra)), words, is_data)
+    return parse_verb(_with_flags(verb, extra), words)
+
+
 def _with_flags(verb: Verb, extra: Sequence[Flag]) -> Verb:
     own = {flag.key for flag in verb.flags}
     return replace(verb, flags=(*verb.flags, *(flag for flag in extra if flag.key not in own)))
@@ -60,9 +75,9 @@ def _help_topic(words: Sequence[str]) -> Parsed:
     return Parsed(None, help=True, topic=topic)
 
 
-def parse_verb(verb: Verb, words: Sequence[str]) -> Parsed:
+def parse_verb(verb: Verb, words: Sequence[str], is_data: IsData | None = None) -> Parsed:
     """Return the flags and operands of ``words``, which follow the verb's name."""
-    reader = _Reader(verb, list(words))
+    reader = _Reader(verb, list(words), is_data)
     reader.read()
     if reader.help:
         return Parsed(verb, help=True, topic=verb.name)
@@ -72,8 +87,9 @@ def parse_verb(verb: Verb, words: Sequence[str]) -> Parsed:
 class _Reader:
     """Walks over the words once, filling ``flags``; what is no flag collects in ``words``."""
 
-    def __init__(self, verb: Verb, pending: list[str]) -> None:
+    def __init__(self, verb: Verb, pending: list[str], is_data: IsData | None) -> None:
         self.verb = verb
+        self._is_data = is_data
         self.pending = pending
         self.flags: dict[str, Any] = {}
         self.words: list[str] = []
@@ -114,6 +130,11 @@ class _Reader:
             self._store(flag, self._next(f"--{name}"), f"--{name}")
 
     def _read_short(self, word: str) -> None:
+        # One word at least is left for the image.
+        data = self._is_data if word == "-i" and len(self.pending) > 1 else None
+        if data is not None and data(self.pending[0]):
+            self._store(INPUT, self.pending.pop(0), "--input")
+            return
         letters = word[1:]
         while letters:
             letter, letters = letters[0], letters[1:]

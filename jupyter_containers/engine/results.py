@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jupyter_containers.network.model import Network
@@ -15,7 +16,8 @@ class RunResult:
     """How a foreground container or exec ended; output is kept up to a limit, newest last.
 
     ``truncated`` counts the bytes that were dropped from the front of the two streams.
-    ``detached`` is True when the caller detached and the container goes on.
+    ``detached`` is True when the caller detached and the container goes on.  ``results`` are the
+    values that it was asked for, by name.
     """
 
     exit_code: int
@@ -25,6 +27,7 @@ class RunResult:
     oom_killed: bool = False
     truncated: int = 0
     detached: bool = False
+    results: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def output(self) -> str:

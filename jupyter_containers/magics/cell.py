@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.commands.grammar import spellings
+from jupyter_containers.commands.grammar.data import DATA_FLAGS
 from jupyter_containers.commands.words import Flag, Parsed, Verb
 from jupyter_containers.errors import InvalidArgumentError
 
@@ -19,7 +21,7 @@ _INTERPRETER = Flag("interpreter", "Run the cell's text with this program", meta
 _INTERPOLATE = Flag("interpolate", "Replace {{expression}} in the cell's text", "bool")
 _CONTINUE = Flag("continue", "Extend the image of the cell before", "bool")
 MAGIC_FLAGS = (_OUT, _INTERPRETER)
-_OWN = {flag.key for flag in (_OUT, _INTERPRETER, _INTERPOLATE, _CONTINUE)}
+_OWN = {flag.key for flag in (_OUT, _INTERPRETER, _INTERPOLATE, _CONTINUE, *DATA_FLAGS)}
 # One argument of a program may have 128 KiB (execve(2), "Limits on size of arguments").
 _ARGUMENT_BYTES = 100_000
 _SCRIPTED = ("run", "exec")
@@ -88,7 +90,10 @@ def _script(
     """Return the command that runs the text, and its input."""
     flags, body = dict(parsed.flags), cell.encode()
     data: bytes | None = None
-    if interpreter:
+    if interpreter and exchanges(parsed) and _is_python(interpreter):
+        command = shlex.split(interpreter)
+        flags["script"] = f"\n{cell}"  # the magic's line counts, in a traceback too
+    elif interpreter:
         command, data = [*shlex.split(interpreter), "-"], body
     elif len(body) > _ARGUMENT_BYTES:
         command, data = ["/bin/sh", "-s"], body
@@ -106,6 +111,52 @@ def _script(
         flags["entrypoint"], command = command[0], command[1:]
     operands = {**parsed.operands, "command": command}
     return replace(parsed, flags=flags, operands=operands), data
+
+
+def _is_python(interpreter: str) -> bool:
+    program = shlex.split(interpreter)[0].rpartition("/")[2]
+    return re.fullmatch(r"(python|pypy)[0-9.]*t?", program) is not None
+
+
+def exchanges(parsed: Parsed) -> bool:
+    """Return whether variables go in or results come back."""
+    return bool(parsed.flag("inputs") or parsed.flag("results"))
+
+
+def with_values(parsed: Parsed, own: Mapping[str, Any], namespace: Mapping[str, Any]) -> Parsed:
+    """Return the command with the variables that ``--input`` names, and the results' names."""
+    names, results = own.get("input", ()), own.get("result", ())
+    if parsed.help or not (names or results):
+        return parsed
+    inputs: dict[str, Any] = {}
+    for spelling in names:
+        name = spelling.partition("=")[0]
+        if name not in namespace:
+            raise InvalidArgumentError(
+                f"there is no variable {name} to hand over",
+                hint="set it in a cell, or load it from a file with pathlib.Path",
+            )
+        inputs[spelling] = namespace[name]
+    if parsed.flag("tty") and parsed.flag("interactive"):
+        raise InvalidArgumentError(
+            "values go into a container that is waited for, not into a terminal",
+            hint="leave -t out, or mount a folder with -v",
+        )
+    return replace(parsed, flags={**parsed.flags, "inputs": inputs, "results": results})
+
+
+def is_data(word: str, namespace: Mapping[str, Any], is_image: Callable[[str], bool]) -> bool:
+    """Return whether the word after ``run -i`` is a variable to hand over.
+
+    It is a variable's name, the value can cross the border, and no image has that name; with
+    ``=FILE`` behind it, it can be nothing else.
+    """
+    from jupyter_containers.engine.valuefiles import kind_of
+
+    name, equals, _ = word.partition("=")
+    if not name.isidentifier() or name not in namespace:
+        return False
+    return bool(equals) or (kind_of(namespace[name]) is not None and not is_image(name))
 
 
 def _shell_of(parsed: Parsed, engine: Engine) -> list[str]:

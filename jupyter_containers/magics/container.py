@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class, no_var_expand
@@ -21,16 +22,16 @@ from jupyter_containers.commands.execute import perform
 from jupyter_containers.commands.parser import parse, parse_verb
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.errors import (
-    InvalidArgumentError,
-)
+from jupyter_containers.errors import InvalidArgumentError, NotFoundError
 from jupyter_containers.magics.cell import (
     MAGIC_FLAGS,
     begins_with_from,
     dockerfile_verb,
+    is_data,
     split_flags,
     variable_named,
     with_body,
+    with_values,
 )
 from jupyter_containers.magics.frontend import front_end
 from jupyter_containers.magics.line import command_lines, interpolated, words_of
@@ -103,7 +104,8 @@ class ContainerMagics(Magics):
         ``%%container run IMAGE`` has the cell's text run by the image's shell, or by
         ``--interpreter python``; ``%%container run -i IMAGE CMD`` gives it to the command's
         standard input; ``%%container`` alone runs the commands in the cell, one a line.
-        ``--out NAME`` binds the result to a variable.
+        ``--out NAME`` binds the result to a variable.  ``%%container run -i df -o result IMAGE``
+        hands the variable ``df`` in (``$df`` is its file) and brings ``$result.*`` back.
         """
         if cell is None:
             return self._command(line, None)
@@ -117,7 +119,10 @@ class ContainerMagics(Magics):
         return result
 
     def _command(self, line: str, cell: str | None) -> Any:
-        parsed, own = split_flags(parse(words_of(line, self._shell.user_ns), MAGIC_FLAGS))
+        namespace = self._shell.user_ns
+        data = partial(is_data, namespace=namespace, is_image=self._is_image)
+        parsed, own = split_flags(parse(words_of(line, namespace), MAGIC_FLAGS, data))
+        parsed = with_values(parsed, own, namespace)
         variable = variable_named(own)
         if cell is None:
             if own.get("interpreter"):
@@ -128,9 +133,17 @@ class ContainerMagics(Magics):
             result = self._perform(parsed, None)
         else:
             result = self._perform(*with_body(parsed, cell, own, lambda: self.engine))
+        self._shell.push(dict(getattr(result, "results", {})))
         if variable is not None and not parsed.help:
             self._shell.push({variable: result})
         return result
+
+    def _is_image(self, name: str) -> bool:
+        try:
+            self.engine.image(name)
+        except NotFoundError:
+            return False
+        return True
 
     @no_var_expand
     @cell_magic

@@ -10,7 +10,7 @@ import html
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, Generic, TypeVar
@@ -273,8 +273,8 @@ def _bytes_text(data: bytes) -> str:
 class Outcome:
     """A foreground process has ended: its exit code and what it wrote.
 
-    ``shown`` says whether the output is already on the reader's page, so that the value does not
-    show it a second time.
+    ``results`` are what it was asked to hand back, by name.  ``shown`` says whether the output is
+    already on the reader's page, so that the value does not show it a second time.
     """
 
     exit_code: int
@@ -282,6 +282,7 @@ class Outcome:
     stderr: bytes = b""
     container_id: str = ""
     oom_killed: bool = False
+    results: Mapping[str, Any] = field(default_factory=dict)
     shown: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
 
     @property

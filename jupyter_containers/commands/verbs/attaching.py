@@ -105,5 +105,6 @@ def outcome(session: Session, result: Any) -> Outcome:
         result.stderr,
         result.container_id,
         result.oom_killed,
+        result.results,
         session.shown,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -30,6 +31,7 @@ from jupyter_containers.runtime.keys import USUAL_KEYS, DetachKeys
 from jupyter_containers.runtime.knobs import check_knobs
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.exchange import Exchange
     from jupyter_containers.engine.explaining import Explanation
     from jupyter_containers.engine.records import ContainerRecord
     from jupyter_containers.runtime.logs import LogLine
@@ -50,6 +52,9 @@ class ContainersAPI(ImagesAPI):
         terminal_size: TerminalSize | None = None,
         detach_keys: str = USUAL_KEYS,
         sig_proxy: bool = True,
+        inputs: Mapping[str, Any] | None = None,
+        results: Sequence[str] = (),
+        script: str | None = None,
         **flags: Any,
     ) -> Container | RunResult:
         """Create and start a container.
@@ -61,16 +66,29 @@ class ContainersAPI(ImagesAPI):
         ``stdin`` leave the container running.  An interrupt is passed on and ends the container,
         without ``sig_proxy`` it leaves it running.  Raises :class:`ContainerFailedError` when the
         exit code is not 0 and ``check``.
+
+        ``inputs`` are values by name that the container finds as files in ``/data/in``;
+        ``results`` names those it leaves in ``/data/out``.  With ``script``, Python text that the
+        command (``python3``) runs, both are variables; see :mod:`.exchange`.
         """
         keys = DetachKeys(detach_keys)
         if stdin is not None:
             flags.setdefault("interactive", True)
         options = RunOptions.of(_name_of(image), command, **flags)
-        record = self._create(options, emit, owned=True)
-        if options.detach:
-            return Container(self, self._processes.start(record, discard_failed=options.rm))
         streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy, attach=options.attach)
-        return self._attaching.run(record, streams, check=check)
+        with self._exchange(inputs, results, script) as exchange:
+            record = self._create(exchange.applied(options), emit, owned=True)
+            if options.detach:
+                return Container(self, self._processes.start(record, discard_failed=options.rm))
+            result = self._attaching.run(record, streams, check=check)
+            return replace(result, results=exchange.results())
+
+    def _exchange(
+        self, inputs: Mapping[str, Any] | None, results: Sequence[str], script: str | None
+    ) -> Exchange:
+        from jupyter_containers.engine.exchange import Exchange, Request
+
+        return Exchange(self.settings.root / "exchange", Request(inputs or {}, results, script))
 
     def attach(
         self,

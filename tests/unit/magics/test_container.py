@@ -27,7 +27,7 @@ from jupyter_containers.magics.registration import registered
 from jupyter_containers.settings import Settings
 
 RESULT = SimpleNamespace(
-    exit_code=0, stdout=b"hi\n", stderr=b"", container_id="c", oom_killed=False
+    exit_code=0, stdout=b"hi\n", stderr=b"", container_id="c", oom_killed=False, results={}
 )
 
 

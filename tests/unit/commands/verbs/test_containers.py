@@ -19,7 +19,7 @@ from jupyter_containers.errors import (
 )
 
 RESULT = SimpleNamespace(
-    exit_code=0, stdout=b"hi\n", stderr=b"", container_id="c1", oom_killed=False
+    exit_code=0, stdout=b"hi\n", stderr=b"", container_id="c1", oom_killed=False, results={}
 )
 
 
