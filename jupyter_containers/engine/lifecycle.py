@@ -50,7 +50,6 @@ from jupyter_containers.runtime.resources import limits
 
 LOST = 255  # the exit code of a container whose monitor was killed with it
 _KILL_SECONDS = 10.0
-_REMOVE_ATTEMPTS, _REMOVE_PAUSE = 50, 0.01
 
 
 class Lifecycle:
@@ -218,7 +217,7 @@ class Lifecycle:
                 return record
             record = self._ended(record)
             if record.options.rm:
-                self._remove(record, volumes=True)
+                self._remove(record, volumes=True, given_back=True)
                 return None
             return record
 
@@ -246,10 +245,11 @@ class Lifecycle:
             record = self._rooms.containers.get(container_id)
             if record is None:
                 return self._last_state(container_id)
-            if record.state.status.alive:
+            alive = record.state.status.alive
+            if alive:
                 record = self._ended(record)
             if record.options.rm:
-                self._remove(record, volumes=True)
+                self._remove(record, volumes=True, given_back=alive)
         if record.state.status is Status.RESTARTING and record.state.waiter is None:
             # Its monitor may have been started before it had a restart policy.
             start_waiter(exit_command(self._rooms, container_id))
@@ -469,26 +469,26 @@ class Lifecycle:
             self._remove(current, volumes=False)
             return True
 
-    def _remove(self, record: ContainerRecord, *, volumes: bool) -> None:
-        """Delete in an order that a sweep can finish: mark, files, record."""
+    def _remove(self, record: ContainerRecord, *, volumes: bool, given_back: bool = False) -> None:
+        """Delete in an order that a sweep can finish: mark, files, record.
+
+        ``given_back`` is for one that removes itself at its end, just now: what it held of the
+        machine is free already, and its caller need not wait until its files are deleted.
+        """
         import shutil
 
         rooms, bundle = self._rooms, self.bundle(record.id)
         if record.state.status is Status.EXITED:
             self._testament(record.id).write_bytes(msgspec.json.encode(record.state))
         self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
-        self._companions.end(record)
-        rooms.runtime.delete(record.id, force=True)
-        self._connections.release(record.id, record.endpoints, record.ports)
-        rooms.store.snapshots.discard(record.id)
+        if not given_back:
+            self._companions.end(record)
+            rooms.runtime.delete(record.id, force=True)
+            self._connections.release(record.id, record.endpoints, record.ports)
+        rooms.store.snapshots.discard(record.id, soon=given_back)
         detach(bundle.rootfs)
         forget_mounts(rooms, record.id)
-        # A monitor whose container was just killed may still write into the folder.
-        for _ in range(_REMOVE_ATTEMPTS):
-            shutil.rmtree(bundle.folder, ignore_errors=True)
-            if not bundle.folder.exists():
-                break
-            time.sleep(_REMOVE_PAUSE)
+        rooms.store.remove_tree(bundle.folder, soon=given_back)
         for mount in record.mounts if volumes else ():
             if mount.anonymous and not self._mounted_elsewhere(mount.name, record.id):
                 shutil.rmtree(rooms.settings.root / "volumes" / mount.name, ignore_errors=True)

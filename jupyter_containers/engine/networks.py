@@ -31,6 +31,9 @@ from jupyter_containers.network.model import Network
 from jupyter_containers.options.network import DEFAULT_NETWORK, MODES, NetworkOptions
 from jupyter_containers.options.values import check_name
 
+# The kernel removes a namespace, with the port on our bridge, some time after its last process.
+_PORTS_GONE_SECONDS, _PORTS_GONE_PAUSE = 5.0, 0.01
+
 
 def mode_id(mode: str) -> str:
     """Return the ID of the network ``host`` or ``none``: the same in every store."""
@@ -153,9 +156,24 @@ class Networks:
                 f"or remove it (rm -f {used_by[0]})",
             )
         with self._rooms.store.locks.hold("networks"):
-            self._rooms.bridge.remove_bridge(network)
+            self._remove_bridge(network)
             self._rooms.networks.delete(network.id)
         self.note(network, "destroy")
+
+    def _remove_bridge(self, network: Network) -> None:
+        """Remove the bridge, once the kernel has taken away the ports of ended containers."""
+        deadline = time.monotonic() + _PORTS_GONE_SECONDS
+        while True:
+            try:
+                self._rooms.bridge.remove_bridge(network)
+                return
+            except InUseError:
+                # A container that is just starting holds an address before its record says so.
+                claims = self._rooms.endpoints.all()
+                claimed = any(claim.network_id == network.id for claim in claims)
+                if claimed or time.monotonic() > deadline:
+                    raise
+            time.sleep(_PORTS_GONE_PAUSE)
 
     def note(self, network: Network, action: str, container_id: str = "") -> None:
         """Write down what happened to a network, with Docker's attributes."""

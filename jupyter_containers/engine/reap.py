@@ -9,7 +9,6 @@ config file need be the same then.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import sys
@@ -56,11 +55,8 @@ def notify_command(rooms: Rooms, container_id: str) -> tuple[str, ...]:
 
 def _command(rooms: Rooms) -> tuple[str, ...]:
     folder = str(Path(__file__).resolve().parents[2])
-    values = dataclasses.asdict(rooms.settings)
-    values |= {"root": str(rooms.settings.root), "run_root": str(rooms.settings.run_root)}
-    values |= {"bridge_name": rooms.bridge_name}
     program = _PROGRAM.format(folder=folder, module=__name__)
-    return (sys.executable, "-P", "-c", program, json.dumps(values))
+    return (sys.executable, "-P", "-c", program, rooms.settings_text)
 
 
 def main() -> int:

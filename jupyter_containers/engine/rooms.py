@@ -6,8 +6,10 @@ never probes, and one that only runs containers never loads the registry client.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import ipaddress
+import json
 import os
 from collections.abc import Callable
 from functools import cached_property
@@ -94,6 +96,13 @@ class Rooms:
         from jupyter_containers.runtime.monitor import Monitor
 
         return Monitor(self.host.require_conmon(), self.runtime)
+
+    @cached_property
+    def settings_text(self) -> str:
+        """The settings in JSON, for the processes that conmon starts."""
+        values = dataclasses.asdict(self.settings)
+        values |= {"root": str(self.settings.root), "run_root": str(self.settings.run_root)}
+        return json.dumps(values | {"bridge_name": self.bridge_name})
 
     @cached_property
     def bridge_name(self) -> str:

@@ -27,6 +27,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from jupyter_containers.errors import ContainersError, OCIRuntimeError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.runtime import cgroups
@@ -116,8 +118,7 @@ class OCIRuntime:
 
     def start(self, container_id: str) -> None:
         """Let a created container's process run."""
-        plain = self.name == "runc" and not self._has_late_hooks(container_id)
-        if not plain or not self._release_init(container_id):
+        if not self._release_init(container_id):
             self._verb("start", container_id)
 
     def kill(self, container_id: str, number: int = signal.SIGTERM) -> None:
@@ -262,27 +263,22 @@ class OCIRuntime:
 
     def _recorded_init(self, container_id: str) -> ProcessIdentity | None:
         """Return the first process that runc recorded, alive or not."""
+        return _init_of(container_id, self._recorded(container_id))
+
+    def _recorded(self, container_id: str) -> bytes:
+        """Return runc's own record of a container, empty when there is none."""
         try:
             with open(self.root / container_id / "state.json", "rb") as file:
-                state = json.load(file)
-            pid, start = int(state["init_process_pid"]), int(state["init_process_start"])
-            return ProcessIdentity(pid, start) if state["id"] == container_id else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-    def _has_late_hooks(self, container_id: str) -> bool:
-        """Return whether something is to be run after the start or the end (devices want it)."""
-        try:
-            text = (self.root / container_id / "state.json").read_bytes()
+                return file.read()
         except OSError:
-            return False
-        return b'"poststart":[' in text or b'"poststop":[' in text
+            return b""
 
     def _release_init(self, container_id: str) -> bool:
         """Start the container as ``runc start`` does; return False to leave it to runc."""
         fifo = self.root / container_id / "exec.fifo"
-        init = self._recorded_init(container_id)
-        if init is None or not init.alive:
+        recorded = self._recorded(container_id)
+        init = _init_of(container_id, recorded)
+        if self.name != "runc" or _has_late_hooks(recorded) or init is None or not init.alive:
             return False
         try:
             descriptor = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -302,10 +298,9 @@ class OCIRuntime:
 
     def _forget(self, container_id: str) -> bool:
         """Delete an ended container as ``runc delete`` does; return False to leave it to runc."""
-        if self.name != "runc" or self._has_late_hooks(container_id):
-            return False
-        init = self._recorded_init(container_id)
-        if init is None or init.alive:
+        recorded = self._recorded(container_id)
+        init = _init_of(container_id, recorded)
+        if self.name != "runc" or _has_late_hooks(recorded) or init is None or init.alive:
             return False
         # Cgroups first: while the state folder is there, a sweep still finds the container.
         path = self.cgroup_path(container_id)
@@ -315,6 +310,29 @@ class OCIRuntime:
             return False
         shutil.rmtree(self.root / container_id, ignore_errors=True)
         return not self.exists(container_id)
+
+
+class _State(msgspec.Struct):
+    """What is read of runc's ``state.json``: the rest, some 25 kB, is passed over."""
+
+    id: str
+    init_process_pid: int
+    init_process_start: int
+
+
+def _init_of(container_id: str, recorded: bytes) -> ProcessIdentity | None:
+    try:
+        state = msgspec.json.decode(recorded, type=_State)
+    except msgspec.DecodeError:
+        return None
+    if state.id != container_id:
+        return None
+    return ProcessIdentity(state.init_process_pid, state.init_process_start)
+
+
+def _has_late_hooks(recorded: bytes) -> bool:
+    """Return whether something is to be run after the start or the end (devices want it)."""
+    return b'"poststart":[' in recorded or b'"poststop":[' in recorded
 
 
 def spawn(

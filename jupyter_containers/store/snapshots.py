@@ -128,9 +128,12 @@ class SnapshotStore:
         root = lowers.attributes(folders, ()) or Attributes()
         return self.uppers.prepare(key, root, transient=transient)
 
-    def discard(self, key: str) -> None:
-        """Remove the key's upper and work directories; a missing key is fine."""
-        self.uppers.discard(key)
+    def discard(self, key: str, *, soon: bool = False) -> None:
+        """Remove the key's upper and work directories; a missing key is fine.
+
+        ``soon`` does not wait until the files are deleted.
+        """
+        self.uppers.discard(key, soon=soon)
 
     def size_rw(self, key: str) -> int:
         """Return the bytes of the files that the key's upper holds; 0 for a missing key."""

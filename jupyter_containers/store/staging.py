@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class Staging:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._deleting: list[threading.Thread] = []
 
     def name(self) -> Path:
         """Return a new path that belongs to this process; nothing is created."""
@@ -40,18 +42,48 @@ class Staging:
 
     def remove(self, path: Path) -> None:
         """Remove a file or tree of this file system; a path that is not there is fine."""
-        trash = self.name()
+        trash = self._take_away(path)
+        if trash is None:
+            return
         with storage_errors(f"remove {path.name}"):
-            try:
-                os.rename(path, trash)
-            except FileNotFoundError:
-                return
             try:
                 remove_tree(trash)
             except KeyboardInterrupt:
                 # What was taken away is deleted to the end; a sweep would find it otherwise.
                 remove_tree(trash)
                 raise
+
+    def remove_soon(self, path: Path) -> None:
+        """Remove a file or tree: gone at once for everybody, deleted while this process goes on.
+
+        For small trees of which nobody waits for the space.
+        """
+        trash = self._take_away(path)
+        if trash is None:
+            return
+
+        def delete() -> None:
+            # A later process's sweep meets again what cannot be deleted, and says so.
+            with suppress(OSError):
+                remove_tree(trash)
+
+        thread = threading.Thread(target=delete, name="trash")
+        self._deleting = [*(other for other in self._deleting if other.is_alive()), thread]
+        thread.start()
+
+    def finish(self) -> None:
+        """Return when what was to be removed soon is deleted."""
+        for thread in self._deleting:
+            thread.join()
+
+    def _take_away(self, path: Path) -> Path | None:
+        trash = self.name()
+        with storage_errors(f"remove {path.name}"):
+            try:
+                os.rename(path, trash)
+            except FileNotFoundError:
+                return None
+        return trash
 
     def sweep(self) -> int:
         """Remove what dead owners left; return how many entries."""

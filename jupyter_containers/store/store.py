@@ -161,12 +161,16 @@ class Store:
         finally:
             self._staging.remove(path)
 
-    def remove_tree(self, path: Path) -> None:
-        """Remove a file or tree below the root in one step, also when killed in between."""
-        self._staging.remove(path)
+    def remove_tree(self, path: Path, *, soon: bool = False) -> None:
+        """Remove a file or tree below the root in one step, also when killed in between.
+
+        ``soon`` does not wait until the files are deleted.
+        """
+        (self._staging.remove_soon if soon else self._staging.remove)(path)
 
     def close(self) -> None:
         """Close the database; a second call does nothing."""
+        self._staging.finish()
         self._database.close()
 
     def __enter__(self) -> Store:

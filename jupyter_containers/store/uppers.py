@@ -60,10 +60,14 @@ class Uppers:
                 return folder / "upper"
         raise NotFoundError(f"no writable layer {key}")
 
-    def discard(self, key: str) -> None:
-        """Remove upper and work; a key that is not there is fine."""
+    def discard(self, key: str, *, soon: bool = False) -> None:
+        """Remove upper and work; a key that is not there is fine.
+
+        ``soon`` does not wait until the files are deleted.
+        """
+        remove = self._staging.remove_soon if soon else self._staging.remove
         for folder in (self._folder / _checked(key), self._staging.owned(key)):
-            self._staging.remove(folder)
+            remove(folder)
 
     def keys(self) -> list[str]:
         """Return the keys of containers, in order."""

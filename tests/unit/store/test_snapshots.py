@@ -324,3 +324,17 @@ def test_an_unprivileged_user_is_root_in_the_image() -> None:
     assert user.opaque_name == b"user.overlay.opaque"
     root = Privileges(privileged=True, uid=0, gid=0)
     assert root.image_owner(1000, 1000) == (1000, 1000)
+
+
+def test_an_upper_that_is_removed_soon_is_gone_at_once_and_deleted_at_the_end(
+    tmp_path: Path,
+) -> None:
+    with Store.open(tmp_path) as store:
+        upper = store.snapshots.prepare("soon")
+        (upper / "folder").mkdir()
+        (upper / "folder" / "file").write_text("x")
+        store.snapshots.discard("soon", soon=True)
+        assert not upper.exists()
+        store.snapshots.prepare("soon")
+        store.snapshots.discard("never-there", soon=True)
+    assert os.listdir(tmp_path / "staging") == []
