@@ -34,8 +34,7 @@ class StageRuns(Generic[T]):
         self._runs = {index: _Run() for index in needed}
         if len(needed) == 1:
             # The caller's own thread: an interrupt finds the work where it is.
-            self._runs[needed[0]].result = self._build(needed[0])
-            self._runs[needed[0]].ended.set()
+            self._alone(needed[0])
             return
         threads = [
             threading.Thread(target=self._carry, args=(index,), name=f"stage-{index}", daemon=True)
@@ -56,13 +55,32 @@ class StageRuns(Generic[T]):
             raise self._first_error
 
     def result(self, index: int) -> T:
-        """Return what stage ``index`` became, as soon as it is there."""
-        run = self._runs[index]
+        """Return what stage ``index`` became, as soon as it is there.
+
+        A stage that nobody knew to be needed (a trigger of a base image reads from it) is built
+        here and now.
+        """
+        with self._lock:
+            run = self._runs.get(index, _Run())
+            unforeseen = index not in self._runs
+            self._runs[index] = run
+        if unforeseen:
+            self._carry(index)
         while not run.ended.wait(_POLL_SECONDS):
             self._cancel.check()
         if run.result is None:
             raise OperationCancelledError("a stage that this one needs has failed")
         return run.result
+
+    def _alone(self, index: int) -> None:
+        try:
+            self._runs[index].result = self._build(index)
+        except OperationCancelledError:
+            if self._first_error is not None:
+                raise self._first_error from None
+            raise
+        finally:
+            self._runs[index].ended.set()
 
     def _carry(self, index: int) -> None:
         run = self._runs[index]
@@ -80,12 +98,12 @@ class StageRuns(Generic[T]):
             run.ended.set()
 
     def _wait(self) -> None:
-        for run in self._runs.values():
+        for run in list(self._runs.values()):
             run.ended.wait()
 
     def _settle(self) -> None:
         """Wait for every thread, however often the caller is interrupted meanwhile."""
-        while not all(run.ended.is_set() for run in self._runs.values()):
+        while not all(run.ended.is_set() for run in list(self._runs.values())):
             with suppress(KeyboardInterrupt):
                 self._wait()
 

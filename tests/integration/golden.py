@@ -8,7 +8,8 @@ own and a ``case.json``:
 ``flags``     the same for Docker, as it writes them
 ``make``      what a repository cannot hold: ``modes``, ``links``, ``hard``, ``archives``, ``text``,
               ``xattrs``, ``owners``, ``fifos``, ``served`` (files that a web server gives)
-``engine``    ``buildah`` where Docker's frontend does not know the instruction yet
+``engine``    ``buildah`` where Docker's frontend does not know the instruction yet, ``containerd``
+              where it matters that BuildKit merges layers
 ``fails``     the build must fail
 
 ``expected.json`` is what the engine named in it made of the same input, frozen by

@@ -432,3 +432,11 @@ def test_reproducible_with_a_source_date(bench: Bench) -> None:
         for _ in range(2)
     )
     assert first.digest == second.digest
+
+
+def test_a_trigger_of_a_base_image_copies_from_a_stage(bench: Bench) -> None:
+    bench.build("FROM busybox\nONBUILD COPY --from=other /one /two\n", tag="triggering")
+    image = bench.build("FROM busybox AS other\nRUN echo 1 > /one\nFROM triggering\n")
+    assert bench.run(image, "cat /two") == "1\n"
+    with pytest.raises(StepFailedError, match="RUN false"):
+        bench.build("FROM busybox AS other\nRUN false\nFROM triggering\n")
