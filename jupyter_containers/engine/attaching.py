@@ -296,9 +296,12 @@ class ContainerSession:
 class ExecSession:
     """The terminal of a further process in a container (``exec -it``)."""
 
-    def __init__(self, container_id: str, session: execute.TerminalSession) -> None:
+    def __init__(
+        self, container_id: str, session: execute.TerminalSession, on_end: Callable[[int], None]
+    ) -> None:
         self.container_id = container_id
         self._session = session
+        self._on_end: Callable[[int], None] | None = on_end
 
     @property
     def descriptor(self) -> int:
@@ -334,12 +337,17 @@ class ExecSession:
 
         Raises :class:`OCIRuntimeError` when the command could not be started.
         """
-        return self._session.wait(timeout)
+        code = self._session.wait(timeout)
+        if code is not None and self._on_end is not None:
+            on_end, self._on_end = self._on_end, None
+            on_end(code)
+        return code
 
     def close(self) -> None:
         """End the process if it still runs; a second call does nothing."""
         if self._session.descriptor >= 0:
             self._session.close()
+            self.wait(0)
 
 
 class Resizing:

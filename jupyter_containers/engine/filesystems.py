@@ -33,7 +33,7 @@ from jupyter_containers.runtime.mounts import PrivateMounts
 from jupyter_containers.store import ImageRecord, LayerRecord
 from jupyter_containers.store.differ import Differ
 from jupyter_containers.store.extract import extract_archive
-from jupyter_containers.store.layertree import MergedTree
+from jupyter_containers.store.layertree import changes_on
 from jupyter_containers.store.rooted import Root, split
 from jupyter_containers.store.tarwrite import ChunkedOutput
 
@@ -101,13 +101,10 @@ class FileSystems:
         """Return what a container changed in its image's files, sorted by path."""
         snapshots = self._rooms.store.snapshots
         upper = snapshots.uppers.path(record.id)
-        tree = MergedTree()
-        for folder in reversed(snapshots.lower_folders(record.chain_id)):
-            tree.apply(folder)
         skipped = {f"/{os.fsdecode(path)}" for path in standing_places(upper)}
         found = {
             change.path: _KINDS[change.kind]
-            for change in tree.apply(upper)
+            for change in changes_on(snapshots.lower_folders(record.chain_id), upper)
             if change.path not in skipped
             and not any(change.path.startswith(f"{path}/") for path in skipped)
         }

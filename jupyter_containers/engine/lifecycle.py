@@ -335,6 +335,19 @@ class Lifecycle:
         if record is not None:
             self.note(record, f"health_status: {status}")
 
+    def note_exec_end(self, record: ContainerRecord, exec_id: str, code: int) -> None:
+        """Write down that a command in a container has ended."""
+        self.note(record, "exec_die", execID=exec_id, exitCode=str(code))
+
+    def note_detached_end(self, container_id: str, exec_id: str, folder: Path) -> None:
+        """Write down the end of a detached exec whose exit code is in ``folder``; remove that."""
+        import shutil
+
+        record, code = self._rooms.containers.get(container_id), monitor.read_exit(folder)
+        if record is not None and code is not None:
+            self.note_exec_end(record, exec_id, code)
+        shutil.rmtree(folder, ignore_errors=True)
+
     def wait(self, record: ContainerRecord, cancel: CancelToken) -> int:
         """Wait until the container has ended; return its exit code."""
         if record.state.process is not None and record.state.status.alive:

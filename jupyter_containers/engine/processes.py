@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from jupyter_containers.engine.attaching import (
@@ -19,6 +20,7 @@ from jupyter_containers.engine.attaching import (
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.lifecycle import Lifecycle
 from jupyter_containers.engine.naming import new_id
+from jupyter_containers.engine.reap import exec_end_command
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.results import RunResult, StatsSample
 from jupyter_containers.engine.rooms import Rooms
@@ -79,7 +81,13 @@ class Processes:
         noted = self._note_exec(record, options)
         if options.detach:
             with self._alive(record):
-                execute.start_detached(self._rooms.monitor, record.id, bundle.folder, process)
+                execute.start_detached(
+                    self._rooms.monitor,
+                    record.id,
+                    bundle.folder,
+                    process,
+                    exit_command=exec_end_command(self._rooms, record.id, noted),
+                )
             return RunResult(0, container_id=record.id)
         capture = Capture(on_output)
         if options.tty:
@@ -90,7 +98,7 @@ class Processes:
                         capture, stdin=source_of(stdin), keys=keys, on_tick=resizing.look
                     )
                 except DetachedError:
-                    session.leave()
+                    session.leave(partial(self._lifecycle.note_exec_end, record, noted))
                     self._lifecycle.note(record, "exec_detach", execID=noted)
                     return RunResult(0, capture.value("stdout"), b"", record.id, detached=True)
         else:
@@ -103,7 +111,7 @@ class Processes:
                     on_output=capture,
                     stdin=source_of(stdin),
                 )
-        self._lifecycle.note(record, "exec_die", execID=noted, exitCode=str(code))
+        self._lifecycle.note_exec_end(record, noted, code)
         result = RunResult(code, capture.value("stdout"), capture.value("stderr"), record.id)
         if code != 0 and check:
             raise ContainerFailedError(
@@ -148,8 +156,11 @@ class Processes:
         self, record: ContainerRecord, options: ExecOptions, rows: int, columns: int
     ) -> ExecSession:
         """Start a command on a terminal that stays in the caller's hands."""
-        self._note_exec(record, options)
-        return ExecSession(record.id, self.open_terminal(record, options, rows, columns))
+        noted = self._note_exec(record, options)
+        session = self.open_terminal(record, options, rows, columns)
+        return ExecSession(
+            record.id, session, partial(self._lifecycle.note_exec_end, record, noted)
+        )
 
     def _process(self, record: ContainerRecord, options: ExecOptions) -> Spec:
         spec = self._lifecycle.bundle(record.id).spec()

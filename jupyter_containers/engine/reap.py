@@ -1,4 +1,4 @@
-"""What conmon starts when a container has ended that nobody waits for: record it and clean up.
+"""What conmon starts when a container or a detached exec has ended: record it and clean up.
 
 Lifecycle: :func:`exit_command` is given to conmon at the start of such a container; conmon runs it
 after the end, in an almost empty environment, when every kernel may be gone; :func:`main` then
@@ -53,6 +53,14 @@ def notify_command(rooms: Rooms, container_id: str) -> tuple[str, ...]:
     return (*_command(rooms), container_id)
 
 
+def exec_end_command(rooms: Rooms, container_id: str, exec_id: str) -> tuple[str, ...]:
+    """Return the command that writes down the end of a detached exec.
+
+    To be given one more word, the folder of its exit code.
+    """
+    return (*_command(rooms), container_id, exec_id)
+
+
 def _command(rooms: Rooms) -> tuple[str, ...]:
     folder = str(Path(__file__).resolve().parents[2])
     program = _PROGRAM.format(folder=folder, module=__name__)
@@ -60,7 +68,10 @@ def _command(rooms: Rooms) -> tuple[str, ...]:
 
 
 def main() -> int:
-    """Settle one container, or write down its health; 0 also when somebody else did it first."""
+    """Settle one container, or write down its health or the end of an exec in it.
+
+    0 also when somebody else did it first.
+    """
     from jupyter_containers.engine.connections import Connections
     from jupyter_containers.engine.lifecycle import Lifecycle
     from jupyter_containers.engine.networks import Networks
@@ -69,12 +80,15 @@ def main() -> int:
     from jupyter_containers.oci.state import Status
     from jupyter_containers.settings import load_settings
 
-    text, container_id, *health = sys.argv[1:]
+    text, container_id, *more = sys.argv[1:]
     rooms = Rooms(load_settings({"JUPYTER_CONTAINERS_CONFIG": "/dev/null"}, json.loads(text)))
     try:
         lifecycle = Lifecycle(rooms, Connections(rooms, Networks(rooms)))
-        if health:
-            lifecycle.note_health(container_id, health[0])
+        if len(more) == 1:
+            lifecycle.note_health(container_id, more[0])
+            return 0
+        if more:
+            lifecycle.note_detached_end(container_id, more[0], Path(more[1]))
             return 0
         settled = lifecycle.settle(container_id)
         while settled is not None and settled.state.status is Status.RESTARTING:

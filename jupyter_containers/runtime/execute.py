@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -105,22 +105,37 @@ def execute(
 
 
 def start_detached(
-    monitor: Monitor, container_id: str, bundle: Path, process: Mapping[str, Any]
+    monitor: Monitor,
+    container_id: str,
+    bundle: Path,
+    process: Mapping[str, Any],
+    *,
+    exit_command: Sequence[str] = (),
 ) -> int:
     """Return the pid (as the host sees it) of ``process``, started and left to itself.
 
     A monitor of its own stays with it and reaps it: left to the host's first process, which may
     be a notebook server that reaps nothing, it could keep the whole container from ending.
+    ``exit_command`` is run at the end with one more word: the folder in which
+    ``monitor.read_exit`` finds the exit code, and which it removes.
     """
     folder = Path(tempfile.mkdtemp(prefix="exec-", dir=bundle))
+    kept = False
     try:
         specification = folder / "process.json"
         specification.write_text(json.dumps(process), encoding="utf-8")
-        return monitor.execute(
-            container_id, folder, specification, terminal=bool(process.get("terminal"))
+        pid = monitor.execute(
+            container_id,
+            folder,
+            specification,
+            terminal=bool(process.get("terminal")),
+            exit_command=(*exit_command, str(folder)) if exit_command else (),
         )
+        kept = bool(exit_command)
+        return pid
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not kept:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class TerminalSession:
@@ -204,8 +219,11 @@ class TerminalSession:
             self._feed(detached.typed)
             raise
 
-    def leave(self) -> None:
-        """Release the terminal and let the process go on, with nobody at its terminal."""
+    def leave(self, on_end: Callable[[int], None]) -> None:
+        """Release the terminal and let the process go on, with nobody at its terminal.
+
+        ``on_end`` gets its exit code, if this process still lives then.
+        """
         if self.descriptor < 0:
             return
         os.set_blocking(self.descriptor, True)
@@ -222,8 +240,12 @@ class TerminalSession:
         self.descriptor, self.left = -1, True
         holder.wait()
         self._call.close()
-        # Nobody else reaps it while this process lives.
-        threading.Thread(target=self._child.wait, name="left-exec", daemon=True).start()
+
+        def reap() -> None:
+            # Nobody else does while this process lives.
+            on_end(exit_status(self._child.wait()))
+
+        threading.Thread(target=reap, name="left-exec", daemon=True).start()
 
     def _deliver(self, on_output: OutputSink) -> bool:
         try:

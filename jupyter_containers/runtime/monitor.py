@@ -86,10 +86,7 @@ class Monitor:
         argv += ["--stdin"] if interactive else []
         argv += ["--leave-stdin-open"] if interactive and keep_stdin_open else []
         argv += ["--log-size-max", str(log_max_bytes)] if log_max_bytes else []
-        if exit_command:
-            argv += ["--exit-command", exit_command[0]]
-            for argument in exit_command[1:]:
-                argv += ["--exit-command-arg", argument]
+        argv += _exit_arguments(exit_command)
         try:
             pid = self._launch(argv, bundle, pass_fds)
         except BaseException:
@@ -103,15 +100,27 @@ class Monitor:
         )
 
     def execute(
-        self, container_id: str, folder: Path, specification: Path, *, terminal: bool = False
+        self,
+        container_id: str,
+        folder: Path,
+        specification: Path,
+        *,
+        terminal: bool = False,
+        exit_command: Sequence[str] = (),
     ) -> int:
         """Return the pid of a further process in a container, with a monitor of its own.
 
-        Its output goes nowhere.  ``folder`` is scratch, needed only until this returns.
+        Its output goes nowhere.  ``folder`` is scratch; for the ``exit_command``, which conmon
+        runs when the process has ended, the exit code is in it (:func:`read_exit`).
         """
         argv = [*self._program(container_id, folder), "--bundle", str(folder)]
         argv += ["--exec", "--exec-process-spec", str(specification), "--log-path", "none"]
-        return self._launch(argv + (["--terminal"] if terminal else []), folder)
+        argv += ["--terminal"] if terminal else []
+        if exit_command:
+            persist = folder / "persist"
+            persist.mkdir(mode=0o700)
+            argv += ["--persist-dir", str(persist), *_exit_arguments(exit_command)]
+        return self._launch(argv, folder)
 
     def _program(self, container_id: str, folder: Path) -> list[str]:
         argv = [self._conmon, "--api-version", "1", "--cid", container_id, "--cuuid", container_id]
@@ -160,6 +169,13 @@ class Monitor:
         finally:
             os.close(reader)
         return _reported_pid(report, argv, bundle)
+
+
+def _exit_arguments(command: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for number, word in enumerate(command):
+        found += ["--exit-command-arg" if number else "--exit-command", word]
+    return found
 
 
 def clear(bundle: Path) -> None:

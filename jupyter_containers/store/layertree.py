@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,8 @@ from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.privileges import Privileges
 
 ChangeKind = Literal["added", "changed", "removed"]
+# By folder (the root is the empty text), the names in it that matter; None for all of them.
+Names = Mapping[str, frozenset[str] | None]
 _CHUNK = 1024 * 1024
 
 
@@ -64,21 +66,26 @@ class MergedTree:
         default_factory=lambda: _Node(FileState("folder", 0, 0o755, (0, 0), ""), {})
     )
 
-    def apply(self, folder: Path) -> list[LayerChange]:
-        """Put one layer on top; return its changes, sorted by path."""
+    def apply(self, folder: Path, within: Names | None = None) -> list[LayerChange]:
+        """Put one layer on top; return its changes, sorted by path.
+
+        ``within`` are the only names that matter; a layer is then read only where they lead.
+        """
         found: dict[str, LayerChange] = {}
         opaque, seen = Privileges.current().opaque_name, set[int]()
         todo: list[tuple[str, _Node, str]] = [(os.fspath(folder), self._root, "")]
         with storage_errors(f"look through layer {folder.name}"):
             while todo:
                 real, node, path = todo.pop()
+                names = None if within is None else within[path]
                 with os.scandir(real) as entries:
                     for entry in entries:
-                        below = self._entry(
-                            entry, node, f"{path}/{entry.name}", found, opaque, seen
-                        )
-                        if below is not None:
-                            todo.append((entry.path, below, f"{path}/{entry.name}"))
+                        if names is not None and entry.name not in names:
+                            continue
+                        here = f"{path}/{entry.name}"
+                        below = self._entry(entry, node, here, found, opaque, seen)
+                        if below is not None and (within is None or here in within):
+                            todo.append((entry.path, below, here))
         return [found[path] for path in sorted(found)]
 
     def files(self) -> Iterator[tuple[str, FileState]]:
@@ -122,6 +129,38 @@ class MergedTree:
             new.children = existing.children
         parent.children[entry.name] = new
         return new
+
+
+def changes_on(lowers: Sequence[Path], upper: Path) -> list[LayerChange]:
+    """Return what the topmost layer does to those below, sorted by path.
+
+    ``lowers`` are given topmost first.  They are read only where the topmost has something, so
+    this takes time with the changes and not with the image; what a removed folder held is not
+    counted.
+    """
+    names, tree = _names_in(upper), MergedTree()
+    for folder in reversed(lowers):
+        tree.apply(folder, names)
+    return tree.apply(upper)
+
+
+def _names_in(folder: Path) -> Names:
+    opaque = Privileges.current().opaque_name
+    names: dict[str, frozenset[str] | None] = {}
+    todo = [(os.fspath(folder), "")]
+    with storage_errors(f"look through layer {folder.name}"):
+        while todo:
+            real, path = todo.pop()
+            with os.scandir(real) as found:
+                entries = list(found)
+            hides = _is_opaque(real, opaque)
+            names[path] = None if hides else frozenset(entry.name for entry in entries)
+            todo += [
+                (entry.path, f"{path}/{entry.name}")
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False)
+            ]
+    return names
 
 
 def _removed(found: dict[str, LayerChange], path: str, node: _Node) -> None:

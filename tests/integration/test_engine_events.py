@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from jupyter_containers.engine import Engine
 from jupyter_containers.engine.journal import JournalEvent
@@ -21,6 +24,13 @@ def seen(engine: Engine, after: int, container_id: str) -> list[str]:
 
 def last(engine: Engine) -> int:
     return max((event.sequence for event in engine.events(follow=False)), default=0)
+
+
+def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
 
 
 def test_a_life_is_written_down_in_dockers_words(engine: Engine, busybox: str) -> None:
@@ -73,6 +83,36 @@ def test_a_foreground_run_is_attached_to_before_it_starts(engine: Engine, busybo
         "die",
         "destroy",
     ]
+
+
+def test_every_exec_has_an_end(engine: Engine, place: Place, busybox: str) -> None:
+    start = last(engine)
+    box = engine.run(busybox, ["sleep", "60"], detach=True, name="busy", network="none")
+    engine.exec("busy", ["sh", "-c", "exit 4"], detach=True)
+    typed = engine.terminal("busy", ["sh", "-c", "exit 5"])
+    assert typed.wait(10) == 5
+    typed.close()
+    engine.terminal("busy", ["sleep", "60"]).close()
+    program = (
+        "import sys; from jupyter_containers.engine import Engine; "
+        f"e = Engine(root={str(place.root)!r}, run_root={str(place.run_root)!r}); "
+        "e.exec('busy', ['sh', '-c', 'sleep 1; exit 6'], detach=True)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)  # it is gone before the exec ends
+    wanted = {"container": [box.id], "event": ["exec_die", "exec_start"]}
+    ends: dict[str, str] = {}
+    soon = datetime.now(UTC) + timedelta(seconds=30)
+    for event in engine.events(after=start, filters=wanted, until=soon):
+        if event.action == "exec_die":
+            ends[event.attributes["execID"]] = event.attributes["exitCode"]
+        if len(ends) == 4:
+            break
+    assert sorted(ends.values()) == ["137", "4", "5", "6"]
+    begun = list(engine.events(after=start, follow=False, filters=wanted))
+    started = {event.attributes["execID"] for event in begun if event.action != "exec_die"}
+    assert started == set(ends)
+    folder = engine._lifecycle.bundle(box.id).folder
+    until(lambda: not list(folder.glob("exec-*")))
 
 
 def test_a_follower_is_told_what_another_process_does(

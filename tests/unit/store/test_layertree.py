@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_containers.oci.descriptor import LAYER_TAR, digest_of
 from jupyter_containers.store import Store
-from jupyter_containers.store.layertree import MergedTree, same
+from jupyter_containers.store.layertree import MergedTree, changes_on, same
 
 Tar = Callable[..., bytes]
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: whiteouts are devices")
@@ -59,6 +59,51 @@ def test_what_each_layer_does(store: Store, make_tar: Tar) -> None:
         ("/new/n", "removed", 1),
     ]
     assert {path for path, _ in tree.files()} == {"/etc", "/hard", "/opt", "/new", "/new/m"}
+
+
+def test_the_topmost_layer_is_told_as_by_reading_all(store: Store, make_tar: Tar) -> None:
+    layers = folders(
+        store,
+        make_tar(("file", "etc/a", "a"), ("file", "etc/b", "b"), ("file", "opt/x/y/z", "z"),
+                 ("file", "opt/x/w", "w"), ("file", "was/folder/f", "f"), ("file", "f/o/o", "o")),
+        make_tar(("file", "opt/.wh..wh..opq", ""), ("file", "opt/x/again", "x"),
+                 ("symlink", "link", "/etc"), ("file", "etc/.wh.b", "")),
+        make_tar(("file", "etc/a", "aa"), ("file", "etc/b", "new"), ("file", "opt/x/.wh.again", ""),
+                 ("file", "opt/x/y/z", "z"), ("file", "was", "file"), ("file", "link/in", "it"),
+                 ("file", "f/.wh..wh..opq", ""), ("file", "f/n", "n")),
+    )  # fmt: skip
+    tree = MergedTree()
+    *lowers, top = layers
+    for layer in lowers:
+        tree.apply(layer)
+    everything = [(c.path, c.kind) for c in tree.apply(top)]
+    assert [(c.path, c.kind) for c in changes_on(lowers[::-1], top)] == everything
+    assert everything == [
+        ("/etc/a", "changed"),
+        ("/etc/b", "added"),
+        ("/f/n", "added"),
+        ("/f/o", "removed"),
+        ("/link", "changed"),
+        ("/link/in", "added"),
+        ("/opt/x/again", "removed"),
+        ("/opt/x/y", "added"),
+        ("/opt/x/y/z", "added"),
+        ("/was", "changed"),
+    ]
+
+
+def test_a_layer_is_read_only_where_the_topmost_has_something(
+    store: Store, make_tar: Tar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [("file", f"many/{number}/f", "x") for number in range(50)]
+    lower, top = folders(
+        store, make_tar(*many, ("file", "few/f", "x")), make_tar(("file", "few/f", "y"))
+    )
+    read: list[str] = []
+    scan = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: read.append(os.fspath(path)) or scan(path))
+    assert [c.path for c in changes_on([lower], top)] == ["/few/f"]
+    assert [path for path in read if path.startswith(f"{lower}/")] == [f"{lower}/few"]
 
 
 def test_states_are_the_same_by_content(store: Store, make_tar: Tar) -> None:
