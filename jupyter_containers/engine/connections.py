@@ -202,7 +202,7 @@ class Connections:
                     "it cannot join a network",
                     hint=f"create it again with --network {network.name}",
                 )
-            if self._networks.find(known.name).id == network.id:
+            if self._means(known.name, network):
                 raise AlreadyExistsError(
                     f"container {record.name} is in network {network.name} already"
                 )

@@ -89,9 +89,9 @@ class Networks:
 
         Raises :class:`AlreadyExistsError` for a name, subnet or interface that is taken.
         """
-        check_name(name, "network")
-        if name in (*MODES, "default"):
-            raise InvalidArgumentError(f"the name {name} means one of the predefined networks")
+        check_name(name, "network", shortest=1)
+        if name in (DEFAULT_NETWORK, *MODES, "default"):
+            raise InvalidArgumentError(f"operation is not permitted on predefined {name} network")
         network = self._create(name, options)
         self.note(network, "create")
         return network
@@ -130,7 +130,13 @@ class Networks:
                 publish_address=options.publish_address,
             )
             _check_inside(network)
-            rooms.networks.insert(network_id, name, network)
+            try:
+                rooms.networks.insert(network_id, name, network)
+            except AlreadyExistsError as error:
+                raise AlreadyExistsError(
+                    f"network with name {name} already exists",
+                    hint=f"choose another name, or network rm {name}",
+                ) from error
         return network
 
     def _subnet(self, wanted: str, known: list[Network]) -> str:

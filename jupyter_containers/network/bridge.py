@@ -108,7 +108,8 @@ class BridgeDriver:
 
     def _create(self, route: NetlinkSocket, network: Network) -> links.Link:
         name, subnet = network.interface, ipaddress.IPv4Network(network.subnet)
-        self._check_overlap(route, name, subnet)
+        for text in filter(None, (network.subnet, network.subnet6)):
+            _check_overlap(route, name, ipaddress.ip_network(text))
         try:
             route.send(links.add_bridge(name, mac_address(network.gateway), network.mtu))
         except OSError as error:
@@ -131,23 +132,6 @@ class BridgeDriver:
             requests.append(links.add_address(link.index, network.gateway6, prefix))
         route.send(*requests, links.set_up(link.index))
         return links.get_link(route, name) or _vanished(name)
-
-    def _check_overlap(
-        self, route: NetlinkSocket, name: str, subnet: ipaddress.IPv4Network
-    ) -> None:
-        # The host's networks may have changed since the subnet was chosen (a VPN came up): two
-        # equal routes would lead either side's packets into the other.  The routes are read first:
-        # a bridge that another process makes just now is then seen as the owner of its route.
-        entries = links.get_routes(route)
-        own = links.get_link(route, name)
-        for entry in entries:
-            other = ipaddress.IPv4Network(entry.destination)
-            foreign = own is None or entry.index != own.index
-            if other.prefixlen and foreign and other.overlaps(subnet):
-                raise AlreadyExistsError(
-                    f"subnet {subnet} of {name} overlaps a route of the host: {other}",
-                    hint="create a network with another subnet, or set subnet_pool",
-                )
 
     def attach(
         self,
@@ -334,9 +318,15 @@ def _filters_bridged() -> bool:
 
 
 def _enable_ipv6(interface: str) -> None:
-    """Let an interface have the IPv6 addresses it is given, and none that a neighbour announces."""
+    """Let an interface have the IPv6 addresses it is given, and none that a neighbour announces.
+
+    Its link-local address is usable at once too.  While the kernel looks for a duplicate, for up to
+    two seconds, the host has no address to ask the first containers of a bridge for theirs, and
+    drops what is to reach them from elsewhere.
+    """
     try:
         write_sysctl(f"ipv6/conf/{interface}/accept_ra", "0")
+        write_sysctl(f"ipv6/conf/{interface}/accept_dad", "0")
         write_sysctl(f"ipv6/conf/{interface}/disable_ipv6", "0")
     except FileNotFoundError as error:
         raise UnsupportedError(
@@ -379,6 +369,29 @@ def _await_carrier(route: NetlinkSocket, *names: str) -> None:
             if link is None or link.operational:
                 break
             time.sleep(0.0005)
+
+
+def _check_overlap(
+    route: NetlinkSocket, name: str, subnet: ipaddress.IPv4Network | ipaddress.IPv6Network
+) -> None:
+    """Raise :class:`AlreadyExistsError` when the host has a route into the subnet by now.
+
+    Its networks may have changed since the subnet was chosen (a VPN came up): two equal routes
+    would lead either side's packets into the other.
+    """
+    # The routes are read first: a bridge that another process makes just now is then seen as the
+    # owner of its route.
+    entries = links.get_routes(route, socket.AF_INET if subnet.version == 4 else socket.AF_INET6)
+    own = links.get_link(route, name)
+    for entry in entries:
+        other = ipaddress.ip_network(entry.destination)
+        foreign = own is None or entry.index != own.index
+        if other.prefixlen and foreign and other.overlaps(subnet):
+            raise AlreadyExistsError(
+                f"subnet {subnet} of {name} overlaps a route of the host: {other}",
+                hint="create a network with another subnet"
+                + (", or set subnet_pool" if subnet.version == 4 else ""),
+            )
 
 
 def _is_orphan(route: NetlinkSocket, link: links.Link, network: Network) -> bool:

@@ -13,8 +13,10 @@ What the table does, for the bridges and subnets in its sets:
   Packets for 127.0.0.0/8 that arrive by a bridge are dropped: publishing on loopback
   needs ``route_localnet``, which would otherwise open the host's own services to containers.
 
-IPv6 follows the same rules, but publishing on ::1: the kernel never routes that address to a
-bridge.  Every change is one transaction, so a killed process
+IPv6 follows the same rules, but publishing on ::1: the kernel drops the answers to that address
+(with br_netfilter, which Docker loads, even where a route leads them to it).  So it is left
+untranslated, and the socket that holds the port refuses at once instead of leaving the client to
+wait.  Every change is one transaction, so a killed process
 leaves the old state or the new one.  The table is shared by all kernels of one engine root; adding
 and removing *networks* must be serialised by the caller, ports need no lock.
 
@@ -43,7 +45,7 @@ __all__ = ["DEFAULT_TABLE", "Firewall"]
 DEFAULT_TABLE = "jupyter_containers"
 
 # To be raised when _RULES change: tables of another edition are rewritten at the next start.
-_EDITION = 2
+_EDITION = 3
 
 _RULES = """
 add table ip {table}
@@ -92,6 +94,7 @@ add rule inet {table} translate dnat ip6 to meta l4proto . ip6 daddr . th dport 
 add rule inet {table} translate dnat ip6 to meta l4proto . th dport map @published6_any
 add rule inet {table} prerouting ip daddr 127.0.0.0/8 return
 add rule inet {table} prerouting fib daddr type local jump translate
+add rule inet {table} output ip6 daddr ::1 return
 add rule inet {table} output fib daddr type local jump translate
 add rule inet {table} postrouting ip saddr 127.0.0.0/8 oifname @bridges masquerade
 add rule inet {table} postrouting ip saddr @subnets oifname @bridges ct status dnat masquerade

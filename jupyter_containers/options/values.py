@@ -20,7 +20,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4, "p": 1024**5}
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
 Protocol = Literal["tcp", "udp"]
 
@@ -198,12 +198,16 @@ def parse_restart(text: str) -> tuple[str, int]:
     return policy, int(count or 0)
 
 
-def check_name(name: str, what: str) -> str:
-    """Return ``name`` when it may name a container, network or volume, else raise."""
-    if not _CONTAINER_NAME.fullmatch(name) or len(name) > 128:
+def check_name(name: str, what: str, *, shortest: int = 2) -> str:
+    """Return ``name`` when it may name a container, network or volume, else raise.
+
+    Docker wants ``shortest`` characters: two, but one of a network.
+    """
+    if not _NAME.fullmatch(name) or not shortest <= len(name) <= 128:
         raise InvalidArgumentError(
             f"invalid {what} name: {name[:140]!r}",
-            hint="two or more letters, digits, '_', '.' or '-', beginning with a letter or digit",
+            hint=f"{'one' if shortest == 1 else 'two'} or more letters, digits, '_', '.' or '-', "
+            "beginning with a letter or digit",
         )
     return name
 

@@ -202,7 +202,7 @@ def test_networks_are_made_and_found_and_refused(engine: Engine, busybox: str) -
             engine.create_network("extra")
         with pytest.raises(AlreadyExistsError):
             engine.create_network("overlapping", subnet=made.subnet)
-        for name in ("host", "none", "-x"):
+        for name in ("bridge", "host", "none", "default", "-x"):
             with pytest.raises(InvalidArgumentError):
                 engine.create_network(name)
         with pytest.raises(InvalidArgumentError):

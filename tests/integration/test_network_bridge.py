@@ -677,6 +677,22 @@ def test_subnet_that_the_host_routes_elsewhere_is_refused(world: World):
     assert "jctest9" not in interfaces(world.host)
 
 
+def test_ipv6_subnet_that_the_host_routes_elsewhere_is_refused(world: World):
+    def give() -> None:
+        write_sysctl("ipv6/conf/eth0/disable_ipv6", "0")
+        with NetlinkSocket() as route:
+            route.send(links.add_address(socket.if_nametoindex("eth0"), "fd12:9::7", 64))
+
+    world.host.run(give)
+    network = Network(
+        id="n", name="n", interface="jctest9", subnet="10.211.9.0/24", gateway="10.211.9.1",
+        subnet6="fd12:9::/80", gateway6="fd12:9::1",
+    )  # fmt: skip
+    with pytest.raises(AlreadyExistsError, match=r"overlaps a route of the host: fd12:9::/64"):
+        world.on_host(world.driver.ensure_bridge, network)
+    assert "jctest9" not in interfaces(world.host)
+
+
 def test_leftovers_are_found_by_name(world: World):
     network = world.network()
     container = world.container(network)

@@ -169,6 +169,23 @@ def test_loopback_is_refused_with_the_reason(world6: World) -> None:
         world6.on_host(reserve, [wanted])
 
 
+def test_loopback_refuses_at_once_what_is_published_on_every_address(world6: World) -> None:
+    web = container(world6, network(world6, 1))
+    serve(world6, web.namespace, 80)
+    wanted = PublishedPort(
+        host_ip="::", host_port=8080, container_ip="fd12:1::2", container_port=80
+    )
+    with world6.on_host(reserve, [wanted]) as held:
+        world6.on_host(world6.firewall.publish, "web", held.ports)
+        assert call(world6.host, HOST6, 8080) != ""
+
+        def connect() -> None:
+            socket.create_connection(("::1", 8080), timeout=5).close()
+
+        with pytest.raises(ConnectionRefusedError):
+            world6.host.run(connect)
+
+
 _FIREWALLD = """
 add table inet firewalld
 add chain inet firewalld filter_INPUT { type filter hook input priority 10; policy accept; }

@@ -22,11 +22,13 @@ _COLUMNS = (
 
 
 def ls(session: Session, parsed: Parsed) -> Any:
-    """Return the networks."""
+    """Return the networks by name."""
     full = parsed.flag("no_trunc", False)
-    found = [
-        network for network in session.engine.networks() if matches(network, filters_of(parsed))
-    ]
+    filters = filters_of(parsed)
+    found = sorted(
+        (network for network in session.engine.networks() if matches(network, filters)),
+        key=lambda network: network.name,
+    )
     return listing(
         found,
         _COLUMNS,

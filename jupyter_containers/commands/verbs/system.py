@@ -13,6 +13,7 @@ from jupyter_containers.commands.verbs.listing import each, filters_of, listing
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError
 
+_REFUSED = "Nothing was removed"
 _KINDS = ("container", "image", "network", "volume")
 
 
@@ -163,6 +164,7 @@ def prune_containers(session: Session, parsed: Parsed) -> Text:
         parsed,
         question,
         lambda engine: engine.prune_containers(filters=filters_of(parsed)),
+        "Deleted Containers:",
     )
 
 
@@ -175,15 +177,17 @@ def prune_images(session: Session, parsed: Parsed) -> Text:
         parsed,
         f"This will remove {which}.",
         lambda engine: engine.prune_images(all=everything, filters=filters_of(parsed)),
+        "Deleted Images:",
     )
 
 
 def prune_networks(session: Session, parsed: Parsed) -> Text:
-    """Remove networks that no container uses."""
-    question = "This will remove all networks that no container uses."
-    return _pruned(
-        session, parsed, question, lambda engine: engine.prune_networks(filters=filters_of(parsed))
-    )
+    """Remove networks that no container uses; they take no space, so none is told."""
+    question = "This will remove all custom networks not used by at least one container."
+    if not parsed.flag("force") and not session.confirm(question):
+        return Text(_REFUSED)
+    names = session.engine.prune_networks(filters=filters_of(parsed)).removed
+    return Text("\n".join(["Deleted Networks:", *names, ""]) if names else "")
 
 
 def prune_volumes(session: Session, parsed: Parsed) -> Text:
@@ -195,6 +199,7 @@ def prune_volumes(session: Session, parsed: Parsed) -> Text:
         parsed,
         f"This will remove {which} volumes that no container uses.",
         lambda engine: engine.prune_volumes(all=everything, filters=filters_of(parsed)),
+        "Deleted Volumes:",
     )
 
 
@@ -215,13 +220,14 @@ def _pruned(
     parsed: Parsed,
     question: str,
     action: Callable[[Any], Any],
+    heading: str = "Deleted:",
 ) -> Text:
     if not parsed.flag("force") and not session.confirm(question):
-        return Text("Nothing was removed")
-    return pruned_text(action(session.engine))
+        return Text(_REFUSED)
+    return pruned_text(action(session.engine), heading)
 
 
-def pruned_text(result: Any) -> Text:
+def pruned_text(result: Any, heading: str = "Deleted:") -> Text:
     """Return what a prune says."""
-    lines = ["Deleted:", *result.removed, ""] if result.removed else []
+    lines = [heading, *result.removed, ""] if result.removed else []
     return Text("\n".join([*lines, f"Total reclaimed space: {human_size(result.freed)}"]))

@@ -58,7 +58,7 @@ class FakeKernel:
 
 
 def known(*interfaces: str) -> FakeKernel:
-    edition = Element((2).to_bytes(4, sys.byteorder))
+    edition = Element((3).to_bytes(4, sys.byteorder))
     return FakeKernel(
         edition=[edition],
         bridges=[Element(name.encode().ljust(16, b"\0")) for name in interfaces],

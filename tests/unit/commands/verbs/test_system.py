@@ -97,8 +97,18 @@ def test_prunes_ask_unless_forced(fake_engine: Any, line: str, call: Any) -> Non
     assert refused == "Nothing was removed"
     assert fake_engine.calls == []
     text = perform(fake_engine, *line.split(), "-f", confirm=lambda question: False)
-    assert text == "Deleted:\nx\n\nTotal reclaimed space: 1.5MB"
+    kind = {"container prune": " Containers", "image prune": " Images", "volume prune": " Volumes"}
+    heading = f"Deleted{kind.get(' '.join(line.split()[:2]), '')}:"
+    if line.startswith("network"):
+        assert text == "Deleted Networks:\nx\n"
+    else:
+        assert text == f"{heading}\nx\n\nTotal reclaimed space: 1.5MB"
     assert fake_engine.last == call
+
+
+def test_a_prune_of_no_network_says_nothing(fake_engine: Any) -> None:
+    fake_engine.answers["prune_networks"] = PruneResult((), 0)
+    assert perform(fake_engine, "network", "prune", "-f") == ""
 
 
 NETWORKS = [
