@@ -52,12 +52,15 @@ class FakeEngine:
 
 def _check_signature(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     from jupyter_containers.engine import Engine
-    from jupyter_containers.options import BuildOptions, ExecOptions, RunOptions
+    from jupyter_containers.engine.workplace import run_options
+    from jupyter_containers.options import BuildOptions, ExecOptions
 
-    bound = inspect.signature(getattr(Engine, name)).bind(Engine, *args, **kwargs)
+    # A collection is called by its kind's name; listing is the method behind it.
+    method = getattr(Engine, f"list_{name}" if isinstance(getattr(Engine, name), property) else name)
+    bound = inspect.signature(method).bind(Engine, *args, **kwargs)
     flags = bound.arguments.get("flags", {})
     if name in ("run", "create"):
-        RunOptions.of(*args, **flags)
+        run_options(*args[:1], args[1] if len(args) > 1 else None, flags)
     elif name == "exec":
         ExecOptions.of(*args[1:], **flags)
     elif name == "build":

@@ -40,6 +40,7 @@ _PLAIN_FLAGS = (
     ENV_FILE,
     Flag("expose", "Expose a port", "list"),
     Flag("group-add", "Join a further group", "list"),
+    Flag("here", "Work in the current folder, at /work, as its owner", "bool"),
     Flag("hostname", "Host name in the container", "text", "h"),
     Flag("init", "Run a small init that forwards signals and reaps processes", "bool"),
     INTERACTIVE,

@@ -23,7 +23,6 @@ from jupyter_containers.commands.render.table import (
     html_table,
     text_table,
 )
-from jupyter_containers.errors import UnsupportedError
 
 T = TypeVar("T")
 KEPT_BYTES, SHOWN_BYTES, _REPR_BYTES = 16 * 1024 * 1024, 1024 * 1024, 4096
@@ -81,14 +80,9 @@ class Table(list[T], Generic[T]):
 
         Raises :class:`UnsupportedError` where pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise UnsupportedError(
-                "to_dataframe needs pandas, which is not installed here",
-                capability="pandas",
-                provided_by="pip install pandas",
-            ) from error
+        from jupyter_containers.engine.frames import pandas_module
+
+        pd = pandas_module()
         fields = {column.field: column.heading for column in self.columns}
         return pd.DataFrame(
             [{name: row.get(name, "") for name in fields} for row in self.rows()], columns=[*fields]

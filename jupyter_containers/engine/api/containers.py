@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from jupyter_containers.engine.api.collections import ContainerCollection
 from jupyter_containers.engine.api.images import ImagesAPI
 from jupyter_containers.engine.attaching import Streams, TerminalSession, TerminalSize
 from jupyter_containers.engine.container import Container
@@ -21,6 +22,7 @@ from jupyter_containers.engine.results import (
     StatsSample,
 )
 from jupyter_containers.engine.streams import OutputSink
+from jupyter_containers.engine.workplace import run_options
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, TaskFinished, TaskStarted, discard
 from jupyter_containers.options import ExecOptions, RunOptions
@@ -68,13 +70,14 @@ class ContainersAPI(ImagesAPI):
         exit code is not 0 and ``check``.
 
         ``inputs`` are values by name that the container finds as files in ``/data/in``;
-        ``results`` names those it leaves in ``/data/out``.  With ``script``, Python text that the
+        ``results`` names those it leaves in ``/data/out``; ``here`` (True or a folder) is seen at
+        ``/work``, see :mod:`.workplace`.  With ``script``, Python text that the
         command (``python3``) runs, both are variables; see :mod:`.exchange`.
         """
         keys = DetachKeys(detach_keys)
         if stdin is not None:
             flags.setdefault("interactive", True)
-        options = RunOptions.of(_name_of(image), command, **flags)
+        options = run_options(_name_of(image), command, flags)
         streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy, attach=options.attach)
         with self._exchange(inputs, results, script) as exchange:
             record = self._create(exchange.applied(options), emit, owned=True)
@@ -147,7 +150,7 @@ class ContainersAPI(ImagesAPI):
     ) -> TerminalSession:
         """Create and start a container with a terminal (``run -it``) and return the terminal."""
         flags |= {"tty": True, "interactive": True}
-        record = self._create(RunOptions.of(_name_of(image), command, **flags), emit, owned=True)
+        record = self._create(run_options(_name_of(image), command, flags), emit, owned=True)
         try:
             return self._attaching.open_terminal(record, rows, columns)
         except BaseException:
@@ -165,7 +168,7 @@ class ContainersAPI(ImagesAPI):
     ) -> Container:
         """Create a container that :meth:`start` can start."""
         flags.setdefault("detach", True)
-        return Container(self, self._create(RunOptions.of(_name_of(image), command, **flags), emit))
+        return Container(self, self._create(run_options(_name_of(image), command, flags), emit))
 
     def _create(
         self, options: RunOptions, emit: EventSink, *, owned: bool = False
@@ -346,17 +349,19 @@ class ContainersAPI(ImagesAPI):
             for port in ports
         ]
 
-    def containers(
+    @property
+    def containers(self) -> ContainerCollection:
+        """All containers: call it to list those that run, iterate, ``get(name)``, ``run(…)``."""
+        return ContainerCollection(self)
+
+    def list_containers(
         self,
         all: bool = False,
         filters: Filters | None = None,
         last: int | None = None,
         size: bool = False,
     ) -> list[Container]:
-        """Return the running containers (or ``all``), newest first.
-
-        With ``size`` each knows the bytes of its own files.
-        """
+        """Return what ``containers(…)`` does."""
         filters = filters or {}
         matches = self._containers.matching(filters)
         everything = all or bool(last) or "status" in filters

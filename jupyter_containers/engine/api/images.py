@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, overload
 
+from jupyter_containers.engine.api.collections import ImageCollection
 from jupyter_containers.engine.api.parts import Parts
 from jupyter_containers.engine.filters import Filters
 from jupyter_containers.engine.image import Image
@@ -37,8 +38,13 @@ if TYPE_CHECKING:
 class ImagesAPI(Parts):
     """What an engine does with images and registries."""
 
-    def images(self, filters: Filters | None = None, all: bool = False) -> list[Image]:
-        """Return the images, newest first (no intermediate ones that ``all`` could add exist)."""
+    @property
+    def images(self) -> ImageCollection:
+        """All images: call it to list them, iterate, ``get(name)``, ``pull(…)``, ``build(…)``."""
+        return ImageCollection(self)
+
+    def list_images(self, filters: Filters | None = None, all: bool = False) -> list[Image]:
+        """Return what ``images(…)`` does."""
         del all
         return self._images.listed(self._image, filters or {})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jupyter_containers.engine.api.collections import NetworkCollection
 from jupyter_containers.engine.api.parts import Parts
 from jupyter_containers.engine.filters import Filters, PruneFilter
 from jupyter_containers.engine.image import parse_time
@@ -24,8 +25,20 @@ MODE_DRIVERS = {"host": "host", "none": "null"}
 class NetworksAPI(Parts):
     """What an engine does with networks."""
 
-    def networks(self) -> list[NetworkSummary]:
-        """Return the networks, the predefined ones first."""
+    @property
+    def networks(self) -> NetworkCollection:
+        """All networks: call it to list them, iterate, ``get(name)``, ``create(…)``."""
+        return NetworkCollection(self)
+
+    def network(self, name: str) -> NetworkSummary:
+        """Return the network that a name, ID or unique ID prefix means."""
+        mode = self._mode(name)
+        if mode:
+            return NetworkSummary(mode_id(mode), mode, MODE_DRIVERS[mode])
+        return NetworkSummary.of(self._networks.find(name))
+
+    def list_networks(self) -> list[NetworkSummary]:
+        """Return what ``networks()`` does."""
         bridges = [NetworkSummary.of(item) for item in self._networks.all()]
         words = [
             NetworkSummary(mode_id(mode), mode, driver) for mode, driver in MODE_DRIVERS.items()

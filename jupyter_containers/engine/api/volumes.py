@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from jupyter_containers.engine.api.collections import VolumeCollection
 from jupyter_containers.engine.api.parts import Parts
 from jupyter_containers.engine.filters import Filters, volume_filter
 from jupyter_containers.engine.inspecting import volume_document
@@ -20,8 +21,17 @@ from jupyter_containers.options.volumes import check_driver, parse_driver_option
 class VolumesAPI(Parts):
     """What an engine does with volumes."""
 
-    def volumes(self, *, filters: Filters | None = None) -> list[VolumeSummary]:
-        """Return the volumes; filters: ``dangling``, ``driver``, ``label``, ``name``."""
+    @property
+    def volumes(self) -> VolumeCollection:
+        """All volumes: call it to list them, iterate, ``get(name)``, ``create(…)``."""
+        return VolumeCollection(self)
+
+    def volume(self, name: str) -> VolumeSummary:
+        """Return the volume of that name."""
+        return self._volume(name)
+
+    def list_volumes(self, *, filters: Filters | None = None) -> list[VolumeSummary]:
+        """Return what ``volumes(…)`` does."""
         mounted = {m.name for record in self._containers.all() for m in record.mounts}
         matches = volume_filter(filters, frozenset(mounted))
         return [self._volume(item.name) for item in self._volumes.all() if matches(item)]
