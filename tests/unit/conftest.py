@@ -56,7 +56,8 @@ def _check_signature(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     from jupyter_containers.options import BuildOptions, ExecOptions
 
     # A collection is called by its kind's name; listing is the method behind it.
-    method = getattr(Engine, f"list_{name}" if isinstance(getattr(Engine, name), property) else name)
+    is_collection = isinstance(getattr(Engine, name), property)
+    method = getattr(Engine, f"list_{name}" if is_collection else name)
     bound = inspect.signature(method).bind(Engine, *args, **kwargs)
     flags = bound.arguments.get("flags", {})
     if name in ("run", "create"):
