@@ -6,7 +6,7 @@ undefined variables cannot be told.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from jupyter_containers.build.checks import COPY_IGNORED, UNDEFINED_VAR, Finding
@@ -41,6 +41,11 @@ class Rehearsal:
     def findings(self) -> list[Finding]:
         """Return what the steps would be warned of; stages that the target does not need count."""
         return [one for stage in self.plan.stages for one in self._stage(stage)]
+
+    @property
+    def states(self) -> Mapping[int, StageState]:
+        """What the stages that were gone through have become, by number."""
+        return self._states
 
     def _stage(self, stage: Stage) -> list[Finding]:
         found: list[Finding] = []

@@ -17,13 +17,14 @@ from tempfile import TemporaryDirectory
 from jupyter_containers.build.cache import StepCache
 from jupyter_containers.build.checking import Rehearsal
 from jupyter_containers.build.checks import Finding, Policy
-from jupyter_containers.build.context import LocalContext, read_dockerfile
+from jupyter_containers.build.context import DockerfileText, LocalContext, read_dockerfile
 from jupyter_containers.build.contexts import Contexts, OpenDigests
 from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.image import write_image
 from jupyter_containers.build.interpret import typed
 from jupyter_containers.build.linting import static_findings, unused_build_args
-from jupyter_containers.build.parser import parse
+from jupyter_containers.build.outline import Outline, Outliner
+from jupyter_containers.build.parser import ParsedFile, parse
 from jupyter_containers.build.plan import Plan, make_plan
 from jupyter_containers.build.progress import Progress, show_findings
 from jupyter_containers.build.result import BuildResult
@@ -109,6 +110,11 @@ class Builder:
         with ExitStack() as stack:
             return self._draft(options, cancel or CancelToken(), stack).checked(self.images)
 
+    def outline(self, options: BuildOptions, cancel: CancelToken | None = None) -> Outline:
+        """Return what a Dockerfile can be asked for; nothing is built or pulled."""
+        with ExitStack() as stack:
+            return self._draft(options, cancel or CancelToken(), stack).outline(self.images)
+
     def _draft(self, options: BuildOptions, cancel: CancelToken, stack: ExitStack) -> _Draft:
         contexts = self._contexts(options, cancel, stack)
         folder = contexts.folder(options.context)
@@ -133,7 +139,7 @@ class Builder:
         asked = options.build_args.get(_CHECK_ARG, "")
         policy = Policy.parse(asked or parsed.directives.check)
         arguments = BuildArguments(options.build_args, plan.global_args)
-        return _Draft(plan, arguments, context, contexts, findings, policy, dockerfile.name)
+        return _Draft(plan, arguments, context, contexts, findings, policy, dockerfile, parsed)
 
     def _contexts(self, options: BuildOptions, cancel: CancelToken, stack: ExitStack) -> Contexts:
         def scratch() -> Path:
@@ -174,17 +180,26 @@ class _Draft:
     contexts: Contexts
     findings: list[Finding]
     policy: Policy
-    name: str
+    dockerfile: DockerfileText
+    parsed: ParsedFile
 
     def checked(self, images: ImageSource) -> tuple[Finding, ...]:
         """Return what the checks see without a build."""
+        return self.policy.kept([*self.findings, *self._rehearsal(images).findings()])
 
+    def outline(self, images: ImageSource) -> Outline:
+        """Return what the Dockerfile can be asked for."""
+        rehearsal = self._rehearsal(images)
+        rehearsal.findings()
+        comments = {node.location.first_line: node.comments for node in self.parsed.nodes}
+        return Outliner(self.plan, rehearsal.states, comments, self.dockerfile.text).outline()
+
+    def _rehearsal(self, images: ImageSource) -> Rehearsal:
         def look(name: str, platform: Platform) -> BaseImage | None:
             source = self.contexts.image(name)
             return images.look(source.place if source else name, platform)
 
-        rehearsal = Rehearsal(self.plan, self.arguments, self.context, look)
-        return self.policy.kept([*self.findings, *rehearsal.findings()])
+        return Rehearsal(self.plan, self.arguments, self.context, look)
 
 
 class _Build:
@@ -221,7 +236,7 @@ class _Build:
             trust_host_ca=(
                 builder.trust_host_ca if options.trust_host_ca is None else options.trust_host_ca
             ),
-            place=options.place or f"{options.context.label}\0{draft.name}",
+            place=options.place or f"{options.context.label}\0{draft.dockerfile.name}",
             now=self._now,
             slots=threading.Semaphore(max(_MIN_PARALLEL, os.cpu_count() or 1)),
             ledger=self.ledger,

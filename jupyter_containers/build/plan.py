@@ -59,7 +59,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All stages; ``needed`` are those to build, in order."""
+    """All stages; ``needed`` are those to build, in order; ``head`` is what stands before FROM."""
 
     stages: tuple[Stage, ...]
     target: int
@@ -68,6 +68,7 @@ class Plan:
     lexer: Lexer
     findings: tuple[Finding, ...]
     contexts: frozenset[str] = frozenset()
+    head: tuple[Arg, ...] = ()
 
     def stage_named(self, reference: str, before: int) -> int | None:
         """Return the stage that ``--from=reference`` means in stage ``before``; None: an image."""
@@ -111,7 +112,8 @@ def make_plan(
         )
     chosen = _target(stages, target)
     needed = sorted(_reachable(stages, chosen, named))
-    return Plan(tuple(stages), chosen, tuple(needed), known, lexer, tuple(findings), named)
+    found = tuple(findings)
+    return Plan(tuple(stages), chosen, tuple(needed), known, lexer, found, named, tuple(head))
 
 
 def _split_head(

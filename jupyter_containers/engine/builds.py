@@ -18,6 +18,7 @@ from jupyter_containers.build import Builder, BuildResult
 from jupyter_containers.build.cache import STEP_KEY
 from jupyter_containers.build.checks import Finding
 from jupyter_containers.build.digests import FileDigests
+from jupyter_containers.build.outline import Outline
 from jupyter_containers.build.seams import BaseImage, LayerRef
 from jupyter_containers.engine.buildcache import Exchange, ImportedSteps, export_steps
 from jupyter_containers.engine.builtlayers import BuiltLayers, for_store
@@ -128,6 +129,12 @@ class Builds:
         with self._rooms.store.leases.hold() as lease:
             exchange = Exchange(self._rooms, lease, discard, cancel)
             return self._builder(lease, exchange, options, discard, cancel).check(options, cancel)
+
+    def outline(self, options: BuildOptions, cancel: CancelToken) -> Outline:
+        """Return what a Dockerfile can be asked for; nothing is built or pulled."""
+        with self._rooms.store.leases.hold() as lease:
+            exchange = Exchange(self._rooms, lease, discard, cancel)
+            return self._builder(lease, exchange, options, discard, cancel).outline(options, cancel)
 
     def _builder(
         self,

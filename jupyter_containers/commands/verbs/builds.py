@@ -20,7 +20,6 @@ from jupyter_containers.commands.verbs.system import pruned_text
 from jupyter_containers.commands.verbs.terminals import has_places, opens_terminal, run_in_terminal
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import (
-    ChecksFailedError,
     ContainerFailedError,
     InvalidArgumentError,
     StepFailedError,
@@ -44,8 +43,11 @@ def build(session: Session, parsed: Parsed) -> Any:
     if context == "-" or flags.get("file") == "-":
         context = _from_input(session, context, flags)
     debugging = flags.pop("debug", False)
-    if flags.pop("check", False):
-        return _check(session, context, flags)
+    method = flags.pop("call", "check" if flags.pop("check", False) else "build")
+    if method != "build":
+        from jupyter_containers.commands.verbs.calling import call
+
+        return call(session, method, context, flags)
     try:
         with display as emit:
             image = session.engine.build(context, emit=emit, **flags)
@@ -60,19 +62,6 @@ def build(session: Session, parsed: Parsed) -> Any:
         return image
     written = [output.dest for output in outputs if output.dest != STREAM]
     return Lines(written) if written else None
-
-
-def _check(session: Session, context: Any, flags: dict[str, Any]) -> Text:
-    """Say that the checks see nothing, or raise with everything that they see."""
-    from jupyter_containers.build.progress import finding_text
-
-    findings = session.engine.check(context, **flags)
-    if not findings:
-        return Text("Check complete, no warnings found.")
-    count = "1 warning has" if len(findings) == 1 else f"{len(findings)} warnings have"
-    raise ChecksFailedError(
-        f"Check complete, {count} been found!", findings=[finding_text(one) for one in findings]
-    )
 
 
 def _from_input(session: Session, context: str, flags: dict[str, Any]) -> Any:

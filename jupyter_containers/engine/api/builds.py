@@ -16,6 +16,7 @@ from jupyter_containers.options.values import parse_size
 
 if TYPE_CHECKING:
     from jupyter_containers.build.checks import Finding
+    from jupyter_containers.build.outline import Outline
     from jupyter_containers.engine.buildrecords import BuildRecord
     from jupyter_containers.engine.failedsteps import FailedStep
     from jupyter_containers.store import ImageRecord
@@ -50,6 +51,16 @@ class BuildsAPI(ImagesAPI):
     ) -> tuple[Finding, ...]:
         """Return what the build checks see in a Dockerfile (``build --check``); build nothing."""
         return self._builds.check(BuildOptions.of(context, **flags), cancel or CancelToken())
+
+    def outline(
+        self,
+        context: str | Path | bytes | Mapping[str, str | bytes] = ".",
+        *,
+        cancel: CancelToken | None = None,
+        **flags: Any,
+    ) -> Outline:
+        """Return the targets of a Dockerfile and what the chosen one takes (``build --call``)."""
+        return self._builds.outline(BuildOptions.of(context, **flags), cancel or CancelToken())
 
     def bootstrap(
         self, name: str, *, emit: EventSink = discard, cancel: CancelToken | None = None
