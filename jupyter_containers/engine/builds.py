@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,14 +25,16 @@ from jupyter_containers.engine.builtlayers import BuiltLayers, for_store
 from jupyter_containers.engine.connections import Connections
 from jupyter_containers.engine.exports import Exporter, write_facts
 from jupyter_containers.engine.images import Images
+from jupyter_containers.engine.indexes import IndexPush, for_platform
 from jupyter_containers.engine.loading import load
 from jupyter_containers.engine.naming import step_name
-from jupyter_containers.engine.platforms import IndexPush, image_index, merged, own, told
+from jupyter_containers.engine.platforms import image_index, merged, own, told
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.transfer import image_record, push
 from jupyter_containers.engine.workspaces import BuildLayers
 from jupyter_containers.errors import (
     BuildError,
+    ImageNotFoundError,
     InvalidArgumentError,
     NotFoundError,
     RegistryError,
@@ -286,10 +288,8 @@ class _Source:
 
         The name goes on to mean the image that it meant.
         """
-        for record, _ in self._images.all():
-            related = here.index_digest and record.index_digest == here.index_digest
-            if related and platform.match_score(record.platform):
-                return record
+        with suppress(ImageNotFoundError):
+            return for_platform(self._rooms, here, platform)
         reference = Reference.parse(name)
         try:
             before = self._images.names_of(here).get(str(reference), "")

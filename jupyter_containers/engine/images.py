@@ -176,9 +176,8 @@ class Images:
         image_id = record.config_digest
         self._rooms.journal.record("image", action, image_id, {"name": name or image_id})
 
-    def history(self, text: str) -> list[HistoryEntry]:
+    def history(self, record: ImageRecord) -> list[HistoryEntry]:
         """Return the image's history, newest first."""
-        record = self.find(text)
         config = self.config(record)
         entries: list[HistoryEntry] = []
         depth = 0
@@ -250,10 +249,19 @@ class Images:
             self.note("untag", record)
             lines.append(f"Untagged: {Reference.parse(name).familiar}")
         if last and not using:
-            store.delete_image(record.manifest.digest)
-            self.note("delete", record)
-            lines.append(f"Deleted: {record.config_digest}")
+            taken = {user[1] for user in users}
+            for gone in (record, *self._left_by(record)):
+                if gone.manifest.digest not in taken:
+                    store.delete_image(gone.manifest.digest)
+                    self.note("delete", gone)
+                    lines.append(f"Deleted: {gone.config_digest}")
         return lines
+
+    def _left_by(self, record: ImageRecord) -> list[ImageRecord]:
+        """Return the images for other platforms that nobody has a name for without this one."""
+        pairs = [pair for pair in self.all() if pair[0].manifest != record.manifest]
+        left = companions([*pairs, (record, {"": ""})]) - companions(pairs)
+        return [other for other, _ in pairs if other.manifest.digest in left]
 
     def _is_name(self, text: str, names: Names) -> bool:
         try:
@@ -332,11 +340,33 @@ class Images:
         self,
         make: Callable[[ImageRecord, Mapping[str, str]], T],
         filters: Mapping[str, Iterable[str]],
+        *,
+        all: bool = False,  # Docker's flag
     ) -> list[T]:
-        """Return ``make(record, names)`` for each image that ``images --filter`` values select."""
+        """Return ``make(record, names)`` for each image that ``images --filter`` values select.
+
+        Those that a named image has beside it for other platforms are there with ``all``.
+        """
         selection = Selection(filters, self.find)
-        chosen = ((record, selection.names(record, names)) for record, names in self.all())
+        pairs = self.all()
+        hidden = frozenset() if all else companions(pairs)
+        chosen = (
+            (record, selection.names(record, names))
+            for record, names in pairs
+            if record.manifest.digest not in hidden
+        )
         return [make(record, names) for record, names in chosen if names is not None]
+
+
+def companions(pairs: Iterable[tuple[ImageRecord, Names]]) -> frozenset[str]:
+    """Return the manifests without a name that belong to a named image: of its index."""
+    pairs = list(pairs)
+    named = {record.index_digest for record, names in pairs if names} - {""}
+    return frozenset(
+        record.manifest.digest
+        for record, names in pairs
+        if not names and record.index_digest in named
+    )
 
 
 def _familiar(names: Iterable[str]) -> list[str]:

@@ -6,17 +6,14 @@ OCI Image Specification 1.1, image-index.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 
 from jupyter_containers.build.sharing import SharedSteps
-from jupyter_containers.engine.rooms import Rooms
-from jupyter_containers.engine.transfer import push
-from jupyter_containers.events import CHECKS, CancelToken, Event, EventSink, TaskStarted
+from jupyter_containers.events import CHECKS, Event, EventSink, TaskStarted
 from jupyter_containers.oci.descriptor import INDEX, Descriptor, Platform, RawDocument, encode_json
 from jupyter_containers.oci.image import new_index
-from jupyter_containers.oci.reference import Reference
 from jupyter_containers.options.build import BuildOptions
 from jupyter_containers.options.output import BuildOutput
 from jupyter_containers.store import ImageRecord
@@ -76,24 +73,3 @@ def image_index(
 def merged(parts: Sequence[SharedSteps]) -> SharedSteps:
     """Return the steps of all platforms, each once."""
     return SharedSteps(tuple({step.keys: step for part in parts for step in part.steps}.values()))
-
-
-@dataclass(frozen=True, slots=True)
-class IndexPush:
-    """Sends images and then the index that names them."""
-
-    rooms: Rooms
-    emit: EventSink
-    cancel: CancelToken
-
-    def push(
-        self, records: Iterable[ImageRecord], index: RawDocument, reference: Reference
-    ) -> None:
-        """Send every image by its digest, and the index under the name."""
-        for record in records:
-            place = replace(reference, tag=None, digest=record.manifest.digest)
-            push(self.rooms, record, place, emit=self.emit, cancel=self.cancel)
-        with self.rooms.registry(
-            reference.registry, cancel=self.cancel, repository=reference.repository, push=True
-        ) as client:
-            client.push_manifest(reference.repository, reference.tag or index.digest, index)

@@ -72,7 +72,12 @@ def _check_words(options: RunOptions) -> None:
             capability=f"isolation {options.isolation}",
             provided_by="a Windows host; here containers are always isolated by the kernel",
         )
-    if not options.disable_content_trust:
+    refuse_content_trust(options.disable_content_trust)
+
+
+def refuse_content_trust(disabled: bool) -> None:
+    """Refuse to ask for signed images."""
+    if not disabled:
         raise UnsupportedError(
             "images are verified by digest, not by Docker's content trust",
             capability="content trust",

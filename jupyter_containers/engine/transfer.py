@@ -300,8 +300,13 @@ def image_record(
     config: ImageConfig,
     target: Descriptor | None = None,
 ) -> ImageRecord:
-    """Return the record of an image whose blobs and layers are all in the store."""
+    """Return the record of an image whose blobs and layers are all in the store.
+
+    Without a ``target`` it stays in the index of which it is known to be.
+    """
     diff_ids, snapshots = config.rootfs.diff_ids, rooms.store.snapshots
+    known = rooms.store.records.get_image(document.digest) if target is None else None
+    index = known.index_digest if known else target.digest if target else ""
     chains = tuple(chain_id(diff_ids[: depth + 1]) for depth in range(len(diff_ids)))
     return ImageRecord(
         manifest=document.descriptor,
@@ -311,7 +316,7 @@ def image_record(
         size=sum(snapshots.usage(chain) for chain in chains),
         diff_ids=diff_ids,
         chain_ids=chains,
-        index_digest=target.digest if target and target.digest != document.digest else "",
+        index_digest=index if index != document.digest else "",
         labels=config.config.labels,
     )
 
@@ -325,7 +330,27 @@ def push(
     emit: EventSink,
     cancel: CancelToken,
 ) -> str:
-    """Send an image to ``reference``; return the digest under which the registry keeps it.
+    """Send an image to ``reference``; return the digest under which the registry keeps it."""
+    sent = send(rooms, record, reference, compression=compression, emit=emit, cancel=cancel)
+    note_push(rooms, reference)
+    return sent.digest
+
+
+def note_push(rooms: Rooms, reference: Reference) -> None:
+    """Write down that a name was pushed."""
+    rooms.journal.record("image", "push", reference.familiar, {"name": reference.familiar_name})
+
+
+def send(
+    rooms: Rooms,
+    record: ImageRecord,
+    reference: Reference,
+    *,
+    compression: Compression | None,
+    emit: EventSink,
+    cancel: CancelToken,
+) -> RawDocument:
+    """Send an image to ``reference``; return its manifest there.
 
     With ``compression`` layers that are stored in another one are compressed anew on the way, and
     the registry gets a manifest of its own.
@@ -358,11 +383,8 @@ def push(
                 workers=rooms.settings.max_concurrent_downloads,
                 cancel=cancel,
             )
-        digest = client.push_manifest(
-            reference.repository, reference.tag or document.digest, document
-        )
-    rooms.journal.record("image", "push", reference.familiar, {"name": reference.familiar_name})
-    return digest
+        client.push_manifest(reference.repository, reference.tag or document.digest, document)
+    return document
 
 
 def _push_compressed(

@@ -9,7 +9,7 @@ from jupyter_containers.engine.buildrecords import BuildRecords
 from jupyter_containers.engine.cachemounts import CacheMounts
 from jupyter_containers.engine.failedsteps import FailedSteps
 from jupyter_containers.engine.filters import Filters, PruneFilter
-from jupyter_containers.engine.images import Images, Names
+from jupyter_containers.engine.images import Images, Names, companions
 from jupyter_containers.engine.results import DiskUsage, PruneResult
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.selection import PRUNING, Selection
@@ -77,9 +77,12 @@ class Upkeep:
 
         def choose(protected: frozenset[str]) -> Iterator[str]:
             used = {record.manifest_digest for record in self._rooms.containers.all()}
-            for record, names in self._images.all():
+            pairs = self._images.all()
+            # Unnamed images for other platforms are part of a named one.
+            used |= protected | (frozenset() if all else companions(pairs))
+            for record, names in pairs:
                 digest = record.manifest.digest
-                wanted = digest in used or digest in protected or (names and not all)
+                wanted = digest in used or (names and not all)
                 if not wanted and selection.accepts(record):
                     chosen.append((record, names))
                     yield digest

@@ -12,7 +12,12 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.errors import BuildError, InvalidArgumentError, UnsupportedError
+from jupyter_containers.errors import (
+    BuildError,
+    ImageNotFoundError,
+    InvalidArgumentError,
+    UnsupportedError,
+)
 from jupyter_containers.events import TaskStarted
 from jupyter_containers.oci.descriptor import digest_of
 from tests.integration.build_bench import Bench
@@ -367,6 +372,44 @@ def test_an_index_is_pushed_with_its_images(bench: Bench, tmp_path: Path) -> Non
             finally:
                 demolish(other)
         assert built.platform == pulled.platform
+
+
+def test_images_for_several_platforms_stay_together(bench: Bench, tmp_path: Path) -> None:
+    if missing_registry():
+        pytest.skip(missing_registry())
+    write_both(bench)
+    engine = bench.engine
+    with DockerRegistry(tmp_path / "registry") as registry:
+        name, other = f"{registry.host}/team/both:1", f"{registry.host}/team/other"
+        bench.build(f"{EACH}LABEL of=this\n", tag=[name, f"{other}:1"], push=True, **BOTH)
+        with engine._rooms.registry(registry.host) as client:
+            index = client.resolve("team/both", "1").digest
+            assert engine.push(f"{other}:1") == index == client.resolve("team/other", "1").digest
+            engine.tag(name, f"{other}:arm")
+            foreign = engine.push(f"{other}:arm", platform="linux/s390x")
+            assert foreign == client.resolve("team/other", "arm").digest != index
+            assert "s390x" in engine.history(name, platform="linux/s390x")[1].created_by
+            assert engine.inspect_image(name, platform="linux/s390x")["Architecture"] == "s390x"
+            with pytest.raises(ImageNotFoundError, match="not for linux/arm64"):
+                engine.push(name, platform="linux/arm64")
+            engine.tag(name, f"{other}:zstd")
+            packed = client.manifest("team/other", engine.push(f"{other}:zstd", compression="zstd"))
+            entries = json.loads(packed.data)["manifests"]
+            assert [entry["platform"]["architecture"] for entry in entries] == ["amd64", "s390x"]
+            for entry in entries:
+                one = json.loads(client.manifest("team/other", entry["digest"]).data)
+                assert one["layers"][0]["mediaType"].endswith("+zstd")
+        shown = {one.digest for one in engine.images()}
+        assert foreign not in shown
+        assert foreign in {one.digest for one in engine.images(all=True)}
+        engine.prune_images()
+        engine.save(name, tmp_path / "foreign.tar", platform="linux/s390x")
+        for tag in ("1", "arm", "zstd"):
+            assert engine.remove_image(f"{other}:{tag}") == [f"Untagged: {other}:{tag}"]
+        lines = engine.remove_image(name)
+        assert len([line for line in lines if line.startswith("Deleted")]) == 2
+        [loaded] = engine.load(tmp_path / "foreign.tar", platform="linux/s390x")
+        assert (str(loaded.platform), loaded.digest) == ("linux/s390x", foreign)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jupyter_containers.commands.grammar.flags import (
+    CONTENT_TRUST,
     FORCE,
     FORMAT,
     INTERACTIVE,
@@ -27,6 +28,7 @@ VERBS: tuple[Verb, ...] = (
             Flag("call", "Instead of a build: check, outline or targets (METHOD,format=json)"),
             Flag("check", "Only check the Dockerfile", "bool"),
             Flag("context-var", "Put a notebook's variable beside the context (PATH=NAME)", "list"),
+            CONTENT_TRUST,
             Flag("debug", "Show what a failed step left, or open a shell in it", "bool"),
             Flag("file", "The Dockerfile (default PATH/Dockerfile, - for the input)", "text", "f"),
             Flag("format", "Format of the image: oci or docker"),

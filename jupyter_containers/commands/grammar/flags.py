@@ -10,6 +10,9 @@ QUIET = Flag("quiet", "Only IDs", "bool", "q")
 NO_TRUNC = Flag("no-trunc", "Do not shorten", "bool")
 FORCE = Flag("force", "Go ahead without asking", "bool", "f")
 PLATFORM = Flag("platform", "Platform: os[/arch[/variant]]")
+CONTENT_TRUST = Flag(
+    "disable-content-trust", "Do not ask for signed images (always so here)", "bool"
+)
 LABEL = Flag("label", "Set a label", "list", "l", "list")
 INTERACTIVE = Flag("interactive", "Keep standard input open", "bool", "i")
 TTY = Flag("tty", "Give the process a terminal", "bool", "t")

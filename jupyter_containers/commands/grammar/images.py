@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jupyter_containers.commands.grammar.flags import (
+    CONTENT_TRUST,
     FILTER,
     FORMAT,
     INSPECT,
@@ -19,7 +20,7 @@ VERBS: tuple[Verb, ...] = (
         "List images",
         "images:images",
         (
-            Flag("all", "Also those without a name", "bool", "a"),
+            Flag("all", "Also those that an image has for other platforms", "bool", "a"),
             Flag("digests", "Show digests", "bool"),
             FILTER,
             FORMAT,
@@ -38,6 +39,7 @@ VERBS: tuple[Verb, ...] = (
             FORMAT,
             Flag("human", "Sizes and dates for people (default true)", "bool", "H"),
             NO_TRUNC,
+            PLATFORM,
             QUIET,
         ),
         (Operand("image", "IMAGE"),),
@@ -68,6 +70,7 @@ VERBS: tuple[Verb, ...] = (
         "images:pull",
         (
             Flag("all-tags", "All tags of the repository", "bool", "a"),
+            CONTENT_TRUST,
             PLATFORM,
             Flag("quiet", "Show no progress", "bool", "q"),
         ),
@@ -81,6 +84,8 @@ VERBS: tuple[Verb, ...] = (
         (
             Flag("all-tags", "All names that images have in the repository", "bool", "a"),
             Flag("compression", "Compress layers for the registry: gzip, zstd or none"),
+            CONTENT_TRUST,
+            PLATFORM,
             Flag("quiet", "Show no progress", "bool", "q"),
         ),
         (Operand("reference", "NAME[:TAG]"),),
@@ -151,7 +156,7 @@ VERBS: tuple[Verb, ...] = (
         "image inspect",
         "Show everything about images",
         "system:inspect_image",
-        INSPECT,
+        (*INSPECT, PLATFORM),
         (Operand("names", "IMAGE", "some"),),
     ),
     Verb(

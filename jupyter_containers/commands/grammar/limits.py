@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jupyter_containers.commands.grammar.flags import CONTENT_TRUST
 from jupyter_containers.commands.words import Flag
 
 # What `update` may change while the container runs.
@@ -36,7 +37,7 @@ LIMIT_FLAGS = (
     Flag("device-read-iops", "Limit reads from a device (/dev/sda:100)", "list"),
     Flag("device-write-bps", "Limit writing to a device (/dev/sda:1mb)", "list"),
     Flag("device-write-iops", "Limit writes to a device (/dev/sda:100)", "list"),
-    Flag("disable-content-trust", "Do not ask for signed images (always so here)", "bool"),
+    CONTENT_TRUST,
     Flag("domainname", "NIS domain name of the container"),
     Flag("gpus", "GPUs to add (all, a number, device=0,1), by CDI"),
     Flag("health-cmd", "Command that checks the health"),

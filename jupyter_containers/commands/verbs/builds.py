@@ -15,7 +15,7 @@ from jupyter_containers.commands.render.results import Facts, Lines, Text
 from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session, no_progress
 from jupyter_containers.commands.verbs.containers import run
-from jupyter_containers.commands.verbs.listing import listing, read_input
+from jupyter_containers.commands.verbs.listing import accept_trust, listing, read_input
 from jupyter_containers.commands.verbs.system import pruned_text
 from jupyter_containers.commands.verbs.terminals import has_places, opens_terminal, run_in_terminal
 from jupyter_containers.commands.words import Parsed
@@ -32,7 +32,9 @@ _STYLES = ("auto", "plain", "tty", "quiet", "rawjson")
 
 def build(session: Session, parsed: Parsed) -> Any:
     """Return the built image; for a build into files only, where they are."""
+    accept_trust(parsed)
     flags = dict(parsed.flags)
+    flags.pop("disable_content_trust", None)
     display = _display(session, flags.pop("progress", "auto"), parsed.flag("quiet", False))
     flags |= _secrets(session, flags)
     outputs = [BuildOutput.parse(text) for text in flags.get("output", ())]

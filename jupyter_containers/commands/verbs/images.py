@@ -10,10 +10,12 @@ from jupyter_containers.commands.render.results import Lines, Table, Text
 from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import (
+    accept_trust,
     each,
     filters_of,
     labels_text,
     listing,
+    platform_of,
     progress_of,
 )
 from jupyter_containers.commands.words import Parsed
@@ -128,7 +130,7 @@ def history(session: Session, parsed: Parsed) -> Any:
     """Return the steps that made an image, newest first."""
     full, human = parsed.flag("no_trunc", False), parsed.flag("human", True)
     return listing(
-        session.engine.history(parsed.operands["image"]),
+        session.engine.history(parsed.operands["image"], **platform_of(parsed)),
         _HISTORY,
         lambda entry: [_history_row(entry, full, human)],
         parsed,
@@ -177,6 +179,7 @@ def remove(session: Session, parsed: Parsed) -> Lines[str]:
 
 def pull(session: Session, parsed: Parsed) -> Any:
     """Return the image, downloaded where it was not here; with ``-a`` all of a repository."""
+    accept_trust(parsed)
     name, platform = parsed.operands["reference"], parsed.flag("platform")
     with progress_of(session, parsed) as emit:
         if parsed.flag("all_tags"):
@@ -202,7 +205,8 @@ def _of_repository(found: Sequence[Any], name: str, parsed: Parsed) -> Table[Any
 def push(session: Session, parsed: Parsed) -> Text | Lines[str]:
     """Return the digest under which the registry keeps the image; with ``-a`` one for each tag."""
     reference = parsed.operands["reference"]
-    flags = {"compression": given} if (given := parsed.flag("compression")) else {}
+    accept_trust(parsed)
+    flags = {key: parsed.flags[key] for key in ("compression", "platform") if key in parsed.flags}
     with progress_of(session, parsed) as emit:
         if parsed.flag("all_tags"):
             sent = session.engine.push(reference, all_tags=True, emit=emit, **flags)

@@ -71,6 +71,19 @@ def _plain(row: Row) -> dict[str, str]:
     return {name: cell_text(value) for name, value in row.items()}
 
 
+def accept_trust(parsed: Parsed) -> None:
+    """Take ``--disable-content-trust``, which is always so; raise where signatures are wanted."""
+    if not parsed.flag("disable_content_trust", True):
+        from jupyter_containers.engine.refusals import refuse_content_trust
+
+        refuse_content_trust(False)
+
+
+def platform_of(parsed: Parsed) -> dict[str, str]:
+    """Return ``--platform`` as a keyword, or nothing."""
+    return {"platform": parsed.flags["platform"]} if "platform" in parsed.flags else {}
+
+
 def filters_of(parsed: Parsed) -> dict[str, list[str]] | None:
     """Return ``--filter key=value`` flags as lists by key, or None when there are none."""
     given: Sequence[str] = parsed.flag("filters") or ()

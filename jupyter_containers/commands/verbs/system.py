@@ -9,7 +9,7 @@ from jupyter_containers.commands.render.quantities import human_size
 from jupyter_containers.commands.render.results import Document, Facts, Lines, Table, Text
 from jupyter_containers.commands.render.table import Column, Row, text_table
 from jupyter_containers.commands.session import Session
-from jupyter_containers.commands.verbs.listing import each, filters_of, listing
+from jupyter_containers.commands.verbs.listing import each, filters_of, listing, platform_of
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError
 
@@ -32,7 +32,16 @@ def inspect_container(session: Session, parsed: Parsed) -> Document | Lines[str]
 
 def inspect_image(session: Session, parsed: Parsed) -> Document | Lines[str]:
     """Return descriptions of images."""
-    return _inspect(session, parsed, "image")
+    platform = platform_of(parsed)
+    if not platform:
+        return _inspect(session, parsed, "image")
+    return _described(
+        each(
+            parsed.operands["names"],
+            lambda name: session.engine.inspect_image(name, **platform),
+        ),
+        parsed,
+    )
 
 
 def inspect_network(session: Session, parsed: Parsed) -> Document | Lines[str]:
@@ -47,7 +56,12 @@ def inspect_volume(session: Session, parsed: Parsed) -> Document | Lines[str]:
 
 def _inspect(session: Session, parsed: Parsed, kind: str | None) -> Document | Lines[str]:
     engine = session.engine
-    found = each(parsed.operands["names"], lambda name: engine.inspect(name, kind=kind))
+    return _described(
+        each(parsed.operands["names"], lambda name: engine.inspect(name, kind=kind)), parsed
+    )
+
+
+def _described(found: list[dict[str, Any]], parsed: Parsed) -> Document | Lines[str]:
     form = parsed.flag("format")
     if not form or form == "json":
         return Document(found)

@@ -45,8 +45,7 @@ class ImagesAPI(Parts):
 
     def list_images(self, filters: Filters | None = None, all: bool = False) -> list[Image]:
         """Return what ``images(…)`` does."""
-        del all
-        return self._images.listed(self._image, filters or {})
+        return self._images.listed(self._image, filters or {}, all=all)
 
     def image(self, name: str) -> Image:
         """Return the image that a name, ID, unique ID prefix or digest means."""
@@ -130,6 +129,7 @@ class ImagesAPI(Parts):
         *,
         all_tags: Literal[False] = False,
         compression: str | None = None,
+        platform: str | None = None,
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
     ) -> str: ...
@@ -140,6 +140,7 @@ class ImagesAPI(Parts):
         *,
         all_tags: Literal[True],
         compression: str | None = None,
+        platform: str | None = None,
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
     ) -> dict[str, str]: ...
@@ -149,27 +150,31 @@ class ImagesAPI(Parts):
         *,
         all_tags: bool = False,
         compression: str | None = None,
+        platform: str | None = None,
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
     ) -> str | dict[str, str]:
         """Send an image to the registry that its name names; return the manifest's digest.
 
-        With ``all_tags`` all names of a repository are sent; the digests are returned by name.
-        ``compression`` (gzip, zstd, none) is that of the layers there; by default as stored.
+        An image for several platforms goes with all of them and their index when they are here,
+        or is the one for ``platform``.  With ``all_tags`` all names of a repository are sent; the
+        digests are returned by name.  ``compression`` (gzip, zstd, none) is that of the layers
+        there; by default as stored.
         """
+        from jupyter_containers.engine.indexes import NamePush
         from jupyter_containers.engine.recompression import checked
-        from jupyter_containers.engine.transfer import push
 
-        token, packing = cancel or CancelToken(), checked(compression) if compression else None
-
-        def send(record: ImageRecord, reference: Reference) -> str:
-            return push(
-                self._rooms, record, reference, compression=packing, emit=emit, cancel=token
-            )
+        send = NamePush(
+            self._rooms,
+            emit,
+            cancel or CancelToken(),
+            checked(compression) if compression else None,
+            Platform.parse(platform) if platform else None,
+        )
 
         if all_tags:
             names = self._images.tags_of(name)
-            return {each.familiar: send(self._images.find(str(each)), each) for each in names}
+            return {each.familiar: send.push(self._images.find(str(each)), each) for each in names}
         reference = Reference.parse(name)
         record = self._images.lookup(name)
         if record is None:
@@ -177,7 +182,7 @@ class ImagesAPI(Parts):
                 f"no such image: {reference.familiar}",
                 hint=f"give it that name first: tag IMAGE {reference.familiar}",
             )
-        return send(record, reference)
+        return send.push(record, reference)
 
     def import_image(
         self,
@@ -233,12 +238,8 @@ class ImagesAPI(Parts):
             )
         wanted = [names] if isinstance(names, str) else names
         found = [pair for name in wanted for pair in self._images.named_by(name)]
-        for record, _ in found:
-            if platform and not self._images.serves(record, platform):
-                raise ImageNotFoundError(
-                    f"image {record.config_digest[7:19]} is not for {platform}",
-                    hint=f"it is for {record.platform}; pull it for the other platform",
-                )
+        if platform:
+            found = [(self._for_platform(record, platform), names) for record, names in found]
         images = chosen(self._rooms, found)
         with archive_output(output, compression) as write:
             token = cancel or CancelToken()
@@ -295,9 +296,16 @@ class ImagesAPI(Parts):
             self._upkeep.collect()
         return lines
 
-    def history(self, name: str) -> list[HistoryEntry]:
+    def history(self, name: str, *, platform: str | None = None) -> list[HistoryEntry]:
         """Return how an image came to be, newest step first."""
-        return self._images.history(name)
+        return self._images.history(self._for_platform(self._images.find(name), platform))
+
+    def _for_platform(self, record: ImageRecord, platform: str | None) -> ImageRecord:
+        if not platform:
+            return record
+        from jupyter_containers.engine.indexes import for_platform
+
+        return for_platform(self._rooms, record, Platform.parse(platform))
 
     def layers(self, name: str) -> ImageLayers:
         """Return what each layer of an image adds, changes and removes, and what it wastes."""
@@ -317,9 +325,9 @@ class ImagesAPI(Parts):
 
         return image_tree(self._rooms, self._images)
 
-    def inspect_image(self, name: str) -> dict[str, Any]:
+    def inspect_image(self, name: str, *, platform: str | None = None) -> dict[str, Any]:
         """Return Docker's ``image inspect`` object."""
-        image = self._images.find(name)
+        image = self._for_platform(self._images.find(name), platform)
         names, digests = self._images.familiar(self._images.names_of(image))
         try:
             folders = self._rooms.store.snapshots.lower_folders(image.chain_id)

@@ -12,7 +12,11 @@ from jupyter_containers.commands.session import Session
 from jupyter_containers.engine.imagetree import LayerNode
 from jupyter_containers.engine.layerview import ImageDifference
 from jupyter_containers.engine.results import HistoryEntry
-from jupyter_containers.errors import ImageNotFoundError, InvalidArgumentError
+from jupyter_containers.errors import (
+    ImageNotFoundError,
+    InvalidArgumentError,
+    UnsupportedError,
+)
 from jupyter_containers.events import discard
 
 
@@ -164,3 +168,19 @@ def test_diff_of_one_name_is_that_of_a_container(fake_engine: Any) -> None:
     found = perform(fake_engine, "diff", "a", "b")
     assert fake_engine.last[:2] == ("diff_images", ("a", "b"))
     assert "0 files and 0 settings differ" in str(found)
+
+
+@pytest.mark.parametrize("words", [("pull", "x"), ("push", "x"), ("build", ".")])
+def test_signatures_are_never_asked_for(fake_engine: Any, words: tuple[str, ...]) -> None:
+    perform(fake_engine, *words, "--disable-content-trust")
+    assert fake_engine.last[0] == words[0]
+    assert "disable_content_trust" not in fake_engine.last[2]
+    with pytest.raises(UnsupportedError, match="content trust"):
+        perform(fake_engine, *words, "--disable-content-trust=false")
+
+
+@pytest.mark.parametrize("words", [("push",), ("history",), ("image", "inspect")])
+def test_a_platform_is_passed_on(fake_engine: Any, words: tuple[str, ...]) -> None:
+    fake_engine.answers |= {"history": [], "push": "sha256:0", "inspect_image": {}}
+    perform(fake_engine, *words, "--platform", "linux/s390x", "x")
+    assert fake_engine.last[2]["platform"] == "linux/s390x"
