@@ -235,17 +235,13 @@ class Connections:
         self._networks.note(network, "connect", record.id)
         return changed
 
-    def disconnect(
-        self, record: ContainerRecord, network: Network, *, force: bool = False
-    ) -> ContainerRecord:
+    def disconnect(self, record: ContainerRecord, network: Network) -> ContainerRecord:
         """Return the record of a container that is no longer in a network, live where it runs.
 
         To be called with the container's lock.
         """
         kept = tuple(item for item in record.networks if not self._means(item.name, network))
         if len(kept) == len(record.networks):
-            if force:
-                return record
             raise NetworkNotFoundError(
                 f"container {record.name} is not connected to network {network.name}"
             )
@@ -266,7 +262,8 @@ class Connections:
                 current, networks=kept, endpoints=endpoints, ports=ports
             ),
         )
-        self.hostnames.introduce({network.id}, also=record.id)
+        self.hostnames.introduce({network.id})
+        self.hostnames.forget(record.id, {item.address for item in gone})
         self._networks.note(network, "disconnect", record.id)
         return changed
 
@@ -390,6 +387,7 @@ class Connections:
             exposed = dict.fromkeys((*record.config.exposed_ports, *options.expose))
             for text in exposed:
                 mappings.extend(parse_publish(text))
+        mappings.sort(key=lambda mapping: (mapping.container_port, mapping.protocol))
         own = next((item for item in networks if item.id == routed.network_id), None)
         default = (own.publish_address if own else "") or self._rooms.settings.publish_address
         found = [(_port(mapping, routed, default), mapping.last_port) for mapping in mappings]

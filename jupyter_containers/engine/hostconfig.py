@@ -17,10 +17,9 @@ def host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
     options = record.options
     policy, retries = parse_restart(options.restart)
     bindings: dict[str, list[dict[str, str]]] = {}
-    for port in options.publish:
-        host_port = str(port.host_port) if port.host_port else ""
+    for port in sorted(options.publish, key=lambda port: (port.container_port, port.protocol)):
         bindings.setdefault(port.container, []).append(
-            {"HostIp": port.host_ip, "HostPort": host_port}
+            {"HostIp": port.host_ip, "HostPort": port.host}
         )
     return {
         "AutoRemove": options.rm,

@@ -50,8 +50,8 @@ class Hostnames:
             block = self._blocks(self._rooms.endpoints.all()).get(container_id, "")
             return self.bundle(container_id).write("hosts", head + block)
 
-    def introduce(self, network_ids: Collection[str], *, also: str = "") -> None:
-        """Tell the containers of these networks who is there now; ``also`` one that left."""
+    def introduce(self, network_ids: Collection[str]) -> None:
+        """Tell the containers of these networks who is there now."""
         if not network_ids:
             return
         # One at a time: who looks later also writes later.
@@ -61,10 +61,18 @@ class Hostnames:
             concerned = dict.fromkeys(
                 claim.container_id for claim in claims if claim.network_id in network_ids
             )
-            for container_id in (*concerned, *([also] if also else [])):
-                if container_id in blocks or container_id == also:
-                    path = self.bundle(container_id).folder / "hosts"
-                    _replace_block(path, blocks.get(container_id, ""))
+            for container_id in concerned:
+                if container_id in blocks:
+                    _replace_block(self._path(container_id), blocks[container_id])
+
+    def forget(self, container_id: str, addresses: Collection[str]) -> None:
+        """A container that left a network knows nobody of it, nor itself by what it had there."""
+        with self._rooms.store.locks.hold("hosts"):
+            block = self._blocks(self._rooms.endpoints.all()).get(container_id, "")
+            _replace_block(self._path(container_id), block, without=addresses)
+
+    def _path(self, container_id: str) -> Path:
+        return self.bundle(container_id).folder / "hosts"
 
     def _blocks(self, claims: Sequence[EndpointRecord]) -> dict[str, str]:
         """Return our part of the hosts files by container; those that know nobody have none.
@@ -161,8 +169,11 @@ def _entries(
                 yield HostEntry(address, names)
 
 
-def _replace_block(path: Path, block: str) -> None:
-    """Put ``block`` in the place of ours, in place: a running container has this file mounted."""
+def _replace_block(path: Path, block: str, without: Collection[str] = ()) -> None:
+    """Put ``block`` in the place of ours, in place: a running container has this file mounted.
+
+    Lines of addresses in ``without`` are left out of the rest.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -171,6 +182,9 @@ def _replace_block(path: Path, block: str) -> None:
         text = os.read(descriptor, _MOST_BYTES).decode(errors="surrogateescape")
         before, begin, rest = text.partition(_BEGIN)
         after = rest.partition(_END)[2] if begin else ""
+        if without:
+            lines = before.splitlines(keepends=True)
+            before = "".join(line for line in lines if line.partition("\t")[0] not in without)
         changed = f"{before}{block}{after}"
         if changed != text:
             data = changed.encode(errors="surrogateescape")

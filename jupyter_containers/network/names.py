@@ -156,9 +156,8 @@ def resolv_conf(
     chosen = list(servers) or found or list(FALLBACK_NAMESERVERS)
     domains = list(search) or _words(host_text, "search") or _words(host_text, "domain")
     words = list(options) or _words(host_text, "options")
-    lines = [f"nameserver {server}" for server in chosen]
-    if domains and domains != ["."]:
-        lines.append(f"search {' '.join(domains)}")
+    lines = [f"search {' '.join(domains)}"] if domains and domains != ["."] else []
+    lines += [f"nameserver {server}" for server in chosen]
     if words:
         lines.append(f"options {' '.join(words)}")
     return "\n".join(lines) + "\n"

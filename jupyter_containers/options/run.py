@@ -462,7 +462,9 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "log_opt": _pairs("log-opt"),
     "volumes_from": _several(_checked_volumes_from),
     "attach": _attached,
-    "expose": lambda value: tuple(parse_exposed(item) for item in as_sequence(value)),
+    "expose": lambda value: tuple(
+        port for item in as_sequence(value) for port in parse_exposed(item)
+    ),
     **dict.fromkeys(_REPEATABLE, as_sequence),
 }
 

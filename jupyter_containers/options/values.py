@@ -39,6 +39,12 @@ class PortMapping:
     last_port: int = 0
 
     @property
+    def host(self) -> str:
+        """The host's side as Docker writes it: ``8000``, ``8000-8010``, nothing for a free one."""
+        ends = (self.host_port, self.last_port)
+        return "-".join(str(number) for number in ends if number)
+
+    @property
     def container(self) -> str:
         """The container's side as Docker writes it: ``8000/tcp``."""
         return f"{self.container_port}/{self.protocol}"
@@ -132,8 +138,8 @@ def parse_publish(text: str | int) -> tuple[PortMapping, ...]:
         parts = [address, *rest[1:].split(":")]
     else:
         parts = value.split(":")
-    if len(parts) > 3:
-        raise InvalidArgumentError(f"invalid publish: {text!r}", hint=_PORTS)
+    if len(parts) > 3:  # an IPv6 address without brackets, which Docker takes too
+        parts = [":".join(parts[:-2]), *parts[-2:]]
     container = _port_range(parts[-1], text)
     host = _port_range(parts[-2], text) if len(parts) > 1 and parts[-2] else None
     address = _address(parts[0], text) if len(parts) == 3 else ""
@@ -153,12 +159,13 @@ def parse_publish(text: str | int) -> tuple[PortMapping, ...]:
 _PORTS = "write 8000:80, 127.0.0.1:8000:80, 8000-8005:80-85, 53:53/udp or 80"
 
 
-def parse_exposed(text: str | int) -> str:
-    """Return ``port/protocol`` for an EXPOSE or ``--expose`` value (a single port)."""
-    mapping = parse_publish(str(text).lower())
-    if len(mapping) != 1 or mapping[0].host_port or mapping[0].host_ip:
-        raise InvalidArgumentError(f"invalid port to expose: {text!r}", hint="write 8000 or 53/udp")
-    return mapping[0].container
+def parse_exposed(text: str | int) -> tuple[str, ...]:
+    """Return the ports of an ``--expose`` value (a port or a range) as ``port/protocol``."""
+    if ":" in str(text):
+        raise InvalidArgumentError(
+            f"invalid port to expose: {text!r}", hint="write 8000, 8000-8010 or 53/udp"
+        )
+    return tuple(mapping.container for mapping in parse_publish(str(text).lower()))
 
 
 def _port_range(text: str, whole: object) -> range:

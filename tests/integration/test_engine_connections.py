@@ -93,11 +93,13 @@ def test_networks_are_joined_and_left_while_it_runs(two: Engine, busybox: str) -
     assert "store" not in output(db, "cat /etc/hosts")
     with pytest.raises(NetworkNotFoundError, match="not connected"):
         two.disconnect_network("back", "box")
-    two.disconnect_network("back", "box", force=True)
+    with pytest.raises(NetworkNotFoundError, match="not connected"):
+        two.disconnect_network("back", "box", force=True)
     # It may be left alone altogether, and taken back.
     two.disconnect_network("front", "box")
     assert output(box, "ip route") == ""
     assert two.inspect("box")["NetworkSettings"]["Networks"] == {}
+    assert box.short_id not in output(box, "cat /etc/hosts")
     two.connect_network("front", "box")
     assert "default via 10.214.1.1 dev eth0" in output(box, "ip route")
     # What is joined while it is stopped is there at the next start.

@@ -66,11 +66,15 @@ class NetworksAPI(Parts):
             self._connections.connect(self._containers.find(record.id), request)
 
     def disconnect_network(self, network: str, name: str, *, force: bool = False) -> None:
-        """Disconnect a container from a network, now if it runs and at each of its starts."""
+        """Disconnect a container from a network, now if it runs and at each of its starts.
+
+        ``force`` is Docker's flag for a container that its daemon has lost; here none gets lost.
+        """
+        del force
         found = self._networks.find(network)
         record = self._containers.find(name)
         with self._lifecycle.locked(record.id):
-            self._connections.disconnect(self._containers.find(record.id), found, force=force)
+            self._connections.disconnect(self._containers.find(record.id), found)
 
     def remove_network(self, name: str) -> None:
         """Remove a network that no running container uses."""

@@ -31,6 +31,7 @@ def test_durations(text: str | int, seconds: float) -> None:
         ("127.0.0.1:8000:80", [PortMapping(80, 8000, "127.0.0.1")]),
         ("127.0.0.1::80", [PortMapping(80, 0, "127.0.0.1")]),
         ("[::1]:8000:80/udp", [PortMapping(80, 8000, "::1", "udp")]),
+        ("fd00::1:8000:80", [PortMapping(80, 8000, "fd00::1")]),
         ("8000-8001:80-81", [PortMapping(80, 8000), PortMapping(81, 8001)]),
         ("8000-8010:80", [PortMapping(80, 8000, last_port=8010)]),
         ("53:53/UDP", [PortMapping(53, 53, "", "udp")]),
@@ -38,6 +39,23 @@ def test_durations(text: str | int, seconds: float) -> None:
 )
 def test_published_ports(text: str, mappings: list[PortMapping]) -> None:
     assert list(values.parse_publish(text)) == mappings
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"),
+    [
+        ("80", ("80/tcp",)),
+        ("53/UDP", ("53/udp",)),
+        ("1000-1002", ("1000/tcp", "1001/tcp", "1002/tcp")),
+    ],
+)
+def test_exposed_ports(text: str, ports: tuple[str, ...]) -> None:
+    assert values.parse_exposed(text) == ports
+
+
+def test_the_hosts_side_of_a_port_is_written_as_docker_does() -> None:
+    found = [values.parse_publish(text)[0].host for text in ("80", "8000:80", "8000-8010:80")]
+    assert found == ["", "8000", "8000-8010"]
 
 
 @pytest.mark.parametrize(
