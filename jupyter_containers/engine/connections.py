@@ -263,7 +263,9 @@ class Connections:
             ),
         )
         self.hostnames.introduce({network.id})
-        self.hostnames.forget(record.id, {item.address for item in gone})
+        self.hostnames.forget(
+            record.id, {text for item in gone for text in (item.address, item.address6)}
+        )
         self._networks.note(network, "disconnect", record.id)
         return changed
 
