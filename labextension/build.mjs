@@ -1,24 +1,37 @@
-// Bundles every widget into one module each, with nothing to fetch at run time.
+// Bundles every widget into one module each, with nothing to fetch at run time, and the source of
+// the JupyterLab extension into the one module that jupyter-builder makes the extension of.
 //
 //   node build.mjs [--watch]        writes ../jupyter_containers/widgets/static/
+//   node build.mjs --lab            writes lib/index.js
 import { build, context } from "esbuild";
 import { readdirSync, readFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const source = "src/widgets";
 const target = "../jupyter_containers/widgets/static";
-const entries = readdirSync(source).filter((name) => name.endsWith(".ts"));
-const options = {
-  entryPoints: entries.map((name) => join(source, name)),
-  outdir: target,
+const common = {
   bundle: true,
   format: "esm",
   target: "es2022",
-  minify: true,
   legalComments: "none", // the licences stand in licenses.txt, complete
-  loader: { ".css": "text" },
+  loader: { ".css": "text", ".svg": "text" },
   metafile: true,
   logLevel: "warning",
+};
+const widgets = {
+  ...common,
+  entryPoints: readdirSync(source)
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => join(source, name)),
+  outdir: target,
+  minify: true,
+};
+const lab = {
+  ...common,
+  entryPoints: ["src/lab/index.ts"],
+  outfile: "lib/index.js",
+  // JupyterLab has these, and only one copy of each may be in a page.
+  external: ["@jupyterlab/*", "@lumino/*", "@codemirror/*", "@lezer/*"],
 };
 
 /** Write the licences of the packages that ended up in a bundle. */
@@ -40,7 +53,9 @@ function writeLicences(metafile) {
 
 mkdirSync(target, { recursive: true });
 if (process.argv.includes("--watch")) {
-  await (await context(options)).watch();
+  await (await context(widgets)).watch();
+} else if (process.argv.includes("--lab")) {
+  await build(lab);
 } else {
-  writeLicences((await build(options)).metafile);
+  writeLicences((await build(widgets)).metafile);
 }

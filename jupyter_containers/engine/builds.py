@@ -21,6 +21,7 @@ from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.outline import Outline
 from jupyter_containers.build.seams import BaseImage, LayerRef
 from jupyter_containers.engine.buildcache import Exchange, ImportedSteps, export_steps
+from jupyter_containers.engine.buildhistory import BuildHistory
 from jupyter_containers.engine.builtlayers import BuiltLayers, for_store
 from jupyter_containers.engine.connections import Connections
 from jupyter_containers.engine.exports import Exporter, write_facts
@@ -68,6 +69,18 @@ class Builds:
 
         An image that only goes into files is not recorded here.  ``stream`` takes ``dest=-``.
         """
+        with BuildHistory(self._rooms).keeping(options, emit) as entry:
+            record = self._build(options, entry.receive, cancel, stream)
+            entry.image = record.config_digest
+            return record
+
+    def _build(
+        self,
+        options: BuildOptions,
+        emit: EventSink,
+        cancel: CancelToken,
+        stream: BinaryIO | None,
+    ) -> ImageRecord:
         references = _references(options)
         with self._rooms.store.leases.hold() as lease:
             exchange = Exchange(self._rooms, lease, emit, cancel)

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from jupyter_containers.engine.cachemounts import CacheMounts
 from jupyter_containers.engine.image import parse_time
-from jupyter_containers.engine.images import Images
+from jupyter_containers.engine.images import Images, Names
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.store import ImageRecord
@@ -53,9 +53,9 @@ class DiskDetails:
     cache: tuple[ItemSpace, ...]
 
 
-def disk_details(rooms: Rooms, images: Images) -> DiskDetails:
-    """Return what each image, container, volume and cached layer takes."""
-    containers, store = rooms.containers.all(), rooms.store
+def image_parts(rooms: Rooms, images: Images) -> list[tuple[ImageRecord, Names, dict[str, int]]]:
+    """Return each image with its names and the bytes of all that it holds, part by part."""
+    store = rooms.store
     layers = {layer.chain_id: layer for layer in store.snapshots.layers.all()}
     sizes = {chain: layer.size for chain, layer in layers.items()}
 
@@ -67,7 +67,14 @@ def disk_details(rooms: Rooms, images: Images) -> DiskDetails:
         found = {f"layer {chain}": sizes.get(chain, 0) for chain in record.chain_ids}
         return found | {digest: store.collector.size_of([digest]) for digest in blobs}
 
-    held = [(record, names, parts(record)) for record, names in images.all()]
+    return [(record, names, parts(record)) for record, names in images.all()]
+
+
+def disk_details(rooms: Rooms, images: Images) -> DiskDetails:
+    """Return what each image, container, volume and cached layer takes."""
+    containers, store = rooms.containers.all(), rooms.store
+    sizes = {layer.chain_id: layer.size for layer in store.snapshots.layers.all()}
+    held = image_parts(rooms, images)
     users = Counter(part for _, _, found in held for part in found)
     spaces = []
     for record, names, found in held:

@@ -115,6 +115,24 @@ class VolumeRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     driver_opts: dict[str, str] = {}
 
 
+class BuildNote(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A build that ended: when, how long (``seconds``), how many of its steps were ``cached``.
+
+    ``source`` is the cell or Dockerfile, ``image`` the ID of what was made, ``error`` one line.
+    """
+
+    id: str
+    started: float
+    seconds: float
+    names: tuple[str, ...] = ()
+    source: str = ""
+    image: str = ""
+    steps: int = 0
+    cached: int = 0
+    outcome: Literal["done", "failed", "cancelled"] = "done"
+    error: str = ""
+
+
 class EndpointRecord(msgspec.Struct, frozen=True):
     """An address taken on a network; its name in the collection is ``network/address``.
 

@@ -17,7 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.journal import Journal
-from jupyter_containers.engine.records import ContainerRecord, EndpointRecord, VolumeRecord
+from jupyter_containers.engine.records import (
+    BuildNote,
+    ContainerRecord,
+    EndpointRecord,
+    VolumeRecord,
+)
 from jupyter_containers.events import CancelToken
 from jupyter_containers.network.model import Network
 from jupyter_containers.runtime.process import ProcessIdentity
@@ -69,6 +74,11 @@ class Rooms:
     def volumes(self) -> Collection[VolumeRecord]:
         """The records of volumes."""
         return self.store.records.collection("volumes", VolumeRecord)
+
+    @cached_property
+    def builds(self) -> Collection[BuildNote]:
+        """The builds that ended."""
+        return self.store.records.collection("builds", BuildNote)
 
     @cached_property
     def host(self) -> HostCapabilities:

@@ -123,6 +123,19 @@ class Upkeep:
         """The build cache, record by record."""
         return BuildRecords(self._rooms, self.collect)
 
+    def kept_parts(self) -> set[str]:
+        """Return what stays when images go: layers and blobs of containers and the build cache.
+
+        Named as :func:`~jupyter_containers.engine.diskdetails.image_parts` names them.
+        """
+        store = self._rooms.store
+        chains, blobs = self._held_by_containers()
+        layers = {layer.chain_id: layer for layer in store.snapshots.layers.all()}
+        cached = (entry.chain_id for entry in store.records.cache_entries() if entry.chain_id)
+        chains |= with_parents(cached, layers)
+        blobs |= {layers[chain].blob.digest for chain in chains if chain in layers}
+        return {f"layer {chain}" for chain in chains} | blobs
+
     def disk_usage(self) -> list[DiskUsage]:
         """Return the lines of ``system df``; sizes are bytes on this disk, shared ones once."""
         return [

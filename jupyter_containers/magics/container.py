@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -67,6 +68,9 @@ class ContainerMagics(Magics):
         self._make_engine = make_engine or _new_engine
         self._engine: Engine | None = None
         self._engine_pid = 0
+        self._engine_lock = threading.Lock()
+        # Called when the engine was closed: others that have it ask for the next one.
+        self.on_engine_closed: Callable[[], None] | None = None
         self._page = Page(lambda: _cell_number(shell))
         self._cells = SeriesOfCells()
         self._runs = itertools.count()
@@ -75,11 +79,12 @@ class ContainerMagics(Magics):
     @property
     def engine(self) -> Engine:
         """The kernel's engine, made on first use."""
-        if self._engine is None or self._engine_pid != os.getpid():
-            # After a fork (multiprocessing in a cell) the parent's engine is not this process's.
-            self._engine = self._make_engine(**self._config.overrides())
-            self._engine_pid = os.getpid()
-        return self._engine
+        with self._engine_lock:
+            if self._engine is None or self._engine_pid != os.getpid():
+                # After a fork (multiprocessing in a cell) the parent's engine is not this one's.
+                self._engine = self._make_engine(**self._config.overrides())
+                self._engine_pid = os.getpid()
+            return self._engine
 
     def names(self, kind: str) -> list[str]:
         """Return the names of what is in the store, for completion."""
@@ -89,6 +94,8 @@ class ContainerMagics(Magics):
         """Close widgets and engine where there are any; the next command would make another."""
         self._page.close()
         engine, self._engine = self._engine, None
+        if self.on_engine_closed is not None:
+            self.on_engine_closed()
         if engine is not None and self._engine_pid == os.getpid():
             engine.close()
 

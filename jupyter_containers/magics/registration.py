@@ -24,6 +24,7 @@ def register(shell: Any) -> None:
     _rename(shell, magics, config.docker_magic)
     _show_containers(shell)
     config.observe(lambda change: _rename(shell, magics, change.new), "docker_magic")
+    _open_switchboard(shell, magics)
     shell.events.register("pre_run_cell", magics.cell_begins)
     atexit.register(magics.close)
 
@@ -32,6 +33,7 @@ def unregister(shell: Any) -> None:
     """Remove magics and configuration and close the engine; nothing happens when not loaded."""
     magics = registered(shell)
     if magics is not None:
+        _close_switchboard(shell)
         magics.close()
         _forget_completion(shell)
         shell.events.unregister("pre_run_cell", magics.cell_begins)
@@ -48,6 +50,25 @@ def unregister(shell: Any) -> None:
         for item in shell.configurables
         if not isinstance(item, ContainersConfig | ContainerMagics)
     ]
+
+
+def _open_switchboard(shell: Any, magics: ContainerMagics) -> None:
+    """Let JupyterLab's panel reach the kernel's engine."""
+    kernel = getattr(shell, "kernel", None)
+    comms = getattr(kernel, "comm_manager", None)
+    if comms is None:
+        return
+    from jupyter_containers.panel.switchboard import Switchboard
+
+    shell.jupyter_containers_panel = board = Switchboard(comms, lambda: magics.engine)
+    magics.on_engine_closed = board.hang_up
+    board.open()
+
+
+def _close_switchboard(shell: Any) -> None:
+    board = shell.__dict__.pop("jupyter_containers_panel", None)
+    if board is not None:
+        board.close()
 
 
 def _show_containers(shell: Any) -> None:

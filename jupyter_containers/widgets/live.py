@@ -30,10 +30,10 @@ class LiveWidget(anywidget.AnyWidget):
     module: ClassVar[str]
 
     def __init__(self, gallery: Gallery, cell: Callable[[], object] = lambda: None) -> None:
-        esm = traitlets.Unicode(bundle(self.module)).tag(sync=True)
-        self.add_traits(_esm=esm)
-        super().__init__()
         self._gallery, self._cell = gallery, cell
+        if gallery.line is None:
+            self.add_traits(_esm=traitlets.Unicode(bundle(self.module)).tag(sync=True))
+        super().__init__()
         self._shown_in: object = None
         self._handle: Any = None
         self._lock = threading.RLock()
@@ -45,6 +45,24 @@ class LiveWidget(anywidget.AnyWidget):
         self.live = self._stay_live()
         self.on_msg(self._receive)
         gallery.add(self)
+
+    # How messages travel: on a comm of its own, or on the line of its gallery.
+
+    def open(self) -> None:
+        """Open the comm, where there is to be one (called by ipywidgets)."""
+        if self._gallery.line is None:
+            super().open()
+
+    def send(self, content: dict[str, Any], buffers: Sequence[bytes] | None = None) -> None:
+        """Send to all views."""
+        if self._gallery.line is None:
+            super().send(content, buffers)
+        else:
+            self._gallery.line(content, buffers or ())
+
+    def receive_message(self, content: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Take a message that came on the line."""
+        self._receive(self, content, buffers)
 
     # What a subclass says and does.
 
@@ -139,6 +157,8 @@ class LiveWidget(anywidget.AnyWidget):
 
     def _stay_live(self) -> bool:
         comm = self.comm
+        if comm is None and self._gallery.line is not None:
+            return True
         if not hasattr(comm, "_reply_subshell_for"):
             return False
         comm._reply_subshell_for = None

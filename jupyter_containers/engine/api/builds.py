@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jupyter_containers.build.outline import Outline
     from jupyter_containers.engine.buildrecords import BuildRecord
     from jupyter_containers.engine.failedsteps import FailedStep
+    from jupyter_containers.engine.records import BuildNote
     from jupyter_containers.store import ImageRecord
 
 
@@ -108,6 +109,12 @@ class BuildsAPI(ImagesAPI):
     def build_records(self) -> list[BuildRecord]:
         """Return what the build cache holds, the least recently used first."""
         return self._upkeep.build_records.all()
+
+    def build_history(self) -> list[BuildNote]:
+        """Return the builds that ended, the latest first: how long, how much from the cache."""
+        from jupyter_containers.engine.buildhistory import BuildHistory
+
+        return BuildHistory(self._rooms).all()
 
     def failed_steps(self) -> list[FailedStep]:
         """Return the build steps that failed and are kept, the latest first."""

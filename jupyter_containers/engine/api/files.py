@@ -16,6 +16,7 @@ from jupyter_containers.events import CancelToken
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.filesystems import FileChange, FileSystems
+    from jupyter_containers.engine.folders import FolderEntry
     from jupyter_containers.engine.records import ContainerRecord
     from jupyter_containers.store.rooted import Root
 
@@ -108,6 +109,19 @@ class FilesAPI(ContainersAPI):
     def diff(self, name: str) -> list[FileChange]:
         """Return the files that a container added, changed and deleted, sorted by path."""
         return self._files.diff(self._containers.find(name))
+
+    def folder(self, name: str, path: str) -> tuple[str, list[FolderEntry]]:
+        """Return a container's folder: its path with links followed, and its entries.
+
+        Raises :class:`NotFoundError`, :class:`InvalidArgumentError` for what is no folder.
+        """
+        from jupyter_containers.engine.folders import list_folder
+
+        with self._files.view(self._containers.find(name)) as root:
+            try:
+                return list_folder(root, path)
+            except OSError as error:
+                raise StorageError(f"cannot read {path}: {error.strerror}") from error
 
     def export(
         self, name: str, output: str | Path | BinaryIO, *, compression: str | None = None

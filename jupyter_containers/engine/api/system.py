@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.checkup import CheckReport
     from jupyter_containers.engine.diskdetails import DiskDetails
     from jupyter_containers.engine.doctor import DoctorReport
+    from jupyter_containers.engine.prunepreview import DoomedGroup
 
 
 _KINDS = ("container", "image", "network", "volume")
@@ -118,6 +119,16 @@ class SystemAPI(FilesAPI, RegistriesAPI, NetworksAPI, VolumesAPI):
         from jupyter_containers.engine.diskdetails import disk_details
 
         return disk_details(self._rooms, self._images)
+
+    def prune_preview(self, *, all: bool = False) -> Mapping[str, DoomedGroup]:
+        """Return what the prune of each kind would remove and free.
+
+        Kinds: containers, images, volumes, networks, cache.
+        With ``all`` also images and volumes that have a name.
+        """
+        from jupyter_containers.engine.prunepreview import prune_preview
+
+        return prune_preview(self._rooms, self._images, self._networks, self._upkeep, all=all)
 
     def prune(
         self, *, all: bool = False, volumes: bool = False, filters: Filters | None = None

@@ -1,7 +1,8 @@
 /** The JupyterLab extension: the list of its plugins. */
-import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import type { JupyterFrontEndPlugin } from "@jupyterlab/application";
 
-import { readable } from './readable';
+import { containers } from "./containers";
+import { readable } from "./readable";
 
-const plugins: JupyterFrontEndPlugin<void>[] = [readable];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [readable, containers];
 export default plugins;

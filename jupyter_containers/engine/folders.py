@@ -1,0 +1,71 @@
+"""A folder of a container's files, looked at from outside."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import Literal
+
+from jupyter_containers.errors import InvalidArgumentError, NotFoundError
+from jupyter_containers.store.rooted import Root, split
+
+Kind = Literal["file", "folder", "link", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class FolderEntry:
+    """An entry: ``mode`` as ``ls -l`` writes it, ``target`` of a link.
+
+    Bytes that are no text are shown with a mark in their place.
+    """
+
+    name: str
+    kind: Kind
+    size: int
+    mode: str
+    modified: float
+    target: str = ""
+
+
+def list_folder(root: Root, path: str) -> tuple[str, list[FolderEntry]]:
+    """Return the folder's path with links followed, and its entries: folders first, then by name.
+
+    Raises :class:`NotFoundError`, :class:`InvalidArgumentError` for what is no folder.
+    """
+    canonical = root.resolve(path)
+    state = root.stat(canonical)
+    if state is None:
+        raise NotFoundError(f"could not find {path} in the container")
+    if not stat.S_ISDIR(state.st_mode):
+        raise InvalidArgumentError(f"{path} is not a folder")
+    folder = root.open(split(os.fsencode(canonical)), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        entries = [_entry(folder, item.name) for item in os.scandir(folder)]
+    finally:
+        os.close(folder)
+    found = [entry for entry in entries if entry is not None]
+    found.sort(key=lambda entry: (entry.kind != "folder", entry.name))
+    return f"/{canonical}", found
+
+
+def _entry(folder: int, name: str) -> FolderEntry | None:
+    try:
+        state = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        link = stat.S_ISLNK(state.st_mode)
+        target = os.readlink(name, dir_fd=folder) if link else ""
+    except FileNotFoundError:
+        return None  # a container that runs changes its files
+    kind: Kind = "other"
+    if link:
+        kind = "link"
+    elif stat.S_ISDIR(state.st_mode):
+        kind = "folder"
+    elif stat.S_ISREG(state.st_mode):
+        kind = "file"
+    mode = stat.filemode(state.st_mode)
+    return FolderEntry(_text(name), kind, state.st_size, mode, state.st_mtime, _text(target))
+
+
+def _text(name: str) -> str:
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

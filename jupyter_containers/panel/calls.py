@@ -1,0 +1,137 @@
+"""What a page calls, carried out by the engine; each call in a thread of its own."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.panel.messages import (
+    Act,
+    Call,
+    Check,
+    Command,
+    Complete,
+    Completion,
+    Download,
+    Files,
+    Inspect,
+    NotebookDockerfile,
+    Output,
+    Prune,
+    PrunePreview,
+    Remove,
+    Tag,
+    Upload,
+)
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine import Engine
+
+Say = Callable[[str], None]
+# What waits for keys or never ends by itself has no place in a dialog.
+_OUTPUT_CHARACTERS = 200_000
+
+
+class Calls:
+    """Carries out one call; ``say`` tells how far it is."""
+
+    def __init__(self, engine: Engine, say: Say) -> None:
+        self._engine, self._say = engine, say
+
+    def perform(self, call: Call, buffers: Sequence[bytes]) -> tuple[Any, Sequence[bytes]]:
+        """Return what the call returns, and buffers that go along; raise what keeps it from it."""
+        match call:
+            case Act():
+                self._act(call)
+                return None, ()
+            case Remove() | Tag() | Prune() | PrunePreview():
+                return self._keep_house(call), ()
+            case Files() | Download() | Upload():
+                from jupyter_containers.panel.files import ContainerFiles
+
+                return ContainerFiles(self._engine).perform(call, buffers)
+            case Command(line):
+                return self._command(line), ()
+            case Inspect(what, name):
+                return self._engine.inspect(name, what), ()
+        return self._write(call), ()
+
+    def _act(self, call: Act) -> None:
+        engine = self._engine
+        match call.action:
+            case "start":
+                engine.start(call.id)
+            case "stop":
+                engine.stop(call.id)
+            case "restart":
+                engine.restart(call.id)
+            case "pause":
+                engine.pause(call.id)
+            case "unpause":
+                engine.unpause(call.id)
+            case "kill":
+                engine.kill(call.id)
+            case "remove":
+                engine.remove(call.id, force=True)
+
+    def _keep_house(self, call: Remove | Tag | Prune | PrunePreview) -> Any:
+        from jupyter_containers.panel import housekeeping
+
+        engine = self._engine
+        match call:
+            case Tag(image, name):
+                engine.tag(image, name)
+            case Remove("container", name, force):
+                engine.remove(name, force=force)
+            case Remove("image", name, force):
+                engine.remove_image(name, force=force)
+            case Remove("volume", name):
+                engine.remove_volume(name)
+            case Remove("network", name):
+                engine.remove_network(name)
+            case PrunePreview(everything):
+                return housekeeping.preview(engine, all=everything)
+            case Prune(groups, everything):
+                return housekeeping.prune(engine, groups, all=everything)
+        return None
+
+    def _write(self, call: Call) -> Any:
+        """Help somebody who writes a Dockerfile."""
+        match call:
+            case Check(text):
+                from jupyter_containers.panel.writing import squiggles
+
+                return squiggles(self._engine, text)
+            case Complete(before):
+                from jupyter_containers.commands.dockerfile_completion import complete_dockerfile
+
+                token, matches = complete_dockerfile(before, self._engine.names)
+                return Completion(len(token), matches[:200])
+            case NotebookDockerfile(notebook):
+                from jupyter_containers.panel.environment import notebook_dockerfile
+
+                return Output(notebook_dockerfile(notebook))
+        raise InvalidArgumentError(f"no call of this name: {type(call).__name__}")
+
+    def _command(self, line: str) -> Output:
+        from jupyter_containers.commands.execute import execute
+        from jupyter_containers.commands.session import Session
+        from jupyter_containers.panel.telling import Telling
+
+        try:
+            words = shlex.split(line)
+        except ValueError as error:
+            raise InvalidArgumentError(f"cannot read the line: {error}") from error
+        telling = Telling(self._say)
+        session = Session(
+            provide_engine=lambda: self._engine,
+            program="%container",
+            progress=telling.progress,
+            on_output=telling.receive,
+        )
+        result = execute(session, words)
+        # What was passed on as it came is not repeated as the command's value.
+        text = telling.text or ("" if result is None else str(result))
+        return Output(text[-_OUTPUT_CHARACTERS:])

@@ -1,0 +1,91 @@
+"""The files of a container for its browser: folders, and single files in and out."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import tarfile
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.panel.messages import (
+    Download,
+    Downloaded,
+    FileEntry,
+    Files,
+    Listing,
+    Upload,
+)
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine import Engine
+
+MOST_ENTRIES = 5000
+# A message holds a download as a whole, in the kernel, the server and the browser.
+MOST_BYTES = 256 * 1024 * 1024
+
+
+class _Bounded(io.BytesIO):
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > MOST_BYTES:
+            raise InvalidArgumentError(
+                f"more than {MOST_BYTES >> 20} MiB cannot be sent to a browser",
+                hint="use %container cp, which writes to a file of this machine",
+            )
+        return super().write(data)
+
+
+class ContainerFiles:
+    """The files of an engine's containers."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def perform(
+        self, call: Files | Download | Upload, buffers: Sequence[bytes]
+    ) -> tuple[Any, Sequence[bytes]]:
+        """Carry out a call."""
+        match call:
+            case Files(container, path):
+                return self._list(container, path), ()
+            case Download(container, path):
+                name, data = self._get(container, path)
+                return Downloaded(name), (data,)
+            case Upload(container, folder, name):
+                if len(buffers) != 1:
+                    raise InvalidArgumentError("an upload has one buffer")
+                self._put(container, folder, name, buffers[0])
+        return None, ()
+
+    def _list(self, container: str, path: str) -> Listing:
+        resolved, found = self._engine.folder(container, path)
+        shown = [
+            FileEntry(one.name, one.kind, one.size, one.mode, one.modified, one.target)
+            for one in found[:MOST_ENTRIES]
+        ]
+        return Listing(resolved, shown, len(found) - len(shown))
+
+    def _get(self, container: str, path: str) -> tuple[str, bytes]:
+        name = posixpath.basename(path.rstrip("/")) or "root"
+        packed = _Bounded()
+        self._engine.copy(f"{container}:{path}", "-", follow_link=True, stdout=packed)
+        packed.seek(0)
+        with tarfile.open(fileobj=packed) as archive:
+            first = archive.next()
+            if first is None or not first.isreg():
+                return f"{name}.tar", packed.getvalue()
+            content = archive.extractfile(first)
+            assert content is not None  # a regular file has content
+            return name, content.read()
+
+    def _put(self, container: str, folder: str, name: str, data: bytes) -> None:
+        if not name or "/" in name or name in (".", ".."):
+            raise InvalidArgumentError(f"not a file's name: {name!r}")
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            member = tarfile.TarInfo(name)
+            member.size, member.mode, member.mtime = len(data), 0o644, int(time.time())
+            archive.addfile(member, io.BytesIO(data))
+        self._engine.copy("-", f"{container}:{folder}", stdin=packed.getvalue())

@@ -1,0 +1,60 @@
+"""Bulk removal: what would go and how much that frees, then exactly that.
+
+Groups are removed in an order in which none makes the next one larger than it was shown: a
+container that goes would leave an image unused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from jupyter_containers.panel.messages import Pruned, PruneGroup, PruneItem
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine import Engine
+    from jupyter_containers.engine.results import PruneResult
+
+_TITLES = {
+    "containers": "Containers that do not run",
+    "images": "Images that no container uses",
+    "volumes": "Volumes that no container has",
+    "networks": "Networks that no container uses",
+    "cache": "Build cache",
+}
+_NARROW = {"images": "Images without a name", "volumes": "Anonymous volumes"}
+
+
+def preview(engine: Engine, *, all: bool) -> list[PruneGroup]:
+    """Return what a prune would remove, group by group; with ``all`` also what has a name."""
+    found = engine.prune_preview(all=all)
+    groups = []
+    for name, title in _TITLES.items():
+        group = found[name]
+        items = sorted((PruneItem(one.name, one.size) for one in group.items), key=_largest)
+        shown = title if all else _NARROW.get(name, title)
+        groups.append(PruneGroup(name, shown, items, group.size))
+    return groups
+
+
+def prune(engine: Engine, groups: list[str], *, all: bool) -> Pruned:
+    """Remove what the groups have."""
+    removed, freed = 0, 0
+    work: dict[str, Callable[[], PruneResult]] = {
+        "cache": engine.prune_builder,
+        "networks": engine.prune_networks,
+        "volumes": partial(engine.prune_volumes, all=all),
+        "images": partial(engine.prune_images, all=all),
+        "containers": engine.prune_containers,
+    }
+    for name, remove in work.items():
+        if name in groups:
+            result = remove()
+            removed += len(result.removed)
+            freed += result.freed
+    return Pruned(removed, freed)
+
+
+def _largest(item: PruneItem) -> tuple[int, str]:
+    return -item.size, item.name

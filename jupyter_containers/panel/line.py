@@ -1,0 +1,203 @@
+"""One line to one page: calls are decoded, carried out in threads and answered once.
+
+What arrives is data from a browser and is checked against the schema.  Sending is done from any
+thread.  ``Line.close`` ends everything that the page had open here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from jupyter_containers.errors import ContainersError, InvalidArgumentError
+from jupyter_containers.panel.messages import (
+    VERSION,
+    Answer,
+    Call,
+    CloseView,
+    Failure,
+    FromKernel,
+    FromPage,
+    Hello,
+    OpenView,
+    Progress,
+    Refused,
+    Request,
+    ToView,
+    Trouble,
+    Watch,
+    Welcome,
+)
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine import Engine
+    from jupyter_containers.panel.feed import Feed
+    from jupyter_containers.panel.views import Views
+
+Buffers = Sequence[bytes]
+
+
+class Comm(Protocol):
+    """What a line needs of a comm."""
+
+    def send(
+        self,
+        data: Any = None,
+        metadata: Any = None,
+        buffers: Any = None,
+    ) -> None:
+        """Send to the page."""
+
+    def on_msg(self, callback: Callable[[Any], None] | None) -> None:
+        """Have messages of the page handed to ``callback``."""
+
+    def on_close(self, callback: Callable[[Any], None] | None) -> None:
+        """Have the page's farewell handed to ``callback``."""
+
+    def close(self) -> None:
+        """Say farewell to the page."""
+
+
+class Line:
+    """A page's line to the engine that ``provide_engine`` returns."""
+
+    def __init__(
+        self,
+        comm: Comm,
+        provide_engine: Callable[[], Engine],
+        on_close: Callable[[Line], None] = lambda _: None,
+    ) -> None:
+        self._comm, self._provide_engine, self._on_close = comm, provide_engine, on_close
+        self._lock = threading.Lock()
+        self._closed = False
+        self._feed: Feed | None = None
+        self._views: Views | None = None
+        stay_live(comm)
+        comm.on_msg(self._receive)
+        comm.on_close(lambda _: self.close())
+
+    def begin(self, data: object) -> None:
+        """Answer what the page said when it opened the line; the rest is done in a thread."""
+        try:
+            hello = msgspec.convert(data, Hello)
+        except msgspec.ValidationError as error:
+            self._refuse(Trouble("ProtocolError", f"the page's first words are no hello: {error}"))
+            return
+        if VERSION not in hello.versions:
+            spoken = ", ".join(str(version) for version in hello.versions) or "none"
+            self._refuse(
+                Trouble(
+                    "ProtocolError",
+                    f"the page speaks version {spoken} of the panel's protocol, "
+                    f"this kernel {VERSION}",
+                    "install the same version of jupyter-containers-engine beside JupyterLab "
+                    "and in the kernel's environment, then reload the page",
+                )
+            )
+            return
+        threading.Thread(target=self._open, name="panel-open", daemon=True).start()
+
+    def tell(self, message: FromKernel, buffers: Buffers | None = None) -> None:
+        """Send a message; nothing happens after the close."""
+        if not self._closed:
+            self._comm.send(msgspec.to_builtins(message), buffers=list(buffers or ()) or None)
+
+    def close(self) -> None:
+        """End views and feed and the line itself; a second time does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        if self._feed is not None:
+            self._feed.stop()
+        if self._views is not None:
+            self._views.close()
+        self._comm.close()
+        self._on_close(self)
+
+    def _refuse(self, trouble: Trouble) -> None:
+        self.tell(Refused(trouble))
+        self.close()
+
+    def _open(self) -> None:
+        from jupyter_containers.panel.feed import Feed
+        from jupyter_containers.panel.views import Views
+        from jupyter_containers.version import __version__
+
+        try:
+            engine = self._provide_engine()
+        except ContainersError as error:
+            self._refuse(trouble_of(error))
+            return
+        with self._lock:
+            if self._closed:
+                return
+            self._views = Views(engine, self.tell)
+            self._feed = Feed(engine, self.tell, self.close)
+        self.tell(Welcome(VERSION, __version__, str(engine.settings.root)))
+        self._feed.start()
+
+    def _receive(self, message: Any) -> None:
+        data = message["content"].get("data")
+        buffers = [bytes(item) for item in message.get("buffers") or ()]
+        try:
+            said = msgspec.convert(data, FromPage)
+        except msgspec.ValidationError as error:
+            number = data.get("id") if isinstance(data, Mapping) else None
+            if isinstance(number, int):
+                self.tell(Failure(number, Trouble("ProtocolError", f"not a call: {error}")))
+            return
+        if isinstance(said, ToView):
+            if self._views is not None:
+                self._views.receive(said, buffers)
+            return
+        threading.Thread(
+            target=self._answer, args=(said, buffers), name="panel-call", daemon=True
+        ).start()
+
+    def _answer(self, request: Request, buffers: Buffers) -> None:
+        try:
+            value, back = self._perform(request.id, request.call, buffers)
+        except ContainersError as error:
+            self.tell(Failure(request.id, trouble_of(error)))
+        except Exception as error:
+            # A page that waits must hear of a fault of ours, too; the kernel's log has the rest.
+            self.tell(Failure(request.id, Trouble(type(error).__name__, str(error) or "a fault")))
+            raise
+        else:
+            self.tell(Answer(request.id, value), back)
+
+    def _perform(self, number: int, call: Call, buffers: Buffers) -> tuple[Any, Buffers]:
+        from jupyter_containers.panel.calls import Calls
+
+        if self._feed is None or self._views is None:
+            raise InvalidArgumentError("the line is not open yet")
+        match call:
+            case Watch(visible):
+                self._feed.watch(visible)
+                return None, ()
+            case OpenView():
+                return self._views.open(call), ()
+            case CloseView(channel):
+                self._views.end(channel)
+                return None, ()
+        calls = Calls(self._provide_engine(), lambda text: self.tell(Progress(number, text)))
+        return calls.perform(call, buffers)
+
+
+def trouble_of(error: ContainersError) -> Trouble:
+    """Return an error as a value."""
+    return Trouble(type(error).__name__, error.message, error.hint or "")
+
+
+def stay_live(comm: Any) -> None:
+    """Have a comm's messages handled beside the cell that runs, where the kernel can.
+
+    The page sends them to a thread of their own (a subshell); ipykernel 7 would send them to
+    the main thread all the same once a cell has sent something on the comm.
+    """
+    if hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = None

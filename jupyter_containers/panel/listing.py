@@ -1,0 +1,170 @@
+"""What is in the store, as the panel lists it; names of users come along with what they use."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from jupyter_containers.commands.render.links import Link, linked, proxy_base
+from jupyter_containers.panel.messages import (
+    BuildItem,
+    ContainerItem,
+    ImageItem,
+    Item,
+    NetworkItem,
+    Port,
+    RegistryItem,
+    Section,
+    VolumeItem,
+)
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine import Container, Engine
+
+_FIXED = ("bridge", "host", "none")
+
+
+class Listing:
+    """One look at an engine's store; :meth:`forget` makes the next one fresh."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._containers: list[Container] | None = None
+
+    def forget(self) -> None:
+        """Look again at what several sections share."""
+        self._containers = None
+
+    def items(self, section: Section) -> Iterable[Item]:
+        """Return the items of a section."""
+        match section:
+            case "containers":
+                return [self._container(one) for one in self.containers]
+            case "images":
+                return self._images()
+            case "volumes":
+                return self._volumes()
+            case "networks":
+                return self._networks()
+            case "registries":
+                return self._registries()
+            case "builds":
+                return self._builds()
+
+    @property
+    def containers(self) -> list[Container]:
+        """All containers, newest first, looked at once."""
+        if self._containers is None:
+            self._containers = self._engine.containers(all=True)
+        return self._containers
+
+    @cached_property
+    def _base(self) -> str:
+        return proxy_base()
+
+    def _container(self, one: Container) -> ContainerItem:
+        state = one.record.state
+        return ContainerItem(
+            one.id,
+            one.name,
+            one.image,
+            one.command,
+            str(one.status),
+            one.health,
+            one.record.created,
+            state.started or 0.0,
+            state.finished or 0.0,
+            -1 if one.exit_code is None else one.exit_code,
+            one.oom_killed,
+            [port_of(text, self._base) for text in one.ports],
+        )
+
+    def _images(self) -> list[ImageItem]:
+        users = Counter(one.image_id for one in self.containers)
+        return [
+            ImageItem(
+                image.id,
+                list(image.names),
+                image.created.timestamp() if image.created else 0.0,
+                image.size,
+                users[image.id],
+            )
+            for image in self._engine.images()
+        ]
+
+    def _volumes(self) -> list[VolumeItem]:
+        users = defaultdict(list)
+        for one in self.containers:
+            for mount in one.record.mounts:
+                if mount.name:
+                    users[mount.name].append(one.name)
+        return [
+            VolumeItem(
+                volume.name,
+                volume.driver,
+                volume.mountpoint,
+                volume.created.timestamp(),
+                users[volume.name],
+            )
+            for volume in self._engine.volumes()
+        ]
+
+    def _networks(self) -> list[NetworkItem]:
+        users = defaultdict(list)
+        for one in self.containers:
+            if one.status.alive:
+                for name in one.networks:
+                    users[name].append(one.name)
+        return [
+            NetworkItem(
+                network.id,
+                network.name,
+                network.driver,
+                network.subnet,
+                network.internal,
+                network.name in _FIXED,
+                users[network.name],
+            )
+            for network in self._engine.networks()
+        ]
+
+    def _builds(self) -> list[BuildItem]:
+        return [
+            BuildItem(
+                note.id,
+                ", ".join(note.names) or note.source or note.image[7:19] or "a build",
+                note.source,
+                note.image,
+                note.started,
+                note.seconds,
+                note.steps,
+                note.cached,
+                note.outcome,
+                note.error,
+            )
+            for note in self._engine.build_history()
+        ]
+
+    def _registries(self) -> list[RegistryItem]:
+        return [
+            RegistryItem(one.address, one.name, one.volume, credentials=False)
+            for one in self._engine.local_registries()
+        ]
+
+
+def port_of(text: str, base: str) -> Port:
+    """Return a port as text and address: through the server's proxy where it has one."""
+    outer, arrow, inner = text.partition("->")
+    if not arrow:
+        return Port(text)
+    host, _, port = outer.rpartition(":")
+    shown = f"{port}→{inner.removesuffix('/tcp')}"
+    if not inner.endswith("/tcp") or not port.isdigit():
+        return Port(shown)
+    link = linked(text, base)
+    if isinstance(link, Link):
+        return Port(shown, link.href)
+    reachable = "127.0.0.1" if host in ("", "0.0.0.0", "[::]", "::") else host  # noqa: S104  # read
+    return Port(shown, f"http://{reachable}:{port}/")

@@ -1,0 +1,446 @@
+"""All messages of a line; ``labextension/src/lab/protocol.ts`` is made from this module.
+
+Calls carry ``do``, what the kernel tells carries ``kind``.  Times are seconds since the epoch,
+sizes bytes, an absent time is 0.  A change that an older page would misread raises ``VERSION``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+VERSION = 1
+
+Section = Literal["containers", "images", "volumes", "networks", "builds", "registries"]
+Action = Literal["start", "stop", "restart", "pause", "unpause", "kill", "remove"]
+ViewKind = Literal["logs", "terminal", "layers"]
+ObjectKind = Literal["container", "image", "volume", "network"]
+
+
+class Port(Struct, frozen=True):
+    """A port; ``url`` is where a browser may open it, empty where it cannot."""
+
+    text: str
+    url: str = ""
+
+
+class ContainerItem(Struct, frozen=True):
+    """A container; ``exit_code`` is -1 before its first end."""
+
+    id: str
+    name: str
+    image: str
+    command: str
+    state: str
+    health: str
+    created: float
+    started: float
+    finished: float
+    exit_code: int
+    oom_killed: bool
+    ports: list[Port]
+
+
+class ImageItem(Struct, frozen=True):
+    """An image; without names it is dangling.  ``containers`` are made of it."""
+
+    id: str
+    names: list[str]
+    created: float
+    size: int
+    containers: int
+
+
+class VolumeItem(Struct, frozen=True):
+    """A volume and the names of the containers that have it."""
+
+    id: str
+    driver: str
+    mountpoint: str
+    created: float
+    containers: list[str]
+
+
+class NetworkItem(Struct, frozen=True):
+    """A network and the names of the containers in it; a ``fixed`` one is always there."""
+
+    id: str
+    name: str
+    driver: str
+    subnet: str
+    internal: bool
+    fixed: bool
+    containers: list[str]
+
+
+class BuildItem(Struct, frozen=True):
+    """A build that ended; ``source`` is the cell or file, ``error`` one line."""
+
+    id: str
+    name: str
+    source: str
+    image: str
+    started: float
+    seconds: float
+    steps: int
+    cached: int
+    outcome: str
+    error: str
+
+
+class RegistryItem(Struct, frozen=True):
+    """A registry: one that runs here (``container``), or one with ``credentials``."""
+
+    id: str
+    container: str
+    volume: str
+    credentials: bool
+
+
+class Usage(Struct, frozen=True):
+    """What a container uses now; ``memory_limit`` is 0 for none."""
+
+    id: str
+    cpu: float
+    memory: int
+    memory_limit: int
+
+
+# What a page calls.
+
+
+class Watch(Struct, frozen=True, tag_field="do", tag="watch"):
+    """The panel is seen, or no longer: what containers use is measured only for one who looks."""
+
+    visible: bool
+
+
+class Act(Struct, frozen=True, tag_field="do", tag="act"):
+    """Do something with a container; a removal is forced."""
+
+    action: Action
+    id: str
+
+
+class Remove(Struct, frozen=True, tag_field="do", tag="remove"):
+    """Remove an image (or one of its names), volume or network."""
+
+    what: ObjectKind
+    name: str
+    force: bool = False
+
+
+class Tag(Struct, frozen=True, tag_field="do", tag="tag"):
+    """Give an image one more name."""
+
+    image: str
+    name: str
+
+
+class Command(Struct, frozen=True, tag_field="do", tag="command"):
+    """Carry out a line as ``%container`` does; progress is told meanwhile."""
+
+    line: str
+
+
+class Inspect(Struct, frozen=True, tag_field="do", tag="inspect"):
+    """Return Docker's inspect document."""
+
+    what: ObjectKind
+    name: str
+
+
+class PrunePreview(Struct, frozen=True, tag_field="do", tag="prune_preview"):
+    """Return what a prune would remove; with ``all`` also what has a name and is unused."""
+
+    all: bool
+
+
+class Prune(Struct, frozen=True, tag_field="do", tag="prune"):
+    """Remove the groups of a preview."""
+
+    groups: list[str]
+    all: bool
+
+
+class Files(Struct, frozen=True, tag_field="do", tag="files"):
+    """List a folder of a container."""
+
+    container: str
+    path: str
+
+
+class Download(Struct, frozen=True, tag_field="do", tag="download"):
+    """Return a file of a container, a folder as a tar, in the answer's buffer."""
+
+    container: str
+    path: str
+
+
+class Upload(Struct, frozen=True, tag_field="do", tag="upload"):
+    """Put the call's buffer as a file into a folder of a container."""
+
+    container: str
+    folder: str
+    name: str
+
+
+class Check(Struct, frozen=True, tag_field="do", tag="check"):
+    """Return what the build checks see in a Dockerfile."""
+
+    text: str
+
+
+class Complete(Struct, frozen=True, tag_field="do", tag="complete"):
+    """Return what may stand at the end of a Dockerfile's text."""
+
+    before: str
+
+
+class NotebookDockerfile(Struct, frozen=True, tag_field="do", tag="notebook_dockerfile"):
+    """Return a Dockerfile that makes this kernel's environment anew around a notebook."""
+
+    notebook: str
+
+
+class OpenView(Struct, frozen=True, tag_field="do", tag="open_view"):
+    """Open a view of a container or image."""
+
+    view: ViewKind
+    name: str
+
+
+class CloseView(Struct, frozen=True, tag_field="do", tag="close_view"):
+    """Close a view."""
+
+    channel: int
+
+
+Call: TypeAlias = (
+    Watch
+    | Act
+    | Remove
+    | Tag
+    | Command
+    | Inspect
+    | PrunePreview
+    | Prune
+    | Files
+    | Download
+    | Upload
+    | Check
+    | Complete
+    | NotebookDockerfile
+    | OpenView
+    | CloseView
+)
+
+
+class Request(Struct, frozen=True, tag_field="kind", tag="request"):
+    """A call and the number under which its answer comes."""
+
+    id: int
+    call: Call
+
+
+class ToView(Struct, frozen=True, tag_field="kind", tag="to_view"):
+    """A message for a view's widget, in the widget's own words."""
+
+    channel: int
+    content: dict[str, Any]
+
+
+FromPage: TypeAlias = Request | ToView
+
+
+class Hello(Struct, frozen=True):
+    """What a page says when it opens a line."""
+
+    versions: list[int]
+
+
+# What calls return.
+
+
+class Output(Struct, frozen=True):
+    """What a command has to show."""
+
+    text: str
+
+
+class PruneItem(Struct, frozen=True):
+    """A thing that would go."""
+
+    name: str
+    size: int
+
+
+class PruneGroup(Struct, frozen=True):
+    """Things of one kind that would go, the largest first; ``size`` is what that frees."""
+
+    name: str
+    title: str
+    items: list[PruneItem]
+    size: int
+
+
+class Pruned(Struct, frozen=True):
+    """How much was removed."""
+
+    removed: int
+    freed: int
+
+
+class FileEntry(Struct, frozen=True):
+    """An entry of a folder; ``target`` is where a link leads."""
+
+    name: str
+    kind: Literal["file", "folder", "link", "other"]
+    size: int
+    mode: str
+    modified: float
+    target: str = ""
+
+
+class Listing(Struct, frozen=True):
+    """A folder; ``left_out`` entries were too many."""
+
+    path: str
+    entries: list[FileEntry]
+    left_out: int
+
+
+class Downloaded(Struct, frozen=True):
+    """The name of the file in the answer's buffer."""
+
+    name: str
+
+
+class Squiggle(Struct, frozen=True):
+    """A finding of the build checks, or an error; lines count from 1."""
+
+    rule: str
+    message: str
+    first_line: int
+    last_line: int
+    is_error: bool
+
+
+class Completion(Struct, frozen=True):
+    """What may take the place of the last ``replaces`` characters."""
+
+    replaces: int
+    matches: list[str]
+
+
+class Opened(Struct, frozen=True):
+    """The channel of a view that was opened."""
+
+    channel: int
+    title: str
+
+
+# What a call returns, where that is more than nothing.
+RETURNS: dict[type[Struct], Any] = {
+    Command: Output,
+    Inspect: Any,
+    PrunePreview: list[PruneGroup],
+    Prune: Pruned,
+    Files: Listing,
+    Download: Downloaded,
+    Check: list[Squiggle],
+    Complete: Completion,
+    NotebookDockerfile: Output,
+    OpenView: Opened,
+}
+
+
+# What the kernel tells.
+
+
+class Trouble(Struct, frozen=True):
+    """An error as a value: its class, one line, and what helps."""
+
+    name: str
+    message: str
+    hint: str = ""
+
+
+class Welcome(Struct, frozen=True, tag_field="kind", tag="welcome"):
+    """The line is open; ``version`` is what both speak."""
+
+    version: int
+    engine: str
+    store: str
+
+
+class Refused(Struct, frozen=True, tag_field="kind", tag="refused"):
+    """There is no common version, or no engine."""
+
+    trouble: Trouble
+
+
+class Answer(Struct, frozen=True, tag_field="kind", tag="answer"):
+    """What a call returned."""
+
+    id: int
+    value: Any = None
+
+
+class Failure(Struct, frozen=True, tag_field="kind", tag="failure"):
+    """Why a call failed."""
+
+    id: int
+    trouble: Trouble
+
+
+class Progress(Struct, frozen=True, tag_field="kind", tag="progress"):
+    """How far a call is, in one line."""
+
+    id: int
+    text: str
+
+
+Item: TypeAlias = ContainerItem | ImageItem | VolumeItem | NetworkItem | BuildItem | RegistryItem
+
+
+class Changes(Struct, frozen=True, tag_field="kind", tag="changes"):
+    """Items of a section that are new or different, and ids of those that have gone."""
+
+    section: Section
+    put: list[Any]
+    gone: list[str]
+    whole: bool = False
+
+
+class Used(Struct, frozen=True, tag_field="kind", tag="used"):
+    """What the running containers use now."""
+
+    usage: list[Usage]
+
+
+class FromView(Struct, frozen=True, tag_field="kind", tag="from_view"):
+    """A message of a view's widget for its page."""
+
+    channel: int
+    content: dict[str, Any]
+
+
+class ViewClosed(Struct, frozen=True, tag_field="kind", tag="view_closed"):
+    """A view has ended."""
+
+    channel: int
+
+
+FromKernel: TypeAlias = (
+    Welcome | Refused | Answer | Failure | Progress | Changes | Used | FromView | ViewClosed
+)
+ITEMS: dict[str, type[Struct]] = {
+    "containers": ContainerItem,
+    "images": ImageItem,
+    "volumes": VolumeItem,
+    "networks": NetworkItem,
+    "builds": BuildItem,
+    "registries": RegistryItem,
+}

@@ -1,0 +1,66 @@
+"""Where pages reach this kernel: the comm target of ``%load_ext``, and the lines that are open.
+
+A page that is open while the extension is loaded hears of it by a *beacon*, a comm that the
+kernel opens; one that comes later finds the beacon among the kernel's open comms.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine import Engine
+    from jupyter_containers.panel.line import Line
+
+TARGET = "jupyter_containers.panel"
+BEACON = "jupyter_containers.beacon"
+
+
+class Switchboard:
+    """The lines of one kernel; ``provide_engine`` is asked when a page has come."""
+
+    def __init__(self, comms: Any, provide_engine: Callable[[], Engine]) -> None:
+        self._comms, self._provide_engine = comms, provide_engine
+        self._lock = threading.Lock()
+        self._lines: set[Line] = set()
+        self._beacon: Any = None
+
+    def open(self) -> None:
+        """Let pages come."""
+        self._comms.register_target(TARGET, self._connect)
+        import comm
+
+        self._beacon = comm.create_comm(target_name=BEACON)
+
+    def hang_up(self) -> None:
+        """Close all lines: pages open others, to the engine of now."""
+        with self._lock:
+            lines = list(self._lines)
+        for line in lines:
+            line.close()
+
+    def close(self) -> None:
+        """Let no more pages come, and close all lines."""
+        if self._comms.targets.get(TARGET) == self._connect:
+            self._comms.unregister_target(TARGET, self._connect)
+        if self._beacon is not None:
+            self._beacon.close()
+            self._beacon = None
+        self.hang_up()
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def _connect(self, comm: Any, message: Any) -> None:
+        from jupyter_containers.panel.line import Line
+
+        line = Line(comm, self._provide_engine, self._forget)
+        with self._lock:
+            self._lines.add(line)
+        line.begin(message["content"].get("data"))
+
+    def _forget(self, line: Line) -> None:
+        with self._lock:
+            self._lines.discard(line)

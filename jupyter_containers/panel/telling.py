@@ -1,0 +1,59 @@
+"""Progress of a command in one line, and what it wrote."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from jupyter_containers.commands.render.ansi import strip_ansi, visible_lines
+from jupyter_containers.events import Event, EventSink, TaskFinished, TaskProgress, TaskStarted
+
+_PAUSE_SECONDS = 0.1
+_KEPT_BYTES = 256 * 1024
+
+
+class Telling:
+    """Takes progress and output from any thread; says the latest line ten times a second."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._lock = threading.Lock()
+        self._titles: dict[str, str] = {}
+        self._said = 0.0
+        self._kept = bytearray()
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[EventSink]:
+        """Take the progress of one operation."""
+        yield self._take
+
+    def receive(self, stream: str, data: bytes) -> None:  # noqa: ARG002  # one text
+        """Keep what a container or command wrote, up to a limit."""
+        with self._lock:
+            self._kept += data
+            del self._kept[:-_KEPT_BYTES]
+
+    @property
+    def text(self) -> str:
+        """What was written, as a terminal leaves it, without its colours."""
+        return strip_ansi(visible_lines(self._kept.decode("utf-8", "replace")))
+
+    def _take(self, event: Event) -> None:
+        with self._lock:
+            if isinstance(event, TaskStarted):
+                self._titles[event.task] = event.title
+                self._tell(event.title, at_once=True)
+            elif isinstance(event, TaskProgress):
+                title = self._titles.get(event.task, event.task)
+                share = f" {100 * event.current // event.total} %" if event.total else ""
+                self._tell(f"{title} {event.status}{share}".strip())
+            elif isinstance(event, TaskFinished):
+                self._titles.pop(event.task, None)
+
+    def _tell(self, text: str, *, at_once: bool = False) -> None:
+        now = time.monotonic()
+        if at_once or now - self._said >= _PAUSE_SECONDS:
+            self._said = now
+            self._say(text)

@@ -1,0 +1,169 @@
+/** What asks and tells: run an image, prune with a preview, confirmations, failures. */
+import { Dialog, Notification, showDialog } from "@jupyterlab/apputils";
+import { Widget } from "@lumino/widgets";
+
+import { bytes } from "../chart";
+import { child } from "../frame";
+import { CallError, type Client } from "./client";
+import type { PruneGroup } from "./protocol";
+import { plural, quoted } from "./words";
+
+/** Do something; a failure is shown. */
+export async function attempt<T>(what: string, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    Notification.error(`${what}: ${textOf(error)}`, { autoClose: 10000 });
+    return undefined;
+  }
+}
+
+export function textOf(error: unknown): string {
+  return error instanceof CallError ? error.text : error instanceof Error ? error.message : String(error);
+}
+
+/** Carry out a command line while a notification shows how far it is; return its output. */
+export async function runCommand(client: Client, what: string, line: string): Promise<string | undefined> {
+  const id = Notification.emit(`${what} …`, "in-progress", { autoClose: false });
+  try {
+    const { text } = await client.call({ do: "command", line }, (progress) => Notification.update({ id, message: `${what}: ${progress}` }));
+    Notification.update({ id, message: `${what}: done`, type: "success", autoClose: 4000 });
+    return text;
+  } catch (error) {
+    Notification.update({ id, message: `${what}: ${textOf(error)}`, type: "error", autoClose: 15000 });
+    return undefined;
+  }
+}
+
+export async function confirm(title: string, body: string, label: string): Promise<boolean> {
+  const result = await showDialog({ title, body, buttons: [Dialog.cancelButton(), Dialog.warnButton({ label })] });
+  return result.button.accept;
+}
+
+class Form extends Widget implements Dialog.IBodyWidget<string> {
+  constructor(private readonly read: () => string) {
+    super();
+    this.addClass("jc-form");
+  }
+
+  getValue(): string {
+    return this.read();
+  }
+
+  field(label: string, hint: string, value = ""): HTMLInputElement {
+    const line = child(this.node, "label", "jc-field");
+    child(line, "span", "", label);
+    const input = child(line, "input", "jp-mod-styled");
+    input.placeholder = hint;
+    input.value = value;
+    input.spellcheck = false;
+    return input;
+  }
+
+  tick(label: string, ticked: boolean): HTMLInputElement {
+    const line = child(this.node, "label", "jc-tick");
+    const input = child(line, "input");
+    input.type = "checkbox";
+    input.checked = ticked;
+    child(line, "span", "", label);
+    return input;
+  }
+}
+
+/** Ask how to run an image; return the command line, or nothing. */
+export async function askRun(image: string): Promise<string> {
+  const form: Form = new Form(() => line());
+  const name = form.field("Name", "made up when empty");
+  const ports = form.field("Publish", "8000:80 8443:443");
+  const volumes = form.field("Volumes", "data:/data ./work:/work");
+  const variables = form.field("Variables", "KEY=value OTHER=more");
+  const command = form.field("Command", "the image's own");
+  const remove = form.tick("Remove it when it ends", false);
+  const preview = child(form.node, "output", "jc-preview");
+  preview.setAttribute("aria-label", "The command line");
+  const several = (flag: string, input: HTMLInputElement): string[] =>
+    input.value.split(/\s+/).filter(Boolean).flatMap((word) => [flag, quoted(word)]);
+  const line = (): string =>
+    [
+      "run",
+      "-d",
+      ...(remove.checked ? ["--rm"] : []),
+      ...(name.value.trim() ? ["--name", quoted(name.value.trim())] : []),
+      ...several("-p", ports),
+      ...several("-v", volumes),
+      ...several("-e", variables),
+      quoted(image),
+      ...(command.value.trim() ? [command.value.trim()] : []),
+    ].join(" ");
+  const show = (): void => {
+    preview.textContent = `%container ${line()}`;
+  };
+  form.node.addEventListener("input", show);
+  show();
+  const result = await showDialog({
+    title: `Run ${image}`,
+    body: form,
+    buttons: [Dialog.cancelButton(), Dialog.okButton({ label: "Run" })],
+  });
+  return result.button.accept ? (result.value ?? "") : "";
+}
+
+/** Ask what to prune, with what goes and what that frees; carry it out. */
+export async function prune(client: Client): Promise<void> {
+  let groups: PruneGroup[] = [];
+  const form: Form = new Form(() => JSON.stringify(chosen()));
+  const wide = form.tick("Also images and volumes that have a name", false);
+  const list = child(form.node, "div", "jc-prune");
+  const total = child(form.node, "div", "jc-total");
+  total.setAttribute("role", "status");
+  const ticks = new Map<string, HTMLInputElement>();
+  const chosen = (): string[] => groups.filter((group) => ticks.get(group.name)?.checked).map((group) => group.name);
+  const sum = (): void => {
+    const names = new Set(chosen());
+    const going = groups.filter((group) => names.has(group.name));
+    const count = going.reduce((all, group) => all + group.items.length, 0);
+    const size = going.reduce((all, group) => all + group.size, 0);
+    total.textContent = count ? `${plural(count, "thing")} would go; that frees ${bytes(size)}` : "nothing would go";
+  };
+  const look = async (): Promise<void> => {
+    total.textContent = "looking …";
+    const found = await attempt("Prune", () => client.call({ do: "prune_preview", all: wide.checked }));
+    if (!found) return;
+    const before = new Map([...ticks].map(([name, input]) => [name, input.checked]));
+    groups = found;
+    list.replaceChildren();
+    ticks.clear();
+    for (const group of groups) ticks.set(group.name, drawGroup(list, group, before.get(group.name) ?? group.name !== "volumes", sum));
+    sum();
+  };
+  wide.addEventListener("change", () => void look());
+  void look();
+  const result = await showDialog({
+    title: "Remove what is not used",
+    body: form,
+    buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: "Remove" })],
+  });
+  const names = chosen();
+  if (!result.button.accept || !names.length) return;
+  const done = await attempt("Prune", () => client.call({ do: "prune", groups: names, all: wide.checked }));
+  if (done) Notification.success(`${plural(done.removed, "thing")} removed, ${bytes(done.freed)} freed`, { autoClose: 6000 });
+}
+
+function drawGroup(list: HTMLElement, group: PruneGroup, ticked: boolean, change: () => void): HTMLInputElement {
+  const box = child(list, "div", "jc-group");
+  const head = child(box, "label", "jc-tick");
+  const input = child(head, "input");
+  input.type = "checkbox";
+  input.disabled = !group.items.length;
+  input.checked = ticked && !input.disabled;
+  input.addEventListener("change", change);
+  child(head, "span", "jc-group-title", group.title);
+  child(head, "span", "jc-group-size", group.items.length ? `${group.items.length} · ${bytes(group.size)}` : "none");
+  if (!group.items.length) return input;
+  const details = child(box, "details");
+  child(details, "summary", "", "what goes");
+  const items = child(details, "ul");
+  for (const item of group.items.slice(0, 200)) child(items, "li", "", item.size ? `${item.name} (${bytes(item.size)})` : item.name);
+  if (group.items.length > 200) child(items, "li", "", `… and ${group.items.length - 200} more`);
+  return input;
+}

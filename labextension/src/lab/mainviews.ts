@@ -1,0 +1,137 @@
+/** Views of the main area: logs, terminal and layers (the widgets of outputs), inspect, files. */
+import { MainAreaWidget } from "@jupyterlab/apputils";
+import { Widget } from "@lumino/widgets";
+import type { AnyModel, RenderProps } from "@anywidget/types";
+
+import { addStyle, child } from "../frame";
+import layers from "../widgets/layers";
+import logs from "../widgets/logs";
+import terminal from "../widgets/terminal";
+import type { Client } from "./client";
+import { containerIcon } from "./icons";
+import type { ViewKind } from "./protocol";
+import { STYLE } from "./style";
+
+type Render = (props: RenderProps) => () => void;
+type Listener = (content: Record<string, unknown>, buffers: DataView[]) => void;
+
+const RENDER: Record<ViewKind, Render> = { layers: layers.render, logs: logs.render, terminal: terminal.render };
+const TITLES: Record<ViewKind, string> = { layers: "Layers of", logs: "Log of", terminal: "Terminal in" };
+
+/** Return content as a widget of the main area. */
+export function asMain(content: Widget, id: string, title: string): MainAreaWidget {
+  addStyle(content.node, STYLE);
+  content.addClass("jc-main");
+  const widget = new MainAreaWidget({ content });
+  widget.id = id;
+  widget.title.label = title;
+  widget.title.icon = containerIcon;
+  widget.title.closable = true;
+  widget.toolbar.hide();
+  return widget;
+}
+
+/** Open a view on the line; the same code that shows it below a cell draws it. */
+export async function openView(client: Client, view: ViewKind, name: string): Promise<MainAreaWidget> {
+  const { channel, title } = await client.call({ do: "open_view", view, name });
+  const listeners = new Set<Listener>();
+  const model = {
+    send: (content: Record<string, unknown>, _: unknown, buffers: ArrayBuffer[] = []) =>
+      client.sayToView(channel, content, buffers),
+    on: (_: string, listener: Listener) => listeners.add(listener),
+    off: (_: string, listener: Listener) => listeners.delete(listener),
+  } as unknown as AnyModel;
+  const content = new Widget();
+  const widget = asMain(content, `jupyter-containers-${view}-${channel}-${name}`, `${TITLES[view]} ${title}`);
+  const end = RENDER[view]({ model, el: content.node } as unknown as RenderProps);
+  client.takeView(
+    channel,
+    (said, buffers) => {
+      for (const listener of [...listeners]) listener(said, buffers);
+    },
+    () => {
+      // A line that ended leaves what was shown; a view that its button closed goes.
+      if (client.state === "open") widget.dispose();
+      else child(content.node, "div", "jc-notice", "The line to the kernel has ended.").setAttribute("role", "status");
+    },
+  );
+  widget.disposed.connect(() => {
+    end();
+    client.closeView(channel);
+  });
+  return widget;
+}
+
+/** Show a JSON document as a tree that unfolds, with a search. */
+export function openInspect(name: string, document: unknown): MainAreaWidget {
+  const content = new Widget();
+  const bar = child(content.node, "div", "jc-main-bar");
+  child(bar, "strong", "", name);
+  const search = child(bar, "input", "jc-filter");
+  search.type = "search";
+  search.placeholder = "Search";
+  search.setAttribute("aria-label", "Search keys and values");
+  const copy = child(bar, "button", "jc-tool", "Copy");
+  copy.type = "button";
+  copy.title = "Copy the whole document";
+  copy.addEventListener("click", () => void navigator.clipboard?.writeText(JSON.stringify(document, null, 2)));
+  const scroll = child(content.node, "div", "jc-main-scroll jc-json");
+  scroll.tabIndex = 0;
+  scroll.setAttribute("role", "region");
+  scroll.setAttribute("aria-label", `Document of ${name}`);
+  const draw = (): void => {
+    scroll.replaceChildren();
+    drawValue(scroll, "", document, search.value.toLowerCase(), 0);
+  };
+  search.addEventListener("input", draw);
+  draw();
+  return asMain(content, `jupyter-containers-inspect-${name}`, `Inspect ${name}`);
+}
+
+function contains(key: string, value: unknown, words: string): boolean {
+  if (key.toLowerCase().includes(words)) return true;
+  if (value === null || typeof value !== "object") return String(value).toLowerCase().includes(words);
+  return Object.entries(value).some(([inner, below]) => contains(inner, below, words));
+}
+
+function drawValue(parent: Element, key: string, value: unknown, words: string, depth: number): void {
+  if (words && !contains(key, value, words)) return;
+  const hit = (text: string): string => (words && text.toLowerCase().includes(words) ? " jc-hit" : "");
+  if (value === null || typeof value !== "object") {
+    const line = child(parent, "div", "jc-leaf");
+    if (key) child(line, "span", `jc-key${hit(key)}`, key);
+    if (key) line.append(": ");
+    const text = JSON.stringify(value);
+    child(line, "span", `${typeof value === "string" ? "jc-string" : "jc-atom"}${hit(text)}`, text);
+    return;
+  }
+  const entries = Object.entries(value);
+  const count = Array.isArray(value) ? `[${entries.length}]` : `{${entries.length}}`;
+  if (!key) {
+    for (const [inner, below] of entries) drawValue(parent, inner, below, words, depth + 1);
+    return;
+  }
+  if (!entries.length) {
+    const line = child(parent, "div", "jc-leaf");
+    child(line, "span", `jc-key${hit(key)}`, key);
+    line.append(Array.isArray(value) ? ": []" : ": {}");
+    return;
+  }
+  const box = child(parent, "details");
+  const head = child(box, "summary");
+  child(head, "span", `jc-key${hit(key)}`, key);
+  head.append(` ${count}`);
+  // What is folded is drawn when it is opened: documents have thousands of values.
+  let drawn = false;
+  const fill = (): void => {
+    if (drawn) return;
+    drawn = true;
+    const inside = key.toLowerCase().includes(words) ? "" : words;
+    for (const [inner, below] of entries) drawValue(box, inner, below, inside, depth + 1);
+  };
+  box.addEventListener("toggle", fill);
+  if (words || (depth < 2 && entries.length <= 12)) {
+    fill();
+    box.open = true;
+  }
+}

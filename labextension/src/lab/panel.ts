@@ -1,0 +1,297 @@
+/** The side panel "Containers": what the current notebook's kernel tells, as one tree. */
+import { Menu, Widget } from "@lumino/widgets";
+import { CommandRegistry } from "@lumino/commands";
+import type { Message } from "@lumino/messaging";
+
+import { addStyle, child } from "../frame";
+import { actionsOf } from "./actions";
+import type { Client } from "./client";
+import type { Follower } from "./follow";
+import { containerIcon } from "./icons";
+import type { Items, Section } from "./protocol";
+import { itemOf, keyOf, rowsOf } from "./rows";
+import { STYLE } from "./style";
+import { Tree } from "./tree";
+
+const TICK_MS = 1000;
+
+/** What the panel has others do. */
+export interface PanelActions {
+  act(client: Client, section: Section, item: Items[Section], action: string): Promise<void>;
+  prune(client: Client): Promise<void>;
+  pull(client: Client): Promise<void>;
+  newNotebook(): Promise<void>;
+}
+
+export class ContainersPanel extends Widget {
+  private readonly tree: Tree;
+  private readonly empty: HTMLElement;
+  private readonly tools: HTMLElement;
+  private readonly foot: HTMLElement;
+  private readonly filter: HTMLInputElement;
+  private readonly folded = new Set<Section>();
+  private readonly busy = new Map<string, string>();
+  private client: Client | null = null;
+  private timer = 0;
+  private frame = 0;
+  private problem = "";
+
+  constructor(private readonly follower: Follower, private readonly actions: PanelActions) {
+    super();
+    this.id = "jupyter-containers";
+    this.title.icon = containerIcon;
+    this.title.caption = "Containers";
+    this.addClass("jc-panel");
+    this.node.setAttribute("role", "region");
+    this.node.setAttribute("aria-label", "Containers");
+    addStyle(this.node, STYLE);
+    const head = child(this.node, "div", "jc-panel-head");
+    child(head, "h2", "", "Containers");
+    this.tools = child(this.node, "div", "jc-panel-tools");
+    this.filter = child(this.tools, "input", "jc-filter");
+    this.filter.type = "search";
+    this.filter.placeholder = "Filter";
+    this.filter.setAttribute("aria-label", "Filter by name, image, state or ID");
+    this.filter.addEventListener("input", () => this.drawSoon());
+    this.filter.addEventListener("keydown", (event) => {
+      if (event.key !== "ArrowDown") return;
+      this.tree.node.focus();
+      event.preventDefault();
+    });
+    this.tool("Pull…", "Fetch an image from a registry", (client) => this.actions.pull(client));
+    this.tool("Prune…", "Remove what is not used, after a look at it", (client) => this.actions.prune(client));
+    this.tree = new Tree(this.node, "Containers, images and what belongs to them", {
+      toggle: (key, open) => this.toggle(key as Section, open),
+      act: (key) => this.open(key),
+      menu: (key, x, y) => this.openMenu(key, x, y),
+    });
+    this.empty = child(this.node, "div", "jc-panel-empty");
+    this.foot = child(this.node, "div", "jc-panel-foot");
+    this.foot.setAttribute("role", "status");
+    follower.changed.connect(() => this.takeClient());
+    document.addEventListener("visibilitychange", () => this.tellVisible());
+    this.takeClient();
+  }
+
+  /** Sections that are folded; kept by whoever restores the page. */
+  get foldedSections(): Section[] {
+    return [...this.folded];
+  }
+
+  set foldedSections(sections: Section[]) {
+    this.folded.clear();
+    for (const section of sections) this.folded.add(section);
+    this.drawSoon();
+  }
+
+  /** Tell what is being done with an item until it is done. */
+  async whileBusy(section: Section, id: string, words: string, work: () => Promise<unknown>): Promise<void> {
+    const key = keyOf(section, id);
+    this.busy.set(key, words);
+    this.drawSoon();
+    try {
+      await work();
+    } finally {
+      this.busy.delete(key);
+      this.drawSoon();
+    }
+  }
+
+  protected override onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    this.tellVisible();
+    this.draw();
+  }
+
+  protected override onAfterHide(message: Message): void {
+    super.onAfterHide(message);
+    this.tellVisible();
+  }
+
+  protected override onActivateRequest(): void {
+    if (this.tree.node.hidden) this.empty.querySelector("button")?.focus();
+    else this.tree.node.focus();
+  }
+
+  override dispose(): void {
+    clearInterval(this.timer);
+    super.dispose();
+  }
+
+  private tool(label: string, hint: string, act: (client: Client) => Promise<void>): void {
+    const made = child(this.tools, "button", "jc-tool", label);
+    made.type = "button";
+    made.title = hint;
+    made.addEventListener("click", () => {
+      if (this.client) void act(this.client);
+    });
+  }
+
+  private takeClient(): void {
+    const { client } = this.follower;
+    if (client !== this.client) {
+      this.client = client;
+      this.problem = "";
+      this.busy.clear();
+      client?.changed.connect(() => this.drawSoon());
+    }
+    if (client?.state === "open") this.tellVisible();
+    this.drawSoon();
+  }
+
+  /** What containers use is measured, and ages are redrawn, only while somebody looks. */
+  private tellVisible(): void {
+    const visible = this.isVisible && !document.hidden;
+    clearInterval(this.timer);
+    if (visible) this.timer = window.setInterval(() => this.drawSoon(), TICK_MS);
+    if (this.client?.state === "open") this.client.call({ do: "watch", visible }).catch(() => undefined);
+  }
+
+  private toggle(section: Section, open: boolean): void {
+    if (open) this.folded.delete(section);
+    else this.folded.add(section);
+    this.draw();
+  }
+
+  private drawSoon(): void {
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      this.draw();
+    });
+  }
+
+  private draw(): void {
+    if (!this.isVisible) return;
+    const { client } = this;
+    const open = client?.state === "open" && client.known.size > 0;
+    this.tree.node.hidden = this.tools.hidden = !open;
+    this.tree.node.style.display = this.tools.style.display = open ? "" : "none";
+    this.empty.style.display = open ? "none" : "";
+    if (!client || !open) {
+      this.drawEmpty();
+      return;
+    }
+    this.empty.dataset["shown"] = "";
+    this.tree.set(
+      rowsOf(client, {
+        filter: this.filter.value,
+        folded: this.folded,
+        now: Date.now() / 1000,
+        busy: this.busy,
+        press: (key, action, place) => this.press(key, action, place),
+      }),
+    );
+    const running = client.list("containers").filter((item) => item.state === "running").length;
+    this.say(`${running} running · ${this.follower.notebook?.context.localPath ?? ""}`, client.store);
+  }
+
+  private say(text: string, hint = ""): void {
+    if (this.foot.textContent !== text) this.foot.textContent = text;
+    this.foot.title = hint;
+  }
+
+  private drawEmpty(): void {
+    const { place, client, notebook } = this.follower;
+    const name = notebook?.context.localPath ?? "";
+    const state = `${place} ${client?.state} ${name} ${this.problem} ${client?.trouble?.message}`;
+    if (this.empty.dataset["shown"] === state) return;
+    this.empty.dataset["shown"] = state;
+    const focused = this.empty.contains(document.activeElement);
+    this.empty.replaceChildren();
+    const say = (text: string, kind = ""): void => void child(this.empty, "p", kind, text);
+    const offer = (label: string, primary: boolean, act: () => Promise<unknown>): void => {
+      const made = child(this.empty, "button", `jc-tool${primary ? " primary" : ""}`, label);
+      made.type = "button";
+      made.addEventListener("click", () => {
+        made.disabled = true;
+        void act().finally(() => {
+          made.disabled = false;
+        });
+      });
+    };
+    const newNotebook = (primary: boolean): void => offer("New notebook with containers", primary, () => this.actions.newNotebook());
+    if (place === "no-notebook") {
+      say("Containers live in a notebook's kernel, and no notebook is open.");
+      newNotebook(true);
+    } else if (place === "no-kernel") {
+      say(`${name} has no kernel at the moment.`);
+      newNotebook(false);
+    } else if (place === "waiting") {
+      say(`Waiting for the kernel of ${name} …`);
+    } else if (place === "unloaded") {
+      say(`The kernel of ${name} has not loaded jupyter_containers.`);
+      if (this.problem) say(this.problem, "jc-problem");
+      offer("Load extension", true, () => this.load());
+      newNotebook(false);
+    } else if (client?.state === "refused") {
+      say(client.trouble?.message ?? "The kernel refuses.", "jc-problem");
+      if (client.trouble?.hint) say(client.trouble.hint);
+    } else if (client?.state === "closed") {
+      say("The line to the kernel has ended.");
+    } else {
+      say(`Opening the line to the kernel of ${name} …`);
+    }
+    if (focused) this.empty.querySelector("button")?.focus();
+    this.say("");
+  }
+
+  private async load(): Promise<void> {
+    this.problem = await this.follower.load();
+    this.drawSoon();
+  }
+
+  /** The first thing that one would do with an item. */
+  private open(key: string): void {
+    const first: Record<Section, string> = {
+      containers: "logs",
+      images: "layers",
+      volumes: "inspect",
+      networks: "inspect",
+      builds: "layers",
+      registries: "repositories",
+    };
+    const { section, item } = this.find(key);
+    if (item) this.act(section, item, first[section]);
+  }
+
+  private find(key: string): { section: Section; item: Items[Section] | undefined } {
+    return this.client ? itemOf(this.client, key) : { section: key as Section, item: undefined };
+  }
+
+  private press(key: string, action: string, place: HTMLElement): void {
+    const box = place.getBoundingClientRect();
+    const { section, item } = this.find(key);
+    if (action === "menu") this.openMenu(key, box.left, box.bottom);
+    else if (item) this.act(section, item, action);
+  }
+
+  private act(section: Section, item: Items[Section], action: string): void {
+    if (this.client) void this.actions.act(this.client, section, item, action);
+  }
+
+  private openMenu(key: string, x: number, y: number): void {
+    const { section, item } = this.find(key);
+    if (!item) return;
+    const commands = new CommandRegistry();
+    const menu = new Menu({ commands });
+    menu.addClass("jc-menu");
+    actionsOf(section, item).forEach((group, index) => {
+      if (index) menu.addItem({ type: "separator" });
+      for (const action of group) {
+        commands.addCommand(action.name, {
+          label: action.label,
+          isEnabled: () => action.enabled !== false,
+          execute: () => this.act(section, item, action.name),
+        });
+        menu.addItem({ command: action.name });
+      }
+    });
+    // The menu gives the focus back only to what had it.
+    const { activeElement } = document;
+    menu.aboutToClose.connect(() => {
+      if (activeElement === this.tree.node) this.tree.node.focus();
+      setTimeout(() => menu.dispose(), 500);
+    });
+    menu.open(x, y);
+  }
+}

@@ -1,0 +1,394 @@
+// Made from jupyter_containers/panel/messages.py; do not edit.
+//
+//   python -m tests.unit.panel.typescript
+
+export const VERSION = 1;
+
+/** A port; `url` is where a browser may open it, empty where it cannot. */
+export interface Port {
+  text: string;
+  url: string;
+}
+
+/** A container; `exit_code` is -1 before its first end. */
+export interface ContainerItem {
+  id: string;
+  name: string;
+  image: string;
+  command: string;
+  state: string;
+  health: string;
+  created: number;
+  started: number;
+  finished: number;
+  exit_code: number;
+  oom_killed: boolean;
+  ports: Port[];
+}
+
+/** An image; without names it is dangling.  `containers` are made of it. */
+export interface ImageItem {
+  id: string;
+  names: string[];
+  created: number;
+  size: number;
+  containers: number;
+}
+
+/** A volume and the names of the containers that have it. */
+export interface VolumeItem {
+  id: string;
+  driver: string;
+  mountpoint: string;
+  created: number;
+  containers: string[];
+}
+
+/** A network and the names of the containers in it; a `fixed` one is always there. */
+export interface NetworkItem {
+  id: string;
+  name: string;
+  driver: string;
+  subnet: string;
+  internal: boolean;
+  fixed: boolean;
+  containers: string[];
+}
+
+/** A build that ended; `source` is the cell or file, `error` one line. */
+export interface BuildItem {
+  id: string;
+  name: string;
+  source: string;
+  image: string;
+  started: number;
+  seconds: number;
+  steps: number;
+  cached: number;
+  outcome: string;
+  error: string;
+}
+
+/** A registry: one that runs here (`container`), or one with `credentials`. */
+export interface RegistryItem {
+  id: string;
+  container: string;
+  volume: string;
+  credentials: boolean;
+}
+
+/** What a container uses now; `memory_limit` is 0 for none. */
+export interface Usage {
+  id: string;
+  cpu: number;
+  memory: number;
+  memory_limit: number;
+}
+
+/** The panel is seen, or no longer: what containers use is measured only for one who looks. */
+export interface Watch {
+  do: "watch";
+  visible: boolean;
+}
+
+/** Do something with a container; a removal is forced. */
+export interface Act {
+  do: "act";
+  action: "kill" | "pause" | "remove" | "restart" | "start" | "stop" | "unpause";
+  id: string;
+}
+
+/** Remove an image (or one of its names), volume or network. */
+export interface Remove {
+  do: "remove";
+  what: "container" | "image" | "network" | "volume";
+  name: string;
+  force?: boolean;
+}
+
+/** Give an image one more name. */
+export interface Tag {
+  do: "tag";
+  image: string;
+  name: string;
+}
+
+/** Carry out a line as `%container` does; progress is told meanwhile. */
+export interface Command {
+  do: "command";
+  line: string;
+}
+
+/** Return Docker's inspect document. */
+export interface Inspect {
+  do: "inspect";
+  what: "container" | "image" | "network" | "volume";
+  name: string;
+}
+
+/** Return what a prune would remove; with `all` also what has a name and is unused. */
+export interface PrunePreview {
+  do: "prune_preview";
+  all: boolean;
+}
+
+/** Remove the groups of a preview. */
+export interface Prune {
+  do: "prune";
+  groups: string[];
+  all: boolean;
+}
+
+/** List a folder of a container. */
+export interface Files {
+  do: "files";
+  container: string;
+  path: string;
+}
+
+/** Return a file of a container, a folder as a tar, in the answer's buffer. */
+export interface Download {
+  do: "download";
+  container: string;
+  path: string;
+}
+
+/** Put the call's buffer as a file into a folder of a container. */
+export interface Upload {
+  do: "upload";
+  container: string;
+  folder: string;
+  name: string;
+}
+
+/** Return what the build checks see in a Dockerfile. */
+export interface Check {
+  do: "check";
+  text: string;
+}
+
+/** Return what may stand at the end of a Dockerfile's text. */
+export interface Complete {
+  do: "complete";
+  before: string;
+}
+
+/** Return a Dockerfile that makes this kernel's environment anew around a notebook. */
+export interface NotebookDockerfile {
+  do: "notebook_dockerfile";
+  notebook: string;
+}
+
+/** Open a view of a container or image. */
+export interface OpenView {
+  do: "open_view";
+  view: "layers" | "logs" | "terminal";
+  name: string;
+}
+
+/** Close a view. */
+export interface CloseView {
+  do: "close_view";
+  channel: number;
+}
+
+/** A call and the number under which its answer comes. */
+export interface Request {
+  kind: "request";
+  id: number;
+  call: Watch | Act | Remove | Tag | Command | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | NotebookDockerfile | OpenView | CloseView;
+}
+
+/** A message for a view's widget, in the widget's own words. */
+export interface ToView {
+  kind: "to_view";
+  channel: number;
+  content: Record<string, any>;
+}
+
+/** What a page says when it opens a line. */
+export interface Hello {
+  versions: number[];
+}
+
+/** What a command has to show. */
+export interface Output {
+  text: string;
+}
+
+/** A thing that would go. */
+export interface PruneItem {
+  name: string;
+  size: number;
+}
+
+/** Things of one kind that would go, the largest first; `size` is what that frees. */
+export interface PruneGroup {
+  name: string;
+  title: string;
+  items: PruneItem[];
+  size: number;
+}
+
+/** How much was removed. */
+export interface Pruned {
+  removed: number;
+  freed: number;
+}
+
+/** An entry of a folder; `target` is where a link leads. */
+export interface FileEntry {
+  name: string;
+  kind: "file" | "folder" | "link" | "other";
+  size: number;
+  mode: string;
+  modified: number;
+  target: string;
+}
+
+/** A folder; `left_out` entries were too many. */
+export interface Listing {
+  path: string;
+  entries: FileEntry[];
+  left_out: number;
+}
+
+/** The name of the file in the answer's buffer. */
+export interface Downloaded {
+  name: string;
+}
+
+/** A finding of the build checks, or an error; lines count from 1. */
+export interface Squiggle {
+  rule: string;
+  message: string;
+  first_line: number;
+  last_line: number;
+  is_error: boolean;
+}
+
+/** What may take the place of the last `replaces` characters. */
+export interface Completion {
+  replaces: number;
+  matches: string[];
+}
+
+/** The channel of a view that was opened. */
+export interface Opened {
+  channel: number;
+  title: string;
+}
+
+/** An error as a value: its class, one line, and what helps. */
+export interface Trouble {
+  name: string;
+  message: string;
+  hint: string;
+}
+
+/** The line is open; `version` is what both speak. */
+export interface Welcome {
+  kind: "welcome";
+  version: number;
+  engine: string;
+  store: string;
+}
+
+/** There is no common version, or no engine. */
+export interface Refused {
+  kind: "refused";
+  trouble: Trouble;
+}
+
+/** What a call returned. */
+export interface Answer {
+  kind: "answer";
+  id: number;
+  value: any;
+}
+
+/** Why a call failed. */
+export interface Failure {
+  kind: "failure";
+  id: number;
+  trouble: Trouble;
+}
+
+/** How far a call is, in one line. */
+export interface Progress {
+  kind: "progress";
+  id: number;
+  text: string;
+}
+
+/** Items of a section that are new or different, and ids of those that have gone. */
+export interface Changes {
+  kind: "changes";
+  section: "builds" | "containers" | "images" | "networks" | "registries" | "volumes";
+  put: any[];
+  gone: string[];
+  whole: boolean;
+}
+
+/** What the running containers use now. */
+export interface Used {
+  kind: "used";
+  usage: Usage[];
+}
+
+/** A message of a view's widget for its page. */
+export interface FromView {
+  kind: "from_view";
+  channel: number;
+  content: Record<string, any>;
+}
+
+/** A view has ended. */
+export interface ViewClosed {
+  kind: "view_closed";
+  channel: number;
+}
+
+export type Call = Watch | Act | Remove | Tag | Command | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | NotebookDockerfile | OpenView | CloseView;
+
+export type FromPage = Request | ToView;
+
+export type FromKernel = Welcome | Refused | Answer | Failure | Progress | Changes | Used | FromView | ViewClosed;
+
+export type Section = "builds" | "containers" | "images" | "networks" | "registries" | "volumes";
+
+export type Action = "kill" | "pause" | "remove" | "restart" | "start" | "stop" | "unpause";
+
+export type ObjectKind = "container" | "image" | "network" | "volume";
+
+export type ViewKind = "layers" | "logs" | "terminal";
+
+/** What a call returns. */
+export interface Returns {
+  watch: null;
+  act: null;
+  remove: null;
+  tag: null;
+  command: Output;
+  inspect: any;
+  prune_preview: PruneGroup[];
+  prune: Pruned;
+  files: Listing;
+  download: Downloaded;
+  upload: null;
+  check: Squiggle[];
+  complete: Completion;
+  notebook_dockerfile: Output;
+  open_view: Opened;
+  close_view: null;
+}
+
+/** What a section holds. */
+export interface Items {
+  containers: ContainerItem;
+  images: ImageItem;
+  volumes: VolumeItem;
+  networks: NetworkItem;
+  builds: BuildItem;
+  registries: RegistryItem;
+}

@@ -1,0 +1,276 @@
+/** From items to the rows of the panel's tree: sections, filter, order, and what a row shows. */
+import { bytes } from "../chart";
+import { child } from "../frame";
+import type { Client } from "./client";
+import type { BuildItem, ContainerItem, ImageItem, Items, NetworkItem, RegistryItem, Section, VolumeItem } from "./protocol";
+import type { Row } from "./tree";
+import { duration, plural, status, took } from "./words";
+
+export const TITLES: Record<Section, string> = {
+  containers: "Containers",
+  images: "Images",
+  volumes: "Volumes",
+  networks: "Networks",
+  builds: "Builds",
+  registries: "Registries",
+};
+const HEADER = 28;
+const ITEM = 42;
+const EMPTY: Record<Section, string> = {
+  containers: "no containers",
+  images: "no images",
+  volumes: "no volumes",
+  networks: "no networks",
+  builds: "nothing was built yet",
+  registries: "no registry runs here",
+};
+
+/** What is shown of an item: two lines, something at the right, words for those who hear the page. */
+interface Shown {
+  title: string;
+  right: string;
+  below: string;
+  dot: string; // a class for the mark at the left
+  badge?: string;
+  links?: { text: string; url: string }[];
+  hint?: string;
+  quick?: Quick[];
+}
+
+/** A button of a row, for the mouse; the menu has the same for the keyboard. */
+export interface Quick {
+  action: string;
+  label: string;
+  sign: string;
+}
+
+export interface View {
+  filter: string;
+  folded: ReadonlySet<Section>;
+  now: number; // seconds since the epoch
+  busy: ReadonlyMap<string, string>;
+  press(key: string, action: string, place: HTMLElement): void;
+}
+
+export function keyOf(section: Section, id: string): string {
+  return `${section}/${id}`;
+}
+
+export function itemOf(client: Client, key: string): { section: Section; item: Items[Section] | undefined } {
+  const [section, ...rest] = key.split("/") as [Section, ...string[]];
+  return { section, item: rest.length ? client.get(section, rest.join("/")) : undefined };
+}
+
+/** Return the rows of all sections. */
+export function rowsOf(client: Client, view: View): Row[] {
+  const sections = (Object.keys(TITLES) as Section[]).filter((name) => client.known.has(name));
+  const words = view.filter.toLowerCase().split(/\s+/).filter(Boolean);
+  const rows: Row[] = [];
+  sections.forEach((section, number) => {
+    const all = client.list(section);
+    const found = all.map((item) => ({ item, shown: shownOf(section, item, client, view) })).filter(({ item, shown }) => matches(item, shown, words));
+    const open = !view.folded.has(section);
+    const count = words.length ? `${found.length} of ${all.length}` : `${all.length}`;
+    const title = TITLES[section];
+    rows.push({
+      key: section,
+      level: 1,
+      height: HEADER,
+      label: `${title}, ${count}`,
+      expanded: open,
+      position: number + 1,
+      siblings: sections.length,
+      version: `${open} ${count}`,
+      draw: (place) => drawHeader(place, title, count, open),
+    });
+    if (!open) return;
+    found.sort((a, b) => order(section, a.item, b.item));
+    if (!found.length) rows.push(emptyRow(section, words.length ? "nothing of this name" : EMPTY[section]));
+    found.forEach(({ item, shown }, position) => {
+      const key = keyOf(section, item.id);
+      rows.push({
+        key,
+        level: 2,
+        height: ITEM,
+        label: [shown.title, shown.badge, shown.below, shown.right].filter(Boolean).join(", "),
+        position: position + 1,
+        siblings: found.length,
+        version: JSON.stringify(shown),
+        draw: (place) => drawItem(place, key, shown, view),
+      });
+    });
+  });
+  return rows;
+}
+
+function order(section: Section, a: Items[Section], b: Items[Section]): number {
+  const rank = (item: Items[Section]): number => {
+    if (section === "containers") return alive(item as ContainerItem) ? 0 : 1;
+    if (section === "networks") return (item as NetworkItem).fixed ? 1 : 0;
+    return 0;
+  };
+  const time = (item: Items[Section]): number => ("created" in item ? item.created : "started" in item ? item.started : 0);
+  return rank(a) - rank(b) || time(b) - time(a) || a.id.localeCompare(b.id);
+}
+
+export function alive(item: ContainerItem): boolean {
+  return ["running", "paused", "restarting"].includes(item.state);
+}
+
+function matches(item: { id: string }, shown: Shown, words: string[]): boolean {
+  if (!words.length) return true;
+  const text = `${shown.title} ${shown.below} ${shown.badge ?? ""} ${shown.hint ?? ""} ${item.id}`.toLowerCase();
+  return words.every((word) => text.includes(word));
+}
+
+function shownOf(section: Section, item: Items[Section], client: Client, view: View): Shown {
+  switch (section) {
+    case "containers":
+      return container(item as ContainerItem, client, view);
+    case "images":
+      return image(item as ImageItem, view);
+    case "volumes":
+      return volume(item as VolumeItem);
+    case "networks":
+      return network(item as NetworkItem);
+    case "builds":
+      return build(item as BuildItem, view);
+    case "registries":
+      return registry(item as RegistryItem);
+  }
+}
+
+function container(item: ContainerItem, client: Client, view: View): Shown {
+  const usage = item.state === "running" ? client.usage.get(item.id) : undefined;
+  const busy = view.busy.get(keyOf("containers", item.id));
+  const running = item.state === "running";
+  return {
+    title: item.name,
+    right: usage ? `${usage.cpu.toFixed(usage.cpu < 10 ? 1 : 0)} % · ${bytes(usage.memory, true)}` : "",
+    below: `${busy ?? status(item, view.now)} · ${item.image}`,
+    dot: `jc-dot ${item.state}${item.state === "exited" && item.exit_code ? " failed" : ""}`,
+    ...(item.health && alive(item) ? { badge: item.health } : {}),
+    links: item.ports.filter((port) => port.text.includes("→")),
+    hint: `${item.command}\n${item.id}`,
+    quick: [
+      running ? { action: "stop", label: "Stop", sign: "■" } : { action: "start", label: "Start", sign: "▶" },
+      ...(running ? [{ action: "terminal", label: "Terminal", sign: ">_" }] : []),
+      { action: "logs", label: "Logs", sign: "≡" },
+    ],
+  };
+}
+
+function image(item: ImageItem, view: View): Shown {
+  const id = item.id.replace(/^sha256:/, "").slice(0, 12);
+  const [first, ...others] = item.names;
+  const age = item.created ? `${duration(view.now - item.created)} ago` : "";
+  const users = item.containers ? plural(item.containers, "container") : "";
+  return {
+    title: first ?? "<none>",
+    right: bytes(item.size),
+    below: [id, age, users, others.length ? `also ${others.join(", ")}` : ""].filter(Boolean).join(" · "),
+    dot: first ? "jc-cube" : "jc-cube none",
+    hint: item.names.join("\n") || item.id,
+    quick: [{ action: "run", label: "Run…", sign: "▶" }],
+  };
+}
+
+function volume(item: VolumeItem): Shown {
+  const anonymous = /^[0-9a-f]{64}$/.test(item.id);
+  return {
+    title: anonymous ? item.id.slice(0, 12) : item.id,
+    right: "",
+    below: `${users(item.containers)}${anonymous ? " · anonymous" : ""}`,
+    dot: "jc-disk",
+    hint: `${item.id}\n${item.mountpoint}`,
+  };
+}
+
+function network(item: NetworkItem): Shown {
+  return {
+    title: item.name,
+    right: item.subnet,
+    below: [item.driver, item.internal ? "internal" : "", item.fixed && !item.containers.length ? "" : users(item.containers)].filter(Boolean).join(" · "),
+    dot: "jc-net",
+    hint: item.id,
+  };
+}
+
+function build(item: BuildItem, view: View): Shown {
+  const cached = item.steps ? `${item.cached} of ${plural(item.steps, "step")} cached` : "";
+  const ended = item.outcome === "done" ? "" : item.outcome;
+  return {
+    title: item.name,
+    right: took(item.seconds),
+    below: [ended, item.error || cached, `${duration(view.now - item.started)} ago`].filter(Boolean).join(" · "),
+    dot: `jc-build ${item.outcome}`,
+    hint: [item.source, item.error].filter(Boolean).join("\n"),
+  };
+}
+
+function registry(item: RegistryItem): Shown {
+  return { title: item.id, right: "", below: `container ${item.container}${item.volume ? ` · volume ${item.volume}` : ""}`, dot: "jc-dot running" };
+}
+
+function users(names: string[]): string {
+  if (!names.length) return "unused";
+  return names.length > 3 ? `used by ${plural(names.length, "container")}` : `used by ${names.join(", ")}`;
+}
+
+function drawHeader(place: HTMLElement, title: string, count: string, open: boolean): void {
+  const sign = child(place, "span", `jc-fold${open ? " open" : ""}`);
+  sign.setAttribute("aria-hidden", "true");
+  child(place, "span", "jc-section", title);
+  child(place, "span", "jc-count", count);
+}
+
+function emptyRow(section: Section, text: string): Row {
+  return {
+    key: `${section}//empty`,
+    level: 2,
+    height: 26,
+    label: text,
+    position: 1,
+    siblings: 1,
+    version: text,
+    draw: (place) => void child(place, "span", "jc-nothing", text),
+  };
+}
+
+function drawItem(place: HTMLElement, key: string, shown: Shown, view: View): void {
+  const mark = child(place, "span", shown.dot);
+  mark.setAttribute("aria-hidden", "true");
+  const middle = child(place, "div", "jc-middle");
+  if (shown.hint) middle.title = shown.hint;
+  const first = child(middle, "div", "jc-first");
+  child(first, "span", "jc-name", shown.title);
+  if (shown.badge) child(first, "span", `jc-badge ${shown.badge}`, shown.badge);
+  child(first, "span", "jc-right", shown.right);
+  const second = child(middle, "div", "jc-second");
+  for (const link of shown.links ?? []) {
+    if (!link.url) {
+      child(second, "span", "jc-port", link.text);
+      continue;
+    }
+    const anchor = child(second, "a", "jc-port", link.text);
+    anchor.href = link.url;
+    anchor.target = "_blank";
+    anchor.rel = "noopener";
+    anchor.title = `Open ${link.url}`;
+    anchor.tabIndex = -1;
+  }
+  child(second, "span", "jc-below", shown.below);
+  const quick = child(place, "div", "jc-quick");
+  quick.setAttribute("aria-hidden", "true"); // the row's menu has all of it
+  for (const one of [...(shown.quick ?? []), { action: "menu", label: "More", sign: "⋯" }]) {
+    const made = child(quick, "button", "jc-quick-button", one.sign);
+    made.type = "button";
+    made.title = one.label;
+    made.dataset["action"] = one.action;
+    made.tabIndex = -1;
+    made.addEventListener("click", (event) => {
+      event.stopPropagation();
+      view.press(key, one.action, made);
+    });
+  }
+}

@@ -1,0 +1,104 @@
+import { expect, test } from "vitest";
+
+import { actionsOf, nameOf } from "../src/lab/actions";
+import { Client } from "../src/lab/client";
+import type { ContainerItem, ImageItem, Section } from "../src/lab/protocol";
+import { itemOf, rowsOf, type View } from "../src/lab/rows";
+import { duration, quoted, status, took } from "../src/lab/words";
+
+const NOW = 1_000_000;
+
+function container(name: string, more: Partial<ContainerItem> = {}): ContainerItem {
+  return {
+    id: `id-${name}`, name, image: "busybox", command: "sh", state: "running", health: "", created: NOW - 100,
+    started: NOW - 90, finished: 0, exit_code: -1, oom_killed: false, ports: [], ...more,
+  }; // prettier-ignore
+}
+
+function image(id: string, names: string[], created: number): ImageItem {
+  return { id: `sha256:${id.padEnd(64, "0")}`, names, created, size: 1_000_000, containers: 0 };
+}
+
+function filled(): Client {
+  const client = new Client({ send: () => undefined, close: () => undefined });
+  const tell = (section: Section, put: object[]): void =>
+    client.receive({ kind: "changes", section, put, gone: [], whole: true });
+  tell("containers", [
+    container("old", { state: "exited", exit_code: 3, finished: NOW - 5, created: NOW }),
+    container("web", { health: "healthy", ports: [{ text: "8000→80", url: "http://x/" }, { text: "443/tcp", url: "" }] }),
+    container("db", { created: NOW - 50 }),
+  ]);
+  tell("images", [image("aa", ["app:1", "app:latest"], 5), image("bb", [], 9)]);
+  return client;
+}
+
+function view(more: Partial<View> = {}): View {
+  return { filter: "", folded: new Set(), now: NOW, busy: new Map(), press: () => undefined, ...more };
+}
+
+test("sections have their items: what lives first, then the newest", () => {
+  const rows = rowsOf(filled(), view());
+  expect(rows.map((row) => row.label.split(",")[0])).toEqual([
+    "Containers", "db", "web", "old", "Images", "<none>", "app:1",
+  ]); // prettier-ignore
+  expect(rows[2]).toMatchObject({ position: 2, siblings: 3, level: 2 });
+  expect(rows[2]!.label).toBe("web, healthy, Up 1 minute · busybox");
+});
+
+test("a filter keeps what has all its words, and says how many", () => {
+  const rows = rowsOf(filled(), view({ filter: "BUSY exited" }));
+  expect(rows.map((row) => row.label)).toEqual([
+    "Containers, 1 of 3", "old, Exited (3) 5 seconds ago · busybox", "Images, 0 of 2", "nothing of this name",
+  ]); // prettier-ignore
+});
+
+test("a folded section keeps its items to itself", () => {
+  const rows = rowsOf(filled(), view({ folded: new Set<Section>(["containers"]) }));
+  expect(rows[0]).toMatchObject({ key: "containers", expanded: false });
+  expect(rows[1]!.key).toBe("images");
+});
+
+test("a row shows ports as links, and what is being done", () => {
+  const pressed: string[][] = [];
+  const busy = new Map([["containers/id-web", "stopping …"]]);
+  const rows = rowsOf(filled(), view({ busy, press: (key, action) => pressed.push([key, action]) }));
+  const place = document.createElement("div");
+  rows[2]!.draw(place);
+  expect(place.querySelector("a")!.href).toBe("http://x/");
+  expect(place.querySelectorAll(".jc-port").length).toBe(1);
+  expect(place.textContent).toContain("stopping …");
+  place.querySelector<HTMLElement>('[data-action="stop"]')!.click();
+  expect(pressed).toEqual([["containers/id-web", "stop"]]);
+});
+
+test("keys lead back to items", () => {
+  const client = filled();
+  expect(itemOf(client, "containers/id-web").item?.id).toBe("id-web");
+  expect(itemOf(client, "containers").item).toBeUndefined();
+  expect(itemOf(client, "images//empty").item).toBeUndefined();
+});
+
+test("the menu offers what can be done in a state", () => {
+  const enabled = (item: ContainerItem): string[] =>
+    actionsOf("containers", item).flat().filter((one) => one.enabled !== false).map((one) => one.name); // prettier-ignore
+  expect(enabled(container("a"))).toEqual([
+    "stop", "restart", "pause", "logs", "terminal", "files", "inspect", "commit", "copy-id", "remove",
+  ]); // prettier-ignore
+  expect(enabled(container("a", { state: "exited" }))).toEqual([
+    "start", "logs", "files", "inspect", "commit", "copy-id", "remove",
+  ]); // prettier-ignore
+  expect(enabled(container("a", { state: "paused" }))).toContain("unpause");
+  expect(nameOf("images", image("abcdef", [], 1))).toBe("abcdef000000");
+});
+
+test("words are those of the command line", () => {
+  expect([0.2, 1, 61, 7200, 86400 * 3, 86400 * 400].map(duration)).toEqual([
+    "less than a second", "1 second", "1 minute", "2 hours", "3 days", "1 year",
+  ]); // prettier-ignore
+  expect(status(container("a", { state: "exited", exit_code: 137, oom_killed: true, finished: NOW - 3 }), NOW)).toBe(
+    "Exited (137, out of memory) 3 seconds ago",
+  );
+  expect(status(container("a", { state: "created" }), NOW)).toBe("Created");
+  expect([took(0.44), took(34), took(80)]).toEqual(["0.4 s", "34 s", "1 min 20 s"]);
+  expect([quoted("a:/b-c"), quoted("it's"), quoted("a b")]).toEqual(["a:/b-c", `'it'"'"'s'`, "'a b'"]);
+});

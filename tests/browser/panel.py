@@ -1,0 +1,71 @@
+"""The panel "Containers" in a real JupyterLab, as its reader uses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.browser.conftest import Lab, write_notebook
+
+LOAD = "%load_ext jupyter_containers"
+_AXE = Path(__file__).parents[2] / "labextension/node_modules/axe-core/axe.min.js"
+_READY = """() => {
+    const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
+    return context?.isReady && context.session?.kernel?.status === 'idle';
+}"""
+
+
+class Panel:
+    """One page with a notebook and the panel beside it."""
+
+    def __init__(self, page: Any, lab: Lab, name: str, *cells: str) -> None:
+        self.page, self.lab = page, lab
+        write_notebook(lab.notebooks / f"{name}.ipynb", *cells)
+        page.goto(f"{lab.address}/lab/tree/{name}.ipynb?reset")
+        page.wait_for_function(_READY, timeout=30_000)
+        self.command("containers:show")
+
+    def command(self, name: str, **arguments: object) -> None:
+        self.page.evaluate(
+            "([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => null)",
+            [name, arguments],
+        )
+
+    def start(self, name: str) -> None:
+        """Execute a command that takes its time."""
+        self.page.evaluate(
+            "name => { window.jupyterapp.commands.execute(name); }",
+            name,
+        )
+
+    def load(self) -> None:
+        """Press the button of the empty state and wait for what the kernel tells."""
+        self.page.get_by_role("button", name="Load extension").click(timeout=20_000)
+        self.row("bridge").wait_for(timeout=15_000)
+
+    def row(self, text: str, within: str = "") -> Any:
+        """Return the first row with a text; ``within`` is the beginning of its key."""
+        keys = f'[data-key^="{within}"]' if within else ""
+        rows = self.page.locator(f".jc-panel .jc-row{keys}")
+        return rows.filter(has_text=text).first
+
+    def names(self, section: str) -> list[str]:
+        rows = self.page.locator(f'.jc-panel .jc-row[data-key^="{section}/"] .jc-name')
+        found: list[str] = rows.all_inner_texts()
+        return found
+
+    def choose(self, row: str, entry: str, within: str = "containers/") -> None:
+        """Choose an entry of a row's menu."""
+        self.row(row, within).click(button="right")
+        self.page.get_by_role("menuitem", name=entry, exact=True).click()
+
+    def violations(self, within: str) -> list[str]:
+        """Return what axe has against a part of the page."""
+        if not self.page.evaluate("() => 'axe' in window"):
+            self.page.add_script_tag(path=_AXE)
+        found = self.page.evaluate("within => axe.run(within)", within)
+        return [
+            f"{rule['id']}: {node['html'][:160]} {node['failureSummary'][:300]}"
+            for rule in found["violations"]
+            for node in rule["nodes"]
+        ]

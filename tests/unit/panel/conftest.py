@@ -1,0 +1,127 @@
+"""A page without a browser: it keeps what it is told, and calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from jupyter_containers.errors import ContainerNotFoundError, OperationCancelledError
+from jupyter_containers.panel.messages import VERSION
+
+
+class FakeComm:
+    """A comm of ipykernel 7, as far as a line knows it."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[dict[str, Any], list[bytes]]] = []
+        self.closed = False
+        self.on_message: Callable[[Any], None] = lambda _: None
+        self.on_farewell: Callable[[Any], None] = lambda _: None
+        self._reply_subshell_for: Any = lambda data, default: "the busy main shell"
+
+    def send(self, data: Any = None, metadata: Any = None, buffers: Any = None) -> None:
+        self.told.append((data, list(buffers or ())))
+
+    def on_msg(self, callback: Any) -> None:
+        self.on_message = callback
+
+    def on_close(self, callback: Any) -> None:
+        self.on_farewell = callback
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakePage:
+    """The page's side of a line."""
+
+    def __init__(self, comm: FakeComm) -> None:
+        self.comm = comm
+        self._next = 0
+
+    def call(self, do: str, *buffers: bytes, **fields: Any) -> dict[str, Any]:
+        """Call and return the answer or failure."""
+        self._next += 1
+        number = self._next
+        self.say({"kind": "request", "id": number, "call": {"do": do, **fields}}, *buffers)
+        return self.wait(lambda said: said.get("id") == number and said["kind"] != "progress")
+
+    def say(self, data: Any, *buffers: bytes) -> None:
+        self.comm.on_message({"content": {"data": data}, "buffers": buffers})
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        return [data for data, _ in self.comm.told if data["kind"] == kind]
+
+    def wait(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            for data, _ in list(self.comm.told):
+                if wanted(data):
+                    return data
+            time.sleep(0.005)
+        raise AssertionError(f"not told: {self.comm.told}")
+
+
+def hello(*versions: int) -> dict[str, Any]:
+    return {"versions": list(versions or (VERSION,))}
+
+
+class FakeEngine:
+    """An engine of values; ``happen`` makes an event."""
+
+    settings = SimpleNamespace(root="/store")
+
+    def __init__(self) -> None:
+        self.done: list[tuple[Any, ...]] = []
+        self.volume_names = ["data"]
+        self._events: list[Any] = []
+
+    def events(self, cancel: Any) -> Any:
+        while True:
+            while self._events:
+                yield self._events.pop(0)
+            if cancel.wait(0.005):
+                raise OperationCancelledError("cancelled")
+
+    def happen(self, type: str, action: str) -> None:
+        self._events.append(SimpleNamespace(type=type, action=action))
+
+    def containers(self, all: bool) -> Sequence[Any]:
+        assert all
+        return ()
+
+    def images(self) -> Sequence[Any]:
+        return ()
+
+    def networks(self) -> Sequence[Any]:
+        return ()
+
+    def build_history(self) -> Sequence[Any]:
+        return ()
+
+    def local_registries(self) -> Sequence[Any]:
+        return ()
+
+    def volumes(self) -> Sequence[Any]:
+        from datetime import UTC, datetime
+
+        made = datetime.fromtimestamp(5, UTC)
+        return [
+            SimpleNamespace(name=name, driver="local", mountpoint=f"/v/{name}", created=made)
+            for name in self.volume_names
+        ]
+
+    def stop(self, name: str) -> None:
+        if name == "nowhere":
+            raise ContainerNotFoundError("no such container: nowhere", hint="look at ps")
+        if name == "broken":
+            raise RuntimeError("a fault of ours")
+        self.done.append(("stop", name))
+
+    def names(self, kind: str) -> list[str]:
+        return ["busybox:latest"] if kind == "image" else []
+
+    def inspect(self, name: str, kind: str) -> Mapping[str, str]:
+        return {"Name": name, "Kind": kind}

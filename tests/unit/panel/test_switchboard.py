@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jupyter_containers.panel.switchboard import BEACON, TARGET, Switchboard
+from tests.unit.panel.conftest import FakeComm, FakeEngine, FakePage, hello
+
+
+class Comms:
+    def __init__(self) -> None:
+        self.targets: dict[str, Any] = {}
+
+    def register_target(self, name: str, callback: Any) -> None:
+        self.targets[name] = callback
+
+    def unregister_target(self, name: str, callback: Any) -> None:
+        del self.targets[name]
+
+
+@pytest.fixture
+def beacons(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    made: list[Any] = []
+
+    def create(target_name: str) -> Any:
+        made.append(SimpleNamespace(name=target_name, open=True))
+        made[-1].close = lambda: setattr(made[-1], "open", False)
+        return made[-1]
+
+    monkeypatch.setattr("comm.create_comm", create)
+    return made
+
+
+def test_pages_come_and_go(beacons: list[Any]) -> None:
+    comms, engine = Comms(), FakeEngine()
+    board = Switchboard(comms, lambda: engine)  # type: ignore[arg-type, return-value]
+    board.open()
+    assert beacons[0].name == BEACON
+    first, second = FakeComm(), FakeComm()
+    for comm in (first, second):
+        comms.targets[TARGET](comm, {"content": {"data": hello()}})
+        FakePage(comm).wait(lambda said: said["kind"] == "welcome")
+    assert len(board) == 2
+    first.on_farewell({})
+    assert len(board) == 1
+    board.hang_up()
+    assert second.closed
+    assert TARGET in comms.targets
+    board.close()
+    assert comms.targets == {}
+    assert not beacons[0].open
