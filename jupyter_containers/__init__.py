@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _HOMES = {
     "Container": "engine",
     "ContainersError": "errors",
-    "Engine": "engine",
     "Image": "engine",
     "RunResult": "engine",
     "Settings": "settings",
@@ -45,10 +44,25 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name == "Engine":
+        return _engine_of_this_user()
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def _engine_of_this_user() -> object:
+    """Return the class of engines: for everybody but root it works in a process of its own."""
+    import os
+
+    if os.geteuid() == 0:
+        from jupyter_containers.engine import Engine
+
+        return Engine
+    from jupyter_containers.rootless import RemoteEngine
+
+    return RemoteEngine
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:

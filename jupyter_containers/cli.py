@@ -107,6 +107,10 @@ def _new_engine() -> Engine:
     finally:
         gc.freeze()
         gc.enable()
+    if os.geteuid() != 0:
+        from jupyter_containers.rootless.settling import enter_for
+
+        enter_for()
     return Engine()
 
 

@@ -46,6 +46,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,10 @@ class ContainersError(Exception):
         self.hint = hint
         self.done: tuple[str, ...] = ()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with all that a class adds: an engine may work in another process."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         return self.message
 
@@ -105,6 +110,14 @@ class ContainersError(Exception):
     def details(self) -> Sequence[str]:
         """Return further lines that help to understand the message."""
         return ()
+
+
+def _rebuilt(
+    kind: type[ContainersError], args: tuple[Any, ...], values: dict[str, Any]
+) -> ContainersError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(values)
+    return error
 
 
 class InvalidArgumentError(ContainersError, ValueError):

@@ -18,6 +18,8 @@ from typing import Any, Literal
 
 from jupyter_containers.errors import InvalidArgumentError
 
+# Below the run root: what keeps an ordinary user's namespaces, see the room ``rootless``.
+USER_FOLDER = "user"
 _CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 TrustHostCA = Literal["auto", "always", "never"]
 
@@ -120,6 +122,18 @@ def _registry_files(environ: Mapping[str, str], home: Path | None) -> tuple[str,
         own = config / "containers/registries.conf"
         containers = str(own) if own.exists() else containers
     return (*docker, environ.get("CONTAINERS_REGISTRIES_CONF") or containers)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables by which another process comes to the same settings, all of them."""
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    texts = {
+        f"JUPYTER_CONTAINERS_{name.upper()}": ",".join(value)
+        if isinstance(value, tuple)
+        else str(value)
+        for name, value in values.items()
+    }
+    return {**texts, "JUPYTER_CONTAINERS_CONFIG": os.devnull}
 
 
 def config_path(environ: Mapping[str, str]) -> Path:

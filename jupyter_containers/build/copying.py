@@ -24,6 +24,7 @@ from jupyter_containers.build.tree import NO_RULES, Entry, Source, SourceTree
 from jupyter_containers.build.users import Owner
 from jupyter_containers.errors import BuildError, StorageError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.store.privileges import give
 from jupyter_containers.store.rooted import Root
 
 _CHUNK = 8 << 20
@@ -124,7 +125,7 @@ class Copier:
             )
             with os.fdopen(fd, "wb") as stream:
                 stream.write(data)
-                os.fchown(stream.fileno(), *self._new_owner)
+                give(stream.fileno(), *self._new_owner)
                 change = self.rules.mode
                 os.fchmod(stream.fileno(), change.apply(mode, folder=False) if change else mode)
         except OSError as error:
@@ -214,7 +215,7 @@ class Copier:
             uid, gid = self.rules.owner.uid, self.rules.owner.gid
         else:
             uid, gid = (status.st_uid, status.st_gid) if tree.keep_owner else (0, 0)
-        os.chown(place, uid, gid, dir_fd=self.root.descriptor, follow_symlinks=False)
+        give(place, uid, gid, dir_fd=self.root.descriptor, follow_symlinks=False)
         if entry.kind != stat.S_IFLNK:
             mode, folder = stat.S_IMODE(status.st_mode), entry.kind == stat.S_IFDIR
             change = self.rules.mode

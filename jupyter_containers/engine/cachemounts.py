@@ -19,6 +19,7 @@ from jupyter_containers.engine.naming import step_name
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.errors import StorageError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.store.privileges import give
 from jupyter_containers.store.uppers import tree_size
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class CacheMounts:
         upper = snapshots.prepare(key, transient=True)
         try:
             upper.chmod(mount.mode)
-            os.chown(upper, mount.uid, mount.gid)
+            give(upper, mount.uid, mount.gid)
             if fill is not None:
                 fill(upper)
             if not folder.exists():

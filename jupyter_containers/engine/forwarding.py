@@ -13,6 +13,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from jupyter_containers.store.privileges import give
+
 _POLL_SECONDS = 0.1
 _BYTES = 65536
 
@@ -28,7 +30,7 @@ def forwarded(source: str, path: Path, mode: int, uid: int, gid: int) -> Iterato
             server.bind(f"/proc/self/fd/{folder}/{path.name}")
         finally:
             os.close(folder)
-        os.chown(path, uid, gid)
+        give(path, uid, gid)
         path.chmod(mode)
         server.listen()
         thread = threading.Thread(target=_serve, args=(server, source, ended), daemon=True)

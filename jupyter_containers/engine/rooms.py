@@ -26,12 +26,13 @@ from jupyter_containers.engine.records import (
 from jupyter_containers.events import CancelToken
 from jupyter_containers.network.model import Network
 from jupyter_containers.runtime.process import ProcessIdentity
-from jupyter_containers.settings import Settings, default_settings
+from jupyter_containers.settings import USER_FOLDER, Settings, default_settings
 from jupyter_containers.store import Store
 
 if TYPE_CHECKING:
     from jupyter_containers.network.bridge import BridgeDriver
     from jupyter_containers.network.firewall import Firewall
+    from jupyter_containers.network.relayed import RelayedFirewall
     from jupyter_containers.registry import (
         Credential,
         CredentialStore,
@@ -139,8 +140,20 @@ class Rooms:
         return hashlib.sha256(os.fsencode(self.settings.root)).hexdigest()[:8]
 
     @cached_property
-    def firewall(self) -> Firewall:
+    def firewall(self) -> Firewall | RelayedFirewall:
         """The firewall table of published ports and network isolation."""
+        if self.host.users.initial:
+            return self._table
+        from jupyter_containers.network.relayed import RelayedFirewall
+        from jupyter_containers.network.usermode import Uplink
+
+        folder = self.settings.run_root / USER_FOLDER
+        missing = folder / "no-uplink"
+        reason = missing.read_text() if missing.exists() else ""
+        return RelayedFirewall(self._table, Uplink(folder / "uplink.sock"), reason)
+
+    @cached_property
+    def _table(self) -> Firewall:
         from jupyter_containers.network.firewall import DEFAULT_TABLE, Firewall
 
         name = self.bridge_name
@@ -151,7 +164,7 @@ class Rooms:
         """The driver of bridge networks."""
         from jupyter_containers.network.bridge import BridgeDriver
 
-        return BridgeDriver(self.firewall)
+        return BridgeDriver(self._table)
 
     @property
     def process(self) -> ProcessIdentity:

@@ -19,6 +19,7 @@ from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.mount import Mount
 from jupyter_containers.runtime.mounts import PrivateMounts
 from jupyter_containers.runtime.spec import BindMount, TmpfsMount
+from jupyter_containers.store.privileges import give
 from jupyter_containers.store.rooted import Root
 
 
@@ -64,7 +65,7 @@ class StepMounts:
         path = self._fresh("file") / "data"
         path.write_bytes(mount.data)
         path.chmod(mount.mode)
-        os.chown(path, mount.uid, mount.gid)
+        give(path, mount.uid, mount.gid)
         return BindMount(str(path), mount.target, read_only=True)
 
     def _socket(self, mount: StepMount) -> BindMount:
@@ -93,7 +94,7 @@ class StepMounts:
                     status = source.stat(one.path)
                     assert status is not None  # it was found
                     Copier(target, "/", CopyRules(), cancel).copy(tree, (one,))
-                    os.chown(folder, status.st_uid, status.st_gid)
+                    give(folder, status.st_uid, status.st_gid)
                     os.chmod(folder, status.st_mode & 0o7777)
 
         self._mounts.call(copy, cancel=self._cancel)

@@ -22,6 +22,7 @@ from jupyter_containers.errors import (
 from jupyter_containers.options import MountRequest
 from jupyter_containers.options.values import check_name
 from jupyter_containers.options.volumes import parse_driver_options
+from jupyter_containers.store.privileges import give
 from jupyter_containers.store.rooted import Root, split
 
 
@@ -166,7 +167,7 @@ def fill_from_image(rootfs: Path, mount: MountRecord, source: str) -> None:
             return  # the image has nothing there
         try:
             status = os.fstat(inside)
-            os.chown(source, status.st_uid, status.st_gid)
+            give(source, status.st_uid, status.st_gid)
             os.chmod(source, status.st_mode & 0o7777)
             subprocess.run(
                 ["cp", "-a", f"/proc/self/fd/{inside}/.", source],

@@ -272,7 +272,7 @@ def _cell_number(shell: Any) -> int:
 
 
 def _new_engine(**overrides: Any) -> Engine:
-    from jupyter_containers.engine import Engine
+    from jupyter_containers import Engine
 
     return Engine(**overrides)
 

@@ -1,12 +1,8 @@
-"""A way out for a network namespace of an ordinary user: pasta or slirp4netns.
+"""A way out for the network namespace of an ordinary user: slirp4netns.
 
-Both are programs that carry packets between a namespace and the host's sockets, so they need no
-right that the user does not have.  ``pasta`` is the faster and copies the host's addresses; its
-ports are decided when it starts.  ``slirp4netns`` can open and close ports at any time.
-
-Lifecycle: :func:`connect_container` gives one container's namespace a way out until
-:func:`disconnect_container`;
-:class:`Uplink` gives one to a namespace that many containers share (see :mod:`.rootless`).
+It carries packets between the namespace and the host's sockets, so it needs no right that the user
+does not have, and it opens and closes ports of the host at any time.  (pasta is faster, but its
+ports are decided when it starts.)
 """
 
 from __future__ import annotations
@@ -14,10 +10,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,54 +20,11 @@ from typing import Any
 from jupyter_containers.errors import AlreadyExistsError, NetworkError, UnsupportedError
 from jupyter_containers.network.model import PublishedPort
 
-__all__ = ["GUEST_ADDRESS", "Uplink", "connect_container", "disconnect_container"]
+__all__ = ["GUEST_ADDRESS", "Uplink"]
 
 GUEST_ADDRESS = "10.0.2.100"  # slirp4netns' own choice for the namespace's end
 _SECONDS = 10
 _TUN = "/dev/net/tun"
-
-
-def connect_container(pid: int, pid_file: Path, ports: Sequence[PublishedPort] = ()) -> None:
-    """The namespace of process ``pid`` has a way out, and the ports lead into it.
-
-    It lasts until :func:`disconnect_container`, for pasta keeps the namespace that it serves.  The
-    ports are held by pasta itself: nobody else may hold them.  Raises :class:`AlreadyExistsError`
-    for a port that is taken and :class:`UnsupportedError` where pasta or its device is missing.
-    """
-    argv = [_program("pasta", "passt"), "--config-net", "--quiet", "--no-map-gw"]
-    for flag, protocol in (("-t", "tcp"), ("-u", "udp")):
-        wanted = [_pasta_port(port) for port in ports if port.protocol == protocol]
-        for text in wanted or ["none"]:
-            argv += [flag, text]
-    argv += ["-T", "none", "-U", "none", "--pid", str(pid_file), str(pid)]
-    result = subprocess.run(
-        argv,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-        start_new_session=True,
-    )
-    if result.returncode != 0:
-        raise _failure("pasta", result.stderr)
-
-
-def disconnect_container(pid_file: Path) -> None:
-    """The way out that was written to the file is closed, its ports free; idempotent."""
-    try:
-        pid = int(pid_file.read_text())
-        # A number may have gone to another program meanwhile.
-        if b"pasta" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGTERM)
-        pid_file.unlink()
-    except (OSError, ValueError):
-        return
-
-
-def _pasta_port(port: PublishedPort) -> str:
-    host = "" if port.host_ip in ("0.0.0.0", "::") else f"{port.host_ip}/"  # noqa: S104  # compared
-    return f"{host}{port.host_port}:{port.container_port}"
 
 
 class Uplink:
@@ -160,13 +112,13 @@ class Uplink:
         return found
 
 
-def _program(name: str, package: str = "") -> str:
+def _program(name: str) -> str:
     found = shutil.which(name)
     if found is None:
         raise UnsupportedError(
             f"networks without root need {name}, which is not installed",
             capability=name,
-            provided_by=f"apt install {package or name}; --network none works without",
+            provided_by=f"apt-get install {name}",
         )
     return found
 

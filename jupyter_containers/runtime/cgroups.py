@@ -61,6 +61,14 @@ class CgroupLayout:
             return cls("v2", mounts, frozenset(words.split()) | {"devices", "freezer"})
         return cls("none", mounts, frozenset())
 
+    def writable(self) -> CgroupLayout:
+        """Return the layout without the hierarchies in which this process may make no group."""
+        mounts = {name: point for name, point in self.mounts.items() if os.access(point, os.W_OK)}
+        if mounts == self.mounts:
+            return self
+        left = frozenset(self.controllers & set(mounts))
+        return CgroupLayout(self.version if left else "none", mounts if left else {}, left)
+
     def folders(self, path: str) -> tuple[str, ...]:
         """Return the directories of the cgroup ``path`` in all hierarchies, each once."""
         relative = path.strip("/")

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from jupyter_containers.errors import UnsupportedError
+from jupyter_containers.oci.idmap import IDMap
 from jupyter_containers.runtime.cgroups import UNIFIED, CgroupLayout
 from jupyter_containers.runtime.security import CAPABILITY_NAMES, capability_names
 
@@ -39,6 +40,9 @@ _LOCAL_CERTIFICATES = (
     "/etc/ca-certificates/trust-source/anchors",
 )
 _BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+_EVERYBODY = IDMap.parse("0 0 4294967295")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,8 @@ class HostCapabilities:
     cgroup_namespaces: bool
     init_program: str
     ca: HostCA
+    users: IDMap = _EVERYBODY
+    groups: IDMap = _EVERYBODY
 
     def has(self, name: str) -> bool:
         """Return True when the capability of that name was found."""
@@ -118,8 +124,12 @@ def probe(runtime: str = "auto", *, versions: bool = False) -> HostCapabilities:
 
     Nothing is started unless ``versions`` is asked for (some 5 ms).
     """
-    layout = CgroupLayout.read()
-    chosen, reason = _choose_runtime(runtime, layout)
+    users = IDMap.parse(Path("/proc/self/uid_map").read_text())
+    groups = IDMap.parse(Path("/proc/self/gid_map").read_text())
+    mounted = CgroupLayout.read()
+    layout = mounted if users.initial else mounted.writable()
+    # crun looks at what is mounted, whoever may use it.
+    chosen, reason = _choose_runtime(runtime, mounted)
     conmon = shutil.which("conmon") or _in_system_folders("conmon")
     conmon_version = ""
     if versions:
@@ -142,6 +152,8 @@ def probe(runtime: str = "auto", *, versions: bool = False) -> HostCapabilities:
         cgroup_namespaces=os.path.exists("/proc/self/ns/cgroup"),
         init_program=_static_init(),
         ca=ca,
+        users=users,
+        groups=groups,
     )
     return _with_capabilities(initial, reason)
 

@@ -25,6 +25,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from jupyter_containers.errors import StorageError, UnsupportedError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.idmap import IDMap
 from jupyter_containers.oci.mount import Mount
 
 P = ParamSpec("P")
@@ -41,7 +42,8 @@ _AT_FDCWD, _MOVE_MOUNT_F_EMPTY_PATH = -100, 4
 # The driver's optional features would put marks into upper directories that mean nothing in an
 # image layer; a distribution may have switched them on.
 _PLAIN = ("redirect_dir=off", "metacopy=off", "index=off")
-
+# With userxattr the driver makes no redirects, and refuses to be told so.
+_PLAIN_OF_USERS = ("metacopy=off", "index=off")
 
 _FLAG_WORDS = {
     "ro": (_MS_RDONLY, True), "rw": (_MS_RDONLY, False), "nosuid": (_MS_NOSUID, True),
@@ -61,6 +63,8 @@ class PrivateMounts:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="private-mounts", daemon=True)
+        # Only the machine's root may use trusted.overlay.* (kernel documentation, overlayfs).
+        self._user_attributes = not IDMap.parse(Path("/proc/self/uid_map").read_text()).initial
 
     def __enter__(self) -> PrivateMounts:
         self._thread.start()
@@ -192,13 +196,14 @@ class PrivateMounts:
             # Nothing below: the upper directory is the whole file system.
             self._bind(mount.upper, target, read_only=False)
             return
-        settings = list(_PLAIN)
+        settings = list(_PLAIN_OF_USERS if self._user_attributes else _PLAIN)
         if mount.upper is not None:
             settings += [f"upperdir={_escaped(str(mount.upper))}"]
             settings += [f"workdir={_escaped(str(mount.work))}"]
         else:
             settings = []
         flags = ["volatile"] if volatile and mount.upper is not None else []
+        flags += ["userxattr"] if self._user_attributes else []
         os.chdir(mount.base)
         try:
             lowers = ":".join(_escaped(name).replace(":", "\\:") for name in mount.lowers)

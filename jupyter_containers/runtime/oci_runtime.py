@@ -131,7 +131,14 @@ class OCIRuntime:
 
     def kill_all(self, container_id: str) -> bool:
         """Kill every process of the container at once; return True when none is left."""
-        return cgroups.kill_all(self.layout, self.cgroup_path(container_id))
+        if self.layout.version != "none":
+            return cgroups.kill_all(self.layout, self.cgroup_path(container_id))
+        # No group to empty: the kernel ends a process namespace with its first process.
+        init = self.init_process(container_id)
+        if init is not None:
+            init.signal(signal.SIGKILL)
+            init.wait(timeout=_DEATH_TIMEOUT)
+        return init is None or not init.alive
 
     def pause(self, container_id: str) -> None:
         """Freeze all processes of the container."""

@@ -82,6 +82,10 @@ shmdt shmctl semget semop semctl semtimedop semtimedop_time64 msgget msgsnd msgr
 mq_open mq_unlink mq_timedsend mq_timedsend_time64 mq_timedreceive mq_timedreceive_time64 mq_notify
 mq_getsetattr
 """
+# What package managers do as root and nobody can do where only one user exists.
+_OWNERSHIP = """
+chown chown32 fchown fchown32 fchownat lchown lchown32 setgroups setgroups32
+"""
 _X86 = "arch_prctl modify_ldt"
 _ARM = "arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls sync_file_range2"
 
@@ -117,12 +121,17 @@ _ARCHITECTURES = {
 
 
 def seccomp_profile(
-    machine: str, capabilities: Iterable[str], *, compat32: bool = True
+    machine: str,
+    capabilities: Iterable[str],
+    *,
+    compat32: bool = True,
+    single_user: bool = False,
 ) -> dict[str, Any] | None:
     """Return ``linux.seccomp`` for a process with ``capabilities`` on ``machine`` (uname -m).
 
     None for a machine whose call table this list does not cover.  Without ``compat32`` programs
-    of the machine's 32-bit table are killed; building the filter then takes half the time.
+    of the machine's 32-bit table are killed; building the filter then takes half the time.  With
+    ``single_user`` changes of owners succeed and do nothing: no other user exists.
     """
     architectures = _ARCHITECTURES.get(machine)
     if architectures is None:
@@ -134,6 +143,8 @@ def seccomp_profile(
     names.update((_X86 if machine == "x86_64" else _ARM).split())
     for capability in held & set(_WITH_CAPABILITY):
         names.update(_WITH_CAPABILITY[capability].split())
+    pretended = set(_OWNERSHIP.split()) if single_user else set()
+    names -= pretended
     rules: list[dict[str, Any]] = [
         {"names": sorted(names), "action": "SCMP_ACT_ALLOW"},
         {
@@ -154,6 +165,8 @@ def seccomp_profile(
         masked = {**_argument("SCMP_CMP_MASKED_EQ", _NEW_NAMESPACES), "valueTwo": 0}
         rules.append({"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [masked]})
         rules.append({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS})
+    if pretended:
+        rules.append({"names": sorted(pretended), "action": "SCMP_ACT_ERRNO", "errnoRet": 0})
     return {
         "defaultAction": "SCMP_ACT_ERRNO",
         "defaultErrnoRet": EPERM,

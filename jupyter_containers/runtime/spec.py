@@ -36,6 +36,8 @@ OCI_VERSION = "1.0.2"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CGROUP_PARENT = "/jupyter-containers"
 INIT_TARGET = "/sbin/docker-init"
+_LAST_PING_GROUP = 2**31 - 1
+_TTY_GROUP = 5  # of every distribution that images come from
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,14 +264,13 @@ def _linux(
 ) -> Spec:
     linux: Spec = {
         "namespaces": _namespaces(context),
-        "cgroupsPath": context.cgroup,
-        "resources": resources(
-            options, context.host, default_pids_limit=context.default_pids_limit
-        ),
         "devices": [_device(device) for device in context.devices],
         "maskedPaths": [] if security.unmasked else list(MASKED_PATHS),
         "readonlyPaths": [] if security.unmasked else list(READONLY_PATHS),
     }
+    limits = resources(options, context.host, default_pids_limit=context.default_pids_limit)
+    if context.host.cgroups.version != "none":
+        linux |= {"cgroupsPath": context.cgroup, "resources": limits}
     if sysctl := _sysctl(options, context):
         linux["sysctl"] = sysctl
     profile = _seccomp(context, security, capabilities)
@@ -283,7 +284,8 @@ def _sysctl(options: RunOptions, context: ContainerContext) -> dict[str, str]:
     if context.network != "host":
         # Inside a network of its own, low ports and ping need no privilege.
         result["net.ipv4.ip_unprivileged_port_start"] = "0"
-        result["net.ipv4.ping_group_range"] = "0 2147483647"
+        last = min(context.host.groups.last, _LAST_PING_GROUP)
+        result["net.ipv4.ping_group_range"] = f"0 {last}"
     if options.domainname:
         # The runtimes of today do not know the specification's own field yet.
         result["kernel.domainname"] = options.domainname
@@ -301,7 +303,12 @@ def _seccomp(
         return context.seccomp
     if not context.host.seccomp:
         return None
-    return seccomp_profile(context.host.architecture, capabilities, compat32=context.compat32)
+    return seccomp_profile(
+        context.host.architecture,
+        capabilities,
+        compat32=context.compat32,
+        single_user=context.host.users.size == 1,
+    )
 
 
 def _namespaces(context: ContainerContext) -> list[dict[str, str]]:
@@ -354,7 +361,9 @@ def _mounts(options: RunOptions, context: ContainerContext) -> list[dict[str, An
 def _standard_mounts(options: RunOptions, context: ContainerContext) -> list[dict[str, Any]]:
     locked = ["nosuid", "noexec", "nodev"]
     access = "rw" if options.privileged else "ro"
-    pts = [*locked[:2], "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]
+    pts = [*locked[:2], "newinstance", "ptmxmode=0666", "mode=0620"]
+    if context.host.groups.has(_TTY_GROUP):
+        pts.append(f"gid={_TTY_GROUP}")
     shm = [*locked, "mode=1777", f"size={options.shm_size}"]
     mounts = [
         _mount("/proc", "proc", "proc", locked),

@@ -28,7 +28,7 @@ from jupyter_containers.store.compression import Limits
 from jupyter_containers.store.faults import storage_error
 from jupyter_containers.store.linux import start_writeback
 from jupyter_containers.store.lowers import Attributes
-from jupyter_containers.store.privileges import OVERLAY_NAMESPACES, Privileges
+from jupyter_containers.store.privileges import OVERLAY_NAMESPACES, OWNER_MARK, Privileges
 from jupyter_containers.store.rooted import Root, split
 from jupyter_containers.store.tarread import (
     BLOCK_DEVICE,
@@ -303,8 +303,7 @@ class Applier:
             descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
         try:
             self._write(entry, descriptor)
-            if self._privileges.privileged:
-                os.fchown(descriptor, entry.uid, entry.gid)
+            self._privileges.give(descriptor, entry.uid, entry.gid)
             os.fchmod(descriptor, entry.mode)
             if entry.xattrs:
                 _set_xattrs(descriptor, entry.xattrs)
@@ -372,8 +371,7 @@ class Applier:
         except FileExistsError:
             parent = self._make_room(entry, parent, name)
             os.symlink(entry.target, name, dir_fd=parent)
-        if self._privileges.privileged:
-            os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        self._privileges.give(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
         if entry.xattrs:
             path = b"/proc/self/fd/%d/%s" % (parent, name)
             _set_xattrs(path, entry.xattrs, follow=False)
@@ -395,8 +393,7 @@ class Applier:
             os.mknod(name, kind | 0o600, device, dir_fd=parent)
         except PermissionError:
             return  # a container or user namespace: devices come from the runtime anyway
-        if self._privileges.privileged:
-            os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        self._privileges.give(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
         os.chmod(name, entry.mode, dir_fd=parent)
         os.utime(name, ns=_times(entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
 
@@ -437,8 +434,7 @@ class Applier:
                 os.close(descriptor)
 
     def _dress(self, descriptor: int, attributes: Attributes) -> None:
-        if self._privileges.privileged:
-            os.fchown(descriptor, attributes.uid, attributes.gid)
+        self._privileges.give(descriptor, attributes.uid, attributes.gid)
         if attributes.xattrs:
             _set_xattrs(descriptor, attributes.xattrs)
         os.fchmod(descriptor, attributes.mode)
@@ -478,8 +474,8 @@ def _times(mtime_ns: int) -> tuple[int, int]:
 
 def _set_xattrs(target: int | bytes, xattrs: dict[bytes, bytes], *, follow: bool = True) -> None:
     for name, value in xattrs.items():
-        if name.startswith(OVERLAY_NAMESPACES):
-            continue  # they would steer the overlay mount
+        if name.startswith((*OVERLAY_NAMESPACES, OWNER_MARK)):
+            continue  # they would steer the overlay mount, or belie the owner
         try:
             os.setxattr(target, name, value, follow_symlinks=follow)
         except OSError as error:

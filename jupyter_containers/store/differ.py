@@ -18,7 +18,7 @@ from pathlib import Path
 from jupyter_containers.events import CancelToken
 from jupyter_containers.store import lowers
 from jupyter_containers.store.archive import OPAQUE, WHITEOUT
-from jupyter_containers.store.privileges import Privileges
+from jupyter_containers.store.privileges import Privileges, marked_owner
 from jupyter_containers.store.tarread import (
     BLOCK,
     BLOCK_DEVICE,
@@ -131,9 +131,7 @@ class Differ:
         return Written(self._entries, self._size, tuple(self._sockets))
 
     def _as_root(self) -> tuple[int, int]:
-        return (
-            (0, 0) if self._privileges.privileged else (self._privileges.uid, self._privileges.gid)
-        )
+        return (0, 0) if self._privileges.owners else (self._privileges.uid, self._privileges.gid)
 
     def _walk(self, folder: int, prefix: bytes) -> None:
         with os.scandir(folder) as found:
@@ -225,7 +223,8 @@ class Differ:
         device: tuple[int, int] = (0, 0),
         xattrs: dict[bytes, bytes] | None = None,
     ) -> None:
-        uid, gid = self._privileges.image_owner(state.st_uid, state.st_gid)
+        marked = marked_owner(xattrs) if xattrs else None
+        uid, gid = marked or self._privileges.image_owner(state.st_uid, state.st_gid)
         self._put(
             encode_header(
                 self._prefix + path,

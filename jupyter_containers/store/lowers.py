@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jupyter_containers.store.linux import O_PATH
-from jupyter_containers.store.privileges import OVERLAY_NAMESPACES
+from jupyter_containers.store.privileges import OVERLAY_NAMESPACES, marked_owner
 from jupyter_containers.store.rooted import Root
 
 
@@ -51,9 +51,8 @@ def _of_directory(path_descriptor: int, state: os.stat_result) -> Attributes:
         found = read_xattrs(descriptor)
     finally:
         os.close(descriptor)
-    return Attributes(
-        stat.S_IMODE(state.st_mode), state.st_uid, state.st_gid, state.st_mtime_ns, found
-    )
+    uid, gid = marked_owner(found) or (state.st_uid, state.st_gid)
+    return Attributes(stat.S_IMODE(state.st_mode), uid, gid, state.st_mtime_ns, found)
 
 
 def read_xattrs(target: int | bytes, *, follow: bool = True) -> dict[bytes, bytes]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
+from jupyter_containers.oci.idmap import IDMap
+
+# The owner a file has in its image, where that user does not exist here: ``uid:gid``.
+OWNER_MARK = b"user.jupyter-containers.owner"
 OVERLAY_NAMESPACES = (b"trusted.overlay.", b"user.overlay.")
 
 
@@ -12,27 +18,88 @@ OVERLAY_NAMESPACES = (b"trusted.overlay.", b"user.overlay.")
 class Privileges:
     """Whether owners, devices and ``trusted.*`` attributes can be set.
 
-    An unprivileged user's files all belong to that user, who is root (0:0) in the image; overlay
-    mounts then use ``userxattr``.
+    ``privileged`` is root of the machine, who can set all.  Root of a user namespace gives files
+    to the users that exist there: to ``subordinate`` ones, or to itself only.  Files of somebody
+    who may not are that user's own, who is root (0:0) in the image.  Overlay mounts of everybody
+    but the machine's root use ``userxattr``.
     """
 
     privileged: bool
     uid: int
     gid: int
+    subordinate: bool = False
 
     @classmethod
     def current(cls) -> Privileges:
         """Return what the calling process may do."""
         uid = os.geteuid()
-        return cls(uid == 0, uid, os.getegid())
+        users = IDMap.parse(Path("/proc/self/uid_map").read_text())
+        root = uid == 0
+        return cls(root and users.initial, uid, os.getegid(), root and users.size > 1)
+
+    @property
+    def owners(self) -> bool:
+        """True when a file can be given to other users."""
+        return self.privileged or self.subordinate
 
     @property
     def opaque_name(self) -> bytes:
         """The extended attribute that makes an overlay directory hide those below it."""
         return b"trusted.overlay.opaque" if self.privileged else b"user.overlay.opaque"
 
+    def give(
+        self,
+        target: int | bytes,
+        uid: int,
+        gid: int,
+        *,
+        dir_fd: int | None = None,
+        follow_symlinks: bool = True,
+    ) -> None:
+        """The file belongs to a user of the image, see :func:`give`, where this process may."""
+        if self.privileged or self.uid == 0:
+            give(target, uid, gid, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+
     def image_owner(self, uid: int, gid: int) -> tuple[int, int]:
         """Return the owner to write into a layer for a file of ``uid:gid`` on disk."""
-        if self.privileged:
+        if self.owners:
             return uid, gid
         return (0 if uid == self.uid else uid), (0 if gid == self.gid else gid)
+
+
+def give(
+    target: int | str | bytes | Path,
+    uid: int,
+    gid: int,
+    *,
+    dir_fd: int | None = None,
+    follow_symlinks: bool = True,
+) -> None:
+    """The file belongs to a user and a group of the image, as os.chown has it.
+
+    In a user namespace where they do not exist the file is marked, and layers made of it say what
+    the mark says.  Links cannot be marked, nor can files of file systems without attributes.
+    """
+    try:
+        os.chown(target, uid, gid, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+        return
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    place: int | str | bytes | Path = target
+    if dir_fd is not None and not isinstance(target, int):
+        place = b"/proc/self/fd/%d/%s" % (dir_fd, os.fsencode(target))
+    try:
+        os.setxattr(
+            place, OWNER_MARK, b"%d:%d" % (uid, gid), follow_symlinks=isinstance(place, int)
+        )
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP):
+            raise
+
+
+def marked_owner(xattrs: dict[bytes, bytes]) -> tuple[int, int] | None:
+    """Take the mark of :func:`give` out of a file's attributes and return what it says."""
+    text = xattrs.pop(OWNER_MARK, b"")
+    uid, colon, gid = text.partition(b":")
+    return (int(uid), int(gid)) if colon and uid.isdigit() and gid.isdigit() else None

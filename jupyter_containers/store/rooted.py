@@ -25,6 +25,7 @@ from jupyter_containers.store.linux import (
     RESOLVE_NO_SYMLINKS,
     openat2,
 )
+from jupyter_containers.store.privileges import give
 
 _MAX_LINKS = 40
 
@@ -174,7 +175,7 @@ class Root:
             except FileExistsError:
                 continue
             os.chmod(folder, mode, dir_fd=self._descriptor)
-            os.chown(folder, uid, gid, dir_fd=self._descriptor, follow_symlinks=False)
+            give(folder, uid, gid, dir_fd=self._descriptor, follow_symlinks=False)
         found = self.stat(canonical)
         if found is None or not stat.S_ISDIR(found.st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), canonical)

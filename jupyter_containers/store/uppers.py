@@ -36,8 +36,7 @@ class Uppers:
             upper = new / "upper"
             upper.mkdir()
             (new / "work").mkdir(mode=0o700)
-            if self._privileges.privileged:
-                os.chown(upper, root.uid, root.gid)
+            self._privileges.give(bytes(upper), root.uid, root.gid)
             for name, value in root.xattrs.items():
                 os.setxattr(upper, name, value)
             upper.chmod(root.mode)

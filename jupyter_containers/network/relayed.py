@@ -1,0 +1,91 @@
+"""Published ports where the host's own are out of reach: a relay holds them outside.
+
+Inside a user's network namespace bridges, addresses and rules are what they are for root.  Only
+the host's ports are elsewhere: the uplink (slirp4netns) listens there and hands what comes to the
+same port inside, where the firewall's map leads it to the container.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from jupyter_containers.errors import UnsupportedError
+from jupyter_containers.network.firewall import Firewall
+from jupyter_containers.network.model import Network, PublishedPort
+from jupyter_containers.network.usermode import GUEST_ADDRESS, Uplink
+
+__all__ = ["RelayedFirewall"]
+
+
+class RelayedFirewall:
+    """The protocol of :class:`~.firewall.Firewall` inside a user's network namespace.
+
+    The uplink holds the published ports: a reservation must be given up before.  ``missing`` says
+    why there is no uplink.
+    """
+
+    holds_ports = True
+
+    __slots__ = ("_firewall", "_missing", "_uplink")
+
+    def __init__(self, firewall: Firewall, uplink: Uplink, missing: str = "") -> None:
+        self._firewall, self._uplink, self._missing = firewall, uplink, missing
+
+    @property
+    def inside(self) -> Firewall:
+        """The rules inside."""
+        return self._firewall
+
+    def ensure_network(self, network: Network) -> bool:
+        """Return True when the table or the network had to be set up; idempotent."""
+        return self._firewall.ensure_network(network)
+
+    def remove_network(self, network: Network) -> None:
+        """The network is unknown to the table."""
+        self._firewall.remove_network(network)
+
+    def publish(self, container_id: str, ports: Sequence[PublishedPort]) -> None:
+        """The ports lead to the container: all of them, or none when an error is raised."""
+        if not ports:
+            return
+        if self._missing:
+            raise UnsupportedError(
+                f"cannot publish ports: {self._missing}",
+                capability="networks without root",
+                provided_by="apt-get install slirp4netns",
+            )
+        inside = [msgspec.structs.replace(port, host_ip=GUEST_ADDRESS) for port in ports]
+        # The uplink first: it tells what is taken, and then what is in the map is only a leftover.
+        opened: list[PublishedPort] = []
+        try:
+            for port in ports:
+                self._uplink.open_port(port)
+                opened.append(port)
+            self._firewall.publish(container_id, inside)
+        except BaseException:
+            self._close(opened)
+            raise
+
+    def unpublish(self, container_id: str) -> None:
+        """No port leads to the container."""
+        ports = self.current().get(container_id, ())
+        self._firewall.unpublish(container_id)
+        self._close(ports)
+
+    def _close(self, ports: Iterable[PublishedPort]) -> None:
+        numbers = {(port.protocol, port.host_port) for port in ports}
+        if numbers and not self._missing:
+            self._uplink.close_ports(numbers)
+
+    def current(self) -> dict[str, tuple[PublishedPort, ...]]:
+        """Return the published ports by container id; the address is that of the uplink inside."""
+        return self._firewall.current()
+
+    def sweep(self, alive: Iterable[str]) -> tuple[str, ...]:
+        """Return the container ids, not among ``alive``, whose ports were still published."""
+        dead = sorted(set(self.current()) - set(alive))
+        for container_id in dead:
+            self.unpublish(container_id)
+        return tuple(dead)

@@ -1,0 +1,62 @@
+"""Which users exist in a user namespace; OCI runtime-spec config-linux, "User namespace mappings".
+
+A process's own map is the text of ``/proc/self/uid_map`` (user_namespaces(7)): lines of *inside
+outside count*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# The initial user namespace maps every id but the last, (uid_t) -1, to itself.
+_ALL_IDS = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class IDMapping:
+    """``size`` ids from ``container_id`` on are those from ``host_id`` on outside."""
+
+    container_id: int
+    host_id: int
+    size: int
+
+    def document(self) -> dict[str, int]:
+        """Return the object of the runtime specification."""
+        return {"containerID": self.container_id, "hostID": self.host_id, "size": self.size}
+
+
+@dataclass(frozen=True, slots=True)
+class IDMap:
+    """All mappings of a user namespace, of users or of groups."""
+
+    mappings: tuple[IDMapping, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> IDMap:
+        """Return the map that a ``uid_map`` or ``gid_map`` file shows."""
+        lines = (line.split() for line in text.splitlines() if line.strip())
+        return cls(tuple(IDMapping(int(one), int(two), int(three)) for one, two, three in lines))
+
+    @property
+    def initial(self) -> bool:
+        """True when this is the machine's own user namespace."""
+        return self.mappings == (IDMapping(0, 0, _ALL_IDS),)
+
+    @property
+    def size(self) -> int:
+        """How many ids exist."""
+        return sum(one.size for one in self.mappings)
+
+    @property
+    def last(self) -> int:
+        """The last of the ids that exist without a gap from 0 on."""
+        end = 0
+        for one in sorted(self.mappings, key=lambda mapping: mapping.container_id):
+            end = one.container_id + one.size if one.container_id <= end else end
+        return end - 1
+
+    def has(self, identity: int) -> bool:
+        """True when the id exists inside."""
+        return any(
+            one.container_id <= identity < one.container_id + one.size for one in self.mappings
+        )

@@ -1,0 +1,251 @@
+"""The namespaces in which an ordinary user is root, kept by a process that does nothing else.
+
+See user_namespaces(7), newuidmap(1) and setns(2).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from jupyter_containers.errors import NetworkError, UnsupportedError
+from jupyter_containers.network.links import set_up
+from jupyter_containers.network.netlink import NetlinkSocket
+from jupyter_containers.network.usermode import Uplink
+from jupyter_containers.oci.idmap import IDMap, IDMapping
+
+_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+_PR_SET_DUMPABLE = 4
+_LOOPBACK = 1
+# It waits for its map, for without one it could not even start a program.
+_HOLD = "echo ready; read go; exec sleep 2147483647"
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """The users and groups that will exist inside; ``reason`` is why there are no more of them."""
+
+    users: IDMap
+    groups: IDMap
+    reason: str = ""
+
+
+class Holder:
+    """The namespaces of one user, kept by process ``pid``; files are in ``folder``."""
+
+    __slots__ = ("folder", "pid")
+
+    def __init__(self, folder: Path, pid: int) -> None:
+        self.folder, self.pid = folder, pid
+
+    @classmethod
+    def of(cls, folder: Path) -> Holder | None:
+        """Return the holder that another process started, if it is still there."""
+        try:
+            pid, began = (folder / "holder").read_text().split()
+        except (OSError, ValueError):
+            return None
+        return cls(folder, int(pid)) if began and _began(int(pid)) == began else None
+
+    @classmethod
+    def start(cls, folder: Path) -> Holder:
+        """Return new namespaces, with a way out where the host has slirp4netns.
+
+        Raises :class:`UnsupportedError` where the host does not let users make namespaces.
+        """
+        alive, kept = os.pipe2(os.O_CLOEXEC)
+        try:
+            # It keeps the pipe's other end, so that the uplink notices its end, however it comes.
+            process = subprocess.Popen(
+                ["unshare", "--user", "--net", "sh", "-c", _HOLD],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=(kept,),
+                start_new_session=True,
+            )
+            os.close(kept)
+            kept = -1
+            holder = cls(folder, process.pid)
+            try:
+                holder._prepare(process, alive)
+            except BaseException:
+                holder.stop()
+                raise
+        finally:
+            os.close(alive)
+            if kept >= 0:
+                os.close(kept)
+        (folder / "holder").write_text(f"{process.pid} {_began(process.pid)}")
+        return holder
+
+    def _prepare(self, process: subprocess.Popen[bytes], alive: int) -> None:
+        assert process.stdin is not None  # all three were asked for
+        assert process.stdout is not None
+        assert process.stderr is not None
+        if process.stdout.readline() != b"ready\n":
+            reason = process.stderr.read().decode(errors="replace").strip()
+            raise UnsupportedError(
+                f"this host lets users make no namespaces: {reason}",
+                capability="user namespaces",
+                provided_by="as root: sysctl user.max_user_namespaces=15000"
+                " (and on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0)",
+            )
+        reason = map_identities(process.pid)
+        (self.folder / "single").write_text(reason)
+        process.stdin.write(b"go\n")
+        process.stdin.close()
+        process.stdout.close()
+        process.stderr.close()
+        try:
+            self.uplink.start(process.pid, alive)
+            (self.folder / "no-uplink").unlink(missing_ok=True)
+        except UnsupportedError as error:
+            (self.folder / "no-uplink").write_text(error.message)
+
+    @property
+    def uplink(self) -> Uplink:
+        """The program that carries packets in and out."""
+        return Uplink(self.folder / "uplink.sock")
+
+    def stop(self) -> None:
+        """End the holder; the namespaces end when the last container in them has."""
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            return
+
+
+def enter(folder: Path) -> None:
+    """Make this process root in the user's namespaces, started when they are not there.
+
+    It must have one thread only.  ``folder`` holds what processes of the user need to find them.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _locked(folder / "lock"):
+        found = Holder.of(folder)
+        holder = found or Holder.start(folder)
+        _join(holder.pid)
+        if found is None:
+            with NetlinkSocket() as route:
+                route.send(set_up(_LOOPBACK))
+
+
+def identities() -> Identities:
+    """Return whom this user may be inside: itself as root, and its subordinate ids from 1 on."""
+    uid, gid = os.getuid(), os.getgid()
+    own_user, own_group = IDMapping(0, uid, 1), IDMapping(0, gid, 1)
+    alone = (IDMap((own_user,)), IDMap((own_group,)))
+    name = _name(uid)
+    users = _subordinate(Path("/etc/subuid"), {name, str(uid)})
+    groups = _subordinate(Path("/etc/subgid"), {name, str(uid)})
+    if not users or not groups:
+        return Identities(*alone, f"{name} has no range in /etc/subuid and /etc/subgid")
+    if not shutil.which("newuidmap") or not shutil.which("newgidmap"):
+        return Identities(*alone, "newuidmap is missing: apt-get install uidmap")
+    if _no_new_privileges():
+        return Identities(*alone, "the server runs with NoNewPrivileges, so newuidmap has no power")
+    return Identities(IDMap((own_user, *users)), IDMap((own_group, *groups)))
+
+
+def map_identities(pid: int) -> str:
+    """Give a new user namespace its users and groups; return why it has only one, or nothing."""
+    wanted = identities()
+    if not wanted.reason:
+        failed = _map_with("newuidmap", pid, wanted.users) or _map_with(
+            "newgidmap", pid, wanted.groups
+        )
+        if not failed:
+            return ""
+        if Path(f"/proc/{pid}/uid_map").read_text().strip():
+            raise UnsupportedError(
+                f"cannot map groups: {failed}",
+                capability="subordinate groups",
+                provided_by="as root: usermod --add-subgids 100000-165535 USER",
+            )
+        wanted = Identities(
+            IDMap(wanted.users.mappings[:1]), IDMap(wanted.groups.mappings[:1]), failed
+        )
+    Path(f"/proc/{pid}/setgroups").write_text("deny")
+    Path(f"/proc/{pid}/uid_map").write_text(_line(wanted.users.mappings[0]))
+    Path(f"/proc/{pid}/gid_map").write_text(_line(wanted.groups.mappings[0]))
+    return wanted.reason
+
+
+def _map_with(program: str, pid: int, wanted: IDMap) -> str:
+    """Return why the program refused, or nothing."""
+    words = [word for one in wanted.mappings for word in _line(one).split()]
+    done = subprocess.run([program, str(pid), *words], capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else (done.stderr.strip() or f"{program} failed")
+
+
+def _line(one: IDMapping) -> str:
+    return f"{one.container_id} {one.host_id} {one.size}"
+
+
+def _subordinate(file: Path, names: set[str]) -> list[IDMapping]:
+    """Return the ranges of subuid(5) or subgid(5) that belong to somebody, from id 1 on."""
+    try:
+        lines = [line.split(":") for line in file.read_text().splitlines()]
+    except OSError:
+        return []
+    found: list[IDMapping] = []
+    following = 1
+    for fields in lines:
+        if len(fields) != 3 or fields[0] not in names:
+            continue
+        start, size = int(fields[1]), int(fields[2])
+        found.append(IDMapping(following, start, size))
+        following += size
+    return found
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _no_new_privileges() -> bool:
+    return "NoNewPrivs:\t1" in Path("/proc/self/status").read_text()
+
+
+def _join(pid: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    for name, flag in (("user", _CLONE_NEWUSER), ("net", _CLONE_NEWNET)):
+        fd = os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if libc.setns(fd, flag) != 0:
+                reason = os.strerror(ctypes.get_errno())
+                raise NetworkError(f"cannot enter the user's {name} namespace: {reason}")
+        finally:
+            os.close(fd)
+    # The kernel took it away with the change of rights; /proc/self/* would not be ours.
+    libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
+def _began(pid: int) -> str:
+    """Return when a process began, in ticks; nothing when it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    with open(file, "wb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield

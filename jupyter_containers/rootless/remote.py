@@ -1,0 +1,398 @@
+"""An engine whose work is done by a worker: what a kernel of an ordinary user holds.
+
+It has the methods of :class:`~jupyter_containers.engine.Engine`, and they behave alike: values and
+errors come back as they are, callbacks are called here, an interrupt ends the work there first.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from jupyter_containers.errors import ContainersError
+from jupyter_containers.events import CancelToken
+from jupyter_containers.rootless.wire import Channel, send_socket, values_only
+from jupyter_containers.settings import Settings, environment, load_settings
+
+_LOOK_SECONDS = 0.02
+# Callbacks that return nothing: the work there does not wait for them.
+_TOLD = ("emit", "on_output")
+# Not "-m": the folder from which this very package was loaded need not be on the path by default.
+_PROGRAM = "import sys; sys.path[:0] = [{folder!r}]; from {module} import main; sys.exit(main())"
+
+
+class RemoteEngine:
+    """The engine of a user who is not root; the arguments are those of ``Engine``.
+
+    The worker starts with the first call.  Raises :class:`UnsupportedError` then, where the host
+    lets users make no namespaces.
+    """
+
+    def __init__(self, **overrides: Any) -> None:
+        self.settings: Settings = load_settings(overrides=overrides)
+        self._link: _Link | None = None
+        self._opening = threading.Lock()
+
+    def __enter__(self) -> RemoteEngine:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        from jupyter_containers.engine import Engine
+
+        attribute = getattr(Engine, name)
+        if isinstance(attribute, property):
+            # A collection: it is made of the engine's public methods, which are all here.
+            assert attribute.fget is not None
+            return attribute.fget(self)
+
+        def method(*args: Any, **flags: Any) -> Any:
+            return self._connection.call(("engine",), name, args, flags)
+
+        return method
+
+    @property
+    def _connection(self) -> _Link:
+        with self._opening:
+            if self._link is None or not self._link.alive:
+                self._link = _Link(self, self.settings)
+            return self._link
+
+    def close(self) -> None:
+        """End the worker; containers go on."""
+        with self._opening:
+            link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+
+class _Link:
+    """A worker, and the channels to it that no call uses at the moment."""
+
+    def __init__(self, engine: RemoteEngine, settings: Settings) -> None:
+        self.engine = engine
+        self.tokens = itertools.count()
+        self._idle: list[Channel] = []
+        self._guard = threading.Lock()
+        self._environ: dict[str, str] | None = None
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._process = _started(theirs.fileno(), settings)
+        answer = Channel(self._control).receive(values_only)
+        if answer[0] == "error":
+            self.close()
+            raise answer[1]
+        # Without this a worker would go on when its engine is forgotten but never closed.
+        self._end = weakref.finalize(engine, self._control.close)
+
+    @property
+    def alive(self) -> bool:
+        """True until the worker has ended."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End the worker and wait for it."""
+        self._control.close()
+        self._process.wait()
+
+    def call(
+        self,
+        target: Any,
+        method: str,
+        args: tuple[Any, ...],
+        flags: dict[str, Any],
+        tokens: dict[int, CancelToken] | None = None,
+    ) -> Any:
+        """Return what the method returns there, or raise what it raises.
+
+        ``tokens`` are those that the target was given before.
+        """
+        in_main = threading.current_thread() is threading.main_thread()
+        environ = None
+        if in_main:
+            now = dict(os.environ)
+            environ = None if now == self._environ else now
+            self._environ = now
+        args = tuple(_lent("", value) for value in args)
+        flags = {name: _lent(name, value) for name, value in flags.items()}
+        exchange = _Exchange(self, self._channel(), tokens or {})
+        exchange.begin((in_main, os.getcwd(), environ, _Target(target), method, args, flags))
+        return exchange.result()
+
+    def _channel(self) -> Channel:
+        with self._guard:
+            if self._idle:
+                return self._idle.pop()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            send_socket(self._control, theirs)
+        return Channel(ours)
+
+    def give_back(self, channel: Channel) -> None:
+        """Keep a channel for the next call."""
+        with self._guard:
+            self._idle.append(channel)
+
+    def drop(self, number: int) -> None:
+        """Let the worker forget what it keeps for us."""
+        if self.alive:
+            try:
+                channel = self._channel()
+                channel.send(("drop", number), values_only)
+                self.give_back(channel)
+            except OSError:
+                return  # the worker is gone, and all that it kept
+
+
+class _Target:
+    """What a method is called on, as a reference."""
+
+    def __init__(self, reference: Any) -> None:
+        self.reference = reference
+
+
+@dataclass(frozen=True, slots=True)
+class _Lent:
+    """An argument that is no value, and how the worker gets at it."""
+
+    kind: Literal["told", "asked", "stream", "descriptor", "rb", "wb"]
+    value: Any
+
+
+def _lent(name: str, value: Any) -> Any:
+    """Return an argument as it travels."""
+    if name == "stdin" and isinstance(value, int):
+        return _Lent("descriptor", value)
+    if hasattr(value, "read") or hasattr(value, "write"):
+        try:
+            number = value.fileno()
+        except (AttributeError, OSError, ValueError):
+            return _Lent("stream", value)
+        return _Lent("rb" if value.readable() else "wb", number)
+    if callable(value) and not isinstance(value, type):
+        return _Lent("told" if name in _TOLD else "asked", value)
+    return value
+
+
+class _Exchange:
+    """One call: a thread of its own listens, so that an interrupt can come at any time."""
+
+    def __init__(self, link: _Link, channel: Channel, tokens: dict[int, CancelToken]) -> None:
+        self._link, self._channel = link, channel
+        self._lent: dict[int, Any] = {}
+        self._numbers = itertools.count()
+        self._tokens = dict(tokens)
+        self._ended = threading.Event()
+        self._outcome: tuple[str, Any] = ("error", EOFError())
+        self._fault: BaseException | None = None
+
+    def begin(self, message: tuple[Any, ...]) -> None:
+        """Send the call and listen."""
+        self._channel.send(("call", *message), self._refer)
+        context = contextvars.copy_context()
+        threading.Thread(
+            target=context.run, args=(self._listen,), name="engine-call", daemon=True
+        ).start()
+
+    def result(self) -> Any:
+        """Return or raise the outcome; an interrupt ends the work there before it is raised."""
+        try:
+            self._wait()
+        except BaseException:
+            self._stop()
+            raise
+        kind, value = self._outcome
+        if self._fault is not None:
+            raise self._fault
+        if kind == "value":
+            return value
+        raise StopIteration if kind == "end" else value
+
+    def _wait(self) -> None:
+        if not self._tokens:
+            self._ended.wait()
+        told: set[int] = set()
+        while not self._ended.wait(_LOOK_SECONDS):
+            for number, token in self._tokens.items():
+                if token.cancelled and number not in told:
+                    told.add(number)
+                    self._say(("cancel", number))
+
+    def _stop(self) -> None:
+        """The work there has ended, however often the caller is interrupted."""
+        while not self._ended.is_set():
+            try:
+                self._say(("interrupt",))
+                for number in self._tokens:
+                    self._say(("cancel", number))
+                self._ended.wait()
+            except KeyboardInterrupt:
+                continue
+
+    def _say(self, message: tuple[Any, ...]) -> None:
+        try:
+            self._channel.send(message, values_only)
+        except OSError:
+            return  # the worker is gone: the listener says so
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                kind, *rest = self._channel.receive(self._resolve)
+                if kind == "tell":
+                    self._told(*rest)
+                elif kind == "ask":
+                    self._channel.send(("answer", *self._asked(*rest)), self._refer)
+                else:
+                    self._outcome = (kind, rest[0])
+                    break
+            self._link.give_back(self._channel)
+        except (EOFError, OSError) as error:
+            self._channel.close()
+            gone = ContainersError(
+                "the engine's worker has ended", hint="the next command starts another one"
+            )
+            gone.__cause__ = error
+            self._outcome = ("error", gone)
+        finally:
+            self._ended.set()
+
+    def _told(self, number: int, args: tuple[Any, ...]) -> None:
+        if self._fault is not None:
+            return
+        try:
+            self._lent[number](*args)
+        except BaseException as error:  # noqa: BLE001  # raised in the caller's thread
+            self._fault = error
+            self._say(("interrupt",))
+
+    def _asked(self, number: int, args: tuple[Any, ...]) -> tuple[str, Any]:
+        lent = self._lent[number]
+        try:
+            if callable(lent):
+                return "value", lent(*args)
+            method, value = args
+            return "value", getattr(lent, method)(value)
+        except BaseException as error:  # noqa: BLE001  # raised where it was asked
+            return "error", error
+
+    def _refer(self, value: Any, descriptors: list[int]) -> Any:
+        if value is self._link.engine:
+            return ("engine",)
+        if isinstance(value, _Target):
+            return value.reference
+        if isinstance(value, CancelToken):
+            number = next(self._link.tokens)
+            self._tokens[number] = value
+            return ("token", number)
+        if isinstance(value, _Lent):
+            return self._lend(value, descriptors)
+        return None
+
+    def _lend(self, lent: _Lent, descriptors: list[int]) -> Any:
+        if lent.kind in ("descriptor", "rb", "wb"):
+            descriptors.append(lent.value)
+            index = len(descriptors) - 1
+            return (
+                ("descriptor", index) if lent.kind == "descriptor" else ("file", index, lent.kind)
+            )
+        number = next(self._numbers)
+        self._lent[number] = lent.value
+        if lent.kind == "stream":
+            return ("stream", number)
+        return ("callback", number, lent.kind == "asked")
+
+    def _resolve(self, reference: tuple[Any, ...], descriptors: list[int]) -> Any:
+        match reference:
+            case ("engine",):
+                return self._link.engine
+            case ("iterator", number):
+                return _RemoteIterator(self._link, number, self._tokens)
+            case ("session", number, container_id, index):
+                return RemoteSession(self._link, number, container_id, descriptors[index])
+        raise ValueError(f"unknown reference {reference!r}")
+
+
+class _RemoteIterator(Iterator[Any]):
+    """What an iterator in the worker yields; it is forgotten there when it is here."""
+
+    def __init__(self, link: _Link, number: int, tokens: dict[int, CancelToken]) -> None:
+        self._link, self._number, self._tokens = link, number, tokens
+        self._end = weakref.finalize(self, link.drop, number)
+        # A kernel that ends takes its worker along.
+        self._end.atexit = False
+
+    def __next__(self) -> Any:
+        return self._link.call(("object", self._number), "__next__", (), {}, self._tokens)
+
+    def close(self) -> None:
+        """End the iteration early."""
+        self._end()
+
+
+class RemoteSession:
+    """A terminal whose other half is in the worker; see :class:`TerminalSession`."""
+
+    def __init__(self, link: _Link, number: int, container_id: str, descriptor: int) -> None:
+        self.container_id = container_id
+        self.descriptor = descriptor
+        self._link, self._number = link, number
+        self._closed = False
+
+    def read(self, timeout: float | None = None) -> bytes | None:
+        """Return output, ``b""`` once it has ended, None when there was none in ``timeout``."""
+        if not select.select([self.descriptor], [], [], timeout)[0]:
+            return None
+        data: bytes | None = self._call("read", 0)
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Type keys; after the end they are dropped."""
+        self._call("write", data)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Set the terminal's size and tell the process."""
+        self._call("resize", rows, columns)
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Return the exit code, or None when the process still runs after ``timeout`` seconds."""
+        code: int | None = self._call("wait", timeout)
+        return code
+
+    def close(self) -> None:
+        """Let go of the terminal; a second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            os.close(self.descriptor)
+            self._call("close")
+            self._link.drop(self._number)
+
+    def _call(self, method: str, *args: Any) -> Any:
+        return self._link.call(("object", self._number), method, args, {})
+
+
+def _started(descriptor: int, settings: Settings) -> subprocess.Popen[bytes]:
+    folder = str(Path(__file__).resolve().parents[2])
+    program = _PROGRAM.format(folder=folder, module="jupyter_containers.rootless.worker")
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", program, str(descriptor)],
+        pass_fds=(descriptor,),
+        env={**os.environ, **environment(settings)},
+        # An interrupt of the kernel's process group is not the worker's: the kernel passes it on.
+        start_new_session=True,
+    )

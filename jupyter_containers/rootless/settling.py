@@ -1,0 +1,35 @@
+"""Which settings hold inside: those of the user outside, handed on by the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+from jupyter_containers.rootless.holder import enter
+from jupyter_containers.settings import USER_FOLDER, Settings, environment, load_settings
+
+
+def needs_namespaces() -> bool:
+    """True for everybody but root; who has become root inside is root."""
+    return os.geteuid() != 0
+
+
+def enter_for(
+    overrides: dict[str, Any] | None = None, environ: MutableMapping[str, str] | None = None
+) -> Settings:
+    """Make this process root in its user's namespaces; return the settings of before.
+
+    They are put into the environment, so that programs started from here find the same store.
+    """
+    environ = os.environ if environ is None else environ
+    settings = load_settings(environ, overrides)
+    enter(holder_folder(settings))
+    environ.update(environment(settings))
+    return settings
+
+
+def holder_folder(settings: Settings) -> Path:
+    """Return where the namespaces of the store's user are found."""
+    return settings.run_root / USER_FOLDER

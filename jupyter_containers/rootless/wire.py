@@ -1,0 +1,108 @@
+"""Messages between a kernel and its worker: pickled tuples, with descriptors beside them.
+
+One *channel* (a connected pair of sockets) carries one call at a time.  What cannot be a value
+goes as a reference: the engine itself; what the caller lends (*callbacks*, streams, a token that
+cancels); what the engine gives to be used step by step (iterators, terminals).  Both ends are our
+own processes of one user, so pickle is safe here.
+"""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO
+from typing import Any
+
+_HEADER = struct.Struct("!QI")
+_MAX_DESCRIPTORS = 16
+
+Refer = Callable[[Any, list[int]], Any]
+Resolve = Callable[[Any, list[int]], Any]
+
+
+class Channel:
+    """One end of a pair of sockets; any thread may send, one at a time receives."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._sending = threading.Lock()
+
+    def send(self, message: object, refer: Refer) -> None:
+        """Send a message; ``refer`` turns what is no value into a reference (None keeps it)."""
+        descriptors: list[int] = []
+        output = BytesIO()
+        _Pickler(output, lambda value: refer(value, descriptors)).dump(message)
+        data = output.getbuffer()
+        header = _HEADER.pack(len(data), len(descriptors))
+        with self._sending:
+            if descriptors:
+                sent = socket.send_fds(self._socket, [header], descriptors)
+                header = header[sent:]
+            self._socket.sendall(header)
+            self._socket.sendall(data)
+
+    def receive(self, resolve: Resolve) -> Any:
+        """Return the next message; raise :class:`EOFError` when the other end is closed."""
+        head, ancillary = b"", list[int]()
+        while len(head) < _HEADER.size:
+            data, descriptors, _, _ = socket.recv_fds(
+                self._socket, _HEADER.size - len(head), _MAX_DESCRIPTORS
+            )
+            if not data:
+                raise EOFError("the other end is gone")
+            head += data
+            ancillary += descriptors
+        length, _ = _HEADER.unpack(head)
+        body = bytearray(length)
+        view, got = memoryview(body), 0
+        while got < length:
+            count = self._socket.recv_into(view[got:])
+            if not count:
+                raise EOFError("the other end is gone")
+            got += count
+        return _Unpickler(BytesIO(body), lambda reference: resolve(reference, ancillary)).load()
+
+    def close(self) -> None:
+        """Close this end, which the other one notices; a receiver here is woken too."""
+        with suppress(OSError):  # the other end was first
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+def values_only(value: object, descriptors: list[int]) -> None:  # one of Refer
+    """Refer to nothing: the message is made of values."""
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, output: BytesIO, refer: Callable[[Any], Any]) -> None:
+        super().__init__(output, pickle.HIGHEST_PROTOCOL)
+        self._refer = refer
+
+    def persistent_id(self, value: Any) -> Any:
+        """Return the reference that stands for what is no value."""
+        return self._refer(value)
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, data: BytesIO, resolve: Callable[[Any], Any]) -> None:
+        super().__init__(data)
+        self._resolve = resolve
+
+    def persistent_load(self, reference: Any) -> Any:
+        """Return what a reference stands for at this end."""
+        return self._resolve(reference)
+
+
+def send_socket(over: socket.socket, which: socket.socket) -> None:
+    """Hand a socket to the process at the other end."""
+    socket.send_fds(over, [b"c"], [which.fileno()])
+
+
+def receive_socket(over: socket.socket) -> socket.socket | None:
+    """Return the next socket that the other end hands over; None when it is gone."""
+    data, descriptors, _, _ = socket.recv_fds(over, 1, 1)
+    return socket.socket(fileno=descriptors[0]) if data else None

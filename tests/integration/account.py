@@ -1,0 +1,109 @@
+"""An ordinary user's account for tests: programs run as ``nobody``.
+
+The test's process is root.  What an ordinary machine has and a test machine may lack is set up in
+a mount namespace that only these programs see: a Python and a clone that every user can read,
+``/dev/net/tun`` open to all, ``/etc/subuid``.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+USER = pwd.getpwnam("nobody")
+CLONE = Path(__file__).resolve().parents[2]
+_SUBORDINATE = "nobody:400000:65536\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The user nobody with a ``home`` (below /tmp: pytest's folders are closed to others)."""
+
+    home: Path
+    subordinate: bool = False
+    no_new_privileges: bool = False
+
+    def run(
+        self, argv: list[str], *, stdin: bytes = b"", timeout: float = 120
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a program as the user, in the home."""
+        return subprocess.run(
+            self.words(argv), input=stdin, capture_output=True, timeout=timeout, check=False
+        )
+
+    def container(self, line: str, *, stdin: bytes = b"") -> str:
+        """Return what ``jupyter container LINE`` prints; it must succeed."""
+        done = self.run(self.command(line), stdin=stdin)
+        assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
+        return done.stdout.decode()
+
+    def command(self, line: str) -> list[str]:
+        """Return the words of ``jupyter container LINE``."""
+        return [sys.executable, "-m", "jupyter_containers.cli", *shlex.split(line)]
+
+    def python(self, text: str) -> str:
+        """Return what a Python program of the user prints; it must succeed."""
+        done = self.run([sys.executable, "-c", text])
+        assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
+        return done.stdout.decode()
+
+    def words(self, argv: list[str]) -> list[str]:
+        """Return the words that run a program as the user."""
+        ids = [f"--reuid={USER.pw_uid}", f"--regid={USER.pw_gid}", "--clear-groups"]
+        dropped = ["--no-new-privs"] if self.no_new_privileges else []
+        environ = {
+            "HOME": str(self.home),
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "PYTHONPATH": str(CLONE),
+            "XDG_RUNTIME_DIR": str(self.home / "run"),
+        }
+        pairs = [f"{name}={value}" for name, value in environ.items()]
+        inner = ["setpriv", *ids, *dropped, "env", "-i", "-C", str(self.home), *pairs, *argv]
+        setup = "\n".join([*self._readable(), *self._devices(), f"exec {shlex.join(inner)}"])
+        return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", setup]
+
+    def _readable(self) -> list[str]:
+        """Return what opens the folders above Python and the clone to everybody."""
+        lines = []
+        for number, place in enumerate((Path(sys.base_prefix), CLONE, Path(sys.prefix))):
+            closed = [folder for folder in place.parents if not folder.stat().st_mode & 1]
+            if not closed:
+                continue
+            # The outermost closed folder becomes an empty one with nothing but this place in it.
+            kept = f"{self.home}/.open{number}"
+            lines += [
+                f"mkdir -p {kept} && mount --bind {place} {kept}",
+                f"mount -t tmpfs -o mode=755 tmpfs {closed[-1]}",
+                f"mkdir -p {place} && mount --bind {kept} {place}",
+            ]
+        return lines
+
+    def _devices(self) -> list[str]:
+        subordinate = _SUBORDINATE if self.subordinate else ""
+        lines = []
+        for name in ("subuid", "subgid"):
+            lines += [
+                f"printf %s {shlex.quote(subordinate)} > {self.home}/.{name}",
+                f"touch /etc/{name} && mount --bind {self.home}/.{name} /etc/{name}",
+            ]
+        if os.path.exists("/dev/net/tun"):
+            lines += [
+                f"mount -t tmpfs -o mode=755,dev tmpfs {self.home}/.dev",
+                f"mknod -m 666 {self.home}/.dev/tun c 10 200",
+                f"mount --bind {self.home}/.dev/tun /dev/net/tun",
+            ]
+        return lines
+
+
+def make_home(home: Path) -> None:
+    """Make the user's home and runtime folder."""
+    home.mkdir(mode=0o755)
+    (home / ".dev").mkdir()
+    (home / "run").mkdir(mode=0o700)
+    for place in (home, home / "run"):
+        os.chown(place, USER.pw_uid, USER.pw_gid)

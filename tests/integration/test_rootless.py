@@ -1,0 +1,196 @@
+"""The whole engine without root: everything here is done by the account of an ordinary user."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.account import USER, Account, make_home
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user"),
+    pytest.mark.skipif(not shutil.which("runc"), reason="needs runc"),
+    pytest.mark.skipif(not shutil.which("slirp4netns"), reason="needs slirp4netns"),
+    pytest.mark.skipif(not shutil.which("newuidmap"), reason="needs newuidmap (uidmap)"),
+]
+
+
+def _end(account: Account) -> None:
+    """End every process of the account's namespaces, and only those."""
+    file = account.home / "run/jupyter-containers/user/holder"
+    if not file.exists():
+        return
+    namespace = os.readlink(f"/proc/{file.read_text().split()[0]}/ns/user")
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                if os.readlink(folder / "ns/user") == namespace:
+                    os.kill(int(folder.name), signal.SIGKILL)
+            except OSError:
+                continue  # it has ended
+
+
+@pytest.fixture(scope="module", params=["single", "subordinate"])
+def account(request: pytest.FixtureRequest) -> Iterator[Account]:
+    """Yield a user with one id (as under NoNewPrivileges), and one with subordinate ids."""
+    home = Path(f"/tmp/jc-{request.param}-{os.getpid()}")
+    make_home(home)
+    subordinate = request.param == "subordinate"
+    account = Account(home, subordinate, no_new_privileges=not subordinate)
+    try:
+        account.container("bootstrap busybox")
+        yield account
+    finally:
+        _end(account)
+        shutil.rmtree(home)
+
+
+def test_root_inside_is_nobody_outside(account: Account) -> None:
+    assert account.container("run --rm busybox id -u") == "0\n"
+    account.container("run -d --name outside busybox sleep 100")
+    pid = json.loads(account.container("inspect outside"))[0]["State"]["Pid"]
+    assert os.stat(f"/proc/{pid}").st_uid == USER.pw_uid
+    assert account.container("rm -f outside") == "outside\n"
+    assert not os.path.exists(f"/proc/{pid}")
+
+
+def test_exit_codes_streams_and_input(account: Account) -> None:
+    line = "run --rm -i --network none busybox sh -c 'cat; echo err >&2; exit 3'"
+    done = account.run(account.command(line), stdin=b"in\n")
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"in\n", b"err\n")
+
+
+def test_a_server_is_reached_by_its_published_port_and_by_name(account: Account) -> None:
+    port = 18000 + os.getpid() % 1000 + account.subordinate
+    account.container("network create lab")
+    account.container(f"run -d --name web --network lab -p {port}:80 busybox httpd -f -h /etc")
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/hostname", timeout=5) as got:
+            name = got.read().decode()
+        assert account.container("exec web hostname") == name
+        fetched = "run --rm --network lab busybox wget -qO- http://web/hostname"
+        assert account.container(fetched) == name
+    finally:
+        account.container("rm -f web")
+        account.container("network rm lab")
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
+
+
+def test_a_build_runs_changes_owners_and_is_the_same_image(account: Account) -> None:
+    context = account.home / "app"
+    context.mkdir()
+    (context / "f").write_text("f\n")
+    (context / "Dockerfile").write_text(
+        "FROM busybox\nCOPY --chown=7:8 f /f\nRUN touch /g && chown 5:6 /g && rm /bin/vi\n"
+        "RUN mkdir /d && echo 1 > /d/1\nRUN rm -r /d && mkdir /d && echo 2 > /d/2\nUSER 9\n"
+    )
+    account.container(f"build -q -t app:1 {context}")
+    shown = account.container(
+        "run --rm --network none -u 0 app:1 sh -c 'stat -c %u:%g /f /g; ls /d; ls /bin/vi || true'"
+    )
+    owners = ["7:8", "5:6"] if account.subordinate else ["0:0", "0:0"]
+    assert shown.split() == [*owners, "2"]
+    # What COPY was told is in the layer even where that user does not exist.
+    account.container(f"save -o {account.home}/app.tar app:1")
+    with tarfile.open(account.home / "app.tar") as saved:
+        [layers] = [one["Layers"] for one in json.load(saved.extractfile("manifest.json"))]
+        with tarfile.open(fileobj=saved.extractfile(layers[1])) as layer:
+            assert (layer.getmember("f").uid, layer.getmember("f").gid) == (7, 8)
+    if account.subordinate:
+        assert account.container("run --rm --network none app:1 id -u") == "9\n"
+
+
+def test_a_kernels_engine_works_in_a_process_of_its_own(account: Account) -> None:
+    told = account.python(
+        """
+import os, threading
+from jupyter_containers import Engine
+from jupyter_containers.errors import (ContainerFailedError, ContainerNotFoundError,
+                                       OperationCancelledError)
+from jupyter_containers.events import CancelToken
+with Engine() as e:
+    heard = []
+    flags = {"network": "none", "rm": True}
+    result = e.run("busybox", ["sh", "-c", "cat; exit 4"], stdin=b"typed", check=False,
+                   on_output=lambda stream, data: heard.append((stream, data)), **flags)
+    print(result.exit_code, heard)
+    try:
+        e.run("busybox", ["false"], **flags)
+    except ContainerFailedError as error:
+        print(type(error).__name__, error.exit_code)
+    try:
+        e.inspect("nothing")
+    except ContainerNotFoundError as error:
+        print(error.message)
+    with e.run("busybox", ["sh", "-c", "echo one; sleep 100"], detach=True, network="none") as c:
+        print(c.exec(["echo", "two"]).output.strip(), c.status)
+        token = CancelToken()
+        lines = e.logs(c.name, follow=True, cancel=token)
+        print(next(lines).data)
+        threading.Timer(0.2, token.cancel).start()
+        try:
+            next(lines)
+        except OperationCancelledError as error:
+            print(error.message)
+        session = e.terminal(c.name, ["sh"])
+        session.write(b"echo $((40+2)); exit 5\\n")
+        got = b""
+        while (data := session.read(5)):
+            got += data
+        print(b"42" in got, session.wait(5))
+        session.close()
+        print([one.name for one in e.stats([c.name])] == [c.name])
+    print(e.containers(all=True), os.geteuid() != 0)
+"""
+    )
+    assert told.splitlines() == [
+        "4 [('stdout', b'typed')]",
+        "ContainerFailedError 1",
+        "no such object: nothing",
+        "two running",
+        "b'one\\n'",
+        "cancelled",
+        "True 5",
+        "True",
+        "[] True",
+    ]
+
+
+def test_an_interrupt_ends_the_work_of_the_other_process(account: Account) -> None:
+    program = (
+        "from jupyter_containers import Engine\n"
+        "e = Engine()\n"
+        "say = lambda stream, data: print(data.decode(), end='', flush=True)\n"
+        "try:\n"
+        "    e.run('busybox', ['sh', '-c', 'echo up; sleep 100'], rm=True, on_output=say)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted', e.containers(all=True))\n"
+    )
+    words = account.words([sys.executable, "-c", program])
+    with subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        os.kill(process.pid, signal.SIGINT)  # every step of the words was an exec: it is Python
+        assert process.communicate(timeout=20)[0] == b"interrupted []\n"
+
+
+def test_what_cannot_be_limited_is_said(account: Account) -> None:
+    done = account.run(account.command("run --rm -m 64m busybox true"))
+    if done.returncode:
+        assert done.returncode == 125
+        assert b"memory" in done.stderr
+        assert b"cgroup" in done.stderr
+    else:
+        groups = account.container("run --rm -m 64m busybox cat /proc/self/cgroup")
+        assert "0::" in groups
