@@ -129,6 +129,8 @@ class Attaching:
                 return replace(self._result(0, capture, record, False), detached=True)
             except BaseException as error:
                 with deferred():
+                    # The monitor waits for whoever does not read, and would never tell the end.
+                    attachment.close()
                     if streams.sig_proxy:
                         interrupted(record, error)
                     else:
@@ -158,8 +160,9 @@ class Attaching:
 
     def _end(self, record: ContainerRecord, error: BaseException) -> None:
         """Stop a foreground container whose caller was interrupted."""
-        process = record.state.process
-        if process is not None and process.signal(_signal_of(error)):
+        process, number = record.state.process, _signal_of(error)
+        # Without a handler the kernel keeps a signal from a container's first process.
+        if process is not None and process.catches(number) and process.signal(number):
             process.wait(timeout=_INTERRUPT_GRACE_SECONDS)
         self._rooms.runtime.kill_all(record.id)
         self._lifecycle.end(record.id)

@@ -50,6 +50,7 @@ from jupyter_containers.runtime.resources import limits
 
 LOST = 255  # the exit code of a container whose monitor was killed with it
 _KILL_SECONDS = 10.0
+_MONITOR_SECONDS = 5.0  # from the end of a container until its monitor has told the exit code
 
 
 class Lifecycle:
@@ -258,8 +259,12 @@ class Lifecycle:
     def _ended(self, record: ContainerRecord) -> ContainerRecord:
         rooms, bundle = self._rooms, self.bundle(record.id)
         states = monitor.MonitorState(record.state.monitor, record.state.process, 0)
-        status = monitor.wait(bundle.folder, states)
-        assert status is not None  # without a timeout it waits to the end
+        status = monitor.wait(bundle.folder, states, timeout=_MONITOR_SECONDS)
+        if status is None:
+            # Another client is attached and does not read: the monitor waits for it, for ever.
+            if record.state.monitor is not None:
+                record.state.monitor.signal(signal.SIGKILL)
+            status = monitor.wait(bundle.folder, states)
         group = rooms.runtime.cgroup_path(record.id)
         oom = status.oom_killed or cgroups.oom_kills(rooms.runtime.layout, group) > 0
         rooms.runtime.delete(record.id, force=True)

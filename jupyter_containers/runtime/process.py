@@ -10,6 +10,7 @@ import select
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.process import start_time
@@ -64,6 +65,15 @@ class ProcessIdentity:
             return False
         finally:
             os.close(descriptor)
+
+    def catches(self, number: int) -> bool:
+        """Return whether this process has a handler for a signal (proc(5), SigCgt)."""
+        try:
+            text = Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return False
+        caught = next((line for line in text.splitlines() if line.startswith("SigCgt:")), "")
+        return bool(int(caught.partition(":")[2] or "0", 16) >> (number - 1) & 1)
 
     def wait(self, *, timeout: float | None = None, cancel: CancelToken | None = None) -> bool:
         """Return True once the process has ended, False after ``timeout`` seconds.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import resource
+import select
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from jupyter_containers.engine import Container, Engine
 from jupyter_containers.engine.attaching import TerminalSession
 from jupyter_containers.errors import ContainerFailedError, InvalidArgumentError, InvalidStateError
 from jupyter_containers.magics.live import LiveOutput
+from jupyter_containers.runtime.attach import Attachment
 from tests.integration.engine_fixtures import Place
 
 NONE = {"network": "none"}
@@ -285,3 +287,26 @@ def test_a_foreground_container_whose_kernel_is_killed_is_settled_at_its_end(
     death = next(event for event in feed if event.action == "die")
     assert death.attributes["exitCode"] == "6"
     assert engine.container("orphan").exit_code == 6
+
+
+def test_a_flood_is_interrupted_at_once(engine: Engine, busybox: str) -> None:
+    def interrupt(stream: str, data: bytes) -> None:
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        engine.run(busybox, ["yes"], rm=True, network="none", on_output=interrupt)
+    # The figure (200 ms) is the bench's; what must not be is a wait for who does not read.
+    assert time.monotonic() - began < 4
+    assert engine.containers(all=True) == []
+
+
+def test_a_client_that_does_not_read_holds_no_end_up(engine: Engine, busybox: str) -> None:
+    flooding = engine.run(busybox, ["yes"], detach=True, network="none", name="flooding")
+    folder = engine._lifecycle.bundle(flooding.id).folder
+    with Attachment(folder) as idle:
+        assert select.select([idle.descriptor], [], [], 10)[0]
+        time.sleep(0.2)  # until the socket between them is full
+        engine.kill("flooding")
+        assert engine.wait("flooding") in (137, 255)
+    assert engine.container("flooding").status == "exited"
