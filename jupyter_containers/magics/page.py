@@ -105,6 +105,7 @@ class Page:
         LayersWidget(layers, self.gallery, self._cell_number).show()
 
     def _show_dashboard(self, session: Session, parsed: Parsed) -> None:
+        from jupyter_containers.commands.render.links import proxy_base
         from jupyter_containers.commands.verbs.looking import log_source
         from jupyter_containers.commands.verbs.terminals import shell_work
         from jupyter_containers.widgets.dashboard import DashboardWidget
@@ -117,6 +118,7 @@ class Page:
             lambda name: shell_work(engine, name),
             self.gallery,
             self._cell_number,
+            proxy_base(),
         )
         widget.start()
         widget.show()

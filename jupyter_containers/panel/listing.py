@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from jupyter_containers.commands.render.links import Link, linked, proxy_base
+from jupyter_containers.commands.render.links import browsable, proxy_base
 from jupyter_containers.panel.messages import (
     BuildItem,
     ContainerItem,
@@ -156,15 +156,4 @@ class Listing:
 
 def port_of(text: str, base: str) -> Port:
     """Return a port as text and address: through the server's proxy where it has one."""
-    outer, arrow, inner = text.partition("->")
-    if not arrow:
-        return Port(text)
-    host, _, port = outer.rpartition(":")
-    shown = f"{port}→{inner.removesuffix('/tcp')}"
-    if not inner.endswith("/tcp") or not port.isdigit():
-        return Port(shown)
-    link = linked(text, base)
-    if isinstance(link, Link):
-        return Port(shown, link.href)
-    reachable = "127.0.0.1" if host in ("", "0.0.0.0", "[::]", "::") else host  # noqa: S104  # read
-    return Port(shown, f"http://{reachable}:{port}/")
+    return Port(*browsable(text, base))

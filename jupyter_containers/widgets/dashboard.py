@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from jupyter_containers.commands.render.links import browsable
 from jupyter_containers.commands.session import LogSource, TerminalWork
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.widgets.gallery import Gallery
@@ -38,7 +39,10 @@ _DOING = {
 
 
 class DashboardWidget(LiveWidget):
-    """All containers that ``look`` returns, with what they use."""
+    """All containers that ``look`` returns, with what they use.
+
+    ``base`` is the notebook server's, where it proxies ports.
+    """
 
     module = "dashboard"
 
@@ -50,8 +54,9 @@ class DashboardWidget(LiveWidget):
         open_shell: Callable[[str], TerminalWork],
         gallery: Gallery,
         cell: Callable[[], object] = lambda: None,
+        base: str = "",
     ) -> None:
-        self._engine, self._find = engine, look
+        self._engine, self._find, self._base = engine, look, base
         self._open_log, self._open_shell = open_log, open_shell
         self._containers: Table[Container] = look()
         self._used: dict[str, Used] = {}
@@ -109,7 +114,10 @@ class DashboardWidget(LiveWidget):
             # The health has a place of its own in the row.
             "status": container.status_text.partition(" (health")[0],
             "health": container.health,
-            "ports": [_port(text) for text in container.ports],
+            "ports": [
+                dict(zip(("text", "url"), browsable(text, self._base), strict=True))
+                for text in container.ports
+            ],
             "cpu": list(cpu),
             "memory": list(memory),
             "limit": limit,
@@ -188,16 +196,3 @@ class DashboardWidget(LiveWidget):
     def _take_away(self, child: Any) -> None:
         if not self.closed:
             self._box.children = tuple(item for item in self._box.children if item is not child)
-
-
-def _port(text: str) -> dict[str, str]:
-    """Return a published port's text and, where a browser may open it, its address."""
-    outer, arrow, inner = text.partition("->")
-    host, _, port = outer.rpartition(":")
-    if not arrow:
-        return {"text": text, "url": ""}
-    if not inner.endswith("/tcp") or not port.isdigit():
-        return {"text": f"{port}→{inner}", "url": ""}
-    reachable = "127.0.0.1" if host in ("", "0.0.0.0", "[::]", "::") else host  # noqa: S104  # read
-    inside = inner.removesuffix("/tcp")
-    return {"text": f"{port}→{inside}", "url": f"http://{reachable}:{port}/"}

@@ -40,6 +40,25 @@ def linked(port: str, base: str) -> str:
     return Link(port, f"{base}proxy/{match[2]}/") if match and base else port
 
 
+def browsable(port: str, base: str) -> tuple[str, str]:
+    """Return a port in few words and where a browser may open it, empty where it cannot.
+
+    By the server's proxy where it has one, else by the machine's own address.
+    """
+    outer, arrow, inner = port.partition("->")
+    if not arrow:
+        return port, ""
+    host, _, number = outer.rpartition(":")
+    shown = f"{number}→{inner.removesuffix('/tcp')}"
+    if not inner.endswith("/tcp") or not number.isdigit():
+        return shown, ""
+    link = linked(port, base)
+    if isinstance(link, Link):
+        return shown, link.href
+    reachable = "127.0.0.1" if host in ("", "0.0.0.0", "[::]", "::") else host  # noqa: S104  # read
+    return shown, f"http://{reachable}:{number}/"
+
+
 def proxy_base(environ: Mapping[str, str] | None = None) -> str:
     """Return the base URL of the notebook server when it proxies ports, else nothing."""
     environ = os.environ if environ is None else environ

@@ -47,7 +47,7 @@ const STYLE = `
 .jc-table td.jc-actions { position: sticky; right: 0; background: var(--jp-layout-color1, var(--vscode-editor-background, Canvas)); }
 .jc-table td.jc-wrap { white-space: normal; min-width: 7.5em; }
 .jc-ports > * { display: block; white-space: nowrap; }
-.jc-table a { color: var(--jp-content-link-color, #1f5fc4); margin-right: 6px; }
+.jc-table td a { color: var(--jp-content-link-color, #1f5fc4); margin-right: 6px; }
 .jc-empty { padding: 10px 12px; color: var(--jp-ui-font-color2, inherit); }
 `;
 

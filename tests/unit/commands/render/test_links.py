@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.commands.render.links import Link, linked, proxy_base
+from jupyter_containers.commands.render.links import Link, browsable, linked, proxy_base
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,13 @@ def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return folder / "jupyter-server-proxy.json"
 
 
-def test_there_is_a_base_only_with_the_proxy(kernel: Path) -> None:
+def test_there_is_a_base_only_with_the_proxy(kernel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hub = {"JUPYTERHUB_SERVICE_PREFIX": "/user/ann/"}
+    # Where the tests run it is installed: as a module, and as an extension of the server.
+    monkeypatch.setitem(sys.modules, "jupyter_server_proxy", None)
+    monkeypatch.setenv("JUPYTER_NO_CONFIG", "1")
     assert proxy_base(hub) == ""
+    monkeypatch.delenv("JUPYTER_NO_CONFIG")
     kernel.write_text("{}")
     assert proxy_base(hub) == "/user/ann/"
     assert proxy_base({}) == "/"
@@ -50,3 +54,17 @@ def test_the_server_that_is_our_parent_tells_its_base(kernel: Path) -> None:
     name = f"jpserver-{os.getppid()}.json"
     (kernel.parents[1] / name).write_text(json.dumps({"base_url": "/lab-1"}))
     assert proxy_base({}) == "/lab-1/"
+
+
+@pytest.mark.parametrize(
+    ("port", "base", "shown", "address"),
+    [
+        ("127.0.0.1:8000->80/tcp", "/lab/", "8000→80", "/lab/proxy/8000/"),
+        ("0.0.0.0:8000->80/tcp", "", "8000→80", "http://127.0.0.1:8000/"),
+        ("192.0.2.1:8000->80/tcp", "/lab/", "8000→80", "http://192.0.2.1:8000/"),
+        ("127.0.0.1:53->53/udp", "/lab/", "53→53/udp", ""),
+        ("9000/tcp", "/lab/", "9000/tcp", ""),
+    ],
+)
+def test_where_a_browser_opens_a_port(port: str, base: str, shown: str, address: str) -> None:
+    assert browsable(port, base) == (shown, address)
