@@ -276,11 +276,11 @@ def test_documents_of_both_kinds_mixed(
     manifest["mediaType"] = kind
     if not own_type:
         del manifest["mediaType"]
-    entry = served.document(manifest, kind, "1")
+    entry = target = served.document(manifest, kind, "1")
     if index:
         platforms = [{**entry, "platform": {"architecture": "amd64", "os": "linux"}}]
         value = {"schemaVersion": 2, "mediaType": index, "manifests": platforms}
-        served.document(value, index, "1")
+        target = served.document(value, index, "1")
     name = f"{scripted.host}/mixed:1"
     image = own.pull(name)
     assert image.digest == entry["digest"]
@@ -292,7 +292,7 @@ def test_documents_of_both_kinds_mixed(
     if layer != "application/x-made-up" and (own_type or kind == MANIFEST):
         copy = f"{registry.host}/mixed:1"
         own.tag(name, copy)
-        assert own.push(copy) == entry["digest"], "bytes are kept as received"
+        assert own.push(copy) == target["digest"], "bytes are kept as received"
 
 
 def test_a_pause_that_a_registry_asks_for_is_told(
