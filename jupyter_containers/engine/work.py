@@ -20,22 +20,24 @@ def in_parallel(
     """Return ``[function(item) for item in items]``, computed by ``workers`` threads.
 
     The first failure (or an interrupt) turns ``cancel``; all threads have ended before it is
-    raised, so that nothing goes on writing behind the caller's back.
+    raised, so that nothing goes on writing behind the caller's back.  Where others only gave up
+    because of it, the failure is raised, whichever was seen first.
     """
     todo = list(items)
     if len(todo) <= 1:
         return [function(item) for item in todo]
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="containers") as pool:
         futures = [pool.submit(function, item) for item in todo]
+        whole = False
         try:
-            _wait(futures)
-        except BaseException:
-            cancel.cancel()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        failures = [
-            error for future in futures if not future.cancelled() and (error := future.exception())
-        ]
+            whole = _wait(futures)
+        finally:
+            if not whole:
+                cancel.cancel()
+                pool.shutdown(wait=False, cancel_futures=True)
+    failures = [
+        error for future in futures if not future.cancelled() and (error := future.exception())
+    ]
     for error in failures:
         if not isinstance(error, OperationCancelledError):
             raise error
@@ -44,13 +46,14 @@ def in_parallel(
     return [future.result() for future in futures]
 
 
-def _wait(futures: list[Future[R]]) -> None:
+def _wait(futures: list[Future[R]]) -> bool:
+    """Return whether all came to a good end; False as soon as one did not."""
     pending = set(futures)
     while pending:
         done, pending = wait(pending, timeout=0.1, return_when=FIRST_EXCEPTION)
-        for future in done:
-            if error := future.exception():
-                raise error
+        if any(future.exception() for future in done):
+            return False
+    return True
 
 
 def drain(thread: threading.Thread, cancel: CancelToken) -> None:

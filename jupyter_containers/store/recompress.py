@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from jupyter_containers.oci.descriptor import LAYER_GZIP, Descriptor
@@ -15,20 +16,24 @@ from jupyter_containers.store.pipeline import Stage
 class LayerWriter:
     """Takes the chunks of an uncompressed tar; a context manager that drops what is not committed.
 
-    One thread hashes the tar, another compresses, hashes and stores.
+    One thread hashes the tar, another compresses, hashes and stores.  Where the tar's source
+    hashes it anyway, ``diff_id`` tells what came out once all is written.
     """
 
-    def __init__(self, content: ContentStore) -> None:
+    def __init__(self, content: ContentStore, diff_id: Callable[[], str] | None = None) -> None:
         self._content = content
         self._stack = ExitStack()
+        self._diff_id = diff_id
         self._hash = hashlib.sha256()
 
     def __enter__(self) -> LayerWriter:
         with ExitStack() as stack:
             self._blob = stack.enter_context(self._content.writer())
             self._gzip = GzipWriter(self._blob.write)
-            self._hashing = Stage("hash", self._hash.update)
-            stack.callback(self._hashing.abandon)
+            self._hashing: Stage | None = None
+            if self._diff_id is None:
+                self._hashing = Stage("hash", self._hash.update)
+                stack.callback(self._hashing.abandon)
             self._deflating = Stage("deflate", self._gzip.write)
             stack.callback(self._deflating.abandon)
             self._stack = stack.pop_all()
@@ -40,12 +45,14 @@ class LayerWriter:
     def write(self, chunk: bytes) -> None:
         """Add uncompressed bytes."""
         self._deflating.put(chunk)
-        self._hashing.put(chunk)
+        if self._hashing is not None:
+            self._hashing.put(chunk)
 
     def commit(self, media_type: str, lease: Lease | None = None) -> tuple[Descriptor, str]:
         """Complete the blob; return its descriptor and the diff_id."""
         self._finish()
-        return self._blob.commit(media_type, lease), "sha256:" + self._hash.hexdigest()
+        diff_id = self._diff_id() if self._diff_id else f"sha256:{self._hash.hexdigest()}"
+        return self._blob.commit(media_type, lease), diff_id
 
     def commit_as(self, digest: str) -> bool:
         """Complete the blob if its digest is this one; else drop it and return False."""
@@ -57,5 +64,6 @@ class LayerWriter:
 
     def _finish(self) -> None:
         self._deflating.finish()
-        self._hashing.finish()
+        if self._hashing is not None:
+            self._hashing.finish()
         self._gzip.finish()

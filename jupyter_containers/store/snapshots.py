@@ -256,8 +256,8 @@ class SnapshotStore:
         staged = self._staging.new_folder()
         try:
             with (
-                LayerWriter(self._content) as writer,
                 TarSource(stream, self._limits, token, label="archive") as source,
+                LayerWriter(self._content, lambda: source.diff_id) as writer,
             ):
                 applied = self._apply(source, staged, (), "archive", progress, writer.write)
                 blob, diff_id = writer.commit(COMMIT_MEDIA_TYPE, lease)

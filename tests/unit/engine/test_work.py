@@ -52,6 +52,21 @@ def test_a_failure_ends_the_others_and_is_the_one_that_is_raised() -> None:
     assert sorted(ended) == [0, 2], "all threads have ended"
 
 
+def test_the_cause_is_raised_though_who_gave_up_because_of_it_was_first() -> None:
+    gave_up = threading.Event()
+
+    def work(item: int) -> None:
+        if item:
+            gave_up.set()
+            raise OperationCancelledError("what I wait for will not come")
+        gave_up.wait(10)
+        time.sleep(0.3)
+        raise ContainersError("the cause")
+
+    with pytest.raises(ContainersError, match="the cause"):
+        in_parallel(work, range(2), workers=2, cancel=CancelToken())
+
+
 def test_cancelling_is_an_error() -> None:
     token = CancelToken()
     token.cancel()
