@@ -13,7 +13,7 @@
 ``links``          what rtnetlink is asked and answers, over ``netlink``
 ``nft``            running nftables scripts
 ``nf_tables``      asking for sets and changing maps without a program
-``usermode``       pasta and slirp4netns: a way out without root
+``usermode``       slirp4netns: a way out without root
 ``rootless``       bridges of an ordinary user, in a namespace that containers share
 =================  =================================================================
 

@@ -156,8 +156,10 @@ def resolv_conf(
     chosen = list(servers) or found or list(FALLBACK_NAMESERVERS)
     domains = list(search) or _words(host_text, "search") or _words(host_text, "domain")
     words = list(options) or _words(host_text, "options")
-    lines = [f"search {' '.join(domains)}"] if domains and domains != ["."] else []
-    lines += [f"nameserver {server}" for server in chosen]
+    # The order of Docker since version 25; before, the search domains came first.
+    lines = [f"nameserver {server}" for server in chosen]
+    if domains and domains != ["."]:
+        lines.append(f"search {' '.join(domains)}")
     if words:
         lines.append(f"options {' '.join(words)}")
     return "\n".join(lines) + "\n"

@@ -94,22 +94,22 @@ options edns0
 @pytest.mark.parametrize(
     ("text", "flags", "expected"),
     [
-        (HOST, {}, "search a.example b\nnameserver 10.0.0.53\noptions edns0\n"),
+        (HOST, {}, "nameserver 10.0.0.53\nsearch a.example b\noptions edns0\n"),
         (
             HOST,
             {"keep_loopback": True},
-            "search a.example b\nnameserver 10.0.0.53\nnameserver 127.0.0.53\nnameserver ::1\n"
-            "options edns0\n",
+            "nameserver 10.0.0.53\nnameserver 127.0.0.53\nnameserver ::1\n"
+            "search a.example b\noptions edns0\n",
         ),
         (
             HOST,
             {"servers": ["192.0.2.1"], "search": ["x"], "options": ["ndots:2"]},
-            "search x\nnameserver 192.0.2.1\noptions ndots:2\n",
+            "nameserver 192.0.2.1\nsearch x\noptions ndots:2\n",
         ),
         (HOST, {"search": ["."]}, "nameserver 10.0.0.53\noptions edns0\n"),
         ("nameserver 127.0.0.53\n", {}, "nameserver 8.8.8.8\nnameserver 8.8.4.4\n"),
         ("", {"servers": ["127.0.0.1"]}, "nameserver 127.0.0.1\n"),
-        ("nameserver 192.0.2.1\ndomain old\n", {}, "search old\nnameserver 192.0.2.1\n"),
+        ("nameserver 192.0.2.1\ndomain old\n", {}, "nameserver 192.0.2.1\nsearch old\n"),
         ("nameserver fe80::1%eth0\n", {}, "nameserver fe80::1%eth0\n"),
     ],
 )
