@@ -248,7 +248,7 @@ class TooManyRequestsError(RegistryError):
 
 
 class BuildError(ContainersError):
-    """A build stopped; ``location`` marks the instruction."""
+    """A build stopped; ``location`` marks the instruction, or the ``culprit`` in it."""
 
     def __init__(
         self,
@@ -256,11 +256,13 @@ class BuildError(ContainersError):
         *,
         location: SourceLocation | None = None,
         instruction: str = "",
+        culprit: str = "",
         hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.location = location
         self.instruction = instruction
+        self.culprit = culprit
 
     def details(self) -> Sequence[str]:
         """Return the marked lines of the Dockerfile."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from jupyter_containers.events import (
 )
 
 _MAX_TITLE = 160
+_IMAGE_ID = re.compile(r"(?<!\S)sha256:([0-9a-f]{12})[0-9a-f]{52}(?!\S)")
 
 
 @dataclass(slots=True)
@@ -105,6 +107,7 @@ class StageProgress:
         self.cancel.check()
         self.number += 1
         shown = source if len(source) <= _MAX_TITLE else source[: _MAX_TITLE - 1] + "…"
+        shown = _IMAGE_ID.sub(r"\1", shown)
         title = f"[{self._prefix}{self.number}/{self._total}] {shown}"
         step = Step(f"build-{self.index}-{self.number}", title)
         emit = self._whole.emit
@@ -136,7 +139,7 @@ class StageProgress:
 def _locate(error: BaseException, source: str, location: SourceLocation) -> None:
     """Give an error its place in the Dockerfile, unless it has one."""
     if isinstance(error, BuildError) and error.location is None:
-        error.location = location
+        error.location = location.at(error.culprit)
         error.instruction = source
     elif isinstance(error, InvalidArgumentError) and not isinstance(error, DockerfileSyntaxError):
         keyword = source.partition(" ")[0]

@@ -141,11 +141,15 @@ class SourceTree:
         canonical = self.root.resolve(path)
         status = self.root.stat(canonical)
         if status is None or stat.S_ISSOCK(status.st_mode):
-            raise BuildError(f"{pattern!r} not found", hint="sources are relative to the context")
+            raise BuildError(
+                f"{pattern!r} not found",
+                culprit=pattern,
+                hint="sources are relative to the context",
+            )
         folder = stat.S_ISDIR(status.st_mode)
         state = self._state(canonical)
         if self.rules.verdict(state) and not (folder and self.rules.may_return(canonical, state)):
-            raise BuildError(f"{pattern!r} not found: excluded by .dockerignore")
+            raise BuildError(f"{pattern!r} not found: excluded by .dockerignore", culprit=pattern)
         kept = path.removeprefix(f"{pivot}/") if pivot else path
         return Source(canonical, posixpath.basename(path), folder, pivot, kept)
 

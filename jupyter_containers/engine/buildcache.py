@@ -52,6 +52,8 @@ from jupyter_containers.store import Lease
 from jupyter_containers.store.content import LAYOUT, REF_NAME
 from jupyter_containers.store.faults import storage_errors
 
+_BUILDKITS = "application/vnd.buildkit.cacheconfig.v0"
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -114,6 +116,7 @@ class _Registry:
             document = job.client.manifest(job.repository, self._name)
             parsed = parse_manifest(document)
             if isinstance(parsed, Index):
+                _refuse_buildkits([one.media_type for one in parsed.manifests])
                 chosen = parsed.select(Platform.host())
                 if chosen is None:
                     raise NotFoundError(f"{self._reference.familiar} has nothing for this platform")
@@ -200,6 +203,12 @@ class _Folder:
             partial.rename(folder / "index.json")
 
 
+def _refuse_buildkits(media_types: Sequence[str]) -> None:
+    """Say it of a cache that BuildKit wrote: its keys are digests of its own graph of steps."""
+    if _BUILDKITS in media_types:
+        raise VerificationError("a cache of BuildKit's; its keys mean nothing to another builder")
+
+
 def _put(target: Path, source: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists():
@@ -253,8 +262,10 @@ class ImportedSteps:
     def _steps(self, source: _Place) -> SharedSteps:
         manifest = parse_manifest(source.manifest())
         if not isinstance(manifest, Manifest):
+            _refuse_buildkits([one.media_type for one in manifest.manifests])
             raise VerificationError("an index is no build cache")
         config = manifest.config
+        _refuse_buildkits([config.media_type])
         if config.media_type not in (MEDIA_TYPE, CONFIG, DOCKER_CONFIG):
             raise VerificationError(
                 f"not a build cache: {config.media_type}",

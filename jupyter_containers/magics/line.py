@@ -78,8 +78,14 @@ def _evaluated(code: Any, text: str, namespace: Mapping[str, Any]) -> Any:
 
 def _filled(word: str, values: list[Any]) -> list[str]:
     whole = _MARK.fullmatch(word)
-    if whole and isinstance(values[int(whole[1])], (list, tuple)):
-        return [_text(item) for item in values[int(whole[1])]]
+    value = values[int(whole[1])] if whole else None
+    if isinstance(value, (list, tuple)):
+        return [_text(item) for item in value]
+    if isinstance(value, (Mapping, bytes)):
+        raise InvalidArgumentError(
+            f"a {type(value).__name__} is no word of a command line",
+            hint="a build takes files from variables: --context-var [PATH=]NAME",
+        )
     return [_MARK.sub(lambda match: _text(values[int(match[1])]), word)]
 
 

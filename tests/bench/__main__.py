@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import isolation
+from tests.bench import isolation, tutorial
 from tests.bench.table import Row, markdown, updated
 
 GROUPS = (
@@ -35,6 +35,8 @@ def main(arguments: list[str]) -> int:
     if os.geteuid() != 0:
         parser.error("needs root: two engines are started")
     if not isolation.isolated():
+        if "builds" in (options.only or GROUPS):
+            tutorial.prepare()
         return isolation.enter(arguments)
     isolation.bring_up_loopback()
     table = measured(options.only or list(GROUPS), quick=options.quick)

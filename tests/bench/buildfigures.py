@@ -16,7 +16,7 @@ from pathlib import Path
 from jupyter_containers import Engine
 from jupyter_containers.errors import OperationCancelledError
 from jupyter_containers.events import CancelToken, Event, TaskOutput
-from tests.bench import images
+from tests.bench import images, tutorial
 from tests.bench.peer import Docker
 from tests.bench.table import Row
 from tests.bench.turns import Series, in_turns
@@ -59,20 +59,29 @@ class BuildFigures:
         context: Path,
         rounds: int,
         *flags: str,
+        network: str = "none",
+        arguments: tuple[str, ...] = (),
         before: Callable[[str], object] = str,
         legacy: bool = False,
     ) -> dict[str, Series]:
         """Measure builds of ``context``; ``before`` prepares it for the contestant's turn."""
         no_cache = "--no-cache" in flags
+        flags = (*flags, *(word for one in arguments for word in ("--build-arg", one)))
 
         def ours() -> None:
             before("ours")
-            self._engine.build(context, tag="bench/app", no_cache=no_cache, network="none")
+            self._engine.build(
+                context,
+                tag="bench/app",
+                no_cache=no_cache,
+                network=network,
+                build_arg=list(arguments),
+            )
 
         def theirs(docker: Docker, switch: str) -> Callable[[], None]:
             def build() -> None:
                 before(switch)
-                words = ("build", "-t", "bench/app", "--network=none", *flags, str(context))
+                words = ("build", "-t", "bench/app", f"--network={network}", *flags, str(context))
                 docker(*words, DOCKER_BUILDKIT=switch)
 
             return build
@@ -113,10 +122,17 @@ class BuildFigures:
         return Row(figure, "ms", found["ours"], found["buildkit"], _THIRD)
 
     def _cold(self, rounds: int) -> list[Row]:
-        context = self._context("cold")
-        (context / "Dockerfile").write_text(images.APP_DOCKERFILE)
-        found = self._turns(context, rounds, "--no-cache", legacy=True)
-        figure = "cold `build` of an app (its RUN installs 2,000 files)"
+        context = self._folder / "tutorial"
+        tutorial.context(context)
+        self._engine.load(tutorial.ARCHIVE)
+        seen = shutil.copy(tutorial.ARCHIVE, self._folder / "base.tar")  # by trixie's Docker too
+        for docker in {self._buildkit, self._legacy}:
+            docker("load", "-i", str(seen))
+        with tutorial.packages() as arguments:
+            found = self._turns(
+                context, rounds, "--no-cache", network="host", arguments=arguments, legacy=True
+            )
+        figure = "cold `build` of the tutorial app (pip install flask)"
         return [
             Row(figure, "ms", found["ours"], found["buildkit"], _EVEN),
             Row(f"{figure}, legacy builder", "ms", found["ours"], found["legacy"]),

@@ -26,12 +26,6 @@ EXPOSE 8000
 CMD ["sh", "-c", "cat main.txt"]
 """
 
-APP_DOCKERFILE = DOCKERFILE.replace(
-    "RUN cat requirements.txt > installed.txt",
-    "RUN mkdir -p /lib/app && for d in $(seq 40); do mkdir /lib/app/$d; for f in $(seq 50); do"
-    " seq 100 > /lib/app/$d/$f; done; done",
-)
-
 
 def busybox_tar(path: Path) -> None:
     """Write a root file system with busybox and a link for each of its programs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -149,6 +150,28 @@ def test_a_place_that_cannot_be_read_is_told_of_and_passed_over(
         "failed",
         "failed",
     ]
+
+
+def test_a_cache_of_buildkits_is_told_apart(bench: Bench, tmp_path: Path) -> None:
+    config = b'{"layers": [], "records": []}'
+    entry = {
+        "mediaType": "application/vnd.buildkit.cacheconfig.v0",
+        "digest": f"sha256:{hashlib.sha256(config).hexdigest()}",
+        "size": len(config),
+    }
+    kind = "application/vnd.oci.image.index.v1+json"
+    index = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": [entry]}).encode()
+    digest = hashlib.sha256(index).hexdigest()
+    (tmp_path / "blobs/sha256").mkdir(parents=True)
+    (tmp_path / "blobs/sha256" / digest).write_bytes(index)
+    name = {"org.opencontainers.image.ref.name": "latest"}
+    whole = {
+        "mediaType": kind, "digest": f"sha256:{digest}", "size": len(index), "annotations": name,
+    }  # fmt: skip
+    (tmp_path / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [whole]}))
+    bench.build("FROM busybox\nRUN echo $$ b\n", cache_from=f"type=local,src={tmp_path}")
+    told = [one.detail for one in bench.events if isinstance(one, TaskFinished)]
+    assert "a cache of BuildKit's; its keys mean nothing to another builder" in told
 
 
 def test_a_damaged_layer_of_a_cache_is_never_used(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -84,4 +85,5 @@ def test_an_error_of_a_cell_that_continues_points_at_its_own_line(run: Run) -> N
     run("1", "%%dockerfile\nFROM busybox\n")
     said = run("2", "%%dockerfile --continue\nENV a=b\nRUN exit 3\n")
     assert "ended with exit code 3" in said
+    assert re.search(r"\] FROM [0-9a-f]{12} · CACHED", said), "an ID is told in its short form"
     assert "In[3]:3" in said

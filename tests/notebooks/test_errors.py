@@ -102,6 +102,13 @@ def test_a_failed_step_marks_its_lines_and_shows_its_last_output(client: Noteboo
     ]
 
 
+def test_a_missing_file_is_marked_in_its_line(client: NotebookClient) -> None:
+    *_, error = run_cell(client, "%%dockerfile\nFROM busybox\nCOPY a*b nosuch /x/\n")
+    lines = "\n".join(error.traceback).splitlines()
+    assert lines[0] == "BuildError: 'nosuch' not found"
+    assert lines[2:4] == ["  >   3 | COPY a*b nosuch /x/", "        |          ^^^^^^"]
+
+
 def test_an_error_can_be_caught(client: NotebookClient, tmp_path: Path) -> None:
     outputs = run_cell(
         client,

@@ -27,7 +27,11 @@ VERBS: tuple[Verb, ...] = (
             Flag("cache-to", "Keep steps there (type=registry|local|inline)", "list"),
             Flag("call", "Instead of a build: check, outline or targets (METHOD,format=json)"),
             Flag("check", "Only check the Dockerfile", "bool"),
-            Flag("context-var", "Put a notebook's variable beside the context (PATH=NAME)", "list"),
+            Flag(
+                "context-var",
+                "Put a notebook's variable (or a dict of them) beside the context (PATH=NAME)",
+                "list",
+            ),
             CONTENT_TRUST,
             Flag("debug", "Show what a failed step left, or open a shell in it", "bool"),
             Flag("file", "The Dockerfile (default PATH/Dockerfile, - for the input)", "text", "f"),

@@ -138,7 +138,7 @@ def steps_text(steps: list[Step], now: float, *, final: bool) -> str:
     """Return the steps as lines of text; what a failed one wrote stands in the error below."""
     lines: list[str] = []
     for step in steps:
-        lines.append(step_line(step, now))
+        lines += [step_line(step, now), *_findings(step)]
         if not final and not step.outcome:
             lines += [f"      {strip_ansi(line)}" for line in _tail(step, _LIVE_LINES)]
     return "\n".join(lines)
@@ -149,7 +149,17 @@ def step_line(step: Step, now: float) -> str:
     seconds = step.elapsed(now)
     clock = f"{seconds:.1f}s" if seconds >= 0.05 else ""
     facts = [word for word in (_state(step), step.amount, clock) if word]
-    return " · ".join([f"{_MARKS.get(step.outcome, '▸')} {strip_ansi(step.title)}", *facts])
+    return " · ".join([f"{_mark(step)} {strip_ansi(step.title)}", *facts])
+
+
+def _mark(step: Step) -> str:
+    return "!" if step.task == CHECKS else _MARKS.get(step.outcome, "▸")
+
+
+def _findings(step: Step) -> list[str]:
+    """Return what the build checks say, indented: it is shown in full."""
+    said = strip_ansi(step.log.text).splitlines() if step.task == CHECKS and step.outcome else []
+    return [f"  {line}" for line in said]
 
 
 def _state(step: Step) -> str:
@@ -212,14 +222,13 @@ def _step_html(step: Step, now: float, final: bool) -> str:
 
 
 def _line_html(step: Step, now: float) -> str:
-    warned = step.task == CHECKS
-    colour = _COLOURS["cancelled"] if warned else _COLOURS.get(step.outcome, _COLOURS[""])
-    mark = "!" if warned else _MARKS.get(step.outcome, "▸")
+    kind = "cancelled" if step.task == CHECKS else step.outcome
+    colour = _COLOURS.get(kind, _COLOURS[""])
     title = html.escape(strip_ansi(step.title))
     facts = " · ".join(word for word in (_state(step), step.amount) if word)
     seconds = step.elapsed(now)
     cells = [
-        f'<span style="color:{colour};{_MARK}">{mark}</span>',
+        f'<span style="color:{colour};{_MARK}">{_mark(step)}</span>',
         f'<span style="{_TITLE}" title="{title}">{title}</span>',
     ]
     if facts:
@@ -329,7 +338,7 @@ class TerminalProgress:
             if step.outcome or final:
                 self._printed.add(step.task)
                 # What a failed step wrote stands in the error that follows.
-                text += step_line(step, now) + "\n"
+                text += "".join(f"{line}\n" for line in (step_line(step, now), *_findings(step)))
                 continue
             live.append(step_line(step, now))
             live += [f"  | {line}" for line in strip_lines(step, 5)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -87,7 +88,7 @@ def _from_input(session: Session, context: str, flags: dict[str, Any]) -> Any:
 
 def _files(session: Session, texts: Sequence[str]) -> dict[str, Any]:
     """Return the notebook's variables that are to stand in the context (``PATH=VARIABLE``)."""
-    files = {}
+    files: dict[str, Any] = {}
     for text in texts:
         path, equals, name = text.rpartition("=")
         if session.variables is None:
@@ -101,12 +102,20 @@ def _files(session: Session, texts: Sequence[str]) -> dict[str, Any]:
                 hint="write --context-var PATH=VARIABLE",
             )
         value = session.variables[name]
-        if not isinstance(value, (str, bytes, bytearray)):
-            raise InvalidArgumentError(
-                f"--context-var {text}: {name} is a {type(value).__name__}, not text or bytes",
-                hint=f"make it text first, such as {name}.to_csv() or json.dumps({name})",
-            )
-        files[path if equals else name] = value
+        if isinstance(value, Mapping):
+            # Names and contents: files of the context, or of a folder in it.
+            folder = path if equals else ""
+            found = {posixpath.join(folder, str(file)): one for file, one in value.items()}
+        else:
+            found = {path if equals else name: value}
+        for file, content in found.items():
+            if not isinstance(content, (str, bytes, bytearray)):
+                raise InvalidArgumentError(
+                    f"--context-var {text}: {file} is a {type(content).__name__}, not text "
+                    "or bytes",
+                    hint="make it text first, such as table.to_csv() or json.dumps(value)",
+                )
+        files |= found
     return {"files": files} if files else {}
 
 
@@ -142,7 +151,9 @@ def _secrets(session: Session, flags: Mapping[str, Any]) -> dict[str, Any]:
                 f"invalid secret {text!r}", hint="write id=NAME,var=VARIABLE"
             )
         if name not in session.variables:
-            raise InvalidArgumentError(f"secret {text!r}: there is no variable {name}")
+            raise InvalidArgumentError(
+                f"secret {text!r}: there is no variable {name}", hint=f"set {name} in a cell first"
+            )
         value = session.variables[name]
         if not isinstance(value, (str, bytes)):
             raise InvalidArgumentError(

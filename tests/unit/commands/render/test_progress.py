@@ -16,6 +16,7 @@ from jupyter_containers.commands.render.table import Column, html_table
 from jupyter_containers.commands.render.tree import html_tree
 from jupyter_containers.events import (
     CHECKS,
+    EventSink,
     TaskFinished,
     TaskOutput,
     TaskProgress,
@@ -50,6 +51,12 @@ EVENTS = (
 def feed(sink: object, *more: object) -> None:
     for event in (*EVENTS, *more):
         sink(event)  # type: ignore[operator]
+
+
+def feed_checks(sink: EventSink) -> None:
+    sink(TaskStarted(CHECKS, "1 warning of the build checks"))
+    sink(TaskOutput(CHECKS, b"WorkdirRelativePath: ...\n", "stderr"))
+    sink(TaskFinished(CHECKS, "done"))
 
 
 def test_notebook_shows_one_display_with_a_static_end() -> None:
@@ -152,6 +159,13 @@ def test_terminal_leaves_every_step_once() -> None:
     assert stream.getvalue().count("✓ [1/2]") == 1
 
 
+def test_terminal_tells_what_the_checks_found() -> None:
+    stream = io.StringIO()
+    with TerminalProgress(stream, width=40) as sink:
+        feed_checks(sink)
+    assert "! 1 warning of the build checks\n  WorkdirRelativePath: ...\n" in stream.getvalue()
+
+
 def test_a_log_keeps_beginning_and_end() -> None:
     log = StepLog()
     assert not log
@@ -180,12 +194,15 @@ def test_steps_keep_order_and_know_how_far_they_are() -> None:
 def test_what_the_checks_found_is_open_and_no_success() -> None:
     handle = Handle()
     with NotebookProgress(lambda: handle) as progress:
-        progress(TaskStarted(CHECKS, "1 warning of the build checks"))
-        progress(TaskOutput(CHECKS, b"WorkdirRelativePath: ...\n", "stderr"))
-        progress(TaskFinished(CHECKS, "done"))
+        feed_checks(progress)
     markup = handle.shown[-1]["text/html"]
     assert "<details open>" in markup
     assert "✓" not in markup
+    text = handle.shown[-1]["text/plain"]
+    assert text.splitlines() == [
+        "! 1 warning of the build checks",
+        "  WorkdirRelativePath: ...",
+    ]
 
 
 def test_dollar_signs_are_no_formulas() -> None:

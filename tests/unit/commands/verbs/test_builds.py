@@ -70,15 +70,23 @@ def test_build_takes_an_archive_from_the_input(fake_engine: Any, an_image: Any) 
 
 def test_a_variable_becomes_a_file_of_the_context(fake_engine: Any, an_image: Any) -> None:
     fake_engine.answers["build"] = an_image
-    variables = {"text": "a", "number": 3}
+    variables: dict[str, Any] = {"text": "a", "number": 3}
     words = ("build", "--context-var", "d/t=text", "--context-var", "text", ".")
     perform(fake_engine, *words, variables=variables)
     assert fake_engine.last[2]["files"] == {"d/t": "a", "text": "a"}
+    variables["several"] = {"x": "1", "d/y": b"2"}
+    words = ("build", "--context-var", "several", "--context-var", "e=several")
+    perform(fake_engine, *words, variables=variables)
+    found = fake_engine.last[2]["files"]
+    assert found == {"x": "1", "d/y": b"2", "e/x": "1", "e/d/y": b"2"}
     for word, said in (("n=number", "is a int"), ("gone", "no variable 'gone'")):
         with pytest.raises(InvalidArgumentError, match=said):
             perform(fake_engine, "build", "--context-var", word, variables=variables)
     with pytest.raises(InvalidArgumentError, match="there is none here"):
         perform(fake_engine, "build", "--context-var", "a=text")
+    variables["several"] = {"x": [1]}
+    with pytest.raises(InvalidArgumentError, match="x is a list"):
+        perform(fake_engine, "build", "--context-var", "several", variables=variables)
 
 
 def test_progress_styles(
