@@ -259,3 +259,12 @@ def test_a_container_as_a_value_copies_compares_and_is_kept(
     image = box.commit()
     assert box.top("-o", "pid,args")[0]["COMMAND"] == "sleep 60"
     engine.remove_image(image.id, force=True)
+
+
+def test_inspect_tells_sizes_when_asked(engine: Engine, busybox: str) -> None:
+    box = engine.run(busybox, ["sh", "-c", "head -c 5000 /dev/zero >/f"], name="sized", **NONE)
+    assert box.exit_code == 0
+    assert "SizeRw" not in engine.inspect("sized")
+    document = engine.inspect("sized", size=True)
+    assert document["SizeRw"] == 5000
+    assert document["SizeRootFs"] == 5000 + engine.image(busybox).size

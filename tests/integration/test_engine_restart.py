@@ -319,9 +319,12 @@ def test_checks_rest_while_the_container_is_paused(engine: Engine, busybox: str)
     engine.pause("resting")
     (companion,) = engine.container("resting").record.state.companions
     until(lambda: Path(f"/proc/{companion.pid}/stat").read_text().split(") ")[1][0] == "T")
-    engine.unpause("resting")
     before = state(engine, "resting")["Health"]["Log"][-1]["Start"]
+    time.sleep(0.3)
+    assert state(engine, "resting")["Health"]["Log"][-1]["Start"] == before
+    engine.unpause("resting")
     until(lambda: state(engine, "resting")["Health"]["Log"][-1]["Start"] != before)
+    assert state(engine, "resting")["Health"]["Status"] == "healthy"
 
 
 def test_the_images_check_is_used_and_may_be_switched_off(engine: Engine, busybox: str) -> None:

@@ -21,6 +21,7 @@ ENV_FILE = Flag("env-file", "Read environment variables from a file", "list")
 USER = Flag("user", "User name or UID (user[:group])", "text", "u")
 WORKDIR = Flag("workdir", "Working directory in the container", "text", "w")
 INSPECT = (Flag("format", "Go template for the output", "text", "f"),)
+INSPECT_SIZE = (*INSPECT, Flag("size", "With the bytes of a container's files", "bool", "s"))
 PRUNE = (FORCE, Flag("filter", "Keep what matches key=value", "list", keyword="filters"))
 STOP = (
     Flag("signal", "Signal to send in place of the container's own", "text", "s"),

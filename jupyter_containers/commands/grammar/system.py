@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyter_containers.commands.grammar.flags import FORMAT, INSPECT, PRUNE
+from jupyter_containers.commands.grammar.flags import FORMAT, INSPECT_SIZE, PRUNE
 from jupyter_containers.commands.words import Flag, Operand, Verb
 
 VERBS: tuple[Verb, ...] = (
@@ -10,7 +10,7 @@ VERBS: tuple[Verb, ...] = (
         "inspect",
         "Show everything about containers, images, networks or volumes",
         "system:inspect",
-        (*INSPECT, Flag("type", "container, image, network or volume", keyword="kind")),
+        (*INSPECT_SIZE, Flag("type", "container, image, network or volume", keyword="kind")),
         (Operand("names", "NAME|ID", "some"),),
     ),
     Verb(

@@ -40,6 +40,11 @@ class LazyRow(Mapping[str, object]):
     def __getitem__(self, field: str) -> object:
         return self._makers[field](self._item)
 
+    def get(self, field: str, default: object = None) -> object:
+        """Return the field, without the detour over an exception that Mapping's own takes."""
+        maker = self._makers.get(field)
+        return default if maker is None else maker(self._item)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)
 
@@ -64,16 +69,19 @@ def aligned(cells: Sequence[Sequence[str]], narrowest: int = 0) -> str:
     places = [max(width + _GAP, narrowest) for width in widths]
     lines = []
     for line in cells:
-        padded = [f"{cell:<{places[i]}}" for i, cell in enumerate(line[:-1])]
+        padded = [cell.ljust(places[i]) for i, cell in enumerate(line[:-1])]
         lines.append("".join([*padded, *line[-1:]]).rstrip())
     return "\n".join(lines)
 
 
 def cell_text(value: object) -> str:
     """Return a value on one line; sequences are joined with commas."""
-    if isinstance(value, (list, tuple)):
+    if type(value) is str:
+        text = value
+    elif isinstance(value, (list, tuple)):
         return ", ".join(str(item) for item in value)
-    text = str(value)
+    else:
+        text = str(value)
     if text.isprintable():
         return text
     # Names, labels and commands come from images: no control sequence may reach a terminal.

@@ -16,7 +16,7 @@ from jupyter_containers.commands.render.table import (
 )
 from jupyter_containers.commands.session import Session, no_progress
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.errors import ContainersError, InvalidArgumentError
+from jupyter_containers.errors import ContainersError, FlagError, InvalidArgumentError
 from jupyter_containers.events import EventSink
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ def filters_of(parsed: Parsed) -> dict[str, list[str]] | None:
     for entry in given:
         key, equals, value = entry.partition("=")
         if not equals or not key:
-            raise InvalidArgumentError(f"invalid filter: {entry!r}", hint="write key=value")
+            raise FlagError(f"invalid filter: {entry!r}", hint="write key=value")
         filters.setdefault(key, []).append(value)
     return filters or None
 

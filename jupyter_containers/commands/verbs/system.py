@@ -56,9 +56,9 @@ def inspect_volume(session: Session, parsed: Parsed) -> Document | Lines[str]:
 
 def _inspect(session: Session, parsed: Parsed, kind: str | None) -> Document | Lines[str]:
     engine = session.engine
-    return _described(
-        each(parsed.operands["names"], lambda name: engine.inspect(name, kind=kind)), parsed
-    )
+    size = bool(parsed.flag("size"))
+    found = each(parsed.operands["names"], lambda name: engine.inspect(name, kind=kind, size=size))
+    return _described(found, parsed)
 
 
 def _described(found: list[dict[str, Any]], parsed: Parsed) -> Document | Lines[str]:
@@ -71,13 +71,18 @@ def _described(found: list[dict[str, Any]], parsed: Parsed) -> Document | Lines[
     return Lines(template.render(description) for description in found)
 
 
-def _facts(facts: dict[str, Any], parsed: Parsed) -> Facts | Text:
+def _facts(
+    facts: dict[str, Any], parsed: Parsed, more: dict[str, Any] | None = None
+) -> Facts | Text:
+    """Return the facts, or what a template makes of them and of ``more``."""
     form = parsed.flag("format")
     if not form:
         return Facts(facts)
     from jupyter_containers.commands.render.template import Template
 
-    return Text(Template("{{json .}}" if form == "json" else form).render(facts))
+    return Text(
+        Template("{{json .}}" if form == "json" else form).render({**facts, **(more or {})})
+    )
 
 
 def info(session: Session, parsed: Parsed) -> Facts | Text:
@@ -90,6 +95,7 @@ def version(session: Session, parsed: Parsed) -> Facts | Text:  # noqa: ARG001  
     import os
     import sys
 
+    from jupyter_containers.oci.descriptor import Platform
     from jupyter_containers.version import __version__
 
     machine = os.uname()
@@ -99,7 +105,14 @@ def version(session: Session, parsed: Parsed) -> Facts | Text:  # noqa: ARG001  
         "OS/Arch": f"{machine.sysname.lower()}/{machine.machine}",
         "Kernel": machine.release,
     }
-    return _facts(facts, parsed)
+    # For templates: both ends of Docker are this one library.
+    end = {
+        "Version": __version__,
+        "Os": machine.sysname.lower(),
+        "Arch": Platform.host().architecture,
+        "KernelVersion": machine.release,
+    }
+    return _facts(facts, parsed, {"Client": end, "Server": end})
 
 
 _DOCTOR = (

@@ -372,10 +372,14 @@ class ContainersAPI(ImagesAPI):
         ]
         found = [Container(self, record) for record in (records[:last] if last else records)]
         for container in found if size else ():
-            container.size = self._rooms.store.snapshots.size_rw(container.id)
-            image = self._rooms.store.records.get_image(container.record.manifest_digest)
-            container.size_root = container.size + (image.size if image is not None else 0)
+            container.size, container.size_root = self._sizes(container.record)
         return found
+
+    def _sizes(self, record: ContainerRecord) -> tuple[int, int]:
+        """Return the bytes of a container's own files, and of all with its image's."""
+        own = self._rooms.store.snapshots.size_rw(record.id)
+        image = self._rooms.store.records.get_image(record.manifest_digest)
+        return own, own + (image.size if image is not None else 0)
 
     def container(self, name: str) -> Container:
         """Return the container that a name, ID or unique ID prefix means."""
@@ -385,13 +389,16 @@ class ContainersAPI(ImagesAPI):
         """Return the word of a running container's health; empty without a health check."""
         return read_status(self._lifecycle.bundle(record.id).folder)
 
-    def inspect_container(self, name: str) -> dict[str, Any]:
-        """Return Docker's ``container inspect`` object."""
+    def inspect_container(self, name: str, *, size: bool = False) -> dict[str, Any]:
+        """Return Docker's ``container inspect`` object, with ``size`` the bytes of its files."""
         record = self._containers.find(name)
         networks = {item.id: item for item in self._rooms.networks.all()}
         runtime = self._rooms.host.runtime
         folder = self._lifecycle.bundle(record.id).folder
-        return container_document(record, networks, folder, runtime.name if runtime else "")
+        found = container_document(record, networks, folder, runtime.name if runtime else "")
+        if size:
+            found["SizeRw"], found["SizeRootFs"] = self._sizes(record)
+        return found
 
     def explain(self, name: str) -> Explanation:
         """Return a container as it is inside and outside: what makes it one, for teaching."""

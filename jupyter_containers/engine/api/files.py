@@ -83,7 +83,10 @@ class FilesAPI(ContainersAPI):
 
         if target == "-":
             if stdout is None:
-                raise InvalidArgumentError("cp to - needs an output to write to")
+                raise InvalidArgumentError(
+                    "cp to - needs an output to write to",
+                    hint="name a file or folder; in a terminal, - is the standard output",
+                )
             self._files.pack(root, path, stdout.write, follow=follow)
             return
         owner = None if archive else (os.geteuid(), os.getegid())

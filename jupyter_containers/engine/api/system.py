@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.engine.api.files import FilesAPI
@@ -51,24 +52,25 @@ class SystemAPI(FilesAPI, RegistriesAPI, NetworksAPI, VolumesAPI):
                 return [record.name for record in rooms.volumes.all()]
         raise InvalidArgumentError(f"unknown kind {kind!r}", hint=f"one of {', '.join(_KINDS)}")
 
-    def inspect(self, name: str, kind: str | None = None) -> dict[str, Any]:
+    def inspect(self, name: str, kind: str | None = None, *, size: bool = False) -> dict[str, Any]:
         """Return Docker's ``inspect`` document of a container, image, network or volume.
 
-        Without ``kind`` the first that has the name is taken, in that order.
+        Without ``kind`` the first that has the name is taken, in that order.  With ``size`` a
+        container's has the bytes of its files.
         """
         if kind is not None and kind not in _KINDS:
             raise InvalidArgumentError(f"invalid kind {kind!r}", hint=f"one of {', '.join(_KINDS)}")
         for candidate in (kind,) if kind else _KINDS:
             try:
-                return self._inspect(candidate, name)
+                return self._inspect(candidate, name, size)
             except (NotFoundError, InvalidArgumentError):
                 if kind is not None:
                     raise
         raise ContainerNotFoundError(f"no such object: {name}")
 
-    def _inspect(self, kind: str, name: str) -> dict[str, Any]:
-        look = {
-            "container": self.inspect_container,
+    def _inspect(self, kind: str, name: str, size: bool) -> dict[str, Any]:
+        look: dict[str, Callable[[str], dict[str, Any]]] = {
+            "container": partial(self.inspect_container, size=size),
             "image": self.inspect_image,
             "network": self.inspect_network,
             "volume": self.inspect_volume,

@@ -35,17 +35,24 @@ def test_version() -> None:
 
     assert execute(Session(no_engine), ["version"])["Version"] == __version__
     assert execute(Session(no_engine), ["version", "--format", "{{.Version}}"]) == __version__
+    both = "{{.Server.Version}} {{.Client.Os}}"
+    assert execute(Session(no_engine), ["version", "-f", both]) == f"{__version__} linux"
 
 
 def test_inspect(fake_engine: Any) -> None:
-    fake_engine.answers["inspect"] = lambda name, kind: {"Id": name, "State": {"ExitCode": 3}}
+    fake_engine.answers["inspect"] = lambda name, kind, size: {
+        "Id": name,
+        "State": {"ExitCode": 3},
+        "SizeRw": 7 if size else None,
+    }
     assert perform(fake_engine, "inspect", "a", "b")[1]["Id"] == "b"
     assert perform(fake_engine, "inspect", "-f", "{{.State.ExitCode}}", "a", "b") == ["3", "3"]
-    assert fake_engine.last == ("inspect", ("b",), {"kind": None})
+    assert fake_engine.last == ("inspect", ("b",), {"kind": None, "size": False})
     perform(fake_engine, "image", "inspect", "a")
-    assert fake_engine.last == ("inspect", ("a",), {"kind": "image"})
+    assert fake_engine.last == ("inspect", ("a",), {"kind": "image", "size": False})
     perform(fake_engine, "inspect", "--type", "volume", "a")
-    assert fake_engine.last == ("inspect", ("a",), {"kind": "volume"})
+    assert fake_engine.last == ("inspect", ("a",), {"kind": "volume", "size": False})
+    assert perform(fake_engine, "container", "inspect", "-s", "a")[0]["SizeRw"] == 7
     with pytest.raises(InvalidArgumentError, match="invalid type"):
         perform(fake_engine, "inspect", "--type", "thing", "a")
 
