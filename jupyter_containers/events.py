@@ -19,6 +19,7 @@ from jupyter_containers.errors import OperationCancelledError
 
 __all__ = [
     "CHECKS",
+    "WARNING",
     "CancelToken",
     "Event",
     "EventSink",
@@ -73,6 +74,8 @@ class TaskFinished:
 
 # The task that tells what the build checks found.
 CHECKS = "checks"
+# So begin the tasks that are nothing but a warning, their title.
+WARNING = "warning"
 
 Event = TaskStarted | TaskProgress | TaskOutput | TaskFinished
 EventSink = Callable[[Event], None]

@@ -188,7 +188,12 @@ class Processes:
         tail: int | None,
         cancel: CancelToken | None,
     ) -> Iterator[LogLine]:
-        """Return what the container wrote."""
+        """Return what the container wrote; a container without a log is refused."""
+        if record.options.log_driver == "none":
+            raise InvalidArgumentError(
+                "configured logging driver does not support reading",
+                hint=f"{record.name} was created with --log-driver none",
+            )
         return read_log(
             self._lifecycle.bundle(record.id).log,
             follow=follow,

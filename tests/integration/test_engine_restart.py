@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jupyter_containers.engine import Engine
-from jupyter_containers.errors import InvalidStateError
+from jupyter_containers.errors import InvalidArgumentError, InvalidStateError
 from jupyter_containers.oci.state import Status
 from tests.integration.engine_fixtures import BUSYBOX, Place, run_program
 
@@ -409,4 +409,6 @@ def test_one_file_is_kept_short_by_the_monitor(engine: Engine, busybox: str) -> 
 def test_the_driver_none_keeps_no_log(engine: Engine, busybox: str) -> None:
     result = engine.run(busybox, ["echo", "seen"], name="quiet", log_driver="none", **NONE)
     assert result.output == "seen\n"
-    assert list(engine.logs("quiet")) == []
+    with pytest.raises(InvalidArgumentError, match="logging driver"):
+        engine.logs("quiet")
+    assert not engine._lifecycle.bundle(result.container_id).log.exists()

@@ -21,6 +21,7 @@ from jupyter_containers.commands.render.steps import Step, Steps
 from jupyter_containers.commands.render.table import NO_MATH
 from jupyter_containers.events import (
     CHECKS,
+    WARNING,
     Event,
     TaskFinished,
     TaskOutput,
@@ -152,8 +153,12 @@ def step_line(step: Step, now: float) -> str:
     return " · ".join([f"{_mark(step)} {strip_ansi(step.title)}", *facts])
 
 
+def _warns(step: Step) -> bool:
+    return step.task == CHECKS or step.task.startswith(WARNING)
+
+
 def _mark(step: Step) -> str:
-    return "!" if step.task == CHECKS else _MARKS.get(step.outcome, "▸")
+    return "!" if _warns(step) else _MARKS.get(step.outcome, "▸")
 
 
 def _findings(step: Step) -> list[str]:
@@ -222,8 +227,7 @@ def _step_html(step: Step, now: float, final: bool) -> str:
 
 
 def _line_html(step: Step, now: float) -> str:
-    kind = "cancelled" if step.task == CHECKS else step.outcome
-    colour = _COLOURS.get(kind, _COLOURS[""])
+    colour = _COLOURS["cancelled"] if _warns(step) else _COLOURS.get(step.outcome, _COLOURS[""])
     title = html.escape(strip_ansi(step.title))
     facts = " · ".join(word for word in (_state(step), step.amount) if word)
     seconds = step.elapsed(now)
@@ -264,6 +268,10 @@ class PlainProgress:
         _, now = self._steps.snapshot()
         with self._lock, contextlib.suppress(OSError, ValueError):
             match event:
+                case TaskFinished(task) if task.startswith(WARNING):
+                    self._write(strip_ansi(step.title))  # Docker's own words, once
+                case TaskStarted(task) if task.startswith(WARNING):
+                    return
                 case TaskStarted():
                     self._write(f"▸ {strip_ansi(step.title)}")
                 case TaskOutput():

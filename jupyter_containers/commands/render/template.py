@@ -158,7 +158,11 @@ def _tokens(expression: str) -> list[tuple[str, str]]:
             raise InvalidArgumentError(
                 f"template: cannot read {expression!r}", hint="a field is written {{.Name}}"
             )
-        tokens.append((match.lastgroup, match[match.lastgroup]))
+        kind = match.lastgroup
+        # Of what stands in brackets, not a further argument: (index .Ports 0).HostPort
+        if kind == "path" and text[: match.start(kind)].endswith(")"):
+            kind = "fields"
+        tokens.append((kind, match[match.lastgroup]))
         position = match.end()
     if not tokens:
         raise InvalidArgumentError("template: empty {{}}")
@@ -200,6 +204,8 @@ def _argument(tokens: list[tuple[str, str]], dot: Any, scope: Scope) -> Any:
         value = _pipeline(tokens, dot, scope)
         if not tokens or tokens.pop(0) != ("mark", ")"):
             raise InvalidArgumentError("template: a ) is missing")
+        if tokens and tokens[0][0] == "fields":
+            value = _lookup(value, tokens.pop(0)[1].strip(".").split("."))
         return value
     if kind == "text":
         return text[1:-1] if text.startswith("`") else json.loads(text)

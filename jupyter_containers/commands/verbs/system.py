@@ -14,6 +14,8 @@ from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError
 
 _REFUSED = "Nothing was removed"
+# As Go names them; the whole table of the OCI room would be loaded for a version.
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _KINDS = ("container", "image", "network", "volume")
 
 
@@ -95,7 +97,6 @@ def version(session: Session, parsed: Parsed) -> Facts | Text:  # noqa: ARG001  
     import os
     import sys
 
-    from jupyter_containers.oci.descriptor import Platform
     from jupyter_containers.version import __version__
 
     machine = os.uname()
@@ -109,7 +110,7 @@ def version(session: Session, parsed: Parsed) -> Facts | Text:  # noqa: ARG001  
     end = {
         "Version": __version__,
         "Os": machine.sysname.lower(),
-        "Arch": Platform.host().architecture,
+        "Arch": _ARCHITECTURES.get(machine.machine, machine.machine),
         "KernelVersion": machine.release,
     }
     return _facts(facts, parsed, {"Client": end, "Server": end})

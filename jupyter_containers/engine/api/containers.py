@@ -24,7 +24,14 @@ from jupyter_containers.engine.results import (
 from jupyter_containers.engine.streams import OutputSink
 from jupyter_containers.engine.workplace import run_options
 from jupyter_containers.errors import InvalidArgumentError
-from jupyter_containers.events import CancelToken, EventSink, TaskFinished, TaskStarted, discard
+from jupyter_containers.events import (
+    WARNING,
+    CancelToken,
+    EventSink,
+    TaskFinished,
+    TaskStarted,
+    discard,
+)
 from jupyter_containers.options import ExecOptions, RunOptions
 from jupyter_containers.options.run import updated
 from jupyter_containers.options.values import parse_signal
@@ -179,8 +186,8 @@ class ContainersAPI(ImagesAPI):
             record = self._containers.create(options, image, config, owned=owned)
             write_id(record.id)
         for number, text in enumerate(warnings_of(options)):
-            emit(TaskStarted(f"warning {number}", f"WARNING: {text}"))
-            emit(TaskFinished(f"warning {number}"))
+            emit(TaskStarted(f"{WARNING} {number}", f"WARNING: {text}"))
+            emit(TaskFinished(f"{WARNING} {number}"))
         return record
 
     def start(

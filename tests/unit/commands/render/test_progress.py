@@ -16,6 +16,7 @@ from jupyter_containers.commands.render.table import Column, html_table
 from jupyter_containers.commands.render.tree import html_tree
 from jupyter_containers.events import (
     CHECKS,
+    WARNING,
     EventSink,
     TaskFinished,
     TaskOutput,
@@ -147,6 +148,14 @@ def test_plain_lines() -> None:
         "  | no newline",
         "✓ [2/2] RUN make · 2.0s",
     ]
+
+
+def test_a_warning_is_told_once_and_in_its_own_words() -> None:
+    stream = io.StringIO()
+    sink = PlainProgress(stream)
+    sink(TaskStarted(f"{WARNING} 0", "WARNING: ports are discarded"))
+    sink(TaskFinished(f"{WARNING} 0"))
+    assert stream.getvalue() == "WARNING: ports are discarded\n"
 
 
 def test_terminal_leaves_every_step_once() -> None:

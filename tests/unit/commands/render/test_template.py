@@ -13,6 +13,7 @@ VALUE = {
     "Config": {"Env": ["A=1", "B=2"], "Labels": {"x.y": "z"}},
     "Networks": {"a": {"IP": "10.0.0.2"}, "b": {"IP": "10.0.1.2"}},
     "Ports": None,
+    "Bindings": {"80/tcp": [{"HostPort": "8000"}]},
 }
 
 
@@ -29,6 +30,9 @@ VALUE = {
         ('{{index .Config.Labels "x.y"}}', "z"),
         ("{{index .Config.Env 1}}", "B=2"),
         ("{{len .Config.Env}}", "2"),
+        ('{{(index .Networks "a").IP}}', "10.0.0.2"),
+        ('{{(index (index .Bindings "80/tcp") 0).HostPort}}', "8000"),
+        ('{{json (index .Bindings "80/tcp") }}', '[{"HostPort":"8000"}]'),
         ("{{upper .Name}}", "/WEB"),
         ("{{.Name | upper | json}}", '"/WEB"'),
         ("{{range .Networks}}{{.IP}} {{end}}", "10.0.0.2 10.0.1.2 "),
