@@ -200,7 +200,7 @@ class Images:
         if entries:
             first = entries[0]
             entries[0] = HistoryEntry(
-                short_id(record.config_digest),
+                record.config_digest,
                 first.created,
                 first.created_by,
                 first.size,

@@ -143,7 +143,7 @@ def test_history_and_inspect_are_dockers(own: Engine) -> None:
         "bootstrap",
     ]
     assert [step.size for step in steps][5] == 6
-    assert steps[0].id == image.short_id
+    assert steps[0].id == image.id
     assert {step.id for step in steps[1:]} == {"<missing>"}
     document = image.inspect()
     assert document["Id"] == image.id

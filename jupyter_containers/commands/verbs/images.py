@@ -203,15 +203,21 @@ def _of_repository(found: Sequence[Any], name: str, parsed: Parsed) -> Table[Any
 
 
 def push(session: Session, parsed: Parsed) -> Text | Lines[str]:
-    """Return the digest under which the registry keeps the image; with ``-a`` one for each tag."""
+    """Return the digest under which the registry keeps the image; with ``-a`` one for each tag.
+
+    With ``-q`` it is the name, as with Docker.
+    """
     reference = parsed.operands["reference"]
     accept_trust(parsed)
     flags = {key: parsed.flags[key] for key in ("compression", "platform") if key in parsed.flags}
     with progress_of(session, parsed) as emit:
         if parsed.flag("all_tags"):
             sent = session.engine.push(reference, all_tags=True, emit=emit, **flags)
+            if parsed.flag("quiet"):
+                return Text(Reference.parse(reference).familiar_name)
             return Lines(f"{name.rpartition(':')[2]}: {digest}" for name, digest in sent.items())
-        return Text(session.engine.push(reference, emit=emit, **flags))
+        digest = session.engine.push(reference, emit=emit, **flags)
+    return Text(Reference.parse(reference).familiar if parsed.flag("quiet") else digest)
 
 
 def bootstrap(session: Session, parsed: Parsed) -> Any:

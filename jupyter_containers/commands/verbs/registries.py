@@ -278,6 +278,6 @@ def manifest_push(session: Session, parsed: Parsed) -> Text:
         )
 
 
-def manifest_remove(session: Session, parsed: Parsed) -> Lines[str]:
+def manifest_remove(session: Session, parsed: Parsed) -> None:
     """Drop drafts."""
-    return done(parsed.operands["names"], session.engine.manifest_remove)
+    done(parsed.operands["names"], session.engine.manifest_remove)
