@@ -118,7 +118,8 @@ class VolumeRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 class BuildNote(msgspec.Struct, frozen=True, omit_defaults=True):
     """A build that ended: when, how long (``seconds``), how many of its steps were ``cached``.
 
-    ``source`` is the cell or Dockerfile, ``image`` the ID of what was made, ``error`` one line.
+    ``source`` is the cell or Dockerfile, ``place`` what it stays the same under (a cell's ID),
+    ``image`` the ID of what was made, ``error`` one line.
     """
 
     id: str
@@ -126,11 +127,27 @@ class BuildNote(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds: float
     names: tuple[str, ...] = ()
     source: str = ""
+    place: str = ""
     image: str = ""
     steps: int = 0
     cached: int = 0
     outcome: Literal["done", "failed", "cancelled"] = "done"
     error: str = ""
+
+
+class BuiltStep(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A step of a build; ``reason`` says why it was not taken from the cache."""
+
+    title: str
+    outcome: str
+    seconds: float = 0.0
+    reason: str = ""
+
+
+class BuiltSteps(msgspec.Struct, frozen=True):
+    """The steps of one build, as they ended."""
+
+    steps: tuple[BuiltStep, ...]
 
 
 class EndpointRecord(msgspec.Struct, frozen=True):

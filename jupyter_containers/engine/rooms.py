@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from jupyter_containers.engine.journal import Journal
 from jupyter_containers.engine.records import (
     BuildNote,
+    BuiltSteps,
     ContainerRecord,
     EndpointRecord,
     VolumeRecord,
@@ -80,6 +81,11 @@ class Rooms:
     def builds(self) -> Collection[BuildNote]:
         """The builds that ended."""
         return self.store.records.collection("builds", BuildNote)
+
+    @cached_property
+    def built_steps(self) -> Collection[BuiltSteps]:
+        """The steps of those builds, by the same id."""
+        return self.store.records.collection("built-steps", BuiltSteps)
 
     @cached_property
     def host(self) -> HostCapabilities:

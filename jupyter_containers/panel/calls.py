@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.panel.messages import (
     Act,
+    BuildSteps,
     Call,
     Check,
     Command,
@@ -22,6 +23,7 @@ from jupyter_containers.panel.messages import (
     Prune,
     PrunePreview,
     Remove,
+    Step,
     Tag,
     Upload,
 )
@@ -54,6 +56,9 @@ class Calls:
                 return ContainerFiles(self._engine).perform(call, buffers)
             case Command(line):
                 return self._command(line), ()
+            case BuildSteps(build):
+                found = self._engine.built_steps(build)
+                return [Step(one.title, one.outcome, one.seconds, one.reason) for one in found], ()
             case Inspect(what, name):
                 return self._engine.inspect(name, what), ()
         return self._write(call), ()

@@ -21,7 +21,7 @@ def notebook_dockerfile(
     major, minor = version or (sys.version_info.major, sys.version_info.minor)
     name = posixpath.basename(notebook) or "notebook.ipynb"
     pinned, local = frozen(distributions() if packages is None else packages)
-    known = {line.partition("==")[0].partition(" @ ")[0].lower() for line in pinned}
+    known = {_name(line) for line in pinned}
     needed = [one for one in _NEEDED if one not in known]
     left_out = [f"# not from an index, left out: {line}" for line in local]
     return "\n".join(
@@ -31,7 +31,7 @@ def notebook_dockerfile(
             f"FROM python:{major}.{minor}-slim",
             "WORKDIR /work",
             "COPY <<EOF requirements.txt",
-            *sorted([*pinned, *needed], key=str.lower),
+            *sorted([*pinned, *needed], key=_name),
             "EOF",
             *left_out,
             "RUN pip install --no-cache-dir -r requirements.txt",
@@ -40,6 +40,10 @@ def notebook_dockerfile(
             "",
         ]
     )
+
+
+def _name(line: str) -> str:
+    return line.partition("==")[0].partition(" @ ")[0].lower()
 
 
 def frozen(packages: Iterable[Distribution]) -> tuple[list[str], list[str]]:

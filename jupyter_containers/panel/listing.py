@@ -136,6 +136,7 @@ class Listing:
                 note.id,
                 ", ".join(note.names) or note.source or note.image[7:19] or "a build",
                 note.source,
+                note.place,
                 note.image,
                 note.started,
                 note.seconds,

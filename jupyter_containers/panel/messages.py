@@ -75,11 +75,12 @@ class NetworkItem(Struct, frozen=True):
 
 
 class BuildItem(Struct, frozen=True):
-    """A build that ended; ``source`` is the cell or file, ``error`` one line."""
+    """A build that ended; ``source`` is the cell or file, ``place`` a cell's ID."""
 
     id: str
     name: str
     source: str
+    place: str
     image: str
     started: float
     seconds: float
@@ -198,6 +199,12 @@ class Complete(Struct, frozen=True, tag_field="do", tag="complete"):
     before: str
 
 
+class BuildSteps(Struct, frozen=True, tag_field="do", tag="build_steps"):
+    """Return the steps of a build, with what came from the cache and why the rest did not."""
+
+    build: str
+
+
 class NotebookDockerfile(Struct, frozen=True, tag_field="do", tag="notebook_dockerfile"):
     """Return a Dockerfile that makes this kernel's environment anew around a notebook."""
 
@@ -231,6 +238,7 @@ Call: TypeAlias = (
     | Upload
     | Check
     | Complete
+    | BuildSteps
     | NotebookDockerfile
     | OpenView
     | CloseView
@@ -334,6 +342,15 @@ class Completion(Struct, frozen=True):
     matches: list[str]
 
 
+class Step(Struct, frozen=True):
+    """A step of a build; ``reason`` says why it did not come from the cache."""
+
+    title: str
+    outcome: str
+    seconds: float
+    reason: str
+
+
 class Opened(Struct, frozen=True):
     """The channel of a view that was opened."""
 
@@ -351,6 +368,7 @@ RETURNS: dict[type[Struct], Any] = {
     Download: Downloaded,
     Check: list[Squiggle],
     Complete: Completion,
+    BuildSteps: list[Step],
     NotebookDockerfile: Output,
     OpenView: Opened,
 }
@@ -427,15 +445,7 @@ class FromView(Struct, frozen=True, tag_field="kind", tag="from_view"):
     content: dict[str, Any]
 
 
-class ViewClosed(Struct, frozen=True, tag_field="kind", tag="view_closed"):
-    """A view has ended."""
-
-    channel: int
-
-
-FromKernel: TypeAlias = (
-    Welcome | Refused | Answer | Failure | Progress | Changes | Used | FromView | ViewClosed
-)
+FromKernel: TypeAlias = Welcome | Refused | Answer | Failure | Progress | Changes | Used | FromView
 ITEMS: dict[str, type[Struct]] = {
     "containers": ContainerItem,
     "images": ImageItem,

@@ -8,10 +8,10 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_containers.errors import ContainersError
-from jupyter_containers.panel.messages import FromView, Opened, OpenView, ToView, ViewClosed
+from jupyter_containers.panel.messages import FromView, Opened, OpenView, ToView
 from jupyter_containers.widgets.gallery import Gallery
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Views:
         """Open a view and start its work; raises what keeps it from starting."""
         channel = next(self._numbers)
         gallery = Gallery(lambda content, buffers: self._tell(FromView(channel, content), buffers))
-        widget, title = self._make(wish, gallery, lambda _: self._ended(channel))
+        widget, title = self._make(wish, gallery)
         with self._lock:
             self._open[channel] = widget
         # The page knows the channel before the widget needs it: a terminal waits for its size.
@@ -62,9 +62,7 @@ class Views:
         for channel in channels:
             self.end(channel)
 
-    def _make(
-        self, wish: OpenView, gallery: Gallery, on_close: Callable[[Any], None]
-    ) -> tuple[LiveWidget, str]:
+    def _make(self, wish: OpenView, gallery: Gallery) -> tuple[LiveWidget, str]:
         engine, name = self._engine, wish.name
         if wish.view == "layers":
             from jupyter_containers.commands.render.layers import Layers
@@ -79,12 +77,12 @@ class Views:
 
             source = log_source(engine, container.id, {"follow": True, "tail": _LOG_TAIL})
             title = f"Log of {container.name}"
-            return LogsWidget(title, source, gallery, on_close=on_close), container.name
+            return LogsWidget(title, source, gallery), container.name
         from jupyter_containers.commands.verbs.terminals import shell_work
         from jupyter_containers.widgets.terminal import TerminalWidget
 
         work = shell_work(engine, container.id)
-        return TerminalWidget(work, gallery, on_close=on_close), container.name
+        return TerminalWidget(work, gallery), container.name
 
     def _start(self, widget: LiveWidget) -> None:
         from jupyter_containers.widgets.screen import ScreenWidget
@@ -96,9 +94,3 @@ class Views:
         except ContainersError:
             # The widget shows its failure as its state: there is nothing to end.
             return
-
-    def _ended(self, channel: int) -> None:
-        with self._lock:
-            known = self._open.pop(channel, None)
-        if known is not None:
-            self._tell(ViewClosed(channel))

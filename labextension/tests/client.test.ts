@@ -101,6 +101,6 @@ test("a view gets what its widget said before the page has taken the channel", (
   client.sayToView(2, { kind: "ready" });
   expect(heard).toEqual(["hello", "output"]);
   expect(sent.at(-1)).toEqual({ kind: "to_view", channel: 2, content: { kind: "ready" } });
-  client.receive({ kind: "view_closed", channel: 2 });
+  client.lost();
   expect(ended).toHaveBeenCalledOnce();
 });

@@ -117,3 +117,97 @@ def test_restarts_and_other_notebooks_are_followed(lab: Lab, page: Any, engine: 
     page.get_by_text("has no kernel at the moment").wait_for()
     engine.remove_volume("shared")
     engine.remove_volume("later")
+
+
+DOCKERFILE = """%%dockerfile -t fromcell:1
+FROM busybox
+MAINTAINER someone
+RUN echo one > /a
+CMD ["sh", "-c", "trap 'exit 0' TERM; while :; do echo tick; sleep 0.2; done"]"""
+
+
+def test_dockerfile_cells_are_written_built_and_run(lab: Lab, page: Any, engine: Engine) -> None:
+    panel = Panel(page, lab, "panel_cells", DOCKERFILE, "RUN = 1")
+    cell, other = (page.locator(".jp-CodeCell").nth(number) for number in (0, 1))
+    keyword = "el => getComputedStyle(el).fontWeight"
+    eventually(
+        lambda: cell.locator(".cm-line span", has_text="RUN").first.evaluate(keyword) != "400"
+    )
+    panel.load()
+    # What the checks find is marked at its line, also in a cell that was there before.
+    page.locator(".cm-lintRange-warning").wait_for(timeout=10_000)
+    assert page.locator(".cm-lintRange-warning").all_inner_texts() == ["MAINTAINER someone"]
+    cell.locator(".cm-line", has_text="CMD").locator("span").first.hover()
+    page.locator(".jc-help").get_by_text("What a container runs").wait_for()
+
+    other.locator(".cm-content").click()
+    build = '.jp-cell-toolbar [data-command="containers:build-and-run-cell"]'
+    eventually(lambda: not other.locator(build).is_visible())
+    cell.locator(".cm-content").click()
+    cell.locator(build).click()
+    page.locator(".jc-main .xterm").get_by_text("tick").first.wait_for(timeout=20_000)
+    assert engine.containers()[0].image == "fromcell:1"
+    page.get_by_role("tab", name="panel_cells.ipynb").click()
+    cell.locator('.jp-cell-toolbar [data-command="containers:explain-cell"]').click()
+    steps = page.locator(".jc-steps")
+    steps.wait_for()
+    assert "[3/4] RUN echo one > /a" in steps.inner_text()
+    assert "from the cache" in steps.inner_text()
+    assert panel.violations(".jc-main:has(.jc-steps)") == []
+
+    # Another text of the cell is another language.
+    page.get_by_role("tab", name="panel_cells.ipynb").click()
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("RUN = 2")
+    first = cell.locator(".cm-line").first
+    eventually(lambda: first.locator("span", has_text="=").count() > 0)
+    assert page.locator(".cm-lintRange-warning").count() == 0
+
+    panel.start("containers:notebook-dockerfile")
+    page.locator(".jp-FileEditor .cm-content").wait_for()
+    page.locator(".jp-FileEditor .cm-content").click()
+    page.keyboard.press("Control+Home")
+    page.keyboard.type("FRO")
+    page.locator(".cm-tooltip-autocomplete").get_by_text("FROM").wait_for()
+    text = (lab.notebooks / "Dockerfile").read_text()
+    assert "ipykernel==" in text
+    assert 'COPY ["panel_cells.ipynb", "./"]' in text
+
+
+def test_views_of_the_main_area(lab: Lab, page: Any, engine: Engine, tmp_path: Any) -> None:
+    engine.run("busybox", FOREVER, detach=True, name="viewed")
+    panel = Panel(page, lab, "panel_views", "1")
+    panel.load()
+    panel.choose("viewed", "Terminal")
+    page.locator(".jc-main .xterm").get_by_text("/ #").first.wait_for()
+    page.keyboard.type("echo sum-$((40+2)) > /made.txt; cat /made.txt\n")
+    page.locator(".jc-main .xterm").get_by_text("sum-42").first.wait_for()
+    panel.choose("viewed", "Files")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="made.txt").click()
+    assert download.value.path().read_text() == "sum-42\n"
+    page.get_by_role("button", name="tmp/", exact=True).click()
+    page.get_by_label("Folder").get_by_text("tmp").wait_for()
+    (tmp_path / "given.txt").write_text("from the browser")
+    page.get_by_label("Files to upload").set_input_files(tmp_path / "given.txt")
+    page.get_by_role("button", name="given.txt").wait_for()
+    assert engine.exec("viewed", ["cat", "/tmp/given.txt"]).output == "from the browser"
+    assert panel.violations(".jc-main:has(.jc-files)") == []
+    panel.choose("busybox", "Layers", "images/")
+    page.locator(".jc-main .jc-layers").get_by_text("bootstrap").wait_for()
+
+    panel.choose("busybox", "Run…", "images/")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("asked")
+    dialog.get_by_label("Command", exact=True).fill("sh -c 'exit 3'")
+    assert "%container run -d --name asked busybox" in dialog.locator("output").inner_text()
+    assert panel.violations(".jp-Dialog") == []
+    dialog.get_by_role("button", name="Run", exact=True).click()
+    panel.row("Exited (3)", "containers/").wait_for()
+    page.get_by_role("button", name="Prune…").click()
+    dialog.get_by_text("things would go").or_(dialog.get_by_text("thing would go")).wait_for()
+    dialog.locator("summary").first.click()
+    assert "asked" in dialog.locator(".jc-group").first.inner_text()
+    dialog.get_by_role("button", name="Remove", exact=True).click()
+    eventually(lambda: panel.names("containers") == ["viewed"])

@@ -144,6 +144,14 @@ def test_builds_are_written_down(engine: Engine) -> None:
     with pytest.raises(StepFailedError):
         engine.build({}, dockerfile=f"FROM {BUSYBOX}\nRUN exit 4", source_name="In[3]")
     failed, second, begun = engine.build_history()[:3]
+    steps = engine.built_steps(begun.id)
+    assert [(one.title, one.outcome) for one in steps[1:]] == [
+        ("[2/3] RUN echo 1 > /a", "done"),
+        ("[3/3] RUN echo 2 > /b", "done"),
+    ]
+    assert steps[1].reason
+    with pytest.raises(NotFoundError, match="no such build"):
+        engine.built_steps("nothing")
     assert (begun.outcome, begun.names, begun.steps, begun.image) == (
         *("done", ("app:1",), 3),
         first.id,

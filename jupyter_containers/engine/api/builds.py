@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jupyter_containers.build.outline import Outline
     from jupyter_containers.engine.buildrecords import BuildRecord
     from jupyter_containers.engine.failedsteps import FailedStep
-    from jupyter_containers.engine.records import BuildNote
+    from jupyter_containers.engine.records import BuildNote, BuiltStep
     from jupyter_containers.store import ImageRecord
 
 
@@ -115,6 +115,12 @@ class BuildsAPI(ImagesAPI):
         from jupyter_containers.engine.buildhistory import BuildHistory
 
         return BuildHistory(self._rooms).all()
+
+    def built_steps(self, id: str) -> tuple[BuiltStep, ...]:
+        """Return the steps of a build of the history, each with why it was not cached."""
+        from jupyter_containers.engine.buildhistory import BuildHistory
+
+        return BuildHistory(self._rooms).steps(id)
 
     def failed_steps(self) -> list[FailedStep]:
         """Return the build steps that failed and are kept, the latest first."""

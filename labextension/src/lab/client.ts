@@ -157,11 +157,6 @@ export class Client {
         else this.early.set(said.channel, [...(this.early.get(said.channel) ?? []), [said.content, buffers]]);
         break;
       }
-      case "view_closed":
-        this.views.get(said.channel)?.ended();
-        this.views.delete(said.channel);
-        this.early.delete(said.channel);
-        break;
     }
   }
 

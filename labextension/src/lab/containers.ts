@@ -1,163 +1,38 @@
-/** The plugin of the panel: what its entries do, commands, launcher, restored layout. */
-import { ILabShell, ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
-import { ICommandPalette, InputDialog, type MainAreaWidget, Notification } from "@jupyterlab/apputils";
+/** The plugin of the panel: where it stands, its commands, the launcher, running sessions, settings. */
+import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
+import { ICommandPalette } from "@jupyterlab/apputils";
 import { ILauncher } from "@jupyterlab/launcher";
-import { INotebookTracker, type NotebookPanel } from "@jupyterlab/notebook";
+import { INotebookTracker } from "@jupyterlab/notebook";
+import { IRunningSessionManagers } from "@jupyterlab/running";
+import { ISettingRegistry } from "@jupyterlab/settingregistry";
 
-import { copy } from "../screen";
-import { containerOf, nameOf } from "./actions";
-import type { Client } from "./client";
-import { askRun, attempt, confirm, prune, runCommand } from "./dialogs";
-import { openFiles } from "./filesview";
+import { addCommands } from "./commands";
+import { Deeds } from "./deeds";
+import { prune } from "./dialogs";
 import { Follower } from "./follow";
-import { containerIcon } from "./icons";
-import { openInspect, openView } from "./mainviews";
+import { containerUrl } from "./icons";
 import { ContainersPanel } from "./panel";
-import type { Action, BuildItem, ContainerItem, ImageItem, Items, ObjectKind, RegistryItem, Section } from "./protocol";
-import { quoted } from "./words";
+import type { Section } from "./protocol";
+import { runningContainers } from "./sessions";
+import { IFollower } from "./tokens";
 
-const DOING: Partial<Record<string, string>> = {
-  start: "starting …",
-  stop: "stopping …",
-  restart: "restarting …",
-  pause: "pausing …",
-  unpause: "going on …",
-};
-const KINDS: Partial<Record<Section, ObjectKind>> = {
-  containers: "container",
-  images: "image",
-  volumes: "volume",
-  networks: "network",
-};
-
-export class Deeds {
-  panel: ContainersPanel | null = null;
-
-  constructor(private readonly app: JupyterFrontEnd) {}
-
-  show(widget: MainAreaWidget): void {
-    if (!widget.isAttached) this.app.shell.add(widget, "main");
-    this.app.shell.activateById(widget.id);
-  }
-
-  async act(client: Client, section: Section, item: Items[Section], action: string): Promise<void> {
-    const name = nameOf(section, item);
-    if (action === "copy-id") {
-      copy(item.id);
-      Notification.info(`copied the ID of ${name}`, { autoClose: 2000 });
-      return;
-    }
-    if (action === "inspect") {
-      const what = KINDS[section];
-      const found = what && (await attempt("Inspect", () => client.call({ do: "inspect", what, name: item.id })));
-      if (found) this.show(openInspect(name, found));
-      return;
-    }
-    if (action === "remove") return this.remove(client, section, item, name);
-    if (section === "containers") return this.container(client, item as ContainerItem, action);
-    if (section === "images") return this.image(client, item as ImageItem, action);
-    if (section === "registries") return this.registry(client, item as RegistryItem, action);
-    if (action === "layers") return this.view(client, "layers", (item as BuildItem).image);
-  }
-
-  async view(client: Client, kind: "logs" | "terminal" | "layers", name: string): Promise<void> {
-    const widget = await attempt(kind, () => openView(client, kind, name));
-    if (widget) this.show(widget);
-  }
-
-  async pull(client: Client): Promise<void> {
-    const asked = await InputDialog.getText({ title: "Pull an image", label: "Name", placeholder: "python:3.11-slim" });
-    const name = asked.value?.trim();
-    if (name) await runCommand(client, `Pull ${name}`, `pull ${quoted(name)}`);
-  }
-
-  private async container(client: Client, item: ContainerItem, action: string): Promise<void> {
-    if (action === "logs" || action === "terminal") return this.view(client, action, item.id);
-    if (action === "files") return this.show(openFiles(client, item));
-    if (action === "commit") {
-      const asked = await InputDialog.getText({ title: `Save ${item.name} as an image`, label: "Name", text: `${item.name}:latest` });
-      if (asked.value) await runCommand(client, `Save ${item.name}`, `commit ${item.id} ${quoted(asked.value)}`);
-      return;
-    }
-    const work = (): Promise<unknown> => attempt(item.name, () => client.call({ do: "act", action: action as Action, id: item.id }));
-    await this.panel?.whileBusy("containers", item.id, DOING[action] ?? `${action} …`, work);
-  }
-
-  private async image(client: Client, item: ImageItem, action: string): Promise<void> {
-    const name = item.names[0] ?? item.id;
-    if (action === "layers") return this.view(client, "layers", item.id);
-    if (action === "run") {
-      const line = await askRun(name);
-      if (line) await runCommand(client, `Run ${name}`, line);
-    } else if (action === "tag") {
-      const asked = await InputDialog.getText({ title: `One more name for ${name}`, label: "Name", placeholder: "registry/repository:tag" });
-      const given = asked.value?.trim();
-      if (given) await attempt("Tag", () => client.call({ do: "tag", image: item.id, name: given }));
-    } else if (action === "push") {
-      const asked = await InputDialog.getItem({ title: "Push an image", label: "Name", items: item.names, editable: false });
-      if (asked.value) await runCommand(client, `Push ${asked.value}`, `push ${quoted(asked.value)}`);
-    }
-  }
-
-  private async registry(client: Client, item: RegistryItem, action: string): Promise<void> {
-    const container = containerOf(client, item);
-    if (action === "logs" && container) return this.view(client, "logs", container.id);
-    if (action === "repositories") {
-      const text = await runCommand(client, `Look into ${item.id}`, `registry ls ${quoted(item.id)}`);
-      if (text !== undefined) this.show(openInspect(item.id, { repositories: text.split("\n") }));
-    } else if (action === "stop-registry") {
-      const sure = await confirm(`Stop the registry ${item.id}?`, `Its container is removed; its images stay in the volume ${item.volume}.`, "Stop");
-      if (sure) await runCommand(client, `Stop ${item.id}`, `registry stop ${quoted(item.container)}`);
-    }
-  }
-
-  private async remove(client: Client, section: Section, item: Items[Section], name: string): Promise<void> {
-    const what = KINDS[section];
-    if (!what) return;
-    const { body, label } = question(section, item);
-    if (!(await confirm(`Remove ${what} ${name}?`, body, label))) return;
-    const target = section === "images" ? ((item as ImageItem).names.length === 1 ? name : item.id) : item.id;
-    const force = section === "containers" || (section === "images" && (item as ImageItem).names.length > 1);
-    const work = (): Promise<unknown> => attempt(`Remove ${name}`, () => client.call({ do: "remove", what, name: target, force }));
-    await this.panel?.whileBusy(section, item.id, "removing …", work);
-  }
-
-  async newNotebook(): Promise<void> {
-    const panel = (await this.app.commands.execute("notebook:create-new", { kernelName: "python3" })) as NotebookPanel;
-    await panel.context.ready;
-    await panel.revealed;
-    const first = panel.content.model?.cells.get(0);
-    first?.sharedModel.setSource("%load_ext jupyter_containers");
-    await panel.sessionContext.ready;
-    await this.app.commands.execute("notebook:run-cell-and-select-next");
-  }
-}
-
-function question(section: Section, item: Items[Section]): { body: string; label: string } {
-  if (section === "containers") {
-    const running = (item as ContainerItem).state === "running";
-    return { body: `${running ? "It runs and is ended. " : ""}Files that are only in it are lost.`, label: running ? "End and remove" : "Remove" };
-  }
-  if (section === "images") {
-    const { names } = item as ImageItem;
-    return { body: names.length > 1 ? `It goes under all of its names: ${names.join(", ")}.` : "Layers that nothing else has go with it.", label: "Remove" };
-  }
-  return { body: section === "volumes" ? "Its files are lost." : "", label: "Remove" };
-}
+const ID = "jupyter-containers-engine:panel";
 
 export const containers: JupyterFrontEndPlugin<Follower> = {
-  id: "jupyter-containers-engine:panel",
+  id: ID,
   description: "A panel of containers, images and what belongs to them.",
   autoStart: true,
+  provides: IFollower,
   requires: [INotebookTracker],
-  optional: [ILabShell, ILayoutRestorer, ICommandPalette, ILauncher],
+  optional: [ILayoutRestorer, ICommandPalette, ILauncher, IRunningSessionManagers, ISettingRegistry],
   activate: (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
-    _shell: ILabShell | null,
     restorer: ILayoutRestorer | null,
     palette: ICommandPalette | null,
     launcher: ILauncher | null,
+    sessions: IRunningSessionManagers | null,
+    settings: ISettingRegistry | null,
   ) => {
     const follower = new Follower(tracker);
     const deeds = new Deeds(app);
@@ -170,34 +45,21 @@ export const containers: JupyterFrontEndPlugin<Follower> = {
     deeds.panel = panel;
     app.shell.add(panel, "left", { rank: 550, type: "Containers" });
     restorer?.add(panel, "jupyter-containers");
-    addCommands(app, follower, deeds, palette, launcher);
+    addCommands(app, tracker, follower, deeds, palette);
+    launcher?.add({ command: "containers:new-notebook", category: "Notebook", rank: 10, kernelIconUrl: containerUrl });
+    sessions?.add(runningContainers(follower, deeds));
+    if (settings) void useSettings(settings, follower, panel);
     return follower;
   },
 };
 
-function addCommands(
-  app: JupyterFrontEnd,
-  follower: Follower,
-  deeds: Deeds,
-  palette: ICommandPalette | null,
-  launcher: ILauncher | null,
-): void {
-  const { commands } = app;
-  const add = (id: string, label: string, execute: () => unknown, needsLine = true): void => {
-    commands.addCommand(id, {
-      label,
-      icon: containerIcon,
-      caption: label,
-      isEnabled: () => !needsLine || follower.client?.state === "open",
-      execute,
-    });
-    palette?.addItem({ command: id, category: "Containers" });
+async function useSettings(registry: ISettingRegistry, follower: Follower, panel: ContainersPanel): Promise<void> {
+  const settings = await registry.load(ID);
+  const use = (): void => {
+    follower.checks = settings.get("checks").composite as boolean;
+    panel.usage = settings.get("usage").composite as boolean;
   };
-  const withClient = (act: (client: Client) => Promise<unknown>) => () => follower.client && act(follower.client);
-  add("containers:show", "Show Containers", () => app.shell.activateById("jupyter-containers"), false);
-  add("containers:new-notebook", "New Notebook with Containers", () => deeds.newNotebook(), false);
-  add("containers:pull", "Pull an Image…", withClient((client) => deeds.pull(client)));
-  add("containers:prune", "Remove What Is Not Used…", withClient(prune));
-  follower.changed.connect(() => commands.notifyCommandChanged());
-  launcher?.add({ command: "containers:new-notebook", category: "Notebook", rank: 10, args: {} });
+  settings.changed.connect(use);
+  use();
+  panel.foldedSections = settings.get("folded").composite as Section[];
 }

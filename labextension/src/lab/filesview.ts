@@ -1,16 +1,15 @@
 /** The files of a container: folders, download by a click, upload by a button or a drop. */
 import type { MainAreaWidget } from "@jupyterlab/apputils";
-import { Widget } from "@lumino/widgets";
 
 import { bytes } from "../chart";
 import { child } from "../frame";
 import type { Client } from "./client";
 import { attempt, textOf } from "./dialogs";
-import { asMain } from "./mainviews";
+import { asMain, Content } from "./mainviews";
 import type { ContainerItem, FileEntry, Listing } from "./protocol";
 
 export function openFiles(client: Client, container: ContainerItem): MainAreaWidget {
-  const content = new Widget();
+  const content = new Content();
   const view = new FilesView(content.node, client, container);
   void view.go("/");
   return asMain(content, `jupyter-containers-files-${container.id}`, `Files of ${container.name}`);

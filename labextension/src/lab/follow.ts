@@ -28,6 +28,8 @@ export class Follower {
   place: Place = "no-notebook";
   client: Client | null = null;
   notebook: NotebookPanel | null = null;
+  /** Whether Dockerfiles are checked while they are written (a setting). */
+  checks = true;
   private kernel: Kernel.IKernelConnection | null = null;
   // Every new kernel, restart or notebook makes what is still under way for the old one void.
   private round = 0;

@@ -18,6 +18,17 @@ type Listener = (content: Record<string, unknown>, buffers: DataView[]) => void;
 const RENDER: Record<ViewKind, Render> = { layers: layers.render, logs: logs.render, terminal: terminal.render };
 const TITLES: Record<ViewKind, string> = { layers: "Layers of", logs: "Log of", terminal: "Terminal in" };
 
+/** Content of the main area; the focus goes to its first place that takes it. */
+export class Content extends Widget {
+  protected override onActivateRequest(): void {
+    const places = ["textarea.xterm-helper-textarea", '[tabindex="0"]', "input", "button"];
+    for (const place of places) {
+      const found = this.node.querySelector<HTMLElement>(place);
+      if (found) return found.focus();
+    }
+  }
+}
+
 /** Return content as a widget of the main area. */
 export function asMain(content: Widget, id: string, title: string): MainAreaWidget {
   addStyle(content.node, STYLE);
@@ -41,7 +52,7 @@ export async function openView(client: Client, view: ViewKind, name: string): Pr
     on: (_: string, listener: Listener) => listeners.add(listener),
     off: (_: string, listener: Listener) => listeners.delete(listener),
   } as unknown as AnyModel;
-  const content = new Widget();
+  const content = new Content();
   const widget = asMain(content, `jupyter-containers-${view}-${channel}-${name}`, `${TITLES[view]} ${title}`);
   const end = RENDER[view]({ model, el: content.node } as unknown as RenderProps);
   client.takeView(
@@ -50,9 +61,8 @@ export async function openView(client: Client, view: ViewKind, name: string): Pr
       for (const listener of [...listeners]) listener(said, buffers);
     },
     () => {
-      // A line that ended leaves what was shown; a view that its button closed goes.
-      if (client.state === "open") widget.dispose();
-      else child(content.node, "div", "jc-notice", "The line to the kernel has ended.").setAttribute("role", "status");
+      // What was shown stays; nothing comes any more.
+      child(content.node, "div", "jc-notice", "The line to the kernel has ended.").setAttribute("role", "status");
     },
   );
   widget.disposed.connect(() => {
@@ -64,7 +74,7 @@ export async function openView(client: Client, view: ViewKind, name: string): Pr
 
 /** Show a JSON document as a tree that unfolds, with a search. */
 export function openInspect(name: string, document: unknown): MainAreaWidget {
-  const content = new Widget();
+  const content = new Content();
   const bar = child(content.node, "div", "jc-main-bar");
   child(bar, "strong", "", name);
   const search = child(bar, "input", "jc-filter");

@@ -35,6 +35,7 @@ export class ContainersPanel extends Widget {
   private timer = 0;
   private frame = 0;
   private problem = "";
+  private wantsUsage = true;
 
   constructor(private readonly follower: Follower, private readonly actions: PanelActions) {
     super();
@@ -82,6 +83,12 @@ export class ContainersPanel extends Widget {
     this.folded.clear();
     for (const section of sections) this.folded.add(section);
     this.drawSoon();
+  }
+
+  /** Whether what containers use is measured (a setting). */
+  set usage(wanted: boolean) {
+    this.wantsUsage = wanted;
+    this.tellVisible();
   }
 
   /** Tell what is being done with an item until it is done. */
@@ -144,7 +151,7 @@ export class ContainersPanel extends Widget {
     const visible = this.isVisible && !document.hidden;
     clearInterval(this.timer);
     if (visible) this.timer = window.setInterval(() => this.drawSoon(), TICK_MS);
-    if (this.client?.state === "open") this.client.call({ do: "watch", visible }).catch(() => undefined);
+    if (this.client?.state === "open") this.client.call({ do: "watch", visible: visible && this.wantsUsage }).catch(() => undefined);
   }
 
   private toggle(section: Section, open: boolean): void {
@@ -247,7 +254,7 @@ export class ContainersPanel extends Widget {
       images: "layers",
       volumes: "inspect",
       networks: "inspect",
-      builds: "layers",
+      builds: "steps",
       registries: "repositories",
     };
     const { section, item } = this.find(key);

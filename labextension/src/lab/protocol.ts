@@ -55,11 +55,12 @@ export interface NetworkItem {
   containers: string[];
 }
 
-/** A build that ended; `source` is the cell or file, `error` one line. */
+/** A build that ended; `source` is the cell or file, `place` a cell's ID. */
 export interface BuildItem {
   id: string;
   name: string;
   source: string;
+  place: string;
   image: string;
   started: number;
   seconds: number;
@@ -173,6 +174,12 @@ export interface Complete {
   before: string;
 }
 
+/** Return the steps of a build, with what came from the cache and why the rest did not. */
+export interface BuildSteps {
+  do: "build_steps";
+  build: string;
+}
+
 /** Return a Dockerfile that makes this kernel's environment anew around a notebook. */
 export interface NotebookDockerfile {
   do: "notebook_dockerfile";
@@ -196,7 +203,7 @@ export interface CloseView {
 export interface Request {
   kind: "request";
   id: number;
-  call: Watch | Act | Remove | Tag | Command | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | NotebookDockerfile | OpenView | CloseView;
+  call: Watch | Act | Remove | Tag | Command | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | BuildSteps | NotebookDockerfile | OpenView | CloseView;
 }
 
 /** A message for a view's widget, in the widget's own words. */
@@ -273,6 +280,14 @@ export interface Completion {
   matches: string[];
 }
 
+/** A step of a build; `reason` says why it did not come from the cache. */
+export interface Step {
+  title: string;
+  outcome: string;
+  seconds: number;
+  reason: string;
+}
+
 /** The channel of a view that was opened. */
 export interface Opened {
   channel: number;
@@ -343,17 +358,11 @@ export interface FromView {
   content: Record<string, any>;
 }
 
-/** A view has ended. */
-export interface ViewClosed {
-  kind: "view_closed";
-  channel: number;
-}
-
-export type Call = Watch | Act | Remove | Tag | Command | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | NotebookDockerfile | OpenView | CloseView;
+export type Call = Watch | Act | Remove | Tag | Command | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | BuildSteps | NotebookDockerfile | OpenView | CloseView;
 
 export type FromPage = Request | ToView;
 
-export type FromKernel = Welcome | Refused | Answer | Failure | Progress | Changes | Used | FromView | ViewClosed;
+export type FromKernel = Welcome | Refused | Answer | Failure | Progress | Changes | Used | FromView;
 
 export type Section = "builds" | "containers" | "images" | "networks" | "registries" | "volumes";
 
@@ -378,6 +387,7 @@ export interface Returns {
   upload: null;
   check: Squiggle[];
   complete: Completion;
+  build_steps: Step[];
   notebook_dockerfile: Output;
   open_view: Opened;
   close_view: null;

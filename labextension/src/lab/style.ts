@@ -91,6 +91,9 @@ export const STYLE = `
 .jc-files td:first-child { width: 100%; white-space: normal; overflow-wrap: anywhere; }
 .jc-files .jc-number { text-align: right; font-variant-numeric: tabular-nums; }
 .jc-files .jc-mode { font-family: var(--jp-code-font-family); font-size: var(--jp-code-font-size); }
+.jc-steps td { vertical-align: top; } .jc-steps .jc-why { white-space: normal; min-width: 16em; }
+.jc-steps .jc-build { display: inline-block; } .jc-build.cached { background: #3b78d8; }
+.jc-steps .jc-reason { font-size: var(--jp-ui-font-size0); }
 .jc-link { background: none; border: 0; padding: 0; font: inherit; color: var(--jp-content-link-color); cursor: pointer; text-align: left; text-decoration: underline; }
 .jc-link:focus-visible { outline: 2px solid var(--jp-brand-color1); }
 .jc-drop { outline: 2px dashed var(--jp-brand-color1); outline-offset: -6px; }

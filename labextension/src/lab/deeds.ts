@@ -1,0 +1,151 @@
+/** What the entries of the panel do. */
+import type { JupyterFrontEnd } from "@jupyterlab/application";
+import { InputDialog, type MainAreaWidget, Notification } from "@jupyterlab/apputils";
+import type { NotebookPanel } from "@jupyterlab/notebook";
+
+import { copy } from "../screen";
+import { containerOf, nameOf } from "./actions";
+import type { Client } from "./client";
+import { askRun, attempt, confirm, runCommand } from "./dialogs";
+import { openFiles } from "./filesview";
+import { openInspect, openView } from "./mainviews";
+import type { ContainersPanel } from "./panel";
+import { openSteps } from "./stepsview";
+import type { Action, BuildItem, ContainerItem, ImageItem, Items, ObjectKind, RegistryItem, Section } from "./protocol";
+import { quoted } from "./words";
+
+const DOING: Partial<Record<string, string>> = {
+  start: "starting …",
+  stop: "stopping …",
+  restart: "restarting …",
+  pause: "pausing …",
+  unpause: "going on …",
+};
+const KINDS: Partial<Record<Section, ObjectKind>> = {
+  containers: "container",
+  images: "image",
+  volumes: "volume",
+  networks: "network",
+};
+
+export class Deeds {
+  panel: ContainersPanel | null = null;
+
+  constructor(private readonly app: JupyterFrontEnd) {}
+
+  show(widget: MainAreaWidget): void {
+    if (!widget.isAttached) this.app.shell.add(widget, "main");
+    this.app.shell.activateById(widget.id);
+  }
+
+  async act(client: Client, section: Section, item: Items[Section], action: string): Promise<void> {
+    const name = nameOf(section, item);
+    if (action === "copy-id") {
+      copy(item.id);
+      Notification.info(`copied the ID of ${name}`, { autoClose: 2000 });
+      return;
+    }
+    if (action === "inspect") {
+      const what = KINDS[section];
+      const found = what && (await attempt("Inspect", () => client.call({ do: "inspect", what, name: item.id })));
+      if (found) this.show(openInspect(name, found));
+      return;
+    }
+    if (action === "remove") return this.remove(client, section, item, name);
+    if (section === "containers") return this.container(client, item as ContainerItem, action);
+    if (section === "images") return this.image(client, item as ImageItem, action);
+    if (section === "registries") return this.registry(client, item as RegistryItem, action);
+    if (action === "layers") return this.view(client, "layers", (item as BuildItem).image);
+    if (action === "steps") return this.steps(client, item as BuildItem);
+  }
+
+  async view(client: Client, kind: "logs" | "terminal" | "layers", name: string): Promise<void> {
+    const widget = await attempt(kind, () => openView(client, kind, name));
+    if (widget) this.show(widget);
+  }
+
+  /** Show the steps of a build: what came from the cache, and why the rest did not. */
+  async steps(client: Client, build: BuildItem): Promise<void> {
+    const steps = await attempt("Steps", () => client.call({ do: "build_steps", build: build.id }));
+    if (steps) this.show(openSteps(build, steps));
+  }
+
+  async pull(client: Client): Promise<void> {
+    const asked = await InputDialog.getText({ title: "Pull an image", label: "Name", placeholder: "python:3.11-slim" });
+    const name = asked.value?.trim();
+    if (name) await runCommand(client, `Pull ${name}`, `pull ${quoted(name)}`);
+  }
+
+  private async container(client: Client, item: ContainerItem, action: string): Promise<void> {
+    if (action === "logs" || action === "terminal") return this.view(client, action, item.id);
+    if (action === "files") return this.show(openFiles(client, item));
+    if (action === "commit") {
+      const asked = await InputDialog.getText({ title: `Save ${item.name} as an image`, label: "Name", text: `${item.name}:latest` });
+      if (asked.value) await runCommand(client, `Save ${item.name}`, `commit ${item.id} ${quoted(asked.value)}`);
+      return;
+    }
+    const work = (): Promise<unknown> => attempt(item.name, () => client.call({ do: "act", action: action as Action, id: item.id }));
+    await this.panel?.whileBusy("containers", item.id, DOING[action] ?? `${action} …`, work);
+  }
+
+  private async image(client: Client, item: ImageItem, action: string): Promise<void> {
+    const name = item.names[0] ?? item.id;
+    if (action === "layers") return this.view(client, "layers", item.id);
+    if (action === "run") {
+      const line = await askRun(name);
+      if (line) await runCommand(client, `Run ${name}`, line);
+    } else if (action === "tag") {
+      const asked = await InputDialog.getText({ title: `One more name for ${name}`, label: "Name", placeholder: "registry/repository:tag" });
+      const given = asked.value?.trim();
+      if (given) await attempt("Tag", () => client.call({ do: "tag", image: item.id, name: given }));
+    } else if (action === "push") {
+      const asked = await InputDialog.getItem({ title: "Push an image", label: "Name", items: item.names, editable: false });
+      if (asked.value) await runCommand(client, `Push ${asked.value}`, `push ${quoted(asked.value)}`);
+    }
+  }
+
+  private async registry(client: Client, item: RegistryItem, action: string): Promise<void> {
+    const container = containerOf(client, item);
+    if (action === "logs" && container) return this.view(client, "logs", container.id);
+    if (action === "repositories") {
+      const text = await runCommand(client, `Look into ${item.id}`, `registry ls ${quoted(item.id)}`);
+      if (text !== undefined) this.show(openInspect(item.id, { repositories: text.split("\n") }));
+    } else if (action === "stop-registry") {
+      const sure = await confirm(`Stop the registry ${item.id}?`, `Its container is removed; its images stay in the volume ${item.volume}.`, "Stop");
+      if (sure) await runCommand(client, `Stop ${item.id}`, `registry stop ${quoted(item.container)}`);
+    }
+  }
+
+  private async remove(client: Client, section: Section, item: Items[Section], name: string): Promise<void> {
+    const what = KINDS[section];
+    if (!what) return;
+    const { body, label } = question(section, item);
+    if (!(await confirm(`Remove ${what} ${name}?`, body, label))) return;
+    const target = section === "images" ? ((item as ImageItem).names.length === 1 ? name : item.id) : item.id;
+    const force = section === "containers" || (section === "images" && (item as ImageItem).names.length > 1);
+    const work = (): Promise<unknown> => attempt(`Remove ${name}`, () => client.call({ do: "remove", what, name: target, force }));
+    await this.panel?.whileBusy(section, item.id, "removing …", work);
+  }
+
+  async newNotebook(): Promise<void> {
+    const panel = (await this.app.commands.execute("notebook:create-new", { kernelName: "python3" })) as NotebookPanel;
+    await panel.context.ready;
+    await panel.revealed;
+    const first = panel.content.model?.cells.get(0);
+    first?.sharedModel.setSource("%load_ext jupyter_containers");
+    await panel.sessionContext.ready;
+    await this.app.commands.execute("notebook:run-cell-and-select-next");
+  }
+}
+
+function question(section: Section, item: Items[Section]): { body: string; label: string } {
+  if (section === "containers") {
+    const running = (item as ContainerItem).state === "running";
+    return { body: `${running ? "It runs and is ended. " : ""}Files that are only in it are lost.`, label: running ? "End and remove" : "Remove" };
+  }
+  if (section === "images") {
+    const { names } = item as ImageItem;
+    return { body: names.length > 1 ? `It goes under all of its names: ${names.join(", ")}.` : "Layers that nothing else has go with it.", label: "Remove" };
+  }
+  return { body: section === "volumes" ? "Its files are lost." : "", label: "Remove" };
+}
