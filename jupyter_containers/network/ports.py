@@ -12,8 +12,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import ipaddress
+import os
 import socket
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -91,7 +93,35 @@ def _bind_one(port: PublishedPort, last: int) -> socket.socket:
     for number in range(port.host_port, last):
         with contextlib.suppress(AlreadyExistsError):
             return _bind(msgspec.structs.replace(port, host_port=number))
-    return _bind(msgspec.structs.replace(port, host_port=max(last, port.host_port)))
+    wanted = msgspec.structs.replace(port, host_port=max(last, port.host_port))
+    try:
+        return _bind(wanted)
+    except AlreadyExistsError as error:
+        if holder := _holder(wanted):
+            message = f"port {wanted.host_port} is already in use by {holder}"
+            raise AlreadyExistsError(message, hint=error.hint) from error
+        raise
+
+
+def _holder(port: PublishedPort) -> str:
+    """Return who has a port: program and process; empty where that cannot be seen.
+
+    TCP ports that are bound but not listened on, as ours are, have no line in the kernel's tables.
+    """
+    inodes = set()
+    for table in (port.protocol, f"{port.protocol}6"):
+        with contextlib.suppress(OSError):
+            # proc_pid_net(5): local_address is the second field, inode the tenth.
+            for line in Path(f"/proc/thread-self/net/{table}").read_text().splitlines()[1:]:
+                words = line.split()
+                if int(words[1].rpartition(":")[2], 16) == port.host_port and words[9] != "0":
+                    inodes.add(f"socket:[{words[9]}]")
+    for process in Path("/proc").glob("[1-9]*") if inodes else ():
+        with contextlib.suppress(OSError):
+            for number in os.listdir(process / "fd"):
+                if os.readlink(process / "fd" / number) in inodes:
+                    return f"{(process / 'comm').read_text().strip()} (process {process.name})"
+    return ""
 
 
 def _bind(port: PublishedPort) -> socket.socket:

@@ -81,6 +81,32 @@ def test_server_of_the_host_cannot_take_a_held_port(host):
     host.run(use)
 
 
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_who_holds_a_port_is_named(host, protocol):
+    kind = "SOCK_STREAM" if protocol == "tcp" else "SOCK_DGRAM"
+    listen = "s.listen()" if protocol == "tcp" else ""
+    script = (
+        f"import socket; s = socket.socket(socket.AF_INET, socket.{kind}); "
+        f"s.bind(('127.0.0.1', 8080)); {listen}\nprint('ready', flush=True)\ninput()"
+    )
+
+    def use() -> None:
+        server = subprocess.Popen(
+            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        try:
+            assert server.stdout.readline() == b"ready\n"
+            with pytest.raises(
+                AlreadyExistsError,
+                match=rf"port 8080 is already in use by python\S* \(process {server.pid}\)",
+            ):
+                reserve([port(8080, protocol=protocol)])
+        finally:
+            server.communicate(b"\n")
+
+    host.run(use)
+
+
 def test_connections_that_linger_do_not_block_a_port(host):
     def use() -> None:
         with socket.create_server(("127.0.0.1", 8080)) as server:
