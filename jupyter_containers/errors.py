@@ -36,7 +36,9 @@
     ├ OCIRuntimeError(argv, exit_code, stderr)
     ├ UnsupportedError(capability, provided_by)
     ├ OperationCancelledError
-    └ ContainerFailedError(exit_code)
+    ├ ContainerFailedError(exit_code)
+    ├ ItemFailedError(index, item, results)
+    └ ServiceNotReadyError(log_tail)
 
 A message is one line without a trailing full stop; ``hint`` says what to do next, or is empty.
 Border modules wrap foreign exceptions (``raise … from error``); only front ends catch.
@@ -376,6 +378,45 @@ class ContainerFailedError(ContainersError):
 
     def details(self) -> Sequence[str]:
         """Return the last lines that the container wrote."""
+        return [f"  | {line}" for line in self.log_tail]
+
+
+class ItemFailedError(ContainersError):
+    """An item of a map failed, and all others were ended; the cause is the item's own error.
+
+    ``index`` is its place among the items, ``results`` what had come of each by then, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        index: int,
+        item: object,
+        results: Sequence[object],
+        log_tail: Sequence[str] = (),
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.index = index
+        self.item = item
+        self.results = tuple(results)
+        self.log_tail = tuple(log_tail)
+
+    def details(self) -> Sequence[str]:
+        """Return the last lines that the item's container wrote."""
+        return [f"  | {line}" for line in self.log_tail]
+
+
+class ServiceNotReadyError(ContainersError):
+    """A service did not become ready in time; it was removed."""
+
+    def __init__(self, message: str, *, log_tail: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.log_tail = tuple(log_tail)
+
+    def details(self) -> Sequence[str]:
+        """Return the last lines that the service wrote."""
         return [f"  | {line}" for line in self.log_tail]
 
 

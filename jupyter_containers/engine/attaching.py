@@ -24,6 +24,7 @@ from jupyter_containers.engine.results import RunResult
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.streams import Capture, OutputSink, StreamName
 from jupyter_containers.errors import ContainerFailedError, OCIRuntimeError
+from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.state import require
 from jupyter_containers.runtime import execute, monitor
 from jupyter_containers.runtime.attach import Attachment
@@ -47,6 +48,7 @@ class Streams:
     and from then on; the container's terminal follows.  ``keys`` detach where there is a terminal
     and an input; ``sig_proxy`` passes an interrupt on.  ``attach`` names the outputs that are
     wanted, both when it is empty; an input that is given is passed on in any case, as Docker does.
+    ``cancel`` is an interrupt that may come from any thread.
     """
 
     on_output: OutputSink | None = None
@@ -55,6 +57,7 @@ class Streams:
     keys: DetachKeys | None = None
     sig_proxy: bool = True
     attach: tuple[str, ...] = ()
+    cancel: CancelToken | None = None
 
     def wants(self, stream: str) -> bool:
         """Return whether an output is attached to."""
@@ -121,7 +124,9 @@ class Attaching:
         with attachment:
             try:
                 stdin = source_of(streams.stdin)
-                attachment.pump(deliver, stdin=stdin, keys=keys, on_tick=resizing.look)
+                attachment.pump(
+                    deliver, stdin=stdin, keys=keys, cancel=streams.cancel, on_tick=resizing.look
+                )
                 code, oom = self._follow(record)
             except DetachedError:
                 self.leave(record)
@@ -135,6 +140,7 @@ class Attaching:
                         interrupted(record, error)
                     else:
                         self.leave(record)
+                    error.add_note(self._kept(record))
                 raise
         result = self._result(code, capture, record, oom)
         if code != 0 and check:
@@ -157,6 +163,13 @@ class Attaching:
         leave(self._lifecycle.bundle(record.id).folder)
         # It may have ended before its exit command could know that.
         self._lifecycle.look(record)
+
+    def _kept(self, record: ContainerRecord) -> str:
+        """Return what has become of a container that an interrupt was about."""
+        current = self._rooms.containers.get(record.id)
+        if current is None:
+            return f"container {record.name} is removed"
+        return f"container {record.name} {'goes on' if current.state.status.up else 'is kept'}"
 
     def _end(self, record: ContainerRecord, error: BaseException) -> None:
         """Stop a foreground container whose caller was interrupted."""

@@ -1,4 +1,7 @@
-"""Clean-up that an impatient second interrupt cannot break."""
+"""Clean-up that an impatient second interrupt cannot break, and what it says of its work.
+
+Whoever cleans up adds a note to the interrupt (``error.add_note``): what was kept, in a few words.
+"""
 
 from __future__ import annotations
 
@@ -26,3 +29,12 @@ def deferred() -> Iterator[None]:
         signal.signal(signal.SIGINT, previous)
         if arrived and callable(previous):
             previous(*arrived[0])
+
+
+def notes_of(error: BaseException | None) -> list[str]:
+    """Return what was noted on an interrupt, or on one before that it came upon."""
+    notes: list[str] = []
+    while error is not None and not notes:
+        notes = list(getattr(error, "__notes__", ()))
+        error = error.__context__
+    return notes

@@ -236,8 +236,9 @@ class ContainerMagics(Magics):
             whole = _whole_log(parsed, result)
             return page.present(session, parsed, result) if page else result
         except KeyboardInterrupt as interrupt:
-            verb = parsed.verb.name if parsed.verb else "the command"
-            raise Interrupted(f"{verb} was interrupted") from interrupt
+            from jupyter_containers.commands.interrupted import told
+
+            raise Interrupted(told(parsed, interrupt)) from interrupt
         finally:
             live.close(whole)
 

@@ -17,6 +17,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +29,8 @@ from jupyter_containers.settings import Settings, environment, load_settings
 _LOOK_SECONDS = 0.02
 # Callbacks that return nothing: the work there does not wait for them.
 _TOLD = ("emit", "on_output")
+# Made of public methods and kept by the caller: it lives here.
+_COMPOSED = ("service",)
 # Not "-m": the folder from which this very package was loaded need not be on the path by default.
 _PROGRAM = "import sys; sys.path[:0] = [{folder!r}]; from {module} import main; sys.exit(main())"
 
@@ -60,6 +63,8 @@ class RemoteEngine:
             # A collection: it is made of the engine's public methods, which are all here.
             assert attribute.fget is not None
             return attribute.fget(self)
+        if name in _COMPOSED:
+            return partial(attribute, self)
 
         def method(*args: Any, **flags: Any) -> Any:
             return self._connection.call(("engine",), name, args, flags)

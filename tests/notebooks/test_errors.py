@@ -129,14 +129,19 @@ def test_a_users_own_error_keeps_its_traceback(client: NotebookClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "shown"),
+    ("source", "shown", "kept"),
     [
-        ("%%dockerfile --no-cache\nFROM busybox\nRUN echo began; sleep 60", "⊘ [2/2] RUN echo"),
-        ("%container run --rm --network none busybox sh -c 'echo began; sleep 60'", "began"),
+        ("%%dockerfile --no-cache\nFROM busybox\nRUN echo began; sleep 60", "⊘ [2/2] RUN", "cache"),
+        (
+            "%container run --rm --network none busybox sh -c 'echo began; sleep 60'",
+            "began",
+            "removed",
+        ),
+        ("%container run --network none busybox sh -c 'echo began; sleep 60'", "began", "is kept"),
     ],
 )
 def test_an_interrupt_is_answered_at_once_with_one_line(
-    client: NotebookClient, source: str, shown: str
+    client: NotebookClient, source: str, shown: str, kept: str
 ) -> None:
     pressed: list[float] = []
 
@@ -152,4 +157,4 @@ def test_an_interrupt_is_answered_at_once_with_one_line(
     assert answered - pressed[0] < 2
     assert shown in text_of(outputs[:-1])
     [line] = outputs[-1].traceback
-    assert re.fullmatch(r"KeyboardInterrupt: \w+ was interrupted", line)
+    assert re.fullmatch(rf"KeyboardInterrupt: \w+ was interrupted: .*{kept}", line)

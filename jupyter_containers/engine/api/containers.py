@@ -64,6 +64,7 @@ class ContainersAPI(ImagesAPI):
         inputs: Mapping[str, Any] | None = None,
         results: Sequence[str] = (),
         script: str | None = None,
+        cancel: CancelToken | None = None,
         **flags: Any,
     ) -> Container | RunResult:
         """Create and start a container.
@@ -73,8 +74,8 @@ class ContainersAPI(ImagesAPI):
         a descriptor or a file.  With ``tty`` the container's terminal takes the size (rows and
         columns) that ``terminal_size`` returns, now and later, and ``detach_keys`` typed at a
         ``stdin`` leave the container running.  An interrupt is passed on and ends the container,
-        without ``sig_proxy`` it leaves it running.  Raises :class:`ContainerFailedError` when the
-        exit code is not 0 and ``check``.
+        without ``sig_proxy`` it leaves it running; ``cancel`` ends it from another thread.
+        Raises :class:`ContainerFailedError` when the exit code is not 0 and ``check``.
 
         ``inputs`` are values by name that the container finds as files in ``/data/in``;
         ``results`` names those it leaves in ``/data/out``; ``here`` (True or a folder) is seen at
@@ -84,8 +85,9 @@ class ContainersAPI(ImagesAPI):
         keys = DetachKeys(detach_keys)
         if stdin is not None:
             flags.setdefault("interactive", True)
-        options = run_options(_name_of(image), command, flags)
-        streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy, attach=options.attach)
+        options = run_options(image_name(image), command, flags)
+        attach = options.attach
+        streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy, attach, cancel)
         with self._exchange(inputs, results, script) as exchange:
             record = self._create(exchange.applied(options), emit, owned=True)
             if options.detach:
@@ -157,7 +159,7 @@ class ContainersAPI(ImagesAPI):
     ) -> TerminalSession:
         """Create and start a container with a terminal (``run -it``) and return the terminal."""
         flags |= {"tty": True, "interactive": True}
-        record = self._create(run_options(_name_of(image), command, flags), emit, owned=True)
+        record = self._create(run_options(image_name(image), command, flags), emit, owned=True)
         try:
             return self._attaching.open_terminal(record, rows, columns)
         except BaseException:
@@ -175,7 +177,7 @@ class ContainersAPI(ImagesAPI):
     ) -> Container:
         """Create a container that :meth:`start` can start."""
         flags.setdefault("detach", True)
-        return Container(self, self._create(run_options(_name_of(image), command, flags), emit))
+        return Container(self, self._create(run_options(image_name(image), command, flags), emit))
 
     def _create(
         self, options: RunOptions, emit: EventSink, *, owned: bool = False
@@ -419,5 +421,6 @@ class ContainersAPI(ImagesAPI):
         return self._upkeep.prune_containers(filters)
 
 
-def _name_of(image: str | Image) -> str:
+def image_name(image: str | Image) -> str:
+    """Return the name that an image goes by."""
     return image.name if isinstance(image, Image) else image

@@ -11,6 +11,7 @@ from jupyter_containers.engine.api.files import FilesAPI
 from jupyter_containers.engine.api.networks import NetworksAPI
 from jupyter_containers.engine.api.registries import RegistriesAPI
 from jupyter_containers.engine.api.volumes import VolumesAPI
+from jupyter_containers.engine.api.workloads import WorkloadsAPI
 from jupyter_containers.engine.journal import Filters, JournalEvent
 from jupyter_containers.engine.results import (
     DiskUsage,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _KINDS = ("container", "image", "network", "volume")
 
 
-class SystemAPI(FilesAPI, RegistriesAPI, NetworksAPI, VolumesAPI):
+class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI):
     """What concerns an engine as a whole."""
 
     def names(self, kind: str) -> list[str]:

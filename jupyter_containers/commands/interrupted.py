@@ -1,0 +1,25 @@
+"""The one line about a command that was stopped: what has become of its work."""
+
+from __future__ import annotations
+
+from jupyter_containers.commands.words import Parsed
+from jupyter_containers.engine.interrupts import notes_of
+
+_BUILT = "the steps that were done are kept in the cache"
+_KEPT = {
+    "build": _BUILT,
+    "dockerfile": _BUILT,
+    "pull": "what has come is kept for the next pull",
+    "push": "what the registry has taken is not sent again",
+    "logs": "the container goes on",
+    "attach": "the container goes on",
+    "exec": "the command was ended, the container goes on",
+    "wait": "the container goes on",
+}
+
+
+def told(parsed: Parsed, interrupt: BaseException) -> str:
+    """Return the line: what those who cleaned up have noted, or what is true of every such one."""
+    verb = parsed.verb.name if parsed.verb else "the command"
+    kept = "; ".join(notes_of(interrupt)) or _KEPT.get(verb, "")
+    return f"{verb} was interrupted{f': {kept}' if kept else ''}"
