@@ -382,7 +382,7 @@ class ContainerFailedError(ContainersError):
 
 
 class ItemFailedError(ContainersError):
-    """An item of a map failed, and all others were ended; the cause is the item's own error.
+    """An item of a map failed, and all others were ended; ``error`` is the item's own.
 
     ``index`` is its place among the items, ``results`` what had come of each by then, or None.
     """
@@ -394,18 +394,18 @@ class ItemFailedError(ContainersError):
         index: int,
         item: object,
         results: Sequence[object],
-        log_tail: Sequence[str] = (),
+        error: ContainersError,
         hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.index = index
         self.item = item
         self.results = tuple(results)
-        self.log_tail = tuple(log_tail)
+        self.error = error
 
     def details(self) -> Sequence[str]:
-        """Return the last lines that the item's container wrote."""
-        return [f"  | {line}" for line in self.log_tail]
+        """Return the details of the item's own error: the last lines that its container wrote."""
+        return self.error.details()
 
 
 class ServiceNotReadyError(ContainersError):

@@ -166,7 +166,7 @@ class _Work:
                 index=index,
                 item=self._items[index],
                 results=self.results,
-                log_tail=getattr(error, "log_tail", ()),
+                error=error,
                 hint="; ".join(filter(None, (error.hint, f"{self.told(done)} were done"))),
             )
             raise failure from error

@@ -102,8 +102,8 @@ def test_the_first_failure_ends_all(engine: Engine, busybox: str) -> None:
     assert time.monotonic() - began < 20
     error = caught.value
     assert (error.index, error.item, error.results) == (1, "bad", (None,) * 4)
-    assert error.log_tail == ("why",)
-    assert isinstance(error.__cause__, ContainerFailedError)
+    assert isinstance(error.error, ContainerFailedError)
+    assert list(error.details()) == ["  | why"]
     assert engine.containers(all=True) == []
 
 

@@ -194,3 +194,32 @@ def test_what_cannot_be_limited_is_said(account: Account) -> None:
     else:
         groups = account.container("run --rm -m 64m busybox cat /proc/self/cgroup")
         assert "0::" in groups
+
+
+def test_values_collections_maps_and_services(account: Account) -> None:
+    told = account.python(
+        """
+from urllib.request import urlopen
+from jupyter_containers import Engine
+with Engine() as e:
+    flags = {"network": "none", "rm": True}
+    done = e.run("busybox", ["sh", "-c", "cp $d $r.json"], inputs={"d": {"a": [1]}},
+                 results=["r"], **flags)
+    print(done.results)
+    print([one.output for one in e.map("busybox", ["echo"], [1, 2, 3], network="none")])
+    try:
+        e.map("busybox", ["sh", "-c", "exit {}"], [0, 3], network="none")
+    except Exception as error:
+        print(type(error).__name__, error.index, type(error.error).__name__)
+    with e.service("busybox", ["httpd", "-f", "-h", "/etc"], ports=80) as web:
+        print(urlopen(f"http://{web.address}/passwd").status, web.name in e.containers)
+    print(web.name in e.containers, e.images.get("busybox").name)
+"""
+    )
+    assert told.splitlines() == [
+        "{'r': {'a': [1]}}",
+        "['1\\n', '2\\n', '3\\n']",
+        "ItemFailedError 1 ContainerFailedError",
+        "200 True",
+        "False busybox:latest",
+    ]
