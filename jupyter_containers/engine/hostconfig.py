@@ -7,6 +7,7 @@ from typing import Any
 
 from jupyter_containers.engine.records import ContainerRecord, MountRecord
 from jupyter_containers.options.limits import DeviceLimit
+from jupyter_containers.options.network import DEFAULT_NETWORK
 from jupyter_containers.options.values import parse_restart
 from jupyter_containers.runtime.resources import parse_ulimit
 from jupyter_containers.runtime.security import MASKED_PATHS, READONLY_PATHS, security_options
@@ -33,6 +34,7 @@ def host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
         "ExtraHosts": list(options.add_host) or None,
         "GroupAdd": list(options.group_add) or None,
         "Init": options.init or None,
+        "Links": _links(record),
         "LogConfig": {
             "Type": options.log_driver or "json-file",
             "Config": dict(sorted((options.log_opt or {}).items())),
@@ -50,7 +52,29 @@ def host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
         "VolumesFrom": list(options.volumes_from) or None,
         **_isolation(record),
         **_resources(record),
+        **_OTHER_SYSTEMS,
     }
+
+
+# Fields that have a meaning on Windows or with older kernels only: programs look for them.
+_OTHER_SYSTEMS: dict[str, Any] = {
+    "Cgroup": "",
+    "ConsoleSize": [0, 0],
+    "CpuCount": 0,
+    "CpuPercent": 0,
+    "IOMaximumBandwidth": 0,
+    "IOMaximumIOps": 0,
+    "Isolation": "",
+    "KernelMemoryTCP": 0,
+}
+
+
+def _links(record: ContainerRecord) -> list[str] | None:
+    """Return the links on the default network; those on others are told with these networks."""
+    on_default = (item for item in record.networks if item.name == DEFAULT_NETWORK)
+    return [
+        f"/{name}:/{record.name}/{alias}" for item in on_default for name, alias in item.links
+    ] or None
 
 
 def _isolation(record: ContainerRecord) -> dict[str, Any]:

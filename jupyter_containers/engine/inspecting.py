@@ -105,6 +105,10 @@ def container_document(
         "RestartCount": record.state.restart_count,
         "Driver": "overlay",
         "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
         "HostConfig": host_config(record, runtime),
         "Mounts": [_mount(mount) for mount in record.mounts],
         "Config": {

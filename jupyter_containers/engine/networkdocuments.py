@@ -8,9 +8,10 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
+from jupyter_containers.engine.networks import mode_id
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.network.model import Endpoint, Network
-from jupyter_containers.options.network import DEFAULT_NETWORK, NetworkRequest
+from jupyter_containers.options.network import DEFAULT_NETWORK, MODES, NetworkRequest
 
 
 def network_document(network: Network, members: list[ContainerRecord]) -> dict[str, Any]:
@@ -177,13 +178,14 @@ def _endpoint(
     if request.link_local_ips:
         config["LinkLocalIPs"] = list(request.link_local_ips)
     aliases = request.aliases
+    mode = request.name in MODES
     if request.name != DEFAULT_NETWORK and not request.is_mode:
         aliases = (*request.aliases, container_id[:12])
     return {
         "IPAMConfig": config or None,
         "Links": [f"{name}:{alias}" for name, alias in request.links] or None,
         "Aliases": list(aliases) or None,
-        "NetworkID": network.id if network else "",
+        "NetworkID": network.id if network else mode_id(request.name) if mode else "",
         **_addresses(endpoint),
         "DriverOpts": None,
     }

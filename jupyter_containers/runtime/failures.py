@@ -1,6 +1,7 @@
 """What an OCI runtime says when it fails, as one line and the exit code Docker gives it.
 
-Exit codes: 127 when the program was not found, 126 when it cannot be executed, 125 otherwise.
+Exit codes: 127 when the program was not found, 126 when it cannot be executed, 125 otherwise; an
+``exec`` that cannot be started for another reason is 126 too.
 crun and runc write JSON lines (``level``, ``msg``) to their log, or plain text to stderr.
 """
 
@@ -60,7 +61,7 @@ def runtime_error(
 ) -> OCIRuntimeError:
     """Return the error that a runtime's ``message`` means."""
     line = clean(message) or f"the runtime could not {operation} and did not say why"
-    code, hint = 125, ""
+    code, hint = 126 if operation == "exec" else 125, ""
     if _NOT_FOUND.search(message):
         code, hint = 127, "check the command's spelling, or that the image contains it"
     elif _NOT_EXECUTABLE.search(message):

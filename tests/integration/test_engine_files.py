@@ -268,3 +268,13 @@ def test_inspect_tells_sizes_when_asked(engine: Engine, busybox: str) -> None:
     document = engine.inspect("sized", size=True)
     assert document["SizeRw"] == 5000
     assert document["SizeRootFs"] == 5000 + engine.image(busybox).size
+
+
+def test_inspect_tells_where_the_files_are(engine: Engine, busybox: str) -> None:
+    engine.run(busybox, ["sh", "-c", "echo hello >/f"], name="lain", **NONE)
+    document = engine.inspect("lain")
+    data = document["GraphDriver"]["Data"]
+    assert (Path(data["UpperDir"]) / "f").read_text() == "hello\n"
+    assert all((Path(folder) / "bin").is_dir() for folder in data["LowerDir"].split(":"))
+    network = document["NetworkSettings"]["Networks"]["none"]["NetworkID"]
+    assert network == engine.inspect("none", kind="network")["Id"]

@@ -23,7 +23,7 @@ from jupyter_containers.engine.results import (
 )
 from jupyter_containers.engine.streams import OutputSink
 from jupyter_containers.engine.workplace import run_options
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import InvalidArgumentError, NotFoundError
 from jupyter_containers.events import (
     WARNING,
     CancelToken,
@@ -405,9 +405,24 @@ class ContainersAPI(ImagesAPI):
         runtime = self._rooms.host.runtime
         folder = self._lifecycle.bundle(record.id).folder
         found = container_document(record, networks, folder, runtime.name if runtime else "")
+        found["GraphDriver"] = self._graph_driver(record)
         if size:
             found["SizeRw"], found["SizeRootFs"] = self._sizes(record)
         return found
+
+    def _graph_driver(self, record: ContainerRecord) -> dict[str, Any]:
+        """Return where a container's files are; only its own namespace sees them merged."""
+        try:
+            mount = self._rooms.store.snapshots.mount(record.chain_id, record.id)
+        except NotFoundError:  # it is being removed
+            return {"Data": None, "Name": "overlay"}
+        data = {
+            "LowerDir": ":".join(str(mount.base / name) for name in mount.lowers),
+            "MergedDir": str(self._lifecycle.bundle(record.id).rootfs),
+            "UpperDir": str(mount.upper),
+            "WorkDir": str(mount.work),
+        }
+        return {"Data": data, "Name": "overlay"}
 
     def explain(self, name: str) -> Explanation:
         """Return a container as it is inside and outside: what makes it one, for teaching."""

@@ -53,3 +53,10 @@ def test_the_last_error_of_a_log(tmp_path: Path) -> None:
     assert last_error("") == ""
     assert clean(log.read_text()) == "second"
     assert "\n" not in clean("a\nb\nc")
+
+
+def test_an_exec_that_cannot_be_started_has_dockers_code() -> None:
+    message = (
+        'exec failed: chdir to cwd ("/x") set in config.json failed: no such file or directory'
+    )
+    assert runtime_error(message, operation="exec").exit_code == 126
