@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -39,6 +38,7 @@ class Hostnames:
 
     def __init__(self, rooms: Rooms, networks: Networks) -> None:
         self._rooms, self._networks = rooms, networks
+        self._folders = f"{rooms.settings.root}/containers"
 
     def bundle(self, container_id: str) -> Bundle:
         """Return the folder of a container."""
@@ -71,8 +71,9 @@ class Hostnames:
             block = self._blocks(self._rooms.endpoints.all()).get(container_id, "")
             _replace_block(self._path(container_id), block, without=addresses)
 
-    def _path(self, container_id: str) -> Path:
-        return self.bundle(container_id).folder / "hosts"
+    def _path(self, container_id: str) -> str:
+        # Text, as pathlib takes a third of the time of telling two hundred containers.
+        return f"{self._folders}/{container_id}/hosts"
 
     def _blocks(self, claims: Sequence[EndpointRecord]) -> dict[str, str]:
         """Return our part of the hosts files by container; those that know nobody have none.
@@ -169,7 +170,7 @@ def _entries(
                 yield HostEntry(address, names)
 
 
-def _replace_block(path: Path, block: str, without: Collection[str] = ()) -> None:
+def _replace_block(path: str, block: str, without: Collection[str] = ()) -> None:
     """Put ``block`` in the place of ours, in place: a running container has this file mounted.
 
     Lines of addresses in ``without`` are left out of the rest.
@@ -179,7 +180,9 @@ def _replace_block(path: Path, block: str, without: Collection[str] = ()) -> Non
     except FileNotFoundError:
         return  # a build step, or a container that is just being started and writes its own
     try:
-        text = os.read(descriptor, _MOST_BYTES).decode(errors="surrogateescape")
+        # A container can make it as large as it likes; a buffer of that size takes the most time.
+        size = min(os.fstat(descriptor).st_size, _MOST_BYTES)
+        text = os.read(descriptor, size).decode(errors="surrogateescape")
         before, begin, rest = text.partition(_BEGIN)
         after = rest.partition(_END)[2] if begin else ""
         if without:

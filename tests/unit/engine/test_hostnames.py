@@ -27,17 +27,17 @@ def test_only_our_part_of_the_file_changes(tmp_path: Path) -> None:
     path = tmp_path / "hosts"
     path.write_bytes(b"127.0.0.1\tlocalhost\n# \xff mine\n")
     inode = os.stat(path).st_ino
-    _replace_block(path, f"{_BEGIN}10.0.0.2\tone\n{_END}")
+    _replace_block(str(path), f"{_BEGIN}10.0.0.2\tone\n{_END}")
     with path.open("ab") as file:
         file.write(b"192.0.2.1\tadded\n")
-    _replace_block(path, f"{_BEGIN}10.0.0.3\ttwo\n10.0.0.4\tthree\n{_END}")
+    _replace_block(str(path), f"{_BEGIN}10.0.0.3\ttwo\n10.0.0.4\tthree\n{_END}")
     head, tail = b"127.0.0.1\tlocalhost\n# \xff mine\n", b"192.0.2.1\tadded\n"
     block = f"{_BEGIN}10.0.0.3\ttwo\n10.0.0.4\tthree\n{_END}".encode()
     assert path.read_bytes() == head + block + tail
-    _replace_block(path, "")
+    _replace_block(str(path), "")
     assert path.read_bytes() == head + tail
     assert os.stat(path).st_ino == inode
-    _replace_block(tmp_path / "absent", "x")
+    _replace_block(str(tmp_path / "absent"), "x")
     assert not (tmp_path / "absent").exists()
 
 
