@@ -109,6 +109,7 @@ _CODE_FIELDS = frozenset(
 )
 # A line break inside one of these would be taken for a part of it.
 _WHOLE_FIELDS = frozenset({"Names", "Name", "Size", "MemUsage", "NetIO", "BlockIO"})
+_BROKEN = "overflow-wrap:anywhere;min-width:22em"
 _WHOLE_CODE = 45  # characters; longer code may break anywhere
 _MARK_COLOURS = {
     "✓": "var(--jp-success-color1,#2a8f4d)",
@@ -135,6 +136,8 @@ def _html_cells(columns: Sequence[Column], row: Row) -> str:
         short_code = column.field in _CODE_FIELDS and len(cell_text(value)) <= _WHOLE_CODE
         if short_code or column.field in _WHOLE_FIELDS:
             style += f";{_WHOLE}"
+        elif column.field in _CODE_FIELDS:
+            style += f";{_BROKEN}"
         if isinstance(value, str) and value in _MARK_COLOURS:
             style += f";color:{_MARK_COLOURS[value]}"
         cells.append(f'<td style="{style}">{_html_value(value)}</td>')
