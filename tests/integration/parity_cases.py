@@ -208,6 +208,8 @@ DIFFERENCES: dict[str, str] = {
         "127 as from run, and the reason among the errors: Docker 23 and later do so too"
     ),
     "exec life /etc/passwd": "the reason is among the errors, not in the command's output",
+    "exec -w /nosuchdir lives pwd": "the reason is among the errors, not in the command's output",
+    "start -a lives lives": "Docker's client does not mark its own refusal as an error",
     "inspect nosuchthing": _EMPTY_LIST,
     "volume inspect parity-data": _EMPTY_LIST,
     f"run --name oom --network none -m 16m --memory-swap 16m {BOX} tail /dev/zero": (

@@ -1,4 +1,4 @@
-"""Freeze Docker's answers: ``python -m tests.integration.regenerate_parity``.
+"""Freeze Docker's answers: ``python -m tests.integration.regenerate_parity [CASE…]``.
 
 Starts a dockerd of its own (Debian's docker.io) with folders, socket and pid file of its own and no
 bridge, so that nothing of the host is touched, asks it every line of ``parity_cases`` and writes
@@ -85,7 +85,9 @@ def ask(line: str, environment: dict[str, str]) -> Answer:
     return Answer(done.returncode, normalised(done.stdout.decode()), kind_of(stderr))
 
 
-def main() -> int:
+def main(names: list[str]) -> int:
+    """Ask the named cases anew, or all, and forget those that are no more."""
+    wanted = {name: lines for name, lines in CASES.items() if not names or name in names}
     folder = Path(tempfile.mkdtemp(prefix="parity-"))
     try:
         with daemon(folder) as environment:
@@ -96,7 +98,7 @@ def main() -> int:
                     f"{number} {line}": ask(line, environment).document()
                     for number, line in enumerate(lines)
                 }
-                for name, lines in CASES.items()
+                for name, lines in wanted.items()
             }
             version = subprocess.run(
                 [_CLIENT, "version", "--format", "{{.Server.Version}}"],
@@ -105,6 +107,9 @@ def main() -> int:
                 text=True,
                 check=True,
             ).stdout.strip()
+        frozen = json.loads(FROZEN.read_text())["answers"]
+        kept = {name: frozen[name] for name in CASES if name in frozen}
+        answers = kept | answers
         document = {"engine": f"docker {version}", "answers": answers}
         FROZEN.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
     finally:
@@ -113,4 +118,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -70,7 +70,7 @@ def test_answers_are_dockers(
         for key, answer in ours.items()
         if key.partition(" ")[2] not in DIFFERENCES and answer.document() != ANSWERS[name][key]
     }
-    assert different == {}
+    assert not different, json.dumps(different, indent=1)
 
 
 def test_there_are_enough_lines_and_every_difference_is_one() -> None:
