@@ -118,6 +118,8 @@ def soak(
         engine.prune_volumes(all=True)
         left = settled(engine, before, timeout=30)
         left |= _kept(engine, place)
+    if staged := sorted(os.listdir(place.root / "staging")):
+        left["staging"] = staged  # an engine that has ended has deleted what it took away
     took = time.monotonic() - begun
     return Outcome(tally.stat().st_size, killed, took, tuple(complaints), left)
 
@@ -138,6 +140,7 @@ def _kept(engine: Engine, place: Place) -> dict[str, list[str]]:
     rooms = engine._rooms
     folders = {
         "bundles": place.root / "containers",
+        "writable layers": place.root / "uppers",
         "volumes": place.root / "volumes",
         "states": place.run_root / "runtime",
         "shared": place.run_root / "mounts",
