@@ -181,10 +181,11 @@ def _exit_arguments(command: Sequence[str]) -> list[str]:
 def clear(bundle: Path) -> None:
     """Remove what an earlier run of the same container left, its exit status included."""
     persist = bundle / "persist"
-    persist.mkdir(mode=0o700, exist_ok=True)
-    for path in [*(bundle / name for name in _STALE), persist / "exit", persist / "oom"]:
-        with suppress(FileNotFoundError):
-            path.unlink()
+    try:
+        persist.mkdir(mode=0o700)
+    except FileExistsError:  # else this is the first run, and nothing is there
+        for path in [*(bundle / name for name in _STALE), persist / "exit", persist / "oom"]:
+            path.unlink(missing_ok=True)
 
 
 @overload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -213,14 +214,16 @@ def stats(session: Session, parsed: Parsed) -> Any:
 
 
 def _stats_row(sample: Any, full: bool) -> Row:
-    limit = binary_size(sample.memory_limit) if sample.memory_limit else "unlimited"
+    # As with Docker: who has no limit is limited by the machine.
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = min(sample.memory_limit or machine, machine)
     return {
         "ID": sample.container_id if full else sample.container_id[:12],
         "Container": sample.name,
         "Name": sample.name,
         "CPUPerc": f"{sample.cpu_percent:.2f}%",
-        "MemUsage": f"{binary_size(sample.memory_usage)} / {limit}",
-        "MemPerc": f"{sample.memory_percent:.2f}%",
+        "MemUsage": f"{binary_size(sample.memory_usage)} / {binary_size(limit)}",
+        "MemPerc": f"{100 * sample.memory_usage / limit:.2f}%",
         "NetIO": f"{human_size(sample.network_rx)} / {human_size(sample.network_tx)}",
         "BlockIO": f"{human_size(sample.block_read)} / {human_size(sample.block_write)}",
         "PIDs": str(sample.pids),

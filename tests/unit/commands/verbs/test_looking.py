@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import shlex
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from jupyter_containers.commands.execute import execute
+from jupyter_containers.commands.render.quantities import binary_size
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.looking import moment
 from jupyter_containers.engine.results import StatsSample
@@ -155,6 +158,10 @@ def test_stats(fake_engine: Any) -> None:
     assert "50.00%" in row
     assert "1kB / 2kB" in row
     assert fake_engine.last == ("stats", (["web"],), {})
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    fake_engine.answers["stats"] = [dataclasses.replace(sample, memory_limit=0)]
+    (row,) = str(perform(fake_engine, "stats", "web", "--format", "{{.MemUsage}}")).splitlines()
+    assert row == f"50MiB / {binary_size(machine)}"
 
 
 def test_top_takes_its_columns_from_the_rows(fake_engine: Any) -> None:
