@@ -84,6 +84,9 @@ class Rehearsal:
             words = (*instruction.sources, instruction.destination, instruction.chown)
             sources = [expand(word) for word in words][: len(instruction.sources)]
             found += self._ignored(instruction, sources)
+            for document in instruction.inline:
+                if document.expand:
+                    expand.document(document.text)
         else:
             assert isinstance(instruction, Run)
 

@@ -70,7 +70,7 @@ class Copier:
         for source in sources:
             target = self.destination.strip("/")
             try:
-                target = self.folder(self.destination)
+                target = self.root.make_folders(self.destination, 0o755, *self._new_owner)
                 for kept, entry in tree.ancestors(source):
                     target = self._folder_like(tree, entry, target, posixpath.basename(kept))
                 if not source.is_folder:
@@ -90,13 +90,7 @@ class Copier:
     def place(self, source: Source) -> str:
         """Return the canonical path where ``source`` goes, its folder created."""
         if source.is_folder:
-            fresh = not self.root.exists(self.destination)
-            target = self.folder(self.destination)
-            change = self.rules.mode
-            if fresh and change is not None and change.octal is not None:
-                # A symbolic mode leaves the new folder alone, as BuildKit has it.
-                os.chmod(target or ".", change.octal, dir_fd=self.root.descriptor)
-            return target
+            return self.folder(self.destination)
         return self.file_place(source.name)
 
     def file_place(self, name: str) -> str:
@@ -112,7 +106,12 @@ class Copier:
 
     def folder(self, path: str) -> str:
         """Return a folder of the destination in canonical form, created where missing."""
-        return self.root.make_folders(path, 0o755, *self._new_owner)
+        change, mode = self.rules.mode, 0o755
+        if change is not None and change.octal is not None:
+            # As BuildKit has it: new folders get the files' mode less what its umask takes away,
+            # and a symbolic one leaves them alone.
+            mode = change.octal & 0o755
+        return self.root.make_folders(path, mode, *self._new_owner)
 
     def write(self, name: str, data: bytes, mode: int = 0o644) -> None:
         """Create a file called ``name`` that holds ``data`` (an inline document)."""
