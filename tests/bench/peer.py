@@ -109,7 +109,9 @@ class Podman:
     """Debian's podman with everything in one folder; it has no daemon."""
 
     def __init__(self, folder: Path) -> None:
-        self._options = ("--root", str(folder / "root"), "--runroot", str(folder / "run"))
+        # With the same runtime as the others: crun, its own choice, also refuses hybrid cgroups.
+        places = ("--root", str(folder / "root"), "--runroot", str(folder / "run"))
+        self._options = (*places, "--runtime", "runc")
 
     def __call__(self, *arguments: str) -> str:
         """Return what the command printed; raise RuntimeError when it failed."""
