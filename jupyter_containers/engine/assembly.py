@@ -39,6 +39,7 @@ from jupyter_containers.store.rooted import Root
 
 # Inside /dev, a file system that the runtime makes anew for every container: the mount point is
 # in no layer.
+_APT_TARGET = "/dev/apt-of-one-user.conf"
 HOST_CA_TARGET = "/dev/host-ca-certificates.crt"
 _CA_VARIABLES = (
     "SSL_CERT_FILE",
@@ -82,6 +83,7 @@ def assemble(
         ca_mounts, ca_env = host_trust(rooms.host, os.environ)
     else:
         ca_mounts, ca_env = (), ()
+    apt_mounts, apt_env = of_one_user(rooms.host, bundle)
     rooms.runtime.place(record.id, options.cgroup_parent)
     files = _name_files(record, bundle, connection, hostnames)
     context = ContainerContext(
@@ -92,7 +94,11 @@ def assemble(
         hostname=hostname_of(record, connection),
         network={"host": "host", "none": "new"}.get(connection.mode, "path"),  # type: ignore[arg-type]  # literals
         netns=connection.namespace.path if connection.namespace else "",
-        mounts=(*(_runtime_mount(mount, shared) for mount in record.mounts), *ca_mounts),
+        mounts=(
+            *(_runtime_mount(mount, shared) for mount in record.mounts),
+            *ca_mounts,
+            *apt_mounts,
+        ),
         hosts_file=files["hosts"],
         resolv_conf=files["resolv.conf"],
         hostname_file=files["hostname"],
@@ -104,7 +110,7 @@ def assemble(
         default_pids_limit=rooms.settings.pids_limit,
         annotations=options.annotation or {},
     )
-    extra_env = (*ca_env, *hostnames.link_variables(record))
+    extra_env = (*ca_env, *apt_env, *hostnames.link_variables(record))
     spec = runtime_spec(with_environment(config, extra_env), options, context)
     _add_devices(spec, options.device)
     bundle.write_spec(spec)
@@ -151,6 +157,19 @@ def host_trust(
         return (), proxies
     mount = BindMount(str(bundle), HOST_CA_TARGET, read_only=True)
     return (mount,), (*(f"{name}={HOST_CA_TARGET}" for name in _CA_VARIABLES), *proxies)
+
+
+def of_one_user(
+    host: HostCapabilities, bundle: Bundle
+) -> tuple[tuple[BindMount, ...], tuple[str, ...]]:
+    """Return the mount and variable by which apt stays root where no other user exists.
+
+    It would become the user ``_apt`` for downloads, and ends when it cannot.
+    """
+    if host.users.size != 1:
+        return (), ()
+    source = bundle.write("apt.conf", 'APT::Sandbox::User "root";\n')
+    return (BindMount(source, _APT_TARGET, read_only=True),), (f"APT_CONFIG={_APT_TARGET}",)
 
 
 def make_folder(root: Root, path: str, user: User) -> None:

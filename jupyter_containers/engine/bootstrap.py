@@ -42,6 +42,7 @@ from jupyter_containers.events import (
 )
 from jupyter_containers.oci.image import ExecutionConfig, History, rfc3339
 from jupyter_containers.oci.reference import Reference
+from jupyter_containers.runtime.pretend import pretending
 from jupyter_containers.store import ImageRecord
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -119,7 +120,7 @@ class Bootstrap:
         argv += ['--aptopt=Acquire::Languages "none"', recipe.suite, str(root)]
         if self._rooms.settings.debian_mirror:
             argv.append(self._rooms.settings.debian_mirror)
-        _run(argv, task, emit, cancel)
+        _run(self._possible(argv), task, emit, cancel)
         epoch = release_date(root)
         _forget_the_machine(root)
         return epoch
@@ -127,7 +128,7 @@ class Bootstrap:
     def _busybox(self, root: Path, task: str, emit: EventSink, cancel: CancelToken) -> int:
         program = Path("/bin/busybox")
         if not _is_static(program):
-            extracted = _extract("busybox-static", root, task, emit, cancel)
+            extracted = self._extract("busybox-static", root, task, emit, cancel)
             found = [extracted / name for name in ("bin/busybox", "usr/bin/busybox")]
             program = next(path for path in found if path.exists())
         return busybox_root(root, program)
@@ -135,17 +136,25 @@ class Bootstrap:
     def _registry(self, root: Path, task: str, emit: EventSink, cancel: CancelToken) -> int:
         source = Path("/")
         if not (source / registryimage.PROGRAM).exists():
-            source = _extract("docker-registry,libc6", root, task, emit, cancel)
+            source = self._extract("docker-registry,libc6", root, task, emit, cancel)
         return registryimage.registry_root(root, source)
 
+    def _extract(
+        self, packages: str, root: Path, task: str, emit: EventSink, cancel: CancelToken
+    ) -> Path:
+        """Return a folder beside ``root`` that holds Debian packages, unpacked and no more."""
+        _require("mmdebstrap")
+        extracted = root.with_name("extracted")
+        argv = ["mmdebstrap", "--variant=extract", f"--include={packages}"]
+        _run(self._possible([*argv, "bookworm", str(extracted)]), task, emit, cancel)
+        return extracted
 
-def _extract(packages: str, root: Path, task: str, emit: EventSink, cancel: CancelToken) -> Path:
-    """Return a folder beside ``root`` that holds Debian packages, unpacked and no more."""
-    _require("mmdebstrap")
-    extracted = root.with_name("extracted")
-    argv = ["mmdebstrap", "--variant=extract", f"--include={packages}"]
-    _run([*argv, "bookworm", str(extracted)], task, emit, cancel)
-    return extracted
+    def _possible(self, argv: list[str]) -> list[str]:
+        """Return the words of a tool that gives files to users who may not exist here."""
+        if self._rooms.host.users.size > 1:
+            return argv
+        # The tool's own /dev/pts belongs to a group that does not exist.
+        return pretending([argv[0], *_DEVICES_OF_ONE_USER, *argv[1:]])
 
 
 def python_dockerfile(base: str, version: str) -> str:
@@ -265,6 +274,11 @@ def _is_static(program: Path) -> bool:
     return b"ld-linux" not in header and b"/lib64/ld" not in header
 
 
+_DEVICES_OF_ONE_USER = (
+    "--skip=chroot/mount/dev",
+    '--extract-hook=mkdir -p "$1/dev"; for name in null zero full random urandom tty; do'
+    ' : > "$1/dev/$name"; mount --bind "/dev/$name" "$1/dev/$name"; done',
+)
 # The tool gets process and mount namespaces of its own: they end, with everything in them, when
 # it is killed or when this process dies, and the host sees none of its mounts.
 _CONFINED = (

@@ -9,21 +9,37 @@ from typing import Any
 
 from jupyter_containers.engine.ratelimits import noted
 from jupyter_containers.engine.rooms import Rooms
-from jupyter_containers.runtime.host import Capability, probe
+from jupyter_containers.runtime.host import Capability, HostCapabilities, probe
+from jupyter_containers.settings import USER_FOLDER
 
-_ESSENTIAL = ("runtime", "conmon", "overlay", "cgroups")
+_ESSENTIAL = ("runtime", "conmon", "overlay")
+_INSTALL = "apt-get install "
 
 
 @dataclass(frozen=True, slots=True)
 class DoctorReport:
-    """The capabilities of a host; ``healthy`` when containers can run at all."""
+    """The capabilities of a host, for ``root`` of the machine or another user."""
 
     capabilities: tuple[Capability, ...]
+    root: bool = True
 
     @property
     def healthy(self) -> bool:
         """True when nothing essential is missing."""
         return all(item.found for item in self.capabilities if item.name in _ESSENTIAL)
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Debian packages that would provide what is missing, in the order of the table."""
+        lines = [item.provided_by for item in self.capabilities if not item.found]
+        commands = [part.strip() for line in lines for part in line.split(":")[-1].split(";")]
+        names = [
+            name
+            for command in commands
+            if command.startswith(_INSTALL)
+            for name in command.removeprefix(_INSTALL).split()
+        ]
+        return tuple(dict.fromkeys(names))
 
 
 def examine(rooms: Rooms) -> DoctorReport:
@@ -55,7 +71,44 @@ def examine(rooms: Rooms) -> DoctorReport:
             "sysctl -w net.ipv4.ip_forward=1",
         ),
     )
-    return DoctorReport((*host.capabilities, *ours))
+    return DoctorReport((*_rights(rooms, host), *host.capabilities, *ours), host.users.initial)
+
+
+def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
+    """Return who the engine is on this host: the rung of the ladder that it works on."""
+    why = "whom the users of a container are outside"
+    if host.users.initial:
+        return (Capability("rights", True, "root of this machine", why),)
+    folder = rooms.settings.run_root / USER_FOLDER
+    single, missing = _text(folder / "single"), _text(folder / "no-uplink")
+    if host.users.size > 1:
+        rights = Capability(
+            "rights", True, f"a user with {host.users.size - 1:,} subordinate ids", why
+        )
+    else:
+        rights = Capability(
+            "rights",
+            False,
+            f"a user with one id ({single}): all users of a container are that one",
+            why,
+            "as root: apt-get install uidmap; usermod --add-subuids 100000-165535"
+            " --add-subgids 100000-165535 USER",
+        )
+    uplink = Capability(
+        "uplink",
+        not missing,
+        missing or "slirp4netns",
+        "bridge networks reach other machines, and ports are published",
+        "as root: apt-get install slirp4netns; chmod 666 /dev/net/tun",
+    )
+    return rights, uplink
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
 
 
 def info(rooms: Rooms, statuses: list[str], images: int) -> dict[str, Any]:
@@ -88,7 +141,14 @@ def info(rooms: Rooms, statuses: list[str], images: int) -> dict[str, Any]:
         "NCPU": os.cpu_count() or 1,
         "Name": machine.nodename,
         "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "Rootless": os.geteuid() != 0,
+        "Rootless": not host.users.initial,
+        # As docker info has them: false where a limit is none, or only one of each process.
+        "MemoryLimit": "memory" in host.cgroups.controllers,
+        "SwapLimit": host.swap_accounting and "memory" in host.cgroups.controllers,
+        "CpuCfsQuota": "cpu" in host.cgroups.controllers,
+        "CPUShares": "cpu" in host.cgroups.controllers,
+        "CPUSet": "cpuset" in host.cgroups.controllers,
+        "PidsLimit": "pids" in host.cgroups.controllers,
         "DockerRootDir": str(rooms.settings.root),
         "RunRoot": str(rooms.settings.run_root),
         "InsecureRegistries": [*rooms.settings.insecure_registries, *rooms.registry_files.insecure],

@@ -10,6 +10,7 @@ change of its state.
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -43,7 +44,7 @@ from jupyter_containers.oci.state import Status, require
 from jupyter_containers.options import RunOptions
 from jupyter_containers.options.run import log_rotation
 from jupyter_containers.options.values import parse_signal
-from jupyter_containers.runtime import cgroups, monitor
+from jupyter_containers.runtime import cgroups, monitor, substitutes
 from jupyter_containers.runtime.attach import Attachment
 from jupyter_containers.runtime.mounts import PrivateMounts, detach, detach_below
 from jupyter_containers.runtime.resources import limits
@@ -125,6 +126,8 @@ class Lifecycle:
             mounts.overlay(rooms.store.snapshots.mount(record.chain_id, record.id), bundle.rootfs)
             shared = share(rooms, record, mounts)
             spec = mounts.call(assemble, rooms, record, bundle, connection, self._hostnames, shared)
+            if few := substitutes.processors(record.options, rooms.host):
+                mounts.call(os.sched_setaffinity, 0, few)  # what is started there inherits it
             created = mounts.call(
                 rooms.monitor.create,
                 record.id,

@@ -18,6 +18,7 @@ from jupyter_containers.options.limits import DeviceRequest
 from jupyter_containers.options.mounts import parse_volumes_from
 from jupyter_containers.options.network import MODES
 from jupyter_containers.options.values import parse_restart, parse_signal
+from jupyter_containers.runtime import substitutes
 from jupyter_containers.runtime.devices import requested_devices
 from jupyter_containers.runtime.host import HostCapabilities
 from jupyter_containers.runtime.knobs import check_knobs
@@ -49,8 +50,12 @@ def refuse(options: RunOptions, rooms: Rooms) -> None:
     _check_place(options, rooms)
 
 
-def warnings_of(options: RunOptions) -> list[str]:
+def warnings_of(options: RunOptions, host: HostCapabilities) -> list[str]:
     """Return what a container is told to have and will not: said, but no reason to refuse it."""
+    return [*_discarded_ports(options), *substitutes.notices(options, host)]
+
+
+def _discarded_ports(options: RunOptions) -> list[str]:
     if options.network not in MODES or not (options.publish or options.publish_all):
         return []
     if options.network == "host":

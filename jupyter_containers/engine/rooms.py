@@ -11,10 +11,10 @@ import hashlib
 import ipaddress
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from jupyter_containers.engine.journal import Journal
 from jupyter_containers.engine.records import (
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from jupyter_containers.runtime.monitor import Monitor
     from jupyter_containers.runtime.oci_runtime import OCIRuntime
     from jupyter_containers.store import Collection
+
+T = TypeVar("T")
 
 MAIN_BRIDGE = "jc0"
 
@@ -156,7 +158,20 @@ class Rooms:
         folder = self.settings.run_root / USER_FOLDER
         missing = folder / "no-uplink"
         reason = missing.read_text() if missing.exists() else ""
-        return RelayedFirewall(self._table, Uplink(folder / "uplink.sock"), reason)
+        return RelayedFirewall(self._inside(self._table), Uplink(folder / "uplink.sock"), reason)
+
+    def _inside(self, target: T, outside: Sequence[str] = ()) -> T:
+        """Return the object as it is used inside the network namespace of this user."""
+        if self.host.users.initial:
+            return target
+        from jupyter_containers.network.namespace import NetworkNamespace
+        from jupyter_containers.network.relayed import InNamespace
+
+        def enter() -> NetworkNamespace:
+            pid, _ = (self.settings.run_root / USER_FOLDER / "holder").read_text().split()
+            return NetworkNamespace.from_pid(int(pid))
+
+        return cast(T, InNamespace(target, enter, outside))
 
     @cached_property
     def _table(self) -> Firewall:
@@ -170,7 +185,7 @@ class Rooms:
         """The driver of bridge networks."""
         from jupyter_containers.network.bridge import BridgeDriver
 
-        return BridgeDriver(self._table)
+        return self._inside(BridgeDriver(self._table), outside=("uplink_mtu",))
 
     @property
     def process(self) -> ProcessIdentity:

@@ -25,6 +25,7 @@ from jupyter_containers.build.seams import (
 from jupyter_containers.engine.assembly import (
     host_trust,
     make_folder,
+    of_one_user,
     with_environment,
 )
 from jupyter_containers.engine.bundle import Bundle
@@ -167,6 +168,9 @@ class _Workspace:
             ca_mounts, variables = host_trust(rooms.host, os.environ)
             mounts += ca_mounts
             config = with_environment(config, variables)
+        apt_mounts, apt_variables = of_one_user(rooms.host, bundle)
+        mounts += apt_mounts
+        config = with_environment(config, apt_variables)
         options = RunOptions(
             image="build",
             command=request.argv,

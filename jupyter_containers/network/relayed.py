@@ -1,26 +1,56 @@
-"""Published ports where the host's own are out of reach: a relay holds them outside.
+"""Bridges and published ports of a user who is root in one network namespace only.
 
-Inside a user's network namespace bridges, addresses and rules are what they are for root.  Only
-the host's ports are elsewhere: the uplink (slirp4netns) listens there and hands what comes to the
-same port inside, where the firewall's map leads it to the container.
+Inside that namespace bridges, addresses and rules are what they are for root.  The engine stays
+outside, where registries and the host's own servers are, and each call goes in
+(:class:`InNamespace`).  The host's ports are outside too: the uplink (slirp4netns) listens there
+and hands what comes to the same port inside, where the firewall's map leads it to the container.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
 
 import msgspec
 
 from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.network.firewall import Firewall
 from jupyter_containers.network.model import Network, PublishedPort
+from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.usermode import GUEST_ADDRESS, Uplink
 
-__all__ = ["RelayedFirewall"]
+__all__ = ["InNamespace", "RelayedFirewall"]
+
+
+class InNamespace:
+    """An object of this room whose methods are called inside a network namespace.
+
+    ``enter`` opens the namespace anew for each call.  ``outside`` names methods that are called
+    where the caller is.
+    """
+
+    __slots__ = ("_enter", "_outside", "_target")
+
+    def __init__(
+        self, target: Any, enter: Callable[[], NetworkNamespace], outside: Sequence[str] = ()
+    ) -> None:
+        self._target, self._enter, self._outside = target, enter, outside
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._target, name)
+        if name in self._outside or not callable(found):
+            return found
+
+        def call(*args: Any, **flags: Any) -> Any:
+            with self._enter() as namespace:
+                return namespace.run(partial(found, *args, **flags))
+
+        return call
 
 
 class RelayedFirewall:
-    """The protocol of :class:`~.firewall.Firewall` inside a user's network namespace.
+    """The protocol of :class:`~.firewall.Firewall` for one that is inside a user's namespace.
 
     The uplink holds the published ports: a reservation must be given up before.  ``missing`` says
     why there is no uplink.
@@ -32,11 +62,6 @@ class RelayedFirewall:
 
     def __init__(self, firewall: Firewall, uplink: Uplink, missing: str = "") -> None:
         self._firewall, self._uplink, self._missing = firewall, uplink, missing
-
-    @property
-    def inside(self) -> Firewall:
-        """The rules inside."""
-        return self._firewall
 
     def ensure_network(self, network: Network) -> bool:
         """Return True when the table or the network had to be set up; idempotent."""

@@ -17,13 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from jupyter_containers.errors import NetworkError, UnsupportedError
+from jupyter_containers.errors import ContainersError, UnsupportedError
 from jupyter_containers.network.links import set_up
+from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.netlink import NetlinkSocket
 from jupyter_containers.network.usermode import Uplink
 from jupyter_containers.oci.idmap import IDMap, IDMapping
 
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+_CLONE_NEWUSER = 0x10000000
 _PR_SET_DUMPABLE = 4
 _LOOPBACK = 1
 # It waits for its map, for without one it could not even start a program.
@@ -127,9 +128,10 @@ class Holder:
 
 
 def enter(folder: Path) -> None:
-    """Make this process root in the user's namespaces, started when they are not there.
+    """Make this process root in the user's namespace, started when it is not there.
 
-    It must have one thread only.  ``folder`` holds what processes of the user need to find them.
+    It must have one thread only, and stays in the host's network.  ``folder`` holds what processes
+    of the user need to find the namespaces.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(folder / "lock"):
@@ -137,8 +139,8 @@ def enter(folder: Path) -> None:
         holder = found or Holder.start(folder)
         _join(holder.pid)
         if found is None:
-            with NetlinkSocket() as route:
-                route.send(set_up(_LOOPBACK))
+            with NetworkNamespace.from_pid(holder.pid) as network:
+                network.run(_loopback_up)
 
 
 def identities() -> Identities:
@@ -221,16 +223,20 @@ def _no_new_privileges() -> bool:
     return "NoNewPrivs:\t1" in Path("/proc/self/status").read_text()
 
 
+def _loopback_up() -> None:
+    with NetlinkSocket() as route:
+        route.send(set_up(_LOOPBACK))
+
+
 def _join(pid: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    for name, flag in (("user", _CLONE_NEWUSER), ("net", _CLONE_NEWNET)):
-        fd = os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if libc.setns(fd, flag) != 0:
-                reason = os.strerror(ctypes.get_errno())
-                raise NetworkError(f"cannot enter the user's {name} namespace: {reason}")
-        finally:
-            os.close(fd)
+    fd = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if libc.setns(fd, _CLONE_NEWUSER) != 0:
+            reason = os.strerror(ctypes.get_errno())
+            raise ContainersError(f"cannot enter the user's own namespace: {reason}")
+    finally:
+        os.close(fd)
     # The kernel took it away with the change of rights; /proc/self/* would not be ours.
     libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 

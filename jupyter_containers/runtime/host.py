@@ -98,6 +98,11 @@ class HostCapabilities:
         """Return True when the capability of that name was found."""
         return any(item.found for item in self.capabilities if item.name == name)
 
+    @property
+    def raises_limits(self) -> bool:
+        """True when hard limits can be raised: rights in a user namespace do not count."""
+        return self.users.initial and "CAP_SYS_RESOURCE" in self.kernel_capabilities
+
     def require_runtime(self) -> RuntimeFacts:
         """Return the runtime, or raise :class:`UnsupportedError` that says how to get one."""
         if self.runtime is None:
@@ -361,7 +366,8 @@ def _kernel(facts: HostCapabilities) -> tuple[Capability, ...]:
             layout.version != "none" and not lacking,
             f"{detail} (lacks {' '.join(lacking)})" if lacking else detail,
             "limits on memory, CPU and processes",
-            "mount cgroup v2, or delegate cpu, memory and pids to this user",
+            "as root: mount cgroup v2, or delegate cpu, memory and pids to this user"
+            " (systemd: Delegate=yes)",
         ),
         Capability(
             "seccomp",
@@ -382,7 +388,7 @@ def _kernel(facts: HostCapabilities) -> tuple[Capability, ...]:
         ),
         Capability(
             "CAP_SYS_RESOURCE",
-            "CAP_SYS_RESOURCE" in facts.kernel_capabilities,
+            facts.raises_limits,
             "",
             "run --ulimit above this process's own hard limits",
             "start the notebook server with CAP_SYS_RESOURCE",

@@ -16,6 +16,7 @@ from jupyter_containers.options import RunOptions
 from jupyter_containers.options.limits import DeviceLimit
 from jupyter_containers.runtime.host import HostCapabilities
 from jupyter_containers.runtime.knobs import block_device
+from jupyter_containers.runtime.substitutes import needed
 
 CPU_PERIOD = 100_000
 _MIN_QUOTA = 1_000
@@ -137,7 +138,7 @@ def parse_ulimit(text: str) -> tuple[str, int, int]:
 
 def _check_hard_limit(name: str, hard: int, host: HostCapabilities) -> None:
     number = getattr(resource, _ULIMITS[name], None)
-    if number is None or "CAP_SYS_RESOURCE" in host.kernel_capabilities:
+    if number is None or host.raises_limits:
         return
     _, current = resource.getrlimit(number)
     if current != resource.RLIM_INFINITY and (hard == -1 or hard > current):
@@ -154,7 +155,7 @@ def _unsigned(value: int) -> int:
 
 def _memory(options: RunOptions, host: HostCapabilities) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    if options.memory:
+    if options.memory and not needed(host, "memory"):
         _require(host, "memory", "--memory")
         result["limit"] = options.memory
         swap = options.memory_swap or 2 * options.memory
@@ -199,7 +200,7 @@ def _of_device(limit: DeviceLimit, name: str) -> dict[str, int]:
 
 def _cpu(options: RunOptions, host: HostCapabilities) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    if options.cpus:
+    if options.cpus and not needed(host, "cpu"):
         _require(host, "cpu", "--cpus")
         # The kernel's smallest quota is one millisecond.
         result["period"] = CPU_PERIOD

@@ -28,6 +28,7 @@ from jupyter_containers.runtime.security import (
     effective_capabilities,
     security_options,
 )
+from jupyter_containers.runtime.substitutes import memory_rlimits
 from jupyter_containers.runtime.users import User
 
 Spec = dict[str, Any]
@@ -236,7 +237,7 @@ def _process(
         "cwd": options.workdir or config.working_dir or "/",
         "capabilities": _capability_sets(capabilities),
         "noNewPrivileges": security.no_new_privileges,
-        "rlimits": rlimits(options.ulimit, context.host),
+        "rlimits": [*memory_rlimits(options, context.host), *rlimits(options.ulimit, context.host)],
     }
     if options.oom_score_adj:
         process["oomScoreAdj"] = options.oom_score_adj
@@ -369,7 +370,7 @@ def _standard_mounts(options: RunOptions, context: ContainerContext) -> list[dic
         _mount("/proc", "proc", "proc", locked),
         _mount("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
         _mount("/dev/pts", "devpts", "devpts", pts),
-        _mount("/sys", "sysfs", "sysfs", [*locked, access]),
+        _sysfs(context, [*locked, access]),
     ]
     if context.host.cgroups.version != "none":
         mounts.append(_mount("/sys/fs/cgroup", "cgroup", "cgroup", [access, *locked]))
@@ -379,6 +380,13 @@ def _standard_mounts(options: RunOptions, context: ContainerContext) -> list[dic
     elif options.ipc != "none":
         mounts.append(_mount("/dev/shm", "tmpfs", "shm", shm))
     return mounts
+
+
+def _sysfs(context: ContainerContext, options: list[str]) -> dict[str, Any]:
+    if context.network == "host" and not context.host.users.initial:
+        # Only who owns a network namespace may mount its /sys.
+        return _mount("/sys", "bind", "/sys", ["rbind", *options])
+    return _mount("/sys", "sysfs", "sysfs", options)
 
 
 def _file_mounts(context: ContainerContext) -> list[BindMount]:

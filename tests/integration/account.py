@@ -10,11 +10,24 @@ from __future__ import annotations
 import os
 import pwd
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+KINDS = ("single", "subordinate")
+NEEDS = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user"),
+    pytest.mark.skipif(not shutil.which("runc"), reason="needs runc"),
+    pytest.mark.skipif(not shutil.which("slirp4netns"), reason="needs slirp4netns"),
+    pytest.mark.skipif(not shutil.which("newuidmap"), reason="needs newuidmap (uidmap)"),
+]
 USER = pwd.getpwnam("nobody")
 CLONE = Path(__file__).resolve().parents[2]
 _SUBORDINATE = "nobody:400000:65536\n"
@@ -100,10 +113,34 @@ class Account:
         return lines
 
 
-def make_home(home: Path) -> None:
-    """Make the user's home and runtime folder."""
+@contextmanager
+def opened(kind: str) -> Iterator[Account]:
+    """Yield an account with one id (as under NoNewPrivileges) or with ``subordinate`` ids."""
+    home = Path(f"/tmp/jc-{kind}-{os.getpid()}")
     home.mkdir(mode=0o755)
     (home / ".dev").mkdir()
     (home / "run").mkdir(mode=0o700)
     for place in (home, home / "run"):
         os.chown(place, USER.pw_uid, USER.pw_gid)
+    subordinate = kind == "subordinate"
+    account = Account(home, subordinate, no_new_privileges=not subordinate)
+    try:
+        yield account
+    finally:
+        _end(account)
+        shutil.rmtree(home)
+
+
+def _end(account: Account) -> None:
+    """End every process of the account's namespaces, and only those."""
+    file = account.home / "run/jupyter-containers/user/holder"
+    if not file.exists():
+        return
+    namespace = os.readlink(f"/proc/{file.read_text().split()[0]}/ns/user")
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                if os.readlink(folder / "ns/user") == namespace:
+                    os.kill(int(folder.name), signal.SIGKILL)
+            except OSError:
+                continue  # it has ended

@@ -4,55 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.integration.account import USER, Account, make_home
+from tests.integration.account import KINDS, NEEDS, USER, Account, opened
 
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user"),
-    pytest.mark.skipif(not shutil.which("runc"), reason="needs runc"),
-    pytest.mark.skipif(not shutil.which("slirp4netns"), reason="needs slirp4netns"),
-    pytest.mark.skipif(not shutil.which("newuidmap"), reason="needs newuidmap (uidmap)"),
-]
+pytestmark = NEEDS
 
 
-def _end(account: Account) -> None:
-    """End every process of the account's namespaces, and only those."""
-    file = account.home / "run/jupyter-containers/user/holder"
-    if not file.exists():
-        return
-    namespace = os.readlink(f"/proc/{file.read_text().split()[0]}/ns/user")
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                if os.readlink(folder / "ns/user") == namespace:
-                    os.kill(int(folder.name), signal.SIGKILL)
-            except OSError:
-                continue  # it has ended
-
-
-@pytest.fixture(scope="module", params=["single", "subordinate"])
+@pytest.fixture(scope="module", params=KINDS)
 def account(request: pytest.FixtureRequest) -> Iterator[Account]:
-    """Yield a user with one id (as under NoNewPrivileges), and one with subordinate ids."""
-    home = Path(f"/tmp/jc-{request.param}-{os.getpid()}")
-    make_home(home)
-    subordinate = request.param == "subordinate"
-    account = Account(home, subordinate, no_new_privileges=not subordinate)
-    try:
+    with opened(request.param) as account:
         account.container("bootstrap busybox")
         yield account
-    finally:
-        _end(account)
-        shutil.rmtree(home)
 
 
 def test_root_inside_is_nobody_outside(account: Account) -> None:
@@ -185,17 +155,6 @@ def test_an_interrupt_ends_the_work_of_the_other_process(account: Account) -> No
         assert process.communicate(timeout=20)[0] == b"interrupted []\n"
 
 
-def test_what_cannot_be_limited_is_said(account: Account) -> None:
-    done = account.run(account.command("run --rm -m 64m busybox true"))
-    if done.returncode:
-        assert done.returncode == 125
-        assert b"memory" in done.stderr
-        assert b"cgroup" in done.stderr
-    else:
-        groups = account.container("run --rm -m 64m busybox cat /proc/self/cgroup")
-        assert "0::" in groups
-
-
 def test_values_collections_maps_and_services(account: Account) -> None:
     told = account.python(
         """
@@ -223,3 +182,34 @@ with Engine() as e:
         "200 True",
         "False busybox:latest",
     ]
+
+
+def test_limits_without_control_groups_are_those_of_processes_and_said_to_be(
+    account: Account,
+) -> None:
+    script = "'grep data /proc/self/limits; nproc'"
+    line = f"run --rm --network none -m 200m --cpus 0.5 busybox sh -c {script}"
+    done = account.run(account.command(line))
+    assert done.returncode == 0
+    assert done.stdout.split()[3:5] == [b"209715200", b"209715200"]
+    assert done.stdout.split()[-1] == b"1"
+    assert done.stderr.count(b"WARNING: No control group is delegated to this user") == 2
+
+
+def test_a_limit_that_has_no_stand_in_is_refused_by_name(account: Account) -> None:
+    done = account.run(account.command("run --rm --pids-limit 5 busybox true"))
+    assert done.returncode == 125
+    assert b"cgroup controller pids" in done.stderr
+    done = account.run(account.command("run --rm --cpuset-cpus 0 busybox true"))
+    assert done.returncode == 125
+    assert b"cpuset" in done.stderr
+
+
+@pytest.mark.parametrize("account", ["single"], indirect=True)
+def test_a_debian_image_is_made_and_installs_packages_with_one_id(account: Account) -> None:
+    account.container("bootstrap debian:12-slim")
+    told = account.container(
+        "run --rm debian:12-slim sh -c"
+        " 'apt-get -qq update && apt-get -qq install -y bsdutils netbase && cat /etc/protocols'"
+    )
+    assert "icmp" in told

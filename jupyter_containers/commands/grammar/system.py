@@ -62,5 +62,13 @@ VERBS: tuple[Verb, ...] = (
         "system:version",
         (Flag("format", "Go template for the output", "text", "f"),),
     ),
-    Verb("doctor", "Check what this machine can do, and what would help", "system:doctor"),
+    Verb(
+        "doctor",
+        "Check what this machine can do, and what would help",
+        "system:doctor",
+        (
+            Flag("format", "Go template for the output, or json", "text", "f"),
+            Flag("fix", "Install the missing packages (without root: print the command)", "bool"),
+        ),
+    ),
 )

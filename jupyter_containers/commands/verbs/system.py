@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import subprocess
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.commands.render.quantities import human_size
 from jupyter_containers.commands.render.results import Document, Facts, Lines, Table, Text
@@ -11,7 +14,10 @@ from jupyter_containers.commands.render.table import Column, Row, text_table
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import each, filters_of, listing, platform_of
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import ContainersError, InvalidArgumentError
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.doctor import DoctorReport
 
 _REFUSED = "Nothing was removed"
 # As Go names them; the whole table of the OCI room would be loaded for a version.
@@ -131,14 +137,42 @@ _DOCTOR_TEXT = (*_DOCTOR[:2], Column("Finding", "FOUND, OR WHAT IT IS NEEDED FOR
 class Findings(Table[Any]):
     """What this machine can do; in a terminal only what is missing says what it is for."""
 
+    exit_status = 0
+
     def __str__(self) -> str:
         return text_table(_DOCTOR_TEXT, self.rows())
 
 
-def doctor(session: Session, parsed: Parsed) -> Findings:  # noqa: ARG001  # it has no flags
-    """Return what this machine can do, and what would provide the rest."""
+def doctor(session: Session, parsed: Parsed) -> Any:
+    """Return what this machine can do, and what would provide the rest.
+
+    A terminal command ends with 1 when something is missing that every container needs.
+    """
     report = session.engine.doctor()
-    return Findings(report.capabilities, _DOCTOR, lambda item: [_capability_row(item)])
+    if parsed.flag("fix"):
+        return _fix(report)
+    if parsed.flag("format"):
+        return listing(report.capabilities, _DOCTOR, lambda item: [_capability_row(item)], parsed)
+    findings = Findings(report.capabilities, _DOCTOR, lambda item: [_capability_row(item)])
+    findings.exit_status = 0 if report.healthy else 1
+    return findings
+
+
+def _fix(report: DoctorReport) -> Text:
+    """Install the missing packages where this process may; else say how."""
+    packages = report.packages
+    if not packages:
+        return Text("nothing is missing that a package would provide")
+    command = ["apt-get", "install", "-y", *packages]
+    if not (report.root and shutil.which("apt-get")):
+        return Text(f"as root: {shlex.join(command)}")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ContainersError(
+            f"{shlex.join(command)} failed: {(done.stderr.strip().splitlines() or ['?'])[-1]}",
+            hint="run it in a terminal to see all that it says",
+        )
+    return Text(f"installed {' '.join(packages)}")
 
 
 def _capability_row(capability: Any) -> Row:

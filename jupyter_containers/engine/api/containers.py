@@ -187,7 +187,7 @@ class ContainersAPI(ImagesAPI):
             config = self._images.config(image)
             record = self._containers.create(options, image, config, owned=owned)
             write_id(record.id)
-        for number, text in enumerate(warnings_of(options)):
+        for number, text in enumerate(warnings_of(options, self._rooms.host)):
             emit(TaskStarted(f"{WARNING} {number}", f"WARNING: {text}"))
             emit(TaskFinished(f"{WARNING} {number}"))
         return record

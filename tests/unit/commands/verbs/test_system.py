@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from jupyter_containers.commands.execute import execute
 from jupyter_containers.commands.session import Session
+from jupyter_containers.engine.doctor import DoctorReport
 from jupyter_containers.engine.results import (
     DiskUsage,
     NetworkSummary,
@@ -15,6 +16,7 @@ from jupyter_containers.engine.results import (
     VolumeSummary,
 )
 from jupyter_containers.errors import InvalidArgumentError, NetworkNotFoundError
+from jupyter_containers.runtime.host import Capability
 
 
 def perform(engine: Any, *words: str, **session: Any) -> Any:
@@ -66,12 +68,19 @@ def test_info(fake_engine: Any) -> None:
 
 
 def test_doctor(fake_engine: Any) -> None:
-    capability = SimpleNamespace(
-        name="nft", found=False, detail="", why="ports", provided_by="apt-get install nftables"
-    )
-    fake_engine.answers["doctor"] = SimpleNamespace(capabilities=(capability,))
-    assert "✗   nft" in str(perform(fake_engine, "doctor"))
-    assert "apt-get install nftables" in str(perform(fake_engine, "doctor"))
+    missing = Capability("nft", False, "", "ports", "as root: apt-get install nftables; reboot")
+    runtime = Capability("runtime", False, "", "starts every container", "apt-get install runc")
+    fake_engine.answers["doctor"] = DoctorReport((missing, runtime), root=False)
+    shown = perform(fake_engine, "doctor")
+    assert "✗   nft" in str(shown)
+    assert "apt-get install nftables" in str(shown)
+    assert shown.exit_status == 1
+    fixed = str(perform(fake_engine, "doctor", "--fix"))
+    assert fixed == "as root: apt-get install -y nftables runc"
+    told = json.loads(str(perform(fake_engine, "doctor", "--format", "json")).splitlines()[0])
+    assert (told["Name"], told["Found"]) == ("nft", "✗")
+    fake_engine.answers["doctor"] = DoctorReport(())
+    assert "nothing is missing" in str(perform(fake_engine, "doctor", "--fix"))
 
 
 def test_df(fake_engine: Any) -> None:
