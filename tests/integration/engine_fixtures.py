@@ -87,6 +87,12 @@ def traces(engine: Engine) -> Traces:
     )
 
 
+def staged(engine: Engine) -> list[str]:
+    """Return what is in the staging folder when what was to be deleted is deleted."""
+    engine._rooms.store._staging.finish()
+    return os.listdir(engine.settings.root / "staging")
+
+
 def _processes(root: str, run_root: str, groups: set[str]) -> Iterator[str]:
     """Yield the processes that name one of the folders, or are in one of the groups."""
     for entry in Path("/proc").iterdir():

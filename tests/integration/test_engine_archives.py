@@ -28,7 +28,7 @@ from jupyter_containers.errors import (
 )
 from jupyter_containers.events import CancelToken, Event, TaskFinished, TaskProgress
 from tests.bench import peer
-from tests.integration.engine_fixtures import fresh_engine
+from tests.integration.engine_fixtures import fresh_engine, staged
 from tests.integration.served_image import digest, member, tar
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -84,7 +84,7 @@ def test_what_is_saved_is_loaded(
     events.clear()
     own.load(path, emit=events.append)
     assert {event.outcome for event in events if isinstance(event, TaskFinished)} == {"exists"}
-    assert os.listdir(own.settings.root / "staging") == []
+    assert staged(own) == []
 
 
 def test_a_repository_means_all_its_tags_and_an_id_none(
