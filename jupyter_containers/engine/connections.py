@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -275,7 +275,10 @@ class Connections:
     def _reroute(
         self, record: ContainerRecord, endpoints: Sequence[Endpoint], namespace: NetworkNamespace
     ) -> tuple[PublishedPort, ...]:
-        """Let routes and published ports follow the networks; return the ports as they are now."""
+        """Let routes and published ports follow the networks; return the ports as they are now.
+
+        Ports of IPv6 addresses end, until the next start, where the new way out has no IPv6.
+        """
         networks = [
             network
             for item in (*record.endpoints, *endpoints)
@@ -293,7 +296,10 @@ class Connections:
         ports = tuple(
             msgspec.structs.replace(port, container_ip=_address(routed, port.host_ip))
             for port in record.ports
+            if routed.address6 or ":" not in port.host_ip
         )
+        if len(ports) < len(record.ports):
+            self._rooms.firewall.unpublish(record.id)
         self._rooms.firewall.publish(record.id, ports)
         return ports
 
@@ -392,6 +398,14 @@ class Connections:
         mappings.sort(key=lambda mapping: (mapping.container_port, mapping.protocol))
         own = next((item for item in networks if item.id == routed.network_id), None)
         default = (own.publish_address if own else "") or self._rooms.settings.publish_address
+        if default == "0.0.0.0" and routed.address6:  # noqa: S104  # "every address", as with Docker
+            mappings = [
+                item
+                for mapping in mappings
+                for item in (
+                    (mapping,) if mapping.host_ip else (mapping, replace(mapping, host_ip="::"))
+                )
+            ]
         found = [(_port(mapping, routed, default), mapping.last_port) for mapping in mappings]
         return [port for port, _ in found], {port: last for port, last in found if last}
 

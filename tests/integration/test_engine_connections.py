@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -123,6 +124,41 @@ def test_ports_follow_the_default_route(two: Engine, busybox: str) -> None:
     assert fetch(f"127.0.0.1:{number}") == web.short_id
     two.disconnect_network("back", "web")
     assert fetch(f"127.0.0.1:{number}") == web.short_id
+
+
+def test_every_address_is_of_both_families(two: Engine, busybox: str) -> None:
+    """As with Docker: only a network with IPv6 leads on what comes by it."""
+    every = ["com.docker.network.bridge.host_binding_ipv4=0.0.0.0"]
+    two.create_network("open", subnet=["10.214.3.0/24", "fd14:3::/64"], ipv6=True, opt=every)
+    try:
+        web = two.run(
+            busybox,
+            ["sh", "-c", "echo six > /index.html; exec httpd -f -p [::]:80 -h /"],
+            detach=True,
+            network="open",
+            publish=["80"],
+        )
+        ports = {port.host_ip: port.host_port for port in web.record.ports}
+        assert set(ports) == {"0.0.0.0", "::"}
+        until(lambda: _answers("127.0.0.1", ports["0.0.0.0"]))
+        gateway = two.inspect("open", kind="network")["IPAM"]["Config"][1]["Gateway"]
+        assert fetch(f"[{gateway}]:{ports['::']}") == "six"
+        # The way out is by a network without IPv6 now.
+        two.connect_network("back", web.id)
+        assert [port.host_ip for port in web.reload().record.ports] == ["0.0.0.0"]
+        assert fetch(f"127.0.0.1:{ports['0.0.0.0']}") == "six"
+        assert not _answers(gateway, ports["::"])
+        web.remove(force=True)
+    finally:
+        until(lambda: _removed(two, "open"))
+
+
+def _answers(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_the_network_of_another_container(two: Engine, busybox: str) -> None:

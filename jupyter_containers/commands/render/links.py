@@ -11,9 +11,10 @@ import html
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+_PORT = re.compile(r"(?:(?P<ip>[^>]+):(?P<outer>\d+)->)?(?P<inner>\d+)/(?P<protocol>tcp|udp|sctp)")
 _PUBLISHED = re.compile(r"(127\.0\.0\.1|0\.0\.0\.0):(\d+)->\d+/tcp")
 
 
@@ -38,6 +39,34 @@ def linked(port: str, base: str) -> str:
     """Return a published port as a link below the server's ``base``; itself where none is due."""
     match = _PUBLISHED.fullmatch(port)
     return Link(port, f"{base}proxy/{match[2]}/") if match and base else port
+
+
+def together(ports: Sequence[str]) -> list[str]:
+    """Return ports as Docker lists them: neighbours as one range, those of another number last.
+
+    Of ``127.0.0.1:90->90/tcp`` and ``127.0.0.1:91->91/tcp`` that is ``127.0.0.1:90-91->90-91/tcp``.
+    """
+    ranges: dict[tuple[str, str], list[list[int]]] = {}
+    others = []
+    for port in ports:
+        match = _PORT.fullmatch(port)
+        if match is None or (match["outer"] and match["outer"] != match["inner"]):
+            others.append(port)
+            continue
+        number, place = int(match["inner"]), (match["ip"] or "", match["protocol"])
+        known = ranges.setdefault(place, [])
+        if known and known[-1][1] + 1 == number:
+            known[-1][1] = number
+        else:
+            known.append([number, number])
+    found = []
+    for (address, protocol), spans in ranges.items():
+        for first, last in spans:
+            span = str(first) if first == last else f"{first}-{last}"
+            found.append(
+                f"{address}:{span}->{span}/{protocol}" if address else f"{span}/{protocol}"
+            )
+    return [*found, *others]
 
 
 def browsable(port: str, base: str) -> tuple[str, str]:

@@ -70,10 +70,10 @@ def container_row(container: Any, full: bool) -> Row:
 def _ports(container: Any) -> list[str]:
     if not container.ports:
         return []
-    from jupyter_containers.commands.render.links import linked, proxy_base
+    from jupyter_containers.commands.render.links import linked, proxy_base, together
 
     base = proxy_base()
-    return [linked(port, base) for port in container.ports]
+    return [linked(port, base) for port in together(container.ports)]
 
 
 def _command(container: Any, *, full: bool) -> str:

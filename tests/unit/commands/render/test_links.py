@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.commands.render.links import Link, browsable, linked, proxy_base
+from jupyter_containers.commands.render.links import Link, browsable, linked, proxy_base, together
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,28 @@ def test_the_server_that_is_our_parent_tells_its_base(kernel: Path) -> None:
     name = f"jpserver-{os.getppid()}.json"
     (kernel.parents[1] / name).write_text(json.dumps({"base_url": "/lab-1"}))
     assert proxy_base({}) == "/lab-1/"
+
+
+@pytest.mark.parametrize(
+    ("ports", "shown"),
+    [
+        ([], []),
+        (["127.0.0.1:8000->80/tcp", "81/tcp"], ["81/tcp", "127.0.0.1:8000->80/tcp"]),
+        (
+            [
+                "1.2.3.4:70->70/tcp",
+                "1.2.3.4:71->71/tcp",
+                "1.2.3.4:73->73/tcp",
+                "1.2.3.4:71->71/udp",
+            ],
+            ["1.2.3.4:70-71->70-71/tcp", "1.2.3.4:73->73/tcp", "1.2.3.4:71->71/udp"],
+        ),
+        (["1000/tcp", "1001/tcp", "1002/tcp", "53/udp"], ["1000-1002/tcp", "53/udp"]),
+        (["[::]:80->80/tcp", "0.0.0.0:80->80/tcp"], ["[::]:80->80/tcp", "0.0.0.0:80->80/tcp"]),
+    ],
+)
+def test_neighbouring_ports_are_listed_together(ports: list[str], shown: list[str]) -> None:
+    assert together(ports) == shown
 
 
 @pytest.mark.parametrize(
