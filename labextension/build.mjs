@@ -26,11 +26,17 @@ const widgets = {
   outdir: target,
   minify: true,
 };
+// Packages that jupyter-builder bundles, and lists with their licences; their style sheets are text here.
+const packages = {
+  name: "packages",
+  setup: (build) => build.onResolve({ filter: /^@xterm\/[\w-]+$/ }, ({ path }) => ({ path, external: true })),
+};
 const lab = {
   ...common,
   entryPoints: ["src/lab/index.ts"],
   outfile: "lib/index.js",
   // JupyterLab has these, and only one copy of each may be in a page.
+  plugins: [packages],
   external: ["@jupyterlab/*", "@lumino/*", "@codemirror/*", "@lezer/*"],
 };
 

@@ -1,7 +1,7 @@
-"""The builds of a store that ended, with their times and what came from the cache.
+"""The builds of a store, with their times and what came from the cache.
 
-The latest are kept.  A build is written down by whoever carries it out, so one that was killed is
-not among them.
+Life of a note: ``running`` (once a build has taken a moment) → ``done``, ``failed`` or
+``cancelled``; ``killed`` when its process has died.  The latest are kept.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from jupyter_containers.engine.records import BuildNote, BuiltStep, BuiltSteps
+import msgspec
+
+from jupyter_containers.engine.records import BuildNote, BuildOutcome, BuiltStep, BuiltSteps
 from jupyter_containers.errors import ContainersError, NotFoundError, OperationCancelledError
 from jupyter_containers.events import Event, EventSink, TaskFinished, TaskStarted
 
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
 KEPT = 100
 # Every so many builds the oldest are forgotten, so that one build seldom has that to do.
-_SLACK = 20
+_SLACK = 5
+# A build that is quicker is written down once.
+_MOMENT_SECONDS = 0.3
 # The builder names the tasks that are steps so.
 _STEP = "build-"
 
@@ -56,9 +60,9 @@ class BuildHistory:
         self._rooms = rooms
 
     def all(self) -> list[BuildNote]:
-        """Return the notes, the latest build first."""
+        """Return the notes of builds that run or ended, the latest first."""
         notes = sorted(self._rooms.builds.all(), key=lambda note: note.started, reverse=True)
-        return notes[:KEPT]
+        return [_now(note) for note in notes[:KEPT]]
 
     def steps(self, id: str) -> tuple[BuiltStep, ...]:
         """Return the steps of a build; raise :class:`NotFoundError`."""
@@ -70,8 +74,19 @@ class BuildHistory:
     @contextmanager
     def keeping(self, options: BuildOptions, emit: EventSink) -> Iterator[Entry]:
         """Write down the build that is carried out inside, however it ends."""
-        entry, started, clock = Entry(emit), time.time(), time.monotonic()
-        outcome: Literal["done", "failed", "cancelled"] = "failed"
+        entry, clock = Entry(emit), time.monotonic()
+        begun = BuildNote(
+            secrets.token_hex(8),
+            time.time(),
+            0.0,
+            tuple(options.tags),
+            options.source_name,
+            options.place,
+            outcome="running",
+            owner=self._rooms.process,
+        )
+        writer = _Writer(self, begun)
+        outcome: BuildOutcome = "failed"
         error = ""
         try:
             yield entry
@@ -85,29 +100,67 @@ class BuildHistory:
             outcome = "cancelled"
             raise
         finally:
-            note = BuildNote(
-                secrets.token_hex(8),
-                started,
-                time.monotonic() - clock,
-                tuple(options.tags),
-                options.source_name,
-                options.place,
-                entry.image,
-                len(entry.steps),
-                sum(step.outcome == "cached" for step in entry.steps),
-                outcome,
-                error.partition("\n")[0][:500],
+            note = msgspec.structs.replace(
+                begun,
+                seconds=time.monotonic() - clock,
+                image=entry.image,
+                steps=len(entry.steps),
+                cached=sum(step.outcome == "cached" for step in entry.steps),
+                outcome=outcome,
+                error=error.partition("\n")[0][:500],
+                owner=None,
             )
-            # What became of the build is of more interest than a note that could not be written.
-            with suppress(ContainersError):
-                self._write(note, tuple(entry.steps))
+            writer.end(note, tuple(entry.steps))
 
-    def _write(self, note: BuildNote, steps: tuple[BuiltStep, ...]) -> None:
+    def begin(self, note: BuildNote) -> None:
+        """Write down a build that runs."""
+        self._rooms.builds.insert(note.id, None, note)
+
+    def end(self, note: BuildNote, steps: tuple[BuiltStep, ...], known: bool) -> None:
+        """Write down a build that ended, ``known`` while it ran; forget the oldest."""
         builds = self._rooms.builds
         self._rooms.built_steps.insert(note.id, None, BuiltSteps(steps))
-        builds.insert(note.id, None, note)
-        known = builds.all()
-        if len(known) > KEPT + _SLACK:
-            for old in sorted(known, key=lambda one: one.started)[:-KEPT]:
+        if known:
+            builds.replace(note.id, note)
+        else:
+            builds.insert(note.id, None, note)
+        every = builds.all()
+        if len(every) > KEPT + _SLACK:
+            for old in sorted(every, key=lambda one: one.started)[:-KEPT]:
                 builds.delete(old.id)
                 self._rooms.built_steps.delete(old.id)
+
+
+class _Writer:
+    """Writes one build down: while it runs only when it takes a moment, and at its end.
+
+    What becomes of the build is of more interest than a note that could not be written.
+    """
+
+    def __init__(self, history: BuildHistory, note: BuildNote) -> None:
+        self._history, self._note = history, note
+        self._lock = threading.Lock()
+        self._ended = self._known = False
+        self._timer = threading.Timer(_MOMENT_SECONDS, self._begin)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def end(self, note: BuildNote, steps: tuple[BuiltStep, ...]) -> None:
+        """Write the end down."""
+        self._timer.cancel()
+        with self._lock, suppress(ContainersError):
+            self._ended = True
+            self._history.end(note, steps, self._known)
+
+    def _begin(self) -> None:
+        with self._lock, suppress(ContainersError):
+            if not self._ended:
+                self._history.begin(self._note)
+                self._known = True
+
+
+def _now(note: BuildNote) -> BuildNote:
+    """Return a note as it is now: one whose owner has died was killed."""
+    if note.outcome != "running" or (note.owner is not None and note.owner.alive):
+        return note
+    return msgspec.structs.replace(note, outcome="killed", owner=None)

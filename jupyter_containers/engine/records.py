@@ -115,8 +115,11 @@ class VolumeRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     driver_opts: dict[str, str] = {}
 
 
+BuildOutcome = Literal["running", "done", "failed", "cancelled", "killed"]
+
+
 class BuildNote(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A build that ended: when, how long (``seconds``), how many of its steps were ``cached``.
+    """A build: when, how long (``seconds``), how many of its steps were ``cached``.
 
     ``source`` is the cell or Dockerfile, ``place`` what it stays the same under (a cell's ID),
     ``image`` the ID of what was made, ``error`` one line.
@@ -131,8 +134,9 @@ class BuildNote(msgspec.Struct, frozen=True, omit_defaults=True):
     image: str = ""
     steps: int = 0
     cached: int = 0
-    outcome: Literal["done", "failed", "cancelled"] = "done"
+    outcome: BuildOutcome = "done"
     error: str = ""
+    owner: ProcessIdentity | None = None  # who carries it out, while it runs
 
 
 class BuiltStep(msgspec.Struct, frozen=True, omit_defaults=True):

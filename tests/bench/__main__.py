@@ -19,7 +19,7 @@ from tests.bench.table import Row, markdown, updated
 
 GROUPS = (
     *("runs", "execs", "crowds", "builds", "residents", "loads"),
-    *("transfers", "layers", "archives", "listings", "peaks", "networks"),
+    *("transfers", "layers", "archives", "listings", "peaks", "networks", "panel"),
 )
 
 
@@ -67,6 +67,11 @@ def measured(groups: list[str], *, quick: bool) -> str:
                 figures = Networks(folder, contest.engine, docker, podman)
                 return figures.rows(5 if quick else 15, 20 if quick else 200)
 
+            def panel() -> list[Row]:
+                from tests.bench import panel
+
+                return panel.rows(folder, 50 if quick else 500, 5 if quick else 15)
+
             try:
                 measures: dict[str, Callable[[], list[Row]]] = {
                     "runs": contest.runs,
@@ -81,6 +86,7 @@ def measured(groups: list[str], *, quick: bool) -> str:
                     "listings": transfers.listings,
                     "peaks": transfers.peaks,
                     "networks": networks,
+                    "panel": panel,
                 }
                 for name in (group for group in GROUPS if group in groups):
                     sys.stderr.write(f"bench: {name}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,6 +45,13 @@ def test_the_panel_follows_and_acts_while_a_cell_runs(lab: Lab, page: Any, engin
     panel.choose("web", "Start")
     panel.row("Up ", "containers/").wait_for()
     assert engine.container("web").status == "running"
+    text = "FROM busybox\nRUN sleep 2 # slowly"
+    building = threading.Thread(target=lambda: engine.build({}, dockerfile=text, tag="slow:1"))
+    building.start()
+    panel.row("running", "builds/").wait_for()
+    assert "slow:1" in panel.row("running", "builds/").inner_text()
+    building.join()
+    panel.row("1 of 2 steps cached", "builds/").wait_for()
     panel.choose("web", "Remove…")
     page.get_by_role("button", name="End and remove").click()
     eventually(lambda: panel.names("containers") == [])
@@ -194,6 +202,9 @@ def test_views_of_the_main_area(lab: Lab, page: Any, engine: Engine, tmp_path: A
     page.get_by_role("button", name="given.txt").wait_for()
     assert engine.exec("viewed", ["cat", "/tmp/given.txt"]).output == "from the browser"
     assert panel.violations(".jc-main:has(.jc-files)") == []
+    page.evaluate("() => window.jupyterapp.shell.activateById('jp-running-sessions')")
+    page.locator("#jp-running-sessions").get_by_text("viewed", exact=True).wait_for()
+    panel.command("containers:show")
     panel.choose("busybox", "Layers", "images/")
     page.locator(".jc-main .jc-layers").get_by_text("bootstrap").wait_for()
 

@@ -1,7 +1,7 @@
 /** What can be done with an item: the entries of its menu, in groups. */
 import type { Client } from "./client";
 import type { BuildItem, ContainerItem, ImageItem, Items, NetworkItem, RegistryItem, Section, VolumeItem } from "./protocol";
-import { alive } from "./rows";
+import { alive } from "./words";
 
 export interface Action {
   name: string;
@@ -22,7 +22,7 @@ export function actionsOf(section: Section, item: Items[Section]): Action[][] {
     case "networks":
       return [[inspect, copy], [{ name: "remove", label: "Remove…", danger: true, enabled: !(item as NetworkItem).fixed }]];
     case "builds":
-      return [[{ name: "steps", label: "Steps and cache" }, { name: "layers", label: "Layers", enabled: Boolean((item as BuildItem).image) }, { ...copy, enabled: Boolean((item as BuildItem).image) }]];
+      return [[{ name: "steps", label: "Steps and cache", enabled: !["running", "killed"].includes((item as BuildItem).outcome) }, { name: "layers", label: "Layers", enabled: Boolean((item as BuildItem).image) }, { ...copy, enabled: Boolean((item as BuildItem).image) }]];
     case "registries":
       return [[{ name: "repositories", label: "Repositories" }, { name: "logs", label: "Logs" }, copy], [{ name: "stop-registry", label: "Stop and remove…", danger: true }]];
   }

@@ -142,6 +142,7 @@ export class ContainersPanel extends Widget {
       this.busy.clear();
       client?.changed.connect(() => this.drawSoon());
     }
+    this.node.dataset["line"] = client?.state ?? "none";
     if (client?.state === "open") this.tellVisible();
     this.drawSoon();
   }

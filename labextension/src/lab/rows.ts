@@ -1,10 +1,11 @@
 /** From items to the rows of the panel's tree: sections, filter, order, and what a row shows. */
 import { bytes } from "../chart";
 import { child } from "../frame";
+import { nameOf } from "./actions";
 import type { Client } from "./client";
 import type { BuildItem, ContainerItem, ImageItem, Items, NetworkItem, RegistryItem, Section, VolumeItem } from "./protocol";
 import type { Row } from "./tree";
-import { duration, plural, status, took } from "./words";
+import { alive, duration, plural, status, took } from "./words";
 
 export const TITLES: Record<Section, string> = {
   containers: "Containers",
@@ -110,11 +111,7 @@ function order(section: Section, a: Items[Section], b: Items[Section]): number {
     return 0;
   };
   const time = (item: Items[Section]): number => ("created" in item ? item.created : "started" in item ? item.started : 0);
-  return rank(a) - rank(b) || time(b) - time(a) || a.id.localeCompare(b.id);
-}
-
-export function alive(item: ContainerItem): boolean {
-  return ["running", "paused", "restarting"].includes(item.state);
+  return rank(a) - rank(b) || time(b) - time(a) || nameOf(section, a).localeCompare(nameOf(section, b));
 }
 
 function matches(item: { id: string }, shown: Shown, words: string[]): boolean {
@@ -201,8 +198,8 @@ function build(item: BuildItem, view: View): Shown {
   const ended = item.outcome === "done" ? "" : item.outcome;
   return {
     title: item.name,
-    right: took(item.seconds),
-    below: [ended, item.error || cached, `${duration(view.now - item.started)} ago`].filter(Boolean).join(" · "),
+    right: took(item.outcome === "running" ? Math.max(0, view.now - item.started) : item.seconds),
+    below: [ended, item.error || cached, item.outcome === "running" ? item.source : `${duration(view.now - item.started)} ago`].filter(Boolean).join(" · "),
     dot: `jc-build ${item.outcome}`,
     hint: [item.source, item.error].filter(Boolean).join("\n"),
   };

@@ -7,7 +7,7 @@ import type { Deeds } from "./deeds";
 import { attempt } from "./dialogs";
 import type { Follower } from "./follow";
 import { containerIcon } from "./icons";
-import { alive } from "./rows";
+import { alive } from "./words";
 
 class Running implements IRunningSessions.IManager {
   readonly name = "Containers";

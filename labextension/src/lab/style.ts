@@ -37,7 +37,10 @@ export const STYLE = `
 .jc-dot.created, .jc-dot.exited { background: transparent; border: 2px solid #7d838c; }
 .jc-dot.running, .jc-build.done { background: #2a8f4d; }
 .jc-dot.paused, .jc-dot.restarting, .jc-build.cancelled { background: #c77d1e; }
-.jc-dot.dead, .jc-build.failed { background: #d14343; }
+.jc-build.running { background: #3b78d8; animation: jc-pulse 1.2s ease-in-out infinite alternate; }
+@keyframes jc-pulse { from { opacity: 1; } to { opacity: .35; } }
+@media (prefers-reduced-motion: reduce) { .jc-build.running { animation: none; } }
+.jc-dot.dead, .jc-build.killed, .jc-build.failed { background: #d14343; }
 .jc-dot.failed { border-color: #d14343; }
 .jc-cube { border-radius: 2px; background: var(--jp-brand-color1); }
 .jc-cube.none { background: transparent; border: 2px dashed #7d838c; }

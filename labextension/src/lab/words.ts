@@ -50,6 +50,10 @@ export function status(item: ContainerItem, now: number): string {
   }
 }
 
+export function alive(item: ContainerItem): boolean {
+  return ["running", "paused", "restarting"].includes(item.state);
+}
+
 /** A word of a shell, quoted where it has to be. */
 export function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`;
