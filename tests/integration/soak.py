@@ -15,11 +15,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.engine import Engine
+from jupyter_containers.errors import ContainerNotFoundError
 from tests.integration.engine_fixtures import (
     BUSYBOX,
     Place,
@@ -114,7 +115,8 @@ def soak(
             complaints += _ended(program)
     with place.engine() as engine:
         for container in engine.containers(all=True):
-            engine.remove(container.id, force=True, volumes=True)
+            with suppress(ContainerNotFoundError):  # it was about to remove itself
+                engine.remove(container.id, force=True, volumes=True)
         engine.prune_volumes(all=True)
         left = settled(engine, before, timeout=30)
         left |= _kept(engine, place)

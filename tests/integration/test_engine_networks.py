@@ -215,3 +215,16 @@ def test_networks_are_made_and_found_and_refused(engine: Engine, busybox: str) -
     finally:
         until(lambda: _removed(engine, "extra"))
     assert "extra" not in [item.name for item in engine.networks()]
+
+
+def test_a_network_goes_right_after_its_last_container(engine: Engine, busybox: str) -> None:
+    for number in range(3):
+        engine.create_network(f"brief-{number}")
+        flags = {"network": f"brief-{number}", "detach": True}
+        boxes = [engine.run(busybox, ["sleep", "60"], **flags) for _ in range(3)]
+        with pytest.raises(InUseError):
+            engine.remove_network(f"brief-{number}")
+        for box in boxes:
+            box.remove(force=True)
+        # The kernel may still have the ends of their links on the bridge.
+        engine.remove_network(f"brief-{number}")
