@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.engine.interrupts import notes_of
+from jupyter_containers.engine.interrupts import answered, notes_of
+
+__all__ = ["answered", "told"]
 
 _BUILT = "the steps that were done are kept in the cache"
 _KEPT = {

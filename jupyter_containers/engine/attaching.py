@@ -133,7 +133,7 @@ class Attaching:
                 self._lifecycle.note(record, "detach")
                 return replace(self._result(0, capture, record, False), detached=True)
             except BaseException as error:
-                with deferred():
+                with deferred(error):
                     # The monitor waits for whoever does not read, and would never tell the end.
                     attachment.close()
                     if streams.sig_proxy:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.interrupts import answered, deferred
 from jupyter_containers.engine.results import RunResult
 from jupyter_containers.errors import (
     ContainerFailedError,
@@ -110,13 +110,16 @@ def carry_out(
     try:
         work.go(pool)
     except BaseException as error:
-        with deferred():
+        with deferred(error):
             cancel.cancel()
             pool.shutdown(cancel_futures=True)
             done = sum(result is not None for result in work.results)
             failed = isinstance(error, ItemFailedError)
             emit(TaskFinished(_TASK, "failed" if failed else "cancelled", work.told(done)))
-            error.add_note(f"{work.told(done)} were done, no container is left")
+            told = f"{work.told(done)} were done, no container is left"
+            error.add_note(told)
+        if isinstance(error, KeyboardInterrupt):
+            raise answered(f"map was interrupted: {told}") from error
         raise
     pool.shutdown()
     emit(TaskFinished(_TASK, detail=work.told(len(items))))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.interrupts import answered, deferred
 from jupyter_containers.errors import (
     ContainerFailedError,
     ContainerNotFoundError,
@@ -88,6 +88,9 @@ class Service:
         try:
             self._container = self._run(name=self.name)
             self._await()
+        except KeyboardInterrupt as interrupt:
+            self._remove(interrupt)
+            raise answered(f"service was interrupted: {self.name} is removed") from interrupt
         except BaseException:
             self._remove()
             raise
@@ -96,8 +99,8 @@ class Service:
     def __exit__(self, *_: object) -> None:
         self._remove()
 
-    def _remove(self) -> None:
-        with deferred(), suppress(ContainerNotFoundError):
+    def _remove(self, answering: BaseException | None = None) -> None:
+        with deferred(answering), suppress(ContainerNotFoundError):
             self._engine.remove(self.name, force=True, volumes=True)
 
     def _await(self) -> None:

@@ -45,13 +45,6 @@ if TYPE_CHECKING:
     from jupyter_containers.magics.config import ContainersConfig
 
 
-class Interrupted(KeyboardInterrupt):
-    """The person stopped a command; it has cleaned up.  A cell shows it as one line."""
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"KeyboardInterrupt: {self}"]
-
-
 @magics_class
 class ContainerMagics(Magics):
     """``%container``, ``%%container`` and ``%%dockerfile`` of one shell."""
@@ -236,9 +229,9 @@ class ContainerMagics(Magics):
             whole = _whole_log(parsed, result)
             return page.present(session, parsed, result) if page else result
         except KeyboardInterrupt as interrupt:
-            from jupyter_containers.commands.interrupted import told
+            from jupyter_containers.commands.interrupted import answered, told
 
-            raise Interrupted(told(parsed, interrupt)) from interrupt
+            raise answered(told(parsed, interrupt)) from interrupt
         finally:
             live.close(whole)
 

@@ -133,8 +133,13 @@ class _Feeder:
 
 
 def _end(child: subprocess.Popen[bytes], on_cancel: Callable[[], None]) -> None:
-    with suppress(Exception):
-        on_cancel()
+    while True:
+        try:
+            with suppress(Exception):
+                on_cancel()
+            break
+        except KeyboardInterrupt:
+            continue  # pressed again: the work is to end all the more
     deadline = time.monotonic() + _GRACE_SECONDS
     # The child must not stay blocked on a full pipe that nobody reads any more.
     for pipe in (child.stdout, child.stderr):

@@ -31,6 +31,8 @@ def strip_ansi(text: str) -> str:
 
 def visible_lines(text: str) -> str:
     """Return the text as a terminal leaves it: of a line redrawn with CR the last state stays."""
+    if "\r" not in text:
+        return text
     lines = text.replace("\r\n", "\n").split("\n")
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
 

@@ -31,6 +31,7 @@ from jupyter_containers.events import (
 
 INTERVAL = 0.1
 _LIVE_LINES = 8
+_STOPPED_BYTES = 16 * 1024
 _MARKS = {"": "▸", "done": "✓", "cached": "✓", "exists": "✓", "failed": "✗", "cancelled": "⊘"}
 _COLOURS = {
     "": "var(--jp-brand-color1,#3b78d8)",
@@ -219,7 +220,9 @@ def _step_html(step: Step, now: float, final: bool) -> str:
         return f'{line}<pre style="{_LOG}">{ansi_to_html(tail)}</pre>'
     # What a failed step wrote at its end stands in the error that follows.
     is_open = " open" if step.task == CHECKS else ""
-    log = ansi_to_html(visible_lines(step.log.text))
+    # Whoever stops a flood is answered at once.
+    text = step.log.shortened(_STOPPED_BYTES) if step.outcome == "cancelled" else step.log.text
+    log = ansi_to_html(visible_lines(text))
     return (
         f'<details{is_open}><summary style="cursor:pointer;display:block">{line}</summary>'
         f'<pre style="{_LOG}">{log}</pre></details>'

@@ -50,16 +50,27 @@ class StepLog:
     @property
     def text(self) -> str:
         """The output as text, with a note where the middle was left out."""
-        head = self._head.decode("utf-8", "replace")
-        tail = self._tail.decode("utf-8", "replace")
-        note = f"\n… {human_size(self._dropped)} left out …\n" if self._dropped else ""
-        return head + note + tail
+        return _joined(self._head, self._dropped, self._tail)
+
+    def shortened(self, limit: int) -> str:
+        """Return the output as text with at most ``limit`` bytes of its beginning and its end."""
+        if len(self._head) + len(self._tail) <= 2 * limit:
+            return self.text
+        enough = len(self._tail) >= limit
+        tail = self._tail[-limit:] if enough else (self._head + self._tail)[-limit:]
+        dropped = self._dropped + len(self._head) + len(self._tail) - 2 * limit
+        return _joined(self._head[:limit], dropped, tail)
 
     def last_lines(self, count: int) -> list[str]:
         """Return the last lines, cheaply."""
         source = self._tail if len(self._tail) > 4096 else self._head + self._tail
         text = bytes(source[-4096:]).decode("utf-8", "replace")
         return text.replace("\r\n", "\n").rstrip("\n").split("\n")[-count:]
+
+
+def _joined(head: bytearray, dropped: int, tail: bytearray) -> str:
+    note = f"\n… {human_size(dropped)} left out …\n" if dropped else ""
+    return head.decode("utf-8", "replace") + note + tail.decode("utf-8", "replace")
 
 
 @dataclass(slots=True)

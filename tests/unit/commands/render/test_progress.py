@@ -187,6 +187,15 @@ def test_a_log_keeps_beginning_and_end() -> None:
     assert "left out" in log.text
     assert len(log.text) < 1024 * 1024
     assert log.last_lines(1) == ["last"]
+    short = log.shortened(100)
+    assert short.startswith("first\nxxx")
+    assert short.endswith("xxx\nlast\n")
+    assert "1.64MB left out" in short
+    assert len(short) < 300
+    few = StepLog()
+    few.add(b"one\ntwo\n")
+    assert few.shortened(4) == few.text
+    assert few.shortened(3) == "one\n… 2B left out …\nwo\n"
 
 
 def test_steps_keep_order_and_know_how_far_they_are() -> None:
