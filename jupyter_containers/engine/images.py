@@ -243,11 +243,10 @@ class Images:
                 f"image {text} is used by {state}container {(running or using)[0][0]}",
                 hint=f"remove it first: rm -f {(running or using)[0][0]}",
             )
-        lines = []
         for name in chosen:
             store.remove_name(name)
             self.note("untag", record)
-            lines.append(f"Untagged: {Reference.parse(name).familiar}")
+        lines = [f"Untagged: {text}" for text in self.released(record, names, chosen)]
         if last and not using:
             taken = {user[1] for user in users}
             for gone in (record, *self._left_by(record)):
@@ -256,6 +255,21 @@ class Images:
                     self.note("delete", gone)
                     lines.append(f"Deleted: {gone.config_digest}")
         return lines
+
+    def released(self, record: ImageRecord, names: Names, chosen: Iterable[str]) -> Iterator[str]:
+        """Yield the names that an image loses with ``chosen`` of its names, as Docker tells them.
+
+        The digest in a registry's repository goes with the last tag there.
+        """
+        left = [Reference.parse(name) for name in names]
+        sources = self._rooms.store.records.blob_sources(record.config_digest)
+        for name in chosen:
+            reference = Reference.parse(name)
+            left.remove(reference)
+            yield reference.familiar
+            known = (reference.registry, reference.repository) in sources
+            if known and reference.tag and reference.name not in [one.name for one in left]:
+                yield reference.with_digest(names[name]).familiar
 
     def _left_by(self, record: ImageRecord) -> list[ImageRecord]:
         """Return the images for other platforms that nobody has a name for without this one."""

@@ -15,7 +15,6 @@ from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.selection import PRUNING, Selection
 from jupyter_containers.engine.sweeping import SweptLifecycle, builder_alive
 from jupyter_containers.engine.volumes import Volumes
-from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store import Garbage, ImageRecord, Roots
 from jupyter_containers.store.gc import with_parents
 
@@ -90,7 +89,8 @@ class Upkeep:
         self._rooms.store.delete_images(choose)
         removed: list[str] = []
         for record, names in chosen:
-            removed += [f"untagged: {Reference.parse(name).familiar}" for name in names]
+            gone = self._images.released(record, names, names)
+            removed += [f"untagged: {name}" for name in gone]
             self._images.note("delete", record)
             removed.append(f"deleted: {record.config_digest}")
         return PruneResult(tuple(removed), self.collect().bytes)

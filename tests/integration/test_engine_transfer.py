@@ -87,7 +87,10 @@ def test_the_digest_stays_the_same(
     events.clear()
     own.pull(name, emit=events.append)
     assert outcomes(events) == {"exists"}
-    own.remove_image(name)
+    assert own.remove_image(name)[:2] == [
+        f"Untagged: {name}",
+        f"Untagged: {registry.host}/team/app@{image.digest}",
+    ]
     by_digest = own.pull(f"{registry.host}/team/app@{image.digest}")
     assert by_digest == pulled
     assert by_digest.names == ()
