@@ -398,7 +398,9 @@ class Connections:
         mappings.sort(key=lambda mapping: (mapping.container_port, mapping.protocol))
         own = next((item for item in networks if item.id == routed.network_id), None)
         default = (own.publish_address if own else "") or self._rooms.settings.publish_address
-        if default == "0.0.0.0" and routed.address6:  # noqa: S104  # "every address", as with Docker
+        # "Every address", as with Docker; a user's relay knows no IPv6.
+        relayed = self._rooms.firewall.holds_ports
+        if default == "0.0.0.0" and routed.address6 and not relayed:  # noqa: S104  # read
             mappings = [
                 item
                 for mapping in mappings

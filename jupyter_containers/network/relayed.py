@@ -81,6 +81,13 @@ class RelayedFirewall:
                 capability="networks without root",
                 provided_by="apt-get install slirp4netns",
             )
+        for port in ports:
+            if ":" in port.host_ip:
+                raise UnsupportedError(
+                    f"cannot publish on [{port.host_ip}]: slirp4netns listens on IPv4 only",
+                    capability="publishing over IPv6 without root",
+                    provided_by="publish on 127.0.0.1 or 0.0.0.0",
+                )
         inside = [msgspec.structs.replace(port, host_ip=GUEST_ADDRESS) for port in ports]
         # The uplink first: it tells what is taken, and then what is in the map is only a leftover.
         opened: list[PublishedPort] = []
