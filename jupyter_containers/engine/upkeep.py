@@ -93,7 +93,11 @@ class Upkeep:
             removed += [f"untagged: {name}" for name in gone]
             self._images.note("delete", record)
             removed.append(f"deleted: {record.config_digest}")
-        return PruneResult(tuple(removed), self.collect().bytes)
+        garbage = self.collect()
+        held = {chain for record, _ in chosen for chain in record.chain_ids}
+        layers = [layer.chain_id for layer in garbage.layers if layer.chain_id in held]
+        removed += [f"deleted: {chain}" for chain in layers]
+        return PruneResult(tuple(removed), garbage.bytes)
 
     def prune_volumes(
         self,

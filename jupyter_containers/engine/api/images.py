@@ -291,9 +291,11 @@ class ImagesAPI(Parts):
             (record.name, record.manifest_digest, record.state.status.alive)
             for record in self._containers.all()
         ]
+        image = self._images.find(name)
         lines = self._images.remove(name, users, force=force)
         if not no_prune and any(line.startswith("Deleted: ") for line in lines):
-            self._upkeep.collect()
+            gone = {layer.chain_id for layer in self._upkeep.collect().layers}
+            lines += [f"Deleted: {chain}" for chain in reversed(image.chain_ids) if chain in gone]
         return lines
 
     def history(self, name: str, *, platform: str | None = None) -> list[HistoryEntry]:
