@@ -69,7 +69,11 @@ def _missing(root: Root, mounts: tuple[StepMount, ...]) -> tuple[str, ...]:
 def _make(root: Root, mount: StepMount) -> None:
     target = root.resolve(mount.target)
     if not _is_file(mount):
+        fresh = root.stat(target) is None
         root.make_folders(target, 0o755, 0, 0)
+        if fresh and mount.type == "tmpfs":
+            # runc gives a tmpfs the mode of what it covers; a new one is for everybody.
+            os.chmod(target, 0o1777, dir_fd=root.descriptor)
         return
     root.make_folders(posixpath.dirname(target), 0o755, 0, 0)
     if root.stat(target) is None:

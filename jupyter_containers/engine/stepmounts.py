@@ -41,7 +41,8 @@ class StepMounts:
     def resolve(self, mount: StepMount) -> BindMount | TmpfsMount:
         """Return the runtime's form of one mount."""
         if mount.type == "tmpfs":
-            return TmpfsMount(mount.target, mount.size)
+            # A build compiles there: only set-user-id counts for nothing, as in BuildKit.
+            return TmpfsMount(mount.target, mount.size, options=("exec", "dev"))
         if mount.type == "file":
             return self._file(mount)
         if mount.type == "cache":
