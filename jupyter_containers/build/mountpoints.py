@@ -73,7 +73,7 @@ def _make(root: Root, mount: StepMount) -> None:
         root.make_folders(target, 0o755, 0, 0)
         if fresh and mount.type == "tmpfs":
             # runc gives a tmpfs the mode of what it covers; a new one is for everybody.
-            os.chmod(target, 0o1777, dir_fd=root.descriptor)
+            os.chmod(target, 0o1777, dir_fd=root.descriptor)  # noqa: S103  # as /tmp is
         return
     root.make_folders(posixpath.dirname(target), 0o755, 0, 0)
     if root.stat(target) is None:
