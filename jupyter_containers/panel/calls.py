@@ -30,6 +30,7 @@ from jupyter_containers.panel.messages import (
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
+    from jupyter_containers.panel.uploads import Uploads
 
 Say = Callable[[str], None]
 # What waits for keys or never ends by itself has no place in a dialog.
@@ -39,8 +40,8 @@ _OUTPUT_CHARACTERS = 200_000
 class Calls:
     """Carries out one call; ``say`` tells how far it is."""
 
-    def __init__(self, engine: Engine, say: Say) -> None:
-        self._engine, self._say = engine, say
+    def __init__(self, engine: Engine, say: Say, uploads: Uploads) -> None:
+        self._engine, self._say, self._uploads = engine, say, uploads
 
     def perform(self, call: Call, buffers: Sequence[bytes]) -> tuple[Any, Sequence[bytes]]:
         """Return what the call returns, and buffers that go along; raise what keeps it from it."""
@@ -53,7 +54,7 @@ class Calls:
             case Files() | Download() | Upload():
                 from jupyter_containers.panel.files import ContainerFiles
 
-                return ContainerFiles(self._engine).perform(call, buffers)
+                return ContainerFiles(self._engine, self._uploads).perform(call, buffers)
             case Command(line):
                 return self._command(line), ()
             case BuildSteps(build):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import posixpath
 import tarfile
+import tempfile
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.panel.messages import (
@@ -21,6 +22,7 @@ from jupyter_containers.panel.messages import (
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
+    from jupyter_containers.panel.uploads import Uploads
 
 MOST_ENTRIES = 5000
 # A message holds a download as a whole, in the kernel, the server and the browser.
@@ -40,8 +42,8 @@ class _Bounded(io.BytesIO):
 class ContainerFiles:
     """The files of an engine's containers."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, uploads: Uploads) -> None:
+        self._engine, self._uploads = engine, uploads
 
     def perform(
         self, call: Files | Download | Upload, buffers: Sequence[bytes]
@@ -53,10 +55,8 @@ class ContainerFiles:
             case Download(container, path):
                 name, data = self._get(container, path)
                 return Downloaded(name), (data,)
-            case Upload(container, folder, name):
-                if len(buffers) != 1:
-                    raise InvalidArgumentError("an upload has one buffer")
-                self._put(container, folder, name, buffers[0])
+            case Upload():
+                self._take(call, buffers)
         return None, ()
 
     def _list(self, container: str, path: str) -> Listing:
@@ -80,12 +80,27 @@ class ContainerFiles:
             assert content is not None  # a regular file has content
             return name, content.read()
 
-    def _put(self, container: str, folder: str, name: str, data: bytes) -> None:
-        if not name or "/" in name or name in (".", ".."):
-            raise InvalidArgumentError(f"not a file's name: {name!r}")
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w") as archive:
-            member = tarfile.TarInfo(name)
-            member.size, member.mode, member.mtime = len(data), 0o644, int(time.time())
-            archive.addfile(member, io.BytesIO(data))
-        self._engine.copy("-", f"{container}:{folder}", stdin=packed.getvalue())
+    def _take(self, call: Upload, buffers: Sequence[bytes]) -> None:
+        name, more = call.name, False
+        try:
+            if len(buffers) != 1:
+                raise InvalidArgumentError("an upload has one buffer")
+            if not name or "/" in name or name in (".", ".."):
+                raise InvalidArgumentError(f"not a file's name: {name!r}")
+            file = self._uploads.add(call.token, call.offset, buffers[0])
+            more = not call.last
+            if call.last:
+                self._put(call, file)
+        finally:
+            if not more:
+                self._uploads.forget(call.token)
+
+    def _put(self, call: Upload, file: IO[bytes]) -> None:
+        member = tarfile.TarInfo(call.name)
+        member.size, member.mode, member.mtime = file.tell(), 0o644, int(time.time())
+        file.seek(0)
+        with tempfile.TemporaryFile() as packed:
+            with tarfile.open(fileobj=packed, mode="w") as archive:
+                archive.addfile(member, file)
+            packed.seek(0)
+            self._engine.copy("-", f"{call.container}:{call.folder}", stdin=packed)

@@ -31,6 +31,7 @@ from jupyter_containers.panel.messages import (
     Watch,
     Welcome,
 )
+from jupyter_containers.panel.uploads import Uploads
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
@@ -75,6 +76,7 @@ class Line:
         self._closed = False
         self._feed: Feed | None = None
         self._views: Views | None = None
+        self._uploads = Uploads()
         stay_live(comm)
         comm.on_msg(self._receive)
         comm.on_close(lambda _: self.close())
@@ -115,6 +117,7 @@ class Line:
             self._feed.stop()
         if self._views is not None:
             self._views.close()
+        self._uploads.close()
         self._comm.close()
         self._on_close(self)
 
@@ -184,8 +187,11 @@ class Line:
             case CloseView(channel):
                 self._views.end(channel)
                 return None, ()
-        calls = Calls(self._provide_engine(), lambda text: self.tell(Progress(number, text)))
-        return calls.perform(call, buffers)
+
+        def say(text: str) -> None:
+            self.tell(Progress(number, text))
+
+        return Calls(self._provide_engine(), say, self._uploads).perform(call, buffers)
 
 
 def trouble_of(error: ContainersError) -> Trouble:

@@ -180,11 +180,17 @@ class Download(Struct, frozen=True, tag_field="do", tag="download"):
 
 
 class Upload(Struct, frozen=True, tag_field="do", tag="upload"):
-    """Put the call's buffer as a file into a folder of a container."""
+    """Put a file into a folder of a container: the call's buffer is the part from ``offset`` on.
+
+    The ``last`` part completes it; ``token`` is the page's name for the upload.
+    """
 
     container: str
     folder: str
     name: str
+    token: str
+    offset: int
+    last: bool
 
 
 class Check(Struct, frozen=True, tag_field="do", tag="check"):

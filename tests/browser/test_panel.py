@@ -198,8 +198,11 @@ def test_views_of_the_main_area(lab: Lab, page: Any, engine: Engine, tmp_path: A
     page.get_by_role("button", name="tmp/", exact=True).click()
     page.get_by_label("Folder").get_by_text("tmp").wait_for()
     (tmp_path / "given.txt").write_text("from the browser")
-    page.get_by_label("Files to upload").set_input_files(tmp_path / "given.txt")
+    (tmp_path / "large.bin").write_bytes(b"x" * 12_000_000)  # a message has at most 10 MiB
+    files = [tmp_path / "large.bin", tmp_path / "given.txt"]
+    page.get_by_label("Files to upload").set_input_files(files)
     page.get_by_role("button", name="given.txt").wait_for()
+    page.get_by_role("row", name="large.bin").get_by_text("12.0 MB").wait_for()
     assert engine.exec("viewed", ["cat", "/tmp/given.txt"]).output == "from the browser"
     assert panel.violations(".jc-main:has(.jc-files)") == []
     page.evaluate("() => window.jupyterapp.shell.activateById('jp-running-sessions')")

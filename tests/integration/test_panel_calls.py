@@ -30,6 +30,7 @@ from jupyter_containers.panel.messages import (
     Squiggle,
     Upload,
 )
+from jupyter_containers.panel.uploads import Uploads
 from tests.integration.engine_fixtures import BUSYBOX, Place, demolish
 
 
@@ -48,7 +49,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def calls(engine: Engine) -> Calls:
-    return Calls(engine, lambda _: None)
+    return Calls(engine, lambda _: None, Uploads())
 
 
 def value(calls: Calls, call: Any, *buffers: bytes) -> Any:
@@ -56,8 +57,11 @@ def value(calls: Calls, call: Any, *buffers: bytes) -> Any:
 
 
 def test_files_go_in_and_out_of_a_container(engine: Engine, calls: Calls) -> None:
-    container = engine.create(BUSYBOX, name="files")
-    assert value(calls, Upload(container.id, "/tmp", "new file.txt"), b"hello\n") is None
+    engine.create(BUSYBOX, name="files")
+    given = ("files", "/tmp", "new file.txt", "token")
+    assert value(calls, Upload(*given, offset=0, last=False), b"hel") is None
+    assert value(calls, Files("files", "/tmp")).entries == []
+    assert value(calls, Upload(*given, offset=3, last=True), b"lo\n") is None
     listing = value(calls, Files("files", "/tmp"))
     assert [(one.name, one.kind, one.size) for one in listing.entries] == [
         ("new file.txt", "file", 6)
@@ -84,7 +88,9 @@ def test_files_that_are_not_there_are_said(engine: Engine, calls: Calls) -> None
         value(calls, Files("files", "/bin/busybox"))
     for name in ("", "..", "a/b"):
         with pytest.raises(InvalidArgumentError, match="not a file's name"):
-            value(calls, Upload("files", "/tmp", name), b"")
+            value(calls, Upload("files", "/tmp", name, "token", 0, last=True), b"")
+    with pytest.raises(InvalidArgumentError, match="part of the upload is missing"):
+        value(calls, Upload("files", "/tmp", "late", "token", 5, last=True), b"x")
     # No link of a container leads out of it.
     engine.run(BUSYBOX, ["ln", "-s", "/../../../../etc", "/out"], name="linked")
     assert value(calls, Files("linked", "/out")).path == "/etc"
@@ -164,7 +170,7 @@ def test_builds_are_written_down(engine: Engine) -> None:
 
 def test_a_command_line_does_what_it_does_in_a_cell(engine: Engine, calls: Calls) -> None:
     said: list[str] = []
-    calls = Calls(engine, said.append)
+    calls = Calls(engine, said.append, Uploads())
     assert value(calls, Command("run --rm busybox echo 'hello there'")).text == "hello there\n"
     with pytest.raises(ContainersError, match="unknown command"):
         value(calls, Command("explode"))

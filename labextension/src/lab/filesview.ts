@@ -8,6 +8,9 @@ import { attempt, textOf } from "./dialogs";
 import { asMain, Content } from "./mainviews";
 import type { ContainerItem, FileEntry, Listing } from "./protocol";
 
+// A server takes messages of up to 10 MiB.
+const PART_BYTES = 4 * 1024 * 1024;
+
 export function openFiles(client: Client, container: ContainerItem): MainAreaWidget {
   const content = new Content();
   const view = new FilesView(content.node, client, container);
@@ -137,12 +140,22 @@ class FilesView {
     setTimeout(() => URL.revokeObjectURL(url), 10000);
   }
 
+  private async send(file: File): Promise<void> {
+    const folder = this.here;
+    const token = crypto.randomUUID?.() ?? `${Date.now()} ${Math.random()}`;
+    // An empty file has one part, too.
+    for (let offset = 0; offset === 0 || offset < file.size; offset += PART_BYTES) {
+      const share = file.size ? Math.floor((100 * offset) / file.size) : 0;
+      this.notice.textContent = `uploading ${file.name} … ${share} %`;
+      const last = offset + PART_BYTES >= file.size;
+      const part = await file.slice(offset, offset + PART_BYTES).arrayBuffer();
+      await this.client.exchange({ do: "upload", container: this.container.id, folder, name: file.name, token, offset, last }, [part]);
+    }
+  }
+
   private async upload(files: File[]): Promise<void> {
     for (const file of files) {
-      this.notice.textContent = `uploading ${file.name} …`;
-      await attempt(`Upload of ${file.name}`, async () =>
-        this.client.exchange({ do: "upload", container: this.container.id, folder: this.here, name: file.name }, [await file.arrayBuffer()]),
-      );
+      await attempt(`Upload of ${file.name}`, () => this.send(file));
     }
     if (files.length) await this.go(this.here);
   }

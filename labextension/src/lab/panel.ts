@@ -226,6 +226,7 @@ export class ContainersPanel extends Widget {
       newNotebook(false);
     } else if (place === "waiting") {
       say(`Waiting for the kernel of ${name} …`);
+      say("A kernel that runs a cell answers at its end.");
     } else if (place === "unloaded") {
       say(`The kernel of ${name} has not loaded jupyter_containers.`);
       if (this.problem) say(this.problem, "jc-problem");

@@ -154,12 +154,18 @@ export interface Download {
   path: string;
 }
 
-/** Put the call's buffer as a file into a folder of a container. */
+/** Put a file into a folder of a container: the call's buffer is the part from `offset` on.
+
+    The `last` part completes it; `token` is the page's name for the upload.
+     */
 export interface Upload {
   do: "upload";
   container: string;
   folder: string;
   name: string;
+  token: string;
+  offset: number;
+  last: boolean;
 }
 
 /** Return what the build checks see in a Dockerfile. */

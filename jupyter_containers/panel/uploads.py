@@ -1,0 +1,46 @@
+"""Files on their way from a page, part by part: a server's websocket takes 10 MiB a message.
+
+An upload has a token that its page chose.  Parts come in order, each after the answer to the one
+before; what is not finished when the line ends is forgotten.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from typing import IO
+
+from jupyter_containers.errors import InvalidArgumentError
+
+_IN_MEMORY = 1024 * 1024
+
+
+class Uploads:
+    """The unfinished uploads of one line."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[str, IO[bytes]] = {}
+
+    def add(self, token: str, offset: int, data: bytes) -> IO[bytes]:
+        """Add a part; return all that has come, raise where a part is missing."""
+        with self._lock:
+            if offset == 0 and token not in self._open:
+                self._open[token] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # kept
+            file = self._open.get(token)
+            if file is None or file.tell() != offset:
+                raise InvalidArgumentError("a part of the upload is missing", hint="upload again")
+            file.write(data)
+            return file
+
+    def forget(self, token: str) -> None:
+        """Forget an upload, finished or not."""
+        with self._lock:
+            file = self._open.pop(token, None)
+        if file is not None:
+            file.close()
+
+    def close(self) -> None:
+        """Forget all."""
+        for token in list(self._open):
+            self.forget(token)
