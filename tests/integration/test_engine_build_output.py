@@ -407,6 +407,9 @@ def test_images_for_several_platforms_stay_together(bench: Bench, tmp_path: Path
         for tag in ("1", "arm", "zstd"):
             assert engine.remove_image(f"{other}:{tag}")[0] == f"Untagged: {other}:{tag}"
         ids = [engine.image(name).id, engine.inspect_image(name, platform="linux/s390x")["Id"]]
+        for platform, image_id in zip(("linux/amd64", "linux/s390x"), ids, strict=True):
+            with engine.create(name, ["/x"], platform=platform, pull="never") as container:
+                assert container.inspect()["Image"] == image_id
         assert {f"Deleted: {one}" for one in ids} <= set(engine.remove_image(name))
         [loaded] = engine.load(tmp_path / "foreign.tar", platform="linux/s390x")
         assert (str(loaded.platform), loaded.digest) == ("linux/s390x", foreign)

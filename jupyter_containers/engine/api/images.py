@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, overload
@@ -60,6 +61,9 @@ class ImagesAPI(Parts):
         record = None if pull == "always" else self._images.lookup(name)
         if record is not None and (not platform or self._images.serves(record, platform)):
             return record
+        if record is not None:
+            with suppress(ImageNotFoundError):  # one that its index has for the platform
+                return self._for_platform(record, platform)
         if record is not None and pull == "never":
             raise ImageNotFoundError(
                 f"no such image for {platform}: {name}",
