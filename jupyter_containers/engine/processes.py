@@ -36,6 +36,7 @@ from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.state import Status, require
 from jupyter_containers.options import ExecOptions
 from jupyter_containers.runtime import cgroups, execute
+from jupyter_containers.runtime.failures import torn
 from jupyter_containers.runtime.keys import DetachedError, DetachKeys
 from jupyter_containers.runtime.logs import LogLine, read_log
 from jupyter_containers.runtime.spec import Spec, exec_process
@@ -43,6 +44,7 @@ from jupyter_containers.runtime.users import User, resolve_user
 from jupyter_containers.store.rooted import Root
 
 _FIRST_SAMPLE_SECONDS = 0.1
+_DYING_SECONDS = 2.0
 
 
 class Processes:
@@ -127,6 +129,10 @@ class Processes:
         try:
             yield
         except OCIRuntimeError as error:
+            process = record.state.process
+            # Its first process ends last, a moment after what was started beside it.
+            if torn(error.message) and process is not None:
+                process.wait(timeout=_DYING_SECONDS)
             if self._lifecycle.running(record):
                 raise
             raise InvalidStateError(

@@ -25,6 +25,8 @@ _NOT_EXECUTABLE = re.compile(
     r"|executable path is a directory|exec format error",
     re.IGNORECASE,
 )
+# What runc says when the kernel ended its child together with the container's first process.
+_TORN = re.compile(r"setns process|init-p\b|connection reset by peer")
 _PREFIXES = re.compile(
     r"^(?:(?:runc|crun|oci runtime|container_linux\.go:\d+|time=\S+|level=\w+|msg=)"
     r"[^:\"]*:? ?)*\"?"
@@ -67,6 +69,11 @@ def runtime_error(
     elif _NOT_EXECUTABLE.search(message):
         code, hint = 126, "the file is in the image but is not an executable program"
     return OCIRuntimeError(line, argv=argv, exit_code=code, stderr=stderr or message, hint=hint)
+
+
+def torn(message: str) -> bool:
+    """Return whether a runtime's process in the container was ended from outside."""
+    return bool(_TORN.search(message))
 
 
 def clean(message: str) -> str:

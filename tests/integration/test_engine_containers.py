@@ -818,3 +818,16 @@ def test_details_of_the_log_are_its_labels_and_variables(engine: Engine, busybox
         **NONE,
     )
     assert engine.log_details("told") == {"team": "t 1", "A": "1"}
+
+
+def test_an_exec_beside_the_end_works_or_says_that_it_has_ended(
+    engine: Engine, busybox: str
+) -> None:
+    for number in range(12):
+        box = engine.run(busybox, ["sleep", f"{0.02 * number:.2f}"], detach=True, network="none")
+        try:
+            assert engine.exec(box.id, ["true"], check=False).exit_code in (0, 137)
+        except InvalidStateError:
+            continue
+        finally:
+            box.remove(force=True)

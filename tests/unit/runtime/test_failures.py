@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.runtime.failures import clean, last_error, log_error, runtime_error
+from jupyter_containers.runtime.failures import clean, last_error, log_error, runtime_error, torn
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,10 @@ def test_an_exec_that_cannot_be_started_has_dockers_code() -> None:
         'exec failed: chdir to cwd ("/x") set in config.json failed: no such file or directory'
     )
     assert runtime_error(message, operation="exec").exit_code == 126
+
+
+def test_a_child_that_was_ended_from_outside_is_told_from_a_command_that_cannot_run() -> None:
+    assert torn("error executing setns process: exit status 1")
+    assert torn("read init-p: connection reset by peer")
+    assert not torn('exec: "x": executable file not found in $PATH')
+    assert not torn('chdir to cwd ("/x") set in config.json failed: no such file or directory')
