@@ -101,6 +101,7 @@ class NetworkSummary:
     internal: bool = False
     labels: dict[str, str] = field(default_factory=dict)
     subnet6: str = ""
+    created: str = ""
 
     @classmethod
     def of(cls, item: Network) -> NetworkSummary:
@@ -114,6 +115,7 @@ class NetworkSummary:
             item.internal,
             dict(item.labels),
             item.subnet6,
+            item.created,
         )
 
 

@@ -252,7 +252,8 @@ def _name(prefix: str, key: str) -> str:
 
 def _network(text: str) -> ipaddress.IPv4Network:
     try:
-        return ipaddress.IPv4Network(text)
+        # An address alone would be a range of one.
+        return ipaddress.IPv4Network(text if "/" in text else "")
     except ValueError as error:
         raise InvalidArgumentError(
             f"invalid subnet: {text!r}", hint="write an IPv4 range such as 10.90.1.0/24"

@@ -111,7 +111,7 @@ class BridgeDriver:
         for text in filter(None, (network.subnet, network.subnet6)):
             _check_overlap(route, name, ipaddress.ip_network(text))
         try:
-            route.send(links.add_bridge(name, mac_address(network.gateway), network.mtu))
+            route.send(links.add_bridge(name, mac_address(network.gateway)))
         except OSError as error:
             # Another process is making the same bridge: do the rest too, all of it is idempotent.
             if error.errno != errno.EEXIST:
@@ -130,7 +130,8 @@ class BridgeDriver:
             _enable_ipv6(name)
             prefix = ipaddress.IPv6Network(network.subnet6).prefixlen
             requests.append(links.add_address(link.index, network.gateway6, prefix))
-        route.send(*requests, links.set_up(link.index))
+        mtu = links.set_mtu(link.index, network.mtu)
+        route.send(*requests, mtu, links.set_up(link.index))
         return links.get_link(route, name) or _vanished(name)
 
     def attach(
@@ -151,7 +152,7 @@ class BridgeDriver:
             bridge = links.get_link(route, network.interface)
             if bridge is None:
                 raise NetworkError(f"the bridge {network.interface} does not exist")
-            self._add_pair(route, namespace, endpoint, bridge)
+            self._add_pair(route, namespace, endpoint, bridge, network.mtu)
             try:
                 port = links.get_link(route, endpoint.host_interface)
                 if port is not None:
@@ -169,11 +170,12 @@ class BridgeDriver:
         namespace: NetworkNamespace,
         endpoint: Endpoint,
         bridge: links.Link,
+        mtu: int,
     ) -> None:
         request = links.add_veth(
             endpoint.host_interface,
             bridge.index,
-            bridge.mtu,
+            mtu,
             peer_name=endpoint.interface,
             peer_mac=endpoint.mac,
             namespace=namespace.fd,

@@ -100,9 +100,9 @@ def get_routes(route: NetlinkSocket, family: int = socket.AF_INET) -> list[Route
     return found
 
 
-def add_bridge(name: str, mac: str, mtu: int) -> Request:
+def add_bridge(name: str, mac: str) -> Request:
     """Return the request for a new bridge, down; its MAC stays whichever ports come and go."""
-    body = _header() + attribute(_IFLA_IFNAME, text(name)) + _mac(mac) + _mtu(mtu)
+    body = _header() + attribute(_IFLA_IFNAME, text(name)) + _mac(mac)
     body += attribute(_IFLA_LINKINFO, attribute(_IFLA_INFO_KIND, text("bridge")))
     return Request(_RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body)
 
@@ -139,6 +139,15 @@ def set_hairpin(index: int, *, isolated: bool = False) -> Request:
 def set_up(index: int) -> Request:
     """Return the request that brings a link up."""
     return Request(_RTM_NEWLINK, 0, _header(0, index, up=True))
+
+
+def set_mtu(index: int, mtu: int) -> Request:
+    """Return the request that gives a link its MTU.
+
+    A bridge keeps only what is changed so: what it was born with it loses to the least of its
+    ports', 1500 when there is none.
+    """
+    return Request(_RTM_NEWLINK, 0, _header(0, index) + _mtu(mtu))
 
 
 def delete_link(name: str) -> Request:

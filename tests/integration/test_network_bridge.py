@@ -188,7 +188,7 @@ def _wire(host: NetworkNamespace, outside: NetworkNamespace) -> None:
     def make() -> None:
         # A bridge named eth0 carries the uplink, as a veth needs one in our builder.
         with NetlinkSocket() as route:
-            route.send(links.add_bridge("eth0", "02:00:00:00:00:01", 1400))
+            route.send(links.add_bridge("eth0", "02:00:00:00:00:01"))
             uplink = links.get_link(route, "eth0")
             route.send(
                 links.add_address(uplink.index, HOST_IP, 24, "198.51.100.255"),
@@ -245,6 +245,21 @@ def test_first_connection_after_attach_is_quick(world: World):
     started = time.perf_counter()
     assert call(world.host, first.address, 80)
     assert time.perf_counter() - started < 0.5
+
+
+def test_mtu_of_a_network_stays_when_all_have_left(world: World):
+    net = world.network()
+
+    def mtus() -> dict[str, int]:
+        with NetlinkSocket() as route:
+            return {link.name: link.mtu for link in links.get_links(route)}
+
+    for _ in range(2):
+        box = world.container(net)
+        assert box.namespace.run(mtus)["eth0"] == 1400
+        assert world.host.run(mtus)[net.interface] == 1400
+        world.on_host(world.driver.detach, box.endpoint.host_interface)
+        assert world.host.run(mtus)[net.interface] == 1400
 
 
 def test_container_sees_the_uplinks_mtu_and_no_ipv6(world: World):

@@ -48,8 +48,8 @@ def together(ports: Sequence[str]) -> list[str]:
     """
     ranges: dict[tuple[str, str], list[list[int]]] = {}
     others = []
-    for port in ports:
-        match = _PORT.fullmatch(port)
+    matches = [(port, _PORT.fullmatch(port)) for port in ports]
+    for port, match in sorted(matches, key=lambda item: int(item[1]["inner"]) if item[1] else 0):
         if match is None or (match["outer"] and match["outer"] != match["inner"]):
             others.append(port)
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from jupyter_containers.commands.render.results import Document, Lines, Text
@@ -24,11 +25,12 @@ _COLUMNS = (
 def ls(session: Session, parsed: Parsed) -> Any:
     """Return the networks by name."""
     full = parsed.flag("no_trunc", False)
-    filters = filters_of(parsed)
-    found = sorted(
-        (network for network in session.engine.networks() if matches(network, filters)),
-        key=lambda network: network.name,
-    )
+    filters = dict(filters_of(parsed) or {})
+    dangling = filters.pop("dangling", [])
+    found = [item for item in session.engine.networks() if matches(item, filters)]
+    if dangling:
+        found = _by_use(session, found, dangling)
+    found.sort(key=lambda network: network.name)
     return listing(
         found,
         _COLUMNS,
@@ -37,6 +39,18 @@ def ls(session: Session, parsed: Parsed) -> Any:
         more=(Column("Subnet", "SUBNET"), Column("Labels", "LABELS")),
         empty="no networks",
     )
+
+
+def _by_use(session: Session, networks: list[Any], wanted: Sequence[str]) -> list[Any]:
+    """Return those that ``--filter dangling`` keeps: networks that people made and nobody uses."""
+    known = {"true": True, "1": True, "false": False, "0": False}
+    for word in wanted:
+        if word.lower() not in known:
+            raise InvalidArgumentError(f"invalid filter: 'dangling={word}'", hint="true or false")
+    answers = {known[word.lower()] for word in wanted}
+    used = {name for item in session.engine.containers(all=True) for name in item.networks}
+    kept = {*_BUILTIN, *used}
+    return [item for item in networks if kept.isdisjoint((item.name, item.id)) in answers]
 
 
 def _row(network: Any, full: bool) -> Row:
@@ -49,6 +63,7 @@ def _row(network: Any, full: bool) -> Row:
         "Internal": str(network.internal).lower(),
         "IPv6": str(bool(network.subnet6)).lower(),
         "Labels": labels_text(network.labels),
+        "CreatedAt": network.created,
     }
 
 
@@ -69,7 +84,7 @@ def matches(item: Any, filters: dict[str, list[str]] | None) -> bool:
         else:
             raise InvalidArgumentError(
                 f"invalid filter: {key!r}",
-                hint="known filters: name, driver, label; of networks id, scope, type too",
+                hint="known filters: name, driver, label; of networks dangling, id, scope, type",
             )
         if not kept:
             return False

@@ -31,11 +31,11 @@ def test_damaged_attributes_end_the_reading(data):
     assert attributes(data) == {}
 
 
-def test_bridge_request_names_kind_mac_and_mtu():
-    values = attributes(links.add_bridge("jc0", "02:6a:0a:59:00:01", 1400).body[16:])
+def test_bridge_request_names_kind_and_mac():
+    values = attributes(links.add_bridge("jc0", "02:6a:0a:59:00:01").body[16:])
     assert values[3] == b"jc0\0"
     assert values[1] == bytes.fromhex("026a0a590001")
-    assert struct.unpack("=I", values[4]) == (1400,)
+    assert attributes(links.set_mtu(7, 1400).body[16:]) == {4: struct.pack("=I", 1400)}
 
 
 def test_loopback_is_found_among_the_links():

@@ -142,6 +142,11 @@ def test_network_ls(fake_engine: Any) -> None:
         assert perform(fake_engine, "network", "ls", "-q", *words) == ["cdcdcdcdcdcd"]
     with pytest.raises(InvalidArgumentError, match="invalid filter"):
         perform(fake_engine, "network", "ls", "-f", "colour=red")
+    fake_engine.answers["containers"] = []
+    assert perform(fake_engine, "network", "ls", "-q", "-f", "dangling=true") == ["cdcdcdcdcdcd"]
+    assert perform(fake_engine, "network", "ls", "-q", "-f", "dangling=false") == ["abababababab"]
+    with pytest.raises(InvalidArgumentError, match="dangling=maybe"):
+        perform(fake_engine, "network", "ls", "-q", "-f", "dangling=maybe")
 
 
 def test_network_create_and_remove(fake_engine: Any) -> None:
