@@ -115,14 +115,14 @@ def carry_out(
             pool.shutdown(cancel_futures=True)
             done = sum(result is not None for result in work.results)
             failed = isinstance(error, ItemFailedError)
-            emit(TaskFinished(_TASK, "failed" if failed else "cancelled", work.told(done)))
+            emit(TaskFinished(_TASK, "failed" if failed else "cancelled"))
             told = f"{work.told(done)} were done, no container is left"
             error.add_note(told)
         if isinstance(error, KeyboardInterrupt):
             raise answered(f"map was interrupted: {told}") from error
         raise
     pool.shutdown()
-    emit(TaskFinished(_TASK, detail=work.told(len(items))))
+    emit(TaskFinished(_TASK))
     return [result for result in work.results if result is not None]
 
 

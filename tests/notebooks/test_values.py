@@ -71,3 +71,41 @@ def test_help_names_the_flags_and_mistakes_are_one_line(client: NotebookClient) 
 def test_the_result_is_also_in_the_outcome(client: NotebookClient) -> None:
     run_cell(client, "%container run --rm -o r --out done busybox sh -c 'echo 1 > $r.json'")
     assert text_of(run_cell(client, "done.results")) == "{'r': 1}"
+
+
+def test_a_map_shows_one_display_and_a_table(client: NotebookClient) -> None:
+    display, table = run_cell(client, "%%container map --network none busybox echo got {}\na\nb\n")
+    assert display.output_type == "display_data"
+    assert "busybox echo got {} · 2" in display.data["text/plain"]
+    assert table.data["text/plain"].splitlines()[1:] == [
+        "a         0           got a",
+        "b         0           got b",
+    ]
+    run_cell(client, "numbers = range(1, 4)")
+    line = "%container map --over numbers --workers 2 --network none busybox expr 2 *"
+    source = f"found = {line}\nfound"
+    assert "OUTPUT" in text_of(run_cell(client, source))
+    shown = run_cell(client, "[int(one.output) for one in found]")
+    assert text_of(shown) == "[2, 4, 6]"
+    outputs = run_cell(client, "%%container map --network none busybox sh -c 'exit {}'\n0\n3\n")
+    assert outputs[-1].ename == "ItemFailedError"
+    assert outputs[-1].traceback[0].startswith("ItemFailedError: item 1 ('3') failed: container")
+
+
+def test_a_service_lasts_as_long_as_its_block(client: NotebookClient) -> None:
+    source = (
+        "from urllib.request import urlopen\nfrom jupyter_containers import Engine\n"
+        "serve = ['httpd', '-f', '-h', '/etc']\n"
+        "with Engine() as e, e.service('busybox', serve, ports=80) as web:\n"
+        "    print(urlopen(f'http://{web.address}/passwd').status)\n"
+        "    print(web.name in e.containers)\n"
+        "    frame = e.containers.to_dataframe()\n"
+    )
+    assert text_of(run_cell(client, source)) == "200\nTrue\n"
+    assert text_of(run_cell(client, "frame.status.tolist()")) == "['running']"
+    assert text_of(run_cell(client, "%container ps -aq")) == ""
+
+
+def test_here_is_the_notebooks_folder(client: NotebookClient) -> None:
+    run_cell(client, "%container run --rm --here --network none busybox sh -c 'echo made > made'")
+    assert text_of(run_cell(client, "open('made').read()")) == "'made\\n'"

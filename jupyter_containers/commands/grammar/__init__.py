@@ -14,6 +14,7 @@ from jupyter_containers.commands.grammar import (
     registries,
     system,
     volumes,
+    workloads,
 )
 from jupyter_containers.commands.words import Verb
 
@@ -31,6 +32,7 @@ GROUPS = {
 
 VERBS: tuple[Verb, ...] = (
     *containers.VERBS,
+    *workloads.VERBS,
     *images.VERBS,
     *builds.VERBS,
     *networks.VERBS,

@@ -70,9 +70,9 @@ _PLAIN_FLAGS = (
     Flag("volume", "Bind a folder or mount a volume (source:target[:ro])", "list", "v"),
     WORKDIR,
 )
-_CREATE_FLAGS = tuple(sorted((*_PLAIN_FLAGS, *LIMIT_FLAGS), key=lambda flag: flag.name))
+CREATE_FLAGS = tuple(sorted((*_PLAIN_FLAGS, *LIMIT_FLAGS), key=lambda flag: flag.name))
 _DETACH = Flag("detach", "Run in the background", "bool", "d")
-_RUN_OPERANDS = (Operand("image", "IMAGE"), Operand("command", "COMMAND", "rest"))
+RUN_OPERANDS = (Operand("image", "IMAGE"), Operand("command", "COMMAND", "rest"))
 
 
 VERBS: tuple[Verb, ...] = (
@@ -80,8 +80,8 @@ VERBS: tuple[Verb, ...] = (
         "run",
         "Create and start a new container from an image",
         "containers:run",
-        (_DETACH, DETACH_KEYS, SIG_PROXY, *_CREATE_FLAGS),
-        _RUN_OPERANDS,
+        (_DETACH, DETACH_KEYS, SIG_PROXY, *CREATE_FLAGS),
+        RUN_OPERANDS,
         ("container run",),
         reads_stdin=True,
     ),
@@ -89,8 +89,8 @@ VERBS: tuple[Verb, ...] = (
         "create",
         "Create a new container",
         "containers:create",
-        _CREATE_FLAGS,
-        _RUN_OPERANDS,
+        CREATE_FLAGS,
+        RUN_OPERANDS,
         ("container create",),
     ),
     Verb(
