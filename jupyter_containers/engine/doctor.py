@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,15 +72,20 @@ def examine(rooms: Rooms) -> DoctorReport:
             "sysctl -w net.ipv4.ip_forward=1",
         ),
     )
-    return DoctorReport((*_rights(rooms, host), *host.capabilities, *ours), host.users.initial)
+    root = host.users.initial and os.geteuid() == 0
+    return DoctorReport((*_rights(rooms, host), *host.capabilities, *ours), root)
 
 
 def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
     """Return who the engine is on this host: the rung of the ladder that it works on."""
     why = "whom the users of a container are outside"
-    if host.users.initial:
-        return (Capability("rights", True, "root of this machine", why),)
     folder = rooms.settings.run_root / USER_FOLDER
+    if host.users.initial and os.geteuid() == 0:
+        return (Capability("rights", True, "root of this machine", why),)
+    if host.users.initial:
+        denied = _text(folder / "denied") or "no namespaces of one's own"
+        needed = "as root: sysctl user.max_user_namespaces=15000"
+        return (Capability("rights", False, denied, "containers and RUN steps", needed),)
     single, missing = _text(folder / "single"), _text(folder / "no-uplink")
     if host.users.size > 1:
         rights = Capability(
@@ -113,7 +119,6 @@ def _text(file: Path) -> str:
 
 def info(rooms: Rooms, statuses: list[str], images: int) -> dict[str, Any]:
     """Return the facts of ``docker info`` that have a meaning here."""
-    import os
     import platform
 
     from jupyter_containers.version import __version__
@@ -141,7 +146,7 @@ def info(rooms: Rooms, statuses: list[str], images: int) -> dict[str, Any]:
         "NCPU": os.cpu_count() or 1,
         "Name": machine.nodename,
         "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "Rootless": not host.users.initial,
+        "Rootless": not (host.users.initial and os.geteuid() == 0),
         # As docker info has them: false where a limit is none, or only one of each process.
         "MemoryLimit": "memory" in host.cgroups.controllers,
         "SwapLimit": host.swap_accounting and "memory" in host.cgroups.controllers,

@@ -7,6 +7,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
+from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.rootless.holder import enter
 from jupyter_containers.settings import USER_FOLDER, Settings, environment, load_settings
 
@@ -22,10 +23,18 @@ def enter_for(
     """Make this process root in its user's namespaces; return the settings of before.
 
     They are put into the environment, so that programs started from here find the same store.
+    Where the host lets users make no namespaces the process stays what it is: images and
+    registries work, and what needs more says so.
     """
     environ = os.environ if environ is None else environ
     settings = load_settings(environ, overrides)
-    enter(holder_folder(settings))
+    folder = holder_folder(settings)
+    denied = folder / "denied"
+    try:
+        enter(folder)
+        denied.unlink(missing_ok=True)
+    except UnsupportedError as error:
+        denied.write_text(error.message)
     environ.update(environment(settings))
     return settings
 

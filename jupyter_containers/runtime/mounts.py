@@ -181,7 +181,8 @@ class PrivateMounts:
             raise UnsupportedError(
                 f"cannot make a private mount namespace: {os.strerror(number)}",
                 capability="mount namespaces",
-                provided_by="run as root, or in a container with CAP_SYS_ADMIN",
+                provided_by="a host that lets users make namespaces"
+                " (as root: sysctl user.max_user_namespaces=15000), or CAP_SYS_ADMIN in a pod",
             )
         self._mount(None, "/", None, _MS_REC | _MS_SLAVE, "")
 

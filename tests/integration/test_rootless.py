@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.integration.account import KINDS, NEEDS, USER, Account, opened
+from jupyter_containers.engine import Engine
+from tests.integration.account import CLONE, KINDS, NEEDS, USER, Account, opened
 
 pytestmark = NEEDS
 
@@ -213,3 +216,47 @@ def test_a_debian_image_is_made_and_installs_packages_with_one_id(account: Accou
         " 'apt-get -qq update && apt-get -qq install -y bsdutils netbase && cat /etc/protocols'"
     )
     assert "icmp" in told
+
+
+_IN_A_POD = """
+import sys
+from jupyter_containers import Engine
+from jupyter_containers.errors import UnsupportedError
+with Engine(root="/tmp/r", run_root="/tmp/q") as e:
+    e.load("/given/bases.tar")
+    e.build("/", dockerfile="FROM busybox\\nENV A=b\\nCMD [\\"true\\"]\\n", tag="a:1")
+    e.tag("a:1", "b:1")
+    e.save(["b:1"], "/tmp/saved.tar")
+    print(len(e.images()), e.inspect("b:1")["Config"]["Env"][-1])
+    for work in (lambda: e.run("busybox", ["true"], network="none"),
+                 lambda: e.build("/", dockerfile="FROM busybox\\nRUN true\\n")):
+        try:
+            work()
+        except UnsupportedError as error:
+            print(error.capability, "|", error.message)
+    print([item.name for item in e.doctor().capabilities if item.name == "rights"])
+"""
+
+
+def test_in_a_pod_without_namespaces_images_work_and_run_says_what_is_missing(
+    engine: Engine, busybox: str, python: str, tmp_path: Path
+) -> None:
+    """Root of a container with the usual filter of system calls, as most pods are."""
+    engine.save([busybox], tmp_path / "bases.tar")
+    packages = next(Path(sys.prefix).glob("lib/python3*/site-packages"))
+    programs = [shutil.which(name) for name in ("runc", "conmon")]
+    given = {CLONE: "/clone", packages: "/packages", tmp_path: "/given"}
+    given |= {Path(program): program for program in programs if program}
+    result = engine.run(
+        python,
+        ["python3", "-c", _IN_A_POD],
+        volume=[f"{source}:{target}:ro" for source, target in given.items()],
+        env={"PYTHONPATH": "/clone:/packages"},
+        network="none",
+        rm=True,
+        check=False,
+    )
+    lines = result.output.splitlines()
+    assert result.exit_code == 0, result.stderr.decode()
+    assert lines[0] == "2 A=b"
+    assert [line.partition(" | ")[0] for line in lines[1:3]] == ["mount namespaces"] * 2
