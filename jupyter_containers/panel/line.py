@@ -18,6 +18,7 @@ from jupyter_containers.panel.messages import (
     Answer,
     Call,
     CloseView,
+    Command,
     Failure,
     FromKernel,
     FromPage,
@@ -191,7 +192,11 @@ class Line:
         def say(text: str) -> None:
             self.tell(Progress(number, text))
 
-        return Calls(self._provide_engine(), say, self._uploads).perform(call, buffers)
+        done = Calls(self._provide_engine(), say, self._uploads).perform(call, buffers)
+        if isinstance(call, Command):
+            # A login or a failed build is no event of the engine's feed.
+            self._feed.touch("registries", "builds")
+        return done
 
 
 def trouble_of(error: ContainersError) -> Trouble:

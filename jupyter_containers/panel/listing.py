@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from jupyter_containers.commands.render.links import browsable, proxy_base
+from jupyter_containers.errors import RegistryError
 from jupyter_containers.panel.messages import (
     BuildItem,
     ContainerItem,
@@ -149,9 +150,21 @@ class Listing:
         ]
 
     def _registries(self) -> list[RegistryItem]:
+        try:
+            known = set(self._engine.logins())
+        except RegistryError:
+            # A file of credentials that cannot be read is told where it is needed.
+            known = set()
+        local = self._engine.local_registries()
         return [
-            RegistryItem(one.address, one.name, one.volume, credentials=False)
-            for one in self._engine.local_registries()
+            *(
+                RegistryItem(one.address, one.name, one.volume, one.address in known)
+                for one in local
+            ),
+            *(
+                RegistryItem(name, "", "", credentials=True)
+                for name in sorted(known - {one.address for one in local})
+            ),
         ]
 
 

@@ -91,7 +91,7 @@ class BuildItem(Struct, frozen=True):
 
 
 class RegistryItem(Struct, frozen=True):
-    """A registry: one that runs here (``container``), or one with ``credentials``."""
+    """A registry: one that runs here (in ``container``), one with ``credentials``, or both."""
 
     id: str
     container: str

@@ -145,6 +145,18 @@ class CredentialStore:
 
         return file.update(change) or erased
 
+    def registries(self) -> list[str]:
+        """Return the registries that there are credentials for, helpers' too, by name.
+
+        Raises :class:`RegistryError` when a file cannot be read.
+        """
+        found: set[str] = set()
+        for file in self._files():
+            auths = file.read().get("auths")
+            if isinstance(auths, dict):
+                found.update(_host_of(key) for key in auths)
+        return sorted(found - {""})
+
     def _own_file(self) -> CredentialFile:
         explicit = self._environ.get("REGISTRY_AUTH_FILE")
         return CredentialFile(Path(explicit)) if explicit else CredentialFile(self._docker_path())

@@ -88,6 +88,11 @@ test("the menu offers what can be done in a state", () => {
     "start", "logs", "files", "inspect", "commit", "copy-id", "remove",
   ]); // prettier-ignore
   expect(enabled(container("a", { state: "paused" }))).toContain("unpause");
+  const registry = (local: string, credentials: boolean) => ({ id: "r", container: local, volume: "", credentials });
+  const offered = [registry("box", false), registry("", true)].map((item) =>
+    actionsOf("registries", item).flat().filter((one) => one.enabled !== false).map((one) => one.name),
+  ); // prettier-ignore
+  expect(offered).toEqual([["repositories", "logs", "stop-registry"], ["repositories", "logout"]]);
   expect(nameOf("images", image("abcdef", [], 1))).toBe("abcdef000000");
 });
 

@@ -368,6 +368,10 @@ class ImagesAPI(Parts):
             return False
         return True
 
+    def logins(self) -> list[str]:
+        """Return the registries that there are credentials for."""
+        return self._rooms.credentials.registries()
+
     def logout(self, registry: str = "docker.io") -> bool:
         """Forget the credentials of a registry; return False where there were none."""
         return self._rooms.credentials.erase(registry)

@@ -24,8 +24,19 @@ export function actionsOf(section: Section, item: Items[Section]): Action[][] {
     case "builds":
       return [[{ name: "steps", label: "Steps and cache", enabled: !["running", "killed"].includes((item as BuildItem).outcome) }, { name: "layers", label: "Layers", enabled: Boolean((item as BuildItem).image) }, { ...copy, enabled: Boolean((item as BuildItem).image) }]];
     case "registries":
-      return [[{ name: "repositories", label: "Repositories" }, { name: "logs", label: "Logs" }, copy], [{ name: "stop-registry", label: "Stop and remove…", danger: true }]];
+      return registry(item as RegistryItem);
   }
+}
+
+function registry(item: RegistryItem): Action[][] {
+  const local = Boolean(item.container);
+  return [
+    [{ name: "repositories", label: "Repositories" }, { name: "logs", label: "Logs", enabled: local }],
+    [
+      { name: "logout", label: "Log out", enabled: item.credentials },
+      { name: "stop-registry", label: "Stop and remove…", danger: true, enabled: local },
+    ],
+  ];
 }
 
 const inspect: Action = { name: "inspect", label: "Inspect" };

@@ -110,6 +110,8 @@ export class Deeds {
     if (action === "repositories") {
       const text = await runCommand(client, `Look into ${item.id}`, `registry ls ${quoted(item.id)}`);
       if (text !== undefined) this.show(openInspect(item.id, { repositories: text.split("\n") }));
+    } else if (action === "logout") {
+      await runCommand(client, `Log out of ${item.id}`, `logout ${quoted(item.id)}`);
     } else if (action === "stop-registry") {
       const sure = await confirm(`Stop the registry ${item.id}?`, `Its container is removed; its images stay in the volume ${item.volume}.`, "Stop");
       if (sure) await runCommand(client, `Stop ${item.id}`, `registry stop ${quoted(item.container)}`);

@@ -70,7 +70,7 @@ export interface BuildItem {
   error: string;
 }
 
-/** A registry: one that runs here (`container`), or one with `credentials`. */
+/** A registry: one that runs here (in `container`), one with `credentials`, or both. */
 export interface RegistryItem {
   id: string;
   container: string;

@@ -23,7 +23,7 @@ const EMPTY: Record<Section, string> = {
   volumes: "no volumes",
   networks: "no networks",
   builds: "nothing was built yet",
-  registries: "no registry runs here",
+  registries: "no registry runs here or has a login",
 };
 
 /** What is shown of an item: two lines, something at the right, words for those who hear the page. */
@@ -206,7 +206,12 @@ function build(item: BuildItem, view: View): Shown {
 }
 
 function registry(item: RegistryItem): Shown {
-  return { title: item.id, right: "", below: `container ${item.container}${item.volume ? ` · volume ${item.volume}` : ""}`, dot: "jc-dot running" };
+  const below = [
+    item.container ? `container ${item.container}` : "",
+    item.volume ? `volume ${item.volume}` : "",
+    item.credentials ? "logged in" : "",
+  ];
+  return { title: item.id, right: "", below: below.filter(Boolean).join(" · "), dot: item.container ? "jc-dot running" : "jc-net" };
 }
 
 function users(names: string[]): string {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from jupyter_containers.errors import ContainerNotFoundError, OperationCancelledError
+from jupyter_containers.errors import ContainerNotFoundError, OperationCancelledError, RegistryError
 from jupyter_containers.panel.messages import VERSION
 
 
@@ -76,6 +76,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.done: list[tuple[Any, ...]] = []
         self.volume_names = ["data"]
+        self.damaged = False
         self._events: list[Any] = []
 
     def events(self, cancel: Any) -> Any:
@@ -100,6 +101,11 @@ class FakeEngine:
 
     def build_history(self) -> Sequence[Any]:
         return ()
+
+    def logins(self) -> list[str]:
+        if self.damaged:
+            raise RegistryError("config.json is not valid JSON")
+        return ["quay.io"]
 
     def local_registries(self) -> Sequence[Any]:
         return ()

@@ -43,6 +43,16 @@ def test_a_page_is_welcomed_and_told_everything(page: FakePage) -> None:
     assert volumes["put"][0] | {"id": "data", "created": 5.0, "containers": []} == volumes["put"][0]
 
 
+def test_registries_are_those_with_credentials_too(page: FakePage, engine: FakeEngine) -> None:
+    [told] = [one for one in page.told("changes") if one["section"] == "registries"]
+    assert told["put"] == [{"id": "quay.io", "container": "", "volume": "", "credentials": True}]
+    engine.damaged = True
+    # A command may have logged in or out: the list is looked at again.
+    page.call("command", line="version")
+    told = page.wait(lambda said: said["kind"] == "changes" and said["gone"] == ["quay.io"])
+    assert told["section"] == "registries"
+
+
 def test_an_event_tells_what_is_different(page: FakePage, engine: FakeEngine) -> None:
     engine.volume_names = ["data", "more"]
     engine.happen("volume", "create")

@@ -132,6 +132,15 @@ def test_a_podman_namespace_is_not_the_registry(environ: dict[str, str]) -> None
     assert CredentialStore(environ).get("quay.io", "other/app") is None
 
 
+def test_registries_with_credentials_are_known(environ: dict[str, str]) -> None:
+    store = CredentialStore(environ)
+    assert store.registries() == []
+    auths = {"https://index.docker.io/v1/": {}, "localhost:5000": {}, "quay.io/team": {}}
+    write(environ, {"auths": auths, "credsStore": "test"})
+    write(environ, {"auths": {"quay.io": {}, "ghcr.io": {}}}, "run/containers/auth.json")
+    assert store.registries() == ["docker.io", "ghcr.io", "localhost:5000", "quay.io"]
+
+
 def test_the_nearest_namespace_counts(environ: dict[str, str]) -> None:
     keys = {"quay.io": "all", "quay.io/team": "team", "quay.io/team/app": "app"}
     write(environ, {"auths": {key: {"auth": encoded(user, "x")} for key, user in keys.items()}})
