@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from jupyter_containers import Container, Engine, Settings
-from tests.bench import crowds, images, kernel, memory
+from tests.bench import crowds, images, kernel, memory, presses
 from tests.bench.buildfigures import BuildFigures
 from tests.bench.peer import Docker, Podman, remove_cgroups
 from tests.bench.table import Row
@@ -179,6 +179,12 @@ class Contest:
             Row("`%load_ext` in a kernel", "ms", load, limit=100),
             Row("the first `%container ps` after it", "ms", first),
             Row("memory added to the kernel after its first `run`", "MB", resident),
+            *(
+                Row(f"the stop button in a kernel: {name}", "ms", series, limit=200)
+                for name, series in presses.answers(
+                    self._root, self._run_root, rounds=rounds
+                ).items()
+            ),
         ]
 
     def _beside_checked(self) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ class WorkloadsAPI(ContainersAPI):
         run = partial(self._map_one, name, flags | {"pull": "never"})
         count = min(workers or default_workers(options), len(todo))
         job = Job(run, words, stdin, into, retries, check)
-        title = " ".join([name, *words]) if words else name
+        title = " ".join(shlex.quote(word) if " " in word else word for word in (name, *words))
         return carry_out(job, todo, count, title, emit, cancel or CancelToken())
 
     def _map_one(
