@@ -31,6 +31,7 @@ from jupyter_containers.runtime.process import POLL_SECONDS, ProcessIdentity
 from jupyter_containers.runtime.pump import OutputSink, exit_status
 
 _CHUNK = 65536
+_BEGUN_SECONDS = 10.0
 _END_OF_FILE = b"\x04"
 
 
@@ -53,6 +54,11 @@ class _Call:
         self.argv = [runtime.path, *runtime.global_arguments(self._log), "exec", *flags]
         self.argv += ["--process", str(specification), "--pid-file", str(self._pid_file)]
         self.argv += [container_id]
+
+    @property
+    def begun(self) -> bool:
+        """True once the runtime needs nothing of the scratch folder any more."""
+        return bool(read_number(self._pid_file))
 
     def kill(self) -> None:
         """Kill the process in the container; the runtime's own process ends with it."""
@@ -239,6 +245,11 @@ class TerminalSession:
         os.close(self.descriptor)
         self.descriptor, self.left = -1, True
         holder.wait()
+        # What the process wrote may be here before the runtime has written its pid file; a runtime
+        # that cannot do that ends the process.
+        deadline = time.monotonic() + _BEGUN_SECONDS
+        while not self._call.begun and self._child.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
         self._call.close()
 
         def reap() -> None:

@@ -192,7 +192,8 @@ def test_memory_is_accounted_without_an_oom(lab: Lab, sleeper: Container) -> Non
 
 
 def test_cpu_quota_holds(lab: Lab) -> None:
-    container = lab.create("sh", "-c", "while :; do :; done", cpus=0.2)
+    # So little that it is less than its share of a busy machine, too.
+    container = lab.create("sh", "-c", "while :; do :; done", cpus=0.05)
     container.start()
     time.sleep(0.2)
     before = cgroups.stats(lab.host.cgroups, container.cgroup)
@@ -202,7 +203,7 @@ def test_cpu_quota_holds(lab: Lab) -> None:
     assert before is not None
     assert after is not None
     share = (after.cpu_ns - before.cpu_ns) / 1e9 / (after.read_at - before.read_at)
-    assert 0.05 < share < 0.3
+    assert 0.01 < share < 0.1
     assert after.throttled_periods > before.throttled_periods
     assert container.wait().code == 137
 
