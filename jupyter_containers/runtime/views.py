@@ -9,6 +9,7 @@ empty, never an error.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -31,6 +32,9 @@ _LIMITS = (
     ("processes, limit", "pids", "pids.max", "pids.max"),
     ("processes now", "pids", "pids.current", "pids.current"),
 )
+
+
+_LOOKS, _BETWEEN_LOOKS = 5, 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +93,19 @@ def process_view(pid: int) -> ProcessView | None:
         return None
     # NSpid has the number in every pid namespace, from the reader's to the innermost (proc(5)).
     inside = status.get("NSpid", str(pid)).split()[-1]
-    raw = _bytes(f"/proc/{pid}/cmdline").rstrip(b"\0").replace(b"\0", b" ")
-    command = raw.decode("utf-8", "replace") or f"[{status.get('Name', '')}]"
+    command = _command(pid) or f"[{status.get('Name', '')}]"
     return ProcessView(pid, int(inside), int(status["Uid"].split()[1]), command)
+
+
+def _command(pid: int) -> str:
+    """Return a process's command line; empty for one that has none, as a zombie."""
+    for _ in range(_LOOKS):
+        raw = _bytes(f"/proc/{pid}/cmdline").rstrip(b"\0").replace(b"\0", b" ")
+        if raw:
+            return raw.decode("utf-8", "replace")
+        # While it becomes another program it has none for a moment.
+        time.sleep(_BETWEEN_LOOKS)
+    return ""
 
 
 def privileges(pid: int) -> Privileges:

@@ -67,7 +67,7 @@ def test_a_shell_in_a_cell(notebook: Any, lab: Lab) -> None:
 
     typist.type("exit 3\n")
     opened.page.get_by_text("ended with exit code 3").wait_for()
-    assert "typed" not in names(lab)
+    eventually(lambda: "typed" not in names(lab))
 
 
 def test_a_full_screen_program_survives_a_reload(notebook: Any, lab: Lab) -> None:

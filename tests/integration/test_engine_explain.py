@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -19,7 +20,7 @@ def outside(section: Section, what: str) -> str:
 
 
 @pytest.fixture
-def explanation(engine: Engine, busybox: str) -> Explanation:
+def explanation(engine: Engine, busybox: str) -> Iterator[Explanation]:
     engine.run(
         busybox,
         ["sleep", "300"],
@@ -29,7 +30,9 @@ def explanation(engine: Engine, busybox: str) -> Explanation:
         cpus="0.5",
         volume=["notes:/notes"],
     )
-    return engine.explain("seen")
+    yield engine.explain("seen")
+    engine.remove("seen", force=True)
+    engine.remove_volume("notes")
 
 
 def test_namespaces_are_the_containers_own(explanation: Explanation) -> None:
