@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench import isolation, tutorial
-from tests.bench.table import Row, markdown, updated
+from tests.bench.table import Row, line_of, markdown, updated
 
 GROUPS = (
     *("runs", "execs", "crowds", "builds", "residents", "loads"),
@@ -90,7 +90,10 @@ def measured(groups: list[str], *, quick: bool) -> str:
                 }
                 for name in (group for group in GROUPS if group in groups):
                     sys.stderr.write(f"bench: {name}\n")
-                    rows += measures[name]()
+                    found = measures[name]()
+                    # At once: a run that is stopped has told what it measured.
+                    sys.stderr.write("".join(f"{line_of(row)}\n" for row in found))
+                    rows += found
                 version = docker("version", "--format", "{{.Server.Version}}")
             finally:
                 contest.close()

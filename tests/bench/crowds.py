@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from jupyter_containers import Engine
 from jupyter_containers.engine.naming import new_id
 from jupyter_containers.oci.state import Status
+from jupyter_containers.runtime.seccomp import seccomp_profile
+from jupyter_containers.runtime.security import DEFAULT_CAPABILITIES
 from tests.bench.peer import Docker, Podman
 from tests.bench.table import Row
 from tests.bench.turns import Series, in_turns, seconds
@@ -83,32 +87,45 @@ def listing(engine: Engine, image: str) -> list[Row]:
 
 
 def beyond_runtime(engine: Engine, image: str, folder: Path, rounds: int) -> list[Row]:
-    """Measure what a whole run adds to the bare runtime's."""
-    bundle = _bundle(folder / "bare")
-    runtime = engine._rooms.runtime
+    """Measure what a whole run adds to the bare runtime's, without a filter and with ours."""
+    runtime, host = engine._rooms.runtime, engine._rooms.host
+    profile = seccomp_profile(host.architecture, DEFAULT_CAPABILITIES)
+    bundles = {
+        "bare": _bundle(folder / "bare", None),
+        "filtered": _bundle(folder / "filtered", profile),
+    }
 
-    def bare() -> None:
-        argv = [runtime.path, "--root", str(folder / "bare-state"), "run", "bench-bare"]
-        subprocess.run(argv, cwd=bundle, stdin=subprocess.DEVNULL, check=True)
+    def alone(name: str) -> None:
+        argv = [runtime.path, "--root", str(folder / f"{name}-state"), "run", f"bench-{name}"]
+        subprocess.run(argv, cwd=bundles[name], stdin=subprocess.DEVNULL, check=True)
 
     calls: dict[str, Callable[[], object]] = {
         "ours": lambda: engine.run(image, ["true"], network="none", rm=True),
-        "bare": bare,
+        **{name: partial(alone, name) for name in bundles},
     }
     found = in_turns(calls, rounds=rounds, warm_ups=2)
-    pairs = zip(found["ours"].values, found["bare"].values, strict=True)
-    more = Series(tuple(ours - alone for ours, alone in pairs))
-    figure = f"`run --rm --network none` beyond a bare `{runtime.name} run`"
-    return [Row(figure, "ms", more, limit=20)]
+
+    def beyond(name: str, words: str) -> Row:
+        pairs = zip(found["ours"].values, found[name].values, strict=True)
+        more = Series(tuple(ours - alone for ours, alone in pairs))
+        figure = f"`run --rm --network none` beyond a bare `{runtime.name} run`{words}"
+        return Row(figure, "ms", more, limit=20)
+
+    return [
+        beyond("bare", " of its own `spec`, no system call filter"),
+        beyond("filtered", " with our system call filter"),
+    ]
 
 
-def _bundle(folder: Path) -> Path:
+def _bundle(folder: Path, seccomp: Mapping[str, Any] | None) -> Path:
     root = folder / "rootfs"
     root.mkdir(parents=True)
     subprocess.run(["tar", "-x", "-C", root, "-f", folder.parent / "busybox.tar"], check=True)
     subprocess.run(["runc", "spec"], cwd=folder, check=True)
     config = json.loads((folder / "config.json").read_text())
     config["process"] |= {"terminal": False, "args": ["true"]}
+    if seccomp is not None:
+        config["linux"]["seccomp"] = seccomp
     (folder / "config.json").write_text(json.dumps(config))
     return folder
 

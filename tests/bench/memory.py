@@ -34,12 +34,18 @@ def group(leader: int) -> set[int]:
 
 
 def total(pids: Iterable[int], field: str) -> float:
-    """Return the sum of ``Rss`` or ``Pss`` (shared pages divided by their users) in megabytes."""
-    return sum(_fields(pid)[field] for pid in pids) / 1000
+    """Return the sum of ``Rss`` or ``Pss`` (shared pages divided by their users) in megabytes.
+
+    A process that has ended meanwhile, as a health check's, has none.
+    """
+    return sum(_fields(pid).get(field, 0.0) for pid in pids) / 1000
 
 
 def _fields(pid: int) -> Mapping[str, float]:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
     return {
         name: float(rest.split()[0]) * 1.024
         for name, _, rest in (line.partition(":") for line in lines)

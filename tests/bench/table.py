@@ -81,7 +81,7 @@ class Row:
 def markdown(rows: Sequence[Row], machine: str) -> str:
     """Return the table with its machine line, ending with a newline."""
     lines = [_line(_COLUMNS), "|---|--:|--:|--:|---|---|"]
-    lines += [_line(row.cells()) for row in rows]
+    lines += [line_of(row) for row in rows]
     return "\n".join(lines) + f"\n\n{_NOTE}\n\n{machine}\n"
 
 
@@ -95,6 +95,11 @@ def updated(text: str, table: str) -> str:
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
     return f"{before}{BEGIN}\n{table.strip()}\n{END}{after}"
+
+
+def line_of(row: Row) -> str:
+    """Return a row as a line of the table."""
+    return _line(row.cells())
 
 
 def _line(cells: Sequence[str]) -> str:
