@@ -114,7 +114,9 @@ def test_the_dashboard_shows_and_acts(notebook: Any, lab: Lab) -> None:
     address = urljoin(lab.address, link.get_attribute("href"))  # through jupyter-server-proxy
     assert urlopen(address).read() == b"hello\n"
     site.locator("svg path").first.wait_for(state="attached")
-    # "Up Less than a second" is longer than what stands there from then on.
+    # The side panel may be open, from a test before; and "Up Less than a second" is longer than
+    # what stands there from then on.
+    page.set_viewport_size({"width": 1600, "height": 1000})
     eventually(
         lambda: page.evaluate(
             "() => { const s = document.querySelector('.jc-scroll');"
