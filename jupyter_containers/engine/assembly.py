@@ -79,11 +79,8 @@ def assemble(
             options.group_add,
         )
         make_folder(root, options.workdir or config.working_dir or "/", user)
-    if trusts_host_ca(options.trust_host_ca, rooms.settings):
-        ca_mounts, ca_env = host_trust(rooms.host, os.environ)
-    else:
-        ca_mounts, ca_env = (), ()
-    apt_mounts, apt_env = of_one_user(rooms.host, bundle)
+    trusting = trusts_host_ca(options.trust_host_ca, rooms.settings)
+    host_mounts, host_env = of_the_host(rooms.host, bundle, trusting=trusting)
     rooms.runtime.place(record.id, options.cgroup_parent)
     files = _name_files(record, bundle, connection, hostnames)
     context = ContainerContext(
@@ -94,11 +91,7 @@ def assemble(
         hostname=hostname_of(record, connection),
         network={"host": "host", "none": "new"}.get(connection.mode, "path"),  # type: ignore[arg-type]  # literals
         netns=connection.namespace.path if connection.namespace else "",
-        mounts=(
-            *(_runtime_mount(mount, shared) for mount in record.mounts),
-            *ca_mounts,
-            *apt_mounts,
-        ),
+        mounts=(*(_runtime_mount(mount, shared) for mount in record.mounts), *host_mounts),
         hosts_file=files["hosts"],
         resolv_conf=files["resolv.conf"],
         hostname_file=files["hostname"],
@@ -110,7 +103,7 @@ def assemble(
         default_pids_limit=rooms.settings.pids_limit,
         annotations=options.annotation or {},
     )
-    extra_env = (*ca_env, *apt_env, *hostnames.link_variables(record))
+    extra_env = (*host_env, *hostnames.link_variables(record))
     spec = runtime_spec(with_environment(config, extra_env), options, context)
     _add_devices(spec, options.device)
     bundle.write_spec(spec)
@@ -142,7 +135,20 @@ def with_environment(config: Any, entries: Sequence[str]) -> Any:
     return msgspec.structs.replace(config, env=(*config.env, *extra))
 
 
-def host_trust(
+def of_the_host(
+    host: HostCapabilities, bundle: Bundle, *, trusting: bool
+) -> tuple[tuple[BindMount, ...], tuple[str, ...]]:
+    """Return the mounts and variables that a container gets because of where it runs.
+
+    They are the host's CAs and proxies for a ``trusting`` one, and what apt needs where only one
+    user exists.
+    """
+    mounts, variables = _host_trust(host, os.environ) if trusting else ((), ())
+    apt_mounts, apt_variables = _of_one_user(host, bundle)
+    return (*mounts, *apt_mounts), (*variables, *apt_variables)
+
+
+def _host_trust(
     host: HostCapabilities, environ: Mapping[str, str]
 ) -> tuple[tuple[BindMount, ...], tuple[str, ...]]:
     """Return the mount and variables that give a container the host's CAs and proxies."""
@@ -159,7 +165,7 @@ def host_trust(
     return (mount,), (*(f"{name}={HOST_CA_TARGET}" for name in _CA_VARIABLES), *proxies)
 
 
-def of_one_user(
+def _of_one_user(
     host: HostCapabilities, bundle: Bundle
 ) -> tuple[tuple[BindMount, ...], tuple[str, ...]]:
     """Return the mount and variable by which apt stays root where no other user exists.

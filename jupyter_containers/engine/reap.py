@@ -15,12 +15,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_containers.runtime.ownprogram import own_program
+
 if TYPE_CHECKING:
     from jupyter_containers.engine.rooms import Rooms
-
-# Not "-m": the folder from which this very package was loaded need not be on the path by default.
-_PROGRAM = "import sys; sys.path[:0] = [{folder!r}]; from {module} import main; sys.exit(main())"
-
 
 # While the one who waits in the foreground lives and has not detached, the end is his to record.
 _UNATTENDED = 'test -e "$0" || ! kill -0 "$1" 2>/dev/null || exit 0; shift; exec "$@"'
@@ -62,9 +60,7 @@ def exec_end_command(rooms: Rooms, container_id: str, exec_id: str) -> tuple[str
 
 
 def _command(rooms: Rooms) -> tuple[str, ...]:
-    folder = str(Path(__file__).resolve().parents[2])
-    program = _PROGRAM.format(folder=folder, module=__name__)
-    return (sys.executable, "-P", "-c", program, rooms.settings_text)
+    return own_program(__name__, rooms.settings_text)
 
 
 def main() -> int:

@@ -7,7 +7,6 @@ build waits for them, and when the build's process dies the sweep ends what is l
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -23,9 +22,8 @@ from jupyter_containers.build.seams import (
     Workspace,
 )
 from jupyter_containers.engine.assembly import (
-    host_trust,
     make_folder,
-    of_one_user,
+    of_the_host,
     with_environment,
 )
 from jupyter_containers.engine.bundle import Bundle
@@ -163,14 +161,9 @@ class _Workspace:
         self, request: StepRequest, netns: str, mounts: tuple[BindMount | TmpfsMount, ...]
     ) -> None:
         rooms, bundle = self.layers.rooms, self.bundle
-        config = ExecutionConfig(env=request.env)
-        if request.trust_host_ca:
-            ca_mounts, variables = host_trust(rooms.host, os.environ)
-            mounts += ca_mounts
-            config = with_environment(config, variables)
-        apt_mounts, apt_variables = of_one_user(rooms.host, bundle)
-        mounts += apt_mounts
-        config = with_environment(config, apt_variables)
+        host_mounts, variables = of_the_host(rooms.host, bundle, trusting=request.trust_host_ca)
+        mounts += host_mounts
+        config = with_environment(ExecutionConfig(env=request.env), variables)
         options = RunOptions(
             image="build",
             command=request.argv,

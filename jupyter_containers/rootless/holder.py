@@ -23,6 +23,7 @@ from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.netlink import NetlinkSocket
 from jupyter_containers.network.usermode import Uplink
 from jupyter_containers.oci.idmap import IDMap, IDMapping
+from jupyter_containers.runtime.process import ProcessIdentity
 
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_DUMPABLE = 4
@@ -55,7 +56,7 @@ class Holder:
             pid, began = (folder / "holder").read_text().split()
         except (OSError, ValueError):
             return None
-        return cls(folder, int(pid)) if began and _began(int(pid)) == began else None
+        return cls(folder, int(pid)) if ProcessIdentity(int(pid), int(began)).alive else None
 
     @classmethod
     def start(cls, folder: Path) -> Holder:
@@ -86,7 +87,9 @@ class Holder:
             os.close(alive)
             if kept >= 0:
                 os.close(kept)
-        (folder / "holder").write_text(f"{process.pid} {_began(process.pid)}")
+        identity = ProcessIdentity.of(process.pid)
+        # Who ended it at once will find none there, and start another.
+        (folder / "holder").write_text(f"{identity.pid} {identity.start_time}" if identity else "")
         return holder
 
     def _prepare(self, process: subprocess.Popen[bytes], alive: int) -> None:
@@ -239,15 +242,6 @@ def _join(pid: int) -> None:
         os.close(fd)
     # The kernel took it away with the change of rights; /proc/self/* would not be ours.
     libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
-
-
-def _began(pid: int) -> str:
-    """Return when a process began, in ticks; nothing when it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
 
 
 @contextmanager

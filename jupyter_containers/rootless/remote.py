@@ -12,18 +12,17 @@ import os
 import select
 import socket
 import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.rootless.wire import Channel, send_socket, values_only
+from jupyter_containers.runtime.ownprogram import own_program
 from jupyter_containers.settings import Settings, environment, load_settings
 
 _LOOK_SECONDS = 0.02
@@ -31,8 +30,6 @@ _LOOK_SECONDS = 0.02
 _TOLD = ("emit", "on_output")
 # Made of public methods and kept by the caller: it lives here.
 _COMPOSED = ("service",)
-# Not "-m": the folder from which this very package was loaded need not be on the path by default.
-_PROGRAM = "import sys; sys.path[:0] = [{folder!r}]; from {module} import main; sys.exit(main())"
 
 
 class RemoteEngine:
@@ -392,10 +389,8 @@ class RemoteSession:
 
 
 def _started(descriptor: int, settings: Settings) -> subprocess.Popen[bytes]:
-    folder = str(Path(__file__).resolve().parents[2])
-    program = _PROGRAM.format(folder=folder, module="jupyter_containers.rootless.worker")
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", program, str(descriptor)],
+        own_program("jupyter_containers.rootless.worker", str(descriptor)),
         pass_fds=(descriptor,),
         env={**os.environ, **environment(settings)},
         # An interrupt of the kernel's process group is not the worker's: the kernel passes it on.

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import MutableMapping
-from pathlib import Path
 from typing import Any
 
 from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.rootless.holder import enter
 from jupyter_containers.settings import USER_FOLDER, Settings, environment, load_settings
-
-
-def needs_namespaces() -> bool:
-    """True for everybody but root; who has become root inside is root."""
-    return os.geteuid() != 0
 
 
 def enter_for(
@@ -28,7 +22,7 @@ def enter_for(
     """
     environ = os.environ if environ is None else environ
     settings = load_settings(environ, overrides)
-    folder = holder_folder(settings)
+    folder = settings.run_root / USER_FOLDER
     denied = folder / "denied"
     try:
         enter(folder)
@@ -37,8 +31,3 @@ def enter_for(
         denied.write_text(error.message)
     environ.update(environment(settings))
     return settings
-
-
-def holder_folder(settings: Settings) -> Path:
-    """Return where the namespaces of the store's user are found."""
-    return settings.run_root / USER_FOLDER

@@ -12,7 +12,8 @@ import os
 import struct
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+
+from jupyter_containers.runtime.ownprogram import own_program
 
 # AUDIT_ARCH_… of linux/audit.h; the numbers of chown, lchown, fchown, fchownat, setgroups.
 _CALLS = {
@@ -24,15 +25,12 @@ _RET_ALLOW, _RET_ERRNO = 0x7FFF0000, 0x00050000
 _LOAD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _OFFSET_NUMBER, _OFFSET_ARCHITECTURE = 0, 4
 
-_PROGRAM = "import sys; sys.path[:0] = [{folder!r}]; from {module} import main; main(sys.argv[1:])"
-
 
 def pretending(argv: Sequence[str]) -> list[str]:
     """Return the words that run a program so; on other machines than x86-64 and arm64 as it is."""
     if os.uname().machine not in _CALLS:
         return list(argv)
-    program = _PROGRAM.format(folder=str(Path(__file__).resolve().parents[2]), module=__name__)
-    return [sys.executable, "-P", "-c", program, *argv]
+    return list(own_program(__name__, *argv))
 
 
 def filter_program(machine: str) -> bytes:
@@ -56,8 +54,9 @@ def _instruction(code: int, if_true: int, if_false: int, value: int) -> bytes:
     return struct.pack("=HBBI", code, if_true, if_false, value)
 
 
-def main(argv: Sequence[str]) -> None:
-    """Become the program, with the filter on."""
+def main() -> None:
+    """Become the program that the arguments name, with the filter on."""
+    argv = sys.argv[1:]
     code = filter_program(os.uname().machine)
     text = ctypes.create_string_buffer(code, len(code))
     # struct sock_fprog: a length and, aligned, a pointer.
@@ -67,4 +66,4 @@ def main(argv: Sequence[str]) -> None:
         libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0) != 0
     ):
         raise OSError(ctypes.get_errno(), "cannot install a seccomp filter")
-    os.execvp(argv[0], list(argv))  # noqa: S606  # the words of a tool
+    os.execvp(argv[0], argv)  # noqa: S606  # the words of a tool

@@ -78,16 +78,6 @@ class ContainerCollection(Collection["Container"]):
     def __init__(self, engine: ContainersAPI) -> None:
         self._engine = engine
 
-    def __call__(
-        self,
-        all: bool = False,
-        filters: Filters | None = None,
-        last: int | None = None,
-        size: bool = False,
-    ) -> Containers:
-        """Return the running containers (or ``all``), newest first; see :meth:`list`."""
-        return self._engine.list_containers(all, filters, last, size)
-
     def list(
         self,
         all: bool = False,
@@ -100,6 +90,8 @@ class ContainerCollection(Collection["Container"]):
         With ``size`` each knows the bytes of its own files.
         """
         return self._engine.list_containers(all, filters, last, size)
+
+    __call__ = list
 
     def get(self, name: str) -> Container:
         """Return the container that a name, ID or unique ID prefix means."""
@@ -139,13 +131,11 @@ class ImageCollection(Collection["Image"]):
     def __init__(self, engine: ImagesAPI) -> None:
         self._engine = engine
 
-    def __call__(self, filters: Filters | None = None, all: bool = False) -> Images:
-        """Return the images, newest first; see :meth:`list`."""
-        return self._engine.list_images(filters, all)
-
     def list(self, filters: Filters | None = None, all: bool = False) -> Images:
         """Return the images, newest first (no intermediate ones that ``all`` could add exist)."""
         return self._engine.list_images(filters, all)
+
+    __call__ = list
 
     def get(self, name: str) -> Image:
         """Return the image that a name, ID, unique ID prefix or digest means."""
