@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Ports = int | str | Sequence[int | str] | Mapping[int, int]
 _POLL_SECONDS, _CONNECT_SECONDS = 0.02, 0.5
+_KEPT_SECONDS = 0.05
 _TAIL_LINES = 10
 
 
@@ -135,9 +136,7 @@ class Service:
         for port in self.container.record.ports:
             if port.protocol != "tcp":
                 continue
-            try:
-                socket.create_connection((self.host, port.host_port), _CONNECT_SECONDS).close()
-            except OSError:
+            if not _answers(self.host, port.host_port):
                 closed.append(port.container_port)
         return closed
 
@@ -172,3 +171,23 @@ def service_name(image: str) -> str:
     """Return a name for a service of an image: ``postgres-3f2a9c``."""
     last = image.rpartition("/")[2].partition(":")[0].partition("@")[0]
     return f"{last or 'service'}-{secrets.token_hex(3)}"
+
+
+def _answers(host: str, port: int) -> bool:
+    """Return whether somebody takes a connection and keeps it.
+
+    The relay of a user without root (slirp4netns) takes every one, and drops it when nobody
+    listens behind.
+    """
+    try:
+        connection = socket.create_connection((host, port), _CONNECT_SECONDS)
+    except OSError:
+        return False
+    with connection:
+        connection.settimeout(_KEPT_SECONDS)
+        try:
+            return connection.recv(1) != b""
+        except TimeoutError:
+            return True  # it waits for us to speak
+        except OSError:
+            return False
