@@ -1,0 +1,480 @@
+"""Checks for exercises: each looks at one thing that a student made and says what it found.
+
+A *check* returns one sentence that begins with ``✓``, or raises :class:`NotYetError`, an
+``AssertionError`` whose text says what is missing and what to try.  So it serves as it is in a
+notebook (``print(check.port_answers(8000))``), in an autograded cell of nbgrader, in a test of
+otter-grader and in pytest.
+
+Checks look at the store of the notebook's ``%container`` where that is loaded, and of this user
+elsewhere; ``engine=`` names another.  They change nothing.  Sizes are Docker's (``64m``), megabytes
+those that ``images`` shows (10⁶ bytes).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+from jupyter_containers.errors import ContainersError, NotFoundError
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine import Engine
+
+_OK = 200
+_SHOWN = 60
+_CHUNK = 1 << 20
+
+
+class NotYetError(AssertionError):
+    """The exercise is not solved yet: ``message`` says what is missing, ``hint`` what to try."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(f"{message} ({hint})" if hint else message)
+        self.message = message
+        self.hint = hint
+
+    def _render_traceback_(self) -> list[str]:
+        """Return the lines that IPython shows instead of a traceback."""
+        return [f"✗ {self.message}", *([f"  hint: {self.hint}"] if self.hint else [])]
+
+
+def running(container: str, *, engine: Engine | None = None) -> str:
+    """Check that a container runs."""
+    with _looking(engine) as here:
+        found = here.container(container)
+        if not found.status.alive:
+            raise NotYetError(
+                f"{container} does not run: {found.status_text}",
+                hint=f"see what it said: %container logs {container}",
+            )
+    return f"✓ {container} runs"
+
+
+def exited(container: str, code: int = 0, *, engine: Engine | None = None) -> str:
+    """Check that a container has ended with an exit code."""
+    with _looking(engine) as here:
+        found = here.container(container)
+        if found.exit_code is None:
+            raise NotYetError(
+                f"{container} has not ended: {found.status_text}",
+                hint=f"%container stop {container} ends it, wait {container} waits for its end",
+            )
+        if found.exit_code != code:
+            raise NotYetError(f"{container} ended with exit code {found.exit_code}, not {code}")
+    return f"✓ {container} ended with exit code {code}"
+
+
+def logged(container: str, text: str, *, engine: Engine | None = None) -> str:
+    """Check that a container wrote a text."""
+    with _looking(engine) as here:
+        here.container(container)
+        written = b"".join(line.data + b"\n" for line in here.logs(container))
+    if text.encode() not in written:
+        raise NotYetError(
+            f"nothing that {container} wrote contains {text!r}",
+            hint=f"read it: %container logs {container}",
+        )
+    return f"✓ {container} wrote {text!r}"
+
+
+def runs_as_non_root(name: str, *, engine: Engine | None = None) -> str:
+    """Check that a container, or whatever runs from an image, is not root.
+
+    Names of users are looked up in the container's ``/etc/passwd``: another name for uid 0 is root.
+    """
+    with _looking(engine) as here:
+        user = _user_of(here, name).partition(":")[0]
+        uid = user if user.isdigit() else _uid(here, name, user)
+    if user in ("", "root") or (uid is not None and int(uid) == 0):
+        told = f"as {user}" if user else "as nobody in particular, which means root"
+        raise NotYetError(
+            f"{name} runs {told}",
+            hint="end the Dockerfile with USER 1000, or with a user that RUN useradd made; or give "
+            "run a --user",
+        )
+    return f"✓ {name} runs as {user}, not as root"
+
+
+def limit_set(
+    container: str,
+    *,
+    memory: str | int | None = None,
+    cpus: float | None = None,
+    pids: int | None = None,
+    engine: Engine | None = None,
+) -> str:
+    """Check that a container has limits, none of them above those that are given."""
+    from jupyter_containers.engine.words import binary_size
+    from jupyter_containers.options.values import parse_size
+
+    with _looking(engine) as here:
+        host = here.inspect_container(container)["HostConfig"]
+    found: list[tuple[str, float, float, str, Callable[[float], str]]] = []
+    if memory is not None:
+        size = parse_size(memory, "memory")
+        found.append(("memory", host["Memory"], size, f"--memory {memory}", binary_size))
+    if cpus is not None:
+        found.append(("CPU", _cpus(host), cpus, f"--cpus {cpus:g}", "{:g} CPUs".format))
+    if pids is not None:
+        tasks = max(host["PidsLimit"] or 0, 0)
+        found.append(("process", tasks, pids, f"--pids-limit {pids}", "{:g} processes".format))
+    for kind, value, most, flag, words in found:
+        if not value:
+            raise NotYetError(f"{container} has no {kind} limit", hint=f"run it with {flag}")
+        if value > most:
+            raise NotYetError(
+                f"the {kind} limit of {container} is {words(value)}, more than {words(most)}",
+                hint=f"run or update it with {flag}",
+            )
+    told = ", ".join(words(value) for _, value, _, _, words in found)
+    return f"✓ {container} is limited: {told}"
+
+
+def port_answers(
+    port: int, path: str = "/", *, contains: str = "", status: int = _OK, seconds: float = 10.0
+) -> str:
+    """Check that a web server answers on a port of this machine, within ``seconds``."""
+    import requests
+
+    url = f"http://127.0.0.1:{port}/{path.removeprefix('/')}"
+    deadline = time.monotonic() + seconds
+    with requests.Session() as session:
+        session.trust_env = False  # a proxy of this machine knows nothing of its own ports
+        while True:
+            try:
+                answer = session.get(url, timeout=max(1.0, seconds))
+                break
+            except requests.RequestException as error:
+                if time.monotonic() < deadline:
+                    time.sleep(0.1)
+                    continue
+                raise NotYetError(
+                    f"nothing answers at {url}",
+                    hint=f"does the container run (%container ps), is it published (-p {port}:…), "
+                    "and does the program listen on 0.0.0.0 rather than on 127.0.0.1?",
+                ) from error
+    if answer.status_code != status:
+        raise NotYetError(
+            f"{url} answers with status {answer.status_code}, not {status}",
+            hint="the program's log says why: %container logs NAME",
+        )
+    if contains not in answer.text:
+        raise NotYetError(f"{url} answers {_short(answer.text)!r}, which lacks {contains!r}")
+    return f"✓ {url} answers" + (f" {contains!r}" if contains else "")
+
+
+def on_network(container: str, network: str, *, engine: Engine | None = None) -> str:
+    """Check that a container is in a network."""
+    with _looking(engine) as here:
+        here.network(network)
+        networks = here.container(container).networks
+    if network not in networks:
+        raise NotYetError(
+            f"{container} is in {', '.join(networks) or 'no network'}, not in {network}",
+            hint=f"run it with --network {network}, or %container network connect {network} "
+            f"{container}",
+        )
+    return f"✓ {container} is in the network {network}"
+
+
+def mounted(container: str, target: str, volume: str = "", *, engine: Engine | None = None) -> str:
+    """Check that something, or the volume of that name, is mounted in a container."""
+    with _looking(engine) as here:
+        mounts = {item["Destination"]: item for item in here.inspect_container(container)["Mounts"]}
+    wanted = f"{volume or 'VOLUME'}:{target}"
+    if target not in mounts:
+        there = ", ".join(mounts) or "nothing"
+        raise NotYetError(
+            f"nothing is mounted at {target} in {container}; there is {there}",
+            hint=f"run it with -v {wanted}",
+        )
+    name = mounts[target].get("Name") or mounts[target]["Source"]
+    if volume and name != volume:
+        raise NotYetError(
+            f"at {target} in {container} is {name}, not {volume}", hint=f"run it with -v {wanted}"
+        )
+    return f"✓ {container} has {name} at {target}"
+
+
+def volume_holds(
+    volume: str, path: str, *, contains: str = "", engine: Engine | None = None
+) -> str:
+    """Check that a volume has a file, and what is in it."""
+    with _looking(engine) as here:
+        place = here.volume(volume).mountpoint
+    try:
+        with open(f"{place}/{path.lstrip('/')}", errors="replace") as file:
+            text = file.read()
+    except OSError as error:
+        raise NotYetError(
+            f"the volume {volume} has no readable file {path}",
+            hint="write it from a container that has the volume mounted (-v "
+            f"{volume}:/data), below that folder",
+        ) from error
+    if contains not in text:
+        raise NotYetError(
+            f"{path} in the volume {volume} is {_short(text)!r}, without {contains!r}"
+        )
+    return f"✓ the volume {volume} holds {path}"
+
+
+def image_at_most(image: str, megabytes: float, *, engine: Engine | None = None) -> str:
+    """Check the size of an image, in the megabytes that ``images`` shows."""
+    with _looking(engine) as here:
+        size = here.image(image).size / 1e6
+    if size > megabytes:
+        raise NotYetError(
+            f"{image} has {size:.1f} MB, more than {megabytes:g}",
+            hint=f"%container layers {image} shows which step made it large; a smaller base, a "
+            "second stage, and removing files in the step that made them help",
+        )
+    return f"✓ {image} has {size:.1f} MB, at most {megabytes:g}"
+
+
+def layers_at_most(image: str, count: int, *, engine: Engine | None = None) -> str:
+    """Check the number of an image's layers, those of its base included."""
+    with _looking(engine) as here:
+        found = len(here.inspect_image(image)["RootFS"]["Layers"])
+    if found > count:
+        raise NotYetError(
+            f"{image} has {found} layers, more than {count}",
+            hint="RUN, COPY and ADD make a layer each: join commands with &&, copy folders at once",
+        )
+    return f"✓ {image} has {found} layers, at most {count}"
+
+
+def image_sets(image: str, setting: str, value: Any, *, engine: Engine | None = None) -> str:
+    """Check a setting of an image as ``inspect`` names it: ``WorkingDir``, ``Cmd``, ``Labels`` ….
+
+    Of a mapping, ``value`` is a part; of a list, the whole or one of its words.
+    """
+    with _looking(engine) as here:
+        found = here.inspect_image(image)["Config"].get(setting)
+    if isinstance(value, dict):
+        right = isinstance(found, dict) and found.items() >= value.items()
+    else:
+        right = found == value or (isinstance(found, list) and value in found)
+    if not right:
+        raise NotYetError(
+            f"{setting} of {image} is {found!r}, not {value!r}",
+            hint=f"see %container inspect {image}",
+        )
+    return f"✓ {setting} of {image} is {value!r}"
+
+
+def same_image(first: str, second: str, *, engine: Engine | None = None) -> str:
+    """Check that two names mean one image."""
+    with _looking(engine) as here:
+        one, other = here.image(first).id, here.image(second).id
+    if one != other:
+        raise NotYetError(
+            f"{first} and {second} are different images: {one[7:19]} and {other[7:19]}",
+            hint=f"%container tag {first} {second} gives the first one the second name",
+        )
+    return f"✓ {first} and {second} are the image {one[7:19]}"
+
+
+def has_file(image: str, path: str, *, engine: Engine | None = None) -> str:
+    """Check that a file or folder is in the image."""
+    if path.strip("/") not in _paths(image, engine):
+        raise NotYetError(
+            f"{image} has no {path}", hint=f"%container layers --files {image} lists its files"
+        )
+    return f"✓ {image} has {path}"
+
+
+def has_no_file(image: str, path: str, *, engine: Engine | None = None) -> str:
+    """Check that a file or folder is in no container of the image."""
+    if path.strip("/") in _paths(image, engine):
+        raise NotYetError(
+            f"{image} has {path}",
+            hint="name it in .dockerignore, copy less, or copy from a stage before only what is "
+            "needed",
+        )
+    return f"✓ {image} has no {path}"
+
+
+def step_cached(image: str, text: str, *, engine: Engine | None = None) -> str:
+    """Check that the last build of that name took the step with ``text`` in it from the cache."""
+    with _looking(engine) as here:
+        names = {image, f"{image}:latest"}
+        notes = [note for note in here.build_history() if names & set(note.names)]
+        if not notes:
+            raise NotYetError(f"nothing was built as {image}", hint=f"%%dockerfile -t {image}")
+        steps = [step for step in here.built_steps(notes[0].id) if text in step.title]
+    if not steps:
+        raise NotYetError(f"the last build of {image} has no step with {text!r}")
+    if "cached" not in steps[0].outcome:
+        reason = f": {steps[0].reason}" if steps[0].reason else ""
+        raise NotYetError(
+            f"the step with {text!r} was not taken from the cache{reason}",
+            hint="put what changes often below what changes seldom, and build twice",
+        )
+    return f"✓ the step with {text!r} came from the cache"
+
+
+def no_secret_in_layers(image: str, *secrets: str, engine: Engine | None = None) -> str:
+    """Check that no layer of an image, nor its settings and history, contains a secret.
+
+    Files that a later layer removes count: whoever has the image has them.
+    """
+    wanted = [secret.encode() for secret in secrets]
+    if not all(wanted) or not wanted:
+        raise ValueError("a secret to look for has at least one character")
+    with (
+        tempfile.TemporaryFile() as archive,  # images may be larger than memory
+        _looking(engine) as here,
+    ):
+        here.image(image)
+        here.save(image, archive)
+        archive.seek(0)
+        with tarfile.open(fileobj=archive) as saved:
+            places = list(_places_with(saved, wanted))
+    if places:
+        where = ", ".join(sorted(set(places)))
+        raise NotYetError(
+            f"the secret is in {image}: {where}",
+            hint="hand it to the one step that needs it: RUN --mount=type=secret,id=NAME and "
+            "build --secret id=NAME; ARG, ENV and files removed by a later layer stay readable",
+        )
+    return f"✓ no layer of {image} has the secret, nor its settings"
+
+
+def in_registry(name: str, *, engine: Engine | None = None) -> str:
+    """Check that a registry has an image under ``REGISTRY/REPOSITORY:TAG``."""
+    repository, _, tag = name.rpartition(":")
+    if not repository or "/" in tag:
+        repository, tag = name, "latest"
+    with _looking(engine) as here:
+        tags = here.registry_tags(repository)
+    if tag not in tags:
+        raise NotYetError(
+            f"{repository} has the tags {', '.join(tags) or '(none)'}, not {tag}",
+            hint=f"tag the image as {name} and push that name",
+        )
+    return f"✓ the registry has {name}"
+
+
+@contextmanager
+def _looking(engine: Engine | None) -> Iterator[Engine]:
+    """Yield the engine to look with; what it does not find, or cannot do, is not there yet."""
+    own = None
+    try:
+        if engine is None:
+            engine = _notebooks_engine()
+        if engine is None:
+            from jupyter_containers import Engine
+
+            engine = own = Engine()
+        yield engine
+    except NotFoundError as error:
+        raise NotYetError(error.message, hint=error.hint) from error
+    except ContainersError as error:
+        raise NotYetError(f"cannot look: {error.message}", hint=error.hint) from error
+    finally:
+        if own is not None:
+            own.close()
+
+
+def _notebooks_engine() -> Engine | None:
+    """Return the engine of ``%container`` in this process, where there is one."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython.core.getipython import get_ipython
+
+    from jupyter_containers.magics.registration import registered
+
+    shell: Any = get_ipython()
+    magics = registered(shell) if shell is not None else None
+    return magics.engine if magics is not None else None
+
+
+def _user_of(engine: Engine, name: str) -> str:
+    """Return the user that a container, or an image, names."""
+    try:
+        document = engine.inspect_container(name)
+    except NotFoundError:
+        try:
+            document = engine.inspect_image(name)
+        except NotFoundError as error:
+            raise NotFoundError(f"no such container or image: {name}") from error
+    return str(document["Config"].get("User") or "")
+
+
+def _uid(engine: Engine, name: str, user: str) -> str | None:
+    """Return the number of a user by name, as the container's own ``/etc/passwd`` has it."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            engine.copy(f"{name}:/etc/passwd", f"{folder}/passwd", follow_link=True)
+            with open(f"{folder}/passwd", errors="replace") as file:
+                lines = [line.split(":") for line in file]
+    except NotFoundError:  # an image, or a container without that file: the name has to do
+        return None
+    return next((line[2] for line in lines if len(line) > 2 and line[0] == user), None)
+
+
+def _cpus(host: dict[str, Any]) -> float:
+    """Return how many CPUs a container may use; 0 for all."""
+    if host["NanoCpus"]:
+        return float(host["NanoCpus"]) / 1e9
+    if (host.get("CpuQuota") or 0) > 0:
+        return float(host["CpuQuota"]) / float(host.get("CpuPeriod") or 100_000)
+    return 0.0
+
+
+def _paths(image: str, engine: Engine | None) -> set[str]:
+    """Return the paths that a container of the image begins with, without the first slash."""
+    paths: set[str] = set()
+    with _looking(engine) as here:
+        for layer in here.layers(image).layers:
+            for change in layer.changes:
+                path = os.fspath(change.path).strip("/")
+                if change.kind == "removed":
+                    paths = {
+                        kept for kept in paths if kept != path and not kept.startswith(f"{path}/")
+                    }
+                else:
+                    paths.add(path)
+    return paths
+
+
+def _places_with(saved: tarfile.TarFile, secrets: Sequence[bytes]) -> Iterator[str]:
+    """Yield the files of an image's layers, and its configuration, that contain a secret."""
+    for member in saved:
+        file = saved.extractfile(member) if member.isfile() else None
+        if file is None or member.name in ("manifest.json", "repositories"):
+            continue
+        start = file.read(_CHUNK)
+        file.seek(0)
+        if start.lstrip().startswith(b"{"):
+            if _contains(file, secrets):
+                yield "its settings or history"
+            continue
+        with tarfile.open(fileobj=file) as layer:
+            for entry in layer:
+                content = layer.extractfile(entry) if entry.isfile() else None
+                if content is not None and _contains(content, secrets):
+                    yield f"/{entry.name.removeprefix('./')}"
+
+
+def _contains(file: IO[bytes], secrets: Sequence[bytes]) -> bool:
+    """Return whether a file has one of the secrets, also across two reads."""
+    overlap = max(len(secret) for secret in secrets) - 1
+    kept = b""
+    while chunk := file.read(_CHUNK):
+        text = kept + chunk
+        if any(secret in text for secret in secrets):
+            return True
+        kept = text[-overlap:] if overlap else b""
+    return False
+
+
+def _short(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
