@@ -77,19 +77,23 @@ class Page:
 
     def present(self, session: Session, parsed: Parsed, result: Any) -> Any:
         """Return the result; shown as a live widget where the command has one."""
-        name = parsed.verb.name if parsed.verb and not parsed.help else ""
-        if name not in ("stats", "ps", "layers"):
+        if parsed.verb is None or parsed.help:
             return result
-        from jupyter_containers.commands.render.results import Table
+        from jupyter_containers.commands.render.results import Showable
 
-        if not isinstance(result, Table):
-            return result
-        if name == "stats" and not parsed.flag("no_stream") and not parsed.flag("format"):
-            return result.shown_by(lambda: self._show_stats(session, parsed))
-        if name == "ps" and parsed.flag("watch"):
-            return result.shown_by(lambda: self._show_dashboard(session, parsed))
-        if name == "layers":
-            return result.shown_by(lambda: self._show_layers(result))
+        if not isinstance(result, Showable):
+            return result  # -q and --format make texts
+        match parsed.verb.name:
+            case "stats" if not parsed.flag("no_stream") and not parsed.flag("format"):
+                return result.shown_by(lambda: self._show_stats(session, parsed))
+            case "ps" if parsed.flag("watch"):
+                return result.shown_by(lambda: self._show_dashboard(session, parsed))
+            case "layers":
+                return result.shown_by(lambda: self._show_layers(result))
+            case "network inspect":
+                return result.shown_by(lambda: self._show_network(session, parsed, result))
+            case "explain":
+                return result.shown_by(lambda: self._show_explained(session, parsed, result))
         return result
 
     def _show_stats(self, session: Session, parsed: Parsed) -> None:
@@ -103,6 +107,32 @@ class Page:
         from jupyter_containers.widgets.layers import LayersWidget
 
         LayersWidget(layers, self.gallery, self._cell_number).show()
+
+    def _show_network(self, session: Session, parsed: Parsed, found: Any) -> None:
+        from jupyter_containers.widgets.network import NetworkWidget
+
+        widget = NetworkWidget(
+            session.engine,
+            found,
+            lambda: perform(session, parsed),
+            self.gallery,
+            self._cell_number,
+        )
+        widget.start()
+        widget.show()
+
+    def _show_explained(self, session: Session, parsed: Parsed, found: Any) -> None:
+        from jupyter_containers.widgets.explain import ExplainWidget
+
+        widget = ExplainWidget(
+            session.engine,
+            found,
+            lambda: perform(session, parsed),
+            self.gallery,
+            self._cell_number,
+        )
+        widget.start()
+        widget.show()
 
     def _show_dashboard(self, session: Session, parsed: Parsed) -> None:
         from jupyter_containers.commands.render.links import proxy_base

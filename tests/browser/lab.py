@@ -171,6 +171,25 @@ class LabNotebook:
         cell = self.page.locator(".jp-CodeCell").filter(has_text=source).first
         return cell.locator(".jp-Cell-outputArea")
 
+    def output_of(self, index: int) -> dict[str, Any]:
+        """Return what the notebook keeps of a cell's first output, by media type."""
+        outputs = self.page.evaluate(
+            "index => window.jupyterapp.shell.currentWidget.content.widgets[index]"
+            ".model.outputs.toJSON()",
+            index,
+        )
+        data: dict[str, Any] = outputs[0]["data"]
+        return data
+
+    def second_view(self, index: int) -> None:
+        """Open another view of a cell's output beside the notebook."""
+        self.page.evaluate(
+            "index => { const notebook = window.jupyterapp.shell.currentWidget.content;"
+            " notebook.activeCellIndex = index; }",
+            index,
+        )
+        self.command("notebook:create-output-view")
+
     def theme(self, name: str) -> None:
         """Switch to a theme and wait until the page has it."""
         self.command("apputils:change-theme", theme=name)

@@ -7,6 +7,7 @@ import textwrap
 from itertools import zip_longest
 from typing import Any
 
+from jupyter_containers.commands.render.results import Showable
 from jupyter_containers.commands.render.table import Column, Row, html_table, text_table
 
 _COLUMNS = (Column("What", "WHAT"), Column("Inside", "INSIDE"), Column("Outside", "OUTSIDE"))
@@ -16,7 +17,7 @@ _TITLE = "margin:12px 0 2px 0;font-size:var(--jp-ui-font-size2,14px);font-weight
 _SENTENCE = "margin:0 0 4px 0;opacity:.8;max-width:52em"
 
 
-class Explained:
+class Explained(Showable):
     """A container seen from inside and outside; ``explanation`` is the engine's value."""
 
     def __init__(self, explanation: Any) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jupyter_containers.commands.render.results import PRE, Document
+from jupyter_containers.commands.render.results import PRE, Document, Showable
 
 _WIDTH, _ROW, _TOP = 720, 58, 18
 _BUS_X, _CARD_X, _CARD_W = 226, 268, 440
@@ -166,7 +166,8 @@ def _card(member: Member, top: float) -> str:
         parts.append(
             _words(right, middle - 4, shown, code=True, size=11, anchor="end", colour=_ACCENT)
         )
-    return "".join(parts)
+    name = html.escape(member.name, quote=True)
+    return f'<g data-member="{name}">{"".join(parts)}</g>'
 
 
 def _box(x: float, y: float, width: float, height: float) -> str:
@@ -199,7 +200,7 @@ def _short(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-class NetworkDocument(Document):
+class NetworkDocument(Showable, Document):
     """Descriptions of networks: JSON as a value and in a terminal, a picture on a page."""
 
     def __init__(self, found: list[dict[str, Any]], pictures: Sequence[Picture]) -> None:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from jupyter_containers.commands.render.ansi import ansi_to_html, strip_ansi, visible_lines
 from jupyter_containers.commands.render.table import (
@@ -34,7 +34,23 @@ PRE = (
 )
 
 
-class Table(list[T], Generic[T]):
+class Showable:
+    """A value that a notebook may show by more than its own HTML: a live widget."""
+
+    _show: Callable[[], None] | None = None
+
+    def shown_by(self, show: Callable[[], None]) -> Self:
+        """Have a notebook show it by calling ``show``; return self."""
+        self._show = show
+        return self
+
+    def _ipython_display_(self) -> None:
+        if self._show is None:
+            raise NotImplementedError  # IPython's word for: show it the usual way
+        self._show()
+
+
+class Table(Showable, list[T], Generic[T]):
     """A list of values that shows itself as a table; one value may fill several rows."""
 
     def __init__(
@@ -48,17 +64,6 @@ class Table(list[T], Generic[T]):
         self.columns = tuple(columns)
         self._rows_of = rows_of
         self._empty = empty
-        self._show: Callable[[], None] | None = None
-
-    def shown_by(self, show: Callable[[], None]) -> Table[T]:
-        """Have a notebook show it by calling ``show`` (a live widget); return self."""
-        self._show = show
-        return self
-
-    def _ipython_display_(self) -> None:
-        if self._show is None:
-            raise NotImplementedError  # IPython's word for: show it the usual way
-        self._show()
 
     def rows(self) -> list[Row]:
         """Return the rows as texts by field name."""

@@ -1,0 +1,65 @@
+"""A container seen from inside and outside, as it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from jupyter_containers.widgets.following import FollowingWidget
+from jupyter_containers.widgets.gallery import Gallery
+
+if TYPE_CHECKING:
+    from jupyter_containers.commands.render.explanation import Explained
+    from jupyter_containers.engine import Engine
+    from jupyter_containers.engine.journal import JournalEvent
+
+
+class ExplainWidget(FollowingWidget):
+    """The explanation of one container; ``look`` makes it anew."""
+
+    module = "explain"
+    # Memory, CPU time and processes change without an event.
+    interval = 2.0
+
+    def __init__(
+        self,
+        engine: Engine,
+        first: Explained,
+        look: Callable[[], Explained],
+        gallery: Gallery,
+        cell: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._seen, self._find = first, look
+        super().__init__(engine, gallery, cell)
+
+    def concerns(self, event: JournalEvent) -> bool:
+        """Look after whatever happens to the container, its networks among it."""
+        container_id = self._seen.explanation.container_id
+        return container_id in (event.id, event.attributes.get("container"))
+
+    def look(self) -> None:
+        """Explain it again; what is the same as before is not told again."""
+        before, self._seen = self._seen.explanation, self._find()
+        if self._seen.explanation != before:
+            self.tell("explained", **self.content())
+
+    def content(self) -> dict[str, Any]:
+        """Return the sections as the page takes them."""
+        value = self._seen.explanation
+        return {
+            "name": value.name,
+            "image": value.image,
+            "running": value.running,
+            "sections": [
+                {
+                    "title": section.title,
+                    "sentence": section.sentence,
+                    "lines": [[line.what, line.inside, line.outside] for line in section.lines],
+                }
+                for section in value.sections
+            ],
+        }
+
+    def fallback(self) -> tuple[str, str]:
+        """Return the text and the tables that need no kernel."""
+        return str(self._seen), self._seen._repr_html_()

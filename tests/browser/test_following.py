@@ -1,0 +1,132 @@
+"""``network inspect`` and ``explain`` in a real JupyterLab: live, in several views."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import Lab
+from tests.browser.test_terminal import LOAD, eventually
+
+# Cells after this one wait until a file is there: what happens meanwhile happens while a cell runs.
+BUSY = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)"
+# How many widgets the kernel keeps.
+KEPT = (
+    "from jupyter_containers.magics.registration import registered\n"
+    "len(registered(get_ipython())._page.gallery)"
+)
+
+
+@pytest.fixture
+def shop(lab: Lab) -> Iterator[Any]:
+    (lab.notebooks / "go").unlink(missing_ok=True)
+    with lab.place.engine() as engine:
+        engine.create_network("shop", subnet="10.77.3.0/24")
+        engine.run("busybox", ["sleep", "1000"], detach=True, name="till", network="shop")
+        try:
+            yield engine
+        finally:
+            for container in engine.containers(all=True):
+                container.remove(force=True)
+            if "shop" in [item.name for item in engine.networks()]:
+                engine.remove_network("shop")
+
+
+def test_a_network_is_drawn_as_it_changes(
+    notebook: Any, lab: Lab, shop: Any, tmp_path: Path
+) -> None:
+    opened = notebook(LOAD, "%container network inspect shop", BUSY, KEPT)
+    opened.start_all()
+    page = opened.page
+    drawn = page.locator(".jc-networks")
+    drawn.get_by_text("till").wait_for(timeout=30_000)
+    page.get_by_text("1 running container").wait_for()
+
+    # While the next cell runs, by somebody else: another engine on the same store.
+    eventually(lambda: opened.prompts()[2] == "[*]:")
+    web = ["httpd", "-f", "-p", "80"]
+    shop.run("busybox", web, detach=True, name="web", network="shop", publish=["80"])
+    drawn.get_by_text("web", exact=True).wait_for()
+    page.get_by_text("web was attached").wait_for()
+    page.get_by_text("2 running containers").wait_for()
+    assert "127.0.0.1:" in drawn.inner_text()
+    assert page.locator(".jc-fresh").count() == 1
+
+    opened.second_view(1)
+    eventually(lambda: page.locator(".jc-networks").count() == 2)
+    shop.disconnect_network("shop", "web")
+    eventually(lambda: page.get_by_text("web was detached").count() == 2)
+    eventually(lambda: page.locator(".jc-networks").get_by_text("web", exact=True).count() == 0)
+    page.locator(".jc-json summary").first.click()
+    page.locator(".jc-json pre", has_text='"Subnet": "10.77.3.0/24"').first.wait_for()
+    page.screenshot(path=tmp_path / "network.png")
+
+    (lab.notebooks / "go").touch()
+    opened.wait_for_end()
+    assert opened.outputs(KEPT[:30]).inner_text().split()[-1] == "1"
+    # What the notebook keeps is readable without a kernel.
+    kept = opened.output_of(1)
+    assert "till" in "".join(kept["text/plain"])
+    assert "<svg" in "".join(kept["text/html"])
+    shop.remove("till", force=True)
+    shop.remove_network("shop")
+    page.get_by_text("no such network: shop").first.wait_for()
+    page.screenshot(path=tmp_path / "removed.png")
+
+
+def test_an_explanation_follows_its_container(
+    notebook: Any, lab: Lab, shop: Any, tmp_path: Path
+) -> None:
+    opened = notebook(LOAD, "%container explain till", BUSY, KEPT)
+    opened.start_all()
+    page = opened.page
+    sections = page.locator(".jc-mechanisms")
+    sections.get_by_text("sleep 1000").wait_for(timeout=30_000)
+    titles = page.locator(".jc-mechanism > summary")
+    assert [text.rstrip(" 0123456789") for text in titles.all_inner_texts()] == [
+        *("Namespaces", "Processes", "Control groups", "Layers", "Mounts", "Privileges"),
+        "Network",
+    ]
+    eventually(lambda: opened.prompts()[2] == "[*]:")
+    opened.second_view(1)
+    eventually(lambda: page.locator(".jc-mechanisms").count() == 2)
+
+    shop.exec("till", ["sleep", "500"], detach=True)
+    eventually(lambda: page.locator("td", has_text="sleep 500").count() == 2)
+    page.screenshot(path=tmp_path / "explain.png")
+    limit = page.locator(".jc-sides tr", has_text="memory limit").first
+    assert "unlimited" in limit.inner_text()
+    shop.update("till", memory="64m", memory_swap="64m")
+    eventually(lambda: "64.0 MiB" in limit.inner_text())
+
+    page.get_by_role("button", name="Pause", exact=True).first.click()
+    shop.stop("till", timeout=0)
+    page.get_by_text("not running: start it to see the rest").wait_for()  # in the second view
+    privileges = sections.first.locator("summary", has_text="Privileges")
+    assert privileges.count() == 1
+    page.get_by_role("button", name="Go on").click()
+    eventually(lambda: privileges.count() == 0)
+    shop.start("till")
+    eventually(lambda: page.locator("td", has_text="sleep 1000").count() == 2)
+
+    (lab.notebooks / "go").touch()
+    opened.wait_for_end()
+    opened.command("notebook:clear-all-cell-outputs")
+    eventually(lambda: page.locator(".jc-mechanisms").count() == 0)
+    # The views of a cell that was cleared have gone; the kernel lets go of the widget.
+    eventually(lambda: kept(opened) == 0, 15)
+
+
+def kept(opened: Any) -> int:
+    """Return how many widgets the kernel keeps, by running the last cell again."""
+    before = opened.prompts()[3]
+    opened.page.evaluate(
+        "() => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = 3; }"
+    )
+    opened.command("notebook:run-cell")
+    eventually(lambda: re.match(r"\[\d+\]", opened.prompts()[3]) and opened.prompts()[3] != before)
+    return int(opened.outputs(KEPT[:30]).inner_text().split()[-1])
