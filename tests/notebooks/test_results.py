@@ -10,6 +10,19 @@ from nbclient import NotebookClient
 from tests.integration.engine_fixtures import Place
 from tests.notebooks.kernels import kernel, run_cell, text_of
 
+# Letters of numpy: times, whole numbers, floats, truths.
+FRAMES = {
+    "images": {"created": "M", "size": "i"},
+    "history busybox": {"created": "M", "size": "i", "empty_layer": "b"},
+    "stats --no-stream": {
+        **dict.fromkeys(("cpu_percent", "memory_percent"), "f"),
+        **dict.fromkeys(("memory_usage", "network_rx", "block_read", "pids"), "i"),
+    },
+    "system df": {"size": "i", "reclaimable": "i", "active": "i"},
+    "network ls": {"created": "M", "internal": "b"},
+    "ps -as": {"created": "M", "size": "i", "size_root": "i", "oom_killed": "b"},
+}
+
 
 @pytest.fixture(scope="module")
 def client(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookClient]:
@@ -39,9 +52,20 @@ def test_lists_are_tables_and_lists(client: NotebookClient) -> None:
     assert "<table" in shown.data["text/html"]
     names = "[c.name for c in everything if c.status == 'created']"
     assert text_of(run_cell(client, names)) == "['listed']"
-    assert "listed" in text_of(run_cell(client, "everything.to_dataframe().Names.tolist()"))
     assert text_of(run_cell(client, "%container rm listed")) == "listed"
     assert run_cell(client, "%container rm -f listed") == []
+
+
+def test_tables_are_frames_of_numbers_and_times(client: NotebookClient) -> None:
+    run_cell(client, "%container run -d --name framed --network none busybox sleep 60")
+    for command, types in FRAMES.items():
+        run_cell(client, f"found = %container {command}\nframe = found.to_dataframe()")
+        kinds = f"{{name: frame[name].dtype.kind for name in {[*types]}}}"
+        kinds = f"print(len(frame) == len(found), {kinds})"
+        assert text_of(run_cell(client, kinds)) == f"True {types}\n", command
+    running = "frame[frame.status == 'running'].name.tolist()"
+    assert text_of(run_cell(client, running)) == "['framed']"
+    run_cell(client, "%container rm -f framed")
 
 
 def test_a_build_is_an_image_the_next_cell_can_use(client: NotebookClient) -> None:

@@ -51,7 +51,10 @@ class Showable:
 
 
 class Table(Showable, list[T], Generic[T]):
-    """A list of values that shows itself as a table; one value may fill several rows."""
+    """A list of values that shows itself as a table; one value may fill several rows.
+
+    ``frame`` are the attributes of a value that are the columns of a DataFrame.
+    """
 
     def __init__(
         self,
@@ -59,8 +62,10 @@ class Table(Showable, list[T], Generic[T]):
         columns: Sequence[Column],
         rows_of: Callable[[T], Iterable[Row]],
         empty: str = "",
+        frame: Sequence[str] = (),
     ) -> None:
         super().__init__(items)
+        self._frame = tuple(frame)
         self.columns = tuple(columns)
         self._rows_of = rows_of
         self._empty = empty
@@ -81,12 +86,17 @@ class Table(Showable, list[T], Generic[T]):
         return html_table(self.columns, self.rows(), self._empty)
 
     def to_dataframe(self) -> Any:
-        """Return a pandas DataFrame of the table's rows.
+        """Return a pandas DataFrame: a row for each value, its attributes as the columns.
 
-        Raises :class:`UnsupportedError` where pandas is not installed.
+        Sizes are bytes, times are timestamps, CPU is percent as a float (``ps``, ``images``,
+        ``stats``, ``history``, ``system df``, ``volume ls``, ``network ls``); other tables have
+        their texts under the fields' names.  Raises :class:`UnsupportedError` where pandas is not
+        installed.
         """
-        from jupyter_containers.engine.frames import pandas_module
+        from jupyter_containers.engine.frames import frame_of, pandas_module
 
+        if self._frame:
+            return frame_of(self, self._frame)
         pd = pandas_module()
         fields = {column.field: column.heading for column in self.columns}
         return pd.DataFrame(

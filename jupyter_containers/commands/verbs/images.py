@@ -19,6 +19,7 @@ from jupyter_containers.commands.verbs.listing import (
     progress_of,
 )
 from jupyter_containers.commands.words import Parsed
+from jupyter_containers.engine.frames import IMAGE_FIELDS
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
 from jupyter_containers.oci.reference import Reference
 
@@ -50,6 +51,7 @@ def images(session: Session, parsed: Parsed) -> Any:
         parsed,
         more=(_DIGEST, Column("CreatedAt", "CREATED AT"), Column("Labels", "LABELS")),
         empty="no images",
+        frame=IMAGE_FIELDS,
     )
 
 
@@ -135,6 +137,7 @@ def history(session: Session, parsed: Parsed) -> Any:
         lambda entry: [_history_row(entry, full, human)],
         parsed,
         more=(Column("CreatedAt", "CREATED AT"),),
+        frame=("id", "created", "created_by", "size", "comment", "empty_layer"),
     )
 
 

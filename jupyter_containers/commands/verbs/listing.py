@@ -31,12 +31,14 @@ def listing(
     quiet: str = "ID",
     more: Sequence[Column] = (),
     empty: str = "",
+    frame: Sequence[str] = (),
 ) -> Table[T] | Lines[str] | Text:
     """Return the items in the form that ``-q`` and ``--format`` ask for.
 
-    ``quiet`` is the field that ``-q`` shows, ``more`` gives the headings of other fields.
+    ``quiet`` is the field that ``-q`` shows, ``more`` gives the headings of other fields;
+    ``frame`` are the attributes that a DataFrame has.
     """
-    table = Table(items, columns, rows_of, empty)
+    table = Table(items, columns, rows_of, empty, frame)
     form = parsed.flag("format")
     if form:
         return formatted_rows(form, table, (*columns, *more))

@@ -14,6 +14,7 @@ from jupyter_containers.commands.render.table import Column, LazyRow, Row
 from jupyter_containers.commands.session import LogSource, Session
 from jupyter_containers.commands.verbs.listing import filters_of, labels_text, listing
 from jupyter_containers.commands.words import Parsed
+from jupyter_containers.engine.frames import CONTAINER_FIELDS, STATS_FIELDS
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
 from jupyter_containers.events import CancelToken
 
@@ -59,6 +60,7 @@ def ps(session: Session, parsed: Parsed) -> Any:
         parsed,
         more=_PS_MORE,
         empty="no containers" if parsed.flag("all") else "no running containers (ps -a shows all)",
+        frame=(*CONTAINER_FIELDS, "size", "size_root") if size else CONTAINER_FIELDS,
     )
 
 
@@ -210,6 +212,7 @@ def stats(session: Session, parsed: Parsed) -> Any:
         parsed,
         more=(Column("Container", "CONTAINER"),),
         empty="no running containers",
+        frame=STATS_FIELDS,
     )
 
 

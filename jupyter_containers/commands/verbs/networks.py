@@ -38,6 +38,7 @@ def ls(session: Session, parsed: Parsed) -> Any:
         parsed,
         more=(Column("Subnet", "SUBNET"), Column("Labels", "LABELS")),
         empty="no networks",
+        frame=("id", "name", "driver", "subnet", "gateway", "internal", "created", "labels"),
     )
 
 

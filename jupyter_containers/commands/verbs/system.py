@@ -194,6 +194,7 @@ _DF = (
     Column("Size", "SIZE"),
     Column("Reclaimable", "RECLAIMABLE"),
 )
+_DF_FRAME = ("type", "total", "active", "size", "reclaimable")
 
 
 def df(session: Session, parsed: Parsed) -> Any:
@@ -204,7 +205,9 @@ def df(session: Session, parsed: Parsed) -> Any:
         from jupyter_containers.commands.render.diskdetails import Details
 
         return Details(session.engine.disk_details())
-    return listing(session.engine.system_df(), _DF, lambda usage: [_df_row(usage)], parsed)
+    return listing(
+        session.engine.system_df(), _DF, lambda usage: [_df_row(usage)], parsed, frame=_DF_FRAME
+    )
 
 
 def _df_row(usage: Any) -> Row:

@@ -25,6 +25,7 @@ def ls(session: Session, parsed: Parsed) -> Any:
         quiet="Name",
         more=(Column("Mountpoint", "MOUNTPOINT"), Column("Labels", "LABELS")),
         empty="no volumes",
+        frame=("name", "driver", "mountpoint", "created", "labels"),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeAlias, TypeVar, cast
 
-from jupyter_containers.engine.frames import frame_of
+from jupyter_containers.engine.frames import CONTAINER_FIELDS, IMAGE_FIELDS, frame_of
 from jupyter_containers.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -115,11 +115,7 @@ class ContainerCollection(Collection["Container"]):
 
     def to_dataframe(self, all: bool = True) -> Any:
         """Return a pandas DataFrame: a row for each container, numbers and times as such."""
-        fields = (
-            *("short_id", "name", "image", "command", "created", "status", "health", "exit_code"),
-            *("oom_killed", "ports", "networks", "ip_address", "labels"),
-        )
-        return frame_of(self(all), fields)
+        return frame_of(self(all), CONTAINER_FIELDS)
 
     def _everything(self) -> Containers:
         return self._engine.list_containers(True)
@@ -169,8 +165,7 @@ class ImageCollection(Collection["Image"]):
 
     def to_dataframe(self) -> Any:
         """Return a pandas DataFrame: a row for each image, sizes in bytes."""
-        fields = ("short_id", "name", "names", "created", "size", "os", "architecture", "digest")
-        return frame_of(self(), fields)
+        return frame_of(self(), IMAGE_FIELDS)
 
     def _everything(self) -> Images:
         return self._engine.list_images()
