@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +20,7 @@ from jupyter_containers.build.checks import Finding, Policy
 from jupyter_containers.build.context import DockerfileText, LocalContext, read_dockerfile
 from jupyter_containers.build.contexts import Contexts, OpenDigests
 from jupyter_containers.build.digests import FileDigests
+from jupyter_containers.build.forecast import MadeLayers, PresentImages, StageForecast
 from jupyter_containers.build.image import write_image
 from jupyter_containers.build.interpret import typed
 from jupyter_containers.build.linting import static_findings, unused_build_args
@@ -27,7 +28,7 @@ from jupyter_containers.build.outline import Outline, Outliner
 from jupyter_containers.build.parser import ParsedFile, parse
 from jupyter_containers.build.plan import Plan, make_plan
 from jupyter_containers.build.progress import Progress, show_findings
-from jupyter_containers.build.result import BuildResult
+from jupyter_containers.build.result import BuildResult, StepReport
 from jupyter_containers.build.scheduling import StageRuns
 from jupyter_containers.build.seams import (
     BaseImage,
@@ -114,6 +115,16 @@ class Builder:
         """Return what a Dockerfile can be asked for; nothing is built or pulled."""
         with ExitStack() as stack:
             return self._draft(options, cancel or CancelToken(), stack).outline(self.images)
+
+    def forecast(
+        self, options: BuildOptions, cancel: CancelToken | None = None
+    ) -> tuple[StepReport, ...]:
+        """Return the steps of a build: what is cached, and why not the rest; build nothing."""
+        token = cancel or CancelToken()
+        with ExitStack() as stack:
+            draft = self._draft(options, token, stack)
+            dry = replace(self, images=PresentImages(self.images), layers=MadeLayers(self.layers))
+            return _Build(dry, options, draft, Progress(discard, token), StageForecast).steps()
 
     def _draft(self, options: BuildOptions, cancel: CancelToken, stack: ExitStack) -> _Draft:
         contexts = self._contexts(options, cancel, stack)
@@ -206,7 +217,12 @@ class _Build:
     """One build under way."""
 
     def __init__(
-        self, builder: Builder, options: BuildOptions, draft: _Draft, progress: Progress
+        self,
+        builder: Builder,
+        options: BuildOptions,
+        draft: _Draft,
+        progress: Progress,
+        work: type[StageWork] = StageWork,
     ) -> None:
         plan, context, contexts = draft.plan, draft.context, draft.contexts
         self.policy = draft.policy
@@ -214,6 +230,7 @@ class _Build:
         self.plan = plan
         self.progress = progress
         self.builder = builder
+        self.work = work
         self.epoch = _epoch(options)
         self.cache = StepCache(builder.cache, builder.layers)
         self.findings: dict[int, list[Finding]] = {-1: draft.findings}
@@ -241,6 +258,11 @@ class _Build:
             slots=threading.Semaphore(max(_MIN_PARALLEL, os.cpu_count() or 1)),
             ledger=self.ledger,
         )
+
+    def steps(self) -> tuple[StepReport, ...]:
+        """Go through the stages and return their steps."""
+        self.stages.run(self.plan.needed)
+        return self.progress.reports
 
     def run(self) -> BuildResult:
         """Return the finished image."""
@@ -287,7 +309,7 @@ class _Build:
         stage = self.plan.stages[index]
         found = self.findings[index] = []
         steps = self.progress.stage(stage, len(self.plan.stages) > 1)
-        return StageWork(self.means, stage, steps, found).run()
+        return self.work(self.means, stage, steps, found).run()
 
     def _stamp(self, state: StageState) -> str:
         """Return when an image like this was first made, so that rebuilding gives the same ID."""

@@ -93,8 +93,7 @@ class StageWork:
         if stage.base is not None:
             self.means.stage(stage.base)
         with self.progress.step(stage.source, stage.location) as step:
-            state, triggers = self._open()
-            step.cached = True
+            state, triggers = self._open(step)
         self.progress.add_steps(len(triggers))
         if self.means.contexts.tree(stage.image):
             self._carry(_whole_context(stage), state)
@@ -105,9 +104,10 @@ class StageWork:
             self._carry(instruction, state)
         return state
 
-    def _open(self) -> tuple[StageState, tuple[str, ...]]:
+    def _open(self, step: Step) -> tuple[StageState, tuple[str, ...]]:
         """Return the state right after FROM, and the ONBUILD triggers to carry out."""
         stage = self._stage
+        step.cached = True
         if stage.base is not None:
             base = self.means.stage(stage.base)
             return base.fork(), base.config.on_build
@@ -149,7 +149,7 @@ class StageWork:
                 return
             with ExitStack() as stack:
                 around = self._surroundings(instruction, state, step.task, stack)
-                described = _describe(instruction, expand, around)
+                described = self._described(instruction, expand, around)
                 if described is None:
                     step.cached = self.progress.all_cached
                     state.history.append(history.entry(f"WORKDIR {state.config.working_dir}"))
@@ -162,6 +162,16 @@ class StageWork:
                     chain = self.means.layers.stack(state.chain_id, layer)
                     made = msgspec.structs.replace(made, chain_id=chain)
                 self._take(made, state, described.history, step)
+
+    def _described(
+        self, instruction: Instruction, expand: Expander, around: StepSurroundings
+    ) -> FileStep | None:
+        if isinstance(instruction, Run):
+            return describe_run(instruction, expand, around)
+        if isinstance(instruction, Copy):
+            return describe_copy(instruction, expand, around)
+        assert isinstance(instruction, Workdir)
+        return describe_workdir(instruction, expand, around)
 
     def _surroundings(
         self, instruction: Instruction, state: StageState, task: str, stack: ExitStack
@@ -290,14 +300,3 @@ class StageWork:
 def _whole_context(stage: Stage) -> Instruction:
     """Return what puts the files of a named context where a base image would be."""
     return Copy(stage.location, stage.source, ("/",), (), "/", from_=stage.image)
-
-
-def _describe(
-    instruction: Instruction, expand: Expander, around: StepSurroundings
-) -> FileStep | None:
-    if isinstance(instruction, Run):
-        return describe_run(instruction, expand, around)
-    if isinstance(instruction, Copy):
-        return describe_copy(instruction, expand, around)
-    assert isinstance(instruction, Workdir)
-    return describe_workdir(instruction, expand, around)

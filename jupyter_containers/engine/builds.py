@@ -19,6 +19,7 @@ from jupyter_containers.build.cache import STEP_KEY
 from jupyter_containers.build.checks import Finding
 from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.outline import Outline
+from jupyter_containers.build.result import StepReport
 from jupyter_containers.build.seams import BaseImage, LayerRef
 from jupyter_containers.engine.buildcache import Exchange, ImportedSteps, export_steps
 from jupyter_containers.engine.buildhistory import BuildHistory
@@ -144,6 +145,17 @@ class Builds:
         with self._rooms.store.leases.hold() as lease:
             exchange = Exchange(self._rooms, lease, discard, cancel)
             return self._builder(lease, exchange, options, discard, cancel).check(options, cancel)
+
+    def forecast(self, options: BuildOptions, cancel: CancelToken) -> tuple[StepReport, ...]:
+        """Return what of a build this store's cache has; nothing is built, pulled or imported."""
+        found: list[StepReport] = []
+        with self._rooms.store.leases.hold() as lease:
+            exchange = Exchange(self._rooms, lease, discard, cancel)
+            for platform in options.platforms:
+                one = replace(options, platform=platform, cache_from=())
+                builder = self._builder(lease, exchange, one, discard, cancel)
+                found += builder.forecast(one, cancel)
+        return tuple(found)
 
     def outline(self, options: BuildOptions, cancel: CancelToken) -> Outline:
         """Return what a Dockerfile can be asked for; nothing is built or pulled."""

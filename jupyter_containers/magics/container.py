@@ -12,7 +12,7 @@ import itertools
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ from jupyter_containers.magics.page import Page
 from jupyter_containers.magics.series import Link, SeriesOfCells
 
 if TYPE_CHECKING:
+    from jupyter_containers.build.result import StepReport
     from jupyter_containers.engine import Engine
     from jupyter_containers.events import EventSink
     from jupyter_containers.magics.config import ContainersConfig
@@ -159,35 +160,50 @@ class ContainerMagics(Magics):
         if parsed.help:
             return self._perform(parsed, None)
         variable = variable_named(own)
-        text = interpolated(cell, namespace) if own.get("interpolate") else cell
         source = f"In[{_cell_number(self._shell)}]"
         # Without the front end's word for the cell, every run counts as a cell of its own.
         cell_id = self._page.cell_id or f"run {next(self._runs)}"
-        below = self._below(cell_id, text) if own.get("continue") else None
-        if below is not None:
-            text = f"FROM {below.image}\n{text}"
-        flags = {**parsed.flags, "dockerfile": text, "source_name": source}
+        below = self._below(cell_id, cell) if own.get("continue") else None
+        if below is not None and (warning := self._cells.warning(below)):
+            _say(warning)
+        flags = {**self._build_flags(cell, own, below), "source_name": source}
         if self._page.cell_id:
             flags["place"] = self._page.cell_id
-        # The magic's line counts; in the text the added FROM stands in its place.
-        flags["lines_above"] = int(below is None)
-        image = self._perform(replace(parsed, flags=flags), None)
+        image = self._perform(replace(parsed, flags={**parsed.flags, **flags}), None)
         self._note(cell_id, source, image, below)
         if variable is not None:
             self._shell.push({variable: image})
         return image
 
+    def forecast(self, source: str, cell_id: str) -> Sequence[StepReport]:
+        """Return what the cache has of a ``%%dockerfile`` cell as it stands now; build nothing."""
+        line, _, text = source.lstrip().partition("\n")
+        words = words_of(line, self._shell.user_ns)[1:]
+        parsed, own = split_flags(parse_verb(dockerfile_verb(), words))
+        below = self._below(cell_id, text) if own.get("continue") else None
+        flags = {**self._build_flags(text, own, below), "place": cell_id, "call": "cache"}
+        session = Session(provide_engine=lambda: self.engine, variables=self._shell.user_ns)
+        found: Sequence[StepReport] = perform(
+            session, replace(parsed, flags={**parsed.flags, **flags})
+        )
+        return found
+
+    def _build_flags(self, cell: str, own: Mapping[str, Any], below: Link | None) -> dict[str, Any]:
+        """Return what a cell's text adds to its line."""
+        text = interpolated(cell, self._shell.user_ns) if own.get("interpolate") else cell
+        if below is not None:
+            text = f"FROM {below.image}\n{text}"
+        # The magic's line counts; in the text the added FROM stands in its place.
+        return {"dockerfile": text, "lines_above": int(below is None)}
+
     def _below(self, cell: str, text: str) -> Link:
-        """Return the cell whose image ``cell`` extends, and say it when that is out of date."""
+        """Return the cell whose image ``cell`` extends."""
         if begins_with_from(text):
             raise InvalidArgumentError(
                 "a cell that continues another has no FROM of its own",
                 hint="leave --continue out, or the FROM",
             )
-        below = self._cells.below(cell)
-        if warning := self._cells.warning(below):
-            _say(warning)
-        return below
+        return self._cells.below(cell)
 
     def _note(self, cell: str, label: str, image: Any, below: Link | None) -> None:
         identity = getattr(image, "id", "")

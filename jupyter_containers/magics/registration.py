@@ -60,7 +60,9 @@ def _open_switchboard(shell: Any, magics: ContainerMagics) -> None:
         return
     from jupyter_containers.panel.switchboard import Switchboard
 
-    shell.jupyter_containers_panel = board = Switchboard(comms, lambda: magics.engine)
+    shell.jupyter_containers_panel = board = Switchboard(
+        comms, lambda: magics.engine, magics.forecast
+    )
     magics.on_engine_closed = board.hang_up
     board.open()
 

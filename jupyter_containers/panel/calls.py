@@ -17,7 +17,9 @@ from jupyter_containers.panel.messages import (
     Completion,
     Download,
     Files,
+    Forecast,
     Inspect,
+    Login,
     NotebookDockerfile,
     Output,
     Prune,
@@ -29,10 +31,13 @@ from jupyter_containers.panel.messages import (
 )
 
 if TYPE_CHECKING:
+    from jupyter_containers.build.result import StepReport
     from jupyter_containers.engine import Engine
     from jupyter_containers.panel.uploads import Uploads
 
 Say = Callable[[str], None]
+# The text of a cell and its ID to the steps that its build would have.
+Foretell = Callable[[str, str], "Sequence[StepReport]"]
 # What waits for keys or never ends by itself has no place in a dialog.
 _OUTPUT_CHARACTERS = 200_000
 
@@ -40,8 +45,11 @@ _OUTPUT_CHARACTERS = 200_000
 class Calls:
     """Carries out one call; ``say`` tells how far it is."""
 
-    def __init__(self, engine: Engine, say: Say, uploads: Uploads) -> None:
+    def __init__(
+        self, engine: Engine, say: Say, uploads: Uploads, forecast: Foretell | None = None
+    ) -> None:
         self._engine, self._say, self._uploads = engine, say, uploads
+        self._forecast = forecast
 
     def perform(self, call: Call, buffers: Sequence[bytes]) -> tuple[Any, Sequence[bytes]]:
         """Return what the call returns, and buffers that go along; raise what keeps it from it."""
@@ -57,6 +65,8 @@ class Calls:
                 return ContainerFiles(self._engine, self._uploads).perform(call, buffers)
             case Command(line):
                 return self._command(line), ()
+            case Login():
+                return self._login(call), ()
             case BuildSteps(build):
                 found = self._engine.built_steps(build)
                 return [Step(one.title, one.outcome, one.seconds, one.reason) for one in found], ()
@@ -115,11 +125,28 @@ class Calls:
 
                 token, matches = complete_dockerfile(before, self._engine.names)
                 return Completion(len(token), matches[:200])
+            case Forecast(source, place):
+                if self._forecast is None:
+                    raise InvalidArgumentError("no notebook is here whose cells could be read")
+                return [
+                    Step(one.title, "cached" if one.cached else "wanted", 0.0, one.reason)
+                    for one in self._forecast(source, place)
+                ]
             case NotebookDockerfile(notebook):
                 from jupyter_containers.panel.environment import notebook_dockerfile
 
                 return Output(notebook_dockerfile(notebook))
         raise InvalidArgumentError(f"no call of this name: {type(call).__name__}")
+
+    def _login(self, call: Login) -> Output:
+        from jupyter_containers.commands.execute import execute
+        from jupyter_containers.commands.session import Session
+
+        session = Session(provide_engine=lambda: self._engine, stdin=call.password.encode())
+        words = ["login", f"--username={call.username}", "--password-stdin"]
+        if call.registry:
+            words += ["--", call.registry]
+        return Output(str(execute(session, words)))
 
     def _command(self, line: str) -> Output:
         from jupyter_containers.commands.execute import execute

@@ -13,7 +13,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_args
 
-from jupyter_containers.errors import ContainersError, NotFoundError, OperationCancelledError
+from jupyter_containers.errors import (
+    ContainersError,
+    NotFoundError,
+    OperationCancelledError,
+    RegistryError,
+)
 from jupyter_containers.events import CancelToken
 from jupyter_containers.panel.listing import Listing
 from jupyter_containers.panel.messages import Changes, FromKernel, Section, Usage, Used
@@ -59,6 +64,7 @@ class Feed:
         self._wake = threading.Event()
         self._visible = False
         self._known: dict[str, dict[str, Any]] = {}
+        self._logins: list[str] = []
 
     def start(self) -> None:
         """Tell everything, and then what changes."""
@@ -108,6 +114,7 @@ class Feed:
                 if self._visible and now - measured >= _USAGE_SECONDS:
                     self._tell_usage()
                     self._tell_section("builds")
+                    self._look_at_logins()
                     measured = time.monotonic()
                     pause = (measured - now) / _SHARE
             except OperationCancelledError:
@@ -141,6 +148,16 @@ class Feed:
         gone = [key for key in old if key not in new]
         if put or gone:
             self._tell(Changes(section, put, gone))
+
+    def _look_at_logins(self) -> None:
+        """Notice a login or logout, whoever did it: a file changes, and no event tells."""
+        try:
+            logins = self._engine.logins()
+        except RegistryError:
+            return  # a file that cannot be read is told where it is needed
+        if logins != self._logins:
+            self._logins = logins
+            self.touch("registries")
 
     def _tell_usage(self) -> None:
         running = [

@@ -23,6 +23,7 @@ from jupyter_containers.panel.messages import (
     FromKernel,
     FromPage,
     Hello,
+    Login,
     OpenView,
     Progress,
     Refused,
@@ -36,6 +37,7 @@ from jupyter_containers.panel.uploads import Uploads
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
+    from jupyter_containers.panel.calls import Foretell
     from jupyter_containers.panel.feed import Feed
     from jupyter_containers.panel.views import Views
 
@@ -71,7 +73,9 @@ class Line:
         comm: Comm,
         provide_engine: Callable[[], Engine],
         on_close: Callable[[Line], None] = lambda _: None,
+        forecast: Foretell | None = None,
     ) -> None:
+        self._forecast = forecast
         self._comm, self._provide_engine, self._on_close = comm, provide_engine, on_close
         self._lock = threading.Lock()
         self._closed = False
@@ -192,8 +196,10 @@ class Line:
         def say(text: str) -> None:
             self.tell(Progress(number, text))
 
-        done = Calls(self._provide_engine(), say, self._uploads).perform(call, buffers)
-        if isinstance(call, Command):
+        done = Calls(self._provide_engine(), say, self._uploads, self._forecast).perform(
+            call, buffers
+        )
+        if isinstance(call, Command | Login):
             # A login or a failed build is no event of the engine's feed.
             self._feed.touch("registries", "builds")
         return done

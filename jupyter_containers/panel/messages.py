@@ -145,6 +145,20 @@ class Command(Struct, frozen=True, tag_field="do", tag="command"):
     line: str
 
 
+class Login(Struct, frozen=True, tag_field="do", tag="login"):
+    """Check credentials against a registry (a name or address, empty for Docker Hub) and keep them.
+
+    They are no part of a line, so that no message of ours can show them.
+    """
+
+    registry: str
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Login({self.registry!r}, {self.username!r}, …)"
+
+
 class Inspect(Struct, frozen=True, tag_field="do", tag="inspect"):
     """Return Docker's inspect document."""
 
@@ -211,6 +225,13 @@ class BuildSteps(Struct, frozen=True, tag_field="do", tag="build_steps"):
     build: str
 
 
+class Forecast(Struct, frozen=True, tag_field="do", tag="forecast"):
+    """Return the steps that a cell's build would have now: ``cached``, or ``wanted`` and why."""
+
+    source: str
+    place: str
+
+
 class NotebookDockerfile(Struct, frozen=True, tag_field="do", tag="notebook_dockerfile"):
     """Return a Dockerfile that makes this kernel's environment anew around a notebook."""
 
@@ -236,6 +257,7 @@ Call: TypeAlias = (
     | Remove
     | Tag
     | Command
+    | Login
     | Inspect
     | PrunePreview
     | Prune
@@ -245,6 +267,7 @@ Call: TypeAlias = (
     | Check
     | Complete
     | BuildSteps
+    | Forecast
     | NotebookDockerfile
     | OpenView
     | CloseView
@@ -367,6 +390,7 @@ class Opened(Struct, frozen=True):
 # What a call returns, where that is more than nothing.
 RETURNS: dict[type[Struct], Any] = {
     Command: Output,
+    Login: Output,
     Inspect: Any,
     PrunePreview: list[PruneGroup],
     Prune: Pruned,
@@ -375,6 +399,7 @@ RETURNS: dict[type[Struct], Any] = {
     Check: list[Squiggle],
     Complete: Completion,
     BuildSteps: list[Step],
+    Forecast: list[Step],
     NotebookDockerfile: Output,
     OpenView: Opened,
 }

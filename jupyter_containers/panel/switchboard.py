@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
+    from jupyter_containers.panel.calls import Foretell
     from jupyter_containers.panel.line import Line
 
 TARGET = "jupyter_containers.panel"
@@ -19,10 +20,18 @@ BEACON = "jupyter_containers.beacon"
 
 
 class Switchboard:
-    """The lines of one kernel; ``provide_engine`` is asked when a page has come."""
+    """The lines of one kernel; ``provide_engine`` is asked when a page has come.
 
-    def __init__(self, comms: Any, provide_engine: Callable[[], Engine]) -> None:
-        self._comms, self._provide_engine = comms, provide_engine
+    ``forecast`` reads a cell as the magics do: its text and ID to the steps of its build.
+    """
+
+    def __init__(
+        self,
+        comms: Any,
+        provide_engine: Callable[[], Engine],
+        forecast: Foretell | None = None,
+    ) -> None:
+        self._comms, self._provide_engine, self._forecast = comms, provide_engine, forecast
         self._lock = threading.Lock()
         self._lines: set[Line] = set()
         self._beacon: Any = None
@@ -56,7 +65,7 @@ class Switchboard:
     def _connect(self, comm: Any, message: Any) -> None:
         from jupyter_containers.panel.line import Line
 
-        line = Line(comm, self._provide_engine, self._forget)
+        line = Line(comm, self._provide_engine, self._forget, self._forecast)
         with self._lock:
             self._lines.add(line)
         line.begin(message["content"].get("data"))

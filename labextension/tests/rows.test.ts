@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 
-import { actionsOf, nameOf } from "../src/lab/actions";
+import { actionsOf, nameOf, SECTION_ACTIONS } from "../src/lab/actions";
 import { Client } from "../src/lab/client";
 import type { ContainerItem, ImageItem, Section } from "../src/lab/protocol";
 import { itemOf, rowsOf, type View } from "../src/lab/rows";
-import { duration, quoted, status, took } from "../src/lab/words";
+import { duration, quoted, registryOf, status, took } from "../src/lab/words";
 
 const NOW = 1_000_000;
 
@@ -92,7 +92,7 @@ test("the menu offers what can be done in a state", () => {
   const offered = [registry("box", false), registry("", true)].map((item) =>
     actionsOf("registries", item).flat().filter((one) => one.enabled !== false).map((one) => one.name),
   ); // prettier-ignore
-  expect(offered).toEqual([["repositories", "logs", "stop-registry"], ["repositories", "logout"]]);
+  expect(offered).toEqual([["repositories", "logs", "login", "stop-registry"], ["repositories", "logout"]]);
   expect(nameOf("images", image("abcdef", [], 1))).toBe("abcdef000000");
 });
 
@@ -106,4 +106,20 @@ test("words are those of the command line", () => {
   expect(status(container("a", { state: "created" }), NOW)).toBe("Created");
   expect([took(0.44), took(34), took(80)]).toEqual(["0.4 s", "34 s", "1 min 20 s"]);
   expect([quoted("a:/b-c"), quoted("it's"), quoted("a b")]).toEqual(["a:/b-c", `'it'"'"'s'`, "'a b'"]);
+});
+
+test("a name says which registry it means", () => {
+  expect(["busybox", "ada/app", "localhost/app", "localhost:5000/app:1", "ghcr.io/a/b@sha256:0"].map(registryOf)).toEqual([
+    "docker.io", "docker.io", "localhost", "localhost:5000", "ghcr.io",
+  ]); // prettier-ignore
+});
+
+test("a section's header has a menu where the section can do something", () => {
+  const pressed: string[] = [];
+  const rows = rowsOf(filled(), view({ press: (key, action) => pressed.push(`${key} ${action}`) }));
+  const place = document.createElement("div");
+  rows.find((row) => row.key === "images")!.draw(place);
+  place.querySelector("button")!.click();
+  expect(pressed).toEqual(["images menu"]);
+  expect(SECTION_ACTIONS.images.map((action) => action.name)).toEqual(["pull"]);
 });

@@ -37,6 +37,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     environ = {
         "JUPYTER_CONTAINERS_ROOT": str(place.root),
         "JUPYTER_CONTAINERS_RUN_ROOT": str(place.run_root),
+        "DOCKER_CONFIG": str(work / "docker"),  # where logins are kept
     }
     with place.engine() as engine:
         try:

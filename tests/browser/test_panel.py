@@ -129,6 +129,27 @@ def test_restarts_and_other_notebooks_are_followed(lab: Lab, page: Any, engine: 
     engine.remove_volume("later")
 
 
+def test_a_page_that_is_reloaded_while_a_cell_runs_is_live_at_once(
+    lab: Lab, page: Any, engine: Engine
+) -> None:
+    cell = f"{LOAD}\nimport time\nwhile True: time.sleep(0.1)"
+    panel = Panel(page, lab, "panel_reload", cell)
+    panel.start("notebook:run-all-cells")
+    panel.row("bridge").wait_for(timeout=15_000)
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)")
+    page.reload()
+    page.locator(".jp-NotebookPanel").wait_for(timeout=30_000)
+    panel.command("containers:show")
+    panel.row("bridge").wait_for(timeout=15_000)
+    engine.create_volume("while-it-runs")
+    panel.row("while-it-runs", "volumes/").wait_for(timeout=5_000)
+    panel.choose("while-it-runs", "Inspect", "volumes/")
+    page.locator(".jc-json").get_by_text("Mountpoint").wait_for()
+    engine.remove_volume("while-it-runs")
+    eventually(lambda: panel.names("volumes") == [])
+    panel.command("notebook:interrupt-kernel")
+
+
 DOCKERFILE = """%%dockerfile -t fromcell:1
 FROM busybox
 MAINTAINER someone
@@ -157,13 +178,25 @@ def test_dockerfile_cells_are_written_built_and_run(lab: Lab, page: Any, engine:
     cell.locator(build).click()
     page.locator(".jc-main .xterm").get_by_text("tick").first.wait_for(timeout=20_000)
     assert engine.containers()[0].image == "fromcell:1"
+    builds = len(engine.build_history())
     page.get_by_role("tab", name="panel_cells.ipynb").click()
     cell.locator('.jp-cell-toolbar [data-command="containers:explain-cell"]').click()
     steps = page.locator(".jc-steps")
     steps.wait_for()
     assert "[3/4] RUN echo one > /a" in steps.inner_text()
-    assert "from the cache" in steps.inner_text()
+    assert steps.get_by_text("from the cache").count() == 4
     assert panel.violations(".jc-main:has(.jc-steps)") == []
+    # It is about the cell as it stands, not about what was built.
+    page.get_by_role("tab", name="panel_cells.ipynb").click()
+    page.evaluate(
+        "() => { const { sharedModel } = window.jupyterapp.shell.currentWidget.content.widgets[0]"
+        ".model; sharedModel.setSource(sharedModel.getSource().replace('echo one', 'echo two')); }"
+    )
+    cell.locator(".cm-content").click()
+    cell.locator('.jp-cell-toolbar [data-command="containers:explain-cell"]').click()
+    steps.get_by_text("would be carried out").first.wait_for()
+    assert "the command changed" in steps.get_by_role("row", name="[3/4] RUN").inner_text()
+    assert len(engine.build_history()) == builds
 
     # Another text of the cell is another language.
     page.get_by_role("tab", name="panel_cells.ipynb").click()

@@ -25,6 +25,8 @@ from jupyter_containers.panel.messages import (
     Command,
     Download,
     Files,
+    Forecast,
+    Login,
     Prune,
     PrunePreview,
     Squiggle,
@@ -185,3 +187,9 @@ def test_checks_mark_lines(calls: Calls) -> None:
     [error] = value(calls, Check("FROM busybox\nCOPPY a b\n"))
     assert (error.first_line, error.is_error) == (2, True)
     assert value(calls, Check("  \n")) == []
+
+
+def test_what_a_cell_would_build_is_asked_of_the_notebook(calls: Calls) -> None:
+    with pytest.raises(InvalidArgumentError, match="no notebook"):
+        calls.perform(Forecast("%%dockerfile\nFROM busybox", "cell"), ())
+    assert "s3cret" not in repr(Login("quay.io", "ada", "s3cret"))

@@ -87,3 +87,19 @@ def test_an_error_of_a_cell_that_continues_points_at_its_own_line(run: Run) -> N
     assert "ended with exit code 3" in said
     assert re.search(r"\] FROM [0-9a-f]{12} · CACHED", said), "an ID is told in its short form"
     assert "In[3]:3" in said
+
+
+def test_a_forecast_reads_a_cell_as_its_build_does(run: Run) -> None:
+    cell = "%%dockerfile --continue --interpolate\nRUN echo {{word}} > /forecast"
+    ask = (
+        "from jupyter_containers.magics.registration import registered\n"
+        f"steps = registered(get_ipython()).forecast({cell!r}, 'second')\n"
+        "print([(step.title, step.cached, step.reason) for step in steps])"
+    )
+    run("base", "%%dockerfile\nFROM busybox\nRUN echo a > /a")
+    run("words", "word = 'b'")
+    assert "echo b > /forecast', False, 'not built here before'" in run("ask", ask)
+    run("second", cell)
+    assert "echo b > /forecast', True, ''" in run("ask", ask)
+    run("words", "word = 'c'")
+    assert "echo c > /forecast', False, 'the command changed'" in run("ask", ask)

@@ -25,7 +25,7 @@ VERBS: tuple[Verb, ...] = (
             Flag("build-context", "Further context (NAME=PATH, URL, docker-image://…)", "list"),
             Flag("cache-from", "Take steps from there (an image, or type=…)", "list"),
             Flag("cache-to", "Keep steps there (type=registry|local|inline)", "list"),
-            Flag("call", "Instead of a build: check, outline or targets (METHOD,format=json)"),
+            Flag("call", "Instead of a build: check, outline, targets, cache (METHOD,format=json)"),
             Flag("check", "Only check the Dockerfile", "bool"),
             Flag(
                 "context-var",

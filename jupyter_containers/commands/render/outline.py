@@ -1,4 +1,4 @@
-"""The answers of ``build --call``: the targets as a table, an outline as several."""
+"""The answers of ``build --call``: targets and steps as tables, an outline as several."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from jupyter_containers.commands.render.table import Column, Row, html_table, te
 
 if TYPE_CHECKING:
     from jupyter_containers.build.outline import Outline, OutlinedNeed, OutlinedTarget
+    from jupyter_containers.build.result import StepReport
 
 _TARGETS = (Column("Target", "TARGET"), Column("Description", "DESCRIPTION"))
 _ABOUT = (Column("Target", "TARGET"), Column("Description", "DESCRIPTION"))
+_STEPS = (Column("Step", "STEP"), Column("Cache", "CACHE"), Column("Reason", "REASON"))
 _ARGS = (
     Column("Name", "BUILD ARG"),
     Column("Value", "VALUE"),
@@ -28,6 +30,19 @@ def targets_table(outline: Outline) -> Table[OutlinedTarget]:
 def _target_rows(target: OutlinedTarget) -> Iterator[Row]:
     name = f"{target.name} (default)".strip() if target.default else target.name
     yield {"Target": name, "Description": target.description}
+
+
+def forecast_table(steps: Sequence[StepReport]) -> Table[StepReport]:
+    """Return the steps of a build with what the cache has of them."""
+    return Table(steps, _STEPS, _step_rows)
+
+
+def _step_rows(step: StepReport) -> Iterator[Row]:
+    yield {
+        "Step": step.title,
+        "Cache": "cached" if step.cached else "carried out",
+        "Reason": step.reason,
+    }
 
 
 class OutlineText:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from jupyter_containers.commands.render.outline import OutlineText, targets_table
+from jupyter_containers.commands.render.outline import OutlineText, forecast_table, targets_table
 from jupyter_containers.commands.render.results import Text
 from jupyter_containers.commands.session import Session
 from jupyter_containers.errors import ChecksFailedError, InvalidArgumentError
@@ -15,8 +15,10 @@ from jupyter_containers.errors import ChecksFailedError, InvalidArgumentError
 if TYPE_CHECKING:
     from jupyter_containers.build.checks import Finding
     from jupyter_containers.build.outline import Outline, OutlinedTarget
+    from jupyter_containers.build.result import StepReport
 
-_METHODS = ("build", "check", "outline", "targets")
+# BuildKit has no word for the last: its cache cannot be asked.
+_METHODS = ("build", "check", "outline", "targets", "cache")
 
 
 class CallJSON(Text):
@@ -33,6 +35,9 @@ def call(session: Session, text: str, context: Any, flags: Mapping[str, Any]) ->
     if method == "check":
         findings = engine.check(context, **flags)
         return _json(_warnings(findings), int(bool(findings))) if as_json else _checked(findings)
+    if method == "cache":
+        steps = engine.forecast(context, **flags)
+        return _json(_forecast(steps)) if as_json else forecast_table(steps)
     outline = engine.outline(context, **flags)
     if method == "targets":
         return _json(_targets(outline)) if as_json else targets_table(outline)
@@ -100,6 +105,19 @@ def _outline(outline: Outline) -> dict[str, Any]:
 
 def _targets(outline: Outline) -> dict[str, Any]:
     return {"targets": [_one(target) for target in outline.targets], "sources": _sources(outline)}
+
+
+def _forecast(steps: tuple[StepReport, ...]) -> dict[str, Any]:
+    return {
+        "steps": [
+            {
+                **_filled(title=one.title, reason=one.reason),
+                "cached": one.cached,
+                **_place(one.location.first_line, one.location.last_line),
+            }
+            for one in steps
+        ]
+    }
 
 
 def _one(target: OutlinedTarget) -> dict[str, Any]:

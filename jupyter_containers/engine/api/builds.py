@@ -17,6 +17,7 @@ from jupyter_containers.options.values import parse_size
 if TYPE_CHECKING:
     from jupyter_containers.build.checks import Finding
     from jupyter_containers.build.outline import Outline
+    from jupyter_containers.build.result import StepReport
     from jupyter_containers.engine.buildrecords import BuildRecord
     from jupyter_containers.engine.failedsteps import FailedStep
     from jupyter_containers.engine.records import BuildNote, BuiltStep
@@ -62,6 +63,16 @@ class BuildsAPI(ImagesAPI):
     ) -> Outline:
         """Return the targets of a Dockerfile and what the chosen one takes (``build --call``)."""
         return self._builds.outline(BuildOptions.of(context, **flags), cancel or CancelToken())
+
+    def forecast(
+        self,
+        context: str | Path | bytes | Mapping[str, str | bytes] = ".",
+        *,
+        cancel: CancelToken | None = None,
+        **flags: Any,
+    ) -> tuple[StepReport, ...]:
+        """Return a build's steps, what is cached and why not the rest (``build --call=cache``)."""
+        return self._builds.forecast(BuildOptions.of(context, **flags), cancel or CancelToken())
 
     def bootstrap(
         self, name: str, *, emit: EventSink = discard, cancel: CancelToken | None = None

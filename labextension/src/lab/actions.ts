@@ -10,6 +10,19 @@ export interface Action {
   danger?: boolean;
 }
 
+/** What can be done with a section as a whole. */
+export const SECTION_ACTIONS: Record<Section, Action[]> = {
+  containers: [{ name: "prune", label: "Remove what is not used…" }],
+  images: [{ name: "pull", label: "Pull…" }],
+  volumes: [{ name: "create-volume", label: "New volume…" }],
+  networks: [{ name: "create-network", label: "New network…" }],
+  builds: [],
+  registries: [
+    { name: "login", label: "Log in…" },
+    { name: "start-registry", label: "Start a registry here" },
+  ],
+};
+
 /** Return the groups of actions of an item. */
 export function actionsOf(section: Section, item: Items[Section]): Action[][] {
   switch (section) {
@@ -33,7 +46,7 @@ function registry(item: RegistryItem): Action[][] {
   return [
     [{ name: "repositories", label: "Repositories" }, { name: "logs", label: "Logs", enabled: local }],
     [
-      { name: "logout", label: "Log out", enabled: item.credentials },
+      item.credentials ? { name: "logout", label: "Log out" } : { name: "login", label: "Log in…" },
       { name: "stop-registry", label: "Stop and remove…", danger: true, enabled: local },
     ],
   ];

@@ -7,7 +7,7 @@ import type { LabIcon } from "@jupyterlab/ui-components";
 
 import type { Client } from "./client";
 import type { Deeds } from "./deeds";
-import { attempt, prune, runCommand } from "./dialogs";
+import { attempt, logIn, prune, runCommand } from "./dialogs";
 import type { Follower } from "./follow";
 import { buildIcon, buildRunIcon, containerIcon, explainIcon } from "./icons";
 import { imageName, isDockerfileCell } from "./instructions";
@@ -47,6 +47,7 @@ export function addCommands(
   const hasLine = (): boolean => follower.client?.state === "open";
   add("containers:show", { label: "Show Containers", execute: () => app.shell.activateById("jupyter-containers") });
   add("containers:new-notebook", { label: "New Notebook with Containers", execute: () => deeds.newNotebook() });
+  add("containers:login", { label: "Log In to a Registry…", execute: withClient((client) => logIn(client)), isEnabled: hasLine });
   add("containers:pull", { label: "Pull an Image…", execute: withClient((client) => deeds.pull(client)), isEnabled: hasLine });
   add("containers:prune", { label: "Remove What Is Not Used…", execute: withClient(prune), isEnabled: hasLine });
   add("containers:notebook-dockerfile", {
@@ -66,7 +67,7 @@ export function addCommands(
     execute: () => cells.buildAndRun(),
   });
   add("containers:explain-cell", {
-    label: "Explain the cache of the last build",
+    label: "Explain the cache",
     icon: explainIcon,
     isVisible,
     isEnabled: hasLine,
@@ -118,11 +119,10 @@ class CellCommands {
 
   async explain(): Promise<void> {
     const { client } = this.follower;
-    const id = this.tracker.activeCell?.model.id;
-    if (client?.state !== "open" || !id) return;
-    const build = lastBuild(client, id);
-    if (build) await this.deeds.steps(client, build);
-    else Notification.info("This cell was not built yet.", { autoClose: 4000 });
+    const model = this.tracker.activeCell?.model;
+    if (client?.state !== "open" || !model) return;
+    const source = model.sharedModel.getSource();
+    await this.deeds.forecast(client, source, model.id, imageName(source) || "the cell");
   }
 
   /** The build that a cell has just made: the kernel tells it a moment after the cell's end. */

@@ -38,6 +38,7 @@ export const containers: JupyterFrontEndPlugin<Follower> = {
     const deeds = new Deeds(app);
     const panel = new ContainersPanel(follower, {
       act: (client, section, item, action) => deeds.act(client, section, item, action),
+      actOnSection: (client, section, action) => deeds.actOnSection(client, section, action),
       prune,
       pull: (client) => deeds.pull(client),
       newNotebook: () => deeds.newNotebook(),

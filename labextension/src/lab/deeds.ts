@@ -6,13 +6,13 @@ import type { NotebookPanel } from "@jupyterlab/notebook";
 import { copy } from "../screen";
 import { containerOf, nameOf } from "./actions";
 import type { Client } from "./client";
-import { askRun, attempt, confirm, runCommand } from "./dialogs";
+import { askRun, attempt, confirm, logIn, prune, type Remedy, runCommand } from "./dialogs";
 import { openFiles } from "./filesview";
 import { openInspect, openView } from "./mainviews";
 import type { ContainersPanel } from "./panel";
-import { openSteps } from "./stepsview";
+import { openForecast, openSteps } from "./stepsview";
 import type { Action, BuildItem, ContainerItem, ImageItem, Items, ObjectKind, RegistryItem, Section } from "./protocol";
-import { quoted } from "./words";
+import { quoted, registryOf } from "./words";
 
 const DOING: Partial<Record<string, string>> = {
   start: "starting …",
@@ -34,6 +34,8 @@ export class Deeds {
   constructor(private readonly app: JupyterFrontEnd) {}
 
   show(widget: MainAreaWidget): void {
+    // What is shown again takes the place of what was shown before.
+    for (const other of this.app.shell.widgets("main")) if (other.id === widget.id && other !== widget) other.dispose();
     if (!widget.isAttached) this.app.shell.add(widget, "main");
     this.app.shell.activateById(widget.id);
   }
@@ -70,10 +72,40 @@ export class Deeds {
     if (steps) this.show(openSteps(build, steps));
   }
 
+  /** Show what the cache has of a cell as it stands now. */
+  async forecast(client: Client, source: string, cell: string, name: string): Promise<void> {
+    const steps = await attempt("Explain the cache", () => client.call({ do: "forecast", source, place: cell }));
+    if (steps) this.show(openForecast(cell, name, steps));
+  }
+
   async pull(client: Client): Promise<void> {
     const asked = await InputDialog.getText({ title: "Pull an image", label: "Name", placeholder: "python:3.11-slim" });
     const name = asked.value?.trim();
-    if (name) await runCommand(client, `Pull ${name}`, `pull ${quoted(name)}`);
+    if (name) await this.exchange(client, "Pull", name);
+  }
+
+  async actOnSection(client: Client, section: Section, action: string): Promise<void> {
+    if (action === "pull") return this.pull(client);
+    if (action === "prune") return prune(client);
+    if (action === "login") return void (await logIn(client));
+    if (action === "start-registry") return void (await runCommand(client, "Start a registry", "registry start"));
+    const what = KINDS[section];
+    if (action !== `create-${what}`) return;
+    const asked = await InputDialog.getText({ title: `New ${what}`, label: "Name" });
+    const name = asked.value?.trim();
+    if (name) await runCommand(client, `New ${what} ${name}`, `${what} create ${quoted(name)}`);
+  }
+
+  /** Pull or push; where the registry wants to know who asks, offer to log in and go on. */
+  private async exchange(client: Client, verb: "Pull" | "Push", name: string): Promise<void> {
+    const again: Remedy = {
+      label: "Log in…",
+      after: "UnauthorizedError",
+      execute: async () => {
+        if (await logIn(client, registryOf(name))) await this.exchange(client, verb, name);
+      },
+    };
+    await runCommand(client, `${verb} ${name}`, `${verb.toLowerCase()} ${quoted(name)}`, again);
   }
 
   private async container(client: Client, item: ContainerItem, action: string): Promise<void> {
@@ -100,7 +132,7 @@ export class Deeds {
       if (given) await attempt("Tag", () => client.call({ do: "tag", image: item.id, name: given }));
     } else if (action === "push") {
       const asked = await InputDialog.getItem({ title: "Push an image", label: "Name", items: item.names, editable: false });
-      if (asked.value) await runCommand(client, `Push ${asked.value}`, `push ${quoted(asked.value)}`);
+      if (asked.value) await this.exchange(client, "Push", asked.value);
     }
   }
 
@@ -110,6 +142,8 @@ export class Deeds {
     if (action === "repositories") {
       const text = await runCommand(client, `Look into ${item.id}`, `registry ls ${quoted(item.id)}`);
       if (text !== undefined) this.show(openInspect(item.id, { repositories: text.split("\n") }));
+    } else if (action === "login") {
+      await logIn(client, item.id);
     } else if (action === "logout") {
       await runCommand(client, `Log out of ${item.id}`, `logout ${quoted(item.id)}`);
     } else if (action === "stop-registry") {

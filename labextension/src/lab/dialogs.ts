@@ -22,15 +22,26 @@ export function textOf(error: unknown): string {
   return error instanceof CallError ? error.text : error instanceof Error ? error.message : String(error);
 }
 
+/** What would help after a failure: a button of its notification. */
+export interface Remedy {
+  label: string;
+  after: string; // the name of the failure
+  execute(): unknown;
+}
+
 /** Carry out a command line while a notification shows how far it is; return its output. */
-export async function runCommand(client: Client, what: string, line: string): Promise<string | undefined> {
+export async function runCommand(client: Client, what: string, line: string, remedy?: Remedy): Promise<string | undefined> {
   const id = Notification.emit(`${what} …`, "in-progress", { autoClose: false });
   try {
     const { text } = await client.call({ do: "command", line }, (progress) => Notification.update({ id, message: `${what}: ${progress}` }));
     Notification.update({ id, message: `${what}: done`, type: "success", autoClose: 4000 });
     return text;
   } catch (error) {
-    Notification.update({ id, message: `${what}: ${textOf(error)}`, type: "error", autoClose: 15000 });
+    const helps = error instanceof CallError && error.name === remedy?.after;
+    const actions = helps ? [{ label: remedy.label, callback: () => void remedy.execute(), displayType: "accent" as const }] : [];
+    // The button is the hint.
+    const text = helps ? error.message : textOf(error);
+    Notification.update({ id, message: `${what}: ${text}`, type: "error", autoClose: helps ? 60000 : 15000, actions });
     return undefined;
   }
 }
@@ -58,6 +69,13 @@ class Form extends Widget implements Dialog.IBodyWidget<string> {
     input.value = value;
     input.spellcheck = false;
     return input;
+  }
+
+  /** A line that says what went wrong, while there is something. */
+  problem(text: string): void {
+    const line = child(this.node, "p", "jc-problem", text);
+    line.setAttribute("role", "alert");
+    line.hidden = !text;
   }
 
   tick(label: string, ticked: boolean): HTMLInputElement {
@@ -106,6 +124,40 @@ export async function askRun(image: string): Promise<string> {
     buttons: [Dialog.cancelButton(), Dialog.okButton({ label: "Run" })],
   });
   return result.button.accept ? (result.value ?? "") : "";
+}
+
+/** Ask for credentials until a registry takes them or nobody wants to; return whether it took them. */
+export async function logIn(client: Client, registry = ""): Promise<boolean> {
+  let [server, username, problem] = [registry, "", ""];
+  for (;;) {
+    const form: Form = new Form(() => "");
+    form.problem(problem);
+    const place = form.field("Registry", "docker.io", server);
+    const name = form.field("User", "", username);
+    const secret = form.field("Password", "or a token");
+    secret.type = "password";
+    secret.autocomplete = "off";
+    const focused = server ? (username ? secret : name) : place;
+    focused.dataset["focus"] = "";
+    const result = await showDialog({
+      title: "Log in to a registry",
+      body: form,
+      focusNodeSelector: "[data-focus]",
+      buttons: [Dialog.cancelButton(), Dialog.okButton({ label: "Log in" })],
+    });
+    if (!result.button.accept) return false;
+    server = place.value.trim();
+    username = name.value.trim();
+    const id = Notification.emit(`Log in to ${server || "docker.io"} …`, "in-progress", { autoClose: false });
+    try {
+      const { text } = await client.call({ do: "login", registry: server, username, password: secret.value });
+      Notification.update({ id, message: `${server || "docker.io"}: ${text}`, type: "success", autoClose: 4000 });
+      return true;
+    } catch (error) {
+      Notification.dismiss(id);
+      problem = error instanceof CallError && error.name === "UnauthorizedError" ? error.message : textOf(error);
+    }
+  }
 }
 
 /** Ask what to prune, with what goes and what that frees; carry it out. */

@@ -10,12 +10,12 @@ import type { INotebookTracker, NotebookPanel } from "@jupyterlab/notebook";
 import type { Kernel } from "@jupyterlab/services";
 import { type ISignal, Signal } from "@lumino/signaling";
 
+import { hasComm, makeLine } from "./beside";
 import { Client } from "./client";
 import type { FromKernel } from "./protocol";
 
 const TARGET = "jupyter_containers.panel";
 const BEACON = "jupyter_containers.beacon";
-const SUBSHELL_MS = 3000;
 const AGAIN_MS = [200, 1000, 5000];
 
 /**
@@ -112,12 +112,10 @@ export class Follower {
     this.drop(!this.notebook ? "no-notebook" : this.kernel ? "waiting" : "no-kernel");
     const { kernel, round } = this;
     if (!kernel) return;
-    kernel
-      .requestCommInfo({ target_name: BEACON })
-      .then((reply) => {
+    hasComm(kernel, BEACON)
+      .then((loaded) => {
         if (round !== this.round) return;
-        const { content } = reply;
-        if (content.status === "ok" && Object.keys(content.comms).length) return this.connect();
+        if (loaded) return this.connect();
         this.place = "unloaded";
         this.changedSignal.emit();
         return undefined;
@@ -133,28 +131,22 @@ export class Follower {
     if (!kernel || kernel.isDisposed) return;
     this.drop("line");
     const round = this.round;
-    const comm = kernel.createComm(TARGET);
-    const client = new Client({
-      send: (data, buffers = []) => void comm.send(data as never, undefined, buffers),
-      close: () => {
-        if (!comm.isDisposed && !kernel.isDisposed) comm.close();
-      },
-    });
+    const line = await makeLine(kernel, TARGET);
+    if (round !== this.round) {
+      line.close();
+      return;
+    }
+    const client = new Client(line);
     this.client = client;
     client.stateChanged.connect(() => this.changedSignal.emit());
-    comm.onMsg = (message) =>
+    line.comm.onMsg = (message) =>
       client.receive(message.content.data as unknown as FromKernel, (message.buffers ?? []).map(view));
-    comm.onClose = () => {
+    line.comm.onClose = () => {
       client.lost();
       if (client.state !== "refused" && round === this.round) this.again();
     };
     this.changedSignal.emit();
-    if (kernel.supportsSubshells) {
-      // Beside the cells: what is said before the subshell is there would wait behind them.
-      const { subshellStarted } = comm as { subshellStarted?: Promise<void> };
-      await Promise.race([subshellStarted, new Promise((done) => setTimeout(done, SUBSHELL_MS))]).catch(() => undefined);
-    }
-    if (round === this.round && !comm.isDisposed) comm.open(Client.hello());
+    line.open(Client.hello());
   }
 
   /** The kernel has closed the line: its configuration changed, or the extension was unloaded. */

@@ -4,7 +4,7 @@ import { CommandRegistry } from "@lumino/commands";
 import type { Message } from "@lumino/messaging";
 
 import { addStyle, child } from "../frame";
-import { actionsOf } from "./actions";
+import { actionsOf, SECTION_ACTIONS } from "./actions";
 import type { Client } from "./client";
 import type { Follower } from "./follow";
 import { containerIcon } from "./icons";
@@ -18,6 +18,7 @@ const TICK_MS = 1000;
 /** What the panel has others do. */
 export interface PanelActions {
   act(client: Client, section: Section, item: Items[Section], action: string): Promise<void>;
+  actOnSection(client: Client, section: Section, action: string): Promise<void>;
   prune(client: Client): Promise<void>;
   pull(client: Client): Promise<void>;
   newNotebook(): Promise<void>;
@@ -278,19 +279,24 @@ export class ContainersPanel extends Widget {
     if (this.client) void this.actions.act(this.client, section, item, action);
   }
 
+  private actOnSection(section: Section, action: string): void {
+    if (this.client) void this.actions.actOnSection(this.client, section, action);
+  }
+
   private openMenu(key: string, x: number, y: number): void {
     const { section, item } = this.find(key);
-    if (!item) return;
+    const groups = item ? actionsOf(section, item) : key === section ? [SECTION_ACTIONS[section]] : [];
+    if (!groups.flat().length) return;
     const commands = new CommandRegistry();
     const menu = new Menu({ commands });
     menu.addClass("jc-menu");
-    actionsOf(section, item).forEach((group, index) => {
+    groups.forEach((group, index) => {
       if (index) menu.addItem({ type: "separator" });
       for (const action of group) {
         commands.addCommand(action.name, {
           label: action.label,
           isEnabled: () => action.enabled !== false,
-          execute: () => this.act(section, item, action.name),
+          execute: () => (item ? this.act(section, item, action.name) : this.actOnSection(section, action.name)),
         });
         menu.addItem({ command: action.name });
       }

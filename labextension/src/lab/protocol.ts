@@ -120,6 +120,17 @@ export interface Command {
   line: string;
 }
 
+/** Check credentials against a registry (a name or address, empty for Docker Hub) and keep them.
+
+    They are no part of a line, so that no message of ours can show them.
+     */
+export interface Login {
+  do: "login";
+  registry: string;
+  username: string;
+  password: string;
+}
+
 /** Return Docker's inspect document. */
 export interface Inspect {
   do: "inspect";
@@ -186,6 +197,13 @@ export interface BuildSteps {
   build: string;
 }
 
+/** Return the steps that a cell's build would have now: `cached`, or `wanted` and why. */
+export interface Forecast {
+  do: "forecast";
+  source: string;
+  place: string;
+}
+
 /** Return a Dockerfile that makes this kernel's environment anew around a notebook. */
 export interface NotebookDockerfile {
   do: "notebook_dockerfile";
@@ -209,7 +227,7 @@ export interface CloseView {
 export interface Request {
   kind: "request";
   id: number;
-  call: Watch | Act | Remove | Tag | Command | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | BuildSteps | NotebookDockerfile | OpenView | CloseView;
+  call: Watch | Act | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
 }
 
 /** A message for a view's widget, in the widget's own words. */
@@ -364,7 +382,7 @@ export interface FromView {
   content: Record<string, any>;
 }
 
-export type Call = Watch | Act | Remove | Tag | Command | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | BuildSteps | NotebookDockerfile | OpenView | CloseView;
+export type Call = Watch | Act | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
 
 export type FromPage = Request | ToView;
 
@@ -385,6 +403,7 @@ export interface Returns {
   remove: null;
   tag: null;
   command: Output;
+  login: Output;
   inspect: any;
   prune_preview: PruneGroup[];
   prune: Pruned;
@@ -394,6 +413,7 @@ export interface Returns {
   check: Squiggle[];
   complete: Completion;
   build_steps: Step[];
+  forecast: Step[];
   notebook_dockerfile: Output;
   open_view: Opened;
   close_view: null;

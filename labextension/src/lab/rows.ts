@@ -1,7 +1,7 @@
 /** From items to the rows of the panel's tree: sections, filter, order, and what a row shows. */
 import { bytes } from "../chart";
 import { child } from "../frame";
-import { nameOf } from "./actions";
+import { nameOf, SECTION_ACTIONS } from "./actions";
 import type { Client } from "./client";
 import type { BuildItem, ContainerItem, ImageItem, Items, NetworkItem, RegistryItem, Section, VolumeItem } from "./protocol";
 import type { Row } from "./tree";
@@ -23,7 +23,7 @@ const EMPTY: Record<Section, string> = {
   volumes: "no volumes",
   networks: "no networks",
   builds: "nothing was built yet",
-  registries: "no registry runs here or has a login",
+  registries: "no login, no registry here",
 };
 
 /** What is shown of an item: two lines, something at the right, words for those who hear the page. */
@@ -82,7 +82,7 @@ export function rowsOf(client: Client, view: View): Row[] {
       position: number + 1,
       siblings: sections.length,
       version: `${open} ${count}`,
-      draw: (place) => drawHeader(place, title, count, open),
+      draw: (place) => drawHeader(place, section, count, open, view),
     });
     if (!open) return;
     found.sort((a, b) => order(section, a.item, b.item));
@@ -219,11 +219,12 @@ function users(names: string[]): string {
   return names.length > 3 ? `used by ${plural(names.length, "container")}` : `used by ${names.join(", ")}`;
 }
 
-function drawHeader(place: HTMLElement, title: string, count: string, open: boolean): void {
+function drawHeader(place: HTMLElement, section: Section, count: string, open: boolean, view: View): void {
   const sign = child(place, "span", `jc-fold${open ? " open" : ""}`);
   sign.setAttribute("aria-hidden", "true");
-  child(place, "span", "jc-section", title);
+  child(place, "span", "jc-section", TITLES[section]);
   child(place, "span", "jc-count", count);
+  if (SECTION_ACTIONS[section].length) drawQuick(place, section, [{ action: "menu", label: "More", sign: "⋯" }], view);
 }
 
 function emptyRow(section: Section, text: string): Row {
@@ -262,9 +263,13 @@ function drawItem(place: HTMLElement, key: string, shown: Shown, view: View): vo
     anchor.tabIndex = -1;
   }
   child(second, "span", "jc-below", shown.below);
+  drawQuick(place, key, [...(shown.quick ?? []), { action: "menu", label: "More", sign: "⋯" }], view);
+}
+
+function drawQuick(place: HTMLElement, key: string, buttons: Quick[], view: View): void {
   const quick = child(place, "div", "jc-quick");
   quick.setAttribute("aria-hidden", "true"); // the row's menu has all of it
-  for (const one of [...(shown.quick ?? []), { action: "menu", label: "More", sign: "⋯" }]) {
+  for (const one of buttons) {
     const made = child(quick, "button", "jc-quick-button", one.sign);
     made.type = "button";
     made.title = one.label;

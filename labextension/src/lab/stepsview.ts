@@ -1,4 +1,4 @@
-/** The steps of a build: which came from the cache, and why the others did not. */
+/** The steps of a build that was, or would be: which come from the cache, and why the others do not. */
 import type { MainAreaWidget } from "@jupyterlab/apputils";
 
 import { child } from "../frame";
@@ -6,21 +6,44 @@ import { asMain, Content } from "./mainviews";
 import type { BuildItem, Step } from "./protocol";
 import { plural, took } from "./words";
 
-const WORDS: Record<string, string> = { cached: "from the cache", done: "carried out", failed: "failed", cancelled: "stopped" };
+const WORDS: Record<string, string> = {
+  cached: "from the cache",
+  done: "carried out",
+  failed: "failed",
+  cancelled: "stopped",
+  wanted: "would be carried out",
+};
 
 export function openSteps(build: BuildItem, steps: Step[]): MainAreaWidget {
+  const when = new Date(build.started * 1000).toLocaleString();
+  const about = `${when} · ${took(build.seconds)} · ${build.cached} of ${plural(build.steps, "step")} cached`;
+  const { content, scroll } = drawn(build.name, about, `Steps of ${build.name}`, steps);
+  if (build.error) child(scroll, "p", "jc-notice", build.error);
+  return asMain(content, `jupyter-containers-steps-${build.id}`, `Steps of ${build.name}`);
+}
+
+/** What a build of a cell would do now. */
+export function openForecast(cell: string, name: string, steps: Step[]): MainAreaWidget {
+  const cached = steps.filter((step) => step.outcome === "cached").length;
+  const about =
+    cached === steps.length ? "all of it would come from the cache" : `${cached} of ${plural(steps.length, "step")} would come from the cache`;
+  const { content } = drawn(name, `built as the cell stands now, ${about}`, `Cache of ${name}`, steps);
+  return asMain(content, `jupyter-containers-forecast-${cell}`, `Cache of ${name}`);
+}
+
+function drawn(name: string, about: string, label: string, steps: Step[]): { content: Content; scroll: HTMLElement } {
   const content = new Content();
   const bar = child(content.node, "div", "jc-main-bar");
-  child(bar, "strong", "", build.name);
-  const when = new Date(build.started * 1000).toLocaleString();
-  child(bar, "span", "", `${when} · ${took(build.seconds)} · ${build.cached} of ${plural(build.steps, "step")} cached`);
+  child(bar, "strong", "", name);
+  child(bar, "span", "", about);
   const scroll = child(content.node, "div", "jc-main-scroll");
   scroll.tabIndex = 0;
   scroll.setAttribute("role", "region");
-  scroll.setAttribute("aria-label", `Steps of ${build.name}`);
+  scroll.setAttribute("aria-label", label);
   const table = child(scroll, "table", "jc-files jc-steps");
   const head = child(child(table, "thead"), "tr");
-  for (const title of ["Step", "Cache", "Time"]) child(head, "th", "", title);
+  const timed = steps.some((step) => step.outcome !== "wanted" && step.seconds > 0);
+  for (const title of ["Step", "Cache", ...(timed ? ["Time"] : [])]) child(head, "th", "", title);
   const lines = child(table, "tbody");
   for (const step of steps) {
     const line = child(lines, "tr");
@@ -29,8 +52,7 @@ export function openSteps(build: BuildItem, steps: Step[]): MainAreaWidget {
     child(cell, "span", `jc-build ${step.outcome === "cached" ? "cancelled cached" : step.outcome}`).setAttribute("aria-hidden", "true");
     cell.append(` ${WORDS[step.outcome] ?? step.outcome}`);
     if (step.reason) child(cell, "div", "jc-reason", step.reason);
-    child(line, "td", "jc-number", took(step.seconds));
+    if (timed) child(line, "td", "jc-number", took(step.seconds));
   }
-  if (build.error) child(scroll, "p", "jc-notice", build.error);
-  return asMain(content, `jupyter-containers-steps-${build.id}`, `Steps of ${build.name}`);
+  return { content, scroll };
 }

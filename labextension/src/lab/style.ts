@@ -68,7 +68,8 @@ export const STYLE = `
 .jc-quick-button:hover { background: var(--jp-brand-color3); }
 .jc-panel-empty { flex: 1 1 auto; padding: 16px 14px; display: flex; flex-direction: column; align-items: flex-start; gap: 10px; overflow: auto; }
 .jc-panel-empty p { margin: 0; line-height: 1.45; }
-.jc-panel-empty .jc-problem { color: var(--jp-ui-font-color1); border-left: 3px solid #d14343; padding-left: 8px; overflow-wrap: anywhere; }
+.jc-form .jc-problem { margin: 0; max-width: 60ch; }
+.jc-problem { color: var(--jp-ui-font-color1); border-left: 3px solid #d14343; padding-left: 8px; overflow-wrap: anywhere; }
 .jc-panel-foot { padding: 3px 8px; font-size: var(--jp-ui-font-size0); border-top: 1px solid var(--jp-border-color2);
   white-space: nowrap; overflow: hidden; text-overflow: ellipsis; color: var(--jp-ui-font-color1); }
 .jc-form { display: flex; flex-direction: column; gap: 8px; min-width: 440px; max-width: 640px; }
