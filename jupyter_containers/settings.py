@@ -20,6 +20,8 @@ from jupyter_containers.errors import InvalidArgumentError
 
 # Below the run root: what keeps an ordinary user's namespaces, see the room ``rootless``.
 USER_FOLDER = "user"
+# Where ``store share`` keeps images for all users of a machine.
+SHARED_STORE = "/var/lib/jupyter-containers-shared"
 _CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 TrustHostCA = Literal["auto", "always", "never"]
 
@@ -35,7 +37,9 @@ class Settings:
     ``subnet_pool`` is the IPv4 range (CIDR) that networks take their /24 from.
     ``registry_files`` are Docker's and Podman's own files about registries: mirrors, insecure
     ones, other locations.  ``certificate_folders`` hold a folder for each registry with
-    authorities (``*.crt``) and client certificates (``*.cert``, ``*.key``).  ``trust_host_ca``
+    authorities (``*.crt``) and client certificates (``*.cert``, ``*.key``).
+    ``additional_stores`` are folders of images that are shared with everybody (``store share``):
+    they are used here as if they had been pulled, and never changed.  ``trust_host_ca``
     gives RUN steps and containers the host's CA bundle: ``auto`` means RUN steps only, and only
     where the host carries CAs of its own.
     """
@@ -51,6 +55,7 @@ class Settings:
     registry_files: tuple[str, ...] = ()
     certificate_folders: tuple[str, ...] = _CERTIFICATES
     max_concurrent_downloads: int = 3
+    additional_stores: tuple[str, ...] = (SHARED_STORE,)
     trust_host_ca: TrustHostCA = "auto"
     debian_mirror: str = ""
     stop_timeout: int = 10

@@ -14,6 +14,7 @@ from jupyter_containers.engine.image import parse_time
 from jupyter_containers.engine.results import HistoryEntry
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.selection import Selection
+from jupyter_containers.engine.sharedstores import refuse_shared
 from jupyter_containers.errors import (
     ImageNotFoundError,
     InUseError,
@@ -243,6 +244,7 @@ class Images:
                 f"image {text} is used by {state}container {(running or using)[0][0]}",
                 hint=f"remove it first: rm -f {(running or using)[0][0]}",
             )
+        refuse_shared(store, record, chosen)
         for name in chosen:
             store.remove_name(name)
             self.note("untag", record)

@@ -24,6 +24,7 @@ from jupyter_containers.engine.records import (
     EndpointRecord,
     VolumeRecord,
 )
+from jupyter_containers.engine.sharedstores import additional_stores
 from jupyter_containers.events import CancelToken
 from jupyter_containers.network.model import Network
 from jupyter_containers.runtime.process import ProcessIdentity
@@ -56,7 +57,7 @@ class Rooms:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.workbench = settings.run_root / "builds"
-        self.store = Store.open(settings.root)
+        self.store = Store.open(settings.root, additional_stores(settings))
         self.journal = Journal(self.store.journal)
 
     @cached_property

@@ -63,7 +63,9 @@ class BuildLayers:
         # Leased before it is looked for: a prune in between cannot take it away again.
         if chain_id:
             self.lease.add(chain_id)
-        return not chain_id or self.rooms.store.snapshots.has(chain_id)
+        snapshots = self.rooms.store.snapshots
+        snapshots.take_offered(chain_id, self.cancel)
+        return not chain_id or snapshots.has(chain_id)
 
     def stack(self, parent_chain_id: str, layer: LayerRef) -> str:
         """Return the chain id of a stored layer on top of another stack, unpacked there."""

@@ -48,6 +48,9 @@ class ContainersConfig(Configurable):
     max_concurrent_downloads = Int(
         None, allow_none=True, help="Layers downloaded at the same time."
     ).tag(config=True)
+    additional_stores = List(
+        Unicode(), None, allow_none=True, help="Folders of images that are shared with everybody."
+    ).tag(config=True)
     trust_host_ca = Unicode(None, allow_none=True, help="auto, always or never.").tag(config=True)
     debian_mirror = Unicode(None, allow_none=True, help="Where bootstrap takes packages from.").tag(
         config=True

@@ -38,6 +38,11 @@ class IDMap:
         return cls(tuple(IDMapping(int(one), int(two), int(three)) for one, two, three in lines))
 
     @property
+    def text(self) -> str:
+        """What is written into a ``uid_map`` or ``gid_map`` file for it."""
+        return "".join(f"{one.container_id} {one.host_id} {one.size}\n" for one in self.mappings)
+
+    @property
     def initial(self) -> bool:
         """True when this is the machine's own user namespace."""
         return self.mappings == (IDMapping(0, 0, _ALL_IDS),)

@@ -24,6 +24,7 @@ from jupyter_containers.network.netlink import NetlinkSocket
 from jupyter_containers.network.usermode import Uplink
 from jupyter_containers.oci.idmap import IDMap, IDMapping
 from jupyter_containers.runtime.process import ProcessIdentity
+from jupyter_containers.runtime.subids import subordinate
 
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_DUMPABLE = 4
@@ -152,8 +153,8 @@ def identities() -> Identities:
     own_user, own_group = IDMapping(0, uid, 1), IDMapping(0, gid, 1)
     alone = (IDMap((own_user,)), IDMap((own_group,)))
     name = _name(uid)
-    users = _subordinate(Path("/etc/subuid"), {name, str(uid)})
-    groups = _subordinate(Path("/etc/subgid"), {name, str(uid)})
+    users = subordinate(Path("/etc/subuid"), {name, str(uid)})
+    groups = subordinate(Path("/etc/subgid"), {name, str(uid)})
     if not users or not groups:
         return Identities(*alone, f"{name} has no range in /etc/subuid and /etc/subgid")
     if not shutil.which("newuidmap") or not shutil.which("newgidmap"):
@@ -196,23 +197,6 @@ def _map_with(program: str, pid: int, wanted: IDMap) -> str:
 
 def _line(one: IDMapping) -> str:
     return f"{one.container_id} {one.host_id} {one.size}"
-
-
-def _subordinate(file: Path, names: set[str]) -> list[IDMapping]:
-    """Return the ranges of subuid(5) or subgid(5) that belong to somebody, from id 1 on."""
-    try:
-        lines = [line.split(":") for line in file.read_text().splitlines()]
-    except OSError:
-        return []
-    found: list[IDMapping] = []
-    following = 1
-    for fields in lines:
-        if len(fields) != 3 or fields[0] not in names:
-            continue
-        start, size = int(fields[1]), int(fields[2])
-        found.append(IDMapping(following, start, size))
-        following += size
-    return found
 
 
 def _name(uid: int) -> str:

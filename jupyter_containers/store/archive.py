@@ -230,7 +230,7 @@ class Applier:
     def _set_opaque(self, name: bytes, parent: int) -> None:
         descriptor = os.open(name, _OPEN_FOLDER, dir_fd=parent)
         try:
-            os.setxattr(descriptor, self._privileges.opaque_name, b"y")
+            self._privileges.hide_below(descriptor)
         finally:
             os.close(descriptor)
 
@@ -281,7 +281,7 @@ class Applier:
     def _mark_open(self, path_descriptor: int) -> None:
         descriptor = os.open(b".", _OPEN_FOLDER, dir_fd=path_descriptor)
         try:
-            os.setxattr(descriptor, self._privileges.opaque_name, b"y")
+            self._privileges.hide_below(descriptor)
         finally:
             os.close(descriptor)
 

@@ -127,6 +127,7 @@ class StoreCheck:
                 ):
                     yield Problem("stray file", str(Path(entry.path).relative_to(store.root)))
         known = store.snapshots.layers.directories() | {store.snapshots.scratch.name}
+        known |= {name for name in os.listdir(store.snapshots.root) if name.startswith("@")}
         for name in sorted(set(os.listdir(store.snapshots.root)) - known):
             yield Problem("stray file", f"layers/{name}")
         for name in sorted(os.listdir(store.root / "ingest")):
@@ -140,12 +141,12 @@ class StoreCheck:
         self.layers = len(records)
         for record in records.values():
             self._cancel.check()
-            yield from self._layer(record, records)
+            yield from self._layer(record)
         for chain, name in needed.chains.items():
-            if chain and chain not in records:
+            if chain and not self._store.snapshots.layers.known(chain):
                 yield Problem("missing layer", chain, f"container {name} stands on it")
 
-    def _layer(self, record: LayerRecord, records: Mapping[str, LayerRecord]) -> Iterator[Problem]:
+    def _layer(self, record: LayerRecord) -> Iterator[Problem]:
         snapshots = self._store.snapshots
         folder = snapshots.root / record.directory
         parent = record.parent_chain_id
@@ -155,7 +156,7 @@ class StoreCheck:
             yield Problem(
                 "changed layer", record.chain_id, f"{size} bytes instead of {record.size}"
             )
-        if parent and parent not in records:
+        if parent and not snapshots.layers.known(parent):
             yield Problem("missing layer", parent, f"{record.chain_id} stands on it")
         if not self._store.content.has(record.blob.digest):
             yield Problem("missing blob", record.blob.digest, f"of layer {record.chain_id}")
@@ -177,7 +178,7 @@ class StoreCheck:
             what = f"of image {image.config_digest[7:19]}"
             yield from self._missing([image.manifest], what)
             for chain in image.chain_ids:
-                if store.snapshots.layers.ready(chain) is None:
+                if not store.snapshots.layers.known(chain):
                     yield Problem("missing layer", chain, what)
             if not store.content.has(image.manifest.digest):
                 continue
@@ -217,9 +218,9 @@ class StoreCheck:
             yield Problem("index out of date", "content/index.json")
 
     def _build_steps(self) -> Iterator[Problem]:
-        ready = {layer.chain_id for layer in self._store.snapshots.layers.all()}
+        layers = self._store.snapshots.layers
         for entry in self._store.records.cache_entries():
-            if entry.chain_id and entry.chain_id not in ready:
+            if entry.chain_id and not layers.known(entry.chain_id):
                 yield Problem("lost build step", entry.key, f"its layer {entry.chain_id} is gone")
 
     # -- containers and mounts --------------------------------------------------------------------

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -44,10 +44,21 @@ EMPTY_INDEX = (
 
 
 class ContentStore:
-    """The blobs of a store; thread-safe and shared between processes."""
+    """The blobs of a store; thread-safe and shared between processes.
 
-    def __init__(self, root: Path, partials: Path, staging: Staging, locks: Locks) -> None:
+    Blobs of the layouts in the folders ``additional`` are read as if they were here.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        partials: Path,
+        staging: Staging,
+        locks: Locks,
+        additional: Sequence[Path] = (),
+    ) -> None:
         self.root = root
+        self._additional = additional
         self._partials = partials
         self._staging = staging
         self._locks = locks
@@ -61,7 +72,13 @@ class ContentStore:
     def path(self, digest: str) -> Path:
         """Return where the blob is or would be."""
         algorithm, _, name = validate_digest(digest).partition(":")
-        return self.root / "blobs" / algorithm / name
+        own = self.root / "blobs" / algorithm / name
+        if self._additional and not own.is_file():
+            for root in self._additional:
+                other = root / "blobs" / algorithm / name
+                if other.is_file():
+                    return other
+        return own
 
     def has(self, digest: str) -> bool:
         """Return whether the blob is here, complete and verified."""
@@ -143,8 +160,9 @@ class ContentStore:
     def delete(self, digest: str) -> bool:
         """Remove a blob; False when it was not here."""
         with storage_errors(f"remove blob {digest}"):
+            algorithm, _, name = validate_digest(digest).partition(":")
             try:
-                self.path(digest).unlink()
+                (self.root / "blobs" / algorithm / name).unlink()
             except FileNotFoundError:
                 return False
         return True

@@ -17,10 +17,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from jupyter_containers.errors import StorageError
 from jupyter_containers.store.faults import database_error
+
+if TYPE_CHECKING:
+    from jupyter_containers.store.additional import AdditionalStore
 
 SCHEMA_VERSION = 2
 BUSY_SECONDS = 30.0
@@ -79,16 +83,25 @@ class _Handle:
         self.pid = os.getpid()
         self.lock = threading.RLock()
         self.depth = 0
+        self.seen: tuple[tuple[int, int], ...] = ()
         self.connection = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            f"file:{quote(os.fspath(path))}",
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=True,
         )
 
 
 class Database:
-    """The open record database; thread-safe, usable after a fork."""
+    """The open record database; thread-safe, usable after a fork.
 
-    def __init__(self, path: Path) -> None:
+    ``additional`` are stores whose images are read beside its own, see :mod:`.additional`.
+    """
+
+    def __init__(self, path: Path, additional: Sequence[AdditionalStore] = ()) -> None:
         self.path = path
+        self.additional = tuple(additional)
         self._abandoned: list[_Handle] = []
         self._handle: _Handle | None = self._open()
 
@@ -132,6 +145,14 @@ class Database:
         except sqlite3.Error as error:
             raise database_error("read the records", error) from error
 
+    def publish(self, staged: Path) -> None:
+        """Write what other stores may read of this one into the new file ``staged``."""
+        from jupyter_containers.store.additional import publish
+
+        handle = self._current()
+        with handle.lock:
+            publish(handle.connection, staged)
+
     def _current(self) -> _Handle:
         handle = self._handle
         if handle is None:
@@ -140,7 +161,24 @@ class Database:
             # Closing the parent's connection here would disturb the parent's file locks.
             self._abandoned.append(handle)
             handle = self._handle = self._open()
+        if self.additional:
+            self._look_at_additional(handle)
         return handle
+
+    def _look_at_additional(self, handle: _Handle) -> None:
+        """See what the additional stores publish now, if that changed, between transactions."""
+        from jupyter_containers.store.additional import attach, states
+
+        with handle.lock:
+            if handle.depth:
+                return
+            now = states(self.additional)
+            if now != handle.seen:
+                try:
+                    attach(handle.connection, self.additional)
+                except sqlite3.Error as error:
+                    raise database_error("read the additional stores", error) from error
+                handle.seen = now
 
     def _open(self) -> _Handle:
         try:

@@ -177,6 +177,8 @@ class Differ:
             xattrs = lowers.read_xattrs(descriptor)
             self._header(path + b"/", DIRECTORY, state, xattrs=xattrs)
             if self._is_opaque(descriptor, path):
+                if self._settle:
+                    self._privileges.hide_below(descriptor)
                 self._put(encode_header(path + b"/" + OPAQUE, FILE, mode=0, mtime_ns=0))
             self._walk(descriptor, path + b"/")
         finally:

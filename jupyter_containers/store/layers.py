@@ -44,6 +44,8 @@ class Layers:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._blob = msgspec.json.Decoder(Descriptor)
+        # Whether layers of other stores are seen too.
+        self.additional = bool(database.additional)
 
     def ready(self, chain_id: str) -> LayerRecord | None:
         """Return a complete layer, or None."""
@@ -53,10 +55,24 @@ class Layers:
         )
         return self._record(rows[0]) if rows else None
 
-    def all(self) -> list[LayerRecord]:
-        """Return all complete layers, the oldest first."""
+    def offered(self, chain_id: str) -> LayerRecord | None:
+        """Return a layer of an additional store that cannot be mounted here, or None."""
+        if not self.additional:
+            return None
         rows = self._database.query(
-            f"SELECT {_COLUMNS} FROM layers WHERE state = 'ready' ORDER BY created"  # noqa: S608
+            f"SELECT {_COLUMNS} FROM offered WHERE chain_id = ?",  # noqa: S608
+            (chain_id,),
+        )
+        return self._record(rows[0]) if rows else None
+
+    def known(self, chain_id: str) -> bool:
+        """Return whether the layer is here, or can be had from an additional store."""
+        return self.ready(chain_id) is not None or self.offered(chain_id) is not None
+
+    def all(self) -> list[LayerRecord]:
+        """Return all complete layers of this store itself, the oldest first."""
+        rows = self._database.query(
+            f"SELECT {_COLUMNS} FROM main.layers WHERE state = 'ready' ORDER BY created"  # noqa: S608
         )
         return [self._record(row) for row in rows]
 
@@ -83,7 +99,7 @@ class Layers:
         with self._database.transaction("record a layer") as connection:
             taken = {
                 row[0]: row[1]
-                for row in connection.execute("SELECT directory, chain_id FROM layers")
+                for row in connection.execute("SELECT directory, chain_id FROM main.layers")
             }
             attempt = 0
             name = directory_name(chain_id)
@@ -91,7 +107,8 @@ class Layers:
                 attempt += 1
                 name = directory_name(f"{chain_id} {attempt}")
             connection.execute(
-                "INSERT OR REPLACE INTO layers VALUES (?, ?, ?, ?, 'incomplete', ?, 0, 0, ?, ?)",
+                "INSERT OR REPLACE INTO main.layers"
+                " VALUES (?, ?, ?, ?, 'incomplete', ?, 0, 0, ?, ?)",
                 (
                     chain_id,
                     parent,
@@ -108,7 +125,7 @@ class Layers:
         """Declare a layer ready; its directory and its blob are in place and durable."""
         with self._database.transaction("record a layer") as connection:
             connection.execute(
-                "UPDATE layers SET state = 'ready', size = ?, entries = ?, blob = ?"
+                "UPDATE main.layers SET state = 'ready', size = ?, entries = ?, blob = ?"
                 " WHERE chain_id = ?",
                 (size, entries, msgspec.json.encode(blob), chain_id),
             )
@@ -117,7 +134,7 @@ class Layers:
         """Take a layer out of use before its directory goes."""
         with self._database.transaction("remove a layer") as connection:
             connection.execute(
-                "UPDATE layers SET state = 'incomplete', owner = ? WHERE chain_id = ?",
+                "UPDATE main.layers SET state = 'incomplete', owner = ? WHERE chain_id = ?",
                 (str(Owner.current()), chain_id),
             )
 
@@ -128,23 +145,25 @@ class Layers:
     def forget(self, chain_id: str) -> None:
         """Delete the record; the directory is gone."""
         with self._database.transaction("remove a layer") as connection:
-            connection.execute("DELETE FROM layers WHERE chain_id = ?", (chain_id,))
+            connection.execute("DELETE FROM main.layers WHERE chain_id = ?", (chain_id,))
 
     def children(self, chain_id: str) -> list[str]:
         """Return the chain ids of the layers directly above."""
-        rows = self._database.query("SELECT chain_id FROM layers WHERE parent = ?", (chain_id,))
+        rows = self._database.query(
+            "SELECT chain_id FROM main.layers WHERE parent = ?", (chain_id,)
+        )
         return [row[0] for row in rows]
 
     def incomplete(self) -> list[tuple[str, str, str]]:
         """Return chain id, directory and owner of the layers that are being made or removed."""
         rows = self._database.query(
-            "SELECT chain_id, directory, owner FROM layers WHERE state = 'incomplete'"
+            "SELECT chain_id, directory, owner FROM main.layers WHERE state = 'incomplete'"
         )
         return [(row[0], row[1], row[2]) for row in rows]
 
     def directories(self) -> set[str]:
         """Return the directory names of all records."""
-        return {row[0] for row in self._database.query("SELECT directory FROM layers")}
+        return {row[0] for row in self._database.query("SELECT directory FROM main.layers")}
 
     def _record(self, row: tuple[str, str, str, str, int, int, bytes]) -> LayerRecord:
         return LayerRecord(*row[:6], blob=self._blob.decode(row[6]))

@@ -21,26 +21,34 @@ class Privileges:
     ``privileged`` is root of the machine, who can set all.  Root of a user namespace gives files
     to the users that exist there: to ``subordinate`` ones, or to itself only.  Files of somebody
     who may not are that user's own, who is root (0:0) in the image.  Overlay mounts of everybody
-    but the machine's root use ``userxattr``.
+    but the machine's root use ``userxattr``; the layers of a ``shared`` store serve both.
     """
 
     privileged: bool
     uid: int
     gid: int
     subordinate: bool = False
+    shared: bool = False
 
     @classmethod
-    def current(cls) -> Privileges:
-        """Return what the calling process may do."""
+    def current(cls, *, shared: bool = False) -> Privileges:
+        """Return what the calling process may do, for a store that other users mount if shared."""
         uid = os.geteuid()
         users = IDMap.parse(Path("/proc/self/uid_map").read_text())
         root = uid == 0
-        return cls(root and users.initial, uid, os.getegid(), root and users.size > 1)
+        return cls(root and users.initial, uid, os.getegid(), root and users.size > 1, shared)
 
     @property
     def owners(self) -> bool:
         """True when a file can be given to other users."""
         return self.privileged or self.subordinate
+
+    def hide_below(self, directory: int) -> None:
+        """Let an open directory of a layer hide those of the layers below it."""
+        os.setxattr(directory, self.opaque_name, b"y")
+        if self.shared and self.privileged:
+            # A user's mounts look for this one.
+            os.setxattr(directory, b"user.overlay.opaque", b"y")
 
     @property
     def opaque_name(self) -> bytes:

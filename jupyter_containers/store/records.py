@@ -93,9 +93,11 @@ class Records:
         validate_digest(record.config_digest)
         row = (record.manifest.digest, record.config_digest, msgspec.json.encode(record))
         with self._database.transaction("record an image") as connection:
-            known = connection.execute("SELECT * FROM images WHERE manifest_digest = ?", row[:1])
+            known = connection.execute(
+                "SELECT * FROM main.images WHERE manifest_digest = ?", row[:1]
+            )
             if known.fetchone() != row:
-                connection.execute("INSERT OR REPLACE INTO images VALUES (?, ?, ?)", row)
+                connection.execute("INSERT OR REPLACE INTO main.images VALUES (?, ?, ?)", row)
             changed = [self.set_name(name, row[0], target_digest) for name in names]
             return any(changed)
 
@@ -105,6 +107,13 @@ class Records:
             "SELECT value FROM images WHERE manifest_digest = ?", (manifest_digest,)
         )
         return self._decode(rows[0][0]) if rows else None
+
+    def is_own(self, manifest_digest: str) -> bool:
+        """Return whether an image is recorded here, and not in an additional store only."""
+        rows = self._database.query(
+            "SELECT 1 FROM main.images WHERE manifest_digest = ?", (manifest_digest,)
+        )
+        return bool(rows)
 
     def images(self) -> list[ImageRecord]:
         """Return all images."""
@@ -131,12 +140,19 @@ class Records:
     def delete_image(self, manifest_digest: str) -> bool:
         """Forget an image and the names that point at it; False when it was not recorded."""
         with self._database.transaction("delete an image") as connection:
-            connection.execute("DELETE FROM names WHERE manifest_digest = ?", (manifest_digest,))
+            connection.execute(
+                "DELETE FROM main.names WHERE manifest_digest = ?", (manifest_digest,)
+            )
             cursor = connection.execute(
-                "DELETE FROM images WHERE manifest_digest = ?", (manifest_digest,)
+                "DELETE FROM main.images WHERE manifest_digest = ?", (manifest_digest,)
             )
             _names_changed(connection)
             return cursor.rowcount > 0
+
+    def own_names(self) -> list[NameRecord]:
+        """Return the names that were given here, none of an additional store, in order."""
+        rows = self._database.query("SELECT * FROM main.names ORDER BY name")
+        return [NameRecord(*row) for row in rows]
 
     def names(self, manifest_digest: str | None = None) -> list[NameRecord]:
         """Return all names in order, or those of one manifest."""
@@ -166,10 +182,15 @@ class Records:
             ).fetchone()
             if known is None:
                 raise ImageNotFoundError(f"no image {manifest_digest} to give the name {name}")
-            row = connection.execute("SELECT * FROM names WHERE name = ?", (name,)).fetchone()
+            # One of an additional store is recorded here too: its new name outlives its others.
+            connection.execute(
+                "INSERT OR IGNORE INTO main.images SELECT * FROM images WHERE manifest_digest = ?",
+                (manifest_digest,),
+            )
+            row = connection.execute("SELECT * FROM main.names WHERE name = ?", (name,)).fetchone()
             if row == entry:
                 return False
-            connection.execute("INSERT OR REPLACE INTO names VALUES (?, ?, ?)", entry)
+            connection.execute("INSERT OR REPLACE INTO main.names VALUES (?, ?, ?)", entry)
             _names_changed(connection)
             return True
 
@@ -177,7 +198,7 @@ class Records:
         """Forget a name; False when it was not there."""
         with self._database.transaction(f"remove the name {name}") as connection:
             _names_changed(connection)
-            return connection.execute("DELETE FROM names WHERE name = ?", (name,)).rowcount > 0
+            return connection.execute("DELETE FROM main.names WHERE name = ?", (name,)).rowcount > 0
 
     def name_changes(self) -> int:
         """Return a number that is 0 while the layout's index is up to date, else grows."""

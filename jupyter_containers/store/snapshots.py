@@ -88,7 +88,7 @@ class SnapshotStore:
 
     def usage(self, chain_id: str) -> int:
         """Return the bytes of the layer's own files; raise :class:`NotFoundError`."""
-        record = self.get(chain_id)
+        record = self.get(chain_id) or self.layers.offered(chain_id)
         if record is None:
             raise _not_unpacked(chain_id)
         return record.size
@@ -100,17 +100,56 @@ class SnapshotStore:
         """
         if not chain_id:
             return ()
-        folders = tuple(self.root / name for name in self.layers.stack(chain_id))
-        if not folders or not all(folder.is_dir() for folder in folders):
+        folders = self._stack(chain_id)
+        if not folders:
+            self.take_offered(chain_id)
+            folders = self._stack(chain_id)
+        if not folders:
             raise _not_unpacked(chain_id)
         return folders
+
+    def _stack(self, chain_id: str) -> tuple[Path, ...]:
+        """Return the directories as :meth:`lower_folders`; nothing when one is missing."""
+        folders = tuple(self.root / name for name in self.layers.stack(chain_id))
+        return folders if all(folder.is_dir() for folder in folders) else ()
+
+    def take_offered(
+        self,
+        chain_id: str,
+        cancel: CancelToken | None = None,
+        progress: Callable[[LayerRecord], Progress] | None = None,
+    ) -> None:
+        """Unpack here what an additional store has of a stack and this process cannot mount.
+
+        ``progress`` returns, for each layer that is unpacked, what is told of its bytes.
+        """
+        if not self.layers.additional:
+            return
+        missing: list[LayerRecord] = []
+        while chain_id:
+            layer = self.get(chain_id)
+            if layer is None:
+                layer = self.layers.offered(chain_id)
+                if layer is None:
+                    return  # not of such a store, or not whole: the caller finds out
+                missing.append(layer)
+            chain_id = layer.parent_chain_id
+        for layer in reversed(missing):
+            self.unpack(
+                layer.parent_chain_id,
+                layer.diff_id,
+                layer.blob,
+                cancel=cancel,
+                progress=progress(layer) if progress is not None else None,
+            )
 
     def mount(self, chain_id: str, upper_key: str | None = None) -> Mount:
         """Return how to mount the layers, under the key's upper if one is given.
 
         An empty ``chain_id`` is an image without layers.  Raises :class:`NotFoundError`.
         """
-        names = tuple(folder.name for folder in self.lower_folders(chain_id)) or (_SCRATCH,)
+        folders = self.lower_folders(chain_id)
+        names = tuple(str(folder.relative_to(self.root)) for folder in folders) or (_SCRATCH,)
         if upper_key is None:
             return Mount(self.root, names)
         upper = self.uppers.path(upper_key)
@@ -369,7 +408,7 @@ class SnapshotStore:
                 continue
             removed += self.finish_removal(chain, directory)
         # Folders come after their records, so one without a record belongs to a lost record.
-        on_disk = set(os.listdir(self.root)) - {_SCRATCH}
+        on_disk = {name for name in os.listdir(self.root) if not name.startswith("@")} - {_SCRATCH}
         for name in on_disk - self.layers.directories():
             self._staging.remove(self.root / name)
             removed += 1

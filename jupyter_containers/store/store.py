@@ -6,23 +6,27 @@ On disk, under one root of mode 0700::
     layers/     unpacked layers                     uppers/   writable layers of containers
     staging/    unfinished work, by owner           locks/    lock files
     records.db  images, names, documents, layers, leases, build cache, journal (and its bell)
+    shared.db   what other users see of it, if it is published (:mod:`.additional`)
 
 Locks live here and not in the run root: whoever shares the root must share the locks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_containers.errors import StorageError
 from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.oci.reference import Reference
+from jupyter_containers.store.additional import PUBLISHED, AdditionalStore, link_layers
 from jupyter_containers.store.content import ContentStore, index_document
 from jupyter_containers.store.database import Database
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.gc import Collector
+from jupyter_containers.store.ingest import move_into_place
 from jupyter_containers.store.journal import JournalTable
 from jupyter_containers.store.layers import Layers
 from jupyter_containers.store.leases import Leases
@@ -50,13 +54,20 @@ class Store:
 
     def __init__(self, root: Path, database: Database) -> None:
         self.root = root
+        self.additional = database.additional
         self._database = database
         self._staging = Staging(root / "staging")
         self.locks = Locks(root / "locks")
         self.records = Records(database)
         self.journal = JournalTable(database)
         self.leases = Leases(database)
-        self.content = ContentStore(root / "content", root / "ingest", self._staging, self.locks)
+        self.content = ContentStore(
+            root / "content",
+            root / "ingest",
+            self._staging,
+            self.locks,
+            [store.content for store in self.additional],
+        )
         self.snapshots = SnapshotStore(
             root / "layers",
             Layers(database),
@@ -64,29 +75,64 @@ class Store:
             self._staging,
             self.locks,
             self.leases,
-            privileges=Privileges.current(),
+            privileges=Privileges.current(shared=self.published),
         )
+        link_layers(root / "layers", self.additional)
         self.collector = Collector(self.content, self.records, self.snapshots, self.leases)
 
     @classmethod
-    def open(cls, root: Path) -> Store:
-        """Return the store under ``root``, made when it is not there.
+    def open(cls, root: Path, additional: Sequence[AdditionalStore] = ()) -> Store:
+        """Return the store under ``root``, made when it is not there, above ``additional`` ones.
 
         Raises :class:`~jupyter_containers.errors.StorageError`.
         """
         with storage_errors(f"open the store in {root}"):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if root.stat().st_mode & 0o077:
+            if root.stat().st_mode & 0o077 and not (root / PUBLISHED).exists():
                 root.chmod(0o700)
             for name in ("staging", "locks"):
                 (root / name).mkdir(mode=0o700, exist_ok=True)
             spread_children(root / "staging")
-        database = Database(root / "records.db")
+        database = Database(root / "records.db", additional)
         try:
             return cls(root, database)
         except BaseException:
             database.close()
             raise
+
+    @property
+    def published(self) -> bool:
+        """Whether other users see this store's images."""
+        return (self.root / PUBLISHED).exists()
+
+    @classmethod
+    def publish(cls, root: Path) -> None:
+        """Let every user of the machine read this store's images, now and after each change.
+
+        Raises :class:`~jupyter_containers.errors.StorageError` for one with layers of before:
+        they are not made for the mounts of others.  What else a store holds (records, uppers,
+        unfinished work) stays closed.
+        """
+        with cls.open(root) as store, storage_errors(f"publish the store in {root}"):
+            if store.published:
+                return
+            if store.snapshots.layers.all():
+                raise StorageError(
+                    f"{root} holds images that are not shared",
+                    hint="choose an empty folder for shared images",
+                )
+            store._write_published()
+            for folder in ("content", "content/blobs", "content/blobs/sha256", "layers"):
+                (root / folder).chmod(0o755)
+            # Last: only now does anybody come in.
+            root.chmod(0o755)
+
+    def _write_published(self) -> None:
+        with self.scratch() as staged:
+            staged.touch(mode=0o644)
+            self._database.publish(staged)
+            staged.chmod(0o644)
+            move_into_place(staged, self.root / PUBLISHED)
 
     def put_image(
         self, record: ImageRecord, names: Iterable[str] = (), target_digest: str = ""
@@ -132,6 +178,8 @@ class Store:
         with self.locks.hold("index"):
             changes = self.records.name_changes()
             self.content.set_index(self._index())
+            if self.published:
+                self._write_published()
             self.records.index_written(changes)
 
     def index_differs(self) -> bool:
@@ -143,7 +191,7 @@ class Store:
         images = {record.manifest.digest: record.manifest for record in self.records.images()}
         return [
             (Reference.parse(entry.name).familiar, images[entry.manifest_digest])
-            for entry in self.records.names()
+            for entry in self.records.own_names()
             if entry.manifest_digest in images
         ]
 

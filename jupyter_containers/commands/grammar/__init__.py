@@ -12,6 +12,7 @@ from jupyter_containers.commands.grammar import (
     images,
     networks,
     registries,
+    stores,
     system,
     volumes,
     workloads,
@@ -24,6 +25,7 @@ GROUPS = {
     "network": "Manage networks",
     "volume": "Manage volumes",
     "registry": "Look after registries",
+    "store": "Share images with all users of this machine",
     "manifest": "Manage lists of manifests for several platforms",
     "system": "Look after the engine as a whole",
     "builder": "Manage the build cache",
@@ -38,6 +40,7 @@ VERBS: tuple[Verb, ...] = (
     *networks.VERBS,
     *registries.VERBS,
     *volumes.VERBS,
+    *stores.VERBS,
     *system.VERBS,
 )
 

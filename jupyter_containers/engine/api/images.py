@@ -18,6 +18,7 @@ from jupyter_containers.engine.results import (
     HistoryEntry,
     PruneResult,
 )
+from jupyter_containers.engine.sharedstores import bring
 from jupyter_containers.errors import (
     ImageNotFoundError,
     InvalidArgumentError,
@@ -59,6 +60,8 @@ class ImagesAPI(Parts):
 
     def _image_for(self, name: str, platform: str, pull: str, emit: EventSink) -> ImageRecord:
         record = None if pull == "always" else self._images.lookup(name)
+        if record is not None:
+            bring(self._rooms, record, emit, CancelToken())
         if record is not None and (not platform or self._images.serves(record, platform)):
             return record
         if record is not None:

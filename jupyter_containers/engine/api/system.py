@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_containers.engine.api.files import FilesAPI
 from jupyter_containers.engine.api.networks import NetworksAPI
 from jupyter_containers.engine.api.registries import RegistriesAPI
+from jupyter_containers.engine.api.sharing import SharingAPI
 from jupyter_containers.engine.api.volumes import VolumesAPI
 from jupyter_containers.engine.api.workloads import WorkloadsAPI
 from jupyter_containers.engine.journal import Filters, JournalEvent
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _KINDS = ("container", "image", "network", "volume")
 
 
-class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI):
+class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, SharingAPI):
     """What concerns an engine as a whole."""
 
     def names(self, kind: str) -> list[str]:

@@ -23,7 +23,7 @@ def at_cursor(text: str) -> tuple[str, list[str]] | None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("%container sto|", ("sto", ["stop"])),
+        ("%container stop|", ("stop", ["stop"])),
         ("%container stop |", ("", ["web"])),
         ("x = 1\n%container stop w|", ("w", ["web"])),
         ("found = %container logs w|", ("w", ["web"])),

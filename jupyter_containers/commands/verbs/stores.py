@@ -1,0 +1,55 @@
+"""Verbs of image stores that a machine's users share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_containers.commands.render.results import Lines
+from jupyter_containers.commands.render.table import Column, Row
+from jupyter_containers.commands.session import Session
+from jupyter_containers.commands.verbs.listing import each, listing, progress_of
+from jupyter_containers.commands.words import Parsed
+
+_COLUMNS = (Column("Root", "STORE"), Column("Images", "IMAGES"), Column("Layers", "LAYERS"))
+
+
+def share(session: Session, parsed: Parsed) -> Lines[str]:
+    """Return the names that are shared now."""
+    with progress_of(session, parsed) as emit:
+        store = parsed.flag("store") or ""
+        return Lines(session.engine.share(parsed.operands["images"], store=store, emit=emit))
+
+
+def unshare(session: Session, parsed: Parsed) -> Lines[str]:
+    """Return Docker's lines about what was removed."""
+    store = parsed.flag("store") or ""
+    found = each(parsed.operands["images"], lambda name: session.engine.unshare(name, store=store))
+    return Lines(line for lines in found for line in lines)
+
+
+def ls(session: Session, parsed: Parsed) -> Any:
+    """Return the shared stores."""
+    return listing(
+        session.engine.shared_stores(),
+        _COLUMNS,
+        lambda store: [_row(store)],
+        parsed,
+        quiet="Root",
+        empty="no shared stores",
+    )
+
+
+def _row(store: Any) -> Row:
+    return {"Root": str(store.root), "Images": str(store.images), "Layers": store.layers}
+
+
+def map_users(session: Session, parsed: Parsed) -> Lines[str]:
+    """Return the mounts."""
+    made = each(parsed.operands["users"], session.engine.map_shared)
+    return Lines(str(mount) for mounts in made for mount in mounts)
+
+
+def unmap_users(session: Session, parsed: Parsed) -> Lines[str]:
+    """Return the mounts that are gone."""
+    gone = each(parsed.operands["users"], session.engine.unmap_shared)
+    return Lines(str(mount) for mounts in gone for mount in mounts)
