@@ -21,7 +21,7 @@ _INTERPRETER = Flag("interpreter", "Run the cell's text with this program", meta
 _INTERPOLATE = Flag("interpolate", "Replace {{expression}} in the cell's text", "bool")
 _CONTINUE = Flag("continue", "Extend the image of the cell before", "bool")
 MAGIC_FLAGS = (_OUT, _INTERPRETER)
-_OWN = {flag.key for flag in (_OUT, _INTERPRETER, _INTERPOLATE, _CONTINUE, *DATA_FLAGS)}
+_OWN = (_OUT, _INTERPRETER, _INTERPOLATE, _CONTINUE, *DATA_FLAGS)
 # One argument of a program may have 128 KiB (execve(2), "Limits on size of arguments").
 _ARGUMENT_BYTES = 100_000
 _SCRIPTED = ("run", "exec")
@@ -29,8 +29,11 @@ _SCRIPTED = ("run", "exec")
 
 def split_flags(parsed: Parsed) -> tuple[Parsed, Mapping[str, Any]]:
     """Return the command without the flags that are the magic's, and those flags."""
-    own = {key: value for key, value in parsed.flags.items() if key in _OWN}
-    rest = {key: value for key, value in parsed.flags.items() if key not in _OWN}
+    # Of the same name another verb may have a flag of its own: load --input FILE.
+    declared = parsed.verb.flags if parsed.verb else ()
+    keys = {flag.key for flag in _OWN} - {flag.key for flag in declared if flag not in _OWN}
+    own = {key: value for key, value in parsed.flags.items() if key in keys}
+    rest = {key: value for key, value in parsed.flags.items() if key not in keys}
     return replace(parsed, flags=rest), own
 
 

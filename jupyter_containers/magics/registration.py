@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import html
 from typing import Any
 
 from jupyter_containers.magics.cell import dockerfile_verb
@@ -22,7 +21,7 @@ def register(shell: Any) -> None:
     shell.configurables.append(config)
     _complete(shell, magics)
     _rename(shell, magics, config.docker_magic)
-    _show_containers(shell)
+    _show_values(shell)
     config.observe(lambda change: _rename(shell, magics, change.new), "docker_magic")
     _open_switchboard(shell, magics)
     shell.events.register("pre_run_cell", magics.cell_begins)
@@ -34,6 +33,7 @@ def unregister(shell: Any) -> None:
     magics = registered(shell)
     if magics is not None:
         _close_switchboard(shell)
+        _show_values_no_more(shell)
         magics.close()
         _forget_completion(shell)
         shell.events.unregister("pre_run_cell", magics.cell_begins)
@@ -73,28 +73,49 @@ def _close_switchboard(shell: Any) -> None:
         board.close()
 
 
-def _show_containers(shell: Any) -> None:
-    """Show a container with links to its ports, where the notebook server proxies them."""
+def _show_values(shell: Any) -> None:
+    """Show containers and images of the engine as HTML too."""
+    formatter = getattr(shell, "display_formatter", None)
+    if formatter is None:
+        return
+    known = formatter.formatters["text/html"]
+    for (module, name), show in _SHOWN.items():
+        known.for_type_by_name(module, name, show)
+
+
+def _show_values_no_more(shell: Any) -> None:
     formatter = getattr(shell, "display_formatter", None)
     if formatter is not None:
-        formatter.formatters["text/html"].for_type_by_name(
-            "jupyter_containers.engine.container", "Container", _container_html
-        )
+        for module, name in _SHOWN:
+            formatter.formatters["text/html"].pop(f"{module}.{name}", None)
 
 
-def _container_html(container: Any) -> str | None:
-    from jupyter_containers.commands.render.links import Link, linked, proxy_base
+def _container_html(container: Any) -> str:
+    from jupyter_containers.commands.render.objects import container_html
 
-    if not container.ports:
-        return None
-    base = proxy_base()
-    links = [link for port in container.ports if isinstance(link := linked(port, base), Link)]
-    if not links:
-        return None
-    from jupyter_containers.commands.render.results import PRE
+    return container_html(container)
 
-    shown = " ".join(link._repr_html_() for link in links)
-    return f'<pre style="{PRE}">{html.escape(repr(container))}\n{shown}</pre>'
+
+def _image_html(image: Any) -> str:
+    from jupyter_containers.commands.render.objects import image_html
+
+    return image_html(image)
+
+
+def _text_html(value: Any) -> str:
+    from jupyter_containers.commands.render.results import pre
+
+    return pre(repr(value))
+
+
+# By name: the engine is not loaded before the first command.
+_SHOWN = {
+    ("jupyter_containers.engine.container", "Container"): _container_html,
+    ("jupyter_containers.engine.image", "Image"): _image_html,
+    ("jupyter_containers.engine.results", "RunResult"): _text_html,
+    ("jupyter_containers.engine.localregistry", "LocalRegistry"): _text_html,
+    ("jupyter_containers.engine.services", "Service"): _text_html,
+}
 
 
 def _rename(shell: Any, magics: ContainerMagics, docker: bool) -> None:

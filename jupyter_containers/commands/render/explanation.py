@@ -7,7 +7,7 @@ import textwrap
 from itertools import zip_longest
 from typing import Any
 
-from jupyter_containers.commands.render.results import Showable
+from jupyter_containers.commands.render.results import Plain, Showable
 from jupyter_containers.commands.render.table import Column, Row, html_table, text_table
 
 _COLUMNS = (Column("What", "WHAT"), Column("Inside", "INSIDE"), Column("Outside", "OUTSIDE"))
@@ -17,7 +17,7 @@ _TITLE = "margin:12px 0 2px 0;font-size:var(--jp-ui-font-size2,14px);font-weight
 _SENTENCE = "margin:0 0 4px 0;opacity:.8;max-width:52em"
 
 
-class Explained(Showable):
+class Explained(Showable, Plain):
     """A container seen from inside and outside; ``explanation`` is the engine's value."""
 
     def __init__(self, explanation: Any) -> None:
@@ -35,15 +35,10 @@ class Explained(Showable):
             )
         return "\n".join(parts)
 
-    __repr__ = __str__
-
     def _title(self) -> str:
         value = self.explanation
         state = "" if value.running else " (does not run: start it to see the rest)"
         return f"{value.name}, a container of {value.image}{state}"
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
-        printer.text(str(self))
 
     def _repr_html_(self) -> str:
         parts = [f'<div style="{_TITLE}">{html.escape(self._title())}</div>']

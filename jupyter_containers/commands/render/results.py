@@ -18,6 +18,7 @@ from typing import Any, Generic, Self, TypeVar
 from jupyter_containers.commands.render.ansi import ansi_to_html, strip_ansi, visible_lines
 from jupyter_containers.commands.render.table import (
     DOCKERS_NARROWEST,
+    NO_MATH,
     Column,
     Row,
     html_table,
@@ -32,6 +33,11 @@ PRE = (
     "font-family:var(--jp-code-font-family,monospace);"
     "font-size:var(--jp-code-font-size,13px);color:var(--jp-content-font-color1,inherit)"
 )
+
+
+def pre(text: str) -> str:
+    """Return a text as HTML that looks like a terminal's."""
+    return f'<pre {NO_MATH} style="{PRE}">{html.escape(text)}</pre>'
 
 
 class Showable:
@@ -50,7 +56,22 @@ class Showable:
         self._show()
 
 
-class Table(Showable, list[T], Generic[T]):
+class Plain:
+    """A value that shows itself everywhere as its own text."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        return pre(str(self))
+
+
+class Table(Showable, Plain, list[T], Generic[T]):
     """A list of values that shows itself as a table; one value may fill several rows.
 
     ``frame`` are the attributes of a value that are the columns of a DataFrame.
@@ -77,11 +98,6 @@ class Table(Showable, list[T], Generic[T]):
     def __str__(self) -> str:
         return text_table(self.columns, self.rows(), DOCKERS_NARROWEST)
 
-    __repr__ = __str__
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
-        printer.text(str(self))
-
     def _repr_html_(self) -> str:
         return html_table(self.columns, self.rows(), self._empty)
 
@@ -104,7 +120,7 @@ class Table(Showable, list[T], Generic[T]):
         )
 
 
-class Lines(list[T], Generic[T]):
+class Lines(Plain, list[T], Generic[T]):
     """A list of names, IDs or numbers, shown one a line; an empty one shows nothing."""
 
     def _ipython_display_(self) -> None:
@@ -114,34 +130,18 @@ class Lines(list[T], Generic[T]):
     def __str__(self) -> str:
         return "\n".join(str(item) for item in self)
 
-    __repr__ = __str__
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
-        printer.text(str(self))
-
-
-class Text(str):
+class Text(Plain, str):
     """A text that shows itself as it is, without quotes."""
 
     __slots__ = ()
 
-    def __repr__(self) -> str:
-        return str(self)
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
-        printer.text(str(self))
-
-
-class Document(list[dict[str, Any]]):
+class Document(Plain, list[dict[str, Any]]):
     """A list of descriptions in Docker's schema, shown as JSON (``inspect``)."""
 
     def __str__(self) -> str:
         return json.dumps(list(self), indent=4, ensure_ascii=False, default=str)
-
-    __repr__ = __str__
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
-        printer.text(str(self))
 
     def _repr_html_(self) -> str:
         from jupyter_containers.commands.render.tree import html_tree
@@ -149,28 +149,23 @@ class Document(list[dict[str, Any]]):
         return html_tree(self[0] if len(self) == 1 else list(self))
 
 
-class JSONObject(dict[str, Any]):
+class JSONObject(Plain, dict[str, Any]):
     """One object, shown as JSON (``manifest inspect``)."""
 
     def __str__(self) -> str:
         return json.dumps(self, indent=3, ensure_ascii=False)
 
-    __repr__ = __str__
+    def _repr_html_(self) -> str:
+        from jupyter_containers.commands.render.tree import html_tree
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
-        printer.text(str(self))
+        return html_tree(dict(self))
 
 
-class Facts(dict[str, Any]):
+class Facts(Plain, dict[str, Any]):
     """Facts by name, shown one a line, inner facts indented (``info``, ``version``)."""
 
     def __str__(self) -> str:
         return "\n".join(_fact_lines(self, ""))
-
-    __repr__ = __str__
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
-        printer.text(str(self))
 
 
 def _fact_lines(facts: dict[str, Any], indent: str) -> list[str]:
