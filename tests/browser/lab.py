@@ -37,6 +37,7 @@ _ENDED = r"""() => {
     const waiting = prompts.some(prompt => prompt.textContent.includes('*'));
     return !waiting && (failed || code.every(cell => cell.executionCount));
 }"""
+_CLASSES = {"jupyterlab": "LabApp", "notebook": "JupyterNotebookApp"}
 CHROMIUM = "/usr/bin/chromium"
 _FLAGS = (
     "--no-sandbox",
@@ -56,8 +57,10 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def lab_server(work: Path, notebooks: Path, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield the address of a JupyterLab that serves the folder ``notebooks``."""
+def lab_server(
+    work: Path, notebooks: Path, environ: Mapping[str, str], app: str = "jupyterlab"
+) -> Iterator[str]:
+    """Yield the address of a JupyterLab (or ``notebook``) that serves the folder ``notebooks``."""
     settings = work / "settings"
     _write_settings(
         settings / "@jupyterlab/apputils-extension/notification",
@@ -68,10 +71,10 @@ def lab_server(work: Path, notebooks: Path, environ: Mapping[str, str]) -> Itera
     _write_settings(settings / "@jupyterlab/notebook-extension/tracker", windowingMode="none")
     port = free_port()
     argv = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        *(sys.executable, "-m", app, "--no-browser", "--allow-root"),
         *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
         *("--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=1"),
-        *(f"--ServerApp.root_dir={notebooks}", "--LabApp.expose_app_in_browser=True"),
+        *(f"--ServerApp.root_dir={notebooks}", f"--{_CLASSES[app]}.expose_app_in_browser=True"),
         # Kernels that talk over sockets in the file system need no port of the machine.
         "--KernelManager.transport=ipc",
     ]

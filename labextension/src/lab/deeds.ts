@@ -2,6 +2,7 @@
 import type { JupyterFrontEnd } from "@jupyterlab/application";
 import { InputDialog, type MainAreaWidget, Notification } from "@jupyterlab/apputils";
 import type { NotebookPanel } from "@jupyterlab/notebook";
+import { SplitPanel, TabPanel, type Widget } from "@lumino/widgets";
 
 import { copy } from "../screen";
 import { containerOf, nameOf } from "./actions";
@@ -28,6 +29,11 @@ const KINDS: Partial<Record<Section, ObjectKind>> = {
   networks: "network",
 };
 
+const NOTEBOOK_7 = "Jupyter Notebook";
+const STRIP = 120; // pixels: nothing can be read in less
+const PLACED_MS = 100;
+const LOAD = "%load_ext jupyter_containers";
+
 export class Deeds {
   panel: ContainersPanel | null = null;
 
@@ -35,9 +41,13 @@ export class Deeds {
 
   show(widget: MainAreaWidget): void {
     // What is shown again takes the place of what was shown before.
-    for (const other of this.app.shell.widgets("main")) if (other.id === widget.id && other !== widget) other.dispose();
-    if (!widget.isAttached) this.app.shell.add(widget, "main");
+    for (const area of ["main", "down"]) {
+      for (const other of this.app.shell.widgets(area)) if (other.id === widget.id && other !== widget) other.dispose();
+      // A page of Notebook 7 has room for its notebook only: other things stand below it.
+      if (!widget.isAttached) this.app.shell.add(widget, area);
+    }
     this.app.shell.activateById(widget.id);
+    bringUp(widget);
   }
 
   async act(client: Client, section: Section, item: Items[Section], action: string): Promise<void> {
@@ -163,15 +173,41 @@ export class Deeds {
     await this.panel?.whileBusy(section, item.id, "removing …", work);
   }
 
+  /** Open a notebook in a page of its own; its reader runs the first cell. */
+  private async newPage(): Promise<void> {
+    const { contents } = this.app.serviceManager;
+    const cell = { cell_type: "code", id: "load", source: LOAD, metadata: {}, outputs: [], execution_count: null };
+    const kernelspec = { name: "python3", display_name: "Python 3" };
+    const content = { cells: [cell], metadata: { kernelspec }, nbformat: 4, nbformat_minor: 5 };
+    await attempt("New notebook", async () => {
+      const { path } = await contents.newUntitled({ type: "notebook" });
+      await contents.save(path, { type: "notebook", format: "json", content });
+      await this.app.commands.execute("docmanager:open", { path });
+    });
+  }
+
   async newNotebook(): Promise<void> {
+    if (this.app.name === NOTEBOOK_7) return this.newPage();
     const panel = (await this.app.commands.execute("notebook:create-new", { kernelName: "python3" })) as NotebookPanel;
     await panel.context.ready;
     await panel.revealed;
     const first = panel.content.model?.cells.get(0);
-    first?.sharedModel.setSource("%load_ext jupyter_containers");
+    first?.sharedModel.setSource(LOAD);
     await panel.sessionContext.ready;
     await this.app.commands.execute("notebook:run-cell-and-select-next");
   }
+}
+
+/** Notebook 7 has what stands below a notebook as a strip, with the first of several on top. */
+function bringUp(widget: Widget): void {
+  const tabs = widget.parent?.parent;
+  if (!(tabs instanceof TabPanel)) return;
+  tabs.currentWidget = widget;
+  const split = tabs.parent;
+  // Only once it has been given a place: what is hidden has no size that could change.
+  setTimeout(() => {
+    if (split instanceof SplitPanel && tabs.node.offsetHeight < STRIP) split.setRelativeSizes([3, 2]);
+  }, PLACED_MS);
 }
 
 function question(section: Section, item: Items[Section]): { body: string; label: string } {
