@@ -8,6 +8,8 @@ from jupyter_containers.engine.interrupts import answered, notes_of
 __all__ = ["answered", "told"]
 
 _BUILT = "the steps that were done are kept in the cache"
+_REMOVED = "what was removed is gone, the rest is whole"
+_UNMADE = "no image was made"
 _KEPT = {
     "build": _BUILT,
     "dockerfile": _BUILT,
@@ -17,6 +19,24 @@ _KEPT = {
     "attach": "the container goes on",
     "exec": "the command was ended, the container goes on",
     "wait": "the container goes on",
+    "stop": "the signal was sent, what has not ended goes on",
+    "restart": "what had not ended goes on, what had is not started again",
+    "commit": _UNMADE,
+    "import": _UNMADE,
+    "bootstrap": _UNMADE,
+    "load": "images that had come whole are kept",
+    "export": "no archive is left",
+    "save": "no archive is left",
+    "cp": "files that had been copied are kept",
+    "login": "no credentials were kept",
+    "rm": _REMOVED,
+    "rmi": _REMOVED,
+    "container prune": _REMOVED,
+    "image prune": _REMOVED,
+    "volume prune": _REMOVED,
+    "builder prune": _REMOVED,
+    "system prune": _REMOVED,
+    "system check": "nothing was changed but what is mended",
 }
 
 

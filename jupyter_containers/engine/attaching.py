@@ -185,6 +185,10 @@ class Attaching:
         process = record.state.process
         if process is not None and isinstance(error, KeyboardInterrupt) and not record.options.tty:
             process.signal(_signal_of(error))
+            error.add_note("the interrupt was passed on")
+            # Most of those that end of it end at once.
+            process.wait(timeout=_INTERRUPT_GRACE_SECONDS)
+            self._lifecycle.look(record)
 
     def _failure(
         self, record: ContainerRecord, result: RunResult, capture: Capture

@@ -93,9 +93,14 @@ class StoreCheck:
         digests = self._store.content.digests()
         self.blobs = len(digests)
         with ThreadPoolExecutor(_HASHERS, thread_name_prefix="check") as pool:
-            for digest, actual in zip(digests, pool.map(self._digest, digests), strict=True):
-                if actual is not None and actual != digest:
-                    yield Problem("damaged blob", digest, f"its content's digest is {actual}")
+            try:
+                for digest, actual in zip(digests, pool.map(self._digest, digests), strict=True):
+                    if actual is not None and actual != digest:
+                        yield Problem("damaged blob", digest, f"its content's digest is {actual}")
+            except BaseException:
+                # An interrupt comes in this thread; the others stop reading then.
+                self._cancel.cancel()
+                raise
         self.bytes = self._read
 
     def _digest(self, digest: str) -> str | None:

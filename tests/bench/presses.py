@@ -20,6 +20,9 @@ CELLS = {
     "a noisy `build`": "%%dockerfile --no-cache\nFROM bench/busybox\nRUN yes",
     "`logs -f`": "%container logs -f ticking",
     "`map`": "%container map --over items --network none bench/busybox sleep",
+    "`stop`": "%container stop -t 60 ticking",
+    "a `service` that is waited for": "from jupyter_containers import Engine\n"
+    "with Engine().service('bench/busybox', ['sleep', '600'], ports=80): pass",
 }
 _BEGIN = (
     "%load_ext jupyter_containers\n"

@@ -55,6 +55,14 @@ CASES = {
     "pull": ("%container pull {{slow}}", "pull .*: what has come is kept for the next pull"),
     "logs": ("%container logs -f ticks", "logs .*: the container goes on"),
     "exec": ("%container exec ticks sleep 60", "exec .*, the container goes on"),
+    "wait": ("%container wait ticks", "wait .*: the container goes on"),
+    "stop": ("%container stop -t 60 ticks", "stop .*: the signal was sent, what has not ended .*"),
+    "events": ("%container events", "events was interrupted"),
+    "attach": (
+        "%container run -d --name held --network none busybox sleep 60\n"
+        "try:\n    %container attach held\nfinally:\n    %container rm -f held",
+        r"attach .*: the interrupt was passed on; container held goes on",
+    ),
     "map": (
         "e.map('busybox', ['sleep'], [0, 60, 60, 60], workers=2)",
         r"map .*: [01] of 4 items were done, no container is left",
