@@ -319,6 +319,10 @@ class StorageError(ContainersError):
     """The disk (or database) under the store failed: full, read-only, damaged."""
 
 
+class QuotaError(ContainersError):
+    """The administrator's limit for this user is reached (``lab.toml``)."""
+
+
 class NetworkError(ContainersError):
     """The host's network could not be set up as asked."""
 

@@ -1,7 +1,8 @@
 """What may be configured, resolved once into one frozen value.
 
-Precedence, lowest first: defaults < config file (TOML) < environment < overrides (traitlets,
-keyword arguments of :class:`~jupyter_containers.Engine`).
+Precedence, lowest first: defaults < the administrator's file (``/etc/jupyter_containers/lab.toml``,
+its table ``settings``) < config file (TOML) < environment < overrides (traitlets, keyword arguments
+of :class:`~jupyter_containers.Engine`).
 
 The config file is ``$JUPYTER_CONTAINERS_CONFIG`` or ``jupyter_containers/config.toml`` under
 ``/etc`` (root) or ``$XDG_CONFIG_HOME`` (everyone else).  The environment variable of a field is
@@ -20,8 +21,11 @@ from jupyter_containers.errors import InvalidArgumentError
 
 # Below the run root: what keeps an ordinary user's namespaces, see the room ``rootless``.
 USER_FOLDER = "user"
+# What the administrator says for all users: defaults, and limits (:mod:`.engine.quotas`).
+LAB_FILE = Path("/etc/jupyter_containers/lab.toml")
 # Where ``store share`` keeps images for all users of a machine.
 SHARED_STORE = "/var/lib/jupyter-containers-shared"
+_NOBODY = 65534
 _CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 TrustHostCA = Literal["auto", "always", "never"]
 
@@ -73,6 +77,8 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     settings = default_settings(environ)
+    common = read_lab().get("settings", {})
+    settings = _updated(settings, _of_this_user(common, environ), str(LAB_FILE))
     path = config_path(environ)
     if path.is_file():
         settings = _updated(settings, _read_toml(path), str(path))
@@ -150,6 +156,39 @@ def config_path(environ: Mapping[str, str]) -> Path:
         return Path("/etc/jupyter_containers/config.toml")
     base = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or Path.home(), ".config")
     return Path(base, "jupyter_containers", "config.toml")
+
+
+def read_lab(path: Path = LAB_FILE) -> dict[str, Any]:
+    """Return the administrator's file, empty when there is none.
+
+    Raises :class:`InvalidArgumentError` when others than root can write it, or for bad TOML.
+    """
+    try:
+        state = path.stat()
+    except OSError:
+        return {}
+    # In a user namespace root of the machine is nobody known there.
+    if state.st_mode & 0o022 or (state.st_uid not in (0, _NOBODY)):
+        raise InvalidArgumentError(
+            f"{path} can be changed by others than root",
+            hint=f"chown root:root {path} && chmod 644 {path}",
+        )
+    return _read_toml(path)
+
+
+def _of_this_user(values: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return settings with ``{user}``, ``{uid}`` and ``{home}`` filled in in the folders."""
+    known = {
+        "user": environ.get("USER") or environ.get("LOGNAME") or str(os.getuid()),
+        "uid": str(os.getuid()),
+        "home": environ.get("HOME") or str(Path.home()),
+    }
+    filled = dict(values)
+    for name in ("root", "run_root"):
+        for key, value in known.items():
+            if name in filled:
+                filled[name] = str(filled[name]).replace("{" + key + "}", value)
+    return filled
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

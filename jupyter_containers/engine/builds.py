@@ -83,6 +83,9 @@ class Builds:
         stream: BinaryIO | None,
     ) -> ImageRecord:
         references = _references(options)
+        self._rooms.quotas.check_disk(self._rooms)
+        if self._rooms.quotas.limited:
+            self._rooms.quotas.hold(self._rooms)
         with self._rooms.store.leases.hold() as lease:
             exchange = Exchange(self._rooms, lease, emit, cancel)
             built = BuiltLayers(self._rooms, lease, cancel)

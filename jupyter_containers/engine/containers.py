@@ -90,6 +90,8 @@ class Containers:
         """
         process_args(config.config, options)
         refuse(options, self._rooms)
+        options = self._rooms.quotas.capped(options)
+        self._rooms.quotas.check_disk(self._rooms)
         limits(options, self._rooms.host, default_pids_limit=self._rooms.settings.pids_limit)
         # A prune that began before the record was there looks again when the lease ends.
         with self._rooms.store.leases.hold([image.manifest.digest, image.chain_id]):

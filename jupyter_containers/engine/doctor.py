@@ -154,6 +154,8 @@ def info(rooms: Rooms, statuses: list[str], images: int) -> dict[str, Any]:
         "CPUShares": "cpu" in host.cgroups.controllers,
         "CPUSet": "cpuset" in host.cgroups.controllers,
         "PidsLimit": "pids" in host.cgroups.controllers,
+        "Limits": rooms.quotas.facts(rooms),
+        "AdditionalStores": [str(store.root) for store in rooms.store.additional],
         "DockerRootDir": str(rooms.settings.root),
         "RunRoot": str(rooms.settings.run_root),
         "InsecureRegistries": [*rooms.settings.insecure_registries, *rooms.registry_files.insecure],

@@ -104,7 +104,8 @@ class Lifecycle:
                 return record, None
             require(record.name, record.state.status, "start")
             try:
-                return self._start(record, attach, hold_stdin, before_start)
+                with self._rooms.quotas.starting(self._rooms, record.id, record.options):
+                    return self._start(record, attach, hold_stdin, before_start)
             except BaseException as error:
                 with deferred():
                     self._not_started(record.id, error)
@@ -427,6 +428,7 @@ class Lifecycle:
     def update(self, record: ContainerRecord, options: RunOptions) -> None:
         """Give a container other limits or another restart policy; at once when it runs."""
         rooms = self._rooms
+        options = rooms.quotas.capped(options)
         with self.locked(record.id):
             current = self._fresh(record.id)
             wanted = limits(options, rooms.host, default_pids_limit=rooms.settings.pids_limit)

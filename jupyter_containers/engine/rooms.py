@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from jupyter_containers.engine.journal import Journal
 from jupyter_containers.engine.records import (
@@ -32,6 +32,7 @@ from jupyter_containers.settings import USER_FOLDER, Settings, default_settings
 from jupyter_containers.store import Store
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.quotas import Quotas
     from jupyter_containers.network.bridge import BridgeDriver
     from jupyter_containers.network.firewall import Firewall
     from jupyter_containers.network.relayed import RelayedFirewall
@@ -140,6 +141,13 @@ class Rooms:
         parts = list(pool.subnets(prefixlen_diff=4))
         return str(parts[int(self._mark, 16) % len(parts)])
 
+    @cached_property
+    def quotas(self) -> Quotas:
+        """What the administrator allows this user."""
+        from jupyter_containers.engine.quotas import read_quotas
+
+        return read_quotas()
+
     @property
     def _is_main(self) -> bool:
         return default_settings(os.environ).root == self.settings.root
@@ -234,6 +242,10 @@ class Rooms:
         from jupyter_containers.registry.delivery import ignore_wait
         from jupyter_containers.registry.search import search_endpoint
 
+        action: Literal["pull", "push", "search"] = (
+            "push" if push else "search" if search else "pull"
+        )
+        self.quotas.check_registry(f"{name}/{repository}" if repository else name, action)
         way = route(
             name,
             repository,

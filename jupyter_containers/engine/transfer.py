@@ -189,6 +189,8 @@ def _fetch(
             capability="artifacts of other kinds than images",
             hint="a tool made for that kind of artifact can fetch it",
         )
+    missing = {blob.digest: blob.size for blob in blobs if not rooms.store.content.has(blob.digest)}
+    rooms.quotas.check_disk(rooms, sum(missing.values()))
     download(job, manifest.config)
     config = parse_image_config(rooms.store.content.read(manifest.config.digest))
     _check_layers(manifest, config)

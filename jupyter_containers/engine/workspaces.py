@@ -122,6 +122,7 @@ class _Workspace:
     def commit(self, *, source_date_epoch: int | None = None) -> CommittedLayer:
         """Make the changes a layer; nothing can be run here any more."""
         self.mounts.close()
+        self.layers.rooms.quotas.check_disk(self.layers.rooms)
         layer = self.layers.rooms.store.snapshots.commit(
             self.key,
             self.parent,

@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_containers.settings import LAB_FILE
+
 KINDS = ("single", "subordinate")
 NEEDS = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user"),
@@ -35,11 +37,15 @@ _SUBORDINATE = "nobody:400000:65536\n"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The user nobody with a ``home`` (below /tmp: pytest's folders are closed to others)."""
+    """The user nobody with a ``home`` (below /tmp: pytest's folders are closed to others).
+
+    ``lab`` is what the machine's administrator says (``/etc/jupyter_containers/lab.toml``).
+    """
 
     home: Path
     subordinate: bool = False
     no_new_privileges: bool = False
+    lab: str = ""
 
     def run(
         self, argv: list[str], *, stdin: bytes = b"", timeout: float = 120
@@ -77,8 +83,19 @@ class Account:
         }
         pairs = [f"{name}={value}" for name, value in environ.items()]
         inner = ["setpriv", *ids, *dropped, "env", "-i", "-C", str(self.home), *pairs, *argv]
-        setup = "\n".join([*self._readable(), *self._devices(), f"exec {shlex.join(inner)}"])
+        setup = "\n".join(
+            [*self._readable(), *self._devices(), *self._lab(), f"exec {shlex.join(inner)}"]
+        )
         return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", setup]
+
+    def _lab(self) -> list[str]:
+        if not self.lab:
+            return []
+        etc, text = f"{self.home}/.etc", shlex.quote(self.lab)
+        return [
+            f"mkdir -p {etc} && printf %s {text} > {etc}/lab.toml",
+            f"mkdir -p {LAB_FILE.parent} && mount --bind {etc} {LAB_FILE.parent}",
+        ]
 
     def _readable(self) -> list[str]:
         """Return what opens the folders above Python and the clone to everybody."""

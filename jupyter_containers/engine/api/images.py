@@ -206,6 +206,8 @@ class ImagesAPI(Parts):
         ``source`` may be an http or https address.  ``changes`` are Dockerfile instructions
         (CMD, ENV …) for its configuration.
         """
+        self._rooms.quotas.check_archive("import")
+        self._rooms.quotas.check_disk(self._rooms)
         reference = Reference.parse(name) if name else None
         config = self._builds.changed_config(changes)
         token = cancel or CancelToken()
@@ -268,6 +270,8 @@ class ImagesAPI(Parts):
         """
         from jupyter_containers.engine.loading import load
 
+        self._rooms.quotas.check_archive("load")
+        self._rooms.quotas.check_disk(self._rooms)
         wanted = Platform.parse(platform) if platform else None
         token = cancel or CancelToken()
         if isinstance(source, (str, Path)) and Path(source).is_dir():

@@ -1,0 +1,316 @@
+"""What the machine's administrator allows a user: ``/etc/jupyter_containers/lab.toml``.
+
+::
+
+    for_root = false              # true where every user is root, as in a pod
+
+    [settings]                    # defaults of everybody's settings
+    additional_stores = ["/srv/class"]
+
+    [limits]                      # of one user; what is left out is not limited
+    containers = 5                # running at once
+    memory = "2g"                 # of all running containers together, and so of each
+    cpus = 2
+    disk = "10g"                  # images, containers, volumes, build cache
+
+    [allow]                       # what is left out is all allowed
+    pull = ["docker.io/library", "registry.lab:5000/*"]
+    push = ["registry.lab:5000"]
+    archives = false              # load and import
+
+    [groups.staff]                # other limits, for the members of a group
+    memory = "8g"
+    [users.alice]                 # or for a user, who counts first
+    disk = "50g"
+
+The engine refuses what goes beyond.  Where it can make control groups, those of all of a user's
+containers are below one that has the limits, and the kernel enforces their sum; elsewhere each
+process is limited and the engine adds up what the containers asked for.  A user who runs other
+programs than this engine is held by what the administrator sets for the login itself (systemd's
+``user-.slice``, disk quotas, a hub's limits).
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from jupyter_containers.errors import DeniedError, InvalidArgumentError, QuotaError
+from jupyter_containers.oci.idmap import IDMap
+from jupyter_containers.settings import LAB_FILE, read_lab
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.rooms import Rooms
+    from jupyter_containers.options import RunOptions
+
+_PERIOD = 100_000
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The limits of one user; None (or absent) is none."""
+
+    containers: int | None = None
+    memory: int | str | None = None
+    cpus: float | None = None
+    disk: int | str | None = None
+
+
+class Allow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a user may fetch and send; None is everything."""
+
+    pull: tuple[str, ...] | None = None
+    push: tuple[str, ...] | None = None
+    archives: bool = True
+
+
+_EVERYTHING = Allow()
+
+
+class LabFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The administrator's file."""
+
+    for_root: bool = False
+    settings: dict[str, object] = {}
+    limits: Limits = Limits()
+    allow: Allow = Allow()
+    groups: dict[str, Limits] = {}
+    users: dict[str, Limits] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """The limits of this user, in bytes and CPUs; 0 is no limit."""
+
+    containers: int = 0
+    memory: int = 0
+    cpus: float = 0.0
+    disk: int = 0
+    allow: Allow = _EVERYTHING
+    file: Path = LAB_FILE
+
+    def facts(self, rooms: Rooms) -> dict[str, float]:
+        """Return the limits that there are (bytes, CPUs), and what of the disk's is used."""
+        limits = {
+            "Containers": self.containers,
+            "Memory": self.memory,
+            "CPUs": self.cpus,
+            "Disk": self.disk,
+        }
+        used = {"DiskUsed": disk_used(rooms)} if self.disk else {}
+        return {name: value for name, value in limits.items() if value} | used
+
+    @property
+    def limited(self) -> bool:
+        """Whether something limits what runs."""
+        return bool(self.containers or self.memory or self.cpus)
+
+    def capped(self, options: RunOptions) -> RunOptions:
+        """Return the options with the limits where they have none of their own.
+
+        Raises :class:`QuotaError` for options that ask for more.
+        """
+        if not self.memory and not self.cpus:
+            return options
+        if options.cgroup_parent:
+            raise self._error("--cgroup-parent would leave the control group of your limits")
+        if options.memory > self.memory > 0:
+            raise self._error(
+                f"--memory {_size(options.memory)} is over your limit, {_size(self.memory)}"
+            )
+        swap = options.memory_swap
+        if self.memory and (swap < 0 or swap > 2 * self.memory):
+            raise self._error(f"--memory-swap is over your limit, {_size(2 * self.memory)}")
+        asked = options.cpus or options.cpu_quota / (options.cpu_period or _PERIOD)
+        if asked > self.cpus > 0:
+            raise self._error(f"--cpus {asked:g} is over your limit, {self.cpus:g}")
+        return msgspec.structs.replace(
+            options,
+            memory=options.memory or self.memory,
+            cpus=self.cpus if self.cpus and not asked else options.cpus,
+        )
+
+    @contextmanager
+    def starting(self, rooms: Rooms, container_id: str, options: RunOptions) -> Iterator[None]:
+        """Hold the room for one more container while it starts.
+
+        Raises :class:`QuotaError` when there is none.
+        """
+        if not self.limited:
+            yield
+            return
+        with rooms.store.locks.hold("quota"):
+            others = [
+                record.options
+                for record in rooms.containers.all()
+                if record.id != container_id and record.state.status.alive
+            ]
+            if self.containers and len(others) >= self.containers:
+                raise self._error(
+                    f"{len(others)} containers run, and your limit is {self.containers}",
+                    "stop one of them",
+                )
+            self._enforce(rooms, options, others)
+            yield
+
+    def hold(self, rooms: Rooms) -> bool:
+        """Limit all that this store runs together; False where the kernel does not limit memory."""
+        from jupyter_containers.runtime.ceiling import limit_group
+
+        layout, parent = rooms.host.cgroups, rooms.runtime.cgroup_parent
+        return limit_group(layout, parent, memory=self.memory, cpus=self.cpus).memory
+
+    def _enforce(self, rooms: Rooms, options: RunOptions, others: list[RunOptions]) -> None:
+        if not self.hold(rooms) and self.memory:
+            total = options.memory + sum(one.memory for one in others)
+            if total > self.memory:
+                raise self._error(
+                    f"the running containers ask for {_size(total - options.memory)} of your"
+                    f" {_size(self.memory)}, and this one for {_size(options.memory)}",
+                    "give it less with --memory, or stop one of them",
+                )
+
+    def check_disk(self, rooms: Rooms, more: int = 0) -> None:
+        """Raise :class:`QuotaError` when the store holds, or would hold, more than is allowed."""
+        if not self.disk:
+            return
+        used = disk_used(rooms)
+        if used + more > self.disk:
+            coming = f", {_size(more)} would come" if more else ""
+            raise self._error(
+                f"your disk quota of {_size(self.disk)} is used up: {_size(used)} are here{coming}",
+                "remove what is unused: system prune -a",
+            )
+
+    def check_registry(self, name: str, action: Literal["pull", "push", "search"]) -> None:
+        """Raise :class:`DeniedError` for an image (or a registry) that is not on the list."""
+        allowed = self.allow.push if action == "push" else self.allow.pull
+        if allowed is None or any(_covers(pattern, name) for pattern in allowed):
+            return
+        bare = "/" not in name  # a registry as a whole: logged in to, listed
+        if bare and any(fnmatchcase(name, pattern.partition("/")[0]) for pattern in allowed):
+            return
+        raise DeniedError(
+            f"{action} of {name} is not allowed on this machine",
+            hint=f"{self.file} allows {', '.join(allowed) or 'none'}",
+        )
+
+    def check_archive(self, word: str) -> None:
+        """Raise :class:`DeniedError` where images may not come from files."""
+        if not self.allow.archives:
+            raise DeniedError(
+                f"{word} is not allowed on this machine", hint=f"see archives in {self.file}"
+            )
+
+    def _error(self, what: str, advice: str = "") -> QuotaError:
+        told = f"{advice}; " if advice else ""
+        return QuotaError(what, hint=f"{told}the limits of this machine are in {self.file}")
+
+
+def quotas_of(name: str, groups: set[str], lab: LabFile, file: Path = LAB_FILE) -> Quotas:
+    """Return what the file says of a user: the groups' limits over everybody's, its own over all.
+
+    Of several groups the largest limit counts.
+    """
+    chosen: dict[str, float] = {}
+    for field in Limits.__struct_fields__:
+        common = _number(lab.limits, field, file)
+        of_groups = [
+            value
+            for group, limits in lab.groups.items()
+            if group in groups and (value := _number(limits, field, file)) is not None
+        ]
+        own = _number(lab.users[name], field, file) if name in lab.users else None
+        value = own if own is not None else max(of_groups) if of_groups else common
+        chosen[field] = value or 0
+    return Quotas(
+        containers=int(chosen["containers"]),
+        memory=int(chosen["memory"]),
+        cpus=chosen["cpus"],
+        disk=int(chosen["disk"]),
+        allow=lab.allow,
+        file=file,
+    )
+
+
+def read_quotas(file: Path = LAB_FILE) -> Quotas:
+    """Return what the administrator's file says of the user of this process.
+
+    Raises :class:`InvalidArgumentError` for a file that does not say it in this form.
+    """
+    document = read_lab(file)
+    if not document:
+        return Quotas()
+    try:
+        lab = msgspec.convert(document, LabFile)
+    except msgspec.ValidationError as error:
+        raise InvalidArgumentError(f"{file}: {error}") from error
+    users = IDMap.parse(Path("/proc/self/uid_map").read_text())
+    uid = os.geteuid()
+    if not users.initial and users.mappings:
+        uid = users.mappings[0].host_id  # whom root of the namespace is outside
+    if uid == 0 and not lab.for_root:
+        return Quotas()
+    return quotas_of(*_known(uid), lab, file)
+
+
+def disk_used(rooms: Rooms) -> int:
+    """Return the bytes that a store's images, containers, volumes and caches take."""
+    from jupyter_containers.store.uppers import tree_size
+
+    store, root = rooms.store, rooms.settings.root
+    layers = sum(layer.size for layer in store.snapshots.layers.all())
+    blobs = sum(store.content.size(digest) for digest in store.content.digests())
+    folders = [entry for entry in root.iterdir() if entry.name not in ("layers", "content")]
+    return layers + blobs + sum(tree_size(folder) for folder in folders if folder.is_dir())
+
+
+def _known(uid: int) -> tuple[str, set[str]]:
+    """Return a user's name and groups."""
+    import grp
+
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        return str(uid), set()
+    found = set()
+    for gid in os.getgrouplist(entry.pw_name, entry.pw_gid):
+        try:
+            found.add(grp.getgrgid(gid).gr_name)
+        except KeyError:
+            continue
+    return entry.pw_name, found
+
+
+def _number(limits: Limits, field: str, file: Path) -> float | None:
+    from jupyter_containers.options.values import parse_size
+
+    value = getattr(limits, field)
+    if value is None:
+        return None
+    number = parse_size(value, f"{field} in {file}") if isinstance(value, str) else value
+    if number < 0:
+        raise InvalidArgumentError(f"{file}: {field} is below 0")
+    return float(number)
+
+
+def _covers(pattern: str, name: str) -> bool:
+    """Return whether an entry of a list means a repository: itself, what is below it, wildcards."""
+    pattern = pattern.rstrip("/")
+    return name == pattern or name.startswith(f"{pattern}/") or fnmatchcase(name, pattern)
+
+
+def _size(count: int) -> str:
+    value = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.4g}{unit}"
+        value /= 1024
+    return f"{value:.4g}GiB"

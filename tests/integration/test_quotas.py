@@ -1,0 +1,143 @@
+"""The administrator's limits, for users and for the root of a pod."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_containers.settings import LAB_FILE
+from tests.integration.account import NEEDS, Account, opened
+
+pytestmark = NEEDS
+_LAB = """
+[settings]
+stop_timeout = 1
+[limits]
+containers = 2
+memory = "1g"
+cpus = 1
+disk = "100m"
+[allow]
+pull = ["docker.io/library", "localhost:1/allowed"]
+push = []
+archives = false
+[users.somebody]
+containers = 9
+"""
+
+
+@pytest.fixture(scope="module")
+def student() -> Iterator[Account]:
+    with opened("single") as account:
+        account.container("bootstrap busybox")
+        yield dataclasses.replace(account, lab=_LAB)
+    if LAB_FILE.parent.is_dir() and not any(LAB_FILE.parent.iterdir()):
+        LAB_FILE.parent.rmdir()
+
+
+def refused(account: Account, line: str) -> str:
+    done = account.run(account.command(line))
+    assert done.returncode != 0, done.stdout.decode()
+    assert "Traceback" not in done.stderr.decode()
+    return done.stderr.decode()
+
+
+def test_a_user_runs_no_more_than_the_limit(student: Account) -> None:
+    for name in ("one", "two"):
+        student.container(f"run -d --name {name} -m 100m --network none busybox sleep 100")
+    told = refused(student, "run --rm -m 100m --network none busybox true")
+    assert "2 containers run, and your limit is 2" in told
+    assert "stop one of them; the limits of this machine are in /etc/jupyter_containers" in told
+    student.container("stop two")
+    student.container("run --rm -m 100m --network none busybox true")
+    # What is not limited by the kernel is added up.
+    told = refused(student, "run --rm --network none busybox true")
+    assert "the running containers ask for 100MiB of your 1GiB, and this one for 1GiB" in told
+    student.container("rm -f one two")
+
+
+def test_a_user_asks_for_no_more_than_the_limit(student: Account) -> None:
+    assert "--memory 2GiB is over your limit, 1GiB" in refused(student, "run -m 2g busybox true")
+    assert "--cpus 1.5 is over your limit, 1" in refused(student, "create --cpus 1.5 busybox true")
+    student.container("create --name small -m 10m busybox true")
+    assert "over your limit" in refused(student, "update -m 2g --memory-swap 2g small")
+    student.container("rm small")
+    facts = json.loads(student.container("info --format '{{json .Limits}}'"))
+    assert 0 < facts.pop("DiskUsed") < 100 << 20
+    assert facts == {"Containers": 2, "Memory": 1 << 30, "CPUs": 1, "Disk": 100 << 20}
+
+
+def test_a_user_takes_no_more_disk_than_the_limit(student: Account) -> None:
+    dockerfile = "FROM busybox\nRUN dd if=/dev/zero of=/f bs=1M count=110\nRUN echo more > /g\n"
+    (student.home / "Dockerfile").write_text(dockerfile)
+    told = refused(student, "build --network none .")
+    assert "your disk quota of 100MiB is used up" in told
+    student.container("builder prune -a -f")
+    student.container("run --rm -m 10m --network none busybox true")
+
+
+def test_images_come_only_from_where_they_may(student: Account) -> None:
+    told = refused(student, "pull quay.io/x/y")
+    assert "pull of quay.io/x/y is not allowed on this machine" in told
+    assert "allows docker.io/library, localhost:1/allowed" in told
+    assert "not allowed" not in refused(student, "pull localhost:1/allowed/x")
+    (student.home / "Dockerfile").write_text("FROM quay.io/x/y\n")
+    assert "pull of quay.io/x/y is not allowed" in refused(student, "build .")
+    student.container("tag busybox localhost:1/allowed/x")
+    assert "push of localhost:1/allowed/x is not allowed" in refused(
+        student, "push localhost:1/allowed/x"
+    )
+    student.container("save -o busybox.tar busybox")
+    assert "load is not allowed on this machine" in refused(student, "load -i busybox.tar")
+    assert "import is not allowed on this machine" in refused(student, "import busybox.tar x")
+
+
+def test_a_users_own_settings_do_not_change_the_limits(student: Account) -> None:
+    own = ["JUPYTER_CONTAINERS_CONFIG=/dev/null", f"HOME={student.home}", "USER=somebody"]
+    done = student.run(["env", *own, *student.command("run -m 2g busybox true")])
+    assert (done.returncode, b"over your limit" in done.stderr) == (125, True)
+
+
+@pytest.mark.skipif(
+    not Path("/sys/fs/cgroup/memory").is_dir()
+    and not Path("/sys/fs/cgroup/cgroup.controllers").exists(),
+    reason="needs control groups",
+)
+def test_the_kernel_holds_all_containers_of_root_in_a_pod_together(tmp_path: Path) -> None:
+    lab = tmp_path / "etc"
+    lab.mkdir()
+    (lab / "lab.toml").write_text('for_root = true\n[limits]\nmemory = "64m"\ncpus = 1\n')
+    program = f"""
+from jupyter_containers.engine import Engine
+from jupyter_containers.runtime.cgroups import remove
+with Engine(root={str(tmp_path / "root")!r}, run_root={str(tmp_path / "run")!r}) as e:
+    e.bootstrap("busybox")
+    fill = "dd if=/dev/zero of=/dev/shm/x bs=1M count=40 && sleep 100"
+    flags = dict(detach=True, network="none", shm_size="60m", memory="50m", memory_swap="50m")
+    one = e.run("busybox", ["sh", "-c", fill], **flags)
+    two = e.run("busybox", ["sh", "-c", fill], **flags)
+    import time
+    deadline = time.monotonic() + 30
+    killed = []
+    while not killed and time.monotonic() < deadline:
+        time.sleep(0.1)
+        killed = [c for c in (one, two) if c.inspect()["State"]["Status"] == "exited"]
+    print(len(killed), [c.inspect()["State"]["ExitCode"] for c in killed])
+    for c in (one, two):
+        e.remove(c.id, force=True)
+    remove(e._rooms.host.cgroups, e._rooms.runtime.cgroup_parent)
+"""
+    setup = f"mkdir -p {LAB_FILE.parent} && mount --bind {lab} {LAB_FILE.parent}"
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-ec",
+         f"{setup}\nexec {shlex.join([sys.executable, '-c', program])}"],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.returncode) == ("1 [137]\n", 0), done.stderr
