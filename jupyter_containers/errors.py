@@ -32,6 +32,7 @@
     │ ├ StepFailedError(exit_code, log_tail)
     │ └ ChecksFailedError(findings)
     ├ StorageError
+    ├ QuotaError
     ├ NetworkError
     ├ OCIRuntimeError(argv, exit_code, stderr)
     ├ UnsupportedError(capability, provided_by)
