@@ -28,6 +28,8 @@ def notebook_dockerfile(
         [
             f"# The environment of {name}: build it in the notebook's folder with",
             "#   %container build -t my-notebook .",
+            "# and run it; with the folder at /work the notebook there gets its results:",
+            "#   %container run --rm -v .:/work my-notebook",
             f"FROM python:{major}.{minor}-slim",
             "WORKDIR /work",
             "COPY <<EOF requirements.txt",
@@ -36,10 +38,17 @@ def notebook_dockerfile(
             *left_out,
             "RUN pip install --no-cache-dir -r requirements.txt",
             f"COPY {json.dumps([name, './'])}",
-            f"CMD {json.dumps(['jupyter', 'execute', name])}",
+            f"CMD {json.dumps(['jupyter', 'execute', *_keeping(pinned), name])}",
             "",
         ]
     )
+
+
+def _keeping(pinned: list[str]) -> tuple[str, ...]:
+    """Return what has the results written into the notebook, where the pinned nbclient can."""
+    version = dict(line.partition("==")[::2] for line in pinned).get("nbclient", "")
+    numbers = [int(part) for part in version.split(".")[:3] if part.isdecimal()]
+    return () if numbers and numbers <= [0, 10, 0] else ("--inplace",)
 
 
 def _name(line: str) -> str:

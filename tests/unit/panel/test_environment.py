@@ -15,7 +15,7 @@ def package(name: str, version: str = "1.0", origin: dict[str, Any] | None = Non
 def test_the_environment_is_written_down() -> None:
     packages = [package("numpy", "2.1"), package("ipykernel", "7.4"), package("Attrs", "25.0")]
     lines = notebook_dockerfile("work/my book.ipynb", (3, 12), packages).splitlines()
-    assert lines[2:] == [
+    assert lines[4:] == [
         "FROM python:3.12-slim",
         "WORKDIR /work",
         "COPY <<EOF requirements.txt",
@@ -26,8 +26,13 @@ def test_the_environment_is_written_down() -> None:
         "EOF",
         "RUN pip install --no-cache-dir -r requirements.txt",
         'COPY ["my book.ipynb", "./"]',
-        'CMD ["jupyter", "execute", "my book.ipynb"]',
+        'CMD ["jupyter", "execute", "--inplace", "my book.ipynb"]',
     ]
+
+
+def test_an_old_nbclient_is_not_asked_for_what_it_lacks() -> None:
+    text = notebook_dockerfile("a.ipynb", (3, 11), [package("nbclient", "0.8.0")])
+    assert text.endswith('CMD ["jupyter", "execute", "a.ipynb"]\n')
 
 
 def test_packages_that_no_index_has_are_told_apart() -> None:
