@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = ["GUEST_ADDRESS", "Uplink"]
 
 GUEST_ADDRESS = "10.0.2.100"  # slirp4netns' own choice for the namespace's end
 _SECONDS = 10
+_PAUSES = (0.0, 0.02, 0.1, 0.3)
 _TUN = "/dev/net/tun"
 
 
@@ -69,21 +71,25 @@ class Uplink:
     def open_port(self, port: PublishedPort) -> None:
         """A port of the host leads to the same port of the namespace.
 
-        Raises :class:`AlreadyExistsError` when it is taken.
+        Raises :class:`AlreadyExistsError` when it is taken.  That nobody has it was seen a moment
+        ago, so it is tried again for a moment.
         """
-        answer = self._ask(
-            "add_hostfwd",
-            proto=port.protocol,
-            host_addr=port.host_ip,
-            host_port=port.host_port,
-            guest_addr=GUEST_ADDRESS,
-            guest_port=port.host_port,
-        )
-        if "error" in answer:
-            raise AlreadyExistsError(
-                f"port {port.host_port} cannot be taken ({port.host_ip}/{port.protocol})",
-                hint="publish another port; below 1024: sysctl net.ipv4.ip_unprivileged_port_start",
+        for pause in _PAUSES:
+            time.sleep(pause)
+            answer = self._ask(
+                "add_hostfwd",
+                proto=port.protocol,
+                host_addr=port.host_ip,
+                host_port=port.host_port,
+                guest_addr=GUEST_ADDRESS,
+                guest_port=port.host_port,
             )
+            if "error" not in answer:
+                return
+        raise AlreadyExistsError(
+            f"port {port.host_port} cannot be taken ({port.host_ip}/{port.protocol})",
+            hint="publish another port; below 1024: sysctl net.ipv4.ip_unprivileged_port_start",
+        )
 
     def close_ports(self, ports: Collection[tuple[str, int]]) -> None:
         """The ports (protocol and number) of the host are free; idempotent."""

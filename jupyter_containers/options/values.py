@@ -141,7 +141,7 @@ def parse_publish(text: str | int) -> tuple[PortMapping, ...]:
     if len(parts) > 3:  # an IPv6 address without brackets, which Docker takes too
         parts = [":".join(parts[:-2]), *parts[-2:]]
     container = _port_range(parts[-1], text)
-    host = _port_range(parts[-2], text) if len(parts) > 1 and parts[-2] else None
+    host = _port_range(parts[-2], text) if len(parts) > 1 and parts[-2] not in ("", "0") else None
     address = _address(parts[0], text) if len(parts) == 3 else ""
     kind: Protocol = "udp" if protocol.lower() == "udp" else "tcp"
     if host is None:

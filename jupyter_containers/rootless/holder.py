@@ -25,6 +25,7 @@ from jupyter_containers.network.usermode import Uplink
 from jupyter_containers.oci.idmap import IDMap, IDMapping
 from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.runtime.subids import subordinate
+from jupyter_containers.settings import USER_FOLDER
 
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_DUMPABLE = 4
@@ -145,6 +146,18 @@ def enter(folder: Path) -> None:
         if found is None:
             with NetworkNamespace.from_pid(holder.pid) as network:
                 network.run(_loopback_up)
+
+
+def end(run_root: Path) -> None:
+    """End the namespaces that belong to a run root, with all that keeps them."""
+    folder = run_root / USER_FOLDER
+    found = Holder.of(folder)
+    if found is not None:
+        found.stop()
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    if run_root.is_dir() and not any(run_root.iterdir()):
+        run_root.rmdir()
 
 
 def identities() -> Identities:

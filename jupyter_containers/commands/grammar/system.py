@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyter_containers.commands.grammar.flags import FORMAT, INSPECT_SIZE, PRUNE
+from jupyter_containers.commands.grammar.flags import FORCE, FORMAT, INSPECT_SIZE, PRUNE
 from jupyter_containers.commands.words import Flag, Operand, Verb
 
 VERBS: tuple[Verb, ...] = (
@@ -47,6 +47,12 @@ VERBS: tuple[Verb, ...] = (
             Flag("volumes", "Also anonymous volumes", "bool"),
             *PRUNE,
         ),
+    ),
+    Verb(
+        "system reset",
+        "Remove everything there is, as before a deinstallation",
+        "system:reset",
+        (FORCE,),
     ),
     Verb(
         "info",

@@ -280,6 +280,21 @@ def prune(session: Session, parsed: Parsed) -> Text:
     )
 
 
+def reset(session: Session, parsed: Parsed) -> Text:
+    """Remove everything; a user's namespaces end too."""
+    from jupyter_containers.rootless.holder import end
+
+    question = "This will remove all containers, images, volumes, networks and build caches."
+    if not parsed.flag("force") and not session.confirm(question):
+        return Text(_REFUSED)
+    engine = session.engine
+    run_root = engine.settings.run_root
+    gone = engine.reset()
+    engine.close()
+    end(run_root)
+    return Text("\n".join(f"Removed {folder}" for folder in gone))
+
+
 def _pruned(
     session: Session,
     parsed: Parsed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.engine.api.files import FilesAPI
@@ -160,6 +161,16 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
 
         states = [str(record.state.status) for record in self._containers.all()]
         return info(self._rooms, states, len(self._images.all()))
+
+    def reset(self) -> list[Path]:
+        """Remove everything: containers, images, volumes, networks, caches, and the folders.
+
+        The engine is closed then.  What it never owned stays: credentials, config files, the
+        images that others share.
+        """
+        from jupyter_containers.engine.resetting import reset
+
+        return reset(self._rooms, lambda name: self.remove(name, force=True, volumes=True))
 
     def doctor(self) -> DoctorReport:
         """Return what this host can do, what is missing and what would provide it."""

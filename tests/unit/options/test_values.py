@@ -27,6 +27,7 @@ def test_durations(text: str | int, seconds: float) -> None:
     ("text", "mappings"),
     [
         ("8000:80", [PortMapping(80, 8000)]),
+        ("0:80", [PortMapping(80, 0)]),
         ("80", [PortMapping(80)]),
         ("127.0.0.1:8000:80", [PortMapping(80, 8000, "127.0.0.1")]),
         ("127.0.0.1::80", [PortMapping(80, 0, "127.0.0.1")]),
@@ -68,7 +69,6 @@ def test_the_hosts_side_of_a_port_is_written_as_docker_does() -> None:
         (values.parse_cpus, "-1"),
         (values.parse_cpus, "nan"),
         (values.parse_publish, "80:80:80:80"),
-        (values.parse_publish, "0:80"),
         (values.parse_publish, "80:70000"),
         (values.parse_publish, "1-3:1-2"),
         (values.parse_publish, "x:80:80"),
