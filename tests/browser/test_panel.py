@@ -90,7 +90,11 @@ def test_keys_reach_everything_and_both_themes_are_readable(
     page.keyboard.press("Home")
     page.keyboard.press("ArrowLeft")
     eventually(lambda: panel.names("containers") == [])
+    # Which sections are folded is a setting: it is so in the next page, too.
+    settings = lab.notebooks.parent / "settings/jupyter-containers-engine/panel.jupyterlab-settings"
+    eventually(lambda: settings.exists() and '"containers"' in settings.read_text())
     page.keyboard.press("ArrowRight")
+    eventually(lambda: '"containers"' not in settings.read_text())
     page.get_by_label("Filter by").fill("exited two")
     eventually(lambda: panel.names("containers") == ["two"])
     page.get_by_label("Filter by").fill("")

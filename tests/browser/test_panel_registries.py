@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,16 @@ from tests.browser.test_panel import engine as engine
 from tests.integration.registry_server import DockerRegistry, missing_registry
 
 pytestmark = pytest.mark.skipif(bool(missing_registry()), reason=missing_registry() or "is there")
+
+
+_WATCH_TOASTS = """() => {
+    window.toasts = [];
+    new MutationObserver(() => {
+        for (const toast of document.querySelectorAll('.Toastify__toast')) {
+            if (!window.toasts.includes(toast.innerText)) window.toasts.push(toast.innerText);
+        }
+    }).observe(document.body, {subtree: true, childList: true, characterData: true});
+}"""
 
 
 @pytest.fixture
@@ -46,9 +57,12 @@ def test_push_asks_for_a_login_and_goes_on(
     )
     assert panel.violations(".jp-Dialog") == []
     assert dialog.get_by_label("User").input_value() == "ada"
+    page.evaluate(_WATCH_TOASTS)
     dialog.get_by_label("Password").fill("s3cret")
     dialog.get_by_role("button", name="Log in").click()
     toast.get_by_text(f"Push {name}: done").wait_for(timeout=20_000)
+    said = page.evaluate("() => window.toasts")
+    assert [text for text in said if re.search("given:1: [0-9a-f]{12}", text)], said
     kept = registry.folder / "data/docker/registry/v2/repositories/given/_manifests/tags/1"
     assert kept.is_dir()
     panel.row(registry.host, "registries/").get_by_text("logged in").wait_for(timeout=5_000)

@@ -18,11 +18,12 @@ const BUILD_TOLD_MS = 3000;
 
 interface Offer {
   label: string;
+  /** What it is called among the commands of everything, where that needs more words. */
+  full?: string;
   icon?: LabIcon;
   execute(): unknown;
   isEnabled?(): boolean;
   isVisible?(): boolean;
-  inPalette?: boolean;
 }
 
 export function addCommands(
@@ -32,16 +33,16 @@ export function addCommands(
   deeds: Deeds,
   palette: ICommandPalette | null,
 ): void {
-  const add = (id: string, { label, icon, execute, isEnabled, isVisible, inPalette }: Offer): void => {
+  const add = (id: string, { label, full, icon, execute, isEnabled, isVisible }: Offer): void => {
     app.commands.addCommand(id, {
-      label: (args) => (args["toolbar"] ? "" : label),
+      label: (args) => (args["toolbar"] ? "" : args["isPalette"] ? (full ?? label) : label),
       caption: label,
       icon: icon ?? containerIcon,
       execute,
       ...(isEnabled ? { isEnabled } : {}),
       ...(isVisible ? { isVisible } : {}),
     });
-    if (inPalette !== false) palette?.addItem({ command: id, category: "Containers" });
+    palette?.addItem({ command: id, category: "Containers", args: { isPalette: true } });
   };
   const withClient = (act: (client: Client) => Promise<unknown>) => () => follower.client && act(follower.client);
   const hasLine = (): boolean => follower.client?.state === "open";
@@ -58,9 +59,10 @@ export function addCommands(
   const source = (): string => tracker.activeCell?.model.sharedModel.getSource() ?? "";
   const isVisible = (): boolean => isDockerfileCell(source());
   const cells = new CellCommands(app, tracker, follower, deeds);
-  add("containers:build-cell", { label: "Build", icon: buildIcon, isVisible, execute: () => cells.build() });
+  add("containers:build-cell", { label: "Build", full: "Build the Dockerfile Cell", icon: buildIcon, isVisible, execute: () => cells.build() });
   add("containers:build-and-run-cell", {
     label: "Build and run",
+    full: "Build the Dockerfile Cell and Run It",
     icon: buildRunIcon,
     isVisible,
     isEnabled: hasLine,
@@ -68,6 +70,7 @@ export function addCommands(
   });
   add("containers:explain-cell", {
     label: "Explain the cache",
+    full: "Explain the Cache of the Dockerfile Cell",
     icon: explainIcon,
     isVisible,
     isEnabled: hasLine,

@@ -42,6 +42,7 @@ export const containers: JupyterFrontEndPlugin<Follower> = {
       prune,
       pull: (client) => deeds.pull(client),
       newNotebook: () => deeds.newNotebook(),
+      keepFolded: (sections) => void settings?.set(ID, "folded", sections).catch(() => undefined),
     });
     deeds.panel = panel;
     app.shell.add(panel, "left", { rank: 550, type: "Containers" });
@@ -59,8 +60,8 @@ async function useSettings(registry: ISettingRegistry, follower: Follower, panel
   const use = (): void => {
     follower.checks = settings.get("checks").composite as boolean;
     panel.usage = settings.get("usage").composite as boolean;
+    panel.foldedSections = settings.get("folded").composite as Section[];
   };
   settings.changed.connect(use);
   use();
-  panel.foldedSections = settings.get("folded").composite as Section[];
 }

@@ -121,6 +121,7 @@ export async function askRun(image: string): Promise<string> {
   const result = await showDialog({
     title: `Run ${image}`,
     body: form,
+    focusNodeSelector: "input",
     buttons: [Dialog.cancelButton(), Dialog.okButton({ label: "Run" })],
   });
   return result.button.accept ? (result.value ?? "") : "";
@@ -139,19 +140,22 @@ export async function logIn(client: Client, registry = ""): Promise<boolean> {
     secret.autocomplete = "off";
     const focused = server ? (username ? secret : name) : place;
     focused.dataset["focus"] = "";
-    const result = await showDialog({
+    const answer = await showDialog({
       title: "Log in to a registry",
       body: form,
       focusNodeSelector: "[data-focus]",
       buttons: [Dialog.cancelButton(), Dialog.okButton({ label: "Log in" })],
     });
-    if (!result.button.accept) return false;
+    if (!answer.button.accept) return false;
     server = place.value.trim();
     username = name.value.trim();
     const id = Notification.emit(`Log in to ${server || "docker.io"} …`, "in-progress", { autoClose: false });
     try {
       const { text } = await client.call({ do: "login", registry: server, username, password: secret.value });
-      Notification.update({ id, message: `${server || "docker.io"}: ${text}`, type: "success", autoClose: 4000 });
+      // The last line is the result; what comes before are warnings, about where the password is kept.
+      const [result, ...warnings] = text.trim().split("\n").reverse();
+      const message = [`${server || "docker.io"}: ${result}`, ...warnings.reverse()].join(" ");
+      Notification.update({ id, message, type: "success", autoClose: warnings.length ? 8000 : 4000 });
       return true;
     } catch (error) {
       Notification.dismiss(id);

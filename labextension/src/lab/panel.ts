@@ -22,6 +22,8 @@ export interface PanelActions {
   prune(client: Client): Promise<void>;
   pull(client: Client): Promise<void>;
   newNotebook(): Promise<void>;
+  /** The reader has folded or unfolded a section. */
+  keepFolded(sections: Section[]): void;
 }
 
 export class ContainersPanel extends Widget {
@@ -75,11 +77,7 @@ export class ContainersPanel extends Widget {
     this.takeClient();
   }
 
-  /** Sections that are folded; kept by whoever restores the page. */
-  get foldedSections(): Section[] {
-    return [...this.folded];
-  }
-
+  /** Sections that are folded (a setting). */
   set foldedSections(sections: Section[]) {
     this.folded.clear();
     for (const section of sections) this.folded.add(section);
@@ -160,6 +158,7 @@ export class ContainersPanel extends Widget {
     if (open) this.folded.delete(section);
     else this.folded.add(section);
     this.draw();
+    this.actions.keepFolded([...this.folded]);
   }
 
   private drawSoon(): void {
