@@ -1,7 +1,8 @@
 """Live output of a container in the cell: bytes decoded as they come, written at once.
 
-A notebook keeps every character of every cell, so a cell is given the first megabyte of a command's
-output, and at the end how much was left out, where it is, and the last lines.
+A notebook keeps every character of every cell, and a page stands still while it lays out a hundred
+thousand lines, so a cell is given the first megabyte of a command's output, twenty thousand lines
+at most; and at the end how much was left out, where it is, and the last lines.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 import threading
 from typing import TextIO
 
-SHOWN_CHARACTERS = 1024 * 1024
+SHOWN_CHARACTERS, SHOWN_LINES = 1024 * 1024, 20_000
 _LAST_CHARACTERS = 4096
 
 
@@ -20,7 +21,8 @@ class LiveOutput:
     """Receives (stream, bytes) from any thread and writes text; one object serves one command.
 
     Bytes that are not UTF-8 are replaced; a character cut in two by a read is put together again.
-    ``limit`` is how many characters of both streams are written as they come; None for all.
+    ``limit`` and ``lines`` are how many characters and lines of both streams are written as they
+    come; without ``limit`` everything is.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class LiveOutput:
         stderr: TextIO | None = None,
         *,
         limit: int | None = SHOWN_CHARACTERS,
+        lines: int = SHOWN_LINES,
     ) -> None:
         self._streams = {"stdout": stdout or sys.stdout, "stderr": stderr or sys.stderr}
         decoder = codecs.getincrementaldecoder("utf-8")
@@ -40,6 +43,7 @@ class LiveOutput:
         # The kernel finds the cell that an output belongs to in the context of the writer.
         self._context = contextvars.copy_context()
         self._limit, self._count, self._left_out = limit, 0, 0
+        self._lines_left = lines
         self._last: dict[str, str] = dict.fromkeys(self._streams, "")
         self.wrote = False
 
@@ -60,13 +64,22 @@ class LiveOutput:
                 self._context.run(stream.flush)
 
     def _take(self, name: str, text: str) -> None:
-        room = len(text) if self._limit is None else max(0, self._limit - self._count)
+        room = len(text) if self._limit is None else self._room(text, self._limit - self._count)
         shown, rest = text[:room], text[room:]
         self._count += len(shown)
         self._write(name, shown)
         if rest:
             self._left_out += len(rest)
             self._last[name] = (self._last[name] + rest)[-_LAST_CHARACTERS:]
+
+    def _room(self, text: str, characters: int) -> int:
+        """Return how many of the next characters are shown."""
+        shown = text[: max(0, characters)] if self._lines_left else ""
+        lines = shown.split("\n", self._lines_left)
+        if len(lines) > self._lines_left:
+            shown = shown[: len(shown) - len(lines[-1])]
+        self._lines_left = max(0, self._lines_left - len(lines) + 1)
+        return len(shown)
 
     def _tell(self, whole: str) -> None:
         left_out = self._left_out - sum(len(text) for text in self._last.values())

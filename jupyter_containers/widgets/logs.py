@@ -28,6 +28,7 @@ class LogsWidget(ScreenWidget):
 
     module = "logs"
     kept_bytes = 2 * 1024 * 1024
+    kept_lines = 20_000
     # A view that its reader holds still is not one that has gone.
     stalled_seconds = float("inf")
 

@@ -27,6 +27,8 @@ class ScreenWidget(LiveWidget):
     """A widget that shows a stream of bytes; ``facts`` go along with ``hello`` and ``state``."""
 
     kept_bytes = 512 * 1024
+    # What a view can hold; None where lines are not what it holds.
+    kept_lines: int | None = None
     stalled_seconds = _STALLED_SECONDS
 
     def __init__(self, gallery: Gallery, cell: Callable[[], object] = lambda: None) -> None:
@@ -50,7 +52,7 @@ class ScreenWidget(LiveWidget):
         """Give a new view what was shown so far."""
         self._flush()
         self._drawn[view] = self._sent
-        self.tell("hello", [self._scrollback.replay()], to=view, **self.facts())
+        self.tell("hello", [self._scrollback.replay(self.kept_lines)], to=view, **self.facts())
 
     def handle(self, kind: str, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         """Take acknowledgements."""

@@ -31,9 +31,11 @@ class Scrollback:
             cut = self._kept.find(b"\n", len(self._kept) - self._limit)
             del self._kept[: cut + 1 if cut >= 0 else len(self._kept) - self._limit]
 
-    def replay(self) -> bytes:
-        """Return the bytes that bring a new terminal to the same state."""
+    def replay(self, lines: int | None = None) -> bytes:
+        """Return the bytes that bring a new terminal to the same state, or its last lines."""
         kept = bytes(self._kept)
+        if lines is not None:
+            kept = b"".join(kept.splitlines(keepends=True)[-lines:])
         switches = _SCREENS.findall(kept)
         entered = bool(switches) and switches[-1] == b"h"
         return b"\x1b[?1049h" + kept if self.full_screen and not entered else kept

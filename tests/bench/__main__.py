@@ -19,7 +19,7 @@ from tests.bench.table import Row, line_of, markdown, updated
 
 GROUPS = (
     *("runs", "execs", "crowds", "builds", "residents", "loads"),
-    *("transfers", "layers", "archives", "listings", "peaks", "networks", "panel"),
+    *("transfers", "layers", "archives", "listings", "peaks", "networks", "notebook", "panel"),
 )
 
 
@@ -72,6 +72,11 @@ def measured(groups: list[str], *, quick: bool) -> str:
 
                 return panel.rows(folder, 50 if quick else 500, 5 if quick else 15)
 
+            def notebook() -> list[Row]:
+                from tests.bench import notebook
+
+                return notebook.rows(folder, 5 if quick else 21, 50 if quick else 1000)
+
             try:
                 measures: dict[str, Callable[[], list[Row]]] = {
                     "runs": contest.runs,
@@ -86,6 +91,7 @@ def measured(groups: list[str], *, quick: bool) -> str:
                     "listings": transfers.listings,
                     "peaks": transfers.peaks,
                     "networks": networks,
+                    "notebook": notebook,
                     "panel": panel,
                 }
                 for name in (group for group in GROUPS if group in groups):

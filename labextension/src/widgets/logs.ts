@@ -13,7 +13,7 @@ import { addStyle, child, makeFrame } from "../frame";
 import { connect, type Message } from "../link";
 import { copy, openScreen, wholeText } from "../screen";
 
-const LINES = 20000;
+const LINES = 20000; // the kernel's widget sends a new view no more
 const DECORATIONS = {
   matchBackground: "#ffe08a",
   activeMatchBackground: "#ff9f43",
@@ -80,7 +80,7 @@ function render({ model, el }: RenderProps): () => void {
     const buffer = terminal.buffer.active;
     end.disabled = buffer.viewportY >= buffer.baseY;
   };
-  terminal.onScroll(follow);
+  // Not onScroll: that is called for every line.
   terminal.onWriteParsed(follow);
   screen.place.addEventListener("wheel", () => requestAnimationFrame(follow));
   frame.button("Copy", "Copy what is marked, or everything", () =>

@@ -31,6 +31,18 @@ def test_a_long_output_is_cut_and_its_end_is_shown() -> None:
     )
 
 
+def test_lines_are_counted_too() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    live = LiveOutput(out, err, lines=100)
+    for number in range(0, 5000, 40):
+        live("stdout", b"".join(b"%d\n" % each for each in range(number, number + 40)))
+    assert out.getvalue().splitlines()[-1] == "99"
+    assert out.getvalue().count("\n") == 100
+    live.close()
+    assert "are left out here" in err.getvalue()
+    assert out.getvalue().endswith("\n4998\n4999\n")
+
+
 def test_a_little_more_than_the_limit_is_shown_whole() -> None:
     out, err = io.StringIO(), io.StringIO()
     live = LiveOutput(out, err, limit=10)

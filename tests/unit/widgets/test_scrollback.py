@@ -3,6 +3,13 @@ from __future__ import annotations
 from jupyter_containers.widgets.scrollback import Scrollback
 
 
+def test_a_view_gets_as_many_lines_as_it_holds() -> None:
+    scrollback = Scrollback()
+    scrollback.add(b"".join(b"%d\n" % number for number in range(10)))
+    assert scrollback.replay(3) == b"7\n8\n9\n"
+    assert scrollback.replay(50) == scrollback.replay()
+
+
 def test_what_was_shown_is_replayed() -> None:
     kept = Scrollback()
     kept.add(b"one\r\n")
