@@ -9,8 +9,8 @@ from tests.browser.lab import DARK, LIGHT, free_port
 
 # Contrast of a text with what is behind it (WCAG 2, "contrast ratio"): 3 is the least that counts
 # as readable for short marks, 4.5 for running text.
-_LEAST_CONTRAST = 3.0
-_CONTRASTS = r"""() => {
+LEAST_CONTRAST = 3.0
+CONTRASTS = r"""() => {
     const numbers = colour => (colour.match(/[\d.]+/g) || [0, 0, 0, 0]).map(Number);
     const over = ([r, g, b, a = 1], below) =>
         [r, g, b].map((value, i) => value * a + below[i] * (1 - a));
@@ -42,7 +42,7 @@ _CONTRASTS = r"""() => {
     }
     return found;
 }"""
-_OVERFLOWING = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
+OVERFLOWING = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
     .filter(output => output.scrollWidth > output.clientWidth + 1)
     .map(output => output.textContent.slice(0, 80))"""
 
@@ -99,11 +99,9 @@ def test_the_first_steps_read_well_in_both_themes(notebook: Any, lab: Lab) -> No
 
     for theme in (LIGHT, DARK):
         opened.theme(theme)
-        pale = [
-            (text, ratio) for text, ratio in page.evaluate(_CONTRASTS) if ratio < _LEAST_CONTRAST
-        ]
+        pale = [(text, ratio) for text, ratio in page.evaluate(CONTRASTS) if ratio < LEAST_CONTRAST]
         assert pale == [], theme
-    assert page.evaluate(_OVERFLOWING) == []
+    assert page.evaluate(OVERFLOWING) == []
 
 
 def test_a_build_shows_its_output_while_it_runs(notebook: Any) -> None:

@@ -108,7 +108,7 @@ _CODE_FIELDS = frozenset(
     {"ID", "Image", "Command", "Digest", "CreatedBy", "Container", "Mountpoint"}
 )
 # A line break inside one of these would be taken for a part of it.
-_WHOLE_FIELDS = frozenset({"Names", "Name", "Size", "MemUsage", "NetIO", "BlockIO"})
+_WHOLE_FIELDS = frozenset({"Names", "Name", "Size", "MemUsage", "NetIO", "BlockIO", "What"})
 _BROKEN = "overflow-wrap:anywhere;min-width:22em"
 _WHOLE_CODE = 45  # characters; longer code may break anywhere
 _MARK_COLOURS = {
