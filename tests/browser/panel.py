@@ -22,7 +22,7 @@ class Panel:
         self.page, self.lab = page, lab
         write_notebook(lab.notebooks / f"{name}.ipynb", *cells)
         page.goto(f"{lab.address}/lab/tree/{name}.ipynb?reset")
-        page.wait_for_function(_READY, timeout=30_000)
+        page.wait_for_function(_READY, timeout=60_000)  # a kernel starts
         self.command("containers:show")
 
     def command(self, name: str, **arguments: object) -> None:

@@ -154,6 +154,30 @@ def test_a_page_that_is_reloaded_while_a_cell_runs_is_live_at_once(
     panel.command("notebook:interrupt-kernel")
 
 
+def test_launcher_settings_and_palette(lab: Lab, page: Any, engine: Engine) -> None:
+    engine.run("busybox", FOREVER, detach=True, name="measured")
+    panel = Panel(page, lab, "panel_places", "1")
+    panel.command("launcher:create")
+    card = page.locator(".jp-LauncherCard", has_text="New Notebook with Containers")
+    card.click()
+    page.locator(".jc-panel-foot", has_text="Untitled").wait_for(timeout=20_000)
+    usage = panel.row("measured", "containers/").locator(".jc-right", has_text="%")
+    usage.wait_for(timeout=5_000)
+
+    panel.start("settingeditor:open")
+    page.locator(".jp-PluginList-entry", has_text="Containers").first.click()
+    tick = page.get_by_role("checkbox", name="Show what containers use")
+    tick.click()
+    usage.wait_for(state="detached")
+    tick.click()
+    usage.wait_for()
+
+    panel.start("apputils:activate-command-palette")
+    page.keyboard.type("from this notebook")
+    page.get_by_role("menuitem", name="Dockerfile from This Notebook").wait_for()
+    page.keyboard.press("Escape")
+
+
 DOCKERFILE = """%%dockerfile -t fromcell:1
 FROM busybox
 MAINTAINER someone

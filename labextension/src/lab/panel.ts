@@ -87,7 +87,10 @@ export class ContainersPanel extends Widget {
   /** Whether what containers use is measured (a setting). */
   set usage(wanted: boolean) {
     this.wantsUsage = wanted;
+    // What is measured no longer would stand there for ever.
+    if (!wanted) this.client?.usage.clear();
     this.tellVisible();
+    this.drawSoon();
   }
 
   /** Tell what is being done with an item until it is done. */
