@@ -53,7 +53,8 @@ with Engine() as e:
     files = comm.call(4, do="files", container="beside", path="/")["value"]
     print("one" in [entry["name"] for entry in files["entries"]])
     print(comm.call(5, do="check", text="FROM busybox\\nMAINTAINER x")["value"][0]["rule"])
-    [first, second] = e.forecast({}, dockerfile="FROM busybox\\nRUN echo two > /one", network="none")
+    other = "FROM busybox\\nRUN echo two > /one"
+    [first, second] = e.forecast({}, dockerfile=other, network="none")
     print(first.cached, second.cached)
     print(comm.call(6, do="act", action="remove", id="beside")["kind"])
     line.close()
