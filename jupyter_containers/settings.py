@@ -36,9 +36,10 @@ class Settings:
 
     ``root`` holds images, layers, containers and records and survives a reboot; ``run_root``
     holds sockets, pid files and locks and does not need to.  ``runtime`` is ``auto`` (probed) or
-    the name or path of an OCI runtime.  ``publish_address`` is where ``-p`` binds when no address
-    is given.  ``bridge_name`` is the interface of the default network, chosen when empty.
-    ``subnet_pool`` is the IPv4 range (CIDR) that networks take their /24 from.
+    the name or path of an OCI runtime.  ``storage_driver`` is ``auto`` (probed), ``overlay``, or
+    ``vfs``, which copies files where nothing can be mounted.  ``publish_address`` is where ``-p``
+    binds when no address is given.  ``bridge_name`` is the interface of the default network, chosen
+    when empty.  ``subnet_pool`` is the IPv4 range (CIDR) that networks take their /24 from.
     ``registry_files`` are Docker's and Podman's own files about registries: mirrors, insecure
     ones, other locations.  ``certificate_folders`` hold a folder for each registry with
     authorities (``*.crt``) and client certificates (``*.cert``, ``*.key``).
@@ -51,6 +52,7 @@ class Settings:
     root: Path
     run_root: Path
     runtime: str = "auto"
+    storage_driver: str = "auto"
     publish_address: str = "127.0.0.1"
     bridge_name: str = ""
     subnet_pool: str = "10.89.0.0/16"

@@ -13,7 +13,7 @@ from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.runtime.host import Capability, HostCapabilities, probe
 from jupyter_containers.settings import USER_FOLDER
 
-_ESSENTIAL = ("runtime", "conmon", "overlay")
+_ESSENTIAL = ("runtime", "conmon", "mounts")
 _INSTALL = "apt-get install "
 
 
@@ -73,7 +73,30 @@ def examine(rooms: Rooms) -> DoctorReport:
         ),
     )
     root = host.users.initial and os.geteuid() == 0
-    return DoctorReport((*_rights(rooms, host), *host.capabilities, *ours), root)
+    kernel = [item for item in host.capabilities if item.name != "overlay"]
+    return DoctorReport((*_rights(rooms, host), *_files(rooms), *kernel, *ours), root)
+
+
+def _files(rooms: Rooms) -> tuple[Capability, ...]:
+    """Return how the layers of an image become files that a container sees."""
+    driver = rooms.driver
+    refusal = driver.refusal
+    return (
+        Capability(
+            "mounts",
+            refusal is None,
+            driver.no_mounts or "private mount namespaces",
+            "containers and RUN steps",
+            (refusal.provided_by if refusal else ""),
+        ),
+        Capability(
+            "overlay",
+            driver.name == "overlay",
+            f"files are copied instead (vfs): {driver.reason}" if driver.reason else "overlayfs",
+            "containers and steps start at once and share the files of their image",
+            "a root on a local disk, and for users Linux 5.11 or newer",
+        ),
+    )
 
 
 def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
@@ -107,7 +130,15 @@ def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
         "bridge networks reach other machines, and ports are published",
         "as root: apt-get install slirp4netns; chmod 666 /dev/net/tun",
     )
-    return rights, uplink
+    refused, _, remedy = _text(folder / "no-cgroup").partition("\n")
+    delegation = Capability(
+        "delegated cgroup",
+        not refused,
+        refused or host.cgroups.base or "/",
+        "limits of memory, CPU and processes that all of a container's processes share",
+        remedy,
+    )
+    return rights, uplink, delegation
 
 
 def _text(file: Path) -> str:
@@ -132,7 +163,7 @@ def info(rooms: Rooms, statuses: list[str], images: int) -> dict[str, Any]:
         "ContainersPaused": statuses.count("paused"),
         "ContainersStopped": statuses.count("exited") + statuses.count("created"),
         "Images": images,
-        "Driver": "overlay",
+        "Driver": rooms.driver.name,
         "DefaultRuntime": host.runtime.name if host.runtime else "",
         "RuntimeVersion": host.runtime.version if host.runtime else "",
         "MonitorVersion": host.conmon_version,

@@ -169,7 +169,9 @@ def _layers(rooms: Rooms, record: ContainerRecord) -> Section:
     return Section(
         "Layers",
         "The root file system is an overlay: read-only folders that all containers of the image "
-        "share, and on top one folder for what this container writes.",
+        "share, and on top one folder for what this container writes."
+        if mount.lowers
+        else "The root file system is a copy of all layers, because this host mounts no overlay.",
         tuple(lines),
     )
 

@@ -126,19 +126,10 @@ class FailedSteps:
     def changes(self, step: FailedStep) -> list[str]:
         """Return the first paths that the step changed, folders without their contents' names."""
         try:
-            top = os.fspath(self._rooms.store.snapshots.uppers.path(step.key))
+            with self._rooms.store.snapshots.uppers.changes(step.key) as top:
+                return _first_paths(os.fspath(top))
         except NotFoundError:
             return []
-        found: list[str] = []
-        for folder, folders, files in os.walk(top):
-            folders.sort()
-            shown = "/" + os.path.relpath(folder, top) if folder != top else ""
-            found += [f"{shown}/{name}" for name in sorted(files)]
-            if not folders and not files and shown:
-                found.append(f"{shown}/")
-            if len(found) >= _SHOWN:
-                break
-        return found[:_SHOWN]
 
     def remove(self, step: FailedStep) -> int:
         """Forget a step with its image and files; return the bytes of its writable layer."""
@@ -155,3 +146,16 @@ class FailedSteps:
     def chain_ids(self) -> set[str]:
         """Return the chains that the steps stand on: no garbage while they are kept."""
         return {step.parent for step in self.all() if step.parent}
+
+
+def _first_paths(top: str) -> list[str]:
+    found: list[str] = []
+    for folder, folders, files in os.walk(top):
+        folders.sort()
+        shown = "/" + os.path.relpath(folder, top) if folder != top else ""
+        found += [f"{shown}/{name}" for name in sorted(files)]
+        if not folders and not files and shown:
+            found.append(f"{shown}/")
+        if len(found) >= _SHOWN:
+            break
+    return found[:_SHOWN]

@@ -100,14 +100,14 @@ class FileSystems:
     def diff(self, record: ContainerRecord) -> list[FileChange]:
         """Return what a container changed in its image's files, sorted by path."""
         snapshots = self._rooms.store.snapshots
-        upper = snapshots.uppers.path(record.id)
-        skipped = {f"/{os.fsdecode(path)}" for path in standing_places(upper)}
-        found = {
-            change.path: _KINDS[change.kind]
-            for change in changes_on(snapshots.lower_folders(record.chain_id), upper)
-            if change.path not in skipped
-            and not any(change.path.startswith(f"{path}/") for path in skipped)
-        }
+        with snapshots.uppers.changes(record.id) as upper:
+            skipped = {f"/{os.fsdecode(path)}" for path in standing_places(upper)}
+            found = {
+                change.path: _KINDS[change.kind]
+                for change in changes_on(snapshots.lower_folders(record.chain_id), upper)
+                if change.path not in skipped
+                and not any(change.path.startswith(f"{path}/") for path in skipped)
+            }
         # As Docker: a folder in which something changed is itself changed.
         for path in list(found):
             parent = os.path.dirname(path)
@@ -213,12 +213,15 @@ class FileSystems:
         store = self._rooms.store
         config = change(effective_config(record))
         layers = [self._layer(chain) for chain in self._chains(record)]
-        freeze = pause and record.state.status is Status.RUNNING
+        # A user without control groups cannot freeze: files that change meanwhile may be torn.
+        freezer = "freezer" in self._rooms.host.cgroups.controllers
+        freeze = pause and freezer and record.state.status is Status.RUNNING
         with store.leases.hold() as lease:
             if freeze:
                 self._lifecycle.pause(record)
             try:
-                skip = standing_places(store.snapshots.uppers.path(record.id))
+                with store.snapshots.uppers.changes(record.id) as upper:
+                    skip = standing_places(upper)
                 layer = store.snapshots.commit(
                     record.id, record.chain_id, consume=False, skip=skip, lease=lease, cancel=cancel
                 )

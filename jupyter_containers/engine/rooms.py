@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         RegistryClient,
         RegistryFiles,
     )
+    from jupyter_containers.runtime.drivers import Driver
     from jupyter_containers.runtime.host import HostCapabilities
     from jupyter_containers.runtime.monitor import Monitor
     from jupyter_containers.runtime.oci_runtime import OCIRuntime
@@ -58,7 +59,9 @@ class Rooms:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.workbench = settings.run_root / "builds"
-        self.store = Store.open(settings.root, additional_stores(settings))
+        self.store = Store.open(
+            settings.root, additional_stores(settings), lambda: self.driver.name == "vfs"
+        )
         self.journal = Journal(self.store.journal)
 
     @cached_property
@@ -97,6 +100,13 @@ class Rooms:
         from jupyter_containers.runtime.host import probe
 
         return probe(self.settings.runtime)
+
+    @cached_property
+    def driver(self) -> Driver:
+        """How layers become a root file system here, tried out once."""
+        from jupyter_containers.runtime.drivers import choose
+
+        return choose(self.settings.storage_driver, self.settings.root, self.settings.run_root)
 
     @cached_property
     def runtime(self) -> OCIRuntime:

@@ -16,7 +16,6 @@ from jupyter_containers.engine.naming import step_name
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.errors import BuildError
 from jupyter_containers.events import CancelToken
-from jupyter_containers.oci.mount import Mount
 from jupyter_containers.runtime.mounts import PrivateMounts
 from jupyter_containers.runtime.spec import BindMount, TmpfsMount
 from jupyter_containers.store.privileges import give
@@ -103,7 +102,8 @@ class StepMounts:
     def _stage(self, chain_id: str, read_only: bool) -> Path:
         target, snapshots = self._fresh("stage"), self._rooms.store.snapshots
         key = None
-        if not read_only:
+        # A copy of several layers needs a place, also to be read only.
+        if not read_only or snapshots.copying():
             key = step_name()
             snapshots.prepare(key, chain_id, transient=True)
             self._stack.callback(snapshots.discard, key)
@@ -113,10 +113,8 @@ class StepMounts:
     def _writable(self, source: Path) -> Path:
         """Show a host folder in which whatever is written is lost."""
         target, snapshots, key = self._fresh("bind"), self._rooms.store.snapshots, step_name()
-        upper = snapshots.prepare(key, transient=True)
         self._stack.callback(snapshots.discard, key)
-        overlay = Mount(source.parent, (source.name,), upper, upper.parent / "work")
-        self._mounts.overlay(overlay, target)
+        self._mounts.overlay(snapshots.prepare_over(source, key), target)
         return target
 
     def _inside(self, folder: Path, source: str) -> str:

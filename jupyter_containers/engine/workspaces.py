@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from jupyter_containers.build.seams import (
@@ -40,7 +41,7 @@ from jupyter_containers.oci.descriptor import chain_id
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import RunOptions
 from jupyter_containers.runtime.binfmt import require_runnable
-from jupyter_containers.runtime.mounts import PrivateMounts
+from jupyter_containers.runtime.mounts import PrivateMounts, Unmounted
 from jupyter_containers.runtime.spec import BindMount, ContainerContext, TmpfsMount, runtime_spec
 from jupyter_containers.runtime.users import resolve_user
 from jupyter_containers.store import Lease
@@ -88,11 +89,16 @@ class BuildLayers:
         with ExitStack() as last:
             try:
                 bundle.create()
-                snapshots.prepare(key, parent_chain_id, transient=True)
+                upper = snapshots.prepare(key, parent_chain_id, transient=True)
+                refusal = self.rooms.driver.refusal
+                if refusal is not None:
+                    still = Unmounted(refusal)
+                    yield _Workspace(self, still, bundle, key, parent_chain_id, last, upper)
+                    return
                 with PrivateMounts() as mounts:
-                    overlay = snapshots.mount(parent_chain_id, key)
-                    mounts.overlay(overlay, bundle.rootfs, volatile=True)
-                    yield _Workspace(self, mounts, bundle, key, parent_chain_id, last)
+                    overlay, rootfs = snapshots.mount(parent_chain_id, key), bundle.rootfs
+                    mounts.overlay(overlay, rootfs, volatile=True)
+                    yield _Workspace(self, mounts, bundle, key, parent_chain_id, last, rootfs)
             finally:
                 with deferred():
                     snapshots.discard(key)
@@ -101,14 +107,15 @@ class BuildLayers:
 
 @dataclass(frozen=True, slots=True)
 class _Workspace:
-    """One step's root file system."""
+    """One step's root file system, in the folder ``rootfs``."""
 
     layers: BuildLayers
-    mounts: PrivateMounts
+    mounts: PrivateMounts | Unmounted
     bundle: Bundle
     key: str
     parent: str
     last: ExitStack
+    rootfs: Path
 
     def call(self, function: Callable[[str], T]) -> T:
         """Return ``function(rootfs)``; an interrupt turns the build's token and waits for it."""
@@ -117,7 +124,7 @@ class _Workspace:
             del cancel  # what runs here looks at the build's token by itself
             return function(rootfs)
 
-        return self.mounts.call(work, str(self.bundle.rootfs), cancel=self.layers.cancel)
+        return self.mounts.call(work, str(self.rootfs), cancel=self.layers.cancel)
 
     def commit(self, *, source_date_epoch: int | None = None) -> CommittedLayer:
         """Make the changes a layer; nothing can be run here any more."""
@@ -142,17 +149,19 @@ class _Workspace:
 
     def run(self, request: StepRequest, on_output: OutputSink, cancel: CancelToken) -> int:
         """Return the exit code of the step's process; its mounts and network end with it."""
-        rooms = self.layers.rooms
+        rooms, mounts = self.layers.rooms, self.mounts
+        if isinstance(mounts, Unmounted):
+            raise mounts.refusal
         if request.platform is not None:
             require_runnable(request.platform)
         with ExitStack() as stack:
             network = self.layers.connections.temporary(self.key, request.network)
             namespace = self.last.enter_context(network)
-            step_mounts = StepMounts(rooms, self.mounts, self.bundle, stack, cancel)
-            mounts = tuple(step_mounts.resolve(mount) for mount in request.mounts)
+            step_mounts = StepMounts(rooms, mounts, self.bundle, stack, cancel)
+            resolved = tuple(step_mounts.resolve(mount) for mount in request.mounts)
             netns = namespace.path if namespace else ""
-            self.mounts.call(self._write_spec, request, netns, mounts)
-            return self.mounts.call(
+            mounts.call(self._write_spec, request, netns, resolved)
+            return mounts.call(
                 rooms.runtime.run,
                 self.key,
                 self.bundle.folder,

@@ -23,6 +23,7 @@ from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.netlink import NetlinkSocket
 from jupyter_containers.network.usermode import Uplink
 from jupyter_containers.oci.idmap import IDMap, IDMapping
+from jupyter_containers.rootless.delegation import settle
 from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.runtime.subids import subordinate
 from jupyter_containers.settings import USER_FOLDER
@@ -140,6 +141,10 @@ def enter(folder: Path) -> None:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(folder / "lock"):
+        # Before it is another user to the user's systemd; a new holder is started in its group.
+        refused = settle(folder)
+        told = f"{refused.reason}\n{refused.remedy}" if refused else ""
+        (folder / "no-cgroup").write_text(told)
         found = Holder.of(folder)
         holder = found or Holder.start(folder)
         _join(holder.pid)

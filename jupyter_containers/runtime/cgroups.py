@@ -2,7 +2,10 @@
 
 Vocabulary: a *layout* says where each controller's hierarchy is mounted (cgroup v1: one a
 controller; v2: one for all; hybrid: v1 plus an almost empty v2).  A container's *cgroup path* is
-the same text in every hierarchy, ``/jupyter-containers/<id>``.
+the same text in every hierarchy, ``/jupyter-containers/<id>``.  A user without root may have been
+given a group of the v2 hierarchy (*delegated*): that is the layout's *base*, under which the user's
+containers are, and beside them in the group *ENGINE* the processes that start them: the kernel lets
+no group have both processes and limits below it (cgroups(7), "no internal processes").
 
 Lifecycle: the runtime makes the groups at ``create``; :func:`stats` and :func:`oom_kills` read
 them; :func:`kill_all` empties them; :func:`remove` takes the empty directories away.
@@ -20,6 +23,7 @@ from typing import Literal
 
 Version = Literal["v1", "v2", "hybrid", "none"]
 UNIFIED = ""
+ENGINE = "jupyter-containers-engine"
 _BLOCK = 1 << 16
 _V1_CONTROLLERS = frozenset(
     {"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb"}
@@ -28,11 +32,16 @@ _V1_CONTROLLERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class CgroupLayout:
-    """Mount points by controller; the key ``""`` is the unified (v2) hierarchy."""
+    """Mount points by controller; the key ``""`` is the unified (v2) hierarchy.
+
+    ``top`` is the group that the unified mount shows as its root, ``base`` that of a user's own.
+    """
 
     version: Version
     mounts: Mapping[str, str]
     controllers: frozenset[str]
+    top: str = "/"
+    base: str = ""
 
     @classmethod
     def read(cls, mountinfo: str | None = None) -> CgroupLayout:
@@ -41,12 +50,14 @@ class CgroupLayout:
             with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
                 mountinfo = file.read()
         mounts: dict[str, str] = {}
+        top = "/"
         for line in mountinfo.splitlines():
             left, _, right = line.partition(" - ")
             fields, kind = left.split(), right.split()
             if len(fields) < 5 or len(kind) < 3 or kind[0] not in ("cgroup", "cgroup2"):
                 continue
             if kind[0] == "cgroup2":
+                top = top if UNIFIED in mounts else fields[3]
                 mounts.setdefault(UNIFIED, fields[4])
                 continue
             for option in kind[2].split(","):
@@ -58,16 +69,40 @@ class CgroupLayout:
         if UNIFIED in mounts:
             words = _text(f"{mounts[UNIFIED]}/cgroup.controllers") or ""
             # v2 has no controllers for these: programs attached to the group do their work.
-            return cls("v2", mounts, frozenset(words.split()) | {"devices", "freezer"})
+            return cls("v2", mounts, frozenset(words.split()) | {"devices", "freezer"}, top)
         return cls("none", mounts, frozenset())
 
-    def writable(self) -> CgroupLayout:
-        """Return the layout without the hierarchies in which this process may make no group."""
+    def of_user(self, own: str | None = None) -> CgroupLayout:
+        """Return what a user without root may use: what is left is where groups can be made.
+
+        ``own`` is the text of ``/proc/self/cgroup``: in v2 this process's own group tells the base.
+        """
+        if self.version == "v2":
+            group = self.own_group(own)
+            base, _, name = group.rpartition("/")
+            if name != ENGINE or not os.access(f"{self.mounts[UNIFIED]}{base}", os.W_OK):
+                return CgroupLayout("none", {}, frozenset())
+            words = _text(f"{self.mounts[UNIFIED]}{base}/cgroup.subtree_control") or ""
+            enabled = frozenset(words.split()) | {"freezer"}
+            return CgroupLayout("v2", self.mounts, enabled, self.top, base)
         mounts = {name: point for name, point in self.mounts.items() if os.access(point, os.W_OK)}
         if mounts == self.mounts:
             return self
         left = frozenset(self.controllers & set(mounts))
         return CgroupLayout(self.version if left else "none", mounts if left else {}, left)
+
+    def own_group(self, own: str | None = None) -> str:
+        """Return this process's group of the v2 hierarchy; empty where the mount does not show it.
+
+        ``own`` is the text of ``/proc/self/cgroup``.
+        """
+        own = _text("/proc/self/cgroup") or "" if own is None else own
+        lines = [line.removeprefix("0::") for line in own.splitlines() if line.startswith("0::/")]
+        top = self.top.rstrip("/")
+        group = lines[0] if lines else ""
+        if not group.startswith(f"{top}/") or "/.." in group:
+            return ""
+        return group.removeprefix(top)
 
     def folders(self, path: str) -> tuple[str, ...]:
         """Return the directories of the cgroup ``path`` in all hierarchies, each once."""

@@ -132,7 +132,7 @@ def probe(runtime: str = "auto", *, versions: bool = False) -> HostCapabilities:
     users = IDMap.parse(Path("/proc/self/uid_map").read_text())
     groups = IDMap.parse(Path("/proc/self/gid_map").read_text())
     mounted = CgroupLayout.read()
-    layout = mounted if users.initial else mounted.writable()
+    layout = mounted if users.initial else mounted.of_user()
     # crun looks at what is mounted, whoever may use it.
     chosen, reason = _choose_runtime(runtime, mounted)
     conmon = shutil.which("conmon") or _in_system_folders("conmon")

@@ -72,7 +72,7 @@ def _require(offered: bool, flag: str, *, v1: bool) -> None:
 
 
 def _has(layout: CgroupLayout, controller: str, file: str) -> bool:
-    folder = layout.folder("", controller)
+    folder = layout.folder(layout.base, controller)
     return bool(folder) and os.path.exists(os.path.join(folder, file))
 
 
@@ -107,7 +107,7 @@ def _check_weight(layout: CgroupLayout, schedulers: str = _SCHEDULERS) -> None:
 
 
 def _check_cpuset(options: RunOptions, layout: CgroupLayout) -> None:
-    folder = layout.folder("", "cpuset")
+    folder = layout.folder(layout.base, "cpuset")
     for word, asked in (("cpus", options.cpuset_cpus), ("mems", options.cpuset_mems)):
         text = _first(
             f"{folder}/{name}"

@@ -277,6 +277,23 @@ class PrivateMounts:
         return result
 
 
+class Unmounted:
+    """Stands in for :class:`PrivateMounts` where no namespace can be made: it mounts nothing.
+
+    ``refusal`` is the error of whoever needs more.
+    """
+
+    def __init__(self, refusal: UnsupportedError) -> None:
+        self.refusal = refusal
+
+    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what ``function`` returns."""
+        return function(*args, **kwargs)
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to end."""
+
+
 class _Task(Generic[T]):
     """One call in the thread, and what came of it.
 

@@ -29,7 +29,7 @@ from typing import Any
 
 import msgspec
 
-from jupyter_containers.errors import ContainersError, OCIRuntimeError
+from jupyter_containers.errors import ContainersError, OCIRuntimeError, UnsupportedError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.runtime import cgroups
 from jupyter_containers.runtime.failures import last_error, log_error, runtime_error
@@ -54,7 +54,7 @@ class OCIRuntime:
         self.path = facts.path
         self.root = root
         self.layout = host.cgroups
-        self.cgroup_parent = cgroup_parent
+        self.cgroup_parent = self.layout.base + cgroup_parent
 
     def cgroup_path(self, container_id: str) -> str:
         """Return the cgroup path to put into a container's spec."""
@@ -67,9 +67,11 @@ class OCIRuntime:
     def place(self, container_id: str, parent: str) -> None:
         """Put a container that is about to be created below another cgroup than the usual one."""
         file = self._placement(container_id)
-        if parent:
+        if parent or self.layout.base:
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text("/" + parent.strip("/"))
+            # The base of another day, or of another service of the user's, may be another.
+            below = f"{self.layout.base}/{parent.strip('/')}" if parent else self.cgroup_parent
+            file.write_text(below)
         else:
             file.unlink(missing_ok=True)
 
@@ -141,7 +143,17 @@ class OCIRuntime:
         return init is None or not init.alive
 
     def pause(self, container_id: str) -> None:
-        """Freeze all processes of the container."""
+        """Freeze all processes of the container.
+
+        Raises :class:`UnsupportedError` where this user has no control groups to freeze.
+        """
+        if "freezer" not in self.layout.controllers:
+            raise UnsupportedError(
+                "pause freezes a control group, and none is given to this user",
+                capability="cgroup controller freezer",
+                provided_by="a control group that is delegated to this user"
+                " (jupyter container doctor says how)",
+            )
         self._verb("pause", container_id)
 
     def resume(self, container_id: str) -> None:

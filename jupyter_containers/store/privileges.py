@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from jupyter_containers.oci.idmap import IDMap
 
 # The owner a file has in its image, where that user does not exist here: ``uid:gid``.
 OWNER_MARK = b"user.jupyter-containers.owner"
+_CAP_SYS_ADMIN = 21
 OVERLAY_NAMESPACES = (b"trusted.overlay.", b"user.overlay.")
 
 
@@ -19,7 +21,9 @@ class Privileges:
     """Whether owners, devices and ``trusted.*`` attributes can be set.
 
     ``privileged`` is root of the machine, who can set all.  Root of a user namespace gives files
-    to the users that exist there: to ``subordinate`` ones, or to itself only.  Files of somebody
+    to the users that exist there: to ``subordinate`` ones, or to itself only.  A
+    ``restricted`` root lacks CAP_SYS_ADMIN, as in most pods: it mounts nothing, and may not set
+    ``trusted.*``.  Files of somebody
     who may not are that user's own, who is root (0:0) in the image.  Overlay mounts of everybody
     but the machine's root use ``userxattr``; the layers of a ``shared`` store serve both.
     """
@@ -29,6 +33,7 @@ class Privileges:
     gid: int
     subordinate: bool = False
     shared: bool = False
+    restricted: bool = False
 
     @classmethod
     def current(cls, *, shared: bool = False) -> Privileges:
@@ -36,7 +41,9 @@ class Privileges:
         uid = os.geteuid()
         users = IDMap.parse(Path("/proc/self/uid_map").read_text())
         root = uid == 0
-        return cls(root and users.initial, uid, os.getegid(), root and users.size > 1, shared)
+        restricted = root and users.initial and not _may_administer()
+        subordinate = root and users.size > 1
+        return cls(root and users.initial, uid, os.getegid(), subordinate, shared, restricted)
 
     @property
     def owners(self) -> bool:
@@ -53,7 +60,8 @@ class Privileges:
     @property
     def opaque_name(self) -> bytes:
         """The extended attribute that makes an overlay directory hide those below it."""
-        return b"trusted.overlay.opaque" if self.privileged else b"user.overlay.opaque"
+        trusted = self.privileged and not self.restricted
+        return b"trusted.overlay.opaque" if trusted else b"user.overlay.opaque"
 
     def give(
         self,
@@ -75,6 +83,12 @@ class Privileges:
         return (0 if uid == self.uid else uid), (0 if gid == self.gid else gid)
 
 
+def _may_administer() -> bool:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    effective = next(line for line in lines if line.startswith("CapEff:"))
+    return bool(int(effective.split()[1], 16) >> _CAP_SYS_ADMIN & 1)
+
+
 def give(
     target: int | str | bytes | Path,
     uid: int,
@@ -85,15 +99,18 @@ def give(
 ) -> None:
     """The file belongs to a user and a group of the image, as os.chown has it.
 
-    In a user namespace where they do not exist the file is marked, and layers made of it say what
-    the mark says.  Links cannot be marked, nor can files of file systems without attributes.
+    In a user namespace where they do not exist, and for whoever may not change owners, the file is
+    marked, and layers made of it say what the mark says.  Links cannot be marked, nor can files of
+    file systems without attributes.
     """
     try:
         os.chown(target, uid, gid, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
         return
     except OSError as error:
-        if error.errno != errno.EINVAL:
+        # EPERM: not even root of a namespace, or root without CAP_CHOWN.
+        if error.errno not in (errno.EINVAL, errno.EPERM):
             raise
+        refused = error
     place: int | str | bytes | Path = target
     if dir_fd is not None and not isinstance(target, int):
         place = b"/proc/self/fd/%d/%s" % (dir_fd, os.fsencode(target))
@@ -104,6 +121,14 @@ def give(
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP):
             raise
+        if refused.errno == errno.EPERM and not _is_link(target, dir_fd, follow_symlinks):
+            raise refused from error
+
+
+def _is_link(target: int | str | bytes | Path, dir_fd: int | None, follow_symlinks: bool) -> bool:
+    if isinstance(target, int) or follow_symlinks:
+        return False
+    return stat.S_ISLNK(os.stat(target, dir_fd=dir_fd, follow_symlinks=False).st_mode)
 
 
 def marked_owner(xattrs: dict[bytes, bytes]) -> tuple[int, int] | None:

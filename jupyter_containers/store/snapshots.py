@@ -20,7 +20,7 @@ from jupyter_containers.errors import DigestMismatchError, InUseError, NotFoundE
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.descriptor import Descriptor, chain_id, short_id, validate_digest
 from jupyter_containers.oci.mount import Mount
-from jupyter_containers.store import lowers
+from jupyter_containers.store import copies, lowers
 from jupyter_containers.store.archive import Applied, Applier
 from jupyter_containers.store.compression import COMMIT_MEDIA_TYPE, Limits
 from jupyter_containers.store.content import ContentStore
@@ -45,7 +45,10 @@ _SCRATCH = "scratch"
 
 
 class SnapshotStore:
-    """The unpacked layers and the writable uppers of a store; thread-safe."""
+    """The unpacked layers and the writable uppers of a store; thread-safe.
+
+    ``copying`` tells whether new uppers are copies of all files, because nothing can be mounted.
+    """
 
     def __init__(
         self,
@@ -58,8 +61,10 @@ class SnapshotStore:
         *,
         limits: Limits | None = None,
         privileges: Privileges | None = None,
+        copying: Callable[[], bool] = lambda: False,
     ) -> None:
         self.root = root
+        self.copying = copying
         self.layers = layers
         self._content = content
         self._staging = staging
@@ -153,6 +158,8 @@ class SnapshotStore:
         if upper_key is None:
             return Mount(self.root, names)
         upper = self.uppers.path(upper_key)
+        if self.uppers.is_copy(upper_key):
+            names = ()
         return Mount(self.root, names, upper, upper.parent / "work")
 
     # -- uppers -----------------------------------------------------------------------------------
@@ -165,7 +172,22 @@ class SnapshotStore:
         """
         folders = self.lower_folders(chain_id)
         root = lowers.attributes(folders, ()) or Attributes()
-        return self.uppers.prepare(key, root, transient=transient)
+        return self.uppers.prepare(
+            key, root, transient=transient, fill=self._copier(folders) if self.copying() else None
+        )
+
+    def prepare_over(self, folder: Path, key: str) -> Mount:
+        """Return how to show a folder of the host so that what is written there is lost.
+
+        The key is transient.
+        """
+        fill = self._copier((folder,)) if self.copying() else None
+        upper = self.uppers.prepare(key, Attributes(), transient=True, fill=fill)
+        names = () if fill else (folder.name,)
+        return Mount(folder.parent, names, upper, upper.parent / "work")
+
+    def _copier(self, folders: tuple[Path, ...]) -> Callable[[Path], copies.Note]:
+        return lambda upper: copies.make(folders, upper, self._privileges, CancelToken())
 
     def discard(self, key: str, *, soon: bool = False) -> None:
         """Remove the key's upper and work directories; a missing key is fine.
@@ -246,7 +268,10 @@ class SnapshotStore:
         of a layer that is not consumed.
         """
         token = cancel or CancelToken()
-        path = self.uppers.path(upper) if isinstance(upper, str) else upper
+        key = upper if isinstance(upper, str) else ""
+        if key and self.uppers.is_copy(key):
+            upper = self.uppers.difference(key)
+        path = self.uppers.path(key) if isinstance(upper, str) else upper
         below = self.lower_folders(parent_chain_id)
         latest = None if source_date_epoch is None else source_date_epoch * 10**9
         with LayerWriter(self._content) as writer:
@@ -268,15 +293,16 @@ class SnapshotStore:
         if lease is not None:
             lease.add(chain)
         if not consume:
+            if key and path != self.uppers.path(key):
+                self._staging.remove(path)
             return self.unpack(parent_chain_id, diff_id, blob, cancel=token)
         with self._locks.hold(_lock_name(chain), token):
             record = self.get(chain) or self._adopt(
                 path, chain, parent_chain_id, diff_id, blob, written
             )
-        if isinstance(upper, str):
-            self.uppers.discard(upper)
-        else:
-            self._staging.remove(path)
+        self._staging.remove(path)
+        if key:
+            self.uppers.discard(key)
         return record
 
     def import_tar(

@@ -52,7 +52,9 @@ class SweepReport:
 class Store:
     """Everything that an engine keeps on disk; thread-safe, shared between processes."""
 
-    def __init__(self, root: Path, database: Database) -> None:
+    def __init__(
+        self, root: Path, database: Database, copying: Callable[[], bool] = lambda: False
+    ) -> None:
         self.root = root
         self.additional = database.additional
         self._database = database
@@ -76,15 +78,22 @@ class Store:
             self.locks,
             self.leases,
             privileges=Privileges.current(shared=self.published),
+            copying=copying,
         )
         link_layers(root / "layers", self.additional)
         self.collector = Collector(self.content, self.records, self.snapshots, self.leases)
 
     @classmethod
-    def open(cls, root: Path, additional: Sequence[AdditionalStore] = ()) -> Store:
+    def open(
+        cls,
+        root: Path,
+        additional: Sequence[AdditionalStore] = (),
+        copying: Callable[[], bool] = lambda: False,
+    ) -> Store:
         """Return the store under ``root``, made when it is not there, above ``additional`` ones.
 
-        Raises :class:`~jupyter_containers.errors.StorageError`.
+        ``copying`` tells, when it matters, that nothing can be mounted here.  Raises
+        :class:`~jupyter_containers.errors.StorageError`.
         """
         with storage_errors(f"open the store in {root}"):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -95,7 +104,7 @@ class Store:
             spread_children(root / "staging")
         database = Database(root / "records.db", additional)
         try:
-            return cls(root, database)
+            return cls(root, database, copying)
         except BaseException:
             database.close()
             raise

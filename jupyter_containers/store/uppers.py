@@ -1,7 +1,8 @@
 """The writable directories of containers and build steps: an overlay's upper and work.
 
 One folder for each *key*: ``uppers/<key>/{upper,work}`` for containers, which outlive the process
-that made them, or in the staging folder for *transient* keys (build steps), which do not.
+that made them, or in the staging folder for *transient* keys (build steps), which do not.  Where
+nothing can be mounted the upper is a copy of all files, with its ``note`` (:mod:`.copies`) beside.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from jupyter_containers.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
+from jupyter_containers.store import copies
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.lowers import Attributes
 from jupyter_containers.store.privileges import Privileges
 from jupyter_containers.store.staging import Staging
 
+_NOTE = "note"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
@@ -28,14 +33,30 @@ class Uppers:
         self._staging = staging
         self._privileges = privileges
 
-    def prepare(self, key: str, root: Attributes, *, transient: bool) -> Path:
-        """Make upper and work; the upper's owner and mode are those of the image's ``/``."""
+    def prepare(
+        self,
+        key: str,
+        root: Attributes,
+        *,
+        transient: bool,
+        fill: Callable[[Path], copies.Note] | None = None,
+    ) -> Path:
+        """Make upper and work; the upper's owner and mode are those of the image's ``/``.
+
+        ``fill`` makes the upper a copy.
+        """
         path = self._staging.owned(key) if transient else self._folder / _checked(key)
         new = self._staging.new_folder()
         with storage_errors(f"prepare a writable layer for {key}"):
             upper = new / "upper"
             upper.mkdir()
             (new / "work").mkdir(mode=0o700)
+            if fill is not None:
+                try:
+                    copies.save(fill(upper), new / _NOTE)
+                except BaseException:
+                    self._staging.remove(new)
+                    raise
             self._privileges.give(bytes(upper), root.uid, root.gid)
             for name, value in root.xattrs.items():
                 os.setxattr(upper, name, value)
@@ -59,6 +80,34 @@ class Uppers:
                 return folder / "upper"
         raise NotFoundError(f"no writable layer {key}")
 
+    def is_copy(self, key: str) -> bool:
+        """Return whether the key's upper holds all files of the image."""
+        return (self.path(key).parent / _NOTE).exists()
+
+    @contextmanager
+    def changes(self, key: str) -> Iterator[Path]:
+        """Yield what the key's upper has beyond the layers below, as an overlay's upper has it.
+
+        It is to be read only, and of a copy it ends with the block.
+        """
+        upper = self.path(key)
+        if not self.is_copy(key):
+            yield upper
+            return
+        found = self.difference(key)
+        try:
+            yield found
+        finally:
+            self._staging.remove(found)
+
+    def difference(self, key: str) -> Path:
+        """Return a new staged folder with what has changed in a copy."""
+        upper, found = self.path(key), self._staging.new_folder()
+        with storage_errors(f"find what has changed in {key}"):
+            note = copies.load(upper.parent / _NOTE)
+            copies.difference(upper, note, found, self._privileges)
+        return found
+
     def discard(self, key: str, *, soon: bool = False) -> None:
         """Remove upper and work; a key that is not there is fine.
 
@@ -78,9 +127,12 @@ class Uppers:
         0 for a key that is not there: a container may go while somebody adds up.
         """
         try:
-            return tree_size(self.path(key))
+            upper = self.path(key)
         except NotFoundError:
             return 0
+        if self.is_copy(key):
+            return copies.changed_bytes(upper, copies.load(upper.parent / _NOTE))
+        return tree_size(upper)
 
 
 def tree_size(path: Path) -> int:

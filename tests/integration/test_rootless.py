@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -228,21 +229,43 @@ with Engine(root="/tmp/r", run_root="/tmp/q") as e:
     e.tag("a:1", "b:1")
     e.save(["b:1"], "/tmp/saved.tar")
     print(len(e.images()), e.inspect("b:1")["Config"]["Env"][-1])
+    e.build("/given", dockerfile='''
+FROM busybox AS one
+COPY --chown=7:8 app /app
+ADD app/more.tar /opt/
+WORKDIR /made
+FROM busybox
+COPY --from=one --chmod=600 /app/f /made/
+COPY --from=one /app /opt /all/
+COPY app/f /etc/f
+''', tag="c:1", output=["type=image", "type=tar,dest=/tmp/c.tar"])
+    import tarfile
+    files = {one.name: (one.mode, one.uid, one.gid, one.size) for one in tarfile.open("/tmp/c.tar")}
+    print([files[name] for name in ("made/f", "all/f", "all/x", "etc/f")], "bin/sh" in files)
     for work in (lambda: e.run("busybox", ["true"], network="none"),
                  lambda: e.build("/", dockerfile="FROM busybox\\nRUN true\\n")):
         try:
             work()
         except UnsupportedError as error:
             print(error.capability, "|", error.message)
-    print([item.name for item in e.doctor().capabilities if item.name == "rights"])
+    report = e.doctor()
+    found = {item.name: item for item in report.capabilities}
+    print(report.healthy, found["mounts"].found, found["overlay"].found, e.info()["Driver"])
 """
 
 
 def test_in_a_pod_without_namespaces_images_work_and_run_says_what_is_missing(
     engine: Engine, busybox: str, python: str, tmp_path: Path
 ) -> None:
-    """Root of a container with the usual filter of system calls, as most pods are."""
+    """Root of a container with the usual filter of system calls, as most pods are.
+
+    What a build copies needs no mounts: the files of the layers are copied.
+    """
     engine.save([busybox], tmp_path / "bases.tar")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/f").write_text("f\n")
+    with tarfile.open(tmp_path / "app/more.tar", "w") as more:
+        more.addfile(tarfile.TarInfo("x"), io.BytesIO())
     packages = next(Path(sys.prefix).glob("lib/python3*/site-packages"))
     programs = [shutil.which(name) for name in ("runc", "conmon")]
     given = {CLONE: "/clone", packages: "/packages", tmp_path: "/given"}
@@ -259,4 +282,7 @@ def test_in_a_pod_without_namespaces_images_work_and_run_says_what_is_missing(
     lines = result.output.splitlines()
     assert result.exit_code == 0, result.stderr.decode()
     assert lines[0] == "2 A=b"
-    assert [line.partition(" | ")[0] for line in lines[1:3]] == ["mount namespaces"] * 2
+    rights = [(0o600, 7, 8, 2), (0o644, 7, 8, 2), (0o644, 0, 0, 0), (0o644, 0, 0, 2)]
+    assert lines[1] == f"{rights} True"
+    assert [line.partition(" | ")[0] for line in lines[2:4]] == ["mount namespaces"] * 2
+    assert lines[4] == "False False False vfs"

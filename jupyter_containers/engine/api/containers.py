@@ -415,7 +415,9 @@ class ContainersAPI(ImagesAPI):
         try:
             mount = self._rooms.store.snapshots.mount(record.chain_id, record.id)
         except NotFoundError:  # it is being removed
-            return {"Data": None, "Name": "overlay"}
+            return {"Data": None, "Name": self._rooms.driver.name}
+        if not mount.lowers and mount.upper is not None:
+            return {"Data": {"Dir": str(mount.upper)}, "Name": "vfs"}  # a copy of all files
         data = {
             "LowerDir": ":".join(str(mount.base / name) for name in mount.lowers),
             "MergedDir": str(self._lifecycle.bundle(record.id).rootfs),

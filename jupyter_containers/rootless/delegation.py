@@ -1,0 +1,201 @@
+"""A control group of the user's own, where the limits of containers apply (cgroup v2).
+
+Vocabulary: the *base* is a group that was given to the user (cgroups(7), "Delegation"); the
+engine's processes are in the group ``ENGINE`` below it, containers' groups beside that.  Two ways
+lead there.  A systemd of the user's makes a *scope* on request, and moves into it what may not
+move itself (systemd.scope(5), and systemd's "Control Group APIs and Delegation").  Where the
+server's own group belongs to the user (a service of the machine with ``Delegate=yes`` and
+``User=``, a container that was given its groups), that is the base, and all its processes move
+into ``ENGINE``.  Whatever belongs to somebody else is left in peace.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from jupyter_containers.runtime.cgroups import ENGINE, UNIFIED, CgroupLayout
+
+SCOPE = "jupyter-containers.scope"
+_WANTED = ("cpu", "memory", "pids", "io", "cpuset")
+_MANAGER = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
+_SECONDS = 5.0
+_ROUNDS = 20
+_CONTROLLERS = (
+    "as root: mkdir -p /etc/systemd/system/user@.service.d;"
+    " printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n'"
+    " > /etc/systemd/system/user@.service.d/delegate.conf; systemctl daemon-reload"
+)
+_MANAGER_OF_USER = "as root: apt-get install dbus-user-session; loginctl enable-linger USER"
+_SERVICE = "Delegate=yes beside User= in the service that starts the notebook server"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no base, and what an administrator can do about it."""
+
+    reason: str
+    remedy: str
+
+
+def settle(
+    folder: Path, layout: CgroupLayout | None = None, own: str | None = None
+) -> Refusal | None:
+    """Put this process where its containers can have limits; return why that went nowhere.
+
+    It must have one thread only.  ``folder`` remembers the place for the user's next processes.
+    ``layout`` and ``own`` (the text of ``/proc/self/cgroup``) are read when not given.
+    """
+    layout = layout or CgroupLayout.read()
+    if layout.version != "v2":
+        return Refusal(
+            f"control groups here are {layout.version}: only parts of cgroup v2 are given to users",
+            "boot with systemd.unified_cgroup_hierarchy=1",
+        )
+    if layout.of_user(own).version == "v2":
+        return None
+    place = _Place(layout, folder / "cgroup", layout.own_group(own))
+    if place.joined():
+        return None
+    ways = (place.taken, place.asked) if place.is_service else (place.asked, place.taken)
+    refusals = []
+    for way in ways:
+        refusal = way()
+        if refusal is None:
+            return None
+        refusals.append(refusal)
+    reasons = "; ".join(refusal.reason for refusal in refusals)
+    return Refusal(reasons, next(refusal.remedy for refusal in refusals if refusal.remedy))
+
+
+class _Place:
+    """This process's way into a base of its user's."""
+
+    def __init__(self, layout: CgroupLayout, note: Path, own: str) -> None:
+        self._mount = layout.mounts[UNIFIED]
+        self._layout = layout
+        self._own = own
+        self._note = note
+        self._user = os.getuid()
+
+    @property
+    def is_service(self) -> bool:
+        """True where the server's group is outside the user's systemd, and the user's."""
+        inside = f"/user@{self._user}.service/" in self._own
+        return not inside and self._is_ours(self._own)
+
+    def joined(self) -> bool:
+        """Enter the base that an earlier process found; return False where that does not go."""
+        try:
+            base = self._note.read_text()
+        except OSError:
+            return False
+        return self._enter(base)
+
+    def taken(self) -> Refusal | None:
+        """Make a base of this process's own group; return why not."""
+        if not self._own:
+            return Refusal("this process's control group is not in sight", _SERVICE)
+        if not self._is_ours(self._own):
+            return Refusal(f"the server's control group {self._own} is not this user's", _SERVICE)
+        return self._found(self._own)
+
+    def asked(self) -> Refusal | None:
+        """Have the user's systemd make the scope, or move this process there; return why not."""
+        runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{self._user}"
+        usual = f"/run/user/{self._user}"
+        runtime = next((one for one in (runtime, usual) if os.path.exists(f"{one}/bus")), "")
+        if not runtime or not shutil.which("busctl"):
+            return Refusal(f"no systemd of this user answers ({usual}/bus)", _MANAGER_OF_USER)
+        pid = str(os.getpid())
+        # It may be there already, and this process be of a session that cannot move by itself.
+        failed = _call(runtime, "AttachProcessesToUnit", "ssau", SCOPE, f"/{ENGINE}", "1", pid)
+        if not failed:
+            moved = self._in_scope(settled=True)
+            return None if moved else Refusal("systemd did not move this process", "")
+        properties = ["PIDs", "au", "1", pid, "Delegate", "b", "true"]
+        properties += ["CollectMode", "s", "inactive-or-failed"]
+        properties += ["Description", "s", "Containers of notebooks"]
+        words = [SCOPE, "fail", "4", *properties, "0"]
+        failed = _call(runtime, "StartTransientUnit", "ssa(sv)a(sa(sv))", *words)
+        if failed or not self._in_scope(settled=False):
+            return Refusal(f"systemd makes no scope: {failed or 'it took too long'}", "")
+        return self._found(self._layout.own_group())
+
+    def _in_scope(self, *, settled: bool) -> bool:
+        ending = f"/{SCOPE}/{ENGINE}" if settled else f"/{SCOPE}"
+        deadline = time.monotonic() + _SECONDS
+        while time.monotonic() < deadline:
+            if self._layout.own_group().endswith(ending):
+                return True
+            time.sleep(0.002)
+        return False
+
+    def _is_ours(self, group: str) -> bool:
+        folder = f"{self._mount}{group}"
+        files = (f"{folder}/cgroup.procs", f"{folder}/cgroup.subtree_control")
+        try:
+            owner = os.stat(folder).st_uid
+        except OSError:
+            return False
+        return owner == self._user and all(os.access(one, os.W_OK) for one in (folder, *files))
+
+    def _found(self, base: str) -> Refusal | None:
+        """Move the processes of a base out of the way and hand its controllers on."""
+        folder = f"{self._mount}{base}"
+        leaf = f"{folder}/{ENGINE}"
+        try:
+            os.makedirs(leaf, exist_ok=True)
+            offered = set(Path(f"{folder}/cgroup.controllers").read_text().split())
+            for _ in range(_ROUNDS):
+                # One of them may start another meanwhile.
+                for pid in Path(f"{folder}/cgroup.procs").read_text().split():
+                    with suppress(ProcessLookupError):
+                        Path(f"{leaf}/cgroup.procs").write_text(pid)
+                if _enabled(folder, [name for name in _WANTED if name in offered]):
+                    break
+            else:
+                return Refusal(f"{base} is never without processes", _SERVICE)
+        except OSError as error:
+            return Refusal(f"{base} cannot be used: {error.strerror}", _SERVICE)
+        if not offered & set(_WANTED):
+            return Refusal(f"{base} was given no controllers", _CONTROLLERS)
+        self._note.write_text(base)
+        return None
+
+    def _enter(self, base: str) -> bool:
+        try:
+            Path(f"{self._mount}{base}/{ENGINE}/cgroup.procs").write_text(str(os.getpid()))
+        except OSError:
+            return False  # it is gone, or the way there leads through what is not the user's
+        return True
+
+
+def _enabled(folder: str, controllers: list[str]) -> bool:
+    """Hand controllers on to the groups below; return False while processes are in the way."""
+    for name in controllers:
+        try:
+            Path(f"{folder}/cgroup.subtree_control").write_text(f"+{name}")
+        except OSError:
+            return False
+    return True
+
+
+def _call(runtime: str, method: str, signature: str, *words: str) -> str:
+    """Return why the user's systemd refused, or nothing."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("DBUS_")}
+    argv = ["busctl", "--user", "--quiet", "call", *_MANAGER, f"{_MANAGER[0]}.Manager", method]
+    done = subprocess.run(
+        [*argv, signature, *words],
+        env=environ | {"XDG_RUNTIME_DIR": runtime},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "" if done.returncode == 0 else (done.stderr.strip() or f"{method} failed")

@@ -1,0 +1,127 @@
+"""How the layers of an image become one root file system here: by overlay mounts, or by copies.
+
+Vocabulary: the *driver* has Docker's names: ``overlay`` (overlayfs(5) of the kernel, with
+``userxattr`` for users without root, Linux 5.11) and ``vfs`` (all files are copied for every
+container and step: it works everywhere, takes time and disk space, and isolates no less).
+
+It is tried once on the file system of the store; a note remembers the answer until the kernel,
+the rights or the store change.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from jupyter_containers.errors import ContainersError, InvalidArgumentError, UnsupportedError
+from jupyter_containers.oci.mount import Mount
+from jupyter_containers.runtime.mounts import PrivateMounts
+
+Name = Literal["overlay", "vfs"]
+NAMES = ("auto", "overlay", "vfs")
+
+
+class Driver(msgspec.Struct, frozen=True):
+    """The driver in use; ``reason`` is why overlay mounts are not.
+
+    ``no_mounts`` says why nothing at all can be mounted, so that nothing can be run either.
+    """
+
+    name: Name
+    reason: str = ""
+    no_mounts: str = ""
+
+    @property
+    def refusal(self) -> UnsupportedError | None:
+        """The error of whoever needs mounts, or None where they can be made."""
+        return _refusal(self.no_mounts) if self.no_mounts else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Circumstances:
+    """What the answer depends on."""
+
+    root: Path
+
+    def __str__(self) -> str:
+        release = os.uname().release
+        lines = Path("/proc/thread-self/status").read_text().splitlines()
+        rights = next(line.split()[1] for line in lines if line.startswith("CapEff:"))
+        users = Path("/proc/self/uid_map").read_text().split()
+        return " ".join([release, rights, *users, str(self.root.stat().st_dev), str(self.root)])
+
+
+def choose(wish: str, root: Path, run_root: Path) -> Driver:
+    """Return the driver for the store in ``root``; ``wish`` is a driver's name, or ``auto``.
+
+    Raises :class:`InvalidArgumentError` for another wish, :class:`UnsupportedError` where the
+    wished one does not work.
+    """
+    if wish not in NAMES:
+        raise InvalidArgumentError(f"no such storage driver: {wish!r}", hint=", ".join(NAMES))
+    note = run_root / "storage-driver"
+    circumstances = str(_Circumstances(root))
+    found = _noted(note, circumstances) or _tried(root)
+    run_root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    note.write_bytes(msgspec.json.encode((circumstances, found)))
+    if wish == "vfs" and found.name != "vfs":
+        return Driver("vfs", "chosen in the settings")
+    if wish == "overlay" and found.name != "overlay":
+        raise UnsupportedError(
+            f"overlay mounts do not work in {root}: {found.reason}",
+            capability="overlay mounts",
+            provided_by="storage_driver auto, which copies files instead; or a root elsewhere",
+        )
+    return found
+
+
+def _noted(note: Path, circumstances: str) -> Driver | None:
+    try:
+        asked, found = msgspec.json.decode(note.read_bytes(), type=tuple[str, Driver])
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return found if asked == circumstances else None
+
+
+def _tried(root: Path) -> Driver:
+    """Mount two layers and change something, as every container will."""
+    folder = Path(tempfile.mkdtemp(prefix="driver-", dir=root))
+    try:
+        for name in ("low", "top", "upper", "work", "merged"):
+            (folder / name).mkdir()
+        (folder / "low/gone").touch()
+        (folder / "top/kept").touch()
+        mount = Mount(folder, ("top", "low"), folder / "upper", folder / "work")
+        try:
+            with PrivateMounts() as mounts:
+                try:
+                    mounts.overlay(mount, folder / "merged")
+                    mounts.call(_change, folder / "merged")
+                except (ContainersError, OSError) as error:
+                    return Driver("vfs", str(error))
+        except UnsupportedError as error:
+            return Driver("vfs", str(error), no_mounts=str(error))
+        return Driver("overlay")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _change(merged: Path) -> None:
+    (merged / "gone").unlink()
+    (merged / "kept").rename(merged / "moved")
+    (merged / "new").mkdir()
+
+
+def _refusal(reason: str) -> UnsupportedError:
+    return UnsupportedError(
+        reason,
+        capability="mount namespaces",
+        provided_by="a host that lets users make namespaces"
+        " (as root: sysctl user.max_user_namespaces=15000), or CAP_SYS_ADMIN in a pod",
+    )
