@@ -24,6 +24,9 @@ class ContainersConfig(Configurable):
     runtime = Unicode(
         None, allow_none=True, help="auto, or the name or path of an OCI runtime."
     ).tag(config=True)
+    storage_driver = Unicode(
+        None, allow_none=True, help="auto, overlay, or vfs (files are copied)."
+    ).tag(config=True)
     publish_address = Unicode(
         None, allow_none=True, help="Where -p binds when no address is given."
     ).tag(config=True)
