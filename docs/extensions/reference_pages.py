@@ -1,0 +1,141 @@
+"""The pages that are made from the product itself: commands, settings, the administrator's file.
+
+They are written below ``docs/reference/generated`` when a build begins, from the same declarations
+that the parser, ``--help`` and completion read, so they cannot say anything else.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_containers.commands.words import Flag, Verb
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+PARTS = {
+    "containers": "Containers",
+    "images": "Images",
+    "builds": "Building",
+    "registries": "Registries and manifests",
+    "networks": "Networks",
+    "volumes": "Volumes",
+    "workloads": "Work over many containers",
+    "stores": "Shared image stores",
+    "system": "The engine as a whole",
+}
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Let Sphinx call us when a build begins."""
+    app.connect("builder-inited", lambda app: write(Path(app.srcdir) / "reference" / "generated"))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def write(folder: Path) -> None:
+    """Write all pages, and only those that changed: Sphinx reads no others again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = {f"{part}.md": commands_page(part, title) for part, title in PARTS.items()}
+    pages["settings.md"] = settings_page()
+    pages["errors.md"] = errors_page()
+    for name, text in pages.items():
+        file = folder / name
+        if not file.exists() or file.read_text() != text:
+            file.write_text(text)
+    for file in folder.glob("*.md"):
+        if file.name not in pages:
+            file.unlink()
+
+
+def commands_page(part: str, title: str) -> str:
+    """Return the page of one part of the grammar."""
+    verbs: tuple[Verb, ...] = import_module(f"jupyter_containers.commands.grammar.{part}").VERBS
+    lines = [
+        f"# {title}",
+        "",
+        "In a cell: `%container COMMAND …`; in a terminal: `jupyter container COMMAND …`.",
+        "",
+    ]
+    for verb in sorted(verbs, key=lambda verb: verb.name):
+        lines += _verb(verb)
+    return "\n".join(lines) + "\n"
+
+
+def _verb(verb: Verb) -> Iterator[str]:
+    yield from (f"## {verb.name}", "", f"{verb.help}.", "")
+    yield from ("```text", f"%container {verb.usage}", "```", "")
+    if verb.aliases:
+        spellings = ", ".join(f"`{alias}`" for alias in verb.aliases)
+        yield from (f"Also spelt {spellings}.", "")
+    if verb.reads_stdin:
+        yield from ("In a cell, the lines below `%%container` are its input.", "")
+    if verb.flags:
+        yield from ("| Option | Meaning | In Python |", "|---|---|---|")
+        for flag in sorted(verb.flags, key=lambda flag: flag.name):
+            yield f"| {_spelling(flag)} | {_cell(flag.help)} | `{flag.key}=` |"
+        yield ""
+
+
+def _spelling(flag: Flag) -> str:
+    words = [flag.spelling.strip(), *(f"--{alias}" for alias in flag.aliases)]
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def settings_page() -> str:
+    """Return the table of all settings with their defaults for root and for users."""
+    from jupyter_containers import settings
+    from jupyter_containers.magics.config import ContainersConfig
+
+    traits = ContainersConfig.class_own_traits(config=True)
+    lines = [
+        "# Settings",
+        "",
+        inspect.getdoc(settings) or "",
+        "",
+        "| Setting | Default | Environment variable | Meaning |",
+        "|---|---|---|---|",
+    ]
+    for field in fields(settings.Settings):
+        default = "see below" if field.name in ("root", "run_root") else _default(field.default)
+        variable = f"JUPYTER_CONTAINERS_{field.name.upper()}"
+        meaning = str(traits[field.name].help or "") if field.name in traits else ""
+        lines.append(f"| `{field.name}` | {default} | `{variable}` | {_cell(meaning)} |")
+    lines += ["", inspect.getdoc(settings.Settings) or "", ""]
+    return (
+        "\n".join(lines)
+        .replace("``", "`")
+        .replace(":class:`~jupyter_containers.Engine`", "`Engine`")
+        .replace(":mod:`.engine.quotas`", "`lab.toml`")
+    )
+
+
+def _default(value: object) -> str:
+    if value in ("", ()):
+        return "none"
+    if isinstance(value, tuple):
+        return ", ".join(f"`{item}`" for item in value)
+    return f"`{value}`"
+
+
+def errors_page() -> str:
+    """Return the tree of errors and what each means."""
+    from jupyter_containers import errors
+
+    tree = (inspect.getdoc(errors) or "").partition("::")
+    lines = ["# Errors", "", tree[0].strip(), "", "```text", inspect.cleandoc(tree[2]), "```", ""]
+    module = ast.parse(inspect.getsource(errors))
+    for node in module.body:
+        if isinstance(node, ast.ClassDef):
+            text = (ast.get_docstring(node) or "").replace("``", "`")
+            lines += [f"## {node.name}", "", text, ""]
+    return "\n".join(lines)
