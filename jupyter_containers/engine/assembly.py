@@ -111,6 +111,8 @@ def assemble(
 
 
 def _add_devices(spec: Spec, requests: Sequence[DeviceRequest]) -> None:
+    if not requests:
+        return
     from jupyter_containers.runtime.cdi import add_device, apply_edits, edits_of
 
     for request in requests:

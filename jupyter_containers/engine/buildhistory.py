@@ -21,7 +21,7 @@ from jupyter_containers.events import Event, EventSink, TaskFinished, TaskStarte
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.rooms import Rooms
-    from jupyter_containers.options import BuildOptions
+    from jupyter_containers.options.build import BuildOptions
 
 KEPT = 100
 # Every so many builds the oldest are forgotten, so that one build seldom has that to do.

@@ -45,7 +45,7 @@ from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.descriptor import Descriptor, Platform, RawDocument, encode_json
 from jupyter_containers.oci.image import ExecutionConfig, Manifest, parse_manifest
 from jupyter_containers.oci.reference import Reference
-from jupyter_containers.options import BuildOptions
+from jupyter_containers.options.build import BuildOptions
 from jupyter_containers.store import ImageRecord, Lease, extract_archive
 
 _LAYOUT = "oci-layout://"

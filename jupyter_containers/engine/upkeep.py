@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from jupyter_containers.engine.buildrecords import BuildRecords
 from jupyter_containers.engine.cachemounts import CacheMounts
-from jupyter_containers.engine.failedsteps import FailedSteps
 from jupyter_containers.engine.filters import Filters, PruneFilter
 from jupyter_containers.engine.images import Images, Names, companions
 from jupyter_containers.engine.results import DiskUsage, PruneResult
@@ -17,6 +16,9 @@ from jupyter_containers.engine.sweeping import SweptLifecycle, builder_alive
 from jupyter_containers.engine.volumes import Volumes
 from jupyter_containers.store import Garbage, ImageRecord, Roots
 from jupyter_containers.store.gc import with_parents
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.buildrecords import BuildRecords
 
 
 class Upkeep:
@@ -40,6 +42,8 @@ class Upkeep:
 
     def _roots(self) -> Roots:
         recorded = self._rooms.store.collector.recorded_roots()
+        from jupyter_containers.engine.failedsteps import FailedSteps
+
         records = self._rooms.containers.all()
         chains = {record.chain_id for record in records if record.chain_id}
         chains |= FailedSteps(self._rooms).chain_ids()
@@ -125,6 +129,8 @@ class Upkeep:
     @property
     def build_records(self) -> BuildRecords:
         """The build cache, record by record."""
+        from jupyter_containers.engine.buildrecords import BuildRecords
+
         return BuildRecords(self._rooms, self.collect)
 
     def kept_parts(self) -> set[str]:
@@ -214,6 +220,8 @@ class Upkeep:
 
     def _cache_usage(self) -> DiskUsage:
         """Whatever neither image nor container holds: build steps, and cache mounts."""
+        from jupyter_containers.engine.failedsteps import FailedSteps
+
         store, caches = self._rooms.store, CacheMounts(self._rooms)
         chains, blobs = self._held(store.records.images())
         held_chains, held_blobs = self._held_by_containers()

@@ -53,7 +53,8 @@ class FakeEngine:
 def _check_signature(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     from jupyter_containers.engine import Engine
     from jupyter_containers.engine.workplace import run_options
-    from jupyter_containers.options import BuildOptions, ExecOptions
+    from jupyter_containers.options import ExecOptions
+    from jupyter_containers.options.build import BuildOptions
 
     # A collection is called by its kind's name; listing is the method behind it.
     is_collection = isinstance(getattr(Engine, name), property)

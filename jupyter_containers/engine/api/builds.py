@@ -11,7 +11,6 @@ from jupyter_containers.engine.image import Image
 from jupyter_containers.engine.results import PruneResult
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.reference import Reference
-from jupyter_containers.options import BuildOptions
 from jupyter_containers.options.values import parse_size
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.buildrecords import BuildRecord
     from jupyter_containers.engine.failedsteps import FailedStep
     from jupyter_containers.engine.records import BuildNote, BuiltStep
+    from jupyter_containers.options.build import BuildOptions
     from jupyter_containers.store import ImageRecord
 
 
@@ -41,7 +41,7 @@ class BuildsAPI(ImagesAPI):
         ``context`` may also be a git or http address, an archive (path or bytes), or a mapping
         of names to contents.  ``stream`` takes the archive of an output with ``dest=-``.
         """
-        options = BuildOptions.of(context, **flags)
+        options = _options(context, flags)
         return self._image(self._builds.build(options, emit, cancel or CancelToken(), stream))
 
     def check(
@@ -52,7 +52,7 @@ class BuildsAPI(ImagesAPI):
         **flags: Any,
     ) -> tuple[Finding, ...]:
         """Return what the build checks see in a Dockerfile (``build --check``); build nothing."""
-        return self._builds.check(BuildOptions.of(context, **flags), cancel or CancelToken())
+        return self._builds.check(_options(context, flags), cancel or CancelToken())
 
     def outline(
         self,
@@ -62,7 +62,7 @@ class BuildsAPI(ImagesAPI):
         **flags: Any,
     ) -> Outline:
         """Return the targets of a Dockerfile and what the chosen one takes (``build --call``)."""
-        return self._builds.outline(BuildOptions.of(context, **flags), cancel or CancelToken())
+        return self._builds.outline(_options(context, flags), cancel or CancelToken())
 
     def forecast(
         self,
@@ -72,7 +72,7 @@ class BuildsAPI(ImagesAPI):
         **flags: Any,
     ) -> tuple[StepReport, ...]:
         """Return a build's steps, what is cached and why not the rest (``build --call=cache``)."""
-        return self._builds.forecast(BuildOptions.of(context, **flags), cancel or CancelToken())
+        return self._builds.forecast(_options(context, flags), cancel or CancelToken())
 
     def bootstrap(
         self, name: str, *, emit: EventSink = discard, cancel: CancelToken | None = None
@@ -159,3 +159,11 @@ class BuildsAPI(ImagesAPI):
         steps = FailedSteps(self._rooms)
         step = steps.find(name)
         return self._image(steps.image(step, self._images, cancel or CancelToken()))
+
+
+def _options(
+    context: str | Path | bytes | Mapping[str, str | bytes], flags: Mapping[str, Any]
+) -> BuildOptions:
+    from jupyter_containers.options.build import BuildOptions
+
+    return BuildOptions.of(context, **flags)

@@ -14,7 +14,6 @@ from jupyter_containers.engine.container import Container
 from jupyter_containers.engine.containers import id_file
 from jupyter_containers.engine.filters import Filters
 from jupyter_containers.engine.image import Image
-from jupyter_containers.engine.inspecting import container_document, effective_config
 from jupyter_containers.engine.refusals import warnings_of
 from jupyter_containers.engine.results import (
     PruneResult,
@@ -88,12 +87,21 @@ class ContainersAPI(ImagesAPI):
         options = run_options(image_name(image), command, flags)
         attach = options.attach
         streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy, attach, cancel)
+        if not (inputs or results or script is not None):
+            return self._run(options, streams, emit, check)
         with self._exchange(inputs, results, script) as exchange:
-            record = self._create(exchange.applied(options), emit, owned=True)
-            if options.detach:
-                return Container(self, self._processes.start(record, discard_failed=options.rm))
-            result = self._attaching.run(record, streams, check=check)
-            return replace(result, results=exchange.results())
+            outcome = self._run(exchange.applied(options), streams, emit, check)
+            if isinstance(outcome, Container):
+                return outcome
+            return replace(outcome, results=exchange.results())
+
+    def _run(
+        self, options: RunOptions, streams: Streams, emit: EventSink, check: bool
+    ) -> Container | RunResult:
+        record = self._create(options, emit, owned=True)
+        if options.detach:
+            return Container(self, self._processes.start(record, discard_failed=options.rm))
+        return self._attaching.run(record, streams, check=check)
 
     def _exchange(
         self, inputs: Mapping[str, Any] | None, results: Sequence[str], script: str | None
@@ -327,6 +335,8 @@ class ContainersAPI(ImagesAPI):
         """Return the labels and variables that ``log-opt labels=…`` and ``env=…`` name."""
         record = self._containers.find(name)
         given = record.options.log_opt or {}
+        from jupyter_containers.engine.inspecting import effective_config
+
         config = effective_config(record)
         pairs = [entry.partition("=") for entry in config.env]
         variables = {name: value for name, _, value in pairs}
@@ -404,6 +414,8 @@ class ContainersAPI(ImagesAPI):
         networks = {item.id: item for item in self._rooms.networks.all()}
         runtime = self._rooms.host.runtime
         folder = self._lifecycle.bundle(record.id).folder
+        from jupyter_containers.engine.inspecting import container_document
+
         found = container_document(record, networks, folder, runtime.name if runtime else "")
         found["GraphDriver"] = self._graph_driver(record)
         if size:

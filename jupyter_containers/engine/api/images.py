@@ -13,7 +13,6 @@ from jupyter_containers.engine.api.parts import Parts
 from jupyter_containers.engine.filters import Filters
 from jupyter_containers.engine.image import Image
 from jupyter_containers.engine.images import fetched_archive, open_archive
-from jupyter_containers.engine.inspecting import image_document
 from jupyter_containers.engine.results import (
     HistoryEntry,
     PruneResult,
@@ -346,6 +345,8 @@ class ImagesAPI(Parts):
             folders = self._rooms.store.snapshots.lower_folders(image.chain_id)
         except NotFoundError:
             folders = ()  # a damaged store is looked at too: system check mends it
+        from jupyter_containers.engine.inspecting import image_document
+
         return image_document(image, self._images.config(image), names, digests, folders)
 
     def prune_images(self, *, all: bool = False, filters: Filters | None = None) -> PruneResult:

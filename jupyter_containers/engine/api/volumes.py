@@ -8,7 +8,6 @@ from typing import Any
 from jupyter_containers.engine.api.collections import VolumeCollection
 from jupyter_containers.engine.api.parts import Parts
 from jupyter_containers.engine.filters import Filters, volume_filter
-from jupyter_containers.engine.inspecting import volume_document
 from jupyter_containers.engine.results import (
     PruneResult,
     VolumeSummary,
@@ -75,6 +74,8 @@ class VolumesAPI(Parts):
     def inspect_volume(self, name: str) -> dict[str, Any]:
         """Return Docker's ``volume inspect`` object."""
         volume = self._volumes.find(name)
+        from jupyter_containers.engine.inspecting import volume_document
+
         return volume_document(volume, self._volumes.mountpoint(volume.name))
 
     def prune_volumes(self, *, all: bool = False, filters: Filters | None = None) -> PruneResult:

@@ -46,7 +46,7 @@ def test_near_names_are_proposed(name: str, known: list[str], said: str) -> None
 
 
 def test_a_check_builds_nothing(bench: Any) -> None:
-    from jupyter_containers.options import BuildOptions
+    from jupyter_containers.options.build import BuildOptions
 
     text = "FROM absent AS One\nRUN x\nCOPY nosuch $y\n"
     found = bench.builder.check(BuildOptions.of(bench.context, dockerfile=text))

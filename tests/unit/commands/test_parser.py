@@ -8,7 +8,8 @@ from jupyter_containers.commands.grammar import GROUPS, VERBS, members, spelling
 from jupyter_containers.commands.help import help_text
 from jupyter_containers.commands.parser import parse
 from jupyter_containers.errors import InvalidArgumentError
-from jupyter_containers.options import BuildOptions, ExecOptions, RunOptions
+from jupyter_containers.options import ExecOptions, RunOptions
+from jupyter_containers.options.build import BuildOptions
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from jupyter_containers.engine.records import BuildNote
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.errors import BuildError, NotFoundError, OperationCancelledError
 from jupyter_containers.events import TaskFinished, TaskStarted, discard
-from jupyter_containers.options import BuildOptions
+from jupyter_containers.options.build import BuildOptions
 from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.settings import load_settings
 

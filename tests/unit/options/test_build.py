@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.errors import InvalidArgumentError
-from jupyter_containers.options import BuildOptions
-from jupyter_containers.options.build import SecretSource
+from jupyter_containers.options.build import BuildOptions, SecretSource
 from jupyter_containers.options.context import ContextSource
 
 
