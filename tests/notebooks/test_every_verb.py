@@ -16,7 +16,7 @@ from jupyter_containers.commands.grammar import GROUPS, VERBS, Verb
 from tests.integration.engine_fixtures import Place, demolish
 from tests.notebooks.kernels import free_port, kernel, run_cell, text_of
 
-# A cell, and a word of what it shows ("" where it shows nothing).
+# A cell, and a word of what it shows: "" where any will do, "!" before that of an error.
 STORY: list[tuple[str, str, str]] = [
     ("version", "%container version", "Version"),
     ("info", "%container info", "Containers"),
@@ -97,6 +97,12 @@ STORY: list[tuple[str, str, str]] = [
     ("system df", "%container system df", "RECLAIMABLE"),
     ("system check", "%container system check", "Checked"),
     ("system prune", "%container system prune -f", "Total"),
+    ("store share", "%container store share --store shelf busybox", "busybox"),
+    ("store ls", "%container store ls", "LAYERS"),
+    ("store unshare", "%container store unshare --store shelf busybox", "Untagged"),
+    ("store map", "%container store map nobody-here", "! nobody-here"),
+    ("store unmap", "%container store unmap nobody-here", "! nobody-here"),
+    ("system reset", "%container system reset --force", ""),
 ]
 # What must be there before a verb can do its work.
 BEFORE = {
@@ -151,6 +157,10 @@ def test_the_story_of_all_verbs(client: NotebookClient) -> None:
 
 def problems(outputs: list[Any], word: str) -> list[str]:
     """Return what is wrong with the outputs of a cell that is to show ``word``."""
+    if word.startswith("!"):
+        [error] = outputs
+        shown = error.get("evalue", "")
+        return [] if word[1:].strip() in shown else [f"does not fail with {word[1:]!r}: {shown!r}"]
     found = [output.evalue for output in outputs if output.output_type == "error"]
     if not re.search(word, text_of(outputs)):
         found.append(f"{word!r} is not in {text_of(outputs)!r}")
