@@ -29,6 +29,7 @@ from jupyter_containers.errors import (
     FlagError,
     InvalidArgumentError,
     OCIRuntimeError,
+    UnknownUserError,
     UsageError,
 )
 
@@ -192,6 +193,8 @@ def _reported(error: ContainersError, words: Sequence[str], output: _Output) -> 
         return error.exit_code
     if isinstance(error, OCIRuntimeError) and verb in (["run"], ["exec"], ["start"]):
         return error.exit_code if error.exit_code in (125, 126, 127) else 125
+    if isinstance(error, UnknownUserError) and verb == ["exec"]:
+        return 126
     if isinstance(error, FlagError):
         return 125
     return 125 if verb == ["run"] and not isinstance(error, UsageError) else 1

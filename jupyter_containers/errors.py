@@ -8,6 +8,7 @@
     │ ├ UsageError
     │ ├ InvalidReferenceError
     │ ├ InvalidDigestError
+    │ ├ UnknownUserError
     │ └ DockerfileSyntaxError(location)
     ├ NotFoundError (LookupError)
     │ ├ ImageNotFoundError
@@ -133,6 +134,10 @@ class FlagError(InvalidArgumentError):
 
 class UsageError(InvalidArgumentError):
     """A command line has too few or too many words, or words that exclude each other."""
+
+
+class UnknownUserError(InvalidArgumentError):
+    """A container's files know no user or group of that name."""
 
 
 class InvalidReferenceError(InvalidArgumentError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import InvalidArgumentError, UnknownUserError
 
 MAX_ID = 2**31 - 1
 
@@ -66,7 +66,7 @@ def _base_user(text: str, passwd: str, *, default: bool) -> User:
         if user.name == wanted:
             return user
     if number is None:
-        raise InvalidArgumentError(
+        raise UnknownUserError(
             f"unable to find user {text}: no matching entries in passwd file",
             hint="use a numeric id, or a user that the image's /etc/passwd lists",
         )
@@ -82,7 +82,7 @@ def _group_id(text: str, group: str) -> int:
         if name == text:
             return gid
     if number is None:
-        raise InvalidArgumentError(
+        raise UnknownUserError(
             f"unable to find group {text}: no matching entries in group file",
             hint="use a numeric id, or a group that the image's /etc/group lists",
         )

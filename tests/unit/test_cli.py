@@ -18,6 +18,7 @@ from jupyter_containers.errors import (
     ContainerNotFoundError,
     ImageNotFoundError,
     OCIRuntimeError,
+    UnknownUserError,
 )
 
 
@@ -55,6 +56,7 @@ def test_run_passes_bytes_on_and_exits_like_the_container(
         (["container", "run", "x"], ImageNotFoundError("no such image: x", hint="pull it"), 125),
         (["run", "x"], OCIRuntimeError("no such image: x", exit_code=127, hint="pull it"), 127),
         (["run", "x"], OCIRuntimeError("no such image: x", exit_code=1, hint="pull it"), 125),
+        (["exec", "x", "y"], UnknownUserError("no such image: x", hint="pull it"), 126),
         (["rm", "x"], ContainerNotFoundError("no such image: x", hint="pull it"), 1),
         (["run", "x"], KeyboardInterrupt(), 130),
     ],
@@ -62,7 +64,7 @@ def test_run_passes_bytes_on_and_exits_like_the_container(
 def test_exit_codes(
     fake_engine: Any, words: list[str], error: BaseException, code: int, capfd: Any
 ) -> None:
-    fake_engine.answers.update(run=raising(error), remove=raising(error))
+    fake_engine.answers.update(run=raising(error), remove=raising(error), exec=raising(error))
     assert command(fake_engine, *words) == code
     captured = capfd.readouterr()
     assert captured.out == ""
