@@ -28,6 +28,7 @@ PARTS = {
     "volumes": "Volumes",
     "workloads": "Work over many containers",
     "stores": "Shared image stores",
+    "kernels": "Kernels in containers",
     "system": "The engine as a whole",
 }
 

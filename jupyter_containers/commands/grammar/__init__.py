@@ -10,6 +10,7 @@ from jupyter_containers.commands.grammar import (
     builds,
     containers,
     images,
+    kernels,
     networks,
     registries,
     stores,
@@ -25,6 +26,7 @@ GROUPS = {
     "network": "Manage networks",
     "volume": "Manage volumes",
     "registry": "Look after registries",
+    "kernel": "Run notebooks' kernels in containers",
     "store": "Share images with all users of this machine",
     "manifest": "Manage lists of manifests for several platforms",
     "system": "Look after the engine as a whole",
@@ -41,6 +43,7 @@ VERBS: tuple[Verb, ...] = (
     *registries.VERBS,
     *volumes.VERBS,
     *stores.VERBS,
+    *kernels.VERBS,
     *system.VERBS,
 )
 

@@ -1,0 +1,33 @@
+"""The commands of kernels that run in containers."""
+
+from __future__ import annotations
+
+from jupyter_containers.commands.words import Flag, Operand, Verb
+
+VERBS: tuple[Verb, ...] = (
+    Verb(
+        "kernel install",
+        "Offer an image as a kernel: notebooks with it run in containers",
+        "kernels:install",
+        (
+            Flag("cpus", "Number of CPUs of each kernel"),
+            Flag("display-name", "What the launcher shows (Python in IMAGE)"),
+            Flag("memory", "Memory limit of each kernel", "text", "m"),
+            Flag("name", "Name of the kernel spec (from the image's)"),
+            Flag("option", "Any other option of run, such as --volume=data:/data", "list"),
+            Flag(
+                "sys-prefix", "Install it into this Python environment, not for this user", "bool"
+            ),
+            Flag("quiet", "Show no progress", "bool", "q"),
+        ),
+        (Operand("image", "IMAGE"),),
+    ),
+    Verb(
+        "kernel rm",
+        "Offer images as kernels no longer; the images stay",
+        "kernels:remove",
+        (),
+        (Operand("names", "NAME", "some"),),
+        ("kernel remove",),
+    ),
+)

@@ -1,0 +1,119 @@
+"""Kernels in containers: a kernel provisioner of jupyter_client.
+
+A kernel spec names it in its metadata (``kernel install`` writes such specs)::
+
+    {"argv": ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+     "metadata": {"kernel_provisioner": {
+         "provisioner_name": "container",
+         "config": {"image": "science:1", "options": ["--memory=4g"]}}}}
+
+The kernel is the command of ``jupyter container run`` in the foreground: the server waits for that
+process, and signals go to the container.  The five ports of the connection file are
+published on 127.0.0.1 with the same numbers; the notebook's folder is at its own path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+from typing import Any
+
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from traitlets import List, Unicode
+
+INSIDE = "/run/jupyter-kernel.json"
+_PORTS = ("shell_port", "iopub_port", "stdin_port", "hb_port", "control_port")
+# Who started the kernel is not there for it to watch, and its settings are those of this machine.
+_KEPT_OUT = ("JPY_PARENT_PID", "PYTHON", "VIRTUAL_ENV", "CONDA")
+_COMMAND = (sys.executable, "-m", "jupyter_containers.cli")
+
+
+class ContainerProvisioner(LocalProvisioner):
+    """Starts kernels in containers."""
+
+    image = Unicode("", help="The image; it has the kernel's program.").tag(config=True)
+    options = List(Unicode(), help="Further options of run, such as --memory=4g.").tag(config=True)
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._container = ""
+        self._connection_file = ""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Start the container in place of the command."""
+        if not self.image:
+            raise ValueError("the kernel spec names no image (metadata.kernel_provisioner.config)")
+        assert self.parent is not None  # a kernel manager starts kernels
+        outside = self.parent.connection_file
+        self._container = f"kernel-{str(self.kernel_id)[:8]}-{secrets.token_hex(2)}"
+        self._connection_file = f"{outside}.container"
+        with open(outside, encoding="utf-8") as file:
+            connection = json.load(file)
+        descriptor = os.open(self._connection_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            json.dump({**connection, "ip": "0.0.0.0"}, file)  # noqa: S104  # inside the container
+        words = self._words(cmd, outside, connection, kwargs.get("cwd"), kwargs.get("env") or {})
+        return await super().launch_kernel(words, **kwargs)
+
+    def _words(
+        self,
+        cmd: list[str],
+        outside: str,
+        connection: dict[str, Any],
+        cwd: str | None,
+        environ: dict[str, str],
+    ) -> list[str]:
+        """Return the command line that runs the kernel's command in a container."""
+        words = [*_COMMAND, "run", "--rm", "--name", self._container]
+        words += ["--volume", f"{self._connection_file}:{INSIDE}:ro"]
+        for name in _PORTS:
+            words += ["--publish", f"127.0.0.1:{connection[name]}:{connection[name]}"]
+        if cwd and os.path.isdir(cwd):
+            words += ["--volume", f"{cwd}:{cwd}", "--workdir", cwd]
+        given = {**(self.kernel_spec.env or {})}
+        if session := environ.get("JPY_SESSION_NAME"):
+            given["JPY_SESSION_NAME"] = session
+        for name, value in given.items():
+            if not name.startswith(_KEPT_OUT):
+                words += ["--env", f"{name}={value}"]
+        inside = [word.replace(outside, INSIDE) for word in cmd]
+        # The manager puts its own interpreter in place of a bare "python".
+        if inside and inside[0] == sys.executable:
+            inside[0] = "python"
+        return [*words, *self.options, self.image, *inside]
+
+    async def send_signal(self, signum: int) -> None:
+        """Send a signal to the kernel itself: its command would take some for its own."""
+        if self._container and self.has_process:
+            await self._command("kill", "--signal", str(int(signum)), self._container)
+
+    async def kill(self, restart: bool = False) -> None:  # noqa: ARG002  # the base's signature
+        """End the container, and with it the command that runs it."""
+        await self._remove()
+        if self.process:
+            self.process.kill()
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """Take away what is left of the container."""
+        await self._remove()
+        if self._connection_file and os.path.exists(self._connection_file):
+            os.unlink(self._connection_file)
+        await super().cleanup(restart)
+
+    async def _remove(self) -> None:
+        if self._container:
+            name, self._container = self._container, ""
+            await self._command("rm", "--force", name)
+
+    async def _command(self, *words: str) -> None:
+        process = await asyncio.create_subprocess_exec(
+            *_COMMAND,
+            *words,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        await process.wait()
