@@ -48,21 +48,32 @@ _QUIET = (
 )
 _TOGETHER_SECONDS = 0.03
 _USAGE_SECONDS = 1.0
+# A page that is seen says so every half minute; browsers may delay that up to a minute.
+_SEEN_SECONDS = 150.0
 # Of the time, at most this share is spent measuring and listing.
 _SHARE = 0.2
 
 
 class Feed:
-    """Tells one page; ``lost`` is called when the store can no longer be read."""
+    """Tells one page; ``lost`` is called when the store can no longer be read.
 
-    def __init__(self, engine: Engine, tell: Tell, lost: Callable[[], None]) -> None:
-        self._engine, self._tell, self._lost = engine, tell, lost
+    ``clock`` returns seconds.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        tell: Tell,
+        lost: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine, self._tell, self._lost, self._clock = engine, tell, lost, clock
         self._listing = Listing(engine)
         self._cancel = CancelToken()
         self._lock = threading.Lock()
         self._touched: set[Section] = set(get_args(Section))
         self._wake = threading.Event()
-        self._visible = False
+        self._seen_until = 0.0
         self._known: dict[str, dict[str, Any]] = {}
         self._logins: list[str] = []
 
@@ -80,8 +91,11 @@ class Feed:
         self._wake.set()
 
     def watch(self, visible: bool) -> None:
-        """Measure what containers use while the panel is seen."""
-        self._visible = visible
+        """Measure what containers use while the panel is seen.
+
+        A page that crashed says nothing more: one that is seen says so again and again.
+        """
+        self._seen_until = self._clock() + _SEEN_SECONDS if visible else 0.0
         self._wake.set()
 
     def touch(self, *sections: Section) -> None:
@@ -103,19 +117,19 @@ class Feed:
     def _run(self) -> None:
         measured, pause = 0.0, 0.0
         while True:
-            seen = self._visible
-            due = max(0.0, measured + max(_USAGE_SECONDS, pause) - time.monotonic())
-            self._wake.wait(due if seen else None)
+            now = self._clock()
+            due = max(0.0, measured + max(_USAGE_SECONDS, pause) - now)
+            self._wake.wait(due if now < self._seen_until else None)
             self._wake.clear()
             try:
                 self._cancel.check()
                 self._tell_changes()
-                now = time.monotonic()
-                if self._visible and now - measured >= _USAGE_SECONDS:
+                now = self._clock()
+                if now < self._seen_until and now - measured >= _USAGE_SECONDS:
                     self._tell_usage()
                     self._tell_section("builds")
                     self._look_at_logins()
-                    measured = time.monotonic()
+                    measured = self._clock()
                     pause = (measured - now) / _SHARE
             except OperationCancelledError:
                 return

@@ -20,6 +20,7 @@ from jupyter_containers.panel.messages import (
     CloseView,
     Command,
     Failure,
+    Farewell,
     FromKernel,
     FromPage,
     Hello,
@@ -47,6 +48,8 @@ Buffers = Sequence[bytes]
 class Comm(Protocol):
     """What a line needs of a comm."""
 
+    comm_id: str
+
     def send(
         self,
         data: Any = None,
@@ -66,7 +69,10 @@ class Comm(Protocol):
 
 
 class Line:
-    """A page's line to the engine that ``provide_engine`` returns."""
+    """A page's line to the engine that ``provide_engine`` returns.
+
+    ``hang_up`` is given the IDs of lines that the page has left behind.
+    """
 
     def __init__(
         self,
@@ -74,8 +80,9 @@ class Line:
         provide_engine: Callable[[], Engine],
         on_close: Callable[[Line], None] = lambda _: None,
         forecast: Foretell | None = None,
+        hang_up: Callable[[Sequence[str]], None] = lambda _: None,
     ) -> None:
-        self._forecast = forecast
+        self._forecast, self._hang_up = forecast, hang_up
         self._comm, self._provide_engine, self._on_close = comm, provide_engine, on_close
         self._lock = threading.Lock()
         self._closed = False
@@ -86,6 +93,11 @@ class Line:
         comm.on_msg(self._receive)
         comm.on_close(lambda _: self.close())
 
+    @property
+    def id(self) -> str:
+        """The comm's ID, by which the page knows it."""
+        return self._comm.comm_id
+
     def begin(self, data: object) -> None:
         """Answer what the page said when it opened the line; the rest is done in a thread."""
         try:
@@ -93,6 +105,7 @@ class Line:
         except msgspec.ValidationError as error:
             self._refuse(Trouble("ProtocolError", f"the page's first words are no hello: {error}"))
             return
+        self._hang_up(hello.left)
         if VERSION not in hello.versions:
             spoken = ", ".join(str(version) for version in hello.versions) or "none"
             self._refuse(
@@ -157,6 +170,9 @@ class Line:
             number = data.get("id") if isinstance(data, Mapping) else None
             if isinstance(number, int):
                 self.tell(Failure(number, Trouble("ProtocolError", f"not a call: {error}")))
+            return
+        if isinstance(said, Farewell):
+            self.close()
             return
         if isinstance(said, ToView):
             if self._views is not None:

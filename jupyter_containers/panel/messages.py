@@ -112,7 +112,10 @@ class Usage(Struct, frozen=True):
 
 
 class Watch(Struct, frozen=True, tag_field="do", tag="watch"):
-    """The panel is seen, or no longer: what containers use is measured only for one who looks."""
+    """The panel is seen, or no longer: what containers use is measured only for one who looks.
+
+    A page that is seen says it again every half minute.
+    """
 
     visible: bool
 
@@ -288,13 +291,25 @@ class ToView(Struct, frozen=True, tag_field="kind", tag="to_view"):
     content: dict[str, Any]
 
 
-FromPage: TypeAlias = Request | ToView
+class Farewell(Struct, frozen=True, tag_field="kind", tag="farewell"):
+    """The page goes; the kernel closes the line.
+
+    JupyterLab deletes a comm's subshell with the comm: its own word that a comm is closed may find
+    nobody who reads it.
+    """
+
+
+FromPage: TypeAlias = Request | ToView | Farewell
 
 
 class Hello(Struct, frozen=True):
-    """What a page says when it opens a line."""
+    """What a page says when it opens a line.
+
+    ``left`` are the IDs of lines that the page before it in the same tab has left.
+    """
 
     versions: list[int]
+    left: list[str] = []
 
 
 # What calls return.

@@ -7,7 +7,7 @@ kernel opens; one that comes later finds the beacon among the kernel's open comm
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -65,10 +65,16 @@ class Switchboard:
     def _connect(self, comm: Any, message: Any) -> None:
         from jupyter_containers.panel.line import Line
 
-        line = Line(comm, self._provide_engine, self._forget, self._forecast)
+        line = Line(comm, self._provide_engine, self._forget, self._forecast, self._close_left)
         with self._lock:
             self._lines.add(line)
         line.begin(message["content"].get("data"))
+
+    def _close_left(self, ids: Sequence[str]) -> None:
+        with self._lock:
+            left = [line for line in self._lines if line.id in ids]
+        for line in left:
+            line.close()
 
     def _forget(self, line: Line) -> None:
         with self._lock:

@@ -50,7 +50,7 @@ test("a kernel that is free is asked and spoken to as JupyterLab does", async ()
   line.open({ versions: [1] });
   line.send({ a: 1 });
   line.close();
-  expect(free.said).toEqual([["open", { versions: [1] }], ["send", { a: 1 }], ["close"]]);
+  expect(free.said).toEqual([["open", { versions: [1] }], ["send", { a: 1 }], ["send", { kind: "farewell" }]]);
 });
 
 test("a kernel that runs a cell is asked by the control channel, in a subshell of the page's own", async () => {
@@ -60,6 +60,7 @@ test("a kernel that runs a cell is asked by the control channel, in a subshell o
   line.open({ versions: [1] });
   line.send({ a: 1 });
   line.close();
+  line.ended();
   line.send({ late: 1 });
   expect(busy.said).toEqual([
     ["control", "comm_info_request"],
@@ -67,7 +68,7 @@ test("a kernel that runs a cell is asked by the control channel, in a subshell o
     ["control", "create_subshell_request"],
     ["shell", "comm_open", "mine", { comm_id: "c", target_name: "target", data: { versions: [1] } }],
     ["shell", "comm_msg", "mine", { comm_id: "c", data: { a: 1 } }],
-    ["shell", "comm_close", "mine", { comm_id: "c", data: {} }],
+    ["shell", "comm_msg", "mine", { comm_id: "c", data: { kind: "farewell" } }],
     ["control", "delete_subshell_request"],
   ]);
 });

@@ -5,14 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import TimeoutError
+
 from tests.browser.conftest import Lab, write_notebook
 
 LOAD = "%load_ext jupyter_containers"
 _AXE = Path(__file__).parents[2] / "labextension/node_modules/axe-core/axe.min.js"
-_READY = """() => {
-    const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
-    return context?.isReady && context.session?.kernel?.status === 'idle';
+# The notebook has its kernel, and is the current one: Lab may have opened other things, too.
+_READY = """name => {
+    const {shell} = window.jupyterapp ?? {};
+    const found = [...(shell?.widgets('main') ?? [])].find(one => one.title.label === name);
+    const context = found?.sessionContext;
+    if (!context?.isReady || context.session?.kernel?.status !== 'idle') return false;
+    shell.activateById(found.id);
+    return true;
 }"""
+_STATE = """() => [...window.jupyterapp.shell.widgets('main')].map(one => [
+    one.title.label, one.sessionContext?.isReady,
+    one.sessionContext?.session?.kernel?.status,
+    one.sessionContext?.session?.kernel?.connectionStatus,
+].join(' ')).join(', ')"""
 
 
 class Panel:
@@ -22,7 +34,10 @@ class Panel:
         self.page, self.lab = page, lab
         write_notebook(lab.notebooks / f"{name}.ipynb", *cells)
         page.goto(f"{lab.address}/lab/tree/{name}.ipynb?reset")
-        page.wait_for_function(_READY, timeout=60_000)  # a kernel starts
+        try:
+            page.wait_for_function(_READY, arg=f"{name}.ipynb", timeout=60_000)
+        except TimeoutError as error:
+            raise AssertionError(f"no kernel: {page.evaluate(_STATE)}") from error
         self.command("containers:show")
 
     def command(self, name: str, **arguments: object) -> None:

@@ -16,6 +16,10 @@ from tests.browser.lab import DARK, LIGHT
 from tests.browser.panel import LOAD, Panel
 from tests.browser.test_terminal import eventually
 
+_KERNEL = (
+    "[...window.jupyterapp.shell.widgets('main')].find(one => one.sessionContext)"
+    ".sessionContext.session.kernel"
+)
 FOREVER = ["sh", "-c", "trap 'exit 0' TERM; echo began; while :; do sleep 0.1; done"]
 
 
@@ -151,7 +155,14 @@ def test_a_page_that_is_reloaded_while_a_cell_runs_is_live_at_once(
     page.locator(".jc-json").get_by_text("Mountpoint").wait_for()
     engine.remove_volume("while-it-runs")
     eventually(lambda: panel.names("volumes") == [])
-    panel.command("notebook:interrupt-kernel")
+    page.evaluate(f"() => {_KERNEL}.interrupt()")
+    # The page that was left has said farewell: its kernel tells one page only.
+    lines = "len(get_ipython().jupyter_containers_panel)"
+    asked = f"{_KERNEL}.requestExecute({{code: '', user_expressions: {{lines: '{lines}'}}}}).done"
+    # What waited while the cell ran is answered with its interrupt.
+    eventually(lambda: page.evaluate(f"async () => (await {asked}).content.status") == "ok")
+    reply = page.evaluate(f"async () => (await {asked}).content.user_expressions.lines.data")
+    assert reply["text/plain"] == "1"
 
 
 def test_launcher_settings_and_palette(lab: Lab, page: Any, engine: Engine) -> None:

@@ -8,6 +8,7 @@
 import { type Kernel, KernelMessage } from "@jupyterlab/services";
 
 import type { Wire } from "./client";
+import type { Farewell } from "./protocol";
 
 const PATIENCE_MS = 400;
 const STARTING_MS = 3000;
@@ -16,6 +17,8 @@ const STARTING_MS = 3000;
 export interface Line extends Wire {
   readonly comm: Kernel.IComm;
   open(greeting: unknown): void;
+  /** The kernel has closed it. */
+  ended(): void;
 }
 
 /** Whether a kernel has comms of a target; asked by the control channel where the shell does not answer. */
@@ -76,6 +79,9 @@ async function ownSubshell(kernel: Kernel.IKernelConnection): Promise<string | n
   return Promise.race([asked().catch(() => null), wait]);
 }
 
+// The kernel closes the line: JupyterLab would delete the subshell before the kernel has read that the comm is closed.
+const FAREWELL: Farewell = { kind: "farewell" };
+
 class CommLine implements Line {
   private opened = false;
 
@@ -95,8 +101,12 @@ class CommLine implements Line {
 
   close(): void {
     if (this.comm.isDisposed || this.kernel.isDisposed) return;
-    if (this.opened) this.comm.close();
+    if (this.opened) this.send(FAREWELL);
     else this.comm.dispose();
+  }
+
+  ended(): void {
+    this.comm.dispose();
   }
 }
 
@@ -121,9 +131,14 @@ class OwnLine implements Line {
 
   close(): void {
     if (this.comm.isDisposed || this.kernel.isDisposed) return;
-    if (this.opened) this.say("comm_close", { data: {} });
+    if (this.opened) this.send(FAREWELL);
+    else this.ended();
+  }
+
+  ended(): void {
     this.comm.dispose();
-    // A kernel that has gone has taken its subshells along.
+    if (this.kernel.isDisposed) return;
+    // A kernel that goes takes its subshells along.
     ask(this.kernel, "delete_subshell_request", { subshell_id: this.subshellId }).catch(() => undefined);
   }
 

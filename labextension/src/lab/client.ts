@@ -6,7 +6,7 @@
  */
 import { type ISignal, Signal } from "@lumino/signaling";
 
-import { type Call, type FromKernel, type Items, type Returns, type Section, type Trouble, type Usage, VERSION } from "./protocol";
+import { type Call, type FromKernel, type Hello, type Items, type Returns, type Section, type Trouble, type Usage, VERSION } from "./protocol";
 
 /** What carries messages: a comm in the page, a fake in the tests. */
 export interface Wire {
@@ -70,8 +70,8 @@ export class Client {
   }
 
   /** What a page says first. */
-  static hello(): { versions: number[] } {
-    return { versions: [VERSION] };
+  static hello(left: string[] = []): Hello {
+    return { versions: [VERSION], left };
   }
 
   list<S extends Section>(section: S): Items[S][] {

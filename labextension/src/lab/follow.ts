@@ -34,11 +34,17 @@ export class Follower {
   // Every new kernel, restart or notebook makes what is still under way for the old one void.
   private round = 0;
   private failures = 0;
+  private line = "";
   private readonly changedSignal = new Signal<Follower, void>(this);
 
   constructor(tracker: INotebookTracker) {
     tracker.currentChanged.connect(() => this.setNotebook(tracker.currentWidget));
     this.setNotebook(tracker.currentWidget);
+    // Its kernel would tell a page that was left or reloaded for ever what happens.
+    window.addEventListener("pagehide", () => {
+      if (this.line) rememberLeft(this.line);
+      this.drop("waiting");
+    });
   }
 
   /** Place, client or the client's state are different. */
@@ -103,6 +109,7 @@ export class Follower {
     this.round++;
     this.client?.close();
     this.client = null;
+    this.line = "";
     this.place = place;
     this.changedSignal.emit();
   }
@@ -138,15 +145,17 @@ export class Follower {
     }
     const client = new Client(line);
     this.client = client;
+    this.line = line.comm.commId;
     client.stateChanged.connect(() => this.changedSignal.emit());
     line.comm.onMsg = (message) =>
       client.receive(message.content.data as unknown as FromKernel, (message.buffers ?? []).map(view));
     line.comm.onClose = () => {
+      line.ended();
       client.lost();
       if (client.state !== "refused" && round === this.round) this.again();
     };
     this.changedSignal.emit();
-    line.open(Client.hello());
+    line.open(Client.hello(takeLeft()));
   }
 
   /** The kernel has closed the line: its configuration changed, or the extension was unloaded. */
@@ -159,6 +168,19 @@ export class Follower {
       if (round === this.round) this.begin();
     }, pause);
   }
+}
+
+// Of a page that goes nothing more may reach the kernel: the next page in the same tab tells it.
+const LEFT = "jupyter-containers:left";
+
+function rememberLeft(line: string): void {
+  sessionStorage.setItem(LEFT, line);
+}
+
+function takeLeft(): string[] {
+  const line = sessionStorage.getItem(LEFT);
+  sessionStorage.removeItem(LEFT);
+  return line ? [line] : [];
 }
 
 function view(buffer: ArrayBuffer | ArrayBufferView): DataView {

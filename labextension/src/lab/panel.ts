@@ -14,6 +14,7 @@ import { STYLE } from "./style";
 import { Tree } from "./tree";
 
 const TICK_MS = 1000;
+const SEEN_TICKS = 30;
 
 /** What the panel has others do. */
 export interface PanelActions {
@@ -153,7 +154,16 @@ export class ContainersPanel extends Widget {
   private tellVisible(): void {
     const visible = this.isVisible && !document.hidden;
     clearInterval(this.timer);
-    if (visible) this.timer = window.setInterval(() => this.drawSoon(), TICK_MS);
+    let ticks = 0;
+    const tick = (): void => {
+      this.drawSoon();
+      if (++ticks % SEEN_TICKS === 0) this.sayVisible(true);
+    };
+    if (visible) this.timer = window.setInterval(tick, TICK_MS);
+    this.sayVisible(visible);
+  }
+
+  private sayVisible(visible: boolean): void {
     if (this.client?.state === "open") this.client.call({ do: "watch", visible: visible && this.wantsUsage }).catch(() => undefined);
   }
 

@@ -86,7 +86,10 @@ export interface Usage {
   memory_limit: number;
 }
 
-/** The panel is seen, or no longer: what containers use is measured only for one who looks. */
+/** The panel is seen, or no longer: what containers use is measured only for one who looks.
+
+    A page that is seen says it again every half minute.
+     */
 export interface Watch {
   do: "watch";
   visible: boolean;
@@ -237,9 +240,22 @@ export interface ToView {
   content: Record<string, any>;
 }
 
-/** What a page says when it opens a line. */
+/** The page goes; the kernel closes the line.
+
+    JupyterLab deletes a comm's subshell with the comm: its own word that a comm is closed may find
+    nobody who reads it.
+     */
+export interface Farewell {
+  kind: "farewell";
+}
+
+/** What a page says when it opens a line.
+
+    `left` are the IDs of lines that the page before it in the same tab has left.
+     */
 export interface Hello {
   versions: number[];
+  left: string[];
 }
 
 /** What a command has to show. */
@@ -384,7 +400,7 @@ export interface FromView {
 
 export type Call = Watch | Act | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
 
-export type FromPage = Request | ToView;
+export type FromPage = Request | ToView | Farewell;
 
 export type FromKernel = Welcome | Refused | Answer | Failure | Progress | Changes | Used | FromView;
 

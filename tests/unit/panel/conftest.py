@@ -14,7 +14,8 @@ from jupyter_containers.panel.messages import VERSION
 class FakeComm:
     """A comm of ipykernel 7, as far as a line knows it."""
 
-    def __init__(self) -> None:
+    def __init__(self, comm_id: str = "comm") -> None:
+        self.comm_id = comm_id
         self.told: list[tuple[dict[str, Any], list[bytes]]] = []
         self.closed = False
         self.on_message: Callable[[Any], None] = lambda _: None

@@ -156,3 +156,9 @@ def line_answer() -> object:
     from jupyter_containers.panel.messages import Answer
 
     return Answer(1)
+
+
+def test_a_page_says_farewell(page: FakePage, comm: FakeComm) -> None:
+    assert not comm.closed
+    page.say({"kind": "farewell"})
+    assert comm.closed

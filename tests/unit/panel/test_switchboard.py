@@ -51,3 +51,17 @@ def test_pages_come_and_go(beacons: list[Any]) -> None:
     board.close()
     assert comms.targets == {}
     assert not beacons[0].open
+
+
+def test_a_page_that_is_reloaded_hangs_up_what_it_left(beacons: list[Any]) -> None:
+    comms, engine = Comms(), FakeEngine()
+    board = Switchboard(comms, lambda: engine)  # type: ignore[arg-type, return-value]
+    board.open()
+    left, other, new = FakeComm("left"), FakeComm("other"), FakeComm("new")
+    for comm in (left, other):
+        comms.targets[TARGET](comm, {"content": {"data": hello()}})
+    comms.targets[TARGET](new, {"content": {"data": hello() | {"left": ["left", "gone"]}}})
+    FakePage(new).wait(lambda said: said["kind"] == "welcome")
+    assert (left.closed, other.closed, new.closed) == (True, False, False)
+    assert len(board) == 2
+    board.close()
