@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.places import file_system, is_remote
 
 # Below the run root: what keeps an ordinary user's namespaces, see the room ``rootless``.
 USER_FOLDER = "user"
@@ -27,6 +28,8 @@ LAB_FILE = Path("/etc/jupyter_containers/lab.toml")
 SHARED_STORE = "/var/lib/jupyter-containers-shared"
 _NOBODY = 65534
 _CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
+# Where the store of a user is whose home is on another machine.
+LOCAL = Path("/var/tmp")
 TrustHostCA = Literal["auto", "always", "never"]
 
 
@@ -104,22 +107,26 @@ def default_settings(environ: Mapping[str, str]) -> Settings:
             run_root=Path("/run/jupyter-containers"),
             registry_files=_registry_files(environ, None),
         )
-    data = Path(environ.get("XDG_DATA_HOME") or home / ".local/share")
-    runtime = environ.get("XDG_RUNTIME_DIR")
-    run_root = (
-        Path(runtime, "jupyter-containers")
-        if runtime
-        else Path(f"/tmp/jupyter-containers-{os.geteuid()}")
-    )
+    name = f"jupyter-containers-{os.geteuid()}"
+    root = Path(environ.get("XDG_DATA_HOME") or home / ".local/share") / "jupyter-containers"
+    if is_remote(file_system(root)) and not is_remote(file_system(LOCAL)):
+        root = LOCAL / name
+    runtime = environ.get("XDG_RUNTIME_DIR") or _run_folder()
     return Settings(
-        root=data / "jupyter-containers",
-        run_root=run_root,
+        root=root,
+        run_root=Path(runtime, "jupyter-containers") if runtime else Path("/tmp", name),
         registry_files=_registry_files(environ, home),
         certificate_folders=(
             str(Path(environ.get("XDG_CONFIG_HOME") or home / ".config", "containers/certs.d")),
             *_CERTIFICATES,
         ),
     )
+
+
+def _run_folder() -> str:
+    """Return the folder that systemd made for the user, also where nobody said so."""
+    folder = f"/run/user/{os.geteuid()}"
+    return folder if os.access(folder, os.W_OK) else ""
 
 
 def _registry_files(environ: Mapping[str, str], home: Path | None) -> tuple[str, ...]:

@@ -10,8 +10,10 @@ from typing import Any
 
 from jupyter_containers.engine.ratelimits import noted
 from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.places import file_system, is_remote
 from jupyter_containers.runtime.host import Capability, HostCapabilities, probe
-from jupyter_containers.settings import USER_FOLDER
+from jupyter_containers.runtime.surroundings import system_files_withheld
+from jupyter_containers.settings import LOCAL, USER_FOLDER
 
 _ESSENTIAL = ("runtime", "conmon", "mounts")
 _INSTALL = "apt-get install "
@@ -57,6 +59,7 @@ def examine(rooms: Rooms) -> DoctorReport:
             "base images without a registry (bootstrap)",
             "apt-get install mmdebstrap",
         ),
+        _kept(rooms),
         Capability(
             "disk space",
             free > 2**30,
@@ -99,6 +102,27 @@ def _files(rooms: Rooms) -> tuple[Capability, ...]:
     )
 
 
+def _kept(rooms: Rooms) -> Capability:
+    """Return what kind of disk the store is on."""
+    root = rooms.settings.root
+    kind = file_system(root)
+    remote, memory = is_remote(kind), kind in ("tmpfs", "ramfs")
+    detail = f"{kind or 'unknown'}, {root}"
+    if remote:
+        detail = f"{kind} is on another machine: {root}"
+    elif memory:
+        detail = f"{kind}: what is in {root} takes memory, and is gone after a restart"
+    elif root.parent == LOCAL:
+        detail += " (because the home is on another machine)"
+    return Capability(
+        "store",
+        not remote and not memory,
+        detail,
+        "images and containers stay, and several kernels share them",
+        "JUPYTER_CONTAINERS_ROOT, or root in the configuration: a folder on a local disk",
+    )
+
+
 def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
     """Return who the engine is on this host: the rung of the ladder that it works on."""
     why = "whom the users of a container are outside"
@@ -106,8 +130,8 @@ def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
     if host.users.initial and os.geteuid() == 0:
         return (Capability("rights", True, "root of this machine", why),)
     if host.users.initial:
-        denied = _text(folder / "denied") or "no namespaces of one's own"
-        needed = "as root: sysctl user.max_user_namespaces=15000"
+        denied, _, needed = _text(folder / "denied").partition("\n")
+        denied = denied or "no namespaces of one's own"
         return (Capability("rights", False, denied, "containers and RUN steps", needed),)
     single, missing = _text(folder / "single"), _text(folder / "no-uplink")
     if host.users.size > 1:
@@ -138,7 +162,15 @@ def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
         "limits of memory, CPU and processes that all of a container's processes share",
         remedy,
     )
-    return rights, uplink, delegation
+    withheld = system_files_withheld()
+    files = Capability(
+        "/proc and /sys",
+        withheld is None,
+        withheld.reason if withheld else "a container's own",
+        "a container sees its processes and network, and those of nobody else",
+        withheld.remedy if withheld else "",
+    )
+    return rights, uplink, delegation, files
 
 
 def _text(file: Path) -> str:

@@ -97,9 +97,13 @@ class Rooms:
     @cached_property
     def host(self) -> HostCapabilities:
         """What this machine can do, probed once."""
+        from jupyter_containers.runtime.handing import make_room
         from jupyter_containers.runtime.host import probe
 
-        return probe(self.settings.runtime)
+        found = probe(self.settings.runtime)
+        if not found.users.initial:
+            return found
+        return dataclasses.replace(found, cgroups=make_room(found.cgroups))
 
     @cached_property
     def driver(self) -> Driver:

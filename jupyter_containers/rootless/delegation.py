@@ -15,17 +15,15 @@ import os
 import shutil
 import subprocess
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.runtime.cgroups import ENGINE, UNIFIED, CgroupLayout
+from jupyter_containers.runtime.handing import hand_on
 
 SCOPE = "jupyter-containers.scope"
-_WANTED = ("cpu", "memory", "pids", "io", "cpuset")
 _MANAGER = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
 _SECONDS = 5.0
-_ROUNDS = 20
 _CONTROLLERS = (
     "as root: mkdir -p /etc/systemd/system/user@.service.d;"
     " printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n'"
@@ -146,25 +144,9 @@ class _Place:
         return owner == self._user and all(os.access(one, os.W_OK) for one in (folder, *files))
 
     def _found(self, base: str) -> Refusal | None:
-        """Move the processes of a base out of the way and hand its controllers on."""
-        folder = f"{self._mount}{base}"
-        leaf = f"{folder}/{ENGINE}"
-        try:
-            os.makedirs(leaf, exist_ok=True)
-            offered = set(Path(f"{folder}/cgroup.controllers").read_text().split())
-            for _ in range(_ROUNDS):
-                # One of them may start another meanwhile.
-                for pid in Path(f"{folder}/cgroup.procs").read_text().split():
-                    with suppress(ProcessLookupError):
-                        Path(f"{leaf}/cgroup.procs").write_text(pid)
-                if _enabled(folder, [name for name in _WANTED if name in offered]):
-                    break
-            else:
-                return Refusal(f"{base} is never without processes", _SERVICE)
-        except OSError as error:
-            return Refusal(f"{base} cannot be used: {error.strerror}", _SERVICE)
-        if not offered & set(_WANTED):
-            return Refusal(f"{base} was given no controllers", _CONTROLLERS)
+        reason = hand_on(self._layout, base)
+        if reason:
+            return Refusal(reason, _CONTROLLERS if "controllers" in reason else _SERVICE)
         self._note.write_text(base)
         return None
 
@@ -174,16 +156,6 @@ class _Place:
         except OSError:
             return False  # it is gone, or the way there leads through what is not the user's
         return True
-
-
-def _enabled(folder: str, controllers: list[str]) -> bool:
-    """Hand controllers on to the groups below; return False while processes are in the way."""
-    for name in controllers:
-        try:
-            Path(f"{folder}/cgroup.subtree_control").write_text(f"+{name}")
-        except OSError:
-            return False
-    return True
 
 
 def _call(runtime: str, method: str, signature: str, *words: str) -> str:

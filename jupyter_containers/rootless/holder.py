@@ -23,9 +23,11 @@ from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.netlink import NetlinkSocket
 from jupyter_containers.network.usermode import Uplink
 from jupyter_containers.oci.idmap import IDMap, IDMapping
+from jupyter_containers.places import private_folder
 from jupyter_containers.rootless.delegation import settle
 from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.runtime.subids import subordinate
+from jupyter_containers.runtime.surroundings import namespaces_withheld
 from jupyter_containers.settings import USER_FOLDER
 
 _CLONE_NEWUSER = 0x10000000
@@ -100,12 +102,10 @@ class Holder:
         assert process.stdout is not None
         assert process.stderr is not None
         if process.stdout.readline() != b"ready\n":
-            reason = process.stderr.read().decode(errors="replace").strip()
+            said = process.stderr.read().decode(errors="replace").strip()
+            withheld = namespaces_withheld(said)
             raise UnsupportedError(
-                f"this host lets users make no namespaces: {reason}",
-                capability="user namespaces",
-                provided_by="as root: sysctl user.max_user_namespaces=15000"
-                " (and on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0)",
+                withheld.reason, capability="user namespaces", provided_by=withheld.remedy
             )
         reason = map_identities(process.pid)
         (self.folder / "single").write_text(reason)
@@ -139,7 +139,8 @@ def enter(folder: Path) -> None:
     It must have one thread only, and stays in the host's network.  ``folder`` holds what processes
     of the user need to find the namespaces.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(folder.parent)
+    private_folder(folder)
     with _locked(folder / "lock"):
         # Before it is another user to the user's systemd; a new holder is started in its group.
         refused = settle(folder)

@@ -28,6 +28,6 @@ def enter_for(
         enter(folder)
         denied.unlink(missing_ok=True)
     except UnsupportedError as error:
-        denied.write_text(error.message)
+        denied.write_text(f"{error.message}\n{error.provided_by}")
     environ.update(environment(settings))
     return settings

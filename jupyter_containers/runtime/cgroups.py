@@ -85,10 +85,14 @@ class CgroupLayout:
             words = _text(f"{self.mounts[UNIFIED]}{base}/cgroup.subtree_control") or ""
             enabled = frozenset(words.split()) | {"freezer"}
             return CgroupLayout("v2", self.mounts, enabled, self.top, base)
+        return self.writable()
+
+    def writable(self) -> CgroupLayout:
+        """Return the layout without the hierarchies in which this process may make no group."""
         mounts = {name: point for name, point in self.mounts.items() if os.access(point, os.W_OK)}
         if mounts == self.mounts:
             return self
-        left = frozenset(self.controllers & set(mounts))
+        left = frozenset() if self.version == "v2" else frozenset(self.controllers & set(mounts))
         return CgroupLayout(self.version if left else "none", mounts if left else {}, left)
 
     def own_group(self, own: str | None = None) -> str:

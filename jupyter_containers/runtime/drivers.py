@@ -21,6 +21,7 @@ import msgspec
 
 from jupyter_containers.errors import ContainersError, InvalidArgumentError, UnsupportedError
 from jupyter_containers.oci.mount import Mount
+from jupyter_containers.places import private_folder
 from jupyter_containers.runtime.mounts import PrivateMounts
 
 Name = Literal["overlay", "vfs"]
@@ -68,7 +69,7 @@ def choose(wish: str, root: Path, run_root: Path) -> Driver:
     note = run_root / "storage-driver"
     circumstances = str(_Circumstances(root))
     found = _noted(note, circumstances) or _tried(root)
-    run_root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(run_root)
     note.write_bytes(msgspec.json.encode((circumstances, found)))
     if wish == "vfs" and found.name != "vfs":
         return Driver("vfs", "chosen in the settings")

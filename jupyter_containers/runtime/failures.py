@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jupyter_containers.errors import OCIRuntimeError
+from jupyter_containers.runtime.surroundings import system_files_withheld
 
 _NOT_FOUND = re.compile(
     r"executable file .*not found|exec: \S+ ?(stat \S+: )?.*no such file or directory"
@@ -25,6 +26,8 @@ _NOT_EXECUTABLE = re.compile(
     r"|executable path is a directory|exec format error",
     re.IGNORECASE,
 )
+# The kernel shows a user namespace no more of these than its user sees already.
+_WITHHELD = re.compile(r"mount\w* .*\b(proc|sysfs)\b.*operation not permitted", re.IGNORECASE)
 # What runc says when the kernel ended its child together with the container's first process.
 _TORN = re.compile(r"setns process|init-p\b|connection reset by peer")
 _PREFIXES = re.compile(
@@ -68,6 +71,8 @@ def runtime_error(
         code, hint = 127, "check the command's spelling, or that the image contains it"
     elif _NOT_EXECUTABLE.search(message):
         code, hint = 126, "the file is in the image but is not an executable program"
+    elif _WITHHELD.search(message) and (withheld := system_files_withheld()):
+        line, hint = f"{withheld.reason} ({line})", withheld.remedy
     return OCIRuntimeError(line, argv=argv, exit_code=code, stderr=stderr or message, hint=hint)
 
 

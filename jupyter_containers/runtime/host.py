@@ -115,6 +115,14 @@ class HostCapabilities:
             raise self._missing("conmon")
         return self.conmon
 
+    def require_cgroups(self) -> None:
+        """Raise :class:`UnsupportedError` where root can make no control groups.
+
+        Without them nothing would keep a container of root's from the machine's devices.
+        """
+        if self.users.initial and self.cgroups.version == "none":
+            raise self._missing("cgroups")
+
     def _missing(self, name: str) -> UnsupportedError:
         item = next(item for item in self.capabilities if item.name == name)
         return UnsupportedError(
@@ -132,7 +140,7 @@ def probe(runtime: str = "auto", *, versions: bool = False) -> HostCapabilities:
     users = IDMap.parse(Path("/proc/self/uid_map").read_text())
     groups = IDMap.parse(Path("/proc/self/gid_map").read_text())
     mounted = CgroupLayout.read()
-    layout = mounted if users.initial else mounted.of_user()
+    layout = mounted.writable() if users.initial else mounted.of_user()
     # crun looks at what is mounted, whoever may use it.
     chosen, reason = _choose_runtime(runtime, mounted)
     conmon = shutil.which("conmon") or _in_system_folders("conmon")
@@ -345,6 +353,18 @@ def _programs(facts: HostCapabilities, reason: str) -> tuple[Capability, ...]:
     )
 
 
+def _cgroups_remedy(facts: HostCapabilities) -> str:
+    if facts.users.initial:
+        return (
+            "as root: mount cgroup v2; with docker run: --privileged --cgroupns=private;"
+            " in a pod: securityContext.privileged"
+        )
+    return (
+        "as root: mount cgroup v2, or delegate cpu, memory and pids to this user"
+        " (systemd: Delegate=yes)"
+    )
+
+
 def _kernel(facts: HostCapabilities) -> tuple[Capability, ...]:
     layout = facts.cgroups
     systems = _file_systems()
@@ -352,6 +372,8 @@ def _kernel(facts: HostCapabilities) -> tuple[Capability, ...]:
     wanted = {"cpu", "memory", "pids"}
     lacking = sorted(wanted - layout.controllers)
     detail = f"{layout.version}: {' '.join(sorted(layout.controllers - {UNIFIED}))}"
+    if layout.version == "none" and facts.users.initial:
+        detail = "/sys/fs/cgroup is mounted read-only, or not at all"
     modules = [
         name
         for name, path in (
@@ -366,8 +388,7 @@ def _kernel(facts: HostCapabilities) -> tuple[Capability, ...]:
             layout.version != "none" and not lacking,
             f"{detail} (lacks {' '.join(lacking)})" if lacking else detail,
             "limits on memory, CPU and processes",
-            "as root: mount cgroup v2, or delegate cpu, memory and pids to this user"
-            " (systemd: Delegate=yes)",
+            _cgroups_remedy(facts),
         ),
         Capability(
             "seccomp",

@@ -269,6 +269,7 @@ def _linux(
         "maskedPaths": [] if security.unmasked else list(MASKED_PATHS),
         "readonlyPaths": [] if security.unmasked else list(READONLY_PATHS),
     }
+    context.host.require_cgroups()
     limits = resources(options, context.host, default_pids_limit=context.default_pids_limit)
     if context.host.cgroups.version != "none":
         linux |= {"cgroupsPath": context.cgroup, "resources": limits}

@@ -42,6 +42,7 @@ from jupyter_containers.store.tarread import (
     TarReader,
     show,
 )
+from jupyter_containers.store.whiteouts import is_whiteout, make_whiteout
 
 __all__ = ["Applied", "Applier", "Limits", "WhiteoutMode"]
 
@@ -202,7 +203,7 @@ class Applier:
     def _implied(self, parts: tuple[bytes, ...]) -> int:
         parent = self._parent(parts[:-1])
         state = _lstat(parts[-1], parent)
-        if state is None or _is_whiteout(state):
+        if state is None or is_whiteout(state, parts[-1], dir_fd=parent):
             attributes = lowers.attributes(self._lowers, parts) if state is None else None
             uid, gid = self._owner or (0, 0)
             self._folder(parts, attributes or Attributes(uid=uid, gid=gid))
@@ -289,7 +290,7 @@ class Applier:
         """Hide ``name`` of the lower layers; what this archive put there stays."""
         state = _lstat(name, parent)
         if state is None:
-            os.mknod(name, stat.S_IFCHR, 0, dir_fd=parent)
+            make_whiteout(name, dir_fd=parent)
         elif stat.S_ISDIR(state.st_mode):
             self._set_opaque(name, parent)
 
@@ -456,10 +457,6 @@ def _lstat(name: bytes, parent: int) -> os.stat_result | None:
         return os.stat(name, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError:
         return None
-
-
-def _is_whiteout(state: os.stat_result) -> bool:
-    return stat.S_ISCHR(state.st_mode) and state.st_rdev == 0
 
 
 def _same(one: bytes, one_parent: int, other: bytes, other_parent: int) -> bool:

@@ -24,6 +24,7 @@ import msgspec
 from jupyter_containers.events import CancelToken
 from jupyter_containers.store.lowers import read_xattrs
 from jupyter_containers.store.privileges import Privileges
+from jupyter_containers.store.whiteouts import is_whiteout, make_whiteout
 
 Note = dict[bytes, tuple[int, int]]
 _MARKS = ("trusted.overlay.opaque", "user.overlay.opaque")
@@ -116,7 +117,8 @@ def _merged(places: list[bytes]) -> dict[bytes, list[bytes]]:
                         closed.add(entry.name)
                     continue
                 closed.add(entry.name)
-                if entry.name not in found and not _is_whiteout(entry.stat(follow_symlinks=False)):
+                state = entry.stat(follow_symlinks=False)
+                if entry.name not in found and not is_whiteout(state, entry.path):
                     found[entry.name] = [entry.path]
     return found
 
@@ -151,7 +153,7 @@ class _Comparer:
         if not new:
             for name in sorted(set(self._known.get(inside, ())) - names):
                 self._reach(target + b"/" + name)
-                os.mknod(target + b"/" + name, stat.S_IFCHR, 0)
+                make_whiteout(target + b"/" + name)
 
     def _inner(
         self,
@@ -208,10 +210,6 @@ def _walk(top: bytes) -> list[tuple[bytes, os.stat_result]]:
 
 def _mark(state: os.stat_result) -> tuple[int, int]:
     return state.st_ino, state.st_ctime_ns
-
-
-def _is_whiteout(state: os.stat_result) -> bool:
-    return stat.S_ISCHR(state.st_mode) and state.st_rdev == 0
 
 
 def _is_opaque(folder: bytes) -> bool:

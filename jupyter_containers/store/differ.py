@@ -30,6 +30,7 @@ from jupyter_containers.store.tarread import (
     SYMLINK,
 )
 from jupyter_containers.store.tarwrite import END, ChunkedOutput, encode_header
+from jupyter_containers.store.whiteouts import is_whiteout
 
 _READ = 1024 * 1024
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -151,7 +152,7 @@ class Differ:
         if stat.S_ISSOCK(mode):
             self._sockets.append(path)
             return
-        if stat.S_ISCHR(mode) and state.st_rdev == 0:
+        if is_whiteout(state, name, dir_fd=folder):
             parent = path[: len(path) - len(name)]
             self._put(encode_header(parent + WHITEOUT + name, FILE, mode=0, mtime_ns=0))
             return

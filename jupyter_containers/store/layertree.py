@@ -17,6 +17,7 @@ from typing import Literal
 
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.privileges import Privileges
+from jupyter_containers.store.whiteouts import is_whiteout
 
 ChangeKind = Literal["added", "changed", "removed"]
 # By folder (the root is the empty text), the names in it that matter; None for all of them.
@@ -107,7 +108,7 @@ class MergedTree:
         assert parent.children is not None
         state = entry.stat(follow_symlinks=False)
         existing = parent.children.get(entry.name)
-        if stat.S_ISCHR(state.st_mode) and state.st_rdev == 0:
+        if is_whiteout(state, os.fsencode(entry.path)):
             if existing is not None:
                 _removed(found, path, existing)
                 del parent.children[entry.name]

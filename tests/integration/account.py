@@ -14,9 +14,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -40,11 +40,15 @@ class Account:
     """The user nobody with a ``home`` (below /tmp: pytest's folders are closed to others).
 
     ``lab`` is what the machine's administrator says (``/etc/jupyter_containers/lab.toml``).
+    ``setup`` are lines of shell that root runs before, in the mount namespace of each program;
+    ``variables`` are added to its environment, and taken away where empty.
     """
 
     home: Path
     subordinate: bool = False
     no_new_privileges: bool = False
+    setup: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
     lab: str = ""
 
     def run(
@@ -81,10 +85,17 @@ class Account:
             "PYTHONPATH": str(CLONE),
             "XDG_RUNTIME_DIR": str(self.home / "run"),
         }
-        pairs = [f"{name}={value}" for name, value in environ.items()]
+        environ |= self.variables
+        pairs = [f"{name}={value}" for name, value in environ.items() if value]
         inner = ["setpriv", *ids, *dropped, "env", "-i", "-C", str(self.home), *pairs, *argv]
         setup = "\n".join(
-            [*self._readable(), *self._devices(), *self._lab(), f"exec {shlex.join(inner)}"]
+            [
+                *self._readable(),
+                *self._devices(),
+                *self._lab(),
+                *self.setup,
+                f"exec {shlex.join(inner)}",
+            ]
         )
         return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", setup]
 

@@ -176,7 +176,8 @@ def _fix(report: DoctorReport) -> Text:
 
 
 def _capability_row(capability: Any) -> Row:
-    missing = "; ".join(text for text in (capability.why, capability.provided_by) if text)
+    parts = (capability.detail, f"for: {capability.why}", capability.provided_by)
+    missing = "; ".join(text for text in parts if text)
     return {
         "Found": "✓" if capability.found else "✗",
         "Name": capability.name,

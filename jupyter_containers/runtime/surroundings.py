@@ -1,0 +1,97 @@
+"""What the place around this process withholds from users, and who can give it.
+
+Pods, hubs and hardened hosts switch off what containers are made of, each in its own way; the
+kernel only says EPERM.  Here the reasons are found.  All functions read files below ``root``, so
+that a folder can stand in for a host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+_HOST = Path("/")
+# Folders that are empty by nature: what is mounted there hides nothing (the kernel's
+# proc_create_mount_point and sysfs_create_mount_point).
+_EMPTY = (
+    "/proc/sys/fs/binfmt_misc /proc/fs/nfsd /proc/xen /sys/fs/cgroup /sys/fs/bpf /sys/fs/pstore"
+    " /sys/fs/fuse/connections /sys/fs/selinux /sys/fs/smackfs /sys/kernel/security"
+    " /sys/kernel/debug /sys/kernel/tracing /sys/kernel/config /sys/firmware/efi/efivars"
+    " /sys/hypervisor"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Why something is not to be had, and what would provide it."""
+
+    reason: str
+    remedy: str
+
+
+def namespaces_withheld(said: str = "", root: Path = _HOST) -> Withheld:
+    """Return why this process makes no user namespace; ``said`` is what the attempt said."""
+    if not (root / "proc/self/ns/user").exists():
+        return Withheld("this kernel has no user namespaces", "a kernel with CONFIG_USER_NS")
+    for name, refusing, remedy in (
+        ("user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=15000"),
+        (
+            "kernel/unprivileged_userns_clone",
+            "0",
+            "sysctl kernel.unprivileged_userns_clone=1",
+        ),
+        (
+            "kernel/apparmor_restrict_unprivileged_userns",
+            "1",
+            "sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
+    ):
+        if _text(root / "proc/sys" / name).strip() == refusing:
+            setting = f"{name.replace('/', '.')}={refusing}"
+            return Withheld(
+                f"this host lets users make no namespaces ({setting})",
+                f"as root: {remedy} (and in /etc/sysctl.d, to stay)",
+            )
+    if "Seccomp:\t2" in _text(root / "proc/self/status"):
+        return Withheld(
+            "a filter of system calls lets this process make no namespaces, as in most pods",
+            "in a pod: hostUsers: false and securityContext.seccompProfile.type: Unconfined;"
+            " with docker run: --security-opt seccomp=unconfined",
+        )
+    return Withheld(
+        f"this host lets users make no namespaces: {said}" if said else "no user namespaces",
+        "as root: sysctl user.max_user_namespaces=15000",
+    )
+
+
+def system_files_withheld(root: Path = _HOST) -> Withheld | None:
+    """Return why a user's container can have no ``/proc`` or ``/sys`` of its own, or None.
+
+    The kernel shows nobody more than they see already: where something is mounted over parts of
+    ``/proc``, a user namespace mounts no other (mount_namespaces(7), "locked").
+    """
+    masked = []
+    for line in _text(root / "proc/self/mountinfo").splitlines():
+        point = line.split()[4]
+        if point.startswith(("/proc/", "/sys/")) and not _is_empty_by_nature(point):
+            masked.append(point)
+    if not masked:
+        return None
+    more = f" and {len(masked) - 1} more" if len(masked) > 1 else ""
+    return Withheld(
+        f"parts of /proc or /sys are masked here ({masked[0]}{more}),"
+        " so the kernel lets no container have its own",
+        "in a pod: securityContext.procMount: Unmasked (with hostUsers: false);"
+        " with docker run: --security-opt systempaths=unconfined",
+    )
+
+
+def _is_empty_by_nature(point: str) -> bool:
+    return any(point == one or point.startswith(f"{one}/") for one in _EMPTY.split())
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(errors="surrogateescape")
+    except OSError:
+        return ""
