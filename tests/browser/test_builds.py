@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
 from tests.browser.conftest import Lab
 from tests.browser.test_terminal import LOAD, Typist, eventually, names
+from tests.integration.registry_server import ScriptedRegistry
+from tests.integration.served_image import ServedImage, member, tar
 
 STAGES = """%%dockerfile --no-cache -t staged:1
 FROM busybox AS left
@@ -59,3 +62,38 @@ def test_running_steps_show_their_last_lines_and_stay_where_they_are(notebook: A
     assert shown.evaluate(_TITLE_LEFT) == left
     times = [float(one) for one in re.findall(r"^([\d.]+)s$", shown.inner_text(), re.M)]
     assert len([seconds for seconds in times if seconds > 2]) == 2, "only the RUN steps took long"
+
+
+# When the display was drawn anew, in milliseconds.
+_WATCH_DISPLAY = """area => {
+    window.drawn = [];
+    new MutationObserver(() => window.drawn.push(performance.now()))
+        .observe(area, {subtree: true, childList: true, characterData: true});
+}"""
+
+
+def test_a_pull_shows_its_progress_in_one_calm_display(notebook: Any, lab: Lab) -> None:
+    served = ServedImage(pace=0.02)
+    served.image([tar(member("a", os.urandom(6_000_000))), tar(member("b", b"b"))], "1")
+    with ScriptedRegistry(served) as registry:
+        opened = notebook(LOAD, f"%container pull {registry.host}/slow:1")
+        page = opened.page
+        opened.outputs("pull").evaluate(_WATCH_DISPLAY)
+        opened.start_all()
+        shown = opened.outputs("pull")
+        eventually(lambda: re.search(r"\d[\d.]* ?[kM]B", shown.inner_text()), 30)
+        assert opened.prompts()[-1] == "[*]:"
+        assert shown.locator(".jp-OutputArea-output").count() == 1
+        opened.wait_for_end()
+    # The display stays where it was, the image below it.
+    assert shown.locator(".jp-OutputArea-output").count() == 2
+    assert "slow:1" in shown.locator(".jp-OutputArea-output").last.inner_text()
+    drawn = page.evaluate("() => window.drawn")
+    seconds = (drawn[-1] - drawn[0]) / 1000
+    assert seconds > 1
+    # One that is drawn makes a few mutations, in one frame.
+    frames = {round(moment / 50) for moment in drawn}
+    assert len(frames) <= 10 * seconds + 5
+    ended = len(drawn)
+    page.wait_for_timeout(1000)
+    assert len(page.evaluate("() => window.drawn")) == ended
