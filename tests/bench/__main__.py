@@ -1,6 +1,6 @@
 """The figures of the README: this engine and Debian's docker.io measured in the same run.
 
-``scripts/bench [--quick] [--only GROUP]… [--update FILE]``.  Everything happens in namespaces of
+``scripts/bench [--quick] [--only GROUP]… [--update]``.  Everything happens in namespaces of
 its own (:mod:`.isolation`), so a Docker that the host already has is neither used nor disturbed.
 """
 
@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench import isolation, tutorial
-from tests.bench.table import Row, line_of, markdown, updated
+from tests.bench.plot import svg
+from tests.bench.table import Row, line_of, markdown, table_in, updated
 
 GROUPS = (
     *("runs", "execs", "crowds", "builds", "residents", "loads"),
@@ -30,7 +31,9 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="fewer rounds, for trying the bench")
     parser.add_argument("--only", action="append", choices=GROUPS, default=[], metavar="GROUP")
-    parser.add_argument("--update", type=Path, metavar="FILE", help="write the table into FILE")
+    parser.add_argument(
+        "--update", action="store_true", help="write the figures into README and documentation"
+    )
     options = parser.parse_args(arguments)
     if os.geteuid() != 0:
         parser.error("needs root: two engines are started")
@@ -42,8 +45,16 @@ def main(arguments: list[str]) -> int:
     table = measured(options.only or list(GROUPS), quick=options.quick)
     sys.stdout.write(table)
     if options.update:
-        options.update.write_text(updated(options.update.read_text(), table))
+        update(table, Path(__file__).resolve().parents[2])
     return 0
+
+
+def update(table: str, clone: Path) -> None:
+    """Write figures into the documentation, and into README those that it has already."""
+    page, readme = clone / "docs/benchmarks.md", clone / "README.md"
+    page.write_text(updated(page.read_text(), table, add=True))
+    readme.write_text(updated(readme.read_text(), table, add=False))
+    (clone / "docs/_static/benchmarks.svg").write_text(svg(table_in(page.read_text())))
 
 
 def measured(groups: list[str], *, quick: bool) -> str:

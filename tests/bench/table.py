@@ -85,16 +85,34 @@ def markdown(rows: Sequence[Row], machine: str) -> str:
     return "\n".join(lines) + f"\n\n{_NOTE}\n\n{machine}\n"
 
 
-def updated(text: str, table: str) -> str:
-    """Return ``text`` with what stands between the two marks replaced.
+def updated(text: str, table: str, *, add: bool) -> str:
+    """Return ``text`` with the rows of its table (between the two marks) replaced by new ones.
 
-    Raises ValueError when the marks are not there exactly once, in order.
+    Rows that were not measured stay; with ``add`` those that are not in the text come at its end.
+    What stands below the rows, the machine among it, is the new table's.  Raises ValueError when
+    the marks are not there exactly once, in order.
     """
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise ValueError(f"no place for the table: {BEGIN} and {END} must stand there once")
     before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    return f"{before}{BEGIN}\n{table.strip()}\n{END}{after}"
+    old, _, after = rest.partition(END)
+    found, measured = _rows(old), _rows(table)
+    kept = {figure: measured.get(figure, line) for figure, line in found.items()}
+    rows = {**kept, **measured} if add or not found else kept
+    head, below = table.splitlines()[:2], table.partition("\n\n")[2].strip()
+    lines = "\n".join([*head, *rows.values()])
+    return f"{before}{BEGIN}\n{lines}\n\n{below}\n{END}{after}"
+
+
+def table_in(text: str) -> str:
+    """Return what stands between the two marks."""
+    return text.partition(BEGIN)[2].partition(END)[0]
+
+
+def _rows(table: str) -> dict[str, str]:
+    """Return the lines of a table by their figures."""
+    lines = [line for line in table.splitlines() if line.startswith("| ")]
+    return {line.split(" | ")[0].removeprefix("| "): line for line in lines[1:]}
 
 
 def line_of(row: Row) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.commands.grammar import VERBS
+from tests.bench.table import table_in
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -91,6 +92,18 @@ def test_symptoms_are_quoted_as_the_product_says_them() -> None:
     for text in ("".join(pair) for pair in quoted):
         parts = [re.escape(part.strip(" ,")) for part in text.split("…") if part.strip(" ,")]
         assert all(re.search(part, told) for part in parts), text
+
+
+def test_the_readmes_links_lead_somewhere() -> None:
+    for page in ("README.md", "CONTRIBUTING.md"):
+        targets = re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / page).read_text())
+        assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_readmes_figures_are_those_of_the_whole_table() -> None:
+    whole = (DOCS / "benchmarks.md").read_text().splitlines()
+    rows = table_in((ROOT / "README.md").read_text()).splitlines()
+    assert [row for row in rows if row.startswith("| ") and row not in whole] == []
 
 
 def test_spelling() -> None:
