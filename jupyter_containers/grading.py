@@ -44,6 +44,13 @@ class NotYetError(AssertionError):
         return [f"✗ {self.message}", *([f"  hint: {self.hint}"] if self.hint else [])]
 
 
+def that(holds: object, says: str, *, otherwise: str, hint: str = "") -> str:
+    """Check anything else: return ``says`` where it ``holds``; ``otherwise`` is the verdict."""
+    if not holds:
+        raise NotYetError(otherwise, hint=hint)
+    return f"✓ {says}"
+
+
 def running(container: str, *, engine: Engine | None = None) -> str:
     """Check that a container runs."""
     with _looking(engine) as here:
@@ -74,7 +81,7 @@ def logged(container: str, text: str, *, engine: Engine | None = None) -> str:
     """Check that a container wrote a text."""
     with _looking(engine) as here:
         here.container(container)
-        written = b"".join(line.data + b"\n" for line in here.logs(container))
+        written = b"".join(line.data for line in here.logs(container))
     if text.encode() not in written:
         raise NotYetError(
             f"nothing that {container} wrote contains {text!r}",

@@ -209,13 +209,12 @@ class FileSystems:
         pause: bool,
         cancel: CancelToken,
     ) -> ImageRecord:
-        """Make an image of a container's files and configuration, frozen meanwhile."""
+        """Make an image of a container's files and configuration, frozen meanwhile if possible."""
         store = self._rooms.store
         config = change(effective_config(record))
         layers = [self._layer(chain) for chain in self._chains(record)]
         # A user without control groups cannot freeze: files that change meanwhile may be torn.
-        freezer = "freezer" in self._rooms.host.cgroups.controllers
-        freeze = pause and freezer and record.state.status is Status.RUNNING
+        freeze = pause and self._lifecycle.can_pause and record.state.status is Status.RUNNING
         with store.leases.hold() as lease:
             if freeze:
                 self._lifecycle.pause(record)

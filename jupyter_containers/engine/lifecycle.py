@@ -38,6 +38,7 @@ from jupyter_containers.errors import (
     ContainerNotFoundError,
     ContainersError,
     OCIRuntimeError,
+    UnsupportedError,
 )
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.state import Status, require
@@ -441,10 +442,21 @@ class Lifecycle:
             )
             self.note(changed, "update")
 
+    @property
+    def can_pause(self) -> bool:
+        """Whether containers have a control group in which processes can be frozen."""
+        return "freezer" in self._rooms.host.cgroups.controllers
+
     def pause(self, record: ContainerRecord) -> None:
         """Freeze all processes of a running container."""
         with self.locked(record.id):
             require(record.name, self._fresh(record.id).state.status, "pause")
+            if not self.can_pause:
+                raise UnsupportedError(
+                    "pause needs a control group to freeze, which this user has not got",
+                    capability="cgroup controller freezer",
+                    provided_by="root, or a cgroup v2 that is delegated to this user",
+                )
             self._rooms.runtime.pause(record.id)
             self._companions.hold(record, still=True)
             self._update(record.id, status=Status.PAUSED)

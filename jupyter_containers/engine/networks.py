@@ -32,7 +32,7 @@ from jupyter_containers.options.network import DEFAULT_NETWORK, MODES, NetworkOp
 from jupyter_containers.options.values import check_name
 
 # The kernel removes a namespace, with the port on our bridge, some time after its last process.
-_PORTS_GONE_SECONDS, _PORTS_GONE_PAUSE = 5.0, 0.01
+_PORTS_GONE_SECONDS, _PORTS_GONE_PAUSE = 1.0, 0.01
 
 
 def mode_id(mode: str) -> str:
@@ -167,17 +167,20 @@ class Networks:
         self.note(network, "destroy")
 
     def _remove_bridge(self, network: Network) -> None:
-        """Remove the bridge, once the kernel has taken away the ports of ended containers."""
-        deadline = time.monotonic() + _PORTS_GONE_SECONDS
+        """Remove the bridge, once the kernel has taken away the ports of ended containers.
+
+        A connection that was open at a container's end may keep its port for minutes, while the
+        kernel tells a peer that answers no more: such a port is taken away then.
+        """
+        patience = time.monotonic() + _PORTS_GONE_SECONDS
         while True:
             try:
-                self._rooms.bridge.remove_bridge(network)
+                self._rooms.bridge.remove_bridge(network, with_ports=time.monotonic() > patience)
                 return
             except InUseError:
                 # A container that is just starting holds an address before its record says so.
                 claims = self._rooms.endpoints.all()
-                claimed = any(claim.network_id == network.id for claim in claims)
-                if claimed or time.monotonic() > deadline:
+                if any(claim.network_id == network.id for claim in claims):
                     raise
             time.sleep(_PORTS_GONE_PAUSE)
 

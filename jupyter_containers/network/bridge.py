@@ -213,16 +213,18 @@ class BridgeDriver:
         with _reported("cannot set the default route"):
             namespace.run(lambda: _route(former, endpoint))
 
-    def remove_bridge(self, network: Network) -> None:
+    def remove_bridge(self, network: Network, *, with_ports: bool = False) -> None:
         """The bridge and its rules are gone; idempotent.
 
-        Raises :class:`InUseError` while the bridge has ports.
+        Raises :class:`InUseError` while the bridge has ports, unless they are to go ``with_ports``.
         """
         with _reported(f"cannot remove bridge {network.interface}"), NetlinkSocket() as route:
             bridge = links.get_link(route, network.interface)
             if bridge is not None and bridge.kind == "bridge":
                 ports = [link for link in links.get_links(route) if link.master == bridge.index]
-                if ports:
+                for port in ports if with_ports else ():
+                    route.send(links.delete_link(port.name))
+                if ports and not with_ports:
                     raise InUseError(
                         f"network {network.name} is in use by {len(ports)} running container(s)",
                         hint="stop them or disconnect them first",

@@ -228,3 +228,21 @@ def test_a_network_goes_right_after_its_last_container(engine: Engine, busybox: 
             box.remove(force=True)
         # The kernel may still have the ends of their links on the bridge.
         engine.remove_network(f"brief-{number}")
+
+
+def test_a_connection_that_outlives_its_container_does_not_keep_the_network(
+    engine: Engine, busybox: str
+) -> None:
+    engine.create_network("parting")
+    engine.run(
+        busybox, ["nc", "-ll", "-p", "9", "-e", "cat"], detach=True, name="far", network="parting"
+    )
+    # Connected, and then deaf: what the other side says at its end is not heard.
+    talk = "sleep 100 | nc far 9 & sleep 0.5; kill -STOP $!; echo still; sleep 100"
+    near = engine.run(busybox, ["sh", "-c", talk], detach=True, name="near", network="parting")
+    until(lambda: b"still" in b"".join(line.data for line in near.logs()))
+    engine.remove("far", force=True)
+    # Now its kernel says goodbye to somebody who is no longer there, again and again.
+    engine.remove("near", force=True)
+    engine.remove_network("parting")
+    assert "parting" not in [network.name for network in engine.networks()]

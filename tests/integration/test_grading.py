@@ -46,6 +46,13 @@ def web(engine: Engine, busybox: str) -> Iterator[int]:
     engine.remove_volume("pages")
 
 
+def test_anything_else() -> None:
+    assert grading.that([1], "there is one", otherwise="there is none") == "✓ there is one"
+    with pytest.raises(NotYetError, match="there is none") as error:
+        grading.that([], "there is one", otherwise="there is none", hint="make one")
+    assert error.value._render_traceback_() == ["✗ there is none", "  hint: make one"]
+
+
 def test_a_running_container(engine: Engine, web: int) -> None:
     assert grading.running("web", engine=engine) == "✓ web runs"
     with pytest.raises(NotYetError, match="web has not ended: Up"):
@@ -55,9 +62,10 @@ def test_a_running_container(engine: Engine, web: int) -> None:
 
 
 def test_an_ended_container(engine: Engine, busybox: str) -> None:
-    engine.run(busybox, ["sh", "-c", "echo done; exit 3"], name="ended", check=False)
+    engine.run(busybox, ["sh", "-c", "echo well; echo done; exit 3"], name="ended", check=False)
     assert grading.exited("ended", 3, engine=engine) == "✓ ended ended with exit code 3"
     assert grading.logged("ended", "done", engine=engine) == "✓ ended wrote 'done'"
+    assert grading.logged("ended", "well\ndone\n", engine=engine)
     with pytest.raises(NotYetError, match="exit code 3, not 0"):
         grading.exited("ended", engine=engine)
     with pytest.raises(NotYetError, match=r"does not run: Exited \(3\)") as error:

@@ -210,6 +210,19 @@ def test_a_limit_that_has_no_stand_in_is_refused_by_name(account: Account) -> No
 
 
 @pytest.mark.parametrize("account", ["single"], indirect=True)
+def test_without_a_freezer_commit_works_and_pause_says_what_it_needs(account: Account) -> None:
+    account.container("run -d --name going busybox sh -c 'echo 1 > /made; sleep 100'")
+    try:
+        account.container("commit going made")
+        assert account.container("run --rm made cat /made") == "1\n"
+        done = account.run(account.command("pause going"))
+        assert done.returncode == 1
+        assert b"pause needs a control group to freeze" in done.stderr
+        assert account.container("ps --format {{.State}}") == "running\n"
+    finally:
+        account.container("rm -f going")
+
+
 def test_a_debian_image_is_made_and_installs_packages_with_one_id(account: Account) -> None:
     account.container("bootstrap debian:12-slim")
     told = account.container(

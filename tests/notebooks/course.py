@@ -1,0 +1,78 @@
+"""The lessons of the course, and how a test runs one and reads it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+from tests.notebooks.kernels import free_port
+
+REPOSITORY = Path(__file__).parents[2]
+NOTEBOOKS = REPOSITORY / "notebooks"
+LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+BASES = ("busybox", "debian:bookworm-slim", "python:3.11-slim", "registry:2")
+_RUN = REPOSITORY / "tests/notebooks/coursework.py"
+_ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_PUBLISHED = re.compile(r"(?:-p |localhost:|port_answers\()(\d{4,5})\b")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson that was run, with the answers to its exercises."""
+
+    notebook: nbformat.NotebookNode
+
+    def output(self, source: str) -> str:
+        """Return the text below the first cell that contains ``source``."""
+        for cell in self.notebook.cells:
+            if cell.cell_type == "code" and source in cell.source:
+                return text_below(cell)
+        raise AssertionError(f"no cell contains {source!r}")
+
+    def named(self, id: str) -> str:
+        """Return the text below the cell of that name."""
+        [cell] = [cell for cell in self.notebook.cells if cell.get("id") == id]
+        return text_below(cell)
+
+
+def text_below(cell: nbformat.NotebookNode) -> str:
+    """Return what stands below a cell: streams as they are, however many parts they came in."""
+    parts = []
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            parts.append(output.text)
+        elif output.output_type == "error":
+            parts.append("\n".join(output.traceback))
+        else:
+            parts.append(output.data.get("text/plain", "") + "\n")
+    return _ESCAPE.sub("", "".join(parts))
+
+
+def argv_of(name: str, folder: Path) -> list[str]:
+    """Copy a lesson into ``folder``, with ports that nobody has; return what runs it there."""
+    texts = {
+        f"{name}.ipynb": (NOTEBOOKS / f"{name}.ipynb").read_text(),
+        f"{name}.md": (NOTEBOOKS / "answers" / f"{name}.md").read_text(),
+    }
+    published = {found for text in texts.values() for found in _PUBLISHED.findall(text)}
+    ports = {port: str(free_port()) for port in sorted(published)}
+    for file, text in texts.items():
+        for port, ours in ports.items():
+            text = re.sub(rf"(-p |localhost:|port_answers\(){port}\b", rf"\g<1>{ours}", text)
+        (folder / file).write_text(text)
+    files = (f"{name}.ipynb", f"{name}.md", result_of(name))
+    return [sys.executable, str(_RUN), *(str(folder / file) for file in files)]
+
+
+def result_of(name: str) -> str:
+    """Return the name of the file in which a run leaves its result."""
+    return f"{name}.done.ipynb"
+
+
+def lesson_in(folder: Path, name: str) -> Lesson:
+    """Return what a run has left in ``folder``."""
+    return Lesson(nbformat.read(folder / result_of(name), as_version=4))
