@@ -97,9 +97,8 @@ def runs_as_non_root(name: str, *, engine: Engine | None = None) -> str:
     """
     with _looking(engine) as here:
         user = _user_of(here, name).partition(":")[0]
-        named = user and user != "root" and not user.isdigit()
-        uid = _uid(here, name, user) if named else user or "0"
-    if user == "root" or uid in ("0", "00"):
+        uid = user if user.isdigit() else _uid(here, name, user) if user else "0"
+    if user == "root" or (uid is not None and int(uid) == 0):
         told = f"as {user}" if user else "as nobody in particular, which means root"
         raise NotYetError(
             f"{name} runs {told}",

@@ -17,7 +17,9 @@ LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 BASES = ("busybox", "debian:bookworm-slim", "python:3.11-slim", "registry:2")
 _RUN = REPOSITORY / "tests/notebooks/coursework.py"
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-_PUBLISHED = re.compile(r"(?:-p |localhost:|port_answers\()(\d{4,5})\b")
+# Where a lesson names a port of this machine (httpd's own -p is one of the container).
+_BEFORE = r"(-p (?=\d+:)|registry start -p |localhost:|port_answers\()"
+_PUBLISHED = re.compile(_BEFORE + r"(\d{4,5})\b")
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,11 @@ def argv_of(name: str, folder: Path) -> list[str]:
         f"{name}.ipynb": (NOTEBOOKS / f"{name}.ipynb").read_text(),
         f"{name}.md": (NOTEBOOKS / "answers" / f"{name}.md").read_text(),
     }
-    published = {found for text in texts.values() for found in _PUBLISHED.findall(text)}
+    published = {port for text in texts.values() for _, port in _PUBLISHED.findall(text)}
     ports = {port: str(free_port()) for port in sorted(published)}
     for file, text in texts.items():
         for port, ours in ports.items():
-            text = re.sub(rf"(-p |localhost:|port_answers\(){port}\b", rf"\g<1>{ours}", text)
+            text = re.sub(rf"{_BEFORE}{port}\b", rf"\g<1>{ours}", text)
         (folder / file).write_text(text)
     files = (f"{name}.ipynb", f"{name}.md", result_of(name))
     return [sys.executable, str(_RUN), *(str(folder / file) for file in files)]
