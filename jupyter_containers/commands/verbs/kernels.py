@@ -13,7 +13,7 @@ from jupyter_containers.commands.render.results import Lines, Text
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import done, progress_of
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.errors import InvalidArgumentError, NotFoundError
+from jupyter_containers.errors import InvalidArgumentError, NotFoundError, OCIRuntimeError
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PROVISIONER = "container"
 _ARGV = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+_NOT_FOUND = 127  # a shell's code for a program that is not there
 _NAME = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
 
 
@@ -63,10 +64,9 @@ def install(session: Session, parsed: Parsed) -> Text:
 
 def _with_ipykernel(engine: Engine, image: str, name: str, emit: EventSink) -> str:
     """Return an image like the given one that has ipykernel."""
-    asked: dict[str, Any] = {"network": "none", "rm": True, "check": False, "entrypoint": ""}
-    if engine.run(image, ["python", "-c", "import ipykernel"], emit=emit, **asked).exit_code == 0:
+    if _runs(engine, image, ["python", "-c", "import ipykernel"], emit):
         return image
-    if engine.run(image, ["python", "--version"], **asked).exit_code != 0:
+    if not _runs(engine, image, ["python", "--version"], emit):
         raise InvalidArgumentError(
             f"{image} has no Python", hint="kernels of this command are Python's"
         )
@@ -74,6 +74,17 @@ def _with_ipykernel(engine: Engine, image: str, name: str, emit: EventSink) -> s
     dockerfile = f"FROM {image}\nUSER 0\nRUN python -m pip install --no-cache-dir ipykernel\n"
     engine.build(dockerfile=dockerfile, tag=tag, emit=emit)
     return tag
+
+
+def _runs(engine: Engine, image: str, command: list[str], emit: EventSink) -> bool:
+    """Return whether a command is in an image and succeeds."""
+    asked: dict[str, Any] = {"network": "none", "rm": True, "check": False, "entrypoint": ""}
+    try:
+        return bool(engine.run(image, command, emit=emit, **asked).exit_code == 0)
+    except OCIRuntimeError as error:
+        if error.exit_code != _NOT_FOUND:
+            raise
+        return False
 
 
 def remove(_: Session, parsed: Parsed) -> Lines[str]:
