@@ -84,6 +84,7 @@ class Account:
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "PYTHONPATH": str(CLONE),
             "XDG_RUNTIME_DIR": str(self.home / "run"),
+            "JUPYTER_CONTAINERS_ADDITIONAL_STORES": "/none",  # whatever this machine shares
         }
         environ |= self.variables
         pairs = [f"{name}={value}" for name, value in environ.items() if value]

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -145,7 +146,7 @@ def test_orphans_go(own: Engine) -> None:
 
 
 def test_records_without_their_things(own: Engine) -> None:
-    with sqlite3.connect(own.settings.root / "records.db") as database:
+    with closing(sqlite3.connect(own.settings.root / "records.db")) as database, database:
         database.execute("INSERT INTO names VALUES ('docker.io/library/lost:1', 'sha256:0', '')")
         database.execute("INSERT INTO cache VALUES ('step', x'00', 'sha256:1', 0, 0)")
     (own.settings.root / "content/index.json").write_text("{}")

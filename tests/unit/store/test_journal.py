@@ -24,9 +24,11 @@ def test_entries_are_numbered_in_order_and_survive_the_process(database: Databas
     numbers = [table.append(n, "container", "start", f"id{n}", b"{}") for n in range(3)]
     assert numbers == [1, 2, 3]
     database.close()
-    again = JournalTable(Database(database.path))
+    reopened = Database(database.path)
+    again = JournalTable(reopened)
     assert [entry.id for entry in again.after(1)] == ["id1", "id2"]
     assert again.last() == 3
+    reopened.close()
 
 
 def test_old_entries_go_and_their_numbers_are_never_given_again(database: Database) -> None:
