@@ -180,6 +180,8 @@ class ContainerMagics(Magics):
         line, _, text = source.lstrip().partition("\n")
         words = words_of(line, self._shell.user_ns)[1:]
         parsed, own = split_flags(parse_verb(dockerfile_verb(), words))
+        if parsed.help:
+            raise InvalidArgumentError("the cell asks for help and builds nothing")
         below = self._below(cell_id, text) if own.get("continue") else None
         flags = {**self._build_flags(text, own, below), "place": cell_id, "call": "cache"}
         session = Session(provide_engine=lambda: self.engine, variables=self._shell.user_ns)

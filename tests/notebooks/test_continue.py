@@ -101,5 +101,9 @@ def test_a_forecast_reads_a_cell_as_its_build_does(run: Run) -> None:
     assert "echo b > /forecast', False, 'not built here before'" in run("ask", ask)
     run("second", cell)
     assert "echo b > /forecast', True, ''" in run("ask", ask)
+    helping = "registered(get_ipython()).forecast('%%dockerfile --help', 'second')"
+    assert "asks for help" in run(
+        "ask", f"try: {helping}\nexcept ValueError as error: print(error)"
+    )
     run("words", "word = 'c'")
     assert "echo c > /forecast', False, 'the command changed'" in run("ask", ask)
