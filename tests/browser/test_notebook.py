@@ -85,7 +85,8 @@ def test_the_first_steps_read_well_in_both_themes(notebook: Any, lab: Lab) -> No
     assert "Traceback" not in shown
     assert f"127.0.0.1:{port}->8000/tcp" in opened.outputs("%container ps").inner_text()
     assert "b'<h1>hello</h1>\\n'" in shown
-    assert "/ 512 MiB" in opened.outputs("%container stats").inner_text()
+    # The charts go on: the container may have ended when all cells have.
+    assert "/ 512MiB" in "".join(opened.output_of(8)["text/plain"])
 
     build = opened.outputs("%%dockerfile").locator(".jp-OutputArea-output")
     assert build.count() == 2  # one display for all of the build, and the image

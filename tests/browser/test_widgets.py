@@ -54,6 +54,8 @@ def test_a_log_is_followed_searched_held_and_stopped(notebook: Any, lab: Lab) ->
     assert opened.prompts() == ["[1]:", "[2]:", "[3]:", "[ ]:"]
     page.get_by_text("no longer followed").wait_for()
     assert "ticks" in names(lab)
+    with lab.place.engine() as engine:
+        engine.remove("ticks", force=True)
 
 
 def test_the_end_of_a_log_ends_the_cell(notebook: Any, lab: Lab) -> None:
