@@ -22,6 +22,7 @@ from jupyter_containers.engine.sharing import Shared
 from jupyter_containers.engine.volumes import fill_from_image
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.network import names
+from jupyter_containers.network.usermode import host_address
 from jupyter_containers.options.limits import DeviceRequest
 from jupyter_containers.runtime.devices import host_devices, requested_devices
 from jupyter_containers.runtime.host import HostCapabilities
@@ -82,7 +83,7 @@ def assemble(
     trusting = trusts_host_ca(options.trust_host_ca, rooms.settings)
     host_mounts, host_env = of_the_host(rooms.host, bundle, trusting=trusting)
     rooms.runtime.place(record.id, options.cgroup_parent)
-    files = _name_files(record, bundle, connection, hostnames)
+    files = _name_files(record, bundle, connection, hostnames, rooms.host)
     context = ContainerContext(
         container_id=record.id,
         rootfs=str(bundle.rootfs),
@@ -201,13 +202,17 @@ def hostname_of(record: ContainerRecord, connection: Connection) -> str:
 
 
 def _name_files(
-    record: ContainerRecord, bundle: Bundle, connection: Connection, hostnames: Hostnames
+    record: ContainerRecord,
+    bundle: Bundle,
+    connection: Connection,
+    hostnames: Hostnames,
+    host: HostCapabilities,
 ) -> dict[str, str]:
     """Write hosts, resolv.conf and hostname; those of another container's network are shared."""
     if connection.target is not None:
         folder = hostnames.bundle(connection.target.id).folder
         return {name: str(folder / name) for name in ("hosts", "resolv.conf", "hostname")}
-    head = hosts_text(record, connection)
+    head = hosts_text(record, connection, host)
     return {
         "hosts": hostnames.write(record.id, head),
         "resolv.conf": bundle.write("resolv.conf", resolv_text(record)),
@@ -215,11 +220,14 @@ def _name_files(
     }
 
 
-def hosts_text(record: ContainerRecord, connection: Connection) -> str:
+def hosts_text(record: ContainerRecord, connection: Connection, host: HostCapabilities) -> str:
     """Return what a container's hosts file says without looking at others."""
     options, endpoints = record.options, connection.endpoints
     routed = next((endpoint for endpoint in endpoints if endpoint.gateway), None)
     gateway = routed.gateway if routed else ""
+    if gateway and not host.users.initial:
+        # The bridge's own address is in the namespace that all of the user's containers share.
+        gateway = host_address() or gateway
     on_host = connection.mode == "host"
     host_name = hostname_of(record, connection)
     if options.domainname:

@@ -182,7 +182,9 @@ class Processes:
                 passwd, group = root.read_text("/etc/passwd"), root.read_text("/etc/group")
         except OSError as error:
             raise InvalidArgumentError(f"container {record.name} has just ended") from error
-        return resolve_user(text, passwd, group)
+        user = resolve_user(text, passwd, group)
+        self._rooms.host.require_user(user.uid, user.gid)
+        return user
 
     def logs(
         self,

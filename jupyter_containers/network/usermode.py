@@ -21,12 +21,26 @@ from typing import Any
 from jupyter_containers.errors import AlreadyExistsError, NetworkError, UnsupportedError
 from jupyter_containers.network.model import PublishedPort
 
-__all__ = ["GUEST_ADDRESS", "Uplink"]
+__all__ = ["GUEST_ADDRESS", "Uplink", "host_address"]
 
 GUEST_ADDRESS = "10.0.2.100"  # slirp4netns' own choice for the namespace's end
 _SECONDS = 10
 _PAUSES = (0.0, 0.02, 0.1, 0.3)
 _TUN = "/dev/net/tun"
+
+
+def host_address() -> str:
+    """Return the address by which this machine is known to others, empty when it has none.
+
+    A namespace of the user's reaches the machine's own programs there: what leads to its loopback
+    is closed, as those programs expect.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as looking:
+        try:
+            looking.connect(("198.51.100.1", 9))  # sends nothing: it only chooses a way
+        except OSError:
+            return ""
+        return str(looking.getsockname()[0])
 
 
 class Uplink:

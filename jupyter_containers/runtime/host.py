@@ -123,6 +123,19 @@ class HostCapabilities:
         if self.users.initial and self.cgroups.version == "none":
             raise self._missing("cgroups")
 
+    def require_user(self, uid: int, gid: int) -> None:
+        """Raise :class:`UnsupportedError` for a user or group that does not exist inside."""
+        if self.users.has(uid) and self.groups.has(gid):
+            return
+        many = self.users.size > 1
+        raise UnsupportedError(
+            f"user {uid}:{gid} does not exist here: you have {self.users.size:,}"
+            f" {'ids' if many else 'id'}",
+            capability="subordinate ids",
+            provided_by="--user 0 (root inside, nobody but you outside); or as root:"
+            " usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER",
+        )
+
     def _missing(self, name: str) -> UnsupportedError:
         item = next(item for item in self.capabilities if item.name == name)
         return UnsupportedError(

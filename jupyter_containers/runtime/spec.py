@@ -229,6 +229,7 @@ def _process(
     if options.init:
         args = (INIT_TARGET, "--", *args)
     hostname = _hostname(context)
+    context.host.require_user(context.user.uid, context.user.gid)
     process: Spec = {
         "terminal": options.tty,
         "user": context.user.spec(),
@@ -368,7 +369,7 @@ def _standard_mounts(options: RunOptions, context: ContainerContext) -> list[dic
         pts.append(f"gid={_TTY_GROUP}")
     shm = [*locked, "mode=1777", f"size={options.shm_size}"]
     mounts = [
-        _mount("/proc", "proc", "proc", locked),
+        _proc(options, context, locked),
         _mount("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
         _mount("/dev/pts", "devpts", "devpts", pts),
         _sysfs(context, [*locked, access]),
@@ -381,6 +382,13 @@ def _standard_mounts(options: RunOptions, context: ContainerContext) -> list[dic
     elif options.ipc != "none":
         mounts.append(_mount("/dev/shm", "tmpfs", "shm", shm))
     return mounts
+
+
+def _proc(options: RunOptions, context: ContainerContext, locked: list[str]) -> dict[str, Any]:
+    if options.pid == "host" and not context.host.users.initial:
+        # Only who owns a process namespace may mount its /proc.
+        return _mount("/proc", "bind", "/proc", ["rbind", *locked])
+    return _mount("/proc", "proc", "proc", locked)
 
 
 def _sysfs(context: ContainerContext, options: list[str]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from tests.bench.table import Row, line_of, markdown, table_in, updated
 GROUPS = (
     *("runs", "execs", "crowds", "builds", "residents", "loads"),
     *("transfers", "layers", "archives", "listings", "peaks", "networks", "notebook", "panel"),
+    "rootless",
 )
 
 
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:
     if os.geteuid() != 0:
         parser.error("needs root: two engines are started")
     if not isolation.isolated():
-        if "builds" in (options.only or GROUPS):
+        if {"builds", "rootless"} & set(options.only or GROUPS):
             tutorial.prepare()
         return isolation.enter(arguments)
     isolation.bring_up_loopback()
@@ -88,6 +89,12 @@ def measured(groups: list[str], *, quick: bool) -> str:
 
                 return notebook.rows(folder, 5 if quick else 21, 50 if quick else 1000)
 
+            def rootless() -> list[Row]:
+                from tests.bench import rootless
+
+                archive = folder / "busybox.tar"
+                return rootless.rows(contest.engine, archive, "bench/busybox", 5 if quick else 21)
+
             try:
                 measures: dict[str, Callable[[], list[Row]]] = {
                     "runs": contest.runs,
@@ -104,6 +111,7 @@ def measured(groups: list[str], *, quick: bool) -> str:
                     "networks": networks,
                     "notebook": notebook,
                     "panel": panel,
+                    "rootless": rootless,
                 }
                 for name in (group for group in GROUPS if group in groups):
                     sys.stderr.write(f"bench: {name}\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,9 @@ import sys
 import tarfile
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -59,6 +62,31 @@ def test_a_server_is_reached_by_its_published_port_and_by_name(account: Account)
         account.container("network rm lab")
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
+
+
+def test_the_hosts_own_servers_are_reached_by_its_name(account: Account) -> None:
+    """Those that listen for others; what listens on the loopback only is the host's alone."""
+    handler = type("Hello", (BaseHTTPRequestHandler,), {"do_GET": _hello, "log_message": _silent})
+    for address, code in (("0.0.0.0", 0), ("127.0.0.1", 1)):
+        with ThreadingHTTPServer((address, 0), handler) as server:
+            Thread(target=server.serve_forever, daemon=True).start()
+            url = f"http://host.docker.internal:{server.server_address[1]}/"
+            line = f"run --rm busybox wget -qO- {url}"
+            done = account.run(account.command(line))
+            server.shutdown()
+        assert (done.returncode, done.stdout) == (code, b"" if code else b"hello"), done.stderr
+    told = account.container("run --rm --add-host h:host-gateway busybox cat /etc/hosts")
+    assert re.search(r"^(\S+)\th$", told, re.MULTILINE)[1] in told.split("host.docker")[0]
+
+
+def _hello(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    handler.wfile.write(b"hello")
+
+
+def _silent(*_: object) -> None:
+    """Keep the requests out of the test's output."""
 
 
 def test_a_build_runs_changes_owners_and_is_the_same_image(account: Account) -> None:

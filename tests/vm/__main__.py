@@ -44,7 +44,6 @@ class Tier:
         variables = {
             "JUPYTER_CONTAINERS_RUNTIME": self.runtime,
             "EXPECTED_GROUP": self.group,
-            "PYTHONPATH": "/given/clone:/given/packages",
             "PATH": _PATH,
             "LANG": "C.UTF-8",
         }

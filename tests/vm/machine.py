@@ -96,7 +96,7 @@ def _ignored(folder: str, names: list[str]) -> set[str]:
 def _words(image: Image, disk: Path, folder: Path, memory: int, processors: int) -> list[str]:
     arguments = (
         "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable audit=0 rw"
-        " modprobe.blacklist=kvm,kvm_amd,powernow_k8"
+        " no_timer_check modprobe.blacklist=kvm,kvm_amd,powernow_k8"
     )
     ports = []
     for name, sink in (("output", "stdio"), ("status", f"file,path={folder / 'status'}")):
@@ -107,7 +107,8 @@ def _words(image: Image, disk: Path, folder: Path, memory: int, processors: int)
     for file, options in ((image.disk, "snapshot=on,cache=unsafe"), (disk, "readonly=on")):
         drives += ["-drive", f"file={file},format=raw,if=virtio,{options}"]
     return [
-        *("nice", "-n", "10", "qemu-system-x86_64"),
+        # It ends with this program, however that ends.
+        *("setpriv", "--pdeathsig", "KILL", "nice", "-n", "10", "qemu-system-x86_64"),
         *("-accel", "tcg,thread=multi,tb-size=512", "-cpu", _PROCESSOR),
         *("-smp", str(processors), "-m", str(memory)),
         *("-machine", "q35,usb=off,vmport=off,hpet=off"),
