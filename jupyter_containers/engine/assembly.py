@@ -212,7 +212,8 @@ def _name_files(
     if connection.target is not None:
         folder = hostnames.bundle(connection.target.id).folder
         return {name: str(folder / name) for name in ("hosts", "resolv.conf", "hostname")}
-    head = hosts_text(record, connection, host)
+    machine = "" if host.users.initial else host_address()
+    head = hosts_text(record, connection, machine)
     return {
         "hosts": hostnames.write(record.id, head),
         "resolv.conf": bundle.write("resolv.conf", resolv_text(record)),
@@ -220,14 +221,15 @@ def _name_files(
     }
 
 
-def hosts_text(record: ContainerRecord, connection: Connection, host: HostCapabilities) -> str:
-    """Return what a container's hosts file says without looking at others."""
+def hosts_text(record: ContainerRecord, connection: Connection, machine: str = "") -> str:
+    """Return what a container's hosts file says without looking at others.
+
+    ``machine`` is the machine's own address where the bridge's is that of a user's namespace.
+    """
     options, endpoints = record.options, connection.endpoints
     routed = next((endpoint for endpoint in endpoints if endpoint.gateway), None)
     gateway = routed.gateway if routed else ""
-    if gateway and not host.users.initial:
-        # The bridge's own address is in the namespace that all of the user's containers share.
-        gateway = host_address() or gateway
+    gateway = gateway and (machine or gateway)
     on_host = connection.mode == "host"
     host_name = hostname_of(record, connection)
     if options.domainname:

@@ -40,6 +40,14 @@ def test_hosts_name_the_container_and_the_host() -> None:
     assert "192.0.2.7\tdb" in lines
     assert "10.1.2.1\tgate" in lines
     assert lines[0] == "127.0.0.1\tlocalhost"
+    # A user's bridge is in a namespace of the user's: the machine is elsewhere.
+    lines = hosts_text(
+        record, Connection("bridge", endpoints=(ENDPOINT,)), "192.0.2.2"
+    ).splitlines()
+    assert "192.0.2.2\tgate" in lines
+    assert "192.0.2.2\thost.containers.internal host.docker.internal" in lines
+    alone = a_record(network="none")
+    assert "192.0.2.2" not in hosts_text(alone, Connection("none"), "192.0.2.2")
 
 
 @pytest.mark.parametrize(
