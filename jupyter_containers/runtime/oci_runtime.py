@@ -29,7 +29,7 @@ from typing import Any
 
 import msgspec
 
-from jupyter_containers.errors import ContainersError, OCIRuntimeError, UnsupportedError
+from jupyter_containers.errors import ContainersError, OCIRuntimeError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.runtime import cgroups
 from jupyter_containers.runtime.failures import last_error, log_error, runtime_error
@@ -143,17 +143,7 @@ class OCIRuntime:
         return init is None or not init.alive
 
     def pause(self, container_id: str) -> None:
-        """Freeze all processes of the container.
-
-        Raises :class:`UnsupportedError` where this user has no control groups to freeze.
-        """
-        if "freezer" not in self.layout.controllers:
-            raise UnsupportedError(
-                "pause freezes a control group, and none is given to this user",
-                capability="cgroup controller freezer",
-                provided_by="a control group that is delegated to this user"
-                " (jupyter container doctor says how)",
-            )
+        """Freeze all processes of the container."""
         self._verb("pause", container_id)
 
     def resume(self, container_id: str) -> None:

@@ -91,41 +91,28 @@ def rows(engine: Engine, archive: Path, small: str, rounds: int) -> list[Row]:
         return [*_runs(engine, user, small, rounds), _build(engine, user, account, rounds)]
 
 
-def _runs(engine: Engine, user: _User, small: str, rounds: int) -> list[Row]:
+def _runs(engine: Engine, theirs: _User, small: str, rounds: int) -> list[Row]:
     def run(words: dict[str, object]) -> None:
-        user("run", small, ["true"], rm=True, **words)
+        theirs("run", small, ["true"], rm=True, **words)
 
     found = in_turns(
         {
             "user": lambda: run({"network": "none"}),
             "root": lambda: engine.run(small, ["true"], network="none", rm=True),
-            "podman": lambda: user.podman("run", "--rm", "--network", "none", small, "true"),
+            "podman": lambda: theirs.podman("run", "--rm", "--network", "none", small, "true"),
             "bridge": lambda: run({}),
             "root's bridge": lambda: engine.run(small, ["true"], rm=True),
         },
         rounds=rounds,
         warm_ups=2,
     )
-    figure = "a user's `run --rm{}`, beside {}"
+    alone, bridged = "a user's `run --rm --network none`", "a user's `run --rm` with bridge"
+    user, root, podman = found["user"], found["root"], found["podman"]
     return [
+        Row(f"{alone}, beside root's", "ms", user, root, _WITHIN, peer_name="root"),
+        Row(f"{alone}, beside the user's podman", "ms", user, podman, _QUARTER, peer_name="podman"),
         Row(
-            figure.format(" --network none", "root's"),
-            "ms",
-            found["user"],
-            found["root"],
-            _WITHIN,
-            peer_name="root",
-        ),
-        Row(
-            figure.format(" --network none", "the user's podman"),
-            "ms",
-            found["user"],
-            found["podman"],
-            _QUARTER,
-            peer_name="podman",
-        ),
-        Row(
-            figure.format("` with bridge", "root's").replace("``", "`"),
+            f"{bridged}, beside root's",
             "ms",
             found["bridge"],
             found["root's bridge"],

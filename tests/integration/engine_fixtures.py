@@ -111,7 +111,7 @@ def _processes(root: str, run_root: str, groups: set[str]) -> Iterator[str]:
             yield f"{entry.name} {line.strip()[:300]}"
 
 
-def settled(engine: Engine, before: Traces, timeout: float = 10.0) -> dict[str, list[str]]:
+def settled(engine: Engine, before: Traces, timeout: float = 40.0) -> dict[str, list[str]]:
     """Return what is left beyond ``before`` once the machine has come to rest.
 
     The kernel removes a veth pair, and conmon runs its exit command, a moment after a container

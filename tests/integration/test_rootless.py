@@ -235,6 +235,15 @@ def test_a_limit_that_has_no_stand_in_is_refused_by_name(account: Account) -> No
     done = account.run(account.command("run --rm --cpuset-cpus 0 busybox true"))
     assert done.returncode == 125
     assert b"cpuset" in done.stderr
+    account.container("run -d --name lively --network none busybox sh -c 'echo 1 > /1; sleep 100'")
+    try:
+        done = account.run(account.command("pause lively"))
+        assert done.returncode == 1
+        assert b"pause needs a control group to freeze, which this user has not got" in done.stderr
+        account.container("commit lively lively:1")  # as it is, for it cannot stand still
+        assert account.container("run --rm --network none lively:1 cat /1") == "1\n"
+    finally:
+        account.container("rm -f lively")
 
 
 @pytest.mark.parametrize("account", ["single"], indirect=True)

@@ -73,6 +73,14 @@ TIERS = {
     "user-runc": Tier(_user("tester"), "runc"),
     "one-id": Tier(_user("lone"), "crun"),
     "service": Tier(_service("lone"), "runc", group="/server.service/jupyter-containers-engine"),
+    # Root of a container that was given its control groups: its own processes are in the way.
+    "pod": Tier(
+        "systemd-run --quiet --pipe --wait --collect -u pod -p Delegate=yes"
+        " -p WorkingDirectory=/given/clone unshare --cgroup --mount"
+        " sh -c 'mount -t cgroup2 none /sys/fs/cgroup && exec \"$@\"' -",
+        "crun",
+        group="/jupyter-containers-engine",
+    ),
     # Nobody there who gives control groups away.
     "undelegated": Tier(
         "unshare --mount sh -c 'mount -t tmpfs none /run/user && exec \"$@\"' - " + _user("lone"),

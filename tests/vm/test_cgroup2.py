@@ -99,7 +99,7 @@ def test_a_share_of_a_processor(engine: Engine) -> None:
         assert used <= 0.25 * seconds
         assert int(after["nr_throttled"]) > int(before["nr_throttled"])
         [reading] = engine.stats([busy.name])
-        assert 5 < reading.cpu_percent < 30
+        assert 5 < reading.cpu_percent < 60  # a short look, of a few of the quota's periods
 
 
 def test_statistics_are_those_of_the_group(engine: Engine) -> None:
