@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,7 +160,7 @@ def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
     delegation = Capability(
         "delegated cgroup",
         not refused,
-        refused or host.cgroups.base or "/",
+        refused or _delegated(host.cgroups.base),
         "limits of memory, CPU and processes that all of a container's processes share",
         remedy,
     )
@@ -171,6 +173,20 @@ def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
         withheld.remedy if withheld else "",
     )
     return rights, uplink, delegation, files
+
+
+def _delegated(base: str, lingering: Path = Path("/var/lib/systemd/linger")) -> str:
+    """Return where a user's containers have their groups, and whether that ends with a login."""
+    found = re.search(r"/user@(\d+)\.service", base)
+    if found is None:
+        return base or "/"
+    try:
+        name = pwd.getpwuid(int(found[1])).pw_name
+    except KeyError:
+        return base
+    if (lingering / name).exists():
+        return base
+    return f"{base} (containers end with the last login; as root: loginctl enable-linger {name})"
 
 
 def _text(file: Path) -> str:
