@@ -182,10 +182,12 @@ class Growing(io.RawIOBase):
 
     def __init__(self, path: Path, wait_beyond: Callable[[int], int]) -> None:
         super().__init__()
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Closed also when it could not be opened, as every file is that is forgotten.
+        self._descriptor = -1
         self._guard = threading.Lock()
         self._wait = wait_beyond
         self._at = 0
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def readable(self) -> bool:
         """Return True."""
