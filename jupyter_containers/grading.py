@@ -334,14 +334,11 @@ def no_secret_in_layers(image: str, *secrets: str, engine: Engine | None = None)
     wanted = [secret.encode() for secret in secrets]
     if not all(wanted) or not wanted:
         raise ValueError("a secret to look for has at least one character")
-    with (
-        tempfile.TemporaryFile() as archive,  # images may be larger than memory
-        _looking(engine) as here,
-    ):
+    # A file, not memory: images are large.  By its path, which every engine can write.
+    with tempfile.TemporaryDirectory() as folder, _looking(engine) as here:
         here.image(image)
-        here.save(image, archive)
-        archive.seek(0)
-        with tarfile.open(fileobj=archive) as saved:
+        here.save(image, f"{folder}/image.tar")
+        with tarfile.open(f"{folder}/image.tar") as saved:
             places = list(_places_with(saved, wanted))
     if places:
         where = ", ".join(sorted(set(places)))

@@ -93,8 +93,10 @@ class RelayedFirewall:
         opened: list[PublishedPort] = []
         try:
             for port in ports:
-                self._uplink.open_port(port)
-                opened.append(port)
+                # It is open where the same container is published anew, with a table made anew.
+                if not self._uplink.is_open(port):
+                    self._uplink.open_port(port)
+                    opened.append(port)
             self._firewall.publish(container_id, inside)
         except BaseException:
             self._close(opened)

@@ -105,13 +105,25 @@ class Uplink:
             hint="publish another port; below 1024: sysctl net.ipv4.ip_unprivileged_port_start",
         )
 
+    def is_open(self, port: PublishedPort) -> bool:
+        """Whether the port of the host leads to the namespace already."""
+        wanted = (port.protocol, port.host_ip, port.host_port)
+        return any(
+            (entry["proto"], entry["host_addr"], entry["host_port"]) == wanted
+            for entry in self._forwarded()
+        )
+
     def close_ports(self, ports: Collection[tuple[str, int]]) -> None:
         """The ports (protocol and number) of the host are free; idempotent."""
-        answer = self._ask("list_hostfwd")
-        # slirp4netns 1.2.0 gives the list bare, unlike its other answers.
-        for entry in answer.get("return", answer).get("entries", []):
+        for entry in self._forwarded():
             if (entry["proto"], entry["host_port"]) in ports:
                 self._ask("remove_hostfwd", id=entry["id"])
+
+    def _forwarded(self) -> list[dict[str, Any]]:
+        answer = self._ask("list_hostfwd")
+        # slirp4netns 1.2.0 gives the list bare, unlike its other answers.
+        entries: list[dict[str, Any]] = answer.get("return", answer).get("entries", [])
+        return entries
 
     def _ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         request: dict[str, Any] = {"execute": command}

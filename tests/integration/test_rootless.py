@@ -89,6 +89,19 @@ def _silent(*_: object) -> None:
     """Keep the requests out of the test's output."""
 
 
+def test_a_new_network_leaves_the_published_ports_of_others_alone(account: Account) -> None:
+    port = 17000 + os.getpid() % 1000 + account.subordinate
+    account.container(f"run -d --name web -p {port}:80 busybox httpd -f -h /etc")
+    try:
+        account.container("network create other")
+        assert account.container("run --rm --network other busybox echo here") == "here\n"
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/hostname", timeout=5) as got:
+            assert got.read().decode() == account.container("exec web hostname")
+    finally:
+        account.container("rm -f web")
+        account.container("network rm other")
+
+
 def test_a_build_runs_changes_owners_and_is_the_same_image(account: Account) -> None:
     context = account.home / "app"
     context.mkdir()
@@ -247,19 +260,15 @@ def test_a_limit_that_has_no_stand_in_is_refused_by_name(account: Account) -> No
 
 
 @pytest.mark.parametrize("account", ["single"], indirect=True)
-def test_without_a_freezer_commit_works_and_pause_says_what_it_needs(account: Account) -> None:
-    account.container("run -d --name going busybox sh -c 'echo 1 > /made; sleep 100'")
-    try:
-        account.container("commit going made")
-        assert account.container("run --rm made cat /made") == "1\n"
-        done = account.run(account.command("pause going"))
-        assert done.returncode == 1
-        assert b"pause needs a control group to freeze" in done.stderr
-        assert account.container("ps --format {{.State}}") == "running\n"
-    finally:
-        account.container("rm -f going")
+def test_another_user_than_root_takes_ids_and_that_is_said(account: Account) -> None:
+    done = account.run(account.command("run --rm --user 1000 busybox true"))
+    assert done.returncode == 125
+    assert b"unable to setup user" in done.stderr
+    assert b"run it with --user 0" in done.stderr
+    assert account.container("run --rm --user 0 busybox id -u") == "0\n"
 
 
+@pytest.mark.parametrize("account", ["single"], indirect=True)
 def test_a_debian_image_is_made_and_installs_packages_with_one_id(account: Account) -> None:
     account.container("bootstrap debian:12-slim")
     told = account.container(

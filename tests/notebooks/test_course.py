@@ -85,8 +85,8 @@ SHOWN: dict[str, dict[str, tuple[str, ...]]] = {
     "07_networks_and_ports": {
         'print(get("http://localhost:': (r"I am \w{12}, at 10\.",),
         "port web": (r"8080/tcp -> 127\.0\.0\.1:\d+",),
-        "run --rm -p 80": ("already published by container web",),
-        "network village busybox sh": (r"I am \w{12}, at 10\.",),
+        "run --rm -p ": ("already published by container web",),
+        "http://shop:8080 2>": (r"I am \w{12}, at 10\.",),
         "cat /etc/hosts": (r"10\.\S+\s+shop ",),
         "exec web wget": ("bad address 'shop:8080'",),
         "ping -c 1": ("100% packet loss",),
