@@ -26,10 +26,6 @@ _NOT_EXECUTABLE = re.compile(
     r"|executable path is a directory|exec format error",
     re.IGNORECASE,
 )
-# Where a user namespace has one id only, nobody can become another user.
-_NO_USER = re.compile(
-    r"unable to setup user|set(res|re)?[ug]ids?\b.*invalid argument", re.IGNORECASE
-)
 # The kernel shows a user namespace no more of these than its user sees already.
 _WITHHELD = re.compile(r"mount\w* .*\b(proc|sysfs)\b.*operation not permitted", re.IGNORECASE)
 # What runc says when the kernel ended its child together with the container's first process.
@@ -75,11 +71,6 @@ def runtime_error(
         code, hint = 127, "check the command's spelling, or that the image contains it"
     elif _NOT_EXECUTABLE.search(message):
         code, hint = 126, "the file is in the image but is not an executable program"
-    elif _NO_USER.search(message):
-        hint = (
-            "this user may have no other ids here than root's (see doctor): run it with --user 0, "
-            "or let root give subordinate ids (usermod --add-subuids)"
-        )
     elif _WITHHELD.search(message) and (withheld := system_files_withheld()):
         line, hint = f"{withheld.reason} ({line})", withheld.remedy
     return OCIRuntimeError(line, argv=argv, exit_code=code, stderr=stderr or message, hint=hint)

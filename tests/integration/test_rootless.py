@@ -260,15 +260,6 @@ def test_a_limit_that_has_no_stand_in_is_refused_by_name(account: Account) -> No
 
 
 @pytest.mark.parametrize("account", ["single"], indirect=True)
-def test_another_user_than_root_takes_ids_and_that_is_said(account: Account) -> None:
-    done = account.run(account.command("run --rm --user 1000 busybox true"))
-    assert done.returncode == 125
-    assert b"unable to setup user" in done.stderr
-    assert b"run it with --user 0" in done.stderr
-    assert account.container("run --rm --user 0 busybox id -u") == "0\n"
-
-
-@pytest.mark.parametrize("account", ["single"], indirect=True)
 def test_a_debian_image_is_made_and_installs_packages_with_one_id(account: Account) -> None:
     account.container("bootstrap debian:12-slim")
     told = account.container(
