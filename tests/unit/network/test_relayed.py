@@ -19,6 +19,9 @@ class FakeUplink(Uplink):
         super().__init__(Path("/none"))
         self.taken, self.open = taken, []
 
+    def is_open(self, port: PublishedPort) -> bool:
+        return port.host_port in self.open
+
     def open_port(self, port: PublishedPort) -> None:
         if port.host_port == self.taken:
             raise AlreadyExistsError("taken")
@@ -55,6 +58,15 @@ def test_all_or_none_are_opened() -> None:
     with pytest.raises(AlreadyExistsError):
         RelayedFirewall(firewall, uplink).publish("box", [port(8000), port(8001)])
     assert (uplink.open, firewall.published) == ([], [])
+
+
+def test_what_is_open_stays_open_when_it_is_published_anew() -> None:
+    firewall, uplink = FakeFirewall(), FakeUplink()
+    relay = RelayedFirewall(firewall, uplink)
+    relay.publish("box", [port(8000)])
+    relay.publish("box", [port(8000), port(8001)])
+    assert uplink.open == [8000, 8001]
+    assert [item.host_port for item in firewall.published] == [8000, 8000, 8001]
 
 
 def test_ipv6_is_refused_before_anything_is_opened() -> None:
