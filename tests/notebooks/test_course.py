@@ -93,7 +93,7 @@ SHOWN: dict[str, dict[str, tuple[str, ...]]] = {
         "exec shop sh": (r"I am \w{12}, at 10\.",),
         "--network none busybox": (r"^1: lo: .*\n.*127\.0\.0\.1",),
         "container:web busybox netstat": (r":8080 .* LISTEN",),
-        "seconds=1": ("no answer",),
+        "seconds=1))": ("no answer",),
         "exec inner netstat": (r"127\.0\.0\.1:8080",),
     },
     "08_volumes_and_data": {

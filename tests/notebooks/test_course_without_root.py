@@ -1,4 +1,8 @@
-"""The course in the hands of ordinary users: the same lessons, exercises and checks."""
+"""The course in the hands of ordinary users: the same lessons, exercises and checks.
+
+All lessons with one id, which is the least that a user can have; those in which other users than
+root appear with subordinate ids too.  (The quickstart has a test of its own.)
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.account import KINDS, NEEDS, Account, opened
+from tests.integration.account import NEEDS, Account, opened
 from tests.integration.engine_fixtures import Place
 from tests.notebooks.course import BASES, LESSONS, argv_of, lesson_in
 
 pytestmark = NEEDS
+WITH_USERS = ("04_the_dockerfile", "10_web_app_and_database", "12_security")
+CASES = [("single", name) for name in LESSONS[1:]] + [("subordinate", name) for name in WITH_USERS]
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module")
 def account(place: Place, request: pytest.FixtureRequest) -> Iterator[Account]:
     """Yield a user who has the images that the lessons begin with."""
     with place.engine() as engine, opened(request.param) as user:
@@ -27,7 +33,7 @@ def account(place: Place, request: pytest.FixtureRequest) -> Iterator[Account]:
         yield user
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize(("account", "name"), CASES, indirect=["account"])
 def test_a_lesson_works_and_its_exercises_can_be_solved(name: str, account: Account) -> None:
     before = set(account.container("ps -aq").split())
     argv = argv_of(name, account.home)
