@@ -77,7 +77,8 @@ TIERS = {
     "pod": Tier(
         "systemd-run --quiet --pipe --wait --collect -u pod -p Delegate=yes"
         " -p WorkingDirectory=/given/clone unshare --cgroup --mount"
-        " sh -c 'mount -t cgroup2 none /sys/fs/cgroup && exec \"$@\"' -",
+        " sh -c 'umount -l /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup"
+        ' && exec "$@"\' -',
         "crun",
         group="/jupyter-containers-engine",
     ),
