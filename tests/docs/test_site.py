@@ -106,6 +106,16 @@ def test_the_readmes_figures_are_those_of_the_whole_table() -> None:
     assert [row for row in rows if row.startswith("| ") and row not in whole] == []
 
 
+def test_the_security_page_names_tests_that_there_are() -> None:
+    text = (DOCS / "security.md").read_text()
+    named = re.findall(r"`((?:tests/[a-z/]+/)?test_\w+\.py)(?:::(test_\w+))?`", text)
+    assert len(named) > 20
+    for file, test in named:
+        place = ROOT / file if "/" in file else ROOT / "tests/integration" / file
+        assert place.exists(), file
+        assert not test or f"def {test}(" in place.read_text(), (file, test)
+
+
 def test_spelling() -> None:
     places = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs", "notebooks", "scripts"]
     done = subprocess.run(
