@@ -149,7 +149,8 @@ def steps_text(steps: list[Step], now: float, *, final: bool) -> str:
 def step_line(step: Step, now: float) -> str:
     """Return one step as a line of text."""
     seconds = step.elapsed(now)
-    clock = f"{seconds:.1f}s" if seconds >= 0.05 else ""
+    # A finding takes no time; when it was told says nothing.
+    clock = f"{seconds:.1f}s" if seconds >= 0.05 and not _warns(step) else ""
     facts = [word for word in (_state(step), step.amount, clock) if word]
     return " · ".join([f"{_mark(step)} {strip_ansi(step.title)}", *facts])
 
