@@ -243,7 +243,7 @@ def _line_html(step: Step, now: float) -> str:
         cells.append(f'<span style="{_FACTS}">{html.escape(facts)}</span>')
     if step.log and step.outcome:
         cells.append(f'<span style="{_DIM};text-decoration:underline dotted">log</span>')
-    if seconds >= 0.05:
+    if seconds >= 0.05 and not _warns(step):
         cells.append(f'<span style="{_CLOCK}">{seconds:.1f}s</span>')
     return f'<div style="{_LINE}">{" ".join(cells)}</div>'
 
