@@ -17,7 +17,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class, no_var_expand
+from IPython.core.magic import (
+    Magics,
+    cell_magic,
+    line_cell_magic,
+    magics_class,
+    needs_local_scope,
+    no_var_expand,
+)
 
 from jupyter_containers.commands.execute import perform
 from jupyter_containers.commands.parser import parse, parse_verb
@@ -98,8 +105,11 @@ class ContainerMagics(Magics):
             self.close()
 
     @no_var_expand
+    @needs_local_scope
     @line_cell_magic
-    def container(self, line: str, cell: str | None = None) -> Any:
+    def container(
+        self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
+    ) -> Any:
         """Run a container command: ``%container run --rm alpine echo hi``; ``--help`` lists them.
 
         ``%%container run IMAGE`` has the cell's text run by the image's shell, or by
@@ -107,9 +117,10 @@ class ContainerMagics(Magics):
         standard input; ``%%container`` alone runs the commands in the cell, one a line.
         ``--out NAME`` binds the result to a variable.  ``%%container run -i df -o result IMAGE``
         hands the variable ``df`` in (``$df`` is its file) and brings ``$result.*`` back.
+        Within a function ``{{name}}`` is the function's own variable, if it has one.
         """
         if cell is None:
-            return self._command(line, None)
+            return self._command(line, None, local_ns)
         if line.strip():
             return self._command(line, cell)
         result = None
@@ -119,8 +130,10 @@ class ContainerMagics(Magics):
             result = self._command(command, None)
         return result
 
-    def _command(self, line: str, cell: str | None) -> Any:
-        namespace = self._shell.user_ns
+    def _command(
+        self, line: str, cell: str | None, local_ns: Mapping[str, Any] | None = None
+    ) -> Any:
+        namespace = {**self._shell.user_ns, **(local_ns or {})}
         data = partial(is_data, namespace=namespace, is_image=self._is_image)
         parsed, own = split_flags(parse(words_of(line, namespace), MAGIC_FLAGS, data))
         parsed = with_values(parsed, own, namespace)

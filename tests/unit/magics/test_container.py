@@ -364,3 +364,12 @@ def test_lines_of_a_cell_that_continues(shell: Any, fake_engine: Any, an_image: 
         run_cell(shell, "%%dockerfile --continue\nRUN a\nRUN b\n")
     assert caught.value.location is not None
     assert caught.value.location.first_line == 3  # the magic's own line is the first
+
+
+def test_a_functions_own_variables_count_in_it(shell: InteractiveShell) -> None:
+    shell.run_cell("form = 'global'").raise_error()
+    line = "found = %container version --format {{form}}"
+    text = f"def shown(form):\n    {line}\n    return str(found)\n\nshown('local')"
+    assert value(shell, text) == "local"
+    shell.run_cell(line).raise_error()
+    assert str(shell.user_ns["found"]) == "global"
