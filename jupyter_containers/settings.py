@@ -37,19 +37,18 @@ TrustHostCA = Literal["auto", "always", "never"]
 class Settings:
     """All settings of one engine.
 
-    ``root`` holds images, layers, containers and records and survives a reboot; ``run_root``
-    holds sockets, pid files and locks and does not need to.  ``runtime`` is ``auto`` (probed) or
-    the name or path of an OCI runtime.  ``storage_driver`` is ``auto`` (probed), ``overlay``, or
-    ``vfs``, which copies files where nothing can be mounted.  ``publish_address`` is where ``-p``
-    binds when no address is given.  ``bridge_name`` is the interface of the default network, chosen
-    when empty.  ``subnet_pool`` is the IPv4 range (CIDR) that networks take their /24 from.
-    ``registry_files`` are Docker's and Podman's own files about registries: mirrors, insecure
-    ones, other locations.  ``certificate_folders`` hold a folder for each registry with
-    authorities (``*.crt``) and client certificates (``*.cert``, ``*.key``).
-    ``additional_stores`` are folders of images that are shared with everybody (``store share``):
-    they are used here as if they had been pulled, and never changed.  ``trust_host_ca``
-    gives RUN steps and containers the host's CA bundle: ``auto`` means RUN steps only, and only
-    where the host carries CAs of its own.
+    ``root`` holds images, layers, containers and records and survives a reboot; ``run_root`` holds
+    sockets, pid files and locks and does not need to. ``runtime`` is ``auto`` (probed) or the name
+    or path of an OCI runtime. ``storage_driver`` is ``auto`` (probed), ``overlay``, ``fuse-
+    overlayfs``, or ``vfs``, which copies files where nothing can be mounted. ``publish_address`` is
+    where ``-p`` binds when no address is given. ``bridge_name`` is the interface of the default
+    network, chosen when empty. ``subnet_pool`` is the IPv4 range (CIDR) that networks take their
+    /24 from. ``registry_files`` are Docker's and Podman's own files about registries: mirrors,
+    insecure ones, other locations. ``certificate_folders`` hold a folder for each registry with
+    authorities (``*.crt``) and client certificates (``*.cert``, ``*.key``). ``additional_stores``
+    are folders of images that are shared with everybody (``store share``): they are used here as if
+    they had been pulled, and never changed. ``trust_host_ca`` gives RUN steps and containers the
+    host's CA bundle: ``auto`` means RUN steps only, and only where the host carries CAs of its own.
     """
 
     root: Path

@@ -86,6 +86,11 @@ def _files(rooms: Rooms) -> tuple[Capability, ...]:
     """Return how the layers of an image become files that a container sees."""
     driver = rooms.driver
     refusal = driver.refusal
+    words = {
+        "overlay": "overlayfs",
+        "fuse-overlayfs": f"by the program fuse-overlayfs: {driver.reason}",
+        "vfs": f"files are copied instead (vfs): {driver.reason}",
+    }
     return (
         Capability(
             "mounts",
@@ -96,10 +101,11 @@ def _files(rooms: Rooms) -> tuple[Capability, ...]:
         ),
         Capability(
             "overlay",
-            driver.name == "overlay",
-            f"files are copied instead (vfs): {driver.reason}" if driver.reason else "overlayfs",
+            driver.name != "vfs",
+            words[driver.name],
             "containers and steps start at once and share the files of their image",
-            "a root on a local disk, and for users Linux 5.11 or newer",
+            "a root on a local disk, and for users Linux 5.11 or newer; or, as root: apt-get"
+            " install fuse-overlayfs; chmod 666 /dev/fuse",
         ),
     )
 

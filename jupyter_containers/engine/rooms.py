@@ -60,7 +60,7 @@ class Rooms:
         self.settings = settings
         self.workbench = settings.run_root / "builds"
         self.store = Store.open(
-            settings.root, additional_stores(settings), lambda: self.driver.name == "vfs"
+            settings.root, additional_stores(settings), lambda: self.driver.name
         )
         self.journal = Journal(self.store.journal)
 

@@ -103,7 +103,7 @@ class StepMounts:
         target, snapshots = self._fresh("stage"), self._rooms.store.snapshots
         key = None
         # A copy of several layers needs a place, also to be read only.
-        if not read_only or snapshots.copying():
+        if not read_only or snapshots.copying:
             key = step_name()
             snapshots.prepare(key, chain_id, transient=True)
             self._stack.callback(snapshots.discard, key)

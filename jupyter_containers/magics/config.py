@@ -25,7 +25,7 @@ class ContainersConfig(Configurable):
         None, allow_none=True, help="auto, or the name or path of an OCI runtime."
     ).tag(config=True)
     storage_driver = Unicode(
-        None, allow_none=True, help="auto, overlay, or vfs (files are copied)."
+        None, allow_none=True, help="auto, overlay, fuse-overlayfs, or vfs (files are copied)."
     ).tag(config=True)
     publish_address = Unicode(
         None, allow_none=True, help="Where -p binds when no address is given."

@@ -12,10 +12,11 @@ class Mount:
 
     Without ``upper`` the result is read-only.  ``base`` is a folder that contains the lowers; the
     mount uses names relative to it, so that hundreds of layers fit the kernel's one-page limit
-    on mount options.
+    on mount options.  ``fuse`` has it made by the program fuse-overlayfs.
     """
 
     base: Path
     lowers: tuple[str, ...]
     upper: Path | None = None
     work: Path | None = None
+    fuse: bool = False

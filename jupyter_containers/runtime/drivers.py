@@ -1,8 +1,10 @@
 """How the layers of an image become one root file system here: by overlay mounts, or by copies.
 
 Vocabulary: the *driver* has Docker's names: ``overlay`` (overlayfs(5) of the kernel, with
-``userxattr`` for users without root, Linux 5.11) and ``vfs`` (all files are copied for every
-container and step: it works everywhere, takes time and disk space, and isolates no less).
+``userxattr`` for users without root, Linux 5.11), ``fuse-overlayfs`` (the program of that name
+does the same for older kernels, and on top of overlay mounts, a little slower) and ``vfs`` (all
+files are copied for every container and step: it works everywhere, takes time and disk space, and
+isolates no less).
 
 It is tried once on the file system of the store; a note remembers the answer until the kernel,
 the rights or the store change.
@@ -22,10 +24,11 @@ import msgspec
 from jupyter_containers.errors import ContainersError, InvalidArgumentError, UnsupportedError
 from jupyter_containers.oci.mount import Mount
 from jupyter_containers.places import private_folder
+from jupyter_containers.runtime import fuseoverlay
 from jupyter_containers.runtime.mounts import PrivateMounts
 
-Name = Literal["overlay", "vfs"]
-NAMES = ("auto", "overlay", "vfs")
+Name = Literal["overlay", "fuse-overlayfs", "vfs"]
+NAMES = ("auto", "overlay", "fuse-overlayfs", "vfs")
 
 
 class Driver(msgspec.Struct, frozen=True):
@@ -67,16 +70,16 @@ def choose(wish: str, root: Path, run_root: Path) -> Driver:
     if wish not in NAMES:
         raise InvalidArgumentError(f"no such storage driver: {wish!r}", hint=", ".join(NAMES))
     note = run_root / "storage-driver"
-    circumstances = str(_Circumstances(root))
-    found = _noted(note, circumstances) or _tried(root)
+    circumstances = f"{_Circumstances(root)} {wish}"
+    found = _noted(note, circumstances) or _tried(root, wish)
     private_folder(run_root)
     note.write_bytes(msgspec.json.encode((circumstances, found)))
     if wish == "vfs" and found.name != "vfs":
         return Driver("vfs", "chosen in the settings")
-    if wish == "overlay" and found.name != "overlay":
+    if wish in ("overlay", "fuse-overlayfs") and found.name != wish:
         raise UnsupportedError(
-            f"overlay mounts do not work in {root}: {found.reason}",
-            capability="overlay mounts",
+            f"{wish} mounts do not work in {root}: {found.reason}",
+            capability=f"{wish} mounts",
             provided_by="storage_driver auto, which copies files instead; or a root elsewhere",
         )
     return found
@@ -90,7 +93,21 @@ def _noted(note: Path, circumstances: str) -> Driver | None:
     return found if asked == circumstances else None
 
 
-def _tried(root: Path) -> Driver:
+def _tried(root: Path, wish: str) -> Driver:
+    """Return the first driver that works."""
+    found = Driver("overlay") if wish == "fuse-overlayfs" else _mounted(root, fuse=False)
+    if found.name == "overlay" and wish != "fuse-overlayfs":
+        return found
+    if found.no_mounts:
+        return found
+    reason = fuseoverlay.missing()
+    other = Driver("vfs", reason) if reason else _mounted(root, fuse=True)
+    if other.name == "fuse-overlayfs":
+        return Driver(other.name, found.reason or "chosen in the settings")
+    return Driver("vfs", found.reason or other.reason)
+
+
+def _mounted(root: Path, *, fuse: bool) -> Driver:
     """Mount two layers and change something, as every container will."""
     folder = Path(tempfile.mkdtemp(prefix="driver-", dir=root))
     try:
@@ -98,7 +115,7 @@ def _tried(root: Path) -> Driver:
             (folder / name).mkdir()
         (folder / "low/gone").touch()
         (folder / "top/kept").touch()
-        mount = Mount(folder, ("top", "low"), folder / "upper", folder / "work")
+        mount = Mount(folder, ("top", "low"), folder / "upper", folder / "work", fuse)
         try:
             with PrivateMounts() as mounts:
                 try:
@@ -108,7 +125,7 @@ def _tried(root: Path) -> Driver:
                     return Driver("vfs", str(error))
         except UnsupportedError as error:
             return Driver("vfs", str(error), no_mounts=str(error))
-        return Driver("overlay")
+        return Driver("fuse-overlayfs" if fuse else "overlay")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -115,7 +115,13 @@ class PrivateMounts:
         ``volatile`` drops the driver's own syncing, for an upper directory that is thrown away
         when the machine stops.  Raises :class:`StorageError` when the kernel refuses.
         """
-        self.call(self._overlay, mount, target, volatile)
+        if mount.fuse and len(mount.lowers) + (mount.upper is not None) > 1:
+            from jupyter_containers.runtime.fuseoverlay import served
+
+            with served(mount, target) as server:
+                self.graft(server, str(target), target)
+        else:
+            self.call(self._overlay, mount, target, volatile)
 
     def bind(self, source: Path, target: Path, *, read_only: bool = False) -> None:
         """Show ``source`` (with what is mounted below it) at ``target``."""

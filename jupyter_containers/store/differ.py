@@ -30,7 +30,7 @@ from jupyter_containers.store.tarread import (
     SYMLINK,
 )
 from jupyter_containers.store.tarwrite import END, ChunkedOutput, encode_header
-from jupyter_containers.store.whiteouts import is_whiteout
+from jupyter_containers.store.whiteouts import OPAQUE_MARKS, hides_below, is_whiteout
 
 _READ = 1024 * 1024
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -140,6 +140,10 @@ class Differ:
         for name in names:
             if prefix + name in self._skip:
                 continue
+            if self._lowers and name in OPAQUE_MARKS:
+                if self._settle:
+                    os.unlink(name, dir_fd=folder)  # an attribute says it now
+                continue
             self._cancel.check()
             state = os.stat(name, dir_fd=folder, follow_symlinks=False)
             self._entry(folder, name, prefix + name, state)
@@ -187,14 +191,10 @@ class Differ:
         self._settle_time(folder, name, state)
 
     def _is_opaque(self, descriptor: int, path: bytes) -> bool:
-        if not self._lowers:
-            return False
-        try:
-            value = os.getxattr(descriptor, self._privileges.opaque_name)
-        except OSError:
-            return False
         return (
-            value == b"y" and lowers.attributes(self._lowers, tuple(path.split(b"/"))) is not None
+            bool(self._lowers)
+            and hides_below(descriptor, self._privileges.opaque_name)
+            and lowers.attributes(self._lowers, tuple(path.split(b"/"))) is not None
         )
 
     def _file(self, folder: int, name: bytes, path: bytes, state: os.stat_result) -> None:

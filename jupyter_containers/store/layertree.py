@@ -17,7 +17,7 @@ from typing import Literal
 
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.privileges import Privileges
-from jupyter_containers.store.whiteouts import is_whiteout
+from jupyter_containers.store.whiteouts import OPAQUE_MARKS, hides_below, is_whiteout
 
 ChangeKind = Literal["added", "changed", "removed"]
 # By folder (the root is the empty text), the names in it that matter; None for all of them.
@@ -83,6 +83,8 @@ class MergedTree:
                     for entry in entries:
                         if names is not None and entry.name not in names:
                             continue
+                        if os.fsencode(entry.name) in OPAQUE_MARKS:
+                            continue
                         here = f"{path}/{entry.name}"
                         below = self._entry(entry, node, here, found, opaque, seen)
                         if below is not None and (within is None or here in within):
@@ -123,7 +125,7 @@ class MergedTree:
         if existing is None or existing.children is None:
             kind = "changed" if existing else "added"
             found[path] = LayerChange(path, kind, 0, is_folder=True)
-        elif _is_opaque(entry.path, opaque):
+        elif hides_below(entry.path, opaque):
             for name, child in existing.children.items():
                 _removed(found, f"{path}/{name}", child)
         else:
@@ -154,7 +156,7 @@ def _names_in(folder: Path) -> Names:
             real, path = todo.pop()
             with os.scandir(real) as found:
                 entries = list(found)
-            hides = _is_opaque(real, opaque)
+            hides = hides_below(real, opaque)
             names[path] = None if hides else frozenset(entry.name for entry in entries)
             todo += [
                 (entry.path, f"{path}/{entry.name}")
@@ -189,13 +191,6 @@ def _file_state(entry: os.DirEntry[str], state: os.stat_result, seen: set[int]) 
     first = state.st_nlink == 1 or state.st_ino not in seen
     seen.add(state.st_ino)
     return replace(found, size=state.st_size) if first else found
-
-
-def _is_opaque(path: str, name: bytes) -> bool:
-    try:
-        return os.getxattr(path, name, follow_symlinks=False) == b"y"
-    except OSError:
-        return False
 
 
 def same(one: FileState, other: FileState) -> bool:

@@ -44,10 +44,16 @@ Progress = Callable[[int], object]
 _SCRATCH = "scratch"
 
 
+def plain_overlay() -> str:
+    """Return the driver of a store that nobody mounts anything of, and of most others."""
+    return "overlay"
+
+
 class SnapshotStore:
     """The unpacked layers and the writable uppers of a store; thread-safe.
 
-    ``copying`` tells whether new uppers are copies of all files, because nothing can be mounted.
+    ``driver`` returns, when it matters, how layers become one file system: ``overlay``,
+    ``fuse-overlayfs``, or ``vfs`` where nothing can be mounted: new uppers are copies then.
     """
 
     def __init__(
@@ -61,10 +67,10 @@ class SnapshotStore:
         *,
         limits: Limits | None = None,
         privileges: Privileges | None = None,
-        copying: Callable[[], bool] = lambda: False,
+        driver: Callable[[], str] = plain_overlay,
     ) -> None:
         self.root = root
-        self.copying = copying
+        self._driver = driver
         self.layers = layers
         self._content = content
         self._staging = staging
@@ -155,12 +161,18 @@ class SnapshotStore:
         """
         folders = self.lower_folders(chain_id)
         names = tuple(str(folder.relative_to(self.root)) for folder in folders) or (_SCRATCH,)
+        fuse = self._driver() == "fuse-overlayfs"
         if upper_key is None:
-            return Mount(self.root, names)
+            return Mount(self.root, names, fuse=fuse)
         upper = self.uppers.path(upper_key)
         if self.uppers.is_copy(upper_key):
             names = ()
-        return Mount(self.root, names, upper, upper.parent / "work")
+        return Mount(self.root, names, upper, upper.parent / "work", fuse)
+
+    @property
+    def copying(self) -> bool:
+        """Whether new uppers are copies of all files."""
+        return self._driver() == "vfs"
 
     # -- uppers -----------------------------------------------------------------------------------
 
@@ -172,19 +184,19 @@ class SnapshotStore:
         """
         folders = self.lower_folders(chain_id)
         root = lowers.attributes(folders, ()) or Attributes()
-        return self.uppers.prepare(
-            key, root, transient=transient, fill=self._copier(folders) if self.copying() else None
-        )
+        fill = self._copier(folders) if self.copying else None
+        return self.uppers.prepare(key, root, transient=transient, fill=fill)
 
     def prepare_over(self, folder: Path, key: str) -> Mount:
         """Return how to show a folder of the host so that what is written there is lost.
 
         The key is transient.
         """
-        fill = self._copier((folder,)) if self.copying() else None
+        fill = self._copier((folder,)) if self.copying else None
         upper = self.uppers.prepare(key, Attributes(), transient=True, fill=fill)
         names = () if fill else (folder.name,)
-        return Mount(folder.parent, names, upper, upper.parent / "work")
+        fuse = self._driver() == "fuse-overlayfs"
+        return Mount(folder.parent, names, upper, upper.parent / "work", fuse)
 
     def _copier(self, folders: tuple[Path, ...]) -> Callable[[Path], copies.Note]:
         return lambda upper: copies.make(folders, upper, self._privileges, CancelToken())

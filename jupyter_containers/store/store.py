@@ -34,7 +34,7 @@ from jupyter_containers.store.linux import spread_children
 from jupyter_containers.store.locks import Locks
 from jupyter_containers.store.privileges import Privileges
 from jupyter_containers.store.records import ImageRecord, Records
-from jupyter_containers.store.snapshots import SnapshotStore
+from jupyter_containers.store.snapshots import SnapshotStore, plain_overlay
 from jupyter_containers.store.staging import Staging
 
 
@@ -53,7 +53,7 @@ class Store:
     """Everything that an engine keeps on disk; thread-safe, shared between processes."""
 
     def __init__(
-        self, root: Path, database: Database, copying: Callable[[], bool] = lambda: False
+        self, root: Path, database: Database, driver: Callable[[], str] = plain_overlay
     ) -> None:
         self.root = root
         self.additional = database.additional
@@ -78,7 +78,7 @@ class Store:
             self.locks,
             self.leases,
             privileges=Privileges.current(shared=self.published),
-            copying=copying,
+            driver=driver,
         )
         link_layers(root / "layers", self.additional)
         self.collector = Collector(self.content, self.records, self.snapshots, self.leases)
@@ -88,11 +88,11 @@ class Store:
         cls,
         root: Path,
         additional: Sequence[AdditionalStore] = (),
-        copying: Callable[[], bool] = lambda: False,
+        driver: Callable[[], str] = plain_overlay,
     ) -> Store:
         """Return the store under ``root``, made when it is not there, above ``additional`` ones.
 
-        ``copying`` tells, when it matters, that nothing can be mounted here.  Raises
+        ``driver`` is that of :class:`.snapshots.SnapshotStore`.  Raises
         :class:`~jupyter_containers.errors.StorageError`.
         """
         with storage_errors(f"open the store in {root}"):
@@ -104,7 +104,7 @@ class Store:
             spread_children(root / "staging")
         database = Database(root / "records.db", additional)
         try:
-            return cls(root, database, copying)
+            return cls(root, database, driver)
         except BaseException:
             database.close()
             raise

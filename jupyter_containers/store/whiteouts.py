@@ -2,6 +2,9 @@
 
 On an overlay mount (a server in a container) the kernel makes no such device.  There, where no
 overlay can be mounted either, an empty file with an attribute of ours stands in.
+
+A folder that hides all that is below it has an attribute (:mod:`.privileges`); where the program
+fuse-overlayfs wrote it, it holds a file of this name.
 """
 
 from __future__ import annotations
@@ -9,6 +12,9 @@ from __future__ import annotations
 import os
 import stat
 
+OPAQUE_FILE = b".wh..wh..opq"
+# The second is how that program hides the file itself.
+OPAQUE_MARKS = frozenset({OPAQUE_FILE, b".wh..opq"})
 _MARK = b"user.jupyter-containers.whiteout"
 
 
@@ -35,3 +41,20 @@ def is_whiteout(state: os.stat_result, name: bytes, *, dir_fd: int | None = None
         return os.getxattr(path, _MARK, follow_symlinks=False) == b"y"
     except OSError:
         return False
+
+
+def hides_below(folder: int | str, attribute: bytes) -> bool:
+    """Return whether a folder (open, or its path) of a layer hides what is below it."""
+    try:
+        if os.getxattr(folder, attribute) == b"y":
+            return True
+    except OSError:
+        pass
+    try:
+        if isinstance(folder, int):
+            os.stat(OPAQUE_FILE, dir_fd=folder, follow_symlinks=False)
+        else:
+            os.lstat(f"{folder}/{OPAQUE_FILE.decode()}")
+    except OSError:
+        return False
+    return True

@@ -88,6 +88,23 @@ def test_a_store_on_an_overlay_copies_files(account: Account) -> None:
     assert found["Found"] == "✗"
     assert "files are copied instead (vfs): cannot mount overlay" in found["Detail"]
     assert "Driver: vfs" in inside.container("info")
+    if shutil.which("fuse-overlayfs") is None:
+        return
+    # The program makes the mounts where its device is open to the user.
+    device = f"{account.home}/.fuse"
+    opened = (
+        f"mkdir -p {device}; mount -t tmpfs -o dev tmpfs {device}",
+        f"mknod -m 666 {device}/fuse c 10 229; mount --bind {device}/fuse /dev/fuse",
+    )
+    fuse = replace(inside, setup=(*opened, *inside.setup))
+    fuse.container("system reset -f")
+    fuse.container("bootstrap busybox")
+    fuse.container(f"build -q -t served {account.home}")
+    assert fuse.container(look.replace("copied", "served")) == "1\n"
+    assert (
+        "by the program fuse-overlayfs: cannot mount overlay" in findings(fuse)["overlay"]["Detail"]
+    )
+    assert "Driver: fuse-overlayfs" in fuse.container("info")
 
 
 def test_a_home_in_memory_works_and_is_told(account: Account) -> None:

@@ -436,7 +436,7 @@ class ContainersAPI(ImagesAPI):
             "UpperDir": str(mount.upper),
             "WorkDir": str(mount.work),
         }
-        return {"Data": data, "Name": "overlay"}
+        return {"Data": data, "Name": "fuse-overlayfs" if mount.fuse else "overlay"}
 
     def explain(self, name: str) -> Explanation:
         """Return a container as it is inside and outside: what makes it one, for teaching."""

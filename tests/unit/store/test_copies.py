@@ -1,4 +1,4 @@
-"""Copies of layers, and what became of them, beside what overlayfs says (test_engine_vfs)."""
+"""Copies of layers, and what became of them, beside what overlayfs says (test_engine_drivers)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,96 @@
+"""Overlay mounts by the program fuse-overlayfs, where the kernel's own do not work.
+
+The program serves the mount from a process, which must be there as long as the mount and no longer.
+It mounts in a mount namespace of its own; the mount is taken over into the container's
+(:meth:`.mounts.PrivateMounts.graft`) and given up there.  Now only the container's namespace has
+it, and when that ends the kernel ends the connection and the program with it.  Until it is taken
+over, a shell stands beside it that ends it when this process dies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from jupyter_containers.errors import StorageError
+from jupyter_containers.oci.mount import Mount
+from jupyter_containers.runtime.mounts import PrivateMounts
+
+PROGRAM = "fuse-overlayfs"
+_DEVICE = "/dev/fuse"
+_MNT_DETACH = 2
+_PATIENCE_SECONDS = 10.0
+_BESIDE = '"$@" </dev/null >/dev/null & echo $!; exec 2>/dev/null; read taken || kill $!'
+
+
+def missing() -> str:
+    """Return what this needs and is not there, or nothing."""
+    if shutil.which(PROGRAM) is None:
+        return f"{PROGRAM} is not installed"
+    if not os.access(_DEVICE, os.R_OK | os.W_OK):
+        return f"{_DEVICE} cannot be opened"
+    return ""
+
+
+@contextmanager
+def served(mount: Mount, target: Path) -> Iterator[int]:
+    """Yield a process that has the mount at ``target``, to take it over before the block ends.
+
+    Raises :class:`StorageError` when the program does not mount it.
+    """
+    with PrivateMounts() as own, tempfile.TemporaryFile() as errors:
+        process = own.call(
+            subprocess.Popen,
+            ["sh", "-c", _BESIDE, "sh", PROGRAM, "-f", "-o", _options(mount), str(target)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+        with process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            server = int(process.stdout.readline())
+            deadline = time.monotonic() + _PATIENCE_SECONDS
+            while not own.call(_is_mounted, target):
+                if not os.path.exists(f"/proc/{server}/ns/mnt") or time.monotonic() > deadline:
+                    errors.seek(0)
+                    said = errors.read(500).decode("utf-8", "replace").strip()
+                    raise StorageError(f"{PROGRAM} cannot mount the layers: {said or 'no reason'}")
+                time.sleep(0.002)
+            yield server
+            own.call(_detach, target)
+            process.stdin.write(b"taken\n")
+
+
+def _options(mount: Mount) -> str:
+    lowers = ":".join(_escaped(f"{mount.base}/{name}") for name in mount.lowers)
+    options = [f"lowerdir={lowers}"]
+    if mount.upper is not None:
+        options += [
+            f"upperdir={_escaped(str(mount.upper))}",
+            f"workdir={_escaped(str(mount.work))}",
+        ]
+    return ",".join(options)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace(",", "\\,").replace(":", "\\:")
+
+
+def _is_mounted(target: Path) -> bool:
+    lines = Path("/proc/thread-self/mountinfo").read_text(errors="surrogateescape").splitlines()
+    return any(line.split(" ")[4] == str(target) and " - fuse" in line for line in lines)
+
+
+def _detach(target: Path) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.umount2(os.fsencode(target), _MNT_DETACH) != 0:
+        raise StorageError(f"cannot give up {target}: {os.strerror(ctypes.get_errno())}")
