@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from jupyter_containers.engine import Engine
+from jupyter_containers.runtime import fuseoverlay
 from tests.integration.account import CLONE, NEEDS, USER, Account, opened
 
 pytestmark = NEEDS
@@ -88,8 +89,8 @@ def test_a_store_on_an_overlay_copies_files(account: Account) -> None:
     assert found["Found"] == "✗"
     assert "files are copied instead (vfs): cannot mount overlay" in found["Detail"]
     assert "Driver: vfs" in inside.container("info")
-    if shutil.which("fuse-overlayfs") is None:
-        return
+    if fuseoverlay.missing():
+        return  # neither is the program there for users
     # The program makes the mounts where its device is open to the user.
     device = f"{account.home}/.fuse"
     opened = (
