@@ -53,6 +53,17 @@ WORKDIR /srv
 RUN echo "<h1>hello</h1>" > index.html && printf '\\033[32mgreen\\033[0m and plain\\n'
 EXPOSE 8000
 CMD ["httpd", "-f", "-v", "-p", "8000"]"""
+ASK = """import time
+from urllib.request import urlopen
+
+for pause in (0, 0.1, 0.3, 1):  # the server may still be starting
+    time.sleep(pause)
+    try:
+        page = urlopen("http://localhost:{port}/").read()
+        break
+    except OSError as error:
+        print(error)
+page"""
 COLOURS = (
     "%container run -d --name colours busybox "
     r"printf '\033[32mgreen\033[0m \033[33mamber\n\033[91mred\n'"
@@ -68,7 +79,7 @@ def test_the_first_steps_read_well_in_both_themes(notebook: Any, lab: Lab) -> No
         "%container images",
         "%container history web:1",
         f"%container run -d --name web -p {port}:8000 -m 512m --cpus=2 web:1",
-        f"from urllib.request import urlopen\nurlopen('http://localhost:{port}/').read()",
+        ASK.format(port=port),
         "%container ps",
         "%container stats",
         COLOURS,

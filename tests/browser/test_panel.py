@@ -196,7 +196,7 @@ def test_launcher_settings_and_palette(lab: Lab, page: Any, engine: Engine) -> N
 DOCKERFILE = """%%dockerfile -t fromcell:1
 FROM busybox
 MAINTAINER someone
-RUN echo one > /a
+RUN echo one > /of-the-panel
 CMD ["sh", "-c", "trap 'exit 0' TERM; while :; do echo tick; sleep 0.2; done"]"""
 
 
@@ -226,7 +226,7 @@ def test_dockerfile_cells_are_written_built_and_run(lab: Lab, page: Any, engine:
     cell.locator('.jp-cell-toolbar [data-command="containers:explain-cell"]').click()
     steps = page.locator(".jc-steps")
     steps.wait_for()
-    assert "[3/4] RUN echo one > /a" in steps.inner_text()
+    assert "[3/4] RUN echo one > /of-the-panel" in steps.inner_text()
     assert steps.get_by_text("from the cache").count() == 4
     assert panel.violations(".jc-main:has(.jc-steps)") == []
     # It is about the cell as it stands, not about what was built.

@@ -66,7 +66,7 @@ def test_a_shell_in_a_cell(notebook: Any, lab: Lab) -> None:
     assert int(re.findall(rf"now {rows} (\d+)", typist.screen())[0]) < columns
 
     typist.type("exit 3\n")
-    opened.page.get_by_text("ended with exit code 3").wait_for()
+    opened.page.get_by_text("ended with exit code 3", exact=True).wait_for()
     eventually(lambda: "typed" not in names(lab))
 
 
