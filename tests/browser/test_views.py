@@ -114,4 +114,5 @@ def test_a_terminal(opened: LabNotebook, shop: Any) -> None:
     closed(opened)
     # The process ends with its terminal.
     eventually(lambda: len(shop.top("ticker")) <= 2)
-    assert {container.name for container in shop.containers(all=True)} <= {"ticker", "ended"}
+    left = {"ticker", "ended"}
+    eventually(lambda: {container.name for container in shop.containers(all=True)} <= left)
