@@ -140,9 +140,9 @@ class Differ:
         for name in names:
             if prefix + name in self._skip:
                 continue
-            if self._lowers and name in OPAQUE_MARKS:
+            if name in OPAQUE_MARKS and (self._lowers or self._settle):
                 if self._settle:
-                    os.unlink(name, dir_fd=folder)  # an attribute says it now
+                    os.unlink(name, dir_fd=folder)  # where it matters an attribute says it now
                 continue
             self._cancel.check()
             state = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -157,6 +157,8 @@ class Differ:
             self._sockets.append(path)
             return
         if is_whiteout(state, name, dir_fd=folder):
+            if not lowers.exists(self._lowers, tuple(path.split(b"/"))):
+                return  # fuse-overlayfs leaves them also where there is nothing to hide
             parent = path[: len(path) - len(name)]
             self._put(encode_header(parent + WHITEOUT + name, FILE, mode=0, mtime_ns=0))
             return

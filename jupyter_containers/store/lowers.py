@@ -45,6 +45,22 @@ def attributes(folders: Sequence[Path], parts: tuple[bytes, ...]) -> Attributes 
     return None
 
 
+def exists(folders: Sequence[Path], parts: tuple[bytes, ...]) -> bool:
+    """Return whether the layers show something at ``parts`` (as :func:`attributes` looks)."""
+    for folder in folders:
+        with Root(folder) as root:
+            try:
+                descriptor = root.open(parts, O_PATH | os.O_NOFOLLOW, links=False)
+            except OSError:
+                continue
+            try:
+                state = os.fstat(descriptor)
+            finally:
+                os.close(descriptor)
+            return not (stat.S_ISCHR(state.st_mode) and state.st_rdev == 0)
+    return False
+
+
 def _of_directory(path_descriptor: int, state: os.stat_result) -> Attributes:
     descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=path_descriptor)
     try:

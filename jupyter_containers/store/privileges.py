@@ -13,7 +13,7 @@ from jupyter_containers.oci.idmap import IDMap
 # The owner a file has in its image, where that user does not exist here: ``uid:gid``.
 OWNER_MARK = b"user.jupyter-containers.owner"
 _CAP_SYS_ADMIN = 21
-OVERLAY_NAMESPACES = (b"trusted.overlay.", b"user.overlay.")
+OVERLAY_NAMESPACES = (b"trusted.overlay.", b"user.overlay.", b"user.fuseoverlayfs.")
 
 
 @dataclass(frozen=True, slots=True)
