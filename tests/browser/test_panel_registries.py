@@ -66,7 +66,7 @@ def test_push_asks_for_a_login_and_goes_on(
     kept = registry.folder / "data/docker/registry/v2/repositories/given/_manifests/tags/1"
     assert kept.is_dir()
     page.get_by_label("Filter by").fill(registry.host)  # only rows that are in view are drawn
-    panel.row(registry.host, "registries/").get_by_text("logged in").wait_for(timeout=5_000)
+    panel.row(registry.host, "registries/").get_by_text("logged in").wait_for(timeout=20_000)
 
 
 def test_a_login_of_a_cell_is_listed_at_once(
@@ -77,7 +77,7 @@ def test_a_login_of_a_cell_is_listed_at_once(
     panel.load()
     panel.start("notebook:run-all-cells")
     page.get_by_label("Filter by").fill(registry.host)  # only rows that are in view are drawn
-    panel.row(registry.host, "registries/").get_by_text("logged in").wait_for(timeout=5_000)
+    panel.row(registry.host, "registries/").get_by_text("logged in").wait_for(timeout=20_000)
     panel.choose(registry.host, "Log out", "registries/")
     panel.row(registry.host, "registries/").wait_for(state="detached")
     kept = json.loads((lab.notebooks.parent / "docker/config.json").read_text())
