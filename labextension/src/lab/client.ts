@@ -49,6 +49,7 @@ export class Client {
   /** Sections whose items have come. */
   readonly known = new Set<Section>();
   readonly usage = new Map<string, Usage>();
+  takesUsage = true;
   private readonly items = new Map<Section, Map<string, { id: string }>>(SECTIONS.map((name) => [name, new Map()]));
   private readonly pending = new Map<number, Pending>();
   private readonly views = new Map<number, { message: ViewMessage; ended: () => void }>();
@@ -147,6 +148,7 @@ export class Client {
         this.change(said.section, said.put, said.gone, said.whole);
         break;
       case "used":
+        if (!this.takesUsage) break; // it was on its way when it was no longer wanted
         this.usage.clear();
         for (const usage of said.usage) this.usage.set(usage.id, usage);
         this.changedSignal.emit("usage");

@@ -89,6 +89,7 @@ export class ContainersPanel extends Widget {
   set usage(wanted: boolean) {
     this.wantsUsage = wanted;
     // What is measured no longer would stand there for ever.
+    if (this.client) this.client.takesUsage = wanted;
     if (!wanted) this.client?.usage.clear();
     this.tellVisible();
     this.drawSoon();
