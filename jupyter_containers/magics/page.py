@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.commands.execute import perform
@@ -111,26 +112,19 @@ class Page:
     def _show_network(self, session: Session, parsed: Parsed, found: Any) -> None:
         from jupyter_containers.widgets.network import NetworkWidget
 
-        widget = NetworkWidget(
-            session.engine,
-            found,
-            lambda: perform(session, parsed),
-            self.gallery,
-            self._cell_number,
-        )
-        widget.start()
-        widget.show()
+        self._show_following(NetworkWidget, session, parsed, found)
 
     def _show_explained(self, session: Session, parsed: Parsed, found: Any) -> None:
         from jupyter_containers.widgets.explain import ExplainWidget
 
-        widget = ExplainWidget(
-            session.engine,
-            found,
-            lambda: perform(session, parsed),
-            self.gallery,
-            self._cell_number,
-        )
+        self._show_following(ExplainWidget, session, parsed, found)
+
+    def _show_following(
+        self, kind: Callable[..., Any], session: Session, parsed: Parsed, found: Any
+    ) -> None:
+        """Show a widget that has the command performed again when something has happened."""
+        again = partial(perform, session, parsed)
+        widget = kind(session.engine, found, again, self.gallery, self._cell_number)
         widget.start()
         widget.show()
 

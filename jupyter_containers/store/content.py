@@ -71,11 +71,10 @@ class ContentStore:
 
     def path(self, digest: str) -> Path:
         """Return where the blob is or would be."""
-        algorithm, _, name = validate_digest(digest).partition(":")
-        own = self.root / "blobs" / algorithm / name
+        own = _blob(self.root, digest)
         if self._additional and not own.is_file():
             for root in self._additional:
-                other = root / "blobs" / algorithm / name
+                other = _blob(root, digest)
                 if other.is_file():
                     return other
         return own
@@ -160,9 +159,8 @@ class ContentStore:
     def delete(self, digest: str) -> bool:
         """Remove a blob; False when it was not here."""
         with storage_errors(f"remove blob {digest}"):
-            algorithm, _, name = validate_digest(digest).partition(":")
             try:
-                (self.root / "blobs" / algorithm / name).unlink()
+                _blob(self.root, digest).unlink()
             except FileNotFoundError:
                 return False
         return True
@@ -225,6 +223,11 @@ def index_document(entries: Iterable[tuple[str, Descriptor]]) -> bytes:
         for name, target in entries
     )
     return encode_json(new_index(named)) if named else EMPTY_INDEX
+
+
+def _blob(root: Path, digest: str) -> Path:
+    algorithm, _, name = validate_digest(digest).partition(":")
+    return root / "blobs" / algorithm / name
 
 
 def _missing(digest: str) -> BlobNotFoundError:

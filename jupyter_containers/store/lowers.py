@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,36 +30,37 @@ def attributes(folders: Sequence[Path], parts: tuple[bytes, ...]) -> Attributes 
 
     ``folders`` are layer directories, topmost first.
     """
-    for folder in folders:
-        with Root(folder) as root:
-            try:
-                descriptor = root.open(parts, O_PATH | os.O_NOFOLLOW, links=False)
-            except OSError:
-                continue
-            try:
-                state = os.fstat(descriptor)
-                if not stat.S_ISDIR(state.st_mode):
-                    return None
-                return _of_directory(descriptor, state)
-            finally:
-                os.close(descriptor)
-    return None
+    with _topmost(folders, parts) as descriptor:
+        if descriptor is None:
+            return None
+        state = os.fstat(descriptor)
+        return _of_directory(descriptor, state) if stat.S_ISDIR(state.st_mode) else None
 
 
 def exists(folders: Sequence[Path], parts: tuple[bytes, ...]) -> bool:
     """Return whether the layers show something at ``parts`` (as :func:`attributes` looks)."""
+    with _topmost(folders, parts) as descriptor:
+        if descriptor is None:
+            return False
+        state = os.fstat(descriptor)
+        return not (stat.S_ISCHR(state.st_mode) and state.st_rdev == 0)
+
+
+@contextmanager
+def _topmost(folders: Sequence[Path], parts: tuple[bytes, ...]) -> Iterator[int | None]:
+    """Yield what the topmost layer with something at ``parts`` has there, opened by path only."""
     for folder in folders:
         with Root(folder) as root:
             try:
                 descriptor = root.open(parts, O_PATH | os.O_NOFOLLOW, links=False)
             except OSError:
                 continue
-            try:
-                state = os.fstat(descriptor)
-            finally:
-                os.close(descriptor)
-            return not (stat.S_ISCHR(state.st_mode) and state.st_rdev == 0)
-    return False
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+        return
+    yield None
 
 
 def _of_directory(path_descriptor: int, state: os.stat_result) -> Attributes:
