@@ -267,7 +267,7 @@ def disk_used(rooms: Rooms) -> int:
 
     store, root = rooms.store, rooms.settings.root
     layers = sum(layer.size for layer in store.snapshots.layers.all())
-    blobs = sum(store.content.size(digest) for digest in store.content.digests())
+    blobs = store.collector.size_of(store.content.digests())
     folders = [entry for entry in root.iterdir() if entry.name not in ("layers", "content")]
     return layers + blobs + sum(tree_size(folder) for folder in folders if folder.is_dir())
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -193,11 +193,13 @@ class ContentStore:
         """Remove partial downloads that nobody touched for a week; return how many."""
         oldest = (time.time() if now is None else now) - PARTIAL_DAYS * 24 * 3600
         removed = 0
-        for entry in list(os.scandir(self._partials)):
-            if entry.stat(follow_symlinks=False).st_mtime < oldest:
-                with self._locks.hold(f"ingest-{entry.name}"):
-                    Path(entry.path).unlink(missing_ok=True)
-                removed += 1
+        for name in os.listdir(self._partials):
+            partial = self._partials / name
+            with suppress(FileNotFoundError):  # another process finished its download meanwhile
+                if partial.lstat().st_mtime < oldest:
+                    with self._locks.hold(f"ingest-{name}"):
+                        partial.unlink()
+                    removed += 1
         return removed
 
     def _write_file(self, name: str, data: bytes) -> None:

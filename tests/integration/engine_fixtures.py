@@ -163,6 +163,13 @@ def fresh_engine(folder: Path, **settings: object) -> Iterator[Engine]:
             demolish(engine)
 
 
+def busybox_program(engine: Engine) -> bytes:
+    """Return the program that all of the image's commands are; the image is in the store."""
+    [chain] = engine._images.find(BUSYBOX).chain_ids
+    [folder] = engine._rooms.store.snapshots.lower_folders(chain)
+    return (folder / "bin/busybox").read_bytes()
+
+
 def busybox_tar(engine: Engine, folder: Path) -> Path:
     """Return a tar of busybox's root file system, for importing it elsewhere."""
     target = folder / "busybox.tar"

@@ -26,7 +26,7 @@ from jupyter_containers.errors import (
     InvalidReferenceError,
 )
 from jupyter_containers.events import CancelToken, Event, TaskFinished, TaskOutput, TaskStarted
-from tests.integration.engine_fixtures import fresh_engine, nothing_left
+from tests.integration.engine_fixtures import busybox_program, fresh_engine, nothing_left
 from tests.integration.registry_server import Answer, Asked, ScriptedRegistry
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -173,8 +173,7 @@ def a_root(members: dict[str, bytes]) -> bytes:
 
 
 def test_import(own: Engine, tmp_path: Path) -> None:
-    program = (own.settings.root / "layers").glob("*/bin/busybox")
-    tar = a_root({"bin/sh": next(program).read_bytes(), "etc/x": b"x"})
+    tar = a_root({"bin/sh": busybox_program(own), "etc/x": b"x"})
     (tmp_path / "root.tar").write_bytes(tar)
     changes = ['CMD ["sh", "-c", "cat /etc/x; echo $A"]', "ENV A=b", "WORKDIR /etc"]
     image = own.import_image(tmp_path / "root.tar", "imported:1", changes=changes, message="why")

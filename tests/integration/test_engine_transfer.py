@@ -28,7 +28,7 @@ from jupyter_containers.errors import (
     VerificationError,
 )
 from jupyter_containers.events import Event, TaskFinished
-from tests.integration.engine_fixtures import demolish
+from tests.integration.engine_fixtures import busybox_program, demolish
 from tests.integration.registry_server import (
     Answer,
     Asked,
@@ -284,10 +284,8 @@ def test_docker_and_we_understand_each_other(
 
 def busybox_layer(engine: Engine) -> bytes:
     """Return an uncompressed layer with a shell."""
-    [program] = (engine.settings.root / "layers").glob("*/bin/busybox")
-    data = program.read_bytes()
     applets = [member(f"bin/{name}", type=b"2", linkname="busybox") for name in ("sh", "cat", "ls")]
-    return tar(member("bin/busybox", data), *applets)
+    return tar(member("bin/busybox", busybox_program(engine)), *applets)
 
 
 def nothing_new(engine: Engine, digests: set[str]) -> None:

@@ -22,6 +22,7 @@ from jupyter_containers.errors import (
     ArchiveError,
 )
 from jupyter_containers.store.compression import Limits
+from tests.integration.engine_fixtures import busybox_program
 from tests.integration.hostile import Member, escaped, hard, honest, link, nothing_left
 from tests.integration.registry_server import ScriptedRegistry
 from tests.integration.served_image import MANIFEST, ServedImage, digest, member, tar
@@ -282,8 +283,8 @@ def test_devices_of_a_layer_open_nothing(
         member("kmem", type=b"3", devmajor=1, devminor=1, mode=0o666),
     ]
     own.bootstrap("busybox")
-    [program] = (own.settings.root / "layers").glob("*/bin/busybox")
-    shell = tar(member("bin/sh", program.read_bytes()), *devices)
+    program = busybox_program(own)
+    shell = tar(member("bin/sh", program), *devices)
     served.image([shell], "1")
     name = f"{scripted.host}/devices:1"
     own.pull(name)
@@ -299,8 +300,8 @@ def test_whiteouts_hide_what_is_below_and_nothing_else(
     own: Engine, served: ServedImage, scripted: ScriptedRegistry
 ) -> None:
     own.bootstrap("busybox")
-    [program] = (own.settings.root / "layers").glob("*/bin/busybox")
-    base = tar(member("bin/sh", program.read_bytes()), member("d/old", b""), member("gone", b""))
+    program = busybox_program(own)
+    base = tar(member("bin/sh", program), member("d/old", b""), member("gone", b""))
     above = tar(
         member("d/new", b""),
         member("d/.wh..wh..opq", b""),

@@ -172,6 +172,22 @@ def test_partials_are_kept_for_a_week(store: Store) -> None:
     assert os.listdir(store.root / "ingest") == []
 
 
+def test_partials_that_go_away_while_others_sweep_are_no_error(store: Store) -> None:
+    for number in range(300):
+        (store.root / "ingest" / f"sha256-{number:064}").touch()
+    later, counts = time.time() + 8 * 24 * 3600, []
+    threads = [
+        threading.Thread(target=lambda: counts.append(store.content.sweep(now=later)))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(counts) == 8, "nobody failed"
+    assert sum(counts) == 300, "each is counted by the one that removed it"
+
+
 def test_the_index_names_what_is_stored(store: Store) -> None:
     blob = store.content.put(b"{}", "application/vnd.oci.image.manifest.v1+json")
     store.content.set_index([("docker.io/library/x:1", blob)])
