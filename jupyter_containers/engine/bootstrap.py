@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -291,44 +291,39 @@ def _run(argv: list[str], task: str, emit: EventSink, cancel: CancelToken) -> No
     """Run a tool, its output as events; an interrupt or cancel ends it and its children."""
     environ = {**os.environ, "SOURCE_DATE_EPOCH": str(_EPOCH), "LC_ALL": "C.UTF-8"}
     tail: list[str] = []
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [*_CONFINED, *argv],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=environ,
         start_new_session=True,
-    ) as process:
-        reader = threading.Thread(target=_forward, args=(process, task, emit, tail), daemon=True)
-        reader.start()
-        try:
-            drain(reader, cancel)
-        except BaseException:
-            with deferred():
-                process.kill()
-                reader.join(_KILL_SECONDS)  # the pipe ends with the last process that has it
-            raise
-    if process.returncode != 0:
+    )
+    given_up = threading.Event()
+
+    def forward() -> None:
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                if not given_up.is_set():
+                    emit(TaskOutput(task, line))
+                if text := line.decode("utf-8", "replace").strip():
+                    tail.append(text)
+                    del tail[:-20]
+
+    reader = threading.Thread(target=forward, daemon=True)
+    reader.start()
+    try:
+        drain(reader, cancel)
+    except BaseException:
+        with deferred():
+            given_up.set()
+            process.kill()
+            reader.join(_KILL_SECONDS)  # the pipe ends with the last process that has it
+            process.wait()
+        raise
+    if process.wait() != 0:
         raise ContainersError(
             f"{argv[0]} failed with exit code {process.returncode}: {tail[-1] if tail else ''}",
             hint="its last lines: " + " / ".join(tail[-4:-1]),
         )
-
-
-def _forward(process: subprocess.Popen[bytes], task: str, emit: EventSink, tail: list[str]) -> None:
-    assert process.stdout is not None
-    for line in _lines(process.stdout.fileno()):
-        emit(TaskOutput(task, line))
-        text = line.decode("utf-8", "replace").strip()
-        if text:
-            tail.append(text)
-            del tail[:-20]
-
-
-def _lines(descriptor: int) -> Iterator[bytes]:
-    rest = b""
-    while data := os.read(descriptor, 65536):
-        *lines, rest = (rest + data).split(b"\n")
-        yield from (line + b"\n" for line in lines)
-    if rest:
-        yield rest + b"\n"

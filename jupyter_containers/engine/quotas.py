@@ -51,8 +51,6 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.rooms import Rooms
     from jupyter_containers.options import RunOptions
 
-_PERIOD = 100_000
-
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The limits of one user; None (or absent) is none."""
@@ -119,6 +117,8 @@ class Quotas:
         """
         if not self.memory and not self.cpus:
             return options
+        from jupyter_containers.runtime.resources import CPU_PERIOD
+
         if options.cgroup_parent:
             raise self._error("--cgroup-parent would leave the control group of your limits")
         if options.memory > self.memory > 0:
@@ -128,7 +128,7 @@ class Quotas:
         swap = options.memory_swap
         if self.memory and (swap < 0 or swap > 2 * self.memory):
             raise self._error(f"--memory-swap is over your limit, {_size(2 * self.memory)}")
-        asked = options.cpus or options.cpu_quota / (options.cpu_period or _PERIOD)
+        asked = options.cpus or options.cpu_quota / (options.cpu_period or CPU_PERIOD)
         if asked > self.cpus > 0:
             raise self._error(f"--cpus {asked:g} is over your limit, {self.cpus:g}")
         return msgspec.structs.replace(
@@ -165,7 +165,7 @@ class Quotas:
         from jupyter_containers.runtime.ceiling import limit_group
 
         layout, parent = rooms.host.cgroups, rooms.runtime.cgroup_parent
-        return limit_group(layout, parent, memory=self.memory, cpus=self.cpus).memory
+        return limit_group(layout, parent, memory=self.memory, cpus=self.cpus)
 
     def _enforce(self, rooms: Rooms, options: RunOptions, others: list[RunOptions]) -> None:
         if not self.hold(rooms) and self.memory:
@@ -252,10 +252,8 @@ def read_quotas(file: Path = LAB_FILE) -> Quotas:
         lab = msgspec.convert(document, LabFile)
     except msgspec.ValidationError as error:
         raise InvalidArgumentError(f"{file}: {error}") from error
-    users = IDMap.parse(Path("/proc/self/uid_map").read_text())
-    uid = os.geteuid()
-    if not users.initial and users.mappings:
-        uid = users.mappings[0].host_id  # whom root of the namespace is outside
+    users = IDMap.of_users()
+    uid = os.geteuid() if users.initial or not users.mappings else users.outside
     if uid == 0 and not lab.for_root:
         return Quotas()
     return quotas_of(*_known(uid), lab, file)

@@ -27,7 +27,8 @@ from jupyter_containers.events import (
 )
 from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.oci.idmap import IDMap, IDMapping
-from jupyter_containers.runtime.idmapped import is_mounted, mount_idmapped, unmount
+from jupyter_containers.runtime.idmapped import mount_idmapped
+from jupyter_containers.runtime.mounts import is_mounted, unmount
 from jupyter_containers.runtime.subids import subordinate
 from jupyter_containers.settings import SHARED_STORE, Settings
 from jupyter_containers.store import ImageRecord, LayerRecord, Store
@@ -68,7 +69,7 @@ def additional_stores(settings: Settings) -> list[AdditionalStore]:
 
 def _mountable(root: Path) -> Path | None:
     """Return where this process can mount a shared store's layers from, if it can."""
-    users = IDMap.parse(Path("/proc/self/uid_map").read_text())
+    users = IDMap.of_users()
     if users.initial:
         if os.geteuid() != 0:
             return None
@@ -78,8 +79,7 @@ def _mountable(root: Path) -> Path | None:
                 hint="its owner could change what root's containers run: share the images as root",
             )
         return root / "layers"
-    outside = users.mappings[0].host_id if users.mappings else 0
-    mapped = _mapped(root, outside)
+    mapped = _mapped(root, users.outside)
     return mapped if users.size > 1 and is_mounted(mapped) else None
 
 
@@ -155,7 +155,7 @@ def map_owners(settings: Settings, user: str, *, etc: Path = Path("/etc")) -> li
     Raises :class:`NotFoundError` for a user who does not exist, :class:`InvalidArgumentError`
     for one without subordinate ids, :class:`StorageError` where the kernel cannot.
     """
-    if os.geteuid() != 0 or not IDMap.parse(Path("/proc/self/uid_map").read_text()).initial:
+    if os.geteuid() != 0 or not IDMap.of_users().initial:
         raise InvalidArgumentError(
             "only root maps the owners of shared layers",
             hint="as root: jupyter container store map",

@@ -7,6 +7,7 @@ outside count*.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 # The initial user namespace maps every id but the last, (uid_t) -1, to itself.
 _ALL_IDS = 2**32 - 1
@@ -36,6 +37,16 @@ class IDMap:
         """Return the map that a ``uid_map`` or ``gid_map`` file shows."""
         lines = (line.split() for line in text.splitlines() if line.strip())
         return cls(tuple(IDMapping(int(one), int(two), int(three)) for one, two, three in lines))
+
+    @classmethod
+    def of_users(cls) -> IDMap:
+        """Return which users exist for the calling process."""
+        return cls.parse(Path("/proc/self/uid_map").read_text())
+
+    @property
+    def outside(self) -> int:
+        """Who the first of the ids is outside; 0 where none exists."""
+        return self.mappings[0].host_id if self.mappings else 0
 
     @property
     def text(self) -> str:

@@ -129,9 +129,7 @@ class BuildOptions:
         else:
             require_index(values["outputs"], values["annotations"])
         if "no_cache_filter" in values:
-            wanted = as_sequence(values["no_cache_filter"])
-            names = [name.strip() for text in wanted for name in text.split(",")]
-            values["no_cache_filter"] = tuple(name for name in names if name)
+            values["no_cache_filter"] = tuple(_names(as_sequence(values["no_cache_filter"])))
         for name in ("file", "iidfile", "metadata_file"):
             if name in values:
                 values[name] = Path(values[name])
@@ -154,8 +152,12 @@ class BuildOptions:
 
 
 def _platforms(texts: Sequence[str]) -> list[str]:
-    names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
-    return list(dict.fromkeys(str(Platform.parse(name)) for name in names))
+    return list(dict.fromkeys(str(Platform.parse(name)) for name in _names(texts)))
+
+
+def _names(texts: Sequence[str]) -> list[str]:
+    """Return the names of texts that may each hold several, with commas between."""
+    return [name.strip() for text in texts for name in text.split(",") if name.strip()]
 
 
 def _ssh(text: str) -> tuple[str, tuple[Path, ...]]:

@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from jupyter_containers.runtime.cgroups import CgroupLayout
-
-_PERIOD = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """Which of the limits the kernel enforces now."""
-
-    memory: bool = False
-    cpus: bool = False
+from jupyter_containers.runtime.resources import CPU_PERIOD
 
 
-def limit_group(layout: CgroupLayout, path: str, *, memory: int, cpus: float) -> Held:
+def limit_group(layout: CgroupLayout, path: str, *, memory: int, cpus: float) -> bool:
     """Limit all of a group together, to ``memory`` bytes and ``cpus`` CPUs; 0 is no limit.
 
-    The group is made when it is not there.  What this process cannot set it does not hold.
+    The group is made when it is not there.  Returns whether the memory is limited now; what this
+    process cannot set it does not hold.
     """
     unified = layout.version == "v2"
     memory_file = "memory.max" if unified else "memory.limit_in_bytes"
     cpu_file = "cpu.max" if unified else "cpu.cfs_quota_us"
-    quota = int(cpus * _PERIOD)
-    wanted = f"{quota} {_PERIOD}" if unified else str(quota)
-    return Held(
-        bool(memory) and _set(layout.folder(path, "memory"), memory_file, str(memory)),
-        bool(cpus) and _set(layout.folder(path, "cpu"), cpu_file, wanted),
-    )
+    quota = int(cpus * CPU_PERIOD)
+    wanted = f"{quota} {CPU_PERIOD}" if unified else str(quota)
+    if cpus:
+        _set(layout.folder(path, "cpu"), cpu_file, wanted)
+    return bool(memory) and _set(layout.folder(path, "memory"), memory_file, str(memory))
 
 
 def _set(folder: str, name: str, text: str) -> bool:

@@ -95,16 +95,17 @@ def _noted(note: Path, circumstances: str) -> Driver | None:
 
 def _tried(root: Path, wish: str) -> Driver:
     """Return the first driver that works."""
-    found = Driver("overlay") if wish == "fuse-overlayfs" else _mounted(root, fuse=False)
-    if found.name == "overlay" and wish != "fuse-overlayfs":
-        return found
-    if found.no_mounts:
-        return found
-    reason = fuseoverlay.missing()
-    other = Driver("vfs", reason) if reason else _mounted(root, fuse=True)
+    reason = "chosen in the settings"
+    if wish != "fuse-overlayfs":
+        found = _mounted(root, fuse=False)
+        if found.name == "overlay" or found.no_mounts:
+            return found
+        reason = found.reason
+    missing = fuseoverlay.missing()
+    other = Driver("vfs", missing) if missing else _mounted(root, fuse=True)
     if other.name == "fuse-overlayfs":
-        return Driver(other.name, found.reason or "chosen in the settings")
-    return Driver("vfs", found.reason or other.reason)
+        return Driver(other.name, reason)
+    return other if wish == "fuse-overlayfs" else Driver("vfs", reason)
 
 
 def _mounted(root: Path, *, fuse: bool) -> Driver:

@@ -9,7 +9,6 @@ over, a shell stands beside it that ends it when this process dies.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import subprocess
@@ -21,11 +20,10 @@ from pathlib import Path
 
 from jupyter_containers.errors import StorageError
 from jupyter_containers.oci.mount import Mount
-from jupyter_containers.runtime.mounts import PrivateMounts
+from jupyter_containers.runtime.mounts import PrivateMounts, is_mounted, unmount
 
 PROGRAM = "fuse-overlayfs"
 _DEVICE = "/dev/fuse"
-_MNT_DETACH = 2
 _PATIENCE_SECONDS = 10.0
 _BESIDE = '"$@" </dev/null >/dev/null & echo $!; exec 2>/dev/null; read taken || kill $!'
 
@@ -59,14 +57,14 @@ def served(mount: Mount, target: Path) -> Iterator[int]:
             assert process.stdout is not None
             server = int(process.stdout.readline())
             deadline = time.monotonic() + _PATIENCE_SECONDS
-            while not own.call(_is_mounted, target):
+            while not own.call(is_mounted, target, "fuse"):
                 if not os.path.exists(f"/proc/{server}/ns/mnt") or time.monotonic() > deadline:
                     errors.seek(0)
                     said = errors.read(500).decode("utf-8", "replace").strip()
                     raise StorageError(f"{PROGRAM} cannot mount the layers: {said or 'no reason'}")
                 time.sleep(0.002)
             yield server
-            own.call(_detach, target)
+            own.call(unmount, target)
             process.stdin.write(b"taken\n")
 
 
@@ -83,14 +81,3 @@ def _options(mount: Mount) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace(",", "\\,").replace(":", "\\:")
-
-
-def _is_mounted(target: Path) -> bool:
-    lines = Path("/proc/thread-self/mountinfo").read_text(errors="surrogateescape").splitlines()
-    return any(line.split(" ")[4] == str(target) and " - fuse" in line for line in lines)
-
-
-def _detach(target: Path) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.umount2(os.fsencode(target), _MNT_DETACH) != 0:
-        raise StorageError(f"cannot give up {target}: {os.strerror(ctypes.get_errno())}")

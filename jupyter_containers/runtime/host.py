@@ -150,7 +150,7 @@ def probe(runtime: str = "auto", *, versions: bool = False) -> HostCapabilities:
 
     Nothing is started unless ``versions`` is asked for (some 5 ms).
     """
-    users = IDMap.parse(Path("/proc/self/uid_map").read_text())
+    users = IDMap.of_users()
     groups = IDMap.parse(Path("/proc/self/gid_map").read_text())
     mounted = CgroupLayout.read()
     layout = mounted.writable() if users.initial else mounted.of_user()

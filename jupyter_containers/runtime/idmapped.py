@@ -21,7 +21,6 @@ _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 _OPEN_TREE_CLONE, _O_CLOEXEC = 1, 0o2000000
 _MOVE_MOUNT_F_EMPTY_PATH, _AT_EMPTY_PATH, _AT_FDCWD = 4, 0x1000, -100
 _RDONLY, _NODEV, _IDMAP = 0x1, 0x4, 0x100000
-_MNT_DETACH = 2
 _PATIENCE_SECONDS = 5.0
 
 
@@ -56,19 +55,6 @@ def mount_idmapped(source: Path, target: Path, users: IDMap, groups: IDMap) -> N
                 f"cannot map the owners of {source}: {error.strerror}",
                 hint="idmapped mounts need Linux 5.19 and a file system such as ext4, xfs or btrfs",
             ) from error
-
-
-def is_mounted(target: Path) -> bool:
-    """Return whether something is mounted there, also of the same file system."""
-    lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
-    return any(line.split(" ")[4] == str(target) for line in lines)
-
-
-def unmount(target: Path) -> None:
-    """Take the mount away; who uses it keeps it."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.umount2(os.fsencode(target), _MNT_DETACH) != 0:
-        raise StorageError(f"cannot unmount {target}: {os.strerror(ctypes.get_errno())}")
 
 
 def _call(number: int, *arguments: object) -> int:

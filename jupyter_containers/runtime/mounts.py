@@ -64,7 +64,7 @@ class PrivateMounts:
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="private-mounts", daemon=True)
         # Only the machine's root may use trusted.overlay.* (kernel documentation, overlayfs).
-        self._user_attributes = not IDMap.parse(Path("/proc/self/uid_map").read_text()).initial
+        self._user_attributes = not IDMap.of_users().initial
 
     def __enter__(self) -> PrivateMounts:
         self._thread.start()
@@ -340,6 +340,24 @@ def mount_flags(options: str) -> tuple[int, str]:
         elif word:
             rest.append(word)
     return flags, ",".join(rest)
+
+
+def is_mounted(target: Path, kind: str = "") -> bool:
+    """Return whether this thread sees something mounted there, also of the same file system.
+
+    ``kind`` is how the type of the file system begins.
+    """
+    with open("/proc/thread-self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        lines = [line.partition(" - ") for line in file]
+    place = str(target).replace(" ", r"\040")
+    return any(head.split(" ")[4] == place and tail.startswith(kind) for head, _, tail in lines)
+
+
+def unmount(target: Path) -> None:
+    """Take the mount away where this thread sees it; who uses it keeps it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.umount2(os.fsencode(target), _MNT_DETACH) != 0:
+        raise StorageError(f"cannot unmount {target}: {os.strerror(ctypes.get_errno())}")
 
 
 def detach(target: Path) -> None:

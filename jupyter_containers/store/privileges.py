@@ -39,7 +39,7 @@ class Privileges:
     def current(cls, *, shared: bool = False) -> Privileges:
         """Return what the calling process may do, for a store that other users mount if shared."""
         uid = os.geteuid()
-        users = IDMap.parse(Path("/proc/self/uid_map").read_text())
+        users = IDMap.of_users()
         root = uid == 0
         restricted = root and users.initial and not _may_administer()
         subordinate = root and users.size > 1

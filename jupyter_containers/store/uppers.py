@@ -128,10 +128,11 @@ class Uppers:
         """
         try:
             upper = self.path(key)
-        except NotFoundError:
+            note = upper.parent / _NOTE
+            if note.exists():
+                return copies.changed_bytes(upper, copies.load(note))
+        except (NotFoundError, FileNotFoundError):
             return 0
-        if self.is_copy(key):
-            return copies.changed_bytes(upper, copies.load(upper.parent / _NOTE))
         return tree_size(upper)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -148,15 +149,16 @@ def test_a_registry_that_wants_a_client_certificate_and_a_password(
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+def podman() -> Iterator[list[str]]:
     if not shutil.which("podman"):
         pytest.skip("podman is not installed")
-    folder = tmp_path_factory.mktemp("podman")
-    places = [f"--{name}={folder}/{name}" for name in ("root", "runroot", "tmpdir")]
-    yield [
-        *("podman", *places, "--storage-driver=vfs", "--cgroup-manager=cgroupfs"),
-        *("--events-backend=none", "--runtime=runc"),
-    ]
+    # A folder of pytest's is too long: podman's runroot has 50 characters at most.
+    with tempfile.TemporaryDirectory(prefix="podman-") as folder:
+        places = [f"--{name}={folder}/{name}" for name in ("root", "runroot", "tmpdir")]
+        yield [
+            *("podman", *places, "--storage-driver=vfs", "--cgroup-manager=cgroupfs"),
+            *("--events-backend=none", "--runtime=runc"),
+        ]
     remove_cgroups(PODMAN_CGROUP)
 
 

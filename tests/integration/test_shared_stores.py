@@ -61,7 +61,8 @@ def student(account: Account, store: Path, line: str) -> str:
 def unpacked(account: Account) -> list[str]:
     """Return the directories of layers in the account's own store."""
     folder = account.home / ".local/share/jupyter-containers/layers"
-    return sorted(entry.name for entry in folder.iterdir() if entry.name[0] not in "@s")
+    names = (entry.name for entry in folder.iterdir())
+    return sorted(name for name in names if name[0] != "@" and name != "scratch")
 
 
 _LOOK = (

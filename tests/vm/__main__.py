@@ -25,19 +25,26 @@ _PYTEST = (
 _LIMITS = "tests/vm/test_cgroup2.py"
 # Root's own suite, as far as the version of cgroups makes a difference.
 _ROOT = ("tests/integration/test_engine_limits.py", "tests/integration/test_runtime_crun.py")
+_LAB_FILE = Path("/etc/jupyter_containers/lab.toml")
+_QUOTAS = "tests/vm/test_quotas.py"
+_LAB = "for_root = true\n[limits]\ncontainers = 3\nmemory = '64m'\ncpus = 0.5\n"
 _SMOKE = "asked or too_much or doctor or builds"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """``prefix`` are the words that become the user, ``group`` where its processes then are."""
+    """``prefix`` are the words that become the user, ``group`` where its processes then are.
+
+    ``lab`` is what the administrator's file says meanwhile.
+    """
 
     prefix: str
     runtime: str
     paths: Sequence[str] = (_LIMITS,)
     group: str = "/system.slice/given.service"
     smoke: bool = False
+    lab: str = ""
 
     def command(self, name: str, smoke: bool) -> str:
         """Return the lines of shell that run it, and note when it failed."""
@@ -51,7 +58,11 @@ class Tier:
         chosen = f"-k {shlex.quote(_SMOKE)}" if smoke else ""
         paths = " ".join(self.paths)
         test = f"{self.prefix} env {words} {_PYTEST} {chosen} {paths}"
-        return f"echo '=== {name}'\n{test} || failed=\"$failed {name}\"\n"
+        ruled = f"printf %s {shlex.quote(self.lab)} > {_LAB_FILE}" if self.lab else ":"
+        return (
+            f"echo '=== {name}'\nmkdir -p {_LAB_FILE.parent}\n{ruled}\n"
+            f'{test} || failed="$failed {name}"\nrm -rf {_LAB_FILE.parent}\n'
+        )
 
 
 def _user(name: str) -> str:
@@ -88,6 +99,8 @@ TIERS = {
         "crun",
         ("tests/vm/test_undelegated.py",),
     ),
+    "lab-root": Tier("", "crun", (_QUOTAS,), lab=_LAB),
+    "lab-user": Tier(_user("tester"), "crun", (_QUOTAS,), lab=_LAB),
 }
 
 
