@@ -29,6 +29,7 @@ PARTS = {
     "workloads": "Work over many containers",
     "stores": "Shared image stores",
     "kernels": "Kernels in containers",
+    "magics": "The magics in every kernel",
     "system": "The engine as a whole",
 }
 

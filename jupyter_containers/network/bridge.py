@@ -419,7 +419,8 @@ def _reported(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         hint = {
-            errno.EPERM: "networks need root",
+            errno.EPERM: "networks need root, or a host that lets users make namespaces:"
+            " jupyter container doctor says what is missing",
             errno.EROFS: "/proc/sys is read-only here, as in an unprivileged container",
         }.get(error.errno or 0, "")
         raise NetworkError(f"{what}: {error.strerror or error}", hint=hint) from error

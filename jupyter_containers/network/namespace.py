@@ -97,7 +97,8 @@ def _call(name: str, *arguments: int) -> None:
     if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) != 0:
         raise NetworkError(
             f"{name} of a network namespace failed: {os.strerror(ctypes.get_errno())}",
-            hint="networks of one's own need root",
+            hint="networks need root, or a host that lets users make namespaces:"
+            " jupyter container doctor says what is missing",
         )
 
 

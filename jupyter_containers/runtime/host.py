@@ -385,8 +385,9 @@ def _kernel(facts: HostCapabilities) -> tuple[Capability, ...]:
     wanted = {"cpu", "memory", "pids"}
     lacking = sorted(wanted - layout.controllers)
     detail = f"{layout.version}: {' '.join(sorted(layout.controllers - {UNIFIED}))}"
-    if layout.version == "none" and facts.users.initial:
-        detail = "/sys/fs/cgroup is mounted read-only, or not at all"
+    if layout.version == "none":
+        reason = "/sys/fs/cgroup is mounted read-only, or not at all"
+        detail = reason if facts.users.initial else "none is given to this user"
     modules = [
         name
         for name, path in (

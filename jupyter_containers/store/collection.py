@@ -128,7 +128,7 @@ class Collection(Generic[T]):
         self, connection: sqlite3.Connection, document_id: str | None, name: str | None
     ) -> None:
         row = connection.execute(
-            "SELECT id FROM documents WHERE collection = ?1 AND (id = ?2 OR name = ?3)",
+            "SELECT id FROM documents WHERE collection = ? AND (id = ? OR name = ?)",
             (self._name, document_id, name),
         ).fetchone()
         if row is None:

@@ -178,7 +178,8 @@ def test_read_only_control_groups_of_root(tmp_path: Path) -> None:
 
 _USER_IN_A_POD = """
 from jupyter_containers import Engine
-from jupyter_containers.errors import UnsupportedError
+from jupyter_containers.errors import NetworkError, UnsupportedError
+import pathlib
 with Engine() as e:
     e.load("/given/bases.tar")
     e.build("/given/app", dockerfile='''
@@ -200,6 +201,11 @@ ADD more.tar /opt/
     found = {item.name: item for item in e.doctor().capabilities}
     print(found["rights"].detail, "|", found["rights"].provided_by)
     print(e.info()["Driver"], e.info()["Rootless"])
+    try:
+        e.run("busybox", ["true"])
+    except NetworkError as error:
+        print(error.hint)
+    print(*e.reset(), *pathlib.Path("/tmp/home").rglob("*jupyter*"))
 """
 
 
@@ -228,10 +234,12 @@ def test_a_user_in_a_pod_without_namespaces_builds_what_is_copied(
         check=False,
     )
     assert result.exit_code == 0, result.stderr.decode()
-    files, layers, refused, rights, driver = result.output.splitlines()
+    files, layers, refused, rights, driver, bridged, gone = result.output.splitlines()
     assert files == "[(420, 7, 8, 2), (420, 0, 0, 2), (420, 0, 0, 2)] True"
     assert int(layers) == 6
     assert refused.startswith("mount namespaces | ")
     assert rights.startswith("a filter of system calls lets this process make no namespaces")
     assert "seccompProfile" in rights
     assert driver == "vfs True"
+    assert "jupyter container doctor" in bridged
+    assert gone == "/tmp/home/.local/share/jupyter-containers /tmp/jupyter-containers-1000"

@@ -105,6 +105,9 @@ STORY: list[tuple[str, str, str]] = [
     # For real in its own tests, with an image that has Python.
     ("kernel install", "%container kernel install busybox", "! busybox has no Python"),
     ("kernel rm", "%container kernel rm nothing-here", "! nothing-here"),
+    ("magics enable", "%container magics enable", "Every IPython kernel of yours"),
+    ("magics ls", "%container magics ls", "50-jupyter-containers.py"),
+    ("magics disable", "%container magics disable", "Removed"),
     ("system reset", "%container system reset --force", ""),
 ]
 # What must be there before a verb can do its work.
@@ -123,7 +126,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookClient]
     config = folder / "docker"
     config.mkdir()
     (folder / "kernel").mkdir()
-    with kernel(place, folder / "kernel", DOCKER_CONFIG=str(config)) as client:
+    own = {"DOCKER_CONFIG": str(config), "IPYTHONDIR": str(folder / "ipython")}
+    with kernel(place, folder / "kernel", **own) as client:
         run_cell(client, "%load_ext jupyter_containers")
         yield client
     with place.engine() as engine:

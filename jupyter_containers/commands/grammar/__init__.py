@@ -11,6 +11,7 @@ from jupyter_containers.commands.grammar import (
     containers,
     images,
     kernels,
+    magics,
     networks,
     registries,
     stores,
@@ -27,6 +28,7 @@ GROUPS = {
     "volume": "Manage volumes",
     "registry": "Look after registries",
     "kernel": "Run notebooks' kernels in containers",
+    "magics": "Have the magics in every kernel",
     "store": "Share images with all users of this machine",
     "manifest": "Manage lists of manifests for several platforms",
     "system": "Look after the engine as a whole",
@@ -44,6 +46,7 @@ VERBS: tuple[Verb, ...] = (
     *volumes.VERBS,
     *stores.VERBS,
     *kernels.VERBS,
+    *magics.VERBS,
     *system.VERBS,
 )
 
