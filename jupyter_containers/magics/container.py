@@ -45,6 +45,7 @@ from jupyter_containers.magics.frontend import front_end
 from jupyter_containers.magics.line import command_lines, interpolated, words_of
 from jupyter_containers.magics.page import Page
 from jupyter_containers.magics.series import Link, SeriesOfCells
+from jupyter_containers.magics.shell import printed
 
 if TYPE_CHECKING:
     from jupyter_containers.build.result import StepReport
@@ -135,7 +136,8 @@ class ContainerMagics(Magics):
     ) -> Any:
         namespace = {**self._shell.user_ns, **(local_ns or {})}
         data = partial(is_data, namespace=namespace, is_image=self._is_image)
-        parsed, own = split_flags(parse(words_of(line, namespace), MAGIC_FLAGS, data))
+        words = words_of(line, namespace, self._printed)
+        parsed, own = split_flags(parse(words, MAGIC_FLAGS, data))
         parsed = with_values(parsed, own, namespace)
         variable = variable_named(own)
         if cell is None:
@@ -151,6 +153,9 @@ class ContainerMagics(Magics):
         if variable is not None and not parsed.help:
             self._shell.push({variable: result})
         return result
+
+    def _printed(self, command: str) -> str:
+        return printed(command, self.engine.settings)
 
     def _is_image(self, name: str) -> bool:
         try:
@@ -169,7 +174,8 @@ class ContainerMagics(Magics):
         of the cell before, so that several cells build one image step by step.
         """
         namespace = self._shell.user_ns
-        parsed, own = split_flags(parse_verb(dockerfile_verb(), words_of(line, namespace)))
+        words = words_of(line, namespace, self._printed)
+        parsed, own = split_flags(parse_verb(dockerfile_verb(), words))
         if parsed.help:
             return self._perform(parsed, None)
         variable = variable_named(own)

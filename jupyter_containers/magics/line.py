@@ -1,5 +1,7 @@
 """A magic's line into words: shell quoting, and ``{{expression}}`` from the notebook's variables.
 
+What else a shell does with a pasted line: :mod:`.shell`.
+
 An expression in double braces becomes one word, a list of values several (when it stands alone).
 What is no Python expression, such as the ``{{.Names}}`` and ``{{json .}}`` of a Go template, stays
 as it is.
@@ -14,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.magics.shell import Answer, without_shell
 
 _EXPRESSION = re.compile(r"\{\{(.+?)\}\}", re.DOTALL)
 # Private-use characters: they pass through shell splitting unharmed and are never typed.
@@ -22,10 +25,11 @@ _MARK = re.compile("\ue000([0-9]+)\ue001")
 _GO_ACTION = re.compile(r"\.|(end|else)$|[a-z]+\s+[.$]")
 
 
-def words_of(line: str, namespace: Mapping[str, Any]) -> list[str]:
-    """Return the words of a command line.
+def words_of(line: str, namespace: Mapping[str, Any], answer: Answer | None = None) -> list[str]:
+    """Return the words of a command line; ``answer`` runs the commands of ``$(…)``.
 
-    Raises :class:`InvalidArgumentError` for an open quote or an expression that fails.
+    Raises :class:`InvalidArgumentError` for an open quote, an expression that fails, and what
+    only a shell can do.
     """
     values: list[Any] = []
 
@@ -36,9 +40,15 @@ def words_of(line: str, namespace: Mapping[str, Any]) -> list[str]:
         values.append(_evaluated(code, match[1], namespace))
         return f"\ue000{len(values) - 1}\ue001"
 
+    def with_values(command: str) -> str:
+        return (
+            answer(_MARK.sub(lambda mark: _text(values[int(mark[1])]), command)) if answer else ""
+        )
+
     marked = _EXPRESSION.sub(keep, line)
+    plain = without_shell(marked, with_values if answer else None)
     try:
-        words = shlex.split(marked)
+        words = shlex.split(plain)
     except ValueError as error:
         raise InvalidArgumentError(
             f"cannot split the command line: {str(error).lower()}", hint="close the quote"

@@ -42,6 +42,24 @@ def test_several_commands_in_a_cell(client: Any) -> None:
     assert shown.count("multi") == 3
 
 
+def test_lines_of_a_tutorial_are_pasted(client: Any) -> None:
+    source = (
+        "%%container\n$ docker run -d --name pasted -v $(pwd):/here busybox sleep 100  # goes on\n"
+        "sudo docker exec pasted ls /here\n"
+        "docker rm -f $(docker ps -aq | head -n 1)"
+    )
+    folder = text_of(run_cell(client, "import os; open('seen', 'w').close(); print(os.getcwd())"))
+    shown = text_of(run_cell(client, source))
+    assert "<Container pasted" in shown
+    assert "seen" in shown.splitlines()
+    assert "pasted" not in text_of(run_cell(client, "%container ps -a"))
+    assert folder.strip() in text_of(
+        run_cell(client, "%container run --rm busybox echo $PWD '$PWD'")
+    )
+    refused = text_of(run_cell(client, "%container ps | grep pasted"))
+    assert "'|' is a shell's" in refused
+
+
 def test_variables_go_in_and_results_come_out(client: Any) -> None:
     run_cell(client, "word = 'two words'\n%container run --rm busybox echo {{word}} --out ignored")
     source = "%container run --rm --out said busybox echo {{word}}"

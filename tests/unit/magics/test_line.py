@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.magics.line import command_lines, words_of
+from jupyter_containers.magics.shell import printed
+from jupyter_containers.settings import load_settings
 
 NAMESPACE = {"tag": "app:1", "text": "two words", "files": ["a b", "c"], "n": 3}
 
@@ -52,3 +56,92 @@ def test_mistakes(line: str, text: str) -> None:
 def test_command_lines() -> None:
     cell = "# note\npull a\n\n  run \\\n    --rm a\nps \\"
     assert command_lines(cell) == ["pull a", "run  --rm a", "ps"]
+
+
+FOLDER = os.getcwd()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("docker run img", ["run", "img"]),
+        ("$ docker ps -a", ["ps", "-a"]),
+        ("$ sudo docker container ls", ["container", "ls"]),
+        ("$ run img", ["run", "img"]),
+        ("%container ps", ["ps"]),
+        ("jupyter container ps", ["ps"]),
+        ("docker", []),
+        ("docker-thing ps", ["docker-thing", "ps"]),
+        ("run img docker ps", ["run", "img", "docker", "ps"]),
+        ("ps -a   # all of them", ["ps", "-a"]),
+        ("build git#main '# no' # yes", ["build", "git#main", "# no"]),
+        ("images;", ["images"]),
+        ("run img echo a;b 'c;' \"d && e\"", ["run", "img", "echo", "a;b", "c;", "d && e"]),
+        ("run img wget http://a?b=1&c=2", ["run", "img", "wget", "http://a?b=1&c=2"]),
+        ("ps --filter name=a|b", ["ps", "--filter", "name=a|b"]),
+        ("run -v $(pwd):/a img", ["run", "-v", f"{FOLDER}:/a", "img"]),
+        ('run -v "$PWD/x y":/a img', ["run", "-v", f"{FOLDER}/x y:/a", "img"]),
+        (
+            "run -v `pwd`:/a -v ${PWD}:/b img",
+            ["run", "-v", f"{FOLDER}:/a", "-v", f"{FOLDER}:/b", "img"],
+        ),
+        (
+            '--mount type=bind,src="$(pwd)"/x,dst=/a',
+            ["--mount", f"type=bind,src={FOLDER}/x,dst=/a"],
+        ),
+        (
+            "sh -c 'cd $PWD' \"echo $PWD $(hostname)\"",
+            ["sh", "-c", "cd $PWD", "echo $PWD $(hostname)"],
+        ),
+        ("echo $PWDX \\$PWD", ["echo", "$PWDX", "$PWD"]),
+        ("save app:1 > app.tar", ["save", "app:1", "-o", "app.tar"]),
+        ("docker export web >web.tar", ["export", "web", "-o", "web.tar"]),
+        ("load < app.tar", ["load", "-i", "app.tar"]),
+        ("rm -f $(docker ps -aq)", ["rm", "-f", "docker", "ps", "-aq"]),
+        ("run -u $(id -u):`id -g` img", ["run", "-u", "id", "-u:id", "-g", "img"]),
+        ("rm $(echo {{n}} $(pwd))", ["rm", "echo", "3", "$(pwd)"]),
+    ],
+)
+def test_what_was_written_for_a_shell(line: str, words: list[str]) -> None:
+    # "answer" prints the command itself.
+    assert words_of(line, NAMESPACE, lambda command: command) == words
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("ps | grep web", "x = %container"),
+        ("run img true || ps", "one a line"),
+        ("run img true && docker ps", "one a line"),
+        ("run -d img; docker ps", "one a line"),
+        ("run img ; ps", "one a line"),
+        ("run img server &", "run -d"),
+        ("run img ls > files", "keeps a result"),
+        ("run img ls >files", "keeps a result"),
+        ("run img ls 2>&1", "keeps a result"),
+        ("save img >", "keeps a result"),
+        ("save img >> a.tar", "keeps a result"),
+        ("run -i img cat < file", "run -i"),
+        ("rm $(docker ps", "close it"),
+        ("rm `docker ps", "close it"),
+    ],
+)
+def test_what_only_a_shell_can_do(line: str, hint: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        words_of(line, NAMESPACE, lambda command: command)
+    assert hint in (caught.value.hint or "")
+
+
+def test_without_somebody_to_ask_nothing_is_run() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"\$\(docker ps\) would need a shell"):
+        words_of("rm $(docker ps)", NAMESPACE)
+
+
+def test_what_a_shell_prints_is_asked_of_one(tmp_path: Path) -> None:
+    settings = load_settings({}, {"root": tmp_path / "root", "run_root": tmp_path / "run"})
+    assert printed("echo a b | tr a-z A-Z", settings) == "A B\n"
+    assert printed("docker version --format '{{.Client.Os}}'", settings) == "linux\n"
+    with pytest.raises(InvalidArgumentError, match=r"\$\(ls /nosuch\): .*No such file"):
+        printed("ls /nosuch", settings)
+    with pytest.raises(InvalidArgumentError, match="exit code 3"):
+        printed("exit 3", settings)

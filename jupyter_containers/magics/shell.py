@@ -1,0 +1,175 @@
+"""What a line that was written for a shell means where there is no shell.
+
+Tutorials are pasted.  A prompt, ``sudo`` and the word ``docker`` before a command are left out,
+and so is a comment at its end.  ``$(COMMAND)`` outside quotes is what the command prints, as with
+``!``, and ``docker`` in it is this engine; ``$PWD`` and ``$(pwd)`` at the beginning of a path are
+the kernel's folder, also in double quotes.  Every other ``$`` is left to the container.
+``< FILE`` of ``load`` and ``> FILE`` of ``save`` and ``export`` are their flags.  What would need
+a shell (pipes, ``&&``, ``;``, ``&``) is refused with what to write instead; quoted it is a word
+like others.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.settings import Settings, environment
+
+# Returns what a shell command prints.
+Answer = Callable[[str], str]
+
+_BEFORE = re.compile(
+    r"\s*(\$\s+)?(sudo\s+)?((docker|podman|[%!]?jupyter[ -]container|%container)(?=\s|$))?\s*"
+)
+_OPERATOR = re.compile(r"(&&|\|\|?|[012]?>>?(?:&[012])?|<|&)(?=\s|$)|([012]?>>?|<)(?=[^\s<(])")
+_HERE = re.compile(r"\$PWD\b|\$\{PWD\}|\$\(pwd\)|`pwd`")
+_QUOTED = "in quotes it is a word for the container"
+_INSTEAD = {
+    "|": "a result is a Python value (x = %container …); in a shell: !jupyter container … | …",
+    "&": "run -d goes on in the background",
+    ">": "x = %container … keeps a result; in a shell: !jupyter container … > FILE",
+    "<": "%%container run -i … gives the lines below to the container",
+    ";": "%%container takes several commands, one a line",
+}
+_FILE_FLAGS = {("save", ">"): "-o", ("export", ">"): "-o", ("load", "<"): "-i"}
+
+
+def without_shell(line: str, answer: Answer | None) -> str:
+    """Return a line that :func:`shlex.split` makes the words of.
+
+    ``answer`` runs a command of ``$(…)``; without it there may be none.
+    Raises :class:`InvalidArgumentError` for what only a shell can do.
+    """
+    return _Reader(line[_end(_BEFORE.match(line)) :], answer).read()
+
+
+def printed(command: str, settings: Settings) -> str:
+    """Return what a shell prints for ``command``; ``docker`` in it is the engine of ``settings``.
+
+    Raises :class:`InvalidArgumentError` when the command fails.
+    """
+    program = shlex.join([sys.executable, "-m", "jupyter_containers.cli"])
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'docker() {{ {program} "$@"; }}\n{command}'],
+        env={**os.environ, **environment(settings)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.strip() or f"exit code {done.returncode}"
+        raise InvalidArgumentError(f"$({command}): {said}")
+    return done.stdout
+
+
+def _end(match: re.Match[str] | None) -> int:
+    return match.end() if match else 0
+
+
+class _Reader:
+    """Walks over a line once; ``quote`` is the quotation mark it is within, or nothing."""
+
+    def __init__(self, line: str, answer: Answer | None) -> None:
+        self._line, self._answer = line, answer
+        self._verb = (line.split(maxsplit=1) or [""])[0]
+        self._at, self._quote = 0, ""
+        self._made: list[str] = []
+
+    def read(self) -> str:
+        while self._at < len(self._line):
+            self._at += self._step()
+        return "".join(self._made)
+
+    def _step(self) -> int:
+        """Take what stands at the place reached; return its length."""
+        rest = self._line[self._at :]
+        character = rest[0]
+        if character == "\\" and self._quote != "'":
+            return self._keep(rest[:2])
+        if self._quote != "'" and self._begins_path() and (here := _HERE.match(rest)):
+            self._made.append(self._quoted(os.getcwd()))
+            return here.end()
+        if self._quote:
+            self._quote = "" if character == self._quote else self._quote
+            return self._keep(character)
+        if character in "'\"":
+            self._quote = character
+            return self._keep(character)
+        if rest.startswith("$(") or character == "`":
+            return self._substitute(rest)
+        if character == "#" and self._begins_word():
+            return len(rest.partition("\n")[0])
+        if character == ";" and (rest[1:2] or " ").isspace():
+            if rest[1:].strip():
+                raise _refusal(";")
+            return len(rest)  # at the end it tells IPython to show no result
+        operator = _OPERATOR.match(rest) if self._begins_word() else None
+        return self._operate(rest, operator[0]) if operator else self._keep(character)
+
+    def _keep(self, text: str) -> int:
+        self._made.append(text)
+        return len(text)
+
+    def _begins_word(self) -> bool:
+        return self._at == 0 or self._line[self._at - 1].isspace()
+
+    def _begins_path(self) -> bool:
+        before = self._line[self._at - 1] if self._at else " "
+        if self._quote:  # in double quotes a blank is one of the text: sh -c "cd $PWD"
+            return before in '"='
+        return before.isspace() or before == "="
+
+    def _quoted(self, text: str) -> str:
+        return text.replace("\\", "\\\\").replace('"', '\\"') if self._quote else shlex.quote(text)
+
+    def _substitute(self, rest: str) -> int:
+        command, length = _command_in(rest)
+        if self._answer is None:
+            raise InvalidArgumentError(
+                f"{rest[:length]} would need a shell, and this line is none",
+                hint="write a Python expression in double braces: {{name}}",
+            )
+        self._made.append(" ".join(map(shlex.quote, self._answer(command).split())))
+        return length
+
+    def _operate(self, rest: str, operator: str) -> int:
+        sign = operator.lstrip("012")[:1]
+        flag = _FILE_FLAGS.get((self._verb, sign)) if operator == sign else None
+        if flag is None or not rest[len(operator) :].strip():
+            raise _refusal(operator)
+        self._made.append(f"{flag} ")
+        return len(operator)
+
+
+def _refusal(operator: str) -> InvalidArgumentError:
+    sign = ";" if operator in ("&&", "||") else operator.lstrip("012")[:1]
+    return InvalidArgumentError(
+        f"{operator!r} is a shell's, and this line is one command without a shell",
+        hint=f"{_INSTEAD[sign]}; {_QUOTED}",
+    )
+
+
+def _command_in(rest: str) -> tuple[str, int]:
+    """Return the command of the substitution that begins ``rest``, and the length of it all."""
+    if rest[0] == "`":
+        end = rest.find("`", 1)
+    else:
+        depth, end = 0, -1
+        for index, character in enumerate(rest):
+            depth += (character == "(") - (character == ")")
+            if character == ")" and depth == 0:
+                end = index
+                break
+    if end < 0:
+        raise InvalidArgumentError(
+            f"cannot split the command line: {rest[:20]!r} has no end", hint="close it"
+        )
+    return rest[1 if rest[0] == "`" else 2 : end], end + 1
