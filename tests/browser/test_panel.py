@@ -169,6 +169,49 @@ def test_a_page_that_is_reloaded_while_a_cell_runs_is_live_at_once(
     assert reply["text/plain"] == "1"
 
 
+def test_a_page_that_crashed_leaves_nothing_after_the_next_one(
+    lab: Lab, page: Any, engine: Engine
+) -> None:
+    panel = Panel(page, lab, "panel_crash", "1")
+    panel.load()
+    threads = "len(get_ipython().kernel.shell_channel_thread.manager.list_subshell())"
+    asked = f"[len(get_ipython().jupyter_containers_panel), {threads}]"
+    before = _value(page, asked)
+    assert before.startswith("[1, ")
+    # As in a crash, nothing of the page hears that it goes.
+    page.evaluate(
+        "() => window.addEventListener('pagehide', one => one.stopImmediatePropagation(), true)"
+    )
+    page.reload()
+    page.locator(".jp-NotebookPanel").wait_for(timeout=30_000)
+    panel.command("containers:show")
+    panel.row("bridge").wait_for(timeout=15_000)
+    eventually(lambda: _value(page, asked) == before)
+
+
+def _value(page: Any, expression: str) -> str:
+    """Return what an expression is in the kernel."""
+    content = {"code": "", "user_expressions": {"it": expression}}
+    reply = page.evaluate(
+        f"async content => (await {_KERNEL}.requestExecute(content).done).content", content
+    )
+    return str(reply["user_expressions"]["it"]["data"]["text/plain"])
+
+
+def test_a_busy_kernel_that_is_to_load_the_extension_says_so(
+    lab: Lab, page: Any, engine: Engine
+) -> None:
+    panel = Panel(page, lab, "panel_busy", "import time; time.sleep(5)")
+    panel.start("notebook:run-all-cells")
+    page.locator(".jp-InputPrompt", has_text="*").first.wait_for()
+    button = page.get_by_role("button", name="Load extension")
+    button.click()
+    page.locator(".jc-panel-empty", has_text="The kernel is busy").wait_for(timeout=2_000)
+    assert button.is_disabled()
+    assert panel.violations(".jc-panel") == []
+    panel.row("bridge").wait_for(timeout=20_000)
+
+
 def test_launcher_settings_and_palette(lab: Lab, page: Any, engine: Engine) -> None:
     engine.run("busybox", FOREVER, detach=True, name="measured")
     panel = Panel(page, lab, "panel_places", "1")

@@ -16,6 +16,8 @@ const STARTING_MS = 3000;
 /** A comm and how to speak on it; the greeting opens it. */
 export interface Line extends Wire {
   readonly comm: Kernel.IComm;
+  /** The kernel's thread that hears it, where it has one of its own. */
+  readonly subshell: string | null;
   open(greeting: unknown): void;
   /** The kernel has closed it. */
   ended(): void;
@@ -41,6 +43,12 @@ export async function makeLine(kernel: Kernel.IKernelConnection, target: string)
     await Promise.race([subshellStarted, after(STARTING_MS)]).catch(() => undefined);
   }
   return new CommLine(kernel, comm);
+}
+
+/** End a kernel's thread that nobody speaks to any more. */
+export function endSubshell(kernel: Kernel.IKernelConnection, subshell: string): void {
+  // A kernel that goes takes its subshells along.
+  ask(kernel, "delete_subshell_request", { subshell_id: subshell }).catch(() => undefined);
 }
 
 interface Info {
@@ -90,6 +98,10 @@ class CommLine implements Line {
     readonly comm: Kernel.IComm,
   ) {}
 
+  get subshell(): string | null {
+    return (this.comm as { subshellId?: string | null }).subshellId ?? null;
+  }
+
   open(greeting: unknown): void {
     this.opened = true;
     this.comm.open(greeting as never);
@@ -117,7 +129,7 @@ class OwnLine implements Line {
   constructor(
     private readonly kernel: Kernel.IKernelConnection,
     readonly comm: Kernel.IComm,
-    private readonly subshellId: string,
+    readonly subshell: string,
   ) {}
 
   open(greeting: unknown): void {
@@ -138,12 +150,11 @@ class OwnLine implements Line {
   ended(): void {
     this.comm.dispose();
     if (this.kernel.isDisposed) return;
-    // A kernel that goes takes its subshells along.
-    ask(this.kernel, "delete_subshell_request", { subshell_id: this.subshellId }).catch(() => undefined);
+    endSubshell(this.kernel, this.subshell);
   }
 
   private say(msgType: string, content: object, buffers: ArrayBuffer[] = []): void {
-    const message = made(this.kernel, "shell", msgType, { comm_id: this.comm.commId, ...content }, { subshellId: this.subshellId, buffers });
+    const message = made(this.kernel, "shell", msgType, { comm_id: this.comm.commId, ...content }, { subshellId: this.subshell, buffers });
     this.kernel.sendShellMessage(message as KernelMessage.IShellMessage, false, true);
   }
 }

@@ -10,7 +10,7 @@ import type { INotebookTracker, NotebookPanel } from "@jupyterlab/notebook";
 import type { Kernel } from "@jupyterlab/services";
 import { type ISignal, Signal } from "@lumino/signaling";
 
-import { hasComm, makeLine } from "./beside";
+import { endSubshell, hasComm, makeLine } from "./beside";
 import { Client } from "./client";
 import type { FromKernel } from "./protocol";
 
@@ -24,6 +24,9 @@ const AGAIN_MS = [200, 1000, 5000];
  */
 export type Place = "no-notebook" | "no-kernel" | "waiting" | "unloaded" | "line";
 
+/** Nothing is loaded; it is; it will be when the cell that runs has ended. */
+export type Loading = "" | "loading" | "waiting";
+
 export class Follower {
   place: Place = "no-notebook";
   client: Client | null = null;
@@ -34,7 +37,9 @@ export class Follower {
   // Every new kernel, restart or notebook makes what is still under way for the old one void.
   private round = 0;
   private failures = 0;
-  private line = "";
+  private loadingState: Loading = "";
+  /** What is remembered for the next page is the line of this one. */
+  private remembered = false;
   private readonly changedSignal = new Signal<Follower, void>(this);
 
   constructor(tracker: INotebookTracker) {
@@ -42,8 +47,9 @@ export class Follower {
     this.setNotebook(tracker.currentWidget);
     // Its kernel would tell a page that was left or reloaded for ever what happens.
     window.addEventListener("pagehide", () => {
-      if (this.line) rememberLeft(this.line);
+      const left = this.remembered ? takeLeft() : null;
       this.drop("waiting");
+      if (left) rememberLeft(left);
     });
   }
 
@@ -52,14 +58,30 @@ export class Follower {
     return this.changedSignal;
   }
 
-  /** Have the kernel load the extension, without a trace in the notebook. */
+  /** Whether the extension is being loaded, or waits for a cell to end. */
+  get loading(): Loading {
+    return this.loadingState;
+  }
+
+  /** Have the kernel load the extension, without a trace in the notebook; returns what went wrong. */
   async load(): Promise<string> {
-    const kernel = this.kernel;
+    const { kernel, round } = this;
     if (!kernel) return "there is no kernel";
-    const done = await kernel.requestExecute({ code: "%load_ext jupyter_containers", silent: true, store_history: false }).done;
-    const { content } = done;
-    if (content.status === "ok") return "";
-    return "evalue" in content ? `${content.ename}: ${content.evalue}` : "the kernel was interrupted";
+    this.loadingState = kernel.status === "idle" ? "loading" : "waiting";
+    this.changedSignal.emit();
+    try {
+      const done = await kernel.requestExecute({ code: "%load_ext jupyter_containers", silent: true, store_history: false }).done;
+      const { content } = done;
+      if (content.status === "ok") return "";
+      return "evalue" in content ? `${content.ename}: ${content.evalue}` : "the kernel was interrupted";
+    } catch {
+      return ""; // it was restarted or has gone: what it says next is another question
+    } finally {
+      if (round === this.round) {
+        this.loadingState = "";
+        this.changedSignal.emit();
+      }
+    }
   }
 
   private setNotebook(panel: NotebookPanel | null): void {
@@ -109,7 +131,9 @@ export class Follower {
     this.round++;
     this.client?.close();
     this.client = null;
-    this.line = "";
+    this.loadingState = "";
+    if (this.remembered) takeLeft();
+    this.remembered = false;
     this.place = place;
     this.changedSignal.emit();
   }
@@ -145,7 +169,6 @@ export class Follower {
     }
     const client = new Client(line);
     this.client = client;
-    this.line = line.comm.commId;
     client.stateChanged.connect(() => this.changedSignal.emit());
     line.comm.onMsg = (message) =>
       client.receive(message.content.data as unknown as FromKernel, (message.buffers ?? []).map(view));
@@ -155,7 +178,11 @@ export class Follower {
       if (client.state !== "refused" && round === this.round) this.again();
     };
     this.changedSignal.emit();
-    line.open(Client.hello(takeLeft()));
+    const left = takeLeft();
+    line.open(Client.hello(left ? [left.line] : []));
+    if (left?.subshell) endSubshell(kernel, left.subshell);
+    rememberLeft({ line: line.comm.commId, subshell: line.subshell });
+    this.remembered = true;
   }
 
   /** The kernel has closed the line: its configuration changed, or the extension was unloaded. */
@@ -170,17 +197,23 @@ export class Follower {
   }
 }
 
-// Of a page that goes nothing more may reach the kernel: the next page in the same tab tells it.
+// Of a page that goes nothing more may reach the kernel, and one that crashes says nothing at all: the
+// next page in the same tab tells of the line that was open, and ends the kernel's thread for it.
 const LEFT = "jupyter-containers:left";
 
-function rememberLeft(line: string): void {
-  sessionStorage.setItem(LEFT, line);
+interface Left {
+  line: string;
+  subshell: string | null;
 }
 
-function takeLeft(): string[] {
-  const line = sessionStorage.getItem(LEFT);
+function rememberLeft(left: Left): void {
+  sessionStorage.setItem(LEFT, JSON.stringify(left));
+}
+
+function takeLeft(): Left | null {
+  const found = sessionStorage.getItem(LEFT);
   sessionStorage.removeItem(LEFT);
-  return line ? [line] : [];
+  return found ? (JSON.parse(found) as Left) : null;
 }
 
 function view(buffer: ArrayBuffer | ArrayBufferView): DataView {

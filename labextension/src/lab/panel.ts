@@ -213,17 +213,18 @@ export class ContainersPanel extends Widget {
   }
 
   private drawEmpty(): void {
-    const { place, client, notebook } = this.follower;
+    const { place, client, notebook, loading } = this.follower;
     const name = notebook?.context.localPath ?? "";
-    const state = `${place} ${client?.state} ${name} ${this.problem} ${client?.trouble?.message}`;
+    const state = `${place} ${client?.state} ${name} ${loading} ${this.problem} ${client?.trouble?.message}`;
     if (this.empty.dataset["shown"] === state) return;
     this.empty.dataset["shown"] = state;
     const focused = this.empty.contains(document.activeElement);
     this.empty.replaceChildren();
     const say = (text: string, kind = ""): void => void child(this.empty, "p", kind, text);
-    const offer = (label: string, primary: boolean, act: () => Promise<unknown>): void => {
+    const offer = (label: string, primary: boolean, act: () => Promise<unknown>, disabled = false): void => {
       const made = child(this.empty, "button", `jc-tool${primary ? " primary" : ""}`, label);
       made.type = "button";
+      made.disabled = disabled;
       made.addEventListener("click", () => {
         made.disabled = true;
         void act().finally(() => {
@@ -244,7 +245,8 @@ export class ContainersPanel extends Widget {
     } else if (place === "unloaded") {
       say(`The kernel of ${name} has not loaded jupyter_containers.`);
       if (this.problem) say(this.problem, "jc-problem");
-      offer("Load extension", true, () => this.load());
+      if (loading === "waiting") say("The kernel is busy: the extension loads when its cell has ended.");
+      offer("Load extension", true, () => this.load(), loading !== "");
       newNotebook(false);
     } else if (client?.state === "refused") {
       say(client.trouble?.message ?? "The kernel refuses.", "jc-problem");
