@@ -263,11 +263,12 @@ def _binary_output() -> BinaryIO | None:
 
 
 def _confirm(question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise InvalidArgumentError("nobody to ask", hint="say --force to go ahead without asking")
     sys.stderr.write(f"WARNING! {question}\nAre you sure you want to continue? [y/N] ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    answer = sys.stdin.readline()  # also of a pipe: yes | jupyter container system prune
+    if not answer:
+        raise InvalidArgumentError("nobody to ask", hint="say --force to go ahead without asking")
+    return answer.strip().lower() in ("y", "yes")
 
 
 def _is_watched(parsed: Parsed) -> bool:

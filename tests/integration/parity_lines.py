@@ -335,4 +335,18 @@ LINES: dict[str, list[str]] = {
         "rm source",
         "rmi parity/made:1",
     ],
+    "habits of tutorials": [
+        f"{_CREATE} --name habit {BOX} sleep 600",
+        "update --restart sometimes habit",
+        "update --restart always:3 habit",
+        "inspect -f '{{.HostConfig.RestartPolicy.Name}}' habit",
+        f"{_RUN} --platform nosuch {BOX} true",
+        f"{_RUN} -v some/folder:/x {BOX} true",
+        f"images --format '{{{{.Containers}}}} {{{{.SharedSize}}}} {{{{.UniqueSize}}}}' {BOX}",
+        "volume create",
+        "volume ls --filter dangling=true --format '{{.Name}} {{.Links}} {{.Size}}'",
+        "system prune -f --volumes",
+        "compose version",
+        "buildx ls",
+    ],
 }

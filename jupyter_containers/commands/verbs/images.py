@@ -107,6 +107,8 @@ def image_rows(image: Any, full: bool) -> Iterator[Row]:
             "CreatedAt": timestamp(created),
             "Size": human_size(image.size),
             "Labels": labels_text(getattr(image, "labels", None)),
+            # Counted by "system df -v" only, as with Docker.
+            **dict.fromkeys(("Containers", "SharedSize", "UniqueSize"), "N/A"),
         }
 
 

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from jupyter_containers.commands.render.quantities import human_size
+from jupyter_containers.commands.render.quantities import binary_size, human_size
 from jupyter_containers.commands.render.results import Document, Facts, Lines, Table, Text
 from jupyter_containers.commands.render.table import Column, Row, text_table
 from jupyter_containers.commands.session import Session
@@ -93,9 +93,41 @@ def _facts(
     )
 
 
+class Information(Facts):
+    """Facts about the engine, shown in the words of ``docker info``."""
+
+    def __str__(self) -> str:
+        shown = {_INFO.get(name, name): value for name, value in self.items()}
+        if "MemTotal" in self:
+            shown["Total Memory"] = binary_size(self["MemTotal"])
+        return str(Facts(shown))
+
+
+# A blank before a word indents it: it belongs to the line above.
+_INFO = {
+    "ServerVersion": "Server Version",
+    "ContainersRunning": " Running",
+    "ContainersPaused": " Paused",
+    "ContainersStopped": " Stopped",
+    "Driver": "Storage Driver",
+    "DefaultRuntime": "Default Runtime",
+    "CgroupVersion": "Cgroup Version",
+    "CgroupDriver": "Cgroup Driver",
+    "SecurityOptions": "Security Options",
+    "KernelVersion": "Kernel Version",
+    "OperatingSystem": "Operating System",
+    "NCPU": "CPUs",
+    "MemTotal": "Total Memory",
+    "DockerRootDir": "Docker Root Dir",
+    "InsecureRegistries": "Insecure Registries",
+    "RegistryMirrors": "Registry Mirrors",
+}
+
+
 def info(session: Session, parsed: Parsed) -> Facts | Text:
     """Return facts about the engine and this machine."""
-    return _facts(session.engine.info(), parsed)
+    facts = session.engine.info()
+    return _facts(facts, parsed) if parsed.flag("format") else Information(facts)
 
 
 def version(session: Session, parsed: Parsed) -> Facts | Text:  # noqa: ARG001  # needs no engine
@@ -106,18 +138,18 @@ def version(session: Session, parsed: Parsed) -> Facts | Text:  # noqa: ARG001  
     from jupyter_containers.version import __version__
 
     machine = os.uname()
-    facts = {
-        "Version": __version__,
-        "Python": ".".join(str(part) for part in sys.version_info[:3]),
-        "OS/Arch": f"{machine.sysname.lower()}/{machine.machine}",
-        "Kernel": machine.release,
-    }
     # For templates: both ends of Docker are this one library.
     end = {
         "Version": __version__,
         "Os": machine.sysname.lower(),
         "Arch": _ARCHITECTURES.get(machine.machine, machine.machine),
         "KernelVersion": machine.release,
+    }
+    facts = {
+        "Version": __version__,
+        "Python": ".".join(str(part) for part in sys.version_info[:3]),
+        "OS/Arch": f"{end['Os']}/{end['Arch']}",
+        "Kernel": machine.release,
     }
     return _facts(facts, parsed, {"Client": end, "Server": end})
 
@@ -310,5 +342,7 @@ def _pruned(
 
 def pruned_text(result: Any, heading: str = "Deleted:") -> Text:
     """Return what a prune says."""
-    lines = [heading, *result.removed, ""] if result.removed else []
+    groups = [(f"Deleted {kind}:", names) for kind, names in result.groups]
+    parts = groups or ([(heading, result.removed)] if result.removed else [])
+    lines = [line for title, names in parts for line in (title, *names, "")]
     return Text("\n".join([*lines, f"Total reclaimed space: {human_size(result.freed)}"]))

@@ -85,6 +85,11 @@ def test_operands(line: str, operands: dict[str, object]) -> None:
         ("rum x", "unknown command: 'rum'", "run"),
         ("image lss", "unknown command: 'image lss'", "ls"),
         ("image zzz", "unknown command: 'image zzz'", "history, import"),
+        ("docker run x", "unknown command: 'docker'", "leave the word out"),
+        ("compose up -d", "unknown command: 'compose'", "%%container"),
+        ("swarm init", "unknown command: 'swarm'", "no swarm here"),
+        ("buildx create --use", "unknown command: 'buildx create'", "no builders"),
+        ("ls", "unknown command: 'ls'", "ps lists containers"),
     ],
 )
 def test_mistakes(line: str, message: str, hint: str) -> None:
