@@ -181,8 +181,8 @@ def _reported(error: ContainersError, words: Sequence[str], output: _Output) -> 
     verb = [word for word in words if word != "container"][:1]
     if isinstance(error, ContainerFailedError) and not error.oom_killed:
         return error.exit_code  # the container has said itself what was wrong
-    for name in error.done:
-        output.line(name)
+    for line in [error.printed] if error.printed else error.done:
+        output.line(line)
     lines = [f"{PROGRAM}: {error.message}", *error.details()]
     if error.hint:
         lines.append(f"hint: {error.hint}")

@@ -178,8 +178,10 @@ def remove(session: Session, parsed: Parsed) -> Lines[str]:
                 return []
             raise
 
-    removed = each(parsed.operands["images"], attempt)
-    return Lines(line for lines in removed for line in lines)
+    def shown(removed: Sequence[Sequence[str]]) -> Lines[str]:
+        return Lines(line for lines in removed for line in lines)
+
+    return shown(each(parsed.operands["images"], attempt, shown))
 
 
 def pull(session: Session, parsed: Parsed) -> Any:

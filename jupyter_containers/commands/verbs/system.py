@@ -43,13 +43,7 @@ def inspect_image(session: Session, parsed: Parsed) -> Document | Lines[str]:
     platform = platform_of(parsed)
     if not platform:
         return _inspect(session, parsed, "image")
-    return _described(
-        each(
-            parsed.operands["names"],
-            lambda name: session.engine.inspect_image(name, **platform),
-        ),
-        parsed,
-    )
+    return _described(lambda name: session.engine.inspect_image(name, **platform), parsed)
 
 
 def inspect_network(session: Session, parsed: Parsed) -> Document | Lines[str]:
@@ -65,18 +59,21 @@ def inspect_volume(session: Session, parsed: Parsed) -> Document | Lines[str]:
 def _inspect(session: Session, parsed: Parsed, kind: str | None) -> Document | Lines[str]:
     engine = session.engine
     size = bool(parsed.flag("size"))
-    found = each(parsed.operands["names"], lambda name: engine.inspect(name, kind=kind, size=size))
-    return _described(found, parsed)
+    return _described(lambda name: engine.inspect(name, kind=kind, size=size), parsed)
 
 
-def _described(found: list[dict[str, Any]], parsed: Parsed) -> Document | Lines[str]:
+def _described(describe: Callable[[str], dict[str, Any]], parsed: Parsed) -> Document | Lines[str]:
     form = parsed.flag("format")
-    if not form or form == "json":
-        return Document(found)
-    from jupyter_containers.commands.render.template import Template
+    shown: Callable[[list[dict[str, Any]]], Document | Lines[str]] = Document
+    if form and form != "json":
+        from jupyter_containers.commands.render.template import Template
 
-    template = Template(form)
-    return Lines(template.render(description) for description in found)
+        template = Template(form)
+
+        def shown(found: list[dict[str, Any]]) -> Lines[str]:
+            return Lines(template.render(description) for description in found)
+
+    return shown(each(parsed.operands["names"], describe, shown))
 
 
 def _facts(
