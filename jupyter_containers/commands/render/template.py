@@ -3,7 +3,8 @@
 Texts, fields (``{{.State.ExitCode}}``), ``.Label "name"``, ``json join upper lower title split
 pad truncate len index slice println print printf eq ne lt le gt ge not and or``, pipelines with
 ``|``, ``range if else with end`` (with ``$key, $value :=``), and the dot.  A value is anything
-made of mappings, sequences, texts and numbers; a missing field of a mapping is an error, as in Docker.
+made of mappings, sequences, texts and numbers; a missing field of a mapping is an error, as in
+Docker.
 """
 
 from __future__ import annotations
