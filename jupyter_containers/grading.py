@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
 
 _OK = 200
+_SETTLED = 0.5  # seconds: most of what ends by itself has ended by then
 _SHOWN = 60
 _CHUNK = 1 << 20
 
@@ -52,13 +53,23 @@ def that(holds: object, says: str, *, otherwise: str, hint: str = "") -> str:
 
 
 def running(container: str, *, engine: Engine | None = None) -> str:
-    """Check that a container runs."""
+    """Check that a container runs, and still does half a second after its start."""
     with _looking(engine) as here:
         found = here.container(container)
+        age = time.time() - found.record.state.started
+        if found.status.alive and 0 <= age < _SETTLED:
+            time.sleep(_SETTLED - age)
+            found = here.container(container)
         if not found.status.alive:
+            hints = {
+                None: f"it was made, but not started: %container start {container}",
+                0: "its program has ended, and with it the container: give it one that goes on "
+                "(sleep 3600)",
+            }
+            said = f"see what it said: %container logs {container}"
             raise NotYetError(
                 f"{container} does not run: {found.status_text}",
-                hint=f"see what it said: %container logs {container}",
+                hint=hints.get(found.exit_code, said),
             )
     return f"✓ {container} runs"
 
@@ -73,7 +84,11 @@ def exited(container: str, code: int = 0, *, engine: Engine | None = None) -> st
                 hint=f"%container stop {container} ends it, wait {container} waits for its end",
             )
         if found.exit_code != code:
-            raise NotYetError(f"{container} ended with exit code {found.exit_code}, not {code}")
+            raise NotYetError(
+                f"{container} ended with exit code {found.exit_code}, not {code}",
+                hint="it is the exit code of its first process; a shell's is that of its last "
+                f"command, or what exit {code} says",
+            )
     return f"✓ {container} ended with exit code {code}"
 
 
@@ -144,7 +159,13 @@ def limit_set(
 
 
 def port_answers(
-    port: int, path: str = "/", *, contains: str = "", status: int = _OK, seconds: float = 10.0
+    port: int,
+    path: str = "/",
+    *,
+    contains: str = "",
+    status: int = _OK,
+    seconds: float = 10.0,
+    engine: Engine | None = None,
 ) -> str:
     """Check that a web server answers on a port of this machine, within ``seconds``."""
     import requests
@@ -162,9 +183,7 @@ def port_answers(
                     time.sleep(0.1)
                     continue
                 raise NotYetError(
-                    f"nothing answers at {url}",
-                    hint=f"does the container run (%container ps), is it published (-p {port}:…), "
-                    "and does the program listen on 0.0.0.0 rather than on 127.0.0.1?",
+                    f"nothing answers at {url}", hint=_why_silent(port, engine)
                 ) from error
     if answer.status_code != status:
         raise NotYetError(
@@ -174,6 +193,24 @@ def port_answers(
     if contains not in answer.text:
         raise NotYetError(f"{url} answers {_short(answer.text)!r}, which lacks {contains!r}")
     return f"✓ {url} answers" + (f" {contains!r}" if contains else "")
+
+
+def _why_silent(port: int, engine: Engine | None) -> str:
+    """Return what to look at when nothing answers at a port."""
+    with _looking(engine) as here:
+        published = [
+            (container.name, place.rpartition("->")[2])
+            for container in here.containers()
+            for place in container.ports
+            if f":{port}->" in place
+        ]
+    if not published:
+        return f"no running container publishes that port: run it with -p {port}:PORT"
+    name, inside = published[0]
+    return (
+        f"the port leads to {inside} of {name}: does its program listen there, and on 0.0.0.0 "
+        f"rather than on 127.0.0.1? %container logs {name} and exec {name} netstat -tln tell"
+    )
 
 
 def on_network(container: str, network: str, *, engine: Engine | None = None) -> str:
@@ -302,7 +339,7 @@ def has_no_file(image: str, path: str, *, engine: Engine | None = None) -> str:
         raise NotYetError(
             f"{image} has {path}",
             hint="name it in .dockerignore, copy less, or copy from a stage before only what is "
-            "needed",
+            "needed; then build again",
         )
     return f"✓ {image} has no {path}"
 
@@ -356,7 +393,10 @@ def in_registry(name: str, *, engine: Engine | None = None) -> str:
     if not repository or "/" in tag:
         repository, tag = name, "latest"
     with _looking(engine) as here:
-        tags = here.registry_tags(repository)
+        try:
+            tags = here.registry_tags(repository)
+        except NotFoundError as error:
+            raise NotYetError(error.message, hint=f"%container push {name}") from error
     if tag not in tags:
         raise NotYetError(
             f"{repository} has the tags {', '.join(tags) or '(none)'}, not {tag}",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,15 +126,27 @@ def _cgroups(rooms: Rooms, group: str) -> Section:
     files = list(views.cgroup_files(layout, group))
     periods = [file.value for file in files if file.meaning.startswith("CPU period")]
     lines = [
-        Line(file.meaning, _limit_words(file, *periods), f"{file.path} = {file.value}")
+        Line(
+            file.meaning,
+            _limit_words(file, *periods),
+            f"{os.path.basename(file.path)} = {file.value}",
+        )
         for file in files
     ]
     return Section(
         "Control groups",
         f"A control group (cgroup {layout.version}) measures and limits what its processes use. "
         "The limits are files: writing one changes the limit at once (that is what update does).",
-        (Line("path", "/", group), *lines),
+        (Line("folder", "/", _folder(files, group)), *lines),
     )
+
+
+def _folder(files: Sequence[views.CgroupFile], group: str) -> str:
+    """Return where the files are, as a shell takes it: in cgroup v1 each controller has its own."""
+    folders = sorted({os.path.dirname(file.path) for file in files})
+    if len(folders) <= 1:
+        return folders[0] if folders else group
+    return f"{os.path.commonpath([folder.removesuffix(group) for folder in folders])}/*{group}"
 
 
 def _limit_words(file: views.CgroupFile, period: str = "") -> str:
@@ -207,8 +219,8 @@ def _privileges(pid: int) -> Section:
     )
     return Section(
         "Privileges",
-        "Root inside is not root outside: most capabilities are gone and a filter refuses "
-        "dangerous system calls.",
+        "Root inside may do less than root outside: most capabilities are gone and a filter "
+        "refuses dangerous system calls.",
         lines,
     )
 

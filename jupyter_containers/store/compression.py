@@ -115,8 +115,7 @@ def _open_gzip(raw: CountingReader) -> _Opened:
     return igzip.IGzipFile(fileobj=raw, mode="rb"), failures  # type: ignore[no-untyped-call, return-value]
 
 
-def zstd_module() -> Any:
-    """Return Python's own zstd, or the package that brings it to versions before 3.14."""
+def _zstd() -> Any:
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
@@ -125,7 +124,7 @@ def zstd_module() -> Any:
 
 
 def _open_zstd(raw: CountingReader) -> _Opened:
-    zstd = zstd_module()
+    zstd = _zstd()
     return zstd.ZstdFile(raw, "rb"), (zstd.ZstdError,)
 
 
@@ -195,7 +194,7 @@ def compressed(
         yield gzip.write
         gzip.finish()
     elif kind == "zstd":
-        zstd = zstd_module().ZstdCompressor(level=level)
+        zstd = _zstd().ZstdCompressor(level=level)
 
         def put(chunk: bytes) -> None:
             if data := zstd.compress(chunk):

@@ -85,6 +85,6 @@ class FollowingWidget(LiveWidget):
             try:
                 self.look()
             except NotFoundError as error:
-                self.tell("notice", text=error.message)
+                self.tell("notice", text=error.message, gone=True)
             except ContainersError as error:
                 self.tell("notice", text=f"not up to date: {error.message}")

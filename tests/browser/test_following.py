@@ -112,6 +112,10 @@ def test_an_explanation_follows_its_container(
     eventually(lambda: privileges.count() == 0)
     shop.start("till")
     eventually(lambda: page.locator("td", has_text="sleep 1000").count() == 2)
+    shop.remove("till", force=True)
+    eventually(lambda: page.get_by_text("removed; this is how it was seen last").count() == 2)
+    assert page.locator("td", has_text="sleep 1000").count() == 2
+    assert page.locator(".jc-notice:visible").count() == 0
 
     (lab.notebooks / "go").touch()
     opened.wait_for_end()

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.engine import Engine
-from tests.integration.bases import BaseImages
 from tests.integration.build_bench import Bench
 from tests.integration.engine_fixtures import (
     BUSYBOX,
@@ -57,17 +56,15 @@ def busybox(engine: Engine) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def debian(engine: Engine, base_images: BaseImages) -> str:
+def debian(engine: Engine) -> str:
     """Return the name of a Debian image; making it takes some ten seconds, once."""
-    base_images.bring(engine, "debian:bookworm-slim")
-    return "debian:bookworm-slim"
+    return engine.bootstrap("debian:bookworm-slim").name
 
 
 @pytest.fixture(scope="session")
-def python(engine: Engine, base_images: BaseImages) -> str:
+def python(engine: Engine) -> str:
     """Return the name of an image with Python and pip; making it takes half a minute, once."""
-    base_images.bring(engine, "python:3.11-slim")
-    return "python:3.11-slim"
+    return engine.bootstrap("python:3.11-slim").name
 
 
 @pytest.fixture(scope="session")

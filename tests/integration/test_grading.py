@@ -75,6 +75,17 @@ def test_an_ended_container(engine: Engine, busybox: str) -> None:
         grading.logged("ended", "more", engine=engine)
 
 
+def test_a_container_that_ends_at_once_does_not_run(engine: Engine, busybox: str) -> None:
+    engine.run(busybox, ["sleep", "0.2"], name="short", detach=True)
+    with pytest.raises(NotYetError, match=r"does not run: Exited \(0\)") as error:
+        grading.running("short", engine=engine)
+    assert "give it one that goes on" in verdict(error)
+    engine.create(busybox, ["sleep", "9"], name="made")
+    with pytest.raises(NotYetError, match="does not run: Created") as error:
+        grading.running("made", engine=engine)
+    assert "%container start made" in verdict(error)
+
+
 def test_limits(engine: Engine, web: int, busybox: str) -> None:
     told = grading.limit_set("web", memory="64m", cpus=1, pids=100, engine=engine)
     assert told == "✓ web is limited: 32MiB, 0.5 CPUs, 50 processes"
@@ -100,8 +111,18 @@ def test_a_port(engine: Engine, web: int) -> None:
     assert grading.port_answers(web, "/nowhere", status=404)
     engine.stop("web", timeout=0)
     with pytest.raises(NotYetError, match="nothing answers at") as error:
-        grading.port_answers(web, seconds=0.2)
-    assert "listen on 0.0.0.0" in verdict(error)
+        grading.port_answers(web, seconds=0.2, engine=engine)
+    assert f"no running container publishes that port: run it with -p {web}:" in verdict(error)
+
+
+def test_a_port_that_leads_to_nobody(engine: Engine, busybox: str) -> None:
+    engine.run(busybox, ["sleep", "60"], name="deaf", detach=True, publish=["80"])
+    port = int(engine.container("deaf").ports[0].split(":")[1].split("->")[0])
+    with pytest.raises(NotYetError, match="nothing answers at") as error:
+        grading.port_answers(port, seconds=0.2, engine=engine)
+    assert "the port leads to 80/tcp of deaf" in verdict(error)
+    assert "on 0.0.0.0" in verdict(error)
+    engine.remove("deaf", force=True)
 
 
 def test_networks_and_mounts(engine: Engine, web: int) -> None:

@@ -35,10 +35,14 @@ class Lesson:
                 return text_below(cell)
         raise AssertionError(f"no cell contains {source!r}")
 
+    def cell(self, id: str) -> nbformat.NotebookNode:
+        """Return the cell of that name."""
+        [cell] = [cell for cell in self.notebook.cells if cell.get("id") == id]
+        return cell
+
     def named(self, id: str) -> str:
         """Return the text below the cell of that name."""
-        [cell] = [cell for cell in self.notebook.cells if cell.get("id") == id]
-        return text_below(cell)
+        return text_below(self.cell(id))
 
 
 def text_below(cell: nbformat.NotebookNode) -> str:

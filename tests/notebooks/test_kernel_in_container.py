@@ -15,7 +15,6 @@ from jupyter_client.manager import KernelManager
 
 from jupyter_containers.commands.grammar import spellings
 from jupyter_containers.engine import Engine
-from tests.integration.bases import BaseImages
 from tests.integration.engine_fixtures import Place
 from tests.notebooks.kernels import environment
 
@@ -23,9 +22,9 @@ NAME = "science-1"
 
 
 @pytest.fixture(scope="module")
-def engine(place: Place, base_images: BaseImages) -> Iterator[Engine]:
+def engine(place: Place) -> Iterator[Engine]:
     with place.engine() as engine:
-        base_images.bring(engine, "python:3.11-slim")
+        engine.bootstrap("python:3.11-slim")
         engine.tag("python:3.11-slim", "science:1")
         yield engine
 

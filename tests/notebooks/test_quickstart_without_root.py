@@ -7,7 +7,6 @@ import sys
 import pytest
 
 from tests.integration.account import CLONE, KINDS, NEEDS, opened
-from tests.integration.bases import BaseImages
 from tests.integration.engine_fixtures import Place
 from tests.notebooks.test_quickstart import NOTEBOOK, on_free_ports
 
@@ -16,9 +15,10 @@ BASES = ("busybox", "debian:bookworm-slim", "python:3.11-slim")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_cell_works(kind: str, place: Place, base_images: BaseImages) -> None:
+def test_every_cell_works(kind: str, place: Place) -> None:
     with place.engine() as engine, opened(kind) as account:
-        base_images.bring(engine, *BASES)
+        for name in BASES:
+            engine.bootstrap(name)
         saved = account.home / "bases.tar"
         engine.save(BASES, saved)
         saved.chmod(0o644)

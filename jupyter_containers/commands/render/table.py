@@ -110,6 +110,9 @@ _CODE_FIELDS = frozenset(
 # A line break inside one of these would be taken for a part of it.
 _WHOLE_FIELDS = frozenset({"Names", "Name", "Size", "MemUsage", "NetIO", "BlockIO", "What"})
 _BROKEN = "overflow-wrap:anywhere;min-width:22em"
+# Paths of control groups and layers, which are longer than a page is wide.
+_BROKEN_FIELDS = frozenset({"Outside"})
+_SHORT = 24  # characters; "128.0 MiB" beside such a path stays one line
 _WHOLE_CODE = 45  # characters; longer code may break anywhere
 _MARK_COLOURS = {
     "✓": "var(--jp-success-color1,#2a8f4d)",
@@ -134,9 +137,10 @@ def _html_cells(columns: Sequence[Column], row: Row) -> str:
         value = row.get(column.field, "")
         style = _CELL + (_MONO if column.field in _CODE_FIELDS else "")
         short_code = column.field in _CODE_FIELDS and len(cell_text(value)) <= _WHOLE_CODE
-        if short_code or column.field in _WHOLE_FIELDS:
+        short_side = column.field == "Inside" and len(cell_text(value)) <= _SHORT
+        if short_code or short_side or column.field in _WHOLE_FIELDS:
             style += f";{_WHOLE}"
-        elif column.field in _CODE_FIELDS:
+        elif column.field in _CODE_FIELDS or column.field in _BROKEN_FIELDS:
             style += f";{_BROKEN}"
         if isinstance(value, str) and value in _MARK_COLOURS:
             style += f";color:{_MARK_COLOURS[value]}"

@@ -3,7 +3,7 @@
  *
  * From the kernel: `hello` and `explained`, both with `name`, `image`, `running` and `sections`
  * (title, sentence, lines of what, inside, outside); `notice` with a text where it cannot look any
- * more.  To it: nothing but the view's life.
+ * more, `gone` where the container has been removed.  To it: nothing but the view's life.
  */
 import type { RenderProps } from "@anywidget/types";
 
@@ -102,6 +102,10 @@ function render({ model, el }: RenderProps): () => void {
       else draw(value);
       notice.hidden = true;
       place.classList.remove("jc-old");
+    } else if (message.kind === "notice" && message["gone"] === true) {
+      // Containers go; what was seen of one is still worth reading.
+      frame.setState("removed; this is how it was seen last");
+      notice.hidden = true;
     } else if (message.kind === "notice") {
       notice.textContent = String(message["text"] ?? "");
       notice.hidden = !notice.textContent;

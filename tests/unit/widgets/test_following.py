@@ -117,6 +117,7 @@ class TestNetwork:
         page.say("ready")
         wait_for(lambda: "notice" in page.kinds())
         assert page.last("notice")["text"] == "no such network: shop"
+        assert page.last("notice")["gone"] is True
         widget.close()
         wait_for(lambda: feed.ended)
         assert "web" in widget.fallback()[0]
