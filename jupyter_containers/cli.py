@@ -181,8 +181,8 @@ def _reported(error: ContainersError, words: Sequence[str], output: _Output) -> 
     verb = [word for word in words if word != "container"][:1]
     if isinstance(error, ContainerFailedError) and not error.oom_killed:
         return error.exit_code  # the container has said itself what was wrong
-    for name in error.done:
-        output.line(name)
+    for line in [error.printed] if error.printed else error.done:
+        output.line(line)
     lines = [f"{PROGRAM}: {error.message}", *error.details()]
     if error.hint:
         lines.append(f"hint: {error.hint}")
@@ -263,11 +263,12 @@ def _binary_output() -> BinaryIO | None:
 
 
 def _confirm(question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise InvalidArgumentError("nobody to ask", hint="say --force to go ahead without asking")
     sys.stderr.write(f"WARNING! {question}\nAre you sure you want to continue? [y/N] ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    answer = sys.stdin.readline()  # also of a pipe: yes | jupyter container system prune
+    if not answer:
+        raise InvalidArgumentError("nobody to ask", hint="say --force to go ahead without asking")
+    return answer.strip().lower() in ("y", "yes")
 
 
 def _is_watched(parsed: Parsed) -> bool:

@@ -82,7 +82,8 @@ class SourceLocation:
 class ContainersError(Exception):
     """Something the engine was asked to do did not happen; nothing half-done is left behind.
 
-    ``done`` names what succeeded before, where one command was given several names.
+    ``done`` names what succeeded, where one command was given several names; ``printed`` is what
+    a terminal shows of it, if not those names.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -90,6 +91,7 @@ class ContainersError(Exception):
         self.message = message
         self.hint = hint
         self.done: tuple[str, ...] = ()
+        self.printed = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with all that a class adds: an engine may work in another process."""

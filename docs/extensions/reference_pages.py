@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_containers.commands.examples import lines_of
 from jupyter_containers.commands.words import Flag, Verb
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def _verb(verb: Verb) -> Iterator[str]:
     if verb.aliases:
         spellings = ", ".join(f"`{alias}`" for alias in verb.aliases)
         yield from (f"Also spelt {spellings}.", "")
+    if examples := lines_of(verb.name, "%container"):
+        yield from ("```bash", *examples, "```", "")
     if verb.reads_stdin:
         yield from ("In a cell, the lines below `%%container` are its input.", "")
     if verb.flags:

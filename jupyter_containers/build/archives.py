@@ -43,9 +43,9 @@ def decompressed(stream: BinaryIO) -> BinaryIO:
     if magic == b"\xfd7zXZ\0":
         return cast(BinaryIO, lzma.LZMAFile(stream))
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        from backports.zstd import ZstdFile
+        from jupyter_containers.store.compression import zstd_module
 
-        return cast(BinaryIO, ZstdFile(stream))
+        return cast(BinaryIO, zstd_module().ZstdFile(stream))
     return stream
 
 

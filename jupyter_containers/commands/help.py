@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jupyter_containers.commands.examples import lines_of
 from jupyter_containers.commands.grammar import GROUPS, VERBS, members
 from jupyter_containers.commands.words import Parsed, Verb
 
@@ -16,10 +17,12 @@ def help_text(parsed: Parsed, program: str) -> str:
 
 
 def verb_help(verb: Verb, program: str) -> str:
-    """Return usage, meaning, aliases and flags of one verb."""
+    """Return usage, meaning, aliases, examples and flags of one verb."""
     lines = [f"Usage:  {program} {verb.usage}", "", verb.help]
     if verb.aliases:
         lines += ["", f"Aliases:  {', '.join(verb.aliases)}"]
+    if examples := lines_of(verb.name, program):
+        lines += ["", "Examples:", *(f"  {line}" for line in examples)]
     if verb.flags:
         flags = sorted(verb.flags, key=lambda flag: flag.name)
         lines += ["", "Options:", *_columns([(flag.spelling, flag.help) for flag in flags])]

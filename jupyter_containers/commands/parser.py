@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from jupyter_containers.commands.absent import INSTEAD
 from jupyter_containers.commands.grammar import GROUPS, members, spellings
 from jupyter_containers.commands.grammar.data import DATA_FLAGS, INPUT
 from jupyter_containers.commands.words import Flag, Operand, Parsed, Verb
@@ -46,12 +47,13 @@ def parse(
             return Parsed(None, help=True, topic=words[0])
         names = [name for name, _ in members(words[0])]
         raise InvalidArgumentError(
-            f"unknown command: {two!r}", hint=_near(words[1], names) or f"one of {', '.join(names)}"
+            f"unknown command: {two!r}",
+            hint=INSTEAD.get(two) or _near(words[1], names) or f"one of {', '.join(names)}",
         )
     names = sorted({name for name in known if " " not in name} | set(GROUPS))
     raise InvalidArgumentError(
         f"unknown command: {words[0]!r}",
-        hint=_near(words[0], names) or "--help lists the commands",
+        hint=INSTEAD.get(words[0]) or _near(words[0], names) or "--help lists the commands",
     )
 
 

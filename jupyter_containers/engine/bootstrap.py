@@ -114,6 +114,7 @@ class Bootstrap:
     ) -> int:
         _require("mmdebstrap")
         argv = ["mmdebstrap", "--variant=minbase", "--format=directory", "--skip=cleanup/apt/lists"]
+        argv += keyrings()
         if recipe.slim:
             argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in _SLIM]
             argv.append("--dpkgopt=path-include=/usr/share/doc/*/copyright")
@@ -145,7 +146,7 @@ class Bootstrap:
         """Return a folder beside ``root`` that holds Debian packages, unpacked and no more."""
         _require("mmdebstrap")
         extracted = root.with_name("extracted")
-        argv = ["mmdebstrap", "--variant=extract", f"--include={packages}"]
+        argv = ["mmdebstrap", "--variant=extract", f"--include={packages}", *keyrings()]
         _run(self._possible([*argv, "bookworm", str(extracted)]), task, emit, cancel)
         return extracted
 
@@ -155,6 +156,15 @@ class Bootstrap:
             return argv
         # The tool's own /dev/pts belongs to a group that does not exist.
         return pretending([argv[0], *_DEVICES_OF_ONE_USER, *argv[1:]])
+
+
+def keyrings(root: Path = Path("/")) -> list[str]:
+    """Return the words by which mmdebstrap knows Debian's keys where apt does not: on Ubuntu."""
+    trusted = root / "etc/apt/trusted.gpg.d"
+    debian = root / "usr/share/keyrings/debian-archive-keyring.gpg"
+    if not debian.exists() or any(trusted.glob("debian-archive-*")):
+        return []
+    return [f"--keyring={place}" for place in (trusted, debian) if place.exists()]
 
 
 def python_dockerfile(base: str, version: str) -> str:
@@ -323,7 +333,20 @@ def _run(argv: list[str], task: str, emit: EventSink, cancel: CancelToken) -> No
             process.wait()
         raise
     if process.wait() != 0:
-        raise ContainersError(
-            f"{argv[0]} failed with exit code {process.returncode}: {tail[-1] if tail else ''}",
-            hint="its last lines: " + " / ".join(tail[-4:-1]),
+        raise failure(argv[0], process.returncode, tail)
+
+
+def failure(tool: str, code: int, tail: list[str]) -> ContainersError:
+    """Return the error of a tool that failed; ``tail`` is what it said last."""
+    if any("NO_PUBKEY" in line for line in tail):
+        return ContainersError(
+            f"{tool} does not know the keys of Debian's archive",
+            hint="as root: apt-get install debian-archive-keyring",
         )
+    # What apt says first is why; the errors that follow say that this was one.
+    reasons = [line for line in tail if line.startswith("E: ")]
+    reason = (reasons or tail or [""])[0 if reasons else -1]
+    return ContainersError(
+        f"{tool} failed with exit code {code}: {reason.removeprefix('E: ')}",
+        hint="its last lines: " + " / ".join(tail[-4:-1]),
+    )

@@ -59,7 +59,7 @@ def examine(rooms: Rooms) -> DoctorReport:
             mmdebstrap is not None,
             mmdebstrap or "not found",
             "base images without a registry (bootstrap)",
-            "apt-get install mmdebstrap",
+            "apt-get install mmdebstrap debian-archive-keyring",
         ),
         _kept(rooms),
         Capability(

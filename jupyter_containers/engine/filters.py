@@ -129,8 +129,11 @@ def _ports_of(key: str, value: str) -> set[str]:
 
 
 def _by_published(value: str) -> Test:
-    wanted = _ports_of("publish", value)
-    return lambda record: any(port.container in wanted for port in record.options.publish)
+    wanted = _ports_of("publish", value)  # Docker means the host's ports, while they are open
+    return lambda record: (
+        record.state.status.up
+        and any(f"{port.host_port}/{port.protocol}" in wanted for port in record.ports)
+    )
 
 
 def _by_exposed(value: str) -> Test:

@@ -83,10 +83,11 @@ class DiskUsage:
 
 @dataclass(frozen=True, slots=True)
 class PruneResult:
-    """What a prune removed and how many bytes that freed."""
+    """What a prune removed and how many bytes that freed; ``groups``: by kind, of several."""
 
     removed: tuple[str, ...] = ()
     freed: int = 0
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

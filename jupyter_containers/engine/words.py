@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-_DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB")
-_BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+_BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 def human_size(size: float, digits: int = 3) -> str:

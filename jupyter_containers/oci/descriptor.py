@@ -88,7 +88,13 @@ class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
                 f"not a platform: {text!r}", hint="write it as linux/amd64 or linux/arm64/v8"
             )
         if len(parts) == 1:
-            parts = ["linux", parts[0]] if parts[0] != "linux" else ["linux", host_architecture()]
+            known = {*_MACHINES, *_ARCHITECTURES}
+            if parts[0] not in (*_SYSTEMS, *known):
+                raise InvalidArgumentError(
+                    f"not a platform: {text!r}: unknown operating system or architecture",
+                    hint="write it as linux/amd64 or linux/arm64/v8",
+                )
+            parts = ["linux", *parts] if parts[0] in known else [*parts, host_architecture()]
         os_name, machine, *variant = parts
         architecture, implied = _normalised(machine)
         return cls(architecture, os_name, variant[0] if variant else implied)
@@ -129,6 +135,14 @@ _MACHINES = {
     "i386": ("386", ""),
     "i686": ("386", ""),
 }
+
+
+# Go's words, as far as images are made for them (containerd's platforms).
+_SYSTEMS = ("linux", "windows", "darwin", "freebsd")
+_ARCHITECTURES = (
+    *("386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle"),
+    *("ppc64", "ppc64le", "riscv64", "s390x", "wasm"),
+)
 
 
 def _normalised(machine: str) -> tuple[str, str]:

@@ -62,6 +62,11 @@ def parse_volume(text: str) -> MountRequest:
     is_path = source.startswith(("/", "./", "../", "~")) or source in (".", "..")
     propagation = tuple(option for option in options if option in PROPAGATIONS)
     if not is_path:
+        if "/" in source:
+            raise InvalidArgumentError(
+                f"invalid volume: {text!r}: {source!r} is no volume's name",
+                hint=f"a folder of this machine begins with / or ./, as ./{source}:{target}",
+            )
         check_name(source, "volume")
         if propagation:
             raise InvalidArgumentError(

@@ -81,8 +81,8 @@ class BuildOutput:
 
     @property
     def path(self) -> Path:
-        """Where the files go."""
-        return Path(self.dest).expanduser()
+        """Where the files go; absolute, for layers are read by threads in folders of their own."""
+        return Path(self.dest).expanduser().absolute()
 
     @classmethod
     def parse(cls, text: str) -> BuildOutput:

@@ -216,6 +216,7 @@ def updated(options: RunOptions, **flags: Any) -> RunOptions:
     if not given:
         raise InvalidArgumentError("update needs at least one flag")
     values = {name: _CONVERTERS.get(name, _plain)(value) for name, value in given.items()}
+    parse_restart(values.get("restart", options.restart))
     if values.get("cpus") and (options.cpu_period or options.cpu_quota):
         raise InvalidArgumentError("cpus cannot be updated: cpu-period or cpu-quota is set")
     if options.cpus and (values.get("cpu_period") or values.get("cpu_quota")):
@@ -471,6 +472,11 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
 
 def _env_files(value: Any) -> tuple[str, ...]:
     entries = [line for name in as_sequence(value) for line in _lines(name, "env-file")]
+    for entry in entries:
+        if any(character.isspace() for character in entry.partition("=")[0]):
+            raise InvalidArgumentError(
+                f"invalid line of an env-file: {entry!r}", hint="write NAME=value without spaces"
+            )
     return parse_env(entries, os.environ)
 
 

@@ -355,7 +355,7 @@ def _programs(facts: HostCapabilities, reason: str) -> tuple[Capability, ...]:
             bool(facts.init_program),
             facts.init_program or "no statically linked init found",
             "run --init",
-            "apt-get install tini",
+            "apt-get install catatonit",
         ),
         Capability(
             "host CA extras",

@@ -349,7 +349,7 @@ def _mounts(options: RunOptions, context: ContainerContext) -> list[dict[str, An
             raise UnsupportedError(
                 "--init needs a statically linked init program",
                 capability="init",
-                provided_by="apt-get install tini",
+                provided_by="apt-get install catatonit",
             )
         wanted.append(_user_mount(BindMount(context.host.init_program, INIT_TARGET, True)))
     # A later mount on the same place replaces an earlier one, the standard ones included.

@@ -115,7 +115,8 @@ def _open_gzip(raw: CountingReader) -> _Opened:
     return igzip.IGzipFile(fileobj=raw, mode="rb"), failures  # type: ignore[no-untyped-call, return-value]
 
 
-def _zstd() -> Any:
+def zstd_module() -> Any:
+    """Return Python's own zstd, or the package that brings it to versions before 3.14."""
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
@@ -124,7 +125,7 @@ def _zstd() -> Any:
 
 
 def _open_zstd(raw: CountingReader) -> _Opened:
-    zstd = _zstd()
+    zstd = zstd_module()
     return zstd.ZstdFile(raw, "rb"), (zstd.ZstdError,)
 
 
@@ -194,7 +195,7 @@ def compressed(
         yield gzip.write
         gzip.finish()
     elif kind == "zstd":
-        zstd = _zstd().ZstdCompressor(level=level)
+        zstd = zstd_module().ZstdCompressor(level=level)
 
         def put(chunk: bytes) -> None:
             if data := zstd.compress(chunk):

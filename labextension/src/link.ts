@@ -21,9 +21,13 @@ export interface Link {
   send(kind: string, fields?: Record<string, unknown>, buffers?: ArrayBuffer[]): void;
   /** Begin: say `ready` and hand on what comes, from the kernel's answer on. */
   open(receive: Receive, fields?: Record<string, unknown>): void;
+  /** Say that so many bytes more are drawn; few of them a moment later, out of the way of the next key. */
+  acknowledge(bytes: number): void;
   close(): void;
 }
 
+const ACKNOWLEDGED_AT_ONCE = 32 * 1024;
+const ACKNOWLEDGED_AFTER_MS = 200;
 // The notebook that a view is in, as the front ends mark it.
 const NOTEBOOK = ".jp-Notebook";
 
@@ -32,10 +36,19 @@ export function connect(model: AnyModel, el: HTMLElement): Link {
   let notebook: Element | null = null;
   let greeted = false;
   let asking = 0;
+  let drawn = 0;
+  let saying = 0;
   let receiver: Receive = () => undefined;
 
   const send: Link["send"] = (kind, fields = {}, buffers = []) =>
     model.send({ kind, view: id, ...fields }, undefined, buffers);
+
+  const sayDrawn = (): void => {
+    clearTimeout(saying);
+    saying = 0;
+    send("ack", { bytes: drawn });
+    drawn = 0;
+  };
 
   const onMessage = (message: Message, buffers: DataView[]): void => {
     if (message.to !== undefined && message.to !== id) return;
@@ -64,8 +77,14 @@ export function connect(model: AnyModel, el: HTMLElement): Link {
         notebook = el.closest(NOTEBOOK);
       });
     },
+    acknowledge(bytes) {
+      drawn += bytes;
+      if (drawn >= ACKNOWLEDGED_AT_ONCE) sayDrawn();
+      else saying ||= window.setTimeout(sayDrawn, ACKNOWLEDGED_AFTER_MS);
+    },
     close() {
       clearInterval(asking);
+      clearTimeout(saying);
       model.off("msg:custom", onMessage);
       // A notebook that is closed takes its views along and is out of the page then.
       setTimeout(() => {

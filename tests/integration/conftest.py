@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.engine import Engine
+from tests.integration.bases import BaseImages
 from tests.integration.build_bench import Bench
 from tests.integration.engine_fixtures import (
     BUSYBOX,
@@ -56,15 +57,17 @@ def busybox(engine: Engine) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def debian(engine: Engine) -> str:
+def debian(engine: Engine, base_images: BaseImages) -> str:
     """Return the name of a Debian image; making it takes some ten seconds, once."""
-    return engine.bootstrap("debian:bookworm-slim").name
+    base_images.bring(engine, "debian:bookworm-slim")
+    return "debian:bookworm-slim"
 
 
 @pytest.fixture(scope="session")
-def python(engine: Engine) -> str:
+def python(engine: Engine, base_images: BaseImages) -> str:
     """Return the name of an image with Python and pip; making it takes half a minute, once."""
-    return engine.bootstrap("python:3.11-slim").name
+    base_images.bring(engine, "python:3.11-slim")
+    return "python:3.11-slim"
 
 
 @pytest.fixture(scope="session")

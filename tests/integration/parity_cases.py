@@ -236,6 +236,7 @@ _KINDS: Mapping[str, str] = {
     "rm and restart": r"conflicting options: --restart and --rm|rm and restart",
     "capability": r"unknown capability",
     "mount": r"invalid (volume|mount|mode|field)|bad name|target is required"
+    r"|includes invalid characters for a local volume"
     r"|bind source path does not exist|must be absolute"
     r"|mount path must be absolute",
     "flag": r"unknown flag|unknown option",

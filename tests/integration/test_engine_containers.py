@@ -726,19 +726,25 @@ def test_a_taken_port_names_the_container_that_has_it(engine: Engine, busybox: s
     assert holder.reload().status is Status.EXITED
 
 
-def test_ps_filters_by_port_are_of_the_containers_side(engine: Engine, busybox: str) -> None:
-    engine.create(busybox, ["true"], name="open", publish=["18080:80"], expose=["53/udp"], **NONE)
+def test_ps_filters_by_port(engine: Engine, busybox: str) -> None:
+    # As Docker answers, whatever its documentation says: "publish" are the open ports of the host.
+    container = engine.run(
+        busybox, ["sleep", "600"], detach=True, name="open", publish=["80"], expose=["53/udp"]
+    )
+    port = container.record.ports[0].host_port
 
     def names(**filters: str) -> list[str]:
         wanted = {key: [value] for key, value in filters.items()}
         return [item.name for item in engine.containers(all=True, filters=wanted)]
 
-    assert names(publish="80") == ["open"]
-    assert names(publish="70-90/tcp") == ["open"]
-    assert names(publish="18080") == []
-    assert names(publish="80/udp") == []
-    assert names(expose="53/udp") == ["open"]
+    assert names(publish=str(port)) == ["open"]
+    assert names(publish=f"{port - 10}-{port}/tcp") == ["open"]
+    assert names(publish="80") == []
+    assert names(publish=f"{port}/udp") == []
+    assert names(expose="53/udp") == names(expose="80") == ["open"]
     assert names(expose="53") == []
+    container.stop(timeout=0)
+    assert names(publish=str(port)) == []
 
 
 def test_prune_takes_what_the_filters_say(engine: Engine, busybox: str) -> None:

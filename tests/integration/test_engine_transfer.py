@@ -28,6 +28,7 @@ from jupyter_containers.errors import (
     VerificationError,
 )
 from jupyter_containers.events import Event, TaskFinished
+from jupyter_containers.store.compression import zstd_module
 from tests.integration.engine_fixtures import busybox_program, demolish
 from tests.integration.registry_server import (
     Answer,
@@ -196,7 +197,7 @@ def test_we_take_what_skopeo_pushes(
 @pytest.mark.parametrize("frames", [1, 3])
 def test_zstd_layers(own: Engine, registry: DockerRegistry, frames: int) -> None:
     """Layers of several frames too: that is how zstd:chunked images are made."""
-    from backports.zstd import compress
+    compress = zstd_module().compress
 
     own.bootstrap("busybox")
     layer = busybox_layer(own)

@@ -21,7 +21,7 @@ from jupyter_containers.engine import Engine
 from jupyter_containers.errors import (
     ArchiveError,
 )
-from jupyter_containers.store.compression import Limits
+from jupyter_containers.store.compression import Limits, zstd_module
 from tests.integration.engine_fixtures import busybox_program
 from tests.integration.hostile import Member, escaped, hard, honest, link, nothing_left
 from tests.integration.registry_server import ScriptedRegistry
@@ -323,7 +323,7 @@ def test_whiteouts_hide_what_is_below_and_nothing_else(
 @pytest.mark.parametrize("kind", ["gzip", "zstd", "gzip in gzip", "many entries", "many members"])
 def test_bombs(own: Engine, served: ServedImage, scripted: ScriptedRegistry, kind: str) -> None:
     """The limits are those of the store, made small, so that the test is."""
-    from backports.zstd import compress
+    compress = zstd_module().compress
 
     snapshots = own._rooms.store.snapshots
     snapshots._limits = Limits(entries=1000, ratio=100, ratio_floor=8 * 2**20, bytes=64 * 2**20)

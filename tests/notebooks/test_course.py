@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tests.integration.bases import BaseImages
 from tests.integration.engine_fixtures import Place
 from tests.notebooks.course import BASES, LESSONS, NOTEBOOKS, Lesson, argv_of, lesson_in
 from tests.notebooks.kernels import environment
@@ -163,11 +164,10 @@ SHOWN: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 @pytest.fixture(scope="module")
-def bases(place: Place) -> Iterator[Place]:
+def bases(place: Place, base_images: BaseImages) -> Iterator[Place]:
     """Yield the store with the images that the lessons begin with."""
     with place.engine() as engine:
-        for name in BASES:
-            engine.bootstrap(name)
+        base_images.bring(engine, *BASES)
         before = {name for image in engine.images() for name in image.names}
         yield place
         left = [item.name for item in engine.containers(all=True)]

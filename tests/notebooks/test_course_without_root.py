@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.integration.account import NEEDS, Account, opened
+from tests.integration.bases import BaseImages
 from tests.integration.engine_fixtures import Place
 from tests.notebooks.course import BASES, LESSONS, argv_of, lesson_in
 
@@ -22,11 +23,10 @@ WITH_USERS = ("04_the_dockerfile", "10_web_app_and_database", "12_security")
 
 
 @contextmanager
-def provided(place: Place, kind: str) -> Iterator[Account]:
+def provided(place: Place, kind: str, base_images: BaseImages) -> Iterator[Account]:
     """Yield a user who has the images that the lessons begin with."""
     with place.engine() as engine, opened(kind) as user:
-        for name in BASES:
-            engine.bootstrap(name)
+        base_images.bring(engine, *BASES)
         saved = user.home / "bases.tar"
         engine.save(BASES, saved)
         saved.chmod(0o644)
@@ -36,14 +36,14 @@ def provided(place: Place, kind: str) -> Iterator[Account]:
 
 
 @pytest.fixture(scope="module")
-def one_id(place: Place) -> Iterator[Account]:
-    with provided(place, "single") as user:
+def one_id(place: Place, base_images: BaseImages) -> Iterator[Account]:
+    with provided(place, "single", base_images) as user:
         yield user
 
 
 @pytest.fixture(scope="module")
-def many_ids(place: Place) -> Iterator[Account]:
-    with provided(place, "subordinate") as user:
+def many_ids(place: Place, base_images: BaseImages) -> Iterator[Account]:
+    with provided(place, "subordinate", base_images) as user:
         yield user
 
 

@@ -15,6 +15,7 @@ from jupyter_client.manager import KernelManager
 
 from jupyter_containers.commands.grammar import spellings
 from jupyter_containers.engine import Engine
+from tests.integration.bases import BaseImages
 from tests.integration.engine_fixtures import Place
 from tests.notebooks.kernels import environment
 
@@ -22,9 +23,9 @@ NAME = "science-1"
 
 
 @pytest.fixture(scope="module")
-def engine(place: Place) -> Iterator[Engine]:
+def engine(place: Place, base_images: BaseImages) -> Iterator[Engine]:
     with place.engine() as engine:
-        engine.bootstrap("python:3.11-slim")
+        base_images.bring(engine, "python:3.11-slim")
         engine.tag("python:3.11-slim", "science:1")
         yield engine
 

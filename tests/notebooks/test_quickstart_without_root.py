@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.integration.account import CLONE, KINDS, NEEDS, opened
+from tests.integration.bases import BaseImages
 from tests.integration.engine_fixtures import Place
 from tests.notebooks.test_quickstart import NOTEBOOK, on_free_ports
 
@@ -15,10 +16,9 @@ BASES = ("busybox", "debian:bookworm-slim", "python:3.11-slim")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_cell_works(kind: str, place: Place) -> None:
+def test_every_cell_works(kind: str, place: Place, base_images: BaseImages) -> None:
     with place.engine() as engine, opened(kind) as account:
-        for name in BASES:
-            engine.bootstrap(name)
+        base_images.bring(engine, *BASES)
         saved = account.home / "bases.tar"
         engine.save(BASES, saved)
         saved.chmod(0o644)

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 import pytest
 from nbclient import NotebookClient
 
+from tests.integration.bases import BaseImages
 from tests.integration.engine_fixtures import Place
 from tests.notebooks.kernels import kernel, run_cell, text_of
 
 
 @pytest.fixture(scope="module")
-def client(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookClient]:
+def client(
+    place: Place, base_images: BaseImages, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NotebookClient]:
     with place.engine() as engine:
-        engine.bootstrap("busybox")
-        engine.bootstrap("python:3.11-slim")
+        base_images.bring(engine, "busybox", "python:3.11-slim")
     with kernel(place, tmp_path_factory.mktemp("values")) as client:
         run_cell(client, "%load_ext jupyter_containers")
         run_cell(client, "import pandas as pd\ndf = pd.DataFrame({'n': [1, 2, 3]})")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import select
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from jupyter_containers import cli
 from jupyter_containers.cli import main
 from jupyter_containers.commands.parser import parse
+from jupyter_containers.engine.results import PruneResult
 from jupyter_containers.errors import (
     ContainerFailedError,
     ContainerNotFoundError,
@@ -138,7 +140,15 @@ def test_help_and_version(capfd: Any) -> None:
     assert main([]) == 0
 
 
-def test_prune_asks_only_a_terminal(fake_engine: Any, capfd: Any, monkeypatch: Any) -> None:
+def test_prune_reads_its_answer_from_a_pipe_too(fake_engine: Any, monkeypatch: Any) -> None:
+    fake_engine.answers["prune_containers"] = PruneResult()
+    for typed, calls in (("n\n", 0), ("y\n", 1)):
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        assert command(fake_engine, "container", "prune") == 0
+        assert len(fake_engine.calls) == calls
+
+
+def test_prune_asks_only_somebody(fake_engine: Any, capfd: Any, monkeypatch: Any) -> None:
     with open(os.devnull) as nobody:
         monkeypatch.setattr("sys.stdin", nobody)
         assert command(fake_engine, "container", "prune") == 1

@@ -1,9 +1,10 @@
 """The part of Go's text/template that people write after ``--format``.
 
-Texts, fields (``{{.State.ExitCode}}``), ``.Label "name"``, ``json join upper lower title
-split len index println print printf eq ne not and or truncate``, pipelines with ``|``,
-``range if else with end`` (with ``$key, $value :=``), and the dot.  A value is anything made of
-mappings, sequences, texts and numbers; a missing field of a mapping is an error, as in Docker.
+Texts, fields (``{{.State.ExitCode}}``), ``.Label "name"``, ``json join upper lower title split
+pad truncate len index slice println print printf eq ne lt le gt ge not and or``, pipelines with
+``|``, ``range if else with end`` (with ``$key, $value :=``), and the dot.  A value is anything
+made of mappings, sequences, texts and numbers; a missing field of a mapping is an error, as in
+Docker.
 """
 
 from __future__ import annotations
@@ -129,6 +130,14 @@ def _add(
     if word in ("range", "if", "with"):
         inner = _Block(word, rest)
         target.append(inner)
+        stack.append((inner, inner.body))
+    elif action.startswith("else if "):
+        # The block within "else" ends where this one would: one end is enough for both.
+        if len(stack) == 1:
+            raise InvalidArgumentError(f"template: {source!r}: unexpected {{{{{action}}}}}")
+        stack.pop()
+        inner = _Block("if", action.removeprefix("else if "))
+        block.otherwise.append(inner)
         stack.append((inner, inner.body))
     elif word in ("end", "else"):
         if len(stack) == 1 or rest:
@@ -259,6 +268,11 @@ def _index(value: Any, *keys: Any) -> Any:
     return value
 
 
+def _pad(text: Any, before: int, after: int) -> str:
+    shown = _text(text)
+    return f"{' ' * before}{shown}{' ' * after}" if shown else shown
+
+
 def _printf(form: str, *values: Any) -> str:
     return form.replace("%v", "%s").replace("%q", '"%s"') % tuple(
         _text(v) if not isinstance(v, (int, float)) else v for v in values
@@ -268,18 +282,24 @@ def _printf(form: str, *values: Any) -> str:
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "json": _json,
     "join": lambda items, separator: separator.join(_text(item) for item in items or ()),
-    "split": lambda text, separator: text.split(separator),
+    "split": lambda text, separator: text.split(separator) if separator else list(text),
     "upper": lambda text: _text(text).upper(),
     "lower": lambda text: _text(text).lower(),
     "title": lambda text: _text(text).title(),
+    "pad": _pad,
     "truncate": lambda text, length: _text(text)[:length],
     "len": len,
     "index": _index,
+    "slice": lambda value, *ends: value[slice(*(ends if len(ends) > 1 else (*ends, None)))],
     "print": lambda *values: " ".join(_text(value) for value in values),
     "println": lambda *values: " ".join(_text(value) for value in values) + "\n",
     "printf": _printf,
     "eq": lambda value, *others: any(value == other for other in others),
     "ne": lambda left, right: left != right,
+    "lt": lambda left, right: left < right,
+    "le": lambda left, right: left <= right,
+    "gt": lambda left, right: left > right,
+    "ge": lambda left, right: left >= right,
     "not": lambda value: not value,
     "and": lambda *values: next((value for value in values if not value), values[-1]),
     "or": lambda *values: next((value for value in values if value), values[-1]),

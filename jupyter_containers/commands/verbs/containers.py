@@ -99,7 +99,7 @@ def unpause(session: Session, parsed: Parsed) -> Lines[str]:
 
 def wait(session: Session, parsed: Parsed) -> Lines[int]:
     """Return the exit codes."""
-    return Lines(each(parsed.operands["names"], session.engine.wait))
+    return Lines(each(parsed.operands["names"], session.engine.wait, Lines))
 
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:

@@ -107,6 +107,8 @@ def image_rows(image: Any, full: bool) -> Iterator[Row]:
             "CreatedAt": timestamp(created),
             "Size": human_size(image.size),
             "Labels": labels_text(getattr(image, "labels", None)),
+            # Counted by "system df -v" only, as with Docker.
+            **dict.fromkeys(("Containers", "SharedSize", "UniqueSize"), "N/A"),
         }
 
 
@@ -176,8 +178,10 @@ def remove(session: Session, parsed: Parsed) -> Lines[str]:
                 return []
             raise
 
-    removed = each(parsed.operands["images"], attempt)
-    return Lines(line for lines in removed for line in lines)
+    def shown(removed: Sequence[Sequence[str]]) -> Lines[str]:
+        return Lines(line for lines in removed for line in lines)
+
+    return shown(each(parsed.operands["images"], attempt, shown))
 
 
 def pull(session: Session, parsed: Parsed) -> Any:

@@ -98,10 +98,15 @@ def filters_of(parsed: Parsed) -> dict[str, list[str]] | None:
     return filters or None
 
 
-def each(names: Sequence[str], action: Callable[[str], T]) -> list[T]:
+def each(
+    names: Sequence[str],
+    action: Callable[[str], T],
+    shown: Callable[[list[T]], object] | None = None,
+) -> list[T]:
     """Return the action's result for every name; one that fails does not keep the others from it.
 
-    The first error is raised after the last name, with what succeeded as its ``done``.
+    The first error is raised after the last name, with what succeeded as its ``done``; ``shown``
+    makes what a terminal prints of the results, if it is not the names.
     """
     results: list[T] = []
     succeeded: list[str] = []
@@ -119,6 +124,7 @@ def each(names: Sequence[str], action: Callable[[str], T]) -> list[T]:
     notes += [f"also: {error.message}" for error in failures[1:]]
     first.hint = "; ".join(notes)
     first.done = tuple(succeeded)
+    first.printed = str(shown(results)) if shown and results else ""
     raise first
 
 

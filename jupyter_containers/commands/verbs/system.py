@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from jupyter_containers.commands.render.quantities import human_size
+from jupyter_containers.commands.render.quantities import binary_size, human_size
 from jupyter_containers.commands.render.results import Document, Facts, Lines, Table, Text
 from jupyter_containers.commands.render.table import Column, Row, text_table
 from jupyter_containers.commands.session import Session
@@ -43,13 +43,7 @@ def inspect_image(session: Session, parsed: Parsed) -> Document | Lines[str]:
     platform = platform_of(parsed)
     if not platform:
         return _inspect(session, parsed, "image")
-    return _described(
-        each(
-            parsed.operands["names"],
-            lambda name: session.engine.inspect_image(name, **platform),
-        ),
-        parsed,
-    )
+    return _described(lambda name: session.engine.inspect_image(name, **platform), parsed)
 
 
 def inspect_network(session: Session, parsed: Parsed) -> Document | Lines[str]:
@@ -65,18 +59,21 @@ def inspect_volume(session: Session, parsed: Parsed) -> Document | Lines[str]:
 def _inspect(session: Session, parsed: Parsed, kind: str | None) -> Document | Lines[str]:
     engine = session.engine
     size = bool(parsed.flag("size"))
-    found = each(parsed.operands["names"], lambda name: engine.inspect(name, kind=kind, size=size))
-    return _described(found, parsed)
+    return _described(lambda name: engine.inspect(name, kind=kind, size=size), parsed)
 
 
-def _described(found: list[dict[str, Any]], parsed: Parsed) -> Document | Lines[str]:
+def _described(describe: Callable[[str], dict[str, Any]], parsed: Parsed) -> Document | Lines[str]:
     form = parsed.flag("format")
-    if not form or form == "json":
-        return Document(found)
-    from jupyter_containers.commands.render.template import Template
+    shown: Callable[[list[dict[str, Any]]], Document | Lines[str]] = Document
+    if form and form != "json":
+        from jupyter_containers.commands.render.template import Template
 
-    template = Template(form)
-    return Lines(template.render(description) for description in found)
+        template = Template(form)
+
+        def shown(found: list[dict[str, Any]]) -> Lines[str]:
+            return Lines(template.render(description) for description in found)
+
+    return shown(each(parsed.operands["names"], describe, shown))
 
 
 def _facts(
@@ -93,9 +90,41 @@ def _facts(
     )
 
 
+class Information(Facts):
+    """Facts about the engine, shown in the words of ``docker info``."""
+
+    def __str__(self) -> str:
+        shown = {_INFO.get(name, name): value for name, value in self.items()}
+        if "MemTotal" in self:
+            shown["Total Memory"] = binary_size(self["MemTotal"])
+        return str(Facts(shown))
+
+
+# A blank before a word indents it: it belongs to the line above.
+_INFO = {
+    "ServerVersion": "Server Version",
+    "ContainersRunning": " Running",
+    "ContainersPaused": " Paused",
+    "ContainersStopped": " Stopped",
+    "Driver": "Storage Driver",
+    "DefaultRuntime": "Default Runtime",
+    "CgroupVersion": "Cgroup Version",
+    "CgroupDriver": "Cgroup Driver",
+    "SecurityOptions": "Security Options",
+    "KernelVersion": "Kernel Version",
+    "OperatingSystem": "Operating System",
+    "NCPU": "CPUs",
+    "MemTotal": "Total Memory",
+    "DockerRootDir": "Docker Root Dir",
+    "InsecureRegistries": "Insecure Registries",
+    "RegistryMirrors": "Registry Mirrors",
+}
+
+
 def info(session: Session, parsed: Parsed) -> Facts | Text:
     """Return facts about the engine and this machine."""
-    return _facts(session.engine.info(), parsed)
+    facts = session.engine.info()
+    return _facts(facts, parsed) if parsed.flag("format") else Information(facts)
 
 
 def version(session: Session, parsed: Parsed) -> Facts | Text:  # noqa: ARG001  # needs no engine
@@ -106,18 +135,18 @@ def version(session: Session, parsed: Parsed) -> Facts | Text:  # noqa: ARG001  
     from jupyter_containers.version import __version__
 
     machine = os.uname()
-    facts = {
-        "Version": __version__,
-        "Python": ".".join(str(part) for part in sys.version_info[:3]),
-        "OS/Arch": f"{machine.sysname.lower()}/{machine.machine}",
-        "Kernel": machine.release,
-    }
     # For templates: both ends of Docker are this one library.
     end = {
         "Version": __version__,
         "Os": machine.sysname.lower(),
         "Arch": _ARCHITECTURES.get(machine.machine, machine.machine),
         "KernelVersion": machine.release,
+    }
+    facts = {
+        "Version": __version__,
+        "Python": ".".join(str(part) for part in sys.version_info[:3]),
+        "OS/Arch": f"{end['Os']}/{end['Arch']}",
+        "Kernel": machine.release,
     }
     return _facts(facts, parsed, {"Client": end, "Server": end})
 
@@ -310,5 +339,7 @@ def _pruned(
 
 def pruned_text(result: Any, heading: str = "Deleted:") -> Text:
     """Return what a prune says."""
-    lines = [heading, *result.removed, ""] if result.removed else []
+    groups = [(f"Deleted {kind}:", names) for kind, names in result.groups]
+    parts = groups or ([(heading, result.removed)] if result.removed else [])
+    lines = [line for title, names in parts for line in (title, *names, "")]
     return Text("\n".join([*lines, f"Total reclaimed space: {human_size(result.freed)}"]))

@@ -36,6 +36,8 @@ def _row(volume: Any) -> Row:
         "Mountpoint": volume.mountpoint,
         "Scope": "local",
         "Labels": labels_text(volume.labels),
+        # Counted by "system df -v" only, as with Docker.
+        **dict.fromkeys(("Links", "Size"), "N/A"),
     }
 
 

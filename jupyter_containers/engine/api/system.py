@@ -146,14 +146,20 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
         given = {key: list(values) for key, values in (filters or {}).items()}
         if volumes and "until" in given:
             raise InvalidArgumentError('the "until" filter is not supported with volumes')
-        results = [self.prune_containers(filters=given), self.prune_networks(filters=given)]
+        results = {
+            "Containers": self.prune_containers(filters=given),
+            "Networks": self.prune_networks(filters=given),
+        }
         if volumes:
-            results.append(self.prune_volumes(filters=given))
-        results.append(self.prune_images(all=all, filters=given))
+            results["Volumes"] = self.prune_volumes(filters=given)
+        results["Images"] = self.prune_images(all=all, filters=given)
         if not {"label", "label!"} & set(given):
-            results.append(self.prune_builder(filters=given or None))
-        removed = tuple(name for result in results for name in result.removed)
-        return PruneResult(removed, sum(result.freed for result in results))
+            results["build cache objects"] = self.prune_builder(filters=given or None)
+        return PruneResult(
+            tuple(name for result in results.values() for name in result.removed),
+            sum(result.freed for result in results.values()),
+            tuple((kind, result.removed) for kind, result in results.items() if result.removed),
+        )
 
     def info(self) -> dict[str, Any]:
         """Return what engine and host are, for people and bug reports."""

@@ -51,7 +51,9 @@ class VolumesAPI(Parts):
         """
         check_driver(driver)
         options = parse_driver_options(opt)
-        volume = self._volumes.create(name or "", parse_labels(label), driver_opts=options)
+        volume = self._volumes.create(
+            name or "", parse_labels(label), anonymous=not name, driver_opts=options
+        )
         if options and volume.driver_opts != options:
             raise AlreadyExistsError(
                 f"the volume {volume.name} exists with other options",

@@ -36,7 +36,7 @@ function render({ model, el }: RenderProps): () => void {
 
   let held: Uint8Array[] | null = null;
   const write = (bytes: Uint8Array): void => {
-    terminal.write(bytes, () => link.send("ack", { bytes: bytes.length }));
+    terminal.write(bytes, () => link.acknowledge(bytes.length));
   };
 
   const field = child(frame.bar, "input", "jc-input");

@@ -86,7 +86,7 @@ function render({ model, el }: RenderProps): () => void {
         sayOwnSize();
         places.observe(screen.place);
       } else if (message.kind === "output" && bytes) {
-        terminal.write(bytes, () => link.send("ack", { bytes: bytes.length }));
+        terminal.write(bytes, () => link.acknowledge(bytes.length));
       } else if (message.kind === "size" && message["by"] !== link.id) {
         terminal.resize(Number(message["columns"]), Number(message["rows"]));
       } else if (message.kind === "state") {

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import shlex
 from dataclasses import fields
 
 import pytest
 
+from jupyter_containers.commands.examples import EXAMPLES
 from jupyter_containers.commands.grammar import GROUPS, VERBS, members, spellings
 from jupyter_containers.commands.help import help_text
 from jupyter_containers.commands.parser import parse
@@ -85,6 +87,11 @@ def test_operands(line: str, operands: dict[str, object]) -> None:
         ("rum x", "unknown command: 'rum'", "run"),
         ("image lss", "unknown command: 'image lss'", "ls"),
         ("image zzz", "unknown command: 'image zzz'", "history, import"),
+        ("docker run x", "unknown command: 'docker'", "leave the word out"),
+        ("compose up -d", "unknown command: 'compose'", "%%container"),
+        ("swarm init", "unknown command: 'swarm'", "no swarm here"),
+        ("buildx create --use", "unknown command: 'buildx create'", "no builders"),
+        ("ls", "unknown command: 'ls'", "ps lists containers"),
     ],
 )
 def test_mistakes(line: str, message: str, hint: str) -> None:
@@ -120,6 +127,22 @@ def test_declaration_is_sound() -> None:
         assert len(short) == len(set(short)), verb.name
     assert {name.split()[0] for name in names if " " in name} == set(GROUPS)
     assert all(members(group) for group in GROUPS)
+
+
+def test_every_verb_has_examples_that_are_its_own() -> None:
+    assert set(EXAMPLES) == {verb.name for verb in VERBS}
+    for name, examples in EXAMPLES.items():
+        for line, meaning in examples:
+            parsed = parse(shlex.split(line))
+            assert parsed.verb is not None, line
+            assert (parsed.verb.name, parsed.help) == (name, False), line
+            assert not meaning.endswith("."), line
+
+
+def test_help_shows_examples_by_the_readers_program() -> None:
+    told = help_text(parse(["stop", "--help"]), "%container")
+    assert "Examples:\n  # asks it to end" in told
+    assert "\n  %container stop -t 1 web db\n" in told
 
 
 def test_every_handler_exists() -> None:

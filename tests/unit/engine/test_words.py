@@ -12,10 +12,12 @@ from jupyter_containers.engine.words import binary_size, human_duration, human_s
         (999, "999B"),
         (1000, "1kB"),
         (1536, "1.54kB"),
+        (4_262_000, "4.26MB"),
+        (77_800_000, "77.8MB"),
         (187_000_000, "187MB"),
         (999_900, "1000kB"),
         (2_500_000_000, "2.5GB"),
-        (10**18, "1e+03PB".replace("1e+03", "1000")),
+        (10**18, "1EB"),
     ],
 )
 def test_human_size(size: int, text: str) -> None:
@@ -37,6 +39,7 @@ def test_binary_size(size: int, text: str) -> None:
         (1, "1 second"),
         (59, "59 seconds"),
         (60, "About a minute"),
+        (119, "About a minute"),
         (120, "2 minutes"),
         (3599, "59 minutes"),
         (3600, "About an hour"),
@@ -45,8 +48,10 @@ def test_binary_size(size: int, text: str) -> None:
         (48 * 3600, "2 days"),
         (13 * 86400, "13 days"),
         (14 * 86400, "2 weeks"),
-        (70 * 86400, "2 months"),
-        (800 * 86400, "2 years"),
+        (59 * 86400, "8 weeks"),
+        (60 * 86400, "2 months"),
+        (729 * 86400, "24 months"),
+        (730 * 86400, "2 years"),
     ],
 )
 def test_human_duration(seconds: float, text: str) -> None:

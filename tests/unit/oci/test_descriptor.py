@@ -8,6 +8,7 @@ from jupyter_containers.oci.descriptor import (
     Platform,
     chain_id,
     digest_of,
+    host_architecture,
     short_id,
     validate_digest,
 )
@@ -53,8 +54,11 @@ def test_platforms_match_by_fitness_not_by_order(
 def test_platform_words_of_the_kernel_become_gos() -> None:
     assert str(Platform.parse("linux/x86_64")) == "linux/amd64"
     assert str(Platform.parse("linux/aarch64")) == "linux/arm64"
-    with pytest.raises(InvalidArgumentError):
-        Platform.parse("a/b/c/d")
+    assert str(Platform.parse("arm64")) == str(Platform.parse("aarch64")) == "linux/arm64"
+    assert Platform.parse("linux") == Platform.parse(f"linux/{host_architecture()}")
+    for text in ("a/b/c/d", "amd46", ""):
+        with pytest.raises(InvalidArgumentError, match="not a platform"):
+            Platform.parse(text)
 
 
 def test_short_ids_are_twelve_characters() -> None:

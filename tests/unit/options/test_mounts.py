@@ -96,6 +96,12 @@ def test_keys_of_mount(text: str, mount: MountRequest) -> None:
     assert mounts.parse_mount(text) == mount
 
 
+def test_a_folder_without_its_dot_is_told_from_a_volume() -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        mounts.parse_volume("app/src:/app")
+    assert "./app/src:/app" in caught.value.hint
+
+
 def test_another_driver_is_named() -> None:
     with pytest.raises(UnsupportedError) as caught:
         mounts.parse_mount("type=volume,target=/x,volume-driver=nfs")

@@ -8,6 +8,7 @@ import pytest
 
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.options import ExecOptions, RunOptions
+from jupyter_containers.options.run import updated
 
 
 def test_flags_become_numbers_and_values() -> None:
@@ -61,6 +62,22 @@ def test_env_files_skip_comments(tmp_path: Path) -> None:
     file = tmp_path / "env"
     file.write_text("# note\n\nA=1\nB=two words\n")
     assert RunOptions.of("app", env_file=file, env=["B=3"]).env == ("A=1", "B=two words", "B=3")
+
+
+@pytest.mark.parametrize("line", ["B = 2", "A B", "\tA\t=1"])
+def test_names_in_env_files_have_no_spaces(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "env"
+    file.write_text(f"A=1\n{line}\n")
+    with pytest.raises(InvalidArgumentError, match="invalid line of an env-file"):
+        RunOptions.of("app", env_file=file)
+
+
+def test_an_update_to_no_restart_policy_is_refused() -> None:
+    options = RunOptions.of("app", restart="always")
+    assert updated(options, restart="on-failure:2").restart == "on-failure:2"
+    for text in ("sometimes", "always:3", "on-failure:x"):
+        with pytest.raises(InvalidArgumentError, match="invalid restart policy"):
+            updated(options, restart=text)
 
 
 def test_exec_needs_a_command() -> None:

@@ -55,6 +55,11 @@ VALUE = {
         ("{{/* note */}}x", "x"),
         ('{{printf "%s=%d" .Name 3}}', "/web=3"),
         ("no actions", "no actions"),
+        ("{{pad .Name 1 2}}|{{pad .State.Error 1 2}}", " /web  |"),
+        ('{{join (split .Name "") "-"}} {{slice .Name 1 3}} {{slice .Name 2}}', "/-w-e-b we eb"),
+        ("{{gt 2 1}} {{ge 1 2}} {{lt .State.ExitCode 1}} {{le 3 2}}", "true false true false"),
+        ("{{if .State.Error}}a{{else if .State.Running}}b{{else}}c{{end}}d", "bd"),
+        ("{{if .State.Error}}a{{else if .Ports}}b{{else if .Ports}}e{{else}}c{{end}}d", "cd"),
     ],
 )
 def test_render(source: str, text: str) -> None:

@@ -37,6 +37,7 @@ def test_version() -> None:
 
     assert execute(Session(no_engine), ["version"])["Version"] == __version__
     assert execute(Session(no_engine), ["version", "--format", "{{.Version}}"]) == __version__
+    assert "OS/Arch: linux/" in str(execute(Session(no_engine), ["version"]))
     both = "{{.Server.Version}} {{.Client.Os}}"
     assert execute(Session(no_engine), ["version", "-f", both]) == f"{__version__} linux"
 
@@ -120,6 +121,34 @@ def test_prunes_ask_unless_forced(fake_engine: Any, line: str, call: Any) -> Non
     else:
         assert text == f"{heading}\nx\n\nTotal reclaimed space: 1.5MB"
     assert fake_engine.last == call
+
+
+def test_a_prune_of_everything_tells_kinds_apart(fake_engine: Any) -> None:
+    groups = (("Containers", ("a", "b")), ("Images", ("c",)))
+    fake_engine.answers["prune"] = PruneResult(("a", "b", "c"), 5, groups)
+    assert perform(fake_engine, "system", "prune", "-f") == (
+        "Deleted Containers:\na\nb\n\nDeleted Images:\nc\n\nTotal reclaimed space: 5B"
+    )
+
+
+def test_info_is_told_in_dockers_words_and_kept_in_inspects(fake_engine: Any) -> None:
+    fake_engine.answers["info"] = {
+        "Containers": 3,
+        "ContainersRunning": 1,
+        "Driver": "overlay",
+        "MemTotal": 2 * 1024**3,
+        "Rootless": False,
+    }
+    found = perform(fake_engine, "info")
+    assert str(found).splitlines() == [
+        "Containers: 3",
+        " Running: 1",
+        "Storage Driver: overlay",
+        "Total Memory: 2GiB",
+        "Rootless: False",
+    ]
+    assert (found["Driver"], found["MemTotal"]) == ("overlay", 2 * 1024**3)
+    assert perform(fake_engine, "info", "-f", "{{.Driver}}") == "overlay"
 
 
 def test_a_prune_of_no_network_says_nothing(fake_engine: Any) -> None:

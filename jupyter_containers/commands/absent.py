@@ -1,0 +1,41 @@
+"""Words of Docker's that are no commands here, and what to say instead.
+
+Near matches of these would mislead: ``swarm`` is no misspelt ``start``.
+"""
+
+from __future__ import annotations
+
+_ONE_MACHINE = "there is no swarm here; run -d --restart always keeps a container going"
+_SERVICES = (
+    "Compose files are not read: network create NAME, then run -d --network NAME for each service "
+    "(a cell with %%container takes several commands, one a line)"
+)
+_BUILDERS = "there are no builders to choose from: build is all of it, also for --platform"
+_LISTS = "ps lists containers, images lists images"
+_REMOVES = "rm removes containers, rmi images"
+
+INSTEAD = {
+    "docker": "leave the word out: the command follows at once",
+    "compose": _SERVICES,
+    **dict.fromkeys(("swarm", "service", "stack", "node", "config"), _ONE_MACHINE),
+    "secret": "build --secret id=… for a build; -v FILE:/run/secrets/NAME:ro for a container",
+    "context": "there is no daemon to choose: the setting root is the store that is used",
+    "plugin": "plugins belong to Docker's daemon; volumes are local, networks bridges",
+    "trust": "signatures are not read; pull NAME@sha256:… takes what has that digest",
+    **dict.fromkeys(("scan", "scout", "sbom"), "save NAME -o FILE gives an image to a scanner"),
+    "init": "write a Dockerfile (%%dockerfile in a cell), then build",
+    "checkpoint": "a container cannot be frozen to disk; pause, or commit its files",
+    **dict.fromkeys(("ls", "list"), _LISTS),
+    **dict.fromkeys(("remove", "delete", "del"), _REMOVES),
+    "download": "pull downloads an image",
+    "install": "pull downloads an image",
+    "ssh": "exec -it NAME sh opens a shell in a container",
+    "shell": "exec -it NAME sh opens a shell in a container",
+    "dockerfile": "a cell that begins with %%dockerfile, or build -f FILE",
+    **{
+        f"buildx {word}": _BUILDERS
+        for word in ("create", "use", "ls", "inspect", "bootstrap", "version", "rm", "stop")
+    },
+    "buildx imagetools": "manifest inspect NAME, manifest create NAME IMAGE…",
+    "buildx bake": "bake files are not read: build once for each target",
+}

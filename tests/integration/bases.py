@@ -1,0 +1,38 @@
+"""Images that take long to make: made once for all tests, those of other processes too."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from jupyter_containers.engine import Engine
+
+
+class BaseImages:
+    """Archives of images, in ``folder``; who needs one first makes it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @classmethod
+    def of_run(cls, factory: pytest.TempPathFactory) -> BaseImages:
+        """Return those of this run of the tests, which its processes share."""
+        folder = factory.getbasetemp()
+        return cls(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+
+    def bring(self, engine: Engine, *names: str) -> None:
+        """Bring images into an engine's store."""
+        for name in names:
+            archive = self._folder / f"{name.replace(':', '-')}.tar"
+            with (self._folder / f"{archive.name}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not archive.exists():
+                    engine.bootstrap(name)
+                    partial = archive.with_suffix(".partial")
+                    engine.save([name], partial)
+                    partial.rename(archive)
+            if not any(name in image.names for image in engine.images()):
+                engine.load(archive)
