@@ -163,17 +163,22 @@ def _print(result: Any, parsed: Parsed, output: _Output) -> int:
         for line in result:
             output.write(line.stream, log_bytes(line, result.timestamps, result.details))
         return 0
-    text = _text(result, name)
+    text = _text(result, parsed)
     if text:
         output.line(text)
     return int(getattr(result, "exit_status", 0))
 
 
-def _text(result: Any, verb: str) -> str:
+def _text(result: Any, parsed: Parsed) -> str:
+    verb = parsed.verb.name if parsed.verb and not parsed.help else ""
     if verb in ("run", "create", "build", "import", "commit") and hasattr(result, "id"):
         return str(result.id)
     if verb in ("pull", "bootstrap") and hasattr(result, "names"):
-        return str(result.names[0] if result.names else result.id)
+        from jupyter_containers.oci.reference import Reference
+
+        # As asked for, whatever other names the image has; whole after a pull, as Docker's.
+        reference = Reference.parse(parsed.operands["reference"])
+        return str(reference) if verb == "pull" else reference.familiar
     return str(result)
 
 

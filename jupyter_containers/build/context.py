@@ -93,9 +93,14 @@ def read_dockerfile(options: BuildOptions, folder: Path) -> DockerfileText:
         with path.open("rb") as stream:
             data = stream.read(MAX_DOCKERFILE_BYTES + 1)
     except OSError as error:
+        if not folder.exists():
+            raise InvalidArgumentError(
+                f"the context {options.context.place!r} is not there",
+                hint="it is the folder of the Dockerfile and of the files that COPY finds",
+            ) from error
         raise InvalidArgumentError(
             f"cannot read the Dockerfile {path}: {error.strerror}",
-            hint="name another one with --file (-f)",
+            hint="name another one with --file (-f), or another folder as the context",
         ) from error
     if len(data) > MAX_DOCKERFILE_BYTES:
         raise InvalidArgumentError(f"{path} is over 16 MiB: not a Dockerfile")

@@ -21,7 +21,7 @@ from jupyter_containers.build.state import StageState
 from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.errors import BuildError, SourceLocation
 from jupyter_containers.events import CancelToken
-from jupyter_containers.options.build import SecretSource
+from jupyter_containers.options.build import SecretSource, StepMeans
 from jupyter_containers.store.rooted import Root
 
 
@@ -70,6 +70,7 @@ class StepSurroundings:
     ssh: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     allow: frozenset[str] = frozenset()
     keep_times: bool = False
+    step_means: StepMeans = field(default_factory=StepMeans)
 
     def tree_of(self, chain_id: str) -> SourceTree:
         """Return the files of a stack of layers; open until the step ends."""

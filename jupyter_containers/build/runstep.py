@@ -63,6 +63,7 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
         trust_host_ca=around.trust_host_ca,
         platform=around.state.platform,
         privileged=instruction.security == "insecure",
+        means=around.step_means,
     )
 
     def key() -> StepKey:

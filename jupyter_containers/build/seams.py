@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Literal, Protocol, TypeVar
 
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.descriptor import Descriptor, Platform
 from jupyter_containers.oci.image import ExecutionConfig, ImageConfig
+from jupyter_containers.options.build import StepMeans
 
 Stream = Literal["stdout", "stderr"]
 OutputSink = Callable[[bytes, Stream], None]
@@ -95,6 +96,7 @@ class StepRequest:
     platform: Platform | None = None
     trust_host_ca: bool = False
     privileged: bool = False
+    means: StepMeans = field(default_factory=StepMeans)
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,6 +201,7 @@ class StageWork:
             keep_times=means.keep_times,
             ssh=means.options.ssh,
             allow=means.options.allow,
+            step_means=means.options.step_means,
         )
 
     def _result(self, described: FileStep, state: StageState, step: Step) -> CachedStep:

@@ -35,6 +35,7 @@ from jupyter_containers.network.allocation import allocate_endpoint
 from jupyter_containers.network.model import Endpoint, Network, PublishedPort
 from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.ports import PortReservation, reserve
+from jupyter_containers.network.usermode import host_address
 from jupyter_containers.options.network import MODES, OF_CONTAINER, NetworkRequest
 from jupyter_containers.options.values import PortMapping, parse_publish
 from jupyter_containers.store.faults import finishing
@@ -166,6 +167,15 @@ class Connections:
             self._ensure(network)
             self._rooms.bridge.attach(namespace, endpoint, network)
             yield namespace
+
+    def gateway_of(self, mode: str) -> str:
+        """Return the address by which a build step reaches the host; empty where none leads."""
+        if mode in MODES:
+            return "127.0.0.1" if mode == "host" else ""
+        network = self._networks.find("bridge" if mode == "default" else mode)
+        if network.internal:
+            return ""
+        return network.gateway if self._rooms.host.users.initial else host_address()
 
     def release(
         self, container_id: str, endpoints: Sequence[Endpoint], ports: Sequence[PublishedPort]

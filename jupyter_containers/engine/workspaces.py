@@ -40,6 +40,7 @@ from jupyter_containers.network import names
 from jupyter_containers.oci.descriptor import chain_id
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import RunOptions
+from jupyter_containers.options.run import SHM_BYTES
 from jupyter_containers.runtime.binfmt import require_runnable
 from jupyter_containers.runtime.mounts import PrivateMounts, Unmounted
 from jupyter_containers.runtime.spec import BindMount, ContainerContext, TmpfsMount, runtime_spec
@@ -185,6 +186,8 @@ class _Workspace:
             hostname=request.hostname,
             network=request.network,
             privileged=request.privileged,
+            ulimit=request.means.ulimit,
+            shm_size=request.means.shm_size or SHM_BYTES,
         )
         with Root(bundle.rootfs) as root:
             user = resolve_user(
@@ -215,8 +218,10 @@ class _Workspace:
 
     def _files(self, request: StepRequest) -> dict[str, str]:
         on_host = request.network == "host"
+        gateway = self.layers.connections.gateway_of(request.network)
+        extra = names.parse_add_host(request.means.add_host, gateway)
         return {
-            "hosts": names.hosts_file(request.hostname, ["127.0.0.1"]),
+            "hosts": names.hosts_file(request.hostname, ["127.0.0.1"], extra=extra),
             "resolv.conf": names.resolv_conf(names.read_resolv_conf(), keep_loopback=on_host),
             "hostname": names.hostname_file(request.hostname),
         }

@@ -20,7 +20,7 @@ from jupyter_containers.options.output import (
     require_single,
 )
 from jupyter_containers.options.run import nearest
-from jupyter_containers.options.values import as_sequence, parse_labels
+from jupyter_containers.options.values import as_sequence, parse_labels, parse_size
 
 ENTITLEMENTS = frozenset({"network.host", "security.insecure"})
 EPOCH_ARG = "SOURCE_DATE_EPOCH"
@@ -33,6 +33,15 @@ class SecretSource:
     file: Path | None = None
     env: str = ""
     value: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StepMeans:
+    """What RUN steps find around them and images do not remember; ``shm_size`` 0: the usual."""
+
+    add_host: tuple[str, ...] = ()
+    shm_size: int = 0
+    ulimit: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,9 @@ class BuildOptions:
     no_cache_filter: tuple[str, ...] = ()
     pull: bool = False
     network: str = "bridge"
+    add_host: tuple[str, ...] = ()
+    shm_size: int = 0
+    ulimit: tuple[str, ...] = ()
     platform: str = ""
     quiet: bool = False
     trust_host_ca: bool | None = None
@@ -80,6 +92,11 @@ class BuildOptions:
     annotations: Annotations = field(default_factory=Annotations)
     cache_from: tuple[CachePlace, ...] = ()
     cache_to: tuple[CachePlace, ...] = ()
+
+    @property
+    def step_means(self) -> StepMeans:
+        """What RUN steps find around them."""
+        return StepMeans(self.add_host, self.shm_size, self.ulimit)
 
     @property
     def platforms(self) -> tuple[str, ...]:
@@ -121,6 +138,9 @@ class BuildOptions:
             "cache_from": _places(CachePlace.source, values.pop("cache_from", None)),
             "cache_to": _places(CachePlace.target, values.pop("cache_to", None)),
         }
+        for name in ("add_host", "ulimit"):
+            values[name] = as_sequence(values.get(name))
+        values["shm_size"] = parse_size(values.get("shm_size") or 0, "shm-size")
         if values.get("format", "oci") not in ("oci", "docker"):
             raise InvalidArgumentError(f"invalid format {values['format']!r}", hint="oci or docker")
         values["platform"] = ",".join(_platforms(as_sequence(values.get("platform"))))

@@ -56,6 +56,9 @@ UPDATABLE = (
 )
 LOG_DRIVERS = ("json-file", "k8s-file", "local", "none")
 
+# Of /dev/shm, unless it is asked for otherwise.
+SHM_BYTES = 64 * 1024 * 1024
+
 
 class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """One container to be created (Docker's ``run`` and ``create`` flags).
@@ -94,7 +97,7 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     dns_option: tuple[str, ...] = ()
     mounts: tuple[MountRequest, ...] = ()
     read_only: bool = False
-    shm_size: int = 64 * 1024 * 1024
+    shm_size: int = SHM_BYTES
     memory: int = 0
     memory_swap: int = 0
     memory_reservation: int = 0

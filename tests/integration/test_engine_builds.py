@@ -318,6 +318,26 @@ def test_networks_of_run_steps(bench: Bench) -> None:
     assert lasting <= set(bench.output.split())
 
 
+def test_what_run_steps_find_around_them(bench: Bench) -> None:
+    text = (
+        "FROM busybox\nRUN grep -c -e 10.1.2.3.db -e machine /etc/hosts; ulimit -n; "
+        "df -k /dev/shm | tail -1 | awk '{print $2}'\n"
+    )
+    around: dict[str, Any] = {
+        "add_host": ["db:10.1.2.3", "machine:host-gateway"],
+        "shm_size": "2m",
+        "ulimit": "nofile=123:456",
+    }
+    image = bench.build(text, **around)
+    assert bench.output.split() == ["2", "123", "2048"]
+    with pytest.raises(ContainersError, match="invalid add-host"):
+        bench.build(text, no_cache=True, add_host=["nonsense"])
+    with pytest.raises(ContainersError, match="invalid ulimit"):
+        bench.build(text, no_cache=True, ulimit="nosuch=1")
+    # As with BuildKit it is no part of what a step is known by.
+    assert bench.build(text, add_host=["db:10.1.2.4"]).id == image.id
+
+
 def test_host_trust_stays_out_of_layers_keys_and_history(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

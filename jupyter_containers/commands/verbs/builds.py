@@ -28,6 +28,8 @@ from jupyter_containers.errors import (
 from jupyter_containers.events import EventSink
 from jupyter_containers.options.output import STREAM, BuildOutput
 
+# What they ask of Docker's old builder is always so here.
+_WITHOUT_EFFECT = ("compress", "force_rm", "rm")
 _STYLES = ("auto", "plain", "tty", "quiet", "rawjson")
 
 
@@ -35,7 +37,8 @@ def build(session: Session, parsed: Parsed) -> Any:
     """Return the built image; for a build into files only, where they are."""
     accept_trust(parsed)
     flags = dict(parsed.flags)
-    flags.pop("disable_content_trust", None)
+    for name in ("disable_content_trust", *_WITHOUT_EFFECT):
+        flags.pop(name, None)
     display = _display(session, flags.pop("progress", "auto"), parsed.flag("quiet", False))
     flags |= _secrets(session, flags)
     outputs = [BuildOutput.parse(text) for text in flags.get("output", ())]

@@ -164,3 +164,11 @@ def test_the_cache_as_a_table(fake_engine: Any) -> None:
     ]  # fmt: skip
     assert "x" * 80 in str(perform(fake_engine, "buildx", "du", "--verbose"))
     assert perform(fake_engine, "builder", "du", "-q") == ["abc"]
+
+
+def test_flags_of_the_old_builder_change_nothing(fake_engine: Any) -> None:
+    words = ["build", "--rm=false", "--force-rm", "--compress", "--add-host", "a:1.2.3.4", "."]
+    execute(Session(lambda: fake_engine), words)
+    keywords = fake_engine.last[2]
+    assert keywords["add_host"] == ["a:1.2.3.4"]
+    assert not {"rm", "force_rm", "compress"} & set(keywords)
