@@ -44,4 +44,6 @@ def told(parsed: Parsed, interrupt: BaseException) -> str:
     """Return the line: what those who cleaned up have noted, or what is true of every such one."""
     verb = parsed.verb.name if parsed.verb else "the command"
     kept = "; ".join(notes_of(interrupt)) or _KEPT.get(verb, "")
+    if verb == "run" and (parsed.flag("publish") or parsed.flag("publish_all")):
+        kept += f"{'; ' if kept else ''}with -d a server runs beside the cells"
     return f"{verb} was interrupted{f': {kept}' if kept else ''}"

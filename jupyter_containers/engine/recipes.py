@@ -9,6 +9,8 @@ from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.oci.reference import Reference
 
 SUITES = ("bookworm", "trixie", "bullseye", "sid")
+# For those who asked Docker Hub and have no internet.
+OFFLINE = "without internet bootstrap makes busybox, debian, python and registry:2"
 PYTHONS = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie"}
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.intake import Arrival, announce, arrivals, take_in, told
 from jupyter_containers.engine.ratelimits import note
-from jupyter_containers.engine.recipes import bootstrap_hint
+from jupyter_containers.engine.recipes import OFFLINE, bootstrap_hint
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.work import in_parallel
 from jupyter_containers.errors import (
@@ -54,13 +54,12 @@ from jupyter_containers.oci.image import (
     parse_image_config,
     parse_manifest,
 )
-from jupyter_containers.oci.reference import Reference
+from jupyter_containers.oci.reference import DEFAULT_REGISTRY, Reference
 from jupyter_containers.store import ImageRecord, Ingest, Lease
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.recompression import Compression
     from jupyter_containers.registry import RegistryClient
-
 
 # Old builders wrote the configuration's type as that of any bytes; Docker takes it too.
 _CONFIG_TYPES = (CONFIG, DOCKER_CONFIG, "application/octet-stream")
@@ -213,7 +212,11 @@ def _fetch_documents(
     try:
         document = job.client.manifest(job.repository, wanted)
     except (RegistryError, NotFoundError) as error:
-        error.hint = bootstrap_hint(reference) or error.hint
+        here = bootstrap_hint(reference)
+        silent = isinstance(error, RegistryError) and not error.status
+        if silent and reference.registry == DEFAULT_REGISTRY:
+            here = here or "; ".join(filter(None, (error.hint, OFFLINE)))
+        error.hint = here or error.hint
         raise
     content = job.rooms.store.content
     target = content.put(document.data, document.media_type, lease)

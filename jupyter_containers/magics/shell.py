@@ -3,7 +3,8 @@
 Tutorials are pasted.  A prompt, ``sudo`` and the word ``docker`` before a command are left out,
 and so is a comment at its end.  ``$(COMMAND)`` outside quotes is what the command prints, as with
 ``!``, and ``docker`` in it is this engine; ``$PWD`` and ``$(pwd)`` at the beginning of a path are
-the kernel's folder, also in double quotes.  Every other ``$`` is left to the container.
+the kernel's folder, also in double quotes, and ``$HOME/…`` the user's.  Every other ``$`` is left
+to the container.
 ``< FILE`` of ``load`` and ``> FILE`` of ``save`` and ``export`` are their flags.  What would need
 a shell (pipes, ``&&``, ``;``, ``&``) is refused with what to write instead; quoted it is a word
 like others.
@@ -27,8 +28,9 @@ Answer = Callable[[str], str]
 _BEFORE = re.compile(
     r"\s*(\$\s+)?(sudo\s+)?((docker|podman|[%!]?jupyter[ -]container|%container)(?=\s|$))?\s*"
 )
-_OPERATOR = re.compile(r"(&&|\|\|?|[012]?>>?(?:&[012])?|<|&)(?=\s|$)|([012]?>>?|<)(?=[^\s<(])")
+_OPERATOR = re.compile(r"(&&|\|\|?|[012]?>>?(?:&[012])?|<|&)(?=\s|$)|([012]?>>?|<<?)(?=[^\s(])")
 _HERE = re.compile(r"\$PWD\b|\$\{PWD\}|\$\(pwd\)|`pwd`")
+_HOME = re.compile(r"\$HOME(?=[/:])|\$\{HOME\}(?=[/:])")
 _QUOTED = "in quotes it is a word for the container"
 _INSTEAD = {
     "|": "a result is a Python value (x = %container …); in a shell: !jupyter container … | …",
@@ -70,6 +72,10 @@ def printed(command: str, settings: Settings) -> str:
     return done.stdout
 
 
+def _home() -> str:
+    return os.path.expanduser("~")
+
+
 def _end(match: re.Match[str] | None) -> int:
     return match.end() if match else 0
 
@@ -94,9 +100,11 @@ class _Reader:
         character = rest[0]
         if character == "\\" and self._quote != "'":
             return self._keep(rest[:2])
-        if self._quote != "'" and self._begins_path() and (here := _HERE.match(rest)):
-            self._made.append(self._quoted(os.getcwd()))
-            return here.end()
+        if self._quote != "'" and self._begins_path():
+            for pattern, folder in ((_HERE, os.getcwd), (_HOME, _home)):
+                if found := pattern.match(rest):
+                    self._made.append(self._quoted(folder()))
+                    return found.end()
         if self._quote:
             self._quote = "" if character == self._quote else self._quote
             return self._keep(character)

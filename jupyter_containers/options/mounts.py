@@ -62,6 +62,11 @@ def parse_volume(text: str) -> MountRequest:
     is_path = source.startswith(("/", "./", "../", "~")) or source in (".", "..")
     propagation = tuple(option for option in options if option in PROPAGATIONS)
     if not is_path:
+        if "$" in source:
+            raise InvalidArgumentError(
+                f"invalid volume: {text!r}: there is no shell here that knows {source!r}",
+                hint="write /dir, ./dir or ~/dir; in a notebook {{name}} is its variable",
+            )
         if "/" in source:
             raise InvalidArgumentError(
                 f"invalid volume: {text!r}: {source!r} is no volume's name",

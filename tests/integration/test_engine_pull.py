@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.engine import Engine
-from jupyter_containers.errors import ContainersError, DeniedError
+from jupyter_containers.errors import ContainersError, DeniedError, RegistryError
 from jupyter_containers.events import Event, TaskFinished, TaskProgress, TaskStarted
 from tests.integration.registry_server import Answer, Asked, DockerRegistry, ScriptedRegistry
 from tests.integration.served_image import INDEX, LAYER, MANIFEST, ServedImage, member, tar
@@ -305,3 +305,19 @@ def test_a_pause_that_a_registry_asks_for_is_told(
     own.pull(f"{scripted.host}/app:1", emit=events.append)
     titles = [event.title for event in events if isinstance(event, TaskStarted)]
     assert f"{scripted.host} asks for a pause of 1 s" in titles
+
+
+def test_without_internet_the_error_says_what_can_be_made(
+    own: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with pytest.raises(RegistryError) as caught:
+        own.pull("nginx")
+    assert "without internet bootstrap makes busybox" in caught.value.hint
+    with pytest.raises(RegistryError) as caught:
+        own.pull("python:3.11-slim")
+    assert caught.value.hint.endswith("bootstrap python:3.11-slim makes it from Debian's packages")
+    with pytest.raises(RegistryError) as caught:
+        own.pull("registry.invalid/nginx")
+    assert "bootstrap" not in caught.value.hint

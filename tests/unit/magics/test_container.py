@@ -117,6 +117,9 @@ def test_an_interrupt_is_one_line(shell: Any, fake_engine: Any, capsys: Any) -> 
     captured = capsys.readouterr()
     shown = (captured.out + captured.err).strip()
     assert shown == "KeyboardInterrupt: run was interrupted"
+    shell.run_cell("%container run -p 80:80 img")
+    captured = capsys.readouterr()
+    assert "run was interrupted: with -d a server runs" in captured.out + captured.err
 
 
 def test_an_engine_error_is_one_line_and_a_hint(

@@ -58,7 +58,7 @@ def test_command_lines() -> None:
     assert command_lines(cell) == ["pull a", "run  --rm a", "ps"]
 
 
-FOLDER = os.getcwd()
+FOLDER, HOME = os.getcwd(), os.path.expanduser("~")
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,9 @@ FOLDER = os.getcwd()
             "sh -c 'cd $PWD' \"echo $PWD $(hostname)\"",
             ["sh", "-c", "cd $PWD", "echo $PWD $(hostname)"],
         ),
+        ("run -v $HOME/a:/a img", ["run", "-v", f"{HOME}/a:/a", "img"]),
+        ('run -v "${HOME}/a b":/a img', ["run", "-v", f"{HOME}/a b:/a", "img"]),
+        ('sh -c "ls $HOME/x" $HOMES/x', ["sh", "-c", "ls $HOME/x", "$HOMES/x"]),
         ("echo $PWDX \\$PWD", ["echo", "$PWDX", "$PWD"]),
         ("save app:1 > app.tar", ["save", "app:1", "-o", "app.tar"]),
         ("docker export web >web.tar", ["export", "web", "-o", "web.tar"]),
@@ -122,6 +125,7 @@ def test_what_was_written_for_a_shell(line: str, words: list[str]) -> None:
         ("save img >", "keeps a result"),
         ("save img >> a.tar", "keeps a result"),
         ("run -i img cat < file", "run -i"),
+        ("build -t x <<EOF", "run -i"),
         ("rm $(docker ps", "close it"),
         ("rm `docker ps", "close it"),
     ],
