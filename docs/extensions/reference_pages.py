@@ -47,6 +47,7 @@ def write(folder: Path) -> None:
     pages = {f"{part}.md": commands_page(part, title) for part, title in PARTS.items()}
     pages["settings.md"] = settings_page()
     pages["errors.md"] = errors_page()
+    (folder / "verbs.txt").write_text(verbs_table())
     for name, text in pages.items():
         file = folder / name
         if not file.exists() or file.read_text() != text:
@@ -56,16 +57,31 @@ def write(folder: Path) -> None:
             file.unlink()
 
 
+def verbs_table() -> str:
+    """Return the table of all verbs that the index of the reference includes."""
+    lines = ["| Command | What it does |", "|---|---|"]
+    for part, title in PARTS.items():
+        lines.append(f"| **[{title}](generated/{part}.md)** | |")
+        for verb in _verbs(part):
+            place = f"generated/{part}.md#{verb.name.replace(' ', '-')}"
+            lines.append(f"| [`{verb.name}`]({place}) | {_cell(verb.help)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _verbs(part: str) -> list[Verb]:
+    verbs: tuple[Verb, ...] = import_module(f"jupyter_containers.commands.grammar.{part}").VERBS
+    return sorted(verbs, key=lambda verb: verb.name)
+
+
 def commands_page(part: str, title: str) -> str:
     """Return the page of one part of the grammar."""
-    verbs: tuple[Verb, ...] = import_module(f"jupyter_containers.commands.grammar.{part}").VERBS
     lines = [
         f"# {title}",
         "",
         "In a cell: `%container COMMAND …`; in a terminal: `jupyter container COMMAND …`.",
         "",
     ]
-    for verb in sorted(verbs, key=lambda verb: verb.name):
+    for verb in _verbs(part):
         lines += _verb(verb)
     return "\n".join(lines) + "\n"
 
@@ -73,11 +89,11 @@ def commands_page(part: str, title: str) -> str:
 def _verb(verb: Verb) -> Iterator[str]:
     yield from (f"## {verb.name}", "", f"{verb.help}.", "")
     yield from ("```text", f"%container {verb.usage}", "```", "")
+    if examples := lines_of(verb.name, "%container"):
+        yield from ("```bash", *examples, "```", "")
     if verb.aliases:
         spellings = ", ".join(f"`{alias}`" for alias in verb.aliases)
         yield from (f"Also spelt {spellings}.", "")
-    if examples := lines_of(verb.name, "%container"):
-        yield from ("```bash", *examples, "```", "")
     if verb.reads_stdin:
         yield from ("In a cell, the lines below `%%container` are its input.", "")
     if verb.flags:
@@ -93,7 +109,7 @@ def _spelling(flag: Flag) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return text.replace("|", "\\|").replace("<", "&lt;")
 
 
 def settings_page() -> str:
@@ -107,14 +123,13 @@ def settings_page() -> str:
         "",
         inspect.getdoc(settings) or "",
         "",
-        "| Setting | Default | Environment variable | Meaning |",
-        "|---|---|---|---|",
+        "| Setting | Meaning | Default |",
+        "|---|---|---|",
     ]
     for field in fields(settings.Settings):
         default = "see below" if field.name in ("root", "run_root") else _default(field.default)
-        variable = f"JUPYTER_CONTAINERS_{field.name.upper()}"
         meaning = str(traits[field.name].help or "") if field.name in traits else ""
-        lines.append(f"| `{field.name}` | {default} | `{variable}` | {_cell(meaning)} |")
+        lines.append(f"| `{field.name}` | {_cell(meaning)} | {default} |")
     lines += ["", inspect.getdoc(settings.Settings) or "", ""]
     return (
         "\n".join(lines)

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from html import escape
 
-_WIDTH, _BAR, _GAP, _LEFT, _TOP = 860, 16, 8, 430, 46
+_WIDTH, _BAR, _GAP, _LEFT, _TOP = 980, 16, 8, 430, 46
 _FULL = 330  # pixels of a bar as long as the peer's
 _STYLE = """<style>
 text{font:13px system-ui,sans-serif;fill:#1f2937}

@@ -1,4 +1,4 @@
-"""Make docs/panel.png, the README's picture: ``python -m tests.browser.panel_picture TARGET``.
+"""Make docs/panel.png, a picture of the panel: ``scripts/pictures panel``.
 
 It works on a store of its own, with images that have next to nothing in them.
 """

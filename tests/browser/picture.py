@@ -1,4 +1,4 @@
-"""Make docs/quickstart.png, the README's picture: ``python -m tests.browser.picture TARGET``.
+"""Make docs/quickstart.png, a picture of the quickstart: ``scripts/pictures quickstart``.
 
 Works on the store that the environment names (JUPYTER_CONTAINERS_ROOT, …), where it makes Python's
 base image when that is not there yet.
