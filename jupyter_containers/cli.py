@@ -52,7 +52,7 @@ class _Signalled(KeyboardInterrupt):
 def main(argv: Sequence[str] | None = None, make_engine: Callable[[], Engine] | None = None) -> int:
     """Run one command and return the process's exit code; ``make_engine`` replaces the engine."""
     words = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in words[:1]
+    debug = words[:1] in (["--debug"], ["-D"])
     words = words[1:] if debug else words
     if words and words[0] in ("--version", "-v"):
         words = ["version", "--format", "{{.Version}}"]

@@ -50,6 +50,11 @@ def parse(
             f"unknown command: {two!r}",
             hint=INSTEAD.get(two) or _near(words[1], names) or f"one of {', '.join(names)}",
         )
+    if words[0].startswith("-"):
+        raise FlagError(
+            f"unknown flag: {words[0]}",
+            hint="the command comes first (ps --all): there is no daemon to choose before it",
+        )
     names = sorted({name for name in known if " " not in name} | set(GROUPS))
     raise InvalidArgumentError(
         f"unknown command: {words[0]!r}",

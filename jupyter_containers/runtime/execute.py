@@ -28,7 +28,7 @@ from jupyter_containers.runtime.keys import DetachedError, DetachKeys
 from jupyter_containers.runtime.monitor import Monitor, read_number
 from jupyter_containers.runtime.oci_runtime import OCIRuntime, spawn
 from jupyter_containers.runtime.process import POLL_SECONDS, ProcessIdentity
-from jupyter_containers.runtime.pump import OutputSink, exit_status
+from jupyter_containers.runtime.pump import OutputSink, StreamName, exit_status
 
 _CHUNK = 65536
 _BEGUN_SECONDS = 10.0
@@ -83,6 +83,29 @@ class _Call:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
+class _Held:
+    """Passes output on, but for a runtime's own first words: they are in its log and told there."""
+
+    def __init__(self, on_output: OutputSink) -> None:
+        self._on_output = on_output
+        self._began = False
+        self._words = b""
+
+    def __call__(self, stream: StreamName, data: bytes) -> None:
+        if not self._began and stream == "stderr" and data.startswith(b"exec failed: "):
+            self._words = data
+        else:
+            self.release()
+            self._on_output(stream, data)
+        self._began = True
+
+    def release(self) -> None:
+        """Pass on what a program has written, after all."""
+        words, self._words = self._words, b""
+        if words:
+            self._on_output("stderr", words)
+
+
 def execute(
     runtime: OCIRuntime,
     container_id: str,
@@ -99,12 +122,13 @@ def execute(
     (``exit_code`` 126 or 127 for a program that cannot run); on cancellation the process is
     killed and the container goes on.
     """
-    call = _Call(runtime, container_id, bundle, process)
+    call, held = _Call(runtime, container_id, bundle, process), _Held(on_output)
     try:
         code = runtime.communicate(
-            call.argv, on_output=on_output, stdin=stdin, cancel=cancel, on_cancel=call.kill
+            call.argv, on_output=held, stdin=stdin, cancel=cancel, on_cancel=call.kill
         )
         call.check(code)
+        held.release()
         return code
     finally:
         call.close()

@@ -39,6 +39,10 @@ _PREFIXES = re.compile(
 _MAX_LOG = 1024 * 1024
 
 
+# exec: "-p": executable file not found: run IMAGE -p 80:80
+_A_FLAG = re.compile(r'exec: "--?[A-Za-z]')
+
+
 def log_error(path: Path) -> str:
     """Return the last error in a runtime's JSON log, or nothing."""
     try:
@@ -69,6 +73,9 @@ def runtime_error(
     code, hint = 126 if operation == "exec" else 125, ""
     if _NOT_FOUND.search(message):
         code, hint = 127, "check the command's spelling, or that the image contains it"
+        if _A_FLAG.search(line):
+            name = "container" if operation == "exec" else "image"
+            hint = f"flags stand before the {name}: what follows it is the command"
     elif _NOT_EXECUTABLE.search(message):
         code, hint = 126, "the file is in the image but is not an executable program"
     elif _WITHHELD.search(message) and (withheld := system_files_withheld()):

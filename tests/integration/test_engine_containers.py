@@ -585,6 +585,15 @@ def test_exec(engine: Engine, busybox: str) -> None:
         with pytest.raises((ContainerFailedError, OCIRuntimeError)) as caught:
             container.exec([command])
         assert caught.value.exit_code == code
+    # The runtime's own words are the error's; the same words of a program are output.
+    said: list[tuple[str, bytes]] = []
+    with pytest.raises(OCIRuntimeError, match="executable file not found"):
+        container.exec(["nosuch"], on_output=lambda stream, data: said.append((stream, data)))
+    assert said == []
+    for script in ("echo exec failed: x >&2; exit 4", "echo exec failed: x >&2; echo more"):
+        again = container.exec(["sh", "-c", script], check=False)
+        assert again.stderr == b"exec failed: x\n"
+    assert again.stdout == b"more\n"
     assert container.exec(["sh", "-c", "exit 4"], check=False).exit_code == 4
     container.exec(["sh", "-c", "echo done > /tmp/mark"], detach=True)
     until(lambda: container.exec(["cat", "/tmp/mark"], check=False).output == "done\n")

@@ -91,6 +91,7 @@ def test_operands(line: str, operands: dict[str, object]) -> None:
         ("compose up -d", "unknown command: 'compose'", "%%container"),
         ("swarm init", "unknown command: 'swarm'", "no swarm here"),
         ("buildx create --use", "unknown command: 'buildx create'", "no builders"),
+        ("-H tcp://h:1 ps", "unknown flag: -H", "no daemon"),
         ("ls", "unknown command: 'ls'", "ps lists containers"),
     ],
 )

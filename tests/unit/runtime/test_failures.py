@@ -67,3 +67,11 @@ def test_a_child_that_was_ended_from_outside_is_told_from_a_command_that_cannot_
     assert torn("read init-p: connection reset by peer")
     assert not torn('exec: "x": executable file not found in $PATH')
     assert not torn('chdir to cwd ("/x") set in config.json failed: no such file or directory')
+
+
+def test_a_flag_behind_the_image_is_told_from_a_command_that_is_missing() -> None:
+    text = 'unable to start container process: exec: "{}": executable file not found in $PATH'
+    for word, hint in (("-p", "flags stand before"), ("--name", "flags stand"), ("-", "spelling")):
+        error = runtime_error(text.format(word), operation="create")
+        assert hint in error.hint
+        assert error.exit_code == 127
