@@ -43,6 +43,12 @@ class _Output:
     expression: str
 
 
+class Heading(str):
+    """What stands above a column: of a label its name."""
+
+    __slots__ = ()
+
+
 class Template:
     """A parsed template; :meth:`render` fills it with one value."""
 
@@ -60,7 +66,12 @@ class Template:
             if isinstance(node, str):
                 parts.append(node)
             elif isinstance(node, _Output):
-                parts.append(_text(_evaluate(node.expression, dot, scope)))
+                names, expression = _declared(node.expression)
+                value = _evaluate(expression, dot, scope)
+                if names:  # {{$name := …}} shows nothing and holds until the block's end
+                    scope = scope | {names[-1]: value}
+                else:
+                    parts.append(_text(value))
             else:
                 parts += self._run_block(node, dot, scope)
         return parts
@@ -203,6 +214,8 @@ def _command(tokens: list[tuple[str, str]], dot: Any, scope: Scope, piped: list[
 
 def _label(labels: str, name: str) -> str:
     """Return one label of Docker's ``name=value,…`` text; empty where it is not set."""
+    if isinstance(labels, Heading):
+        return re.sub("[-_]", " ", name.rpartition(".")[2])
     pairs = (label.partition("=") for label in labels.split(","))
     return next((value for key, _, value in pairs if key == name), "")
 
@@ -274,8 +287,10 @@ def _pad(text: Any, before: int, after: int) -> str:
 
 
 def _printf(form: str, *values: Any) -> str:
-    return form.replace("%v", "%s").replace("%q", '"%s"') % tuple(
-        _text(v) if not isinstance(v, (int, float)) else v for v in values
+    for verb, pythons in (("%v", "%s"), ("%t", "%s"), ("%q", '"%s"')):
+        form = form.replace(verb, pythons)
+    return form % tuple(
+        v if isinstance(v, (int, float)) and not isinstance(v, bool) else _text(v) for v in values
     )
 
 

@@ -51,7 +51,7 @@ def formatted_rows(
     form: str, table: Table[Any], headings: Sequence[Column]
 ) -> Lines[str] | Text | Table[Any]:
     """Return one line a row, or a table of chosen fields (``table {{.ID}} …``)."""
-    from jupyter_containers.commands.render.template import Template
+    from jupyter_containers.commands.render.template import Heading, Template
 
     if form == "table":
         return table
@@ -64,7 +64,7 @@ def formatted_rows(
     names = {column.field: column.heading for column in headings}
     rows = [_plain(row) for row in table.rows()]
     first = dict.fromkeys(rows[0], "") | names if rows else names
-    lines = [template.render({key: first[key] or key.upper() for key in first})]
+    lines = [template.render({key: Heading(first[key] or key.upper()) for key in first})]
     lines += [template.render(row) for row in rows]
     return Text(aligned([line.split("\t") for line in lines], DOCKERS_NARROWEST))
 

@@ -55,6 +55,11 @@ VALUE = {
         ("{{/* note */}}x", "x"),
         ('{{printf "%s=%d" .Name 3}}', "/web=3"),
         ("no actions", "no actions"),
+        (
+            "{{$s := .State}}{{$s.ExitCode}}{{range .Config.Env}}{{$s.Running}} {{end}}",
+            "0true true ",
+        ),
+        ('{{printf "%q %t %x %v" .Name .State.Running 255 .State.Running}}', '"/web" true ff true'),
         ("{{pad .Name 1 2}}|{{pad .State.Error 1 2}}", " /web  |"),
         ('{{join (split .Name "") "-"}} {{slice .Name 1 3}} {{slice .Name 2}}', "/-w-e-b we eb"),
         ("{{gt 2 1}} {{ge 1 2}} {{lt .State.ExitCode 1}} {{le 3 2}}", "true false true false"),
