@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,11 @@ def world(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> En
         if name == "job":
             engine.run("busybox", ["echo", "done"], name=name, network="none")
         else:
-            engine.run("app:1", SERVE, detach=True, name=name, **RUNNING[name])
+            made = engine.run("app:1", SERVE, detach=True, name=name, **RUNNING[name])
+            # Before its program has begun a signal meets the runtime's own.
+            deadline = time.monotonic() + 10
+            while not [*made.logs()] and time.monotonic() < deadline:
+                time.sleep(0.01)
     return engine
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,28 @@ def test_a_kernel_without_the_package_starts_as_ever(tmp_path: Path) -> None:
         [sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("started\n", "")
+
+
+def test_for_everybody_who_uses_an_environment(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    [site] = (tmp_path / "venv").glob("lib/python3*/site-packages")
+    # Its packages are those of this environment, and this clone.
+    (site / "other.pth").write_text("\n".join(path for path in sys.path if path))
+    python = tmp_path / "venv/bin/python"
+    home = {**os.environ, "HOME": str(tmp_path), "IPYTHONDIR": str(tmp_path / "ipython")}
+
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [python, *words], env=home, capture_output=True, text=True, check=False
+        )
+        return done.stdout + done.stderr
+
+    file = tmp_path / "venv/etc/ipython/startup/50-jupyter-containers.py"
+    assert str(file) in run("-m", "jupyter_containers.cli", "magics", "enable", "--sys-prefix")
+    asked = ("-m", "IPython", "--no-banner", "-c", "%container magics ls")
+    assert run(*asked).strip().endswith(str(file))
+    run("-m", "jupyter_containers.cli", "magics", "disable", "--sys-prefix")
+    assert "`%container` not found" in run(*asked)
 
 
 @pytest.mark.parametrize(
