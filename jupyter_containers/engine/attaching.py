@@ -7,10 +7,8 @@ is.  Attaching to a container that somebody else started never ends it.
 
 from __future__ import annotations
 
-import os
 import select
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -330,44 +328,29 @@ class ExecSession:
 
     def read(self, timeout: float | None = None) -> bytes | None:
         """Return output, ``b""`` once it has ended, None when there was none in ``timeout``."""
-        if not _readable(self.descriptor, timeout):
-            return None
-        try:
-            return os.read(self.descriptor, 65536)
-        except OSError:
-            return b""  # EIO: the last process has closed the terminal
+        return self._session.read() if _readable(self.descriptor, timeout) else None
 
     def write(self, data: bytes) -> None:
         """Type keys; after the end they are dropped."""
-        view = memoryview(data)
-        while view:
-            try:
-                view = view[os.write(self.descriptor, view) :]
-            except BlockingIOError:
-                time.sleep(0.005)
-            except OSError:
-                return
+        self._session.write(data)
 
     def resize(self, rows: int, columns: int) -> None:
         """Set the terminal's size and tell the process."""
         self._session.resize(rows, columns)
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Return the exit code, or None when the process still runs after ``timeout`` seconds.
+        """Return the exit code, or None when the process still runs after ``timeout`` seconds."""
+        return self._ended(self._session.wait(timeout))
 
-        Raises :class:`OCIRuntimeError` when the command could not be started.
-        """
-        code = self._session.wait(timeout)
+    def close(self) -> None:
+        """End the process if it still runs; a second call does nothing."""
+        self._ended(self._session.close())
+
+    def _ended(self, code: int | None) -> int | None:
         if code is not None and self._on_end is not None:
             on_end, self._on_end = self._on_end, None
             on_end(code)
         return code
-
-    def close(self) -> None:
-        """End the process if it still runs; a second call does nothing."""
-        if self._session.descriptor >= 0:
-            self._session.close()
-            self.wait(0)
 
 
 class Resizing:

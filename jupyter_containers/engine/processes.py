@@ -154,9 +154,10 @@ class Processes:
         """Start a command on a terminal in a running container."""
         require(record.name, record.state.status, "exec")
         folder, process = self._lifecycle.bundle(record.id).folder, self._process(record, options)
-        return execute.open_terminal(
-            self._rooms.runtime, record.id, folder, process, rows=rows, columns=columns
-        )
+        with self._alive(record):
+            return execute.open_terminal(
+                self._rooms.monitor, record.id, folder, process, rows=rows, columns=columns
+            )
 
     def open_session(
         self, record: ContainerRecord, options: ExecOptions, rows: int, columns: int

@@ -8,12 +8,8 @@ described by ``spec.exec_process``.  Scratch files lie in the container's bundle
 from __future__ import annotations
 
 import json
-import os
-import select
 import shutil
 import signal
-import struct
-import subprocess
 import tempfile
 import threading
 import time
@@ -22,16 +18,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from jupyter_containers.errors import OCIRuntimeError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.runtime.attach import Attachment
 from jupyter_containers.runtime.failures import log_error, runtime_error
-from jupyter_containers.runtime.keys import DetachedError, DetachKeys
-from jupyter_containers.runtime.monitor import Monitor, read_number
-from jupyter_containers.runtime.oci_runtime import OCIRuntime, spawn
-from jupyter_containers.runtime.process import POLL_SECONDS, ProcessIdentity
-from jupyter_containers.runtime.pump import OutputSink, StreamName, exit_status
+from jupyter_containers.runtime.keys import DetachKeys
+from jupyter_containers.runtime.monitor import Monitor, MonitorState, read_number, resize, wait
+from jupyter_containers.runtime.oci_runtime import OCIRuntime
+from jupyter_containers.runtime.process import ProcessIdentity
+from jupyter_containers.runtime.pump import OutputSink, StreamName
 
-_CHUNK = 65536
-_BEGUN_SECONDS = 10.0
+_DYING_SECONDS = 5.0
 _END_OF_FILE = b"\x04"
 
 
@@ -44,21 +41,15 @@ class _Call:
         container_id: str,
         bundle: Path,
         process: Mapping[str, Any],
-        *flags: str,
     ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="exec-", dir=bundle))
         self._log = self._folder / "runtime.log"
         self._pid_file = self._folder / "pid"
         specification = self._folder / "process.json"
         specification.write_text(json.dumps(process), encoding="utf-8")
-        self.argv = [runtime.path, *runtime.global_arguments(self._log), "exec", *flags]
+        self.argv = [runtime.path, *runtime.global_arguments(self._log), "exec"]
         self.argv += ["--process", str(specification), "--pid-file", str(self._pid_file)]
         self.argv += [container_id]
-
-    @property
-    def begun(self) -> bool:
-        """True once the runtime needs nothing of the scratch folder any more."""
-        return bool(read_number(self._pid_file))
 
     def kill(self) -> None:
         """Kill the process in the container; the runtime's own process ends with it."""
@@ -154,7 +145,7 @@ def start_detached(
     try:
         specification = folder / "process.json"
         specification.write_text(json.dumps(process), encoding="utf-8")
-        pid = monitor.execute(
+        state = monitor.execute(
             container_id,
             folder,
             specification,
@@ -162,23 +153,21 @@ def start_detached(
             exit_command=(*exit_command, str(folder)) if exit_command else (),
         )
         kept = bool(exit_command)
-        return pid
+        return state.container_pid
     finally:
         if not kept:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 class TerminalSession:
-    """A process on a pseudo-terminal; ``descriptor`` is our side, to read and write.
+    """A process on a terminal in a container, with a monitor of its own.
 
-    Reading raises OSError (EIO) once the process has ended.  Close it, or use ``with``.
+    Close it, which ends the process; or leave it; or use ``with``.
     """
 
-    def __init__(self, call: _Call, child: subprocess.Popen[bytes], descriptor: int) -> None:
-        self._call = call
-        self._child = child
-        self.descriptor = descriptor
-        self.left = False
+    def __init__(self, folder: Path, state: MonitorState, attachment: Attachment) -> None:
+        self._folder, self._state, self._attachment = folder, state, attachment
+        self._open = True
 
     def __enter__(self) -> TerminalSession:
         return self
@@ -191,12 +180,23 @@ class TerminalSession:
     ) -> None:
         self.close()
 
+    @property
+    def descriptor(self) -> int:
+        """What becomes readable when there is something to :meth:`read`."""
+        return self._attachment.descriptor
+
+    def read(self) -> bytes:
+        """Return output, waiting for it; ``b""`` once it has ended."""
+        piece = self._attachment.receive()
+        return b"" if piece is None else piece[1]
+
+    def write(self, data: bytes) -> None:
+        """Type keys; after the end they are dropped."""
+        self._attachment.send(data)
+
     def resize(self, rows: int, columns: int) -> None:
         """Set the terminal's size and tell the process."""
-        _set_size(self.descriptor, rows, columns)
-        if self._child.poll() is None:
-            # The runtime is in no foreground group of this terminal, so it hears of it from us.
-            self._child.send_signal(signal.SIGWINCH)
+        resize(self._folder, rows, columns)
 
     def communicate(
         self,
@@ -214,121 +214,58 @@ class TerminalSession:
         ``stdin`` is data, followed by an end of file (Ctrl-D), or a descriptor to copy from.
         ``on_tick`` is called at least every 50 ms.
         """
-        os.set_blocking(self.descriptor, False)
-        pending = stdin + _END_OF_FILE if isinstance(stdin, bytes) else b""
-        source = stdin if isinstance(stdin, int) else None
-        while True:
-            if on_tick is not None:
-                on_tick()
-            poller = select.poll()
-            poller.register(self.descriptor, select.POLLIN | (select.POLLOUT if pending else 0))
-            if source is not None and not pending:
-                poller.register(source, select.POLLIN)
-            ready = dict(poller.poll(POLL_SECONDS * 1000))
-            mine = ready.get(self.descriptor, 0)
-            if mine & (select.POLLIN | select.POLLHUP | select.POLLERR):
-                if not self._deliver(on_output):
-                    break
-            elif self._child.poll() is not None:
-                break  # a process that was left behind holds the terminal
-            if pending and mine & select.POLLOUT:
-                pending = self._feed(pending)
-            if source is not None and source in ready:
-                pending = _typed(source)
-                source = source if pending else None
-                if keys is not None:
-                    pending = self._watched(keys, pending)
+        source = stdin + _END_OF_FILE if isinstance(stdin, bytes) else stdin
+        self._attachment.pump(on_output, stdin=source, keys=keys, on_tick=on_tick)
         code = self.wait()
         assert code is not None  # without a timeout it waits to the end
         return code
-
-    def _watched(self, keys: DetachKeys, data: bytes) -> bytes:
-        try:
-            return keys.feed(data)
-        except DetachedError as detached:
-            self._feed(detached.typed)
-            raise
 
     def leave(self, on_end: Callable[[int], None]) -> None:
         """Release the terminal and let the process go on, with nobody at its terminal.
 
         ``on_end`` gets its exit code, if this process still lives then.
         """
-        if self.descriptor < 0:
+        if not self._open:
             return
-        os.set_blocking(self.descriptor, True)
-        # Somebody must hold our side: with the last holder the process would be hung up on.
-        holder = subprocess.Popen(
-            # A shell gives what it leaves behind an empty input; descriptor 3 it leaves alone.
-            ["/bin/sh", "-c", "exec 3<&0; cat <&3 >/dev/null & exit"],
-            stdin=self.descriptor,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        os.close(self.descriptor)
-        self.descriptor, self.left = -1, True
-        holder.wait()
-        # What the process wrote may be here before the runtime has written its pid file; a runtime
-        # that cannot do that ends the process.
-        deadline = time.monotonic() + _BEGUN_SECONDS
-        while not self._call.begun and self._child.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.005)
-        self._call.close()
+        self._open = False
+        self._attachment.close()
 
-        def reap() -> None:
-            # Nobody else does while this process lives.
-            on_end(exit_status(self._child.wait()))
+        def await_end() -> None:
+            status = wait(self._folder, self._state)
+            shutil.rmtree(self._folder, ignore_errors=True)
+            if status.code is not None:
+                on_end(status.code)
 
-        threading.Thread(target=reap, name="left-exec", daemon=True).start()
-
-    def _deliver(self, on_output: OutputSink) -> bool:
-        try:
-            data = os.read(self.descriptor, _CHUNK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False  # EIO: the last process has closed the terminal
-        if data:
-            on_output("stdout", data)
-        return bool(data)
-
-    def _feed(self, pending: bytes) -> bytes:
-        try:
-            return pending[os.write(self.descriptor, pending) :]
-        except BlockingIOError:
-            return pending
-        except OSError:
-            return b""
+        threading.Thread(target=await_end, name="left-exec", daemon=True).start()
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Return the exit code, or None when the process still runs after ``timeout`` seconds."""
-        try:
-            code = exit_status(self._child.wait(timeout))
-        except subprocess.TimeoutExpired:
-            return None
-        self._call.check(code)
-        return code
+        """Return the exit code, or None when the process still runs after ``timeout`` seconds.
 
-    def close(self) -> None:
-        """End the process if it still runs and was not left, and release the terminal."""
-        if self.left:
-            return
-        if self._child.poll() is None:
-            self._call.kill()
-            try:
-                self._child.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self._child.kill()
-                self._child.wait()
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
-        self._call.close()
+        Raises :class:`OCIRuntimeError` when its monitor was killed before it could write it.
+        """
+        status = wait(self._folder, self._state, timeout=timeout)
+        if status is not None and status.code is None:
+            raise OCIRuntimeError("the exit code is lost: the monitor of the process was killed")
+        return None if status is None else status.code
+
+    def close(self) -> int | None:
+        """End the process if it still runs and was not left, and release the terminal.
+
+        Returns the exit code, None where there is none to tell (any more).
+        """
+        if not self._open:
+            return None
+        self._open = False
+        if self._state.container is not None:
+            self._state.container.signal(signal.SIGKILL)
+        status = wait(self._folder, self._state, timeout=_DYING_SECONDS)
+        self._attachment.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return None if status is None else status.code
 
 
 def open_terminal(
-    runtime: OCIRuntime,
+    monitor: Monitor,
     container_id: str,
     bundle: Path,
     process: Mapping[str, Any],
@@ -336,41 +273,32 @@ def open_terminal(
     rows: int = 24,
     columns: int = 80,
 ) -> TerminalSession:
-    """Return a session with ``process`` running on a new terminal of the given size."""
-    import pty
-    import tty
+    """Return a session with ``process`` running on a new terminal of the given size.
 
-    # The runtime passes our terminal's size on only after the process has begun to run.
-    size = {"height": rows, "width": columns}
-    process = {**process, "terminal": True, "consoleSize": size}
-    call = _Call(runtime, container_id, bundle, process, "--tty")
-    ours, theirs = pty.openpty()
+    Raises :class:`OCIRuntimeError` (``exit_code`` 126 or 127) for a program that cannot run.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="exec-", dir=bundle))
+    attached: list[Attachment] = []
     try:
-        os.set_inheritable(ours, False)
-        # Echo and line editing are the work of the container's own terminal, not of this one.
-        tty.setraw(theirs)
-        _set_size(ours, rows, columns)
-        child = spawn(call.argv, stdin=theirs, stdout=theirs, stderr=theirs)
+        specification = folder / "process.json"
+        size = {"height": rows, "width": columns}
+        document = {**process, "terminal": True, "consoleSize": size}
+        specification.write_text(json.dumps(document), encoding="utf-8")
+        state = monitor.execute(
+            container_id,
+            folder,
+            specification,
+            terminal=True,
+            connect=lambda: attached.append(Attachment(folder)),
+        )
+        [attachment] = attached
     except BaseException:
-        os.close(ours)
-        call.close()
+        for one in attached:
+            one.close()
+        # Where an interrupt came between, the process may have begun.
+        begun = ProcessIdentity.of(read_number(folder / "container.pid") or 0)
+        if begun is not None:
+            begun.signal(signal.SIGKILL)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
-    finally:
-        os.close(theirs)
-    return TerminalSession(call, child, ours)
-
-
-def _typed(source: int) -> bytes:
-    try:
-        return os.read(source, _CHUNK)
-    except BlockingIOError:
-        return b""
-    except OSError:
-        return b""  # the person's terminal has gone
-
-
-def _set_size(descriptor: int, rows: int, columns: int) -> None:
-    import fcntl
-    import termios
-
-    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    return TerminalSession(folder, state, attachment)

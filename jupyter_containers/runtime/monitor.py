@@ -16,8 +16,8 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
@@ -88,16 +88,11 @@ class Monitor:
         argv += ["--log-size-max", str(log_max_bytes)] if log_max_bytes else []
         argv += _exit_arguments(exit_command)
         try:
-            pid = self._launch(argv, bundle, pass_fds)
+            return self._launch(argv, bundle, pass_fds)
         except BaseException:
             with suppress(ContainersError):
                 self._runtime.delete(container_id, force=True)
             raise
-        return MonitorState(
-            ProcessIdentity.of(read_number(bundle / "conmon.pid") or 0),
-            ProcessIdentity.of(pid),
-            pid,
-        )
 
     def execute(
         self,
@@ -107,20 +102,24 @@ class Monitor:
         *,
         terminal: bool = False,
         exit_command: Sequence[str] = (),
-    ) -> int:
-        """Return the pid of a further process in a container, with a monitor of its own.
+        connect: Callable[[], None] | None = None,
+    ) -> MonitorState:
+        """Start a further process in a container, with a monitor of its own.
 
-        Its output goes nowhere.  ``folder`` is scratch; for the ``exit_command``, which conmon
-        runs when the process has ended, the exit code is in it (:func:`read_exit`).
+        ``folder`` is to the process what the bundle is to a container.  ``connect`` is called
+        before the process begins, for attaching; without it the output goes nowhere.  Conmon runs
+        the ``exit_command`` when the process has ended; the exit code is in the folder then
+        (:func:`read_exit`).
         """
         argv = [*self._program(container_id, folder), "--bundle", str(folder)]
         argv += ["--exec", "--exec-process-spec", str(specification), "--log-path", "none"]
         argv += ["--terminal"] if terminal else []
-        if exit_command:
+        argv += ["--exec-attach"] if connect is not None else []
+        if exit_command or connect is not None:
             persist = folder / "persist"
             persist.mkdir(mode=0o700)
             argv += ["--persist-dir", str(persist), *_exit_arguments(exit_command)]
-        return self._launch(argv, folder)
+        return self._launch(argv, folder, operation="exec", connect=connect)
 
     def _program(self, container_id: str, folder: Path) -> list[str]:
         argv = [self._conmon, "--api-version", "1", "--cid", container_id, "--cuuid", container_id]
@@ -139,36 +138,83 @@ class Monitor:
         # milliseconds at every end of a container.
         return [*argv, "--persist-dir", str(bundle / "persist"), "--no-sync-log"]
 
-    def _launch(self, argv: list[str], bundle: Path, pass_fds: Sequence[int] = ()) -> int:
-        """Return the container's pid as conmon reports it."""
-        reader, writer = os.pipe()
-        try:
+    def _launch(
+        self,
+        argv: list[str],
+        bundle: Path,
+        pass_fds: Sequence[int] = (),
+        *,
+        operation: str = "create the container",
+        connect: Callable[[], None] | None = None,
+    ) -> MonitorState:
+        """Start conmon; return the processes once it has reported the container's."""
+        with ExitStack() as pipes:
+            sync = pipes.enter_context(_Pipe("_OCI_SYNCPIPE"))
+            given = [sync]
+            if connect is not None:
+                ready = pipes.enter_context(_Pipe("_OCI_ATTACHPIPE"))
+                gate = pipes.enter_context(_Pipe("_OCI_STARTPIPE", into_conmon=True))
+                given += [ready, gate]
+            child = _started(argv, bundle, given, pass_fds)
             try:
-                with open(bundle / "monitor.log", "ab") as log:
-                    child = subprocess.Popen(
-                        argv,
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=log,
-                        cwd=bundle,
-                        env={**program_environment(), "_OCI_SYNCPIPE": str(writer)},
-                        pass_fds=(writer, *pass_fds),
-                        start_new_session=True,
-                    )
-            except OSError as error:
-                raise OCIRuntimeError(
-                    f"cannot start {argv[0]}: {error.strerror}", argv=argv
-                ) from error
-            finally:
-                os.close(writer)
-            try:
-                report = _read_report(reader)
+                if connect is not None:
+                    # Once for conmon to begin, once for the process when the socket is connected.
+                    os.write(gate.ours, b"0")
+                    if _read_report(ready.ours):
+                        connect()
+                    with suppress(BrokenPipeError):  # it failed, and the report says why
+                        os.write(gate.ours, b"0")
+                report = _read_report(sync.ours)
             finally:
                 # The started process forks the real monitor and ends at once.
                 _reap(child)
-        finally:
-            os.close(reader)
-        return _reported_pid(report, argv, bundle)
+        pid = _reported_pid(report, argv, bundle, operation)
+        conmon = ProcessIdentity.of(read_number(bundle / "conmon.pid") or 0)
+        return MonitorState(conmon, ProcessIdentity.of(pid), pid)
+
+
+class _Pipe:
+    """A pipe; conmon gets ``theirs`` and finds its number in a variable of its environment."""
+
+    def __init__(self, variable: str, *, into_conmon: bool = False) -> None:
+        self.variable = variable
+        reading, writing = os.pipe()
+        self.ours, self.theirs = (writing, reading) if into_conmon else (reading, writing)
+        self._open = {self.ours, self.theirs}
+
+    def __enter__(self) -> _Pipe:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for end in self._open:
+            os.close(end)
+
+    def hand_over(self) -> None:
+        """Close their end here: a reader sees its end when conmon's is closed too."""
+        os.close(self.theirs)
+        self._open.discard(self.theirs)
+
+
+def _started(
+    argv: list[str], bundle: Path, pipes: Sequence[_Pipe], pass_fds: Sequence[int]
+) -> subprocess.Popen[bytes]:
+    try:
+        with open(bundle / "monitor.log", "ab") as log:
+            child = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=bundle,
+                env={**program_environment(), **{one.variable: str(one.theirs) for one in pipes}},
+                pass_fds=[*(one.theirs for one in pipes), *pass_fds],
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise OCIRuntimeError(f"cannot start {argv[0]}: {error.strerror}", argv=argv) from error
+    for one in pipes:
+        one.hand_over()
+    return child
 
 
 def _exit_arguments(command: Sequence[str]) -> list[str]:
@@ -283,7 +329,7 @@ def _reap(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def _reported_pid(report: bytes, argv: Sequence[str], bundle: Path) -> int:
+def _reported_pid(report: bytes, argv: Sequence[str], bundle: Path, operation: str) -> int:
     try:
         value = json.loads(report)
         pid = int(value.get("data", value.get("pid", -1)))
@@ -296,4 +342,4 @@ def _reported_pid(report: bytes, argv: Sequence[str], bundle: Path) -> int:
     with suppress(OSError):
         said = (bundle / "monitor.log").read_text(errors="replace")[-2000:]
     text = log_error(bundle / "runtime.log") or message or said
-    raise runtime_error(text, operation="create the container", argv=argv, stderr=message or said)
+    raise runtime_error(text, operation=operation, argv=argv, stderr=message or said)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.browser.conftest import Lab
 from tests.browser.lab import DARK, LabNotebook
+from tests.integration.waiting import until
 
 LOAD = "%load_ext jupyter_containers"
 _SCREEN = ".jc-screen .xterm-rows"
@@ -40,13 +41,6 @@ def names(lab: Lab) -> list[str]:
         return [container.name for container in engine.containers(all=True)]
 
 
-def eventually(condition: Any, timeout: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_a_shell_in_a_cell(notebook: Any, lab: Lab) -> None:
     opened = notebook(LOAD, "shell = %container run --rm -it --name typed busybox sh\nshell")
     opened.run_all()
@@ -67,7 +61,7 @@ def test_a_shell_in_a_cell(notebook: Any, lab: Lab) -> None:
 
     typist.type("exit 3\n")
     opened.page.get_by_text("ended with exit code 3", exact=True).wait_for()
-    eventually(lambda: "typed" not in names(lab))
+    until(lambda: "typed" not in names(lab))
 
 
 def test_a_full_screen_program_survives_a_reload(notebook: Any, lab: Lab) -> None:
@@ -88,7 +82,7 @@ def test_a_full_screen_program_survives_a_reload(notebook: Any, lab: Lab) -> Non
     # The cell removes what it has made when its output goes.
     assert "editor" in names(lab)
     opened.command("notebook:clear-all-cell-outputs")
-    eventually(lambda: "editor" not in names(lab))
+    until(lambda: "editor" not in names(lab))
 
 
 def test_a_terminal_lives_while_a_cell_runs_and_in_two_views(notebook: Any, lab: Lab) -> None:
@@ -109,7 +103,7 @@ def test_a_terminal_lives_while_a_cell_runs_and_in_two_views(notebook: Any, lab:
     typist.type("echo a-$((1+1))\n")
     typist.sees("a-2", timeout=4)
     second = opened.page.locator(_SCREEN).nth(1)
-    eventually(lambda: "a-2" in second.inner_text())
+    until(lambda: "a-2" in second.inner_text())
     assert "[*]:" in opened.prompts()
     typist.type("exit\n")
     opened.wait_for_end()
@@ -123,7 +117,7 @@ def test_end_asks_first(notebook: Any, lab: Lab) -> None:
     opened.page.get_by_role("button", name="End", exact=True).click()
     assert "doomed" in names(lab)
     opened.page.get_by_role("button", name="Really end?").click()
-    eventually(lambda: "doomed" not in names(lab))
+    until(lambda: "doomed" not in names(lab))
 
 
 def test_running_the_cell_again_ends_the_first_terminal(notebook: Any, lab: Lab) -> None:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -20,16 +19,10 @@ from jupyter_containers.errors import ContainerFailedError, InvalidArgumentError
 from jupyter_containers.magics.live import LiveOutput
 from jupyter_containers.runtime.attach import Attachment
 from tests.integration.engine_fixtures import Place
+from tests.integration.waiting import until
 
 NONE = {"network": "none"}
 ECHO = ["sh", "-c", "while read line; do echo got $line; [ $line = end ] && exit 4; done"]
-
-
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)
 
 
 def read_until(session: TerminalSession, text: bytes) -> bytes:

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ from tests.integration.engine_fixtures import (
     settled,
     traces,
 )
+from tests.integration.waiting import until
 
 # What a kernel does again and again until it is killed.
 _BUSY = """
@@ -66,13 +67,6 @@ def own(place: Place) -> Iterator[Engine]:
             yield engine
         finally:
             demolish(engine)
-
-
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
 
 
 def test_thirty_kernels_are_killed_and_nothing_is_lost_or_left(own: Engine, place: Place) -> None:

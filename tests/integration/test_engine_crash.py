@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,9 +20,11 @@ import pytest
 from jupyter_containers.engine import Engine
 from jupyter_containers.errors import OperationCancelledError
 from jupyter_containers.events import CancelToken, Event, TaskFinished, TaskOutput
+from jupyter_containers.store.uppers import tree_size
 from tests.integration.engine_fixtures import Place, demolish, nothing_left, settled, traces
 from tests.integration.registry_server import DockerRegistry, ScriptedRegistry, missing_registry
 from tests.integration.served_image import ServedImage, member, tar
+from tests.integration.waiting import until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -70,6 +72,11 @@ def home(tmp_path: Path) -> Iterator[Place]:
 
 def kill_after(place: Place, seconds: float, *arguments: str) -> bool:
     """Start another kernel, kill it that long after it is ready; return whether it was done."""
+    return kill_when(place, lambda: time.sleep(seconds), *arguments)
+
+
+def kill_when(place: Place, wait: Callable[[], object], *arguments: str) -> bool:
+    """Start another kernel, kill it when ``wait`` returns; return whether it was done."""
     roots = (str(place.root), str(place.run_root))
     with subprocess.Popen(
         [sys.executable, "-c", KERNEL, *roots, *arguments],
@@ -78,7 +85,7 @@ def kill_after(place: Place, seconds: float, *arguments: str) -> bool:
     ) as kernel:
         assert kernel.stdout is not None
         assert kernel.stdout.readline() == b"ready\n"
-        time.sleep(seconds)
+        wait()
         kernel.kill()
         return kernel.stdout.read() == b"done\n"
 
@@ -128,8 +135,16 @@ def test_killed_while_building(home: Place, tmp_path: Path) -> None:
 def test_a_build_goes_on_from_its_cache(home: Place, tmp_path: Path) -> None:
     context = tmp_path / "context"
     text = "FROM busybox\nCOPY big /\nRUN echo first > /first\nRUN sleep 60\n"
-    kill_after(home, 0.6, "build", str(context), text)
     events: list[Event] = []
+
+    def kept() -> int:
+        with home.engine() as engine:
+            entries = engine._rooms.store.records.cache_entries()
+        return len([entry for entry in entries if entry.chain_id])
+
+    # A step's layer is written while the next one runs.
+    both = kept() + 2
+    kill_when(home, lambda: until(lambda: kept() == both), "build", str(context), text)
     with home.engine() as engine:
         is_whole(engine)
         text = text.replace("sleep 60", "true")
@@ -221,10 +236,9 @@ def test_an_interrupted_pull_fetches_only_the_rest(home: Place) -> None:
     served.image([tar(member("f", random.Random(5).randbytes(3_000_000)))], "1")
     with ScriptedRegistry(served) as registry:
         name = f"{registry.host}/rest:1"
-        kill_after(home, 0.3, "pull", name)
-        [partial] = [p for p in (home.root / "ingest").iterdir() if p.stat().st_size]
-        there = partial.stat().st_size
-        assert there > 100_000
+        partials = home.root / "ingest"
+        kill_when(home, lambda: until(lambda: tree_size(partials) > 100_000), "pull", name)
+        there = tree_size(partials)
         served.pace = 0
         with home.engine() as engine:
             engine.pull(name)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from jupyter_containers.engine import Engine
 from jupyter_containers.engine.journal import JournalEvent
 from tests.integration.engine_fixtures import Place
+from tests.integration.waiting import until
 
 
 def seen(engine: Engine, after: int, container_id: str) -> list[str]:
@@ -24,13 +23,6 @@ def seen(engine: Engine, after: int, container_id: str) -> list[str]:
 
 def last(engine: Engine) -> int:
     return max((event.sequence for event in engine.events(follow=False)), default=0)
-
-
-def until(condition: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def test_a_life_is_written_down_in_dockers_words(engine: Engine, busybox: str) -> None:

@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,18 +18,12 @@ from jupyter_containers.errors import (
 from jupyter_containers.events import CancelToken
 from jupyter_containers.runtime import cgroups
 from tests.integration.engine_fixtures import BUSYBOX, Place, run_program
+from tests.integration.waiting import until
 
 MIB = 2**20
 NONE = {"network": "none"}
 BURN = ["sh", "-c", "while :; do :; done"]
 FORK_BOMB = "f() { sleep 30 & f & f & wait; }; f; sleep 60"
-
-
-def until(condition: Any, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def cpu_share(engine: Engine, *names: str, seconds: float = 1.0) -> list[float]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-import time
 import urllib.request
-from collections.abc import Callable
 
 import pytest
 
@@ -20,15 +18,9 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     NetworkNotFoundError,
 )
+from tests.integration.waiting import until
 
 _SERVE = "mkdir -p /www; echo $HOSTNAME > /www/index.html; exec httpd -f -p 80 -h /www"
-
-
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
 
 
 def server(engine: Engine, image: str, **flags: object) -> Container:

@@ -16,6 +16,7 @@ from jupyter_containers.engine import Engine
 from jupyter_containers.errors import InvalidArgumentError, InvalidStateError
 from jupyter_containers.oci.state import Status
 from tests.integration.engine_fixtures import BUSYBOX, Place, run_program
+from tests.integration.waiting import until
 
 NONE = {"network": "none"}
 ANOTHER_KERNEL = """
@@ -26,13 +27,6 @@ root, run_root, flags = sys.argv[1:]
 with Engine(root=Path(root), run_root=Path(run_root)) as engine:
     engine.run("busybox", network="none", detach=True, **eval(flags))
 """
-
-
-def until(condition: Any, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def state(engine: Engine, name: str) -> dict[str, Any]:

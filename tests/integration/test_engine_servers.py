@@ -22,7 +22,8 @@ import pytest
 
 from jupyter_containers.engine import Engine
 from jupyter_containers.engine.container import Container
-from tests.integration.test_engine_networks import _removed, until
+from tests.integration.test_engine_networks import _removed
+from tests.integration.waiting import until
 
 _PACKAGES = "redis-server postgresql nginx-light curl libnss-myhostname-"
 _DOCKERFILE = f"""

@@ -28,6 +28,7 @@ from tests.integration.runtime_fixtures import (
     open_lab,
     with_context,
 )
+from tests.integration.waiting import until
 
 MIB = 1024 * 1024
 
@@ -181,7 +182,7 @@ def test_memory_limit_kills_and_is_reported(lab: Lab) -> None:
 
 
 def test_memory_is_accounted_without_an_oom(lab: Lab, sleeper: Container) -> None:
-    wait_until(lambda: cgroups.processes(lab.host.cgroups, sleeper.cgroup))
+    until(lambda: cgroups.processes(lab.host.cgroups, sleeper.cgroup))
     time.sleep(0.05)
     stats = cgroups.stats(lab.host.cgroups, sleeper.cgroup)
     assert stats is not None
@@ -370,7 +371,7 @@ def test_exec_detached(lab: Lab, sleeper: Container) -> None:
     pid = execute.start_detached(lab.monitor, sleeper.id, sleeper.bundle, process)
     assert pid > 0
     mark = sleeper.bundle / "upper/tmp/mark"
-    wait_until(lambda: mark.exists() and mark.read_text() == "done\n")
+    until(lambda: mark.exists() and mark.read_text() == "done\n")
 
 
 def test_exec_detached_of_a_process_that_ends_at_once(lab: Lab, sleeper: Container) -> None:
@@ -383,15 +384,45 @@ def test_exec_detached_of_a_process_that_ends_at_once(lab: Lab, sleeper: Contain
 def test_exec_terminal(lab: Lab, sleeper: Container) -> None:
     process = exec_process(sleeper.spec, ExecOptions.of(["sh"], tty=True))
     with execute.open_terminal(
-        lab.runtime, sleeper.id, sleeper.bundle, process, rows=30, columns=100
+        lab.monitor, sleeper.id, sleeper.bundle, process, rows=30, columns=100
     ) as session:
-        os.write(session.descriptor, b"stty size\n")
-        assert b"30 100" in read_until(session.descriptor, b"30 100")
+        session.write(b"stty size\n")
+        assert b"30 100" in read_until(session, b"30 100")
         session.resize(40, 120)
         time.sleep(0.1)
-        os.write(session.descriptor, b"stty size; exit 6\n")
-        assert b"40 120" in read_until(session.descriptor, b"40 120")
+        session.write(b"stty size; exit 6\n")
+        assert b"40 120" in read_until(session, b"40 120")
         assert session.wait(timeout=5) == 6
+    assert not [name for name in os.listdir(sleeper.bundle) if name.startswith("exec-")]
+
+
+def test_nothing_stands_between_a_program_and_its_terminal(lab: Lab, sleeper: Container) -> None:
+    """A full-screen program moves down by a bare line feed: nobody else adds a return to it."""
+    script = "printf 'a\\nb\\n'; stty raw; printf 'c\\nd\\n'"
+    process = exec_process(sleeper.spec, ExecOptions.of(["sh", "-c", script], tty=True))
+    output = Output()
+    with execute.open_terminal(lab.monitor, sleeper.id, sleeper.bundle, process) as session:
+        assert session.communicate(output) == 0
+    assert bytes(output.stdout) == b"a\r\nb\r\nc\nd\n"
+
+
+def test_a_terminal_that_is_closed_ends_its_process(lab: Lab, sleeper: Container) -> None:
+    process = exec_process(sleeper.spec, ExecOptions.of(["sleep", "50"], tty=True))
+    session = execute.open_terminal(lab.monitor, sleeper.id, sleeper.bundle, process)
+    assert session.wait(timeout=0.1) is None
+    assert session.close() == 137
+    assert session.close() is None
+    stats = cgroups.stats(lab.host.cgroups, sleeper.cgroup)
+    assert stats is not None
+    assert stats.pids == 1
+
+
+def test_a_terminal_on_a_program_that_is_not_there(lab: Lab, sleeper: Container) -> None:
+    process = exec_process(sleeper.spec, ExecOptions.of(["nosuch"], tty=True))
+    with pytest.raises(OCIRuntimeError) as caught:
+        execute.open_terminal(lab.monitor, sleeper.id, sleeper.bundle, process)
+    assert caught.value.exit_code == 127
+    assert not [name for name in os.listdir(sleeper.bundle) if name.startswith("exec-")]
 
 
 def test_terminal_container(lab: Lab) -> None:
@@ -525,7 +556,7 @@ def test_nothing_is_left(lab: Lab) -> None:
     assert lab.runtime.container_ids() == ()
     for folder in lab.host.cgroups.folders(lab.parent):
         assert not [entry for entry in os.scandir(folder) if entry.is_dir()]
-    wait_until(lambda: not zombies())
+    until(lambda: not zombies())
 
 
 def test_unknown_user_and_missing_command(lab: Lab) -> None:
@@ -549,26 +580,10 @@ def zombies() -> list[str]:
     return found
 
 
-def wait_until(condition: object, timeout: float = 5) -> None:
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if condition():  # type: ignore[operator]
-            return
-        time.sleep(0.01)
-    raise AssertionError("did not happen in time")
-
-
-def read_until(descriptor: int, mark: bytes, timeout: float = 5) -> bytes:
-    import select
-
+def read_until(session: execute.TerminalSession, mark: bytes) -> bytes:
     data = b""
-    deadline = time.monotonic() + timeout
-    while mark not in data and time.monotonic() < deadline:
-        if select.select([descriptor], [], [], 0.1)[0]:
-            try:
-                data += os.read(descriptor, 4096)
-            except OSError:
-                break
+    while mark not in data and (piece := session.read()):
+        data += piece
     return data
 
 

@@ -157,6 +157,13 @@ def test_a_further_process_is_in_the_group_too(engine: Engine) -> None:
         assert done.output.split() == [str(32 * 2**20), "0::/"]
 
 
+def test_a_process_on_a_terminal(engine: Engine) -> None:
+    script = "stty size; stty raw; printf 'a\\nb\\n'; exit 3"
+    with engine.run("busybox", ["sleep", "100"], detach=True, **QUIET) as sleeper:
+        told = engine.exec(sleeper.name, ["sh", "-c", script], tty=True, check=False)
+        assert (told.exit_code, told.stdout) == (3, b"24 80\r\na\nb\n")
+
+
 def test_builds_ports_and_names(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "page").write_text("hello\n")
     dockerfile = "FROM busybox\nCOPY page /www/page\nRUN cat /sys/fs/cgroup/cgroup.controllers\n"
