@@ -149,6 +149,22 @@ class Images:
                 return records.get_image(entry.manifest_digest)
         return None
 
+    def like(self, reference: Reference) -> list[str]:
+        """Return names of this store that may be meant: other tags, else names spelt alike."""
+        import difflib
+
+        def bare(item: Reference) -> str:
+            return item.repository.removeprefix("library/")  # what all share is no likeness
+
+        known = [Reference.parse(entry.name) for entry in self._rooms.store.records.names()]
+        others = [item for item in known if item != reference]
+        others = [item for item in others if item.registry == reference.registry]
+        wanted, names = bare(reference), {bare(item) for item in others}
+        near = (
+            [wanted] if wanted in names else difflib.get_close_matches(wanted, names, cutoff=0.75)
+        )
+        return sorted(item.familiar for item in others if bare(item) in near)[:3]
+
     def _hint(self, text: str) -> str:
         import difflib
 

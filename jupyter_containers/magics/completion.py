@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from itertools import dropwhile
 from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult
@@ -65,17 +66,22 @@ def completions(
     if head in _CELL_MAGICS:
         if line_number == 0:
             words, token = _split(before)
-            return (token, complete(words[1:], token, names)) if words else None
+            return (token, complete(_command(words[1:]), token, names)) if words else None
         if len(lines[0].split()) > 1:
             return None  # the cell is a program's input
         words, token = _split(before)
-        return token, complete(words, token, names)
+        return token, complete(_command(words), token, names)
     # "name = %container ps" is a command too.
     start = max((before.rfind(f"{magic} ") for magic in _LINE_MAGICS), default=-1)
     if start < 0 or before[:start].strip().rstrip("=") not in ("", *_assigned(before[:start])):
         return None
     words, token = _split(before[start:])
-    return token, complete(words[1:], token, names)
+    return token, complete(_command(words[1:]), token, names)
+
+
+def _command(words: Sequence[str]) -> list[str]:
+    """Leave out what stands before a command that was pasted, as :mod:`.shell` does."""
+    return list(dropwhile(lambda word: word in ("$", "sudo", "docker", "podman"), words))
 
 
 def _assigned(text: str) -> Sequence[str]:

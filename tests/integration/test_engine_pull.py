@@ -321,3 +321,21 @@ def test_without_internet_the_error_says_what_can_be_made(
     with pytest.raises(RegistryError) as caught:
         own.pull("registry.invalid/nginx")
     assert "bootstrap" not in caught.value.hint
+
+
+def test_a_name_like_one_that_is_here_is_named(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry
+) -> None:
+    served.image([tar(member("f", b"1"))], "1")
+    own.pull(f"{scripted.host}/app:1")
+    own.tag(f"{scripted.host}/app:1", "weather")
+    with pytest.raises(ContainersError) as caught:
+        own.pull(f"{scripted.host}/app:nosuch")
+    assert caught.value.hint.startswith(f"did you mean {scripted.host}/app:1, which is here?")
+    own.tag("weather", f"{scripted.host}/weather:2")
+    with pytest.raises(ContainersError) as caught:
+        own.run(f"{scripted.host}/wether", ["true"])
+    assert f"did you mean {scripted.host}/weather:2, which is here?" in caught.value.hint
+    with pytest.raises(ContainersError) as caught:
+        own.pull(f"{scripted.host}/quite-another")
+    assert "did you mean" not in caught.value.hint

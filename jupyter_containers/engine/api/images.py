@@ -22,6 +22,7 @@ from jupyter_containers.errors import (
     ImageNotFoundError,
     InvalidArgumentError,
     NotFoundError,
+    RegistryError,
     UnauthorizedError,
 )
 from jupyter_containers.events import CancelToken, EventSink, discard
@@ -81,7 +82,13 @@ class ImagesAPI(Parts):
         from jupyter_containers.engine.transfer import pull
 
         wanted = Platform.parse(platform) if platform else Platform.host()
-        return pull(self._rooms, reference, wanted, emit=emit, cancel=cancel)
+        try:
+            return pull(self._rooms, reference, wanted, emit=emit, cancel=cancel)
+        except (RegistryError, NotFoundError) as error:
+            if like := self._images.like(reference):
+                meant = f"did you mean {' or '.join(like)}, which is here?"
+                error.hint = "; ".join(filter(None, (meant, error.hint)))
+            raise
 
     @cached_property
     def _builds(self) -> Builds:

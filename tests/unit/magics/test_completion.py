@@ -28,6 +28,8 @@ def at_cursor(text: str) -> tuple[str, list[str]] | None:
         ("x = 1\n%container stop w|", ("w", ["web"])),
         ("found = %container logs w|", ("w", ["web"])),
         ("%docker stop w|", ("w", ["web"])),
+        ("%container docker stop w|", ("w", ["web"])),
+        ("%%container\n$ sudo docker stop w|\nps", ("w", ["web"])),
         ("%%container\nstop w|\nps", ("w", ["web"])),
         ("%%container run bu|\necho", ("bu", ["busybox:latest"])),
         ("%%dockerfile --no-c|", ("--no-c", ["--no-cache", "--no-cache-filter"])),
