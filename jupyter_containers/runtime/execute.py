@@ -47,7 +47,7 @@ class _Call:
         self._pid_file = self._folder / "pid"
         specification = self._folder / "process.json"
         specification.write_text(json.dumps(process), encoding="utf-8")
-        self.argv = [runtime.path, *runtime.global_arguments(self._log), "exec"]
+        self.argv = [runtime.program(container_id), *runtime.global_arguments(self._log), "exec"]
         self.argv += ["--process", str(specification), "--pid-file", str(self._pid_file)]
         self.argv += [container_id]
 

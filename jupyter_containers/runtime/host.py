@@ -156,7 +156,7 @@ def probe(runtime: str = "auto", *, versions: bool = False) -> HostCapabilities:
     layout = mounted.writable() if users.initial else mounted.of_user()
     # crun looks at what is mounted, whoever may use it.
     chosen, reason = _choose_runtime(runtime, mounted)
-    conmon = shutil.which("conmon") or _in_system_folders("conmon")
+    conmon = find_program("conmon")
     conmon_version = ""
     if versions:
         if chosen is not None:
@@ -214,7 +214,7 @@ def host_ca(environ: Mapping[str, str] | None = None) -> HostCA:
 def _choose_runtime(wish: str, layout: CgroupLayout) -> tuple[RuntimeFacts | None, str]:
     names: tuple[RuntimeName, ...] = ("crun", "runc")
     if wish != "auto":
-        path = wish if "/" in wish else shutil.which(wish) or _in_system_folders(wish)
+        path = wish if "/" in wish else find_program(wish)
         if not path or not os.access(path, os.X_OK):
             return None, f"{wish} (from the settings) is not a program here"
         # Another name is taken for a build of runc, whose command line all of them follow.
@@ -223,12 +223,17 @@ def _choose_runtime(wish: str, layout: CgroupLayout) -> tuple[RuntimeFacts | Non
     for name in names:
         if name == "crun" and layout.version == "hybrid":
             continue
-        path = shutil.which(name) or _in_system_folders(name)
+        path = find_program(name)
         if path:
             return RuntimeFacts(name, path), "hybrid cgroups" if layout.version == "hybrid" else ""
     if layout.version == "hybrid" and shutil.which("crun"):
         return None, "crun refuses hosts with cgroup v1 and v2 side by side, and runc is missing"
     return None, "neither crun nor runc was found"
+
+
+def find_program(name: str) -> str:
+    """Return where a program is, or nothing."""
+    return shutil.which(name) or _in_system_folders(name)
 
 
 def _in_system_folders(name: str) -> str:
@@ -268,7 +273,7 @@ def _swap_accounting(layout: CgroupLayout) -> bool:
 def _static_init() -> str:
     """Return a small init that needs no libraries, so that it runs in any image; or nothing."""
     for name in ("catatonit", "tini-static", "docker-init", "tini"):
-        path = shutil.which(name) or _in_system_folders(name)
+        path = find_program(name)
         if path and _is_static(path):
             return path
     return ""
@@ -328,7 +333,7 @@ def _with_capabilities(facts: HostCapabilities, reason: str) -> HostCapabilities
 
 def _programs(facts: HostCapabilities, reason: str) -> tuple[Capability, ...]:
     runtime = facts.runtime
-    nft = shutil.which("nft") or _in_system_folders("nft")
+    nft = find_program("nft")
     chosen = f"{runtime.path} {runtime.version}".strip() if runtime else ""
     if runtime and reason:
         chosen = f"{chosen} ({reason})"

@@ -123,7 +123,7 @@ class Monitor:
 
     def _program(self, container_id: str, folder: Path) -> list[str]:
         argv = [self._conmon, "--api-version", "1", "--cid", container_id, "--cuuid", container_id]
-        argv += ["--name", container_id, "--runtime", self._runtime.path]
+        argv += ["--name", container_id, "--runtime", self._runtime.program(container_id)]
         argv += ["--container-pidfile", str(folder / "container.pid")]
         argv += ["--conmon-pidfile", str(folder / "conmon.pid"), "--full-attach"]
         for argument in self._runtime.global_arguments(folder / "runtime.log"):

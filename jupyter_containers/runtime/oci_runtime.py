@@ -29,11 +29,11 @@ from typing import Any
 
 import msgspec
 
-from jupyter_containers.errors import ContainersError, OCIRuntimeError
+from jupyter_containers.errors import ContainersError, OCIRuntimeError, UnsupportedError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.runtime import cgroups
 from jupyter_containers.runtime.failures import last_error, log_error, runtime_error
-from jupyter_containers.runtime.host import HostCapabilities
+from jupyter_containers.runtime.host import HostCapabilities, find_program
 from jupyter_containers.runtime.process import ProcessIdentity, wait_readable
 from jupyter_containers.runtime.pump import OutputSink, communicate
 from jupyter_containers.runtime.spec import CGROUP_PARENT
@@ -55,6 +55,27 @@ class OCIRuntime:
         self.root = root
         self.layout = host.cgroups
         self.cgroup_parent = self.layout.base + cgroup_parent
+
+    def program(self, container_id: str) -> str:
+        """Return the program for a container: the one that made it, also where another is chosen.
+
+        Raises :class:`UnsupportedError` when that one is not here any more.
+        """
+        folder = self.root / container_id
+        if (folder / "state.json").exists():
+            maker = "runc"
+        else:
+            maker = "crun" if (folder / "status").exists() else self.name
+        if maker == self.name:
+            return self.path
+        path = find_program(maker)
+        if not path:
+            raise UnsupportedError(
+                f"container {container_id[:12]} was started by {maker}, which is not here any more",
+                capability=maker,
+                provided_by=f"apt-get install {maker}",
+            )
+        return path
 
     def cgroup_path(self, container_id: str) -> str:
         """Return the cgroup path to put into a container's spec."""
@@ -112,9 +133,9 @@ class OCIRuntime:
 
     def init_process(self, container_id: str) -> ProcessIdentity | None:
         """Return the live first process of a container, or None when it has ended."""
-        if self.name == "runc":
-            recorded = self._recorded_init(container_id)
-            return recorded if recorded is not None and recorded.alive else None
+        if recorded := self._recorded(container_id):
+            init = _init_of(container_id, recorded)
+            return init if init is not None and init.alive else None
         state = self.state(container_id)
         return ProcessIdentity.of(int(state.get("pid", 0))) if state else None
 
@@ -126,7 +147,7 @@ class OCIRuntime:
     def kill(self, container_id: str, number: int = signal.SIGTERM) -> None:
         """Send a signal to the container's first process; ended ones are left in peace."""
         try:
-            self._verb("kill", container_id, str(int(number)))
+            self._verb("kill", container_id, trailing=[str(int(number))])
         except OCIRuntimeError:
             if self.init_process(container_id) is not None:
                 raise
@@ -152,7 +173,8 @@ class OCIRuntime:
 
     def update(self, container_id: str, limits: Mapping[str, Any]) -> None:
         """Change limits of a live container; ``limits`` as from ``resources.limits``."""
-        self._verb("update", "--resources", "-", container_id, stdin=json.dumps(limits).encode())
+        document = json.dumps(limits).encode()
+        self._verb("update", container_id, "--resources", "-", stdin=document)
 
     def delete(self, container_id: str, *, force: bool = False) -> None:
         """Remove all that the runtime holds of a container; nothing there is not an error.
@@ -173,7 +195,7 @@ class OCIRuntime:
                 init.wait(timeout=_DEATH_TIMEOUT)
         if not self._forget(container_id):
             if self.exists(container_id):
-                self._verb("delete", *(["--force"] if force else []), container_id)
+                self._verb("delete", container_id, *(["--force"] if force else []))
             cgroups.remove(self.layout, path)
         self.place(container_id, "")
 
@@ -252,8 +274,16 @@ class OCIRuntime:
             self.kill_all(container_id)
             time.sleep(0.01)
 
-    def _verb(self, verb: str, *arguments: str, stdin: bytes = b"") -> str:
-        argv = [self.path, *self.global_arguments(), verb, *arguments]
+    def _verb(
+        self,
+        verb: str,
+        container_id: str,
+        *arguments: str,
+        trailing: Sequence[str] = (),
+        stdin: bytes = b"",
+    ) -> str:
+        argv = [self.program(container_id), *self.global_arguments(), verb]
+        argv += [*arguments, container_id, *trailing]
         child = spawn(argv, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL)
         try:
             output, errors = child.communicate(stdin or None, timeout=_VERB_TIMEOUT)
@@ -270,10 +300,6 @@ class OCIRuntime:
             raise runtime_error(last_error(text) or text, operation=verb, argv=argv, stderr=text)
         return output.decode(errors="replace")
 
-    def _recorded_init(self, container_id: str) -> ProcessIdentity | None:
-        """Return the first process that runc recorded, alive or not."""
-        return _init_of(container_id, self._recorded(container_id))
-
     def _recorded(self, container_id: str) -> bytes:
         """Return runc's own record of a container, empty when there is none."""
         try:
@@ -287,7 +313,7 @@ class OCIRuntime:
         fifo = self.root / container_id / "exec.fifo"
         recorded = self._recorded(container_id)
         init = _init_of(container_id, recorded)
-        if self.name != "runc" or _has_late_hooks(recorded) or init is None or not init.alive:
+        if _has_late_hooks(recorded) or init is None or not init.alive:
             return False
         try:
             descriptor = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -309,7 +335,7 @@ class OCIRuntime:
         """Delete an ended container as ``runc delete`` does; return False to leave it to runc."""
         recorded = self._recorded(container_id)
         init = _init_of(container_id, recorded)
-        if self.name != "runc" or _has_late_hooks(recorded) or init is None or init.alive:
+        if _has_late_hooks(recorded) or init is None or init.alive:
             return False
         # Cgroups first: while the state folder is there, a sweep still finds the container.
         path = self.cgroup_path(container_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import threading
 import time
@@ -559,6 +560,24 @@ def test_a_container_is_found_by_name_id_and_prefix(engine: Engine, busybox: str
     with pytest.raises(ContainerNotFoundError) as caught:
         engine.container("findible")
     assert "findable" in caught.value.hint
+
+
+@pytest.mark.skipif(not shutil.which("crun"), reason="needs crun beside runc")
+def test_a_container_stays_with_the_runtime_that_started_it(
+    engine: Engine, place: Place, busybox: str
+) -> None:
+    """Another one may be chosen, or come first once it is installed, while containers run."""
+    container = engine.run(busybox, ["sleep", "60"], detach=True, **NONE)
+    with place.engine(runtime="crun") as other:
+        assert other._rooms.runtime.name != engine._rooms.runtime.name
+        assert other.exec(container.id, ["echo", "here"]).output == "here\n"
+        assert other.exec(container.id, ["tty"], tty=True).output == "/dev/pts/0\r\n"
+        other.update(container.id, pids_limit=50)
+        other.pause(container.id)
+        other.unpause(container.id)
+        other.stop(container.id, timeout=0)
+        assert container.reload().status is Status.EXITED
+        other.remove(container.id)
 
 
 # -- exec --------------------------------------------------------------------------------------
