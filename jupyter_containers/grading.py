@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _OK = 200
 _SETTLED = 0.5  # seconds: most of what ends by itself has ended by then
+_PATIENCE = 1.0  # seconds that a container may need which the cell above has started
 _SHOWN = 60
 _CHUNK = 1 << 20
 
@@ -75,8 +76,9 @@ def running(container: str, *, engine: Engine | None = None) -> str:
 
 
 def exited(container: str, code: int = 0, *, engine: Engine | None = None) -> str:
-    """Check that a container has ended with an exit code."""
+    """Check that a container has ended with an exit code; it may need a second for that."""
     with _looking(engine) as here:
+        _await(lambda: not here.container(container).status.alive)
         found = here.container(container)
         if found.exit_code is None:
             raise NotYetError(
@@ -93,11 +95,15 @@ def exited(container: str, code: int = 0, *, engine: Engine | None = None) -> st
 
 
 def logged(container: str, text: str, *, engine: Engine | None = None) -> str:
-    """Check that a container wrote a text."""
+    """Check that a container wrote a text; it may need a second for that."""
     with _looking(engine) as here:
-        here.container(container)
-        written = b"".join(line.data for line in here.logs(container))
-    if text.encode() not in written:
+
+        def wrote() -> bool:
+            return text.encode() in b"".join(line.data for line in here.logs(container))
+
+        _await(lambda: not here.container(container).status.alive or wrote())
+        there = wrote()
+    if not there:
         raise NotYetError(
             f"nothing that {container} wrote contains {text!r}",
             hint=f"read it: %container logs {container}",
@@ -403,6 +409,13 @@ def in_registry(name: str, *, engine: Engine | None = None) -> str:
             hint=f"tag the image as {name} and push that name",
         )
     return f"✓ the registry has {name}"
+
+
+def _await(holds: Callable[[], bool]) -> None:
+    """Wait a moment for what holds soon; whether it does is for the caller to say."""
+    deadline = time.monotonic() + _PATIENCE
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 @contextmanager

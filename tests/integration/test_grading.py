@@ -75,6 +75,13 @@ def test_an_ended_container(engine: Engine, busybox: str) -> None:
         grading.logged("ended", "more", engine=engine)
 
 
+def test_what_was_just_started_has_a_moment(engine: Engine, busybox: str) -> None:
+    engine.run(busybox, ["sh", "-c", "sleep 0.3; echo late; exit 4"], name="late", detach=True)
+    assert grading.logged("late", "late", engine=engine)
+    engine.start("late")
+    assert grading.exited("late", 4, engine=engine)
+
+
 def test_a_container_that_ends_at_once_does_not_run(engine: Engine, busybox: str) -> None:
     engine.run(busybox, ["sleep", "0.2"], name="short", detach=True)
     with pytest.raises(NotYetError, match=r"does not run: Exited \(0\)") as error:
