@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError
-from jupyter_containers.magics.shell import Answer, without_shell
+from jupyter_containers.magics.shell import Answer, is_open, without_shell
 
 _EXPRESSION = re.compile(r"\{\{(.+?)\}\}", re.DOTALL)
 # Private-use characters: they pass through shell splitting unharmed and are never typed.
@@ -106,13 +106,20 @@ def _text(value: Any) -> str:
 
 
 def command_lines(cell: str) -> list[str]:
-    """Return a cell's commands, one a line; a backslash continues one, ``#`` begins a comment."""
+    """Return a cell's commands, one a line; a backslash or an open quote continues one.
+
+    ``#`` begins a comment.
+    """
     lines: list[str] = []
-    pending = ""
+    pending, quoted = "", False
     for line in cell.splitlines():
         if not pending and line.lstrip().startswith("#"):
             continue
-        text = pending + line.strip()
+        text = pending + (line if quoted else line.strip())
+        quoted = is_open(text)
+        if quoted:
+            pending = f"{text}\n"
+            continue
         if text.endswith("\\"):
             pending = text[:-1] + " "
             continue

@@ -22,6 +22,11 @@ from collections.abc import Callable
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.settings import Settings, environment
 
+# Whole words, quotes and comments: what is left begins a quote that has no end.
+_CLOSED = re.compile(
+    r"""(?>\\.|'[^']*'|"(?:\\.|[^"\\])*"|(?<!\S)\#[^\n]*|[^'"\\])*+\\?""", re.DOTALL
+)
+
 # Returns what a shell command prints.
 Answer = Callable[[str], str]
 
@@ -49,6 +54,11 @@ def without_shell(line: str, answer: Answer | None) -> str:
     Raises :class:`InvalidArgumentError` for what only a shell can do.
     """
     return _Reader(line[_end(_BEFORE.match(line)) :], answer).read()
+
+
+def is_open(text: str) -> bool:
+    """Return whether a quote is open at the end: the next line belongs to it."""
+    return _CLOSED.fullmatch(text) is None
 
 
 def printed(command: str, settings: Settings) -> str:

@@ -56,6 +56,13 @@ def test_mistakes(line: str, text: str) -> None:
 def test_command_lines() -> None:
     cell = "# note\npull a\n\n  run \\\n    --rm a\nps \\"
     assert command_lines(cell) == ["pull a", "run  --rm a", "ps"]
+    cell = "run a sh -c '\n  echo \"1\"  # no\n' b \\\n c # don't\nps \"x\ny\"\nrm it\\'s\nls '"
+    assert command_lines(cell) == [
+        "run a sh -c '\n  echo \"1\"  # no\n' b  c # don't",
+        'ps "x\ny"',
+        "rm it\\'s",
+        "ls '",
+    ]
 
 
 FOLDER, HOME = os.getcwd(), os.path.expanduser("~")
