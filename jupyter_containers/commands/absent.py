@@ -1,4 +1,4 @@
-"""Words of Docker's that are no commands here, and what to say instead.
+"""Words of Docker's that are no commands or flags here, and what to say instead.
 
 Near matches of these would mislead: ``swarm`` is no misspelt ``start``.
 """
@@ -36,6 +36,14 @@ INSTEAD = {
         f"buildx {word}": _BUILDERS
         for word in ("create", "use", "ls", "inspect", "bootstrap", "version", "rm", "stop")
     },
+    **{
+        f"build --{flag}": "BuildKit does without it too: leave it out"
+        for flag in (
+            *("memory", "memory-swap", "cpu-shares", "cpu-period", "cpu-quota", "cpuset-cpus"),
+            *("cpuset-mems", "isolation", "security-opt", "cgroup-parent"),
+        )
+    },
+    "build --squash": "FROM scratch and COPY --from=STAGE / / in a last stage make one layer",
     "buildx imagetools": "manifest inspect NAME, manifest create NAME IMAGE…",
     "buildx bake": "bake files are not read: build once for each target",
 }

@@ -127,8 +127,12 @@ class _Reader:
             return
         flag = self._long.get(name)
         if flag is None:
-            near = _near(name, [*self._long], "--")
-            raise FlagError(f"unknown flag: --{name}", hint=near or f"see {self.verb.name} --help")
+            near = f"did you mean -{name}?" if {*name} <= {*self._short} else ""
+            near = near or _near(name, [*self._long], "--")
+            instead = INSTEAD.get(f"{self.verb.name} --{name}", near)
+            raise FlagError(
+                f"unknown flag: --{name}", hint=instead or f"see {self.verb.name} --help"
+            )
         if equals:
             self._store(flag, value, f"--{name}")
         elif flag.kind == "bool":
@@ -150,9 +154,12 @@ class _Reader:
                 if letter == "h" and word == "-h":
                     self.help = True
                     return
+                whole = word[1:].partition("=")[0]
                 raise FlagError(
                     f"unknown shorthand flag: {letter!r} in {word}",
-                    hint=f"see {self.verb.name} --help",
+                    hint=f"did you mean --{whole}?"
+                    if whole in self._long
+                    else f"see {self.verb.name} --help",
                 )
             spelling = f"-{letter}, --{flag.name}"
             if flag.kind == "bool":

@@ -92,6 +92,10 @@ def test_operands(line: str, operands: dict[str, object]) -> None:
         ("swarm init", "unknown command: 'swarm'", "no swarm here"),
         ("buildx create --use", "unknown command: 'buildx create'", "no builders"),
         ("-H tcp://h:1 ps", "unknown flag: -H", "no daemon"),
+        ("run --it i", "unknown flag: --it", "did you mean -it?"),
+        ("run -rm i", "unknown shorthand flag: 'r' in -rm", "did you mean --rm?"),
+        ("run -name=x i", "unknown shorthand flag: 'n' in -name=x", "did you mean --name?"),
+        ("build --memory 1g .", "unknown flag: --memory", "leave it out"),
         ("ls", "unknown command: 'ls'", "ps lists containers"),
     ],
 )
