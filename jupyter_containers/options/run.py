@@ -332,9 +332,7 @@ def log_rotation(options: RunOptions) -> tuple[int, int]:
     count = limits.whole(given.get("max-file", 1), "log-opt max-file")
     if count < 1:
         raise InvalidArgumentError("invalid log-opt max-file: a number below 1")
-    if count > 1 and not size:
-        raise InvalidArgumentError("log-opt max-file needs max-size too")
-    return size, count
+    return size, count if size else 1  # a file without a limit is the only one
 
 
 def check_mode(options: RunOptions) -> None:

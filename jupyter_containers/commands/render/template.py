@@ -243,8 +243,16 @@ def _argument(tokens: list[tuple[str, str]], dot: Any, scope: Scope) -> Any:
     return _call(text, [])
 
 
+# What inspect leaves out where there is none, and templates ask for:
+# {{if .State.Health}}{{.State.Health.Status}}{{end}}.
+_OMITTED = frozenset({"Health", "SizeRw", "SizeRootFs"})
+
+
 def _lookup(value: Any, names: list[str]) -> Any:
     for name in names:
+        if isinstance(value, Mapping) and name in _OMITTED and name not in value:
+            value = None
+            continue
         if not isinstance(value, Mapping) or name not in value:
             from difflib import get_close_matches
 

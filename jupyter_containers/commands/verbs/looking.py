@@ -174,6 +174,8 @@ def _details(session: Session, name: str) -> str:
 def _tail(text: str | None) -> int | None:
     if text is None or text == "all":
         return None
+    if text.startswith("-") and text[1:].isdigit():
+        return None  # as Docker reads it
     if not text.isdigit():
         raise InvalidArgumentError(f"invalid tail: {text!r}", hint="write a number of lines or all")
     return int(text)

@@ -84,7 +84,6 @@ def test_rates_and_weights_of_devices() -> None:
         ({"uts": "host", "hostname": "x"}, "conflict with uts=host"),
         ({"userns": "auto"}, "invalid userns mode"),
         ({"log_opt": "colour=red"}, "unknown log opt"),
-        ({"log_opt": "max-file=3"}, "needs max-size"),
         ({"log_opt": ["max-size=1m", "max-file=0"]}, "below 1"),
         ({"log_driver": "none", "log_opt": "max-size=1m"}, "unknown log opt"),
         ({"volumes_from": "x:wild"}, "invalid volumes-from"),
@@ -107,6 +106,7 @@ def test_a_log_driver_that_is_not_here_is_named() -> None:
 
 def test_log_rotation() -> None:
     assert log_rotation(RunOptions.of("i")) == (0, 1)
+    assert log_rotation(RunOptions.of("i", log_opt="max-file=3")) == (0, 1)
     options = RunOptions.of("i", log_opt=["max-size=10k", "max-file=3"])
     assert log_rotation(options) == (10240, 3)
 

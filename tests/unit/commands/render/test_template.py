@@ -55,6 +55,8 @@ VALUE = {
         ("{{/* note */}}x", "x"),
         ('{{printf "%s=%d" .Name 3}}', "/web=3"),
         ("no actions", "no actions"),
+        ("{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}", "none"),
+        ("{{json .State.Health}}", "null"),
         (
             "{{$s := .State}}{{$s.ExitCode}}{{range .Config.Env}}{{$s.Running}} {{end}}",
             "0true true ",
