@@ -61,11 +61,7 @@ class OCIRuntime:
 
         Raises :class:`UnsupportedError` when that one is not here any more.
         """
-        folder = self.root / container_id
-        if (folder / "state.json").exists():
-            maker = "runc"
-        else:
-            maker = "crun" if (folder / "status").exists() else self.name
+        maker = self._maker(container_id)
         if maker == self.name:
             return self.path
         path = find_program(maker)
@@ -76,6 +72,13 @@ class OCIRuntime:
                 provided_by=f"apt-get install {maker}",
             )
         return path
+
+    def _maker(self, container_id: str) -> str:
+        """Return the runtime that keeps the container's state; the chosen one where none does."""
+        folder = self.root / container_id
+        if (folder / "state.json").exists():
+            return "runc"
+        return "crun" if (folder / "status").exists() else self.name
 
     def cgroup_path(self, container_id: str) -> str:
         """Return the cgroup path to put into a container's spec."""
@@ -133,8 +136,8 @@ class OCIRuntime:
 
     def init_process(self, container_id: str) -> ProcessIdentity | None:
         """Return the live first process of a container, or None when it has ended."""
-        if recorded := self._recorded(container_id):
-            init = _init_of(container_id, recorded)
+        if self._maker(container_id) == "runc":
+            init = _init_of(container_id, self._recorded(container_id))
             return init if init is not None and init.alive else None
         state = self.state(container_id)
         return ProcessIdentity.of(int(state.get("pid", 0))) if state else None
