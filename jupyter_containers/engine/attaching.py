@@ -172,9 +172,11 @@ class Attaching:
     def _end(self, record: ContainerRecord, error: BaseException) -> None:
         """Stop a foreground container whose caller was interrupted."""
         process, number = record.state.process, _signal_of(error)
-        # Without a handler the kernel keeps a signal from a container's first process.
-        if process is not None and process.catches(number) and process.signal(number):
-            process.wait(timeout=_INTERRUPT_GRACE_SECONDS)
+        if process is not None:
+            self._rooms.runtime.await_program(process)
+            # Without a handler the kernel keeps a signal from a container's first process.
+            if process.catches(number) and process.signal(number):
+                process.wait(timeout=_INTERRUPT_GRACE_SECONDS)
         self._rooms.runtime.kill_all(record.id)
         self._lifecycle.end(record.id)
 

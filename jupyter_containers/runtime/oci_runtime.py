@@ -41,6 +41,7 @@ from jupyter_containers.runtime.spec import CGROUP_PARENT
 _VERB_TIMEOUT = 60.0
 _START_TIMEOUT = 20.0
 _DEATH_TIMEOUT = 5.0
+_PROGRAM_TIMEOUT = 1.0
 
 
 class OCIRuntime:
@@ -147,13 +148,14 @@ class OCIRuntime:
         if not self._release_init(container_id):
             self._verb("start", container_id)
 
-    def kill(self, container_id: str, number: int = signal.SIGTERM) -> None:
-        """Send a signal to the container's first process; ended ones are left in peace."""
-        try:
-            self._verb("kill", container_id, trailing=[str(int(number))])
-        except OCIRuntimeError:
-            if self.init_process(container_id) is not None:
-                raise
+    def await_program(self, process: ProcessIdentity) -> None:
+        """Wait until a started container's first process is its program.
+
+        In its first milliseconds it is the runtime's own, which would end of a signal.
+        """
+        deadline = time.monotonic() + _PROGRAM_TIMEOUT
+        while _is_runtimes(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     def kill_all(self, container_id: str) -> bool:
         """Kill every process of the container at once; return True when none is left."""
@@ -282,11 +284,10 @@ class OCIRuntime:
         verb: str,
         container_id: str,
         *arguments: str,
-        trailing: Sequence[str] = (),
         stdin: bytes = b"",
     ) -> str:
         argv = [self.program(container_id), *self.global_arguments(), verb]
-        argv += [*arguments, container_id, *trailing]
+        argv += [*arguments, container_id]
         child = spawn(argv, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL)
         try:
             output, errors = child.communicate(stdin or None, timeout=_VERB_TIMEOUT)
@@ -348,6 +349,14 @@ class OCIRuntime:
             return False
         shutil.rmtree(self.root / container_id, ignore_errors=True)
         return not self.exists(container_id)
+
+
+def _is_runtimes(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/comm", "rb") as file:
+            return file.read().startswith((b"runc:[", b"crun\n"))
+    except OSError:
+        return False
 
 
 class _State(msgspec.Struct):

@@ -459,6 +459,16 @@ def test_stop_kills_after_the_grace_and_uses_the_stop_signal(engine: Engine, bus
     assert other.exit_code == 3
 
 
+def test_a_signal_right_after_the_start_meets_the_program(engine: Engine, busybox: str) -> None:
+    """Not the runtime's own process, which is there before it and would end of it."""
+    for _ in range(25):
+        container = engine.run(busybox, ["sleep", "60"], detach=True, **NONE)
+        engine.kill(container.id, "HUP")  # the kernel keeps it from a first process without handler
+        time.sleep(0.02)
+        assert container.reload().status is Status.RUNNING
+        engine.remove(container.id, force=True)
+
+
 def test_pause_and_unpause(engine: Engine, busybox: str) -> None:
     script = "while :; do echo tick; sleep 0.02; done"
     container = engine.run(busybox, ["sh", "-c", script], detach=True, **NONE)

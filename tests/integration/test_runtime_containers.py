@@ -293,9 +293,9 @@ def test_kill_stop_signal_and_pause(lab: Lab) -> None:
     assert state["status"] == "paused"
     lab.runtime.resume(container.id)
     assert not cgroups.is_frozen(lab.host.cgroups, container.cgroup)
-    lab.runtime.kill(container.id, signal.SIGTERM)
+    assert container.state.container is not None
+    assert container.state.container.signal(signal.SIGTERM)
     assert container.wait().code == 7
-    lab.runtime.kill(container.id, signal.SIGTERM)
     lab.runtime.delete(container.id)
     assert lab.runtime.state(container.id) is None
 
