@@ -77,11 +77,11 @@ class Job:
 
 
 def pauses(emit: EventSink) -> Callable[[str, float], None]:
-    """Return what tells people of a pause that a registry asks for."""
+    """Return what tells people of a pause before a registry is asked again."""
 
     def told_of(host: str, seconds: float) -> None:
         task = f"pause of {host}"
-        emit(TaskStarted(task, f"{host} asks for a pause of {seconds:.0f} s"))
+        emit(TaskStarted(task, f"{host} is asked again in {seconds:.0f} s"))
         emit(TaskFinished(task, "done"))
 
     return told_of

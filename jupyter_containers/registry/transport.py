@@ -11,6 +11,7 @@ registry comes back at once.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import weakref
@@ -35,6 +36,7 @@ READ_TIMEOUT = 60.0
 COMMIT_TIMEOUT = 600.0
 CERTIFICATE_FOLDERS = (Path("/etc/docker/certs.d"), Path("/etc/containers/certs.d"))
 _SHORT_REST = 16 * 1024
+_REFUSED_BY_PROXY = re.compile(r"Tunnel connection failed: 4\d\d")
 _BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -319,8 +321,11 @@ def failure_of(error: BaseException, request: Request, host: str) -> ConnectionF
     if secure is not None:
         return _tls_failure(secure, host, failed)
     if any(isinstance(e, http.ProxyError) for e in chain):
+        # A proxy that says no, or is not there, is so a moment later too.
+        final = any(isinstance(e, ConnectionRefusedError) for e in chain)
+        final = final or any(_REFUSED_BY_PROXY.search(str(e)) for e in chain)
         return failed(
-            "unreachable",
+            "refused" if final else "unreachable",
             f"cannot reach the registry {host}: the proxy does not let it through",
             "check HTTPS_PROXY and NO_PROXY",
         )

@@ -304,7 +304,7 @@ def test_a_pause_that_a_registry_asks_for_is_told(
     events: list[Event] = []
     own.pull(f"{scripted.host}/app:1", emit=events.append)
     titles = [event.title for event in events if isinstance(event, TaskStarted)]
-    assert f"{scripted.host} asks for a pause of 1 s" in titles
+    assert f"{scripted.host} is asked again in 1 s" in titles
 
 
 def test_without_internet_the_error_says_what_can_be_made(

@@ -8,7 +8,7 @@ from typing import Any
 from jupyter_containers.commands.render.results import Document, Lines, Text
 from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session
-from jupyter_containers.commands.verbs.listing import done, filters_of, labels_text, listing
+from jupyter_containers.commands.verbs.listing import each, filters_of, labels_text, listing
 from jupyter_containers.commands.verbs.system import inspect_network
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
@@ -128,22 +128,17 @@ def published_ports(container: Any) -> list[str]:
 
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the names of the removed networks."""
-    return done(
-        parsed.operands["names"],
-        forgiving(session.engine.remove_network, bool(parsed.flag("force"))),
-    )
-
-
-def forgiving(action: Any, force: bool) -> Any:
-    """Return the action; with ``force`` one that does not mind a name that is not there."""
-    if not force:
-        return action
+    """Return the names of the removed networks; with ``--force`` one may not be there."""
+    removed: list[str] = []
 
     def attempt(name: str) -> None:
         try:
-            action(name)
+            session.engine.remove_network(name)
         except NotFoundError:
-            return
+            if not parsed.flag("force"):
+                raise
+        else:
+            removed.append(name)
 
-    return attempt
+    each(parsed.operands["names"], attempt, lambda _: Lines(removed))
+    return Lines(removed)

@@ -8,9 +8,8 @@ from jupyter_containers.commands.render.results import Lines, Text
 from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import done, filters_of, labels_text, listing
-from jupyter_containers.commands.verbs.networks import forgiving
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import InvalidArgumentError, NotFoundError
 
 _COLUMNS = (Column("Driver", "DRIVER"), Column("Name", "VOLUME NAME"))
 
@@ -52,8 +51,13 @@ def create(session: Session, parsed: Parsed) -> Text:
 
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the names of the removed volumes."""
-    return done(
-        parsed.operands["names"],
-        forgiving(session.engine.remove_volume, bool(parsed.flag("force"))),
-    )
+    """Return the names of the removed volumes; with ``--force`` those may not be there."""
+
+    def attempt(name: str) -> None:
+        try:
+            session.engine.remove_volume(name)
+        except NotFoundError:
+            if not parsed.flag("force"):
+                raise
+
+    return done(parsed.operands["names"], attempt)

@@ -62,10 +62,19 @@ def test_failures_have_a_kind_and_one_line(cause: Exception, kind: str, words: s
         assert "secret" not in made.report() + made.request
 
 
-def test_a_proxy_that_fails_is_named_as_such() -> None:
-    refused = ConnectionRefusedError(errno.ECONNREFUSED, "x")
-    error = requests.exceptions.ProxyError(urllib3.exceptions.ProxyError("no", refused))
+@pytest.mark.parametrize(
+    ("cause", "kind"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), "refused"),
+        (OSError("Tunnel connection failed: 403 Forbidden"), "refused"),
+        (OSError("Tunnel connection failed: 503 Service Unavailable"), "unreachable"),
+    ],
+)
+def test_a_proxy_that_fails_is_named_as_such(cause: Exception, kind: str) -> None:
+    """What will be so a moment later too is not tried again."""
+    error = requests.exceptions.ProxyError(urllib3.exceptions.ProxyError("no", cause))
     made = failure_of(error, REQUEST, "reg.test")
+    assert made.kind == kind
     assert "proxy" in made.message
     assert "HTTPS_PROXY" in made.hint
 

@@ -205,7 +205,7 @@ def test_network_create_and_remove(fake_engine: Any) -> None:
     fake_engine.answers["remove_network"] = missing
     with pytest.raises(NetworkNotFoundError):
         perform(fake_engine, "network", "rm", "x")
-    assert perform(fake_engine, "network", "rm", "-f", "x") == ["x"]
+    assert perform(fake_engine, "network", "rm", "-f", "x") == []
 
 
 def test_volumes(fake_engine: Any) -> None:
