@@ -47,6 +47,13 @@ class Channel:
 
     def receive(self, resolve: Resolve) -> Any:
         """Return the next message; raise :class:`EOFError` when the other end is closed."""
+        try:
+            body, ancillary = self._received()
+        except ConnectionError as error:  # it was closed with something of ours unread
+            raise EOFError("the other end is gone") from error
+        return _Unpickler(BytesIO(body), lambda reference: resolve(reference, ancillary)).load()
+
+    def _received(self) -> tuple[bytearray, list[int]]:
         head, ancillary = b"", list[int]()
         while len(head) < _HEADER.size:
             data, descriptors, _, _ = socket.recv_fds(
@@ -64,7 +71,7 @@ class Channel:
             if not count:
                 raise EOFError("the other end is gone")
             got += count
-        return _Unpickler(BytesIO(body), lambda reference: resolve(reference, ancillary)).load()
+        return body, ancillary
 
     def close(self) -> None:
         """Close this end, which the other one notices; a receiver here is woken too."""
@@ -104,5 +111,8 @@ def send_socket(over: socket.socket, which: socket.socket) -> None:
 
 def receive_socket(over: socket.socket) -> socket.socket | None:
     """Return the next socket that the other end hands over; None when it is gone."""
-    data, descriptors, _, _ = socket.recv_fds(over, 1, 1)
+    try:
+        data, descriptors, _, _ = socket.recv_fds(over, 1, 1)
+    except ConnectionError:
+        return None
     return socket.socket(fileno=descriptors[0]) if data else None

@@ -62,9 +62,12 @@ class Worker:
             raise KeyboardInterrupt
 
     def _accept(self) -> None:
-        while (connection := receive_socket(self._control)) is not None:
-            threading.Thread(target=self._serve, args=(Channel(connection),), daemon=True).start()
-        self._main.put(None)
+        try:
+            while (connection := receive_socket(self._control)) is not None:
+                channel = Channel(connection)
+                threading.Thread(target=self._serve, args=(channel,), daemon=True).start()
+        finally:
+            self._main.put(None)  # whatever happened: a worker never outlives its kernel
 
     def _serve(self, channel: Channel) -> None:
         call = _Call(channel)

@@ -7,9 +7,10 @@ import re
 from typing import Any
 
 from tests.browser.conftest import Lab
-from tests.browser.test_terminal import LOAD, Typist, eventually, names
+from tests.browser.test_terminal import LOAD, Typist, names
 from tests.integration.registry_server import ScriptedRegistry
 from tests.integration.served_image import ServedImage, member, tar
+from tests.integration.waiting import until
 
 STAGES = """%%dockerfile --no-cache -t staged:1
 FROM busybox AS left
@@ -42,7 +43,7 @@ def test_a_build_with_debug_opens_a_shell_in_what_a_step_left(notebook: Any, lab
     assert "after RUN echo half" in outputs.inner_text()
     typist.type("exit\n")
     opened.page.get_by_text("ended with exit code 0").wait_for()
-    eventually(lambda: names(lab) == [])
+    until(lambda: names(lab) == [])
 
 
 def test_running_steps_show_their_last_lines_and_stay_where_they_are(notebook: Any) -> None:
@@ -51,7 +52,7 @@ def test_running_steps_show_their_last_lines_and_stay_where_they_are(notebook: A
     page = opened.page
     page.get_by_text("right 1").first.wait_for(timeout=30_000)
     shown = opened.outputs("%%dockerfile")
-    eventually(lambda: re.search(r"^left 1\d of", shown.inner_text(), re.M))
+    until(lambda: re.search(r"^left 1\d of", shown.inner_text(), re.M))
     running = shown.inner_text()
     # The last eight lines of one, the last state of the other's line, and no step that only waits.
     assert len(re.findall(r"^left \d+ of many lines", running, re.M)) == 8
@@ -81,7 +82,7 @@ def test_a_pull_shows_its_progress_in_one_calm_display(notebook: Any, lab: Lab) 
         opened.outputs("pull").evaluate(_WATCH_DISPLAY)
         opened.start_all()
         shown = opened.outputs("pull")
-        eventually(lambda: re.search(r"\d[\d.]* ?[kM]B", shown.inner_text()), 30)
+        until(lambda: re.search(r"\d[\d.]* ?[kM]B", shown.inner_text()), 30)
         assert opened.prompts()[-1] == "[*]:"
         assert shown.locator(".jp-OutputArea-output").count() == 1
         opened.wait_for_end()

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Lab
-from tests.browser.test_terminal import LOAD, eventually
+from tests.browser.test_terminal import LOAD
+from tests.integration.waiting import until
 
 # Cells after this one wait until a file is there: what happens meanwhile happens while a cell runs.
 BUSY = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)"
@@ -47,7 +48,7 @@ def test_a_network_is_drawn_as_it_changes(
     page.get_by_text("1 running container").wait_for()
 
     # While the next cell runs, by somebody else: another engine on the same store.
-    eventually(lambda: opened.prompts()[2] == "[*]:")
+    until(lambda: opened.prompts()[2] == "[*]:")
     web = ["httpd", "-f", "-p", "80"]
     shop.run("busybox", web, detach=True, name="web", network="shop", publish=["80"])
     drawn.get_by_text("web", exact=True).wait_for()
@@ -57,10 +58,10 @@ def test_a_network_is_drawn_as_it_changes(
     assert page.locator(".jc-fresh").count() == 1
 
     opened.second_view(1)
-    eventually(lambda: page.locator(".jc-networks").count() == 2)
+    until(lambda: page.locator(".jc-networks").count() == 2)
     shop.disconnect_network("shop", "web")
-    eventually(lambda: page.get_by_text("web was detached").count() == 2)
-    eventually(lambda: page.locator(".jc-networks").get_by_text("web", exact=True).count() == 0)
+    until(lambda: page.get_by_text("web was detached").count() == 2)
+    until(lambda: page.locator(".jc-networks").get_by_text("web", exact=True).count() == 0)
     page.locator(".jc-json summary").first.click()
     page.locator(".jc-json pre", has_text='"Subnet": "10.77.3.0/24"').first.wait_for()
     page.screenshot(path=tmp_path / "network.png")
@@ -91,17 +92,17 @@ def test_an_explanation_follows_its_container(
         *("Namespaces", "Processes", "Control groups", "Layers", "Mounts", "Privileges"),
         "Network",
     ]
-    eventually(lambda: opened.prompts()[2] == "[*]:")
+    until(lambda: opened.prompts()[2] == "[*]:")
     opened.second_view(1)
-    eventually(lambda: page.locator(".jc-mechanisms").count() == 2)
+    until(lambda: page.locator(".jc-mechanisms").count() == 2)
 
     shop.exec("till", ["sleep", "500"], detach=True)
-    eventually(lambda: page.locator("td", has_text="sleep 500").count() == 2)
+    until(lambda: page.locator("td", has_text="sleep 500").count() == 2)
     page.screenshot(path=tmp_path / "explain.png")
     limit = page.locator(".jc-sides tr", has_text="memory limit").first
     assert "unlimited" in limit.inner_text()
     shop.update("till", memory="64m", memory_swap="64m")
-    eventually(lambda: "64.0 MiB" in limit.inner_text())
+    until(lambda: "64.0 MiB" in limit.inner_text())
 
     page.get_by_role("button", name="Pause", exact=True).first.click()
     shop.stop("till", timeout=0)
@@ -109,20 +110,20 @@ def test_an_explanation_follows_its_container(
     privileges = sections.first.locator("summary", has_text="Privileges")
     assert privileges.count() == 1
     page.get_by_role("button", name="Go on").click()
-    eventually(lambda: privileges.count() == 0)
+    until(lambda: privileges.count() == 0)
     shop.start("till")
-    eventually(lambda: page.locator("td", has_text="sleep 1000").count() == 2)
+    until(lambda: page.locator("td", has_text="sleep 1000").count() == 2)
     shop.remove("till", force=True)
-    eventually(lambda: page.get_by_text("removed; this is how it was seen last").count() == 2)
+    until(lambda: page.get_by_text("removed; this is how it was seen last").count() == 2)
     assert page.locator("td", has_text="sleep 1000").count() == 2
     assert page.locator(".jc-notice:visible").count() == 0
 
     (lab.notebooks / "go").touch()
     opened.wait_for_end()
     opened.command("notebook:clear-all-cell-outputs")
-    eventually(lambda: page.locator(".jc-mechanisms").count() == 0)
+    until(lambda: page.locator(".jc-mechanisms").count() == 0)
     # The views of a cell that was cleared have gone; the kernel lets go of the widget.
-    eventually(lambda: kept(opened) == 0, 15)
+    until(lambda: kept(opened) == 0, 15)
 
 
 def kept(opened: Any) -> int:
@@ -132,5 +133,5 @@ def kept(opened: Any) -> int:
         "() => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = 3; }"
     )
     opened.command("notebook:run-cell")
-    eventually(lambda: re.match(r"\[\d+\]", opened.prompts()[3]) and opened.prompts()[3] != before)
+    until(lambda: re.match(r"\[\d+\]", opened.prompts()[3]) and opened.prompts()[3] != before)
     return int(opened.outputs(KEPT[:30]).inner_text().split()[-1])

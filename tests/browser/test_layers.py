@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.browser.conftest import Lab
-from tests.browser.test_terminal import LOAD, eventually
+from tests.browser.test_terminal import LOAD
+from tests.integration.waiting import until
 
 BUILD = """%%dockerfile -t layered:1
 FROM busybox
@@ -35,16 +36,16 @@ def test_the_layers_of_an_image_unfold(notebook: Any, lab: Lab) -> None:
 
     assert order() == ["+ a.txt", "+ lib/"]
     page.get_by_role("button", name="Largest first").click()
-    eventually(lambda: order() == ["+ lib/", "+ a.txt"])
+    until(lambda: order() == ["+ lib/", "+ a.txt"])
     page.get_by_role("button", name="Largest first").click()
 
     page.get_by_label("Search the files of all layers").fill("large.bin")
-    eventually(lambda: not layers.first.is_visible())
-    eventually(lambda: page.locator(".jc-layers .jc-name", has_text="large.bin").count() == 2)
+    until(lambda: not layers.first.is_visible())
+    until(lambda: page.locator(".jc-layers .jc-name", has_text="large.bin").count() == 2)
     assert second.locator(".jc-name", has_text="a.txt").count() == 0
     assert "~ large.bin" in layers.nth(2).inner_text()
     page.get_by_label("Search the files of all layers").fill("")
-    eventually(layers.first.is_visible)
+    until(layers.first.is_visible)
     page.locator(".jc-waste summary").click()
     page.get_by_text("in 2 layers").first.wait_for()
     # What the notebook keeps is readable without a kernel.

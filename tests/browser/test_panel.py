@@ -14,7 +14,7 @@ from jupyter_containers.engine import Engine
 from tests.browser.conftest import Lab
 from tests.browser.lab import DARK, LIGHT
 from tests.browser.panel import LOAD, Panel
-from tests.browser.test_terminal import eventually
+from tests.integration.waiting import until
 
 _KERNEL = (
     "[...window.jupyterapp.shell.widgets('main')].find(one => one.sessionContext)"
@@ -60,7 +60,7 @@ def test_the_panel_follows_and_acts_while_a_cell_runs(lab: Lab, page: Any, engin
     panel.row("1 of 2 steps cached", "builds/").wait_for()
     panel.choose("web", "Remove…")
     page.get_by_role("button", name="End and remove").click()
-    eventually(lambda: panel.names("containers") == [])
+    until(lambda: panel.names("containers") == [])
     assert page.locator(".jp-InputPrompt", has_text="*").count() == 1
     panel.command("notebook:interrupt-kernel")
 
@@ -78,7 +78,7 @@ def test_keys_reach_everything_and_both_themes_are_readable(
     page.keyboard.press("Shift+F10")  # a section has a menu, too
     page.get_by_role("menuitem", name="Remove what is not used…").wait_for()
     page.keyboard.press("Escape")
-    eventually(lambda: tree.evaluate("node => node === document.activeElement"))
+    until(lambda: tree.evaluate("node => node === document.activeElement"))
     page.keyboard.press("ArrowDown")
     active = page.locator(".jc-row.jc-active")
     assert "one" in active.inner_text()
@@ -90,21 +90,21 @@ def test_keys_reach_everything_and_both_themes_are_readable(
     page.locator(".jc-json").wait_for()
     assert "RestartCount" in page.locator(".jc-json").inner_text()
     page.get_by_label("Search keys and values").fill("FinishedAt")
-    eventually(lambda: "RestartCount" not in page.locator(".jc-json").inner_text())
+    until(lambda: "RestartCount" not in page.locator(".jc-json").inner_text())
     assert "FinishedAt" in page.locator(".jc-json").inner_text()
     assert panel.violations(".jc-main") == []
 
     tree.focus()
     page.keyboard.press("Home")
     page.keyboard.press("ArrowLeft")
-    eventually(lambda: panel.names("containers") == [])
+    until(lambda: panel.names("containers") == [])
     # Which sections are folded is a setting: it is so in the next page, too.
     settings = lab.notebooks.parent / "settings/jupyter-containers-engine/panel.jupyterlab-settings"
-    eventually(lambda: settings.exists() and '"containers"' in settings.read_text())
+    until(lambda: settings.exists() and '"containers"' in settings.read_text())
     page.keyboard.press("ArrowRight")
-    eventually(lambda: '"containers"' not in settings.read_text())
+    until(lambda: '"containers"' not in settings.read_text())
     page.get_by_label("Filter by").fill("exited two")
-    eventually(lambda: panel.names("containers") == ["two"])
+    until(lambda: panel.names("containers") == ["two"])
     page.get_by_label("Filter by").fill("")
     for theme in (LIGHT, DARK):
         panel.command("apputils:change-theme", theme=theme)
@@ -158,13 +158,13 @@ def test_a_page_that_is_reloaded_while_a_cell_runs_is_live_at_once(
     panel.choose("while-it-runs", "Inspect", "volumes/")
     page.locator(".jc-json").get_by_text("Mountpoint").wait_for()
     engine.remove_volume("while-it-runs")
-    eventually(lambda: panel.names("volumes") == [])
+    until(lambda: panel.names("volumes") == [])
     page.evaluate(f"() => {_KERNEL}.interrupt()")
     # The page that was left has said farewell: its kernel tells one page only.
     lines = "len(get_ipython().jupyter_containers_panel)"
     asked = f"{_KERNEL}.requestExecute({{code: '', user_expressions: {{lines: '{lines}'}}}}).done"
     # What waited while the cell ran is answered with its interrupt.
-    eventually(lambda: page.evaluate(f"async () => (await {asked}).content.status") == "ok")
+    until(lambda: page.evaluate(f"async () => (await {asked}).content.status") == "ok")
     reply = page.evaluate(f"async () => (await {asked}).content.user_expressions.lines.data")
     assert reply["text/plain"] == "1"
 
@@ -186,7 +186,7 @@ def test_a_page_that_crashed_leaves_nothing_after_the_next_one(
     page.locator(".jp-NotebookPanel").wait_for(timeout=30_000)
     panel.command("containers:show")
     panel.row("bridge").wait_for(timeout=15_000)
-    eventually(lambda: _value(page, asked) == before)
+    until(lambda: _value(page, asked) == before)
 
 
 def _value(page: Any, expression: str) -> str:
@@ -247,9 +247,7 @@ def test_dockerfile_cells_are_written_built_and_run(lab: Lab, page: Any, engine:
     panel = Panel(page, lab, "panel_cells", DOCKERFILE, "RUN = 1")
     cell, other = (page.locator(".jp-CodeCell").nth(number) for number in (0, 1))
     keyword = "el => getComputedStyle(el).fontWeight"
-    eventually(
-        lambda: cell.locator(".cm-line span", has_text="RUN").first.evaluate(keyword) != "400"
-    )
+    until(lambda: cell.locator(".cm-line span", has_text="RUN").first.evaluate(keyword) != "400")
     panel.load()
     # What the checks find is marked at its line, also in a cell that was there before.
     page.locator(".cm-lintRange-warning").wait_for(timeout=10_000)
@@ -259,7 +257,7 @@ def test_dockerfile_cells_are_written_built_and_run(lab: Lab, page: Any, engine:
 
     other.locator(".cm-content").click()
     build = '.jp-cell-toolbar [data-command="containers:build-and-run-cell"]'
-    eventually(lambda: not other.locator(build).is_visible())
+    until(lambda: not other.locator(build).is_visible())
     cell.locator(".cm-content").click()
     cell.locator(build).click()
     page.locator(".jc-main .xterm").get_by_text("tick").first.wait_for(timeout=20_000)
@@ -290,7 +288,7 @@ def test_dockerfile_cells_are_written_built_and_run(lab: Lab, page: Any, engine:
     page.keyboard.press("Control+a")
     page.keyboard.type("RUN = 2")
     first = cell.locator(".cm-line").first
-    eventually(lambda: first.locator("span", has_text="=").count() > 0)
+    until(lambda: first.locator("span", has_text="=").count() > 0)
     assert page.locator(".cm-lintRange-warning").count() == 0
 
     panel.start("containers:notebook-dockerfile")
@@ -345,4 +343,4 @@ def test_views_of_the_main_area(lab: Lab, page: Any, engine: Engine, tmp_path: A
     dialog.locator("summary").first.click()
     assert "asked" in dialog.locator(".jc-group").first.inner_text()
     dialog.get_by_role("button", name="Remove", exact=True).click()
-    eventually(lambda: panel.names("containers") == ["viewed"])
+    until(lambda: panel.names("containers") == ["viewed"])

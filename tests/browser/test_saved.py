@@ -7,7 +7,8 @@ import sys
 from typing import Any
 
 from tests.browser.conftest import Lab
-from tests.browser.test_terminal import LOAD, Typist, eventually
+from tests.browser.test_terminal import LOAD, Typist
+from tests.integration.waiting import until
 
 
 def test_outputs_of_widgets_stay_readable(notebook: Any, lab: Lab) -> None:
@@ -30,7 +31,7 @@ def test_outputs_of_widgets_stay_readable(notebook: Any, lab: Lab) -> None:
     page.reload()
     page.wait_for_selector(".jp-Notebook .jp-Cell")
     terminal = opened.outputs("run -it")
-    eventually(lambda: "sum-42" in terminal.inner_text(), 30)
+    until(lambda: "sum-42" in terminal.inner_text(), 30)
     shown = page.locator(".jp-Notebook").inner_text()
     assert "Error displaying widget" not in shown
     assert "kept" in opened.outputs("ps --watch").inner_text()

@@ -10,7 +10,8 @@ import pytest
 from tests.browser.conftest import Lab
 from tests.browser.lab import LabNotebook
 from tests.browser.test_following import KEPT, kept
-from tests.browser.test_terminal import LOAD, eventually
+from tests.browser.test_terminal import LOAD
+from tests.integration.waiting import until
 
 
 @pytest.fixture
@@ -40,18 +41,18 @@ def opened(notebook: Any, shop: Any, request: pytest.FixtureRequest) -> LabNoteb
 def closed(opened: LabNotebook) -> None:
     """Clear the outputs; the kernel keeps nothing of the widget."""
     opened.command("notebook:clear-all-cell-outputs")
-    eventually(lambda: opened.page.locator(".jc-box").count() == 0)
-    eventually(lambda: kept(opened) == 0, 15)
+    until(lambda: opened.page.locator(".jc-box").count() == 0)
+    until(lambda: kept(opened) == 0, 15)
 
 
 @pytest.mark.parametrize("opened", ["%container ps -a --watch"], indirect=True)
 def test_the_dashboard(opened: LabNotebook, shop: Any) -> None:
     rows = opened.page.locator(".jc-table tr", has_text="ticker")
-    eventually(lambda: rows.count() == 2)
+    until(lambda: rows.count() == 2)
     rows.last.get_by_role("button", name="Restart").wait_for()
     rows.last.get_by_role("button", name="Remove").click()
     rows.last.get_by_role("button", name="Really remove?").click()
-    eventually(lambda: rows.count() == 0, 20)
+    until(lambda: rows.count() == 0, 20)
     assert opened.page.locator(".jc-table tr", has_text="ended").count() == 2
     closed(opened)
 
@@ -59,13 +60,13 @@ def test_the_dashboard(opened: LabNotebook, shop: Any) -> None:
 @pytest.mark.parametrize("opened", ["%container stats"], indirect=True)
 def test_the_statistics(opened: LabNotebook) -> None:
     charts = opened.page.locator(".jc-chart", has_text="Processes")
-    eventually(lambda: charts.count() == 2)
+    until(lambda: charts.count() == 2)
     paths = charts.locator("svg path")
     # Both move: a line has as many points as seconds have gone by.
-    eventually(lambda: all(len(d.split("L")) > 2 for d in drawn(paths)) and paths.count() == 2)
+    until(lambda: all(len(d.split("L")) > 2 for d in drawn(paths)) and paths.count() == 2)
     opened.page.get_by_role("button", name="Pause").first.click()
     before = drawn(paths)
-    eventually(lambda: drawn(paths)[1] != before[1])
+    until(lambda: drawn(paths)[1] != before[1])
     assert drawn(paths)[0] == before[0]
     closed(opened)
 
@@ -78,7 +79,7 @@ def drawn(paths: Any) -> list[str]:
 @pytest.mark.parametrize("opened", ["%container layers busybox"], indirect=True)
 def test_the_layers(opened: LabNotebook) -> None:
     layers = opened.page.locator(".jc-layers > .jc-layer")
-    eventually(lambda: layers.count() == 2)
+    until(lambda: layers.count() == 2)
     layers.last.locator("summary").first.click()
     layers.last.locator(".jc-name", has_text="bin/").first.wait_for()
     # Each view unfolds by itself.
@@ -89,10 +90,10 @@ def test_the_layers(opened: LabNotebook) -> None:
 @pytest.mark.parametrize("opened", ["%container logs -f ended"], indirect=True)
 def test_the_log(opened: LabNotebook) -> None:
     screens = opened.page.locator(".jc-screen .xterm-rows")
-    eventually(lambda: screens.count() == 2)
+    until(lambda: screens.count() == 2)
     for number in range(2):
         screens.nth(number).scroll_into_view_if_needed()
-        eventually(lambda number=number: "two" in screens.nth(number).inner_text())
+        until(lambda number=number: "two" in screens.nth(number).inner_text())
     closed(opened)
 
 
@@ -105,14 +106,14 @@ def test_the_log(opened: LabNotebook) -> None:
 def test_a_terminal(opened: LabNotebook, shop: Any) -> None:
     page = opened.page
     screens = page.locator(".jc-screen .xterm-rows")
-    eventually(lambda: screens.count() == 2)
+    until(lambda: screens.count() == 2)
     page.locator(".xterm-helper-textarea").last.focus()
     page.keyboard.type("echo sum-$((40+2))\n")
     for number in (1, 0):
         screens.nth(number).scroll_into_view_if_needed()
-        eventually(lambda number=number: "sum-42" in screens.nth(number).inner_text())
+        until(lambda number=number: "sum-42" in screens.nth(number).inner_text())
     closed(opened)
     # The process ends with its terminal.
-    eventually(lambda: len(shop.top("ticker")) <= 2)
+    until(lambda: len(shop.top("ticker")) <= 2)
     left = {"ticker", "ended"}
-    eventually(lambda: {container.name for container in shop.containers(all=True)} <= left)
+    until(lambda: {container.name for container in shop.containers(all=True)} <= left)

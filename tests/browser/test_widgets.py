@@ -9,7 +9,8 @@ from urllib.request import urlopen
 
 from tests.browser.conftest import Lab
 from tests.browser.lab import LabNotebook, free_port
-from tests.browser.test_terminal import LOAD, eventually, names
+from tests.browser.test_terminal import LOAD, names
+from tests.integration.waiting import until
 
 TICKS = (
     "%container run -d --name ticks busybox sh -c "
@@ -30,15 +31,15 @@ def test_a_log_is_followed_searched_held_and_stopped(notebook: Any, lab: Lab) ->
     opened = notebook(LOAD, TICKS, "%container logs -f ticks", "after = 1")
     opened.start_all()
     page = opened.page
-    eventually(lambda: last_tick(opened) > 3, 30)
+    until(lambda: last_tick(opened) > 3, 30)
     assert opened.prompts()[2] == "[*]:"
     # Colours are spans of the screen.
     assert page.locator(".xterm-fg-2", has_text="tick").count() > 0
 
     page.get_by_label("Search the log").fill("tick 2")
-    eventually(lambda: re.match(r"\d+/\d+", page.locator(".jc-found").inner_text()))
+    until(lambda: re.match(r"\d+/\d+", page.locator(".jc-found").inner_text()))
     page.get_by_label("Search the log").fill("nowhere")
-    eventually(lambda: page.locator(".jc-found").inner_text() == "none")
+    until(lambda: page.locator(".jc-found").inner_text() == "none")
 
     page.get_by_role("button", name="Pause", exact=True).click()
     page.wait_for_timeout(300)
@@ -46,7 +47,7 @@ def test_a_log_is_followed_searched_held_and_stopped(notebook: Any, lab: Lab) ->
     page.wait_for_timeout(800)
     assert last_tick(opened) == held
     page.get_by_role("button", name="Go on").click()
-    eventually(lambda: last_tick(opened) > held + 2)
+    until(lambda: last_tick(opened) > held + 2)
 
     opened.command("notebook:interrupt-kernel")
     page.get_by_text("KeyboardInterrupt: logs was interrupted").wait_for(timeout=5_000)
@@ -67,7 +68,7 @@ def test_the_end_of_a_log_ends_the_cell(notebook: Any, lab: Lab) -> None:
     )
     opened.run_all()
     assert opened.prompts()[-1] == "[4]:"
-    eventually(lambda: "two" in log_text(opened))
+    until(lambda: "two" in log_text(opened))
     opened.page.get_by_text("the container has ended").wait_for()
     # What the notebook keeps is readable without a kernel.
     outputs = opened.page.evaluate(
@@ -89,7 +90,7 @@ def test_a_talkative_container_leaves_the_page_usable(notebook: Any, lab: Lab) -
         "(peak() - before) // 1024",
     )
     opened.run_all(120)
-    eventually(lambda: "1000000" in log_text(opened), 30)
+    until(lambda: "1000000" in log_text(opened), 30)
     began = opened.page.evaluate("() => performance.now()")
     opened.page.evaluate("() => new Promise(done => requestAnimationFrame(done))")
     assert opened.page.evaluate("() => performance.now()") - began < 1000
@@ -119,7 +120,7 @@ def test_the_dashboard_shows_and_acts(notebook: Any, lab: Lab) -> None:
     # The side panel may be open, from a test before; and "Up Less than a second" is longer than
     # what stands there from then on.
     page.set_viewport_size({"width": 1600, "height": 1000})
-    eventually(
+    until(
         lambda: page.evaluate(
             "() => { const s = document.querySelector('.jc-scroll');"
             " return s.scrollWidth <= s.clientWidth + 1 }"
@@ -132,18 +133,18 @@ def test_the_dashboard_shows_and_acts(notebook: Any, lab: Lab) -> None:
     idle.get_by_text("Up ").wait_for()
     idle.get_by_role("button", name="Terminal").click()
     terminal = page.locator(".jc-screen").last
-    eventually(lambda: "/ #" in terminal.inner_text().replace("\xa0", " "))
+    until(lambda: "/ #" in terminal.inner_text().replace("\xa0", " "))
     page.locator(".xterm-helper-textarea").last.focus()
     page.keyboard.type("echo in-$(hostname)\n")
-    eventually(lambda: re.search(r"in-[0-9a-f]{12}", terminal.inner_text()))
+    until(lambda: re.search(r"in-[0-9a-f]{12}", terminal.inner_text()))
     page.get_by_role("button", name="✕").click()
-    eventually(lambda: page.locator(".jc-screen").count() == 0)
+    until(lambda: page.locator(".jc-screen").count() == 0)
 
     idle.get_by_role("button", name="Remove").click()
     assert "idle" in names(lab)
     idle.get_by_role("button", name="Really remove?").click()
-    eventually(lambda: "idle" not in names(lab), 20)
-    eventually(lambda: idle.count() == 0)
+    until(lambda: "idle" not in names(lab), 20)
+    until(lambda: idle.count() == 0)
     site.get_by_role("button", name="Logs").click()
     page.get_by_text("Log of site").wait_for()
     opened.command("notebook:clear-all-cell-outputs")
@@ -164,15 +165,15 @@ def test_statistics_move_and_mark_out_of_memory(notebook: Any, lab: Lab) -> None
     opened.run_all()
     page = opened.page
     cpu = page.locator(".jc-chart", has_text="CPU")
-    eventually(lambda: max(map(float, re.findall(r"([\d.]+) %", cpu.inner_text())), default=0) > 1)
+    until(lambda: max(map(float, re.findall(r"([\d.]+) %", cpu.inner_text())), default=0) > 1)
     assert opened.outputs("len(samples)").inner_text().split()[-1] == "2"
     page.locator(".jc-chart", has_text="Memory").get_by_text("out of memory").first.wait_for(
         timeout=20_000
     )
     page.locator(".jc-legend").get_by_role("button", name="eater").click()
-    eventually(lambda: "16.0 MiB" not in page.locator(".jc-charts").inner_text())
+    until(lambda: "16.0 MiB" not in page.locator(".jc-charts").inner_text())
     page.locator(".jc-legend").get_by_role("button", name="eater").click()
-    eventually(lambda: page.locator(".jc-chart", has_text="Processes").inner_text())
+    until(lambda: page.locator(".jc-chart", has_text="Processes").inner_text())
     with lab.place.engine() as engine:
         for name in ("eater", "spin"):
             engine.remove(name, force=True)
