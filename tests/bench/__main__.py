@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.bench import isolation, tutorial
@@ -26,7 +26,7 @@ GROUPS = (
 
 
 def main(arguments: list[str]) -> int:
-    """Return 0 when everything could be measured, whatever the figures are."""
+    """Return 0 when everything could be measured, whatever the figures are, else 1."""
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=(__doc__ or "").partition("\n")[0]
     )
@@ -43,11 +43,13 @@ def main(arguments: list[str]) -> int:
             tutorial.prepare()
         return isolation.enter(arguments)
     isolation.bring_up_loopback()
-    table = measured(options.only or list(GROUPS), quick=options.quick)
+    table, failed = measured(options.only or list(GROUPS), quick=options.quick)
     sys.stdout.write(table)
     if options.update:
         update(table, Path(__file__).resolve().parents[2])
-    return 0
+    if failed:
+        sys.stderr.write(f"bench: not measured: {', '.join(failed)}\n")
+    return 1 if failed else 0
 
 
 def update(table: str, clone: Path) -> None:
@@ -58,15 +60,34 @@ def update(table: str, clone: Path) -> None:
     (clone / "docs/_static/benchmarks.svg").write_text(svg(table_in(page.read_text())))
 
 
-def measured(groups: list[str], *, quick: bool) -> str:
-    """Return the Markdown table of the groups of figures."""
+def _taken(
+    measures: Mapping[str, Callable[[], list[Row]]], groups: Sequence[str]
+) -> tuple[list[Row], list[str]]:
+    """Return the rows of the groups, and the names of those that could not be measured."""
+    rows: list[Row] = []
+    failed: list[str] = []
+    for name in groups:
+        sys.stderr.write(f"bench: {name}\n")
+        try:
+            found = measures[name]()
+        except RuntimeError as error:  # a peer could not, and says why
+            sys.stderr.write(f"bench: {name}: {error}\n")
+            failed.append(name)
+            continue
+        # At once: a run that is stopped has told what it measured.
+        sys.stderr.write("".join(f"{line_of(row)}\n" for row in found))
+        rows += found
+    return rows, failed
+
+
+def measured(groups: list[str], *, quick: bool) -> tuple[str, list[str]]:
+    """Return the Markdown table of the groups of figures, and the groups that failed."""
     from tests.bench.contest import Contest
     from tests.bench.machine import machine_line
     from tests.bench.peer import CGROUP, Docker, Podman, remove_cgroups
     from tests.bench.transfers import Transfers
 
     folder = Path(tempfile.mkdtemp(prefix="jupyter-containers-bench-"))
-    rows: list[Row] = []
     try:
         with Docker(folder / "docker") as docker:
             contest = Contest(folder, docker, 5 if quick else 21)
@@ -113,19 +134,14 @@ def measured(groups: list[str], *, quick: bool) -> str:
                     "panel": panel,
                     "rootless": rootless,
                 }
-                for name in (group for group in GROUPS if group in groups):
-                    sys.stderr.write(f"bench: {name}\n")
-                    found = measures[name]()
-                    # At once: a run that is stopped has told what it measured.
-                    sys.stderr.write("".join(f"{line_of(row)}\n" for row in found))
-                    rows += found
+                rows, failed = _taken(measures, [name for name in GROUPS if name in groups])
                 version = docker("version", "--format", "{{.Server.Version}}")
             finally:
                 contest.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         remove_cgroups(CGROUP)
-    return markdown(rows, machine_line(version))
+    return markdown(rows, machine_line(version)), failed
 
 
 if __name__ == "__main__":

@@ -110,10 +110,7 @@ def rows(folder: Path, rounds: int, images: int) -> list[Row]:
     place = Place.under(folder / "notebook")
     notebooks = folder / "notebook/notebooks"
     notebooks.mkdir(parents=True)
-    environ = {
-        "JUPYTER_CONTAINERS_ROOT": str(place.root),
-        "JUPYTER_CONTAINERS_RUN_ROOT": str(place.run_root),
-    }
+    environ = place.variables
     with place.engine() as engine:
         try:
             engine.bootstrap("busybox")

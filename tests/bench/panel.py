@@ -61,10 +61,7 @@ def rows(folder: Path, count: int, events: int) -> list[Row]:
     place = Place.under(folder / "panel")
     notebooks = folder / "panel/notebooks"
     notebooks.mkdir(parents=True)
-    environ = {
-        "JUPYTER_CONTAINERS_ROOT": str(place.root),
-        "JUPYTER_CONTAINERS_RUN_ROOT": str(place.run_root),
-    }
+    environ = place.variables
     with place.engine() as engine:
         try:
             _fill(engine, count)

@@ -35,8 +35,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     notebooks.mkdir()
     place = Place.under(work)
     environ = {
-        "JUPYTER_CONTAINERS_ROOT": str(place.root),
-        "JUPYTER_CONTAINERS_RUN_ROOT": str(place.run_root),
+        **place.variables,
         "DOCKER_CONFIG": str(work / "docker"),  # where logins are kept
     }
     with place.engine() as engine:

@@ -31,10 +31,7 @@ def main(target: Path) -> None:
         place = Place.under(work)
         notebooks = work / "notebooks"
         notebooks.mkdir()
-        environ = {
-            "JUPYTER_CONTAINERS_ROOT": str(place.root),
-            "JUPYTER_CONTAINERS_RUN_ROOT": str(place.run_root),
-        }
+        environ = place.variables
         with place.engine() as engine:
             try:
                 _fill(engine)

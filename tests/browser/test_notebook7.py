@@ -29,8 +29,7 @@ def address(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     """A Notebook 7 on the store of the tests."""
     work = tmp_path_factory.mktemp("seven")  # short: kernels listen on sockets in it
     environ = {
-        "JUPYTER_CONTAINERS_ROOT": str(lab.place.root),
-        "JUPYTER_CONTAINERS_RUN_ROOT": str(lab.place.run_root),
+        **lab.place.variables,
         "DOCKER_CONFIG": str(work / "docker"),
     }
     with lab_server(work, lab.notebooks, environ, "notebook") as address:

@@ -39,6 +39,14 @@ class Place:
     def engine(self, **settings: object) -> Engine:
         return Engine(root=self.root, run_root=self.run_root, **settings)
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """What tells other programs of the store, in their environment."""
+        return {
+            "JUPYTER_CONTAINERS_ROOT": str(self.root),
+            "JUPYTER_CONTAINERS_RUN_ROOT": str(self.run_root),
+        }
+
 
 @dataclass(frozen=True)
 class Traces:

@@ -23,7 +23,8 @@ from tests.integration.waiting import until
 MIB = 2**20
 NONE = {"network": "none"}
 BURN = ["sh", "-c", "while :; do :; done"]
-FORK_BOMB = "f() { sleep 30 & f & f & wait; }; f; sleep 60"
+# The first process forks once and no more: one that cannot would end, and all with it.
+FORK_BOMB = "(f() { sleep 30 & f & f & wait; }; f) & exec sleep 60"
 
 
 def cpu_share(engine: Engine, *names: str, seconds: float = 1.0) -> list[float]:

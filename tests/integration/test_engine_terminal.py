@@ -32,8 +32,7 @@ class Person:
         self.before = termios.tcgetattr(theirs)
         environment = {
             **os.environ,
-            "JUPYTER_CONTAINERS_ROOT": str(place.root),
-            "JUPYTER_CONTAINERS_RUN_ROOT": str(place.run_root),
+            **place.variables,
         }
         self.process = subprocess.Popen(
             [COMMAND, *words],
@@ -149,8 +148,7 @@ def test_no_terminal_is_said(place: Place, engine: Engine, busybox: str) -> None
         [COMMAND, "run", "-it", "--rm", "--network", "none", busybox, "true"],
         env={
             **os.environ,
-            "JUPYTER_CONTAINERS_ROOT": str(place.root),
-            "JUPYTER_CONTAINERS_RUN_ROOT": str(place.run_root),
+            **place.variables,
         },
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -27,8 +27,7 @@ _TERMINAL = b"out\r\nerr\r\ntty0\r\ntty1\r\n"
 def ask(place: Place, *words: str) -> subprocess.CompletedProcess[bytes]:
     environment = {
         **os.environ,
-        "JUPYTER_CONTAINERS_ROOT": str(place.root),
-        "JUPYTER_CONTAINERS_RUN_ROOT": str(place.run_root),
+        **place.variables,
     }
     return subprocess.run(
         [COMMAND, *words], env=environment, input=b"typed\n", capture_output=True, check=False

@@ -30,8 +30,7 @@ def test_root_leaves_nothing(tmp_path: Path) -> None:
     assert traces(engine).beyond(before)
     environ = {
         **os.environ,
-        "JUPYTER_CONTAINERS_ROOT": str(place.root),
-        "JUPYTER_CONTAINERS_RUN_ROOT": str(place.run_root),
+        **place.variables,
     }
     words = [sys.executable, "-m", "jupyter_containers.cli", "system", "reset"]
     asked = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)

@@ -22,8 +22,7 @@ def environment(place: Place) -> dict[str, str]:
     """Return the environment in which the default engine is the one of ``place``."""
     return {
         **os.environ,
-        "JUPYTER_CONTAINERS_ROOT": str(place.root),
-        "JUPYTER_CONTAINERS_RUN_ROOT": str(place.run_root),
+        **place.variables,
     }
 
 
