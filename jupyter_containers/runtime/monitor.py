@@ -158,11 +158,11 @@ class Monitor:
             child = _started(argv, bundle, given, pass_fds)
             try:
                 if connect is not None:
-                    # Once for conmon to begin, once for the process when the socket is connected.
-                    os.write(gate.ours, b"0")
-                    if _read_report(ready.ours):
-                        connect()
                     with suppress(BrokenPipeError):  # it failed, and the report says why
+                        # Once for conmon to begin, once for the process when we are connected.
+                        os.write(gate.ours, b"0")
+                        if _read_report(ready.ours):
+                            connect()
                         os.write(gate.ours, b"0")
                 report = _read_report(sync.ours)
             finally:
