@@ -172,11 +172,9 @@ class Attaching:
     def _end(self, record: ContainerRecord, error: BaseException) -> None:
         """Stop a foreground container whose caller was interrupted."""
         process, number = record.state.process, _signal_of(error)
-        if process is not None:
-            self._rooms.runtime.await_program(process)
-            # Without a handler the kernel keeps a signal from a container's first process.
-            if process.catches(number) and process.signal(number):
-                process.wait(timeout=_INTERRUPT_GRACE_SECONDS)
+        # Without a handler the kernel keeps a signal from a container's first process.
+        if process is not None and self._rooms.runtime.signal(process, number, caught=True):
+            process.wait(timeout=_INTERRUPT_GRACE_SECONDS)
         self._rooms.runtime.kill_all(record.id)
         self._lifecycle.end(record.id)
 
@@ -184,7 +182,7 @@ class Attaching:
         """Pass an interrupt on to a container that is not ours to end."""
         process = record.state.process
         if process is not None and isinstance(error, KeyboardInterrupt) and not record.options.tty:
-            process.signal(_signal_of(error))
+            self._rooms.runtime.signal(process, _signal_of(error))
             error.add_note("the interrupt was passed on")
             # Most of those that end of it end at once.
             process.wait(timeout=_INTERRUPT_GRACE_SECONDS)

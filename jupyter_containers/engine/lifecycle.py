@@ -402,8 +402,7 @@ class Lifecycle:
         if number == signal.SIGKILL:
             self._rooms.runtime.kill_all(record.id)
         elif record.state.process is not None:
-            self._rooms.runtime.await_program(record.state.process)
-            record.state.process.signal(number)
+            self._rooms.runtime.signal(record.state.process, number)
         self.note(record, "kill", signal=str(number))
 
     def stop(self, record: ContainerRecord, timeout: float, number: int) -> None:

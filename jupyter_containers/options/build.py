@@ -130,17 +130,13 @@ class BuildOptions:
                 values.pop("build_context", None) or values.pop("build_contexts", ())
             ),
             "files": contents(values.pop("files", {})),
-            "ssh": dict(_ssh(text) for text in as_sequence(values.pop("ssh", None))),
-            "allow": _entitlements(as_sequence(values.pop("allow", None))),
+            **_of_steps(values),
         }
         values |= {
             "annotations": Annotations.parse(as_sequence(values.pop("annotation", None))),
             "cache_from": _places(CachePlace.source, values.pop("cache_from", None)),
             "cache_to": _places(CachePlace.target, values.pop("cache_to", None)),
         }
-        for name in ("add_host", "ulimit"):
-            values[name] = as_sequence(values.get(name))
-        values["shm_size"] = parse_size(values.get("shm_size") or 0, "shm-size")
         if values.get("format", "oci") not in ("oci", "docker"):
             raise InvalidArgumentError(f"invalid format {values['format']!r}", hint="oci or docker")
         values["platform"] = ",".join(_platforms(as_sequence(values.get("platform"))))
@@ -169,6 +165,17 @@ class BuildOptions:
             secrets=secrets,
             **values,
         )
+
+
+def _of_steps(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what RUN steps are given, as values of its own kind."""
+    return {
+        "ssh": dict(_ssh(text) for text in as_sequence(values.get("ssh"))),
+        "allow": _entitlements(as_sequence(values.get("allow"))),
+        "add_host": as_sequence(values.get("add_host")),
+        "ulimit": as_sequence(values.get("ulimit")),
+        "shm_size": parse_size(values.get("shm_size") or 0, "shm-size"),
+    }
 
 
 def _platforms(texts: Sequence[str]) -> list[str]:

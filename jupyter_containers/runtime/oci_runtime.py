@@ -148,14 +148,17 @@ class OCIRuntime:
         if not self._release_init(container_id):
             self._verb("start", container_id)
 
-    def await_program(self, process: ProcessIdentity) -> None:
-        """Wait until a started container's first process is its program.
+    def signal(self, process: ProcessIdentity, number: int, *, caught: bool = False) -> bool:
+        """Send a signal to a started container's first process, once that is its program.
 
-        In its first milliseconds it is the runtime's own, which would end of a signal.
+        In its first milliseconds it is the runtime's own, which would end of a signal.  With
+        ``caught`` it is sent only to a program that has a handler for it.  Returns False when
+        it was not sent.
         """
         deadline = time.monotonic() + _PROGRAM_TIMEOUT
         while _is_runtimes(process.pid) and time.monotonic() < deadline:
             time.sleep(0.001)
+        return (not caught or process.catches(number)) and process.signal(number)
 
     def kill_all(self, container_id: str) -> bool:
         """Kill every process of the container at once; return True when none is left."""

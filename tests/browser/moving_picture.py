@@ -10,16 +10,14 @@ from __future__ import annotations
 import io
 import socket
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from jupyter_containers.engine import Engine
-from tests.browser.conftest import Lab
-from tests.browser.lab import browser_page, free_port, lab_server
+from tests.browser.lab import free_port
 from tests.browser.panel import LOAD, Panel
-from tests.integration.engine_fixtures import Place, demolish
+from tests.browser.studio import studio
 
 DOCKERFILE = (
     "%%dockerfile -t hello:1",
@@ -78,26 +76,11 @@ class Film:
 
 
 def main(target: Path) -> None:
-    """Fill a store, play the half minute, and write its frames."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        work = Path(folder)
-        place = Place.under(work)
-        notebooks = work / "notebooks"
-        notebooks.mkdir()
-        environ = place.variables
-        with place.engine() as engine:
-            try:
-                engine.bootstrap("busybox")
-                with (
-                    lab_server(work, notebooks, environ) as address,
-                    browser_page(WIDTH, HEIGHT, SCALE) as page,
-                ):
-                    panel = Panel(page, Lab(address, notebooks, place), "hello", LOAD)
-                    film = Film(page)
-                    _play(panel, page, film, engine)
-                    film.write(target)
-            finally:
-                demolish(engine)
+    """Play the half minute, and write its frames."""
+    with studio(WIDTH, HEIGHT, SCALE) as (page, lab, engine):
+        film = Film(page)
+        _play(Panel(page, lab, "hello", LOAD), page, film, engine)
+        film.write(target)
 
 
 def _play(panel: Panel, page: Any, film: Film, engine: Engine) -> None:

@@ -6,14 +6,12 @@ It works on a store of its own, with images that have next to nothing in them.
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 
 from jupyter_containers import Engine
-from tests.browser.conftest import Lab
-from tests.browser.lab import browser_page, free_port, lab_server
+from tests.browser.lab import free_port
 from tests.browser.panel import LOAD, Panel
-from tests.integration.engine_fixtures import Place, demolish
+from tests.browser.studio import studio
 
 BUILD = """%%dockerfile -t shop/web:2
 FROM busybox
@@ -26,35 +24,20 @@ CMD ["httpd", "-f", "-v", "-p", "8000"]"""
 
 def main(target: Path) -> None:
     """Fill a store, run a notebook beside the panel, and photograph the page."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        work = Path(folder)
-        place = Place.under(work)
-        notebooks = work / "notebooks"
-        notebooks.mkdir()
-        environ = place.variables
-        with place.engine() as engine:
-            try:
-                _fill(engine)
-                with (
-                    lab_server(work, notebooks, environ) as address,
-                    browser_page(1180, 800, 1.15) as page,
-                ):
-                    run = f"%container run -d --name web -p {free_port()}:8000 shop/web:2"
-                    lab = Lab(address, notebooks, place)
-                    panel = Panel(page, lab, "shop", LOAD, BUILD, run, "%container ps")
-                    panel.start("notebook:run-all-cells")
-                    panel.row("web", "containers/").wait_for(timeout=60_000)
-                    page.locator(".jp-CodeCell").nth(1).locator(".cm-content").click()
-                    page.locator(".cm-lintRange-warning").wait_for()
-                    page.mouse.move(1100, 700)
-                    page.wait_for_timeout(3000)
-                    page.screenshot(path=target)
-            finally:
-                demolish(engine)
+    with studio(1180, 800, 1.15) as (page, lab, engine):
+        _fill(engine)
+        run = f"%container run -d --name web -p {free_port()}:8000 shop/web:2"
+        panel = Panel(page, lab, "shop", LOAD, BUILD, run, "%container ps")
+        panel.start("notebook:run-all-cells")
+        panel.row("web", "containers/").wait_for(timeout=60_000)
+        page.locator(".jp-CodeCell").nth(1).locator(".cm-content").click()
+        page.locator(".cm-lintRange-warning").wait_for()
+        page.mouse.move(1100, 700)
+        page.wait_for_timeout(3000)
+        page.screenshot(path=target)
 
 
 def _fill(engine: Engine) -> None:
-    engine.bootstrap("busybox")
     engine.create_network("backend")
     engine.create_volume("orders")
     text = "FROM busybox\nRUN echo version 1 > /version\n"

@@ -16,7 +16,12 @@ from jupyter_containers.commands.render.table import (
 )
 from jupyter_containers.commands.session import Session, no_progress
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.errors import ContainersError, FlagError, InvalidArgumentError
+from jupyter_containers.errors import (
+    ContainersError,
+    FlagError,
+    InvalidArgumentError,
+    NotFoundError,
+)
 from jupyter_containers.events import EventSink
 
 T = TypeVar("T")
@@ -132,6 +137,21 @@ def done(names: Sequence[str], action: Callable[[str], object]) -> Lines[str]:
     """Apply the action to every name and return the names, as Docker prints them."""
     each(names, action)
     return Lines(names)
+
+
+def unless_missing(action: Callable[[str], object], force: bool) -> Callable[[str], str]:
+    """Return the action, giving the name; with ``force`` nothing for one that is not there."""
+
+    def attempt(name: str) -> str:
+        try:
+            action(name)
+        except NotFoundError:
+            if not force:
+                raise
+            return ""
+        return name
+
+    return attempt
 
 
 def labels_text(labels: Mapping[str, str] | None) -> str:

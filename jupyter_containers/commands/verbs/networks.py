@@ -8,10 +8,16 @@ from typing import Any
 from jupyter_containers.commands.render.results import Document, Lines, Text
 from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session
-from jupyter_containers.commands.verbs.listing import each, filters_of, labels_text, listing
+from jupyter_containers.commands.verbs.listing import (
+    each,
+    filters_of,
+    labels_text,
+    listing,
+    unless_missing,
+)
 from jupyter_containers.commands.verbs.system import inspect_network
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.errors import InvalidArgumentError, NotFoundError
+from jupyter_containers.errors import InvalidArgumentError
 
 _BUILTIN = ("bridge", "host", "none")
 _COLUMNS = (
@@ -129,16 +135,9 @@ def published_ports(container: Any) -> list[str]:
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
     """Return the names of the removed networks; with ``--force`` one may not be there."""
-    removed: list[str] = []
 
-    def attempt(name: str) -> None:
-        try:
-            session.engine.remove_network(name)
-        except NotFoundError:
-            if not parsed.flag("force"):
-                raise
-        else:
-            removed.append(name)
+    def shown(removed: Sequence[str]) -> Lines[str]:
+        return Lines(name for name in removed if name)
 
-    each(parsed.operands["names"], attempt, lambda _: Lines(removed))
-    return Lines(removed)
+    attempt = unless_missing(session.engine.remove_network, bool(parsed.flag("force")))
+    return shown(each(parsed.operands["names"], attempt, shown))

@@ -7,9 +7,15 @@ from typing import Any
 from jupyter_containers.commands.render.results import Lines, Text
 from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session
-from jupyter_containers.commands.verbs.listing import done, filters_of, labels_text, listing
+from jupyter_containers.commands.verbs.listing import (
+    done,
+    filters_of,
+    labels_text,
+    listing,
+    unless_missing,
+)
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.errors import InvalidArgumentError, NotFoundError
+from jupyter_containers.errors import InvalidArgumentError
 
 _COLUMNS = (Column("Driver", "DRIVER"), Column("Name", "VOLUME NAME"))
 
@@ -52,12 +58,5 @@ def create(session: Session, parsed: Parsed) -> Text:
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
     """Return the names of the removed volumes; with ``--force`` those may not be there."""
-
-    def attempt(name: str) -> None:
-        try:
-            session.engine.remove_volume(name)
-        except NotFoundError:
-            if not parsed.flag("force"):
-                raise
-
+    attempt = unless_missing(session.engine.remove_volume, bool(parsed.flag("force")))
     return done(parsed.operands["names"], attempt)
