@@ -1,14 +1,17 @@
-"""What holds for all tests: a machine's own shared images are none of theirs."""
+"""What holds for all tests: shared images, how long one may take, and when a failure is told."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 
 import pytest
 
 from tests.integration.bases import BaseImages
+from tests.watchdog import watched
 
-# Also for the kernels, commands and helpers that tests start.
+# A machine's own shared images are none of the tests', nor of the kernels, commands and helpers
+# that they start.
 os.environ.setdefault("JUPYTER_CONTAINERS_ADDITIONAL_STORES", "")
 
 
@@ -16,3 +19,36 @@ os.environ.setdefault("JUPYTER_CONTAINERS_ADDITIONAL_STORES", "")
 def base_images(tmp_path_factory: pytest.TempPathFactory) -> BaseImages:
     """Return what brings images that take long to make into a store."""
     return BaseImages.of_run(tmp_path_factory)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """End a test that hangs, its fixtures with it."""
+    with watched(item.nodeid):
+        return (yield)
+
+
+class _AtOnce:
+    """Tells of a failure when it happens: a run that is stopped has no summary."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            terminal.ensure_newline()
+            terminal.write_line(f"{report.nodeid} failed in its {report.when}:", red=True)
+            terminal.write_line(report.longreprtext)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, error: object) -> None:
+        # The tests that this worker still had to run would be missed by nobody.
+        if error:
+            pytest.exit(f"a worker of the tests has ended: {error}", returncode=3)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the process that shows the results tell of failures."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_AtOnce(config))
