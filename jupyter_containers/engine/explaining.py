@@ -70,8 +70,10 @@ class Explanation:
 
 def explain(rooms: Rooms, record: ContainerRecord, document: Mapping[str, Any]) -> Explanation:
     """Return the explanation of a container; ``document`` is its ``inspect`` object."""
-    process = record.state.process
-    pid = process.pid if process and record.state.status.alive else 0
+    process = record.state.process if record.state.status.alive else None
+    pid = process.pid if process else 0
+    if process:
+        rooms.runtime.settle(process)
     group = rooms.runtime.cgroup_path(record.id)
     sections: list[Section] = []
     if pid:

@@ -238,6 +238,8 @@ class Processes:
 
         require(record.name, record.state.status, "exec")
         runtime = self._rooms.runtime
+        if record.state.process:
+            runtime.settle(record.state.process)
         pids = cgroups.processes(runtime.layout, runtime.cgroup_path(record.id))
         try:
             done = subprocess.run(

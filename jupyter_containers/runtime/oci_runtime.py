@@ -148,16 +148,22 @@ class OCIRuntime:
         if not self._release_init(container_id):
             self._verb("start", container_id)
 
-    def signal(self, process: ProcessIdentity, number: int, *, caught: bool = False) -> bool:
-        """Send a signal to a started container's first process, once that is its program.
+    def settle(self, process: ProcessIdentity) -> None:
+        """Wait until a started container's first process is its program.
 
-        In its first milliseconds it is the runtime's own, which would end of a signal.  With
-        ``caught`` it is sent only to a program that has a handler for it.  Returns False when
-        it was not sent.
+        In its first milliseconds it is the runtime's own.
         """
         deadline = time.monotonic() + _PROGRAM_TIMEOUT
         while _is_runtimes(process.pid) and time.monotonic() < deadline:
             time.sleep(0.001)
+
+    def signal(self, process: ProcessIdentity, number: int, *, caught: bool = False) -> bool:
+        """Send a signal to the program of a started container, never to the runtime before it.
+
+        With ``caught`` it is sent only to a program that has a handler for it.  Returns False
+        when it was not sent.
+        """
+        self.settle(process)
         return (not caught or process.catches(number)) and process.signal(number)
 
     def kill_all(self, container_id: str) -> bool:

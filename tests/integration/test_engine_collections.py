@@ -35,7 +35,7 @@ def test_images_volumes_and_networks(engine: Engine, busybox: str) -> None:
     built = engine.images.build({"Dockerfile": "FROM busybox\nENV A=1\n"}, tag="collected:1")
     assert "collected:1" in engine.images
     assert engine.images.get("collected:1") == built == engine.images[built.short_id]
-    assert {"collected:1", "busybox:latest"} <= {image.name for image in engine.images}
+    assert "collected:1" in {image.name for image in engine.images}
     assert engine.images.remove("collected:1")[0] == "Untagged: collected:1"
     assert "collected:1" not in engine.images
 
@@ -66,4 +66,4 @@ def test_they_are_data_frames_with_numbers_and_times(engine: Engine, busybox: st
         assert stats.set_index("name").loc["framed", "memory_usage"] > 0
     images = engine.images.to_dataframe()
     assert images["size"].dtype.kind == "i"
-    assert busybox in images["name"].tolist()
+    assert engine.images.get(busybox).name in images["name"].tolist()
