@@ -3,18 +3,19 @@
 A *point* is the n-th call of one kind: making a file durable, renaming, removing, making a folder,
 or committing a transaction, named by what it does (``rename content``, ``commit record an
 image``).  :func:`points` runs some work once and returns the points that it passes;
-:func:`die_at` runs it again in a new process, which is gone in that very moment.
+:func:`die_at` runs it again in a new process, which is gone in that very moment.  The work is a
+function of a module, or a ``partial`` of one.
 """
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
 import signal
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from typing import Any
 
 from jupyter_containers.engine import Engine
@@ -24,10 +25,38 @@ from tests.integration.engine_fixtures import Place
 Work = Callable[[Engine], object]
 OnPoint = Callable[[str], None]
 
+# A process without threads makes the children: what is forked beside threads may meet a lock that
+# one of them held.
+FORKER = multiprocessing.get_context("forkserver")
+FORKER.set_forkserver_preload([__name__, "pytest", "tests.integration.registry_server"])
+
 
 def points(place: Place, work: Work) -> list[str]:
     """Return the points of some work, which is done completely; at most two of each name."""
-    read, write = os.pipe()
+    reader, writer = FORKER.Pipe(duplex=False)
+    status = _child(_note_all, place, work, writer)
+    writer.close()
+    assert status == 0, f"the work failed: {status}"
+    found: list[str] = reader.recv()
+    reader.close()
+    return found
+
+
+def die_at(place: Place, work: Work, point: str) -> bool:
+    """Do the work in a process that is killed at ``point``; False when it did not get there."""
+    return _child(_die, place, work, point) == -signal.SIGKILL
+
+
+def _child(run: Callable[..., object], *arguments: object) -> int | None:
+    process = FORKER.Process(target=run, args=arguments)
+    process.start()
+    process.join()
+    status = process.exitcode
+    process.close()
+    return status
+
+
+def _note_all(place: Place, work: Work, writer: Connection) -> None:
     counts: Counter[str] = Counter()
     found: list[str] = []
 
@@ -36,20 +65,11 @@ def points(place: Place, work: Work) -> list[str]:
         if counts[name] <= 2:
             found.append(f"{name} #{counts[name]}")
 
-    def run() -> None:
-        _watched(place, work, note)
-        os.write(write, json.dumps(found).encode())
-
-    status = _child(run)
-    os.close(write)
-    with open(read, "rb") as pipe:
-        data = pipe.read()
-    assert status == 0, f"the work failed: {status}"
-    return json.loads(data)  # type: ignore[no-any-return]
+    _watched(place, work, note)
+    writer.send(found)
 
 
-def die_at(place: Place, work: Work, point: str) -> bool:
-    """Do the work in a process that is killed at ``point``; False when it did not get there."""
+def _die(place: Place, work: Work, point: str) -> None:
     counts: Counter[str] = Counter()
 
     def note(name: str) -> None:
@@ -57,22 +77,7 @@ def die_at(place: Place, work: Work, point: str) -> bool:
         if f"{name} #{counts[name]}" == point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    status = _child(lambda: _watched(place, work, note))
-    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-
-
-def _child(run: Callable[[], object]) -> int:
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            run()
-            status = 0
-        except BaseException:  # noqa: BLE001 -- a forked child must not return
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    return os.waitpid(pid, 0)[1]
+    _watched(place, work, note)
 
 
 def _watched(place: Place, work: Work, note: OnPoint) -> None:

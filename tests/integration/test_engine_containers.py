@@ -680,7 +680,7 @@ with Engine(root=root, run_root=run_root) as engine:
         finally:
             ended = time.monotonic()
     except KeyboardInterrupt:
-        # A second press may arrive between the clean-up and this line.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other presses may still come
         print("interrupted", round((ended - times[0]) * 1000), len(engine.containers(all=True)))
 """
 

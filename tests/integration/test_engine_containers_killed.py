@@ -71,6 +71,7 @@ def own(place: Place) -> Iterator[Engine]:
 
 def test_thirty_kernels_are_killed_and_nothing_is_lost_or_left(own: Engine, place: Place) -> None:
     keeper = own.run(BUSYBOX, ["sleep", "600"], detach=True, name="keeper", publish=["80"])
+    assert keeper.top()  # then its program is there, not the runtime's before it
     before = traces(own)
     moments = random.Random(20261124)  # the same moments in every run, as far as clocks allow
     for number in range(_ROUNDS):

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -84,13 +85,33 @@ def nothing(engine: Engine) -> None:
     """Prepare nothing."""
 
 
+def pull(engine: Engine, name: str) -> None:
+    engine.pull(name)
+
+
+def load(engine: Engine, archive: bytes) -> None:
+    engine.load(archive)
+
+
+def push(engine: Engine, name: str) -> None:
+    engine.push(name)
+
+
+def prune(engine: Engine, name: str) -> None:
+    """Remove an image, or what it left when it is gone."""
+    if engine._images.lookup(name):
+        engine.remove_image(name, force=True)
+    else:
+        engine.prune_images()
+
+
 def test_a_pull_may_die_anywhere(place: Place, image: ServedImage) -> None:
     with ScriptedRegistry(image) as registry:
         name = f"{registry.host}/team/app:1"
         count = survives(
             place,
             nothing,
-            lambda engine: engine.pull(name),
+            partial(pull, name=name),
             lambda engine: engine.image(name).names == (name,) and len(on_disk(engine)) == 6,
         )
     assert count > 20
@@ -105,7 +126,7 @@ def test_a_load_may_die_anywhere(place: Place, image: ServedImage, tmp_path: Pat
     count = survives(
         place,
         nothing,
-        lambda engine: engine.load(archive.getvalue()),
+        partial(load, archive=archive.getvalue()),
         lambda engine: engine.image("app:1").names == ("app:1",) and len(on_disk(engine)) == 6,
     )
     assert count > 20
@@ -125,7 +146,7 @@ def test_a_push_may_die_anywhere(place: Place, image: ServedImage, tmp_path: Pat
             with engine._rooms.registry(registry.host) as client:
                 return client.resolve("team/app", "1").digest == digest
 
-        count = survives(place, prepare, lambda engine: engine.push(name), pushed)
+        count = survives(place, prepare, partial(push, name=name), pushed)
     assert count > 5
 
 
@@ -140,11 +161,7 @@ def test_a_prune_may_die_anywhere(place: Place, image: ServedImage) -> None:
         count = survives(
             place,
             prepare,
-            lambda engine: (
-                engine.remove_image(name, force=True)
-                if engine._images.lookup(name)
-                else engine.prune_images()
-            ),
+            partial(prune, name=name),
             lambda engine: (
                 [image.names for image in engine.images()] == [("kept:1",)]
                 and len(on_disk(engine)) == 4

@@ -11,12 +11,14 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 
 from jupyter_containers.oci.descriptor import LAYER_GZIP, Descriptor, digest_of
 from jupyter_containers.store import Store
+from tests.integration.deaths import FORKER
 
 PROJECT = Path(__file__).parents[2]
 HEAD = """
@@ -228,23 +230,20 @@ print(int(wrote), len(opened), layer.entries)
     assert leftovers(store) == NOTHING
 
 
+def put(root: Path, together: Barrier, number: int) -> None:
+    together.wait()
+    with Store.open(root) as opened:
+        opened.records.cache_put(str(number), b"x")
+
+
 def test_many_processes_may_create_the_store_at_once(tmp_path: Path) -> None:
     for attempt in range(10):
-        root, start = tmp_path / str(attempt), time.monotonic() + 0.03
-        children = []
-        for number in range(6):
-            pid = os.fork()
-            if pid == 0:
-                status = 1
-                try:
-                    while time.monotonic() < start:
-                        pass
-                    with Store.open(root) as opened:
-                        opened.records.cache_put(str(number), b"x")
-                    status = 0
-                finally:
-                    os._exit(status)
-            children.append(pid)
-        assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 6
+        root, together = tmp_path / str(attempt), FORKER.Barrier(6)
+        children = [FORKER.Process(target=put, args=(root, together, n)) for n in range(6)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+        assert [child.exitcode for child in children] == [0] * 6
         with Store.open(root) as opened:
             assert len(opened.records.cache_entries()) == 6
