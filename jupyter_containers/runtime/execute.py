@@ -90,6 +90,10 @@ class _Held:
             self._on_output(stream, data)
         self._began = True
 
+    def drop(self) -> None:
+        """Forget the words: they were the runtime's."""
+        self._words = b""
+
     def release(self) -> None:
         """Pass on what a program has written, after all."""
         words, self._words = self._words, b""
@@ -119,9 +123,12 @@ def execute(
             call.argv, on_output=held, stdin=stdin, cancel=cancel, on_cancel=call.kill
         )
         call.check(code)
-        held.release()
         return code
+    except OCIRuntimeError:
+        held.drop()
+        raise
     finally:
+        held.release()
         call.close()
 
 

@@ -7,10 +7,13 @@ Lifecycle: the caller starts the child with pipes and hands it to :func:`communi
 
 from __future__ import annotations
 
+import fcntl
 import os
 import selectors
 import subprocess
+import termios
 import time
+from array import array
 from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Literal
@@ -83,26 +86,31 @@ def _pump(
                         feeder.feed()
                     elif key.data != "ended" and not _deliver(key.fd, key.data, on_output):
                         selector.unregister(key.fileobj)
-        # What the child wrote last is still in the pipes.  A process it left behind may hold
-        # them open, so the end of file is not waited for.
+        # A process that the child left behind may hold the pipes open, and write on and on.
         for pipe, name in outputs:
-            while pipe is not None and _deliver(pipe.fileno(), name, on_output, drain=True):
-                pass
+            if pipe is not None:
+                _drain(pipe.fileno(), name, on_output)
     finally:
         os.close(ended)
 
 
-def _deliver(
-    descriptor: int, name: StreamName, on_output: OutputSink, *, drain: bool = False
-) -> bool:
-    """Hand one chunk on; return False at the end of file (or, draining, when none is there)."""
+def _deliver(descriptor: int, name: StreamName, on_output: OutputSink) -> bool:
+    """Hand one chunk on; return False at the end of file."""
     try:
         data = os.read(descriptor, _CHUNK)
     except BlockingIOError:
-        return not drain
+        return True
     if data:
         on_output(name, data)
     return bool(data)
+
+
+def _drain(descriptor: int, name: StreamName, on_output: OutputSink) -> None:
+    """Hand on what is in a pipe at this moment."""
+    [left] = array("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))
+    while left > 0 and (data := os.read(descriptor, min(left, _CHUNK))):
+        on_output(name, data)
+        left -= len(data)
 
 
 class _Feeder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import threading
 import time
@@ -653,6 +654,24 @@ def test_top_and_port(engine: Engine, busybox: str) -> None:
     assert engine.port(container.id) == []
     with pytest.raises(InvalidStateError):
         engine.top(container.id)
+
+
+def test_an_interrupt_keeps_what_a_program_wrote_first(engine: Engine, busybox: str) -> None:
+    said: list[bytes] = []
+    with engine.run(busybox, ["sleep", "60"], detach=True, network="none") as container:
+
+        def press() -> None:
+            until(lambda: container.exec(["cat", "/tmp/said"], check=False).output)
+            time.sleep(0.3)  # for the words on their way
+            os.kill(os.getpid(), signal.SIGINT)
+
+        presser = threading.Thread(target=press)
+        presser.start()
+        script = "echo exec failed: x >&2; echo y > /tmp/said; sleep 60"
+        with pytest.raises(KeyboardInterrupt):
+            container.exec(["sh", "-c", script], on_output=lambda _, data: said.append(data))
+        presser.join()
+    assert said == [b"exec failed: x\n"]
 
 
 # -- interrupts ----------------------------------------------------------------------------------
