@@ -20,6 +20,7 @@ from tests.integration.engine_fixtures import (
     settled,
     traces,
 )
+from tests.integration.forker import Forker, started
 from tests.integration.registry_server import DockerRegistry, ScriptedRegistry, missing_registry
 from tests.integration.served_image import ServedImage
 
@@ -68,6 +69,13 @@ def python(engine: Engine, base_images: BaseImages) -> str:
     """Return the name of an image with Python and pip; making it takes half a minute, once."""
     base_images.bring(engine, "python:3.11-slim")
     return "python:3.11-slim"
+
+
+@pytest.fixture(scope="session")
+def forker() -> Iterator[Forker]:
+    """Yield what makes children that share no lock with this process."""
+    with started() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

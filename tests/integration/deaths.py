@@ -2,61 +2,48 @@
 
 A *point* is the n-th call of one kind: making a file durable, renaming, removing, making a folder,
 or committing a transaction, named by what it does (``rename content``, ``commit record an
-image``).  :func:`points` runs some work once and returns the points that it passes;
-:func:`die_at` runs it again in a new process, which is gone in that very moment.  The work is a
-function of a module, or a ``partial`` of one.
+image``).  :meth:`Deaths.points` runs some work once and returns the points that it passes;
+:meth:`Deaths.die_at` runs it again in a new process, which is gone in that very moment.  The work
+is a function of a module, or a ``partial`` of one.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
 from typing import Any
 
 from jupyter_containers.engine import Engine
 from jupyter_containers.store.database import Database
 from tests.integration.engine_fixtures import Place
+from tests.integration.forker import Forker
 
 Work = Callable[[Engine], object]
 OnPoint = Callable[[str], None]
 
-# A process without threads makes the children: what is forked beside threads may meet a lock that
-# one of them held.
-FORKER = multiprocessing.get_context("forkserver")
-FORKER.set_forkserver_preload([__name__, "pytest", "tests.integration.registry_server"])
+
+class Deaths:
+    """What dies in processes that ``forker`` makes."""
+
+    def __init__(self, forker: Forker) -> None:
+        self._forker = forker
+
+    def points(self, place: Place, work: Work) -> list[str]:
+        """Return the points of some work, which is done completely; at most two of each name."""
+        ended = self._forker.run(_note_all, place, work)
+        assert ended.returncode == 0, f"the work failed: {ended.returncode}"
+        found: list[str] = ended.value
+        return found
+
+    def die_at(self, place: Place, work: Work, point: str) -> bool:
+        """Do the work in a process that is killed at ``point``; False when it did not get there."""
+        return self._forker.run(_die, place, work, point).returncode == -signal.SIGKILL
 
 
-def points(place: Place, work: Work) -> list[str]:
-    """Return the points of some work, which is done completely; at most two of each name."""
-    reader, writer = FORKER.Pipe(duplex=False)
-    status = _child(_note_all, place, work, writer)
-    writer.close()
-    assert status == 0, f"the work failed: {status}"
-    found: list[str] = reader.recv()
-    reader.close()
-    return found
-
-
-def die_at(place: Place, work: Work, point: str) -> bool:
-    """Do the work in a process that is killed at ``point``; False when it did not get there."""
-    return _child(_die, place, work, point) == -signal.SIGKILL
-
-
-def _child(run: Callable[..., object], *arguments: object) -> int | None:
-    process = FORKER.Process(target=run, args=arguments)
-    process.start()
-    process.join()
-    status = process.exitcode
-    process.close()
-    return status
-
-
-def _note_all(place: Place, work: Work, writer: Connection) -> None:
+def _note_all(place: Place, work: Work) -> list[str]:
     counts: Counter[str] = Counter()
     found: list[str] = []
 
@@ -66,7 +53,7 @@ def _note_all(place: Place, work: Work, writer: Connection) -> None:
             found.append(f"{name} #{counts[name]}")
 
     _watched(place, work, note)
-    writer.send(found)
+    return found
 
 
 def _die(place: Place, work: Work, point: str) -> None:

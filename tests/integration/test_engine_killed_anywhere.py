@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.engine import Engine
-from tests.integration.deaths import Work, die_at, points
+from tests.integration.deaths import Deaths, Work
 from tests.integration.engine_fixtures import Place, demolish, run_program
+from tests.integration.forker import Forker
 from tests.integration.registry_server import DockerRegistry, ScriptedRegistry, missing_registry
 from tests.integration.served_image import ServedImage, member, tar
 
@@ -27,6 +28,11 @@ def place(tmp_path: Path) -> Iterator[Place]:
     yield place
     with place.engine() as engine:
         demolish(engine)
+
+
+@pytest.fixture
+def deaths(forker: Forker) -> Deaths:
+    return Deaths(forker)
 
 
 @pytest.fixture(scope="module")
@@ -62,16 +68,16 @@ def emptied(place: Place) -> None:
         assert on_disk(engine) == []
 
 
-def survives(place: Place, prepare: Work, work: Work, expected: Work) -> int:
+def survives(deaths: Deaths, place: Place, prepare: Work, work: Work, expected: Work) -> int:
     """Kill ``work`` at each of its points; afterwards all is well, and it can be done again."""
     with place.engine() as engine:
         prepare(engine)
-    found = points(place, work)
+    found = deaths.points(place, work)
     for point in found:
         emptied(place)
         with place.engine() as engine:
             prepare(engine)
-        die_at(place, work, point)
+        deaths.die_at(place, work, point)
         check(place, point)
         with place.engine() as engine:
             work(engine)
@@ -105,10 +111,11 @@ def prune(engine: Engine, name: str) -> None:
         engine.prune_images()
 
 
-def test_a_pull_may_die_anywhere(place: Place, image: ServedImage) -> None:
+def test_a_pull_may_die_anywhere(deaths: Deaths, place: Place, image: ServedImage) -> None:
     with ScriptedRegistry(image) as registry:
         name = f"{registry.host}/team/app:1"
         count = survives(
+            deaths,
             place,
             nothing,
             partial(pull, name=name),
@@ -117,13 +124,16 @@ def test_a_pull_may_die_anywhere(place: Place, image: ServedImage) -> None:
     assert count > 20
 
 
-def test_a_load_may_die_anywhere(place: Place, image: ServedImage, tmp_path: Path) -> None:
+def test_a_load_may_die_anywhere(
+    deaths: Deaths, place: Place, image: ServedImage, tmp_path: Path
+) -> None:
     archive = io.BytesIO()
     with Place.under(tmp_path / "other").engine() as other, ScriptedRegistry(image) as registry:
         other.pull(f"{registry.host}/team/app:1")
         other.tag(f"{registry.host}/team/app:1", "app:1")
         other.save("app:1", archive, compression="gzip")
     count = survives(
+        deaths,
         place,
         nothing,
         partial(load, archive=archive.getvalue()),
@@ -133,7 +143,9 @@ def test_a_load_may_die_anywhere(place: Place, image: ServedImage, tmp_path: Pat
 
 
 @pytest.mark.skipif(bool(missing_registry()), reason=missing_registry() or "is there")
-def test_a_push_may_die_anywhere(place: Place, image: ServedImage, tmp_path: Path) -> None:
+def test_a_push_may_die_anywhere(
+    deaths: Deaths, place: Place, image: ServedImage, tmp_path: Path
+) -> None:
     with ScriptedRegistry(image) as source, DockerRegistry(tmp_path / "registry") as registry:
         name = f"{registry.host}/team/app:1"
 
@@ -146,11 +158,11 @@ def test_a_push_may_die_anywhere(place: Place, image: ServedImage, tmp_path: Pat
             with engine._rooms.registry(registry.host) as client:
                 return client.resolve("team/app", "1").digest == digest
 
-        count = survives(place, prepare, partial(push, name=name), pushed)
+        count = survives(deaths, place, prepare, partial(push, name=name), pushed)
     assert count > 5
 
 
-def test_a_prune_may_die_anywhere(place: Place, image: ServedImage) -> None:
+def test_a_prune_may_die_anywhere(deaths: Deaths, place: Place, image: ServedImage) -> None:
     with ScriptedRegistry(image) as registry:
         name = f"{registry.host}/team/app:1"
 
@@ -159,6 +171,7 @@ def test_a_prune_may_die_anywhere(place: Place, image: ServedImage) -> None:
             engine.import_image(tar(member("x", b"1")), "kept:1")
 
         count = survives(
+            deaths,
             place,
             prepare,
             partial(prune, name=name),

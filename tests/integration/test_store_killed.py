@@ -11,14 +11,13 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 
 from jupyter_containers.oci.descriptor import LAYER_GZIP, Descriptor, digest_of
 from jupyter_containers.store import Store
-from tests.integration.deaths import FORKER
+from tests.integration.forker import Forker
 
 PROJECT = Path(__file__).parents[2]
 HEAD = """
@@ -230,20 +229,17 @@ print(int(wrote), len(opened), layer.entries)
     assert leftovers(store) == NOTHING
 
 
-def put(root: Path, together: Barrier, number: int) -> None:
-    together.wait()
+def put(root: Path, start: float, number: int) -> None:
+    while time.monotonic() < start:
+        pass
     with Store.open(root) as opened:
         opened.records.cache_put(str(number), b"x")
 
 
-def test_many_processes_may_create_the_store_at_once(tmp_path: Path) -> None:
+def test_many_processes_may_create_the_store_at_once(tmp_path: Path, forker: Forker) -> None:
     for attempt in range(10):
-        root, together = tmp_path / str(attempt), FORKER.Barrier(6)
-        children = [FORKER.Process(target=put, args=(root, together, n)) for n in range(6)]
-        for child in children:
-            child.start()
-        for child in children:
-            child.join()
-        assert [child.exitcode for child in children] == [0] * 6
+        root, start = tmp_path / str(attempt), time.monotonic() + 0.03
+        ended = forker.run_all([(put, (root, start, number)) for number in range(6)])
+        assert [child.returncode for child in ended] == [0] * 6
         with Store.open(root) as opened:
             assert len(opened.records.cache_entries()) == 6

@@ -1,0 +1,97 @@
+"""Children by ``fork``, made by a process that has no threads.
+
+What is forked beside threads may meet a lock that one of them held, and wait for ever.  A *call* is
+a function of a module, or a ``partial`` of one, and its arguments; it runs in a child of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+_PROJECT = Path(__file__).parents[2]
+
+
+class Ended(NamedTuple):
+    """How a child ended (as ``subprocess`` gives it) and what its function returned, if it did."""
+
+    returncode: int
+    value: Any
+
+
+class Forker:
+    """The parent of the children."""
+
+    def __init__(self, requests: IO[bytes], answers: IO[bytes]) -> None:
+        self._requests, self._answers = requests, answers
+
+    def run(self, function: Callable[..., object], *arguments: object) -> Ended:
+        """Run one call to its end."""
+        return self.run_all([(function, arguments)])[0]
+
+    def run_all(self, calls: list[tuple[Callable[..., object], tuple[object, ...]]]) -> list[Ended]:
+        """Run several calls at the same time, all to their ends."""
+        pickle.dump(calls, self._requests)
+        self._requests.flush()
+        ended: list[Ended] = pickle.load(self._answers)
+        return ended
+
+
+@contextmanager
+def started() -> Iterator[Forker]:
+    """Start the process; it ends with the block."""
+    with subprocess.Popen(
+        [sys.executable, "-c", f"from {__name__} import serve; serve()"],
+        cwd=_PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield Forker(process.stdin, process.stdout)
+        process.stdin.close()
+
+
+def serve() -> None:
+    """Be that process: take calls from standard input, until its end."""
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    while True:
+        try:
+            calls = pickle.load(requests)
+        except EOFError:
+            return
+        children = [_fork(function, arguments) for function, arguments in calls]
+        pickle.dump([_await(*child) for child in children], answers)
+        answers.flush()
+
+
+def _fork(function: Callable[..., object], arguments: tuple[object, ...]) -> tuple[int, int]:
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        return pid, reader
+    status = 1
+    try:
+        os.dup2(2, 1)  # where the answers go nobody prints
+        with open(writer, "wb") as pipe:
+            pickle.dump(function(*arguments), pipe)
+        status = 0
+    except BaseException:  # noqa: BLE001 -- a forked child must not return
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _await(pid: int, reader: int) -> Ended:
+    with open(reader, "rb") as pipe:
+        data = pipe.read()
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return Ended(code, pickle.loads(data) if code == 0 else None)
