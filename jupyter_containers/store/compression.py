@@ -17,6 +17,7 @@ from jupyter_containers.errors import ArchiveError
 from jupyter_containers.oci.descriptor import LAYER_GZIP
 
 GZIP_LEVEL = 1
+_GZIP_BLOCK = 256 * 1024
 COMMIT_MEDIA_TYPE = LAYER_GZIP
 _GIB = 1024**3
 _MAGIC = (
@@ -153,7 +154,8 @@ _OPENERS: dict[str, Callable[[CountingReader], _Opened]] = {
 class GzipWriter:
     """A gzip stream of one member, without a time stamp: the same input gives the same bytes.
 
-    ``level`` None is the fast one; 0 to 9 are zlib's.
+    ``level`` None is the fast one; 0 to 9 are zlib's.  What comes out depends on how the input is
+    divided, so it is divided alike in whatever pieces it comes.
     """
 
     def __init__(self, write: Callable[[bytes], object], level: int | None = None) -> None:
@@ -167,15 +169,31 @@ class GzipWriter:
             if level is None
             else zlib.compressobj(level, zlib.DEFLATED, 31)
         )
+        self._begun = bytearray()
 
     def write(self, chunk: bytes) -> None:
         """Compress a chunk and pass on what is complete."""
-        if data := self._deflate.compress(chunk):
-            self._write(data)
+        left = memoryview(chunk)
+        if self._begun:
+            missing = _GZIP_BLOCK - len(self._begun)
+            self._begun += left[:missing]
+            left = left[missing:]
+            if len(self._begun) == _GZIP_BLOCK:
+                self._compress(self._begun)
+                self._begun = bytearray()
+        while len(left) >= _GZIP_BLOCK:
+            self._compress(left[:_GZIP_BLOCK])
+            left = left[_GZIP_BLOCK:]
+        self._begun += left
 
     def finish(self) -> None:
         """Pass on the end of the stream."""
+        self._compress(self._begun)
         self._write(self._deflate.flush())
+
+    def _compress(self, block: bytearray | memoryview) -> None:
+        if data := self._deflate.compress(block):
+            self._write(data)
 
 
 def decompressed_stream(file: BinaryIO, label: str) -> Iterator[bytes]:

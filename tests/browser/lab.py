@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
+
+from tests.ports import free_port
 
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 _START_SECONDS = 30.0
@@ -47,13 +48,6 @@ _FLAGS = (
     "--disable-dev-shm-usage",
     "--disable-gpu",
 )
-
-
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

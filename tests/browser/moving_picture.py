@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_containers.engine import Engine
-from tests.browser.lab import free_port
 from tests.browser.panel import LOAD, Panel
 from tests.browser.studio import studio
+from tests.ports import free_port
 
 DOCKERFILE = (
     "%%dockerfile -t hello:1",

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from jupyter_containers import Engine
-from tests.browser.lab import free_port
 from tests.browser.panel import LOAD, Panel
 from tests.browser.studio import studio
+from tests.ports import free_port
 
 BUILD = """%%dockerfile -t shop/web:2
 FROM busybox

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.browser.conftest import Lab
-from tests.browser.lab import free_port
 from tests.browser.test_notebook import CONTRASTS, LEAST_CONTRAST, OVERFLOWING
 from tests.browser.test_terminal import LOAD, Typist
+from tests.ports import free_port
 
 CELLS = (
     LOAD,

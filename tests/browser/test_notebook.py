@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.browser.conftest import Lab
-from tests.browser.lab import DARK, LIGHT, free_port
+from tests.browser.lab import DARK, LIGHT
+from tests.ports import free_port
 
 # Contrast of a text with what is behind it (WCAG 2, "contrast ratio"): 3 is the least that counts
 # as readable for short marks, 4.5 for running text.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.browser.conftest import Lab
-from tests.browser.lab import free_port
+from tests.ports import free_port
 
 _SERVE = (
     "sh -c 'mkdir /www; echo served by the container > /www/index.html; httpd -f -p 80 -h /www'"

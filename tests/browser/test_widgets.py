@@ -8,9 +8,10 @@ from urllib.parse import urljoin
 from urllib.request import urlopen
 
 from tests.browser.conftest import Lab
-from tests.browser.lab import LabNotebook, free_port
+from tests.browser.lab import LabNotebook
 from tests.browser.test_terminal import LOAD, names
 from tests.integration.waiting import until
+from tests.ports import free_port
 
 TICKS = (
     "%container run -d --name ticks busybox sh -c "

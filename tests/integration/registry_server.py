@@ -24,17 +24,12 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.ports import free_port
+
 
 def missing_registry() -> str:
     """Return what is missing for a real registry, or empty text."""
     return "" if shutil.which("docker-registry") else "docker-registry is not installed"
-
-
-def free_port() -> int:
-    """Return a TCP port of loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)

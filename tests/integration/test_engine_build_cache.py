@@ -17,7 +17,8 @@ from jupyter_containers.errors import StorageError, UnsupportedError
 from jupyter_containers.events import Event, TaskFinished, TaskStarted
 from tests.integration.build_bench import Bench
 from tests.integration.engine_fixtures import demolish, fresh_engine
-from tests.integration.registry_server import DockerRegistry, free_port, missing_registry
+from tests.integration.registry_server import DockerRegistry, missing_registry
+from tests.ports import free_port
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 needs_registry = pytest.mark.skipif(

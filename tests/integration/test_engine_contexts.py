@@ -21,6 +21,7 @@ from jupyter_containers.engine import Engine, Image
 from jupyter_containers.errors import BuildError, ChecksFailedError, InvalidArgumentError
 from jupyter_containers.events import Event, TaskFinished
 from tests.integration import golden
+from tests.ports import free_port
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 needs_git = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
@@ -57,9 +58,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, 
     git(folder, "tag", "-a", "v1", "-m", "v1")
     (folder / "f").write_text("two\n")
     git(folder, "commit", "-qam", "two")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     daemon = subprocess.Popen(
         ["git", "daemon", "--export-all", f"--base-path={folder.parent}", "--reuseaddr",
          "--listen=127.0.0.1", f"--port={port}", str(folder.parent)],

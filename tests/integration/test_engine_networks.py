@@ -19,6 +19,7 @@ from jupyter_containers.errors import (
     NetworkNotFoundError,
 )
 from tests.integration.waiting import until
+from tests.ports import free_port
 
 _SERVE = "mkdir -p /www; echo $HOSTNAME > /www/index.html; exec httpd -f -p 80 -h /www"
 
@@ -115,10 +116,7 @@ def test_publish_all_takes_what_is_exposed(engine: Engine, busybox: str) -> None
 
 
 def test_equal_ranges(engine: Engine, busybox: str) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        base = probe.getsockname()[1]
-    base = min(base, 65000)
+    base = free_port()
     container = engine.create(busybox, ["true"], publish=[f"{base}-{base + 2}:8000-8002"])
     assert [
         (mapping.host_port, mapping.container_port) for mapping in container.record.options.publish

@@ -24,6 +24,7 @@ from jupyter_containers.engine import Engine
 from jupyter_containers.engine.container import Container
 from tests.integration.test_engine_networks import _removed
 from tests.integration.waiting import until
+from tests.ports import free_port
 
 _PACKAGES = "redis-server postgresql nginx-light curl libnss-myhostname-"
 _DOCKERFILE = f"""
@@ -181,9 +182,7 @@ def _uplink() -> str:
 
 
 def test_a_port_is_free_again_after_a_crash(shop: Engine) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number = probe.getsockname()[1]
+    number = free_port()
     for _ in range(3):
         web = shop.run(
             "busybox", ["httpd", "-f", "-p", "80"], detach=True, publish=[f"{number}:80"]

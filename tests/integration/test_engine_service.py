@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 import time
 from typing import Any
@@ -19,6 +18,7 @@ from jupyter_containers.errors import (
     OCIRuntimeError,
     ServiceNotReadyError,
 )
+from tests.ports import free_port
 
 SERVE = "mkdir /www; echo hello > /www/index.html; sleep 0.5; exec httpd -f -p 7000 -h /www"
 LATE = ["sh", "-c", SERVE]
@@ -36,9 +36,7 @@ def test_a_service_takes_connections_when_the_block_begins(engine: Engine, busyb
 
 
 def test_its_ports_may_be_named(engine: Engine, busybox: str) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
+    free = free_port()
     with engine.service(busybox, LATE, ports={7000: free}, name="named") as service:
         assert (service.address, service.name) == (f"127.0.0.1:{free}", "named")
 

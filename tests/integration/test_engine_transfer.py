@@ -35,10 +35,10 @@ from tests.integration.registry_server import (
     Asked,
     DockerRegistry,
     ScriptedRegistry,
-    free_port,
     missing_registry,
 )
 from tests.integration.served_image import ServedImage, digest, member, tar
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),

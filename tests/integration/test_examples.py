@@ -15,7 +15,7 @@ from jupyter_containers.commands.execute import execute
 from jupyter_containers.commands.session import Session
 from jupyter_containers.engine import Engine
 from tests.integration.engine_fixtures import Place, demolish
-from tests.notebooks.kernels import free_port
+from tests.ports import free_port
 
 SERVE = ["sh", "-c", "trap 'exit 0' TERM; echo began; while :; do sleep 0.1; done"]
 DOCKERFILE = """\

@@ -20,7 +20,7 @@ from jupyter_containers.registry import (
     RegistryClient,
 )
 from jupyter_containers.registry.endpoint import Endpoint
-from tests.integration.registry_server import Answer, Asked, ScriptedRegistry, free_port
+from tests.integration.registry_server import Answer, Asked, ScriptedRegistry
 from tests.integration.scripted_client import (
     BLOB,
     DATA,
@@ -33,6 +33,7 @@ from tests.integration.scripted_client import (
     read,
     sequence,
 )
+from tests.ports import free_port
 
 
 @pytest.mark.parametrize("key", ["token", "access_token"])

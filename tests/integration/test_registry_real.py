@@ -44,9 +44,9 @@ from jupyter_containers.registry.upload import BlobUpload
 from tests.integration.registry_server import (
     Certificates,
     DockerRegistry,
-    free_port,
     missing_registry,
 )
+from tests.ports import free_port
 
 pytestmark = pytest.mark.skipif(bool(missing_registry()), reason=missing_registry())
 QUICK = RetryPolicy(attempts=2, pause=0.01, longest_wait=1)

@@ -28,6 +28,7 @@ from jupyter_containers.oci.descriptor import (
 from jupyter_containers.oci.image import ImageConfig, RootFS, new_manifest
 from jupyter_containers.oci.mount import Mount
 from jupyter_containers.store import LayerRecord, Store
+from tests.integration.forker import Forker
 
 T = TypeVar("T")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts")
@@ -240,7 +241,7 @@ def test_umoci_unpacks_what_we_commit(store: Store, tmp_path: Path) -> None:
 
 
 @as_root
-def test_an_unprivileged_user_has_a_store_too(tmp_path: Path) -> None:
+def test_an_unprivileged_user_has_a_store_too(tmp_path: Path, forker: Forker) -> None:
     """Owners and devices are left out; the user's files are root's in the layers."""
     import tempfile
 
@@ -257,30 +258,19 @@ def test_an_unprivileged_user_has_a_store_too(tmp_path: Path) -> None:
             info = tarfile.TarInfo(name)
             info.type, info.mode, info.uid = kind, mode, 33
             archive.addfile(info)
-    with Store.open(tmp_path / "warm") as warm:  # what is imported late is out of the user's reach
-        warm.snapshots.import_tar(io.BytesIO(buffer.getvalue()))
     try:
-        pid = os.fork()
-        if pid == 0:
-            status = 1
-            try:
-                os.setgroups([])
-                os.setresgid(12345, 12345, 12345)
-                os.setresuid(12345, 12345, 12345)
-                _as_a_user(Path(base, "root"), buffer.getvalue())
-                status = 0
-            except BaseException:  # noqa: BLE001 -- a forked child must not return into pytest
-                import traceback
-
-                traceback.print_exc()
-            finally:
-                os._exit(status)
-        assert os.waitpid(pid, 0)[1] == 0
+        arguments = (tmp_path / "warm", Path(base, "root"), buffer.getvalue())
+        assert forker.run(_as_a_user, *arguments).returncode == 0
     finally:
         shutil.rmtree(base)
 
 
-def _as_a_user(root: Path, tar: bytes) -> None:
+def _as_a_user(warm: Path, root: Path, tar: bytes) -> None:
+    with Store.open(warm) as store:  # what is imported late is out of the user's reach
+        store.snapshots.import_tar(io.BytesIO(tar))
+    os.setgroups([])
+    os.setresgid(12345, 12345, 12345)
+    os.setresuid(12345, 12345, 12345)
     with Store.open(root) as store:
         base = store.snapshots.import_tar(io.BytesIO(tar))
         folder = store.snapshots.root / base.directory

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 
-from tests.notebooks.kernels import free_port
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"

@@ -6,7 +6,6 @@ The kernel talks over sockets in a folder of its own, so that runs at the same t
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,10 +65,3 @@ def text_of(outputs: Sequence[nbformat.NotebookNode]) -> str:
         else:
             texts.append(output.get("text") or output.data.get("text/plain", ""))
     return "\n".join(texts)
-
-
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -14,7 +14,8 @@ from nbclient import NotebookClient
 
 from jupyter_containers.commands.grammar import GROUPS, VERBS, Verb
 from tests.integration.engine_fixtures import Place, demolish
-from tests.notebooks.kernels import free_port, kernel, run_cell, text_of
+from tests.notebooks.kernels import kernel, run_cell, text_of
+from tests.ports import free_port
 
 # A cell, and a word of what it shows: "" where any will do, "!" before that of an error.
 STORY: list[tuple[str, str, str]] = [

@@ -12,7 +12,8 @@ import nbformat
 import pytest
 
 from tests.integration.engine_fixtures import Place
-from tests.notebooks.kernels import environment, free_port, text_of
+from tests.notebooks.kernels import environment, text_of
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOK = REPOSITORY / "notebooks/00_quickstart.ipynb"
