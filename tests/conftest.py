@@ -22,14 +22,14 @@ def base_images(tmp_path_factory: pytest.TempPathFactory) -> BaseImages:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_protocol() -> Generator[None, object, object]:
     """End a test that hangs, its fixtures with it."""
-    with watched(item.nodeid):
+    with watched():
         return (yield)
 
 
 class _AtOnce:
-    """Tells of a failure when it happens: a run that is stopped has no summary."""
+    """Tells of a failure, or a worker's end, when it happens: a stopped run has no summary."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import faulthandler
-import os
 import signal
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -20,26 +18,24 @@ _END_SECONDS = 120.0  # for what its fixtures have to take down
 
 
 @contextmanager
-def watched(name: str) -> Iterator[None]:
+def watched() -> Iterator[None]:
     """Fail what does not end in time; end the process when that does not help.
 
-    To be used by the main thread, which gets the signal.
+    To be used by the main thread, which gets the signal.  No thread watches: tests may fork.
     """
     before = signal.signal(signal.SIGALRM, _fail)
     signal.setitimer(signal.ITIMER_REAL, _TEST_SECONDS)
-    last = threading.Timer(_TEST_SECONDS + _END_SECONDS, os._exit, (3,))
-    last.daemon = True
-    last.name = f"watchdog of {name}"
-    last.start()
     try:
         yield
     finally:
-        last.cancel()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
 def _fail(_number: int, _frame: FrameType | None) -> NoReturn:
+    # The next signal ends the process.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, _END_SECONDS)
     with tempfile.TemporaryFile("w+") as file:
         faulthandler.dump_traceback(file=file)
         file.seek(0)

@@ -6,7 +6,6 @@ it is made, the others at each push: making and pushing are therefore shown toge
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -18,7 +17,6 @@ from fractions import Fraction
 from pathlib import Path
 
 from jupyter_containers import Engine
-from jupyter_containers.errors import ContainersError
 from tests.bench import images
 from tests.bench.peer import Docker, Podman
 from tests.bench.table import Row
@@ -68,9 +66,8 @@ class Transfers:
         self._engine.prune_images(all=False)
 
     def _forget_everywhere(self, name: str) -> None:
-        for who in self._verbs:
-            with contextlib.suppress(ContainersError, RuntimeError):  # it was never there
-                self._verbs[who].forget(name)
+        for verbs in self._verbs.values():
+            verbs.forget(name)
         _rest()
 
     def _pull(self, pulls: Found, name: str, number: int) -> None:
@@ -129,8 +126,11 @@ class Transfers:
             self._engine.load(archive)
             archive.unlink()
             self._engine.push(name)
+            self._forget(name)
+            _rest()
             for number in range(rounds):
-                self._forget_everywhere(name)
+                if number:
+                    self._forget_everywhere(name)
                 self._pull(pulls, name, number)
             for verbs in self._verbs.values():
                 verbs.forget(name)
