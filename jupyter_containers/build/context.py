@@ -17,7 +17,7 @@ from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.options.build import BuildOptions
-from jupyter_containers.store.rooted import Root
+from jupyter_containers.trees.rooted import Root
 
 MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
 

@@ -23,7 +23,7 @@ from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.options.context import ContextSource
-from jupyter_containers.store.rooted import Root
+from jupyter_containers.trees.rooted import Root
 
 IMAGE_KINDS = ("image", "layout")
 Scratch = Callable[[], Path]

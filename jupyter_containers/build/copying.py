@@ -24,8 +24,8 @@ from jupyter_containers.build.tree import NO_RULES, Entry, Source, SourceTree
 from jupyter_containers.build.users import Owner
 from jupyter_containers.errors import BuildError, StorageError
 from jupyter_containers.events import CancelToken
-from jupyter_containers.store.privileges import give
-from jupyter_containers.store.rooted import Root
+from jupyter_containers.trees.owners import give, give_entry
+from jupyter_containers.trees.rooted import Root
 
 _CHUNK = 8 << 20
 
@@ -214,7 +214,7 @@ class Copier:
             uid, gid = self.rules.owner.uid, self.rules.owner.gid
         else:
             uid, gid = (status.st_uid, status.st_gid) if tree.keep_owner else (0, 0)
-        give(place, uid, gid, dir_fd=self.root.descriptor, follow_symlinks=False)
+        give_entry(self.root.descriptor, place, uid, gid)
         if entry.kind != stat.S_IFLNK:
             mode, folder = stat.S_IMODE(status.st_mode), entry.kind == stat.S_IFDIR
             change = self.rules.mode

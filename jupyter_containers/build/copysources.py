@@ -28,7 +28,7 @@ from jupyter_containers.build.tree import Source, SourceTree
 from jupyter_containers.errors import BuildError
 from jupyter_containers.oci.descriptor import digest_of, encode_json
 from jupyter_containers.options.context import is_git_address, is_url
-from jupyter_containers.store.rooted import Root
+from jupyter_containers.trees.rooted import Root
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from jupyter_containers.build.tree import Source
 from jupyter_containers.build.users import Owner, owner
 from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.oci.descriptor import digest_of
-from jupyter_containers.store.rooted import Root
+from jupyter_containers.trees.rooted import Root
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.errors import BuildError, SourceLocation
 from jupyter_containers.events import CancelToken
 from jupyter_containers.options.build import SecretSource, StepMeans
-from jupyter_containers.store.rooted import Root
+from jupyter_containers.trees.rooted import Root
 
 
 @dataclass(frozen=True, slots=True)

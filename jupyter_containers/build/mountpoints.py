@@ -13,7 +13,7 @@ import stat
 from dataclasses import dataclass
 
 from jupyter_containers.build.seams import StepMount
-from jupyter_containers.store.rooted import Root
+from jupyter_containers.trees.rooted import Root
 
 _STANDARD = (
     "etc", "etc/hosts", "etc/hostname", "etc/resolv.conf", "proc", "sys", "dev",

@@ -18,7 +18,7 @@ from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.patterns import glob, has_wildcard, unescape
 from jupyter_containers.errors import BuildError
-from jupyter_containers.store.rooted import Root
+from jupyter_containers.trees.rooted import Root
 
 _CHUNK = 1 << 20
 NO_RULES = IgnoreRules()

@@ -36,7 +36,7 @@ from jupyter_containers.runtime.spec import (
 )
 from jupyter_containers.runtime.users import User, resolve_user
 from jupyter_containers.settings import Settings
-from jupyter_containers.store.rooted import Root
+from jupyter_containers.trees.rooted import Root
 
 # Inside /dev, a file system that the runtime makes anew for every container: the mount point is
 # in no layer.

@@ -19,8 +19,8 @@ from jupyter_containers.engine.naming import step_name
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.errors import StorageError
 from jupyter_containers.events import CancelToken
-from jupyter_containers.store.privileges import give
 from jupyter_containers.store.uppers import tree_size
+from jupyter_containers.trees.owners import give
 
 if TYPE_CHECKING:
     from jupyter_containers.build.seams import StepMount

@@ -34,7 +34,7 @@ from jupyter_containers.errors import (
 )
 from jupyter_containers.options import MountRequest, RunOptions
 from jupyter_containers.store.owner import Owner
-from jupyter_containers.store.rooted import Root, split
+from jupyter_containers.trees.rooted import Root, split
 
 IN, OUT = "/data/in", "/data/out"
 _TOOLS = ".exchange"

@@ -44,8 +44,8 @@ from jupyter_containers.options.output import STREAM, BuildOutput
 from jupyter_containers.store import ImageRecord
 from jupyter_containers.store.differ import Differ
 from jupyter_containers.store.faults import storage_errors
-from jupyter_containers.store.rooted import Root
 from jupyter_containers.store.tarwrite import END, ChunkedOutput
+from jupyter_containers.trees.rooted import Root
 
 
 @dataclass(frozen=True, slots=True)

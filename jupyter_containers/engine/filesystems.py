@@ -3,7 +3,7 @@
 A *view* is an open root of a container's files.  A running container's is what its first process
 sees, volumes included; a stopped one's is mounted where nobody else sees it, and the container
 cannot be started meanwhile.  Every path inside is resolved by the kernel below that root
-(:mod:`~jupyter_containers.store.rooted`), so no link in a container leads out of it, whatever the
+(:mod:`~jupyter_containers.trees.rooted`), so no link in a container leads out of it, whatever the
 container does at the same moment.
 """
 
@@ -34,8 +34,8 @@ from jupyter_containers.store import ImageRecord, LayerRecord
 from jupyter_containers.store.differ import Differ
 from jupyter_containers.store.extract import extract_archive
 from jupyter_containers.store.layertree import changes_on
-from jupyter_containers.store.rooted import Root, split
 from jupyter_containers.store.tarwrite import ChunkedOutput
+from jupyter_containers.trees.rooted import Root, split
 
 _KINDS = {"added": "A", "changed": "C", "removed": "D"}
 # What the runtime makes in every container before it starts, as Docker's init layer has it.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
-from jupyter_containers.store.rooted import Root, split
+from jupyter_containers.trees.rooted import Root, split
 
 Kind = Literal["file", "folder", "link", "other"]
 

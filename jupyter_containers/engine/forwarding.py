@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from jupyter_containers.store.privileges import give
+from jupyter_containers.trees.owners import give
 
 _POLL_SECONDS = 0.1
 _BYTES = 65536

@@ -41,7 +41,7 @@ from jupyter_containers.runtime.keys import DetachedError, DetachKeys
 from jupyter_containers.runtime.logs import LogLine, read_log
 from jupyter_containers.runtime.spec import Spec, exec_process
 from jupyter_containers.runtime.users import User, resolve_user
-from jupyter_containers.store.rooted import Root
+from jupyter_containers.trees.rooted import Root
 
 _FIRST_SAMPLE_SECONDS = 0.1
 _DYING_SECONDS = 2.0

@@ -26,7 +26,7 @@ from jupyter_containers.errors import (
 )
 from jupyter_containers.options.mounts import parse_volumes_from
 from jupyter_containers.runtime.mounts import PrivateMounts
-from jupyter_containers.store.rooted import Root
+from jupyter_containers.trees.rooted import Root
 
 OF_CONTAINER = "container:"
 _KINDS = {"pid": "pid", "ipc": "ipc", "uts": "uts", "cgroupns": "cgroup"}

@@ -18,8 +18,8 @@ from jupyter_containers.errors import BuildError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.runtime.mounts import PrivateMounts
 from jupyter_containers.runtime.spec import BindMount, TmpfsMount
-from jupyter_containers.store.privileges import give
-from jupyter_containers.store.rooted import Root
+from jupyter_containers.trees.owners import give
+from jupyter_containers.trees.rooted import Root
 
 
 class StepMounts:

@@ -22,8 +22,8 @@ from jupyter_containers.errors import (
 from jupyter_containers.options import MountRequest
 from jupyter_containers.options.values import check_name
 from jupyter_containers.options.volumes import parse_driver_options
-from jupyter_containers.store.privileges import give
-from jupyter_containers.store.rooted import Root, split
+from jupyter_containers.trees.owners import give
+from jupyter_containers.trees.rooted import Root, split
 
 
 class Volumes:

@@ -46,7 +46,7 @@ from jupyter_containers.runtime.mounts import PrivateMounts, Unmounted
 from jupyter_containers.runtime.spec import BindMount, ContainerContext, TmpfsMount, runtime_spec
 from jupyter_containers.runtime.users import resolve_user
 from jupyter_containers.store import Lease
-from jupyter_containers.store.rooted import Root
+from jupyter_containers.trees.rooted import Root
 
 T = TypeVar("T")
 

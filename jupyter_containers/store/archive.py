@@ -28,8 +28,7 @@ from jupyter_containers.store.compression import Limits
 from jupyter_containers.store.faults import storage_error
 from jupyter_containers.store.linux import start_writeback
 from jupyter_containers.store.lowers import Attributes
-from jupyter_containers.store.privileges import OVERLAY_NAMESPACES, OWNER_MARK, Privileges
-from jupyter_containers.store.rooted import Root, split
+from jupyter_containers.store.privileges import OVERLAY_NAMESPACES, Privileges
 from jupyter_containers.store.tarread import (
     BLOCK_DEVICE,
     CHAR,
@@ -43,6 +42,8 @@ from jupyter_containers.store.tarread import (
     show,
 )
 from jupyter_containers.store.whiteouts import is_whiteout, make_whiteout
+from jupyter_containers.trees.owners import OWNER_MARK
+from jupyter_containers.trees.rooted import Root, split
 
 __all__ = ["Applied", "Applier", "Limits", "WhiteoutMode"]
 
@@ -372,7 +373,7 @@ class Applier:
         except FileExistsError:
             parent = self._make_room(entry, parent, name)
             os.symlink(entry.target, name, dir_fd=parent)
-        self._privileges.give(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        self._privileges.give_entry(parent, name, entry.uid, entry.gid)
         if entry.xattrs:
             path = b"/proc/self/fd/%d/%s" % (parent, name)
             _set_xattrs(path, entry.xattrs, follow=False)
@@ -394,7 +395,7 @@ class Applier:
             os.mknod(name, kind | 0o600, device, dir_fd=parent)
         except PermissionError:
             return  # a container or user namespace: devices come from the runtime anyway
-        self._privileges.give(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        self._privileges.give_entry(parent, name, entry.uid, entry.gid)
         os.chmod(name, entry.mode, dir_fd=parent)
         os.utime(name, ns=_times(entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
 

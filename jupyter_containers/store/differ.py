@@ -18,7 +18,7 @@ from pathlib import Path
 from jupyter_containers.events import CancelToken
 from jupyter_containers.store import lowers
 from jupyter_containers.store.archive import OPAQUE, WHITEOUT
-from jupyter_containers.store.privileges import Privileges, marked_owner
+from jupyter_containers.store.privileges import Privileges
 from jupyter_containers.store.tarread import (
     BLOCK,
     BLOCK_DEVICE,
@@ -31,6 +31,7 @@ from jupyter_containers.store.tarread import (
 )
 from jupyter_containers.store.tarwrite import END, ChunkedOutput, encode_header
 from jupyter_containers.store.whiteouts import OPAQUE_MARKS, hides_below, is_whiteout
+from jupyter_containers.trees.owners import marked_owner
 
 _READ = 1024 * 1024
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -6,68 +6,25 @@ All of them release the interpreter lock while they run and raise :class:`OSErro
 from __future__ import annotations
 
 import ctypes
-import errno
 import fcntl
 import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 
-O_PATH = 0o10000000
-RESOLVE_NO_MAGICLINKS = 0x02
-RESOLVE_NO_SYMLINKS = 0x04
-RESOLVE_IN_ROOT = 0x10
 IN_ATTRIB = 0x04
 
-_SYS_OPENAT2 = 437  # the same number on every architecture
 _SYNC_FILE_RANGE_WRITE = 2
-_ATTEMPTS = 32
 _FS_IOC_GETFLAGS = 0x80086601
 _FS_IOC_SETFLAGS = 0x40086602
 _FS_TOPDIR_FL = 0x00020000
 
 
-class _OpenHow(ctypes.Structure):
-    _fields_ = (
-        ("flags", ctypes.c_uint64),
-        ("mode", ctypes.c_uint64),
-        ("resolve", ctypes.c_uint64),
-    )
-
-
 _libc = ctypes.CDLL(None, use_errno=True)
-_syscall = _libc.syscall
-_syscall.restype = ctypes.c_long
 _syncfs = _libc.syncfs
 _syncfs.argtypes = (ctypes.c_int,)
 _sync_file_range = _libc.sync_file_range
 _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-
-
-def openat2(directory: int, path: bytes, flags: int, resolve: int, mode: int = 0) -> int:
-    """Open ``path`` relative to a directory descriptor under the rules of ``resolve``.
-
-    The descriptor is close-on-exec.  See openat2(2).
-    """
-    if b"\0" in path:
-        raise OSError(errno.EINVAL, "a name holds a null byte", path)
-    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
-    number = 0
-    for _ in range(_ATTEMPTS):
-        descriptor = _syscall(
-            ctypes.c_long(_SYS_OPENAT2),
-            ctypes.c_int(directory),
-            ctypes.c_char_p(path),
-            ctypes.byref(how),
-            ctypes.c_size_t(ctypes.sizeof(how)),
-        )
-        if descriptor >= 0:
-            return int(descriptor)
-        number = ctypes.get_errno()
-        # EAGAIN: a rename elsewhere in the tree raced with the walk; the kernel asks to try again.
-        if number not in (errno.EAGAIN, errno.EINTR):
-            break
-    raise OSError(number, os.strerror(number), path)
 
 
 def inotify(path: Path, events: int) -> int:

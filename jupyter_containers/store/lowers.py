@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jupyter_containers.store.linux import O_PATH
-from jupyter_containers.store.privileges import OVERLAY_NAMESPACES, marked_owner
-from jupyter_containers.store.rooted import Root
+from jupyter_containers.store.privileges import OVERLAY_NAMESPACES
+from jupyter_containers.trees.linux import O_PATH
+from jupyter_containers.trees.owners import marked_owner
+from jupyter_containers.trees.rooted import Root
 
 
 @dataclass(frozen=True, slots=True)

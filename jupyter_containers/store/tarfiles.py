@@ -21,8 +21,8 @@ from jupyter_containers.oci.descriptor import MAX_MANIFEST_BYTES
 from jupyter_containers.store.compression import Limits, compression_of
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.pipeline import TarSource
-from jupyter_containers.store.rooted import Root, split
 from jupyter_containers.store.tarread import FILE, HARD_LINK, SYMLINK, ByteStream, TarReader
+from jupyter_containers.trees.rooted import Root, split
 
 _CHUNK = 1024 * 1024
 _MAX_LINKS = 10

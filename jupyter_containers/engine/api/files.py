@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.filesystems import FileChange, FileSystems
     from jupyter_containers.engine.folders import FolderEntry
     from jupyter_containers.engine.records import ContainerRecord
-    from jupyter_containers.store.rooted import Root
+    from jupyter_containers.trees.rooted import Root
 
 
 class FilesAPI(ContainersAPI):
@@ -79,7 +79,7 @@ class FilesAPI(ContainersAPI):
         follow: bool,
         stdout: BinaryIO | None,
     ) -> None:
-        from jupyter_containers.store.rooted import Root
+        from jupyter_containers.trees.rooted import Root
 
         if target == "-":
             if stdout is None:
@@ -98,7 +98,7 @@ class FilesAPI(ContainersAPI):
     ) -> None:
         from io import BytesIO
 
-        from jupyter_containers.store.rooted import Root
+        from jupyter_containers.trees.rooted import Root
 
         if source == "-":
             if stdin is None:

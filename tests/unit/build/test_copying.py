@@ -12,7 +12,7 @@ from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.errors import BuildError, OperationCancelledError
 from jupyter_containers.events import CancelToken
-from jupyter_containers.store.rooted import Root
+from jupyter_containers.trees.rooted import Root
 
 
 class Sides:

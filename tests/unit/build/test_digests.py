@@ -7,7 +7,7 @@ import pytest
 
 from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.tree import SourceTree
-from jupyter_containers.store.rooted import Root
+from jupyter_containers.trees.rooted import Root
 
 SECOND = 10**9
 

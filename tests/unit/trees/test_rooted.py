@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.store.rooted import Root, split
+from jupyter_containers.trees.rooted import Root, split
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ followed inside the root.  Where the kernel (before 5.6) or a sandbox has no ``o
 with one ``O_NOFOLLOW`` open for each part gives the same answers.
 
 A *canonical* path is text relative to the root in which no part is a symbolic link (the root
-itself is the empty path): :meth:`Root.resolve` makes one, for the calls that take ``dir_fd``.
+itself is the empty path): :meth:`Root.resolve` makes one, and :meth:`Root.place` opens the
+directory above it, for the operations of :mod:`.at`.
 """
 
 from __future__ import annotations
@@ -15,17 +16,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
-from jupyter_containers.store.linux import (
+from jupyter_containers.trees import at
+from jupyter_containers.trees.linux import (
     O_PATH,
     RESOLVE_IN_ROOT,
     RESOLVE_NO_MAGICLINKS,
     RESOLVE_NO_SYMLINKS,
     openat2,
 )
-from jupyter_containers.store.privileges import give
+from jupyter_containers.trees.owners import give_entry
 
 _MAX_LINKS = 40
 
@@ -96,12 +100,32 @@ class Root:
         """Return a descriptor of ``path`` below the root; the caller closes it."""
         return self.open(split(os.fsencode(path)), flags, mode=mode)
 
+    @contextmanager
+    def place(self, canonical: str) -> Iterator[tuple[int, bytes]]:
+        """Yield an open directory and the one name in it that a canonical path means.
+
+        A link that has come between raises ``ELOOP``; the root itself has no place (``EINVAL``).
+        """
+        parts = split(os.fsencode(canonical))
+        if not parts:
+            raise OSError(errno.EINVAL, "the root itself", canonical)
+        descriptor = self.open_directory(parts[:-1], links=False)
+        try:
+            yield descriptor, parts[-1]
+        finally:
+            os.close(descriptor)
+
     def resolve(self, path: str, *, follow_last: bool = True) -> str:
         """Return the canonical form of ``path``; names that do not exist are taken as they are.
 
         Raises :class:`OSError`, for too many links with ``ELOOP``.
         """
         pending = [name for name in path.split("/") if name not in ("", ".")][::-1]
+        if ".." not in pending:
+            plain = "/".join(pending[::-1])
+            found = self.stat(plain)
+            if found is not None and not (follow_last and stat.S_ISLNK(found.st_mode)):
+                return plain
         done: list[str] = []
         followed = 0
         while pending:
@@ -122,22 +146,35 @@ class Root:
         return "/".join(done)
 
     def _target(self, folders: list[str], name: str) -> str | None:
-        path = "/".join([*folders, name])
+        """Return the target of the link ``name``; None when it is no link or nothing at all."""
         if "\0" in name:
-            raise OSError(errno.EINVAL, "a name holds a null byte", path)
+            raise OSError(errno.EINVAL, "a name holds a null byte", name)
         try:
-            return os.readlink(path, dir_fd=self._descriptor)
+            with self.place("/".join([*folders, name])) as (directory, last):
+                return os.fsdecode(at.readlink(directory, last))
         except OSError as error:
             if error.errno in (errno.EINVAL, errno.ENOENT, errno.ENOTDIR):
                 return None
             raise
 
     def stat(self, canonical: str) -> os.stat_result | None:
-        """Return the status of a canonical path, or None when nothing is there."""
+        """Return the status of a canonical path, or None when nothing is there.
+
+        Behind a link that has come between there is nothing.
+        """
+        parts = split(os.fsencode(canonical))
+        if not parts:
+            return os.fstat(self._descriptor)
         try:
-            return os.stat(canonical or ".", dir_fd=self._descriptor, follow_symlinks=False)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+            descriptor = self.open(parts, O_PATH | os.O_NOFOLLOW, links=False)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                return None
+            raise
+        try:
+            return os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
 
     def exists(self, path: str) -> bool:
         """Return whether something is at ``path``, links followed inside the root."""
@@ -167,18 +204,18 @@ class Root:
         Mode and owner are those of the new folders.  Raises :class:`OSError`.
         """
         canonical = self.resolve(path)
-        names = canonical.split("/") if canonical else []
-        for count in range(1, len(names) + 1):
-            folder = "/".join(names[:count])
-            try:
-                os.mkdir(folder, mode, dir_fd=self._descriptor)
-            except FileExistsError:
-                continue
-            os.chmod(folder, mode, dir_fd=self._descriptor)
-            give(folder, uid, gid, dir_fd=self._descriptor, follow_symlinks=False)
-        found = self.stat(canonical)
-        if found is None or not stat.S_ISDIR(found.st_mode):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), canonical)
+        directory = os.dup(self._descriptor)
+        try:
+            for name in split(os.fsencode(canonical)):
+                with suppress(FileExistsError):
+                    at.mkdir(directory, name, mode)
+                    at.chmod(directory, name, mode)
+                    give_entry(directory, name, uid, gid)
+                inner = at.open_folder(directory, name)
+                os.close(directory)
+                directory = inner
+        finally:
+            os.close(directory)
         return canonical
 
     def _probe(self) -> bool:

@@ -1,0 +1,211 @@
+"""Operations on one name below a directory descriptor, after the ``*at`` calls of POSIX.
+
+Every function takes the descriptor of an open directory and *one* name in it, and acts on the
+entry itself: a symbolic link is never followed.  A name with a slash, ``.`` and ``..`` are
+refused with ``EINVAL``, so no caller can slip a path in.  All raise :class:`OSError`.
+
+Modes are permission bits as in chmod(2), times are nanoseconds since the epoch.  Descriptors that
+are returned are close-on-exec; the caller closes them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat as modes
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from jupyter_containers.trees.linux import O_PATH, fchmodat2
+
+Name = str | bytes
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_FCHMODAT2 = {errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL}
+
+
+def _one(name: Name) -> Name:
+    plain = os.fsencode(name)
+    if plain in (b"", b".", b"..") or b"/" in plain:
+        raise OSError(errno.EINVAL, "not the name of one entry", name)
+    return name
+
+
+# -- opening ----------------------------------------------------------------------------
+
+
+def open(directory: int, name: Name, flags: int, mode: int = 0) -> int:  # openat(2)
+    """Return a descriptor of the entry; a symbolic link raises ``ELOOP``."""
+    return os.open(_one(name), flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=directory)
+
+
+def open_path(directory: int, name: Name) -> int:
+    """Return a descriptor that only names the entry (``O_PATH``), also of a link."""
+    return open(directory, name, O_PATH)
+
+
+def open_folder(directory: int, name: Name) -> int:
+    """Return a descriptor of a directory, to read and as a ``directory`` for these functions."""
+    return os.open(_one(name), _FOLDER, dir_fd=directory)
+
+
+def open_regular(directory: int, name: Name) -> int:
+    """Return a descriptor to read a regular file; anything else raises ``EINVAL`` at once."""
+    descriptor = os.open(_one(name), _READ, dir_fd=directory)
+    if not modes.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", name)
+    return descriptor
+
+
+def create(directory: int, name: Name, mode: int = 0o600) -> int:
+    """Return a descriptor to write a file that did not exist before."""
+    return os.open(_one(name), _CREATE, mode, dir_fd=directory)
+
+
+# -- looking ----------------------------------------------------------------------------
+
+
+def stat(directory: int, name: Name) -> os.stat_result:
+    """Return the status of the entry itself."""
+    return os.stat(_one(name), dir_fd=directory, follow_symlinks=False)
+
+
+def look(directory: int, name: Name) -> os.stat_result | None:
+    """Return the status of the entry itself, or None when there is none."""
+    try:
+        return stat(directory, name)
+    except FileNotFoundError:
+        return None
+
+
+def names(directory: int) -> list[str]:
+    """Return the names in the directory, sorted."""
+    # Through a descriptor with an offset of its own, so that two readers never share one.
+    again = os.open(".", _FOLDER, dir_fd=directory)
+    try:
+        return sorted(os.listdir(again))
+    finally:
+        os.close(again)
+
+
+def readlink(directory: int, name: Name) -> bytes:
+    """Return the target of a symbolic link; anything else raises ``EINVAL``."""
+    return os.readlink(os.fsencode(_one(name)), dir_fd=directory)
+
+
+# -- making ----------------------------------------------------------------------------
+
+
+def mkdir(directory: int, name: Name, mode: int = 0o700) -> None:
+    """Make a directory."""
+    os.mkdir(_one(name), mode, dir_fd=directory)
+
+
+def symlink(target: Name, directory: int, name: Name) -> None:
+    """Make a symbolic link with the text ``target``."""
+    os.symlink(target, _one(name), dir_fd=directory)
+
+
+def mknod(directory: int, name: Name, mode: int, device: int = 0) -> None:
+    """Make a FIFO, a device node or an empty file; ``mode`` holds the kind."""
+    os.mknod(_one(name), mode, device, dir_fd=directory)
+
+
+def link(source: int, name: Name, directory: int, as_name: Name) -> None:
+    """Make another name of the entry ``name`` in the directory ``source``."""
+    os.link(
+        _one(name), _one(as_name), src_dir_fd=source, dst_dir_fd=directory, follow_symlinks=False
+    )
+
+
+def rename(source: int, name: Name, directory: int, as_name: Name) -> None:
+    """Move an entry, replacing a file of the new name."""
+    os.rename(_one(name), _one(as_name), src_dir_fd=source, dst_dir_fd=directory)
+
+
+# -- attributes ----------------------------------------------------------------------------
+
+
+def chmod(directory: int, name: Name, mode: int) -> None:
+    """Set the mode of an entry; of a symbolic link it raises ``EOPNOTSUPP``."""
+    try:
+        fchmodat2(directory, os.fsencode(_one(name)), mode)
+        return
+    except OSError as error:
+        if error.errno not in _NO_FCHMODAT2:
+            raise
+    # Before Linux 6.6, and under filters that do not know the call.
+    descriptor = open_path(directory, name)
+    try:
+        if modes.S_ISLNK(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP), name)
+        os.chmod(f"/proc/self/fd/{descriptor}", mode)
+    finally:
+        os.close(descriptor)
+
+
+def chown(directory: int, name: Name, uid: int, gid: int) -> None:
+    """Set the owner of an entry."""
+    os.chown(_one(name), uid, gid, dir_fd=directory, follow_symlinks=False)
+
+
+def utime(directory: int, name: Name, times: tuple[int, int]) -> None:
+    """Set the times of access and modification of an entry."""
+    os.utime(_one(name), ns=times, dir_fd=directory, follow_symlinks=False)
+
+
+def _beside(directory: int, name: Name) -> bytes:
+    """Return a path to the entry for calls without ``dir_fd`` that do not follow links."""
+    return b"/proc/self/fd/%d/%s" % (directory, os.fsencode(_one(name)))
+
+
+def listxattr(directory: int, name: Name) -> list[str]:
+    """Return the names of the extended attributes of an entry."""
+    return os.listxattr(_beside(directory, name), follow_symlinks=False)
+
+
+def getxattr(directory: int, name: Name, attribute: Name) -> bytes:
+    """Return an extended attribute of an entry."""
+    return os.getxattr(_beside(directory, name), attribute, follow_symlinks=False)
+
+
+def setxattr(directory: int, name: Name, attribute: Name, value: bytes) -> None:
+    """Set an extended attribute of an entry."""
+    os.setxattr(_beside(directory, name), attribute, value, follow_symlinks=False)
+
+
+# -- removing ----------------------------------------------------------------------------
+
+
+def unlink(directory: int, name: Name) -> None:
+    """Remove an entry that is not a directory."""
+    os.unlink(_one(name), dir_fd=directory)
+
+
+def rmdir(directory: int, name: Name) -> None:
+    """Remove an empty directory."""
+    os.rmdir(_one(name), dir_fd=directory)
+
+
+def remove_tree(directory: int, name: Name) -> None:
+    """Remove an entry and everything below it; what vanishes on the way is passed over."""
+    with suppress(FileNotFoundError):
+        if modes.S_ISDIR(stat(directory, name).st_mode):
+            # Works by descriptors (shutil.rmtree.avoids_symlink_attacks).
+            shutil.rmtree(os.fsdecode(name), dir_fd=directory)
+        else:
+            unlink(directory, name)
+
+
+@contextmanager
+def folder(directory: int, name: Name) -> Iterator[int]:
+    """Yield a descriptor of a directory and close it."""
+    descriptor = open_folder(directory, name)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
