@@ -22,6 +22,7 @@ from jupyter_containers.trees.linux import O_PATH, fchmodat2
 Name = str | bytes
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ENTER = O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_FCHMODAT2 = {errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL}
@@ -52,6 +53,16 @@ def open_folder(directory: int, name: Name) -> int:
     return os.open(_one(name), _FOLDER, dir_fd=directory)
 
 
+def enter(directory: int, name: Name) -> int:
+    """Return a descriptor of a directory only to act below it: it need not be readable."""
+    return os.open(_one(name), _ENTER, dir_fd=directory)
+
+
+def reopen(directory: int) -> int:
+    """Return another, readable descriptor of an open directory, with its own offset."""
+    return os.open(".", _FOLDER, dir_fd=directory)
+
+
 def open_regular(directory: int, name: Name) -> int:
     """Return a descriptor to read a regular file; anything else raises ``EINVAL`` at once."""
     descriptor = os.open(_one(name), _READ, dir_fd=directory)
@@ -64,6 +75,11 @@ def open_regular(directory: int, name: Name) -> int:
 def create(directory: int, name: Name, mode: int = 0o600) -> int:
     """Return a descriptor to write a file that did not exist before."""
     return os.open(_one(name), _CREATE, mode, dir_fd=directory)
+
+
+def path_of(descriptor: int) -> str:
+    """Return a path to what a descriptor names, for calls that take none of ``O_PATH``."""
+    return f"/proc/self/fd/{descriptor}"
 
 
 # -- looking ----------------------------------------------------------------------------
@@ -84,8 +100,8 @@ def look(directory: int, name: Name) -> os.stat_result | None:
 
 def names(directory: int) -> list[str]:
     """Return the names in the directory, sorted."""
-    # Through a descriptor with an offset of its own, so that two readers never share one.
-    again = os.open(".", _FOLDER, dir_fd=directory)
+    # By another descriptor, so that two readers never share an offset.
+    again = reopen(directory)
     try:
         return sorted(os.listdir(again))
     finally:
@@ -113,6 +129,21 @@ def symlink(target: Name, directory: int, name: Name) -> None:
 def mknod(directory: int, name: Name, mode: int, device: int = 0) -> None:
     """Make a FIFO, a device node or an empty file; ``mode`` holds the kind."""
     os.mknod(_one(name), mode, device, dir_fd=directory)
+
+
+def new_node(directory: int, name: Name, kind: int, device: int = 0) -> int:
+    """Make a FIFO or a device node and return a descriptor that names it (``O_PATH``).
+
+    Owner, mode and time are set through it (:func:`path_of`), so that they never become those of
+    an entry that somebody has put in its place.  One that is there already raises ``EINVAL``.
+    """
+    os.mknod(_one(name), kind | 0o600, device, dir_fd=directory)
+    descriptor = open_path(directory, name)
+    state = os.fstat(descriptor)
+    if (modes.S_IFMT(state.st_mode), state.st_rdev, state.st_nlink) != (kind, device, 1):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "another file has taken its place", name)
+    return descriptor
 
 
 def link(source: int, name: Name, directory: int, as_name: Name) -> None:
@@ -143,7 +174,7 @@ def chmod(directory: int, name: Name, mode: int) -> None:
     try:
         if modes.S_ISLNK(os.fstat(descriptor).st_mode):
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP), name)
-        os.chmod(f"/proc/self/fd/{descriptor}", mode)
+        os.chmod(path_of(descriptor), mode)
     finally:
         os.close(descriptor)
 
