@@ -44,6 +44,7 @@ from jupyter_containers.store.tarread import (
 )
 from jupyter_containers.store.whiteouts import is_whiteout, make_whiteout
 from jupyter_containers.trees import at
+from jupyter_containers.trees.handover import Handover
 from jupyter_containers.trees.owners import OWNER_MARK
 from jupyter_containers.trees.rooted import Root, split
 
@@ -75,7 +76,8 @@ class Applier:
 
     ``lower_folders`` are the layers below, topmost first: folders that the archive uses without
     naming them take owner and mode from there.  ``whiteouts="literal"`` extracts ``.wh.`` names
-    like all others (``ADD archive.tar``).  ``owner`` (uid, gid) takes the place of every owner.
+    like all others (``ADD archive.tar``).  ``owner`` (uid, gid) takes the place of every owner,
+    ``handover`` takes away what must not reach the host.
     """
 
     def __init__(
@@ -88,9 +90,11 @@ class Applier:
         limits: Limits | None = None,
         privileges: Privileges | None = None,
         label: str = "layer",
+        handover: Handover | None = None,
     ) -> None:
         self._root = Root(folder)
         self._owner = owner
+        self._handover = handover
         self._lowers = lower_folders
         self._translate = whiteouts == "overlay"
         self._limits = limits or Limits()
@@ -137,6 +141,8 @@ class Applier:
                 self._entries += 1
                 if self._owner is not None:
                     entry = entry._replace(uid=self._owner[0], gid=self._owner[1])
+                if self._handover is not None:
+                    entry = _handed_over(entry, self._handover)
                 self._entry(entry)
                 if progress is not None and not self._entries % 256:
                     progress(self._entries)
@@ -371,6 +377,8 @@ class Applier:
         at.utime(parent, name, _times(entry.mtime_ns))
 
     def _device(self, entry: Entry, parent: int, name: bytes) -> None:
+        if self._handover is not None and self._handover.leaves_out(stat.S_IFCHR):
+            return
         # A device 0:0 is how overlayfs writes a whiteout; an archive has another way to say that.
         if not self._privileges.privileged or (entry.kind == CHAR and entry.device == (0, 0)):
             return
@@ -442,6 +450,16 @@ class Applier:
         names = {name for folder in self._lowers for name in os.listdir(os.fsencode(folder))}
         for name in sorted(names):
             self._hide(name, self._root.descriptor)
+
+
+def _handed_over(entry: Entry, handover: Handover) -> Entry:
+    mode = handover.mode(entry.mode)
+    xattrs = handover.xattrs(entry.xattrs) if entry.xattrs else entry.xattrs
+    return (
+        entry
+        if (mode, xattrs) == (entry.mode, entry.xattrs)
+        else entry._replace(mode=mode, xattrs=xattrs)
+    )
 
 
 def _attributes(entry: Entry) -> Attributes:
