@@ -46,6 +46,7 @@ from jupyter_containers.store.whiteouts import is_whiteout, make_whiteout
 from jupyter_containers.trees import at
 from jupyter_containers.trees.handover import Handover
 from jupyter_containers.trees.owners import OWNER_MARK
+from jupyter_containers.trees.removal import remove_tree
 from jupyter_containers.trees.rooted import Root, split
 
 __all__ = ["Applied", "Applier", "Limits", "WhiteoutMode"]
@@ -254,7 +255,7 @@ class Applier:
             try:
                 # Open directories may lie inside.
                 self._forget_open()
-                at.remove_tree(parent, name)
+                remove_tree(parent, name)
             finally:
                 os.close(parent)
         else:

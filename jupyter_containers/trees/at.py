@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat as modes
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from jupyter_containers.trees.linux import O_PATH, fchmodat2
 
@@ -220,16 +219,6 @@ def unlink(directory: int, name: Name) -> None:
 def rmdir(directory: int, name: Name) -> None:
     """Remove an empty directory."""
     os.rmdir(_one(name), dir_fd=directory)
-
-
-def remove_tree(directory: int, name: Name) -> None:
-    """Remove an entry and everything below it; what vanishes on the way is passed over."""
-    with suppress(FileNotFoundError):
-        if modes.S_ISDIR(stat(directory, name).st_mode):
-            # Works by descriptors (shutil.rmtree.avoids_symlink_attacks).
-            shutil.rmtree(os.fsdecode(name), dir_fd=directory)
-        else:
-            unlink(directory, name)
 
 
 @contextmanager

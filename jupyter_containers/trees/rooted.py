@@ -180,10 +180,6 @@ class Root:
         """Return whether something is at ``path``, links followed inside the root."""
         return self.stat(self.resolve(path)) is not None
 
-    def kernel_path(self, canonical: str) -> str:
-        """Return a path to ``canonical`` for calls without ``dir_fd`` (extended attributes)."""
-        return f"/proc/self/fd/{self._descriptor}/{canonical}"
-
     def read_text(self, path: str, limit: int = 1 << 20) -> str:
         """Return the text of a regular file below the root; empty when there is none."""
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -28,24 +28,33 @@ class _Level:
     descriptor: int
     identity: tuple[int, int]
     names: list[bytes]
+    name: bytes
     path: bytes
 
 
-def walk(top: int) -> Iterator[Found]:
+def walk(top: int, leaving: Callable[[int, bytes], object] | None = None) -> Iterator[Found]:
     """Yield all entries below an open directory, a directory before what is in it.
 
-    What vanishes on the way and directories that may not be read are passed over.  Trees of any
-    depth take a bounded number of descriptors: of a directory that was moved elsewhere in the
-    meantime, the rest of those above it is left out.
+    ``leaving`` is called with the open parent and the name of each directory when all that is in
+    it was yielded.  What vanishes on the way and directories that may not be read are passed over.
+
+    Trees of any depth take a bounded number of descriptors.  When a directory has been moved
+    elsewhere, the rest of those above it is left out.
     """
     levels: list[_Level] = []
     try:
         with suppress(FileNotFoundError, PermissionError):
-            levels.append(_level(at.reopen(top), b""))
+            levels.append(_level(at.reopen(top), b"", b""))
         while levels:
             level = levels[-1]
             if not level.names:
-                _leave(levels)
+                left = levels.pop()
+                try:
+                    _open_again(levels, left)
+                    if levels and leaving is not None:
+                        leaving(levels[-1].descriptor, left.name)
+                finally:
+                    _close(left)
                 continue
             name = level.names.pop()
             try:
@@ -57,7 +66,8 @@ def walk(top: int) -> Iterator[Found]:
             yield found
             if stat.S_ISDIR(found.status.st_mode):
                 with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-                    levels.append(_level(at.open_folder(level.descriptor, name), found.path + b"/"))
+                    inner = at.open_folder(level.descriptor, name)
+                    levels.append(_level(inner, name, found.path + b"/"))
                 if len(levels) > _OPEN:
                     _close(levels[-_OPEN - 1])
     finally:
@@ -65,30 +75,25 @@ def walk(top: int) -> Iterator[Found]:
             _close(level)
 
 
-def _level(descriptor: int, path: bytes) -> _Level:
+def _level(descriptor: int, name: bytes, path: bytes) -> _Level:
     try:
         names = sorted(map(os.fsencode, os.listdir(descriptor)), reverse=True)
-        return _Level(descriptor, _identity(descriptor), names, path)
+        return _Level(descriptor, _identity(descriptor), names, name, path)
     except BaseException:
         os.close(descriptor)
         raise
 
 
-def _leave(levels: list[_Level]) -> None:
-    """Close the last level, and open the one above again where that was closed."""
-    left = levels.pop()
-    try:
-        if levels and levels[-1].descriptor < 0:
-            above = os.open(
-                "..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=left.descriptor
-            )
-            if _identity(above) == levels[-1].identity:
-                levels[-1].descriptor = above
-            else:
-                os.close(above)
-                levels.clear()
-    finally:
-        _close(left)
+def _open_again(levels: list[_Level], left: _Level) -> None:
+    """Open the directory above the one that is left again, where that was closed."""
+    if not levels or levels[-1].descriptor >= 0:
+        return
+    above = os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=left.descriptor)
+    if _identity(above) == levels[-1].identity:
+        levels[-1].descriptor = above
+    else:
+        os.close(above)
+        levels.clear()
 
 
 def _close(level: _Level) -> None:

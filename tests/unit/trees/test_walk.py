@@ -14,7 +14,7 @@ def _open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def _deep(top: Path, levels: int) -> None:
+def deep(top: Path, levels: int) -> None:
     here = _open(top)
     for _ in range(levels):
         os.mkdir("d", dir_fd=here)
@@ -36,7 +36,7 @@ def test_everything_below_comes_folders_first(tmp_path: Path) -> None:
 
 
 def test_a_tree_of_any_depth_takes_few_descriptors(tmp_path: Path) -> None:
-    _deep(tmp_path, 300)
+    deep(tmp_path, 300)
     top = _open(tmp_path)
     before, most, count = _open_files(), 0, 0
     for _ in walk(top):
@@ -52,7 +52,7 @@ def test_a_tree_of_any_depth_takes_few_descriptors(tmp_path: Path) -> None:
 def test_a_walk_does_not_go_up_into_another_tree(tmp_path: Path) -> None:
     """Seen to fail without the comparison in ``_leave``: a file of ``elsewhere`` was yielded."""
     (tmp_path / "top").mkdir()
-    _deep(tmp_path / "top", 100)
+    deep(tmp_path / "top", 100)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/f").write_text("secret")
     top = _open(tmp_path / "top")
