@@ -201,9 +201,7 @@ class SourceTree:
         if status is None:
             raise BuildError(f"/{source.path} vanished during the build")
         with self._open() as folders:
-            with _moving(source.path):
-                top = Entry(source.path, "", status, _target(folders, source.path, status))
-            yield top
+            yield Entry(source.path, "", status, _target(folders, source.path, status))
             if source.is_folder:
                 state = self._state(source.path)
                 yield from self._below(folders, source.path, "", state, 0, exclude)
@@ -217,8 +215,10 @@ class SourceTree:
         excluded: int,
         exclude: IgnoreRules,
     ) -> Iterator[Entry]:
-        with _moving(folder):
+        try:
             names = at.names(folders.open(folder))
+        except OSError as error:
+            raise _unreadable(folder, error) from error
         for name in names:
             path = f"{folder}/{name}" if folder else name
             inner = f"{below}/{name}" if below else name
@@ -226,8 +226,10 @@ class SourceTree:
             out = exclude.step(excluded, inner) if exclude else 0
             hidden = self.rules.verdict(here)
             left_out = exclude.verdict(out)
-            with _moving(path):
+            try:
                 status = at.look(folders.open(folder), name)
+            except OSError as error:
+                raise _unreadable(path, error) from error
             if status is None or stat.S_ISSOCK(status.st_mode):
                 continue
             is_folder = stat.S_ISDIR(status.st_mode)
@@ -235,8 +237,7 @@ class SourceTree:
                 left_out and not (is_folder and exclude.may_return(inner, out))
             ):
                 continue
-            with _moving(path):
-                entry = Entry(path, inner, status, _target(folders, path, status))
+            entry = Entry(path, inner, status, _target(folders, path, status))
             if not is_folder:
                 yield entry
                 continue
@@ -257,10 +258,10 @@ class SourceTree:
         try:
             if not path:
                 return _xattrs_of_root(self.root.descriptor)
-            with self._open() as folders:
-                place = folders.above(path)
-                kept = sorted(filter(_portable, at.listxattr(*place)))
-                return tuple((name, at.getxattr(*place, name)) for name in kept)
+            if self._kept is not None:
+                return _xattrs(*self._kept.above(path))
+            with Folders(self.root) as folders:
+                return _xattrs(*folders.above(path))
         except OSError:
             return ()
 
@@ -293,10 +294,12 @@ class SourceTree:
     def open_regular(self, entry: Entry) -> int:
         """Return a descriptor to read a regular file."""
         try:
-            with self._open() as folders:
+            if self._kept is not None:
+                return at.open_regular(*self._kept.above(entry.path))
+            with Folders(self.root) as folders:
                 return at.open_regular(*folders.above(entry.path))
         except OSError as error:
-            raise BuildError(f"cannot read /{entry.path}: {error.strerror}") from error
+            raise _unreadable(entry.path, error) from error
 
 
 def _pivot(pattern: str) -> str:
@@ -305,19 +308,25 @@ def _pivot(pattern: str) -> str:
     return posixpath.normpath("/" + before).lstrip("/") if found else ""
 
 
-@contextmanager
-def _moving(path: str) -> Iterator[None]:
-    """Turn an :class:`OSError` of the block into a :class:`BuildError` about the file."""
-    try:
-        yield
-    except OSError as error:
-        raise BuildError(f"cannot read /{path}: {error.strerror}") from error
+def _unreadable(path: str, error: OSError) -> BuildError:
+    return BuildError(f"cannot read /{path}: {error.strerror}")
 
 
 def _target(folders: Folders, path: str, status: os.stat_result) -> str:
     if not stat.S_ISLNK(status.st_mode):
         return ""
-    return os.fsdecode(at.readlink(*folders.above(path)))
+    try:
+        return os.fsdecode(at.readlink(*folders.above(path)))
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _xattrs(directory: int, name: str) -> tuple[tuple[str, bytes], ...]:
+    found = at.listxattr(directory, name)
+    if not found:
+        return ()
+    kept = sorted(filter(_portable, found))
+    return tuple((each, at.getxattr(directory, name, each)) for each in kept)
 
 
 def _xattrs_of_root(descriptor: int) -> tuple[tuple[str, bytes], ...]:

@@ -12,8 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +36,7 @@ from jupyter_containers.trees import at
 from jupyter_containers.trees.owners import marked_owner
 
 _READ = 1024 * 1024
+# Something else has its name by now.
 _REPLACED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO}
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -188,9 +188,13 @@ class Differ:
         self._settle_time(folder, name, state)
 
     def _directory(self, folder: int, name: bytes, path: bytes, state: os.stat_result) -> None:
-        with _opened(at.open_folder, folder, name) as descriptor:
-            if descriptor is None:
+        try:
+            descriptor = at.open_folder(folder, name)
+        except OSError as error:
+            if error.errno in _REPLACED:
                 return
+            raise
+        try:
             xattrs = lowers.read_xattrs(descriptor)
             self._header(path + b"/", DIRECTORY, state, xattrs=xattrs)
             if self._is_opaque(descriptor, path):
@@ -198,6 +202,8 @@ class Differ:
                     self._privileges.hide_below(descriptor)
                 self._put(encode_header(path + b"/" + OPAQUE, FILE, mode=0, mtime_ns=0))
             self._walk(descriptor, path + b"/")
+        finally:
+            os.close(descriptor)
         self._settle_time(folder, name, state)
 
     def _is_opaque(self, descriptor: int, path: bytes) -> bool:
@@ -208,10 +214,13 @@ class Differ:
         )
 
     def _file(self, folder: int, name: bytes, path: bytes, state: os.stat_result) -> None:
-        with _opened(at.open_regular, folder, name) as descriptor:
-            if descriptor is None:
+        try:
+            descriptor, state = at.regular(folder, name)
+        except OSError as error:
+            if error.errno in _REPLACED:
                 return
-            state = os.fstat(descriptor)
+            raise
+        try:
             xattrs = lowers.read_xattrs(descriptor)
             self._header(path, FILE, state, size=state.st_size, xattrs=xattrs)
             left = state.st_size
@@ -222,6 +231,8 @@ class Differ:
                 data = data or bytes(min(left, _READ))
                 left -= len(data)
                 self._output.write(data)
+        finally:
+            os.close(descriptor)
         self._output.write(bytes(-state.st_size % BLOCK))
         self._size += state.st_size
 
@@ -266,19 +277,3 @@ class Differ:
         bounded = self._bounded(state.st_mtime_ns)
         if self._settle and bounded != state.st_mtime_ns:
             at.utime(folder, name, (bounded, bounded))
-
-
-@contextmanager
-def _opened(opening: Callable[[int, bytes], int], folder: int, name: bytes) -> Iterator[int | None]:
-    """Yield a descriptor of an entry; None where something else has its name by now."""
-    try:
-        descriptor = opening(folder, name)
-    except OSError as error:
-        if error.errno not in _REPLACED:
-            raise
-        yield None
-        return
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

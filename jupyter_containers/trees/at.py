@@ -24,12 +24,12 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ENTER = O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_NAMES = frozenset({"", ".", "..", b"", b".", b".."})
 _NO_FCHMODAT2 = {errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 def _one(name: Name) -> Name:
-    plain = os.fsencode(name)
-    if plain in (b"", b".", b"..") or b"/" in plain:
+    if name in _NO_NAMES or (b"/" in name if isinstance(name, bytes) else "/" in name):
         raise OSError(errno.EINVAL, "not the name of one entry", name)
     return name
 
@@ -64,11 +64,17 @@ def reopen(directory: int) -> int:
 
 def open_regular(directory: int, name: Name) -> int:
     """Return a descriptor to read a regular file; anything else raises ``EINVAL`` at once."""
+    return regular(directory, name)[0]
+
+
+def regular(directory: int, name: Name) -> tuple[int, os.stat_result]:
+    """Return a descriptor as :func:`open_regular` does, and the status of the open file."""
     descriptor = os.open(_one(name), _READ, dir_fd=directory)
-    if not modes.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not modes.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", name)
-    return descriptor
+    return descriptor, status
 
 
 def create(directory: int, name: Name, mode: int = 0o600) -> int:
@@ -92,7 +98,7 @@ def stat(directory: int, name: Name) -> os.stat_result:
 def look(directory: int, name: Name) -> os.stat_result | None:
     """Return the status of the entry itself, or None when there is none."""
     try:
-        return stat(directory, name)
+        return os.stat(_one(name), dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return None
 
