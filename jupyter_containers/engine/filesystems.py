@@ -24,6 +24,7 @@ from jupyter_containers.engine.inspecting import effective_config
 from jupyter_containers.engine.lifecycle import Lifecycle
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.volumeviews import mount_volumes
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError, StorageError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.image import ExecutionConfig, History, rfc3339
@@ -85,20 +86,8 @@ class FileSystems:
                 overlay = self._rooms.store.snapshots.mount(record.chain_id, record.id)
                 mounts.overlay(overlay, bundle.rootfs)
                 if volumes:
-                    self._mount_volumes(record, bundle.rootfs, mounts)
+                    mounts.call(mount_volumes, record, bundle.rootfs, mounts)
             yield stack.enter_context(mounts.call(Root, bundle.rootfs))
-
-    def _mount_volumes(self, record: ContainerRecord, rootfs: Path, mounts: PrivateMounts) -> None:
-        with mounts.call(Root, rootfs) as root:
-            for mount in record.mounts:
-                if mount.type == "tmpfs" or not os.path.exists(mount.source):
-                    continue
-                target = mounts.call(root.resolve, mount.target)
-                if os.path.isdir(mount.source):
-                    # A container that never started lacks the places of its volumes.
-                    target = mounts.call(root.make_folders, mount.target, 0o755, 0, 0)
-                if mounts.call(root.stat, target) is not None:
-                    mounts.bind(Path(mount.source), rootfs / target, read_only=mount.read_only)
 
     def diff(self, record: ContainerRecord) -> list[FileChange]:
         """Return what a container changed in its image's files, sorted by path."""
