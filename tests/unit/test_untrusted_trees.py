@@ -42,6 +42,7 @@ EXCEPTIONS = {
     ("engine/saving.py", "shutil.copyfile"): "a blob of the store, whose digest is known",
     ("engine/sweeping.py", "shutil.rmtree"): _OWN,
     ("engine/upkeep.py", "shutil.rmtree"): _OWN,
+    ("engine/volumes.py", "program cp"): "the filling of a volume, about to be replaced",
     ("engine/volumes.py", "shutil.rmtree"): _LEFT,
     ("engine/workspaces.py", "shutil.rmtree"): _OWN,
     ("runtime/drivers.py", "shutil.rmtree"): _OWN,
