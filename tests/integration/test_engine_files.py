@@ -311,6 +311,6 @@ def test_a_read_only_volume_of_a_stopped_container_takes_no_files(
     assert (tmp_path / "out").read_text() == "content"
     engine.copy(f"{box.id}:/bin/busybox", f"{tmp_path}/again")
     assert (tmp_path / "again").read_text() == "content"
-    with pytest.raises(ContainersError, match="[Rr]ead-only"):
+    with pytest.raises(ContainersError, match=r"[Rr]ead-only"):
         engine.copy(f"{tmp_path}/out", f"{box.id}:/x/planted")
     assert os.listdir(tmp_path / "folder") == ["file"]
