@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tarfile
@@ -39,6 +40,18 @@ def test_root_inside_is_nobody_outside(account: Account) -> None:
     assert os.stat(f"/proc/{pid}").st_uid == USER.pw_uid
     assert account.container("rm -f outside") == "outside\n"
     assert not os.path.exists(f"/proc/{pid}")
+
+
+def test_cp_brings_no_program_that_others_run_as_the_user(account: Account) -> None:
+    """Seen to fail before: 4755 and the user's own id on the program of a container."""
+    script = "cp /bin/busybox /suid; chmod 4755 /suid"
+    account.container(f"run --name hostile --network none busybox sh -c '{script}'")
+    done = account.run(account.command(f"cp hostile:/suid {account.home}/suid"))
+    said = b"WARNING: left out: the set-user-ID or set-group-ID bits of 1 file"
+    assert (done.returncode, done.stderr.count(said)) == (0, 1)
+    status = os.stat(account.home / "suid")
+    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (USER.pw_uid, 0o755)
+    account.container("rm hostile")
 
 
 def test_exit_codes_streams_and_input(account: Account) -> None:
