@@ -85,6 +85,14 @@ def discard(event: Event) -> None:
     """Receive an event and do nothing: the sink of callers that want no progress."""
 
 
+def warn(emit: EventSink, text: str, *, of: str = "") -> None:
+    """Emit a warning of one line, a task that ends at once; nothing for an empty text."""
+    if text:
+        task = f"{WARNING} {of}".strip()
+        emit(TaskStarted(task, f"WARNING: {text}"))
+        emit(TaskFinished(task))
+
+
 class CancelToken:
     """A switch that the front end turns once and long work looks at; thread-safe."""
 

@@ -8,6 +8,9 @@ Rules (Dockerfile reference, "COPY"; where engines differ, BuildKit):
 - Links in the destination are followed, inside the root; a file replaces a file or link, never a
   folder.
 - Modes, times, extended attributes and hard links among the copied files are kept.
+
+Somebody may have the destination at the same time (``-o FOLDER``): everything is made as one name
+in an open folder, and finished through the descriptor by which it was made.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from jupyter_containers.build.ignorefile import IgnoreRules
@@ -24,6 +28,9 @@ from jupyter_containers.build.tree import NO_RULES, Entry, Source, SourceTree
 from jupyter_containers.build.users import Owner
 from jupyter_containers.errors import BuildError, StorageError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.trees import at
+from jupyter_containers.trees.folders import Folders
+from jupyter_containers.trees.handover import Handover
 from jupyter_containers.trees.owners import give, give_entry
 from jupyter_containers.trees.rooted import Root
 
@@ -32,12 +39,16 @@ _CHUNK = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class CopyRules:
-    """None keeps each file's own ``owner``, ``mode`` and ``time_ns``."""
+    """None keeps each file's own ``owner``, ``mode`` and ``time_ns``.
+
+    With ``handover`` the files go to the host, without what is not fit for it.
+    """
 
     owner: Owner | None = None
     mode: ModeChange | None = None
     exclude: IgnoreRules = NO_RULES
     time_ns: int | None = None
+    handover: Handover | None = None
 
 
 @dataclass(slots=True)
@@ -57,35 +68,35 @@ class Copier:
 
     def copy(self, tree: SourceTree, sources: Iterable[Source]) -> None:
         """Copy each source; raise :class:`BuildError` naming the file that cannot be."""
-        for source in sources:
-            target = self.destination.strip("/")
-            try:
-                target = self.place(source)
-                self._copy_one(tree, source, target)
-            except OSError as error:
-                raise _wrapped(error, target) from error
+        with tree.reading() as reading, self._writing() as writer:
+            for source in sources:
+                target = self.destination.strip("/")
+                try:
+                    target = self.place(source)
+                    writer.copy(reading, source, target)
+                except OSError as error:
+                    raise _wrapped(error, target) from error
 
     def copy_with_parents(self, tree: SourceTree, sources: Iterable[Source]) -> None:
         """Copy each source below the folders that stand above it (``--parents``)."""
-        for source in sources:
-            target = self.destination.strip("/")
-            try:
-                target = self.root.make_folders(self.destination, 0o755, *self._new_owner)
-                for kept, entry in tree.ancestors(source):
-                    target = self._folder_like(tree, entry, target, posixpath.basename(kept))
-                if not source.is_folder:
-                    target = f"{target}/{source.name}" if target else source.name
-                self._copy_one(tree, source, target)
-            except OSError as error:
-                raise _wrapped(error, target) from error
+        with tree.reading() as reading, self._writing() as writer:
+            for source in sources:
+                target = self.destination.strip("/")
+                try:
+                    target = self.root.make_folders(self.destination, 0o755, *self._new_owner)
+                    for kept, entry in reading.ancestors(source):
+                        name = posixpath.basename(kept)
+                        target = writer.folder_like(reading, entry, _join(target, name))
+                    if not source.is_folder:
+                        target = _join(target, source.name)
+                    writer.copy(reading, source, target)
+                except OSError as error:
+                    raise _wrapped(error, target) from error
 
-    def _folder_like(self, tree: SourceTree, entry: Entry, above: str, name: str) -> str:
-        place = f"{above}/{name}" if above else name
-        fresh = self.root.stat(place) is None
-        place = self._make_folder(place)
-        if fresh:
-            self._finish(tree, entry, place)
-        return place
+    @contextmanager
+    def _writing(self) -> Iterator[_Writer]:
+        with Folders(self.root) as folders:
+            yield _Writer(self.root, folders, self.rules, self.cancel, self.links)
 
     def place(self, source: Source) -> str:
         """Return the canonical path where ``source`` goes, its folder created."""
@@ -118,10 +129,8 @@ class Copier:
         target = self.destination.strip("/")
         try:
             target = self.file_place(name)
-            self._make_way(target)
-            fd = self.root.open_path(
-                target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600
-            )
+            with self._writing() as writer:
+                fd = at.create(*writer.way(target))
             with os.fdopen(fd, "wb") as stream:
                 stream.write(data)
                 give(stream.fileno(), *self._new_owner)
@@ -130,7 +139,19 @@ class Copier:
         except OSError as error:
             raise _wrapped(error, target) from error
 
-    def _copy_one(self, tree: SourceTree, source: Source, target: str) -> None:
+
+@dataclass(slots=True)
+class _Writer:
+    """Makes files of the destination, given by canonical paths; raises :class:`OSError`."""
+
+    root: Root
+    folders: Folders
+    rules: CopyRules
+    cancel: CancelToken
+    links: dict[tuple[int, int], str]
+
+    def copy(self, tree: SourceTree, source: Source, target: str) -> None:
+        """Copy a source to ``target``."""
         places = {"": target}
         later: list[tuple[Entry, str]] = []
         for entry in tree.walk(source, self.rules.exclude):
@@ -140,7 +161,7 @@ class Copier:
                     self._copy_file(tree, entry, target)
                 continue
             parent, _, name = entry.below.rpartition("/")
-            place = f"{places[parent]}/{name}" if places[parent] else name
+            place = _join(places[parent], name)
             if entry.kind == stat.S_IFDIR:
                 places[entry.below] = self._make_folder(place)
                 later.append((entry, places[entry.below]))
@@ -148,12 +169,33 @@ class Copier:
                 self._copy_file(tree, entry, place)
         # Times of folders last: copying into them changes them.
         for entry, place in reversed(later):
-            self._finish(tree, entry, place)
+            self._finish_folder(tree, entry, place)
+
+    def folder_like(self, tree: SourceTree, entry: Entry, place: str) -> str:
+        """Return the canonical path of a folder, made like that of the source if it is missing."""
+        fresh = at.look(*self.folders.above(place)) is None
+        place = self._make_folder(place)
+        if fresh:
+            self._finish_folder(tree, entry, place)
+        return place
+
+    def way(self, place: str) -> tuple[int, str]:
+        """Return an open folder and the name in it that is free for a new file."""
+        directory, name = self.folders.above(place)
+        status = at.look(directory, name)
+        if status is not None:
+            if stat.S_ISDIR(status.st_mode):
+                raise BuildError(f"cannot copy a file over the folder /{place}")
+            at.unlink(directory, name)
+        return directory, name
 
     def _make_folder(self, place: str) -> str:
-        status = self.root.stat(place)
+        directory, name = self.folders.above(place)
+        status = at.look(directory, name)
         if status is None:
-            os.mkdir(place, 0o700, dir_fd=self.root.descriptor)
+            at.mkdir(directory, name)
+            return place
+        if stat.S_ISDIR(status.st_mode):
             return place
         resolved = self.root.resolve(place)
         final = self.root.stat(resolved)
@@ -161,45 +203,41 @@ class Copier:
             raise BuildError(f"cannot copy a folder over the file /{place}")
         return resolved
 
-    def _make_way(self, place: str) -> None:
-        status = self.root.stat(place)
-        if status is None:
-            return
-        if stat.S_ISDIR(status.st_mode):
-            raise BuildError(f"cannot copy a file over the folder /{place}")
-        os.unlink(place, dir_fd=self.root.descriptor)
-
     def _copy_file(self, tree: SourceTree, entry: Entry, place: str) -> None:
-        self._make_way(place)
-        status = entry.status
+        if self.rules.handover is not None and self.rules.handover.leaves_out(entry.kind):
+            return
+        directory, name = self.way(place)
         if entry.kind == stat.S_IFLNK:
-            os.symlink(entry.target, place, dir_fd=self.root.descriptor)
+            at.symlink(entry.target, directory, name)
+            self._finish_link(tree, entry, directory, name)
         elif entry.kind == stat.S_IFREG:
-            identity = (status.st_dev, status.st_ino)
-            earlier = self.links.get(identity) if status.st_nlink > 1 else None
-            if earlier is not None:
-                os.link(
-                    earlier, place, src_dir_fd=self.root.descriptor, dst_dir_fd=self.root.descriptor
-                )
-                return
-            self._copy_bytes(tree, entry, place)
-            if status.st_nlink > 1:
-                self.links[identity] = place
+            self._copy_regular(tree, entry, place)
         else:
-            os.mknod(place, entry.kind | 0o600, status.st_rdev, dir_fd=self.root.descriptor)
-        self._finish(tree, entry, place)
+            node = at.new_node(directory, name, entry.kind, entry.status.st_rdev)
+            try:
+                self._finish(tree, entry, at.path_of(node))
+            finally:
+                os.close(node)
 
-    def _copy_bytes(self, tree: SourceTree, entry: Entry, place: str) -> None:
+    def _copy_regular(self, tree: SourceTree, entry: Entry, place: str) -> None:
+        status = entry.status
+        identity = (status.st_dev, status.st_ino)
+        earlier = self.links.get(identity) if status.st_nlink > 1 else None
+        if earlier is not None:
+            at.link(*self.folders.above(earlier), *self.folders.above(place))
+            return
         source = tree.open_regular(entry)
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            target = self.root.open_path(place, flags, 0o600)
+            target = at.create(*self.folders.above(place))
             try:
                 self._transfer(source, target)
+                self._finish(tree, entry, target)
             finally:
                 os.close(target)
         finally:
             os.close(source)
+        if status.st_nlink > 1:
+            self.links[identity] = place
 
     def _transfer(self, source: int, target: int) -> None:
         offset = 0
@@ -207,25 +245,46 @@ class Copier:
             offset += sent
             self.cancel.check()
 
-    def _finish(self, tree: SourceTree, entry: Entry, place: str) -> None:
-        """Give the copied file its owner, mode, attributes and times, in this order."""
-        status = entry.status
+    def _finish_folder(self, tree: SourceTree, entry: Entry, place: str) -> None:
+        self._finish(tree, entry, at.path_of(self.folders.open(place)))
+
+    def _finish(self, tree: SourceTree, entry: Entry, target: int | str) -> None:
+        """Give what was made its owner, mode, attributes and times, in this order."""
+        give(target, *self._owner(tree, entry))
+        mode, change = stat.S_IMODE(entry.status.st_mode), self.rules.mode
+        if change is not None:
+            mode = change.apply(mode, folder=entry.kind == stat.S_IFDIR)
+        handover = self.rules.handover
+        os.chmod(target, mode if handover is None else handover.mode(mode))
+        for name, value in self._xattrs(tree, entry).items():
+            os.setxattr(target, name, value)
+        os.utime(target, ns=self._times(entry))
+
+    def _finish_link(self, tree: SourceTree, entry: Entry, directory: int, name: str) -> None:
+        give_entry(directory, name, *self._owner(tree, entry))
+        for attribute, value in self._xattrs(tree, entry).items():
+            at.setxattr(directory, name, attribute, value)
+        at.utime(directory, name, self._times(entry))
+
+    def _owner(self, tree: SourceTree, entry: Entry) -> tuple[int, int]:
         if self.rules.owner:
-            uid, gid = self.rules.owner.uid, self.rules.owner.gid
-        else:
-            uid, gid = (status.st_uid, status.st_gid) if tree.keep_owner else (0, 0)
-        give_entry(self.root.descriptor, place, uid, gid)
-        if entry.kind != stat.S_IFLNK:
-            mode, folder = stat.S_IMODE(status.st_mode), entry.kind == stat.S_IFDIR
-            change = self.rules.mode
-            final = change.apply(mode, folder=folder) if change else mode
-            os.chmod(place, final, dir_fd=self.root.descriptor)
-        where = self.root.kernel_path(place)
-        for name, value in tree.xattrs(entry.path):
-            os.setxattr(where, name, value, follow_symlinks=False)
-        time_ns = self.rules.time_ns
-        times = (status.st_atime_ns, status.st_mtime_ns) if time_ns is None else (time_ns, time_ns)
-        os.utime(place, ns=times, dir_fd=self.root.descriptor, follow_symlinks=False)
+            return self.rules.owner.uid, self.rules.owner.gid
+        status = entry.status
+        return (status.st_uid, status.st_gid) if tree.keep_owner else (0, 0)
+
+    def _xattrs(self, tree: SourceTree, entry: Entry) -> dict[str, bytes]:
+        found, handover = dict(tree.xattrs(entry.path)), self.rules.handover
+        return found if handover is None or not found else handover.xattrs(found)
+
+    def _times(self, entry: Entry) -> tuple[int, int]:
+        fixed = self.rules.time_ns
+        if fixed is not None:
+            return fixed, fixed
+        return entry.status.st_atime_ns, entry.status.st_mtime_ns
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 def is_folder_destination(text: str) -> bool:

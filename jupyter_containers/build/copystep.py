@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from jupyter_containers.build.tree import Source
 from jupyter_containers.build.users import Owner, owner
 from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.oci.descriptor import digest_of
-from jupyter_containers.trees.rooted import Root
+from jupyter_containers.trees import at
+from jupyter_containers.trees.rooted import Root, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +208,14 @@ class _CopyWork:
                     "ADD cannot unpack archives here", capability="archive extraction"
                 )
             given = copier.rules.owner
-            place = copier.folder(self.request.destination)
-            self.around.extract(
-                stream, copier.root.kernel_path(place), (given.uid, given.gid) if given else None
-            )
+            place = split(os.fsencode(copier.folder(self.request.destination)))
+            folder = copier.root.open_directory(place, links=False)
+            try:
+                self.around.extract(
+                    stream, at.path_of(folder), (given.uid, given.gid) if given else None
+                )
+            finally:
+                os.close(folder)
         return True
 
 

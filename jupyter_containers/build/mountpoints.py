@@ -3,6 +3,8 @@
 A missing target of ``--mount`` is created before the step.  Every runtime also makes the standard
 places that an image lacks (``/proc``, ``/etc/hosts`` …).  After the step, what did not exist before
 and is still empty goes away again, and folders where nothing else changed get their times back.
+
+The step may have put links where folders were: nothing behind one is touched.
 """
 
 from __future__ import annotations
@@ -10,10 +12,13 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from jupyter_containers.build.seams import StepMount
-from jupyter_containers.trees.rooted import Root
+from jupyter_containers.trees import at
+from jupyter_containers.trees.rooted import Root, split
 
 _STANDARD = (
     "etc", "etc/hosts", "etc/hostname", "etc/resolv.conf", "proc", "sys", "dev",
@@ -31,10 +36,19 @@ class _Folder:
 
     @classmethod
     def look(cls, root: Root, path: str) -> _Folder | None:
-        status = root.stat(path)
-        if status is None or not stat.S_ISDIR(status.st_mode):
+        try:
+            with _opened(root, path) as directory:
+                status = os.fstat(directory)
+                names = frozenset(os.listdir(directory))
+        except OSError:
             return None
-        return cls(path, _names(root, path), (status.st_atime_ns, status.st_mtime_ns))
+        return cls(path, names, (status.st_atime_ns, status.st_mtime_ns))
+
+    def restore(self, root: Root) -> None:
+        """Give it its times back when it holds what it held."""
+        with suppress(OSError), _opened(root, self.path) as directory:
+            if frozenset(os.listdir(directory)) == self.names:
+                os.utime(directory, ns=self.times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,44 +87,38 @@ def _make(root: Root, mount: StepMount) -> None:
         root.make_folders(target, 0o755, 0, 0)
         if fresh and mount.type == "tmpfs":
             # runc gives a tmpfs the mode of what it covers; a new one is for everybody.
-            os.chmod(target, 0o1777, dir_fd=root.descriptor)  # noqa: S103  # as /tmp is
+            with root.place(target) as (directory, name):
+                at.chmod(directory, name, 0o1777)  # as /tmp is
         return
     root.make_folders(posixpath.dirname(target), 0o755, 0, 0)
     if root.stat(target) is None:
-        os.close(root.open_path(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+        with root.place(target) as (directory, name):
+            os.close(at.create(directory, name, 0o644))
 
 
 def remove_mount_points(rootfs: str, points: MountPoints) -> None:
     """Remove what was made for mounts, unless the step put something there."""
     with Root(rootfs) as root:
         for path in reversed(points.fresh):
-            status = root.stat(path)
-            if status is None:
-                continue
-            try:
+            # Not empty any more, or not what was made: it belongs to the step now.
+            with suppress(OSError), root.place(path) as (directory, name):
+                status = at.stat(directory, name)
                 if stat.S_ISDIR(status.st_mode):
-                    os.rmdir(path, dir_fd=root.descriptor)
+                    at.rmdir(directory, name)
                 elif stat.S_ISREG(status.st_mode) and status.st_size == 0:
-                    os.unlink(path, dir_fd=root.descriptor)
-            except OSError:
-                # Not empty any more: it belongs to the step now.
-                continue
+                    at.unlink(directory, name)
         for folder in points.folders:
-            if _Folder.look(root, folder.path) and _names(root, folder.path) == folder.names:
-                os.utime(
-                    folder.path or ".",
-                    ns=folder.times,
-                    dir_fd=root.descriptor,
-                    follow_symlinks=False,
-                )
+            folder.restore(root)
 
 
-def _names(root: Root, path: str) -> frozenset[str]:
-    fd = root.open_path(path, os.O_RDONLY | os.O_DIRECTORY)
+@contextmanager
+def _opened(root: Root, path: str) -> Iterator[int]:
+    parts = split(os.fsencode(path))
+    descriptor = root.open(parts, os.O_RDONLY | os.O_DIRECTORY, links=False)
     try:
-        return frozenset(os.listdir(fd))
+        yield descriptor
     finally:
-        os.close(fd)
+        os.close(descriptor)
 
 
 def _is_file(mount: StepMount) -> bool:

@@ -3,6 +3,9 @@
 Vocabulary: a *source* is one path that an instruction names or a wildcard finds; a *walk* lists a
 source and everything below it, folders first, in the order of their names.  Sockets and ignored
 files do not exist here.
+
+A container may have a context too, and change it at any time: every file is reached as one name in
+an open folder.
 """
 
 from __future__ import annotations
@@ -12,12 +15,15 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.patterns import glob, has_wildcard, unescape
 from jupyter_containers.errors import BuildError
+from jupyter_containers.trees import at
+from jupyter_containers.trees.folders import Folders
 from jupyter_containers.trees.rooted import Root
 
 _CHUNK = 1 << 20
@@ -62,6 +68,8 @@ class SourceTree:
 
     ``keep_owner`` is false for a build context, whose files belong to 0:0.  ``digests`` remember
     what was read; share them among builds to read a file once.
+
+    A tree may serve several threads; :meth:`reading` gives one that is faster, for one thread.
     """
 
     def __init__(
@@ -71,11 +79,29 @@ class SourceTree:
         *,
         keep_owner: bool = False,
         digests: FileDigests | None = None,
+        folders: Folders | None = None,
     ) -> None:
         self.root = root
         self.rules = rules
         self.keep_owner = keep_owner
         self.digests = digests or FileDigests()
+        self._kept = folders
+
+    @contextmanager
+    def reading(self) -> Iterator[SourceTree]:
+        """Yield the same tree with folders that stay open during the block; for one thread."""
+        with Folders(self.root) as folders:
+            yield SourceTree(
+                self.root,
+                self.rules,
+                keep_owner=self.keep_owner,
+                digests=self.digests,
+                folders=folders,
+            )
+
+    def _open(self) -> AbstractContextManager[Folders]:
+        """Return folders for one act."""
+        return Folders(self.root) if self._kept is None else nullcontext(self._kept)
 
     def find(self, pattern: str, *, parents: bool = False) -> tuple[Source, ...]:
         """Return what ``pattern`` names, links followed.
@@ -163,11 +189,8 @@ class SourceTree:
         return state
 
     def _names(self, folder: str) -> list[str]:
-        fd = self.root.open_path(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            return sorted(os.listdir(fd))
-        finally:
-            os.close(fd)
+        with self._open() as folders:
+            return at.names(folders.open(folder))
 
     def walk(self, source: Source, exclude: IgnoreRules = NO_RULES) -> Iterator[Entry]:
         """Yield the source and what is below it, without what ``exclude`` matches below it.
@@ -177,23 +200,36 @@ class SourceTree:
         status = self.root.stat(source.path)
         if status is None:
             raise BuildError(f"/{source.path} vanished during the build")
-        top = Entry(source.path, "", status, self._target(source.path, status))
-        yield top
-        if not source.is_folder:
-            return
-        yield from self._below(source.path, "", self._state(source.path), 0, exclude)
+        with self._open() as folders:
+            yield Entry(source.path, "", status, _target(folders, source.path, status))
+            if source.is_folder:
+                state = self._state(source.path)
+                yield from self._below(folders, source.path, "", state, 0, exclude)
 
     def _below(
-        self, folder: str, below: str, state: int, excluded: int, exclude: IgnoreRules
+        self,
+        folders: Folders,
+        folder: str,
+        below: str,
+        state: int,
+        excluded: int,
+        exclude: IgnoreRules,
     ) -> Iterator[Entry]:
-        for name in self._names(folder):
+        try:
+            names = at.names(folders.open(folder))
+        except OSError as error:
+            raise _unreadable(folder, error) from error
+        for name in names:
             path = f"{folder}/{name}" if folder else name
             inner = f"{below}/{name}" if below else name
             here = self.rules.step(state, path) if self.rules else 0
             out = exclude.step(excluded, inner) if exclude else 0
             hidden = self.rules.verdict(here)
             left_out = exclude.verdict(out)
-            status = self.root.stat(path)
+            try:
+                status = at.look(folders.open(folder), name)
+            except OSError as error:
+                raise _unreadable(path, error) from error
             if status is None or stat.S_ISSOCK(status.st_mode):
                 continue
             is_folder = stat.S_ISDIR(status.st_mode)
@@ -201,11 +237,11 @@ class SourceTree:
                 left_out and not (is_folder and exclude.may_return(inner, out))
             ):
                 continue
-            entry = Entry(path, inner, status, self._target(path, status))
+            entry = Entry(path, inner, status, _target(folders, path, status))
             if not is_folder:
                 yield entry
                 continue
-            inside = self._below(path, inner, here, out, exclude)
+            inside = self._below(folders, path, inner, here, out, exclude)
             if hidden or left_out:
                 # An ignored folder exists only for what was taken back inside it.
                 first = next(inside, None)
@@ -217,18 +253,15 @@ class SourceTree:
                 yield entry
             yield from inside
 
-    def _target(self, path: str, status: os.stat_result) -> str:
-        if not stat.S_ISLNK(status.st_mode):
-            return ""
-        return os.readlink(path, dir_fd=self.root.descriptor)
-
     def xattrs(self, path: str) -> tuple[tuple[str, bytes], ...]:
         """Return the extended attributes that belong to the file, not to the file system."""
-        place = self.root.kernel_path(path)
         try:
-            names = os.listxattr(place, follow_symlinks=False)
-            kept = sorted(name for name in names if _portable(name))
-            return tuple((name, os.getxattr(place, name, follow_symlinks=False)) for name in kept)
+            if not path:
+                return _xattrs_of_root(self.root.descriptor)
+            if self._kept is not None:
+                return _xattrs(*self._kept.above(path))
+            with Folders(self.root) as folders:
+                return _xattrs(*folders.above(path))
         except OSError:
             return ()
 
@@ -261,15 +294,44 @@ class SourceTree:
     def open_regular(self, entry: Entry) -> int:
         """Return a descriptor to read a regular file."""
         try:
-            return self.root.open_path(entry.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+            if self._kept is not None:
+                return at.open_regular(*self._kept.above(entry.path))
+            with Folders(self.root) as folders:
+                return at.open_regular(*folders.above(entry.path))
         except OSError as error:
-            raise BuildError(f"cannot read /{entry.path}: {error.strerror}") from error
+            raise _unreadable(entry.path, error) from error
 
 
 def _pivot(pattern: str) -> str:
     """Return the folder above what a ``--parents`` source keeps: the part before ``/./``."""
     before, found, _ = pattern.removeprefix("./").partition("/./")
     return posixpath.normpath("/" + before).lstrip("/") if found else ""
+
+
+def _unreadable(path: str, error: OSError) -> BuildError:
+    return BuildError(f"cannot read /{path}: {error.strerror}")
+
+
+def _target(folders: Folders, path: str, status: os.stat_result) -> str:
+    if not stat.S_ISLNK(status.st_mode):
+        return ""
+    try:
+        return os.fsdecode(at.readlink(*folders.above(path)))
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _xattrs(directory: int, name: str) -> tuple[tuple[str, bytes], ...]:
+    found = at.listxattr(directory, name)
+    if not found:
+        return ()
+    kept = sorted(filter(_portable, found))
+    return tuple((each, at.getxattr(directory, name, each)) for each in kept)
+
+
+def _xattrs_of_root(descriptor: int) -> tuple[tuple[str, bytes], ...]:
+    kept = sorted(filter(_portable, os.listxattr(descriptor)))
+    return tuple((name, os.getxattr(descriptor, name)) for name in kept)
 
 
 def _portable(name: str) -> bool:

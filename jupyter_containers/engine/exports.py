@@ -35,7 +35,14 @@ from jupyter_containers.engine.saving import (
     save_folder,
 )
 from jupyter_containers.errors import InvalidArgumentError
-from jupyter_containers.events import CancelToken, EventSink, TaskFinished, TaskStarted, discard
+from jupyter_containers.events import (
+    CancelToken,
+    EventSink,
+    TaskFinished,
+    TaskStarted,
+    discard,
+    warn,
+)
 from jupyter_containers.oci.descriptor import RawDocument
 from jupyter_containers.oci.image import Manifest, parse_manifest
 from jupyter_containers.oci.reference import Reference
@@ -45,6 +52,7 @@ from jupyter_containers.store import ImageRecord
 from jupyter_containers.store.differ import Differ
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.tarwrite import END, ChunkedOutput
+from jupyter_containers.trees.handover import Handover
 from jupyter_containers.trees.rooted import Root
 
 
@@ -68,20 +76,24 @@ class Exporter:
         self.emit(TaskStarted(task, f"exporting {output.type} to {output.dest}"))
         split = len(results) > 1 and output.platform_split
         if output.type == "local":
+            handover = Handover()
             for result in results:
                 name = folder_name(result.config.platform) if split else ""
-                self._local(output.path / name, result)
+                self._local(output.path / name, result, handover)
+            warn(self.emit, str(handover), of=task)
         elif output.type == "tar":
             self._tar(output, results)
         else:
             self._layout(output, results, options)
         self.emit(TaskFinished(task))
 
-    def _local(self, folder: Path, result: BuildResult) -> None:
+    def _local(self, folder: Path, result: BuildResult, handover: Handover) -> None:
         with storage_errors(f"write {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
         # As with BuildKit the files belong to whoever asked for them.
-        rules = CopyRules(Owner(os.getuid(), os.getgid()), time_ns=result.source_date_ns)
+        rules = CopyRules(
+            Owner(os.getuid(), os.getgid()), time_ns=result.source_date_ns, handover=handover
+        )
 
         def copy(rootfs: str) -> None:
             with Root(rootfs) as source, Root(folder) as target:

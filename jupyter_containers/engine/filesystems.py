@@ -24,6 +24,7 @@ from jupyter_containers.engine.inspecting import effective_config
 from jupyter_containers.engine.lifecycle import Lifecycle
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.volumeviews import mount_volumes
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError, StorageError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.image import ExecutionConfig, History, rfc3339
@@ -35,6 +36,9 @@ from jupyter_containers.store.differ import Differ
 from jupyter_containers.store.extract import extract_archive
 from jupyter_containers.store.layertree import changes_on
 from jupyter_containers.store.tarwrite import ChunkedOutput
+from jupyter_containers.trees import at
+from jupyter_containers.trees.folders import Folders
+from jupyter_containers.trees.handover import Handover
 from jupyter_containers.trees.rooted import Root, split
 
 _KINDS = {"added": "A", "changed": "C", "removed": "D"}
@@ -82,20 +86,8 @@ class FileSystems:
                 overlay = self._rooms.store.snapshots.mount(record.chain_id, record.id)
                 mounts.overlay(overlay, bundle.rootfs)
                 if volumes:
-                    self._mount_volumes(record, bundle.rootfs, mounts)
+                    mounts.call(mount_volumes, record, bundle.rootfs, mounts)
             yield stack.enter_context(mounts.call(Root, bundle.rootfs))
-
-    def _mount_volumes(self, record: ContainerRecord, rootfs: Path, mounts: PrivateMounts) -> None:
-        with mounts.call(Root, rootfs) as root:
-            for mount in record.mounts:
-                if mount.type == "tmpfs" or not os.path.exists(mount.source):
-                    continue
-                target = mounts.call(root.resolve, mount.target)
-                if os.path.isdir(mount.source):
-                    # A container that never started lacks the places of its volumes.
-                    target = mounts.call(root.make_folders, mount.target, 0o755, 0, 0)
-                if mounts.call(root.stat, target) is not None:
-                    mounts.bind(Path(mount.source), rootfs / target, read_only=mount.read_only)
 
     def diff(self, record: ContainerRecord) -> list[FileChange]:
         """Return what a container changed in its image's files, sorted by path."""
@@ -124,7 +116,7 @@ class FileSystems:
     def _pack(
         self, folder: int, name: bytes | None, path: bytes, write: Callable[[bytes], object]
     ) -> None:
-        differ = Differ(Path(f"/proc/self/fd/{folder}"), ChunkedOutput(write))
+        differ = Differ(Path(at.path_of(folder)), ChunkedOutput(write))
         if name is None:
             differ.write_contents(folder, dotted=path == b"./")
         else:
@@ -135,18 +127,12 @@ class FileSystems:
     ) -> None:
         """Write one file or tree of a view as a tar whose names begin with its last name."""
         source = locate(root, path, follow=follow)
-        folder = root.open(split(os.fsencode(source.parent)), _FOLDER)
-        try:
-            if source.contents:
-                inner = root.open(split(os.fsencode(source.canonical)), _FOLDER)
-                try:
-                    self._pack(inner, None, b"./", write)
-                finally:
-                    os.close(inner)
-            else:
-                self._pack(folder, os.fsencode(source.name), os.fsencode(source.shown), write)
-        finally:
-            os.close(folder)
+        if source.contents:
+            with _opened(root, source.canonical) as inner:
+                self._pack(inner, None, b"./", write)
+            return
+        with _opened(root, source.parent) as folder:
+            self._pack(folder, os.fsencode(source.name), os.fsencode(source.shown), write)
 
     def copy(
         self,
@@ -157,30 +143,28 @@ class FileSystems:
         *,
         follow: bool,
         owner: tuple[int, int] | None,
+        handover: Handover | None = None,
     ) -> None:
         """Copy a file or tree from one view into another, to the place that Docker's rules give.
 
-        ``owner`` takes the place of every owner.  Raises :class:`NotFoundError`,
-        :class:`InvalidArgumentError` where one would take the place of the other kind.
+        ``owner`` takes the place of every owner; ``handover`` takes away what must not reach the
+        host.  Raises :class:`NotFoundError`, :class:`InvalidArgumentError` where one would take the
+        place of the other kind.
         """
         source = locate(source_root, source_path, follow=follow)
         folder, name = _place(target_root, target_path, source)
-        parent = source_root.open(split(os.fsencode(source.parent)), _FOLDER)
-        target = target_root.open(split(os.fsencode(folder)), _FOLDER)
-        try:
+        with ExitStack() as stack:
+            target = stack.enter_context(_opened(target_root, folder))
             if source.contents and name is None:
-                inner = source_root.open(split(os.fsencode(source.canonical)), _FOLDER)
-                with _piped(lambda write: self._pack(inner, None, b"", write)) as stream:
-                    extract_archive(stream, _path_of(target), owner=owner, label="copy")
-                os.close(inner)
-                return
-            shown = os.fsencode(name or source.shown)
-            original = os.fsencode(source.name)
-            with _piped(lambda write: self._pack(parent, original, shown, write)) as stream:
-                extract_archive(stream, _path_of(target), owner=owner, label="copy")
-        finally:
-            os.close(parent)
-            os.close(target)
+                inner = stack.enter_context(_opened(source_root, source.canonical))
+                packed = _piped(lambda write: self._pack(inner, None, b"", write))
+            else:
+                parent = stack.enter_context(_opened(source_root, source.parent))
+                shown, original = os.fsencode(name or source.shown), os.fsencode(source.name)
+                packed = _piped(lambda write: self._pack(parent, original, shown, write))
+            stream = stack.enter_context(packed)
+            place = Path(at.path_of(target))
+            extract_archive(stream, place, owner=owner, handover=handover, label="copy")
 
     def unpack(
         self, stream: BinaryIO, root: Root, path: str, *, owner: tuple[int, int] | None
@@ -192,11 +176,8 @@ class FileSystems:
             raise NotFoundError(f"could not find the file {path} in container")
         if not stat.S_ISDIR(state.st_mode):
             raise InvalidArgumentError(f"destination {path!r} must be a directory")
-        target = root.open(split(os.fsencode(canonical)), _FOLDER)
-        try:
-            extract_archive(stream, _path_of(target), owner=owner)
-        finally:
-            os.close(target)
+        with _opened(root, canonical) as target:
+            extract_archive(stream, Path(at.path_of(target)), owner=owner)
 
     def commit(
         self,
@@ -329,22 +310,28 @@ def _same_kind(there: os.stat_result | None, source: Source, path: str) -> None:
 def standing_places(upper: Path) -> frozenset[bytes]:
     """Return the empty places that the runtime made in an upper for what it mounts."""
     places: set[str] = set()
-    for name in _PLACES:
-        path = upper / name
-        with suppress(OSError):
-            state = path.lstat()
-            if stat.S_ISREG(state.st_mode) and state.st_size == 0:
-                places.add(name)
-            elif stat.S_ISDIR(state.st_mode):
-                inside = {f"{name}/{entry}" for entry in os.listdir(path)}
-                # A folder of the image stays; one that holds only such places goes with them.
-                if inside <= places:
+    with Root(upper) as root, Folders(root) as folders:
+        for name in _PLACES:
+            with suppress(OSError):
+                state = at.stat(*folders.above(name))
+                if stat.S_ISREG(state.st_mode) and state.st_size == 0:
                     places.add(name)
+                elif stat.S_ISDIR(state.st_mode):
+                    inside = {f"{name}/{entry}" for entry in at.names(folders.open(name))}
+                    # A folder of the image stays; one that holds only such places goes with them.
+                    if inside <= places:
+                        places.add(name)
     return frozenset(os.fsencode(name) for name in places)
 
 
-def _path_of(descriptor: int) -> Path:
-    return Path(f"/proc/self/fd/{descriptor}")
+@contextmanager
+def _opened(root: Root, canonical: str) -> Iterator[int]:
+    """Yield a descriptor of a folder of a view; a link that has come between is an error."""
+    descriptor = root.open(split(os.fsencode(canonical)), _FOLDER, links=False)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

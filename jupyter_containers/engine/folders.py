@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
+from jupyter_containers.trees import at
 from jupyter_containers.trees.rooted import Root, split
 
 Kind = Literal["file", "folder", "link", "other"]
@@ -39,7 +40,7 @@ def list_folder(root: Root, path: str) -> tuple[str, list[FolderEntry]]:
         raise NotFoundError(f"could not find {path} in the container")
     if not stat.S_ISDIR(state.st_mode):
         raise InvalidArgumentError(f"{path} is not a folder")
-    folder = root.open(split(os.fsencode(canonical)), os.O_RDONLY | os.O_DIRECTORY)
+    folder = root.open(split(os.fsencode(canonical)), os.O_RDONLY | os.O_DIRECTORY, links=False)
     try:
         entries = [_entry(folder, item.name) for item in os.scandir(folder)]
     finally:
@@ -51,10 +52,10 @@ def list_folder(root: Root, path: str) -> tuple[str, list[FolderEntry]]:
 
 def _entry(folder: int, name: str) -> FolderEntry | None:
     try:
-        state = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        state = at.stat(folder, name)
         link = stat.S_ISLNK(state.st_mode)
-        target = os.readlink(name, dir_fd=folder) if link else ""
-    except FileNotFoundError:
+        target = os.fsdecode(at.readlink(folder, name)) if link else ""
+    except OSError:
         return None  # a container that runs changes its files
     kind: Kind = "other"
     if link:

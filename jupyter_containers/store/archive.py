@@ -1,7 +1,8 @@
 """Applies a layer's tar to a directory; every archive is taken for hostile.
 
-Names are made parts below the root and resolved by the kernel inside it (:mod:`.rooted`); an
-entry is then made with one name in an open directory, never following a link.
+Names are made parts below the root and resolved by the kernel inside it
+(:mod:`~jupyter_containers.trees.rooted`); an entry is then made with one name in an open
+directory (:mod:`~jupyter_containers.trees.at`), never following a link.
 
 A layer directory becomes an overlay lower, so whiteouts are translated: ``.wh.name`` to a
 character device 0:0, ``.wh..wh..opq`` to the opaque attribute.  They hide lower layers only, in
@@ -15,10 +16,10 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -42,7 +43,10 @@ from jupyter_containers.store.tarread import (
     show,
 )
 from jupyter_containers.store.whiteouts import is_whiteout, make_whiteout
+from jupyter_containers.trees import at
+from jupyter_containers.trees.handover import Handover
 from jupyter_containers.trees.owners import OWNER_MARK
+from jupyter_containers.trees.removal import remove_tree
 from jupyter_containers.trees.rooted import Root, split
 
 __all__ = ["Applied", "Applier", "Limits", "WhiteoutMode"]
@@ -56,7 +60,6 @@ _OPEN_DIRECTORIES = 128
 _WRITEBACK = 8 * 1024 * 1024
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 _XATTR_REFUSED = {errno.ENOTSUP, errno.EPERM, errno.EACCES}
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_TIME = 2**63 - 1
 
@@ -74,7 +77,8 @@ class Applier:
 
     ``lower_folders`` are the layers below, topmost first: folders that the archive uses without
     naming them take owner and mode from there.  ``whiteouts="literal"`` extracts ``.wh.`` names
-    like all others (``ADD archive.tar``).  ``owner`` (uid, gid) takes the place of every owner.
+    like all others (``ADD archive.tar``).  ``owner`` (uid, gid) takes the place of every owner,
+    ``handover`` takes away what must not reach the host.
     """
 
     def __init__(
@@ -87,9 +91,11 @@ class Applier:
         limits: Limits | None = None,
         privileges: Privileges | None = None,
         label: str = "layer",
+        handover: Handover | None = None,
     ) -> None:
         self._root = Root(folder)
         self._owner = owner
+        self._handover = handover
         self._lowers = lower_folders
         self._translate = whiteouts == "overlay"
         self._limits = limits or Limits()
@@ -136,6 +142,8 @@ class Applier:
                 self._entries += 1
                 if self._owner is not None:
                     entry = entry._replace(uid=self._owner[0], gid=self._owner[1])
+                if self._handover is not None:
+                    entry = _handed_over(entry, self._handover)
                 self._entry(entry)
                 if progress is not None and not self._entries % 256:
                     progress(self._entries)
@@ -203,8 +211,8 @@ class Applier:
 
     def _implied(self, parts: tuple[bytes, ...]) -> int:
         parent = self._parent(parts[:-1])
-        state = _lstat(parts[-1], parent)
-        if state is None or is_whiteout(state, parts[-1], dir_fd=parent):
+        state = at.look(parent, parts[-1])
+        if state is None or is_whiteout(state, parent, parts[-1]):
             attributes = lowers.attributes(self._lowers, parts) if state is None else None
             uid, gid = self._owner or (0, 0)
             self._folder(parts, attributes or Attributes(uid=uid, gid=gid))
@@ -217,12 +225,12 @@ class Applier:
         parent, name = self._parent(parts[:-1]), parts[-1]
         opaque = False
         try:
-            os.mkdir(name, 0o700, dir_fd=parent)
+            at.mkdir(parent, name)
         except FileExistsError:
-            state = _lstat(name, parent)
+            state = at.look(parent, name)
             if state is None or not stat.S_ISDIR(state.st_mode):
                 self._clear(name, parent)
-                os.mkdir(name, 0o700, dir_fd=parent)
+                at.mkdir(parent, name)
                 # It takes the place of something that hid the lower layers.
                 opaque = bool(self._lowers) and self._translate
         if opaque:
@@ -230,11 +238,8 @@ class Applier:
         self._folders[parts] = attributes
 
     def _set_opaque(self, name: bytes, parent: int) -> None:
-        descriptor = os.open(name, _OPEN_FOLDER, dir_fd=parent)
-        try:
+        with at.folder(parent, name) as descriptor:
             self._privileges.hide_below(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _forget_open(self) -> None:
         while self._open:
@@ -242,7 +247,7 @@ class Applier:
 
     def _clear(self, name: bytes, parent: int) -> None:
         """Remove whatever has this name."""
-        state = _lstat(name, parent)
+        state = at.look(parent, name)
         if state is None:
             return
         if stat.S_ISDIR(state.st_mode):
@@ -250,11 +255,11 @@ class Applier:
             try:
                 # Open directories may lie inside.
                 self._forget_open()
-                shutil.rmtree(os.fsdecode(name), dir_fd=parent)
+                remove_tree(parent, name)
             finally:
                 os.close(parent)
         else:
-            os.unlink(name, dir_fd=parent)
+            at.unlink(parent, name)
         if stat.S_ISLNK(state.st_mode):
             # Open directories may have been reached through it.
             parent = os.dup(parent)
@@ -281,7 +286,7 @@ class Applier:
             self._hide(name, parent)
 
     def _mark_open(self, path_descriptor: int) -> None:
-        descriptor = os.open(b".", _OPEN_FOLDER, dir_fd=path_descriptor)
+        descriptor = at.reopen(path_descriptor)
         try:
             self._privileges.hide_below(descriptor)
         finally:
@@ -289,9 +294,9 @@ class Applier:
 
     def _hide(self, name: bytes, parent: int) -> None:
         """Hide ``name`` of the lower layers; what this archive put there stays."""
-        state = _lstat(name, parent)
+        state = at.look(parent, name)
         if state is None:
-            make_whiteout(name, dir_fd=parent)
+            make_whiteout(parent, name)
         elif stat.S_ISDIR(state.st_mode):
             self._set_opaque(name, parent)
 
@@ -299,16 +304,16 @@ class Applier:
 
     def _file(self, entry: Entry, parent: int, name: bytes) -> None:
         try:
-            descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
+            descriptor = at.create(parent, name)
         except FileExistsError:
             parent = self._make_room(entry, parent, name)
-            descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
+            descriptor = at.create(parent, name)
         try:
             self._write(entry, descriptor)
             self._privileges.give(descriptor, entry.uid, entry.gid)
             os.fchmod(descriptor, entry.mode)
             if entry.xattrs:
-                _set_xattrs(descriptor, entry.xattrs)
+                _set_xattrs(partial(os.setxattr, descriptor), entry.xattrs)
             os.utime(descriptor, ns=_times(entry.mtime_ns))
         finally:
             os.close(descriptor)
@@ -332,13 +337,13 @@ class Applier:
     def _write_sparse(self, entry: Entry, descriptor: int, pieces: Iterable[memoryview]) -> None:
         assert entry.sparse is not None
         segments = iter(entry.sparse)
-        at = left = 0
+        offset = left = 0
         for piece in pieces:
             while piece:
                 while not left:
-                    at, left = next(segments)
-                count = os.pwrite(descriptor, piece[:left], at)
-                at, left, piece = at + count, left - count, piece[count:]
+                    offset, left = next(segments)
+                count = os.pwrite(descriptor, piece[:left], offset)
+                offset, left, piece = offset + count, left - count, piece[count:]
         os.ftruncate(descriptor, entry.size)
 
     def _hard_link(self, entry: Entry, parent: int, name: bytes) -> None:
@@ -351,13 +356,7 @@ class Applier:
         try:
             for attempt in (1, 2):
                 try:
-                    os.link(
-                        target[-1],
-                        name,
-                        src_dir_fd=source,
-                        dst_dir_fd=parent,
-                        follow_symlinks=False,
-                    )
+                    at.link(source, target[-1], parent, name)
                 except FileExistsError:
                     if attempt == 2 or _same(target[-1], source, name, parent):
                         return
@@ -369,17 +368,18 @@ class Applier:
 
     def _symlink(self, entry: Entry, parent: int, name: bytes) -> None:
         try:
-            os.symlink(entry.target, name, dir_fd=parent)
+            at.symlink(entry.target, parent, name)
         except FileExistsError:
             parent = self._make_room(entry, parent, name)
-            os.symlink(entry.target, name, dir_fd=parent)
+            at.symlink(entry.target, parent, name)
         self._privileges.give_entry(parent, name, entry.uid, entry.gid)
         if entry.xattrs:
-            path = b"/proc/self/fd/%d/%s" % (parent, name)
-            _set_xattrs(path, entry.xattrs, follow=False)
-        os.utime(name, ns=_times(entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
+            _set_xattrs(partial(at.setxattr, parent, name), entry.xattrs)
+        at.utime(parent, name, _times(entry.mtime_ns))
 
     def _device(self, entry: Entry, parent: int, name: bytes) -> None:
+        if self._handover is not None and self._handover.leaves_out(stat.S_IFCHR):
+            return
         # A device 0:0 is how overlayfs writes a whiteout; an archive has another way to say that.
         if not self._privileges.privileged or (entry.kind == CHAR and entry.device == (0, 0)):
             return
@@ -392,16 +392,20 @@ class Applier:
     def _node(self, entry: Entry, parent: int, name: bytes, kind: int, device: int) -> None:
         parent = self._make_room(entry, parent, name)
         try:
-            os.mknod(name, kind | 0o600, device, dir_fd=parent)
+            node = at.new_node(parent, name, kind, device)
         except PermissionError:
             return  # a container or user namespace: devices come from the runtime anyway
-        self._privileges.give_entry(parent, name, entry.uid, entry.gid)
-        os.chmod(name, entry.mode, dir_fd=parent)
-        os.utime(name, ns=_times(entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
+        try:
+            path = at.path_of(node)
+            self._privileges.give(path, entry.uid, entry.gid)
+            os.chmod(path, entry.mode)
+            os.utime(path, ns=_times(entry.mtime_ns))
+        finally:
+            os.close(node)
 
     def _make_room(self, entry: Entry, parent: int, name: bytes) -> int:
         """Remove what has this name and return the (perhaps reopened) parent."""
-        state = _lstat(name, parent)
+        state = at.look(parent, name)
         if state is None:
             return parent
         self._clear(name, parent)
@@ -438,7 +442,7 @@ class Applier:
     def _dress(self, descriptor: int, attributes: Attributes) -> None:
         self._privileges.give(descriptor, attributes.uid, attributes.gid)
         if attributes.xattrs:
-            _set_xattrs(descriptor, attributes.xattrs)
+            _set_xattrs(partial(os.setxattr, descriptor), attributes.xattrs)
         os.fchmod(descriptor, attributes.mode)
         os.utime(descriptor, ns=_times(attributes.mtime_ns))
 
@@ -449,19 +453,22 @@ class Applier:
             self._hide(name, self._root.descriptor)
 
 
+def _handed_over(entry: Entry, handover: Handover) -> Entry:
+    mode = handover.mode(entry.mode)
+    xattrs = handover.xattrs(entry.xattrs) if entry.xattrs else entry.xattrs
+    return (
+        entry
+        if (mode, xattrs) == (entry.mode, entry.xattrs)
+        else entry._replace(mode=mode, xattrs=xattrs)
+    )
+
+
 def _attributes(entry: Entry) -> Attributes:
     return Attributes(entry.mode, entry.uid, entry.gid, entry.mtime_ns, entry.xattrs)
 
 
-def _lstat(name: bytes, parent: int) -> os.stat_result | None:
-    try:
-        return os.stat(name, dir_fd=parent, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-
-
 def _same(one: bytes, one_parent: int, other: bytes, other_parent: int) -> bool:
-    first, second = _lstat(one, one_parent), _lstat(other, other_parent)
+    first, second = at.look(one_parent, one), at.look(other_parent, other)
     return first is not None and second is not None and os.path.samestat(first, second)
 
 
@@ -470,12 +477,12 @@ def _times(mtime_ns: int) -> tuple[int, int]:
     return clamped, clamped
 
 
-def _set_xattrs(target: int | bytes, xattrs: dict[bytes, bytes], *, follow: bool = True) -> None:
+def _set_xattrs(set_one: Callable[[bytes, bytes], object], xattrs: dict[bytes, bytes]) -> None:
     for name, value in xattrs.items():
         if name.startswith((*OVERLAY_NAMESPACES, OWNER_MARK)):
             continue  # they would steer the overlay mount, or belie the owner
         try:
-            os.setxattr(target, name, value, follow_symlinks=follow)
+            set_one(name, value)
         except OSError as error:
             if error.errno not in _XATTR_REFUSED:
                 raise

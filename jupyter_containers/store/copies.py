@@ -11,23 +11,30 @@ Life of a copy: :func:`make` → written in → :func:`difference`, as often as 
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
 import stat
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
 from jupyter_containers.events import CancelToken
-from jupyter_containers.store.lowers import read_xattrs
+from jupyter_containers.store.lowers import entry_xattrs, read_xattrs
 from jupyter_containers.store.privileges import Privileges
 from jupyter_containers.store.whiteouts import is_whiteout, make_whiteout
+from jupyter_containers.trees import at
+from jupyter_containers.trees.folders import Folders
+from jupyter_containers.trees.rooted import Root
+from jupyter_containers.trees.walk import walk
 
+# An open directory, and the name of an entry in it.
+Place = tuple[int, str]
 Note = dict[bytes, tuple[int, int]]
 _MARKS = ("trusted.overlay.opaque", "user.overlay.opaque")
+_CHUNK = 8 << 20
 _TICK_SECONDS = 0.001
 
 
@@ -38,8 +45,14 @@ def make(
 
     The folder's own attributes are left alone.  Raises :class:`OSError`.
     """
-    _Merger(privileges, cancel).merge([os.fsencode(folder) for folder in folders], bytes(target))
-    note = {path: _mark(state) for path, state in _walk(bytes(target))}
+    with ExitStack() as stack:
+        roots = [stack.enter_context(Root(folder)) for folder in folders]
+        # There may be a hundred layers: each keeps few of its folders open.
+        layers = [stack.enter_context(Folders(root, limit=2)) for root in roots]
+        root = stack.enter_context(Root(target))
+        made = stack.enter_context(Folders(root))
+        _Merger(made, privileges, cancel).merge("", layers)
+    note = {path: _mark(state) for path, state in _all(target)}
     _let_the_clock_go_on(target.parent, max((at for _, at in note.values()), default=0))
     return note
 
@@ -55,15 +68,24 @@ def load(file: Path) -> Note:
 
 
 def difference(copy: Path, note: Note, target: Path, privileges: Privileges) -> None:
-    """Fill the empty folder ``target`` with what has changed; on the file system of the copy."""
-    _Comparer(note, privileges).compare(bytes(copy), bytes(target))
+    """Fill the empty folder ``target`` with what has changed; on the file system of the copy.
+
+    The copy may be that of a container that runs; what vanishes on the way is left out.
+    """
+    with (
+        Root(copy) as source,
+        Root(target) as made,
+        Folders(source) as copied,
+        Folders(made) as changed,
+    ):
+        _Comparer(note, privileges, copied, changed).compare(source.descriptor, made.descriptor)
 
 
 def changed_bytes(copy: Path, note: Note) -> int:
     """Return the size of the regular files that are new or changed; a hard link counts once."""
     seen: set[int] = set()
     total = 0
-    for path, state in _walk(bytes(copy)):
+    for path, state in _all(copy):
         if stat.S_ISREG(state.st_mode) and _mark(state) != note.get(path):
             total += 0 if state.st_ino in seen else state.st_size
             seen.add(state.st_ino)
@@ -71,151 +93,186 @@ def changed_bytes(copy: Path, note: Note) -> int:
 
 
 class _Merger:
-    def __init__(self, privileges: Privileges, cancel: CancelToken) -> None:
+    def __init__(
+        self,
+        target: Folders,
+        privileges: Privileges,
+        cancel: CancelToken,
+    ) -> None:
+        self._target = target
         self._privileges, self._cancel = privileges, cancel
-        self._links: dict[tuple[int, int], bytes] = {}
+        self._links: dict[tuple[int, int], str] = {}
 
-    def merge(self, places: list[bytes], target: bytes) -> None:
-        """Copy what an overlay of the folders ``places`` shows."""
-        for name, found in sorted(_merged(places).items()):
+    def merge(self, inside: str, places: Sequence[Folders]) -> None:
+        """Copy what an overlay of a folder of the layers ``places`` shows."""
+        for name, found in sorted(self._merged(inside, places).items()):
             self._cancel.check()
-            path, source = target + b"/" + name, found[0]
-            state = os.lstat(source)
+            path, layer = _join(inside, name), found[0]
+            state = at.stat(*layer.above(path))
             if stat.S_ISDIR(state.st_mode):
-                os.mkdir(path, 0o700)
-                self.merge(found, path)
+                at.mkdir(*self._target.above(path))
+                self.merge(path, found)
             elif (first := self._links.get((state.st_dev, state.st_ino))) is not None:
-                os.link(first, path, follow_symlinks=False)
+                at.link(*self._target.above(first), *self._target.above(path))
                 continue
             else:
-                self._make(source, path, state)
+                self._make(layer.above(path), self._target.above(path), state)
                 if state.st_nlink > 1:
                     self._links[state.st_dev, state.st_ino] = path
-            _dress(path, source, state, self._privileges)
+            _dress(self._target.above(path), layer.above(path), state, self._privileges)
 
-    def _make(self, source: bytes, path: bytes, state: os.stat_result) -> None:
+    def _make(self, source: Place, target: Place, state: os.stat_result) -> None:
         if stat.S_ISREG(state.st_mode):
-            shutil.copyfile(source, path, follow_symlinks=False)
+            _copy_bytes(source, target)
         elif stat.S_ISLNK(state.st_mode):
-            os.symlink(os.readlink(source), path)
+            at.symlink(at.readlink(*source), *target)
         else:
-            os.mknod(path, state.st_mode, state.st_rdev)
+            at.mknod(*target, state.st_mode, state.st_rdev)
+
+    def _merged(self, inside: str, places: Sequence[Folders]) -> dict[str, list[Folders]]:
+        """Return what is visible, by name: one file, or the layers that make a folder together."""
+        found: dict[str, list[Folders]] = {}
+        closed: set[str] = set()
+        for place in places:
+            directory = place.open(inside)
+            for name in at.names(directory):
+                if name in closed:
+                    continue
+                state = at.stat(directory, name)
+                if stat.S_ISDIR(state.st_mode):
+                    found.setdefault(name, []).append(place)
+                    if _is_opaque(directory, name):
+                        closed.add(name)
+                    continue
+                closed.add(name)
+                if name not in found and not is_whiteout(state, directory, os.fsencode(name)):
+                    found[name] = [place]
+        return found
 
 
-def _merged(places: list[bytes]) -> dict[bytes, list[bytes]]:
-    """Return what is visible, by name: one file, or the folders that make a folder together."""
-    found: dict[bytes, list[bytes]] = {}
-    closed: set[bytes] = set()
-    for place in places:
-        with os.scandir(place) as entries:
-            for entry in entries:
-                if entry.name in closed:
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    found.setdefault(entry.name, []).append(entry.path)
-                    if _is_opaque(entry.path):
-                        closed.add(entry.name)
-                    continue
-                closed.add(entry.name)
-                state = entry.stat(follow_symlinks=False)
-                if entry.name not in found and not is_whiteout(state, entry.path):
-                    found[entry.name] = [entry.path]
-    return found
+def _copy_bytes(source: Place, target: Place) -> None:
+    reader = at.open_regular(*source)
+    try:
+        writer = at.create(*target)
+        try:
+            offset = 0
+            while sent := os.sendfile(writer, reader, offset, _CHUNK):
+                offset += sent
+        finally:
+            os.close(writer)
+    finally:
+        os.close(reader)
 
 
 class _Comparer:
-    def __init__(self, note: Note, privileges: Privileges) -> None:
+    def __init__(self, note: Note, privileges: Privileges, copy: Folders, target: Folders) -> None:
         self._note, self._privileges = note, privileges
-        self._known: dict[bytes, list[bytes]] = {}
+        self._copy, self._target = copy, target
+        self._made = {""}
+        self._known: dict[bytes, list[str]] = {}
         for path in note:
             folder, _, name = path.rpartition(b"/")
-            self._known.setdefault(folder, []).append(name)
+            self._known.setdefault(folder, []).append(os.fsdecode(name))
 
-    def compare(self, copy: bytes, target: bytes) -> None:
+    def compare(self, copy: int, target: int) -> None:
         """Put what has changed in the copy into the target, and give it the root's attributes."""
-        self._folder(copy, target, b"", new=False)
-        _dress(target, copy, os.lstat(copy), self._privileges)
+        self._folder("", new=False)
+        state = os.fstat(copy)
+        if self._privileges.owners:
+            os.chown(target, state.st_uid, state.st_gid)
+        for name, value in read_xattrs(copy).items():
+            os.setxattr(target, name, value)
+        os.fchmod(target, stat.S_IMODE(state.st_mode))
+        os.utime(target, ns=(state.st_mtime_ns, state.st_mtime_ns))
 
-    def _folder(self, copy: bytes, target: bytes, inside: bytes, *, new: bool) -> None:
-        names = set()
-        with os.scandir(copy) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-        for entry in found:
-            names.add(entry.name)
-            state = entry.stat(follow_symlinks=False)
-            path, beside = inside + b"/" + entry.name, target + b"/" + entry.name
-            changed = new or _mark(state) != self._note.get(path)
-            if stat.S_ISDIR(state.st_mode):
-                self._inner(entry.path, beside, path, state, changed, new)
-            elif changed:
-                self._reach(beside)
-                os.link(entry.path, beside, follow_symlinks=False)
+    def _folder(self, inside: str, *, new: bool) -> None:
+        names = at.names(self._copy.open(inside))
+        for name in names:
+            path = _join(inside, name)
+            with suppress(FileNotFoundError):
+                self._entry(path, at.stat(*self._copy.above(path)), new)
         if not new:
-            for name in sorted(set(self._known.get(inside, ())) - names):
-                self._reach(target + b"/" + name)
-                make_whiteout(target + b"/" + name)
+            for name in sorted(set(self._known.get(_noted(inside), ())) - set(names)):
+                path = _join(inside, name)
+                self._reach(inside)
+                directory, last = self._target.above(path)
+                make_whiteout(directory, os.fsencode(last))
 
-    def _inner(
-        self,
-        copy: bytes,
-        target: bytes,
-        path: bytes,
-        state: os.stat_result,
-        changed: bool,
-        new: bool,
-    ) -> None:
-        known = self._note.get(path)
+    def _entry(self, path: str, state: os.stat_result, new: bool) -> None:
+        changed = new or _mark(state) != self._note.get(_noted(path))
+        if stat.S_ISDIR(state.st_mode):
+            self._inner(path, state, changed, new)
+        elif changed:
+            self._reach(path.rpartition("/")[0])
+            at.link(*self._copy.above(path), *self._target.above(path))
+
+    def _inner(self, path: str, state: os.stat_result, changed: bool, new: bool) -> None:
+        known = self._note.get(_noted(path))
         # Another folder of the same name: nothing of the old one shines through.
         replaced = new or known is None or known[0] != state.st_ino
         if changed:
-            self._reach(target)
-            os.mkdir(target, 0o700)
-        self._folder(copy, target, path, new=replaced)
-        if os.path.lexists(target):
+            self._reach(path)
+        # It may be a link by now, or gone: then there is nothing in it.
+        with suppress(FileNotFoundError, NotADirectoryError), _no_link():
+            self._folder(path, new=replaced)
+        if path in self._made:
             if replaced and known is not None:
-                os.setxattr(target, self._privileges.opaque_name, b"y")
-            _dress(target, copy, state, self._privileges)
+                at.setxattr(*self._target.above(path), self._privileges.opaque_name, b"y")
+            with suppress(FileNotFoundError):
+                source, target = self._copy.above(path), self._target.above(path)
+                _dress(target, source, state, self._privileges)
 
-    def _reach(self, path: bytes) -> None:
-        """Make the folders above something that has changed; who walks dresses them."""
-        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+    def _reach(self, inside: str) -> None:
+        """Make a folder of the target with those above it; the walk dresses them later."""
+        if inside not in self._made:
+            self._reach(inside.rpartition("/")[0])
+            at.mkdir(*self._target.above(inside))
+            self._made.add(inside)
 
 
-def _dress(path: bytes, source: bytes, state: os.stat_result, privileges: Privileges) -> None:
-    """Give a file the owner, mode, attributes and time of another."""
+@contextmanager
+def _no_link() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+
+
+def _dress(target: Place, source: Place, state: os.stat_result, privileges: Privileges) -> None:
+    """Give an entry the owner, mode, attributes and time of another."""
     if privileges.owners:
-        os.chown(path, state.st_uid, state.st_gid, follow_symlinks=False)
-    for name, value in read_xattrs(source, follow=False).items():
-        os.setxattr(path, name, value, follow_symlinks=False)
+        at.chown(*target, state.st_uid, state.st_gid)
+    for name, value in entry_xattrs(source[0], os.fsencode(source[1])).items():
+        at.setxattr(*target, name, value)
     if not stat.S_ISLNK(state.st_mode):
-        os.chmod(path, stat.S_IMODE(state.st_mode))
-    os.utime(path, ns=(state.st_mtime_ns, state.st_mtime_ns), follow_symlinks=False)
+        at.chmod(*target, stat.S_IMODE(state.st_mode))
+    at.utime(*target, (state.st_mtime_ns, state.st_mtime_ns))
 
 
-def _walk(top: bytes) -> list[tuple[bytes, os.stat_result]]:
-    """Return all files below a folder, by their paths with a leading slash."""
-    found: list[tuple[bytes, os.stat_result]] = []
-    todo = [b""]
-    while todo:
-        inside = todo.pop()
-        with suppress(FileNotFoundError), os.scandir(top + inside) as entries:
-            for entry in entries:
-                state = entry.stat(follow_symlinks=False)
-                path = inside + b"/" + entry.name
-                found.append((path, state))
-                if stat.S_ISDIR(state.st_mode):
-                    todo.append(path)
-    return found
+def _all(top: Path) -> Iterator[tuple[bytes, os.stat_result]]:
+    """Yield all files below a folder, by their paths with a leading slash."""
+    with Root(top) as root:
+        for found in walk(root.descriptor):
+            yield b"/" + found.path, found.status
+
+
+def _join(inside: str, name: str) -> str:
+    return f"{inside}/{name}" if inside else name
+
+
+def _noted(path: str) -> bytes:
+    return b"/" + os.fsencode(path) if path else b""
 
 
 def _mark(state: os.stat_result) -> tuple[int, int]:
     return state.st_ino, state.st_ctime_ns
 
 
-def _is_opaque(folder: bytes) -> bool:
-    for name in _MARKS:
+def _is_opaque(directory: int, name: str) -> bool:
+    for mark in _MARKS:
         with suppress(OSError):
-            if os.getxattr(folder, name) == b"y":
+            if at.getxattr(directory, name, mark) == b"y":
                 return True
     return False
 

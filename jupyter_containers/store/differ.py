@@ -9,6 +9,7 @@ attributes are not.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -31,9 +32,12 @@ from jupyter_containers.store.tarread import (
 )
 from jupyter_containers.store.tarwrite import END, ChunkedOutput, encode_header
 from jupyter_containers.store.whiteouts import OPAQUE_MARKS, hides_below, is_whiteout
+from jupyter_containers.trees import at
 from jupyter_containers.trees.owners import marked_owner
 
 _READ = 1024 * 1024
+# Something else has its name by now.
+_REPLACED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO}
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -107,7 +111,7 @@ class Differ:
 
     def write_as(self, parent: int, name: bytes, path: bytes) -> Written:
         """Write one file or tree of an open folder under another name, and the end mark."""
-        self._entry(parent, name, path, os.stat(name, dir_fd=parent, follow_symlinks=False))
+        self._entry(parent, name, path, at.stat(parent, name))
         return self._ended()
 
     def write_part(self) -> None:
@@ -143,11 +147,13 @@ class Differ:
                 continue
             if name in OPAQUE_MARKS and (self._lowers or self._settle):
                 if self._settle:
-                    os.unlink(name, dir_fd=folder)  # where it matters an attribute says it now
+                    at.unlink(folder, name)  # where it matters an attribute says it now
                 continue
             self._cancel.check()
-            state = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            self._entry(folder, name, prefix + name, state)
+            # A container that runs may change its files: what has vanished is left out.
+            state = at.look(folder, name)
+            if state is not None:
+                self._entry(folder, name, prefix + name, state)
 
     def _entry(self, folder: int, name: bytes, path: bytes, state: os.stat_result) -> None:
         mode = state.st_mode
@@ -157,7 +163,7 @@ class Differ:
         if stat.S_ISSOCK(mode):
             self._sockets.append(path)
             return
-        if is_whiteout(state, name, dir_fd=folder):
+        if is_whiteout(state, folder, name):
             if not lowers.exists(self._lowers, tuple(path.split(b"/"))):
                 return  # fuse-overlayfs leaves them also where there is nothing to hide
             parent = path[: len(path) - len(name)]
@@ -171,16 +177,23 @@ class Differ:
         if stat.S_ISREG(mode):
             self._file(folder, name, path, state)
         elif stat.S_ISLNK(mode):
-            target = os.readlink(name, dir_fd=folder)
-            self._header(path, SYMLINK, state, target=target, xattrs=_link_xattrs(folder, name))
+            target = at.readlink(folder, name)
+            self._header(
+                path, SYMLINK, state, target=target, xattrs=lowers.entry_xattrs(folder, name)
+            )
         else:
             kind = CHAR if stat.S_ISCHR(mode) else BLOCK_DEVICE if stat.S_ISBLK(mode) else FIFO
             device = (os.major(state.st_rdev), os.minor(state.st_rdev)) if kind != FIFO else (0, 0)
-            self._header(path, kind, state, device=device, xattrs=_link_xattrs(folder, name))
+            self._header(path, kind, state, device=device, xattrs=lowers.entry_xattrs(folder, name))
         self._settle_time(folder, name, state)
 
     def _directory(self, folder: int, name: bytes, path: bytes, state: os.stat_result) -> None:
-        descriptor = os.open(name, _OPEN_FOLDER, dir_fd=folder)
+        try:
+            descriptor = at.open_folder(folder, name)
+        except OSError as error:
+            if error.errno in _REPLACED:
+                return
+            raise
         try:
             xattrs = lowers.read_xattrs(descriptor)
             self._header(path + b"/", DIRECTORY, state, xattrs=xattrs)
@@ -201,7 +214,12 @@ class Differ:
         )
 
     def _file(self, folder: int, name: bytes, path: bytes, state: os.stat_result) -> None:
-        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            descriptor, state = at.regular(folder, name)
+        except OSError as error:
+            if error.errno in _REPLACED:
+                return
+            raise
         try:
             xattrs = lowers.read_xattrs(descriptor)
             self._header(path, FILE, state, size=state.st_size, xattrs=xattrs)
@@ -258,8 +276,4 @@ class Differ:
     def _settle_time(self, folder: int, name: bytes, state: os.stat_result) -> None:
         bounded = self._bounded(state.st_mtime_ns)
         if self._settle and bounded != state.st_mtime_ns:
-            os.utime(name, ns=(bounded, bounded), dir_fd=folder, follow_symlinks=False)
-
-
-def _link_xattrs(folder: int, name: bytes) -> dict[bytes, bytes]:
-    return lowers.read_xattrs(b"/proc/self/fd/%d/%s" % (folder, name), follow=False)
+            at.utime(folder, name, (bounded, bounded))

@@ -10,6 +10,7 @@ from jupyter_containers.store.archive import Applied, Applier, WhiteoutMode
 from jupyter_containers.store.compression import Limits
 from jupyter_containers.store.pipeline import TarSource
 from jupyter_containers.store.tarread import ByteStream, TarReader
+from jupyter_containers.trees.handover import Handover
 
 
 def extract_archive(
@@ -21,17 +22,25 @@ def extract_archive(
     limits: Limits | None = None,
     cancel: CancelToken | None = None,
     label: str = "archive",
+    handover: Handover | None = None,
 ) -> Applied:
     """Extract a tar, compressed or not, below ``folder``; nothing gets out of it.
 
     Directories are merged, everything else is replaced; ``owner`` (uid, gid) takes the place of
-    the archive's owners.  Raises
+    the archive's owners, ``handover`` takes away what must not reach the host.  Raises
     :class:`~jupyter_containers.errors.ArchiveError`,
     :class:`~jupyter_containers.errors.StorageError`.
     """
     bounds = limits or Limits()
     with (
         TarSource(stream, bounds, cancel or CancelToken(), label=label) as source,
-        Applier(folder, whiteouts=whiteouts, owner=owner, limits=bounds, label=label) as applier,
+        Applier(
+            folder,
+            whiteouts=whiteouts,
+            owner=owner,
+            limits=bounds,
+            label=label,
+            handover=handover,
+        ) as applier,
     ):
         return applier.apply(TarReader(ByteStream(source.next_chunk), bounds))

@@ -3,37 +3,44 @@
 A :class:`MergedTree` starts empty and takes layers from the lowest to the highest; each gives its
 *changes*: files and folders that it adds, changes or removes.  A folder that only leads to a
 change is none itself.  A hard link's bytes count once.
+
+The topmost may be a container's own, which changes while it is read: it is read through
+descriptors, and what vanishes or becomes something else on the way is left out.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from io import BufferedReader
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.privileges import Privileges
 from jupyter_containers.store.whiteouts import OPAQUE_MARKS, hides_below, is_whiteout
+from jupyter_containers.trees import at
+from jupyter_containers.trees.rooted import Root, split
 
 ChangeKind = Literal["added", "changed", "removed"]
 # By folder (the root is the empty text), the names in it that matter; None for all of them.
 Names = Mapping[str, frozenset[str] | None]
-_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """One file or folder of an image; ``real`` is where its content is on this disk."""
+    """One file or folder of an image; ``real`` is the layer that has it, and its path there."""
 
     type: str
     size: int
     mode: int
     owner: tuple[int, int]
-    real: str
+    real: tuple[str, str]
     target: str = ""
     device: int = 0
 
@@ -64,7 +71,7 @@ class MergedTree:
     """The files of a stack of layers, as a container sees them."""
 
     _root: _Node = field(
-        default_factory=lambda: _Node(FileState("folder", 0, 0o755, (0, 0), ""), {})
+        default_factory=lambda: _Node(FileState("folder", 0, 0o755, (0, 0), ("", "")), {})
     )
 
     def apply(self, folder: Path, within: Names | None = None) -> list[LayerChange]:
@@ -74,21 +81,15 @@ class MergedTree:
         """
         found: dict[str, LayerChange] = {}
         opaque, seen = Privileges.current().opaque_name, set[int]()
-        todo: list[tuple[str, _Node, str]] = [(os.fspath(folder), self._root, "")]
-        with storage_errors(f"look through layer {folder.name}"):
+        todo: list[tuple[_Node, str]] = [(self._root, "")]
+        with storage_errors(f"look through layer {folder.name}"), Root(folder) as root:
             while todo:
-                real, node, path = todo.pop()
+                node, path = todo.pop()
                 names = None if within is None else within[path]
-                with os.scandir(real) as entries:
-                    for entry in entries:
-                        if names is not None and entry.name not in names:
-                            continue
-                        if os.fsencode(entry.name) in OPAQUE_MARKS:
-                            continue
-                        here = f"{path}/{entry.name}"
-                        below = self._entry(entry, node, here, found, opaque, seen)
-                        if below is not None and (within is None or here in within):
-                            todo.append((entry.path, below, here))
+                for entry in _entries(root, path, os.fspath(folder), names):
+                    below = self._entry(entry, node, found, opaque, seen)
+                    if below is not None and (within is None or entry.path in within):
+                        todo.append((below, entry.path))
         return [found[path] for path in sorted(found)]
 
     def files(self) -> Iterator[tuple[str, FileState]]:
@@ -99,23 +100,22 @@ class MergedTree:
 
     def _entry(
         self,
-        entry: os.DirEntry[str],
+        entry: _Entry,
         parent: _Node,
-        path: str,
         found: dict[str, LayerChange],
         opaque: bytes,
         seen: set[int],
     ) -> _Node | None:
         """Take one directory entry into the tree; return the node of a folder to look into."""
         assert parent.children is not None
-        state = entry.stat(follow_symlinks=False)
+        state, path = entry.state, entry.path
         existing = parent.children.get(entry.name)
-        if is_whiteout(state, os.fsencode(entry.path)):
+        if is_whiteout(state, entry.directory, os.fsencode(entry.name)):
             if existing is not None:
                 _removed(found, path, existing)
                 del parent.children[entry.name]
             return None
-        new = _Node(_file_state(entry, state, seen))
+        new = _Node(_file_state(entry, seen))
         if not stat.S_ISDIR(state.st_mode):
             kind: ChangeKind = "changed" if existing or path in found else "added"
             found[path] = LayerChange(path, kind, new.state.size)
@@ -125,7 +125,7 @@ class MergedTree:
         if existing is None or existing.children is None:
             kind = "changed" if existing else "added"
             found[path] = LayerChange(path, kind, 0, is_folder=True)
-        elif hides_below(entry.path, opaque):
+        elif _hides(entry, opaque):
             for name, child in existing.children.items():
                 _removed(found, f"{path}/{name}", child)
         else:
@@ -150,20 +150,73 @@ def changes_on(lowers: Sequence[Path], upper: Path) -> list[LayerChange]:
 def _names_in(folder: Path) -> Names:
     opaque = Privileges.current().opaque_name
     names: dict[str, frozenset[str] | None] = {}
-    todo = [(os.fspath(folder), "")]
-    with storage_errors(f"look through layer {folder.name}"):
+    todo = [""]
+    with storage_errors(f"look through layer {folder.name}"), Root(folder) as root:
         while todo:
-            real, path = todo.pop()
-            with os.scandir(real) as found:
-                entries = list(found)
-            hides = hides_below(real, opaque)
-            names[path] = None if hides else frozenset(entry.name for entry in entries)
-            todo += [
-                (entry.path, f"{path}/{entry.name}")
-                for entry in entries
-                if entry.is_dir(follow_symlinks=False)
-            ]
+            path = todo.pop()
+            with _opened(root, path) as directory:
+                if directory is None:
+                    names[path] = frozenset()
+                    continue
+                with os.scandir(directory) as found:
+                    inside = [(each.name, each.is_dir(follow_symlinks=False)) for each in found]
+                hides = hides_below(directory, opaque)
+            names[path] = None if hides else frozenset(name for name, _ in inside)
+            todo += [f"{path}/{name}" for name, is_folder in inside if is_folder]
     return names
+
+
+class _Entry(NamedTuple):
+    """An entry of an open directory of a layer; ``path`` is that in the image."""
+
+    directory: int
+    name: str
+    path: str
+    state: os.stat_result
+    layer: str
+
+
+def _entries(root: Root, path: str, layer: str, names: frozenset[str] | None) -> Iterator[_Entry]:
+    """Yield what is in a folder of a layer, of the ``names`` if given."""
+    with _opened(root, path) as directory:
+        if directory is None:
+            return
+        with os.scandir(directory) as found:
+            for each in found:
+                if names is not None and each.name not in names:
+                    continue
+                if os.fsencode(each.name) in OPAQUE_MARKS:
+                    continue
+                try:
+                    state = each.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                yield _Entry(directory, each.name, f"{path}/{each.name}", state, layer)
+
+
+@contextmanager
+def _opened(root: Root, path: str) -> Iterator[int | None]:
+    """Yield a descriptor of a folder to read; None where there is none any more."""
+    try:
+        parts = split(os.fsencode(path))
+        descriptor = root.open(parts, os.O_RDONLY | os.O_DIRECTORY, links=False)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _hides(entry: _Entry, opaque: bytes) -> bool:
+    try:
+        with at.folder(entry.directory, entry.name) as directory:
+            return hides_below(directory, opaque)
+    except OSError:
+        return False
 
 
 def _removed(found: dict[str, LayerChange], path: str, node: _Node) -> None:
@@ -173,24 +226,32 @@ def _removed(found: dict[str, LayerChange], path: str, node: _Node) -> None:
 def _walk(node: _Node, path: str) -> Iterator[tuple[str, _Node]]:
     todo = [(path, node)]
     while todo:
-        at, current = todo.pop()
-        yield at, current
+        here, current = todo.pop()
+        yield here, current
         if current.children:
-            todo += [(f"{at}/{name}", child) for name, child in current.children.items()]
+            todo += [(f"{here}/{name}", child) for name, child in current.children.items()]
 
 
-def _file_state(entry: os.DirEntry[str], state: os.stat_result, seen: set[int]) -> FileState:
-    mode = state.st_mode
-    found = FileState("file", 0, stat.S_IMODE(mode), (state.st_uid, state.st_gid), entry.path)
+def _file_state(entry: _Entry, seen: set[int]) -> FileState:
+    state, mode = entry.state, entry.state.st_mode
+    real = (entry.layer, entry.path)
+    found = FileState("file", 0, stat.S_IMODE(mode), (state.st_uid, state.st_gid), real)
     if stat.S_ISDIR(mode):
         return replace(found, type="folder")
     if stat.S_ISLNK(mode):
-        return replace(found, type="link", target=os.readlink(entry.path))
+        return replace(found, type="link", target=_target(entry))
     if not stat.S_ISREG(mode):
         return replace(found, type="device", device=state.st_rdev)
     first = state.st_nlink == 1 or state.st_ino not in seen
     seen.add(state.st_ino)
     return replace(found, size=state.st_size) if first else found
+
+
+def _target(entry: _Entry) -> str:
+    try:
+        return os.fsdecode(at.readlink(entry.directory, entry.name))
+    except OSError:
+        return ""  # something else by now
 
 
 def same(one: FileState, other: FileState) -> bool:
@@ -202,11 +263,19 @@ def same(one: FileState, other: FileState) -> bool:
         return False
     if one.type != "file":
         return True
-    if os.stat(one.real).st_size != os.stat(other.real).st_size:
-        return False
-    return _digest(one.real) == _digest(other.real)
+    with _content(one) as first, _content(other) as second:
+        if os.fstat(first.fileno()).st_size != os.fstat(second.fileno()).st_size:
+            return False
+        digests = [hashlib.file_digest(file, "sha256").digest() for file in (first, second)]
+    return digests[0] == digests[1]
 
 
-def _digest(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+@contextmanager
+def _content(state: FileState) -> Iterator[BufferedReader]:
+    layer, path = state.real
+    with (
+        Root(layer) as root,
+        root.place(path) as (directory, name),
+        os.fdopen(at.open_regular(directory, name), "rb") as file,
+    ):
+        yield file

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jupyter_containers.store.privileges import OVERLAY_NAMESPACES
+from jupyter_containers.trees import at
 from jupyter_containers.trees.linux import O_PATH
 from jupyter_containers.trees.owners import marked_owner
 from jupyter_containers.trees.rooted import Root
@@ -65,7 +66,7 @@ def _topmost(folders: Sequence[Path], parts: tuple[bytes, ...]) -> Iterator[int 
 
 
 def _of_directory(path_descriptor: int, state: os.stat_result) -> Attributes:
-    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=path_descriptor)
+    descriptor = at.reopen(path_descriptor)
     try:
         found = read_xattrs(descriptor)
     finally:
@@ -74,16 +75,24 @@ def _of_directory(path_descriptor: int, state: os.stat_result) -> Attributes:
     return Attributes(stat.S_IMODE(state.st_mode), uid, gid, state.st_mtime_ns, found)
 
 
-def read_xattrs(target: int | bytes, *, follow: bool = True) -> dict[bytes, bytes]:
+def read_xattrs(descriptor: int) -> dict[bytes, bytes]:
     """Return the extended attributes that belong to an image: all but overlayfs' own."""
-    names = os.listxattr(target, follow_symlinks=follow)
-    if not names:
-        return {}
-    return {
-        name: os.getxattr(target, name, follow_symlinks=follow)
+    names = os.listxattr(descriptor)
+    return {name: os.getxattr(descriptor, name) for name in _of_image(names)} if names else {}
+
+
+def entry_xattrs(directory: int, name: bytes) -> dict[bytes, bytes]:
+    """Return those of an entry of an open directory, as :func:`read_xattrs` does."""
+    found = at.listxattr(directory, name)
+    return {each: at.getxattr(directory, name, each) for each in _of_image(found)} if found else {}
+
+
+def _of_image(names: Sequence[str]) -> list[bytes]:
+    return [
+        name
         for name in sorted(map(os.fsencode, names))
-        if not name.startswith(OVERLAY_NAMESPACES) and not name.startswith(_NOT_OF_AN_IMAGE)
-    }
+        if not name.startswith((*OVERLAY_NAMESPACES, *_NOT_OF_AN_IMAGE))
+    ]
 
 
 # Labels of the host's security module say nothing about the image.

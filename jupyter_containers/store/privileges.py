@@ -60,7 +60,7 @@ class Privileges:
         trusted = self.privileged and not self.restricted
         return b"trusted.overlay.opaque" if trusted else b"user.overlay.opaque"
 
-    def give(self, target: int | bytes, uid: int, gid: int) -> None:
+    def give(self, target: int | str | bytes, uid: int, gid: int) -> None:
         """Set the owner of a file, see :func:`.owners.give`, where this process may."""
         if self.privileged or self.uid == 0:
             give(target, uid, gid)

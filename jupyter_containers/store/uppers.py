@@ -11,7 +11,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jupyter_containers.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
@@ -20,6 +20,8 @@ from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.lowers import Attributes
 from jupyter_containers.store.privileges import Privileges
 from jupyter_containers.store.staging import Staging
+from jupyter_containers.trees.rooted import Root
+from jupyter_containers.trees.walk import walk
 
 _NOTE = "note"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -140,20 +142,13 @@ def tree_size(path: Path) -> int:
     """Return the bytes of the regular files below ``path``; a hard link counts once."""
     seen: set[int] = set()
     total = 0
-    todo = [os.fspath(path)]
-    while todo:
-        try:
-            with os.scandir(todo.pop()) as entries:
-                for entry in entries:
-                    state = entry.stat(follow_symlinks=False)
-                    if stat.S_ISDIR(state.st_mode):
-                        todo.append(entry.path)
-                    elif stat.S_ISREG(state.st_mode) and state.st_ino not in seen:
-                        if state.st_nlink > 1:
-                            seen.add(state.st_ino)
-                        total += state.st_size
-        except (FileNotFoundError, PermissionError):
-            continue  # a running container changes its files while we look
+    with suppress(FileNotFoundError, PermissionError), Root(path) as root:
+        for found in walk(root.descriptor):
+            state = found.status
+            if stat.S_ISREG(state.st_mode) and state.st_ino not in seen:
+                if state.st_nlink > 1:
+                    seen.add(state.st_ino)
+                total += state.st_size
     return total
 
 

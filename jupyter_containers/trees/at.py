@@ -12,24 +12,24 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat as modes
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from jupyter_containers.trees.linux import O_PATH, fchmodat2
 
 Name = str | bytes
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ENTER = O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_NAMES = frozenset({"", ".", "..", b"", b".", b".."})
 _NO_FCHMODAT2 = {errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 def _one(name: Name) -> Name:
-    plain = os.fsencode(name)
-    if plain in (b"", b".", b"..") or b"/" in plain:
+    if name in _NO_NAMES or (b"/" in name if isinstance(name, bytes) else "/" in name):
         raise OSError(errno.EINVAL, "not the name of one entry", name)
     return name
 
@@ -52,18 +52,39 @@ def open_folder(directory: int, name: Name) -> int:
     return os.open(_one(name), _FOLDER, dir_fd=directory)
 
 
+def enter(directory: int, name: Name) -> int:
+    """Return a descriptor of a directory only to act below it: it need not be readable."""
+    return os.open(_one(name), _ENTER, dir_fd=directory)
+
+
+def reopen(directory: int) -> int:
+    """Return another, readable descriptor of an open directory, with its own offset."""
+    return os.open(".", _FOLDER, dir_fd=directory)
+
+
 def open_regular(directory: int, name: Name) -> int:
     """Return a descriptor to read a regular file; anything else raises ``EINVAL`` at once."""
+    return regular(directory, name)[0]
+
+
+def regular(directory: int, name: Name) -> tuple[int, os.stat_result]:
+    """Return a descriptor as :func:`open_regular` does, and the status of the open file."""
     descriptor = os.open(_one(name), _READ, dir_fd=directory)
-    if not modes.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not modes.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", name)
-    return descriptor
+    return descriptor, status
 
 
 def create(directory: int, name: Name, mode: int = 0o600) -> int:
     """Return a descriptor to write a file that did not exist before."""
     return os.open(_one(name), _CREATE, mode, dir_fd=directory)
+
+
+def path_of(descriptor: int) -> str:
+    """Return a path to what a descriptor names, for calls that take none of ``O_PATH``."""
+    return f"/proc/self/fd/{descriptor}"
 
 
 # -- looking ----------------------------------------------------------------------------
@@ -77,15 +98,15 @@ def stat(directory: int, name: Name) -> os.stat_result:
 def look(directory: int, name: Name) -> os.stat_result | None:
     """Return the status of the entry itself, or None when there is none."""
     try:
-        return stat(directory, name)
+        return os.stat(_one(name), dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return None
 
 
 def names(directory: int) -> list[str]:
     """Return the names in the directory, sorted."""
-    # Through a descriptor with an offset of its own, so that two readers never share one.
-    again = os.open(".", _FOLDER, dir_fd=directory)
+    # By another descriptor, so that two readers never share an offset.
+    again = reopen(directory)
     try:
         return sorted(os.listdir(again))
     finally:
@@ -113,6 +134,21 @@ def symlink(target: Name, directory: int, name: Name) -> None:
 def mknod(directory: int, name: Name, mode: int, device: int = 0) -> None:
     """Make a FIFO, a device node or an empty file; ``mode`` holds the kind."""
     os.mknod(_one(name), mode, device, dir_fd=directory)
+
+
+def new_node(directory: int, name: Name, kind: int, device: int = 0) -> int:
+    """Make a FIFO or a device node and return a descriptor that names it (``O_PATH``).
+
+    Owner, mode and time are set through it (:func:`path_of`), so that they never become those of
+    an entry that somebody has put in its place.  One that is there already raises ``EINVAL``.
+    """
+    os.mknod(_one(name), kind | 0o600, device, dir_fd=directory)
+    descriptor = open_path(directory, name)
+    state = os.fstat(descriptor)
+    if (modes.S_IFMT(state.st_mode), state.st_rdev, state.st_nlink) != (kind, device, 1):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "another file has taken its place", name)
+    return descriptor
 
 
 def link(source: int, name: Name, directory: int, as_name: Name) -> None:
@@ -143,7 +179,7 @@ def chmod(directory: int, name: Name, mode: int) -> None:
     try:
         if modes.S_ISLNK(os.fstat(descriptor).st_mode):
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP), name)
-        os.chmod(f"/proc/self/fd/{descriptor}", mode)
+        os.chmod(path_of(descriptor), mode)
     finally:
         os.close(descriptor)
 
@@ -189,16 +225,6 @@ def unlink(directory: int, name: Name) -> None:
 def rmdir(directory: int, name: Name) -> None:
     """Remove an empty directory."""
     os.rmdir(_one(name), dir_fd=directory)
-
-
-def remove_tree(directory: int, name: Name) -> None:
-    """Remove an entry and everything below it; what vanishes on the way is passed over."""
-    with suppress(FileNotFoundError):
-        if modes.S_ISDIR(stat(directory, name).st_mode):
-            # Works by descriptors (shutil.rmtree.avoids_symlink_attacks).
-            shutil.rmtree(os.fsdecode(name), dir_fd=directory)
-        else:
-            unlink(directory, name)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from jupyter_containers.trees.linux import (
     RESOLVE_NO_SYMLINKS,
     openat2,
 )
-from jupyter_containers.trees.owners import give_entry
+from jupyter_containers.trees.owners import give
 
 _MAX_LINKS = 40
 
@@ -93,7 +93,7 @@ class Root:
         return self._walk(parts, flags, links=links, mode=mode)
 
     def open_directory(self, parts: tuple[bytes, ...], *, links: bool = True) -> int:
-        """Return a path-only descriptor of a directory, for ``dir_fd``; the caller closes it."""
+        """Return a path-only descriptor of a directory, for :mod:`.at`; the caller closes it."""
         return self.open(parts, O_PATH | os.O_DIRECTORY, links=links)
 
     def open_path(self, path: str, flags: int, mode: int = 0) -> int:
@@ -180,10 +180,6 @@ class Root:
         """Return whether something is at ``path``, links followed inside the root."""
         return self.stat(self.resolve(path)) is not None
 
-    def kernel_path(self, canonical: str) -> str:
-        """Return a path to ``canonical`` for calls without ``dir_fd`` (extended attributes)."""
-        return f"/proc/self/fd/{self._descriptor}/{canonical}"
-
     def read_text(self, path: str, limit: int = 1 << 20) -> str:
         """Return the text of a regular file below the root; empty when there is none."""
         try:
@@ -207,13 +203,16 @@ class Root:
         directory = os.dup(self._descriptor)
         try:
             for name in split(os.fsencode(canonical)):
+                is_new = False
                 with suppress(FileExistsError):
                     at.mkdir(directory, name, mode)
-                    at.chmod(directory, name, mode)
-                    give_entry(directory, name, uid, gid)
-                inner = at.open_folder(directory, name)
+                    is_new = True
+                inner = at.enter(directory, name)
                 os.close(directory)
                 directory = inner
+                if is_new:
+                    os.chmod(at.path_of(directory), mode)
+                    give(at.path_of(directory), uid, gid)
         finally:
             os.close(directory)
         return canonical

@@ -278,3 +278,39 @@ def test_inspect_tells_where_the_files_are(engine: Engine, busybox: str) -> None
     assert all((Path(folder) / "bin").is_dir() for folder in data["LowerDir"].split(":"))
     network = document["NetworkSettings"]["Networks"]["none"]["NetworkID"]
     assert network == engine.inspect("none", kind="network")["Id"]
+
+
+def test_a_bind_that_leads_elsewhere_by_now_shows_nothing_of_it(
+    engine: Engine, busybox: str, tmp_path: Path
+) -> None:
+    """Seen to fail with sources mounted by their paths: the secret was copied out, and planted."""
+    (tmp_path / "host").mkdir()
+    (tmp_path / "host/secret").write_text("the host's own")
+    (tmp_path / "shared/x").mkdir(parents=True)
+    bind = [f"{tmp_path}/shared/x:/x"]
+    box = engine.create(busybox, ["true"], volume=bind, **NONE)
+    # Another container that has ``shared`` does this.
+    (tmp_path / "shared/x").rmdir()
+    (tmp_path / "shared/x").symlink_to(tmp_path / "host")
+    with pytest.raises(InvalidArgumentError, match="leads through a symbolic link now"):
+        engine.copy(f"{box.id}:/x/secret", f"{tmp_path}/stolen")
+    with pytest.raises(InvalidArgumentError, match="leads through a symbolic link now"):
+        engine.copy(f"{tmp_path}/host/secret", f"{box.id}:/x/planted")
+    assert os.listdir(tmp_path / "host") == ["secret"]
+    assert not (tmp_path / "stolen").exists()
+
+
+def test_a_read_only_volume_of_a_stopped_container_takes_no_files(
+    engine: Engine, busybox: str, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/file").write_text("content")
+    volumes = [f"{tmp_path}/folder:/x:ro", f"{tmp_path}/folder/file:/bin/busybox:ro"]
+    box = engine.create(busybox, ["true"], volume=volumes, **NONE)
+    engine.copy(f"{box.id}:/x/file", f"{tmp_path}/out")
+    assert (tmp_path / "out").read_text() == "content"
+    engine.copy(f"{box.id}:/bin/busybox", f"{tmp_path}/again")
+    assert (tmp_path / "again").read_text() == "content"
+    with pytest.raises(ContainersError, match="[Rr]ead-only"):
+        engine.copy(f"{tmp_path}/out", f"{box.id}:/x/planted")
+    assert os.listdir(tmp_path / "folder") == ["file"]

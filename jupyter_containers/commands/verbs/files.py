@@ -7,20 +7,23 @@ from typing import Any
 from jupyter_containers.commands.render.results import Table
 from jupyter_containers.commands.render.table import Column
 from jupyter_containers.commands.session import Session
+from jupyter_containers.commands.verbs.listing import progress_of
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError
 
 
 def copy(session: Session, parsed: Parsed) -> None:
     """Copy files into or out of a container."""
-    session.engine.copy(
-        parsed.operands["source"],
-        parsed.operands["target"],
-        archive=parsed.flag("archive", False),
-        follow_link=parsed.flag("follow_link", False),
-        stdin=session.stdin,
-        stdout=session.binary_output,
-    )
+    with progress_of(session, parsed) as emit:
+        session.engine.copy(
+            parsed.operands["source"],
+            parsed.operands["target"],
+            archive=parsed.flag("archive", False),
+            follow_link=parsed.flag("follow_link", False),
+            stdin=session.stdin,
+            stdout=session.binary_output,
+            emit=emit,
+        )
 
 
 class Changes(Table[Any]):

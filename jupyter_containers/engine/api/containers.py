@@ -24,12 +24,10 @@ from jupyter_containers.engine.streams import OutputSink
 from jupyter_containers.engine.workplace import run_options
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
 from jupyter_containers.events import (
-    WARNING,
     CancelToken,
     EventSink,
-    TaskFinished,
-    TaskStarted,
     discard,
+    warn,
 )
 from jupyter_containers.options import ExecOptions, RunOptions
 from jupyter_containers.options.run import updated
@@ -196,8 +194,7 @@ class ContainersAPI(ImagesAPI):
             record = self._containers.create(options, image, config, owned=owned)
             write_id(record.id)
         for number, text in enumerate(warnings_of(options, self._rooms.host)):
-            emit(TaskStarted(f"{WARNING} {number}", f"WARNING: {text}"))
-            emit(TaskFinished(f"{WARNING} {number}"))
+            warn(emit, text, of=str(number))
         return record
 
     def start(

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, BinaryIO
 from jupyter_containers.engine.api.containers import ContainersAPI
 from jupyter_containers.engine.image import Image
 from jupyter_containers.errors import InvalidArgumentError, StorageError
-from jupyter_containers.events import CancelToken
+from jupyter_containers.events import CancelToken, EventSink, discard, warn
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.filesystems import FileChange, FileSystems
     from jupyter_containers.engine.folders import FolderEntry
     from jupyter_containers.engine.records import ContainerRecord
+    from jupyter_containers.trees.handover import Handover
     from jupyter_containers.trees.rooted import Root
 
 
@@ -39,12 +40,17 @@ class FilesAPI(ContainersAPI):
         follow_link: bool = False,
         stdin: BinaryIO | bytes | None = None,
         stdout: BinaryIO | None = None,
+        emit: EventSink = discard,
     ) -> None:
         """Copy files between a container (``NAME:PATH``), running or not, and this machine.
 
         Docker's rules say where they go.  ``archive`` keeps owners; without it, files that come
         out of a container are the caller's.  ``follow_link`` copies what a link points at.  With
         ``-`` for a path the files are a tar on ``stdin`` or ``stdout``.
+
+        Set-user-ID and set-group-ID bits, device nodes and all extended attributes but ``user.*``
+        do not leave a container as files, with ``archive`` neither; a warning to ``emit`` counts
+        them.  A tar has them all.
         """
         taken, given = container_path(source), container_path(target)
         if (taken is None) == (given is None):
@@ -59,7 +65,8 @@ class FilesAPI(ContainersAPI):
                 if taken is not None:
                     record = self._containers.find(taken[0])
                     root = stack.enter_context(self._files.view(record))
-                    self._copy_out(root, taken[1], target, archive, follow_link, stdout)
+                    left_out = self._copy_out(root, taken[1], target, archive, follow_link, stdout)
+                    warn(emit, str(left_out), of="cp")
                     self._lifecycle.note(record, "archive-path")
                 elif given is not None:
                     record = self._containers.find(given[0])
@@ -78,9 +85,11 @@ class FilesAPI(ContainersAPI):
         archive: bool,
         follow: bool,
         stdout: BinaryIO | None,
-    ) -> None:
+    ) -> Handover:
+        from jupyter_containers.trees.handover import Handover
         from jupyter_containers.trees.rooted import Root
 
+        handover = Handover()
         if target == "-":
             if stdout is None:
                 raise InvalidArgumentError(
@@ -88,10 +97,13 @@ class FilesAPI(ContainersAPI):
                     hint="name a file or folder; in a terminal, - is the standard output",
                 )
             self._files.pack(root, path, stdout.write, follow=follow)
-            return
+            return handover
         owner = None if archive else (os.geteuid(), os.getegid())
         with Root("/") as here:
-            self._files.copy(root, path, here, _local(target), follow=follow, owner=owner)
+            self._files.copy(
+                root, path, here, _local(target), follow=follow, owner=owner, handover=handover
+            )
+        return handover
 
     def _copy_in(
         self, source: str, root: Root, path: str, follow: bool, stdin: BinaryIO | bytes | None

@@ -101,7 +101,12 @@ def test_a_layer_is_read_only_where_the_topmost_has_something(
     )
     read: list[str] = []
     scan = os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: read.append(os.fspath(path)) or scan(path))
+
+    def note(directory: int) -> object:
+        read.append(os.readlink(f"/proc/self/fd/{directory}"))
+        return scan(directory)
+
+    monkeypatch.setattr(os, "scandir", note)
     assert [c.path for c in changes_on([lower], top)] == ["/few/f"]
     assert [path for path in read if path.startswith(f"{lower}/")] == [f"{lower}/few"]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.trees import at, linux
+from jupyter_containers.trees.removal import remove_tree
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def folder(tmp_path: Path) -> Iterator[int]:
         at.mkdir,
         at.unlink,
         at.readlink,
-        at.remove_tree,
+        remove_tree,
         lambda directory, name: at.chmod(directory, name, 0o777),
         lambda directory, name: at.chown(directory, name, 0, 0),
         lambda directory, name: at.symlink("x", directory, name),
@@ -60,7 +61,7 @@ def test_nothing_follows_a_link(folder: int, tmp_path: Path) -> None:
     at.utime(folder, "link", (1, 1))
     assert (tmp_path / "outside").stat().st_mtime_ns > 1
     assert at.stat(folder, "link").st_mtime_ns == 1
-    at.remove_tree(folder, "folder")
+    remove_tree(folder, "folder")
     assert (tmp_path / "elsewhere").is_dir()
 
 

@@ -1,0 +1,65 @@
+"""Files that a container gives to the host: what they leave behind.
+
+A container decides on mode, attributes and kind of its files.  On the host a set-user-ID program,
+a file capability or a device node would carry the rights of whoever fetched it to everybody who
+can reach it.  So files that come out of a container one by one have none of them.  Archives keep
+everything: whoever unpacks one decides.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import TypeVar
+
+_SET_ID = stat.S_ISUID | stat.S_ISGID
+_DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
+_Name = TypeVar("_Name", str, bytes)
+
+
+@dataclass(slots=True)
+class Handover:
+    """Takes away what must not reach the host, and counts it; for one command."""
+
+    set_id: int = 0
+    attributes: int = 0
+    devices: int = 0
+
+    def mode(self, mode: int) -> int:
+        """Return permission bits without set-user-ID and set-group-ID."""
+        if mode & _SET_ID:
+            self.set_id += 1
+            return mode & ~_SET_ID
+        return mode
+
+    def xattrs(self, found: dict[_Name, bytes]) -> dict[_Name, bytes]:
+        """Return the extended attributes that are only a user's (``user.*``)."""
+        kept = {name: value for name, value in found.items() if _of_user(name)}
+        self.attributes += len(kept) < len(found)
+        return kept
+
+    def leaves_out(self, kind: int) -> bool:
+        """Return whether an entry of a kind (``stat.S_IFMT``) is left out altogether."""
+        if kind not in _DEVICES:
+            return False
+        self.devices += 1
+        return True
+
+    def __str__(self) -> str:
+        """Say in one line what was left out; empty for nothing."""
+        parts = (
+            (self.set_id, "the set-user-ID or set-group-ID bits of {}", "file"),
+            (self.attributes, "the security attributes of {}", "file"),
+            (self.devices, "{}", "device node"),
+        )
+        said = [
+            text.format(f"{count} {noun}{'s' * (count > 1)}")
+            for count, text, noun in parts
+            if count
+        ]
+        return f"left out: {', '.join(said)}; a tar archive keeps them" if said else ""
+
+
+def _of_user(name: str | bytes) -> bool:
+    return os.fsencode(name).startswith(b"user.")

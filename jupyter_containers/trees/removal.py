@@ -1,0 +1,58 @@
+"""Removes trees that may change at the same time, of any depth."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from jupyter_containers.trees import at
+from jupyter_containers.trees.walk import walk
+
+_ATTEMPTS = 4
+
+
+def remove_tree(directory: int, name: at.Name) -> None:
+    """Remove an entry of an open directory and all below it; what vanishes is passed over.
+
+    Raises :class:`OSError`, with ``ENOTEMPTY`` where somebody fills the tree again and again.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with suppress(FileNotFoundError):
+                _remove(directory, name)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.ENOTDIR) or attempt == _ATTEMPTS:
+                raise
+        else:
+            return
+
+
+def remove(path: Path | str) -> None:
+    """Remove a file or tree by its path, whose folder is the engine's own."""
+    folder, name = os.path.split(os.fspath(path))
+    with suppress(FileNotFoundError):
+        directory = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            remove_tree(directory, name)
+        finally:
+            os.close(directory)
+
+
+def _remove(directory: int, name: at.Name) -> None:
+    if not stat.S_ISDIR(at.stat(directory, name).st_mode):
+        at.unlink(directory, name)
+        return
+    with at.folder(directory, name) as top:
+        for found in walk(top, _remove_folder):
+            if not stat.S_ISDIR(found.status.st_mode):
+                with suppress(FileNotFoundError):
+                    at.unlink(found.directory, found.name)
+    at.rmdir(directory, name)
+
+
+def _remove_folder(parent: int, name: bytes) -> None:
+    with suppress(FileNotFoundError):
+        at.rmdir(parent, name)
