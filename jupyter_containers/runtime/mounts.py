@@ -443,17 +443,6 @@ def detach(target: Path) -> None:
         ctypes.CDLL(None, use_errno=True).umount2(os.fsencode(target), _MNT_DETACH)
 
 
-def detach_below(*folders: Path) -> None:
-    """Take away every mount on or below the folders that this thread sees."""
-    with open("/proc/thread-self/mountinfo", "rb") as file:
-        points = [line.split()[4] for line in file]
-    tops = tuple(os.fsencode(folder).replace(b" ", rb"\040") for folder in folders)
-    libc = ctypes.CDLL(None, use_errno=True)
-    for point in reversed(points):  # the latest on top comes off first
-        if point.startswith(tops):
-            libc.umount2(point.replace(rb"\040", b" "), _MNT_DETACH)
-
-
 def detach_inside(folder: Path) -> None:
     """Take away every mount below a folder that this thread sees, but none on the folder itself.
 
