@@ -16,7 +16,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "jupyter_containers"
 OWNER = "trees"
 # The rooms that handle files of images, containers, volumes and builds.
-ROOMS = ("store", "build", "engine", "runtime", "grading.py")
+ROOMS = ("store", "build", "engine", "runtime", "grading")
 KEYWORDS = {"dir_fd", "src_dir_fd", "dst_dir_fd"}
 PROGRAMS = {"cp", "mv", "rm", "tar", "rsync", "install", "chmod", "chown", "ln"}
 SHUTIL = {
