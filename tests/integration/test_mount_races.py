@@ -337,3 +337,32 @@ def test_no_mount_point_is_left_of_a_container_that_removes_itself(
     assert os.listdir(folder) == []
     assert (shared / "sub/mine").read_text() == "mine\n"
     engine.remove_volume("inner")
+
+
+def test_a_volume_that_is_a_folder_of_the_host_stays_that_folder(
+    engine: Engine, busybox: str, shared: Path, outside: Path, tmp_path: Path
+) -> None:
+    """Seen to fail at 39323e0: the second container listed the folder behind the new link."""
+    (tmp_path / "way").symlink_to(shared)
+    engine.create_volume("bound", opt=["type=none", "o=bind", f"device={tmp_path}/way/sub"])
+    flags: dict[str, Any] = {"rm": True, "volume": "bound:/v", **NONE}
+    assert engine.run(busybox, ["ls", "/v"], **flags).output == "mine\n"
+    swap(shared, outside)
+    with pytest.raises(InvalidArgumentError, match="symbolic link"):
+        engine.run(busybox, ["ls", "/v"], **flags)
+    assert engine.inspect("bound", kind="volume")["Options"]["device"] == f"{tmp_path}/way/sub"
+    engine.remove_volume("bound")
+
+
+def test_containers_at_once_share_one_mount_of_a_volume(engine: Engine, busybox: str) -> None:
+    """Taken from the engine's place: the container may have moved its own mount point."""
+    engine.create_volume("memory", opt=["type=tmpfs", "device=tmpfs"])
+    first = engine.run(
+        busybox, ["sh", "-c", "echo shared >/a/m/f; mv /a /b; ln -s etc /a; sleep 60"],
+        detach=True, volume="memory:/a/m", **NONE,
+    )  # fmt: skip
+    first.exec(["sh", "-c", "until [ -L /a ]; do sleep 0.05; done"])
+    seen = engine.run(busybox, ["cat", "/m/f"], rm=True, volume="memory:/m", **NONE)
+    assert seen.output == "shared\n"
+    first.remove(force=True)
+    engine.remove_volume("memory")
