@@ -34,7 +34,9 @@ from jupyter_containers.errors import (
 )
 from jupyter_containers.options import MountRequest, RunOptions
 from jupyter_containers.store.owner import Owner
+from jupyter_containers.trees import at
 from jupyter_containers.trees.rooted import Root, split
+from jupyter_containers.trees.walk import walk
 
 IN, OUT = "/data/in", "/data/out"
 _TOOLS = ".exchange"
@@ -216,12 +218,11 @@ def _result(root: Root, name: str, names: Sequence[str], hints: Mapping[str, Any
 def _folder(root: Root, name: str) -> dict[str, Any]:
     """Return what is in a folder, by the paths below it; links are left out."""
     values: dict[str, Any] = {}
-    for folder, _, files, _ in os.fwalk(name, dir_fd=root.descriptor):
-        for file in sorted(files):
-            path = f"{folder}/{file}"
-            status = root.stat(path)
-            if status is not None and stat.S_ISREG(status.st_mode):
-                values[path[len(name) + 1 :]] = valuefiles.value_of(file, _read(root, path), {})
+    with root.place(name) as place, at.folder(*place) as top:
+        for found in walk(top):
+            if stat.S_ISREG(found.status.st_mode):
+                path, file = os.fsdecode(found.path), os.fsdecode(found.name)
+                values[path] = valuefiles.value_of(file, _read(root, f"{name}/{path}"), {})
     return values
 
 

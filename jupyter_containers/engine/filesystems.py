@@ -164,7 +164,9 @@ class FileSystems:
                 packed = _piped(lambda write: self._pack(parent, original, shown, write))
             stream = stack.enter_context(packed)
             place = Path(at.path_of(target))
-            extract_archive(stream, place, owner=owner, handover=handover, label="copy")
+            extract_archive(
+                stream, place, owner=owner, handover=handover, keep_kinds=True, label="copy"
+            )
 
     def unpack(
         self, stream: BinaryIO, root: Root, path: str, *, owner: tuple[int, int] | None
@@ -177,7 +179,7 @@ class FileSystems:
         if not stat.S_ISDIR(state.st_mode):
             raise InvalidArgumentError(f"destination {path!r} must be a directory")
         with _opened(root, canonical) as target:
-            extract_archive(stream, Path(at.path_of(target)), owner=owner)
+            extract_archive(stream, Path(at.path_of(target)), owner=owner, keep_kinds=True)
 
     def commit(
         self,

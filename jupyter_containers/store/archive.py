@@ -78,7 +78,8 @@ class Applier:
     ``lower_folders`` are the layers below, topmost first: folders that the archive uses without
     naming them take owner and mode from there.  ``whiteouts="literal"`` extracts ``.wh.`` names
     like all others (``ADD archive.tar``).  ``owner`` (uid, gid) takes the place of every owner,
-    ``handover`` takes away what must not reach the host.
+    ``handover`` takes away what must not reach the host.  With ``keep_kinds`` no directory that is
+    there already gives way to a file, and no file to a directory.
     """
 
     def __init__(
@@ -92,10 +93,12 @@ class Applier:
         privileges: Privileges | None = None,
         label: str = "layer",
         handover: Handover | None = None,
+        keep_kinds: bool = False,
     ) -> None:
         self._root = Root(folder)
         self._owner = owner
         self._handover = handover
+        self._keep_kinds = keep_kinds
         self._lowers = lower_folders
         self._translate = whiteouts == "overlay"
         self._limits = limits or Limits()
@@ -229,6 +232,8 @@ class Applier:
         except FileExistsError:
             state = at.look(parent, name)
             if state is None or not stat.S_ISDIR(state.st_mode):
+                if self._keep_kinds:
+                    raise ArchiveError("cannot overwrite a file with a directory") from None
                 self._clear(name, parent)
                 at.mkdir(parent, name)
                 # It takes the place of something that hid the lower layers.
@@ -251,6 +256,8 @@ class Applier:
         if state is None:
             return
         if stat.S_ISDIR(state.st_mode):
+            if self._keep_kinds:
+                raise ArchiveError("cannot overwrite a directory with a file")
             parent = os.dup(parent)
             try:
                 # Open directories may lie inside.

@@ -23,11 +23,13 @@ def extract_archive(
     cancel: CancelToken | None = None,
     label: str = "archive",
     handover: Handover | None = None,
+    keep_kinds: bool = False,
 ) -> Applied:
     """Extract a tar, compressed or not, below ``folder``; nothing gets out of it.
 
-    Directories are merged, everything else is replaced; ``owner`` (uid, gid) takes the place of
-    the archive's owners, ``handover`` takes away what must not reach the host.  Raises
+    Directories are merged, everything else is replaced (with ``keep_kinds`` only files by files).
+    ``owner`` (uid, gid) takes the place of the archive's owners, ``handover`` takes away what must
+    not reach the host.  Raises
     :class:`~jupyter_containers.errors.ArchiveError`,
     :class:`~jupyter_containers.errors.StorageError`.
     """
@@ -41,6 +43,7 @@ def extract_archive(
             limits=bounds,
             label=label,
             handover=handover,
+            keep_kinds=keep_kinds,
         ) as applier,
     ):
         return applier.apply(TarReader(ByteStream(source.next_chunk), bounds))

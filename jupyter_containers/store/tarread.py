@@ -1,7 +1,8 @@
 """A streaming reader of tar archives: ustar, PAX, GNU long names and GNU sparse files.
 
 One pass over chunks from :class:`.pipeline.TarSource`; nothing is sought and file data is handed
-on as views of the chunks.  Names are bytes and not yet safe: :mod:`.rooted` makes them so.
+on as views of the chunks.  Names are bytes and not yet safe:
+:mod:`~jupyter_containers.trees.rooted` makes them so.
 Formats: POSIX.1-2017 pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format".
 """
 

@@ -311,6 +311,25 @@ def test_a_read_only_volume_of_a_stopped_container_takes_no_files(
     assert (tmp_path / "out").read_text() == "content"
     engine.copy(f"{box.id}:/bin/busybox", f"{tmp_path}/again")
     assert (tmp_path / "again").read_text() == "content"
-    with pytest.raises(ContainersError, match="[Rr]ead-only"):
+    with pytest.raises(ContainersError, match=r"[Rr]ead-only"):
         engine.copy(f"{tmp_path}/out", f"{box.id}:/x/planted")
     assert os.listdir(tmp_path / "folder") == ["file"]
+
+
+def test_a_container_removes_no_folder_of_the_host_by_a_file_of_its_name(
+    engine: Engine, busybox: str, tmp_path: Path
+) -> None:
+    """Seen to fail before: ``home/.config`` with all that was in it was replaced by a file."""
+    (tmp_path / "home/.config").mkdir(parents=True)
+    (tmp_path / "home/.config/kept").write_text("")
+    (tmp_path / "home/file").write_text("kept")
+    command = ["sh", "-c", "mkdir -p /out /two/file; echo >/out/.config"]
+    box = engine.create(busybox, command, **NONE)
+    box.start()
+    box.wait()
+    with pytest.raises(ContainersError, match="cannot overwrite a directory with a file"):
+        engine.copy(f"{box.id}:/out/.", f"{tmp_path}/home")
+    with pytest.raises(ContainersError, match="cannot overwrite a file with a directory"):
+        engine.copy(f"{box.id}:/two/.", f"{tmp_path}/home")
+    assert (tmp_path / "home/.config/kept").exists()
+    assert (tmp_path / "home/file").read_text() == "kept"
