@@ -14,9 +14,11 @@ from types import TracebackType
 
 from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.ignorefile import IgnoreRules
+from jupyter_containers.build.seams import ContextFile
 from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.options.build import BuildOptions
+from jupyter_containers.trees import at
 from jupyter_containers.trees.rooted import Root
 
 MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
@@ -54,15 +56,21 @@ class LocalContext:
                 f"cannot open the context {os.fspath(folder)}: {error.strerror}"
             ) from error
         try:
-            rules = _without_store(_ignore_rules(self.root, dockerfile), folder, store)
+            rules = _without_store(_ignore_rules(self.root, dockerfile), self._place(), store)
             self.tree = SourceTree(self.root, rules, digests=digests)
         except BaseException:
             self.root.close()
             raise
 
-    def host_path(self, path: str) -> Path:
+    def host_file(self, path: str) -> ContextFile:
         """Return where ``path`` of the context lies on the host, links resolved inside it."""
-        return self.folder / self.root.resolve(path)
+        status = os.fstat(self.root.descriptor)
+        identity = status.st_dev, status.st_ino
+        return ContextFile(str(self._place()), identity, self.root.resolve(path))
+
+    def _place(self) -> Path:
+        """Return where the open directory is now, wherever a link that led to it leads."""
+        return Path(os.readlink(at.path_of(self.root.descriptor)))
 
     def __enter__(self) -> LocalContext:
         return self
@@ -120,7 +128,7 @@ def _ignore_rules(root: Root, dockerfile: Path | None) -> IgnoreRules:
 def _without_store(rules: IgnoreRules, folder: Path, store: Path | None) -> IgnoreRules:
     if store is None:
         return rules
-    place, context = store.resolve(), folder.resolve()
+    place, context = store.resolve(), folder
     if place == context:
         raise InvalidArgumentError(
             f"{os.fspath(folder)} is the engine's own store: it cannot be a context"

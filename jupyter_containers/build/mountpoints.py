@@ -122,6 +122,4 @@ def _opened(root: Root, path: str) -> Iterator[int]:
 
 
 def _is_file(mount: StepMount) -> bool:
-    if mount.is_file or mount.type in ("file", "socket"):
-        return True
-    return mount.type == "bind" and mount.chain_id is None and os.path.isfile(mount.source)
+    return mount.is_file or mount.type in ("file", "socket")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 import stat
 from collections import deque
@@ -144,7 +143,13 @@ def _mount(spec: MountSpec, around: StepSurroundings) -> StepMount:
         [found] = context.tree.find(source.replace("\\", "\\\\")) or [None]
         if found is None:
             raise around.fail(f"mount source {spec.source!r} not found in the context")
-        source = os.fspath(context.host_path(found.path))
+        return StepMount(
+            "bind",
+            spec.target,
+            read_only=spec.read_only,
+            is_file=not found.is_folder,
+            context=context.host_file(found.path),
+        )
     return StepMount("bind", spec.target, source, chain, spec.read_only)
 
 

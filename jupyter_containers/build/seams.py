@@ -53,11 +53,24 @@ class CommittedLayer:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextFile:
+    """What a mount shows of a build context.
+
+    ``path`` is canonical below ``folder``, which is absolute and free of links; ``identity`` is
+    its device and inode number.
+    """
+
+    folder: str
+    identity: tuple[int, int]
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepMount:
     """A mount that exists during one RUN step only; nothing of it is committed.
 
-    ``bind``: ``source`` is a path on the host, or inside the root of ``chain_id`` when that is
-    not None; writable binds (``read_only`` false) lose what is written.
+    ``bind``: the file or directory ``context`` of a context, or ``source`` inside the root of
+    ``chain_id``; writable binds (``read_only`` false) lose what is written.
     ``is_file`` tells that the source is no folder.
     ``cache``: a persistent folder named ``cache_id``; a new one is filled from ``source`` of
     ``chain_id`` if given, else made with ``mode``, ``uid`` and ``gid``.
@@ -79,6 +92,7 @@ class StepMount:
     size: int = 0
     data: bytes = b""
     is_file: bool = False
+    context: ContextFile | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from jupyter_containers.engine.hostnames import Hostnames
 from jupyter_containers.engine.records import ContainerRecord, MountRecord
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.sharing import Shared
+from jupyter_containers.engine.sources import mount_folder
 from jupyter_containers.engine.volumes import fill_from_image
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.network import names
@@ -26,6 +27,8 @@ from jupyter_containers.network.usermode import host_address
 from jupyter_containers.options.limits import DeviceRequest
 from jupyter_containers.runtime.devices import host_devices, requested_devices
 from jupyter_containers.runtime.host import HostCapabilities
+from jupyter_containers.runtime.mounts import PrivateMounts
+from jupyter_containers.runtime.nesting import compose
 from jupyter_containers.runtime.security import security_options
 from jupyter_containers.runtime.spec import (
     BindMount,
@@ -60,18 +63,16 @@ def assemble(
     connection: Connection,
     hostnames: Hostnames,
     shared: Shared,
+    mounts: PrivateMounts,
 ) -> Spec:
-    """Write the bundle's files and return the spec; to be called where the root is mounted."""
+    """Write the bundle's files and return the spec; to be called where the root is mounted.
+
+    Mounts inside other mounts are there already when this returns.
+    """
     options, config = record.options, record.config
     if not record.state.started:  # what people empty later stays empty
         for mount in record.mounts:
-            # A part of a volume is not filled, what is mounted in a volume's place is.
-            whole = mount.subpath or shared.sources.get(mount.target)
-            fill_from_image(
-                bundle.rootfs,
-                mount,
-                mount.source if mount.subpath else whole or mount.source,
-            )
+            fill_from_image(bundle.rootfs, mount, shared.sources.get(mount.target, ""))
     with Root(bundle.rootfs) as root:
         user = resolve_user(
             options.user or config.user,
@@ -107,6 +108,8 @@ def assemble(
     extra_env = (*host_env, *hostnames.link_variables(record))
     spec = runtime_spec(with_environment(config, extra_env), options, context)
     _add_devices(spec, options.device)
+    places = mount_folder(rooms, record.id)
+    spec["mounts"] = compose(spec["mounts"], bundle.rootfs, places, mounts)
     bundle.write_spec(spec)
     return spec
 

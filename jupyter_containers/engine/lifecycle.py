@@ -33,7 +33,9 @@ from jupyter_containers.engine.restarts import (
     start_waiter,
 )
 from jupyter_containers.engine.rooms import Rooms
-from jupyter_containers.engine.sharing import forget_mounts, mount_folder, share
+from jupyter_containers.engine.sharing import forget_mounts, share
+from jupyter_containers.engine.sources import mount_folder
+from jupyter_containers.engine.volumes import remove_files
 from jupyter_containers.errors import (
     ContainerNotFoundError,
     ContainersError,
@@ -47,7 +49,7 @@ from jupyter_containers.options.run import log_rotation
 from jupyter_containers.options.values import parse_signal
 from jupyter_containers.runtime import cgroups, monitor, substitutes
 from jupyter_containers.runtime.attach import Attachment
-from jupyter_containers.runtime.mounts import PrivateMounts, detach, detach_below
+from jupyter_containers.runtime.mounts import PrivateMounts, detach, detach_inside
 from jupyter_containers.runtime.resources import limits
 
 LOST = 255  # the exit code of a container whose monitor was killed with it
@@ -127,7 +129,9 @@ class Lifecycle:
         with self._connections.connecting(record) as connection, PrivateMounts() as mounts:
             mounts.overlay(rooms.store.snapshots.mount(record.chain_id, record.id), bundle.rootfs)
             shared = share(rooms, record, mounts)
-            spec = mounts.call(assemble, rooms, record, bundle, connection, self._hostnames, shared)
+            spec = mounts.call(
+                assemble, rooms, record, bundle, connection, self._hostnames, shared, mounts
+            )
             if few := substitutes.processors(record.options, rooms.host):
                 mounts.call(os.sched_setaffinity, 0, few)  # what is started there inherits it
             created = mounts.call(
@@ -320,7 +324,8 @@ class Lifecycle:
             if record is None or record.state.status is not Status.RESTARTING:
                 return
             # Conmon may have started this process: inside the mount namespace of the last run.
-            detach_below(self.bundle(container_id).folder, mount_folder(self._rooms, container_id))
+            detach_inside(self.bundle(container_id).folder)
+            detach_inside(mount_folder(self._rooms, container_id))
             try:
                 self._start(record, False, False, None, restarted=record.state)
             except BaseException as error:
@@ -510,8 +515,6 @@ class Lifecycle:
         ``given_back`` is for one that removes itself at its end, just now: what it held of the
         machine is free already, and its caller need not wait until its files are deleted.
         """
-        import shutil
-
         rooms, bundle = self._rooms, self.bundle(record.id)
         if record.state.status is Status.EXITED:
             self._testament(record.id).write_bytes(msgspec.json.encode(record.state))
@@ -526,7 +529,7 @@ class Lifecycle:
         rooms.store.remove_tree(bundle.folder, soon=given_back)
         for mount in record.mounts if volumes else ():
             if mount.anonymous and not self._mounted_elsewhere(mount.name, record.id):
-                shutil.rmtree(rooms.settings.root / "volumes" / mount.name, ignore_errors=True)
+                remove_files(rooms.settings.root / "volumes" / mount.name)
                 volume = rooms.volumes.by_name(mount.name)
                 if volume is not None:
                     rooms.volumes.delete(volume.id)

@@ -105,7 +105,11 @@ class ContainerRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class VolumeRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A named (or anonymous) folder that outlives containers."""
+    """A named (or anonymous) folder that outlives containers.
+
+    ``bound`` is the folder that the options of a bind named when the volume was made, its links
+    resolved.
+    """
 
     id: str
     name: str
@@ -113,6 +117,7 @@ class VolumeRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     labels: dict[str, str] = {}
     anonymous: bool = False
     driver_opts: dict[str, str] = {}
+    bound: str = ""
 
 
 BuildOutcome = Literal["running", "done", "failed", "cancelled", "killed"]

@@ -1,32 +1,29 @@
-"""What a container shares: namespaces of the host or of another container, volumes, parts of them.
+"""What a container shares: namespaces of the host or of another container, binds and volumes.
 
-Everything is resolved at the start, when the other container must run.  What has to be mounted for
-it is mounted in the container's private mount namespace below ``run_root/mounts/<id>``: a folder
-that is only ever emptied by rmdir(2), so that no clean-up can reach through a mount.
+Everything is resolved at the start, when the other container must run.  It is mounted in the
+container's private mount namespace below ``run_root/mounts/<id>`` (:mod:`.sources`): a folder that
+is only ever emptied by rmdir(2), so that no clean-up can reach through a mount.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 
-from jupyter_containers.engine.records import ContainerRecord, MountRecord, VolumeRecord
+from jupyter_containers.engine.records import ContainerRecord, MountRecord
 from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.sources import mount_folder, show_sources
 from jupyter_containers.errors import (
     ContainerNotFoundError,
     InvalidArgumentError,
     InvalidStateError,
-    UnsupportedError,
 )
 from jupyter_containers.options.mounts import parse_volumes_from
-from jupyter_containers.runtime.mounts import PrivateMounts
-from jupyter_containers.trees.rooted import Root
+from jupyter_containers.runtime.mounts import PrivateMounts, detach_inside
 
 OF_CONTAINER = "container:"
 _KINDS = {"pid": "pid", "ipc": "ipc", "uts": "uts", "cgroupns": "cgroup"}
@@ -34,7 +31,7 @@ _KINDS = {"pid": "pid", "ipc": "ipc", "uts": "uts", "cgroupns": "cgroup"}
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What was resolved: namespaces by kind, the path of a foreign /dev/shm, sources by target."""
+    """Namespaces by kind, the path of a foreign /dev/shm, the places of sources by target."""
 
     namespaces: Mapping[str, str] = field(default_factory=dict)
     shm: str = ""
@@ -58,54 +55,20 @@ def share(rooms: Rooms, record: ContainerRecord, mounts: PrivateMounts) -> Share
         target.mkdir(parents=True, exist_ok=True)
         mounts.graft(_pid(rooms, options.ipc, "ipc"), "/dev/shm", target)
         shm = str(target)
-    sources = {
-        mount.target: str(place)
-        for number, mount in enumerate(record.mounts)
-        if (place := _place(rooms, mount, folder / str(number), mounts)) is not None
-    }
+    sources = mounts.call(show_sources, rooms, record, mounts)
     return Shared(namespaces, shm, sources)
 
 
-def _place(rooms: Rooms, mount: MountRecord, target: Path, mounts: PrivateMounts) -> Path | None:
-    """Return where a mount's files are shown for this container alone; None for its source."""
-    volume = rooms.volumes.by_name(mount.name) if mount.type == "volume" else None
-    if volume is not None and volume.driver_opts:
-        if mount.subpath:
-            raise UnsupportedError(
-                f"a part of volume {volume.name}, which is mounted by its driver, is not to be had",
-                capability="volume-subpath of a volume with options",
-                hint="mount the whole volume",
-            )
-        target.mkdir(parents=True, exist_ok=True)
-        _mount_volume(rooms, volume, target, mounts)
-        return target
-    return _part(mount, target, mounts) if mount.subpath else None
-
-
-def _mount_volume(rooms: Rooms, volume: VolumeRecord, target: Path, mounts: PrivateMounts) -> None:
-    """Mount what a volume's options say; containers that run at once share one mount."""
-    for other in rooms.containers.all():
-        process = other.state.process
-        if not other.state.status.alive or process is None or not process.alive:
-            continue
-        for mount in other.mounts:
-            if mount.type == "volume" and mount.name == volume.name and not mount.subpath:
-                mounts.graft(process.pid, mount.target, target)
-                return
-    given = volume.driver_opts
-    mounts.device(given.get("type", ""), given.get("device", ""), target, given.get("o", ""))
-
-
-def mount_folder(rooms: Rooms, container_id: str) -> Path:
-    """Return where the private mount namespace of a container shows what it shares."""
-    return rooms.settings.run_root / "mounts" / container_id
-
-
 def forget_mounts(rooms: Rooms, container_id: str) -> None:
-    """Remove the empty mount points; where they are still mounted, a later sweep does it."""
+    """Remove the mount points, which are empty once nothing is mounted there.
+
+    Conmon may have started this process: then it still sees what was mounted for the container.
+    """
     folder = mount_folder(rooms, container_id)
     with suppress(OSError):
-        for name in os.listdir(folder):
+        names = os.listdir(folder)
+        detach_inside(folder)
+        for name in names:
             entry = folder / name
             with suppress(OSError):
                 entry.rmdir() if entry.is_dir() else entry.unlink()
@@ -162,41 +125,3 @@ def inherited(rooms: Rooms, texts: tuple[str, ...]) -> dict[str, MountRecord]:
                     changes["read_only"] = mode == "ro"
                 found[mount.target] = msgspec.structs.replace(mount, **changes)
     return found
-
-
-def _part(mount: MountRecord, target: Path, mounts: PrivateMounts) -> Path:
-    """Show a folder or file inside a volume, found without leaving the volume."""
-    with Root(mount.source) as root:
-        try:
-            inside = root.open_path(mount.subpath, os.O_PATH)
-        except OSError as error:
-            raise InvalidArgumentError(
-                f"cannot use {mount.subpath} of volume {mount.name}: {error.strerror}",
-                hint="a volume-subpath must be there already",
-            ) from error
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if stat.S_ISDIR(os.fstat(inside).st_mode):
-                target.mkdir(exist_ok=True)
-            else:
-                target.touch()
-            mounts.call(_bind_descriptor, mounts, inside, target)
-        finally:
-            os.close(inside)
-    return target
-
-
-def _bind_descriptor(mounts: PrivateMounts, descriptor: int, target: Path) -> None:
-    # Opened in the host's mount namespace, bound in ours: by the path the kernel tells for it,
-    # which must then be the very same file.
-    path = os.readlink(f"/proc/self/fd/{descriptor}")
-    try:
-        again = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        raise InvalidArgumentError(f"{path} went away while it was being mounted") from error
-    try:
-        if not os.path.samestat(os.fstat(again), os.fstat(descriptor)):
-            raise InvalidArgumentError(f"{path} changed while it was being mounted")
-        mounts.bind(Path(f"/proc/self/fd/{again}"), target)
-    finally:
-        os.close(again)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 from jupyter_containers.build.copying import Copier, CopyRules
-from jupyter_containers.build.seams import StepMount
+from jupyter_containers.build.seams import ContextFile, StepMount
 from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.engine.bundle import Bundle
 from jupyter_containers.engine.cachemounts import CacheMounts
@@ -18,8 +20,11 @@ from jupyter_containers.errors import BuildError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.runtime.mounts import PrivateMounts
 from jupyter_containers.runtime.spec import BindMount, TmpfsMount
+from jupyter_containers.trees import at
+from jupyter_containers.trees.copying import copy_file, copy_tree
+from jupyter_containers.trees.linux import O_PATH
 from jupyter_containers.trees.owners import give
-from jupyter_containers.trees.rooted import Root
+from jupyter_containers.trees.rooted import Root, split
 
 
 class StepMounts:
@@ -48,12 +53,12 @@ class StepMounts:
             return self._cache(mount)
         if mount.type == "socket":
             return self._socket(mount)
-        source = mount.source or "/"
-        if mount.chain_id is not None:
-            source = self._inside(self._stage(mount.chain_id, mount.read_only), source)
-        elif not mount.read_only and os.path.isdir(source):
-            source = str(self._writable(Path(source)))
-        return BindMount(source, mount.target, mount.read_only)
+        if mount.context is not None:
+            place = self._of_context(mount.context, mount.read_only)
+        else:
+            stage = self._stage(mount.chain_id or "", mount.read_only)
+            place = self._inside(stage, mount.source or "/")
+        return BindMount(str(place), mount.target, mount.read_only)
 
     def _fresh(self, kind: str) -> Path:
         self._count += 1
@@ -110,21 +115,98 @@ class StepMounts:
         self._mounts.overlay(snapshots.mount(chain_id, key), target)
         return target
 
-    def _writable(self, source: Path) -> Path:
-        """Show a host folder in which whatever is written is lost."""
-        target, snapshots, key = self._fresh("bind"), self._rooms.store.snapshots, step_name()
+    def _of_context(self, file: ContextFile, read_only: bool) -> Path:
+        """Show a file or directory of a build context.
+
+        A container may have the context too: what is shown is what was opened, without a link.
+        """
+        place = self._fresh("bind") / "shown"
+        source = self._mounts.call(_open_in_context, file)
+        try:
+            if read_only:
+                self._mounts.bind_open(source, place)
+                return place
+            if not stat.S_ISDIR(os.fstat(source).st_mode):
+                return self._copied_file(source, place)
+            if self._rooms.store.snapshots.copying:
+                place.mkdir()
+                self._copy(source, place, copy_tree)
+                return place
+            self._mounts.bind_open(source, place, recursive=False)
+            return self._writable(place)
+        finally:
+            os.close(source)
+
+    def _copied_file(self, source: int, place: Path) -> Path:
+        """Copy a file that the step may change, for the one of the context stays as it is."""
+        if not stat.S_ISREG(os.fstat(source).st_mode):
+            raise BuildError("only files and folders can be mounted for writing")
+        place.touch()
+        self._copy(source, place, copy_file)
+        return place
+
+    def _copy(self, source: int, place: Path, copy: Callable[[int, int], None]) -> None:
+        reading = os.open(at.path_of(source), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_DIRECTORY if place.is_dir() else os.O_WRONLY
+        writing = os.open(place, flags | os.O_CLOEXEC)
+        try:
+            copy(reading, writing)
+        except OSError as error:
+            raise BuildError(f"cannot copy a mount's files: {error.strerror}") from error
+        finally:
+            os.close(reading)
+            os.close(writing)
+
+    def _writable(self, shown: Path) -> Path:
+        """Show a folder of this namespace in which whatever is written is lost."""
+        target, snapshots, key = self._fresh("over"), self._rooms.store.snapshots, step_name()
         self._stack.callback(snapshots.discard, key)
-        self._mounts.overlay(snapshots.prepare_over(source, key), target)
+        # Called in the namespace: a program that serves the overlay sees the folder there only.
+        self._mounts.call(self._mounts.overlay, snapshots.prepare_over(shown, key), target)
         return target
 
-    def _inside(self, folder: Path, source: str) -> str:
-        """Return where ``source`` of a mounted stage lies, its links resolved inside the stage."""
+    def _inside(self, folder: Path, source: str) -> Path:
+        """Show ``source`` of a mounted stage, its links resolved inside the stage."""
+        place = self._fresh("part") / "shown"
 
-        def find() -> str:
+        def show() -> None:
             with Root(folder) as root:
-                path = root.resolve(source)
-                if root.stat(path) is None:
-                    raise BuildError(f"mount source {source!r} not found")
-                return str(folder / path)
+                try:
+                    found = root.open_path(source, O_PATH)
+                except OSError as error:
+                    raise BuildError(f"mount source {source!r} not found") from error
+            try:
+                self._mounts.bind_open(found, place)
+            finally:
+                os.close(found)
 
-        return self._mounts.call(find)
+        if not source.strip("/"):
+            return folder
+        self._mounts.call(show)
+        return place
+
+
+def _open_in_context(file: ContextFile) -> int:
+    """Return a descriptor of a context's file, opened in the mount namespace of the caller."""
+    parts = split(os.fsencode(file.path))
+    with Root("/") as host:
+        try:
+            folder = host.open_directory(split(os.fsencode(file.folder)), links=False)
+        except OSError as error:
+            raise _moved(file.folder) from error
+    try:
+        status = os.fstat(folder)
+        if (status.st_dev, status.st_ino) != file.identity:
+            raise _moved(file.folder)
+        with Root(at.path_of(folder)) as root:
+            return root.open(parts, O_PATH, links=False)
+    except OSError as error:
+        raise BuildError(
+            f"mount source {file.path!r} changed while the build was using it: {error.strerror}"
+        ) from error
+    finally:
+        os.close(folder)
+
+
+def _moved(folder: str) -> BuildError:
+    return BuildError(f"the build context {folder} was moved while the build was using it")

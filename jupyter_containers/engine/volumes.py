@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from jupyter_containers.engine.naming import new_id
@@ -22,7 +21,9 @@ from jupyter_containers.errors import (
 from jupyter_containers.options import MountRequest
 from jupyter_containers.options.values import check_name
 from jupyter_containers.options.volumes import parse_driver_options
-from jupyter_containers.trees.owners import give
+from jupyter_containers.runtime.mounts import is_bind
+from jupyter_containers.trees import removal
+from jupyter_containers.trees.copying import copy_tree
 from jupyter_containers.trees.rooted import Root, split
 
 
@@ -65,9 +66,11 @@ class Volumes:
         existing = self._rooms.volumes.by_name(name)
         if existing is not None:
             return existing
-        volume = VolumeRecord(
-            new_id(), name, time.time(), labels or {}, anonymous, driver_opts or {}
-        )
+        options = driver_opts or {}
+        # Pinned now: a container that has the folder above could put a link there later.
+        device = options.get("device", "")
+        bound = os.path.realpath(device) if device and is_bind(options.get("o", "")) else ""
+        volume = VolumeRecord(new_id(), name, time.time(), labels or {}, anonymous, options, bound)
         try:
             self._rooms.volumes.insert(volume.id, name, volume)
         except AlreadyExistsError:
@@ -100,7 +103,7 @@ class Volumes:
     def destroy(self, volume: VolumeRecord) -> None:
         """Remove a volume and its files, whoever uses it."""
         self._rooms.volumes.delete(volume.id)
-        shutil.rmtree(self._folder / volume.name, ignore_errors=True)
+        remove_files(self._folder / volume.name)
         self._rooms.journal.record("volume", "destroy", volume.name, {"driver": "local"})
 
     def resolve(self, request: MountRequest) -> MountRecord:
@@ -137,7 +140,12 @@ class Volumes:
 
 
 def _bind_source(request: MountRequest) -> str:
-    path = os.path.realpath(os.path.expanduser(request.source))
+    try:
+        path = os.path.realpath(os.path.expanduser(request.source))
+    except OSError as error:  # a link that became something else while it was read
+        raise InvalidArgumentError(
+            f"cannot use bind source path {request.source}: {error.strerror}"
+        ) from error
     if os.path.exists(path):
         return path
     if not request.create_source:
@@ -152,30 +160,40 @@ def _bind_source(request: MountRequest) -> str:
     return path
 
 
+def remove_files(folder: Path) -> None:
+    """Remove a volume's folder, which somebody outside of the store may still change.
+
+    What cannot be removed stays: its record is gone, and a new volume of the name takes it over.
+    """
+    with suppress(OSError):
+        removal.remove(folder)
+
+
 def fill_from_image(rootfs: Path, mount: MountRecord, source: str) -> None:
     """Copy what the image has at the mount's place into an empty volume.
 
-    To be called where ``rootfs`` is mounted.  The image's path is resolved inside the root; the
-    copy keeps owners, modes, links and times, and follows no link out of the folder.
+    To be called where ``rootfs`` is mounted; ``source`` is where only the engine shows the volume.
+    Other containers may have the volume at the same time: nothing is followed in it.
     """
-    if mount.type != "volume" or "nocopy" in mount.options or mount.subpath or os.listdir(source):
+    if mount.type != "volume" or "nocopy" in mount.options or mount.subpath:
         return
-    with Root(rootfs) as root:
+    try:
+        volume = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except NotADirectoryError:
+        return  # a volume whose options name a file
+    try:
+        if os.listdir(volume):
+            return
+        with Root(rootfs) as root:
+            try:
+                inside = root.open(split(os.fsencode(mount.target)), os.O_RDONLY | os.O_DIRECTORY)
+            except OSError:
+                return  # the image has nothing there
         try:
-            inside = root.open(split(os.fsencode(mount.target)), os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:
-            return  # the image has nothing there
-        try:
-            status = os.fstat(inside)
-            give(source, status.st_uid, status.st_gid)
-            os.chmod(source, status.st_mode & 0o7777)
-            subprocess.run(
-                ["cp", "-a", f"/proc/self/fd/{inside}/.", source],
-                pass_fds=(inside,),
-                check=True,
-                capture_output=True,
-            )
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise StorageError(f"cannot fill volume {mount.name}: {error}") from error
+            copy_tree(inside, volume)
+        except OSError as error:
+            raise StorageError(f"cannot fill volume {mount.name}: {error.strerror}") from error
         finally:
             os.close(inside)
+    finally:
+        os.close(volume)

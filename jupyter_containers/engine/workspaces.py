@@ -42,7 +42,8 @@ from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import RunOptions
 from jupyter_containers.options.run import SHM_BYTES
 from jupyter_containers.runtime.binfmt import require_runnable
-from jupyter_containers.runtime.mounts import PrivateMounts, Unmounted
+from jupyter_containers.runtime.mounts import PrivateMounts, Unmounted, detach_inside
+from jupyter_containers.runtime.nesting import compose
 from jupyter_containers.runtime.spec import BindMount, ContainerContext, TmpfsMount, runtime_spec
 from jupyter_containers.runtime.users import resolve_user
 from jupyter_containers.store import Lease
@@ -161,17 +162,24 @@ class _Workspace:
             step_mounts = StepMounts(rooms, mounts, self.bundle, stack, cancel)
             resolved = tuple(step_mounts.resolve(mount) for mount in request.mounts)
             netns = namespace.path if namespace else ""
-            mounts.call(self._write_spec, request, netns, resolved)
-            return mounts.call(
-                rooms.runtime.run,
-                self.key,
-                self.bundle.folder,
-                on_output=lambda stream, data: on_output(data, stream),
-                cancel=cancel,
-            )
+            mounts.call(self._write_spec, request, netns, resolved, mounts)
+            try:
+                return mounts.call(
+                    rooms.runtime.run,
+                    self.key,
+                    self.bundle.folder,
+                    on_output=lambda stream, data: on_output(data, stream),
+                    cancel=cancel,
+                )
+            finally:
+                mounts.call(detach_inside, self.rootfs)
 
     def _write_spec(
-        self, request: StepRequest, netns: str, mounts: tuple[BindMount | TmpfsMount, ...]
+        self,
+        request: StepRequest,
+        netns: str,
+        mounts: tuple[BindMount | TmpfsMount, ...],
+        private: PrivateMounts,
     ) -> None:
         rooms, bundle = self.layers.rooms, self.bundle
         host_mounts, variables = of_the_host(rooms.host, bundle, trusting=request.trust_host_ca)
@@ -214,7 +222,10 @@ class _Workspace:
             cgroup_path=rooms.runtime.cgroup_path(self.key),
             default_pids_limit=rooms.settings.pids_limit,
         )
-        bundle.write_spec(runtime_spec(config, options, context))
+        spec = runtime_spec(config, options, context)
+        places = bundle.folder / "nested"
+        spec["mounts"] = compose(spec["mounts"], bundle.rootfs, places, private)
+        bundle.write_spec(spec)
 
     def _files(self, request: StepRequest) -> dict[str, str]:
         on_host = request.network == "host"

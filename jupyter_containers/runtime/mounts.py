@@ -16,6 +16,7 @@ import ctypes
 import errno
 import os
 import queue
+import stat
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,6 +28,7 @@ from jupyter_containers.errors import StorageError, UnsupportedError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.idmap import IDMap
 from jupyter_containers.oci.mount import Mount
+from jupyter_containers.trees import at
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,9 +36,10 @@ T = TypeVar("T")
 _CLONE_FS, _CLONE_NEWNS = 0x200, 0x20000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 32, 4096
 _MS_REC, _MS_SLAVE = 16384, 1 << 19
-_MNT_DETACH = 2
+_MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
 _OPEN_TREE, _OPEN_TREE_CLONE = 428, 1
 _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 429, 430, 431, 432
+_MOUNT_SETATTR, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, 0x8000, 1
 _SET_FLAG, _SET_STRING, _CMD_CREATE = 0, 1, 6
 _AT_FDCWD, _MOVE_MOUNT_F_EMPTY_PATH = -100, 4
 # The driver's optional features would put marks into upper directories that mean nothing in an
@@ -54,6 +57,17 @@ _FLAG_WORDS = {
     "norelatime": (1 << 21, False), "strictatime": (1 << 24, True),
     "bind": (_MS_BIND, True), "rbind": (_MS_BIND | _MS_REC, True), "defaults": (0, True),
 }  # fmt: skip
+
+_PROPAGATIONS = {
+    "private": 1 << 18, "rprivate": 1 << 18 | _MS_REC, "slave": _MS_SLAVE,
+    "rslave": _MS_SLAVE | _MS_REC, "shared": 1 << 20, "rshared": 1 << 20 | _MS_REC,
+}  # fmt: skip
+# What a remount must repeat: a user may not take it off a mount of the machine's root.
+_STANDING = {
+    os.ST_RDONLY: _MS_RDONLY, os.ST_NOSUID: _MS_NOSUID, os.ST_NODEV: _MS_NODEV, os.ST_NOEXEC: 8,
+    os.ST_NOATIME: 1024, os.ST_NODIRATIME: 2048, os.ST_RELATIME: 1 << 21,
+}  # fmt: skip
+PROPAGATIONS = frozenset(_PROPAGATIONS)
 
 
 class PrivateMounts:
@@ -127,13 +141,51 @@ class PrivateMounts:
         """Show ``source`` (with what is mounted below it) at ``target``."""
         self.call(self._bind, source, target, read_only)
 
+    def bind_open(self, source: int, target: Path, *, recursive: bool = True) -> None:
+        """Show an open file or directory of this namespace at ``target``, which is made.
+
+        ``recursive`` brings along what is mounted below it.
+        """
+        self.call(self._bind_open, source, target, recursive)
+
+    def _bind_open(self, source: int, target: Path, recursive: bool) -> None:
+        make_place(target, folder=stat.S_ISDIR(os.fstat(source).st_mode))
+        flags = _MS_BIND | _MS_REC if recursive else _MS_BIND
+        self._mount(at.path_of(source), str(target), None, flags, "")
+
     def device(self, kind: str, device: str, target: Path, options: str) -> None:
         """Mount a file system as mount(8) does with ``-t kind -o options device target``."""
         flags, data = mount_flags(options)
         self.call(self._mount, device, str(target), kind or None, flags, data)
         if flags & _MS_BIND and flags & ~(_MS_BIND | _MS_REC):
             # A bind takes its other flags in a second call.
-            self.call(self._mount, None, str(target), None, flags | _MS_REMOUNT, "")
+            flags |= _MS_REMOUNT | self.call(_standing_flags, target)
+            self.call(self._mount, None, str(target), None, flags & ~_MS_REC, "")
+
+    def propagate(self, target: Path, word: str) -> None:
+        """Set the propagation of a mount, by its word in mount(8): ``rslave``, ``private`` …."""
+        self.call(self._mount, None, str(target), None, _PROPAGATIONS[word], "")
+
+    def lock(self, target: Path) -> None:
+        """Make a mount read-only, but not the mounts below it."""
+        flags = _MS_BIND | _MS_REMOUNT | _MS_RDONLY | self.call(_standing_flags, target)
+        self.call(self._mount, None, str(target), None, flags, "")
+
+    def lock_below(self, target: Path) -> None:
+        """Make a mount and all mounts below it read-only (mount_setattr(2), Linux 5.12)."""
+        self.call(self._lock_below, target)
+
+    def _lock_below(self, target: Path) -> None:
+        attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_RDONLY, 0, 0, 0)
+        self._system(
+            "making mounts read-only",
+            _MOUNT_SETATTR,
+            _AT_FDCWD,
+            os.fsencode(target),
+            _AT_RECURSIVE,
+            ctypes.byref(attributes),
+            ctypes.sizeof(attributes),
+        )
 
     def graft(self, pid: int, path: str, target: Path) -> None:
         """Show at ``target`` the mount that the process ``pid`` has at ``path``."""
@@ -330,6 +382,27 @@ class _Task(Generic[T]):
             del self
 
 
+def make_place(place: Path, *, folder: bool) -> None:
+    """Make an empty directory or file of the engine to mount something on."""
+    if place.is_dir() != folder and place.exists():
+        place.rmdir() if place.is_dir() else place.unlink()
+    if folder:
+        place.mkdir(parents=True, exist_ok=True)
+    else:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+
+
+def is_bind(options: str) -> bool:
+    """Return whether the words of ``-o`` ask for another view of a directory."""
+    return bool(mount_flags(options)[0] & _MS_BIND)
+
+
+def _standing_flags(target: Path) -> int:
+    found = os.statvfs(target).f_flag
+    return sum(flag for bit, flag in _STANDING.items() if found & bit)
+
+
 def mount_flags(options: str) -> tuple[int, str]:
     """Return the flags of mount(2) that the words of ``-o`` mean, and the rest as data."""
     flags, rest = 0, []
@@ -370,15 +443,20 @@ def detach(target: Path) -> None:
         ctypes.CDLL(None, use_errno=True).umount2(os.fsencode(target), _MNT_DETACH)
 
 
-def detach_below(*folders: Path) -> None:
-    """Take away every mount on or below the folders that this thread sees."""
+def detach_inside(folder: Path) -> None:
+    """Take away every mount below a folder that this thread sees, but none on the folder itself.
+
+    The outermost take those in them along: no path leads through a mount that is to go.
+    """
     with open("/proc/thread-self/mountinfo", "rb") as file:
         points = [line.split()[4] for line in file]
-    tops = tuple(os.fsencode(folder).replace(b" ", rb"\040") for folder in folders)
+    above = os.fsencode(folder).replace(b" ", rb"\040") + b"/"
+    outer: list[bytes] = []
     libc = ctypes.CDLL(None, use_errno=True)
-    for point in reversed(points):  # the latest on top comes off first
-        if point.startswith(tops):
-            libc.umount2(point.replace(rb"\040", b" "), _MNT_DETACH)
+    for point in points:
+        if point.startswith(above) and not any(point.startswith(one + b"/") for one in outer):
+            outer.append(point)
+            libc.umount2(point.replace(rb"\040", b" "), _MNT_DETACH | _UMOUNT_NOFOLLOW)
 
 
 def _settle(ended: threading.Event) -> None:

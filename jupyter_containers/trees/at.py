@@ -158,6 +158,11 @@ def link(source: int, name: Name, directory: int, as_name: Name) -> None:
     )
 
 
+def link_open(descriptor: int, directory: int, as_name: Name) -> None:
+    """Make another name of an open file, whatever its present name leads to."""
+    os.link(path_of(descriptor), _one(as_name), dst_dir_fd=directory, follow_symlinks=True)
+
+
 def rename(source: int, name: Name, directory: int, as_name: Name) -> None:
     """Move an entry, replacing a file of the new name."""
     os.rename(_one(name), _one(as_name), src_dir_fd=source, dst_dir_fd=directory)

@@ -16,7 +16,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "jupyter_containers"
 OWNER = "trees"
 # The rooms that handle files of images, containers, volumes and builds.
-ROOMS = ("store", "build", "engine", "runtime", "grading.py")
+ROOMS = ("store", "build", "engine", "runtime", "grading")
 KEYWORDS = {"dir_fd", "src_dir_fd", "dst_dir_fd"}
 PROGRAMS = {"cp", "mv", "rm", "tar", "rsync", "install", "chmod", "chown", "ln"}
 SHUTIL = {
@@ -36,14 +36,12 @@ EXCEPTIONS = {
     ("engine/exchange.py", "shutil.rmtree"): _LEFT,
     ("engine/insidepython.py", "shutil.copyfile"): "runs inside the container",
     ("engine/insidepython.py", "shutil.copytree"): "runs inside the container",
-    ("engine/lifecycle.py", "shutil.rmtree"): _LEFT,
+    ("engine/lifecycle.py", "shutil.rmtree"): _OWN,
     ("engine/registryimage.py", "shutil.copyfile"): "a program of the host into a fresh root",
     ("engine/resetting.py", "shutil.rmtree"): _OWN,
     ("engine/saving.py", "shutil.copyfile"): "a blob of the store, whose digest is known",
     ("engine/sweeping.py", "shutil.rmtree"): _OWN,
     ("engine/upkeep.py", "shutil.rmtree"): _OWN,
-    ("engine/volumes.py", "program cp"): "the filling of a volume, about to be replaced",
-    ("engine/volumes.py", "shutil.rmtree"): _LEFT,
     ("engine/workspaces.py", "shutil.rmtree"): _OWN,
     ("runtime/drivers.py", "shutil.rmtree"): _OWN,
     ("runtime/execute.py", "shutil.rmtree"): _OWN,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.build.seams import StepMount
+from jupyter_containers.build.seams import ContextFile, StepMount
 from jupyter_containers.errors import (
     BuildError,
     DockerfileSyntaxError,
@@ -190,13 +190,17 @@ def test_run_mounts(bench: Any) -> None:
     )
     (request,) = bench.layers.requests
     chain = bench.images.images["tools:latest"].chain_id
+    state = bench.context.stat()
     assert request.mounts == (
         StepMount(
             "cache", "/cache", read_only=False, cache_id="/cache", sharing="locked",
             mode=0o700, uid=5,
         ),
         StepMount("tmpfs", "/w/t", read_only=False, size=1024 * 1024),
-        StepMount("bind", "/src", str(bench.context / "src"), read_only=False),
+        StepMount(
+            "bind", "/src", read_only=False,
+            context=ContextFile(str(bench.context), (state.st_dev, state.st_ino), "src"),
+        ),
         StepMount("bind", "/tools", "/etc", chain),
     )  # fmt: skip
 

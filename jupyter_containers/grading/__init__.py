@@ -8,6 +8,9 @@ otter-grader and in pytest.
 Checks look at the store of the notebook's ``%container`` where that is loaded, and of this user
 elsewhere; ``engine=`` names another.  They change nothing.  Sizes are Docker's (``64m``), megabytes
 those that ``images`` shows (10⁶ bytes).
+
+What a student's containers hold is foreign: no link out of a volume is followed, nothing that is
+not a regular file is opened, and whatever is read or waited for has an end.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from jupyter_containers.errors import ContainersError, NotFoundError
+from jupyter_containers.grading import untrusted
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
@@ -31,6 +35,10 @@ _SETTLED = 0.5  # seconds: most of what ends by itself has ended by then
 _PATIENCE = 1.0  # seconds that a container may need which the cell above has started
 _SHOWN = 60
 _CHUNK = 1 << 20
+_MOST_FILE = 64 << 20
+_MOST_LOG = 256 << 20
+_MOST_PASSWD = 1 << 20
+_LOOKING_SECONDS = 600.0
 
 
 class NotYetError(AssertionError):
@@ -99,7 +107,8 @@ def logged(container: str, text: str, *, engine: Engine | None = None) -> str:
     with _looking(engine) as here:
 
         def wrote() -> bool:
-            return text.encode() in b"".join(line.data for line in here.logs(container))
+            lines = (line.data for line in here.logs(container))
+            return untrusted.contains(untrusted.first(lines, _MOST_LOG), [text.encode()])
 
         _await(lambda: not here.container(container).status.alive or wrote())
         there = wrote()
@@ -118,7 +127,9 @@ def runs_as_non_root(name: str, *, engine: Engine | None = None) -> str:
     """
     with _looking(engine) as here:
         user = _user_of(here, name).partition(":")[0]
-        uid = user if user.isdigit() else _uid(here, name, user) if user else "0"
+        uid = user if _is_number(user) else _uid(here, name, user) if user else "0"
+    if uid is not None and not _is_number(uid):
+        raise NotYetError(f"{name} runs as {user}, who has no number in /etc/passwd")
     if user == "root" or (uid is not None and int(uid) == 0):
         told = f"as {user}" if user else "as nobody in particular, which means root"
         raise NotYetError(
@@ -174,27 +185,29 @@ def port_answers(
     engine: Engine | None = None,
 ) -> str:
     """Check that a web server answers on a port of this machine, within ``seconds``."""
-    import requests
+    from http.client import HTTPException
+
+    from jupyter_containers.grading.answers import ask
 
     url = f"http://127.0.0.1:{port}/{path.removeprefix('/')}"
     deadline = time.monotonic() + seconds
-    with requests.Session() as session:
-        session.trust_env = False  # a proxy of this machine knows nothing of its own ports
-        while True:
-            try:
-                answer = session.get(url, timeout=max(1.0, seconds))
-                break
-            except requests.RequestException as error:
-                if time.monotonic() < deadline:
-                    time.sleep(0.1)
-                    continue
-                raise NotYetError(
-                    f"nothing answers at {url}", hint=_why_silent(port, engine)
-                ) from error
-    if answer.status_code != status:
+    while True:
+        try:
+            answer = ask(port, path, max(1.0, deadline - time.monotonic()))
+            break
+        except (OSError, HTTPException, ValueError) as error:
+            if time.monotonic() < deadline:
+                time.sleep(0.1)
+                continue
+            raise NotYetError(
+                f"nothing answers at {url}", hint=_why_silent(port, engine)
+            ) from error
+    if answer.status != status:
         raise NotYetError(
-            f"{url} answers with status {answer.status_code}, not {status}",
-            hint="the program's log says why: %container logs NAME",
+            f"{url} answers with status {answer.status}, not {status}",
+            hint=f"it leads to {_short(answer.elsewhere)!r}, which is another server"
+            if answer.elsewhere
+            else "the program's log says why: %container logs NAME",
         )
     if contains not in answer.text:
         raise NotYetError(f"{url} answers {_short(answer.text)!r}, which lacks {contains!r}")
@@ -259,17 +272,20 @@ def volume_holds(
     with _looking(engine) as here:
         place = here.volume(volume).mountpoint
     try:
-        with open(f"{place}/{path.lstrip('/')}", errors="replace") as file:
-            text = file.read()
+        with untrusted.regular_file(place, path) as file:
+            start = file.read(_SHOWN * 8).decode(errors="replace")
+            file.seek(0)
+            parts = untrusted.pieces(file, _MOST_FILE)
+            found = not contains or untrusted.contains(parts, [contains.encode()])
     except OSError as error:
         raise NotYetError(
             f"the volume {volume} has no readable file {path}",
             hint="write it from a container that has the volume mounted (-v "
             f"{volume}:/data), below that folder",
         ) from error
-    if contains not in text:
+    if not found:
         raise NotYetError(
-            f"{path} in the volume {volume} is {_short(text)!r}, without {contains!r}"
+            f"{path} in the volume {volume} is {_short(start)!r}, without {contains!r}"
         )
     return f"✓ the volume {volume} holds {path}"
 
@@ -466,14 +482,20 @@ def _user_of(engine: Engine, name: str) -> str:
 
 def _uid(engine: Engine, name: str, user: str) -> str | None:
     """Return the number of a user by name, as the container's own ``/etc/passwd`` has it."""
+    archive = untrusted.SmallArchive(_MOST_PASSWD)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            engine.copy(f"{name}:/etc/passwd", f"{folder}/passwd", follow_link=True)
-            with open(f"{folder}/passwd", errors="replace") as file:
-                lines = [line.split(":") for line in file]
+        engine.copy(f"{name}:/etc/passwd", "-", follow_link=True, stdout=archive)  # type: ignore[arg-type]  # only written to
     except NotFoundError:  # an image, or a container without that file: the name has to do
         return None
+    text = archive.only_file()
+    if text is None:
+        raise NotYetError(f"{name} has no readable /etc/passwd, so nobody knows who {user} is")
+    lines = [line.split(":") for line in text.decode(errors="replace").splitlines()]
     return next((line[2] for line in lines if len(line) > 2 and line[0] == user), None)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _cpus(host: dict[str, Any]) -> float:
@@ -503,6 +525,7 @@ def _paths(image: str, engine: Engine | None) -> set[str]:
 
 def _places_with(saved: tarfile.TarFile, secrets: Sequence[bytes]) -> Iterator[str]:
     """Yield the files of an image's layers, and its configuration, that contain a secret."""
+    deadline = time.monotonic() + _LOOKING_SECONDS
     for member in saved:
         file = saved.extractfile(member) if member.isfile() else None
         if file is None or member.name in ("manifest.json", "repositories"):
@@ -510,26 +533,24 @@ def _places_with(saved: tarfile.TarFile, secrets: Sequence[bytes]) -> Iterator[s
         start = file.read(_CHUNK)
         file.seek(0)
         if start.lstrip().startswith(b"{"):
-            if _contains(file, secrets):
+            if untrusted.contains(_in_time(file, deadline), secrets):
                 yield "its settings or history"
             continue
         with tarfile.open(fileobj=file) as layer:
             for entry in layer:
                 content = layer.extractfile(entry) if entry.isfile() else None
-                if content is not None and _contains(content, secrets):
-                    yield f"/{entry.name.removeprefix('./')}"
+                if content is not None and untrusted.contains(_in_time(content, deadline), secrets):
+                    yield repr(f"/{entry.name.removeprefix('./')}")[1:-1]
 
 
-def _contains(file: IO[bytes], secrets: Sequence[bytes]) -> bool:
-    """Return whether a file has one of the secrets, also across two reads."""
-    overlap = max(len(secret) for secret in secrets) - 1
-    kept = b""
-    while chunk := file.read(_CHUNK):
-        text = kept + chunk
-        if any(secret in text for secret in secrets):
-            return True
-        kept = text[-overlap:] if overlap else b""
-    return False
+def _in_time(file: IO[bytes], deadline: float) -> Iterator[bytes]:
+    """Yield what is in a file of an image; a sparse one may have more than can ever be read."""
+    while piece := file.read(_CHUNK):
+        if time.monotonic() > deadline:
+            raise NotYetError(
+                f"the image has more than can be looked through in {_LOOKING_SECONDS:.0f} seconds"
+            )
+        yield piece
 
 
 def _short(text: str) -> str:
