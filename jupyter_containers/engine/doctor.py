@@ -162,6 +162,14 @@ def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
         "bridge networks reach other machines, and ports are published",
         "as root: apt-get install slirp4netns; chmod 666 /dev/net/tun",
     )
+    weaker = _text(folder / "uplink-weaker")
+    confined = Capability(
+        "uplink sandbox",
+        not missing and not weaker,
+        missing or weaker or "slirp4netns sees no files and makes few system calls",
+        "packets that containers make cannot turn slirp4netns against this user's files",
+        "" if missing else "slirp4netns 0.4 or newer, and an /etc/resolv.conf in /etc or /run",
+    )
     refused, _, remedy = _text(folder / "no-cgroup").partition("\n")
     delegation = Capability(
         "delegated cgroup",
@@ -178,7 +186,7 @@ def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
         "a container sees its processes and network, and those of nobody else",
         withheld.remedy if withheld else "",
     )
-    return rights, uplink, delegation, files
+    return rights, uplink, confined, delegation, files
 
 
 def _delegated(base: str, lingering: Path = Path("/var/lib/systemd/linger")) -> str:
