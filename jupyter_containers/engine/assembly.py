@@ -210,14 +210,13 @@ def _name_files(
 ) -> dict[str, str]:
     """Write hosts, resolv.conf and hostname; those of another container's network are shared."""
     if connection.target is not None:
-        folder = hostnames.bundle(connection.target.id).folder
-        return {name: str(folder / name) for name in ("hosts", "resolv.conf", "hostname")}
+        return {name: str(bundle.names / name) for name in ("hosts", "resolv.conf", "hostname")}
     machine = "" if host.users.initial else host_address()
     head = hosts_text(record, connection, machine)
     return {
         "hosts": hostnames.write(record.id, head),
-        "resolv.conf": bundle.write("resolv.conf", resolv_text(record)),
-        "hostname": bundle.write("hostname", hostname_of(record, connection) + "\n"),
+        "resolv.conf": bundle.write_name_file("resolv.conf", resolv_text(record)),
+        "hostname": bundle.write_name_file("hostname", hostname_of(record, connection) + "\n"),
     }
 
 

@@ -24,6 +24,7 @@ from jupyter_containers.engine.bundle import Bundle
 from jupyter_containers.engine.companions import Companions
 from jupyter_containers.engine.connections import Connection, Connections
 from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.namefiles import mount_names, share_names
 from jupyter_containers.engine.reap import exit_command, unattended_command
 from jupyter_containers.engine.records import ContainerRecord, StateRecord
 from jupyter_containers.engine.restarts import (
@@ -126,6 +127,7 @@ class Lifecycle:
             self.note(record, "attach")
         with self._connections.connecting(record) as connection, PrivateMounts() as mounts:
             mounts.overlay(rooms.store.snapshots.mount(record.chain_id, record.id), bundle.rootfs)
+            self._mount_names(mounts, bundle, connection)
             shared = share(rooms, record, mounts)
             spec = mounts.call(assemble, rooms, record, bundle, connection, self._hostnames, shared)
             if few := substitutes.processors(record.options, rooms.host):
@@ -151,6 +153,7 @@ class Lifecycle:
                 if before_start is not None:
                     before_start()
                 connection.finish()
+                self._hostnames.acquaint(record)
                 rooms.runtime.start(record.id)
                 self.note(record, "start")
                 if companions := self._companions.begin(record, bundle.folder, spec):
@@ -164,6 +167,12 @@ class Lifecycle:
                     self._update(record.id, status=Status.CREATED)
                 raise
         return record, attachment
+
+    def _mount_names(self, mounts: PrivateMounts, bundle: Bundle, connection: Connection) -> None:
+        if connection.target is None:
+            mount_names(mounts, bundle)
+        else:
+            share_names(mounts, bundle, connection.target, self.bundle(connection.target.id).names)
 
     def _exit_command(self, record: ContainerRecord, *, attach: bool) -> tuple[str, ...]:
         # Whoever waits in the foreground settles it, but need not live until a restart is due.
@@ -522,6 +531,7 @@ class Lifecycle:
             self._connections.release(record.id, record.endpoints, record.ports)
         rooms.store.snapshots.discard(record.id, soon=given_back)
         detach(bundle.rootfs)
+        detach(bundle.names)
         forget_mounts(rooms, record.id)
         rooms.store.remove_tree(bundle.folder, soon=given_back)
         for mount in record.mounts if volumes else ():

@@ -31,6 +31,7 @@ from jupyter_containers.engine.bundle import Bundle
 from jupyter_containers.engine.connections import Connections
 from jupyter_containers.engine.failedsteps import FailedSteps
 from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.namefiles import mount_names
 from jupyter_containers.engine.naming import step_name
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.stepmounts import StepMounts
@@ -161,6 +162,7 @@ class _Workspace:
             step_mounts = StepMounts(rooms, mounts, self.bundle, stack, cancel)
             resolved = tuple(step_mounts.resolve(mount) for mount in request.mounts)
             netns = namespace.path if namespace else ""
+            mount_names(mounts, self.bundle)
             mounts.call(self._write_spec, request, netns, resolved)
             return mounts.call(
                 rooms.runtime.run,
@@ -195,7 +197,7 @@ class _Workspace:
             )
             make_folder(root, options.workdir, user)
             files = {
-                name: bundle.write(name, text)
+                name: bundle.write_name_file(name, text)
                 for name, text in self._files(request).items()
                 if name != "hostname" or root.exists("/etc/hostname")
             }
