@@ -34,6 +34,7 @@ from jupyter_containers.runtime.spec import (
     TmpfsMount,
     runtime_spec,
 )
+from jupyter_containers.runtime.targets import Wish, check_folder, check_targets
 from jupyter_containers.runtime.users import User, resolve_user
 from jupyter_containers.settings import Settings
 from jupyter_containers.trees.rooted import Root
@@ -63,6 +64,8 @@ def assemble(
 ) -> Spec:
     """Write the bundle's files and return the spec; to be called where the root is mounted."""
     options, config = record.options, record.config
+    asked = tuple(_runtime_mount(mount, shared) for mount in record.mounts)
+    check_mounts(bundle.rootfs, asked)
     if not record.state.started:  # what people empty later stays empty
         for mount in record.mounts:
             # A part of a volume is not filled, what is mounted in a volume's place is.
@@ -92,7 +95,7 @@ def assemble(
         hostname=hostname_of(record, connection),
         network={"host": "host", "none": "new"}.get(connection.mode, "path"),  # type: ignore[arg-type]  # literals
         netns=connection.namespace.path if connection.namespace else "",
-        mounts=(*(_runtime_mount(mount, shared) for mount in record.mounts), *host_mounts),
+        mounts=(*asked, *host_mounts),
         hosts_file=files["hosts"],
         resolv_conf=files["resolv.conf"],
         hostname_file=files["hostname"],
@@ -181,8 +184,15 @@ def _of_one_user(
     return (BindMount(source, _APT_TARGET, read_only=True),), (f"APT_CONFIG={_APT_TARGET}",)
 
 
+def check_mounts(rootfs: Path, mounts: Sequence[BindMount | TmpfsMount]) -> None:
+    """Raise :class:`InvalidArgumentError` for mounts and images that take away a place."""
+    with Root(rootfs) as root:
+        check_targets(root, tuple(Wish(one.target, getattr(one, "source", "")) for one in mounts))
+
+
 def make_folder(root: Root, path: str, user: User) -> None:
     """Make the working directory as Docker does where it is missing, owned by ``user``."""
+    check_folder(root, path)
     try:
         root.make_folders(path, 0o755, user.uid, user.gid)
     except OSError as error:

@@ -23,6 +23,7 @@ from jupyter_containers.build.seams import (
     Workspace,
 )
 from jupyter_containers.engine.assembly import (
+    check_mounts,
     make_folder,
     of_the_host,
     with_environment,
@@ -176,6 +177,7 @@ class _Workspace:
         self, request: StepRequest, netns: str, mounts: tuple[BindMount | TmpfsMount, ...]
     ) -> None:
         rooms, bundle = self.layers.rooms, self.bundle
+        check_mounts(bundle.rootfs, mounts)
         host_mounts, variables = of_the_host(rooms.host, bundle, trusting=request.trust_host_ca)
         mounts += host_mounts
         config = with_environment(ExecutionConfig(env=request.env), variables)
