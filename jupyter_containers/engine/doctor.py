@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jupyter_containers.engine.programs import advisories, seccomp, versions_said
 from jupyter_containers.engine.ratelimits import noted
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.places import file_system, is_remote
@@ -78,8 +79,10 @@ def examine(rooms: Rooms) -> DoctorReport:
         ),
     )
     root = host.users.initial and os.geteuid() == 0
-    kernel = [item for item in host.capabilities if item.name != "overlay"]
-    return DoctorReport((*_rights(rooms, host), *_files(rooms), *kernel, *ours), root)
+    kernel = [item for item in host.capabilities if item.name not in ("overlay", "seccomp")]
+    said = versions_said(host)
+    found = (*_rights(rooms, host), *_files(rooms), *kernel, seccomp(host, said), *ours)
+    return DoctorReport((*found, *advisories(said)), root)
 
 
 def _files(rooms: Rooms) -> tuple[Capability, ...]:

@@ -244,6 +244,11 @@ def _in_system_folders(name: str) -> str:
 
 
 def _version_of(path: str) -> str:
+    return (said_version(path).splitlines() or [""])[0].rpartition(" ")[2]
+
+
+def said_version(path: str) -> str:
+    """Return all that a program prints for ``--version``; nothing when it cannot be started."""
     import subprocess
 
     try:
@@ -252,7 +257,7 @@ def _version_of(path: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return (done.stdout.splitlines() or [""])[0].rpartition(" ")[2]
+    return done.stdout
 
 
 def _bounding_set() -> frozenset[str]:
