@@ -24,6 +24,7 @@ from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.network import names
 from jupyter_containers.network.usermode import host_address
 from jupyter_containers.options.limits import DeviceRequest
+from jupyter_containers.runtime.confinement import Labels
 from jupyter_containers.runtime.devices import host_devices, requested_devices
 from jupyter_containers.runtime.host import HostCapabilities
 from jupyter_containers.runtime.security import security_options
@@ -61,6 +62,7 @@ def assemble(
     connection: Connection,
     hostnames: Hostnames,
     shared: Shared,
+    labels: Labels,
 ) -> Spec:
     """Write the bundle's files and return the spec; to be called where the root is mounted."""
     options, config = record.options, record.config
@@ -105,6 +107,7 @@ def assemble(
         namespaces=shared.namespaces,
         shm=shared.shm,
         default_pids_limit=rooms.settings.pids_limit,
+        labels=labels,
         annotations=options.annotation or {},
     )
     extra_env = (*host_env, *hostnames.link_variables(record))

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_containers.engine.programs import advisories, seccomp, versions_said
+from jupyter_containers.engine.programs import advisories, confinement, seccomp, versions_said
 from jupyter_containers.engine.ratelimits import noted
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.places import file_system, is_remote
+from jupyter_containers.runtime.confinement import profile_is_loaded
 from jupyter_containers.runtime.host import Capability, HostCapabilities, probe
 from jupyter_containers.runtime.surroundings import system_files_withheld
 from jupyter_containers.settings import LOCAL, USER_FOLDER
@@ -82,7 +83,8 @@ def examine(rooms: Rooms) -> DoctorReport:
     kernel = [item for item in host.capabilities if item.name not in ("overlay", "seccomp")]
     said = versions_said(host)
     found = (*_rights(rooms, host), *_files(rooms), *kernel, seccomp(host, said), *ours)
-    return DoctorReport((*found, *advisories(said)), root)
+    further = confinement(host, loaded=profile_is_loaded())
+    return DoctorReport((*found, *further, *advisories(said)), root)
 
 
 def _files(rooms: Rooms) -> tuple[Capability, ...]:

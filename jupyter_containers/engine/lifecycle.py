@@ -22,6 +22,7 @@ import msgspec
 from jupyter_containers.engine.assembly import assemble
 from jupyter_containers.engine.bundle import Bundle
 from jupyter_containers.engine.companions import Companions
+from jupyter_containers.engine.confining import labels_for, relabel
 from jupyter_containers.engine.connections import Connection, Connections
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.namefiles import mount_names, share_names
@@ -126,10 +127,14 @@ class Lifecycle:
         if attach:
             self.note(record, "attach")
         with self._connections.connecting(record) as connection, PrivateMounts() as mounts:
-            mounts.overlay(rooms.store.snapshots.mount(record.chain_id, record.id), bundle.rootfs)
-            self._mount_names(mounts, bundle, connection)
+            labels = labels_for(rooms, record.options, record.id)
+            overlay = rooms.store.snapshots.mount(record.chain_id, record.id)
+            mounts.overlay(overlay, bundle.rootfs, label=labels.mount_option)
+            self._mount_names(mounts, bundle, connection, labels.mount_option)
+            relabel(rooms, record.mounts, labels)
             shared = share(rooms, record, mounts)
-            spec = mounts.call(assemble, rooms, record, bundle, connection, self._hostnames, shared)
+            parts = (bundle, connection, self._hostnames, shared, labels)
+            spec = mounts.call(assemble, rooms, record, *parts)
             if few := substitutes.processors(record.options, rooms.host):
                 mounts.call(os.sched_setaffinity, 0, few)  # what is started there inherits it
             created = mounts.call(
@@ -168,9 +173,11 @@ class Lifecycle:
                 raise
         return record, attachment
 
-    def _mount_names(self, mounts: PrivateMounts, bundle: Bundle, connection: Connection) -> None:
+    def _mount_names(
+        self, mounts: PrivateMounts, bundle: Bundle, connection: Connection, label: str
+    ) -> None:
         if connection.target is None:
-            mount_names(mounts, bundle)
+            mount_names(mounts, bundle, label)
         else:
             share_names(mounts, bundle, connection.target, self.bundle(connection.target.id).names)
 

@@ -25,10 +25,13 @@ SIZE = 1024 * 1024
 _OPTIONS = f"size={SIZE},nr_inodes=16,mode=755,nosuid,nodev,noexec"
 
 
-def mount_names(mounts: PrivateMounts, bundle: Bundle) -> None:
-    """Give a starting container (or a build step) an empty place for its files."""
+def mount_names(mounts: PrivateMounts, bundle: Bundle, label: str = "") -> None:
+    """Give a starting container (or a build step) an empty place for its files.
+
+    ``label`` is an option of mount(8) that gives them their SELinux label.
+    """
     bundle.names.mkdir(exist_ok=True)
-    mounts.device("tmpfs", "tmpfs", bundle.names, _OPTIONS)
+    mounts.tmpfs(bundle.names, _OPTIONS, label)
 
 
 def share_names(

@@ -39,6 +39,36 @@ def advisories(said: Mapping[str, str]) -> tuple[Capability, ...]:
     return (Capability("advisories", True, f"none known for {names}", "images use no known hole"),)
 
 
+def confinement(host: HostCapabilities, *, loaded: bool) -> tuple[Capability, ...]:
+    """Return what keeps the host's security modules from confining containers, if anything.
+
+    ``loaded`` is whether the kernel knows the engine's AppArmor profile.
+    """
+    found = []
+    root = host.users.initial and os.geteuid() == 0
+    if host.modules.apparmor and not loaded and not (root and find_program("apparmor_parser")):
+        found.append(
+            Capability(
+                "AppArmor profile",
+                False,
+                "not loaded, and only root with apparmor_parser loads it",
+                "AppArmor confines containers as Docker's does",
+                "apt-get install apparmor" if root else "as root: start any container once",
+            )
+        )
+    if host.modules.selinux and not host.modules.process_label:
+        found.append(
+            Capability(
+                "SELinux labels",
+                False,
+                "this policy has none for containers",
+                "SELinux keeps containers from the host and from each other",
+                "as root: dnf install container-selinux",
+            )
+        )
+    return tuple(found)
+
+
 def seccomp(host: HostCapabilities, said: Mapping[str, str]) -> Capability:
     """Return whether containers have a filter of system calls, and what it cannot see."""
     name = host.runtime.name if host.runtime else ""

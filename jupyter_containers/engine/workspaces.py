@@ -29,6 +29,7 @@ from jupyter_containers.engine.assembly import (
     with_environment,
 )
 from jupyter_containers.engine.bundle import Bundle
+from jupyter_containers.engine.confining import labels_for
 from jupyter_containers.engine.connections import Connections
 from jupyter_containers.engine.failedsteps import FailedSteps
 from jupyter_containers.engine.interrupts import deferred
@@ -44,6 +45,7 @@ from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import RunOptions
 from jupyter_containers.options.run import SHM_BYTES
 from jupyter_containers.runtime.binfmt import require_runnable
+from jupyter_containers.runtime.confinement import Labels
 from jupyter_containers.runtime.mounts import PrivateMounts, Unmounted
 from jupyter_containers.runtime.spec import BindMount, ContainerContext, TmpfsMount, runtime_spec
 from jupyter_containers.runtime.users import resolve_user
@@ -163,8 +165,9 @@ class _Workspace:
             step_mounts = StepMounts(rooms, mounts, self.bundle, stack, cancel)
             resolved = tuple(step_mounts.resolve(mount) for mount in request.mounts)
             netns = namespace.path if namespace else ""
-            mount_names(mounts, self.bundle)
-            mounts.call(self._write_spec, request, netns, resolved)
+            labels = self.labels(request.privileged)
+            mount_names(mounts, self.bundle, labels.mount_option)
+            mounts.call(self._write_spec, request, netns, resolved, labels)
             return mounts.call(
                 rooms.runtime.run,
                 self.key,
@@ -173,8 +176,20 @@ class _Workspace:
                 cancel=cancel,
             )
 
+    def labels(self, privileged: bool) -> Labels:
+        """Return what the host's security modules give the step: a profile.
+
+        No SELinux label, for the step's files become a layer, and its binds are the context's.
+        """
+        options = RunOptions(image="build", privileged=privileged, security_opt=("label=disable",))
+        return labels_for(self.layers.rooms, options, self.key)
+
     def _write_spec(
-        self, request: StepRequest, netns: str, mounts: tuple[BindMount | TmpfsMount, ...]
+        self,
+        request: StepRequest,
+        netns: str,
+        mounts: tuple[BindMount | TmpfsMount, ...],
+        labels: Labels,
     ) -> None:
         rooms, bundle = self.layers.rooms, self.bundle
         check_mounts(bundle.rootfs, mounts)
@@ -217,6 +232,7 @@ class _Workspace:
             hostname_file=files.get("hostname", ""),
             cgroup_path=rooms.runtime.cgroup_path(self.key),
             default_pids_limit=rooms.settings.pids_limit,
+            labels=labels,
         )
         bundle.write_spec(runtime_spec(config, options, context))
 
