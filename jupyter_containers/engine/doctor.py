@@ -236,7 +236,10 @@ def info(rooms: Rooms, statuses: list[str], images: int) -> dict[str, Any]:
         "MonitorVersion": host.conmon_version,
         "CgroupVersion": {"v2": "2", "none": "0"}.get(host.cgroups.version, "1"),
         "CgroupDriver": "cgroupfs",
-        "SecurityOptions": ["seccomp"] if host.seccomp else [],
+        "SecurityOptions": [
+            *(["seccomp"] if host.seccomp else []),
+            *(name for name in ("apparmor", "selinux") if host.modules.has(name)),
+        ],
         "KernelVersion": machine.release,
         "OperatingSystem": _system_name(),
         "OSType": "linux",
