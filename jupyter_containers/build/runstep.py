@@ -246,6 +246,8 @@ def _runner(
         except OCIRuntimeError as error:
             ending = f"could not be started: {error.message}"
             raise _failed(instruction, tail, error.exit_code, ending, error.hint) from error
+        except InvalidArgumentError as error:
+            raise around.fail(f"RUN: {error.message}", hint=error.hint) from error
         around.cancel.check()
         workspace.call(lambda rootfs: remove_mount_points(rootfs, made))
         if code != 0:

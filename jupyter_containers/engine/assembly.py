@@ -25,6 +25,7 @@ from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.network import names
 from jupyter_containers.network.usermode import host_address
 from jupyter_containers.options.limits import DeviceRequest
+from jupyter_containers.runtime.confinement import Labels
 from jupyter_containers.runtime.devices import host_devices, requested_devices
 from jupyter_containers.runtime.host import HostCapabilities
 from jupyter_containers.runtime.mounts import PrivateMounts
@@ -37,6 +38,7 @@ from jupyter_containers.runtime.spec import (
     TmpfsMount,
     runtime_spec,
 )
+from jupyter_containers.runtime.targets import Wish, check_folder, check_targets
 from jupyter_containers.runtime.users import User, resolve_user
 from jupyter_containers.settings import Settings
 from jupyter_containers.trees.rooted import Root
@@ -64,12 +66,15 @@ def assemble(
     hostnames: Hostnames,
     shared: Shared,
     mounts: PrivateMounts,
+    labels: Labels,
 ) -> Spec:
     """Write the bundle's files and return the spec; to be called where the root is mounted.
 
     Mounts inside other mounts are there already when this returns.
     """
     options, config = record.options, record.config
+    asked = tuple(_runtime_mount(mount, shared) for mount in record.mounts)
+    check_mounts(bundle.rootfs, asked)
     if not record.state.started:  # what people empty later stays empty
         for mount in record.mounts:
             fill_from_image(bundle.rootfs, mount, shared.sources.get(mount.target, ""))
@@ -93,7 +98,7 @@ def assemble(
         hostname=hostname_of(record, connection),
         network={"host": "host", "none": "new"}.get(connection.mode, "path"),  # type: ignore[arg-type]  # literals
         netns=connection.namespace.path if connection.namespace else "",
-        mounts=(*(_runtime_mount(mount, shared) for mount in record.mounts), *host_mounts),
+        mounts=(*asked, *host_mounts),
         hosts_file=files["hosts"],
         resolv_conf=files["resolv.conf"],
         hostname_file=files["hostname"],
@@ -103,6 +108,7 @@ def assemble(
         namespaces=shared.namespaces,
         shm=shared.shm,
         default_pids_limit=rooms.settings.pids_limit,
+        labels=labels,
         annotations=options.annotation or {},
     )
     extra_env = (*host_env, *hostnames.link_variables(record))
@@ -184,8 +190,15 @@ def _of_one_user(
     return (BindMount(source, _APT_TARGET, read_only=True),), (f"APT_CONFIG={_APT_TARGET}",)
 
 
+def check_mounts(rootfs: Path, mounts: Sequence[BindMount | TmpfsMount]) -> None:
+    """Raise :class:`InvalidArgumentError` for mounts and images that take away a place."""
+    with Root(rootfs) as root:
+        check_targets(root, tuple(Wish(one.target, getattr(one, "source", "")) for one in mounts))
+
+
 def make_folder(root: Root, path: str, user: User) -> None:
     """Make the working directory as Docker does where it is missing, owned by ``user``."""
+    check_folder(root, path)
     try:
         root.make_folders(path, 0o755, user.uid, user.gid)
     except OSError as error:
@@ -213,14 +226,13 @@ def _name_files(
 ) -> dict[str, str]:
     """Write hosts, resolv.conf and hostname; those of another container's network are shared."""
     if connection.target is not None:
-        folder = hostnames.bundle(connection.target.id).folder
-        return {name: str(folder / name) for name in ("hosts", "resolv.conf", "hostname")}
+        return {name: str(bundle.names / name) for name in ("hosts", "resolv.conf", "hostname")}
     machine = "" if host.users.initial else host_address()
     head = hosts_text(record, connection, machine)
     return {
         "hosts": hostnames.write(record.id, head),
-        "resolv.conf": bundle.write("resolv.conf", resolv_text(record)),
-        "hostname": bundle.write("hostname", hostname_of(record, connection) + "\n"),
+        "resolv.conf": bundle.write_name_file("resolv.conf", resolv_text(record)),
+        "hostname": bundle.write_name_file("hostname", hostname_of(record, connection) + "\n"),
     }
 
 

@@ -27,6 +27,11 @@ class Bundle:
         """The monitor's log of what the container wrote."""
         return self.folder / "container.log"
 
+    @property
+    def names(self) -> Path:
+        """Where the private mount namespace shows hosts, hostname and resolv.conf."""
+        return self.folder / "names"
+
     def create(self) -> None:
         """Make the folder and the mount point."""
         try:
@@ -37,17 +42,11 @@ class Bundle:
 
     def write(self, name: str, text: str) -> str:
         """Write a small file that the container's own user must be able to read."""
-        path, data = self.folder / name, text.encode()
-        # In place, because a running container has this very file mounted; never shorter than
-        # either text, so that a reader does not meet an empty file.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            os.write(descriptor, data)
-            os.ftruncate(descriptor, len(data))
-            os.fchmod(descriptor, 0o644)
-        finally:
-            os.close(descriptor)
-        return str(path)
+        return _write(self.folder / name, text)
+
+    def write_name_file(self, name: str, text: str) -> str:
+        """Write hosts, hostname or resolv.conf; where :attr:`names` is mounted."""
+        return _write(self.names / name, text)
 
     def read(self, name: str) -> str:
         """Return the text of a small file; empty when there is none."""
@@ -64,3 +63,17 @@ class Bundle:
     def write_spec(self, spec: Spec) -> None:
         """Write the runtime spec for the runtime to read."""
         (self.folder / "config.json").write_text(json.dumps(spec))
+
+
+def _write(path: Path, text: str) -> str:
+    data = text.encode()
+    # In place, because a running container may have this very file mounted; never shorter than
+    # either text, so that a reader does not meet an empty file.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(descriptor, data)
+        os.ftruncate(descriptor, len(data))
+        os.fchmod(descriptor, 0o644)
+    finally:
+        os.close(descriptor)
+    return str(path)

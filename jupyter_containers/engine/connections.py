@@ -142,7 +142,7 @@ class Connections:
                         namespace, endpoint, network, default_route=endpoint is routed
                     )
                 if connection.ports:
-                    self._rooms.firewall.publish(record.id, connection.ports)
+                    self._publish(record.id, connection.ports, networks)
                 self.hostnames.introduce({network.id for network in networks})
                 for network in networks:
                     self._networks.note(network, "connect", record.id)
@@ -185,7 +185,7 @@ class Connections:
         The veth pairs go with the container's namespace, so nothing waits for them here.
         """
         if ports:
-            self._rooms.firewall.unpublish(container_id)
+            self._unpublish(container_id, endpoints)
         left = {endpoint.network_id for endpoint in endpoints if self._give_back(endpoint)}
         self.hostnames.introduce(left)
         for network_id in left:
@@ -289,11 +289,7 @@ class Connections:
 
         Ports of IPv6 addresses end, until the next start, where the new way out has no IPv6.
         """
-        networks = [
-            network
-            for item in (*record.endpoints, *endpoints)
-            if (network := self._rooms.networks.get(item.network_id)) is not None
-        ]
+        networks = self._networks_of((*record.endpoints, *endpoints))
         former = self.routed(record.endpoints, networks)
         routed = self.routed(endpoints, networks)
         if routed is former:
@@ -301,7 +297,7 @@ class Connections:
         self._rooms.bridge.route(namespace, former, routed)
         if not record.ports or routed is None:
             if record.ports:
-                self._rooms.firewall.unpublish(record.id)
+                self._unpublish(record.id, record.endpoints)
             return record.ports
         ports = tuple(
             msgspec.structs.replace(port, container_ip=_address(routed, port.host_ip))
@@ -310,7 +306,7 @@ class Connections:
         )
         if len(ports) < len(record.ports):
             self._rooms.firewall.unpublish(record.id)
-        self._rooms.firewall.publish(record.id, ports)
+        self._publish(record.id, ports, networks)
         return ports
 
     @staticmethod
@@ -329,7 +325,22 @@ class Connections:
             return
         for record in self._rooms.containers.all():
             if record.ports and record.state.status.alive:
-                self._rooms.firewall.publish(record.id, record.ports)
+                self._publish(record.id, record.ports, self._networks_of(record.endpoints))
+
+    def _publish(
+        self, container_id: str, ports: Sequence[PublishedPort], networks: Sequence[Network]
+    ) -> None:
+        """Let ports lead to a container, from the host's loopback too where they are there."""
+        self._rooms.firewall.publish(container_id, ports)
+        self._rooms.bridge.settle_loopback(networks)
+
+    def _unpublish(self, container_id: str, endpoints: Sequence[Endpoint]) -> None:
+        self._rooms.firewall.unpublish(container_id)
+        self._rooms.bridge.settle_loopback(self._networks_of(endpoints))
+
+    def _networks_of(self, endpoints: Sequence[Endpoint]) -> list[Network]:
+        found = (self._rooms.networks.get(item.network_id) for item in endpoints)
+        return [network for network in found if network is not None]
 
     def _claim(
         self, network: Network, record: ContainerRecord, request: NetworkRequest, interface: str

@@ -30,6 +30,7 @@ from jupyter_containers.options.values import check_name, parse_labels
 from jupyter_containers.runtime.health import read_status
 from jupyter_containers.runtime.resources import limits
 from jupyter_containers.runtime.spec import process_args
+from jupyter_containers.runtime.targets import Wish, check_target
 from jupyter_containers.store import ImageRecord
 
 
@@ -159,6 +160,7 @@ class Containers:
         resolved: dict[str, MountRecord] = {}
         for request in wanted:
             mount = self._volumes.resolve(request)
+            check_target(Wish(mount.target, mount.source))
             if mount.target in resolved:
                 raise InvalidArgumentError(f"two mounts have the same target: {mount.target}")
             resolved[mount.target] = mount

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jupyter_containers.engine.programs import advisories, confinement, seccomp, versions_said
 from jupyter_containers.engine.ratelimits import noted
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.places import file_system, is_remote
+from jupyter_containers.runtime.confinement import profile_is_loaded
 from jupyter_containers.runtime.host import Capability, HostCapabilities, probe
 from jupyter_containers.runtime.surroundings import system_files_withheld
 from jupyter_containers.settings import LOCAL, USER_FOLDER
@@ -78,8 +80,11 @@ def examine(rooms: Rooms) -> DoctorReport:
         ),
     )
     root = host.users.initial and os.geteuid() == 0
-    kernel = [item for item in host.capabilities if item.name != "overlay"]
-    return DoctorReport((*_rights(rooms, host), *_files(rooms), *kernel, *ours), root)
+    kernel = [item for item in host.capabilities if item.name not in ("overlay", "seccomp")]
+    said = versions_said(host)
+    found = (*_rights(rooms, host), *_files(rooms), *kernel, seccomp(host, said), *ours)
+    further = confinement(host, loaded=profile_is_loaded())
+    return DoctorReport((*found, *further, *advisories(said)), root)
 
 
 def _files(rooms: Rooms) -> tuple[Capability, ...]:
@@ -162,6 +167,14 @@ def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
         "bridge networks reach other machines, and ports are published",
         "as root: apt-get install slirp4netns; chmod 666 /dev/net/tun",
     )
+    weaker = _text(folder / "uplink-weaker")
+    confined = Capability(
+        "uplink sandbox",
+        not missing and not weaker,
+        missing or weaker or "slirp4netns sees no files and makes few system calls",
+        "packets that containers make cannot turn slirp4netns against this user's files",
+        "" if missing else "slirp4netns 0.4 or newer, and an /etc/resolv.conf in /etc or /run",
+    )
     refused, _, remedy = _text(folder / "no-cgroup").partition("\n")
     delegation = Capability(
         "delegated cgroup",
@@ -178,7 +191,7 @@ def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
         "a container sees its processes and network, and those of nobody else",
         withheld.remedy if withheld else "",
     )
-    return rights, uplink, delegation, files
+    return rights, uplink, confined, delegation, files
 
 
 def _delegated(base: str, lingering: Path = Path("/var/lib/systemd/linger")) -> str:
@@ -223,7 +236,10 @@ def info(rooms: Rooms, statuses: list[str], images: int) -> dict[str, Any]:
         "MonitorVersion": host.conmon_version,
         "CgroupVersion": {"v2": "2", "none": "0"}.get(host.cgroups.version, "1"),
         "CgroupDriver": "cgroupfs",
-        "SecurityOptions": ["seccomp"] if host.seccomp else [],
+        "SecurityOptions": [
+            *(["seccomp"] if host.seccomp else []),
+            *(name for name in ("apparmor", "selinux") if host.modules.has(name)),
+        ],
         "KernelVersion": machine.release,
         "OperatingSystem": _system_name(),
         "OSType": "linux",

@@ -3,7 +3,8 @@
 There is no name server of ours that would have to live: every container of a network that people
 made has the others in its ``/etc/hosts``, by name, alias, short ID and host name.  That is read by
 every C library and language, answers in both directions, and is rewritten in place whenever
-somebody joins or leaves.  On the default network only what ``--link`` asked for is known.
+somebody joins or leaves (:mod:`.namefiles` says where it is).  On the default network only what
+``--link`` asked for is known.
 
 What is ours stands between two comment lines; the rest of the file is never touched while the
 container runs.
@@ -11,12 +12,14 @@ container runs.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
 from jupyter_containers.engine.bundle import Bundle
+from jupyter_containers.engine.namefiles import SIZE, open_hosts
 from jupyter_containers.engine.networks import Networks
 from jupyter_containers.engine.records import ContainerRecord, EndpointRecord
 from jupyter_containers.engine.rooms import Rooms
@@ -30,7 +33,6 @@ from jupyter_containers.options.network import DEFAULT_NETWORK, NetworkRequest
 
 _BEGIN = "# containers of the same network:\n"
 _END = "# (end of containers)\n"
-_MOST_BYTES = 16 * 1024 * 1024
 
 
 class Hostnames:
@@ -38,7 +40,7 @@ class Hostnames:
 
     def __init__(self, rooms: Rooms, networks: Networks) -> None:
         self._rooms, self._networks = rooms, networks
-        self._folders = f"{rooms.settings.root}/containers"
+        self._folders = f"{rooms.settings.root.resolve()}/containers"
 
     def bundle(self, container_id: str) -> Bundle:
         """Return the folder of a container."""
@@ -48,7 +50,14 @@ class Hostnames:
         """Write the hosts file of a starting container and return its path."""
         with self._rooms.store.locks.hold("hosts"):
             block = self._blocks(self._rooms.endpoints.all()).get(container_id, "")
-            return self.bundle(container_id).write("hosts", head + block)
+            return self.bundle(container_id).write_name_file("hosts", head + block)
+
+    def acquaint(self, record: ContainerRecord) -> None:
+        """Tell a container that is about to begin who came while nobody could reach its file."""
+        if any(not self._networks.is_default(item.network_id) for item in record.endpoints):
+            with self._rooms.store.locks.hold("hosts"):
+                block = self._blocks(self._rooms.endpoints.all()).get(record.id, "")
+                _replace_block(self._folder(record.id), block)
 
     def introduce(self, network_ids: Collection[str]) -> None:
         """Tell the containers of these networks who is there now."""
@@ -63,17 +72,17 @@ class Hostnames:
             )
             for container_id in concerned:
                 if container_id in blocks:
-                    _replace_block(self._path(container_id), blocks[container_id])
+                    _replace_block(self._folder(container_id), blocks[container_id])
 
     def forget(self, container_id: str, addresses: Collection[str]) -> None:
         """A container that left a network knows nobody of it, nor itself by what it had there."""
         with self._rooms.store.locks.hold("hosts"):
             block = self._blocks(self._rooms.endpoints.all()).get(container_id, "")
-            _replace_block(self._path(container_id), block, without=addresses)
+            _replace_block(self._folder(container_id), block, without=addresses)
 
-    def _path(self, container_id: str) -> str:
+    def _folder(self, container_id: str) -> str:
         # Text, as pathlib takes a third of the time of telling two hundred containers.
-        return f"{self._folders}/{container_id}/hosts"
+        return f"{self._folders}/{container_id}"
 
     def _blocks(self, claims: Sequence[EndpointRecord]) -> dict[str, str]:
         """Return our part of the hosts files by container; those that know nobody have none.
@@ -170,31 +179,52 @@ def _entries(
                 yield HostEntry(address, names)
 
 
-def _replace_block(path: str, block: str, without: Collection[str] = ()) -> None:
-    """Put ``block`` in the place of ours, in place: a running container has this file mounted.
+def _replace_block(folder: str, block: str, without: Collection[str] = ()) -> None:
+    """Put ``block`` into the hosts file of a running container, in the place of the former one.
 
     Lines of addresses in ``without`` are left out of the rest.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+        descriptor = open_hosts(folder)
+    except (FileNotFoundError, ValueError):
         return  # a build step, or a container that is just being started and writes its own
     try:
-        # A container can make it as large as it likes; a buffer of that size takes the most time.
-        size = min(os.fstat(descriptor).st_size, _MOST_BYTES)
-        text = os.read(descriptor, size).decode(errors="surrogateescape")
-        before, begin, rest = text.partition(_BEGIN)
-        after = rest.partition(_END)[2] if begin else ""
-        if without:
-            lines = before.splitlines(keepends=True)
-            before = "".join(line for line in lines if line.partition("\t")[0] not in without)
-        changed = f"{before}{block}{after}"
-        if changed != text:
-            data = changed.encode(errors="surrogateescape")
-            os.pwrite(descriptor, data, 0)
-            os.ftruncate(descriptor, len(data))
+        replace_block(descriptor, block, without)
     finally:
         os.close(descriptor)
+
+
+def replace_block(descriptor: int, block: str, without: Collection[str] = ()) -> None:
+    """Put ``block`` in the place of ours in an open file: a running container has it mounted.
+
+    A file that the container made too large for its place loses what is not ours.
+    """
+    text = os.pread(descriptor, SIZE, 0).decode(errors="surrogateescape")
+    before, begin, rest = text.partition(_BEGIN)
+    after = rest.partition(_END)[2] if begin else ""
+    if without:
+        lines = before.splitlines(keepends=True)
+        before = "".join(line for line in lines if line.partition("\t")[0] not in without)
+    changed = f"{before}{block}{after}"
+    if changed == text:
+        return
+    data = changed.encode(errors="surrogateescape")
+    if os.fstat(descriptor).st_size >= SIZE or not _written(descriptor, data):
+        os.ftruncate(descriptor, 0)
+        _written(descriptor, block.encode())
+
+
+def _written(descriptor: int, data: bytes) -> bool:
+    """Make ``data`` a file's contents; return False where there is no room for them."""
+    try:
+        done = os.pwrite(descriptor, data, 0)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return False
+    if done == len(data):
+        os.ftruncate(descriptor, done)
+    return done == len(data)
 
 
 def _renamed(claim: EndpointRecord, former: str, name: str) -> EndpointRecord:

@@ -9,6 +9,7 @@ import msgspec
 
 from jupyter_containers.engine.companions import health_config
 from jupyter_containers.engine.hostconfig import host_config
+from jupyter_containers.engine.namefiles import shown_path
 from jupyter_containers.engine.networkdocuments import network_settings
 from jupyter_containers.engine.records import ContainerRecord, MountRecord, VolumeRecord
 from jupyter_containers.network.model import Network
@@ -97,9 +98,9 @@ def container_document(
         "Args": list(args[1:]),
         "State": _state(record, folder),
         "Image": record.image_id,
-        "ResolvConfPath": str(folder / "resolv.conf"),
-        "HostnamePath": str(folder / "hostname"),
-        "HostsPath": str(folder / "hosts"),
+        "ResolvConfPath": shown_path(folder, record.state.monitor, "resolv.conf"),
+        "HostnamePath": shown_path(folder, record.state.monitor, "hostname"),
+        "HostsPath": shown_path(folder, record.state.monitor, "hosts"),
         "LogPath": str(folder / "container.log"),
         "Name": f"/{record.name}",
         "RestartCount": record.state.restart_count,

@@ -22,8 +22,10 @@ import msgspec
 from jupyter_containers.engine.assembly import assemble
 from jupyter_containers.engine.bundle import Bundle
 from jupyter_containers.engine.companions import Companions
+from jupyter_containers.engine.confining import labels_for, relabel
 from jupyter_containers.engine.connections import Connection, Connections
 from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.namefiles import mount_names, share_names
 from jupyter_containers.engine.reap import exit_command, unattended_command
 from jupyter_containers.engine.records import ContainerRecord, StateRecord
 from jupyter_containers.engine.restarts import (
@@ -127,11 +129,14 @@ class Lifecycle:
         if attach:
             self.note(record, "attach")
         with self._connections.connecting(record) as connection, PrivateMounts() as mounts:
-            mounts.overlay(rooms.store.snapshots.mount(record.chain_id, record.id), bundle.rootfs)
+            labels = labels_for(rooms, record.options, record.id)
+            overlay = rooms.store.snapshots.mount(record.chain_id, record.id)
+            mounts.overlay(overlay, bundle.rootfs, label=labels.mount_option)
+            self._mount_names(mounts, bundle, connection, labels.mount_option)
+            relabel(rooms, record.mounts, labels)
             shared = share(rooms, record, mounts)
-            spec = mounts.call(
-                assemble, rooms, record, bundle, connection, self._hostnames, shared, mounts
-            )
+            parts = (bundle, connection, self._hostnames, shared, mounts, labels)
+            spec = mounts.call(assemble, rooms, record, *parts)
             if few := substitutes.processors(record.options, rooms.host):
                 mounts.call(os.sched_setaffinity, 0, few)  # what is started there inherits it
             created = mounts.call(
@@ -155,6 +160,7 @@ class Lifecycle:
                 if before_start is not None:
                     before_start()
                 connection.finish()
+                self._hostnames.acquaint(record)
                 rooms.runtime.start(record.id)
                 self.note(record, "start")
                 if companions := self._companions.begin(record, bundle.folder, spec):
@@ -168,6 +174,14 @@ class Lifecycle:
                     self._update(record.id, status=Status.CREATED)
                 raise
         return record, attachment
+
+    def _mount_names(
+        self, mounts: PrivateMounts, bundle: Bundle, connection: Connection, label: str
+    ) -> None:
+        if connection.target is None:
+            mount_names(mounts, bundle, label)
+        else:
+            share_names(mounts, bundle, connection.target, self.bundle(connection.target.id).names)
 
     def _exit_command(self, record: ContainerRecord, *, attach: bool) -> tuple[str, ...]:
         # Whoever waits in the foreground settles it, but need not live until a restart is due.
@@ -525,6 +539,7 @@ class Lifecycle:
             self._connections.release(record.id, record.endpoints, record.ports)
         rooms.store.snapshots.discard(record.id, soon=given_back)
         detach(bundle.rootfs)
+        detach(bundle.names)
         forget_mounts(rooms, record.id)
         rooms.store.remove_tree(bundle.folder, soon=given_back)
         for mount in record.mounts if volumes else ():

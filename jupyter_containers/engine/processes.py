@@ -40,6 +40,7 @@ from jupyter_containers.runtime.failures import torn
 from jupyter_containers.runtime.keys import DetachedError, DetachKeys
 from jupyter_containers.runtime.logs import LogLine, read_log
 from jupyter_containers.runtime.spec import Spec, exec_process
+from jupyter_containers.runtime.targets import check_folder
 from jupyter_containers.runtime.users import User, resolve_user
 from jupyter_containers.trees.rooted import Root
 
@@ -170,6 +171,8 @@ class Processes:
         )
 
     def _process(self, record: ContainerRecord, options: ExecOptions) -> Spec:
+        if options.workdir:
+            check_folder(None, options.workdir)
         spec = self._lifecycle.bundle(record.id).spec()
         user = self._user(record, options.user)
         available = self._rooms.host.kernel_capabilities

@@ -48,6 +48,7 @@ class MountRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     recursion: Recursion = "enabled"
     subpath: str = ""
     driver_opts: dict[str, str] = {}  # of the volume that is to be made for it
+    relabel: str = ""  # z or Z
 
 
 class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):

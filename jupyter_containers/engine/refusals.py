@@ -96,7 +96,9 @@ def _check_security(options: RunOptions, host: HostCapabilities) -> None:
     modules = next(
         (item.detail for item in host.capabilities if item.name == "security modules"), ""
     )
-    for module, asked in (("apparmor", security.apparmor), ("selinux", security.selinux_label)):
+    profile = "" if security.apparmor == "unconfined" else security.apparmor
+    label = ",".join(word for word in security.labels if word != "disable")
+    for module, asked in (("apparmor", profile), ("selinux", label)):
         if asked and module not in modules.split():
             raise UnsupportedError(
                 f"security-opt {module} {asked!r} has no effect: {module} is not active here",

@@ -23,6 +23,7 @@ from jupyter_containers.engine.restarts import (
     restarts_at_boot,
     start_waiter,
 )
+from jupyter_containers.network.sysctl import leads_to_loopback
 from jupyter_containers.oci.state import Status
 
 _TESTAMENT_SECONDS = 600.0
@@ -82,6 +83,7 @@ class SweptLifecycle(Lifecycle):
                         start_waiter(exit_command(rooms, looked.id))
         self._sweep_runtime()
         self._sweep_addresses()
+        self._sweep_loopback()
         self._sweep_testaments()
         self._sweep_folders()
 
@@ -119,6 +121,15 @@ class SweptLifecycle(Lifecycle):
             if claim.container_id not in alive and not claim.owner.alive:
                 self._rooms.firewall.unpublish(claim.container_id)
                 self._rooms.endpoints.delete(claim.id)
+
+    def _sweep_loopback(self) -> None:
+        """Close bridges that lead from the host's loopback though nothing is published there."""
+        if not self._rooms.host.users.initial:
+            return  # a user's namespace has a loopback with nothing on it
+        networks = self._rooms.networks.all()
+        opened = [network for network in networks if leads_to_loopback(network.interface)]
+        if opened:
+            self._rooms.bridge.settle_loopback(opened)
 
     def _sweep_folders(self) -> None:
         """Remove bundles without a record: records come first and go last."""

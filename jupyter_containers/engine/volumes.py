@@ -128,6 +128,7 @@ class Volumes:
             request.recursion,
             request.subpath,
             driver_opts=parse_driver_options(request.driver_options),
+            relabel=request.relabel,
         )
 
     def provide(self, mount: MountRecord, labels: dict[str, str] | None = None) -> None:

@@ -23,14 +23,17 @@ from jupyter_containers.build.seams import (
     Workspace,
 )
 from jupyter_containers.engine.assembly import (
+    check_mounts,
     make_folder,
     of_the_host,
     with_environment,
 )
 from jupyter_containers.engine.bundle import Bundle
+from jupyter_containers.engine.confining import labels_for
 from jupyter_containers.engine.connections import Connections
 from jupyter_containers.engine.failedsteps import FailedSteps
 from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.namefiles import mount_names
 from jupyter_containers.engine.naming import step_name
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.stepmounts import StepMounts
@@ -42,6 +45,7 @@ from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import RunOptions
 from jupyter_containers.options.run import SHM_BYTES
 from jupyter_containers.runtime.binfmt import require_runnable
+from jupyter_containers.runtime.confinement import Labels
 from jupyter_containers.runtime.mounts import PrivateMounts, Unmounted, detach_inside
 from jupyter_containers.runtime.nesting import compose
 from jupyter_containers.runtime.spec import BindMount, ContainerContext, TmpfsMount, runtime_spec
@@ -162,7 +166,9 @@ class _Workspace:
             step_mounts = StepMounts(rooms, mounts, self.bundle, stack, cancel)
             resolved = tuple(step_mounts.resolve(mount) for mount in request.mounts)
             netns = namespace.path if namespace else ""
-            mounts.call(self._write_spec, request, netns, resolved, mounts)
+            labels = self.labels(request.privileged)
+            mount_names(mounts, self.bundle, labels.mount_option)
+            mounts.call(self._write_spec, request, netns, resolved, mounts, labels)
             try:
                 return mounts.call(
                     rooms.runtime.run,
@@ -174,14 +180,24 @@ class _Workspace:
             finally:
                 mounts.call(detach_inside, self.rootfs)
 
+    def labels(self, privileged: bool) -> Labels:
+        """Return what the host's security modules give the step: a profile.
+
+        No SELinux label, for the step's files become a layer, and its binds are the context's.
+        """
+        options = RunOptions(image="build", privileged=privileged, security_opt=("label=disable",))
+        return labels_for(self.layers.rooms, options, self.key)
+
     def _write_spec(
         self,
         request: StepRequest,
         netns: str,
         mounts: tuple[BindMount | TmpfsMount, ...],
         private: PrivateMounts,
+        labels: Labels,
     ) -> None:
         rooms, bundle = self.layers.rooms, self.bundle
+        check_mounts(bundle.rootfs, mounts)
         host_mounts, variables = of_the_host(rooms.host, bundle, trusting=request.trust_host_ca)
         mounts += host_mounts
         config = with_environment(ExecutionConfig(env=request.env), variables)
@@ -203,7 +219,7 @@ class _Workspace:
             )
             make_folder(root, options.workdir, user)
             files = {
-                name: bundle.write(name, text)
+                name: bundle.write_name_file(name, text)
                 for name, text in self._files(request).items()
                 if name != "hostname" or root.exists("/etc/hostname")
             }
@@ -221,6 +237,7 @@ class _Workspace:
             hostname_file=files.get("hostname", ""),
             cgroup_path=rooms.runtime.cgroup_path(self.key),
             default_pids_limit=rooms.settings.pids_limit,
+            labels=labels,
         )
         spec = runtime_spec(config, options, context)
         places = bundle.folder / "nested"

@@ -8,6 +8,7 @@
 ``bridge``         bridges and veth pairs, IPv4 and IPv6
 ``firewall``       NAT, published ports and isolation in one nftables table
 ``forward_policy`` passing a FORWARD chain that Docker or ufw set to DROP
+``loopback``       when a bridge leads from the host's loopback, and what never comes back
 ``ports``          holding ports of the host
 ``conntrack``      forgetting the flows of a UDP port
 ``links``          what rtnetlink is asked and answers, over ``netlink``

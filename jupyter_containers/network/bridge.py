@@ -16,7 +16,7 @@ import errno
 import ipaddress
 import socket
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from jupyter_containers.errors import (
@@ -25,14 +25,14 @@ from jupyter_containers.errors import (
     NetworkError,
     UnsupportedError,
 )
-from jupyter_containers.network import links
+from jupyter_containers.network import links, loopback
 from jupyter_containers.network.allocation import BRIDGE_PREFIX, OUR_MACS, PORT_PREFIX, mac_address
 from jupyter_containers.network.firewall import Firewall
 from jupyter_containers.network.forward_policy import ForwardPolicy
 from jupyter_containers.network.model import Endpoint, Network
 from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.netlink import NetlinkSocket, Request
-from jupyter_containers.network.sysctl import read_sysctl, write_sysctl
+from jupyter_containers.network.sysctl import leads_to_loopback, read_sysctl, write_sysctl
 
 __all__ = ["BridgeDriver", "BridgeStatus"]
 
@@ -92,6 +92,8 @@ class BridgeDriver:
                     hint="set bridge_name to another name",
                 )
         rules = self._firewall.ensure_network(network)
+        if leads_to_loopback(network.interface):
+            self.settle_loopback((network,))
         return BridgeStatus(created, rules, () if network.internal else self._open_host(network))
 
     def _open_host(self, network: Network) -> tuple[str, ...]:
@@ -122,8 +124,6 @@ class BridgeDriver:
         if not network.subnet6:
             with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
                 write_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
-        if not network.internal:
-            write_sysctl(f"ipv4/conf/{name}/route_localnet", "1")
         broadcast = str(subnet.broadcast_address)
         requests = [links.add_address(link.index, network.gateway, subnet.prefixlen, broadcast)]
         if network.subnet6:
@@ -157,7 +157,8 @@ class BridgeDriver:
                 port = links.get_link(route, endpoint.host_interface)
                 if port is not None:
                     isolated = not network.containers_talk and not _filters_bridged()
-                    route.send(links.set_hairpin(port.index, isolated=isolated))
+                    hairpin = links.set_hairpin(port.index, isolated=isolated)
+                    route.send(hairpin, *loopback.guard(port.index))
                 namespace.run(lambda: _configure(endpoint, default_route))
                 _await_carrier(route, endpoint.host_interface, network.interface)
             except BaseException:
@@ -232,6 +233,17 @@ class BridgeDriver:
                 route.send(links.delete_link(network.interface))
         self._firewall.remove_network(network)
         self._forward_policy.withdraw(network.interface)
+
+    def settle_loopback(self, networks: Iterable[Network]) -> None:
+        """Bridges lead from the host's loopback while a port there needs it, and no longer.
+
+        To be called after ports were published or withdrawn, and for what a dead process left.
+        """
+        with _reported("cannot set route_localnet"):
+            loopback.settle(
+                networks,
+                lambda: [port for owned in self._firewall.current().values() for port in owned],
+            )
 
     def host_routes(self) -> tuple[str, ...]:
         """Return the destinations of the host's IPv4 routes, for choosing a subnet."""

@@ -11,7 +11,8 @@ What the table does, for the bridges and subnets in its sets:
 * *isolation*: a bridge accepts new connections from itself, from the host, and to published ports;
   nothing else, so networks do not reach each other.  An internal network has no way out or in.
   Packets for 127.0.0.0/8 that arrive by a bridge are dropped: publishing on loopback
-  needs ``route_localnet``, which would otherwise open the host's own services to containers.
+  needs ``route_localnet``, which would otherwise open the host's own services to containers
+  (:mod:`.loopback` is the second guard).
 
 IPv6 follows the same rules, but publishing on ::1: the kernel drops the answers to that address
 (with br_netfilter, which Docker loads, even where a route leads them to it).  So it is left

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["read_sysctl", "write_sysctl"]
+from contextlib import suppress
+
+__all__ = ["leads_to_loopback", "read_sysctl", "write_sysctl"]
 
 
 def read_sysctl(name: str) -> str:
@@ -18,3 +20,10 @@ def write_sysctl(name: str, value: str) -> bool:
     with open(f"/proc/sys/net/{name}", "w") as file:
         file.write(value)
     return True
+
+
+def leads_to_loopback(interface: str) -> bool:
+    """Return whether ``route_localnet`` of an interface is on; False when it is not there."""
+    with suppress(OSError):
+        return read_sysctl(f"ipv4/conf/{interface}/route_localnet") == "1"
+    return False

@@ -27,6 +27,8 @@ GUEST_ADDRESS = "10.0.2.100"  # slirp4netns' own choice for the namespace's end
 _SECONDS = 10
 _PAUSES = (0.0, 0.02, 0.1, 0.3)
 _TUN = "/dev/net/tun"
+# How the program confines itself, the strongest first; it knows both since 0.4.0.
+_CONFINED = (("--enable-sandbox", "--enable-seccomp"), ("--enable-seccomp",), ())
 
 
 def host_address() -> str:
@@ -51,21 +53,35 @@ class Uplink:
     def __init__(self, control: Path) -> None:
         self.control = control
 
-    def start(self, pid: int, alive: int) -> None:
+    def start(self, pid: int, alive: int) -> str:
         """Connect the namespace of process ``pid``, until the descriptor ``alive`` reads its end.
 
-        Returns when packets pass.  Raises :class:`UnsupportedError` where slirp4netns or its
-        device is missing.
+        Returns when packets pass: why the program is less confined than it could be, or nothing.
+        Raises :class:`UnsupportedError` where slirp4netns or its device is missing.
         """
+        program = _program("slirp4netns")
+        withheld = _sandbox_withheld()
+        weaker = withheld
+        for flags in _CONFINED[1:] if withheld else _CONFINED:
+            said = self._launch([program, *flags], pid, alive)
+            if not said:
+                return weaker
+            if not os.access(_TUN, os.R_OK | os.W_OK):
+                break
+            weaker = withheld or _last_line(said)
+        raise _failure("slirp4netns", said)
+
+    def _launch(self, command: list[str], pid: int, alive: int) -> str:
+        """Start the program; return what it said when it ended before packets passed."""
         ready, written = os.pipe2(os.O_CLOEXEC)
-        argv = [_program("slirp4netns"), "--configure", "--mtu=65520", "--disable-host-loopback"]
+        argv = [*command, "--configure", "--mtu=65520", "--disable-host-loopback"]
         argv += [f"--api-socket={self.control}", f"--exit-fd={alive}", f"--ready-fd={written}"]
         with suppress(FileNotFoundError):
             self.control.unlink()
         log = self.control.with_suffix(".log")
         try:
             with open(log, "wb") as errors:
-                subprocess.Popen(
+                child = subprocess.Popen(
                     [*argv, str(pid), "tap0"],
                     stdin=subprocess.DEVNULL,
                     stdout=errors,
@@ -75,8 +91,10 @@ class Uplink:
                 )
             os.close(written)
             written = -1
-            if not os.read(ready, 1):
-                raise _failure("slirp4netns", log.read_text(errors="replace"))
+            if os.read(ready, 1):
+                return ""
+            child.wait()
+            return log.read_text(errors="replace").strip() or "it ended without a word"
         finally:
             os.close(ready)
             if written >= 0:
@@ -155,6 +173,19 @@ def _program(name: str) -> str:
     return found
 
 
+def _sandbox_withheld(resolver: str = "/etc/resolv.conf") -> str:
+    """Return why the program cannot live with ``/etc`` and ``/run`` alone, or nothing."""
+    target = os.path.realpath(resolver)
+    if target.startswith(("/etc/", "/run/")):
+        return ""
+    return f"{resolver} leads to {target}, outside /etc and /run"
+
+
+def _last_line(said: str) -> str:
+    lines = [line for line in said.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "no reason given"
+
+
 def _failure(program: str, said: str) -> Exception:
     if not os.access(_TUN, os.R_OK | os.W_OK):
         return UnsupportedError(
@@ -162,8 +193,7 @@ def _failure(program: str, said: str) -> Exception:
             capability=_TUN,
             provided_by=f"as root: modprobe tun; chmod 666 {_TUN}",
         )
-    lines = [line for line in said.splitlines() if line.strip()]
-    reason = lines[-1].strip() if lines else "no reason given"
+    reason = _last_line(said)
     if "in use" in said or "bind" in said.lower():
         return AlreadyExistsError(f"a port cannot be taken: {reason}")
     return NetworkError(f"{program} failed: {reason}")

@@ -27,6 +27,8 @@ class MountRequest:
     ``size`` is in bytes and ``mode`` an octal mode, for tmpfs only.  ``options`` are words of
     mount(8): the propagation of a bind, anything for a tmpfs.  ``subpath`` is a folder or file
     inside the volume; ``labels`` and ``driver_options`` are for a volume made by this request.
+    ``relabel`` is ``z`` or ``Z``: a label by which all containers, or only this one, may use it
+    where the host has SELinux.
     """
 
     type: Literal["bind", "volume", "tmpfs"]
@@ -42,6 +44,7 @@ class MountRequest:
     subpath: str = ""
     labels: tuple[str, ...] = ()
     driver_options: tuple[str, ...] = ()
+    relabel: str = ""
 
 
 def parse_volume(text: str) -> MountRequest:
@@ -85,6 +88,7 @@ def parse_volume(text: str) -> MountRequest:
         options=propagation,
         copy="nocopy" not in options,
         create_source=is_path,
+        relabel=next((option for option in options if option in ("z", "Z")), ""),
     )
 
 

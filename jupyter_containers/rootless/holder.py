@@ -114,7 +114,8 @@ class Holder:
         process.stdout.close()
         process.stderr.close()
         try:
-            self.uplink.start(process.pid, alive)
+            weaker = self.uplink.start(process.pid, alive)
+            (self.folder / "uplink-weaker").write_text(weaker)
             (self.folder / "no-uplink").unlink(missing_ok=True)
         except UnsupportedError as error:
             (self.folder / "no-uplink").write_text(error.message)

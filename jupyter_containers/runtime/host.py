@@ -24,6 +24,11 @@ from typing import Literal
 from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.oci.idmap import IDMap
 from jupyter_containers.runtime.cgroups import UNIFIED, CgroupLayout
+from jupyter_containers.runtime.confinement import (
+    NO_MODULES,
+    SecurityModules,
+    security_modules,
+)
 from jupyter_containers.runtime.security import CAPABILITY_NAMES, capability_names
 
 RuntimeName = Literal["crun", "runc"]
@@ -93,6 +98,7 @@ class HostCapabilities:
     ca: HostCA
     users: IDMap = _EVERYBODY
     groups: IDMap = _EVERYBODY
+    modules: SecurityModules = NO_MODULES
 
     def has(self, name: str) -> bool:
         """Return True when the capability of that name was found."""
@@ -180,6 +186,7 @@ def probe(runtime: str = "auto", *, versions: bool = False) -> HostCapabilities:
         ca=ca,
         users=users,
         groups=groups,
+        modules=security_modules(),
     )
     return _with_capabilities(initial, reason)
 
@@ -244,6 +251,11 @@ def _in_system_folders(name: str) -> str:
 
 
 def _version_of(path: str) -> str:
+    return (said_version(path).splitlines() or [""])[0].rpartition(" ")[2]
+
+
+def said_version(path: str) -> str:
+    """Return all that a program prints for ``--version``; nothing when it cannot be started."""
     import subprocess
 
     try:
@@ -252,7 +264,7 @@ def _version_of(path: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return (done.stdout.splitlines() or [""])[0].rpartition(" ")[2]
+    return done.stdout
 
 
 def _bounding_set() -> frozenset[str]:
@@ -393,14 +405,7 @@ def _kernel(facts: HostCapabilities) -> tuple[Capability, ...]:
     if layout.version == "none":
         reason = "/sys/fs/cgroup is mounted read-only, or not at all"
         detail = reason if facts.users.initial else "none is given to this user"
-    modules = [
-        name
-        for name, path in (
-            ("apparmor", "/sys/kernel/security/apparmor"),
-            ("selinux", "/sys/fs/selinux/enforce"),
-        )
-        if os.path.exists(path)
-    ]
+    modules = [name for name in ("apparmor", "selinux") if facts.modules.has(name)]
     return (
         Capability(
             "cgroups",

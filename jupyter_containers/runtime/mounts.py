@@ -123,8 +123,12 @@ class PrivateMounts:
             raise
         return task.result()
 
-    def overlay(self, mount: Mount, target: Path, *, volatile: bool = False) -> None:
+    def overlay(
+        self, mount: Mount, target: Path, *, volatile: bool = False, label: str = ""
+    ) -> None:
         """Mount ``mount`` on the folder ``target``, visible in this namespace only.
+
+        ``label`` is an option of mount(8) that gives the files their SELinux label.
 
         ``volatile`` drops the driver's own syncing, for an upper directory that is thrown away
         when the machine stops.  Raises :class:`StorageError` when the kernel refuses.
@@ -135,7 +139,7 @@ class PrivateMounts:
             with served(mount, target) as server:
                 self.graft(server, str(target), target)
         else:
-            self.call(self._overlay, mount, target, volatile)
+            self.call(self._overlay, mount, target, volatile, label)
 
     def bind(self, source: Path, target: Path, *, read_only: bool = False) -> None:
         """Show ``source`` (with what is mounted below it) at ``target``."""
@@ -185,6 +189,14 @@ class PrivateMounts:
             _AT_RECURSIVE,
             ctypes.byref(attributes),
             ctypes.sizeof(attributes),
+        )
+
+    def tmpfs(self, target: Path, options: str, label: str = "") -> None:
+        """Mount an empty file system in memory, with an SELinux label if one is given."""
+        flags, data = mount_flags(options)
+        # The label holds a comma, so it is no word of the options.
+        self.call(
+            self._mount, "tmpfs", str(target), "tmpfs", flags, ",".join(filter(None, (data, label)))
         )
 
     def graft(self, pid: int, path: str, target: Path) -> None:
@@ -244,7 +256,7 @@ class PrivateMounts:
             )
         self._mount(None, "/", None, _MS_REC | _MS_SLAVE, "")
 
-    def _overlay(self, mount: Mount, target: Path, volatile: bool) -> None:
+    def _overlay(self, mount: Mount, target: Path, volatile: bool, label: str) -> None:
         if mount.upper is None and len(mount.lowers) < 2:
             if mount.lowers:
                 self._bind(mount.base / mount.lowers[0], target, read_only=True)
@@ -261,6 +273,7 @@ class PrivateMounts:
             settings += [f"workdir={_escaped(str(mount.work))}"]
         else:
             settings = []
+        settings += [label] if label else []
         flags = ["volatile"] if volatile and mount.upper is not None else []
         flags += ["userxattr"] if self._user_attributes else []
         os.chdir(mount.base)
@@ -283,7 +296,7 @@ class PrivateMounts:
             pairs = [("lowerdir+", name) for name in mount.lowers]
             # The kernel still takes backslashes off these two, but commas mean nothing here.
             pairs += [
-                (name, value.replace("\\,", ","))
+                (name, value.strip('"').replace("\\,", ","))
                 for name, _, value in (setting.partition("=") for setting in settings)
             ]
             for name, value in pairs:

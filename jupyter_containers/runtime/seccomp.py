@@ -6,18 +6,32 @@ keys, kernel introspection) come only with the capability that the kernel asks f
 a mistake in the kernel's own check is not enough.  ``clone3`` fails with ENOSYS, because its flags
 lie in memory where no filter can look; C libraries then use ``clone``, whose flags are checked.
 
+Two families of sockets are refused.  AF_VSOCK reaches the hypervisor, in no namespace; AF_ALG
+opens the kernel's ciphers to everybody (CVE-2026-31431).  ``socketcall``, the 32-bit way to
+``socket``, hides the family in memory, so it fails with ENOSYS: a 32-bit program gets sockets by
+the calls of Linux 4.3, which musl and Go use and glibc of some distributions does not.  Machines
+whose C library knows no other way keep it (:func:`hides_socket_families`).
+
 OCI Runtime Specification 1.1, config-linux.md "Seccomp".  Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 EPERM, ENOSYS = 1, 38
 # CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET of clone(2).
 _NEW_NAMESPACES = 0x7E020000
-_AF_VSOCK = 40
+# The families that socket(2) may name, as (mask, value) of the low 32 bits, which are all that the
+# kernel looks at: 0-31, 32-35, 36-37, 39 (no AF_ALG, 38), 41 (no AF_VSOCK, 40), 42-43, 44-47.  A
+# comparison of the whole argument would let 2**32 + 40 pass.
+_WORD = 0xFFFFFFFF
+_FAMILIES = (
+    (0xFFFFFFE0, 0), (0xFFFFFFFC, 32), (0xFFFFFFFE, 36), (_WORD, 39), (_WORD, 41),
+    (0xFFFFFFFE, 42), (0xFFFFFFFC, 44),
+)  # fmt: skip
 # Execution domains of personality(2): Linux, 32 bit, the uname 2.6 ones, and "ask".
 _PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
 
@@ -76,7 +90,7 @@ clock_nanosleep clock_nanosleep_time64 adjtimex clock_adjtime clock_adjtime64 ti
 timer_settime timer_settime64 timer_gettime timer_gettime64 timer_getoverrun timer_delete
 """
 _IPC = """
-socketpair socketcall connect bind listen accept accept4 getsockname getpeername getsockopt
+connect bind listen accept accept4 getsockname getpeername getsockopt
 setsockopt sendto sendmsg sendmmsg recvfrom recvmsg recvmmsg recvmmsg_time64 shutdown shmget shmat
 shmdt shmctl semget semop semctl semtimedop semtimedop_time64 msgget msgsnd msgrcv msgctl ipc
 mq_open mq_unlink mq_timedsend mq_timedsend_time64 mq_timedreceive mq_timedreceive_time64 mq_notify
@@ -88,6 +102,18 @@ chown chown32 fchown fchown32 fchownat lchown lchown32 setgroups setgroups32
 """
 _X86 = "arch_prctl modify_ldt"
 _ARM = "arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls sync_file_range2"
+_MIPS = "cachectl cacheflush sysmips"
+# What only one kind of machine has, by the beginning of its name (uname -m).
+_OF_MACHINE = {
+    "x86_64": _X86,
+    "i": _X86,
+    "arm": _ARM,
+    "aarch64": _ARM,
+    "mips": _MIPS,
+    "ppc": "swapcontext sync_file_range2",
+    "riscv": "riscv_flush_icache riscv_hwprobe",
+    "s390": "s390_guarded_storage s390_pci_mmio_read s390_pci_mmio_write s390_runtime_instr",
+}
 
 _WITH_CAPABILITY = {
     "CAP_BPF": "bpf",
@@ -112,12 +138,28 @@ _WITH_CAPABILITY = {
     "CAP_SYSLOG": "syslog",
 }
 
-_ARCHITECTURES = {
+# The call tables of a machine's kernel, in the words of libseccomp.  It adds the runtime's own by
+# itself, for every machine that it knows: so others need only be listed for further tables.
+_TABLES: Mapping[str | tuple[str, str], tuple[str, ...]] = {
     # No x32: nothing uses that table, every filter would be built a third time (2-4 ms a start),
     # and a table left out is refused as a whole.
     "x86_64": ("SCMP_ARCH_X86_64", "SCMP_ARCH_X86"),
     "aarch64": ("SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"),
+    "s390x": ("SCMP_ARCH_S390X", "SCMP_ARCH_S390"),
+    ("mips64", "little"): (
+        "SCMP_ARCH_MIPSEL64",
+        "SCMP_ARCH_MIPSEL",
+        "SCMP_ARCH_MIPSEL64N32",
+    ),
+    ("mips64", "big"): ("SCMP_ARCH_MIPS64", "SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64N32"),
 }
+# glibc makes every socket by socketcall on these.
+_BY_SOCKETCALL = ("i386", "i486", "i586", "i686", "m68k", "s390", "s390x")
+
+
+def hides_socket_families(machine: str) -> bool:
+    """Return True where no filter can see which family of socket a program asks for."""
+    return machine in _BY_SOCKETCALL
 
 
 def seccomp_profile(
@@ -126,33 +168,25 @@ def seccomp_profile(
     *,
     compat32: bool = True,
     single_user: bool = False,
-) -> dict[str, Any] | None:
+) -> dict[str, Any]:
     """Return ``linux.seccomp`` for a process with ``capabilities`` on ``machine`` (uname -m).
 
-    None for a machine whose call table this list does not cover.  Without ``compat32`` programs
-    of the machine's 32-bit table are killed; building the filter then takes half the time.  With
-    ``single_user`` changes of owners succeed and do nothing: no other user exists.
+    Without ``compat32`` programs of the machine's 32-bit tables are killed; building the filter
+    then takes half the time.  With ``single_user`` changes of owners succeed and do nothing: no
+    other user exists.
     """
-    architectures = _ARCHITECTURES.get(machine)
-    if architectures is None:
-        return None
     held = set(capabilities)
     names = set(
         " ".join((_FILES, _WAITING, _MEMORY, _PROCESSES, _SIGNALS, _IDENTITY, _TIME, _IPC)).split()
     )
-    names.update((_X86 if machine == "x86_64" else _ARM).split())
+    for beginning, calls in _OF_MACHINE.items():
+        if machine.startswith(beginning):
+            names.update(calls.split())
     for capability in held & set(_WITH_CAPABILITY):
         names.update(_WITH_CAPABILITY[capability].split())
     pretended = set(_OWNERSHIP.split()) if single_user else set()
     names -= pretended
-    rules: list[dict[str, Any]] = [
-        {"names": sorted(names), "action": "SCMP_ACT_ALLOW"},
-        {
-            "names": ["socket"],
-            "action": "SCMP_ACT_ALLOW",
-            "args": [_argument("SCMP_CMP_NE", _AF_VSOCK)],
-        },
-    ]
+    rules = [*_socket_rules(machine), {"names": sorted(names), "action": "SCMP_ACT_ALLOW"}]
     rules += [
         {
             "names": ["personality"],
@@ -162,7 +196,7 @@ def seccomp_profile(
         for value in _PERSONALITIES
     ]
     if "CAP_SYS_ADMIN" not in held:
-        masked = {**_argument("SCMP_CMP_MASKED_EQ", _NEW_NAMESPACES), "valueTwo": 0}
+        masked = _masked(_NEW_NAMESPACES, 0)
         rules.append({"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [masked]})
         rules.append({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS})
     if pretended:
@@ -170,9 +204,39 @@ def seccomp_profile(
     return {
         "defaultAction": "SCMP_ACT_ERRNO",
         "defaultErrnoRet": EPERM,
-        "architectures": list(architectures if compat32 else architectures[:1]),
+        "architectures": list(_tables(machine)[: None if compat32 else 1]),
         "syscalls": rules,
     }
+
+
+def _tables(machine: str) -> tuple[str, ...]:
+    return _TABLES.get(machine) or _TABLES.get((machine, sys.byteorder), ())
+
+
+def _socket_rules(machine: str) -> list[dict[str, Any]]:
+    """Return the rules about sockets.
+
+    The refusal of ``socketcall`` comes first: for every rule about ``socket`` libseccomp would
+    otherwise add one that lets it pass with any family.
+    """
+    call: dict[str, Any] = {"names": ["socketcall"], "action": "SCMP_ACT_ALLOW"}
+    if not hides_socket_families(machine):
+        call |= {"action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS}
+    return [
+        call,
+        *(
+            {
+                "names": ["socket", "socketpair"],
+                "action": "SCMP_ACT_ALLOW",
+                "args": [_masked(mask, value)],
+            }
+            for mask, value in _FAMILIES
+        ),
+    ]
+
+
+def _masked(mask: int, value: int) -> dict[str, Any]:
+    return {**_argument("SCMP_CMP_MASKED_EQ", mask), "valueTwo": value}
 
 
 def _argument(operator: str, value: int) -> dict[str, Any]:

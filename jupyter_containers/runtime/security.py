@@ -53,12 +53,15 @@ READONLY_PATHS = (
 
 @dataclass(frozen=True, slots=True)
 class SecurityOptions:
-    """The ``--security-opt`` values; ``seccomp`` is empty (ours), ``unconfined`` or a path."""
+    """The ``--security-opt`` values; ``seccomp`` is empty (ours), ``unconfined`` or a path.
+
+    ``apparmor`` is empty (ours), ``unconfined`` or a profile, ``labels`` the words of SELinux.
+    """
 
     no_new_privileges: bool = True
     seccomp: str = ""
     apparmor: str = ""
-    selinux_label: str = ""
+    labels: tuple[str, ...] = ()
     unmasked: bool = False
 
 
@@ -69,7 +72,8 @@ def security_options(values: Sequence[str], *, privileged: bool = False) -> Secu
     """
     no_new_privileges, unmasked = not privileged, privileged
     seccomp = "unconfined" if privileged else ""
-    apparmor = label = ""
+    apparmor = ""
+    labels: list[str] = []
     for value in values:
         separator = "=" if "=" in value else ":"
         name, _, argument = value.partition(separator)
@@ -78,18 +82,18 @@ def security_options(values: Sequence[str], *, privileged: bool = False) -> Secu
         elif name == "seccomp" and argument:
             seccomp = "" if argument in ("default", "builtin") else argument
         elif name == "apparmor" and argument:
-            apparmor = "" if argument == "unconfined" else argument
+            apparmor = argument
         elif name == "label" and argument:
-            label = "" if argument == "disable" else argument
+            labels.append(argument)
         elif name == "systempaths" and argument == "unconfined":
             unmasked = True
         else:
             raise InvalidArgumentError(
                 f"invalid security-opt: {value!r}",
                 hint="no-new-privileges=false, seccomp=unconfined or =FILE, apparmor=PROFILE, "
-                "systempaths=unconfined",
+                "label=disable, systempaths=unconfined",
             )
-    return SecurityOptions(no_new_privileges, seccomp, apparmor, label, unmasked)
+    return SecurityOptions(no_new_privileges, seccomp, apparmor, tuple(labels), unmasked)
 
 
 def capability_names(mask: int) -> frozenset[str]:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import ExecOptions, RunOptions
+from jupyter_containers.runtime.confinement import NO_LABELS, Labels
 from jupyter_containers.runtime.host import HostCapabilities
 from jupyter_containers.runtime.resources import resources, rlimits
 from jupyter_containers.runtime.seccomp import seccomp_profile
@@ -91,8 +92,9 @@ class ContainerContext:
     ``seccomp`` is a profile that the engine read because a security option names a file.
     ``namespaces`` are those that are not the container's own: by kind (``pid``, ``ipc``, ``uts``,
     ``cgroup``) a path to join, or ``host``.  ``shm`` is the host path of another's /dev/shm.
-    ``default_pids_limit`` 0 means none.  ``compat32`` False is for an image known to hold no 32-bit
-    program: its seccomp filter is built several milliseconds faster.
+    ``labels`` is what the host's security modules give.  ``default_pids_limit`` 0 means none.
+    ``compat32`` False is for an image known to hold no 32-bit program: its seccomp filter is built
+    several milliseconds faster.
     """
 
     container_id: str
@@ -113,6 +115,7 @@ class ContainerContext:
     shm: str = ""
     default_pids_limit: int = 0
     compat32: bool = True
+    labels: Labels = NO_LABELS
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -242,10 +245,10 @@ def _process(
     }
     if options.oom_score_adj:
         process["oomScoreAdj"] = options.oom_score_adj
-    if security.apparmor:
-        process["apparmorProfile"] = security.apparmor
-    if security.selinux_label:
-        process["selinuxLabel"] = security.selinux_label
+    if context.labels.profile:
+        process["apparmorProfile"] = context.labels.profile
+    if context.labels.process:
+        process["selinuxLabel"] = context.labels.process
     return process
 
 
@@ -270,6 +273,8 @@ def _linux(
         "maskedPaths": [] if security.unmasked else list(MASKED_PATHS),
         "readonlyPaths": [] if security.unmasked else list(READONLY_PATHS),
     }
+    if context.labels.mount:
+        linux["mountLabel"] = context.labels.mount
     context.host.require_cgroups()
     limits = resources(options, context.host, default_pids_limit=context.default_pids_limit)
     if context.host.cgroups.version != "none":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import socket
+import subprocess
 import threading
 import urllib.request
+from contextlib import suppress
 
 import pytest
 
@@ -18,6 +20,8 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     NetworkNotFoundError,
 )
+from jupyter_containers.network.sysctl import leads_to_loopback, write_sysctl
+from tests.integration.engine_fixtures import Place
 from tests.integration.waiting import until
 from tests.ports import free_port
 
@@ -236,3 +240,67 @@ def test_a_connection_that_outlives_its_container_does_not_keep_the_network(
     engine.remove("near", force=True)
     engine.remove_network("parting")
     assert "parting" not in [network.name for network in engine.networks()]
+
+
+def _loops(attacker: Container, port: int) -> str:
+    """Return what a container that sends 127.0.0.1 to its gateway gets from a port there."""
+    script = (
+        "set -- $(ip route | grep ^default); ip addr del 127.0.0.1/8 dev lo 2>/dev/null;"
+        " ip route replace 127.0.0.1/32 via $3 dev eth0 || exit 9;"
+        f" echo | nc -w 1 127.0.0.1 {port}; true"
+    )
+    return attacker.exec(["sh", "-c", script]).stdout.decode().strip()
+
+
+def test_flushed_rules_open_no_service_of_the_host(engine: Engine, busybox: str) -> None:
+    """The bridge leads to the host's loopback while a port needs it, and then by one port only.
+
+    Seen to fail at 39323e0: with the table gone, the service of the host answered.
+    """
+    rooms = engine._rooms
+
+    def flush() -> None:  # only the table of this store
+        subprocess.run(["nft", "delete", "table", "inet", rooms.firewall.table], check=True)
+
+    def answer() -> None:
+        with suppress(OSError):
+            while True:
+                with listener.accept()[0] as connection:
+                    connection.sendall(b"of the host\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        port = listener.getsockname()[1]
+        attacker = engine.run(
+            busybox,
+            ["sleep", "100"],
+            detach=True,
+            cap_add=["NET_ADMIN"],
+            sysctl={"net.ipv4.conf.all.route_localnet": "1"},
+        )
+        interface = rooms.networks.by_name("bridge").interface
+        assert _loops(attacker, port) == ""
+        flush()
+        assert _loops(attacker, port) == ""
+        number = free_port()
+        published = server(engine, busybox, name="published", publish=f"{number}:80")
+        assert fetch(f"127.0.0.1:{number}")
+        assert leads_to_loopback(interface)
+        flush()
+        assert _loops(attacker, port) == ""
+        published.stop()
+        assert not leads_to_loopback(interface)
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_port_that_a_killed_engine_left_is_closed_by_the_next(
+    engine: Engine, place: Place, busybox: str
+) -> None:
+    """``route_localnet`` that nothing needs goes at the start of an engine."""
+    engine.run(busybox, ["true"], rm=True)
+    interface = engine._rooms.networks.by_name("bridge").interface
+    write_sysctl(f"ipv4/conf/{interface}/route_localnet", "1")
+    with place.engine():
+        assert not leads_to_loopback(interface)

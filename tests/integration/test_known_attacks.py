@@ -62,7 +62,7 @@ def test_a_working_directory_is_no_way_through_a_descriptor(
         for number in range(3, 24):
             folder = f"/proc/self/fd/{number}"
             assert "secret of" not in attempt(engine, busybox, climb, workdir=folder)
-            with suppress(OCIRuntimeError):  # mostly "no such directory"
+            with suppress(OCIRuntimeError, InvalidArgumentError):  # it belongs to a process
                 result = engine.exec("fd-dir", ["sh", "-c", climb], workdir=folder, check=False)
                 assert "secret of" not in result.output
         with pytest.raises(BuildError):

@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -18,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 
+import msgspec
 import pytest
 
 from jupyter_containers.errors import AlreadyExistsError, InUseError, NetworkError
@@ -31,7 +33,7 @@ from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.netlink import NetlinkSocket
 from jupyter_containers.network.nft import Nft
 from jupyter_containers.network.ports import reserve
-from jupyter_containers.network.sysctl import read_sysctl, write_sysctl
+from jupyter_containers.network.sysctl import leads_to_loopback, read_sysctl, write_sysctl
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root (network namespaces)"),
@@ -66,6 +68,7 @@ class World:
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     used: list[str] = field(default_factory=list)
+    networks: list[Network] = field(default_factory=list)
 
     @property
     def driver(self) -> BridgeDriver:
@@ -85,6 +88,7 @@ class World:
             mtu=1400,
         )
         self.on_host(self.driver.ensure_bridge, network)
+        self.networks.append(network)
         return network
 
     def container(self, network: Network) -> Container:
@@ -110,7 +114,16 @@ class World:
         ]
         reservation = self.stack.enter_context(self.on_host(reserve, wanted))
         self.on_host(self.firewall.publish, container.id, reservation.ports)
+        self.settle()
         return reservation.ports
+
+    def settle(self) -> None:
+        self.on_host(self.driver.settle_loopback, self.networks)
+
+    def flush_rules(self) -> None:
+        """Take away the table of these networks, as somebody's ``nft flush ruleset`` does."""
+        command = ["nft", "delete", "table", "inet", TABLE]
+        self.on_host(lambda: subprocess.run(command, check=True))
 
     def serve(self, namespace: NetworkNamespace, port: int, *, udp: bool = False, ip: str = ANY):
         """Answer every connection (or datagram) with the peer's address, until the test ends."""
@@ -332,6 +345,119 @@ def test_container_that_routes_loopback_does_not_reach_the_hosts_services(world:
     world.serve(world.host, 8080, ip=LOOPBACK)
     assert call(world.host, LOOPBACK, 8080) == LOOPBACK
     assert _call_loopback_of(container.namespace, "eth0", network.gateway) == ""
+
+
+def test_flushed_rules_leave_the_hosts_services_closed(world: World):
+    """Nothing published: ``route_localnet`` is off, with or without the table.
+
+    Seen to fail at 39323e0, where it was on for every bridge: the host's service answered.
+    """
+    network = world.network()
+    container = world.container(network)
+    world.serve(world.host, 8080, ip=LOOPBACK)
+    world.flush_rules()
+    assert _call_loopback_of(container.namespace, "eth0", network.gateway) == ""
+
+
+def test_flushed_rules_and_a_port_on_loopback_leave_other_services_closed(world: World):
+    """While ``route_localnet`` is on, the port of the bridge itself takes no loopback address.
+
+    Seen to fail with ``loopback.guard`` returning nothing: both services answered.
+    """
+    network = world.network()
+    container, other = world.container(network), world.container(network)
+    world.serve(container.namespace, 80)
+    world.publish(container, (LOOPBACK, 8081, 80))
+    assert call(world.host, LOOPBACK, 8081)
+    world.serve(world.host, 8080, ip=LOOPBACK)
+    world.serve(world.host, 53, udp=True)
+    world.flush_rules()
+    assert world.on_host(leads_to_loopback, network.interface)
+    assert _call_loopback_of(other.namespace, "eth0", network.gateway) == ""
+    assert ask(container.namespace, network.gateway, 53) == f"hello {container.address}"
+    assert _ask_as_loopback(container.namespace, network.gateway, world.host) is False
+
+
+def test_a_bridge_leads_from_loopback_while_a_port_needs_it(world: World):
+    first, second = world.network(), world.network(1)
+    one, two, three = world.container(first), world.container(first), world.container(second)
+
+    def opened() -> tuple[bool, bool]:
+        return tuple(
+            world.on_host(leads_to_loopback, network.interface) for network in (first, second)
+        )
+
+    assert opened() == (False, False)
+    world.publish(three, (HOST_IP, 8079, 80))  # nobody asks for it on 127.0.0.1
+    assert opened() == (False, False)
+    world.publish(one, (LOOPBACK, 8080, 80))
+    world.publish(two, (ANY, 8081, 80))
+    assert opened() == (True, False)
+    world.on_host(world.firewall.unpublish, one.id)
+    world.settle()
+    assert opened() == (True, False)
+    world.on_host(world.firewall.unpublish, two.id)
+    world.settle()
+    assert opened() == (False, False)
+
+
+def test_a_bridge_left_open_by_a_dead_process_is_closed_by_the_next_start(world: World):
+    network = world.network()
+    name = f"ipv4/conf/{network.interface}/route_localnet"
+    world.on_host(write_sysctl, name, "1")
+    world.on_host(world.driver.ensure_bridge, network)
+    assert world.on_host(read_sysctl, name) == "0"
+
+
+def test_many_who_publish_and_withdraw_at_once_agree_in_the_end(world: World):
+    network = world.network()
+    containers = [world.container(network) for _ in range(4)]
+
+    def work(container: Container) -> None:
+        port = PublishedPort(
+            host_ip=LOOPBACK, host_port=9000, container_ip=container.address, container_port=80
+        )
+        port = msgspec.structs.replace(port, host_port=9000 + containers.index(container))
+        for _ in range(6):
+            world.firewall.publish(container.id, [port])
+            world.driver.settle_loopback([network])
+            assert leads_to_loopback(network.interface)
+            world.firewall.unpublish(container.id)
+            world.driver.settle_loopback([network])
+        if container is containers[0]:
+            world.firewall.publish(container.id, [port])
+            world.driver.settle_loopback([network])
+
+    threads = [
+        threading.Thread(target=world.on_host, args=(work, container)) for container in containers
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert world.on_host(leads_to_loopback, network.interface)
+
+
+def _ask_as_loopback(namespace: NetworkNamespace, address: str, host: NetworkNamespace) -> bool:
+    """Return whether a datagram that says it is from 127.0.0.1 reaches a server of the host."""
+    server = host.run(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    with server:
+        server.bind((ANY, 5454))
+        server.settimeout(0.4)
+        datagram = struct.pack(">HHHH", 5454, 5454, 8 + 5, 0) + b"hello"
+        head = struct.pack(
+            ">BBHHHBBH4s4s", 0x45, 0, 20 + len(datagram), 1, 0, 64, 17, 0,
+            socket.inet_aton(LOOPBACK), socket.inet_aton(address),
+        )  # fmt: skip
+        raw = namespace.run(
+            lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        )
+        with raw:
+            raw.sendto(head + datagram, (address, 0))
+        try:
+            return server.recvfrom(100)[1][0] == LOOPBACK
+        except TimeoutError:
+            return False
 
 
 def _call_loopback_of(namespace: NetworkNamespace, interface: str, via: str) -> str:

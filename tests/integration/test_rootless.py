@@ -77,6 +77,32 @@ def test_a_server_is_reached_by_its_published_port_and_by_name(account: Account)
         urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
 
 
+def test_the_uplink_sees_no_files_and_makes_few_calls(account: Account) -> None:
+    """slirp4netns reads what containers send: it has a root of its own, and a filter.
+
+    Seen to fail at 39323e0: its root was the host's, ``Seccomp: 0``.
+    """
+    account.container("run --rm busybox true")
+    control = f"--api-socket={account.home}/run/jupyter-containers/user/uplink.sock"
+    [uplink] = [folder for folder in Path("/proc").glob("[1-9]*") if control in words_of(folder)]
+    assert "Seccomp:\t2" in (uplink / "status").read_text()
+    assert os.readlink(uplink / "ns/mnt") != os.readlink("/proc/self/ns/mnt")
+    assert set(os.listdir(uplink / "root")) <= {"etc", "run"}
+    found = {one["Name"]: one for one in map(json.loads, doctor(account).splitlines())}
+    assert found["uplink sandbox"]["Found"] == "✓", found["uplink sandbox"]
+
+
+def words_of(process: Path) -> list[str]:
+    try:
+        return (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []  # it has ended
+
+
+def doctor(account: Account) -> str:
+    return account.run(account.command("doctor --format json")).stdout.decode()
+
+
 def test_the_hosts_own_servers_are_reached_by_its_name(account: Account) -> None:
     """Those that listen for others; what listens on the loopback only is the host's alone."""
     handler = type("Hello", (BaseHTTPRequestHandler,), {"do_GET": _hello, "log_message": _silent})
