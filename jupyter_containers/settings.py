@@ -49,6 +49,7 @@ class Settings:
     are folders of images that are shared with everybody (``store share``): they are used here as if
     they had been pulled, and never changed. ``trust_host_ca`` gives RUN steps and containers the
     host's CA bundle: ``auto`` means RUN steps only, and only where the host carries CAs of its own.
+    ``result_max_bytes`` are read of one run's results (``-o``) at most.
     """
 
     root: Path
@@ -69,6 +70,7 @@ class Settings:
     stop_timeout: int = 10
     pids_limit: int = 2048
     log_max_bytes: int = 64 * 1024 * 1024
+    result_max_bytes: int = 1024 * 1024 * 1024
 
 
 def load_settings(
