@@ -33,11 +33,13 @@ from jupyter_containers.store import Store
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.quotas import Quotas
+    from jupyter_containers.engine.registrylogins import RegistryLogin
     from jupyter_containers.network.bridge import BridgeDriver
     from jupyter_containers.network.firewall import Firewall
     from jupyter_containers.network.relayed import RelayedFirewall
     from jupyter_containers.registry import (
         Credential,
+        CredentialSource,
         CredentialStore,
         RegistryClient,
         RegistryFiles,
@@ -93,6 +95,13 @@ class Rooms:
     def built_steps(self) -> Collection[BuiltSteps]:
         """The steps of those builds, by the same id."""
         return self.store.records.collection("built-steps", BuiltSteps)
+
+    @cached_property
+    def registry_logins(self) -> Collection[RegistryLogin]:
+        """The passwords of the registries that run here."""
+        from jupyter_containers.engine.registrylogins import RegistryLogin
+
+        return self.store.records.collection("registry-logins", RegistryLogin)
 
     @cached_property
     def host(self) -> HostCapabilities:
@@ -268,10 +277,11 @@ class Rooms:
             files=self.registry_files,
             push=push,
         )
+        source = RepositoryCredentials(self.credentials, repository)
         given = FixedCredentials({way.main.registry: credential}) if credential else None
         return RegistryClient(
             name,
-            credentials=given or RepositoryCredentials(self.credentials, repository),
+            credentials=given or self._with_logins(source),
             insecure=(*way.insecure, way.main.host) if insecure else way.insecure,
             mirrors=way.mirrors,
             certificate_folders=[Path(place) for place in self.settings.certificate_folders],
@@ -279,6 +289,15 @@ class Rooms:
             cancel=cancel,
             on_wait=on_wait or ignore_wait,
         )
+
+    def _with_logins(self, source: CredentialSource) -> CredentialSource:
+        """Return the credentials with those of registries that run here."""
+        logins = self.registry_logins.all()
+        if not logins:
+            return source
+        from jupyter_containers.engine.registrylogins import LocalLogins
+
+        return LocalLogins(tuple(logins), self.containers.all(), source)
 
     def close(self) -> None:
         """Close what was opened."""
