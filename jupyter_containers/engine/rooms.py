@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         RegistryClient,
         RegistryFiles,
     )
+    from jupyter_containers.registry.configuration import Route
     from jupyter_containers.runtime.drivers import Driver
     from jupyter_containers.runtime.host import HostCapabilities
     from jupyter_containers.runtime.monitor import Monitor
@@ -277,6 +278,7 @@ class Rooms:
             files=self.registry_files,
             push=push,
         )
+        self._check_route(name, repository, way)
         source = RepositoryCredentials(self.credentials, repository)
         given = FixedCredentials({way.main.registry: credential}) if credential else None
         return RegistryClient(
@@ -298,6 +300,22 @@ class Rooms:
         from jupyter_containers.engine.registrylogins import LocalLogins
 
         return LocalLogins(tuple(logins), self.containers.all(), source)
+
+    def _check_route(self, name: str, repository: str, way: Route) -> None:
+        """Raise :class:`DeniedError` for a mirror or location that the machine does not allow."""
+        from jupyter_containers.registry.endpoint import Endpoint
+
+        if self.quotas.allow.pull is None:
+            return
+        own = Endpoint.of_registry(name).host
+        others = [
+            f"{each.host}{each.prefix}/{each.renamed(repository)}".rstrip("/")
+            for each in (way.main, *way.mirrors)
+            if each.host != own or each.renamed(repository) != repository
+        ]
+        if others:
+            whole = f"{name}/{repository}" if repository else name
+            self.quotas.check_locations(whole, others, self.quotas.trusted_hosts())
 
     def close(self) -> None:
         """Close what was opened."""
