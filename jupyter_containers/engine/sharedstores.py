@@ -95,7 +95,8 @@ def _mountable(root: Path) -> Path | None:
                 hint="its owner could change what root's containers run: share the images as root",
             )
         close_layers(root)
-        return root / "layers"
+        # A server of files may take root for nobody, who unpacks like every other user.
+        return root / "layers" if os.access(root / "layers", os.R_OK | os.X_OK) else None
     mapped = _mapped(root, users.outside)
     return mapped if users.size > 1 and is_mounted(mapped) else None
 
