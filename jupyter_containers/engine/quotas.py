@@ -276,8 +276,12 @@ class Quotas:
 
         files = read_registry_files(SYSTEM_REGISTRY_FILES)
         own = self.settings.get("registry_mirrors", ())
-        named = [str(each) for each in own] if isinstance(own, (list, tuple)) else []
-        mirrors = (each.rpartition("=")[2] for each in [*named, *files.hub_mirrors])
+        entries = own.split(",") if isinstance(own, str) else own
+        named = (
+            [str(each).strip() for each in entries] if isinstance(entries, (list, tuple)) else []
+        )
+        # An entry may be of one registry: quay.io=https://mirror.
+        mirrors = (each.partition("=")[2] or each for each in [*named, *files.hub_mirrors] if each)
         places = (place for rule in files.rules for place in (rule.place, *rule.mirrors))
         return frozenset(
             [

@@ -103,6 +103,8 @@ def test_locations_are_on_the_list_or_the_administrators() -> None:
     name = "docker.io/library/python"
     hosts = quotas.trusted_hosts()
     assert "cache.lab" in hosts
+    one = Quotas(settings={"registry_mirrors": "quay.io=http://a.lab:5, b.lab/hub"})
+    assert one.trusted_hosts() >= {"a.lab:5", "b.lab"}
     quotas.check_locations(name, ["mirror.lab:5000/library/python", "cache.lab/x"], hosts)
     for location in ("evil:5000/library/python", "docker.io/other/python"):
         with pytest.raises(DeniedError, match=f"pull of {name} from {location} is not allowed"):
