@@ -26,10 +26,14 @@ from jupyter_containers.errors import (
 )
 from jupyter_containers.oci.descriptor import RawDocument
 from jupyter_containers.registry import Credential, FixedCredentials
+from tests.integration.account import NEEDS, opened
 from tests.integration.registry_server import Answer, Asked, DockerRegistry, ScriptedRegistry
 from tests.integration.served_image import INDEX, MANIFEST, ServedImage, member, tar
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+needs_account = pytest.mark.skipif(
+    any(mark.args[0] for mark in NEEDS), reason="needs runc, slirp4netns and newuidmap"
+)
 needs_skopeo = pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is not installed")
 
 
@@ -133,6 +137,24 @@ def test_a_registry_asks_others_for_a_password(engine: Engine, own_registry: str
     assert opened.password == ""
     with urllib.request.urlopen(f"http://{opened.address}/v2/_catalog", timeout=10) as answer:
         assert answer.status == 200
+
+
+@needs_account
+def test_a_users_own_registry_knows_that_user_only(engine: Engine, own_registry: str) -> None:
+    del own_registry  # made its image
+    with opened("single") as account:
+        archive = account.home / "images.tar"
+        engine.save(["busybox", "registry:2"], archive)
+        archive.chmod(0o644)
+        account.container(f"load -i {archive}")
+        told = account.container("registry start -p 0")
+        address = told.split()[0]
+        account.container(f"tag busybox {address}/team/app:1")
+        account.container(f"push {address}/team/app:1")
+        assert account.container(f"registry tags {address}/team/app") == "1\n"
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"http://{address}/v2/_catalog", timeout=10)
+        account.container("registry stop")
 
 
 def test_a_container_that_is_no_registry_is_left_alone(engine: Engine, busybox: str) -> None:
