@@ -10,6 +10,9 @@ A kernel spec names it in its metadata (``kernel install`` writes such specs)::
 The kernel is the command of ``jupyter container run`` in the foreground: the server waits for that
 process, and signals go to the container.  The five ports of the connection file are
 published on 127.0.0.1 with the same numbers; the notebook's folder is at its own path.
+
+Every user of the machine can read command lines, so variables (``env`` of the spec, ``--env`` among
+the options) go through a file that is closed to others.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import secrets
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -29,6 +34,8 @@ INSIDE = "/run/jupyter-kernel.json"
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "hb_port", "control_port")
 # Who started the kernel is not there for it to watch, and its settings are those of this machine.
 _KEPT_OUT = ("JPY_PARENT_PID", "PYTHON", "VIRTUAL_ENV", "CONDA")
+# --env=NAME=VALUE, -eNAME=VALUE, or the value in the next word.
+_VARIABLE = re.compile(r"(?:--env|-e)(?:=(.*))?|-e(.+)", re.DOTALL)
 _COMMAND = (sys.executable, "-m", "jupyter_containers.cli")
 
 
@@ -42,6 +49,7 @@ class ContainerProvisioner(LocalProvisioner):
         super().__init__(**arguments)
         self._container = ""
         self._connection_file = ""
+        self._variables_file = ""
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start the container in place of the command."""
@@ -51,12 +59,14 @@ class ContainerProvisioner(LocalProvisioner):
         outside = self.parent.connection_file
         self._container = f"kernel-{str(self.kernel_id)[:8]}-{secrets.token_hex(2)}"
         self._connection_file = f"{outside}.container"
+        self._variables_file = f"{outside}.env"
         with open(outside, encoding="utf-8") as file:
             connection = json.load(file)
-        descriptor = os.open(self._connection_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump({**connection, "ip": "0.0.0.0"}, file)  # noqa: S104  # inside the container
-        words = self._words(cmd, outside, connection, kwargs.get("cwd"), kwargs.get("env") or {})
+        inside = {**connection, "ip": "0.0.0.0"}  # noqa: S104  # inside the container
+        _write_closed(self._connection_file, json.dumps(inside))
+        environ = {**(kwargs.get("env") or {})}
+        words = self._words(cmd, outside, connection, kwargs.get("cwd"), environ)
+        kwargs["env"] = environ
         return await super().launch_kernel(words, **kwargs)
 
     def _words(
@@ -74,17 +84,31 @@ class ContainerProvisioner(LocalProvisioner):
             words += ["--publish", f"127.0.0.1:{connection[name]}:{connection[name]}"]
         if cwd and os.path.isdir(cwd):
             words += ["--volume", f"{cwd}:{cwd}", "--workdir", cwd]
-        given = {**(self.kernel_spec.env or {})}
+        options, given = without_values(self.options)
+        # The manager has filled in what the spec's values refer to.
+        mine = {name: environ.get(name, value) for name, value in self._spec_env().items()}
         if session := environ.get("JPY_SESSION_NAME"):
-            given["JPY_SESSION_NAME"] = session
-        for name, value in given.items():
-            if not name.startswith(_KEPT_OUT):
-                words += ["--env", f"{name}={value}"]
+            mine["JPY_SESSION_NAME"] = session
+        words += self._handed({**mine, **given}, environ)
         inside = [word.replace(outside, INSIDE) for word in cmd]
         # The manager puts its own interpreter in place of a bare "python".
         if inside and inside[0] == sys.executable:
             inside[0] = "python"
-        return [*words, *self.options, self.image, *inside]
+        return [*words, *options, self.image, *inside]
+
+    def _spec_env(self) -> dict[str, str]:
+        env: dict[str, str] = self.kernel_spec.env or {}
+        return {name: value for name, value in env.items() if not name.startswith(_KEPT_OUT)}
+
+    def _handed(self, values: Mapping[str, str], environ: dict[str, str]) -> list[str]:
+        """Return the options by which the container gets variables; no value is among them."""
+        lines = {name: value for name, value in values.items() if "\n" not in value}
+        _write_closed(self._variables_file, "".join(f"{k}={v}\n" for k, v in lines.items()))
+        words = ["--env-file", self._variables_file]
+        for name in values.keys() - lines.keys():  # no line of a file can hold it
+            environ[name] = values[name]
+            words += ["--env", name]
+        return words
 
     async def send_signal(self, signum: int) -> None:
         """Send a signal to the kernel itself: its command would take some for its own."""
@@ -100,8 +124,9 @@ class ContainerProvisioner(LocalProvisioner):
     async def cleanup(self, restart: bool = False) -> None:
         """Take away what is left of the container."""
         await self._remove()
-        if self._connection_file and os.path.exists(self._connection_file):
-            os.unlink(self._connection_file)
+        for file in (self._connection_file, self._variables_file):
+            if file and os.path.exists(file):
+                os.unlink(file)
         await super().cleanup(restart)
 
     async def _remove(self) -> None:
@@ -117,3 +142,30 @@ class ContainerProvisioner(LocalProvisioner):
             stderr=asyncio.subprocess.DEVNULL,
         )
         await process.wait()
+
+
+def without_values(options: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return options of ``run`` without the variables that they give a value, and those."""
+    rest: list[str] = []
+    given: dict[str, str] = {}
+    words = iter(options)
+    for word in words:
+        found = _VARIABLE.fullmatch(word)
+        if found is None:
+            rest.append(word)
+            continue
+        text = found[1] or found[2] or next(words, "")
+        name, equals, value = text.partition("=")
+        if equals:
+            given[name] = value
+        elif text:
+            rest += ["--env", text]
+    return rest, given
+
+
+def _write_closed(path: str, text: str) -> None:
+    """Write a file that nobody else can read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(text)

@@ -2,7 +2,7 @@
 
 Precedence, lowest first: defaults < the administrator's file (``/etc/jupyter_containers/lab.toml``,
 its table ``settings``) < config file (TOML) < environment < overrides (traitlets, keyword arguments
-of :class:`~jupyter_containers.Engine`).
+of :class:`~jupyter_containers.Engine`).  What the administrator's file locks, no other changes.
 
 The config file is ``$JUPYTER_CONTAINERS_CONFIG`` or ``jupyter_containers/config.toml`` under
 ``/etc`` (root) or ``$XDG_CONFIG_HOME`` (everyone else).  The environment variable of a field is
@@ -12,12 +12,13 @@ The config file is ``$JUPYTER_CONTAINERS_CONFIG`` or ``jupyter_containers/config
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import DeniedError, InvalidArgumentError
 from jupyter_containers.places import file_system, is_remote
 
 # Below the run root: what keeps an ordinary user's namespaces, see the room ``rootless``.
@@ -26,7 +27,10 @@ USER_FOLDER = "user"
 LAB_FILE = Path("/etc/jupyter_containers/lab.toml")
 # Where ``store share`` keeps images for all users of a machine.
 SHARED_STORE = "/var/lib/jupyter-containers-shared"
+# What the machine says about registries; others can only add to it.
+SYSTEM_REGISTRY_FILES = (Path("/etc/docker/daemon.json"), Path("/etc/containers/registries.conf"))
 _NOBODY = 65534
+_ALL_IDS = 2**32 - 1
 _CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 # Where the store of a user is whose home is on another machine.
 LOCAL = Path("/var/tmp")
@@ -49,6 +53,7 @@ class Settings:
     are folders of images that are shared with everybody (``store share``): they are used here as if
     they had been pulled, and never changed. ``trust_host_ca`` gives RUN steps and containers the
     host's CA bundle: ``auto`` means RUN steps only, and only where the host carries CAs of its own.
+    ``result_max_bytes`` are read of one run's results (``-o``) at most.
     """
 
     root: Path
@@ -69,6 +74,7 @@ class Settings:
     stop_timeout: int = 10
     pids_limit: int = 2048
     log_max_bytes: int = 64 * 1024 * 1024
+    result_max_bytes: int = 1024 * 1024 * 1024
 
 
 def load_settings(
@@ -77,15 +83,17 @@ def load_settings(
     """Return the settings that apply to this process.
 
     Raises :class:`InvalidArgumentError` for an unknown field or a value of the wrong form,
-    naming where it came from.
+    naming where it came from, and :class:`DeniedError` for another value of a locked setting.
     """
     environ = os.environ if environ is None else environ
     settings = default_settings(environ)
-    common = read_lab().get("settings", {})
+    lab = read_lab()
+    common = lab.get("settings", {})
     settings = _updated(settings, _of_this_user(common, environ), str(LAB_FILE))
+    locks = _Locks.of(lab)
     path = config_path(environ)
     if path.is_file():
-        settings = _updated(settings, _read_toml(path), str(path))
+        settings = locks.updated(settings, _read_toml(path), str(path))
     prefix = "JUPYTER_CONTAINERS_"
     known = {field.name for field in fields(Settings)}
     from_environ = {
@@ -93,8 +101,59 @@ def load_settings(
         for name, value in environ.items()
         if name.startswith(prefix) and name.removeprefix(prefix).lower() in known
     }
-    settings = _updated(settings, from_environ, "the environment")
-    return _updated(settings, overrides or {}, "the arguments")
+    settings = locks.updated(settings, from_environ, "the environment")
+    return locks.updated(settings, overrides or {}, "the arguments")
+
+
+@dataclass(frozen=True, slots=True)
+class _Locks:
+    """The settings (``names``) that the administrator's file keeps a user from changing."""
+
+    names: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, lab: Mapping[str, Any]) -> _Locks:
+        if machine_user() == 0 and not lab.get("for_root"):
+            return cls()
+        locked = lab.get("locked", [])
+        common = lab.get("settings", {})
+        if not isinstance(locked, list) or not all(isinstance(name, str) for name in locked):
+            raise InvalidArgumentError(f"{LAB_FILE}: locked is not a list of settings")
+        if missing := [name for name in locked if name not in common]:
+            raise InvalidArgumentError(
+                f"{LAB_FILE}: locked names {missing[0]}, which [settings] does not set"
+            )
+        return cls(frozenset(locked))
+
+    def updated(self, settings: Settings, values: Mapping[str, Any], origin: str) -> Settings:
+        """Return the settings with a user's values; raise for another value of a locked one."""
+        found = _updated(settings, values, origin)
+        for name in sorted(self.names & values.keys()):
+            if getattr(found, name) != getattr(settings, name):
+                raise DeniedError(
+                    f"{name} is set by the administrator of this machine, and {origin} changes it",
+                    hint=f"{LAB_FILE} locks it: take it out of {origin}",
+                )
+        return found
+
+
+def machine_user(uid_map: Path = Path("/proc/self/uid_map")) -> int:
+    """Return the user of the machine that this process is, also inside a user namespace.
+
+    -1 stands for somebody whom a namespace within another hides: never root.
+    """
+    uid = os.geteuid()
+    try:
+        text = uid_map.read_text()
+    except OSError:
+        return uid
+    ranges = [[int(word) for word in line.split()] for line in text.splitlines()]
+    if ranges == [[0, 0, _ALL_IDS]] or not ranges:
+        return uid
+    for inside, outside, count in ranges:
+        if inside <= uid < inside + count:
+            return outside + uid - inside or -1
+    return -1
 
 
 def default_settings(environ: Mapping[str, str]) -> Settings:
@@ -186,11 +245,17 @@ def read_lab(path: Path = LAB_FILE) -> dict[str, Any]:
 
 def _of_this_user(values: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """Return settings with ``{user}``, ``{uid}`` and ``{home}`` filled in in the folders."""
-    known = {
-        "user": environ.get("USER") or environ.get("LOGNAME") or str(os.getuid()),
-        "uid": str(os.getuid()),
-        "home": environ.get("HOME") or str(Path.home()),
-    }
+    uid = machine_user()
+    # Not what the variables say: they are the user's.
+    try:
+        entry = pwd.getpwuid(uid)
+        known = {"user": entry.pw_name, "uid": str(uid), "home": entry.pw_dir}
+    except (KeyError, OverflowError):
+        known = {
+            "user": environ.get("USER") or environ.get("LOGNAME") or str(uid),
+            "uid": str(uid),
+            "home": environ.get("HOME") or str(Path.home()),
+        }
     filled = dict(values)
     for name in ("root", "run_root"):
         for key, value in known.items():

@@ -80,6 +80,7 @@ class Builder:
     cache: CacheStore
     blobs: BlobStore
     extract: ExtractArchive | None = None
+    add: ExtractArchive | None = None  # what ADD unpacks with, where that is another
     digests: OpenDigests = _nothing_remembered
     trust_host_ca: bool = False
     clock: Callable[[], float] = time.time
@@ -243,7 +244,7 @@ class _Build:
             context=context,
             contexts=contexts,
             layers=builder.layers,
-            extract=builder.extract,
+            extract=builder.add or builder.extract,
             cache=self.cache,
             arguments=draft.arguments,
             image=images.image,

@@ -16,6 +16,7 @@ from typing import Any
 from jupyter_containers.engine.bundle import Bundle
 from jupyter_containers.engine.connections import Connection
 from jupyter_containers.engine.hostnames import Hostnames
+from jupyter_containers.engine.proxies import configured, of_environment
 from jupyter_containers.engine.records import ContainerRecord, MountRecord
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.sharing import Shared
@@ -55,7 +56,6 @@ _CA_VARIABLES = (
     "GIT_SSL_CAINFO",
     "NODE_EXTRA_CA_CERTS",
 )
-_PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 
 
 def assemble(
@@ -152,29 +152,23 @@ def of_the_host(
 ) -> tuple[tuple[BindMount, ...], tuple[str, ...]]:
     """Return the mounts and variables that a container gets because of where it runs.
 
-    They are the host's CAs and proxies for a ``trusting`` one, and what apt needs where only one
-    user exists.
+    They are the host's CAs and proxies for a ``trusting`` one, the proxies of the user's Docker
+    configuration, and what apt needs where only one user exists.
     """
-    mounts, variables = _host_trust(host, os.environ) if trusting else ((), ())
+    ca_mounts, ca_variables = _host_ca(host) if trusting else ((), ())
+    found = (of_environment(os.environ) if trusting else {}) | configured(os.environ)
+    variables = (*ca_variables, *(f"{name}={value}" for name, value in found.items()))
     apt_mounts, apt_variables = _of_one_user(host, bundle)
-    return (*mounts, *apt_mounts), (*variables, *apt_variables)
+    return (*ca_mounts, *apt_mounts), (*variables, *apt_variables)
 
 
-def _host_trust(
-    host: HostCapabilities, environ: Mapping[str, str]
-) -> tuple[tuple[BindMount, ...], tuple[str, ...]]:
-    """Return the mount and variables that give a container the host's CAs and proxies."""
-    proxies = tuple(
-        f"{name}={environ[name]}"
-        for word in _PROXY_VARIABLES
-        for name in (word, word.upper())
-        if environ.get(name)
-    )
+def _host_ca(host: HostCapabilities) -> tuple[tuple[BindMount, ...], tuple[str, ...]]:
+    """Return the mount and variables that give a container the host's CAs."""
     bundle = host.ca.bundle
     if bundle is None:
-        return (), proxies
+        return (), ()
     mount = BindMount(str(bundle), HOST_CA_TARGET, read_only=True)
-    return (mount,), (*(f"{name}={HOST_CA_TARGET}" for name in _CA_VARIABLES), *proxies)
+    return (mount,), tuple(f"{name}={HOST_CA_TARGET}" for name in _CA_VARIABLES)
 
 
 def _of_one_user(

@@ -120,6 +120,7 @@ class Bootstrap:
             argv.append("--dpkgopt=path-include=/usr/share/doc/*/copyright")
         argv += ['--aptopt=Acquire::Languages "none"', recipe.suite, str(root)]
         if self._rooms.settings.debian_mirror:
+            self._rooms.quotas.check_packages(self._rooms.settings.debian_mirror)
             argv.append(self._rooms.settings.debian_mirror)
         _run(self._possible(argv), task, emit, cancel)
         epoch = release_date(root)

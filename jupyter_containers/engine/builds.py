@@ -83,6 +83,8 @@ class Builds:
         stream: BinaryIO | None,
     ) -> ImageRecord:
         references = _references(options)
+        if any(place.type == "local" for place in options.cache_from):
+            self._rooms.quotas.check_archive("--cache-from type=local")
         self._rooms.quotas.check_disk(self._rooms)
         if self._rooms.quotas.limited:
             self._rooms.quotas.hold(self._rooms)
@@ -180,6 +182,7 @@ class Builds:
             cache=_Cache(self._rooms, ImportedSteps(exchange, options.cache_from)),
             blobs=_Blobs(self._rooms, lease),
             extract=partial(_extract, cancel),
+            add=partial(_add, self._rooms, cancel),
             digests=self._file_digests,
             trust_host_ca=self._trusts_host_ca(),
             scratch=self._folder,
@@ -332,6 +335,7 @@ class _Source:
             ) from error
 
     def _from_layout(self, name: str, platform: Platform) -> ImageRecord:
+        self._rooms.quotas.check_archive("an OCI layout as a base")
         path, tag = name.removeprefix(_LAYOUT), ""
         if not Path(path).is_dir():
             separator = "@" if "@" in path else ":"
@@ -400,3 +404,15 @@ def _extract(
     cancel: CancelToken, stream: BinaryIO, folder: str, owner: tuple[int, int] | None
 ) -> None:
     extract_archive(stream, Path(folder), owner=owner, cancel=cancel)
+
+
+def _add(
+    rooms: Rooms,
+    cancel: CancelToken,
+    stream: BinaryIO,
+    folder: str,
+    owner: tuple[int, int] | None,
+) -> None:
+    """Unpack an archive for ADD: what ``import`` does, so it is allowed where that is."""
+    rooms.quotas.check_archive("ADD of an archive")
+    _extract(cancel, stream, folder, owner)

@@ -18,6 +18,7 @@ from jupyter_containers.runtime.confinement import profile_is_loaded
 from jupyter_containers.runtime.host import Capability, HostCapabilities, probe
 from jupyter_containers.runtime.surroundings import system_files_withheld
 from jupyter_containers.settings import LOCAL, USER_FOLDER
+from jupyter_containers.store.additional import layers_open
 
 _ESSENTIAL = ("runtime", "conmon", "mounts")
 _INSTALL = "apt-get install "
@@ -64,6 +65,7 @@ def examine(rooms: Rooms) -> DoctorReport:
             "apt-get install mmdebstrap debian-archive-keyring",
         ),
         _kept(rooms),
+        *_shared(rooms),
         Capability(
             "disk space",
             free > 2**30,
@@ -133,6 +135,21 @@ def _kept(rooms: Rooms) -> Capability:
         detail,
         "images and containers stay, and several kernels share them",
         "JUPYTER_CONTAINERS_ROOT, or root in the configuration: a folder on a local disk",
+    )
+
+
+def _shared(rooms: Rooms) -> tuple[Capability, ...]:
+    """Return the shared stores whose layers every user of the machine can enter."""
+    return tuple(
+        Capability(
+            "shared layers",
+            False,
+            f"every user can enter {store.root / 'layers'}, with set-user-ID programs of images",
+            "images can be shared without giving anybody the rights of root",
+            "as root: jupyter container store ls (it closes what an older version left open)",
+        )
+        for store in rooms.store.additional
+        if layers_open(store.root)
     )
 
 

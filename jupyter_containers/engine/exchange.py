@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,6 +25,7 @@ import msgspec
 
 from jupyter_containers.engine import insidepython, valuefiles
 from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.resultfiles import Budget, read_value
 from jupyter_containers.errors import (
     InvalidArgumentError,
     ResultNotFoundError,
@@ -35,8 +35,7 @@ from jupyter_containers.errors import (
 from jupyter_containers.options import MountRequest, RunOptions
 from jupyter_containers.store.owner import Owner
 from jupyter_containers.trees import at
-from jupyter_containers.trees.rooted import Root, split
-from jupyter_containers.trees.walk import walk
+from jupyter_containers.trees.rooted import Root
 
 IN, OUT = "/data/in", "/data/out"
 _TOOLS = ".exchange"
@@ -62,10 +61,13 @@ class Request:
 
 
 class Exchange:
-    """The folders of one run, as a context manager; does nothing when nothing is exchanged."""
+    """The folders of one run, as a context manager; does nothing when nothing is exchanged.
 
-    def __init__(self, parent: Path, request: Request) -> None:
-        self._parent, self._request = parent, request
+    ``limit`` are the bytes of results that are read at most.
+    """
+
+    def __init__(self, parent: Path, request: Request, limit: int) -> None:
+        self._parent, self._request, self._limit = parent, request, limit
         self._folder: Path | None = None
 
     def __enter__(self) -> Exchange:
@@ -165,15 +167,17 @@ class Exchange:
     def results(self) -> dict[str, Any]:
         """Return the results by name, read from what the container left.
 
-        Raises :class:`ResultNotFoundError` for one that is not there.
+        Raises :class:`ResultNotFoundError` for one that is not there, :class:`VerificationError`
+        for one that is not what it should be or holds more than the kernel is to read.
         """
         if self._folder is None or not self._request.results:
             return {}
         with Root(self._folder / "out") as root:
             hints = _hints(root)
-            names = sorted(os.listdir(root.descriptor))
+            names = at.names(root.descriptor)
+            budget = Budget(self._limit)
             return {
-                name: _result(root, name, names, hints.get(name, {}))
+                name: _result(root, name, names, hints.get(name, {}), budget)
                 for name in self._request.results
             }
 
@@ -195,7 +199,9 @@ def _hints(root: Root) -> dict[str, dict[str, Any]]:
     return {}
 
 
-def _result(root: Root, name: str, names: Sequence[str], hints: Mapping[str, Any]) -> Any:
+def _result(
+    root: Root, name: str, names: Sequence[str], hints: Mapping[str, Any], budget: Budget
+) -> Any:
     found = [each for each in names if each == name or each.partition(".")[0] == name]
     if not found:
         others = ", ".join(each for each in names if not each.startswith("."))
@@ -209,34 +215,7 @@ def _result(root: Root, name: str, names: Sequence[str], hints: Mapping[str, Any
             f"the container left several results {name}: {', '.join(found)}",
             hint="leave one of them, or give each a name of its own",
         )
-    status = root.stat(found[0])
-    if status is not None and stat.S_ISDIR(status.st_mode):
-        return _folder(root, found[0])
-    return valuefiles.value_of(found[0], _read(root, found[0]), hints)
-
-
-def _folder(root: Root, name: str) -> dict[str, Any]:
-    """Return what is in a folder, by the paths below it; links are left out."""
-    values: dict[str, Any] = {}
-    with root.place(name) as place, at.folder(*place) as top:
-        for found in walk(top):
-            if stat.S_ISREG(found.status.st_mode):
-                path, file = os.fsdecode(found.path), os.fsdecode(found.name)
-                values[path] = valuefiles.value_of(file, _read(root, f"{name}/{path}"), {})
-    return values
-
-
-def _read(root: Root, path: str) -> bytes:
-    """Return a regular file's bytes; a link is not followed, for it leads where it likes."""
-    try:
-        parts = split(os.fsencode(path))
-        descriptor = root.open(parts, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, links=False)
-    except OSError as error:
-        raise VerificationError(f"the result {path} cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise VerificationError(f"the result {path} is no regular file")
-        return file.read()
+    return read_value(root.descriptor, found[0], hints, budget)
 
 
 def sweep(parent: Path) -> None:

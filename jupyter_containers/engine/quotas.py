@@ -3,6 +3,7 @@
 ::
 
     for_root = false              # true where every user is root, as in a pod
+    locked = ["registry_mirrors"] # settings below that no user changes
 
     [settings]                    # defaults of everybody's settings
     additional_stores = ["/srv/class"]
@@ -16,14 +17,15 @@
     [allow]                       # what is left out is all allowed
     pull = ["docker.io/library", "registry.lab:5000/*"]
     push = ["registry.lab:5000"]
-    archives = false              # load and import
+    archives = false              # load, import, ADD of an archive, OCI layouts, local caches
 
     [groups.staff]                # other limits, for the members of a group
     memory = "8g"
     [users.alice]                 # or for a user, who counts first
     disk = "50g"
 
-The engine refuses what goes beyond.  Where it can make control groups, those of all of a user's
+The engine refuses what goes beyond, counted over all stores of the user that are known here
+(:mod:`.usage`).  Where it can make control groups, those of all of a user's
 containers are below one that has the limits, and the kernel enforces their sum; elsewhere each
 process is limited and the engine adds up what the containers asked for.  A user who runs other
 programs than this engine is held by what the administrator sets for the login itself (systemd's
@@ -34,18 +36,18 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from jupyter_containers.engine.usage import Elsewhere, KnownRoots, store_size
 from jupyter_containers.errors import DeniedError, InvalidArgumentError, QuotaError
-from jupyter_containers.oci.idmap import IDMap
-from jupyter_containers.settings import LAB_FILE, read_lab
+from jupyter_containers.settings import LAB_FILE, SYSTEM_REGISTRY_FILES, machine_user, read_lab
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.rooms import Rooms
@@ -76,6 +78,7 @@ class LabFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The administrator's file."""
 
     for_root: bool = False
+    locked: tuple[str, ...] = ()
     settings: dict[str, object] = {}
     limits: Limits = Limits()
     allow: Allow = Allow()
@@ -93,6 +96,8 @@ class Quotas:
     disk: int = 0
     allow: Allow = _EVERYTHING
     file: Path = LAB_FILE
+    roots: KnownRoots | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
 
     def facts(self, rooms: Rooms) -> dict[str, float]:
         """Return the limits that there are (bytes, CPUs), and what of the disk's is used."""
@@ -102,7 +107,7 @@ class Quotas:
             "CPUs": self.cpus,
             "Disk": self.disk,
         }
-        used = {"DiskUsed": disk_used(rooms)} if self.disk else {}
+        used = {"DiskUsed": self._disk_used(rooms)} if self.disk else {}
         return {name: value for name, value in limits.items() if value} | used
 
     @property
@@ -146,19 +151,34 @@ class Quotas:
         if not self.limited:
             yield
             return
-        with rooms.store.locks.hold("quota"):
+        with rooms.store.locks.hold("quota"), self._known_roots(rooms) as roots:
             others = [
                 record.options
                 for record in rooms.containers.all()
                 if record.id != container_id and record.state.status.alive
             ]
-            if self.containers and len(others) >= self.containers:
+            beyond = roots.elsewhere(rooms.settings.root) if roots else Elsewhere()
+            count = len(others) + len(beyond.running)
+            if self.containers and count >= self.containers:
+                where = (
+                    f", {len(beyond.running)} of them in {beyond.roots}" if beyond.running else ""
+                )
                 raise self._error(
-                    f"{len(others)} containers run, and your limit is {self.containers}",
+                    f"{count} containers run{where}, and your limit is {self.containers}",
                     "stop one of them",
                 )
-            self._enforce(rooms, options, others)
+            self._enforce(rooms, options, others, beyond)
             yield
+
+    @contextmanager
+    def _known_roots(self, rooms: Rooms) -> Iterator[KnownRoots | None]:
+        """Note this store among the user's; yield them while no other engine of the user counts."""
+        if self.roots is None:
+            yield None
+            return
+        self.roots.note(rooms.settings.root)
+        with self.roots.held():
+            yield self.roots
 
     def hold(self, rooms: Rooms) -> bool:
         """Limit all that this store runs together; False where the kernel does not limit memory."""
@@ -167,27 +187,49 @@ class Quotas:
         layout, parent = rooms.host.cgroups, rooms.runtime.cgroup_parent
         return limit_group(layout, parent, memory=self.memory, cpus=self.cpus)
 
-    def _enforce(self, rooms: Rooms, options: RunOptions, others: list[RunOptions]) -> None:
-        if not self.hold(rooms) and self.memory:
-            total = options.memory + sum(one.memory for one in others)
-            if total > self.memory:
+    def _enforce(
+        self, rooms: Rooms, options: RunOptions, others: list[RunOptions], beyond: Elsewhere
+    ) -> None:
+        # The kernel holds what one store runs together; over several stores it is added up.
+        elsewhere = [each for _, each in beyond.running]
+        if (self.hold(rooms) and not elsewhere) or not (self.memory or self.cpus):
+            return
+        if self.memory:
+            asked = sum(one.memory for one in [*others, *elsewhere])
+            if options.memory + asked > self.memory:
                 raise self._error(
-                    f"the running containers ask for {_size(total - options.memory)} of your"
+                    f"the running containers ask for {_size(asked)} of your"
                     f" {_size(self.memory)}, and this one for {_size(options.memory)}",
                     "give it less with --memory, or stop one of them",
                 )
+        if self.cpus and elsewhere:
+            taken = sum(one.cpus for one in [*others, *elsewhere])
+            if options.cpus + taken > self.cpus:
+                raise self._error(
+                    f"the running containers have {taken:g} of your {self.cpus:g} CPUs,"
+                    f" and this one is to have {options.cpus:g}",
+                    f"give it fewer with --cpus, or stop one in {beyond.roots}",
+                )
 
     def check_disk(self, rooms: Rooms, more: int = 0) -> None:
-        """Raise :class:`QuotaError` when the store holds, or would hold, more than is allowed."""
+        """Raise :class:`QuotaError` when the user has, or would have, more than is allowed."""
         if not self.disk:
             return
-        used = disk_used(rooms)
+        used = self._disk_used(rooms)
         if used + more > self.disk:
             coming = f", {_size(more)} would come" if more else ""
             raise self._error(
                 f"your disk quota of {_size(self.disk)} is used up: {_size(used)} are here{coming}",
                 "remove what is unused: system prune -a",
             )
+
+    def _disk_used(self, rooms: Rooms) -> int:
+        """Return the bytes of this store and of the user's others."""
+        own, root = store_size(rooms.store), rooms.settings.root
+        if self.roots is None:
+            return own
+        self.roots.note(root)
+        return own + self.roots.elsewhere(root).disk
 
     def check_registry(self, name: str, action: Literal["pull", "push", "search"]) -> None:
         """Raise :class:`DeniedError` for an image (or a registry) that is not on the list."""
@@ -200,6 +242,52 @@ class Quotas:
         raise DeniedError(
             f"{action} of {name} is not allowed on this machine",
             hint=f"{self.file} allows {', '.join(allowed) or 'none'}",
+        )
+
+    def check_locations(self, name: str, locations: Iterable[str], trusted: Set[str]) -> None:
+        """Raise :class:`DeniedError` for a mirror or other location that is not on the list.
+
+        ``locations`` (host and path) are where ``name`` would be read in place of its own registry;
+        ``trusted`` are the hosts that the administrator configured.
+        """
+        allowed = self.allow.pull
+        for location in locations:
+            host = location.partition("/")[0]
+            if allowed is None or host in trusted or any(_covers(one, location) for one in allowed):
+                continue
+            raise DeniedError(
+                f"pull of {name} from {location} is not allowed on this machine",
+                hint=f"{self.file} allows {', '.join(allowed) or 'none'};"
+                " see registry_mirrors and registries.conf",
+            )
+
+    def check_packages(self, mirror: str) -> None:
+        """Raise :class:`DeniedError` for a user's own source of packages where pulls are listed."""
+        if mirror and self.allow.pull is not None and mirror != self.settings.get("debian_mirror"):
+            raise DeniedError(
+                f"packages from {mirror} are not allowed on this machine",
+                hint=f"take debian_mirror out of your settings; see {self.file}",
+            )
+
+    def trusted_hosts(self) -> frozenset[str]:
+        """Return the hosts of the mirrors that the administrator's files name."""
+        from jupyter_containers.registry import read_registry_files
+        from jupyter_containers.registry.endpoint import Endpoint
+
+        files = read_registry_files(SYSTEM_REGISTRY_FILES)
+        own = self.settings.get("registry_mirrors", ())
+        entries = own.split(",") if isinstance(own, str) else own
+        named = (
+            [str(each).strip() for each in entries] if isinstance(entries, (list, tuple)) else []
+        )
+        # An entry may be of one registry: quay.io=https://mirror.
+        mirrors = (each.partition("=")[2] or each for each in [*named, *files.hub_mirrors] if each)
+        places = (place for rule in files.rules for place in (rule.place, *rule.mirrors))
+        return frozenset(
+            [
+                *(Endpoint.of_mirror(mirror).host for mirror in mirrors),
+                *(place.location.partition("/")[0] for place in places if place.location),
+            ]
         )
 
     def check_archive(self, word: str) -> None:
@@ -220,16 +308,16 @@ def quotas_of(name: str, groups: set[str], lab: LabFile, file: Path = LAB_FILE) 
     Of several groups the largest limit counts.
     """
     chosen: dict[str, float] = {}
-    for field in Limits.__struct_fields__:
-        common = _number(lab.limits, field, file)
+    for word in Limits.__struct_fields__:
+        common = _number(lab.limits, word, file)
         of_groups = [
             value
             for group, limits in lab.groups.items()
-            if group in groups and (value := _number(limits, field, file)) is not None
+            if group in groups and (value := _number(limits, word, file)) is not None
         ]
-        own = _number(lab.users[name], field, file) if name in lab.users else None
+        own = _number(lab.users[name], word, file) if name in lab.users else None
         value = own if own is not None else max(of_groups) if of_groups else common
-        chosen[field] = value or 0
+        chosen[word] = value or 0
     return Quotas(
         containers=int(chosen["containers"]),
         memory=int(chosen["memory"]),
@@ -237,6 +325,7 @@ def quotas_of(name: str, groups: set[str], lab: LabFile, file: Path = LAB_FILE) 
         disk=int(chosen["disk"]),
         allow=lab.allow,
         file=file,
+        settings=lab.settings,
     )
 
 
@@ -252,22 +341,12 @@ def read_quotas(file: Path = LAB_FILE) -> Quotas:
         lab = msgspec.convert(document, LabFile)
     except msgspec.ValidationError as error:
         raise InvalidArgumentError(f"{file}: {error}") from error
-    users = IDMap.of_users()
-    uid = os.geteuid() if users.initial or not users.mappings else users.outside
+    uid = machine_user()
     if uid == 0 and not lab.for_root:
         return Quotas()
-    return quotas_of(*_known(uid), lab, file)
-
-
-def disk_used(rooms: Rooms) -> int:
-    """Return the bytes that a store's images, containers, volumes and caches take."""
-    from jupyter_containers.store.uppers import tree_size
-
-    store, root = rooms.store, rooms.settings.root
-    layers = sum(layer.size for layer in store.snapshots.layers.all())
-    blobs = store.collector.size_of(store.content.digests())
-    folders = [entry for entry in root.iterdir() if entry.name not in ("layers", "content")]
-    return layers + blobs + sum(tree_size(folder) for folder in folders if folder.is_dir())
+    found = quotas_of(*_known(uid), lab, file)
+    counted = found.limited or found.disk
+    return replace(found, roots=KnownRoots.of(uid)) if counted else found
 
 
 def _known(uid: int) -> tuple[str, set[str]]:
@@ -276,7 +355,7 @@ def _known(uid: int) -> tuple[str, set[str]]:
 
     try:
         entry = pwd.getpwuid(uid)
-    except KeyError:
+    except (KeyError, OverflowError):
         return str(uid), set()
     found = set()
     for gid in os.getgrouplist(entry.pw_name, entry.pw_gid):

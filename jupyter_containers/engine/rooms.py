@@ -33,15 +33,18 @@ from jupyter_containers.store import Store
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.quotas import Quotas
+    from jupyter_containers.engine.registrylogins import RegistryLogin
     from jupyter_containers.network.bridge import BridgeDriver
     from jupyter_containers.network.firewall import Firewall
     from jupyter_containers.network.relayed import RelayedFirewall
     from jupyter_containers.registry import (
         Credential,
+        CredentialSource,
         CredentialStore,
         RegistryClient,
         RegistryFiles,
     )
+    from jupyter_containers.registry.configuration import Route
     from jupyter_containers.runtime.drivers import Driver
     from jupyter_containers.runtime.host import HostCapabilities
     from jupyter_containers.runtime.monitor import Monitor
@@ -93,6 +96,13 @@ class Rooms:
     def built_steps(self) -> Collection[BuiltSteps]:
         """The steps of those builds, by the same id."""
         return self.store.records.collection("built-steps", BuiltSteps)
+
+    @cached_property
+    def registry_logins(self) -> Collection[RegistryLogin]:
+        """The passwords of the registries that run here."""
+        from jupyter_containers.engine.registrylogins import RegistryLogin
+
+        return self.store.records.collection("registry-logins", RegistryLogin)
 
     @cached_property
     def host(self) -> HostCapabilities:
@@ -268,10 +278,12 @@ class Rooms:
             files=self.registry_files,
             push=push,
         )
+        self._check_route(name, repository, way)
+        source = RepositoryCredentials(self.credentials, repository)
         given = FixedCredentials({way.main.registry: credential}) if credential else None
         return RegistryClient(
             name,
-            credentials=given or RepositoryCredentials(self.credentials, repository),
+            credentials=given or self._with_logins(source),
             insecure=(*way.insecure, way.main.host) if insecure else way.insecure,
             mirrors=way.mirrors,
             certificate_folders=[Path(place) for place in self.settings.certificate_folders],
@@ -279,6 +291,31 @@ class Rooms:
             cancel=cancel,
             on_wait=on_wait or ignore_wait,
         )
+
+    def _with_logins(self, source: CredentialSource) -> CredentialSource:
+        """Return the credentials with those of registries that run here."""
+        logins = self.registry_logins.all()
+        if not logins:
+            return source
+        from jupyter_containers.engine.registrylogins import LocalLogins
+
+        return LocalLogins(tuple(logins), self.containers.all(), source)
+
+    def _check_route(self, name: str, repository: str, way: Route) -> None:
+        """Raise :class:`DeniedError` for a mirror or location that the machine does not allow."""
+        from jupyter_containers.registry.endpoint import Endpoint
+
+        if self.quotas.allow.pull is None:
+            return
+        own = Endpoint.of_registry(name).host
+        others = [
+            f"{each.host}{each.prefix}/{each.renamed(repository)}".rstrip("/")
+            for each in (way.main, *way.mirrors)
+            if each.host != own or each.renamed(repository) != repository
+        ]
+        if others:
+            whole = f"{name}/{repository}" if repository else name
+            self.quotas.check_locations(whole, others, self.quotas.trusted_hosts())
 
     def close(self) -> None:
         """Close what was opened."""

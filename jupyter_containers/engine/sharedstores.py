@@ -5,6 +5,10 @@ engines whose setting ``additional_stores`` names its folder read it.  Its layer
 where they are by root, and by users for whom root has mapped their owners (``map_owners``: an
 idmapped mount, so that root's files are the user's own).  Other users unpack a layer from the
 shared blobs when they first use it: nothing is downloaded, but it takes their disk.
+
+Nobody reaches the layers by a path on the host, where an image's set-user-ID programs would be
+everybody's: the store's own are closed to all but its keeper, a user's mounts to all but that user.
+Root brings what an older version left open to these modes when it opens an engine.
 """
 
 from __future__ import annotations
@@ -27,17 +31,27 @@ from jupyter_containers.events import (
 )
 from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.oci.idmap import IDMap, IDMapping
-from jupyter_containers.runtime.idmapped import mount_idmapped
+from jupyter_containers.runtime.idmapped import (
+    make_gate,
+    make_places,
+    mount_idmapped,
+    move_behind_gate,
+)
 from jupyter_containers.runtime.mounts import is_mounted, unmount
 from jupyter_containers.runtime.subids import subordinate
 from jupyter_containers.settings import SHARED_STORE, Settings
 from jupyter_containers.store import ImageRecord, LayerRecord, Store
-from jupyter_containers.store.additional import AdditionalStore, published_names, views_of
+from jupyter_containers.store.additional import (
+    AdditionalStore,
+    close_layers,
+    published_names,
+    views_of,
+)
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.rooms import Rooms
 
-# One folder a user, with a mount for each shared store.
+# One folder a user, which only that user can enter, with a mount for each shared store.
 MAPPED = Path("/run/jupyter-containers-shared")
 
 
@@ -60,6 +74,8 @@ def additional_stores(settings: Settings) -> list[AdditionalStore]:
     Raises :class:`StorageError` when root is to use layers that somebody else could change.
     """
     found = []
+    if os.geteuid() == 0 and MAPPED.is_dir() and IDMap.of_users().initial:
+        close_mounts()
     for text in settings.additional_stores:
         store = AdditionalStore(Path(text))
         if store.root != settings.root and store.database.exists():
@@ -78,7 +94,9 @@ def _mountable(root: Path) -> Path | None:
                 f"the image store {root} does not belong to root",
                 hint="its owner could change what root's containers run: share the images as root",
             )
-        return root / "layers"
+        close_layers(root)
+        # A server of files may take root for nobody, who unpacks like every other user.
+        return root / "layers" if os.access(root / "layers", os.R_OK | os.X_OK) else None
     mapped = _mapped(root, users.outside)
     return mapped if users.size > 1 and is_mounted(mapped) else None
 
@@ -169,10 +187,10 @@ def map_owners(settings: Settings, user: str, *, etc: Path = Path("/etc")) -> li
             f"{user} has no subordinate ids, so its containers have no users to map to",
             hint=f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}",
         )
-    made = []
-    for store in additional_stores(settings):
-        target = _mapped(store.root, entry.pw_uid)
-        target.mkdir(mode=0o755, parents=True, exist_ok=True)
+    stores = {_mapped(store.root, entry.pw_uid): store for store in additional_stores(settings)}
+    if stores:
+        _open_gate(MAPPED / str(entry.pw_uid), entry, stores)
+    for target, store in stores.items():
         if not is_mounted(target):
             mount_idmapped(
                 store.root / "layers",
@@ -180,21 +198,54 @@ def map_owners(settings: Settings, user: str, *, etc: Path = Path("/etc")) -> li
                 IDMap((IDMapping(0, entry.pw_uid, 1), *users)),
                 IDMap((IDMapping(0, entry.pw_gid, 1), *groups)),
             )
-        made.append(target)
-    return made
+    return list(stores)
+
+
+def _open_gate(folder: Path, entry: pwd.struct_passwd, targets: Iterable[Path]) -> None:
+    """Make the user's folder, closed to everybody else, with a place for each mount."""
+    MAPPED.mkdir(mode=0o755, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if not is_mounted(folder):
+        make_gate(folder, entry.pw_uid, entry.pw_gid)
+    make_places(folder, [target.name for target in targets])
+
+
+def close_mounts(folder: Path = MAPPED) -> None:
+    """Close the mounts of an older version to all but their user; for root.
+
+    Raises :class:`StorageError`.
+    """
+    own = folder.stat().st_dev
+    for users in folder.iterdir():
+        if not users.name.isdigit() or users.stat().st_dev != own:
+            continue  # behind a gate, a file system of its own
+        mounts = [place for place in users.iterdir() if is_mounted(place)]
+        if mounts:
+            uid = int(users.name)
+            try:
+                gid = pwd.getpwuid(uid).pw_gid
+            except KeyError:
+                gid = uid
+            move_behind_gate(users, mounts, uid, gid)
 
 
 def unmap_owners(user: str) -> list[Path]:
     """Take the mounts of :func:`map_owners` away; running containers keep theirs."""
     folder = MAPPED / str(_account(user).pw_uid)
-    mounts = sorted(folder.iterdir()) if folder.is_dir() else []
+    mounts = [place for place in _entries(folder) if is_mounted(place)]
     for mount in mounts:
-        if is_mounted(mount):
-            unmount(mount)
-        mount.rmdir()
+        unmount(mount)
+    if is_mounted(folder):
+        unmount(folder)
+    for left in _entries(folder):  # mount points of an older version, below the gate
+        left.rmdir()
     if folder.is_dir():
         folder.rmdir()
     return mounts
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def _account(user: str) -> pwd.struct_passwd:

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from jupyter_containers.engine.words import binary_size
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError, VerificationError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["frame", "series", "array", "json", "text", "bytes", "path"]
 _SUFFIXES = {"array": ".npy", "json": ".json", "text": ".txt", "bytes": ".bin"}
+_MOST_INDEX_COLUMNS = 64
 _TABLES = (".parquet", ".csv", ".tsv")
 KINDS = "a DataFrame, Series, array, dict, list, number, str, bytes or pathlib.Path"
 
@@ -139,10 +141,11 @@ _PLAIN: Mapping[str, Callable[[Any, Path], object]] = {
 }
 
 
-def value_of(file_name: str, data: bytes, hints: Mapping[str, Any]) -> Any:
+def value_of(file_name: str, data: bytes, hints: Mapping[str, Any], limit: int = 0) -> Any:
     """Return the value that a file of this name means; bytes for a suffix that says nothing.
 
-    ``hints`` are what the program in the container said about it.  Raises
+    ``hints`` are what the program in the container said about it.  With ``limit``, compressed
+    tables and arrays may hold so many bytes.  Raises
     :class:`VerificationError` for a file that is not what its suffix says, and
     :class:`UnsupportedError` where this kernel lacks what reads it.
     """
@@ -150,6 +153,17 @@ def value_of(file_name: str, data: bytes, hints: Mapping[str, Any]) -> Any:
     reader = _READERS.get(suffix)
     if reader is None:
         return data
+    try:
+        size = _UNPACKED[suffix](data) if limit and suffix in _UNPACKED else 0
+    except Exception:  # noqa: BLE001  # the reader says what is wrong with it
+        size = 0
+    if size > limit:
+        raise VerificationError(
+            f"{file_name} would take {binary_size(size)} once unpacked, and no more than"
+            f" {binary_size(limit)} are read",
+            hint="write large files to a mounted folder (-v), or raise the setting"
+            " result_max_bytes",
+        )
     try:
         return reader(data, suffix, hints)
     except ImportError as error:
@@ -170,6 +184,8 @@ def _read_table(data: bytes, suffix: str, hints: Mapping[str, Any]) -> Any:
         table = pandas.read_parquet(io.BytesIO(data))
     else:
         index, separator = int(hints.get("index", 0)), "\t" if suffix == ".tsv" else ","
+        if not 0 <= index <= _MOST_INDEX_COLUMNS:
+            raise ValueError(f"{index} columns of row labels")
         table = pandas.read_csv(io.BytesIO(data), sep=separator, index_col=[*range(index)] or None)
     return table.iloc[:, 0] if hints.get("kind") == "series" else table
 
@@ -195,6 +211,27 @@ def _read_picture(data: bytes, suffix: str, hints: Mapping[str, Any]) -> Any:
     return Picture(data)
 
 
+def _unpacked_parquet(data: bytes) -> int:
+    """Return the bytes that a Parquet file says it holds, at least one for each value."""
+    parquet: Any = __import__("pyarrow.parquet").parquet
+    about = parquet.read_metadata(io.BytesIO(data))
+    groups = [about.row_group(number) for number in range(about.num_row_groups)]
+    rows = max(about.num_rows, sum(group.num_rows for group in groups))
+    # Runs of one value take next to nothing in the file, and every row its place in a table.
+    return int(max(sum(group.total_byte_size for group in groups), rows * about.num_columns))
+
+
+def _unpacked_zip(data: bytes) -> int:
+    import zipfile
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return sum(entry.file_size for entry in archive.infolist())
+
+
+_UNPACKED: Mapping[str, Callable[[bytes], int]] = {
+    ".parquet": _unpacked_parquet,
+    ".npz": _unpacked_zip,
+}
 _READERS: Mapping[str, Callable[[bytes, str, Mapping[str, Any]], Any]] = {
     **dict.fromkeys(_TABLES, _read_table),
     **dict.fromkeys((".npy", ".npz"), _read_array),

@@ -65,6 +65,9 @@ class ContainersConfig(Configurable):
     log_max_bytes = Int(None, allow_none=True, help="Size in bytes at which a log is rotated.").tag(
         config=True
     )
+    result_max_bytes = Int(
+        None, allow_none=True, help="Bytes of a run's results that are read at most."
+    ).tag(config=True)
 
     docker_magic = Bool(False, help="Offer %docker and %%docker as other names.").tag(config=True)
 

@@ -30,7 +30,7 @@ from jupyter_containers.commands.execute import perform
 from jupyter_containers.commands.parser import parse, parse_verb
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.errors import InvalidArgumentError, NotFoundError
+from jupyter_containers.errors import ContainersError, InvalidArgumentError, NotFoundError
 from jupyter_containers.magics.cell import (
     MAGIC_FLAGS,
     begins_with_from,
@@ -195,23 +195,43 @@ class ContainerMagics(Magics):
         return image
 
     def forecast(self, source: str, cell_id: str) -> Sequence[StepReport]:
-        """Return what the cache has of a ``%%dockerfile`` cell as it stands now; build nothing."""
+        """Return what the cache has of a ``%%dockerfile`` cell as it stands now; build nothing.
+
+        The cell may be one that was never run, by whoever wrote the notebook: nothing in it is
+        evaluated.  A step with ``{{expression}}`` is one whose value is not known yet.
+        """
+        from jupyter_containers.magics.unknowns import UNKNOWN, Unknowns, plain_values
+
+        unknowns = Unknowns()
         line, _, text = source.lstrip().partition("\n")
-        words = words_of(line, self._shell.user_ns)[1:]
+        words = words_of(unknowns.replaced(line), {})[1:]
         parsed, own = split_flags(parse_verb(dockerfile_verb(), words))
         if parsed.help:
             raise InvalidArgumentError("the cell asks for help and builds nothing")
+        if own.get("interpolate"):
+            text = unknowns.replaced(text)
         below = self._below(cell_id, text) if own.get("continue") else None
-        flags = {**self._build_flags(text, own, below), "place": cell_id, "call": "cache"}
-        session = Session(provide_engine=lambda: self.engine, variables=self._shell.user_ns)
-        found: Sequence[StepReport] = perform(
-            session, replace(parsed, flags={**parsed.flags, **flags})
-        )
-        return found
+        flags = {**self._flags_of(text, below), "place": cell_id, "call": "cache"}
+        variables = plain_values(self._shell.user_ns)
+        session = Session(provide_engine=lambda: self.engine, variables=variables)
+        try:
+            found: Sequence[StepReport] = perform(
+                session, replace(parsed, flags={**parsed.flags, **flags})
+            )
+        except ContainersError as error:
+            if expression := unknowns.first_in(f"{error.message} {error.hint}"):
+                raise InvalidArgumentError(
+                    f"{expression}: {UNKNOWN}", hint="run the cell; a forecast evaluates nothing"
+                ) from error
+            raise
+        return unknowns.explained(found)
 
     def _build_flags(self, cell: str, own: Mapping[str, Any], below: Link | None) -> dict[str, Any]:
         """Return what a cell's text adds to its line."""
         text = interpolated(cell, self._shell.user_ns) if own.get("interpolate") else cell
+        return self._flags_of(text, below)
+
+    def _flags_of(self, text: str, below: Link | None) -> dict[str, Any]:
         if below is not None:
             text = f"FROM {below.image}\n{text}"
         # The magic's line counts; in the text the added FROM stands in its place.

@@ -18,7 +18,7 @@ from typing import Any
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.magics.shell import Answer, is_open, without_shell
 
-_EXPRESSION = re.compile(r"\{\{(.+?)\}\}", re.DOTALL)
+EXPRESSION = re.compile(r"\{\{(.+?)\}\}", re.DOTALL)
 # Private-use characters: they pass through shell splitting unharmed and are never typed.
 _MARK = re.compile("\ue000([0-9]+)\ue001")
 # "range .A" and "json .B" would be attributes to Python; people write those without the blank.
@@ -45,7 +45,7 @@ def words_of(line: str, namespace: Mapping[str, Any], answer: Answer | None = No
             answer(_MARK.sub(lambda mark: _text(values[int(mark[1])]), command)) if answer else ""
         )
 
-    marked = _EXPRESSION.sub(keep, line)
+    marked = EXPRESSION.sub(keep, line)
     plain = without_shell(marked, with_values if answer else None)
     try:
         words = shlex.split(plain)
@@ -63,7 +63,12 @@ def interpolated(text: str, namespace: Mapping[str, Any]) -> str:
         code = _compiled(match[1])
         return match[0] if code is None else _text(_evaluated(code, match[1], namespace))
 
-    return _EXPRESSION.sub(value, text)
+    return EXPRESSION.sub(value, text)
+
+
+def is_expression(text: str) -> bool:
+    """Return whether what stands in double braces is Python, and not a Go template's action."""
+    return _compiled(text) is not None
 
 
 def _compiled(text: str) -> Any:

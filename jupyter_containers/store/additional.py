@@ -80,6 +80,37 @@ def link_layers(folder: Path, stores: Iterable[AdditionalStore]) -> None:
                     link.symlink_to(store.layers)
 
 
+def close_layers(root: Path) -> bool:
+    """Let only the owner of a shared store enter its unpacked layers; return whether that holds.
+
+    They have the owners, set-user-ID programs and file capabilities of images, which would be
+    everybody's by their path on the host (the class of CVE-2021-41103).  Who cannot mount them
+    unpacks the archives in ``content`` instead.
+    """
+    try:
+        descriptor = os.open(root / "layers", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return not layers_open(root)
+    try:
+        if os.fstat(descriptor).st_mode & 0o077:
+            os.fchmod(descriptor, 0o700)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def layers_open(root: Path) -> bool:
+    """Return whether other users can enter the unpacked layers of a shared store."""
+    try:
+        return bool(os.lstat(root / "layers").st_mode & 0o077)
+    except OSError:
+        return False
+
+
 def states(stores: Iterable[AdditionalStore]) -> tuple[tuple[int, int], ...]:
     """Return values that are others once one of the stores has published anew."""
     found = []

@@ -388,7 +388,7 @@ class Applier:
         if self._handover is not None and self._handover.leaves_out(stat.S_IFCHR):
             return
         # A device 0:0 is how overlayfs writes a whiteout; an archive has another way to say that.
-        if not self._privileges.privileged or (entry.kind == CHAR and entry.device == (0, 0)):
+        if not self._privileges.devices or (entry.kind == CHAR and entry.device == (0, 0)):
             return
         kind = stat.S_IFCHR if entry.kind == CHAR else stat.S_IFBLK
         self._node(entry, parent, name, kind, os.makedev(*entry.device))

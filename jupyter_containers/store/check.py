@@ -19,6 +19,7 @@ from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.descriptor import Descriptor, RawDocument, is_digest
 from jupyter_containers.oci.image import Manifest, parse_image_config, parse_manifest
+from jupyter_containers.store.additional import layers_open
 from jupyter_containers.store.layers import LayerRecord
 from jupyter_containers.store.store import Store
 from jupyter_containers.store.uppers import tree_size
@@ -34,6 +35,7 @@ ProblemKind = Literal[
     "lost writable layer",
     "missing blob",
     "missing layer",
+    "open layers",
     "stray file",
     "unreadable image",
 ]
@@ -83,6 +85,7 @@ class StoreCheck:
             *self._build_steps(),
             *self._writable(needed),
             *self._mounts(),
+            *self._shared(),
         ]
         # A blob may be missed by several; once is enough.
         return list({(item.kind, item.subject): item for item in reversed(found)}.values())[::-1]
@@ -245,3 +248,11 @@ class StoreCheck:
             point = line.split(" ")[4].replace("\\040", " ")
             if point.startswith(folders):
                 yield Problem("left mount", point)
+
+    def _shared(self) -> Iterator[Problem]:
+        """Yield the layers of shared stores that every user of the machine can enter."""
+        for store in self._store.additional:
+            if layers_open(store.root):
+                yield Problem(
+                    "open layers", str(store.root / "layers"), "root's next command closes them"
+                )

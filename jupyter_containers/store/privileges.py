@@ -47,6 +47,11 @@ class Privileges:
         """True when a file can be given to other users."""
         return self.privileged or self.subordinate
 
+    @property
+    def devices(self) -> bool:
+        """True when device nodes of an image are made: never where other users see the layers."""
+        return self.privileged and not self.shared
+
     def hide_below(self, directory: int) -> None:
         """Let an open directory of a layer hide those of the layers below it."""
         os.setxattr(directory, self.opaque_name, b"y")

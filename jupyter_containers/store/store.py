@@ -21,7 +21,12 @@ from pathlib import Path
 from jupyter_containers.errors import StorageError
 from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.oci.reference import Reference
-from jupyter_containers.store.additional import PUBLISHED, AdditionalStore, link_layers
+from jupyter_containers.store.additional import (
+    PUBLISHED,
+    AdditionalStore,
+    close_layers,
+    link_layers,
+)
 from jupyter_containers.store.content import ContentStore, index_document
 from jupyter_containers.store.database import Database
 from jupyter_containers.store.faults import storage_errors
@@ -102,6 +107,8 @@ class Store:
             for name in ("staging", "locks"):
                 (root / name).mkdir(mode=0o700, exist_ok=True)
             spread_children(root / "staging")
+            if (root / PUBLISHED).exists():
+                close_layers(root)  # an older version left them open
         database = Database(root / "records.db", additional)
         try:
             return cls(root, database, driver)
@@ -119,8 +126,8 @@ class Store:
         """Let every user of the machine read this store's images, now and after each change.
 
         Raises :class:`~jupyter_containers.errors.StorageError` for one with layers of before:
-        they are not made for the mounts of others.  What else a store holds (records, uppers,
-        unfinished work) stays closed.
+        they are not made for the mounts of others.  Other users read ``content`` and what
+        is published; everything else (layers, records, uppers, unfinished work) stays closed.
         """
         with cls.open(root) as store, storage_errors(f"publish the store in {root}"):
             if store.published:
@@ -131,7 +138,7 @@ class Store:
                     hint="choose an empty folder for shared images",
                 )
             store._write_published()
-            for folder in ("content", "content/blobs", "content/blobs/sha256", "layers"):
+            for folder in ("content", "content/blobs", "content/blobs/sha256"):
                 (root / folder).chmod(0o755)
             # Last: only now does anybody come in.
             root.chmod(0o755)

@@ -156,14 +156,14 @@ def opened(kind: str) -> Iterator[Account]:
     try:
         yield account
     finally:
-        _end(account)
+        ended(account.home / "run")
         # A user's unpacked layers are many files: some seconds in Python, and longer beside others.
         subprocess.run(["rm", "-rf", home], check=True)
 
 
-def _end(account: Account) -> None:
-    """End every process of the account's namespaces, and only those."""
-    file = account.home / "run/jupyter-containers/user/holder"
+def ended(run: Path) -> None:
+    """End every process of the namespaces of an engine with this runtime folder, and only those."""
+    file = run / "jupyter-containers/user/holder"
     if not file.exists():
         return
     namespace = os.readlink(f"/proc/{file.read_text().split()[0]}/ns/user")

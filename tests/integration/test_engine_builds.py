@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -360,6 +361,39 @@ def test_host_trust_stays_out_of_layers_keys_and_history(
     assert again.id == image.id, "neither proxies nor authorities are part of the key"
     bench.build(text, trust_host_ca=False, no_cache=True)
     assert "<> <>" in bench.output
+
+
+def test_passwords_of_the_hosts_proxies_reach_no_step(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As Docker 28.2 does with the same input; before, the step printed "printed-1"."""
+    for name in ("HTTP_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://user:secret-1@proxy.invalid:3128")
+    monkeypatch.setenv("no_proxy", "inside.invalid")
+    show = "env | grep -i proxy | sed s/secret/printed/ | sort"
+    text = f"FROM busybox\nRUN {show}\n"
+    bench.build(text, trust_host_ca=True)
+    assert bench.output.strip() == "no_proxy=inside.invalid"
+    given = {"httpProxy": "http://user:secret-2@asked.invalid", "noProxy": ""}
+    (tmp_path / "config.json").write_text(json.dumps({"proxies": {"default": given}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    for trusting in (True, False):
+        image = bench.build(text, trust_host_ca=trusting, no_cache=True)
+        lines = [line for line in bench.output.split() if not line.startswith("no_")]
+        asked = "=http://user:printed-2@asked.invalid"
+        assert lines == [f"HTTP_PROXY{asked}", f"http_proxy{asked}"], "asked for, as with Docker"
+    engine = bench.engine
+    shown = engine.run(image.id, ["sh", "-c", show], network="none", rm=True).output
+    assert f"http_proxy{asked}" in shown
+    assert "printed-1" not in shown
+    told = engine.run(image.id, ["env"], network="none", rm=True, env=["http_proxy=mine"]).output
+    assert "http_proxy=mine\n" in told
+    engine._rooms.store._staging.finish()
+    kept = subprocess.run(
+        ["grep", "-rlaE", "secret-[12]", str(engine.settings.root)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert kept.stdout == "", "in no layer, record, log or history"
 
 
 def test_proxy_arguments_stay_out_of_history(bench: Bench) -> None:

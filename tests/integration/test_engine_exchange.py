@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def test_variables_that_programs_live_by_stay(engine: Engine, busybox: str) -> N
     [
         ("true", ResultNotFoundError, "left no result r"),
         ("echo 1 > $r.json; echo 2 > $r.txt", VerificationError, "several results r"),
-        ("ln -s /etc/shadow $r.txt", VerificationError, "cannot be read"),
+        ("ln -s /etc/shadow $r.txt", VerificationError, "no regular file"),
         ("mkfifo $r.txt", VerificationError, "no regular file"),
         ("echo { > $r.json", VerificationError, "not what its suffix says"),
         ("exit 3", ContainerFailedError, "exit code 3"),
@@ -91,6 +92,44 @@ def test_a_bad_result_is_one_line(
 ) -> None:
     with pytest.raises(error, match=words):
         run(engine, busybox, script, results=["r"])
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (
+            "truncate -s 100G $r.bin",
+            "the result r.bin holds 100GiB, and the kernel reads no more than",
+        ),
+        ("truncate -s 100G $r.txt", "the result r.txt holds 100GiB"),
+        ("mkdir $r; truncate -s 600M $r/a; truncate -s 600M $r/b", "the result r/b holds 600MiB"),
+        ("mkdir $r; cd $r; for i in $(seq 10001); do : > $i; done", "of more than 10000 files"),
+        (
+            "p=$r; for i in $(seq 70); do p=$p/d; done; mkdir -p $p; : > $p/f",
+            "more than 64 folders",
+        ),
+        ("mkfifo $r.txt", "r.txt is no regular file"),
+        ("ln -s /etc/shadow $r.txt", "r.txt is no regular file"),
+        ("ln -s /etc $r", "the result r is no regular file"),
+    ],
+)
+def test_a_result_never_takes_the_kernels_memory(
+    engine: Engine, busybox: str, script: str, words: str
+) -> None:
+    """Seen to fail before: a sparse file of 100 GB ended the kernel with a MemoryError."""
+    before = _peak()
+    with pytest.raises(VerificationError, match=words):
+        run(engine, busybox, script, results=["r"])
+    assert _peak() - before < 1300 << 20
+
+
+def test_links_in_a_result_folder_are_left_out(engine: Engine, busybox: str) -> None:
+    script = "mkdir -p $r/d; echo 1 > $r/d/f.json; ln -s /etc $r/l; mkfifo $r/p; ln -s d $r/m"
+    assert run(engine, busybox, script, results=["r"]).results == {"r": {"d/f.json": 1}}
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 @pytest.mark.parametrize(

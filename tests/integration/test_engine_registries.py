@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,10 +25,15 @@ from jupyter_containers.errors import (
     NotFoundError,
 )
 from jupyter_containers.oci.descriptor import RawDocument
+from jupyter_containers.registry import Credential, FixedCredentials
+from tests.integration.account import NEEDS, opened
 from tests.integration.registry_server import Answer, Asked, DockerRegistry, ScriptedRegistry
 from tests.integration.served_image import INDEX, MANIFEST, ServedImage, member, tar
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+needs_account = pytest.mark.skipif(
+    any(mark.args[0] for mark in NEEDS), reason="needs runc, slirp4netns and newuidmap"
+)
 needs_skopeo = pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is not installed")
 
 
@@ -98,6 +104,57 @@ def test_a_registry_in_one_line(engine: Engine, own_registry: str) -> None:
     for tag in ("1", "2"):
         engine.remove_image(f"{name}:{tag}")
     assert again.container.status == "running"
+
+
+def test_a_registry_asks_others_for_a_password(engine: Engine, own_registry: str) -> None:
+    """Seen to fail before: anybody on the machine listed, pulled and pushed."""
+    registry = engine.registry_start()
+    url = f"http://{own_registry}/v2/_catalog"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(url, timeout=10)
+    asking = urllib.request.Request(url, headers=dict(registry.headers))
+    with urllib.request.urlopen(asking, timeout=10) as answer:
+        assert json.load(answer) == {"repositories": []}
+    assert len(registry.password) == 32
+    assert registry.password not in repr(registry) + str(registry.container.inspect())
+    # The engine knows it by every name of the port, and sends it to nobody else.
+    for host in ("localhost", "127.0.0.1"):
+        name = f"{host}:{registry.address.rpartition(':')[2]}/team/app:1"
+        engine.tag("busybox", name)
+        engine.push(name)
+        assert engine.registry_tags(name.rpartition(":")[0]) == ["1"]
+        engine.remove_image(name)
+    source = engine._rooms._with_logins(FixedCredentials())
+    assert source.get(own_registry) == Credential(registry.username, registry.password)
+    for other in ("localhost:1", f"elsewhere:{own_registry.rpartition(':')[2]}", "docker.io"):
+        assert source.get(other) is None
+    engine.stop(registry.container.id)
+    assert engine._rooms._with_logins(FixedCredentials()).get(own_registry) is None
+    assert engine.registry_start().address.startswith("localhost:")
+    engine.registry_stop()
+    assert list((engine.settings.root / "registries").iterdir()) == []
+    opened = engine.registry_start(publish="0", auth=False)
+    assert opened.password == ""
+    with urllib.request.urlopen(f"http://{opened.address}/v2/_catalog", timeout=10) as answer:
+        assert answer.status == 200
+
+
+@needs_account
+def test_a_users_own_registry_knows_that_user_only(engine: Engine, own_registry: str) -> None:
+    del own_registry  # made its image
+    with opened("single") as account:
+        archive = account.home / "images.tar"
+        engine.save(["busybox", "registry:2"], archive)
+        archive.chmod(0o644)
+        account.container(f"load -i {archive}")
+        told = account.container("registry start -p 0")
+        address = told.split()[0]
+        account.container(f"tag busybox {address}/team/app:1")
+        account.container(f"push {address}/team/app:1")
+        assert account.container(f"registry tags {address}/team/app") == "1\n"
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"http://{address}/v2/_catalog", timeout=10)
+        account.container("registry stop")
 
 
 def test_a_container_that_is_no_registry_is_left_alone(engine: Engine, busybox: str) -> None:

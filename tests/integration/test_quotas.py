@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_containers.engine.usage import KnownRoots
 from jupyter_containers.settings import LAB_FILE
-from tests.integration.account import NEEDS, Account, opened
+from tests.integration.account import NEEDS, USER, Account, ended, opened
 
 pytestmark = NEEDS
 _LAB = """
@@ -35,9 +37,12 @@ containers = 9
 
 @pytest.fixture(scope="module")
 def student() -> Iterator[Account]:
+    known = KnownRoots.of(USER.pw_uid).folder
+    shutil.rmtree(known, ignore_errors=True)
     with opened("single") as account:
         account.container("bootstrap busybox")
         yield dataclasses.replace(account, lab=_LAB)
+    shutil.rmtree(known, ignore_errors=True)
     if LAB_FILE.parent.is_dir() and not any(LAB_FILE.parent.iterdir()):
         LAB_FILE.parent.rmdir()
 
@@ -103,6 +108,97 @@ def test_a_users_own_settings_do_not_change_the_limits(student: Account) -> None
     own = ["JUPYTER_CONTAINERS_CONFIG=/dev/null", f"HOME={student.home}", "USER=somebody"]
     done = student.run(["env", *own, *student.command("run -m 2g busybox true")])
     assert (done.returncode, b"over your limit" in done.stderr) == (125, True)
+
+
+@pytest.fixture
+def second(student: Account) -> Iterator[Account]:
+    """Yield the same user with another store, which another variable names."""
+    root = student.home / "second"
+    other = dataclasses.replace(
+        student,
+        variables={"JUPYTER_CONTAINERS_ROOT": str(root), "XDG_RUNTIME_DIR": str(root / "r")},
+    )
+    student.run(["mkdir", "-p", "-m", "700", str(root / "r")])
+    try:
+        yield other
+    finally:
+        ended(root / "r")
+
+
+def test_another_root_gives_no_second_limit(student: Account, second: Account) -> None:
+    """Seen to fail before: each store had the whole limit for itself."""
+    student.container("save -o two.tar busybox")
+    dataclasses.replace(second, lab="").container("load -i two.tar")
+    for account, name in ((student, "one"), (second, "two")):
+        account.container(
+            f"run -d --name {name} -m 100m --cpus 0.3 --network none busybox sleep 100"
+        )
+    for account in (student, second):
+        told = refused(account, "run --rm -m 100m --cpus 0.3 --network none busybox true")
+        assert "2 containers run, 1 of them in " in told
+        assert "and your limit is 2" in told
+    second.container("rm -f two")
+    told = refused(second, "run --rm -m 1000m --cpus 0.3 --network none busybox true")
+    assert "the running containers ask for 100MiB of your 1GiB, and this one for 1000MiB" in told
+    told = refused(second, "run --rm -m 100m --network none busybox true")
+    assert "the running containers have 0.3 of your 1 CPUs" in told
+    student.container("rm -f one")
+    second.container("run --rm -m 1000m --cpus 0.3 --network none busybox true")
+    # The disk: what one store holds, the other has not left.
+    fill = "busybox dd if=/dev/zero of=/f bs=1M count=98"
+    student.container(f"run --name fill -m 100m --cpus 0.3 --network none {fill}")
+    assert "your disk quota of 100MiB is used up" in refused(second, "create busybox true")
+    student.container("rm fill")
+    second.container("create --name small busybox true")
+    second.container("rm small")
+
+
+def test_archives_are_archives_in_every_spelling(student: Account) -> None:
+    """Seen to fail before: ADD unpacked what ``import`` was refused, a layout was a base."""
+    student.container("save -o plain.tar busybox")
+    student.run(["sh", "-c", "mkdir -p layout && tar -xf plain.tar -C layout"])
+    files = {
+        "FROM scratch\nADD plain.tar /\n": ("build .", "ADD of an archive is not allowed"),
+        "FROM b\nRUN true\n": (
+            "build --build-context b=oci-layout://layout .",
+            "an OCI layout as a base is not allowed",
+        ),
+        "FROM busybox\n": (
+            "build --cache-from type=local,src=layout .",
+            "--cache-from type=local is not allowed",
+        ),
+    }
+    for text, (line, words) in files.items():
+        (student.home / "Dockerfile").write_text(text)
+        assert words in refused(student, line), text
+    (student.home / "Dockerfile").write_text("FROM busybox\nADD Dockerfile /\n")
+    student.container("build -q .")
+
+
+def test_a_mirror_of_ones_own_is_on_the_list_or_refused(student: Account) -> None:
+    """Seen to fail before: the pull went to the mirror."""
+    own = {"JUPYTER_CONTAINERS_REGISTRY_MIRRORS": "http://localhost:1"}
+    told = refused(dataclasses.replace(student, variables=own), "pull alpine")
+    assert "pull of docker.io/library/alpine from localhost:1/library/alpine is not allowed" in told
+    (student.home / "registries.conf").write_text(
+        '[[registry]]\nprefix = "docker.io/library"\nlocation = "localhost:1/evil"\n'
+    )
+    own = {"CONTAINERS_REGISTRIES_CONF": str(student.home / "registries.conf")}
+    told = refused(dataclasses.replace(student, variables=own), "pull alpine")
+    assert "from localhost:1/evil/alpine is not allowed" in told
+    own = {"JUPYTER_CONTAINERS_DEBIAN_MIRROR": "deb [trusted=yes] http://localhost:1 bookworm main"}
+    told = refused(dataclasses.replace(student, variables=own), "bootstrap debian:bookworm-slim")
+    assert "not allowed on this machine" in told
+
+
+def test_a_locked_setting_stays(student: Account) -> None:
+    locked = 'locked = ["stop_timeout"]\n' + _LAB
+    account = dataclasses.replace(
+        student, lab=locked, variables={"JUPYTER_CONTAINERS_STOP_TIMEOUT": "9"}
+    )
+    told = refused(account, "ps")
+    assert "stop_timeout is set by the administrator of this machine" in told
+    dataclasses.replace(student, lab=locked).container("ps")
 
 
 @pytest.mark.skipif(

@@ -89,21 +89,39 @@ def test_an_error_of_a_cell_that_continues_points_at_its_own_line(run: Run) -> N
     assert "In[3]:3" in said
 
 
-def test_a_forecast_reads_a_cell_as_its_build_does(run: Run) -> None:
-    cell = "%%dockerfile --continue --interpolate\nRUN echo {{word}} > /forecast"
+def test_a_forecast_evaluates_nothing_of_a_cell(run: Run) -> None:
+    """Seen to fail before: the steps had the values, and the files of both expressions existed."""
     ask = (
         "from jupyter_containers.magics.registration import registered\n"
-        f"steps = registered(get_ipython()).forecast({cell!r}, 'second')\n"
+        "steps = registered(get_ipython()).forecast({!r}, 'second')\n"
         "print([(step.title, step.cached, step.reason) for step in steps])"
     )
     run("base", "%%dockerfile\nFROM busybox\nRUN echo a > /a")
     run("words", "word = 'b'")
-    assert "echo b > /forecast', False, 'not built here before'" in run("ask", ask)
+    attack = "__import__('pathlib').Path('ran-{}').touch()"
+    line, text = (attack.format(name) for name in ("line", "text"))
+    cell = (
+        f"%%dockerfile --continue --interpolate --build-arg a={{{{{line}}}}}\n"
+        f"RUN echo known > /k\nRUN echo {{{{{text}}}}} > /u\nRUN true"
+    )
+    said = run("ask", ask.format(cell))
+    assert "echo known > /k', False, \"not built here before; {{__import__" in said
+    assert "Path('ran-text').touch()}} > /u" in said, "the expression is shown, not its value"
+    assert said.count("its value is known only when the cell runs") == 2
+    whole = (
+        "%%dockerfile --interpolate\nFROM busybox\nEXPOSE {{__import__('os').mkdir('ran-whole')}}"
+    )
+    caught = f"try:\n    {ask.format(whole).splitlines()[1]}\nexcept ValueError as e: print(e)"
+    said = run("ask", f"{ask.splitlines()[0]}\n{caught}")
+    assert "its value is known only when the cell runs" in said
+    assert "[]" in run("look", "import pathlib; print([*pathlib.Path().glob('ran-*')])")
+    # After a run, too: what the expression is then is another matter.
+    cell = "%%dockerfile --continue --interpolate\nRUN echo {{word}} > /f\nRUN echo more > /g"
     run("second", cell)
-    assert "echo b > /forecast', True, ''" in run("ask", ask)
+    said = run("ask", ask.format(cell))
+    assert "RUN echo {{word}} > /f', False, '{{word}}: its value is known only" in said
+    assert "RUN echo more > /g', False, 'the parent changed" in said, "never promises too much"
     helping = "registered(get_ipython()).forecast('%%dockerfile --help', 'second')"
     assert "asks for help" in run(
         "ask", f"try: {helping}\nexcept ValueError as error: print(error)"
     )
-    run("words", "word = 'c'")
-    assert "echo c > /forecast', False, 'the command changed'" in run("ask", ask)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
+import threading
 import time
+from ast import literal_eval
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -115,6 +120,63 @@ def test_a_kernel_lives_in_a_container(
         time.sleep(0.1)
     assert names(engine) == []
     assert not list(tmp_path.glob("*.container"))
+
+
+def test_values_of_variables_stand_on_no_command_line(
+    engine: Engine, place: Place, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail before: every value was an argument of ``jupyter container run``."""
+    for name, value in environment(place).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OF_THE_SERVER", "hidden-server")
+    specs = tmp_path / "kernels"
+    shutil.copytree(data / "kernels" / NAME, specs / "secretive")
+    file = specs / "secretive/kernel.json"
+    document = json.loads(file.read_text())
+    document["env"] = {
+        "TOKEN": "hidden-token",
+        "LINES": "hidden-1\nhidden-2",
+        "MADE": "${OF_THE_SERVER}",
+    }
+    document["metadata"]["kernel_provisioner"]["config"]["options"] += [
+        "--env=ONE=hidden-one", "-e", "TWO=hidden-two", "-eTHREE=hidden-three", "--label=a=shown-1",
+    ]  # fmt: skip
+    file.write_text(json.dumps(document))
+    manager = KernelManager(
+        kernel_name="secretive", kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(specs)])
+    )
+    seen: set[str] = set()
+    ended = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(seen, ended))
+    watcher.start()
+    try:
+        manager.start_kernel(cwd=str(tmp_path))
+        names = "'TOKEN', 'LINES', 'MADE', 'ONE', 'TWO', 'THREE'"
+        shown = evaluate(manager, f"import os; print([os.environ[n] for n in ({names})])")
+        variables = Path(f"{manager.connection_file}.env")
+        mode = variables.stat().st_mode & 0o777 if variables.exists() else None
+    finally:
+        ended.set()
+        watcher.join()
+        manager.shutdown_kernel(now=True)
+        manager.context.destroy()
+    assert "shown-1" in seen, "command lines were read"
+    assert {word for word in seen if "hidden" in word} == set()
+    assert literal_eval(shown) == [
+        "hidden-token", "hidden-1\nhidden-2", "hidden-server", "hidden-one", "hidden-two",
+        "hidden-three",
+    ]  # fmt: skip
+    assert mode == 0o600
+    assert not variables.exists()
+
+
+def _watch(seen: set[str], ended: threading.Event) -> None:
+    """Note the words of all command lines that tell of this test, as any user could."""
+    while not ended.wait(0.01):
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                line = (folder / "cmdline").read_bytes().decode("utf-8", "replace")
+                seen.update(re.findall(r"hidden-\w+|shown-\w+", line))
 
 
 def test_it_is_interrupted_and_restarted(engine: Engine, kernel: KernelManager) -> None:

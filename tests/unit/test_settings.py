@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
+import pwd
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from jupyter_containers.errors import InvalidArgumentError
-from jupyter_containers.settings import load_settings
+from jupyter_containers.errors import DeniedError, InvalidArgumentError
+from jupyter_containers.settings import environment, load_settings, machine_user
 
 
 def test_each_layer_overrides_the_one_below(tmp_path: Path) -> None:
@@ -43,3 +47,64 @@ def test_a_broken_config_file_is_named(tmp_path: Path) -> None:
     config.write_text("runtime = ")
     with pytest.raises(InvalidArgumentError, match=r"config\.toml"):
         load_settings({"JUPYTER_CONTAINERS_CONFIG": str(config), "HOME": "/"})
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    monkeypatch.setattr("jupyter_containers.settings.read_lab", lambda: found)
+    return found
+
+
+def test_a_locked_setting_is_changed_by_nothing_of_the_user(
+    lab: dict[str, Any], tmp_path: Path
+) -> None:
+    """Seen to fail before: each of the three origins counted over the administrator's file."""
+    lab |= {"for_root": True, "locked": ["root", "registry_mirrors"]}
+    lab["settings"] = {"root": str(tmp_path / "{user}"), "registry_mirrors": ["http://lab:5000"]}
+    config = tmp_path / "config.toml"
+    config.write_text('registry_mirrors = ["http://evil"]\n')
+    plain = {"HOME": "/", "USER": "somebody-else", "JUPYTER_CONTAINERS_CONFIG": os.devnull}
+    settings = load_settings(plain)
+    name = pwd.getpwuid(os.geteuid()).pw_name
+    assert settings.root == tmp_path / name, "the user is whom the machine knows, not $USER"
+    for environ, overrides, origin in (
+        ({"JUPYTER_CONTAINERS_ROOT": "/mine"}, {}, "the environment"),
+        ({"JUPYTER_CONTAINERS_CONFIG": str(config)}, {}, str(config)),
+        ({}, {"root": "/mine"}, "the arguments"),
+    ):
+        with pytest.raises(DeniedError, match=f"by the administrator .* and {origin} changes it"):
+            load_settings({**plain, **environ}, overrides)
+    # The same value is no change: engines hand their settings on so.
+    assert load_settings({**plain, **environment(settings)}) == settings
+    assert load_settings(plain, {"stop_timeout": 3}).stop_timeout == 3
+    lab["locked"] = ["runtime"]
+    with pytest.raises(InvalidArgumentError, match=r"locked names runtime, which \[settings\]"):
+        load_settings(plain)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who is exempt")
+def test_root_is_held_by_no_lock(lab: dict[str, Any]) -> None:
+    lab |= {"locked": ["pids_limit"], "settings": {"pids_limit": 5}}
+    assert load_settings({"HOME": "/", "JUPYTER_CONTAINERS_PIDS_LIMIT": "7"}).pids_limit == 7
+
+
+@pytest.mark.parametrize(("maps", "user"), [("-Ur", 1), ("-Ur unshare -Ur", -1)])
+def test_a_namespace_of_ones_own_makes_nobody_root_of_the_machine(
+    tmp_path: Path, maps: str, user: int
+) -> None:
+    """Seen to fail before: root in a namespace within another was exempt from all limits."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to become another user")
+    drop = ["setpriv", "--reuid=1", "--regid=1", "--clear-groups"]
+    done = subprocess.run(
+        [*drop, "unshare", *maps.split(), "cat", "/proc/self/uid_map"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip("no user namespaces for ordinary users here")
+    file = tmp_path / "uid_map"
+    file.write_text(done.stdout)
+    assert machine_user(file) == user

@@ -42,6 +42,7 @@ VERBS: tuple[Verb, ...] = (
         (
             Flag("image", "Another image than Debian's registry"),
             Flag("name", "Name of the container (registry)"),
+            Flag("no-auth", "Let everybody who reaches it pull and push", "bool"),
             Flag("publish", "Where it listens: [address:]port (5000)", "text", "p"),
             Flag("volume", "Volume for what is pushed (NAME-data)", "text", "v"),
         ),

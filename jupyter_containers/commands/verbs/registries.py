@@ -153,6 +153,7 @@ def start(session: Session, parsed: Parsed) -> Any:
             publish=parsed.flag("publish", "5000"),
             volume=parsed.flag("volume", ""),
             image=parsed.flag("image", ""),
+            auth=not parsed.flag("no_auth", False),
             emit=emit,
         )
 

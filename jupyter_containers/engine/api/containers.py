@@ -106,7 +106,9 @@ class ContainersAPI(ImagesAPI):
     ) -> Exchange:
         from jupyter_containers.engine.exchange import Exchange, Request
 
-        return Exchange(self.settings.root / "exchange", Request(inputs or {}, results, script))
+        request = Request(inputs or {}, results, script)
+        settings = self.settings
+        return Exchange(settings.root / "exchange", request, settings.result_max_bytes)
 
     def attach(
         self,

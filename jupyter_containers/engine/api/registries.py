@@ -13,6 +13,7 @@ from jupyter_containers.events import CancelToken, EventSink, discard
 if TYPE_CHECKING:
     from jupyter_containers.engine.localregistry import LocalRegistry
     from jupyter_containers.engine.manifestlists import ManifestLists
+    from jupyter_containers.engine.registrylogins import RegistryLogin
     from jupyter_containers.engine.remote import RemoteRepository
     from jupyter_containers.oci.descriptor import Descriptor, RawDocument
     from jupyter_containers.registry.search import FoundRepository
@@ -64,12 +65,15 @@ class RegistriesAPI(ContainersAPI, BuildsAPI):
         publish: str = "5000",
         volume: str = "",
         image: str = "",
+        auth: bool = True,
         emit: EventSink = discard,
     ) -> LocalRegistry:
         """Run a registry on this machine, or find the one of that name that runs.
 
         ``publish`` is ``[address:]port`` (0 for a free one), ``volume`` keeps what is pushed (by
         default one of the registry's name).  Without ``image`` one is made from Debian's packages.
+        It asks for a random password, which this engine knows and which is in the result; without
+        ``auth`` everybody who reaches the port can push to it.
         """
         from jupyter_containers.engine.localregistry import IMAGE, start
 
@@ -77,7 +81,7 @@ class RegistriesAPI(ContainersAPI, BuildsAPI):
             image = IMAGE
             if self._images.lookup(image) is None:
                 self.bootstrap(image, emit=emit)
-        return start(self, name, image, publish, volume or f"{name}-data")
+        return start(self, name, image, publish, volume or f"{name}-data", auth=auth)
 
     def registry_stop(self, name: str = "registry") -> Container:
         """Stop and remove a registry that :meth:`registry_start` runs; its volume stays."""
@@ -90,6 +94,21 @@ class RegistriesAPI(ContainersAPI, BuildsAPI):
         from jupyter_containers.engine.localregistry import running
 
         return running(self)
+
+    def registry_login(self, container: str) -> RegistryLogin | None:
+        """Return the login of a registry that runs here, by its container's id."""
+        return self._rooms.registry_logins.get(container)
+
+    def note_registry_login(self, login: RegistryLogin) -> None:
+        """Keep the login of a registry that runs here; forget those of containers that are gone."""
+        for one in self._rooms.registry_logins.all():
+            if self._rooms.containers.get(one.id) is None:
+                self.forget_registry_login(one.id)
+        self._rooms.registry_logins.insert(login.id, None, login)
+
+    def forget_registry_login(self, container: str) -> None:
+        """Forget the login of a registry that is gone."""
+        self._rooms.registry_logins.delete(container)
 
     def _lists(self, insecure: bool = False) -> ManifestLists:
         from jupyter_containers.engine.manifestlists import ManifestLists

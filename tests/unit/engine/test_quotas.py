@@ -96,6 +96,30 @@ def test_the_list_covers_names_below_its_entries(name: str, allowed: bool) -> No
     quotas.check_registry(name, "push")
 
 
+def test_locations_are_on_the_list_or_the_administrators() -> None:
+    """Seen to fail before: nothing looked at where a name is read."""
+    allow = Allow(pull=("docker.io/library", "mirror.lab:5000"))
+    quotas = Quotas(allow=allow, settings={"registry_mirrors": ["https://cache.lab"]})
+    name = "docker.io/library/python"
+    hosts = quotas.trusted_hosts()
+    assert "cache.lab" in hosts
+    one = Quotas(settings={"registry_mirrors": "quay.io=http://a.lab:5, b.lab/hub"})
+    assert one.trusted_hosts() >= {"a.lab:5", "b.lab"}
+    quotas.check_locations(name, ["mirror.lab:5000/library/python", "cache.lab/x"], hosts)
+    for location in ("evil:5000/library/python", "docker.io/other/python"):
+        with pytest.raises(DeniedError, match=f"pull of {name} from {location} is not allowed"):
+            quotas.check_locations(name, [location], hosts)
+    Quotas().check_locations(name, ["evil:5000/x"], frozenset())
+
+
+def test_packages_come_from_the_administrators_mirror() -> None:
+    quotas = Quotas(allow=Allow(pull=()), settings={"debian_mirror": "http://deb.lab"})
+    quotas.check_packages("")
+    quotas.check_packages("http://deb.lab")
+    with pytest.raises(DeniedError, match="packages from http://evil are not allowed"):
+        quotas.check_packages("http://evil")
+
+
 def _lab(path: Path, text: str, mode: int = 0o644) -> Path:
     path.write_text(text)
     path.chmod(mode)

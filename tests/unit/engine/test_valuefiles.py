@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -114,3 +115,26 @@ def test_pandas_and_numpy_are_loaded_by_who_has_their_values_only() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_what_grows_when_it_is_unpacked_is_refused_before() -> None:
+    """Before there was no limit: less than 1 MB of Parquet became 800 MB of numbers."""
+    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as parquet
+
+    file = io.BytesIO()
+    batch = pyarrow.table({"n": pyarrow.array(np.zeros(1_000_000))})
+    with parquet.ParquetWriter(file, batch.schema) as writer:
+        for _ in range(100):
+            writer.write_table(batch)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, a=np.zeros(5_000_000))
+    for name, data in (("r.parquet", file.getvalue()), ("r.npz", packed.getvalue())):
+        assert len(data) < 1 << 20
+        with pytest.raises(VerificationError, match=f"{name} would take .* once unpacked"):
+            valuefiles.value_of(name, data, {}, limit=32 << 20)
+    assert (
+        valuefiles.value_of("r.npz", packed.getvalue(), {}, limit=64 << 20)["a"].size == 5_000_000
+    )
+    with pytest.raises(VerificationError, match="columns of row labels"):
+        valuefiles.value_of("r.csv", b"a\n1\n", {"index": 10**9})

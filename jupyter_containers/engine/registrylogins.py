@@ -1,0 +1,115 @@
+"""Passwords of the registries that run here, so that no other user of the machine pushes to them.
+
+A registry's container has the hash of its password in a file; the record here has the password, in
+the store's own database, which nobody else can read.  The engine presents it to the registry's
+port as long as that container runs, so push and pull need no login.
+"""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from jupyter_containers.errors import UnsupportedError
+from jupyter_containers.store.faults import storage_errors
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.records import ContainerRecord
+    from jupyter_containers.registry import Credential, CredentialSource
+
+USER = "jupyter"
+# Where the registry finds the hash.
+INSIDE = "/etc/docker/registry/htpasswd"
+_BASE64 = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+# The password is random, so a guess costs nobody but the registry: the least work there is.
+_COST = "$2b$04$"
+_LOOPBACK = ("localhost", "127.", "[::1]")
+
+
+class RegistryLogin(msgspec.Struct, frozen=True):
+    """The login of one registry; ``id`` is its container's."""
+
+    id: str
+    password: str
+    username: str = USER
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header of an HTTP request that the registry is to answer (RFC 7617)."""
+        pair = f"{self.username}:{self.password}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+
+
+def new_password(folder: Path, name: str) -> tuple[str, Path]:
+    """Return a random password, and the file with its hash for the registry called ``name``.
+
+    Raises :class:`UnsupportedError` where the C library hashes no such passwords.
+    """
+    password = secrets.token_urlsafe(24)
+    file = folder / f"{name}.htpasswd"
+    text = f"{USER}:{_hashed(password)}\n"
+    with storage_errors("write the password of the registry"):
+        folder.mkdir(mode=0o755, exist_ok=True)
+        file.write_text(text)
+        file.chmod(0o644)  # the container's user may be any; the store's root is closed to others
+    return password, file
+
+
+def _hashed(password: str) -> str:
+    """Return the bcrypt hash of a password, crypt(5): the only kind that the registry knows."""
+    # 16 bytes in 22 characters: the last has four bits that are 0.
+    salt = "".join(secrets.choice(_BASE64) for _ in range(21)) + secrets.choice(".Oeu")
+    for library in ("libcrypt.so.2", "libcrypt.so.1", None):
+        try:
+            crypt = ctypes.CDLL(library).crypt
+        except (OSError, AttributeError):
+            continue
+        crypt.restype = ctypes.c_char_p
+        found = crypt(password.encode(), (_COST + salt).encode())
+        if found and found.startswith(_COST.encode()):
+            return str(found.decode())
+    raise UnsupportedError(
+        "the C library here has no bcrypt, which the registry keeps passwords with",
+        capability="crypt(5) with bcrypt",
+        provided_by="apt-get install libcrypt1; or registry start --no-auth, if everybody who"
+        " reaches the port may push",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LocalLogins:
+    """The credentials of registries that run here, before those of ``others``."""
+
+    logins: tuple[RegistryLogin, ...]
+    containers: Iterable[ContainerRecord]
+    others: CredentialSource
+
+    def get(self, registry: str) -> Credential | None:
+        """Return the credential for ``registry``, or None when there is none."""
+        from jupyter_containers.registry import Credential
+
+        known = {login.id: login for login in self.logins}
+        for record in self.containers:
+            login = known.get(record.id)
+            # Whoever has the port after the container's end must not be sent its password.
+            if (
+                login
+                and record.state.status.alive
+                and registry in set(_addresses(record, registry))
+            ):
+                return Credential(login.username, login.password)
+        return self.others.get(registry)
+
+
+def _addresses(record: ContainerRecord, registry: str) -> Iterator[str]:
+    host, _, _ = registry.rpartition(":")
+    for port in record.ports:
+        if host.startswith(_LOOPBACK) or host == port.host_ip:
+            yield f"{host}:{port.host_port}"
