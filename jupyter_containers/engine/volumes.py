@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterable
@@ -99,9 +98,11 @@ class Volumes:
 
     def destroy(self, volume: VolumeRecord) -> None:
         """Remove a volume and its files, whoever uses it."""
-        self._rooms.volumes.delete(volume.id)
-        shutil.rmtree(self._folder / volume.name, ignore_errors=True)
-        self._rooms.journal.record("volume", "destroy", volume.name, {"driver": "local"})
+        self._rooms.store.remove_tree(self._folder / volume.name)
+        # The record last: nobody would find a folder without one.
+        with self._rooms.journal.together():
+            self._rooms.volumes.delete(volume.id)
+            self._rooms.journal.record("volume", "destroy", volume.name, {"driver": "local"})
 
     def resolve(self, request: MountRequest) -> MountRecord:
         """Return a mount with its place on the host decided; :meth:`provide` makes a volume."""
