@@ -17,7 +17,7 @@ from jupyter_containers.oci.image import ExecutionConfig, Healthcheck
 from jupyter_containers.options import ExecOptions
 from jupyter_containers.options.health import HealthOptions
 from jupyter_containers.options.run import log_rotation
-from jupyter_containers.runtime.companion import end_companion, hold_companion
+from jupyter_containers.runtime.companion import end_companion, end_companions, hold_companion
 from jupyter_containers.runtime.health import HealthCheck, start_checks
 from jupyter_containers.runtime.rotation import start_rotation
 from jupyter_containers.runtime.spec import Spec, exec_process
@@ -60,6 +60,10 @@ class Companions:
         if files > 1:
             found.append(start_rotation(bundle, process, max_bytes=size, files=files))
         return tuple(companion for companion in found if companion is not None)
+
+    def forget(self, process: ProcessIdentity) -> None:
+        """End what a starter began for the container of ``process`` and could not record."""
+        end_companions(process)
 
     def end(self, record: ContainerRecord) -> None:
         """End the companions of a container that has ended."""

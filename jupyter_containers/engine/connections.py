@@ -193,6 +193,16 @@ class Connections:
             if network is not None and not container_id.startswith(STEP_PREFIX):
                 self._networks.note(network, "disconnect", container_id)
 
+    def reclaim(self, container_id: str) -> None:
+        """Give back all that a container claimed of the networks in a start that was broken off."""
+        claims = [item for item in self._rooms.endpoints.all() if item.container_id == container_id]
+        if not claims:
+            return
+        self._rooms.firewall.unpublish(container_id)
+        for claim in claims:
+            self._rooms.endpoints.delete(claim.id)
+        self.hostnames.introduce({claim.network_id for claim in claims})
+
     def _give_back(self, endpoint: Endpoint) -> bool:
         held = self._rooms.endpoints.by_name(f"{endpoint.network_id}/{endpoint.address}")
         if held is None or held.container_id != endpoint.container_id:

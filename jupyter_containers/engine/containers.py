@@ -49,10 +49,9 @@ class Containers:
         Raises :class:`ContainerNotFoundError`, with near names when there are any.
         """
         record = self._rooms.containers.find(text.removeprefix("/"))
-        if record is not None and record.phase == "ready":
-            looked = self._lifecycle.look(record)
-            if looked is not None:
-                return looked
+        looked = None if record is None else self._lifecycle.look(record)
+        if looked is not None and looked.phase == "ready":
+            return looked
         raise ContainerNotFoundError(f"no such container: {text}", hint=self._hint(text))
 
     def _hint(self, text: str) -> str:
@@ -64,14 +63,9 @@ class Containers:
 
     def all(self) -> list[ContainerRecord]:
         """Return all containers as they are now, newest first."""
-        looked = (
-            self._lifecycle.look(record)
-            for record in self._rooms.containers.all()
-            if record.phase == "ready"
-        )
-        return sorted(
-            (record for record in looked if record), key=lambda item: item.created, reverse=True
-        )
+        looked = (self._lifecycle.look(record) for record in self._rooms.containers.all())
+        ready = (record for record in looked if record is not None and record.phase == "ready")
+        return sorted(ready, key=lambda item: item.created, reverse=True)
 
     def create(
         self,
@@ -137,7 +131,7 @@ class Containers:
             try:
                 self._rooms.containers.insert(container_id, name, record)
             except AlreadyExistsError as error:
-                if not options.name:
+                if not options.name or self._is_free(name):
                     continue
                 raise AlreadyExistsError(
                     f"the container name {name} is already in use",
@@ -145,6 +139,11 @@ class Containers:
                 ) from error
             return record
         raise AlreadyExistsError("no free container name was found")
+
+    def _is_free(self, name: str) -> bool:
+        """Return whether nobody has the name any more, when its holder has been looked at."""
+        holder = self._rooms.containers.by_name(name)
+        return holder is None or self._lifecycle.look(holder) is None
 
     def _resolve_mounts(self, record: ContainerRecord) -> tuple[MountRecord, ...]:
         wanted = list(record.options.mounts)

@@ -200,7 +200,7 @@ class FileSystems:
         freeze = pause and self._lifecycle.can_pause and record.state.status is Status.RUNNING
         with store.leases.hold() as lease:
             if freeze:
-                self._lifecycle.pause(record)
+                self._lifecycle.pause(record, passing=True)
             try:
                 with store.snapshots.uppers.changes(record.id) as upper:
                     skip = standing_places(upper)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -73,6 +74,13 @@ class Journal:
         """Write an event down and return its number."""
         data = msgspec.json.encode(dict(attributes or {}))
         return self._table.append(time.time_ns(), type, action, id, data)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Make the block's changes of records and its events one transaction.
+
+        A process that is killed leaves both or neither.
+        """
+        return self._table.together()
 
     def last(self) -> int:
         """Return the number of the newest event; 0 before the first."""

@@ -4,13 +4,13 @@ A container belongs to nobody's process.  What is true is in the kernel and in t
 file; records say ``running`` until someone looks.  :meth:`Lifecycle.settle` is that look: it turns
 a container whose process has ended into an ``exited`` record and gives back what it held.  Every
 engine does it when it meets such a container, and conmon starts one (``reap``) at the end of a
-detached container, so that no kernel need be alive.  One lock a container, held across every
+detached container, so that no kernel need be alive.  The same look finishes or undoes what a dead
+process left in the middle: a creation, a start, a removal.  One lock a container, held across every
 change of its state.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -19,14 +19,12 @@ from pathlib import Path
 
 import msgspec
 
-from jupyter_containers.engine.assembly import assemble
 from jupyter_containers.engine.bundle import Bundle
 from jupyter_containers.engine.companions import Companions
-from jupyter_containers.engine.confining import labels_for, relabel
-from jupyter_containers.engine.connections import Connection, Connections
+from jupyter_containers.engine.connections import Connections
 from jupyter_containers.engine.interrupts import deferred
-from jupyter_containers.engine.namefiles import mount_names, share_names
-from jupyter_containers.engine.reap import exit_command, unattended_command
+from jupyter_containers.engine.pauses import Pauses
+from jupyter_containers.engine.reap import exit_command
 from jupyter_containers.engine.records import ContainerRecord, StateRecord
 from jupyter_containers.engine.restarts import (
     delay_of,
@@ -35,23 +33,23 @@ from jupyter_containers.engine.restarts import (
     start_waiter,
 )
 from jupyter_containers.engine.rooms import Rooms
-from jupyter_containers.engine.sharing import forget_mounts, share
+from jupyter_containers.engine.sharing import forget_mounts
 from jupyter_containers.engine.sources import mount_folder
-from jupyter_containers.engine.volumes import remove_files
+from jupyter_containers.engine.starts import Starts
+from jupyter_containers.engine.states import States
 from jupyter_containers.errors import (
     ContainerNotFoundError,
     ContainersError,
     OCIRuntimeError,
-    UnsupportedError,
 )
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.state import Status, require
 from jupyter_containers.options import RunOptions
-from jupyter_containers.options.run import log_rotation
 from jupyter_containers.options.values import parse_signal
-from jupyter_containers.runtime import cgroups, monitor, substitutes
+from jupyter_containers.runtime import cgroups, monitor
 from jupyter_containers.runtime.attach import Attachment
-from jupyter_containers.runtime.mounts import PrivateMounts, detach, detach_inside
+from jupyter_containers.runtime.mounts import detach, detach_inside
+from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.runtime.resources import limits
 
 LOST = 255  # the exit code of a container whose monitor was killed with it
@@ -66,6 +64,9 @@ class Lifecycle:
         self._rooms, self._connections = rooms, connections
         self._hostnames = connections.hostnames
         self._companions = Companions(rooms)
+        self._states = States(rooms)
+        self._starts = Starts(rooms, connections, self._states, self._companions)
+        self._pauses = Pauses(rooms, self._states, self._companions)
 
     def bundle(self, container_id: str) -> Bundle:
         """Return the container's folder."""
@@ -74,14 +75,12 @@ class Lifecycle:
     @contextmanager
     def locked(self, container_id: str, cancel: CancelToken | None = None) -> Iterator[None]:
         """Hold the container's lock: no other thread or process changes its state meanwhile."""
-        with self._rooms.store.locks.hold(f"container-{container_id}", cancel):
+        with self._rooms.store.locks.hold(_lock(container_id), cancel):
             yield
 
     def note(self, record: ContainerRecord, action: str, **more: str) -> None:
         """Write down what happened to a container, with Docker's attributes."""
-        labels = {**record.config.labels, **(record.options.labels or {})}
-        attributes = {**labels, "image": record.options.image, "name": record.name, **more}
-        self._rooms.journal.record("container", action, record.id, attributes)
+        self._states.note(record, action, **more)
 
     def renamed(self, record: ContainerRecord, former: str) -> None:
         """Let the networks know a container by its new name, and write it down."""
@@ -103,124 +102,25 @@ class Lifecycle:
         keeps the exit code and the message.
         """
         with self.locked(record.id):
-            record = self._fresh(record.id)
+            with deferred():
+                record = _present(record.id, self._settled(self._fresh(record.id)))
             status = record.state.status
             if status.up and not attach:
                 return record, None
             require(record.name, record.state.status, "start")
             try:
                 with self._rooms.quotas.starting(self._rooms, record.id, record.options):
-                    return self._start(record, attach, hold_stdin, before_start)
+                    return self._starts.start(
+                        record,
+                        self.bundle(record.id),
+                        attach=attach,
+                        hold_stdin=hold_stdin,
+                        before_start=before_start,
+                    )
             except BaseException as error:
                 with deferred():
                     self._not_started(record.id, error)
                 raise
-
-    def _start(
-        self,
-        record: ContainerRecord,
-        attach: bool,
-        hold_stdin: bool,
-        before_start: Callable[[], None] | None,
-        restarted: StateRecord | None = None,
-    ) -> tuple[ContainerRecord, Attachment | None]:
-        rooms, bundle = self._rooms, self.bundle(record.id)
-        bundle.create()
-        if attach:
-            self.note(record, "attach")
-        with self._connections.connecting(record) as connection, PrivateMounts() as mounts:
-            labels = labels_for(rooms, record.options, record.id)
-            overlay = rooms.store.snapshots.mount(record.chain_id, record.id)
-            mounts.overlay(overlay, bundle.rootfs, label=labels.mount_option)
-            self._mount_names(mounts, bundle, connection, labels.mount_option)
-            relabel(rooms, record.mounts, labels)
-            shared = share(rooms, record, mounts)
-            parts = (bundle, connection, self._hostnames, shared, mounts, labels)
-            spec = mounts.call(assemble, rooms, record, *parts)
-            if few := substitutes.processors(record.options, rooms.host):
-                mounts.call(os.sched_setaffinity, 0, few)  # what is started there inherits it
-            created = mounts.call(
-                rooms.monitor.create,
-                record.id,
-                bundle.folder,
-                terminal=record.options.tty,
-                interactive=record.options.interactive,
-                # Who leaves a terminal may come back to it.
-                keep_stdin_open=not hold_stdin or record.options.tty,
-                log_max_bytes=self._log_bytes(record),
-                log_driver=record.options.log_driver,
-                exit_command=self._exit_command(record, attach=attach),
-                pass_fds=connection.reservation.fds if connection.reservation else (),
-            )
-            attachment = None
-            try:
-                record = self._record_running(record, created, connection, restarted)
-                if attach:
-                    attachment = Attachment(bundle.folder)
-                if before_start is not None:
-                    before_start()
-                connection.finish()
-                self._hostnames.acquaint(record)
-                rooms.runtime.start(record.id)
-                self.note(record, "start")
-                if companions := self._companions.begin(record, bundle.folder, spec):
-                    record = self._update(record.id, companions=companions)
-            except BaseException:
-                with deferred():
-                    if attachment is not None:
-                        attachment.close()
-                    with suppress(ContainersError):
-                        rooms.runtime.delete(record.id, force=True)
-                    self._update(record.id, status=Status.CREATED)
-                raise
-        return record, attachment
-
-    def _mount_names(
-        self, mounts: PrivateMounts, bundle: Bundle, connection: Connection, label: str
-    ) -> None:
-        if connection.target is None:
-            mount_names(mounts, bundle, label)
-        else:
-            share_names(mounts, bundle, connection.target, self.bundle(connection.target.id).names)
-
-    def _exit_command(self, record: ContainerRecord, *, attach: bool) -> tuple[str, ...]:
-        # Whoever waits in the foreground settles it, but need not live until a restart is due.
-        if attach and not restarts(record):
-            return unattended_command(self._rooms, record.id, self.bundle(record.id).folder)
-        return exit_command(self._rooms, record.id)
-
-    def _log_bytes(self, record: ContainerRecord) -> int:
-        """Return at which size the monitor itself begins the log anew; 0 for never."""
-        size, files = log_rotation(record.options)
-        if files > 1:
-            return 0  # a companion does it
-        return size or self._rooms.settings.log_max_bytes
-
-    def _record_running(
-        self,
-        record: ContainerRecord,
-        created: monitor.MonitorState,
-        connection: Connection,
-        restarted: StateRecord | None,
-    ) -> ContainerRecord:
-        state = StateRecord(
-            status=Status.RUNNING,
-            process=created.container,
-            monitor=created.conmon,
-            started=time.time(),
-            restart_count=restarted.restart_count + 1 if restarted else 0,
-            restart_delay=restarted.restart_delay if restarted else 0.0,
-        )
-        return self._rooms.containers.update(
-            record.id,
-            lambda current: msgspec.structs.replace(
-                current,
-                state=state,
-                endpoints=connection.endpoints,
-                ports=connection.ports,
-                owner=None,
-            ),
-        )
 
     def running(self, record: ContainerRecord) -> bool:
         """Return True while the container's first process lives."""
@@ -228,28 +128,76 @@ class Lifecycle:
         return record.state.status.alive and process is not None and process.alive
 
     def look(self, record: ContainerRecord) -> ContainerRecord | None:
-        """Return the record as it is true now; None when the container removed itself."""
+        """Return the record as it is true now; None when the container is gone."""
+        if self._left_half_done(record):
+            # What cannot be done now (on a full disk) is tried again by the next look.
+            with suppress(ContainersError):
+                return self.settle(record.id)
+            return record
         if not record.state.status.alive or self.running(record):
             return record
         return self.settle(record.id)
 
+    def _left_half_done(self, record: ContainerRecord) -> bool:
+        """Return whether a dead process left a creation, start, pause or removal unfinished."""
+        if record.state.status is Status.REMOVING:
+            with self._rooms.store.locks.attempt(_lock(record.id)) as free:
+                return free
+        return _is_dead(record.owner) or _is_dead(record.state.pauser)
+
     def settle(self, container_id: str) -> ContainerRecord | None:
-        """Record the end of a container that has ended; return None when that removed it."""
+        """Record what became of a container; return None when that removed it.
+
+        The end of one that has ended, and what a dead process left half done.
+        """
         with deferred(), self.locked(container_id):
             record = self._rooms.containers.get(container_id)
-            if record is None or not record.state.status.alive or self.running(record):
-                return record
-            record = self._ended(record)
-            if record.options.rm:
-                self._remove(record, volumes=True, given_back=True)
+            return None if record is None else self._settled(record)
+
+    def _settled(self, record: ContainerRecord) -> ContainerRecord | None:
+        if record.state.status is Status.REMOVING:
+            self._remove(record, volumes=record.state.remove_volumes)  # who did it held the lock
+            return None
+        if _is_dead(record.owner):
+            resumed = self._resumed(record)
+            if resumed is None:
                 return None
+            record = resumed
+        if not record.state.status.alive:
             return record
+        if self.running(record):
+            return self._pauses.end(record) if _is_dead(record.state.pauser) else record
+        record = self._ended(record)
+        if record.state.status is Status.REMOVING:
+            self._remove(record, volumes=True, given_back=True)
+            return None
+        return record
+
+    def _resumed(self, record: ContainerRecord) -> ContainerRecord | None:
+        """Finish or undo what a dead owner left half done; return None when that removed it."""
+        if record.phase != "ready":
+            self._remove(record, volumes=True)
+            return None
+        if record.state.status.alive:  # it was to be started again
+            return self._states.change(record.id, owner=None)
+        if self._starts.began(record):
+            return self._starts.finish(record, self.bundle(record.id))
+        record = self._starts.take_back(record)
+        if record.options.rm:
+            self._remove(record, volumes=True)
+            return None
+        if record.state.status is Status.RESTARTING:
+            start_waiter(exit_command(self._rooms, record.id))
+        return record
 
     def _testament(self, container_id: str) -> Path:
         """Return the file that tells those who wait how a container that is gone ended."""
         folder = self._rooms.settings.run_root / "ended"
         folder.mkdir(parents=True, exist_ok=True)
         return folder / container_id
+
+    def _leave_testament(self, container_id: str, state: StateRecord) -> None:
+        self._testament(container_id).write_bytes(msgspec.json.encode(state))
 
     def _last_state(self, container_id: str) -> StateRecord:
         """Return how a container ended that another process removed meanwhile."""
@@ -272,7 +220,7 @@ class Lifecycle:
             alive = record.state.status.alive
             if alive:
                 record = self._ended(record)
-            if record.options.rm:
+            if _removes_itself(record):
                 self._remove(record, volumes=True, given_back=alive)
         if record.state.status is Status.RESTARTING and record.state.waiter is None:
             # Its monitor may have been started before it had a restart policy.
@@ -293,21 +241,31 @@ class Lifecycle:
         rooms.runtime.delete(record.id, force=True)
         self._connections.release(record.id, record.endpoints, record.ports)
         self._companions.end(record)
-        ended = self._update(
-            record.id,
-            status=Status.EXITED,
-            exit_code=LOST if status.code is None else status.code,
-            oom_killed=oom,
-            finished=_finished(bundle),
-            error="" if status.code is not None else "the monitor was killed",
-            companions=(),
-        )
-        if oom:
-            self.note(ended, "oom")
-        seconds = max(0.0, ended.state.finished - ended.state.started)
-        self.note(ended, "die", exitCode=str(ended.state.exit_code), execDuration=str(int(seconds)))
-        delay = None if record.options.rm else delay_of(record.options.restart, ended.state)
-        return ended if delay is None else self._due(record.id, delay)
+        goes, code = _removes_itself(record), LOST if status.code is None else status.code
+        finished = _finished(bundle)
+        if goes:
+            last = msgspec.structs.replace(record.state, exit_code=code, oom_killed=oom)
+            self._leave_testament(record.id, last)
+        seconds = str(int(max(0.0, finished - record.state.started)))
+        with rooms.journal.together():
+            ended = self._update(
+                record.id,
+                # One step for the end and the removal of one that removes itself: if this process
+                # dies, the next look removes it.
+                status=Status.REMOVING if goes else Status.EXITED,
+                remove_volumes=goes,
+                exit_code=code,
+                oom_killed=oom,
+                finished=finished,
+                error="" if status.code is not None else "the monitor was killed",
+                companions=(),
+                pauser=None,
+            )
+            if oom:
+                self.note(ended, "oom")
+            self.note(ended, "die", exitCode=str(code), execDuration=seconds)
+            delay = None if record.options.rm else delay_of(record.options.restart, ended.state)
+            return ended if delay is None else self._due(record.id, delay)
 
     def _due(self, container_id: str, delay: float) -> ContainerRecord:
         return self._update(
@@ -341,7 +299,7 @@ class Lifecycle:
             detach_inside(self.bundle(container_id).folder)
             detach_inside(mount_folder(self._rooms, container_id))
             try:
-                self._start(record, False, False, None, restarted=record.state)
+                self._starts.start(record, self.bundle(container_id))
             except BaseException as error:
                 with deferred():
                     self._update(container_id, status=Status.EXITED)
@@ -399,23 +357,20 @@ class Lifecycle:
 
     @contextmanager
     def kept(self, record: ContainerRecord) -> Iterator[None]:
-        """Keep a container that removes itself at its end from doing so meanwhile (restart)."""
+        """Own a container that removes itself at its end, to stop it and start it again.
+
+        It is then not removed as long as this process lives.
+        """
         if not record.options.rm:
             yield
             return
-        self._set_rm(record.id, False)
+        self._states.change(record.id, owner=self._rooms.process)
         try:
             yield
-        finally:
-            self._set_rm(record.id, True)
-
-    def _set_rm(self, container_id: str, rm: bool) -> None:
-        self._rooms.containers.update(
-            container_id,
-            lambda current: msgspec.structs.replace(
-                current, options=msgspec.structs.replace(current.options, rm=rm)
-            ),
-        )
+        except BaseException:
+            with deferred(), suppress(ContainersError):
+                self._states.change(record.id, owner=None)
+            raise
 
     def _kill(self, record: ContainerRecord, number: int) -> None:
         if number == signal.SIGKILL:
@@ -429,18 +384,19 @@ class Lifecycle:
 
         A negative timeout waits for ever.  A container that does not run is left as it is.
         """
-        process = record.state.process
-        if not self.running(record) or process is None:
-            looked = self.look(record)
-            if looked is not None:
-                self._give_up_restart(looked)
+        looked = self.look(record)
+        if looked is not None and not self.running(looked):
+            self._give_up_restart(looked)  # it waits for a start that is under way
+            looked = self._rooms.containers.get(record.id)
+        process = None if looked is None else looked.state.process
+        if looked is None or process is None or not self.running(looked):
             return
-        if record.state.status is Status.PAUSED:
-            self.unpause(record)
+        if looked.state.status is Status.PAUSED:
+            self.unpause(looked)
         self._update(record.id, stopped_by_user=True)
-        self._kill(record, number)
+        self._kill(looked, number)
         if not process.wait(timeout=None if timeout < 0 else timeout):
-            self._kill(record, signal.SIGKILL)
+            self._kill(looked, signal.SIGKILL)
             process.wait(timeout=_KILL_SECONDS)
         self.settle(record.id)
         self.note(record, "stop")
@@ -464,31 +420,23 @@ class Lifecycle:
     @property
     def can_pause(self) -> bool:
         """Whether containers have a control group in which processes can be frozen."""
-        return "freezer" in self._rooms.host.cgroups.controllers
+        return self._pauses.possible
 
-    def pause(self, record: ContainerRecord) -> None:
-        """Freeze all processes of a running container."""
+    def pause(self, record: ContainerRecord, *, passing: bool = False) -> None:
+        """Freeze all processes of a running container.
+
+        A ``passing`` pause is for the time of some work: it ends with this process at the latest.
+        """
         with self.locked(record.id):
             require(record.name, self._fresh(record.id).state.status, "pause")
-            if not self.can_pause:
-                raise UnsupportedError(
-                    "pause needs a control group to freeze, which this user has not got",
-                    capability="cgroup controller freezer",
-                    provided_by="root, or a cgroup v2 that is delegated to this user",
-                )
-            self._rooms.runtime.pause(record.id)
-            self._companions.hold(record, still=True)
-            self._update(record.id, status=Status.PAUSED)
-            self.note(record, "pause")
+            self._pauses.begin(record, passing=passing)
 
     def unpause(self, record: ContainerRecord) -> None:
         """Let a paused container go on."""
         with self.locked(record.id):
-            require(record.name, self._fresh(record.id).state.status, "unpause")
-            self._rooms.runtime.resume(record.id)
-            self._companions.hold(record, still=False)
-            self._update(record.id, status=Status.RUNNING)
-            self.note(record, "unpause")
+            current = self._fresh(record.id)
+            require(record.name, current.state.status, "unpause")
+            self._pauses.end(current)
 
     def remove(self, record: ContainerRecord, *, force: bool, volumes: bool) -> None:
         """Remove a container with its files; a live one only with ``force``."""
@@ -531,8 +479,9 @@ class Lifecycle:
         """
         rooms, bundle = self._rooms, self.bundle(record.id)
         if record.state.status is Status.EXITED:
-            self._testament(record.id).write_bytes(msgspec.json.encode(record.state))
-        self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
+            self._leave_testament(record.id, record.state)
+        if record.state.status is not Status.REMOVING:
+            self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
         if not given_back:
             self._companions.end(record)
             rooms.runtime.delete(record.id, force=True)
@@ -544,22 +493,21 @@ class Lifecycle:
         rooms.store.remove_tree(bundle.folder, soon=given_back)
         for mount in record.mounts if volumes else ():
             if mount.anonymous and not self._mounted_elsewhere(mount.name, record.id):
-                remove_files(rooms.settings.root / "volumes" / mount.name)
+                rooms.store.remove_tree(rooms.settings.root / "volumes" / mount.name)
                 volume = rooms.volumes.by_name(mount.name)
                 if volume is not None:
                     rooms.volumes.delete(volume.id)
-        rooms.containers.delete(record.id)
-        if record.phase == "ready":
-            self.note(record, "destroy")
+        with rooms.journal.together():
+            rooms.containers.delete(record.id)
+            if record.phase == "ready":
+                self.note(record, "destroy")
 
     def _not_started(self, container_id: str, error: BaseException) -> None:
         """Leave a container to itself whose start failed: it stays, as with Docker."""
         code = error.exit_code if isinstance(error, OCIRuntimeError) else 125
         if isinstance(error, ContainersError):
             self._update(container_id, exit_code=code, error=error.message)
-        self._rooms.containers.update(
-            container_id, lambda current: msgspec.structs.replace(current, owner=None)
-        )
+        self._states.change(container_id, owner=None)
 
     def _mounted_elsewhere(self, volume: str, container_id: str) -> bool:
         return any(
@@ -570,18 +518,31 @@ class Lifecycle:
         )
 
     def _fresh(self, container_id: str) -> ContainerRecord:
-        record = self._rooms.containers.get(container_id)
-        if record is None:
-            raise ContainerNotFoundError(f"container {container_id[:12]} was removed meanwhile")
-        return record
+        return _present(container_id, self._rooms.containers.get(container_id))
 
     def _update(self, container_id: str, **changes: object) -> ContainerRecord:
-        return self._rooms.containers.update(
-            container_id,
-            lambda record: msgspec.structs.replace(
-                record, state=msgspec.structs.replace(record.state, **changes)
-            ),
-        )
+        return self._states.update(container_id, **changes)
+
+
+def _lock(container_id: str) -> str:
+    """Return the name of a container's lock."""
+    return f"container-{container_id}"
+
+
+def _is_dead(process: ProcessIdentity | None) -> bool:
+    """Return whether a process that a record names has ended."""
+    return process is not None and not process.alive
+
+
+def _present(container_id: str, record: ContainerRecord | None) -> ContainerRecord:
+    if record is None:
+        raise ContainerNotFoundError(f"container {container_id[:12]} has been removed")
+    return record
+
+
+def _removes_itself(record: ContainerRecord) -> bool:
+    """Return whether a container goes at its end, and nobody is about to start it again."""
+    return record.options.rm and (record.owner is None or _is_dead(record.owner))
 
 
 def _finished(bundle: Bundle) -> float:

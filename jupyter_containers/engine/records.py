@@ -6,10 +6,12 @@ value written in one transaction.  A container's life in records::
     creating ─▶ created ─▶ running ─▶ exited ─▶ (deleted)
                               ▲─ restarting ◀┘
 
-``creating`` names its owner process: when the owner is dead the sweep removes the rest of it.
-The owner stays until the start where one command creates, starts and removes (``run --rm``).
-``running`` is a claim that :mod:`~jupyter_containers.engine.lifecycle` checks against the monitor
-before anyone believes it.
+A record names its *owner*, the process that is creating or starting the container; where one
+command does both (``run``) it stays the owner from the one to the other.  No record is ahead of
+the truth: ``running`` is written when the runtime has started the program, and until then the
+status is that of before.  What a dead owner left half done is finished or undone by whoever looks
+at the container next (:mod:`~jupyter_containers.engine.lifecycle`), who also checks ``running``
+against the kernel.
 """
 
 from __future__ import annotations
@@ -68,6 +70,7 @@ class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     restart_at: float = 0.0  # when a restarting container is due
     waiter: ProcessIdentity | None = None  # who will restart it then
     companions: tuple[ProcessIdentity, ...] = ()
+    pauser: ProcessIdentity | None = None  # who is pausing it, or has for the time of some work
     remove_volumes: bool = False  # asked for by the removal that is under way
 
 

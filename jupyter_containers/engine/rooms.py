@@ -120,7 +120,9 @@ class Rooms:
         """How layers become a root file system here, tried out once."""
         from jupyter_containers.runtime.drivers import choose
 
-        return choose(self.settings.storage_driver, self.settings.root, self.settings.run_root)
+        settings = self.settings
+        wish, scratch = settings.storage_driver, self.store.scratch
+        return choose(wish, settings.root, settings.run_root, scratch)
 
     @cached_property
     def runtime(self) -> OCIRuntime:

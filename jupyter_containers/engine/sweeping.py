@@ -1,8 +1,8 @@
 """What dead processes and stopped machines left is finished or removed: at every engine's start.
 
 A killed engine loses nothing, because records name their owner and conmon keeps exit codes; the
-sweep settles what has ended, finishes removals that were broken off, starts the waiters of due
-restarts again, and after a boot has started what should be.
+sweep looks at every container (:meth:`Lifecycle.look`), removes what no record knows of, starts
+the waiters of due restarts again, and after a boot has started what should be.
 """
 
 from __future__ import annotations
@@ -71,33 +71,17 @@ class SweptLifecycle(Lifecycle):
                 if known_boot(rooms.settings.root) not in ("", boot):
                     self._after_boot()
                 remember_boot(rooms.settings.root, boot)
-        records = rooms.containers.all()
-        for record in records:
-            if _abandoned(record) or record.state.status is Status.REMOVING:
-                self._finish(record.id)
-            else:
-                looked = self.look(record)
-                if looked is not None and looked.state.status is Status.RESTARTING:
-                    waiter = looked.state.waiter
-                    if waiter is None or not waiter.alive:
-                        start_waiter(exit_command(rooms, looked.id))
+        for record in rooms.containers.all():
+            looked = self.look(record)
+            if looked is not None and looked.state.status is Status.RESTARTING:
+                waiter = looked.state.waiter
+                if waiter is None or not waiter.alive:
+                    start_waiter(exit_command(rooms, looked.id))
         self._sweep_runtime()
         self._sweep_addresses()
         self._sweep_loopback()
         self._sweep_testaments()
         self._sweep_folders()
-
-    def _finish(self, container_id: str) -> None:
-        """Remove a container whose owner died before it ran, or whose removal was broken off."""
-        with deferred(), self.locked(container_id):
-            # Another process may have started or removed it while this one waited for the lock.
-            record = self._rooms.containers.get(container_id)
-            if record is None:
-                return
-            if record.state.status is Status.REMOVING:
-                self._remove(record, volumes=record.state.remove_volumes)
-            elif _abandoned(record):
-                self._remove(record, volumes=True)
 
     def _sweep_runtime(self) -> None:
         """Remove containers that the runtime knows and no record claims to be alive."""
@@ -105,7 +89,7 @@ class SweptLifecycle(Lifecycle):
         names = sorted(os.listdir(folder)) if folder.is_dir() else []
         for name in names:
             record = self._rooms.containers.get(name)
-            if record is not None and record.state.status.alive:
+            if record is not None and _held(record):
                 continue
             if record is None and name.startswith("build-") and builder_alive(name):
                 continue
@@ -116,9 +100,10 @@ class SweptLifecycle(Lifecycle):
 
     def _sweep_addresses(self) -> None:
         """Give back addresses whose container has ended and whose claimant is dead."""
-        alive = {item.id for item in self._rooms.containers.all() if item.state.status.alive}
-        for claim in self._rooms.endpoints.all():
-            if claim.container_id not in alive and not claim.owner.alive:
+        claims = self._rooms.endpoints.all()  # before the records: a start claims first
+        held = {record.id for record in self._rooms.containers.all() if _held(record)}
+        for claim in claims:
+            if claim.container_id not in held and not claim.owner.alive:
                 self._rooms.firewall.unpublish(claim.container_id)
                 self._rooms.endpoints.delete(claim.id)
 
@@ -132,13 +117,18 @@ class SweptLifecycle(Lifecycle):
             self._rooms.bridge.settle_loopback(opened)
 
     def _sweep_folders(self) -> None:
-        """Remove bundles without a record: records come first and go last."""
+        """Remove bundles without a record, which comes first and goes last, and files of execs."""
         import shutil
+
+        from jupyter_containers.runtime.execute import sweep_scratch
 
         parent = self._rooms.settings.root / "containers"
         for folder in parent.iterdir() if parent.is_dir() else ():
-            if self._rooms.containers.get(folder.name) is None:
+            record = self._rooms.containers.get(folder.name)
+            if record is None:
                 shutil.rmtree(folder, ignore_errors=True)
+            elif record.state.status.alive:
+                sweep_scratch(folder)
 
     def _sweep_testaments(self) -> None:
         folder = self._rooms.settings.run_root / "ended"
@@ -148,11 +138,9 @@ class SweptLifecycle(Lifecycle):
                     file.unlink()
 
 
-def _abandoned(record: ContainerRecord) -> bool:
-    """Return whether nobody will finish the container: half made, or it was to remove itself."""
-    if record.owner is None or record.owner.alive:
-        return False
-    return record.phase != "ready" or record.options.rm
+def _held(record: ContainerRecord) -> bool:
+    """Return whether a container may hold something of the machine: it runs, or is started."""
+    return record.state.status.alive or record.owner is not None
 
 
 def builder_alive(name: str) -> bool:

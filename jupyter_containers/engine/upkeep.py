@@ -29,12 +29,15 @@ class Upkeep:
 
     def sweep(self) -> None:
         """Finish or remove what dead processes left; done at every start of an engine."""
+        workbench = self._rooms.workbench
+        found = list(workbench.iterdir()) if workbench.is_dir() else []
+        dead = [folder for folder in found if not builder_alive(folder.name)]
+        for folder in dead:
+            self._rooms.runtime.abandon(folder.name)
         self._rooms.store.sweep()
         self._lifecycle.sweep()
-        workbench = self._rooms.workbench
-        for folder in workbench.iterdir() if workbench.is_dir() else ():
-            if not builder_alive(folder.name):
-                shutil.rmtree(folder, ignore_errors=True)
+        for folder in dead:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def collect(self) -> Garbage:
         """Delete layers and blobs that no image, container or cache entry needs."""

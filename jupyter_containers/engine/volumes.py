@@ -22,7 +22,6 @@ from jupyter_containers.options import MountRequest
 from jupyter_containers.options.values import check_name
 from jupyter_containers.options.volumes import parse_driver_options
 from jupyter_containers.runtime.mounts import is_bind
-from jupyter_containers.trees import removal
 from jupyter_containers.trees.copying import copy_tree
 from jupyter_containers.trees.rooted import Root, split
 
@@ -102,9 +101,13 @@ class Volumes:
 
     def destroy(self, volume: VolumeRecord) -> None:
         """Remove a volume and its files, whoever uses it."""
-        self._rooms.volumes.delete(volume.id)
-        remove_files(self._folder / volume.name)
-        self._rooms.journal.record("volume", "destroy", volume.name, {"driver": "local"})
+        # What cannot be removed stays, and a new volume of the name takes it over.
+        with suppress(StorageError):
+            self._rooms.store.remove_tree(self._folder / volume.name)
+        # The record last: nobody would find a folder without one.
+        with self._rooms.journal.together():
+            self._rooms.volumes.delete(volume.id)
+            self._rooms.journal.record("volume", "destroy", volume.name, {"driver": "local"})
 
     def resolve(self, request: MountRequest) -> MountRecord:
         """Return a mount with its place on the host decided; :meth:`provide` makes a volume."""
@@ -159,15 +162,6 @@ def _bind_source(request: MountRequest) -> str:
     except OSError as error:
         raise InvalidArgumentError(f"cannot make {path} for a bind: {error.strerror}") from error
     return path
-
-
-def remove_files(folder: Path) -> None:
-    """Remove a volume's folder, which somebody outside of the store may still change.
-
-    What cannot be removed stays: its record is gone, and a new volume of the name takes it over.
-    """
-    with suppress(OSError):
-        removal.remove(folder)
 
 
 def fill_from_image(rootfs: Path, mount: MountRecord, source: str) -> None:

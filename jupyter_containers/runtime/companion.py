@@ -17,7 +17,7 @@ from pathlib import Path
 
 from jupyter_containers.errors import OCIRuntimeError
 from jupyter_containers.runtime.oci_runtime import program_environment
-from jupyter_containers.runtime.process import ProcessIdentity
+from jupyter_containers.runtime.process import ProcessIdentity, find_processes
 
 # alive: the process $pid that started at $born (proc(5), field 22) is there and no zombie.
 ALIVE = """
@@ -36,7 +36,7 @@ def start_companion(
 
     The script runs in ``folder`` with ``$pid`` and ``$born`` set and ``arguments`` as ``$1`` ….
     """
-    text = f"pid={process.pid} born={process.start_time}\n{ALIVE}{script}"
+    text = f"{_opening(process)}{ALIVE}{script}"
     # Started by a shell that ends at once: init, not this process, is then the one to reap it.
     launch = 'setsid sh -c "$@" </dev/null >/dev/null 2>&1 & echo $!'
     argv = ["/bin/sh", "-c", launch, "sh", text, "companion", *arguments]
@@ -52,6 +52,18 @@ def start_companion(
     except (OSError, subprocess.CalledProcessError) as error:
         raise OCIRuntimeError(f"cannot start a companion process: {error}", argv=argv) from error
     return ProcessIdentity.of(int(done.stdout))
+
+
+def end_companions(process: ProcessIdentity) -> None:
+    """End all companions of the container whose first process is ``process``, recorded or not."""
+    opening = os.fsencode(_opening(process))
+    for companion in find_processes(lambda words: any(word.startswith(opening) for word in words)):
+        end_companion(companion)
+
+
+def _opening(process: ProcessIdentity) -> str:
+    """Return how the script of a companion begins: it tells whose companion it is."""
+    return f"pid={process.pid} born={process.start_time}\n"
 
 
 def end_companion(companion: ProcessIdentity) -> None:

@@ -13,8 +13,8 @@ the rights or the store change.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,6 +28,7 @@ from jupyter_containers.runtime import fuseoverlay
 from jupyter_containers.runtime.mounts import PrivateMounts
 
 Name = Literal["overlay", "fuse-overlayfs", "vfs"]
+Scratch = Callable[[], AbstractContextManager[Path]]
 NAMES = ("auto", "overlay", "fuse-overlayfs", "vfs")
 
 
@@ -61,8 +62,11 @@ class _Circumstances:
         return " ".join([release, rights, *users, str(self.root.stat().st_dev), str(self.root)])
 
 
-def choose(wish: str, root: Path, run_root: Path) -> Driver:
+def choose(wish: str, root: Path, run_root: Path, scratch: Scratch) -> Driver:
     """Return the driver for the store in ``root``; ``wish`` is a driver's name, or ``auto``.
+
+    What was found is noted in ``run_root``.  ``scratch`` yields a name in the store's file system
+    for a folder to try things in; what is made there is removed, also if this process dies.
 
     Raises :class:`InvalidArgumentError` for another wish, :class:`UnsupportedError` where the
     wished one does not work.
@@ -71,9 +75,11 @@ def choose(wish: str, root: Path, run_root: Path) -> Driver:
         raise InvalidArgumentError(f"no such storage driver: {wish!r}", hint=", ".join(NAMES))
     note = run_root / "storage-driver"
     circumstances = f"{_Circumstances(root)} {wish}"
-    found = _noted(note, circumstances) or _tried(root, wish)
     private_folder(run_root)
-    note.write_bytes(msgspec.json.encode((circumstances, found)))
+    found = _noted(note, circumstances)
+    if found is None:
+        found = _tried(wish, scratch)
+        note.write_bytes(msgspec.json.encode((circumstances, found)))
     if wish == "vfs" and found.name != "vfs":
         return Driver("vfs", "chosen in the settings")
     if wish in ("overlay", "fuse-overlayfs") and found.name != wish:
@@ -93,25 +99,25 @@ def _noted(note: Path, circumstances: str) -> Driver | None:
     return found if asked == circumstances else None
 
 
-def _tried(root: Path, wish: str) -> Driver:
+def _tried(wish: str, scratch: Scratch) -> Driver:
     """Return the first driver that works."""
     reason = "chosen in the settings"
     if wish != "fuse-overlayfs":
-        found = _mounted(root, fuse=False)
+        found = _mounted(scratch, fuse=False)
         if found.name == "overlay" or found.no_mounts:
             return found
         reason = found.reason
     missing = fuseoverlay.missing()
-    other = Driver("vfs", missing) if missing else _mounted(root, fuse=True)
+    other = Driver("vfs", missing) if missing else _mounted(scratch, fuse=True)
     if other.name == "fuse-overlayfs":
         return Driver(other.name, reason)
     return other if wish == "fuse-overlayfs" else Driver("vfs", reason)
 
 
-def _mounted(root: Path, *, fuse: bool) -> Driver:
+def _mounted(scratch: Scratch, *, fuse: bool) -> Driver:
     """Mount two layers and change something, as every container will."""
-    folder = Path(tempfile.mkdtemp(prefix="driver-", dir=root))
-    try:
+    with scratch() as folder:
+        folder.mkdir(mode=0o700)
         for name in ("low", "top", "upper", "work", "merged"):
             (folder / name).mkdir()
         (folder / "low/gone").touch()
@@ -127,8 +133,6 @@ def _mounted(root: Path, *, fuse: bool) -> Driver:
         except UnsupportedError as error:
             return Driver("vfs", str(error), no_mounts=str(error))
         return Driver("fuse-overlayfs" if fuse else "overlay")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _change(merged: Path) -> None:

@@ -8,12 +8,14 @@ described by ``spec.exec_process``.  Scratch files lie in the container's bundle
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,7 +31,42 @@ from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.runtime.pump import OutputSink, StreamName
 
 _DYING_SECONDS = 5.0
+_READING_SECONDS = 60.0  # from the end of a process until its exit code has been read
+_PREFIX = "exec-"
 _END_OF_FILE = b"\x04"
+
+
+def _scratch(bundle: Path) -> Path:
+    """Return a new folder in the bundle; its name tells the process that made it."""
+    me = ProcessIdentity.of(os.getpid())
+    assert me is not None  # this process runs
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{me.pid}-{me.start_time}-", dir=bundle))
+
+
+def sweep_scratch(bundle: Path) -> None:
+    """Remove the scratch folders in a bundle that nobody needs any more.
+
+    Their makers are dead, and so are the monitors of processes that were left to themselves; what
+    is younger than a minute may still be read for the exit code.
+    """
+    with suppress(FileNotFoundError):  # the container has been removed
+        for name in os.listdir(bundle):
+            if name.startswith(_PREFIX) and _is_left(bundle / name):
+                shutil.rmtree(bundle / name, ignore_errors=True)
+
+
+def _is_left(folder: Path) -> bool:
+    try:
+        pid, start_time, _ = folder.name.removeprefix(_PREFIX).split("-", 2)
+        maker = ProcessIdentity(int(pid), int(start_time))
+    except ValueError:
+        return False
+    conmon = ProcessIdentity.of(read_number(folder / "conmon.pid") or 0)
+    try:
+        young = time.time() - folder.stat().st_mtime < _READING_SECONDS
+    except FileNotFoundError:
+        return False
+    return not maker.alive and conmon is None and not young
 
 
 class _Call:
@@ -42,7 +79,7 @@ class _Call:
         bundle: Path,
         process: Mapping[str, Any],
     ) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="exec-", dir=bundle))
+        self._folder = _scratch(bundle)
         self._log = self._folder / "runtime.log"
         self._pid_file = self._folder / "pid"
         specification = self._folder / "process.json"
@@ -147,7 +184,7 @@ def start_detached(
     ``exit_command`` is run at the end with one more word: the folder in which
     ``monitor.read_exit`` finds the exit code, and which it removes.
     """
-    folder = Path(tempfile.mkdtemp(prefix="exec-", dir=bundle))
+    folder = _scratch(bundle)
     kept = False
     try:
         specification = folder / "process.json"
@@ -284,7 +321,7 @@ def open_terminal(
 
     Raises :class:`OCIRuntimeError` (``exit_code`` 126 or 127) for a program that cannot run.
     """
-    folder = Path(tempfile.mkdtemp(prefix="exec-", dir=bundle))
+    folder = _scratch(bundle)
     attached: list[Attachment] = []
     try:
         specification = folder / "process.json"

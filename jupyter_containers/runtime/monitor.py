@@ -26,7 +26,7 @@ from jupyter_containers.errors import ContainersError, OCIRuntimeError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.runtime.failures import log_error, runtime_error
 from jupyter_containers.runtime.oci_runtime import OCIRuntime, program_environment
-from jupyter_containers.runtime.process import ProcessIdentity, wait_readable
+from jupyter_containers.runtime.process import ProcessIdentity, kill_processes, wait_readable
 
 _CREATE_TIMEOUT = 60.0
 _EXIT_POLL = 0.001
@@ -93,6 +93,21 @@ class Monitor:
             with suppress(ContainersError):
                 self._runtime.delete(container_id, force=True)
             raise
+
+    def abandon(self, container_id: str) -> None:
+        """Kill the monitor of a container, and the runtime that is still creating it.
+
+        For a container whose starter died before its program began.  They are found by their
+        arguments, because neither may have written its number yet.
+        """
+        monitor, wanted = os.fsencode(self._conmon), os.fsencode(container_id)
+
+        def watches(words: Sequence[bytes]) -> bool:
+            place = words.index(b"--cid") if b"--cid" in words else len(words)
+            return words[0] == monitor and list(words[place + 1 : place + 2]) == [wanted]
+
+        kill_processes(watches)
+        self._runtime.abandon(container_id)
 
     def execute(
         self,

@@ -34,7 +34,11 @@ from jupyter_containers.events import CancelToken
 from jupyter_containers.runtime import cgroups
 from jupyter_containers.runtime.failures import last_error, log_error, runtime_error
 from jupyter_containers.runtime.host import HostCapabilities, find_program
-from jupyter_containers.runtime.process import ProcessIdentity, wait_readable
+from jupyter_containers.runtime.process import (
+    ProcessIdentity,
+    kill_processes,
+    wait_readable,
+)
 from jupyter_containers.runtime.pump import OutputSink, communicate
 from jupyter_containers.runtime.spec import CGROUP_PARENT
 
@@ -42,6 +46,7 @@ _VERB_TIMEOUT = 60.0
 _START_TIMEOUT = 20.0
 _DEATH_TIMEOUT = 5.0
 _PROGRAM_TIMEOUT = 1.0
+_MAKING = {b"create", b"run"}
 
 
 class OCIRuntime:
@@ -148,6 +153,25 @@ class OCIRuntime:
         if not self._release_init(container_id):
             self._verb("start", container_id)
 
+    def started(self, container_id: str, process: ProcessIdentity) -> bool:
+        """Return whether a container that was created has been started, also if it has ended.
+
+        ``process`` is its first one.  The runtime keeps ``exec.fifo`` in the state folder until
+        the start; the process writes to it right before it becomes the program.
+        """
+        folder = self.root / container_id
+        try:
+            fifo = os.stat(folder / "exec.fifo")
+        except OSError:
+            return folder.is_dir()
+        # Who started it may have died before it could remove the fifo.
+        if process.alive and not _is_runtimes(process.pid):
+            return True
+        try:
+            return fifo.st_mtime_ns > os.stat(folder / "state.json").st_mtime_ns
+        except OSError:
+            return False
+
     def settle(self, process: ProcessIdentity) -> None:
         """Wait until a started container's first process is its program.
 
@@ -212,6 +236,16 @@ class OCIRuntime:
                 self._verb("delete", container_id, *(["--force"] if force else []))
             cgroups.remove(self.layout, path)
         self.place(container_id, "")
+
+    def abandon(self, container_id: str) -> None:
+        """Kill the runtime's own processes that create or run a container whose owner is dead."""
+        program, wanted = os.fsencode(self.path), os.fsencode(container_id)
+        verbs = {b"create", b"run"}
+        kill_processes(
+            lambda words: (
+                words[0] == program and words[-1] == wanted and not verbs.isdisjoint(words)
+            )
+        )
 
     def forget(self, container_id: str) -> None:
         """Remove the traces of a container of an earlier boot: nothing of it can be alive."""

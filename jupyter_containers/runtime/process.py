@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import select
 import signal
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.process import start_time
 
 POLL_SECONDS = 0.05
+_DEATH_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +93,36 @@ class ProcessIdentity:
             os.close(descriptor)
 
 
+def find_processes(matches: Callable[[Sequence[bytes]], bool]) -> list[ProcessIdentity]:
+    """Return the processes of this machine whose argument vector ``matches``."""
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")[:-1]
+        except OSError:
+            continue
+        if words and matches(words) and (process := ProcessIdentity.of(int(name))) is not None:
+            found.append(process)
+    return found
+
+
+def kill_processes(matches: Callable[[Sequence[bytes]], bool]) -> None:
+    """Kill all processes whose argument vector ``matches``, with those they start meanwhile."""
+    deadline = time.monotonic() + _DEATH_SECONDS
+    while (found := find_processes(matches)) and time.monotonic() < deadline:
+        for process in found:
+            process.signal(signal.SIGKILL)
+        for process in found:
+            process.wait(timeout=_DEATH_SECONDS)
+
+
 def wait_readable(
     descriptor: int, *, timeout: float | None = None, cancel: CancelToken | None = None
 ) -> bool:
     """Return True when ``descriptor`` has something to read, False after ``timeout`` seconds."""
-    import time
-
     deadline = None if timeout is None else time.monotonic() + timeout
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 import select
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +45,9 @@ class JournalTable:
         self._bell = database.path.with_suffix(".bell")
 
     def append(self, time: int, type: str, action: str, id: str, attributes: bytes) -> int:
-        """Write an entry down, wake who waits, and return its number.
+        """Write an entry, wake the readers that wait, and return its number.
 
-        Not to be called inside another transaction: who is woken then would find nothing.
+        Inside another transaction only within :meth:`together`, which wakes the readers again.
         """
         with self._database.transaction(f"write down {type} {action}") as connection:
             cursor = connection.execute(
@@ -60,6 +61,13 @@ class JournalTable:
                 )
         self._ring()
         return sequence
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make the block's changes of records and its entries one transaction: all or nothing."""
+        with self._database.transaction("change the records and write down why"):
+            yield
+        self._ring()
 
     def _ring(self) -> None:
         try:

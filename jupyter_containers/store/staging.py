@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import secrets
-import stat
 import threading
 from contextlib import suppress
 from pathlib import Path
 
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.owner import Owner
+from jupyter_containers.trees import removal
 
 
 class Staging:
@@ -47,10 +47,10 @@ class Staging:
             return
         with storage_errors(f"remove {path.name}"):
             try:
-                remove_tree(trash)
+                removal.remove(trash)
             except KeyboardInterrupt:
                 # What was taken away is deleted to the end; a sweep would find it otherwise.
-                remove_tree(trash)
+                removal.remove(trash)
                 raise
 
     def remove_soon(self, path: Path) -> None:
@@ -65,7 +65,7 @@ class Staging:
         def delete() -> None:
             # A later process's sweep meets again what cannot be deleted, and says so.
             with suppress(OSError):
-                remove_tree(trash)
+                removal.remove(trash)
 
         thread = threading.Thread(target=delete, name="trash")
         self._deleting = [*(other for other in self._deleting if other.is_alive()), thread]
@@ -94,52 +94,3 @@ class Staging:
                 self.remove(self.folder / name)
                 removed += 1
         return removed
-
-
-def remove_tree(path: Path) -> None:
-    """Delete a file or a tree, however deep; missing parts are fine, links are not followed.
-
-    Folders move up beside each other before they are emptied, so neither recursion nor the
-    kernel's limit on path names plays a part.
-    """
-    try:
-        if not stat.S_ISDIR(path.lstat().st_mode):
-            path.unlink()
-            return
-    except FileNotFoundError:
-        return
-    pool = path / f"pool.{secrets.token_hex(6)}"
-    _open_up(path)
-    with suppress(FileNotFoundError):
-        pool.mkdir(mode=0o700)
-        todo = [path]
-        while todo:
-            folder = todo.pop()
-            _empty(folder, pool, todo)
-            if folder != path:
-                folder.rmdir()
-        pool.rmdir()
-        path.rmdir()
-
-
-def _empty(folder: Path, pool: Path, todo: list[Path]) -> None:
-    with os.scandir(folder) as found:
-        entries = list(found)
-    for entry in entries:
-        try:
-            if not entry.is_dir(follow_symlinks=False):
-                os.unlink(entry.path)
-            elif entry.path != os.fspath(pool):
-                _open_up(Path(entry.path))
-                target = pool / secrets.token_hex(6)
-                os.rename(entry.path, target)
-                todo.append(target)
-        except FileNotFoundError:
-            continue  # a second attempt may follow an interrupted one
-
-
-def _open_up(folder: Path) -> None:
-    """Give ourselves access; root has it anyway."""
-    if os.geteuid() != 0:
-        with suppress(FileNotFoundError):
-            folder.chmod(0o700)

@@ -45,10 +45,13 @@ def _remove(directory: int, name: at.Name) -> None:
     if not stat.S_ISDIR(at.stat(directory, name).st_mode):
         at.unlink(directory, name)
         return
+    _open_up(directory, name)
     with at.folder(directory, name) as top:
         for found in walk(top, _remove_folder):
-            if not stat.S_ISDIR(found.status.st_mode):
-                with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):
+                if stat.S_ISDIR(found.status.st_mode):
+                    _open_up(found.directory, found.name)
+                else:
                     at.unlink(found.directory, found.name)
     at.rmdir(directory, name)
 
@@ -56,3 +59,9 @@ def _remove(directory: int, name: at.Name) -> None:
 def _remove_folder(parent: int, name: bytes) -> None:
     with suppress(FileNotFoundError):
         at.rmdir(parent, name)
+
+
+def _open_up(directory: int, name: at.Name) -> None:
+    """Give this process access to a folder; root has it anyway."""
+    if os.geteuid() != 0:
+        at.chmod(directory, name, 0o700)

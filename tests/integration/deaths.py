@@ -1,8 +1,9 @@
 """Processes that die by SIGKILL at a named point of an engine's work.
 
 A *point* is the n-th call of one kind: making a file durable, renaming, removing, making a folder,
-or committing a transaction, named by what it does (``rename content``, ``commit record an
-image``).  :meth:`Deaths.points` runs some work once and returns the points that it passes;
+committing a transaction, starting a program, or opening the fifo by which a runtime starts a
+container, named by what it does (``rename content``, ``commit record an image``, ``started
+conmon``).  :meth:`Deaths.points` runs some work once and returns the points that it passes;
 :meth:`Deaths.die_at` runs it again in a new process, which is gone in that very moment.  The work
 is a function of a module, or a ``partial`` of one.
 """
@@ -11,12 +12,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from jupyter_containers.engine import Engine
+from jupyter_containers.runtime import oci_runtime
 from jupyter_containers.store.database import Database
 from tests.integration.engine_fixtures import Place
 from tests.integration.forker import Forker
@@ -68,7 +71,11 @@ def _die(place: Place, work: Work, point: str) -> None:
 
 
 def _watched(place: Place, work: Work, note: OnPoint) -> None:
-    with place.engine() as engine, _hooks(str(engine.settings.root), note):
+    with (
+        place.engine() as engine,
+        _hooks(str(engine.settings.root), note),
+        _program_hooks(note),
+    ):
         work(engine)
 
 
@@ -110,3 +117,39 @@ def _hooks(root: str, note: OnPoint) -> Iterator[None]:
         for name, function in real.items():
             setattr(os, name, function)
         Database.transaction = transaction  # type: ignore[method-assign]
+
+
+@contextmanager
+def _program_hooks(note: OnPoint) -> Iterator[None]:
+    """Note the start of programs, and each step by which runc's init becomes the program."""
+    popen, wait, unlink = subprocess.Popen.__init__, oci_runtime.wait_readable, os.unlink
+
+    def started(self: Any, argv: Any, *args: Any, **kwargs: Any) -> None:
+        name = os.path.basename(argv[0])
+        note(f"start {name}")
+        popen(self, argv, *args, **kwargs)
+        note(f"started {name}")
+
+    def waited(*args: Any, **kwargs: Any) -> Any:
+        note("opened exec.fifo")
+        value = wait(*args, **kwargs)
+        note("wrote exec.fifo")
+        return value
+
+    def unlinked(path: Any, *args: Any, **kwargs: Any) -> None:
+        if os.fsdecode(path).endswith("/exec.fifo"):
+            note("read exec.fifo")
+            unlink(path, *args, **kwargs)
+            note("removed exec.fifo")
+        else:
+            unlink(path, *args, **kwargs)
+
+    subprocess.Popen.__init__ = started  # type: ignore[method-assign,assignment]
+    oci_runtime.wait_readable = waited  # type: ignore[attr-defined]
+    os.unlink = unlinked  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        subprocess.Popen.__init__ = popen  # type: ignore[method-assign]
+        oci_runtime.wait_readable = wait  # type: ignore[attr-defined]
+        os.unlink = unlink

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
+import signal
 import subprocess
 import sys
 import traceback
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 _PROJECT = Path(__file__).parents[2]
+_READY = b"!"
 
 
 class Ended(NamedTuple):
@@ -24,6 +27,11 @@ class Ended(NamedTuple):
 
     returncode: int
     value: Any
+
+
+# The calls, and how many seconds after they are ready they are killed.
+_Calls = list[tuple[Callable[..., object], tuple[object, ...]]]
+_Request = tuple[_Calls, float | None]
 
 
 class Forker:
@@ -36,9 +44,19 @@ class Forker:
         """Run one call to its end."""
         return self.run_all([(function, arguments)])[0]
 
-    def run_all(self, calls: list[tuple[Callable[..., object], tuple[object, ...]]]) -> list[Ended]:
+    def run_all(self, calls: _Calls) -> list[Ended]:
         """Run several calls at the same time, all to their ends."""
-        pickle.dump(calls, self._requests)
+        return self._ask((calls, None))
+
+    def kill(self, seconds: float, function: Callable[..., object], *arguments: object) -> Ended:
+        """Run one call, with SIGKILL so long after it is ready.
+
+        ``function`` gets one more argument, the last: it calls that when it is ready.
+        """
+        return self._ask(([(function, arguments)], seconds))[0]
+
+    def _ask(self, request: _Request) -> list[Ended]:
+        pickle.dump(request, self._requests)
         self._requests.flush()
         ended: list[Ended] = pickle.load(self._answers)
         return ended
@@ -64,15 +82,22 @@ def serve() -> None:
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     while True:
         try:
-            calls = pickle.load(requests)
+            calls, seconds = pickle.load(requests)
         except EOFError:
             return
-        children = [_fork(function, arguments) for function, arguments in calls]
+        doomed = seconds is not None
+        children = [_fork(function, arguments, doomed=doomed) for function, arguments in calls]
+        for pid, reader in children if doomed else ():
+            # One byte says that it is ready; the end of the pipe, or more, that it has ended.
+            if os.read(reader, 1) == _READY and not select.select([reader], [], [], seconds)[0]:
+                os.kill(pid, signal.SIGKILL)
         pickle.dump([_await(*child) for child in children], answers)
         answers.flush()
 
 
-def _fork(function: Callable[..., object], arguments: tuple[object, ...]) -> tuple[int, int]:
+def _fork(
+    function: Callable[..., object], arguments: tuple[object, ...], *, doomed: bool
+) -> tuple[int, int]:
     reader, writer = os.pipe()
     pid = os.fork()
     if pid:
@@ -81,6 +106,8 @@ def _fork(function: Callable[..., object], arguments: tuple[object, ...]) -> tup
     status = 1
     try:
         os.dup2(2, 1)  # where the answers go nobody prints
+        if doomed:
+            arguments = (*arguments, lambda: os.write(writer, _READY))
         with open(writer, "wb") as pipe:
             pickle.dump(function(*arguments), pipe)
         status = 0

@@ -1,8 +1,9 @@
 """Kernels that run, stop and remove containers at once, some killed in the middle.
 
-``scripts/soak [--cycles 1000] [--kernels 4]`` is the long run by hand; the test of the suite does
-the same for some sixty cycles.  A *cycle* is one container from its run to its removal; a kernel
-is a process of its own.  Now and then a kernel, or a container's monitor, gets SIGKILL.
+``scripts/soak [--kills 3000] [--cycles 1000] [--kernels 4]`` is the long run by hand; the tests of
+the suite do the same for some sixty kills and cycles.  A *cycle* is one container from its run to
+its removal; a kernel is a separate process.  Now and then a kernel, or a container's monitor, gets
+SIGKILL.  The kills of single calls are in :mod:`.kills`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from tests.integration.engine_fixtures import (
     settled,
     traces,
 )
+from tests.integration.kills import LATEST, kill_calls
 
 _KERNEL = """
 import os, random, signal, sys
@@ -186,17 +188,49 @@ def soaked_place(folder: Path) -> Iterator[Place]:
 
 
 def main() -> int:
-    """Soak as long as the arguments say; return 1 when anything was left."""
+    """Soak as long as the arguments say; return 1 when anything was left or untrue."""
     parser = argparse.ArgumentParser(prog="scripts/soak", description=__doc__)
-    parser.add_argument("--cycles", type=int, default=1000)
-    parser.add_argument("--kernels", type=int, default=4)
+    parser.add_argument("--kills", type=int, default=3000, help="calls that are killed")
+    parser.add_argument("--lanes", type=int, default=2, help="of those calls at once")
+    parser.add_argument("--latest", type=float, default=LATEST, help="seconds until the last kill")
+    parser.add_argument("--cycles", type=int, default=1000, help="containers from busy kernels")
+    parser.add_argument("--kernels", type=int, default=4, help="of those at once")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     sys.stdout.write(f"soak: seed {options.seed}\n")
-    with (
-        tempfile.TemporaryDirectory(prefix="jupyter-containers-soak-") as folder,
-        soaked_place(Path(folder)) as place,
-    ):
+    with tempfile.TemporaryDirectory(prefix="jupyter-containers-soak-") as folder:
+        bad = [_killed(Path(folder), options), _busy(Path(folder), options)]
+    return 1 if any(bad) else 0
+
+
+def _killed(folder: Path, options: argparse.Namespace) -> bool:
+    """Kill single calls; return whether anything was wrong."""
+    work = folder / "work"
+    work.mkdir()
+    with soaked_place(folder / "killed") as place:
+        killed = kill_calls(
+            place,
+            work,
+            kills=options.kills,
+            lanes=options.lanes,
+            seed=options.seed,
+            latest=options.latest,
+        )
+    calls = ", ".join(f"{name} {number}" for name, number in sorted(killed.calls.items()))
+    sys.stdout.write(
+        f"{killed.calls.total()} calls in {killed.seconds:.0f} s, {killed.finished.total()} of them"
+        f" ended before their kill ({calls}), left: {killed.left or 'nothing'}\n"
+    )
+    for line in sorted(set(killed.untrue)):
+        sys.stdout.write(f"  untrue: {line}\n")
+    for line in sorted(set(killed.complaints)):
+        sys.stdout.write(f"  said: {line}\n")
+    return bool(killed.left or killed.untrue)
+
+
+def _busy(folder: Path, options: argparse.Namespace) -> bool:
+    """Kill busy kernels; return whether anything was left."""
+    with soaked_place(folder / "busy") as place:
         outcome = soak(place, cycles=options.cycles, kernels=options.kernels, seed=options.seed)
     sys.stdout.write(
         f"{outcome.cycles} cycles, {outcome.kernels_killed} kernels killed, "
@@ -204,7 +238,7 @@ def main() -> int:
     )
     for line in sorted(set(outcome.complaints)):
         sys.stdout.write(f"  said: {line}\n")
-    return 1 if outcome.left else 0
+    return bool(outcome.left)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import sys
 import tarfile
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -219,6 +220,40 @@ with Engine() as e:
         "True",
         "[] True",
     ]
+
+
+# Becomes a part of every Python of the user: the process that works for a kernel dies in a start.
+_DYING = """
+import os, signal
+if moment := os.environ.get("DIE_IN_START"):
+    from jupyter_containers.runtime.oci_runtime import OCIRuntime
+    start = OCIRuntime.start
+    def die(self, container_id):
+        if moment == "after":
+            start(self, container_id)
+        os.kill(os.getpid(), signal.SIGKILL)
+    OCIRuntime.start = die
+"""
+
+
+@pytest.mark.parametrize(("moment", "status"), [("before", "Created"), ("after", "Up")])
+def test_a_killed_worker_leaves_no_start_half_done(
+    account: Account, moment: str, status: str
+) -> None:
+    """Seen to fail: with the record of before, which said running first, both were Up."""
+    (account.home / "sitecustomize.py").write_text(_DYING)
+    variables = {"PYTHONPATH": f"{account.home}:{CLONE}", "DIE_IN_START": moment}
+    dying = replace(account, variables={**account.variables, **variables})
+    done = dying.run(dying.command("run -d --name half -p 127.0.0.1::80 busybox sleep 100"))
+    assert done.returncode != 0
+    try:
+        shown = account.container("ps -a --format '{{.Names}} {{.Status}}'")
+        assert shown.startswith(f"half {status}"), shown
+        if moment == "after":
+            assert account.container("exec half echo alive") == "alive\n"
+    finally:
+        account.container("rm -f half")
+    assert account.container("ps -aq") == ""
 
 
 def test_an_interrupt_ends_the_work_of_the_other_process(account: Account) -> None:

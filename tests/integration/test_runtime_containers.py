@@ -313,6 +313,37 @@ def test_delete_refuses_a_live_container(lab: Lab, sleeper: Container) -> None:
     assert lab.runtime.init_process(sleeper.id) == sleeper.state.container
 
 
+@pytest.mark.parametrize("command", [("sleep", "60"), ("true",)])
+def test_whether_a_container_was_started_is_asked_of_the_runtime(
+    lab: Lab, command: tuple[str, ...]
+) -> None:
+    """Also where the starter died between reading the fifo and removing it."""
+    container = lab.create(*command)
+    process = container.state.container
+    assert process is not None
+    assert not lab.runtime.started(container.id, process)
+    time.sleep(0.02)  # more than the kernel's clock of files ticks
+    with open(lab.runtime.root / container.id / "exec.fifo", "rb") as fifo:
+        assert fifo.read(1)
+    if command == ("true",):
+        container.wait()
+    assert lab.runtime.started(container.id, process)
+    lab.runtime.delete(container.id, force=True)
+    assert not lab.runtime.started(container.id, process)
+
+
+def test_an_abandoned_container_leaves_neither_monitor_nor_process(lab: Lab) -> None:
+    container, other = lab.create("sleep", "60"), lab.create("sleep", "60")
+    lab.monitor.abandon(container.id)
+    assert container.state.conmon is not None
+    assert not container.state.conmon.alive
+    lab.runtime.delete(container.id, force=True)
+    assert container.state.container is not None
+    assert not container.state.container.alive
+    assert other.state.conmon is not None
+    assert other.state.conmon.alive
+
+
 def test_exec(lab: Lab, sleeper: Container) -> None:
     def run(*command: str, stdin: bytes | None = None, **flags: object) -> tuple[int, Output]:
         options = ExecOptions.of(command, **flags)

@@ -166,7 +166,7 @@ def test_a_killed_removal_is_finished(store: Store) -> None:
         store,
         f"""
 from jupyter_containers.store import staging
-staging.remove_tree = lambda path: here()
+staging.removal.remove = lambda path: here()
 store.snapshots.remove("{layer.chain_id}")
 """,
     )

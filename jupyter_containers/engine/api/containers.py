@@ -245,7 +245,7 @@ class ContainersAPI(ImagesAPI):
         record = self._containers.find(name)
         with self._lifecycle.kept(record):
             self.stop(record.id, timeout, signal=signal)
-        started = self._processes.start(self._containers.find(record.id))
+            started = self._processes.start(self._containers.find(record.id))
         self._lifecycle.note(started, "restart")
         return Container(self, started)
 

@@ -320,7 +320,7 @@ def test_no_descriptor_stays_open(make_tar: Tar, tmp_path: Path) -> None:
 
 
 def test_deep_nesting_is_an_error_not_a_crash(make_tar: Tar, tmp_path: Path) -> None:
-    from jupyter_containers.store.staging import remove_tree
+    from jupyter_containers.trees.removal import remove as remove_tree
 
     deep = "d/" * 1500 + "f"
     with pytest.raises(ArchiveError, match="nested too deeply"):

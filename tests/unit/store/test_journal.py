@@ -39,6 +39,37 @@ def test_old_entries_go_and_their_numbers_are_never_given_again(database: Databa
     assert table.append(1, "image", "pull", "x", b"{}") == 257
 
 
+def test_a_change_and_its_entry_are_there_together_or_not_at_all(database: Database) -> None:
+    table = JournalTable(database)
+
+    def broken_off() -> None:
+        with table.together():
+            table.append(1, "container", "start", "x", b"{}")
+            raise RuntimeError("the process might as well be killed here")
+
+    with pytest.raises(RuntimeError):
+        broken_off()
+    assert table.after(0) == []
+    with table.together():
+        table.append(1, "container", "start", "x", b"{}")
+        table.append(2, "container", "die", "x", b"{}")
+    assert [entry.action for entry in table.after(0)] == ["start", "die"]
+
+
+def test_a_reader_is_woken_when_changes_made_together_can_be_read(database: Database) -> None:
+    table, other = JournalTable(database), Database(database.path)
+    table.last()
+    writer = JournalTable(other)
+    with table.watch() as watch:
+        with writer.together():
+            writer.append(1, "volume", "create", "v", b"{}")
+            watch.wait(1.0)  # too early: it finds nothing
+            assert table.after(0) == []
+        assert watch.wait(1.0)
+        assert len(table.after(0)) == 1
+    other.close()
+
+
 def test_a_reader_is_woken_by_another_connections_write(database: Database) -> None:
     table, other = JournalTable(database), Database(database.path)
     table.last()
