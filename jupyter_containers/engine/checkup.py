@@ -25,10 +25,11 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
-from jupyter_containers.oci.descriptor import Descriptor, RawDocument
+from jupyter_containers.oci.descriptor import LAYER_TAR, Descriptor, RawDocument, short_id
 from jupyter_containers.oci.image import Manifest, parse_manifest
 from jupyter_containers.store import LayerRecord
 from jupyter_containers.store.check import Needed, Problem, StoreCheck
+from jupyter_containers.store.compression import decompressed_stream
 from jupyter_containers.store.gc import with_parents
 
 _ROUNDS = 5
@@ -198,6 +199,8 @@ class Checkup:
 
     def _find_blob(self, digest: str) -> None:
         """Get a blob again: from its layer, from a registry; else give up the images with it."""
+        if self._decompressed(digest):
+            return
         for layer in self._layer_records().values():
             if layer.blob.digest == digest:
                 folder = self._rooms.store.snapshots.root / layer.directory
@@ -215,6 +218,22 @@ class Checkup:
         for layer in self._layer_records().values():
             if layer.blob.digest == digest and layer.chain_id not in held:
                 self._give_up(lambda chains, lost=layer.chain_id: lost in chains)  # type: ignore[misc]
+
+    def _decompressed(self, digest: str) -> bool:
+        """Make an uncompressed archive from the compressed form of its layer, if that is here."""
+        content = self._rooms.store.content
+        for layer in self._layer_records().values():
+            other = layer.blob.digest
+            if layer.diff_id != digest or other == digest or not content.has(other):
+                continue
+            with content.open(other) as source, content.writer() as writer:
+                for chunk in decompressed_stream(source, f"layer {short_id(other)}"):
+                    self._cancel.check()
+                    writer.write(chunk)
+                if writer.digest == digest:
+                    writer.commit(LAYER_TAR)
+                    return True
+        return False
 
     def _parts(self, manifest_digest: str) -> set[str]:
         content = self._rooms.store.content
