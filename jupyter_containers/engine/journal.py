@@ -25,6 +25,8 @@ Filters = Mapping[str, Iterable[str]]
 
 _CANCEL_SECONDS = 0.1
 _BATCH = 1000
+_LATEST = 10**20  # nanoseconds: some three thousand years
+_ATTRIBUTES = msgspec.json.Decoder(dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,13 @@ class Journal:
                 entries = self._table.after(after, _BATCH)
                 for entry in entries:
                     after = entry.sequence
+                    try:
+                        event = event_of(entry)
+                    except (msgspec.MsgspecError, TypeError, ValueError) as error:
+                        self._table.left_out(entry, error)
+                        continue
                     if entry.time < first or (last is not None and entry.time > last):
                         continue
-                    event = _event(entry)
                     if matches(event):
                         yield event
                 if cancel is not None:
@@ -143,14 +149,23 @@ class Journal:
                 return
 
 
-def _event(entry: JournalEntry) -> JournalEvent:
+def event_of(entry: JournalEntry) -> JournalEvent:
+    """Return the event of an entry.
+
+    Raises :class:`ValueError`, :class:`TypeError` or :class:`msgspec.MsgspecError` for a damaged
+    one.
+    """
+    if not all(isinstance(text, str) for text in (entry.type, entry.action, entry.id)):
+        raise ValueError("it is not a text")
+    if not isinstance(entry.time, int) or not 0 <= entry.time < _LATEST:
+        raise ValueError(f"{entry.time!r} is no time")
     return JournalEvent(
         entry.sequence,
         entry.time,
         entry.type,
         entry.action,
         entry.id,
-        msgspec.json.decode(entry.attributes, type=dict[str, str]),
+        _ATTRIBUTES.decode(entry.attributes),
     )
 
 

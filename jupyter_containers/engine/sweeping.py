@@ -105,6 +105,8 @@ class SweptLifecycle(Lifecycle):
             record = self._rooms.containers.get(name)
             if record is not None and record.state.status.alive:
                 continue
+            if record is None and self._rooms.containers.known(name):
+                continue  # its record is damaged: a repair decides
             if record is None and name.startswith("build-") and builder_alive(name):
                 continue
             with self.locked(name):
@@ -115,7 +117,10 @@ class SweptLifecycle(Lifecycle):
     def _sweep_addresses(self) -> None:
         """Give back addresses whose container has ended and whose claimant is dead."""
         alive = {item.id for item in self._rooms.containers.all() if item.state.status.alive}
+        damaged = {item.id for item in self._rooms.containers.damaged()}
         for claim in self._rooms.endpoints.all():
+            if claim.container_id in damaged:
+                continue
             if claim.container_id not in alive and not claim.owner.alive:
                 self._rooms.firewall.unpublish(claim.container_id)
                 self._rooms.endpoints.delete(claim.id)
@@ -126,7 +131,7 @@ class SweptLifecycle(Lifecycle):
 
         parent = self._rooms.settings.root / "containers"
         for folder in parent.iterdir() if parent.is_dir() else ():
-            if self._rooms.containers.get(folder.name) is None:
+            if not self._rooms.containers.known(folder.name):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _sweep_testaments(self) -> None:

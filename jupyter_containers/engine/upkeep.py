@@ -15,6 +15,7 @@ from jupyter_containers.engine.selection import PRUNING, Selection
 from jupyter_containers.engine.sweeping import SweptLifecycle, builder_alive
 from jupyter_containers.engine.volumes import Volumes
 from jupyter_containers.store import Garbage, ImageRecord, Roots
+from jupyter_containers.store.faults import tolerated
 from jupyter_containers.store.gc import with_parents
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ class Upkeep:
     def sweep(self) -> None:
         """Finish or remove what dead processes left; done at every start of an engine."""
         self._rooms.store.sweep()
-        self._lifecycle.sweep()
+        # On a full or read-only disk the verb comes first: it may be how room is made.
+        with tolerated():
+            self._lifecycle.sweep()
         workbench = self._rooms.workbench
         for folder in workbench.iterdir() if workbench.is_dir() else ():
             if not builder_alive(folder.name):
