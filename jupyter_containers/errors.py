@@ -345,7 +345,11 @@ class DamagedRecordError(StorageError):
 
 
 class UnreadableRecordsError(StorageError):
-    """The record database as a whole cannot be read."""
+    """The record database as a whole cannot be read; ``path`` is its file."""
+
+    def __init__(self, message: str, *, hint: str = "", path: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
 
 
 class UntrustedPlaceError(StorageError):

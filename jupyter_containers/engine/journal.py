@@ -16,7 +16,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import (
+    DiskFullError,
+    InvalidArgumentError,
+    ReadOnlyStoreError,
+)
 from jupyter_containers.events import CancelToken
 from jupyter_containers.store.journal import JournalEntry, JournalTable
 
@@ -72,9 +76,15 @@ class Journal:
     def record(
         self, type: EventType, action: str, id: str, attributes: Mapping[str, str] | None = None
     ) -> int:
-        """Write an event down and return its number."""
+        """Write an event down and return its number; 0 where the disk has no room for it.
+
+        What happened has happened then: ``kill`` on a full disk does not fail for its event.
+        """
         data = msgspec.json.encode(dict(attributes or {}))
-        return self._table.append(time.time_ns(), type, action, id, data)
+        try:
+            return self._table.append(time.time_ns(), type, action, id, data)
+        except (DiskFullError, ReadOnlyStoreError):
+            return 0
 
     def last(self) -> int:
         """Return the number of the newest event; 0 before the first."""

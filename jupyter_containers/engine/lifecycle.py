@@ -37,7 +37,9 @@ from jupyter_containers.engine.sharing import forget_mounts, mount_folder, share
 from jupyter_containers.errors import (
     ContainerNotFoundError,
     ContainersError,
+    DiskFullError,
     OCIRuntimeError,
+    ReadOnlyStoreError,
     UnsupportedError,
 )
 from jupyter_containers.events import CancelToken
@@ -49,6 +51,7 @@ from jupyter_containers.runtime import cgroups, monitor, substitutes
 from jupyter_containers.runtime.attach import Attachment
 from jupyter_containers.runtime.mounts import PrivateMounts, detach, detach_below
 from jupyter_containers.runtime.resources import limits
+from jupyter_containers.store.faults import tolerated
 
 LOST = 255  # the exit code of a container whose monitor was killed with it
 _KILL_SECONDS = 10.0
@@ -213,7 +216,15 @@ class Lifecycle:
         """Return the record as it is true now; None when the container removed itself."""
         if not record.state.status.alive or self.running(record):
             return record
-        return self.settle(record.id)
+        try:
+            return self.settle(record.id)
+        except (DiskFullError, ReadOnlyStoreError):
+            # It is so, even where that cannot be recorded.
+            code = monitor.read_exit(self.bundle(record.id).folder)
+            state = msgspec.structs.replace(
+                record.state, status=Status.EXITED, exit_code=LOST if code is None else code
+            )
+            return msgspec.structs.replace(record, state=state)
 
     def settle(self, container_id: str) -> ContainerRecord | None:
         """Record the end of a container that has ended; return None when that removed it."""
@@ -375,7 +386,8 @@ class Lifecycle:
         ends = number == signal.SIGKILL or not own or number == parse_signal(own)
         if ends and restarts(record):
             # As with Docker: who kills a container does not want it back.
-            self._update(record.id, stopped_by_user=True)
+            with tolerated():
+                self._update(record.id, stopped_by_user=True)
         self._kill(record, number)
 
     @contextmanager
@@ -418,12 +430,15 @@ class Lifecycle:
             return
         if record.state.status is Status.PAUSED:
             self.unpause(record)
-        self._update(record.id, stopped_by_user=True)
+        # On a full disk it ends all the same: what it writes may be what fills it.
+        with tolerated():
+            self._update(record.id, stopped_by_user=True)
         self._kill(record, number)
         if not process.wait(timeout=None if timeout < 0 else timeout):
             self._kill(record, signal.SIGKILL)
             process.wait(timeout=_KILL_SECONDS)
-        self.settle(record.id)
+        with tolerated():
+            self.settle(record.id)
         self.note(record, "stop")
 
     def update(self, record: ContainerRecord, options: RunOptions) -> None:
@@ -514,8 +529,15 @@ class Lifecycle:
 
         rooms, bundle = self._rooms, self.bundle(record.id)
         if record.state.status is Status.EXITED:
-            self._testament(record.id).write_bytes(msgspec.json.encode(record.state))
-        self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
+            with suppress(OSError):  # a full disk: who waits is told that it is gone
+                self._testament(record.id).write_bytes(msgspec.json.encode(record.state))
+        try:
+            self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
+        except DiskFullError:
+            # Its files may be all the room there is: they go first then.
+            rooms.runtime.delete(record.id, force=True)
+            rooms.store.snapshots.discard(record.id)
+            self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
         if not given_back:
             self._companions.end(record)
             rooms.runtime.delete(record.id, force=True)

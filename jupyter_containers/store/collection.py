@@ -32,7 +32,7 @@ class Collection(Generic[T]):
 
     def __init__(self, database: Database, name: str, kind: type[T]) -> None:
         self._database = database
-        self._name = name
+        self.name = name
         self._kind = kind
         self._decoder = msgspec.json.Decoder(kind)
 
@@ -42,10 +42,10 @@ class Collection(Generic[T]):
         Raises :class:`AlreadyExistsError` naming the holder when the id or the name is taken.
         """
         data = self._encode(value)
-        with self._database.transaction(f"record a new entry of {self._name}") as connection:
+        with self._database.transaction(f"record a new entry of {self.name}") as connection:
             self._require_free(connection, document_id, name)
             connection.execute(
-                "INSERT INTO documents VALUES (?, ?, ?, ?)", (self._name, document_id, name, data)
+                "INSERT INTO documents VALUES (?, ?, ?, ?)", (self.name, document_id, name, data)
             )
 
     def get(self, document_id: str) -> T | None:
@@ -55,7 +55,7 @@ class Collection(Generic[T]):
     def known(self, document_id: str) -> bool:
         """Return whether there is a document with this id, damaged or not."""
         rows = self._database.query(
-            "SELECT 1 FROM documents WHERE collection = ? AND id = ?", (self._name, document_id)
+            "SELECT 1 FROM documents WHERE collection = ? AND id = ?", (self.name, document_id)
         )
         return bool(rows)
 
@@ -75,7 +75,7 @@ class Collection(Generic[T]):
         rows = self._database.query(
             "SELECT id, value FROM documents WHERE collection = ? AND id >= ? AND id < ?"
             " ORDER BY id LIMIT ?",
-            (self._name, text, text + "\U0010ffff", _SHOWN + 1),
+            (self.name, text, text + "\U0010ffff", _SHOWN + 1),
         )
         if len(rows) > 1:
             shown = ", ".join(str(row[0])[:12] for row in rows[:_SHOWN])
@@ -98,13 +98,13 @@ class Collection(Generic[T]):
 
         ``change`` runs inside the transaction: it is to be quick and must not wait for others.
         """
-        with self._database.transaction(f"change an entry of {self._name}") as connection:
+        with self._database.transaction(f"change an entry of {self.name}") as connection:
             row = connection.execute(
                 "SELECT value, name FROM documents WHERE collection = ? AND id = ?",
-                (self._name, document_id),
+                (self.name, document_id),
             ).fetchone()
             if row is None:
-                raise NotFoundError(f"no entry {document_id[:12]} in {self._name}")
+                raise NotFoundError(f"no entry {document_id[:12]} in {self.name}")
             if name is not None and name != row[1]:
                 self._require_free(connection, None, name)
             value = change(self._decode(row[0], document_id))
@@ -113,7 +113,7 @@ class Collection(Generic[T]):
                 (
                     self._encode(value),
                     row[1] if name is None else name,
-                    self._name,
+                    self.name,
                     document_id,
                 ),
             )
@@ -121,16 +121,16 @@ class Collection(Generic[T]):
 
     def delete(self, document_id: str) -> bool:
         """Forget a document; False when it was not there."""
-        with self._database.transaction(f"delete an entry of {self._name}") as connection:
+        with self._database.transaction(f"delete an entry of {self.name}") as connection:
             cursor = connection.execute(
-                "DELETE FROM documents WHERE collection = ? AND id = ?", (self._name, document_id)
+                "DELETE FROM documents WHERE collection = ? AND id = ?", (self.name, document_id)
             )
             return cursor.rowcount > 0
 
     def all(self) -> list[T]:
         """Return all documents in the order in which they were inserted."""
         rows = self._database.query(
-            "SELECT id, value FROM documents WHERE collection = ? ORDER BY rowid", (self._name,)
+            "SELECT id, value FROM documents WHERE collection = ? ORDER BY rowid", (self.name,)
         )
         found = (self._sound(row) for row in rows)
         return [value for value in found if value is not None]
@@ -139,7 +139,7 @@ class Collection(Generic[T]):
         """Return the documents that are set aside."""
         rows = self._database.query(
             "SELECT rowid, id, name, value FROM documents WHERE collection = ? ORDER BY rowid",
-            (self._name,),
+            (self.name,),
         )
         found = []
         for number, document_id, name, value in rows:
@@ -147,13 +147,14 @@ class Collection(Generic[T]):
                 self._decode(value, document_id)
             except DamagedRecordError as error:
                 data = value if isinstance(value, bytes) else str(value).encode(errors="replace")
-                row = DamagedDocument(number, str(document_id), name, data, str(error))
+                reason = printable(error.__cause__)
+                row = DamagedDocument(number, str(document_id), name, data, reason)
                 found.append(row)
         return found
 
     def mend(self, damaged: DamagedDocument, value: T | None) -> None:
         """Put a value in place of a damaged document, or forget it."""
-        with self._database.transaction(f"mend an entry of {self._name}") as connection:
+        with self._database.transaction(f"mend an entry of {self.name}") as connection:
             if value is None:
                 connection.execute("DELETE FROM documents WHERE rowid = ?", (damaged.row,))
             else:
@@ -174,14 +175,14 @@ class Collection(Generic[T]):
     ) -> None:
         row = connection.execute(
             "SELECT id, value FROM documents WHERE collection = ? AND (id = ? OR name = ?)",
-            (self._name, document_id, name),
+            (self.name, document_id, name),
         ).fetchone()
         if row is None:
             return
         if document_id is not None and row[0] == document_id and self._sound(row) is None:
             # What is damaged gives way to what takes its place.
             connection.execute(
-                "DELETE FROM documents WHERE collection = ? AND id = ?", (self._name, document_id)
+                "DELETE FROM documents WHERE collection = ? AND id = ?", (self.name, document_id)
             )
             return
         if document_id is not None and row[0] == document_id:
@@ -199,7 +200,7 @@ class Collection(Generic[T]):
     def _one(self, condition: str, value: str) -> T | None:
         rows = self._database.query(
             f"SELECT id, value FROM documents WHERE collection = ? AND {condition}",  # noqa: S608 -- literal
-            (self._name, value),
+            (self.name, value),
         )
         return self._sound(rows[0]) if rows else None
 
@@ -208,12 +209,12 @@ class Collection(Generic[T]):
 
         Raises :class:`InvalidArgumentError`.
         """
-        data = msgspec.json.encode(value)
         try:
+            data = msgspec.json.encode(value)
             self._decoder.decode(data)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, ValueError, OverflowError) as error:
             raise InvalidArgumentError(
-                f"this cannot be recorded in {self._name}: {error}",
+                f"this cannot be recorded in {self.name}: {error}",
                 hint="numbers must be finite and texts valid",
             ) from error
         return data
@@ -223,7 +224,7 @@ class Collection(Generic[T]):
         try:
             return self._decode(row[1], row[0])
         except DamagedRecordError as error:
-            self._database.set_aside.note(self._name, row[0], error.__cause__)
+            self._database.set_aside.note(self.name, row[0], error.__cause__)
             return None
 
     def _decode(self, data: bytes, document_id: object) -> T:
@@ -231,7 +232,7 @@ class Collection(Generic[T]):
             return self._decoder.decode(data)
         except (msgspec.MsgspecError, TypeError, ValueError) as error:
             raise DamagedRecordError(
-                f"the record {printable(document_id)} of {self._name} is damaged: {error}",
+                f"the record {printable(document_id)} of {self.name} is damaged: {error}",
                 hint="to mend it: system check --repair",
             ) from error
 

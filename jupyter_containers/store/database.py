@@ -140,6 +140,8 @@ class Database:
                 yield handle.connection
                 return
             if handle.refused is not None:
+                handle = self._reopened(handle)
+            if handle.refused is not None:
                 raise type(handle.refused)(handle.refused.message, hint=handle.refused.hint)
             if self._reserve is not None:
                 self._reserve.ensure()
@@ -170,6 +172,24 @@ class Database:
                 return handle.connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise database_error("read the records", error, self.path) from error
+
+    def rebuild_indexes(self) -> None:
+        """Write the file again from its tables."""
+        handle = self._current()
+        try:
+            with handle.lock:
+                handle.connection.execute("REINDEX main")
+                handle.connection.execute("VACUUM main")
+        except sqlite3.Error as error:
+            raise database_error("rebuild the records", error, self.path) from error
+
+    def start_over(self) -> None:
+        """Put the file aside and begin with an empty one."""
+        handle = self._current()
+        with handle.lock:
+            handle.connection.close()
+            put_aside(self.path)
+            self._handle = self._open()
 
     def publish(self, staged: Path) -> None:
         """Write what other stores may read of this one into the new file ``staged``."""
@@ -256,6 +276,16 @@ class Database:
             connection.close()
             raise
         return _Handle(connection)
+
+
+def put_aside(path: Path) -> Path:
+    """Rename a database that cannot be read to ``….damaged`` and return its new path."""
+    damaged = path.with_name(f"{path.name}.damaged")
+    with storage_errors(f"put {path.name} aside"):
+        for end in ("-wal", "-shm"):
+            path.with_name(path.name + end).unlink(missing_ok=True)
+        path.rename(damaged)
+    return damaged
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -60,6 +60,7 @@ def database_error(what: str, error: sqlite3.Error, path: Path | None = None) ->
             f"cannot {what}: {path or 'the record database'} is damaged ({error})",
             hint="system check --repair makes new records of the images and volumes that are there,"
             " without containers; system reset --force removes everything",
+            path=str(path or ""),
         )
     if code.startswith("SQLITE_BUSY"):
         return StorageError(

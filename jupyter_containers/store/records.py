@@ -207,6 +207,12 @@ class Records:
             _names_changed(connection)
             return True
 
+    def restore_name(self, name: str, manifest_digest: str) -> None:
+        """Point a name at an image as the layout's index does: that is not to be written again."""
+        with self._database.transaction(f"restore the name {name}") as connection:
+            entry = (name, manifest_digest, manifest_digest)
+            connection.execute("INSERT OR IGNORE INTO main.names VALUES (?, ?, ?)", entry)
+
     def remove_name(self, name: str) -> bool:
         """Forget a name; False when it was not there."""
         with self._database.transaction(f"remove the name {name}") as connection:

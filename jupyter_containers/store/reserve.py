@@ -67,9 +67,7 @@ class Reserve:
         except OSError:
             return True
         blocks = state.f_bfree if self._root else state.f_bavail
-        return blocks * state.f_frsize >= size and (
-            not state.f_files or state.f_favail >= inodes
-        )
+        return blocks * state.f_frsize >= size and (not state.f_files or state.f_favail >= inodes)
 
 
 _NAMES = frozenset(f"{number:02}" for number in range(PIECES))

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jupyter_containers.errors import StorageError
+from jupyter_containers.errors import StorageError, UnreadableRecordsError
 from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store.additional import PUBLISHED, AdditionalStore, link_layers
@@ -36,6 +36,7 @@ from jupyter_containers.store.locks import Locks
 from jupyter_containers.store.privileges import Privileges
 from jupyter_containers.store.records import ImageRecord, Records
 from jupyter_containers.store.reserve import Reserve
+from jupyter_containers.store.rows import DamagedRow, damaged_rows, forget_row
 from jupyter_containers.store.snapshots import SnapshotStore, plain_overlay
 from jupyter_containers.store.staging import Staging
 
@@ -222,8 +223,27 @@ class Store:
 
     def damage(self) -> list[str]:
         """Return what SQLite finds wrong with the record database; nothing when it is whole."""
-        rows = self._database.query("PRAGMA quick_check(10)")
+        try:
+            rows = self._database.query("PRAGMA quick_check(10)")
+        except UnreadableRecordsError as error:
+            return [str(error)]
         return [str(row[0]) for row in rows if row[0] != "ok"]
+
+    def rebuild_records(self) -> None:
+        """Write the record database again from its tables."""
+        self._database.rebuild_indexes()
+
+    def start_over(self) -> None:
+        """Begin with empty records; blobs, index and volumes tell a repair what was there."""
+        self._database.start_over()
+
+    def damaged_rows(self) -> list[DamagedRow]:
+        """Return the damaged records, documents excepted."""
+        return damaged_rows(self._database)
+
+    def forget_row(self, row: DamagedRow) -> None:
+        """Delete a damaged record."""
+        forget_row(self._database, row)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
