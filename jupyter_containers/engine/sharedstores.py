@@ -30,7 +30,7 @@ from jupyter_containers.oci.idmap import IDMap, IDMapping
 from jupyter_containers.runtime.idmapped import mount_idmapped
 from jupyter_containers.runtime.mounts import is_mounted, unmount
 from jupyter_containers.runtime.subids import subordinate
-from jupyter_containers.settings import SHARED_STORE, Settings
+from jupyter_containers.settings import SHARED_STORE, Settings, check_shared_store
 from jupyter_containers.store import ImageRecord, LayerRecord, Store
 from jupyter_containers.store.additional import AdditionalStore, published_names, views_of
 
@@ -63,6 +63,7 @@ def additional_stores(settings: Settings) -> list[AdditionalStore]:
     for text in settings.additional_stores:
         store = AdditionalStore(Path(text))
         if store.root != settings.root and store.database.exists():
+            check_shared_store(store.root)
             found.append(dataclasses.replace(store, layers=_mountable(store.root)))
     return found
 
@@ -73,11 +74,6 @@ def _mountable(root: Path) -> Path | None:
     if users.initial:
         if os.geteuid() != 0:
             return None
-        if root.stat().st_uid != 0:
-            raise StorageError(
-                f"the image store {root} does not belong to root",
-                hint="its owner could change what root's containers run: share the images as root",
-            )
         return root / "layers"
     mapped = _mapped(root, users.outside)
     return mapped if users.size > 1 and is_mounted(mapped) else None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_containers.errors import RegistryError
+from jupyter_containers.places import check_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,11 @@ class CredentialFile:
     def read(self) -> dict[str, Any]:
         """Return the document, empty when there is no file.
 
-        Raises :class:`RegistryError` when it cannot be read or is not a JSON object.
+        Raises :class:`RegistryError` when it cannot be read or is not a JSON object, and
+        :class:`UntrustedPlaceError` when others can change it.
         """
+        # It may name a program that is started.
+        check_place(self.path, "a file of credentials", f"chmod 600 {self.path}")
         try:
             data = self.path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):

@@ -66,7 +66,8 @@ class Layers:
             f"SELECT {_COLUMNS} FROM offered WHERE chain_id = ?",  # noqa: S608
             (chain_id,),
         )
-        return self._sound(rows)
+        # The view names a folder that is not linked here.
+        return self._sound([(*row[:3], str(row[3]).lstrip("/"), *row[4:]) for row in rows])
 
     def known(self, chain_id: str) -> bool:
         """Return whether the layer is here, or can be had from an additional store."""

@@ -22,6 +22,7 @@ from pathlib import Path
 from jupyter_containers.errors import StorageError, UnreadableRecordsError
 from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.oci.reference import Reference
+from jupyter_containers.places import check_contents, check_place, close_empty
 from jupyter_containers.store.additional import PUBLISHED, AdditionalStore, link_layers
 from jupyter_containers.store.content import ContentStore, drop_partials, index_document
 from jupyter_containers.store.database import Database
@@ -39,6 +40,10 @@ from jupyter_containers.store.reserve import Reserve
 from jupyter_containers.store.rows import DamagedRow, damaged_rows, forget_row
 from jupyter_containers.store.snapshots import SnapshotStore, plain_overlay
 from jupyter_containers.store.staging import Staging
+
+_HINT = (
+    "give it to this user alone (chown, chmod go-w), or name another with JUPYTER_CONTAINERS_ROOT"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,11 @@ class Store:
 
         reserve = Reserve(root / "reserve", more)
         with storage_errors(f"open the store in {root}"):
+            check_place(root, "a store", _HINT, way_only=True)
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            close_empty(root)
+            check_place(root, "a store", _HINT)
+            check_contents(root, "a store", _HINT)
             reserve.ensure()
             if root.stat().st_mode & 0o077 and not (root / PUBLISHED).exists():
                 root.chmod(0o700)
