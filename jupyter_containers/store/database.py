@@ -18,7 +18,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -184,11 +184,14 @@ class Database:
             raise database_error("rebuild the records", error, self.path) from error
 
     def start_over(self) -> None:
-        """Put the file aside and begin with an empty one."""
+        """Put the file aside and begin with an empty one, if it is damaged.
+
+        Raises :class:`StorageError` for one that is whole: an additional store may be damaged.
+        """
         handle = self._current()
         with handle.lock:
-            handle.connection.close()
             put_aside(self.path)
+            handle.connection.close()
             self._handle = self._open()
 
     def publish(self, staged: Path) -> None:
@@ -279,13 +282,32 @@ class Database:
 
 
 def put_aside(path: Path) -> Path:
-    """Rename a database that cannot be read to ``….damaged`` and return its new path."""
+    """Rename a damaged database to ``….damaged`` and return its new path.
+
+    Raises :class:`StorageError` for one that is whole.
+    """
+    if not damage_of(path):
+        raise StorageError(
+            f"{path} is not damaged", hint="an image store named by additional_stores may be"
+        )
     damaged = path.with_name(f"{path.name}.damaged")
     with storage_errors(f"put {path.name} aside"):
         for end in ("-wal", "-shm"):
             path.with_name(path.name + end).unlink(missing_ok=True)
         path.rename(damaged)
     return damaged
+
+
+def damage_of(path: Path) -> list[str]:
+    """Return what SQLite finds wrong with a database file; nothing when it is whole."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(os.fspath(path))}?mode=rw", uri=True)) as opened:
+            rows = opened.execute("PRAGMA quick_check(10)").fetchall()
+    except sqlite3.OperationalError:
+        return []  # it could not be looked at
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
+    return [str(row[0]) for row in rows if row[0] != "ok"]
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

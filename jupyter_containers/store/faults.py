@@ -55,12 +55,12 @@ def database_error(what: str, error: sqlite3.Error, path: Path | None = None) ->
     if code.startswith("SQLITE_READONLY") or (room and path is not None and is_read_only(path)):
         reason, hint = _REASONS[errno.EROFS]
         return ReadOnlyStoreError(f"cannot {what}: {reason}", hint=hint)
-    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) and path is not None:
         return UnreadableRecordsError(
-            f"cannot {what}: {path or 'the record database'} is damaged ({error})",
+            f"cannot {what}: {path} is damaged ({error})",
             hint="system check --repair makes new records of the images and volumes that are there,"
             " without containers; system reset --force removes everything",
-            path=str(path or ""),
+            path=str(path),
         )
     if code.startswith("SQLITE_BUSY"):
         return StorageError(

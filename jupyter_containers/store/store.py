@@ -19,13 +19,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jupyter_containers.errors import StorageError, UnreadableRecordsError
+from jupyter_containers.errors import StorageError
 from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.places import check_contents, check_place, close_empty
 from jupyter_containers.store.additional import PUBLISHED, AdditionalStore, link_layers
 from jupyter_containers.store.content import ContentStore, drop_partials, index_document
-from jupyter_containers.store.database import Database
+from jupyter_containers.store.database import Database, damage_of
 from jupyter_containers.store.faults import storage_errors, tolerated
 from jupyter_containers.store.gc import Collector
 from jupyter_containers.store.ingest import move_into_place
@@ -111,8 +111,9 @@ class Store:
 
         reserve = Reserve(root / "reserve", more)
         with storage_errors(f"open the store in {root}"):
-            check_place(root, "a store", _HINT, way_only=True)
-            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not root.is_dir():
+                check_place(root, "a store", _HINT, way_only=True)
+                root.mkdir(mode=0o700, parents=True, exist_ok=True)
             close_empty(root)
             check_place(root, "a store", _HINT)
             check_contents(root, "a store", _HINT)
@@ -232,11 +233,7 @@ class Store:
 
     def damage(self) -> list[str]:
         """Return what SQLite finds wrong with the record database; nothing when it is whole."""
-        try:
-            rows = self._database.query("PRAGMA quick_check(10)")
-        except UnreadableRecordsError as error:
-            return [str(error)]
-        return [str(row[0]) for row in rows if row[0] != "ok"]
+        return damage_of(self._database.path)
 
     def rebuild_records(self) -> None:
         """Write the record database again from its tables."""
