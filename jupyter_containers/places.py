@@ -2,7 +2,9 @@
 
 A place is *trusted* when it and every folder on the way to it belong to root or to this user, and
 others can write into none of them, as OpenSSH's StrictModes has it.  A folder on the way may be
-sticky (``/tmp``), for what is in it is looked at too; a group may write that has no other member.
+sticky (``/tmp``), for what is in it is looked at too; a group may write that has no other member;
+and in a pod of Kubernetes a volume's own folder may be open, as that of an ``emptyDir`` always is:
+only the pod has it.
 """
 
 from __future__ import annotations
@@ -80,10 +82,14 @@ def check_place(
     trusted = {0, *((os.geteuid(),) if owners is None else owners)}
     if not initial_namespace():
         trusted.add(_NOBODY)
+    device = -1
     for step, state, final in _steps(path):
         if final and way_only:
             return
         reason = _untrusted(state, trusted, sticky=not final)
+        volume, device = device not in (-1, state.st_dev), state.st_dev
+        if reason and volume and not final and state.st_uid in trusted and _in_pod():
+            continue
         if reason:
             there = "it" if step == path else f"{step}, on the way to it,"
             raise UntrustedPlaceError(f"cannot use {path} as {what}: {there} {reason}", hint=hint)
@@ -151,6 +157,16 @@ def _untrusted(state: os.stat_result, trusted: set[int], *, sticky: bool) -> str
     if state.st_mode & stat.S_IWGRP and not _alone_in(state.st_gid):
         return f"can be changed by the group {_group(state.st_gid)}"
     return ""
+
+
+def _in_pod() -> bool:
+    """Return whether this is a pod: what starts programs here may not keep their environment."""
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        return True
+    try:
+        return Path("/etc/hosts").read_text().startswith("# Kubernetes-managed hosts file")
+    except (OSError, ValueError):
+        return False
 
 
 def _alone_in(group: int) -> bool:

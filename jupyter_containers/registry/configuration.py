@@ -152,7 +152,8 @@ def _toml(text: str) -> dict[str, Any]:
 
 
 def _read(path: Path, parse: Any) -> dict[str, Any]:
-    check_place(path, "a file about registries", f"chmod go-w {path}, and the folders above")
+    if path.exists():
+        check_place(path, "a file about registries", f"chmod go-w {path}, and the folders above")
     try:
         text = path.read_text()
     except (FileNotFoundError, NotADirectoryError, PermissionError):

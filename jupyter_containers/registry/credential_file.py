@@ -31,8 +31,8 @@ class CredentialFile:
         Raises :class:`RegistryError` when it cannot be read or is not a JSON object, and
         :class:`UntrustedPlaceError` when others can change it.
         """
-        # It may name a program that is started.
-        check_place(self.path, "a file of credentials", f"chmod 600 {self.path}")
+        if self.path.exists():  # it may name a program that is started
+            self._check()
         try:
             data = self.path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -59,6 +59,7 @@ class CredentialFile:
         """
         # A link stays a link: dotfiles are often kept elsewhere.
         target = Path(os.path.realpath(self.path))
+        self._check()
         try:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _locked(target.parent):
@@ -69,6 +70,10 @@ class CredentialFile:
                 return changed
         except OSError as error:
             raise RegistryError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def _check(self) -> None:
+        hint = f"chmod 600 {self.path}, and go-w for the folders above"
+        check_place(self.path, "a file of credentials", hint)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -62,7 +63,7 @@ class Small:
 
     def command(self, line: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "jupyter_containers.cli", *line.split()],
+            [sys.executable, "-m", "jupyter_containers.cli", *shlex.split(line)],
             env={**os.environ, **self.place.variables},
             capture_output=True,
             text=True,
@@ -211,6 +212,52 @@ def test_a_full_disk_without_a_reserve(small: Small) -> None:
     small.says("rm big")
     small.says("rm ended")
     _whole_again(small)
+
+
+def test_a_container_that_takes_every_byte_that_is_given_up(small: Small) -> None:
+    """What fills the disk goes on filling it: looking at it and ending it work all the same."""
+    greedy = "while :; do cat /dev/zero >> /greedy 2>/dev/null || :; done"
+    with small.place.engine() as engine:
+        engine.run("busybox", ["sh", "-c", greedy], name="greedy", network="none", detach=True)
+    deadline = time.monotonic() + 20
+    while os.statvfs(small.disk).f_bfree and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for _ in range(3):
+        assert "greedy" in small.says("ps --format {{.Names}}").split()
+    small.says("kill greedy")
+    assert _ended(small, "greedy")
+    small.says("rm greedy")
+    assert os.statvfs(small.disk).f_bfree * 4096 > SIZE // 2
+    _whole_again(small)
+
+
+@pytest.mark.parametrize("what", ["bytes", "inodes"])
+def test_what_needs_room_fails_in_plain_words(small: Small, what: str) -> None:
+    """The verbs that cannot work say so, and leave nothing: the check at the end looks."""
+    recipe = small.place.run_root.parent / "Dockerfile"
+    recipe.write_text("FROM busybox\nRUN head -c 9000000 /dev/urandom > /more\n")
+    (recipe.parent / "context").mkdir()
+    archive = small.place.run_root.parent / "archive.tar"
+    small.says(f"save -o {archive} extra")
+    small.says("rmi extra")
+    if what == "bytes":
+        small.fill()
+    else:
+        small.fill_inodes()
+    for line in (
+        f"build --no-cache -t more -f {recipe} {recipe.parent}/context",
+        f"load -i {archive}",
+        "commit big more",
+        "run --network none --name more busybox sh -c 'head -c 9000000 /dev/zero > /x'",
+        "run --network none busybox sh -c 'mkdir /a && cd /a && touch $(seq 99)'",
+    ):
+        done = small.command(line)
+        assert "Traceback" not in done.stderr, done.stderr
+    _whole_again(small)
+    with small.place.engine() as engine:
+        assert os.listdir(small.place.root / "staging") == []
+        engine.prune(all=True)
+        assert _used(small) < 12_000_000
 
 
 def test_an_engine_that_is_open_already(small: Small) -> None:

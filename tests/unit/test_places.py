@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,21 @@ def test_contents_of_another_user(tmp_path: Path) -> None:
     os.chown(tmp_path / "theirs", OTHER, 0)
     with pytest.raises(UntrustedPlaceError, match="theirs in it belongs to user 12345"):
         check_contents(tmp_path, "a store", "")
+
+
+@needs_root
+def test_an_open_volume_of_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ``emptyDir`` is open to all; only the pod has it."""
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0777", "tmpfs", volume], check=True)
+    try:
+        refused(volume / "store")
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+        check_place(volume / "store", "a store", "")
+        refused(volume)
+        (volume / "open").mkdir(mode=0o777)
+        (volume / "open").chmod(0o777)
+        refused(volume / "open/store")
+    finally:
+        subprocess.run(["umount", "-l", volume], check=True)
