@@ -201,13 +201,15 @@ def read_lab(path: Path = LAB_FILE) -> dict[str, Any]:
     """
     if not path.is_file():
         return {}
+    hint = f"chown root:root {path} && chmod 644 {path}, and the folders above"
     try:
-        check_place(path, "the administrator's file", "", owners=frozenset())
+        check_place(path, "the administrator's file", hint, owners=frozenset())
     except UntrustedPlaceError as error:
         raise InvalidArgumentError(
-            f"{path} can be changed by others than root: {error}",
-            hint=f"chown root:root {path} && chmod 644 {path}, and the folders above",
+            f"{path} can be changed by others than root: {error}", hint=hint
         ) from error
+    if path.stat().st_mode & 0o022:
+        raise InvalidArgumentError(f"{path} can be changed by others than root", hint=hint)
     return _read_toml(path)
 
 
