@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from jupyter_containers.errors import InvalidArgumentError
-from jupyter_containers.settings import load_settings
+from jupyter_containers.settings import load_settings, read_lab
 
 
 def test_each_layer_overrides_the_one_below(tmp_path: Path) -> None:
@@ -43,3 +44,19 @@ def test_a_broken_config_file_is_named(tmp_path: Path) -> None:
     config.write_text("runtime = ")
     with pytest.raises(InvalidArgumentError, match=r"config\.toml"):
         load_settings({"JUPYTER_CONTAINERS_CONFIG": str(config), "HOME": "/"})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose file it is")
+def test_a_lab_file_below_a_folder_of_others_is_refused(tmp_path: Path) -> None:
+    """Whoever may write to the folder could exchange the file; seen to be read at 39323e0."""
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    (folder / "lab.toml").write_text("for_root = true\n")
+    assert read_lab(folder / "lab.toml") == {"for_root": True}
+    folder.chmod(0o777)
+    with pytest.raises(InvalidArgumentError, match="on the way to it, can be changed by every"):
+        read_lab(folder / "lab.toml")
+    folder.chmod(0o755)
+    os.chown(folder, 12345, 0)
+    with pytest.raises(InvalidArgumentError, match="belongs to user 12345"):
+        read_lab(folder / "lab.toml")
