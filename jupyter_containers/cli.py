@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -57,6 +58,7 @@ def main(argv: Sequence[str] | None = None, make_engine: Callable[[], Engine] | 
     if words and words[0] in ("--version", "-v"):
         words = ["version", "--format", "{{.Version}}"]
     output = _Output()
+    warnings.showwarning = _warned  # type: ignore[assignment]  # what it is given beside the text
     try:
         return _command(words, output, make_engine or _new_engine)
     except ContainersError as error:
@@ -203,6 +205,12 @@ def _reported(error: ContainersError, words: Sequence[str], output: _Output) -> 
     if isinstance(error, FlagError):
         return 125
     return 125 if verb == ["run"] and not isinstance(error, UsageError) else 1
+
+
+def _warned(message: Warning | str, *_: object) -> None:
+    """Show a warning of the engine as a terminal shows it: one line, no place in the source."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"WARNING: {message}\n")
 
 
 @contextlib.contextmanager

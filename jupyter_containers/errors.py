@@ -33,6 +33,11 @@
     │ ├ StepFailedError(exit_code, log_tail)
     │ └ ChecksFailedError(findings)
     ├ StorageError
+    │ ├ DiskFullError
+    │ ├ ReadOnlyStoreError
+    │ ├ DamagedRecordError
+    │ ├ UnreadableRecordsError
+    │ └ UntrustedPlaceError
     ├ QuotaError
     ├ NetworkError
     ├ OCIRuntimeError(argv, exit_code, stderr)
@@ -325,6 +330,30 @@ class ChecksFailedError(BuildError):
 
 class StorageError(ContainersError):
     """The disk (or database) under the store failed: full, read-only, damaged."""
+
+
+class DiskFullError(StorageError):
+    """No space, or no inode, is left on the disk of the store."""
+
+
+class ReadOnlyStoreError(StorageError):
+    """The file system of the store cannot be written to."""
+
+
+class DamagedRecordError(StorageError):
+    """One record cannot be read; all others can."""
+
+
+class UnreadableRecordsError(StorageError):
+    """The record database as a whole cannot be read; ``path`` is its file."""
+
+    def __init__(self, message: str, *, hint: str = "", path: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+
+
+class UntrustedPlaceError(StorageError):
+    """A folder or file belongs to another user, or others can change it."""
 
 
 class QuotaError(ContainersError):

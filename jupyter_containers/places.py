@@ -1,12 +1,25 @@
-"""Where files are kept: what a file system is, and folders that are this user's alone."""
+"""Where files are kept: what a file system is, and which places nobody else can change.
+
+A place is *trusted* when it and every folder on the way to it belong to root or to this user, and
+others can write into none of them, as OpenSSH's StrictModes has it.  A folder on the way may be
+sticky (``/tmp``), for what is in it is looked at too; a group may write that has no other member;
+and in a pod of Kubernetes a volume's own folder may be open, as that of an ``emptyDir`` always is:
+only the pod has it.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
-from jupyter_containers.errors import StorageError
+from jupyter_containers.errors import StorageError, UntrustedPlaceError
+
+_MOST_LINKS = 40
+# What root of the machine is in a user namespace that does not have it.
+_NOBODY = 65534
+_ALL_IDS = ["0", "0", "4294967295"]
 
 _REMOTE = (
     "nfs nfs4 cifs smb3 9p virtiofs lustre gpfs ceph afs beegfs glusterfs orangefs"
@@ -45,23 +58,191 @@ def is_remote(kind: str) -> bool:
     return kind in _REMOTE.split()
 
 
+def initial_namespace() -> bool:
+    """Return whether the users of this process are those of the machine."""
+    try:
+        return Path("/proc/self/uid_map").read_text().split() == _ALL_IDS
+    except OSError:
+        return True
+
+
+def check_place(
+    path: Path,
+    what: str,
+    hint: str,
+    *,
+    owners: frozenset[int] | None = None,
+    way_only: bool = False,
+) -> None:
+    """Raise :class:`UntrustedPlaceError` unless a file or folder, if it is there, is trusted.
+
+    ``what`` is what the place is for.  ``owners`` are the users who may own it and the way to it
+    beside root, by default this user.  ``way_only`` looks only at the folders above.
+    """
+    trusted = {0, *((os.geteuid(),) if owners is None else owners)}
+    if not initial_namespace():
+        trusted.add(_NOBODY)
+    device = -1
+    for step, state, final in _steps(path):
+        if final and way_only:
+            return
+        reason = _untrusted(state, trusted, sticky=not final)
+        volume, device = device not in (-1, state.st_dev), state.st_dev
+        if reason and volume and not final and state.st_uid in trusted and _in_pod():
+            continue
+        if reason:
+            there = "it" if step == path else f"{step}, on the way to it,"
+            raise UntrustedPlaceError(f"cannot use {path} as {what}: {there} {reason}", hint=hint)
+
+
+def check_contents(folder: Path, what: str, hint: str) -> None:
+    """Raise :class:`UntrustedPlaceError` for a folder in which something is another user's."""
+    trusted = {0, os.geteuid()} | (set() if initial_namespace() else {_NOBODY})
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                owner = entry.stat(follow_symlinks=False).st_uid
+                if owner not in trusted:
+                    raise UntrustedPlaceError(
+                        f"cannot use {folder} as {what}: {entry.name} in it belongs to"
+                        f" {_user(owner)}",
+                        hint=hint,
+                    )
+    except FileNotFoundError:
+        return  # another process has just removed it
+    except OSError as error:
+        raise StorageError(f"cannot read {folder}: {error.strerror}") from error
+
+
+def _steps(path: Path) -> Iterator[tuple[Path, os.stat_result, bool]]:
+    """Yield every folder and link on the way to a path, as far as they go, and what it leads to.
+
+    The third value is True for that.
+    """
+    current = Path("/")
+    todo = list((Path.cwd() / path).parts[1:])
+    yield current, os.stat(current), not todo
+    links = 0
+    while todo:
+        name = todo.pop(0)
+        if name == "..":
+            current = current.parent
+            continue
+        step = current / name
+        try:
+            state = step.lstat()
+        except OSError:
+            return
+        link = stat.S_ISLNK(state.st_mode)
+        yield step, state, not link and not todo
+        if not link:
+            current = step
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return  # whoever opens it fails
+        target = Path(os.readlink(step))
+        current = Path("/") if target.is_absolute() else current
+        todo = [*target.parts[1 if target.is_absolute() else 0 :], *todo]
+
+
+def _untrusted(state: os.stat_result, trusted: set[int], *, sticky: bool) -> str:
+    """Return why others could change a file or folder, or nothing; links have an owner only."""
+    if state.st_uid not in trusted:
+        return f"belongs to {_user(state.st_uid)}"
+    if stat.S_ISLNK(state.st_mode) or (sticky and state.st_mode & stat.S_ISVTX):
+        return ""
+    if state.st_mode & stat.S_IWOTH:
+        return f"can be changed by every user (mode {stat.S_IMODE(state.st_mode):04o})"
+    if state.st_mode & stat.S_IWGRP and not _alone_in(state.st_gid):
+        return f"can be changed by the group {_group(state.st_gid)}"
+    return ""
+
+
+def _in_pod() -> bool:
+    """Return whether this is a pod: what starts programs here may not keep their environment."""
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        return True
+    try:
+        return Path("/etc/hosts").read_text().startswith("# Kubernetes-managed hosts file")
+    except (OSError, ValueError):
+        return False
+
+
+def _alone_in(group: int) -> bool:
+    """Return whether a group has no member but this user and root."""
+    import grp
+    import pwd
+
+    if not initial_namespace():
+        # Names are those of outside here; who entered it was looked at there.
+        return group in (os.getegid(), _NOBODY)
+    try:
+        mine = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return False
+    try:
+        entry = grp.getgrgid(group)
+        named, name = set(entry.gr_mem), entry.gr_name
+    except KeyError:
+        named, name = set(), ""
+    if not named <= {mine, "root"}:
+        return False
+    if name == mine:
+        return True  # the private group that a user gets by custom
+    everybody = pwd.getpwall()
+    primary = {user.pw_name for user in everybody if user.pw_gid == group}
+    # Users of a directory service may not be listed.
+    return primary <= {mine, "root"} and any(user.pw_name == mine for user in everybody)
+
+
+def _user(uid: int) -> str:
+    import pwd
+
+    try:
+        return f"user {pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"user {uid}"
+
+
+def _group(gid: int) -> str:
+    import grp
+
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+RUN_ROOT_HINT = "name another folder with JUPYTER_CONTAINERS_RUN_ROOT"
+
+
 def private_folder(path: Path) -> None:
-    """Make a folder for this user alone; one that others can change is refused.
+    """Make a folder for this user alone; one that others can change, or have put to, is refused.
 
     Below ``/tmp`` anybody may have made it before.  Raises :class:`StorageError`.
     """
     try:
+        check_place(path, "a place of sockets and locks", RUN_ROOT_HINT, way_only=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             path.mkdir(mode=0o700)
         except FileExistsError:
             state = path.lstat()
             if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid():
-                raise StorageError(
-                    f"{path} is not this user's own",
-                    hint="name another folder with JUPYTER_CONTAINERS_RUN_ROOT",
+                raise UntrustedPlaceError(
+                    f"{path} is not this user's own", hint=RUN_ROOT_HINT
                 ) from None
-            if state.st_mode & 0o022:
-                path.chmod(0o700)
+            close_empty(path)
+        check_place(path, "a place of sockets and locks", RUN_ROOT_HINT)
     except OSError as error:
         raise StorageError(f"cannot make {path}: {error.strerror}") from error
+
+
+def close_empty(path: Path) -> None:
+    """Take others' right to write from a folder of this user, if nobody has put anything there."""
+    state = path.stat()
+    if state.st_mode & 0o022 and state.st_uid == os.geteuid():
+        path.chmod(0o700)
+        if any(path.iterdir()):
+            path.chmod(stat.S_IMODE(state.st_mode))

@@ -18,8 +18,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from jupyter_containers.errors import DeniedError, InvalidArgumentError
-from jupyter_containers.places import file_system, is_remote
+from jupyter_containers.errors import DeniedError, InvalidArgumentError, UntrustedPlaceError
+from jupyter_containers.places import check_place, file_system, initial_namespace, is_remote
 
 # Below the run root: what keeps an ordinary user's namespaces, see the room ``rootless``.
 USER_FOLDER = "user"
@@ -93,6 +93,7 @@ def load_settings(
     locks = _Locks.of(lab)
     path = config_path(environ)
     if path.is_file():
+        check_place(path, "the configuration", f"chmod go-w {path}, and the folders above")
         settings = locks.updated(settings, _read_toml(path), str(path))
     prefix = "JUPYTER_CONTAINERS_"
     known = {field.name for field in fields(Settings)}
@@ -214,6 +215,34 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**texts, "JUPYTER_CONTAINERS_CONFIG": os.devnull}
 
 
+def check_places(settings: Settings) -> None:
+    """Raise :class:`UntrustedPlaceError` for a store or run root that others can change.
+
+    A shared store is its owner's, whom the setting trusts, and nobody else's.
+    """
+    hint = "give it to this user alone (chown, chmod go-w), or name another in the settings"
+    for name, path in (("a store", settings.root), ("a place of sockets", settings.run_root)):
+        check_place(path, name, hint)
+    for text in settings.additional_stores:
+        check_shared_store(Path(text))
+
+
+def check_shared_store(root: Path) -> None:
+    """Raise :class:`UntrustedPlaceError` for a shared store that others than its owner can change.
+
+    For root of the machine the owner has to be root.
+    """
+    try:
+        owner = root.stat().st_uid
+    except OSError:
+        return
+    mine = os.geteuid()
+    owners = frozenset({mine} if mine == 0 and initial_namespace() else {mine, owner})
+    hint = f"whoever keeps it: chmod go-w {root}, and the folders above"
+    for path in (root, root / "shared.db", root / "layers", root / "content"):
+        check_place(path, "a shared store", hint, owners=owners)
+
+
 def config_path(environ: Mapping[str, str]) -> Path:
     """Return the path of the config file, whether or not it exists."""
     explicit = environ.get("JUPYTER_CONTAINERS_CONFIG")
@@ -230,16 +259,17 @@ def read_lab(path: Path = LAB_FILE) -> dict[str, Any]:
 
     Raises :class:`InvalidArgumentError` when others than root can write it, or for bad TOML.
     """
-    try:
-        state = path.stat()
-    except OSError:
+    if not path.is_file():
         return {}
-    # In a user namespace root of the machine is nobody known there.
-    if state.st_mode & 0o022 or (state.st_uid not in (0, _NOBODY)):
+    hint = f"chown root:root {path} && chmod 644 {path}, and the folders above"
+    try:
+        check_place(path, "the administrator's file", hint, owners=frozenset())
+    except UntrustedPlaceError as error:
         raise InvalidArgumentError(
-            f"{path} can be changed by others than root",
-            hint=f"chown root:root {path} && chmod 644 {path}",
-        )
+            f"{path} can be changed by others than root: {error}", hint=hint
+        ) from error
+    if path.stat().st_mode & 0o022:
+        raise InvalidArgumentError(f"{path} can be changed by others than root", hint=hint)
     return _read_toml(path)
 
 

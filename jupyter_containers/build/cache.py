@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -96,7 +96,8 @@ class StepCache:
         """Return the time that was first given with ``key``, which is ``now`` for a new key."""
         value = self._store.get(key)
         if value is not None:
-            return value.decode()
+            with suppress(UnicodeDecodeError):  # a damaged record is replaced
+                return value.decode()
         self._store.put(key, now.encode(), "")
         return now
 

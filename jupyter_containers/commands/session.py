@@ -10,8 +10,10 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from jupyter_containers.errors import UnreadableRecordsError
 from jupyter_containers.events import CancelToken, EventSink, discard
 
 if TYPE_CHECKING:
@@ -94,3 +96,18 @@ class Session:
     def engine(self) -> Engine:
         """The engine, made on first use."""
         return self.provide_engine()
+
+    @property
+    def mendable_engine(self) -> Engine:
+        """The engine, also where its records cannot be read: they are put aside then."""
+        try:
+            engine = self.provide_engine()
+            engine.names("volume")  # a user's engine starts with its first call
+        except UnreadableRecordsError as error:
+            if not error.path:
+                raise
+            from jupyter_containers.store.database import put_aside
+
+            put_aside(Path(error.path))
+            return self.provide_engine()
+        return engine

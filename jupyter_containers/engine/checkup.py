@@ -2,8 +2,9 @@
 
 What can be had again is had again: a layer from its archive, an archive from its layer or from a
 registry that has it.  What cannot is taken out of use: an image that lacks a part is removed, so
-that the next pull or build makes it whole.  Containers are never removed, nor is anything under a
-running one touched; what only a person can decide stays a problem.
+that the next pull or build makes it whole.  A container is removed only when its record is damaged
+beyond repair (:mod:`.mending`), and nothing under a running one is touched; what only a person can
+decide stays a problem.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 from jupyter_containers.engine.failedsteps import FailedSteps
 from jupyter_containers.engine.images import Images
+from jupyter_containers.engine.mending import Mending
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.upkeep import Upkeep
@@ -25,13 +27,14 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
-from jupyter_containers.oci.descriptor import Descriptor, RawDocument
+from jupyter_containers.oci.descriptor import LAYER_TAR, Descriptor, RawDocument, short_id
 from jupyter_containers.oci.image import Manifest, parse_manifest
 from jupyter_containers.store import LayerRecord
 from jupyter_containers.store.check import Needed, Problem, StoreCheck
+from jupyter_containers.store.compression import decompressed_stream
 from jupyter_containers.store.gc import with_parents
 
-_ROUNDS = 5
+_ROUNDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,12 @@ class Checkup:
     ) -> None:
         self._rooms, self._images, self._upkeep = rooms, images, upkeep
         self._emit, self._cancel = emit, cancel
+        self._mending = Mending(rooms, cancel)
         self._mends: dict[str, Callable[[str], object]] = {
+            **self._mending.mends,
             "changed layer": self._restore_layer,
             "damaged blob": rooms.store.content.delete,
+            "damaged records": lambda _: rooms.store.rebuild_records(),
             "index out of date": lambda _: rooms.store.write_index(),
             "left mount": self._unmount,
             "lost build step": rooms.store.records.cache_delete,
@@ -116,14 +122,20 @@ class Checkup:
             {item.chain_id: item.name for item in containers if item.chain_id},
             {item.id: item.name for item in containers if item.phase == "ready"},
         )
+        lost = list(self._mending.problems())
         found = check.problems(self._with_unfinished(needed, containers))
+        if lost:
+            # The index still names what has lost its record.
+            found = [item for item in found if item.kind != "index out of date"]
         self._emit(TaskFinished("check"))
-        return check, found
+        return check, [*lost, *found]
 
     def _with_unfinished(self, needed: Needed, containers: list[ContainerRecord]) -> Needed:
         """Count what containers in the making and failed build steps left, if it is there."""
         there = self._rooms.store.snapshots.uppers.keys()
         making = {item.id: item.name for item in containers if item.id in there}
+        damaged = self._rooms.containers.damaged()
+        making |= {item.id: item.name or item.id for item in damaged if item.id in there}
         failed = [step for step in FailedSteps(self._rooms).all() if step.key in there]
         making |= {step.key: step.title for step in failed}
         chains = {step.parent: step.title for step in failed if step.parent}
@@ -132,7 +144,13 @@ class Checkup:
     # -- mending ----------------------------------------------------------------------------------
 
     def _mend(self, problems: list[Problem]) -> bool:
-        """Try to mend each; return whether anything was done."""
+        """Try to mend each; return whether anything was done.
+
+        Where records are damaged or lost, only those: most of the rest follows from them.
+        """
+        causes = [problem for problem in problems if problem.kind in self._mending.mends]
+        if len(causes) < len(problems) and causes and self._mend(causes):
+            return True
         done = False
         for problem in problems:
             self._cancel.check()
@@ -188,7 +206,8 @@ class Checkup:
                 depth = image.chain_ids.index(chain)
                 blob = self._manifest(image.manifest.digest).layers[depth]
                 parent = image.chain_ids[depth - 1] if depth else ""
-                if self._fetch(blob) and (not parent or store.snapshots.has(parent)):
+                there = store.content.has(blob.digest) or self._fetch(blob)
+                if there and (not parent or store.snapshots.has(parent)):
                     store.snapshots.unpack(parent, image.diff_ids[depth], blob, cancel=self._cancel)
                     return True
         return False
@@ -198,6 +217,8 @@ class Checkup:
 
     def _find_blob(self, digest: str) -> None:
         """Get a blob again: from its layer, from a registry; else give up the images with it."""
+        if self._decompressed(digest):
+            return
         for layer in self._layer_records().values():
             if layer.blob.digest == digest:
                 folder = self._rooms.store.snapshots.root / layer.directory
@@ -215,6 +236,22 @@ class Checkup:
         for layer in self._layer_records().values():
             if layer.blob.digest == digest and layer.chain_id not in held:
                 self._give_up(lambda chains, lost=layer.chain_id: lost in chains)  # type: ignore[misc]
+
+    def _decompressed(self, digest: str) -> bool:
+        """Make an uncompressed archive from the compressed form of its layer, if that is here."""
+        content = self._rooms.store.content
+        for layer in self._layer_records().values():
+            other = layer.blob.digest
+            if layer.diff_id != digest or other == digest or not content.has(other):
+                continue
+            with content.open(other) as source, content.writer() as writer:
+                for chunk in decompressed_stream(source, f"layer {short_id(other)}"):
+                    self._cancel.check()
+                    writer.write(chunk)
+                if writer.digest == digest:
+                    writer.commit(LAYER_TAR)
+                    return True
+        return False
 
     def _parts(self, manifest_digest: str) -> set[str]:
         content = self._rooms.store.content

@@ -381,13 +381,16 @@ class Connections:
         names: tuple[str, ...] = (),
         links: tuple[tuple[str, str], ...] = (),
     ) -> Endpoint:
-        rooms = self._rooms
+        rooms, taken = self._rooms, list[str]()
         while True:
             held = [item for item in rooms.endpoints.all() if item.network_id == network.id]
             endpoint = allocate_endpoint(
                 network,
                 container_id,
-                [text for item in held for text in (item.address, item.address6) if text],
+                [
+                    *taken,
+                    *(text for item in held for text in (item.address, item.address6) if text),
+                ],
                 after=held[-1].address if held else "",
                 wanted=request.ip,
                 wanted6=request.ip6,
@@ -411,7 +414,13 @@ class Connections:
             try:
                 rooms.endpoints.insert(claim.id, f"{network.id}/{endpoint.address}", claim)
             except AlreadyExistsError:
-                continue  # another kernel took the same address in this very moment
+                # Another kernel took it in this very moment, or its record is damaged.
+                names_taken = (item.name or "" for item in rooms.endpoints.damaged())
+                prefix = f"{network.id}/"
+                taken = [
+                    name.removeprefix(prefix) for name in names_taken if name.startswith(prefix)
+                ]
+                continue
             return endpoint
 
     def _wanted_ports(

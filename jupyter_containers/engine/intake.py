@@ -37,6 +37,9 @@ _POLL_SECONDS = 0.05
 class Arrival:
     """One layer that arrives: ``blob`` as announced, ``diff_id`` as the configuration says.
 
+    ``named`` says that a manifest names this very blob: another form of the layer (compressed, or
+    compressed differently) does not stand in for it.
+
     The receiver calls :meth:`offer` as soon as its bytes can be read, and :meth:`settle` when the
     blob is in the store, verified.
     """
@@ -46,6 +49,7 @@ class Arrival:
     chain_id: str
     parent: str
     task: str
+    named: bool = True
     _source: Future[Callable[[], BinaryIO]] = field(default_factory=Future)
     _settled: Future[Descriptor] = field(default_factory=Future)
 
@@ -78,11 +82,16 @@ class Arrival:
         return _awaited(self._settled, cancel)
 
 
-def arrivals(blobs: Sequence[Descriptor], diff_ids: Sequence[str]) -> list[Arrival]:
-    """Return the layers of an image, lowest first, none of them here yet."""
+def arrivals(
+    blobs: Sequence[Descriptor], diff_ids: Sequence[str], *, named: bool = True
+) -> list[Arrival]:
+    """Return the layers of an image, lowest first, none of them here yet.
+
+    ``named`` is False for an image without a manifest: any form of its layers will do.
+    """
     chains = [chain_id(diff_ids[: depth + 1]) for depth in range(len(diff_ids))]
     return [
-        Arrival(blob, diff_id, chain, parent, short_id(blob.digest))
+        Arrival(blob, diff_id, chain, parent, short_id(blob.digest), named)
         for blob, diff_id, chain, parent in zip(
             blobs, diff_ids, chains, ["", *chains[:-1]], strict=True
         )
@@ -155,12 +164,12 @@ def take_in(
 def _already_here(rooms: Rooms, layer: Arrival) -> Descriptor | None:
     """Return the blob of a layer that is unpacked and whose blob is here too.
 
-    An announced blob must be that very one; a bare tar may be here in compressed form.
+    A blob that a manifest names must be that very one: ``save`` and ``push`` send it.
     """
     record = rooms.store.snapshots.get(layer.chain_id)
     if record is None:
         return None
-    for blob in (layer.blob, record.blob if layer.blob.digest == layer.diff_id else layer.blob):
+    for blob in (layer.blob,) if layer.named else (layer.blob, record.blob):
         if rooms.store.content.has(blob.digest):
             return blob
     return None

@@ -17,7 +17,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import (
+    DiskFullError,
+    InvalidArgumentError,
+    ReadOnlyStoreError,
+)
 from jupyter_containers.events import CancelToken
 from jupyter_containers.store.journal import JournalEntry, JournalTable
 
@@ -26,6 +30,8 @@ Filters = Mapping[str, Iterable[str]]
 
 _CANCEL_SECONDS = 0.1
 _BATCH = 1000
+_LATEST = 10**20  # nanoseconds: some three thousand years
+_ATTRIBUTES = msgspec.json.Decoder(dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +77,15 @@ class Journal:
     def record(
         self, type: EventType, action: str, id: str, attributes: Mapping[str, str] | None = None
     ) -> int:
-        """Write an event down and return its number."""
+        """Write an event down and return its number; 0 where the disk has no room for it.
+
+        What happened has happened then: ``kill`` on a full disk does not fail for its event.
+        """
         data = msgspec.json.encode(dict(attributes or {}))
-        return self._table.append(time.time_ns(), type, action, id, data)
+        try:
+            return self._table.append(time.time_ns(), type, action, id, data)
+        except (DiskFullError, ReadOnlyStoreError):
+            return 0
 
     def together(self) -> AbstractContextManager[None]:
         """Make the block's changes of records and its events one transaction.
@@ -125,9 +137,13 @@ class Journal:
                 entries = self._table.after(after, _BATCH)
                 for entry in entries:
                     after = entry.sequence
+                    try:
+                        event = event_of(entry)
+                    except (msgspec.MsgspecError, TypeError, ValueError) as error:
+                        self._table.left_out(entry, error)
+                        continue
                     if entry.time < first or (last is not None and entry.time > last):
                         continue
-                    event = _event(entry)
                     if matches(event):
                         yield event
                 if cancel is not None:
@@ -151,14 +167,23 @@ class Journal:
                 return
 
 
-def _event(entry: JournalEntry) -> JournalEvent:
+def event_of(entry: JournalEntry) -> JournalEvent:
+    """Return the event of an entry.
+
+    Raises :class:`ValueError`, :class:`TypeError` or :class:`msgspec.MsgspecError` for a damaged
+    one.
+    """
+    if not all(isinstance(text, str) for text in (entry.type, entry.action, entry.id)):
+        raise ValueError("it is not a text")
+    if not isinstance(entry.time, int) or not 0 <= entry.time < _LATEST:
+        raise ValueError(f"{entry.time!r} is no time")
     return JournalEvent(
         entry.sequence,
         entry.time,
         entry.type,
         entry.action,
         entry.id,
-        msgspec.json.decode(entry.attributes, type=dict[str, str]),
+        _ATTRIBUTES.decode(entry.attributes),
     )
 
 

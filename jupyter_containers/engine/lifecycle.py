@@ -40,7 +40,9 @@ from jupyter_containers.engine.states import States
 from jupyter_containers.errors import (
     ContainerNotFoundError,
     ContainersError,
+    DiskFullError,
     OCIRuntimeError,
+    ReadOnlyStoreError,
 )
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.state import Status, require
@@ -51,6 +53,7 @@ from jupyter_containers.runtime.attach import Attachment
 from jupyter_containers.runtime.mounts import detach, detach_inside
 from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.runtime.resources import limits
+from jupyter_containers.store.faults import tolerated
 
 LOST = 255  # the exit code of a container whose monitor was killed with it
 _KILL_SECONDS = 10.0
@@ -136,7 +139,15 @@ class Lifecycle:
             return record
         if not record.state.status.alive or self.running(record):
             return record
-        return self.settle(record.id)
+        try:
+            return self.settle(record.id)
+        except (DiskFullError, ReadOnlyStoreError):
+            # It is so, even where that cannot be recorded.
+            code = monitor.read_exit(self.bundle(record.id).folder)
+            state = msgspec.structs.replace(
+                record.state, status=Status.EXITED, exit_code=LOST if code is None else code
+            )
+            return msgspec.structs.replace(record, state=state)
 
     def _left_half_done(self, record: ContainerRecord) -> bool:
         """Return whether a dead process left a creation, start, pause or removal unfinished."""
@@ -352,7 +363,8 @@ class Lifecycle:
         ends = number == signal.SIGKILL or not own or number == parse_signal(own)
         if ends and restarts(record):
             # As with Docker: who kills a container does not want it back.
-            self._update(record.id, stopped_by_user=True)
+            with tolerated():
+                self._update(record.id, stopped_by_user=True)
         self._kill(record, number)
 
     @contextmanager
@@ -393,12 +405,15 @@ class Lifecycle:
             return
         if looked.state.status is Status.PAUSED:
             self.unpause(looked)
-        self._update(record.id, stopped_by_user=True)
+        # On a full disk it ends all the same: what it writes may be what fills it.
+        with tolerated():
+            self._update(record.id, stopped_by_user=True)
         self._kill(looked, number)
         if not process.wait(timeout=None if timeout < 0 else timeout):
             self._kill(looked, signal.SIGKILL)
             process.wait(timeout=_KILL_SECONDS)
-        self.settle(record.id)
+        with tolerated():
+            self.settle(record.id)
         self.note(record, "stop")
 
     def update(self, record: ContainerRecord, options: RunOptions) -> None:
@@ -479,9 +494,10 @@ class Lifecycle:
         """
         rooms, bundle = self._rooms, self.bundle(record.id)
         if record.state.status is Status.EXITED:
-            self._leave_testament(record.id, record.state)
+            with suppress(OSError):  # a full disk: a waiting process learns only that it is gone
+                self._leave_testament(record.id, record.state)
         if record.state.status is not Status.REMOVING:
-            self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
+            self._mark_removing(record, volumes)
         if not given_back:
             self._companions.end(record)
             rooms.runtime.delete(record.id, force=True)
@@ -501,6 +517,15 @@ class Lifecycle:
             rooms.containers.delete(record.id)
             if record.phase == "ready":
                 self.note(record, "destroy")
+
+    def _mark_removing(self, record: ContainerRecord, volumes: bool) -> None:
+        try:
+            self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
+        except DiskFullError:
+            # Its files may be all the room there is: they go first then.
+            self._rooms.runtime.delete(record.id, force=True)
+            self._rooms.store.snapshots.discard(record.id)
+            self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
 
     def _not_started(self, container_id: str, error: BaseException) -> None:
         """Leave a container to itself whose start failed: it stays, as with Docker."""

@@ -282,7 +282,7 @@ def _take(
     lease.add(*(blob.digest for blob in known))
     blobs = take_in(
         rooms,
-        arrivals(known, diff_ids),
+        arrivals(known, diff_ids, named=image.manifest is not None),
         lambda layer: _receive(
             rooms, files, sources[layer.diff_id], layer, image.manifest is None, lease, emit, cancel
         ),

@@ -80,9 +80,13 @@ class Networks:
             return self._create(DEFAULT_NETWORK, NetworkOptions(), self._rooms.bridge_name)
         except AlreadyExistsError:
             network = self._rooms.networks.by_name(DEFAULT_NETWORK)
-            if network is None:
-                raise
-            return network
+            if network is not None:
+                return network
+            # It holds nothing that cannot be made again: a damaged record does not end every run.
+            for damaged in self._rooms.networks.damaged():
+                if damaged.name == DEFAULT_NETWORK:
+                    self._rooms.networks.mend(damaged, None)
+            return self._create(DEFAULT_NETWORK, NetworkOptions(), self._rooms.bridge_name)
 
     def create(self, name: str, options: NetworkOptions) -> Network:
         """Return a new network; its bridge is made when the first container joins.

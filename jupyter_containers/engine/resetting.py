@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import time
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_containers.errors import NotFoundError, StorageError
+from jupyter_containers.engine.mending import remove_bridge
+from jupyter_containers.errors import NotFoundError, StorageError, UnsupportedError
 from jupyter_containers.runtime import cgroups
 from jupyter_containers.settings import USER_FOLDER
 from jupyter_containers.store.faults import storage_errors
@@ -32,10 +34,16 @@ def reset(rooms: Rooms, remove: Callable[[str], None]) -> list[Path]:
     for record in records:
         with suppress(NotFoundError):  # it has removed itself
             remove(record.id)
+    with suppress(UnsupportedError):  # nothing runs where there is no runtime
+        for container_id in rooms.runtime.container_ids():  # those whose records are damaged
+            rooms.runtime.delete(container_id, force=True)
+            rooms.firewall.unpublish(container_id)
     # Who may change no networks has only records of them.
     if "CAP_NET_ADMIN" in rooms.host.kernel_capabilities:
         for network in rooms.networks.all():
             rooms.bridge.remove_bridge(network)
+        for document in rooms.networks.damaged():
+            remove_bridge(rooms, document, with_ports=True)
     for record in records:
         _wait_for(record.state)
     parent = rooms.runtime.cgroup_parent
@@ -49,13 +57,29 @@ def reset(rooms: Rooms, remove: Callable[[str], None]) -> list[Path]:
                 if entry.name == USER_FOLDER and folder == settings.run_root:
                     continue
                 if entry.is_dir() and not entry.is_symlink():
-                    shutil.rmtree(entry)
+                    _remove_tree(entry)
                 else:
                     entry.unlink()
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
             gone.append(folder)
     return gone
+
+
+def _remove_tree(folder: Path) -> None:
+    """Remove a folder into which the monitor of a container without a record may still write."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            shutil.rmtree(folder)
+            return
+        except FileNotFoundError:
+            if not folder.exists():
+                return
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def _wait_for(state: StateRecord) -> None:

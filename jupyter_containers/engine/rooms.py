@@ -27,6 +27,7 @@ from jupyter_containers.engine.records import (
 from jupyter_containers.engine.sharedstores import additional_stores
 from jupyter_containers.events import CancelToken
 from jupyter_containers.network.model import Network
+from jupyter_containers.places import RUN_ROOT_HINT, check_contents, check_place
 from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.settings import USER_FOLDER, Settings, default_settings
 from jupyter_containers.store import Store
@@ -62,6 +63,9 @@ class Rooms:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.workbench = settings.run_root / "builds"
+        check_place(settings.run_root, "a place of sockets and locks", RUN_ROOT_HINT)
+        if settings.run_root.is_dir():
+            check_contents(settings.run_root, "a place of sockets and locks", RUN_ROOT_HINT)
         self.store = Store.open(
             settings.root, additional_stores(settings), lambda: self.driver.name
         )

@@ -39,7 +39,7 @@ from jupyter_containers.runtime.idmapped import (
 )
 from jupyter_containers.runtime.mounts import is_mounted, unmount
 from jupyter_containers.runtime.subids import subordinate
-from jupyter_containers.settings import SHARED_STORE, Settings
+from jupyter_containers.settings import SHARED_STORE, Settings, check_shared_store
 from jupyter_containers.store import ImageRecord, LayerRecord, Store
 from jupyter_containers.store.additional import (
     AdditionalStore,
@@ -79,6 +79,7 @@ def additional_stores(settings: Settings) -> list[AdditionalStore]:
     for text in settings.additional_stores:
         store = AdditionalStore(Path(text))
         if store.root != settings.root and store.database.exists():
+            check_shared_store(store.root)
             found.append(dataclasses.replace(store, layers=_mountable(store.root)))
     return found
 
@@ -89,11 +90,6 @@ def _mountable(root: Path) -> Path | None:
     if users.initial:
         if os.geteuid() != 0:
             return None
-        if root.stat().st_uid != 0:
-            raise StorageError(
-                f"the image store {root} does not belong to root",
-                hint="its owner could change what root's containers run: share the images as root",
-            )
         close_layers(root)
         # A server of files may take root for nobody, who unpacks like every other user.
         return root / "layers" if os.access(root / "layers", os.R_OK | os.X_OK) else None

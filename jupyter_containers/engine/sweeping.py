@@ -91,6 +91,8 @@ class SweptLifecycle(Lifecycle):
             record = self._rooms.containers.get(name)
             if record is not None and _held(record):
                 continue
+            if record is None and self._rooms.containers.known(name):
+                continue  # its record is damaged: a repair decides
             if record is None and name.startswith("build-") and builder_alive(name):
                 continue
             with self.locked(name):
@@ -102,6 +104,7 @@ class SweptLifecycle(Lifecycle):
         """Give back addresses whose container has ended and whose claimant is dead."""
         claims = self._rooms.endpoints.all()  # before the records: a start claims first
         held = {record.id for record in self._rooms.containers.all() if _held(record)}
+        held |= {item.id for item in self._rooms.containers.damaged()}
         for claim in claims:
             if claim.container_id not in held and not claim.owner.alive:
                 self._rooms.firewall.unpublish(claim.container_id)
@@ -124,10 +127,11 @@ class SweptLifecycle(Lifecycle):
 
         parent = self._rooms.settings.root / "containers"
         for folder in parent.iterdir() if parent.is_dir() else ():
-            record = self._rooms.containers.get(folder.name)
-            if record is None:
+            if not self._rooms.containers.known(folder.name):
                 shutil.rmtree(folder, ignore_errors=True)
-            elif record.state.status.alive:
+                continue
+            record = self._rooms.containers.get(folder.name)
+            if record is not None and record.state.status.alive:
                 sweep_scratch(folder)
 
     def _sweep_testaments(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -15,10 +16,14 @@ from jupyter_containers.engine.selection import PRUNING, Selection
 from jupyter_containers.engine.sweeping import SweptLifecycle, builder_alive
 from jupyter_containers.engine.volumes import Volumes
 from jupyter_containers.store import Garbage, ImageRecord, Roots
+from jupyter_containers.store.faults import tolerated
 from jupyter_containers.store.gc import with_parents
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.buildrecords import BuildRecords
+
+
+_DIGESTS = re.compile(rb"sha256:[0-9a-f]{64}")
 
 
 class Upkeep:
@@ -35,7 +40,9 @@ class Upkeep:
         for folder in dead:
             self._rooms.runtime.abandon(folder.name)
         self._rooms.store.sweep()
-        self._lifecycle.sweep()
+        # On a full or read-only disk the verb comes first: it may be how room is made.
+        with tolerated():
+            self._lifecycle.sweep()
         for folder in dead:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -51,6 +58,13 @@ class Upkeep:
         chains = {record.chain_id for record in records if record.chain_id}
         chains |= FailedSteps(self._rooms).chain_ids()
         manifests = {record.manifest_digest for record in records}
+        # What a damaged record still names is kept until it is mended.
+        named = {
+            text.decode()
+            for document in self._rooms.containers.damaged()
+            for text in _DIGESTS.findall(document.data)
+        }
+        chains, manifests = chains | named, manifests | named
         return Roots(recorded.digests | manifests, recorded.chain_ids | chains)
 
     def prune_containers(self, filters: Filters | None = None) -> PruneResult:
@@ -104,7 +118,9 @@ class Upkeep:
         held = {chain for record, _ in chosen for chain in record.chain_ids}
         layers = [layer.chain_id for layer in garbage.layers if layer.chain_id in held]
         removed += [f"deleted: {chain}" for chain in layers]
-        return PruneResult(tuple(removed), garbage.bytes)
+        # Downloads that ended early have neither a label nor an age that a filter could mean.
+        partials = 0 if filters else self._rooms.store.content.drop_partials()
+        return PruneResult(tuple(removed), garbage.bytes + partials)
 
     def prune_volumes(
         self,
@@ -117,6 +133,8 @@ class Upkeep:
         from jupyter_containers.store.uppers import tree_size
 
         selection = PruneFilter(filters, ("label", "label!", "all"))
+        if self._rooms.containers.damaged():
+            return PruneResult((), 0)  # nobody knows which volumes those have
         used = {mount.name for record in self._rooms.containers.all() for mount in record.mounts}
         removed, freed = [], 0
         for volume in self._rooms.volumes.all():
@@ -236,6 +254,7 @@ class Upkeep:
         blobs = set(store.content.digests()) - held_blobs
         size = sum(every[chain].size for chain in rest) + store.collector.size_of(blobs)
         size += sum(store.snapshots.size_rw(step.key) for step in FailedSteps(self._rooms).all())
+        size += store.content.partial_bytes()
         folders = caches.all()
         total, unused = caches.size()
         return DiskUsage(

@@ -27,6 +27,9 @@ from jupyter_containers.store.uppers import tree_size
 _NAME = "jupyter-containers-roots"
 _SHARED = Path("/var/tmp")  # the folder's owner is looked at
 
+# Counted by their records, and what a full disk gets back.
+_NOT_COUNTED = ("layers", "content", "reserve")
+
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
@@ -118,7 +121,7 @@ def store_size(store: Store) -> int:
     """Return the bytes that a store's images, containers, volumes and caches take."""
     layers = sum(layer.size for layer in store.snapshots.layers.all())
     blobs = store.collector.size_of(store.content.digests())
-    folders = [each for each in store.root.iterdir() if each.name not in ("layers", "content")]
+    folders = [each for each in store.root.iterdir() if each.name not in _NOT_COUNTED]
     return layers + blobs + sum(tree_size(folder) for folder in folders if folder.is_dir())
 
 

@@ -7,6 +7,7 @@ function raises :class:`InvalidArgumentError` that quotes the input and shows a 
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,9 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4, "p": 1024**5}
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+# What 64 bits hold: bytes, and the nanoseconds of a duration.
+_LARGEST = 2.0**63
+_MOST_CPUS = 1_000_000
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
 Protocol = Literal["tcp", "udp"]
@@ -59,14 +63,28 @@ def parse_size(text: str | int, flag: str = "size") -> int:
         raise InvalidArgumentError(
             f"invalid {flag}: {str(text)!r}", hint="write a size as 512m, 2g or a number of bytes"
         )
-    return int(float(match[1]) * _UNITS[match[2].lower()])
+    size = float(match[1]) * _UNITS[match[2].lower()]
+    if not size < _LARGEST:
+        raise InvalidArgumentError(f"invalid {flag}: {_short(text)} is too large")
+    return int(size)
 
 
 def parse_duration(text: str | int | float, flag: str = "duration") -> float:
     """Return seconds: Go's ``1h30m``, ``500ms`` or a plain number."""
-    if isinstance(text, (int, float)) and not isinstance(text, bool):
-        return float(text)
-    if re.fullmatch(r"\d+(\.\d+)?", str(text)):
+    seconds = _seconds(text, flag)
+    # As in Go, whose durations are nanoseconds in 64 bits.
+    if not abs(seconds) * 1e9 < _LARGEST:
+        raise InvalidArgumentError(f"invalid {flag}: {_short(text)} is too long")
+    return seconds
+
+
+def _seconds(text: str | int | float, flag: str) -> float:
+    try:
+        if isinstance(text, (int, float)) and not isinstance(text, bool):
+            return float(text)
+    except OverflowError:
+        return math.inf
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", str(text)):
         return float(text)
     parts = _DURATION.findall(str(text))
     if not parts or "".join(number + unit for number, unit in parts) != str(text):
@@ -74,6 +92,11 @@ def parse_duration(text: str | int | float, flag: str = "duration") -> float:
             f"invalid {flag}: {str(text)!r}", hint="write a duration as 30s, 1m30s or 500ms"
         )
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def _short(text: object) -> str:
+    shown = repr(text) if isinstance(text, str) else f"{text}"
+    return shown if len(shown) <= 40 else f"{shown[:40]}…"
 
 
 def parse_cpus(text: str | int | float) -> float:
@@ -86,6 +109,8 @@ def parse_cpus(text: str | int | float) -> float:
         ) from error
     if not value.is_finite() or value < 0:
         raise InvalidArgumentError(f"invalid cpus: {str(text)!r} is not a positive number")
+    if value > _MOST_CPUS:
+        raise InvalidArgumentError(f"invalid cpus: {_short(text)} is too large")
     return float(value)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_containers.errors import DeniedError, InvalidArgumentError, RegistryError
+from jupyter_containers.places import check_place
 from jupyter_containers.registry.endpoint import Endpoint, Pulls, mirrors_for
 
 _PULLS: Mapping[str, Pulls] = {"all": "all", "digest-only": "digest-only", "tag-only": "tag-only"}
@@ -151,6 +152,8 @@ def _toml(text: str) -> dict[str, Any]:
 
 
 def _read(path: Path, parse: Any) -> dict[str, Any]:
+    if path.exists():
+        check_place(path, "a file about registries", f"chmod go-w {path}, and the folders above")
     try:
         text = path.read_text()
     except (FileNotFoundError, NotADirectoryError, PermissionError):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_containers.errors import RegistryError
+from jupyter_containers.places import check_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,11 @@ class CredentialFile:
     def read(self) -> dict[str, Any]:
         """Return the document, empty when there is no file.
 
-        Raises :class:`RegistryError` when it cannot be read or is not a JSON object.
+        Raises :class:`RegistryError` when it cannot be read or is not a JSON object, and
+        :class:`UntrustedPlaceError` when others can change it.
         """
+        if self.path.exists():  # it may name a program that is started
+            self._check()
         try:
             data = self.path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -55,6 +59,7 @@ class CredentialFile:
         """
         # A link stays a link: dotfiles are often kept elsewhere.
         target = Path(os.path.realpath(self.path))
+        self._check()
         try:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _locked(target.parent):
@@ -65,6 +70,10 @@ class CredentialFile:
                 return changed
         except OSError as error:
             raise RegistryError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def _check(self) -> None:
+        hint = f"chmod 600 {self.path}, and go-w for the folders above"
+        check_place(self.path, "a file of credentials", hint)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from jupyter_containers.errors import OperationCancelledError, RegistryError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.places import check_place
 from jupyter_containers.registry.endpoint import TrustPolicy, is_loopback, redacted
 from jupyter_containers.registry.sockets import SocketRegister
 
@@ -285,13 +286,18 @@ def ca_bundle(environ: Mapping[str, str]) -> str | bool:
 def certificates(
     folders: Iterable[Path], host: str
 ) -> tuple[tuple[Path, ...], tuple[str, str] | None]:
-    """Return the authorities (``*.crt``) and the client's certificate and key kept for ``host``."""
+    """Return the authorities (``*.crt``) and the client's certificate and key kept for ``host``.
+
+    Raises :class:`UntrustedPlaceError` for some that others could change.
+    """
     authorities: list[Path] = []
     pair: tuple[str, str] | None = None
     for folder in folders:
         place = folder / host
         if not place.is_dir():
             continue
+        for trusted in (place, *place.iterdir()):
+            check_place(trusted, "a place of certificates", f"chmod -R go-w {place}")
         authorities += sorted(place.glob("*.crt"))
         for certificate in sorted(place.glob("*.cert")):
             key = certificate.with_suffix(".key")

@@ -8,7 +8,13 @@ from typing import Any
 
 from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.rootless.holder import enter
-from jupyter_containers.settings import USER_FOLDER, Settings, environment, load_settings
+from jupyter_containers.settings import (
+    USER_FOLDER,
+    Settings,
+    check_places,
+    environment,
+    load_settings,
+)
 
 
 def enter_for(
@@ -23,6 +29,8 @@ def enter_for(
     environ = os.environ if environ is None else environ
     settings = load_settings(environ, overrides)
     folder = settings.run_root / USER_FOLDER
+    # Here, where users are told apart: inside, every other one is nobody.
+    check_places(settings)
     denied = folder / "denied"
     try:
         enter(folder)

@@ -27,11 +27,14 @@ from jupyter_containers.store.uppers import tree_size
 ProblemKind = Literal[
     "changed layer",
     "damaged blob",
+    "damaged record",
     "damaged records",
     "index out of date",
     "left mount",
     "lost build step",
+    "lost image",
     "lost name",
+    "lost volume",
     "lost writable layer",
     "missing blob",
     "missing layer",
@@ -136,8 +139,10 @@ class StoreCheck:
                     yield Problem("stray file", str(Path(entry.path).relative_to(store.root)))
         known = store.snapshots.layers.directories() | {store.snapshots.scratch.name}
         known |= {name for name in os.listdir(store.snapshots.root) if name.startswith("@")}
-        for name in sorted(set(os.listdir(store.snapshots.root)) - known):
-            yield Problem("stray file", f"layers/{name}")
+        # The directory of a damaged record is not known, and may be in use.
+        if not store.snapshots.layers.damaged():
+            for name in sorted(set(os.listdir(store.snapshots.root)) - known):
+                yield Problem("stray file", f"layers/{name}")
         for name in sorted(os.listdir(store.root / "ingest")):
             if not is_digest(name.replace("-", ":", 1)):
                 yield Problem("stray file", f"ingest/{name}")

@@ -1,23 +1,26 @@
 """Named documents: what the engine knows about containers, networks and volumes.
 
 A document is a :class:`msgspec.Struct` stored as JSON under an *id* and, optionally, a *name* that
-is unique in its collection.
+is unique in its collection.  A document that cannot be decoded is set aside (:mod:`.damage`): it
+is returned by no look, but keeps its id and name.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import msgspec
 
 from jupyter_containers.errors import (
     AlreadyExistsError,
+    DamagedRecordError,
     InvalidArgumentError,
     NotFoundError,
-    StorageError,
 )
+from jupyter_containers.store.damage import printable
 from jupyter_containers.store.database import Database
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -29,7 +32,7 @@ class Collection(Generic[T]):
 
     def __init__(self, database: Database, name: str, kind: type[T]) -> None:
         self._database = database
-        self._name = name
+        self.name = name
         self._kind = kind
         self._decoder = msgspec.json.Decoder(kind)
 
@@ -38,16 +41,23 @@ class Collection(Generic[T]):
 
         Raises :class:`AlreadyExistsError` naming the holder when the id or the name is taken.
         """
-        data = msgspec.json.encode(value)
-        with self._database.transaction(f"record a new entry of {self._name}") as connection:
+        data = self._encode(value)
+        with self._database.transaction(f"record a new entry of {self.name}") as connection:
             self._require_free(connection, document_id, name)
             connection.execute(
-                "INSERT INTO documents VALUES (?, ?, ?, ?)", (self._name, document_id, name, data)
+                "INSERT INTO documents VALUES (?, ?, ?, ?)", (self.name, document_id, name, data)
             )
 
     def get(self, document_id: str) -> T | None:
         """Return the document with exactly this id, or None."""
         return self._one("id = ?", document_id)
+
+    def known(self, document_id: str) -> bool:
+        """Return whether there is a document with this id, damaged or not."""
+        rows = self._database.query(
+            "SELECT 1 FROM documents WHERE collection = ? AND id = ?", (self.name, document_id)
+        )
+        return bool(rows)
 
     def by_name(self, name: str) -> T | None:
         """Return the document with exactly this name, or None."""
@@ -65,7 +75,7 @@ class Collection(Generic[T]):
         rows = self._database.query(
             "SELECT id, value FROM documents WHERE collection = ? AND id >= ? AND id < ?"
             " ORDER BY id LIMIT ?",
-            (self._name, text, text + "\U0010ffff", _SHOWN + 1),
+            (self.name, text, text + "\U0010ffff", _SHOWN + 1),
         )
         if len(rows) > 1:
             shown = ", ".join(str(row[0])[:12] for row in rows[:_SHOWN])
@@ -74,7 +84,7 @@ class Collection(Generic[T]):
                 f"{text!r} is the beginning of several ids: {shown}{more}",
                 hint="write more characters of the id",
             )
-        return self._decode(rows[0][1]) if rows else None
+        return self._sound(rows[0]) if rows else None
 
     def replace(self, document_id: str, value: T, name: str | None = None) -> None:
         """Put ``value`` in place of the document, under a new name if one is given.
@@ -88,22 +98,22 @@ class Collection(Generic[T]):
 
         ``change`` runs inside the transaction: it is to be quick and must not wait for others.
         """
-        with self._database.transaction(f"change an entry of {self._name}") as connection:
+        with self._database.transaction(f"change an entry of {self.name}") as connection:
             row = connection.execute(
                 "SELECT value, name FROM documents WHERE collection = ? AND id = ?",
-                (self._name, document_id),
+                (self.name, document_id),
             ).fetchone()
             if row is None:
-                raise NotFoundError(f"no entry {document_id[:12]} in {self._name}")
+                raise NotFoundError(f"no entry {document_id[:12]} in {self.name}")
             if name is not None and name != row[1]:
                 self._require_free(connection, None, name)
-            value = change(self._decode(row[0]))
+            value = change(self._decode(row[0], document_id))
             connection.execute(
                 "UPDATE documents SET value = ?, name = ? WHERE collection = ? AND id = ?",
                 (
-                    msgspec.json.encode(value),
+                    self._encode(value),
                     row[1] if name is None else name,
-                    self._name,
+                    self.name,
                     document_id,
                 ),
             )
@@ -111,30 +121,77 @@ class Collection(Generic[T]):
 
     def delete(self, document_id: str) -> bool:
         """Forget a document; False when it was not there."""
-        with self._database.transaction(f"delete an entry of {self._name}") as connection:
+        with self._database.transaction(f"delete an entry of {self.name}") as connection:
             cursor = connection.execute(
-                "DELETE FROM documents WHERE collection = ? AND id = ?", (self._name, document_id)
+                "DELETE FROM documents WHERE collection = ? AND id = ?", (self.name, document_id)
             )
             return cursor.rowcount > 0
 
     def all(self) -> list[T]:
         """Return all documents in the order in which they were inserted."""
         rows = self._database.query(
-            "SELECT value FROM documents WHERE collection = ? ORDER BY rowid", (self._name,)
+            "SELECT id, value FROM documents WHERE collection = ? ORDER BY rowid", (self.name,)
         )
-        return [self._decode(row[0]) for row in rows]
+        found = (self._sound(row) for row in rows)
+        return [value for value in found if value is not None]
+
+    def damaged(self) -> list[DamagedDocument]:
+        """Return the documents that are set aside."""
+        rows = self._database.query(
+            "SELECT rowid, id, name, value FROM documents WHERE collection = ? ORDER BY rowid",
+            (self.name,),
+        )
+        found = []
+        for number, document_id, name, value in rows:
+            try:
+                self._decode(value, document_id)
+            except DamagedRecordError as error:
+                data = value if isinstance(value, bytes) else str(value).encode(errors="replace")
+                reason = printable(error.__cause__)
+                row = DamagedDocument(number, str(document_id), name, data, reason)
+                found.append(row)
+        return found
+
+    def mend(self, damaged: DamagedDocument, value: T | None) -> None:
+        """Put a value in place of a damaged document, or forget it."""
+        with self._database.transaction(f"mend an entry of {self.name}") as connection:
+            if value is None:
+                connection.execute("DELETE FROM documents WHERE rowid = ?", (damaged.row,))
+            else:
+                connection.execute(
+                    "UPDATE documents SET value = ? WHERE rowid = ?",
+                    (self._encode(value), damaged.row),
+                )
+
+    def decoded(self, data: bytes) -> T | None:
+        """Return the document that ``data`` is, or None."""
+        try:
+            return self._decode(data, "")
+        except DamagedRecordError:
+            return None
 
     def _require_free(
         self, connection: sqlite3.Connection, document_id: str | None, name: str | None
     ) -> None:
         row = connection.execute(
-            "SELECT id FROM documents WHERE collection = ? AND (id = ? OR name = ?)",
-            (self._name, document_id, name),
+            "SELECT id, value FROM documents WHERE collection = ? AND (id = ? OR name = ?)",
+            (self.name, document_id, name),
         ).fetchone()
         if row is None:
             return
+        if document_id is not None and row[0] == document_id and self._sound(row) is None:
+            # What is damaged gives way to what takes its place.
+            connection.execute(
+                "DELETE FROM documents WHERE collection = ? AND id = ?", (self.name, document_id)
+            )
+            return
         if document_id is not None and row[0] == document_id:
             raise AlreadyExistsError(f"the id {document_id[:12]} is taken")
+        if self._sound(row) is None:
+            raise AlreadyExistsError(
+                f"the name {name!r} belongs to a damaged record",
+                hint="mend or remove that one: system check --repair",
+            )
         raise AlreadyExistsError(
             f"the name {name!r} is used by {str(row[0])[:12]}",
             hint="remove or rename that one, or choose another name",
@@ -142,13 +199,50 @@ class Collection(Generic[T]):
 
     def _one(self, condition: str, value: str) -> T | None:
         rows = self._database.query(
-            f"SELECT value FROM documents WHERE collection = ? AND {condition}",  # noqa: S608 -- literal
-            (self._name, value),
+            f"SELECT id, value FROM documents WHERE collection = ? AND {condition}",  # noqa: S608 -- literal
+            (self.name, value),
         )
-        return self._decode(rows[0][0]) if rows else None
+        return self._sound(rows[0]) if rows else None
 
-    def _decode(self, data: bytes) -> T:
+    def _encode(self, value: T) -> bytes:
+        """Return a document that can be read back: JSON has no infinity, so null would be written.
+
+        Raises :class:`InvalidArgumentError`.
+        """
+        try:
+            data = msgspec.json.encode(value)
+            self._decoder.decode(data)
+        except (msgspec.MsgspecError, ValueError, OverflowError) as error:
+            raise InvalidArgumentError(
+                f"this cannot be recorded in {self.name}: {error}",
+                hint="numbers must be finite and texts valid",
+            ) from error
+        return data
+
+    def _sound(self, row: tuple[object, bytes]) -> T | None:
+        """Return the document of a row (id and value); None, with a warning, when it is damaged."""
+        try:
+            return self._decode(row[1], row[0])
+        except DamagedRecordError as error:
+            self._database.set_aside.note(self.name, row[0], error.__cause__)
+            return None
+
+    def _decode(self, data: bytes, document_id: object) -> T:
         try:
             return self._decoder.decode(data)
-        except msgspec.MsgspecError as error:
-            raise StorageError(f"a record in {self._name} is damaged: {error}") from error
+        except (msgspec.MsgspecError, TypeError, ValueError) as error:
+            raise DamagedRecordError(
+                f"the record {printable(document_id)} of {self.name} is damaged: {error}",
+                hint="to mend it: system check --repair",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedDocument:
+    """A document that cannot be decoded: its row's number, id and name, its bytes, and why."""
+
+    row: int
+    id: str
+    name: str | None
+    data: bytes
+    reason: str

@@ -18,7 +18,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from jupyter_containers.errors import BlobNotFoundError, DigestMismatchError, VerificationError
+from jupyter_containers.errors import (
+    BlobNotFoundError,
+    DigestMismatchError,
+    StorageError,
+    VerificationError,
+)
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.descriptor import (
     MAX_MANIFEST_BYTES,
@@ -202,6 +207,18 @@ class ContentStore:
                     removed += 1
         return removed
 
+    def partial_bytes(self) -> int:
+        """Return the bytes of downloads that ended early."""
+        found = 0
+        for entry in os.scandir(self._partials):
+            with suppress(OSError):
+                found += entry.stat(follow_symlinks=False).st_size
+        return found
+
+    def drop_partials(self) -> int:
+        """Remove the downloads that ended early and nobody continues now; return their bytes."""
+        return drop_partials(self._partials, self._locks)
+
     def _write_file(self, name: str, data: bytes) -> None:
         staged = self._staging.name()
         with storage_errors(f"write {name}"):
@@ -210,6 +227,21 @@ class ContentStore:
                 move_into_place(staged, self.root / name)
             finally:
                 staged.unlink(missing_ok=True)
+
+
+def drop_partials(folder: Path, locks: Locks) -> int:
+    """Remove the partial downloads of a folder that nobody continues now; return their bytes.
+
+    One that cannot be locked (it is in use, or the disk has no inode for the lock) stays.
+    """
+    freed = 0
+    for name in os.listdir(folder):
+        with suppress(FileNotFoundError, StorageError), locks.attempt(f"ingest-{name}") as free:
+            if free:
+                size = (folder / name).lstat().st_size
+                (folder / name).unlink()
+                freed += size
+    return freed
 
 
 def index_document(entries: Iterable[tuple[str, Descriptor]]) -> bytes:

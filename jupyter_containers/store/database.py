@@ -6,6 +6,9 @@ because records only point at content that was made durable before, and content 
 is found and removed by gc.  In return a commit costs microseconds instead of a disk flush.
 
 A process that forked gets a connection of its own on first use; the parent's is never touched.
+
+Where the file system cannot be written to (full, in spite of the :mod:`.reserve`, or read-only)
+what is recorded can still be read (:mod:`.readonly`); a transaction raises the reason.
 """
 
 from __future__ import annotations
@@ -15,19 +18,24 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from jupyter_containers.errors import StorageError
-from jupyter_containers.store.faults import database_error
+from jupyter_containers.errors import DiskFullError, ReadOnlyStoreError, StorageError
+from jupyter_containers.store.damage import SetAside
+from jupyter_containers.store.faults import database_error, storage_errors
+from jupyter_containers.store.readonly import open_to_read
+from jupyter_containers.store.reserve import Reserve
 
 if TYPE_CHECKING:
     from jupyter_containers.store.additional import AdditionalStore
 
 SCHEMA_VERSION = 2
 BUSY_SECONDS = 30.0
+_RETRY_SECONDS = 0.5
 
 # One entry for each schema version, applied in order from the file's version upwards.
 _MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -79,29 +87,36 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
 class _Handle:
     """A connection and the lock that its threads share, in the process that opened it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, refused: StorageError | None = None) -> None:
         self.pid = os.getpid()
         self.lock = threading.RLock()
         self.depth = 0
         self.seen: tuple[tuple[int, int], ...] = ()
-        self.connection = sqlite3.connect(
-            f"file:{quote(os.fspath(path))}",
-            timeout=BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-            uri=True,
-        )
+        self.connection = connection
+        # Why nothing can be written, and when that was seen.
+        self.refused = refused
+        self.opened = time.monotonic()
+        # A damaged text must not end a query for all rows.
+        connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
 
 
 class Database:
     """The open record database; thread-safe, usable after a fork.
 
     ``additional`` are stores whose images are read beside its own, see :mod:`.additional`.
+    ``reserve`` is given up where the disk is full.
     """
 
-    def __init__(self, path: Path, additional: Sequence[AdditionalStore] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        additional: Sequence[AdditionalStore] = (),
+        reserve: Reserve | None = None,
+    ) -> None:
         self.path = path
         self.additional = tuple(additional)
+        self.set_aside = SetAside()
+        self._reserve = reserve
         self._abandoned: list[_Handle] = []
         self._handle: _Handle | None = self._open()
 
@@ -124,17 +139,30 @@ class Database:
             if handle.depth:
                 yield handle.connection
                 return
+            if handle.refused is not None:
+                handle = self._reopened(handle)
+            if handle.refused is not None:
+                raise type(handle.refused)(handle.refused.message, hint=handle.refused.hint)
+            if self._reserve is not None:
+                self._reserve.ensure()
             try:
                 handle.connection.execute("BEGIN IMMEDIATE")
                 handle.depth = 1
                 yield handle.connection
                 handle.connection.execute("COMMIT")
             except sqlite3.Error as error:
-                raise database_error(what, error) from error
+                raise self._failed(what, error) from error
             finally:
                 handle.depth = 0
                 if handle.connection.in_transaction:
                     handle.connection.execute("ROLLBACK")
+
+    def _failed(self, what: str, error: sqlite3.Error) -> StorageError:
+        """Return the error of a transaction; the next one finds some room after a full disk."""
+        failure = database_error(what, error, self.path)
+        if isinstance(failure, DiskFullError) and self._reserve is not None:
+            self._reserve.give_up()
+        return failure
 
     def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a SELECT."""
@@ -143,7 +171,28 @@ class Database:
             with handle.lock:
                 return handle.connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
-            raise database_error("read the records", error) from error
+            raise database_error("read the records", error, self.path) from error
+
+    def rebuild_indexes(self) -> None:
+        """Write the file again from its tables."""
+        handle = self._current()
+        try:
+            with handle.lock:
+                handle.connection.execute("REINDEX main")
+                handle.connection.execute("VACUUM main")
+        except sqlite3.Error as error:
+            raise database_error("rebuild the records", error, self.path) from error
+
+    def start_over(self) -> None:
+        """Put the file aside and begin with an empty one, if it is damaged.
+
+        Raises :class:`StorageError` for one that is whole: an additional store may be damaged.
+        """
+        handle = self._current()
+        with handle.lock:
+            put_aside(self.path)
+            handle.connection.close()
+            self._handle = self._open()
 
     def publish(self, staged: Path) -> None:
         """Write what other stores may read of this one into the new file ``staged``."""
@@ -161,9 +210,24 @@ class Database:
             # Closing the parent's connection here would disturb the parent's file locks.
             self._abandoned.append(handle)
             handle = self._handle = self._open()
+        elif handle.refused is not None and time.monotonic() > handle.opened + _RETRY_SECONDS:
+            handle = self._reopened(handle)
         if self.additional:
             self._look_at_additional(handle)
         return handle
+
+    def _reopened(self, handle: _Handle) -> _Handle:
+        """Open the records again after they could only be read: perhaps there is room now."""
+        with handle.lock:
+            if self._handle is handle:
+                self._handle = self._open()
+                # Another thread may be about to read from it; from those before, nobody is.
+                ours = [other for other in self._abandoned if other.pid == handle.pid]
+                for other in ours:
+                    other.connection.close()
+                    self._abandoned.remove(other)
+                self._abandoned.append(handle)
+            return self._handle or handle
 
     def _look_at_additional(self, handle: _Handle) -> None:
         """See what the additional stores publish now, if that changed, between transactions."""
@@ -181,24 +245,69 @@ class Database:
                 handle.seen = now
 
     def _open(self) -> _Handle:
+        while True:
+            try:
+                return self._open_writable()
+            except DiskFullError as error:
+                if self._reserve is None or not self._reserve.give_up():
+                    return _Handle(open_to_read(self.path, error), error)
+            except ReadOnlyStoreError as error:
+                return _Handle(open_to_read(self.path, error), error)
+
+    def _open_writable(self) -> _Handle:
         try:
-            handle = _Handle(self.path)
+            connection = sqlite3.connect(
+                f"file:{quote(os.fspath(self.path))}",
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=True,
+            )
         except sqlite3.Error as error:
-            raise database_error("open the records", error) from error
+            raise database_error("open the records", error, self.path) from error
         try:
-            os.chmod(self.path, 0o600)
-            connection = handle.connection
+            with storage_errors("open the records"):
+                os.chmod(self.path, 0o600)
             connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
             _use_wal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
             _migrate(connection, self.path)
         except sqlite3.Error as error:
-            handle.connection.close()
-            raise database_error("open the records", error) from error
+            connection.close()
+            raise database_error("open the records", error, self.path) from error
         except BaseException:
-            handle.connection.close()
+            connection.close()
             raise
-        return handle
+        return _Handle(connection)
+
+
+def put_aside(path: Path) -> Path:
+    """Rename a damaged database to ``….damaged`` and return its new path.
+
+    Raises :class:`StorageError` for one that is whole.
+    """
+    if not damage_of(path):
+        raise StorageError(
+            f"{path} is not damaged", hint="an image store named by additional_stores may be"
+        )
+    damaged = path.with_name(f"{path.name}.damaged")
+    with storage_errors(f"put {path.name} aside"):
+        for end in ("-wal", "-shm"):
+            path.with_name(path.name + end).unlink(missing_ok=True)
+        path.rename(damaged)
+    return damaged
+
+
+def damage_of(path: Path) -> list[str]:
+    """Return what SQLite finds wrong with a database file; nothing when it is whole."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(os.fspath(path))}?mode=rw", uri=True)) as opened:
+            rows = opened.execute("PRAGMA quick_check(10)").fetchall()
+    except sqlite3.OperationalError:
+        return []  # it could not be looked at
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
+    return [str(row[0]) for row in rows if row[0] != "ok"]
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -207,8 +316,9 @@ def _use_wal(connection: sqlite3.Connection) -> None:
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            code = getattr(error, "sqlite_errorname", "") or ""
+            if not code.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
         else:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from jupyter_containers.errors import StorageError
+from jupyter_containers.errors import (
+    DiskFullError,
+    ReadOnlyStoreError,
+    StorageError,
+    UnreadableRecordsError,
+)
 
 _REASONS = {
     errno.ENOSPC: ("disk full", "free space, or remove what is unused with prune"),
@@ -21,22 +28,63 @@ _REASONS = {
 }
 
 
+_CLASSES: dict[int, type[StorageError]] = {
+    errno.ENOSPC: DiskFullError,
+    errno.EDQUOT: DiskFullError,
+    errno.EROFS: ReadOnlyStoreError,
+}
+_PAGES = 64 * 1024
+
+
 def storage_error(what: str, error: OSError) -> StorageError:
     """Return the error that tells a person what the disk refused."""
-    reason, hint = _REASONS.get(error.errno or 0, (error.strerror or str(error), ""))
-    return StorageError(f"cannot {what}: {reason}", hint=hint)
+    number = error.errno or 0
+    reason, hint = _REASONS.get(number, (error.strerror or str(error), ""))
+    return _CLASSES.get(number, StorageError)(f"cannot {what}: {reason}", hint=hint)
 
 
-def database_error(what: str, error: sqlite3.Error) -> StorageError:
-    """Return the error that tells a person what the record database refused."""
+def database_error(what: str, error: sqlite3.Error, path: Path | None = None) -> StorageError:
+    """Return the error that tells a person what the record database refused.
+
+    ``path`` is the database's: SQLite calls it an I/O error when its shared memory finds no room.
+    """
     code = getattr(error, "sqlite_errorname", "") or ""
-    if code.startswith("SQLITE_FULL"):
-        return StorageError(f"cannot {what}: disk full", hint=_REASONS[errno.ENOSPC][1])
+    room = code.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")) and path is not None
+    if code.startswith("SQLITE_FULL") or (room and path is not None and is_full(path.parent)):
+        return DiskFullError(f"cannot {what}: disk full", hint=_REASONS[errno.ENOSPC][1])
+    if code.startswith("SQLITE_READONLY") or (room and path is not None and is_read_only(path)):
+        reason, hint = _REASONS[errno.EROFS]
+        return ReadOnlyStoreError(f"cannot {what}: {reason}", hint=hint)
+    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) and path is not None:
+        return UnreadableRecordsError(
+            f"cannot {what}: {path} is damaged ({error})",
+            hint="system check --repair makes new records of the images and volumes that are there,"
+            " without containers; system reset --force removes everything",
+            path=str(path),
+        )
     if code.startswith("SQLITE_BUSY"):
         return StorageError(
             f"cannot {what}: another process holds the records", hint="try again in a moment"
         )
     return StorageError(f"cannot {what}: {error}")
+
+
+def is_full(folder: Path) -> bool:
+    """Return whether a file system has no block or no inode left for this process."""
+    try:
+        state = os.statvfs(folder)
+    except OSError:
+        return False
+    # A page of the database's shared memory is what fits last.
+    return state.f_bavail * state.f_frsize < _PAGES or (state.f_files > 0 and state.f_favail == 0)
+
+
+def is_read_only(path: Path) -> bool:
+    """Return whether a path's file system is mounted read-only."""
+    try:
+        return bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 _PATIENCE_SECONDS = 0.5
@@ -69,6 +117,13 @@ def _patiently(clean_up: Callable[[], object]) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+
+
+@contextmanager
+def tolerated() -> Iterator[None]:
+    """Leave housekeeping to later where the disk is full or read-only: nobody asked for it now."""
+    with suppress(DiskFullError, ReadOnlyStoreError):
+        yield
 
 
 @contextmanager

@@ -14,8 +14,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from jupyter_containers.errors import BlobNotFoundError, ContainersError, StorageError
-from jupyter_containers.oci.descriptor import MANIFEST, MAX_MANIFEST_BYTES, RawDocument
-from jupyter_containers.oci.image import Index, Manifest, parse_manifest
+from jupyter_containers.oci.descriptor import (
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    RawDocument,
+    chain_id,
+    is_digest,
+)
+from jupyter_containers.oci.image import Index, Manifest, parse_image_config, parse_manifest
 from jupyter_containers.store.content import ContentStore
 from jupyter_containers.store.layers import LayerRecord
 from jupyter_containers.store.leases import Leases
@@ -64,9 +70,20 @@ class Collector:
             digests |= {image.manifest.digest, image.config_digest, image.index_digest} - {""}
             chains.update(image.chain_ids)
         digests.update(name.target_digest for name in self._records.names())
+        for manifest, config in self._records.damaged_images():
+            digests |= {manifest, config}
+            chains |= self._chains_of(config)
         if cache:
             chains.update(entry.chain_id for entry in self._records.cache_entries())
         return Roots(frozenset(digests), frozenset(chains - {""}))
+
+    def _chains_of(self, config_digest: str) -> set[str]:
+        """Return the layers of an image of which only the configuration can be read, if it can."""
+        try:
+            diff_ids = parse_image_config(self._content.read(config_digest)).rootfs.diff_ids
+        except ContainersError:
+            return set()
+        return {chain_id(diff_ids[: depth + 1]) for depth in range(len(diff_ids))}
 
     def unreferenced(self, roots: Roots) -> Garbage:
         """Return what could be removed now."""
@@ -138,7 +155,7 @@ class Collector:
     def reachable_blobs(self, digests: frozenset[str]) -> set[str]:
         """Return the digests and those of all blobs that they lead to, in the store or not."""
         seen: set[str] = set()
-        todo = [digest for digest in digests if ":" in digest]
+        todo = [digest for digest in digests if is_digest(digest)]
         while todo:
             digest = todo.pop()
             if digest in seen:

@@ -87,6 +87,10 @@ class JournalTable:
         )
         return [JournalEntry(*row) for row in rows]
 
+    def left_out(self, entry: JournalEntry, reason: object) -> None:
+        """Warn of an entry that cannot be read."""
+        self._database.set_aside.note("journal", entry.sequence, reason)
+
     def last(self) -> int:
         """Return the number of the newest entry; 0 when nothing has happened yet."""
         return int(self._database.query("SELECT MAX(sequence) FROM journal")[0][0] or 0)

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
-from jupyter_containers.oci.descriptor import Descriptor
+from jupyter_containers.oci.descriptor import Descriptor, is_digest
 from jupyter_containers.store.database import Database
 from jupyter_containers.store.owner import Owner
 
 NAME_LENGTH = 10
+_DIRECTORY = re.compile(r"(@[a-z2-7]+/)?[a-z2-7]{10}")
+_BLOB = msgspec.json.Decoder(Descriptor)
 _COLUMNS = "chain_id, parent, diff_id, directory, size, entries, blob"
 
 
@@ -43,7 +47,6 @@ class Layers:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._blob = msgspec.json.Decoder(Descriptor)
         # Whether layers of other stores are seen too.
         self.additional = bool(database.additional)
 
@@ -53,7 +56,7 @@ class Layers:
             f"SELECT {_COLUMNS} FROM layers WHERE chain_id = ? AND state = 'ready'",  # noqa: S608
             (chain_id,),
         )
-        return self._record(rows[0]) if rows else None
+        return self._sound(rows)
 
     def offered(self, chain_id: str) -> LayerRecord | None:
         """Return a layer of an additional store that cannot be mounted here, or None."""
@@ -63,7 +66,8 @@ class Layers:
             f"SELECT {_COLUMNS} FROM offered WHERE chain_id = ?",  # noqa: S608
             (chain_id,),
         )
-        return self._record(rows[0]) if rows else None
+        # The view names a folder that is not linked here.
+        return self._sound([(*row[:3], str(row[3]).lstrip("/"), *row[4:]) for row in rows])
 
     def known(self, chain_id: str) -> bool:
         """Return whether the layer is here, or can be had from an additional store."""
@@ -74,7 +78,15 @@ class Layers:
         rows = self._database.query(
             f"SELECT {_COLUMNS} FROM main.layers WHERE state = 'ready' ORDER BY created"  # noqa: S608
         )
-        return [self._record(row) for row in rows]
+        found = (self._sound([row]) for row in rows)
+        return [record for record in found if record is not None]
+
+    def damaged(self) -> bool:
+        """Return whether a record of this store itself is damaged."""
+        rows = self._database.query(
+            f"SELECT {_COLUMNS}, state, owner, created FROM main.layers"  # noqa: S608
+        )
+        return any(not is_sound(row) for row in rows)
 
     def stack(self, chain_id: str) -> list[str]:
         """Return the directories of a layer and those below it, topmost first.
@@ -90,7 +102,7 @@ class Layers:
             ) SELECT directory, parent FROM stack ORDER BY depth""",
             (chain_id,),
         )
-        if not rows or rows[-1][1]:
+        if not rows or rows[-1][1] or not all(_is_directory(row[0]) for row in rows):
             return []
         return [row[0] for row in rows]
 
@@ -152,21 +164,66 @@ class Layers:
         rows = self._database.query(
             "SELECT chain_id FROM main.layers WHERE parent = ?", (chain_id,)
         )
-        return [row[0] for row in rows]
+        return [row[0] for row in rows if isinstance(row[0], str)]
 
     def incomplete(self) -> list[tuple[str, str, str]]:
         """Return chain id, directory and owner of the layers that are being made or removed."""
         rows = self._database.query(
             "SELECT chain_id, directory, owner FROM main.layers WHERE state = 'incomplete'"
         )
-        return [(row[0], row[1], row[2]) for row in rows]
+        return [
+            (row[0], row[1], row[2])
+            for row in rows
+            if _is_digest(row[0]) and _is_directory(row[1]) and isinstance(row[2], str)
+        ]
 
     def directories(self) -> set[str]:
         """Return the directory names of all records."""
         return {row[0] for row in self._database.query("SELECT directory FROM main.layers")}
 
-    def _record(self, row: tuple[str, str, str, str, int, int, bytes]) -> LayerRecord:
-        return LayerRecord(*row[:6], blob=self._blob.decode(row[6]))
+    def _sound(self, rows: list[tuple[Any, ...]]) -> LayerRecord | None:
+        """Return the first row's layer; None without one, or, with a warning, for a damaged one."""
+        for row in rows[:1]:
+            try:
+                return layer_of(row)
+            except (msgspec.MsgspecError, TypeError, ValueError) as error:
+                self._database.set_aside.note("layers", row[0], error)
+        return None
+
+
+def layer_of(row: tuple[Any, ...]) -> LayerRecord:
+    """Return the layer of a row; raise :class:`ValueError` or :class:`msgspec.MsgspecError`."""
+    chain, parent, diff_id, directory, size, entries = row[:6]
+    if not (_is_digest(chain) and _is_digest(diff_id) and (parent == "" or _is_digest(parent))):
+        raise ValueError("it names no layer")
+    if not _is_directory(directory):
+        raise ValueError("it names no directory")
+    if not all(isinstance(number, int) and number >= 0 for number in (size, entries)):
+        raise ValueError("its size is no number")
+    blob = _BLOB.decode(row[6])
+    if not is_digest(blob.digest):
+        raise ValueError("it names no archive")
+    return LayerRecord(chain, parent, diff_id, directory, size, entries, blob)
+
+
+def is_sound(row: tuple[Any, ...]) -> bool:
+    """Return whether a row (with state, owner and time of creation) is undamaged."""
+    try:
+        layer_of(row)
+    except (msgspec.MsgspecError, TypeError, ValueError):
+        return False
+    state, owner, created = row[7:10]
+    timed = isinstance(created, float)
+    return state in ("ready", "incomplete") and isinstance(owner, str) and timed
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and is_digest(value)
+
+
+def _is_directory(value: object) -> bool:
+    """Return whether a directory can be named so: here, or through the link to another store."""
+    return isinstance(value, str) and _DIRECTORY.fullmatch(value) is not None
 
 
 def directory_name(text: str) -> str:

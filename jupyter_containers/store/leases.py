@@ -57,7 +57,8 @@ class Leases:
 
     def protected(self) -> frozenset[str]:
         """Return what live leases name."""
-        return frozenset(row[0] for row in self._rows() if _alive(row[1]))
+        rows = self._rows()
+        return frozenset(row[0] for row in rows if _alive(row[1]) and isinstance(row[0], str))
 
     def sweep(self) -> int:
         """End the leases of dead processes; return how many processes."""
@@ -71,7 +72,8 @@ class Leases:
     def epoch(self) -> int:
         """Return a number that grows with each lease that ends."""
         rows = self._database.query("SELECT value FROM counters WHERE name = 'lease epoch'")
-        return int(rows[0][0]) if rows else 0
+        # A damaged number is replaced when the next lease ends.
+        return rows[0][0] if rows and isinstance(rows[0][0], int) else 0
 
     def holds(self, resource: str) -> bool:
         """Return whether a live lease names ``resource``; ask inside the deleting transaction."""
@@ -84,7 +86,9 @@ class Leases:
         ]
 
 
-def _alive(text: str) -> bool:
+def _alive(text: object) -> bool:
+    if not isinstance(text, str):
+        return False  # damaged, and swept like that of a dead process
     owner = Owner.parse(text)
     return owner is not None and owner.alive
 

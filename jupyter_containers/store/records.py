@@ -13,16 +13,19 @@ import sqlite3
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from jupyter_containers.errors import ImageNotFoundError, StorageError
+from jupyter_containers.errors import ImageNotFoundError
 from jupyter_containers.oci.descriptor import Descriptor, Platform, validate_digest
+from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store.collection import Collection
 from jupyter_containers.store.database import Database
 
 T = TypeVar("T", bound=msgspec.Struct)
+_IMAGE = "manifest_digest, config_digest, value"
+_LATEST = 1e11
 _PREFIX = re.compile(r"(?:sha256:|sha512:)?[0-9a-f]+")
 
 
@@ -54,6 +57,9 @@ class ImageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         return bool(text) and (digest.startswith(text) or digest[7:].startswith(text))
 
 
+_DECODER = msgspec.json.Decoder(ImageRecord)
+
+
 @dataclass(frozen=True, slots=True)
 class NameRecord:
     """A name and what it points at."""
@@ -79,7 +85,6 @@ class Records:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._images = msgspec.json.Decoder(ImageRecord)
 
     def put_image(
         self, record: ImageRecord, names: Iterable[str] = (), target_digest: str = ""
@@ -104,9 +109,10 @@ class Records:
     def get_image(self, manifest_digest: str) -> ImageRecord | None:
         """Return the image of a manifest, or None."""
         rows = self._database.query(
-            "SELECT value FROM images WHERE manifest_digest = ?", (manifest_digest,)
+            f"SELECT {_IMAGE} FROM images WHERE manifest_digest = ?",  # noqa: S608 -- literals
+            (manifest_digest,),
         )
-        return self._decode(rows[0][0]) if rows else None
+        return self._image(rows[0]) if rows else None
 
     def is_own(self, manifest_digest: str) -> bool:
         """Return whether an image is recorded here, and not in an additional store only."""
@@ -117,7 +123,14 @@ class Records:
 
     def images(self) -> list[ImageRecord]:
         """Return all images."""
-        return [self._decode(row[0]) for row in self._database.query("SELECT value FROM images")]
+        rows = self._database.query(f"SELECT {_IMAGE} FROM images")  # noqa: S608 -- literals
+        found = (self._image(row) for row in rows)
+        return [record for record in found if record is not None]
+
+    def damaged_images(self) -> list[tuple[str, str]]:
+        """Return manifest and configuration digest of the images whose records are set aside."""
+        rows = self._database.query(f"SELECT {_IMAGE} FROM main.images")  # noqa: S608 -- literals
+        return [(str(row[0]), str(row[1])) for row in rows if self._image(row) is None]
 
     def find_images(self, id_prefix: str) -> list[ImageRecord]:
         """Return the images whose ID or manifest digest begins so, ``sha256:`` written or not."""
@@ -129,12 +142,13 @@ class Records:
             bounds = (prefix, prefix + "g")
             for column in ("config_digest", "manifest_digest"):
                 rows = self._database.query(
-                    f"SELECT value FROM images WHERE {column} >= ? AND {column} < ?",  # noqa: S608 -- literal
+                    f"SELECT {_IMAGE} FROM images WHERE {column} >= ? AND {column} < ?",  # noqa: S608 -- literal
                     bounds,
                 )
                 for row in rows:
-                    record = self._decode(row[0])
-                    found[record.manifest.digest] = record
+                    record = self._image(row)
+                    if record is not None:
+                        found[record.manifest.digest] = record
         return list(found.values())
 
     def delete_image(self, manifest_digest: str) -> bool:
@@ -151,8 +165,7 @@ class Records:
 
     def own_names(self) -> list[NameRecord]:
         """Return the names that were given here, none of an additional store, in order."""
-        rows = self._database.query("SELECT * FROM main.names ORDER BY name")
-        return [NameRecord(*row) for row in rows]
+        return self._names(self._database.query("SELECT * FROM main.names ORDER BY name"))
 
     def names(self, manifest_digest: str | None = None) -> list[NameRecord]:
         """Return all names in order, or those of one manifest."""
@@ -162,12 +175,12 @@ class Records:
             rows = self._database.query(
                 "SELECT * FROM names WHERE manifest_digest = ? ORDER BY name", (manifest_digest,)
             )
-        return [NameRecord(*row) for row in rows]
+        return self._names(rows)
 
     def get_name(self, name: str) -> NameRecord | None:
         """Return what a name points at, or None."""
         rows = self._database.query("SELECT * FROM names WHERE name = ?", (name,))
-        return NameRecord(*rows[0]) if rows else None
+        return next(iter(self._names(rows)), None)
 
     def set_name(self, name: str, manifest_digest: str, target_digest: str = "") -> bool:
         """Point a name at a recorded image, moving it if it pointed elsewhere.
@@ -194,6 +207,12 @@ class Records:
             _names_changed(connection)
             return True
 
+    def restore_name(self, name: str, manifest_digest: str) -> None:
+        """Point a name at an image as the layout's index does: that is not to be written again."""
+        with self._database.transaction(f"restore the name {name}") as connection:
+            entry = (name, manifest_digest, manifest_digest)
+            connection.execute("INSERT OR IGNORE INTO main.names VALUES (?, ?, ?)", entry)
+
     def remove_name(self, name: str) -> bool:
         """Forget a name; False when it was not there."""
         with self._database.transaction(f"remove the name {name}") as connection:
@@ -203,13 +222,16 @@ class Records:
     def name_changes(self) -> int:
         """Return a number that is 0 while the layout's index is up to date, else grows."""
         rows = self._database.query("SELECT value FROM counters WHERE name = 'name changes'")
-        return int(rows[0][0]) if rows else 0
+        # A damaged number: the next note of a change, or of the index, replaces it.
+        return (rows[0][0] if isinstance(rows[0][0], int) else 1) if rows else 0
 
     def index_written(self, changes: int) -> None:
         """Note that the layout's index holds the names up to this number of changes."""
         with self._database.transaction("note that the index is written") as connection:
             connection.execute(
-                "DELETE FROM counters WHERE name = 'name changes' AND value = ?", (changes,)
+                "DELETE FROM counters WHERE name = 'name changes'"
+                " AND (value = ? OR typeof(value) <> 'integer')",
+                (changes,),
             )
 
     def collection(self, name: str, kind: type[T]) -> Collection[T]:
@@ -219,7 +241,7 @@ class Records:
     def cache_get(self, key: str) -> bytes | None:
         """Return a remembered build step and note that it was used, or None."""
         rows = self._database.query("SELECT value FROM cache WHERE key = ?", (key,))
-        if not rows:
+        if not rows or not isinstance(rows[0][0], bytes):
             return None
         with self._database.transaction("note the use of a build step") as connection:
             connection.execute("UPDATE cache SET used = ? WHERE key = ?", (time.time(), key))
@@ -244,7 +266,13 @@ class Records:
         rows = self._database.query(
             "SELECT key, value, chain_id, created, used FROM cache ORDER BY used"
         )
-        return [CacheEntry(*row) for row in rows]
+        found = []
+        for row in rows:
+            try:
+                found.append(cache_entry(row))
+            except ValueError as error:
+                self._database.set_aside.note("cache", row[0], error)
+        return found
 
     def cache_delete(self, key: str) -> bool:
         """Forget a build step; False when it was not there."""
@@ -266,13 +294,64 @@ class Records:
             " ORDER BY registry, repository",
             (digest,),
         )
-        return [(row[0], row[1]) for row in rows]
+        return [(row[0], row[1]) for row in rows if _texts(row)]
 
-    def _decode(self, data: bytes) -> ImageRecord:
+    def _image(self, row: tuple[Any, ...]) -> ImageRecord | None:
         try:
-            return self._images.decode(data)
-        except msgspec.MsgspecError as error:
-            raise StorageError(f"an image record is damaged: {error}") from error
+            return image_of(row)
+        except (msgspec.MsgspecError, TypeError, ValueError) as error:
+            self._database.set_aside.note("images", row[0], error)
+            return None
+
+    def _names(self, rows: Iterable[tuple[Any, ...]]) -> list[NameRecord]:
+        found = []
+        for row in rows:
+            try:
+                found.append(name_of(row))
+            except ValueError as error:
+                self._database.set_aside.note("names", row[0], error)
+        return found
+
+
+def image_of(row: tuple[Any, ...]) -> ImageRecord:
+    """Return the image of a row (manifest digest, configuration digest, value).
+
+    Raises :class:`ValueError`, :class:`TypeError` or :class:`msgspec.MsgspecError`.
+    """
+    record = _DECODER.decode(row[2])
+    validate_digest(record.manifest.digest)
+    for digest in (*record.diff_ids, *record.chain_ids, *filter(None, [record.index_digest])):
+        validate_digest(digest)
+    if (record.manifest.digest, record.config_digest) != (row[0], validate_digest(row[1])):
+        raise ValueError("it is the record of another image")
+    return record
+
+
+def name_of(row: tuple[Any, ...]) -> NameRecord:
+    """Return the name of a row; raise :class:`ValueError`."""
+    if not _texts(row):
+        raise ValueError("it is not a text")
+    Reference.parse(row[0])
+    for digest in row[1:]:
+        validate_digest(digest)
+    return NameRecord(*row)
+
+
+def cache_entry(row: tuple[Any, ...]) -> CacheEntry:
+    """Return the build step of a row; raise :class:`ValueError`."""
+    key, value, chain_id, created, used = row
+    if not _texts((key, chain_id)) or not isinstance(value, bytes):
+        raise ValueError("it is not a text")
+    if chain_id:
+        validate_digest(chain_id)
+    for moment in (created, used):
+        if not isinstance(moment, (int, float)) or not 0 <= moment < _LATEST:
+            raise ValueError(f"{moment!r} is no time")
+    return CacheEntry(*row)
+
+
+def _texts(row: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in row)
 
 
 def _names_changed(connection: sqlite3.Connection) -> None:

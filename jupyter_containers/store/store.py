@@ -5,6 +5,7 @@ On disk, under one root of mode 0700::
     content/    an OCI image layout, index included ingest/   partial downloads
     layers/     unpacked layers                     uppers/   writable layers of containers
     staging/    unfinished work, by owner           locks/    lock files
+    reserve/    room that is given up on a full disk (:mod:`.reserve`)
     records.db  images, names, documents, layers, leases, build cache, journal (and its bell)
     shared.db   what other users see of it, if it is published (:mod:`.additional`)
 
@@ -15,21 +16,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jupyter_containers.errors import StorageError
 from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.oci.reference import Reference
+from jupyter_containers.places import check_contents, check_place, close_empty
 from jupyter_containers.store.additional import (
     PUBLISHED,
     AdditionalStore,
     close_layers,
     link_layers,
 )
-from jupyter_containers.store.content import ContentStore, index_document
-from jupyter_containers.store.database import Database
-from jupyter_containers.store.faults import storage_errors
+from jupyter_containers.store.content import ContentStore, drop_partials, index_document
+from jupyter_containers.store.database import Database, damage_of
+from jupyter_containers.store.faults import storage_errors, tolerated
 from jupyter_containers.store.gc import Collector
 from jupyter_containers.store.ingest import move_into_place
 from jupyter_containers.store.journal import JournalTable
@@ -39,8 +41,14 @@ from jupyter_containers.store.linux import spread_children
 from jupyter_containers.store.locks import Locks
 from jupyter_containers.store.privileges import Privileges
 from jupyter_containers.store.records import ImageRecord, Records
+from jupyter_containers.store.reserve import Reserve
+from jupyter_containers.store.rows import DamagedRow, damaged_rows, forget_row
 from jupyter_containers.store.snapshots import SnapshotStore, plain_overlay
 from jupyter_containers.store.staging import Staging
+
+_HINT = (
+    "give it to this user alone (chown, chmod go-w), or name another with JUPYTER_CONTAINERS_ROOT"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +108,21 @@ class Store:
         ``driver`` is that of :class:`.snapshots.SnapshotStore`.  Raises
         :class:`~jupyter_containers.errors.StorageError`.
         """
+        locks = Locks(root / "locks")
+
+        def more() -> bool:
+            partials = root / "ingest"
+            return partials.is_dir() and drop_partials(partials, locks) > 0
+
+        reserve = Reserve(root / "reserve", more)
         with storage_errors(f"open the store in {root}"):
-            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not root.is_dir():
+                check_place(root, "a store", _HINT, way_only=True)
+                root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            close_empty(root)
+            check_place(root, "a store", _HINT)
+            check_contents(root, "a store", _HINT)
+            reserve.ensure()
             if root.stat().st_mode & 0o077 and not (root / PUBLISHED).exists():
                 root.chmod(0o700)
             for name in ("staging", "locks"):
@@ -109,7 +130,8 @@ class Store:
             spread_children(root / "staging")
             if (root / PUBLISHED).exists():
                 close_layers(root)  # an older version left them open
-        database = Database(root / "records.db", additional)
+            reserve.keep()
+        database = Database(root / "records.db", additional, reserve)
         try:
             return cls(root, database, driver)
         except BaseException:
@@ -155,25 +177,25 @@ class Store:
     ) -> None:
         """Record an image with its names; see :meth:`.records.Records.put_image`."""
         if self.records.put_image(record, names, target_digest):
-            self.write_index()
+            self._mirror_names()
 
     def set_name(self, name: str, manifest_digest: str, target_digest: str = "") -> None:
         """Point a name at an image; see :meth:`.records.Records.set_name`."""
         if self.records.set_name(name, manifest_digest, target_digest):
-            self.write_index()
+            self._mirror_names()
 
     def remove_name(self, name: str) -> bool:
         """Forget a name; False when it was not there."""
         removed = self.records.remove_name(name)
         if removed:
-            self.write_index()
+            self._mirror_names()
         return removed
 
     def delete_image(self, manifest_digest: str) -> bool:
         """Forget an image with its names; its blobs and layers stay until they are collected."""
         deleted = self.records.delete_image(manifest_digest)
         if deleted:
-            self.write_index()
+            self._mirror_names()
         return deleted
 
     def delete_images(self, choose: Callable[[frozenset[str]], Iterable[str]]) -> None:
@@ -186,6 +208,11 @@ class Store:
             for digest in chosen:
                 self.records.delete_image(digest)
         if chosen:
+            self._mirror_names()
+
+    def _mirror_names(self) -> None:
+        """Write the index now, or at a later sweep where the disk has no room for it."""
+        with tolerated():
             self.write_index()
 
     def write_index(self) -> None:
@@ -213,8 +240,23 @@ class Store:
 
     def damage(self) -> list[str]:
         """Return what SQLite finds wrong with the record database; nothing when it is whole."""
-        rows = self._database.query("PRAGMA quick_check(10)")
-        return [str(row[0]) for row in rows if row[0] != "ok"]
+        return damage_of(self._database.path)
+
+    def rebuild_records(self) -> None:
+        """Write the record database again from its tables."""
+        self._database.rebuild_indexes()
+
+    def start_over(self) -> None:
+        """Begin with empty records; blobs, index and volumes tell a repair what was there."""
+        self._database.start_over()
+
+    def damaged_rows(self) -> list[DamagedRow]:
+        """Return the damaged records, documents excepted."""
+        return damaged_rows(self._database)
+
+    def forget_row(self, row: DamagedRow) -> None:
+        """Delete a damaged record."""
+        forget_row(self._database, row)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -246,14 +288,20 @@ class Store:
     def sweep(self) -> SweepReport:
         """Remove what dead processes left; safe at any time, beside working processes.
 
-        Partial downloads are kept for a week, so that they can be resumed.
+        Partial downloads are kept for a week, so that they can be resumed.  What cannot be done on
+        a full or read-only disk is left to a later sweep.
         """
-        if self.records.name_changes():
-            self.write_index()
-        return SweepReport(
-            leases=self.leases.sweep(),
-            layers=self.snapshots.sweep(),
-            staged=self._staging.sweep(),
-            partials=self.content.sweep(),
-            locks=self.locks.sweep(),
-        )
+        report = SweepReport()
+        with tolerated():
+            if self.records.name_changes():
+                self.write_index()
+        for part, sweep in (
+            ("leases", self.leases.sweep),
+            ("layers", self.snapshots.sweep),
+            ("staged", self._staging.sweep),
+            ("partials", self.content.sweep),
+            ("locks", self.locks.sweep),
+        ):
+            with tolerated():
+                report = replace(report, **{part: sweep()})
+        return report

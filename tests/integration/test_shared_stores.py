@@ -181,7 +181,7 @@ def test_what_cannot_be_shared_is_said(tmp_path: Path, store: Path, teacher: Eng
     other = tmp_path / "theirs"
     Store.publish(other)
     os.chown(other, USER.pw_uid, USER.pw_gid)
-    with pytest.raises(StorageError, match="does not belong to root"):
+    with pytest.raises(StorageError, match="belongs to user nobody"):
         Place.under(tmp_path / "third").engine(additional_stores=[str(other)])
     with pytest.raises(NotFoundError, match="no such user: nobody-there"):
         map_owners(teacher.settings, "nobody-there")

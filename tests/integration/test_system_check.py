@@ -147,8 +147,10 @@ def test_orphans_go(own: Engine) -> None:
 
 def test_records_without_their_things(own: Engine) -> None:
     with closing(sqlite3.connect(own.settings.root / "records.db")) as database, database:
-        database.execute("INSERT INTO names VALUES ('docker.io/library/lost:1', 'sha256:0', '')")
-        database.execute("INSERT INTO cache VALUES ('step', x'00', 'sha256:1', 0, 0)")
+        names = ("docker.io/library/lost:1", f"sha256:{0:064}", f"sha256:{0:064}")
+        database.execute("INSERT INTO names VALUES (?, ?, ?)", names)
+        step = ("step", b"", f"sha256:{1:064}", 0, 0)
+        database.execute("INSERT INTO cache VALUES (?, ?, ?, ?, ?)", step)
     (own.settings.root / "content/index.json").write_text("{}")
     found = {"lost name", "lost build step", "index out of date"}
     assert kinds(own.system_check()) == found

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jupyter_containers.errors import DeniedError, InvalidArgumentError
-from jupyter_containers.settings import environment, load_settings, machine_user
+from jupyter_containers.settings import environment, load_settings, machine_user, read_lab
 
 
 def test_each_layer_overrides_the_one_below(tmp_path: Path) -> None:
@@ -108,3 +108,19 @@ def test_a_namespace_of_ones_own_makes_nobody_root_of_the_machine(
     file = tmp_path / "uid_map"
     file.write_text(done.stdout)
     assert machine_user(file) == user
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose file it is")
+def test_a_lab_file_below_a_folder_of_others_is_refused(tmp_path: Path) -> None:
+    """Whoever may write to the folder could exchange the file; seen to be read at 39323e0."""
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    (folder / "lab.toml").write_text("for_root = true\n")
+    assert read_lab(folder / "lab.toml") == {"for_root": True}
+    folder.chmod(0o777)
+    with pytest.raises(InvalidArgumentError, match="on the way to it, can be changed by every"):
+        read_lab(folder / "lab.toml")
+    folder.chmod(0o755)
+    os.chown(folder, 12345, 0)
+    with pytest.raises(InvalidArgumentError, match="belongs to user 12345"):
+        read_lab(folder / "lab.toml")

@@ -75,4 +75,5 @@ def check(session: Session, parsed: Parsed) -> CheckResult:
     """Return what is wrong with the store, mended where ``--repair`` asks for it."""
     with session.progress() as emit:
         repair = parsed.flag("repair", False)
-        return CheckResult(session.engine.system_check(repair=repair, emit=emit))
+        engine = session.mendable_engine if repair else session.engine
+        return CheckResult(engine.system_check(repair=repair, emit=emit))

@@ -317,7 +317,7 @@ def reset(session: Session, parsed: Parsed) -> Text:
     question = "This will remove all containers, images, volumes, networks and build caches."
     if not parsed.flag("force") and not session.confirm(question):
         return Text(_REFUSED)
-    engine = session.engine
+    engine = session.mendable_engine
     run_root = engine.settings.run_root
     gone = engine.reset()
     engine.close()

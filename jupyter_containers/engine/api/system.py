@@ -23,6 +23,7 @@ from jupyter_containers.errors import (
     ContainerNotFoundError,
     InvalidArgumentError,
     NotFoundError,
+    UnreadableRecordsError,
 )
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.reference import Reference
@@ -113,7 +114,14 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
         from jupyter_containers.engine.checkup import Checkup
 
         token = cancel or CancelToken()
-        return Checkup(self._rooms, self._images, self._upkeep, emit, token).check(repair=repair)
+        checkup = Checkup(self._rooms, self._images, self._upkeep, emit, token)
+        try:
+            return checkup.check(repair=repair)
+        except UnreadableRecordsError:
+            if not repair:
+                raise
+            self._rooms.store.start_over()
+            return checkup.check(repair=repair)
 
     def system_df(self) -> list[DiskUsage]:
         """Return what images, containers, volumes and build cache take on disk."""
@@ -176,6 +184,9 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
         """
         from jupyter_containers.engine.resetting import reset
 
+        if self._rooms.store.damage():
+            self._rooms.store.start_over()
+            self._lifecycle.sweep()  # ends what no record names any more
         return reset(self._rooms, lambda name: self.remove(name, force=True, volumes=True))
 
     def doctor(self) -> DoctorReport:

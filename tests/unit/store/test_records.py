@@ -165,7 +165,7 @@ def test_two_thousand_documents_are_listed_quickly(store: Store) -> None:
 
 def test_build_cache_and_blob_sources(store: Store) -> None:
     records = store.records
-    records.cache_put("k1", b"1", "sha256:a")
+    records.cache_put("k1", b"1", f"sha256:{'a' * 64}")
     records.cache_put("k2", b"2")
     assert records.cache_get("k1") == b"1"
     assert records.cache_get("none") is None

@@ -1,0 +1,44 @@
+"""Records that cannot be read: each is set aside, with one warning, and the others are used.
+
+A record is *damaged* when its row does not decode into its type: a disk or another program changed
+it.  Readers leave it out; ``system check`` names it and its repair mends or removes it.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+
+class DamagedRecordWarning(UserWarning):
+    """A record is damaged and was left out."""
+
+
+class SetAside:
+    """The damaged records that one process has met."""
+
+    def __init__(self) -> None:
+        self._known: set[tuple[str, str]] = set()
+
+    def note(self, kind: str, label: object, reason: object) -> None:
+        """Warn of a damaged record, once."""
+        name = printable(label)
+        if (kind, name) in self._known:
+            return
+        self._known.add((kind, name))
+        warnings.warn(
+            f"the record {name} of {kind} is damaged and was set aside ({printable(reason)});"
+            " to mend it: system check --repair",
+            DamagedRecordWarning,
+            stacklevel=2,
+        )
+
+
+def printable(value: object, limit: int = 80) -> str:
+    """Return what a database column holds as a short printable text."""
+    if isinstance(value, bytes):
+        value = value.decode("ascii", "backslashreplace")
+    text = "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in str(value).encode("utf-8", "backslashreplace").decode()
+    )
+    return text if len(text) <= limit else f"{text[:limit]}…"
