@@ -145,7 +145,7 @@ def effective_config(record: ContainerRecord) -> ExecutionConfig:
         config,
         user=options.user or config.user,
         exposed_ports={name: {} for name in _exposed(record)},
-        env=tuple(_environment(record)),
+        env=tuple(entry for entry in _environment(record) if "=" in entry),
         entrypoint=_entrypoint(record),
         cmd=_command(record),
         working_dir=options.workdir or config.working_dir,
@@ -156,13 +156,17 @@ def effective_config(record: ContainerRecord) -> ExecutionConfig:
 
 
 def _environment(record: ContainerRecord) -> list[str]:
-    """Return the variables that image and options set; a later one takes the earlier's place."""
-    entries = (*record.config.env, *record.options.env)
-    values = {entry.partition("=")[0]: entry.partition("=")[2] for entry in entries}
-    own = [entry.partition("=")[0] for entry in record.options.env]
+    """Return the variables that image and options set; a later one takes the earlier's place.
+
+    A bare name is a variable that the options remove.
+    """
     # As docker lists them: the command line's first.
-    names = dict.fromkeys((*own, *values))
-    return [f"{name}={values[name]}" for name in names]
+    entries: dict[str, str] = {}
+    for entry in record.options.env:
+        entries[entry.partition("=")[0]] = entry
+    for entry in record.config.env:
+        entries.setdefault(entry.partition("=")[0], entry)
+    return list(entries.values())
 
 
 def _entrypoint(record: ContainerRecord) -> tuple[str, ...] | None:

@@ -478,7 +478,8 @@ def _env_files(value: Any) -> tuple[str, ...]:
             raise InvalidArgumentError(
                 f"invalid line of an env-file: {entry!r}", hint="write NAME=value without spaces"
             )
-    return parse_env(entries, os.environ)
+    # A bare name that is not set here says nothing, while ``-e NAME`` removes the image's.
+    return tuple(entry for entry in parse_env(entries, os.environ) if "=" in entry)
 
 
 def _label_files(value: Any) -> dict[str, str]:

@@ -92,9 +92,14 @@ def parse_cpus(text: str | int | float) -> float:
 def parse_env(
     entries: Iterable[str] | Mapping[str, object], environ: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Return ``NAME=value`` entries; a bare ``NAME`` takes ``environ``'s value or vanishes."""
+    """Return ``NAME=value`` entries; a bare ``NAME`` takes ``environ``'s value.
+
+    One that ``environ`` lacks stays bare and removes the variable, as does the value None.
+    """
     if isinstance(entries, Mapping):
-        return tuple(f"{name}={value}" for name, value in entries.items())
+        return tuple(
+            str(name) if value is None else f"{name}={value}" for name, value in entries.items()
+        )
     result: list[str] = []
     for entry in as_sequence(entries):
         name, equals, _ = entry.partition("=")
@@ -102,11 +107,19 @@ def parse_env(
             raise InvalidArgumentError(
                 f"invalid environment variable: {entry!r}", hint="write NAME=value"
             )
-        if equals:
-            result.append(entry)
-        elif name in environ:
-            result.append(f"{name}={environ[name]}")
+        bare = not equals and name in environ
+        result.append(f"{name}={environ[name]}" if bare else entry)
     return tuple(result)
+
+
+def set_variables(variables: dict[str, str], entries: Iterable[str]) -> None:
+    """Set the variables that entries name, in order; a bare ``NAME`` removes one."""
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if equals:
+            variables[name] = value
+        else:
+            variables.pop(name, None)
 
 
 def parse_labels(entries: Iterable[str] | Mapping[str, object]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import ExecOptions, RunOptions
+from jupyter_containers.options.values import set_variables
 from jupyter_containers.runtime.host import HostCapabilities
 from jupyter_containers.runtime.resources import resources, rlimits
 from jupyter_containers.runtime.seccomp import seccomp_profile
@@ -173,14 +174,15 @@ def environment(
     hostname: str,
     home: str,
 ) -> list[str]:
-    """Return ``NAME=value`` entries: defaults < image < options; a later entry wins in place."""
+    """Return ``NAME=value`` entries: defaults < image < options; a later entry wins in place.
+
+    A bare ``NAME`` among the options removes the variable.
+    """
     values = {"PATH": DEFAULT_PATH, "HOSTNAME": hostname}
     if options.tty:
         values["TERM"] = "xterm"
-    for entry in (*config.env, *options.env):
-        name, equals, value = entry.partition("=")
-        if equals:
-            values[name] = value
+    set_variables(values, (entry for entry in config.env if "=" in entry))
+    set_variables(values, options.env)
     values.setdefault("HOME", home)
     return [f"{name}={value}" for name, value in values.items()]
 
@@ -206,7 +208,9 @@ def exec_process(
         values["HOME"] = user.home
     if options.tty:
         values.setdefault("TERM", "xterm")
-    values.update(entry.partition("=")[::2] for entry in options.env)
+    home = values.get("HOME", "/")
+    set_variables(values, options.env)
+    values.setdefault("HOME", home)
     process["env"] = [f"{name}={value}" for name, value in values.items()]
     if options.workdir:
         process["cwd"] = options.workdir
