@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from tests.integration.parity_found import FOUND
 from tests.integration.parity_lines import BOX, LINES
 
 _RUN = "run --rm --network none"
@@ -169,6 +170,7 @@ CASES: dict[str, list[str]] = {
         "volume inspect parity-data",
     ],
     **LINES,
+    **FOUND,
     "out of memory": [
         f"run --name oom --network none -m 16m --memory-swap 16m {BOX} tail /dev/zero",
         "inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' oom",

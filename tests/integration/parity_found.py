@@ -1,0 +1,38 @@
+"""Command lines in which a comparison of 2,300 lines with Docker found a difference."""
+
+from __future__ import annotations
+
+from tests.integration.parity_lines import BOX
+
+_RUN = "run --rm --network none"
+_CREATE = "create --network none"
+
+FOUND: dict[str, list[str]] = {
+    "commit of nothing": [
+        f"{_CREATE} --name idle {BOX} true",
+        "commit -c 'ENV ZED=image' idle parity/idle:1",
+        "inspect -f '{{len .RootFS.Layers}}' parity/idle:1",
+        "history --format '{{.CreatedBy}} {{.Size}}' parity/idle:1",
+        "start -a idle",
+        "commit idle parity/idle:2",
+        "inspect -f '{{len .RootFS.Layers}}' parity/idle:2",
+        "rmi parity/idle:1 parity/idle:2",
+        "rm idle",
+    ],
+    "variables that are removed": [
+        f"{_CREATE} --name template {BOX} sleep 600",
+        "commit -c 'ENV ZED=image' -c 'ENV YES=1' template parity/env:1",
+        f"{_RUN} -e ZED parity/env:1 sh -c 'echo ${{ZED-unset}} $YES'",
+        f"{_RUN} -e ZED=1 -e ZED parity/env:1 sh -c 'echo ${{ZED-unset}} $YES'",
+        f"{_RUN} -e ZED -e ZED=2 parity/env:1 sh -c 'echo ${{ZED-unset}} $YES'",
+        f"{_RUN} -e HOSTNAME -e NOPE parity/env:1 sh -c 'env | grep -c HOSTNAME'",
+        f"{_CREATE} --name less -e ZED -e NOPE parity/env:1 sleep 600",
+        "inspect -f '{{json .Config.Env}}' less",
+        "start less",
+        "exec less sh -c 'echo ${ZED-unset} $YES'",
+        "exec -e YES -e ZED less sh -c 'echo ${ZED-unset} ${YES-unset}'",
+        "exec -e YES=3 -e YES less sh -c 'echo ${ZED-unset} ${YES-unset}'",
+        "rm -f less template",
+        "rmi parity/env:1",
+    ],
+}
