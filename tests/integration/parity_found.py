@@ -7,7 +7,22 @@ from tests.integration.parity_lines import BOX
 _RUN = "run --rm --network none"
 _CREATE = "create --network none"
 
+# What tells which mounts can be written to.  Docker's order is a map's: one mount a container.
+_WRITABLE = "inspect -f '{{range .Mounts}}{{.Destination}} {{.RW}}{{end}}'"
+
 FOUND: dict[str, list[str]] = {
+    "volumes of a container that cannot write": [
+        f"{_CREATE} --name readonly -v parity-given:/data:ro {BOX} true",
+        f"{_CREATE} --name writable -v parity-given:/data {BOX} true",
+        f"{_CREATE} --name one --volumes-from readonly {BOX} true",
+        f"{_CREATE} --name two --volumes-from readonly:rw {BOX} true",
+        f"{_CREATE} --name three --volumes-from writable:ro {BOX} true",
+        f"{_CREATE} --name four --volumes-from writable:rw {BOX} true",
+        *(f"{_WRITABLE} {name}" for name in ("one", "two", "three", "four")),
+        f"{_RUN} --volumes-from readonly:rw {BOX} sh -c 'touch /data/x 2>/dev/null; echo $?'",
+        "rm one two three four readonly writable",
+        "volume rm parity-given",
+    ],
     "commit of nothing": [
         f"{_CREATE} --name idle {BOX} true",
         "commit -c 'ENV ZED=image' idle parity/idle:1",
