@@ -63,7 +63,7 @@ class Reference:
     def familiar_name(self) -> str:
         """The repository as Docker prints it: ``docker.io`` and ``library/`` left out."""
         if self.registry == DEFAULT_REGISTRY:
-            return self.repository.removeprefix("library/")
+            return _bare(self.repository)
         return f"{self.registry}/{self.repository}"
 
     @property
@@ -115,10 +115,16 @@ def _split_registry(name: str) -> tuple[str, str]:
     return registry, path
 
 
+def _bare(repository: str) -> str:
+    """Return a repository of Docker Hub without the ``library/`` that is put before one part."""
+    name = repository.removeprefix("library/")
+    return repository if "/" in name else name  # library/foo/bar is not foo/bar
+
+
 def _check_names(text: str, registry: str, repository: str) -> None:
     if not _REGISTRY.fullmatch(registry):
         raise InvalidReferenceError(f"invalid reference {text!r}: bad registry {registry!r}")
-    bare = repository.removeprefix("library/")
+    bare = _bare(repository)
     if not _PATH.fullmatch(repository):
         hint = f"repository names are lower case: {bare.lower()}" if bare != bare.lower() else ""
         raise InvalidReferenceError(

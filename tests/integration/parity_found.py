@@ -23,6 +23,16 @@ FOUND: dict[str, list[str]] = {
         "rm one two three four readonly writable",
         "volume rm parity-given",
     ],
+    "names below library": [
+        f"tag {BOX} docker.io/library/foo/bar:parity",
+        "images --format '{{.Repository}}:{{.Tag}}' --filter reference=foo/bar",
+        f"tag {BOX} docker.io/foo/bar:parity",
+        "images --format '{{.Repository}}:{{.Tag}}' --filter reference=foo/bar",
+        "images --format '{{.Repository}}:{{.Tag}}' --filter reference=library/foo/bar",
+        "rmi foo/bar:parity",
+        "rmi foo/bar:parity",
+        "rmi library/foo/bar:parity",
+    ],
     "commit of nothing": [
         f"{_CREATE} --name idle {BOX} true",
         "commit -c 'ENV ZED=image' idle parity/idle:1",

@@ -24,6 +24,10 @@ DIGEST = "sha256:" + "a" * 64
         (f"busybox@{DIGEST}", f"docker.io/library/busybox@{DIGEST}", f"busybox@{DIGEST}"),
         (f"b:1@{DIGEST}", f"docker.io/library/b:1@{DIGEST}", f"b:1@{DIGEST}"),
         ("[::1]:5000/x", "[::1]:5000/x:latest", "[::1]:5000/x:latest"),
+        ("docker.io/library/a/b", "docker.io/library/a/b:latest", "library/a/b:latest"),
+        ("library/a/b:1", "docker.io/library/a/b:1", "library/a/b:1"),
+        ("docker.io/library/library", "docker.io/library/library:latest", "library:latest"),
+        ("localhost/library/a", "localhost/library/a:latest", "localhost/library/a:latest"),
     ],
 )
 def test_references_are_read_as_docker_reads_them(text: str, complete: str, familiar: str) -> None:
