@@ -488,9 +488,9 @@ def _label_files(value: Any) -> dict[str, str]:
 
 
 def _lines(name: str, flag: str) -> list[str]:
-    """Return the lines of a file that are neither empty nor a comment."""
+    """Return the lines of a file that are neither empty nor a comment, without a byte order mark."""
     try:
-        with open(os.path.expanduser(name), encoding="utf-8") as file:
+        with open(os.path.expanduser(name), encoding="utf-8-sig") as file:
             lines = [line.rstrip("\r\n") for line in file]
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidArgumentError(f"cannot read {flag} {name}: {error}") from error

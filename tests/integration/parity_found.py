@@ -7,6 +7,8 @@ from tests.integration.parity_lines import BOX
 _RUN = "run --rm --network none"
 _CREATE = "create --network none"
 
+# Of the repository's root, where tests are run.
+_MARKED = "tests/integration/data/byte_order_mark.env"
 # What tells which mounts can be written to.  Docker's order is a map's: one mount a container.
 _WRITABLE = "inspect -f '{{range .Mounts}}{{.Destination}} {{.RW}}{{end}}'"
 
@@ -32,6 +34,12 @@ FOUND: dict[str, list[str]] = {
         "rmi foo/bar:parity",
         "rmi foo/bar:parity",
         "rmi library/foo/bar:parity",
+    ],
+    "a file of variables with a byte order mark": [
+        f"{_RUN} --env-file {_MARKED} {BOX} sh -c 'echo $A $B; env | grep -c A=1'",
+        f"{_CREATE} --name marked --label-file {_MARKED} {BOX} true",
+        "inspect -f '{{json .Config.Labels}}' marked",
+        "rm marked",
     ],
     "commit of nothing": [
         f"{_CREATE} --name idle {BOX} true",
