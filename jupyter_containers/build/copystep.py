@@ -222,10 +222,8 @@ def describe_workdir(
         return None
     user = around.state.config.user
     key = StepKey(around.base_parts() | {"destination": path, "user": user})
-    written = expand(instruction.text)
-    # History shows an absolute path as it is written, as BuildKit has it.
-    shown = written if written.startswith("/") else path
-    return FileStep(None, lambda: key, _make_workdir(path, user), f"WORKDIR {shown}")
+    shown = f"WORKDIR {around.state.config.working_dir}"
+    return FileStep(None, lambda: key, _make_workdir(path, user), shown)
 
 
 def _make_workdir(path: str, user: str) -> Callable[[Workspace], None]:

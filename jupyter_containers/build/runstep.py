@@ -46,7 +46,7 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
     parts = around.base_parts() | {
         "command": "\0".join(argv),
         "env": "\0".join(env),
-        "cwd": config.working_dir or "/",
+        "cwd": config.cwd,
         "user": config.user,
         "network": instruction.network,
         "security": instruction.security,
@@ -56,7 +56,7 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
         around.step_id,
         argv,
         (*env, *proxies),
-        config.working_dir or "/",
+        config.cwd,
         config.user,
         network,
         mounts,

@@ -239,7 +239,13 @@ class FileSystems:
             )
             history = [*self._history(record), step]
             image = self._images.compose(
-                layers if empty else [*layers, layer], config, history, created, reference, lease=lease, author=author
+                layers if empty else [*layers, layer],
+                config,
+                history,
+                created,
+                reference,
+                lease=lease,
+                author=author,
             )
         attributes = {"comment": message, "imageID": image.config_digest}
         if reference is not None:

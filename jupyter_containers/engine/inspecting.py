@@ -131,7 +131,7 @@ def container_document(
             **({"StopTimeout": options.stop_timeout} if options.stop_timeout >= 0 else {}),
             "Healthcheck": _healthcheck(health_config(record.config, options.health)),
             "Image": options.image,
-            "WorkingDir": options.workdir or record.config.working_dir,
+            "WorkingDir": _workdir(record),
             "Labels": {**record.config.labels, **(options.labels or {})},
         },
         "NetworkSettings": network_settings(record, networks),
@@ -148,7 +148,7 @@ def effective_config(record: ContainerRecord) -> ExecutionConfig:
         env=tuple(entry for entry in _environment(record) if "=" in entry),
         entrypoint=_entrypoint(record),
         cmd=_command(record),
-        working_dir=options.workdir or config.working_dir,
+        working_dir=_workdir(record),
         labels={**config.labels, **(options.labels or {})},
         stop_signal=options.stop_signal or config.stop_signal,
         healthcheck=health_config(config, options.health),
@@ -167,6 +167,12 @@ def _environment(record: ContainerRecord) -> list[str]:
     for entry in record.config.env:
         entries.setdefault(entry.partition("=")[0], entry)
     return list(entries.values())
+
+
+def _workdir(record: ContainerRecord) -> str:
+    if record.options.workdir:
+        return record.options.workdir
+    return record.config.cwd if record.config.working_dir else ""
 
 
 def _entrypoint(record: ContainerRecord) -> tuple[str, ...] | None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError, UsageError
+from jupyter_containers.oci.image import clean_path
 from jupyter_containers.options import health, limits, network
 from jupyter_containers.options.health import HealthOptions, parse_health
 from jupyter_containers.options.limits import DeviceLimit, DeviceRequest
@@ -441,6 +442,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "cpus": parse_cpus,
     "entrypoint": _entrypoint,
     "user": str,
+    "workdir": lambda value: clean_path(value) if value else "",
     "kernel_memory": lambda value: parse_size(value, "kernel-memory"),
     "memory_swappiness": lambda value: limits.whole(value, "memory-swappiness"),
     "oom_score_adj": lambda value: limits.whole(value, "oom-score-adj"),
@@ -488,7 +490,7 @@ def _label_files(value: Any) -> dict[str, str]:
 
 
 def _lines(name: str, flag: str) -> list[str]:
-    """Return the lines of a file that are neither empty nor a comment, without a byte order mark."""
+    """Return a file's lines without a byte order mark, empty ones and comments."""
     try:
         with open(os.path.expanduser(name), encoding="utf-8-sig") as file:
             lines = [line.rstrip("\r\n") for line in file]

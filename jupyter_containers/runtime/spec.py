@@ -239,7 +239,7 @@ def _process(
         "user": context.user.spec(),
         "args": list(args),
         "env": environment(config, options, hostname=hostname, home=context.user.home),
-        "cwd": options.workdir or config.working_dir or "/",
+        "cwd": options.workdir or config.cwd,
         "capabilities": _capability_sets(capabilities),
         "noNewPrivileges": security.no_new_privileges,
         "rlimits": [*memory_rlimits(options, context.host), *rlimits(options.ulimit, context.host)],

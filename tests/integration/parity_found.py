@@ -41,6 +41,26 @@ FOUND: dict[str, list[str]] = {
         "inspect -f '{{json .Config.Labels}}' marked",
         "rm marked",
     ],
+    "working directories": [
+        *(
+            line
+            for path in ("/tmp/", "/tmp//", "/a/../b/", "//", "/tmp/.")
+            for line in (
+                f"{_CREATE} --name folder -w {path} {BOX} pwd",
+                "inspect -f '{{.Config.WorkingDir}}' folder",
+                "start -a folder",
+                "rm folder",
+            )
+        ),
+        f"{_CREATE} --name slashed {BOX} pwd",
+        "commit -c 'WORKDIR /tmp/' slashed parity/slashed:1",
+        "inspect -f '{{.Config.WorkingDir}}' parity/slashed:1",
+        f"{_CREATE} --name folder parity/slashed:1 pwd",
+        "inspect -f '{{.Config.WorkingDir}}' folder",
+        "start -a folder",
+        "rm folder slashed",
+        "rmi parity/slashed:1",
+    ],
     "commit of nothing": [
         f"{_CREATE} --name idle {BOX} true",
         "commit -c 'ENV ZED=image' idle parity/idle:1",
