@@ -214,7 +214,8 @@ class Copier:
             uid, gid = self.rules.owner.uid, self.rules.owner.gid
         else:
             uid, gid = (status.st_uid, status.st_gid) if tree.keep_owner else (0, 0)
-        give_entry(self.root.descriptor, place, uid, gid)
+        with self.root.place(place) as (directory, name):
+            give_entry(directory, name, uid, gid)
         if entry.kind != stat.S_IFLNK:
             mode, folder = stat.S_IMODE(status.st_mode), entry.kind == stat.S_IFDIR
             change = self.rules.mode
