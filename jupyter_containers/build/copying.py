@@ -222,8 +222,8 @@ class Copier:
             final = change.apply(mode, folder=folder) if change else mode
             os.chmod(place, final, dir_fd=self.root.descriptor)
         where = self.root.kernel_path(place)
-        for name, value in tree.xattrs(entry.path):
-            os.setxattr(where, name, value, follow_symlinks=False)
+        for key, value in tree.xattrs(entry.path):
+            os.setxattr(where, key, value, follow_symlinks=False)
         time_ns = self.rules.time_ns
         times = (status.st_atime_ns, status.st_mtime_ns) if time_ns is None else (time_ns, time_ns)
         os.utime(place, ns=times, dir_fd=self.root.descriptor, follow_symlinks=False)
