@@ -148,10 +148,16 @@ class SourceTree:
             )
         folder = stat.S_ISDIR(status.st_mode)
         state = self._state(canonical)
-        if self.rules.verdict(state) and not (folder and self.rules.may_return(canonical, state)):
+        if self.rules.verdict(state) and not (folder and self._returns(canonical, state)):
             raise BuildError(f"{pattern!r} not found: excluded by .dockerignore", culprit=pattern)
         kept = path.removeprefix(f"{pivot}/") if pivot else path
         return Source(canonical, posixpath.basename(path), folder, pivot, kept)
+
+    def _returns(self, folder: str, state: int) -> bool:
+        """Return whether something was taken back inside an ignored folder."""
+        if not self.rules.may_return(folder, state):
+            return False
+        return next(self._below(folder, "", state, 0, NO_RULES), None) is not None
 
     def _state(self, path: str) -> int:
         state = self.rules.start()
