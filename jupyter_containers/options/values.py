@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
-from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.errors import FlagError, InvalidArgumentError, UnsupportedError
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
@@ -81,7 +81,7 @@ def parse_cpus(text: str | int | float) -> float:
     try:
         value = Decimal(str(text))
     except InvalidOperation as error:
-        raise InvalidArgumentError(
+        raise FlagError(
             f"invalid cpus: {str(text)!r}", hint="write a number such as 1.5"
         ) from error
     if not value.is_finite() or value < 0:

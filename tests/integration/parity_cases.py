@@ -230,7 +230,7 @@ _KINDS: Mapping[str, str] = {
     "name in use": r"already in use|the name .* is used by",
     "must stop first": r"stop the container before|cannot remove",
     "already/not running": r"is not running|is (already )?paused|not paused|is exited|it is exited"
-    r"|it is paused|it is running",
+    r"|it is paused|it is running|start a paused",
     "in use": r"volume is in use|is used by|unable to remove repository reference",
     "too little memory": r"minimum memory limit allowed|below 6m",
     "too many cpus": r"range of cpus|more than this host has",
@@ -251,6 +251,7 @@ _CLIENT_WORDS = (
     r"^see 'docker|^invalid |conflicting options|requires at least|requires exactly|bad format"
     r"|open /no|^stat |template|memory swappiness|pid: invalid|reference format|opening seccomp"
     r"|is not a valid|must provide|must specify|accepts no arg|is not a docker command"
+    r"|: invalid (cgroup|user) mode|invalid containerport|invalid ip|cannot be negative"
     r"|input device is not a tty|template parsing|same source and destination"
 )
 
