@@ -134,8 +134,11 @@ def parse_labels(entries: Iterable[str] | Mapping[str, object]) -> dict[str, str
 
 
 def parse_publish(text: str | int) -> tuple[PortMapping, ...]:
-    """Return the mappings of one ``-p`` value: ``[ip:][host|range:]container[/tcp|udp]``."""
-    value, _, protocol = str(text).partition("/")
+    """Return the mappings of one ``-p`` value: ``[ip:][host|range:]container[/tcp|udp]``.
+
+    Docker's long form, ``published=8000,target=80,protocol=udp``, means the same.
+    """
+    value, _, protocol = _short_form(str(text)).partition("/")
     if protocol.lower() == "sctp":
         raise UnsupportedError(
             f"cannot publish {text!r}: SCTP ports are not translated here",
@@ -169,6 +172,19 @@ def parse_publish(text: str | int) -> tuple[PortMapping, ...]:
     )
 
 
+def _short_form(text: str) -> str:
+    """Return the short form of a ``-p`` value; ``mode`` is a word of services, without effect."""
+    if "=" not in text:
+        return text
+    given = dict(item.partition("=")[::2] for item in text.split(","))
+    unknown = sorted(set(given) - {"published", "target", "protocol", "mode"})
+    if unknown or not given.get("target"):
+        why = f"unknown key {unknown[0]!r}" if unknown else "a target is needed"
+        raise InvalidArgumentError(f"invalid publish: {text!r}: {why}", hint=_LONG_PORTS)
+    return f"{given.get('published', '')}:{given['target']}/{given.get('protocol', 'tcp')}"
+
+
+_LONG_PORTS = "write published=8000,target=80,protocol=tcp, or 8000:80"
 _PORTS = "write 8000:80, 127.0.0.1:8000:80, 8000-8005:80-85, 53:53/udp or 80"
 
 
