@@ -10,7 +10,7 @@ import csv
 from dataclasses import dataclass
 from typing import Literal
 
-from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.errors import FlagError, InvalidArgumentError, UnsupportedError
 from jupyter_containers.options.values import check_name, parse_size
 
 PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
@@ -99,6 +99,8 @@ def parse_mount(text: str) -> MountRequest:
         raise InvalidArgumentError(f"invalid mount: {text!r}: type {kind!r}", hint=_MOUNTS)
     source = pairs.pop("source", pairs.pop("src", ""))
     target = pairs.pop("target", pairs.pop("destination", pairs.pop("dst", "")))
+    if not target:
+        raise FlagError(f"invalid mount: {text!r}: a target is required", hint=_MOUNTS)
     read_only = _flag_value(pairs, "readonly", text) or _flag_value(pairs, "ro", text)
     pairs.pop("consistency", "")  # a word for Docker's virtual machines, without effect on Linux
     foreign = [key for key in (*pairs, *several) if not key.startswith(f"{kind}-")]

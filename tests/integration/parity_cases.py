@@ -251,7 +251,8 @@ _CLIENT_WORDS = (
     r"^see 'docker|^invalid |conflicting options|requires at least|requires exactly|bad format"
     r"|open /no|^stat |template|memory swappiness|pid: invalid|reference format|opening seccomp"
     r"|is not a valid|must provide|must specify|accepts no arg|is not a docker command"
-    r"|: invalid (cgroup|user) mode|invalid containerport|invalid ip|cannot be negative"
+    r"|: invalid (cgroup|user) mode|invalid containerport|invalid ip|no port specified|publish opts"
+    r"|cannot be negative"
     r"|input device is not a tty|template parsing|same source and destination"
 )
 

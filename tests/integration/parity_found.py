@@ -112,6 +112,31 @@ FOUND: dict[str, list[str]] = {
             "--nosuch",
         )
     ],
+    "ports in the long form": [
+        *(
+            line
+            for ports in (
+                "published=8089,target=80,protocol=udp",
+                "target=80",
+                "target=80,published=8089-8090",
+                "published=8089,target=80,mode=host",
+                "published=8089-8090,target=80-81",
+            )
+            for line in (
+                f"create --name ports -p {ports} {BOX} true",
+                "inspect -f '{{json .HostConfig.PortBindings}} {{json .Config.ExposedPorts}}' "
+                "ports",
+                "rm ports",
+            )
+        ),
+        f"create -p published=8089 {BOX} true",
+        f"create -p target {BOX} true",
+        f"create -p published=8089,target {BOX} true",
+    ],
+    "mounts without a target": [
+        f"{_CREATE} --mount {mount} {BOX} true"
+        for mount in ("type=tmpfs", "type=bind,source=/tmp", "source=parity-none", "type=volume")
+    ],
     "commit of nothing": [
         f"{_CREATE} --name idle {BOX} true",
         "commit -c 'ENV ZED=image' idle parity/idle:1",
