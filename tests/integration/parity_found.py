@@ -137,6 +137,27 @@ FOUND: dict[str, list[str]] = {
         f"{_CREATE} --mount {mount} {BOX} true"
         for mount in ("type=tmpfs", "type=bind,source=/tmp", "source=parity-none", "type=volume")
     ],
+    "containers by their images": [
+        f"{_CREATE} --name first {BOX} true",
+        "commit -c 'ENV A=1' first parity/child:1",
+        "commit -c 'ENV A=2' first parity/sibling:1",
+        f"{_CREATE} --name second parity/child:1 true",
+        f"ps -a --filter ancestor={BOX} --format '{{{{.Names}}}}'",
+        "ps -a --filter ancestor=parity/child:1 --format '{{.Names}}'",
+        "ps -a --filter ancestor=parity/sibling:1 --format '{{.Names}}'",
+        "ps -a --filter ancestor=nosuch --format '{{.Names}}'",
+        f"tag {BOX} parity/alias:1",
+        f"{_CREATE} --name third parity/alias:1 true",
+        "ps -a --filter name=third --format '{{.Image}}'",
+        "rmi parity/alias:1",
+        "ps -a --filter name=third --format '{{len .Image}}'",
+        "tag parity/child:1 parity/alias:1",
+        "ps -a --filter name=third --format '{{len .Image}}'",
+        "ps -a --no-trunc --filter name=third --format '{{len .Image}}'",
+        "inspect -f '{{.Config.Image}}' third",
+        "rm first second third",
+        "rmi parity/child:1 parity/sibling:1 parity/alias:1",
+    ],
     "commit of nothing": [
         f"{_CREATE} --name idle {BOX} true",
         "commit -c 'ENV ZED=image' idle parity/idle:1",
