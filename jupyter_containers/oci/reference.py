@@ -20,7 +20,7 @@ _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _REGISTRY = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
-    r"|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+    r"|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?"
 )
 _MAX_NAME = 255
 
@@ -130,9 +130,11 @@ def _check_names(text: str, registry: str, repository: str) -> None:
         raise InvalidReferenceError(
             f"invalid reference {text!r}: bad repository name {bare!r}", hint=hint
         )
-    if len(registry) + 1 + len(repository) > _MAX_NAME:
-        raise InvalidReferenceError(f"invalid reference: name longer than {_MAX_NAME} characters")
-    if re.fullmatch(r"[0-9a-f]{64}", bare) and registry == DEFAULT_REGISTRY:
+    if len(repository) > _MAX_NAME:  # the registry is not counted
+        raise InvalidReferenceError(
+            f"invalid reference: repository name longer than {_MAX_NAME} characters"
+        )
+    if re.fullmatch(r"[0-9a-f]{64}", text):
         raise InvalidReferenceError(
             f"invalid reference {text!r}: 64 hexadecimal characters are an image ID, not a name"
         )
