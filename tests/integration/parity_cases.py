@@ -197,9 +197,6 @@ DIFFERENCES: dict[str, str] = {
     ),
     "update nosuchthing": "a container that is not there is told before the missing flag",
     "container": "a group's help is what was asked for: it goes to standard output",
-    "inspect --type image -f '{{.Os}} {{.Config.Cmd}} {{len .RootFS.Layers}}' " + BOX: (
-        "a list that is not set has no value: Go prints its type's zero"
-    ),
     f"history --format '{{{{.Size}}}} {{{{.CreatedBy}}}} {{{{.Comment}}}}' {BOX}": (
         "the note names the file, not the pipe that a client and a daemon need"
     ),

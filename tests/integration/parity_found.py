@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from tests.integration.parity_lines import BOX
 
 _RUN = "run --rm --network none"
@@ -157,6 +159,32 @@ FOUND: dict[str, list[str]] = {
         "inspect -f '{{.Config.Image}}' third",
         "rm first second third",
         "rmi parity/child:1 parity/sibling:1 parity/alias:1",
+    ],
+    "templates": [
+        f"{_CREATE} --name shown {BOX} sh -c 'a <b>'",
+        *(
+            f"inspect -f {shlex.quote(template)} shown"
+            for template in (
+                "{{range.Mounts}}x{{else}}none{{end}}",
+                "{{if.State.Running}}a{{else if.State.Dead}}b{{else}}c{{end}}",
+                "{{with.State}}{{.Status}}{{end}}",
+                "{{.Config.Labels.nosuch}} {{json .Config.Labels.nosuch}}",
+                "{{if .Config.Labels.nosuch}}a{{else}}b{{end}}",
+                "{{.HostConfig.LogConfig.Config}}",
+                "{{range $i, $a := .Args}}{{if eq $i 1}}{{break}}{{end}}{{$a}} {{end}}",
+                "{{range $i, $a := .Args}}{{if eq $i 0}}{{continue}}{{end}}{{$a}} {{end}}",
+                '{{define "x"}}[{{.}}]{{end}}{{template "x" .Path}}',
+                '{{block "x" .Path}}[{{.}}]{{end}}{{template "x" 3}}',
+                '{{html "<a&\\"\'>"}} {{js "a\'b<"}} {{urlquery "a b&c/ü"}}',
+                "{{index .Args 1 | html}} {{index .Args 1 | js}} {{index .Args 1 | urlquery}}",
+                "{{json .HostConfig.Binds}} {{len .HostConfig.Binds}}"
+                "{{range .HostConfig.Binds}}a{{else}}b{{end}}",
+                '{{printf "%v %v" .HostConfig.Binds .Config.Labels}}',
+                "{{.HostConfig.CapAdd}} {{.Config.Entrypoint}} {{.Config.Volumes}} {{.ExecIDs}} "
+                "{{.HostConfig.MemorySwappiness}} {{.HostConfig.PidsLimit}}",
+            )
+        ),
+        "rm shown",
     ],
     "commit of nothing": [
         f"{_CREATE} --name idle {BOX} true",
