@@ -102,6 +102,7 @@ def assemble(
         namespaces=shared.namespaces,
         shm=shared.shm,
         default_pids_limit=rooms.settings.pids_limit,
+        no_new_privileges=rooms.settings.no_new_privileges,
         annotations=options.annotation or {},
     )
     extra_env = (*host_env, *hostnames.link_variables(record))

@@ -213,6 +213,7 @@ class _Workspace:
             hostname_file=files.get("hostname", ""),
             cgroup_path=rooms.runtime.cgroup_path(self.key),
             default_pids_limit=rooms.settings.pids_limit,
+            no_new_privileges=rooms.settings.no_new_privileges,
         )
         bundle.write_spec(runtime_spec(config, options, context))
 

@@ -55,19 +55,23 @@ READONLY_PATHS = (
 class SecurityOptions:
     """The ``--security-opt`` values; ``seccomp`` is empty (ours), ``unconfined`` or a path."""
 
-    no_new_privileges: bool = True
+    no_new_privileges: bool = False
     seccomp: str = ""
     apparmor: str = ""
     selinux_label: str = ""
     unmasked: bool = False
 
 
-def security_options(values: Sequence[str], *, privileged: bool = False) -> SecurityOptions:
+def security_options(
+    values: Sequence[str], *, privileged: bool = False, no_new_privileges: bool = False
+) -> SecurityOptions:
     """Return the meaning of ``--security-opt`` values; ``privileged`` changes the defaults.
 
-    Raises :class:`InvalidArgumentError` for an unknown option.
+    ``no_new_privileges`` is for those that do not say it: off, as in Docker, so that sudo, su and
+    gosu work, or what the settings say.  Raises :class:`InvalidArgumentError` for an unknown
+    option.
     """
-    no_new_privileges, unmasked = not privileged, privileged
+    no_new_privileges, unmasked = no_new_privileges and not privileged, privileged
     seccomp = "unconfined" if privileged else ""
     apparmor = label = ""
     for value in values:
@@ -86,7 +90,7 @@ def security_options(values: Sequence[str], *, privileged: bool = False) -> Secu
         else:
             raise InvalidArgumentError(
                 f"invalid security-opt: {value!r}",
-                hint="no-new-privileges=false, seccomp=unconfined or =FILE, apparmor=PROFILE, "
+                hint="no-new-privileges, seccomp=unconfined or =FILE, apparmor=PROFILE, "
                 "systempaths=unconfined",
             )
     return SecurityOptions(no_new_privileges, seccomp, apparmor, label, unmasked)

@@ -93,7 +93,8 @@ class ContainerContext:
     ``namespaces`` are those that are not the container's own: by kind (``pid``, ``ipc``, ``uts``,
     ``cgroup``) a path to join, or ``host``.  ``shm`` is the host path of another's /dev/shm.
     ``default_pids_limit`` 0 means none.  ``compat32`` False is for an image known to hold no 32-bit
-    program: its seccomp filter is built several milliseconds faster.
+    program: its seccomp filter is built several milliseconds faster.  ``no_new_privileges`` is the
+    settings' default, for options that do not say it.
     """
 
     container_id: str
@@ -114,6 +115,7 @@ class ContainerContext:
     shm: str = ""
     default_pids_limit: int = 0
     compat32: bool = True
+    no_new_privileges: bool = False
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -128,7 +130,11 @@ def runtime_spec(config: ExecutionConfig, options: RunOptions, context: Containe
     Raises :class:`InvalidArgumentError` for a request that makes no sense and
     :class:`UnsupportedError` for one that this host cannot fulfil.
     """
-    security = security_options(options.security_opt, privileged=options.privileged)
+    security = security_options(
+        options.security_opt,
+        privileged=options.privileged,
+        no_new_privileges=context.no_new_privileges,
+    )
     capabilities = effective_capabilities(
         options.cap_add,
         options.cap_drop,

@@ -200,9 +200,6 @@ DIFFERENCES: dict[str, str] = {
     f"history --format '{{{{.Size}}}} {{{{.CreatedBy}}}} {{{{.Comment}}}}' {BOX}": (
         "the note names the file, not the pipe that a client and a daemon need"
     ),
-    f"{_RUN} {BOX} grep NoNewPrivs /proc/self/status": (
-        "no_new_privs is on unless it is asked for otherwise"
-    ),
     "exec life nosuchprogram": (
         "127 as from run, and the reason among the errors: Docker 23 and later do so too"
     ),
