@@ -14,6 +14,7 @@ from jupyter_containers.engine.records import ContainerRecord, MountRecord, Volu
 from jupyter_containers.network.model import Network
 from jupyter_containers.oci.image import ExecutionConfig, Healthcheck, ImageConfig, rfc3339
 from jupyter_containers.oci.state import Status
+from jupyter_containers.options.mounts import PROPAGATIONS
 from jupyter_containers.runtime.health import read_health
 from jupyter_containers.runtime.spec import process_args
 from jupyter_containers.store import ImageRecord
@@ -110,7 +111,7 @@ def container_document(
         "AppArmorProfile": "",
         "ExecIDs": None,
         "HostConfig": host_config(record, runtime),
-        "Mounts": [_mount(mount) for mount in record.mounts],
+        "Mounts": _mounts(record),
         "Config": {
             **execution_document(record.config),
             "Hostname": options.hostname or record.id[:12],
@@ -259,14 +260,27 @@ def _health(record: ContainerRecord, folder: Path) -> dict[str, Any] | None:
     }
 
 
-def _mount(mount: MountRecord) -> dict[str, Any]:
+def _mounts(record: ContainerRecord) -> list[dict[str, Any]]:
+    """Return all mounts but those of ``--tmpfs``, which Docker tells in HostConfig only."""
+    requests = {request.target: request for request in record.options.mounts}
+    shown = []
+    for mount in record.mounts:
+        request = requests.get(mount.target)
+        if request is None or request.flag != "tmpfs":
+            shown.append(_mount(mount, request.written if request else ""))
+    return shown
+
+
+def _mount(mount: MountRecord, written: str) -> dict[str, Any]:
     document: dict[str, Any] = {
         "Type": mount.type,
         "Source": mount.source,
         "Destination": mount.target,
-        "Mode": ",".join([*mount.options, *(["ro"] if mount.read_only else [])]),
+        "Mode": written,
         "RW": not mount.read_only,
-        "Propagation": "rprivate" if mount.type == "bind" else "",
+        "Propagation": next((word for word in mount.options if word in PROPAGATIONS), "rprivate")
+        if mount.type == "bind"
+        else "",
     }
     if mount.type == "volume":
         document |= {"Name": mount.name, "Driver": "local"}

@@ -27,6 +27,7 @@ class MountRequest:
     ``size`` is in bytes and ``mode`` an octal mode, for tmpfs only.  ``options`` are words of
     mount(8): the propagation of a bind, anything for a tmpfs.  ``subpath`` is a folder or file
     inside the volume; ``labels`` and ``driver_options`` are for a volume made by this request.
+    ``flag`` is the option it came from and ``written`` its options there, which ``inspect`` shows.
     """
 
     type: Literal["bind", "volume", "tmpfs"]
@@ -42,13 +43,15 @@ class MountRequest:
     subpath: str = ""
     labels: tuple[str, ...] = ()
     driver_options: tuple[str, ...] = ()
+    flag: Literal["volume", "mount", "tmpfs"] = "mount"
+    written: str = ""
 
 
 def parse_volume(text: str) -> MountRequest:
     """Return the mount of one ``-v`` value: ``[source:]target[:options]``."""
     parts = text.split(":")
     if len(parts) == 1:
-        return MountRequest("volume", _target(text, text))
+        return MountRequest("volume", _target(text, text), flag="volume")
     if len(parts) > 3 or not parts[0]:
         raise InvalidArgumentError(f"invalid volume: {text!r}", hint=_VOLUMES)
     source, target = parts[0], _target(parts[1], text)
@@ -85,6 +88,8 @@ def parse_volume(text: str) -> MountRequest:
         options=propagation,
         copy="nocopy" not in options,
         create_source=is_path,
+        flag="volume",
+        written=parts[2] if len(parts) == 3 else "",
     )
 
 
@@ -209,7 +214,10 @@ def parse_tmpfs(text: str) -> MountRequest:
             read_only = item == "ro"
         else:
             options.append(item)
-    return MountRequest("tmpfs", _target(target, text), "", read_only, size, mode, tuple(options))
+    place = _target(target, text)
+    return MountRequest(
+        "tmpfs", place, "", read_only, size, mode, tuple(options), flag="tmpfs", written=rest
+    )
 
 
 def parse_volumes_from(text: str) -> tuple[str, str]:

@@ -189,11 +189,14 @@ DIFFERENCES: dict[str, str] = {
     "inspect --type image plain": _EMPTY_LIST,
     "image inspect nosuch/image": _EMPTY_LIST,
     "network inspect nosuchnetwork": _EMPTY_LIST,
-    "inspect -f '{{.HostConfig.Init}} {{.HostConfig.ReadonlyRootfs}} "
-    "{{json .HostConfig.Tmpfs}} {{.HostConfig.ShmSize}}' opts": "sizes are told in bytes",
     "inspect -f '{{.Config.Tty}} {{.Config.OpenStdin}} {{.Config.StdinOnce}} "
     "{{.Config.AttachStdin}} {{.Config.AttachStdout}} {{.Config.AttachStderr}}' opts": (
         "what a created container is attached to is said by start"
+    ),
+    "inspect -f '{{.HostConfig.CpuShares}} {{.HostConfig.PidsLimit}} {{.HostConfig.ShmSize}} "
+    "{{json .HostConfig.PortBindings}} {{json .HostConfig.CapAdd}}' plain": (
+        "null is <nil> everywhere; Docker's own field is CPUShares, so that it looks into JSON, "
+        "where null has no value"
     ),
     "update nosuchthing": "a container that is not there is told before the missing flag",
     "container": "a group's help is what was asked for: it goes to standard output",

@@ -186,6 +186,34 @@ FOUND: dict[str, list[str]] = {
         ),
         "rm shown",
     ],
+    "mounts that are inspected": [
+        line
+        for mount in (
+            "-v /usr:/x:rslave,ro",
+            "-v /usr:/x:ro",
+            "-v /usr:/x",
+            "-v /anonymous",
+            "--mount type=bind,source=/usr,target=/x,bind-propagation=rshared",
+            "--mount type=bind,source=/usr,target=/x,readonly",
+            "--mount type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=700",
+            "--mount type=tmpfs,target=/t",
+            "--tmpfs /t:size=1m,mode=700,noexec",
+            "--tmpfs /t:rw,size=64k",
+            "--tmpfs /t",
+        )
+        for line in (
+            f"{_CREATE} --name mounted {mount} {BOX} true",
+            "inspect -f '{{json .HostConfig.Binds}} {{json .HostConfig.Tmpfs}}' mounted",
+            "inspect -f '{{range .Mounts}}{{.Type}} {{.Destination}} {{.RW}} {{.Propagation}}"
+            "{{end}}.' mounted",
+            *(
+                ["inspect -f '{{json .HostConfig.Mounts}}' mounted"]
+                if mount.startswith("--mount")
+                else []
+            ),
+            "rm -v mounted",
+        )
+    ],
     "commit of nothing": [
         f"{_CREATE} --name idle {BOX} true",
         "commit -c 'ENV ZED=image' idle parity/idle:1",
