@@ -198,7 +198,7 @@ def _reported(error: ContainersError, words: Sequence[str], output: _Output) -> 
         sys.stderr.flush()
     if isinstance(error, ContainerFailedError):
         return error.exit_code
-    if isinstance(error, OCIRuntimeError) and verb in (["run"], ["exec"], ["start"]):
+    if isinstance(error, OCIRuntimeError) and verb in (["run"], ["exec"]):
         return error.exit_code if error.exit_code in (125, 126, 127) else 125
     if isinstance(error, UnknownUserError) and verb == ["exec"]:
         return 126

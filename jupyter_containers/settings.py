@@ -53,7 +53,9 @@ class Settings:
     are folders of images that are shared with everybody (``store share``): they are used here as if
     they had been pulled, and never changed. ``trust_host_ca`` gives RUN steps and containers the
     host's CA bundle: ``auto`` means RUN steps only, and only where the host carries CAs of its own.
-    ``result_max_bytes`` are read of one run's results (``-o``) at most.
+    ``result_max_bytes`` are read of one run's results (``-o``) at most.  ``no_new_privileges`` takes
+    the power of set-user-ID programs (sudo, su) from containers and RUN steps that do not ask for
+    it with ``--security-opt no-new-privileges=false``.
     """
 
     root: Path
@@ -73,6 +75,7 @@ class Settings:
     debian_mirror: str = ""
     stop_timeout: int = 10
     pids_limit: int = 2048
+    no_new_privileges: bool = False
     log_max_bytes: int = 64 * 1024 * 1024
     result_max_bytes: int = 1024 * 1024 * 1024
 
@@ -316,6 +319,7 @@ def _updated(settings: Settings, values: Mapping[str, Any], origin: str) -> Sett
     return replace(settings, **changes) if changes else settings
 
 
+_SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 _CHOICES = {"trust_host_ca": ("auto", "always", "never")}
 
 
@@ -326,9 +330,11 @@ def _coerced(name: str, value: object, default: object, origin: str) -> object:
         if isinstance(default, tuple):
             items = value.split(",") if isinstance(value, str) else list(value)  # type: ignore[call-overload]  # TOML lists and traitlets lists both arrive here
             return tuple(str(item).strip() for item in items if str(item).strip())
+        if isinstance(default, bool):
+            return _SWITCHES[str(value).lower()]
         if isinstance(default, int):
             return int(str(value))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise InvalidArgumentError(f"setting {name} in {origin}: {value!r} does not fit") from error
     text = str(value)
     if name in _CHOICES and text not in _CHOICES[name]:

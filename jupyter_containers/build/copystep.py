@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from jupyter_containers.build import history
@@ -112,6 +112,7 @@ class _CopyWork:
         self.request = request
         self.around = around
         self.sources = CopySources(request.wanted, around)
+        self._standing: tuple[_Standing, ...] | None = None
 
     def _parts(self) -> dict[str, str]:
         request = self.request
@@ -127,7 +128,17 @@ class _CopyWork:
             # Names are those of the stage, though its files do not matter.
             found = self._stage_owner()
             parts["owner"] = f"{found.uid}:{found.gid}"
+        if request.link and (standing := self._folders_below()):
+            parts["folders"] = "\0".join(map(str, standing))
         return parts
+
+    def _folders_below(self) -> tuple[_Standing, ...]:
+        """Return the folders on the way to a detached step's destination that the stage has."""
+        chain = self.around.state.chain_id
+        if self._standing is None:
+            root = self.around.tree_of(chain).root if chain else None
+            self._standing = tuple(_standing(root, self.request.destination)) if root else ()
+        return self._standing
 
     def quick_key(self) -> StepKey | None:
         """Return the key by the layers, commits or checksums that hold the sources."""
@@ -149,6 +160,7 @@ class _CopyWork:
 
         def copy(rootfs: str) -> None:
             with Root(rootfs) as root:
+                self._keep_folders(root)
                 rules = self.request.rules(self._owner(root))
                 copier = Copier(root, self.request.destination, rules, self.around.cancel)
                 for origin in origins:
@@ -157,6 +169,18 @@ class _CopyWork:
                     copier.write(name, data)
 
         workspace.call(copy)
+
+    def _keep_folders(self, root: Root) -> None:
+        """Make the folders that the stage has as they are there: the layer resets none of them."""
+        if not self.request.link:
+            return
+        place = self.request.destination
+        into = place.endswith("/") or any(
+            source.is_folder for origin in self.sources.origins for source in origin.matches
+        )
+        for folder in self._folders_below():
+            if into or folder.path != place:  # a file takes the place of a folder
+                root.make_folders(folder.path, folder.mode, folder.uid, folder.gid)
 
     def _copy(self, origin: Origin, copier: Copier) -> None:
         if self.request.wanted.parents:
@@ -219,6 +243,27 @@ class _CopyWork:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """A folder that the stage has already."""
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
+
+
+def _standing(root: Root, destination: str) -> Iterator[_Standing]:
+    """Yield the folders of a path from the top; a link ends it, for it is not followed."""
+    path = ""
+    for name in destination.strip("/").split("/"):
+        path += f"/{name}"
+        status = root.stat(path[1:])
+        if status is None or not stat.S_ISDIR(status.st_mode):
+            return
+        yield _Standing(path, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+
+
 def describe_workdir(
     instruction: Workdir, expand: Expander, around: StepSurroundings
 ) -> FileStep | None:
@@ -228,10 +273,8 @@ def describe_workdir(
         return None
     user = around.state.config.user
     key = StepKey(around.base_parts() | {"destination": path, "user": user})
-    written = expand(instruction.text)
-    # History shows an absolute path as it is written, as BuildKit has it.
-    shown = written if written.startswith("/") else path
-    return FileStep(None, lambda: key, _make_workdir(path, user), f"WORKDIR {shown}")
+    shown = f"WORKDIR {around.state.config.working_dir}"
+    return FileStep(None, lambda: key, _make_workdir(path, user), shown)
 
 
 def _make_workdir(path: str, user: str) -> Callable[[Workspace], None]:

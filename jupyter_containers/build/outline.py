@@ -17,7 +17,7 @@ from jupyter_containers.build.plan import Plan, Stage, stage_references
 from jupyter_containers.build.state import StageState
 
 _VARIABLE = re.compile(r"\$\{?(\w+)")
-_AUTOMATIC = {
+_AUTOMATIC = {"TARGETSTAGE"} | {
     side + part for side in ("TARGET", "BUILD") for part in ("PLATFORM", "OS", "ARCH", "VARIANT")
 }
 Comments = Mapping[int, tuple[str, ...]]

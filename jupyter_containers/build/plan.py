@@ -92,10 +92,8 @@ def make_plan(
         where = instructions[0].location if instructions else SourceLocation(name, 1, 1)
         raise DockerfileSyntaxError("the Dockerfile has no FROM instruction", location=where)
     findings: list[Finding] = []
-    known = _platform_args(platform) | {
-        key: value for key, value in build_args.items() if key in _platform_args(platform)
-    }
-    defaults = _platform_args(platform)
+    defaults = _automatic_args(platform, target)
+    known = defaults | {key: value for key, value in build_args.items() if key in defaults}
     for arg in head:
         known |= _declared(arg, known, build_args, lexer)
         defaults |= _declared(arg, defaults, {}, lexer)
@@ -141,10 +139,13 @@ def _cut(instructions: tuple[Instruction, ...]) -> Iterator[tuple[From, tuple[In
         yield opening, instructions[start + 1 : end]
 
 
-def _platform_args(target: Platform) -> dict[str, str]:
-    """Return the predefined arguments (Dockerfile reference, "platform ARGs in global scope")."""
-    values: dict[str, str] = {}
-    for prefix, platform in (("TARGET", target), ("BUILD", Platform.host())):
+def _automatic_args(wanted: Platform, stage: str) -> dict[str, str]:
+    """Return the predefined arguments (Dockerfile reference, "platform ARGs in global scope").
+
+    ``stage`` is the target as it was given, empty for the last one.
+    """
+    values = {"TARGETSTAGE": stage or "default"}
+    for prefix, platform in (("TARGET", wanted), ("BUILD", Platform.host())):
         values[f"{prefix}PLATFORM"] = str(platform)
         values[f"{prefix}OS"] = platform.os
         values[f"{prefix}ARCH"] = platform.architecture

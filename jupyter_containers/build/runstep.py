@@ -45,7 +45,7 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
     parts = around.base_parts() | {
         "command": "\0".join(argv),
         "env": "\0".join(env),
-        "cwd": config.working_dir or "/",
+        "cwd": config.cwd,
         "user": config.user,
         "network": instruction.network,
         "security": instruction.security,
@@ -55,7 +55,7 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
         around.step_id,
         argv,
         (*env, *proxies),
-        config.working_dir or "/",
+        config.cwd,
         config.user,
         network,
         mounts,
@@ -132,6 +132,7 @@ def _mount(spec: MountSpec, around: StepSurroundings) -> StepMount:
             chain_id=chain,
             read_only=spec.read_only,
             cache_id=spec.id,
+            variant=_variant(spec),
             sharing=spec.sharing,  # type: ignore[arg-type]  # checked where it was parsed
             mode=0o755 if spec.mode is None else spec.mode,
             uid=spec.uid or 0,
@@ -160,6 +161,17 @@ def _with_kind(mount: StepMount, around: StepSurroundings) -> StepMount:
     root = around.tree_of(mount.chain_id).root
     status = root.stat(root.resolve(mount.source))
     return replace(mount, is_file=status is not None and not stat.S_ISDIR(status.st_mode))
+
+
+def _variant(spec: MountSpec) -> str:
+    """Return what tells a cache from others of its id: owner and mode, where one was given.
+
+    As BuildKit: a cache made by root stays root's, and ``uid=1000`` gets a separate folder.
+    """
+    given = (spec.uid, spec.gid, spec.mode)
+    if given == (None, None, None):
+        return ""
+    return f"{spec.uid or 0}:{spec.gid or 0}:{0o755 if spec.mode is None else spec.mode:o}"
 
 
 def _identity(mount: StepMount) -> tuple[object, ...]:

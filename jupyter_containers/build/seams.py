@@ -74,6 +74,7 @@ class StepMount:
     ``is_file`` tells that the source is no folder.
     ``cache``: a persistent folder named ``cache_id``; a new one is filled from ``source`` of
     ``chain_id`` if given, else made with ``mode``, ``uid`` and ``gid``.
+    ``variant`` tells caches of one id apart that were asked for with other owners or modes.
     ``tmpfs``: ``size`` bytes, 0 for no limit.
     ``file``: a read-only file that holds ``data`` with ``mode``.
     ``socket``: the socket ``source`` of the host.
@@ -85,6 +86,7 @@ class StepMount:
     chain_id: str | None = None
     read_only: bool = True
     cache_id: str = ""
+    variant: str = ""
     sharing: Literal["shared", "private", "locked"] = "shared"
     mode: int = 0o755
     uid: int = 0

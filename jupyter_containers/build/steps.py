@@ -36,6 +36,7 @@ from jupyter_containers.build.instructions import (
 from jupyter_containers.build.linting import undefined
 from jupyter_containers.build.state import StageState
 from jupyter_containers.errors import DockerfileSyntaxError, InvalidArgumentError
+from jupyter_containers.oci.image import clean_path
 from jupyter_containers.options.values import parse_publish
 
 
@@ -216,15 +217,17 @@ def _user(instruction: Instruction, state: StageState, expand: Expander) -> None
 
 
 def set_workdir(instruction: Workdir, state: StageState, expand: Expander) -> str:
-    """Return the new working directory, absolute and clean, after making it the image's."""
+    """Return the new working directory, absolute and clean, after making it the image's.
+
+    An absolute one stays in the image as it is written, ``/tmp/`` too, as BuildKit has it.
+    """
     text = expand(instruction.text)
     if not state.workdir_set and not text.startswith("/"):
         message = f'Relative workdir "{text}" can have unexpected results if the base image changes'
         expand.findings.append(Finding(RELATIVE_WORKDIR, message, instruction.location))
     state.workdir_set = True
-    path = posixpath.normpath(posixpath.join("/", state.config.working_dir or "/", text))
-    path = path.replace("//", "/", 1)
-    state.change(working_dir=path)
+    path = clean_path(posixpath.join("/", state.config.working_dir, text))
+    state.change(working_dir=text if text.startswith("/") else path)
     return path
 
 

@@ -10,6 +10,7 @@ an open folder.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 import posixpath
@@ -170,14 +171,47 @@ class SourceTree:
             raise BuildError(
                 f"{pattern!r} not found",
                 culprit=pattern,
-                hint="sources are relative to the context",
+                hint=self._near(path)
+                or ("" if self.keep_owner else "sources are relative to the context"),
             )
         folder = stat.S_ISDIR(status.st_mode)
         state = self._state(canonical)
-        if self.rules.verdict(state) and not (folder and self.rules.may_return(canonical, state)):
-            raise BuildError(f"{pattern!r} not found: excluded by .dockerignore", culprit=pattern)
+        if self.rules.verdict(state) and not (folder and self._returns(canonical, state)):
+            raise BuildError(
+                f"{pattern!r} not found: excluded by .dockerignore",
+                culprit=pattern,
+                hint=f"take it back with a last line !{canonical} there",
+            )
         kept = path.removeprefix(f"{pivot}/") if pivot else path
         return Source(canonical, posixpath.basename(path), folder, pivot, kept)
+
+    def _near(self, path: str) -> str:
+        """Return a hint that names what is spelt like the first part of a path that is missing."""
+        above, names = "", path.split("/")
+        for name in names:
+            here = self.root.resolve(f"{above}/{name}" if above else name)
+            if self.root.stat(here) is None:
+                break
+            above = here
+        try:
+            known = [one for one in self._names(above) if not self._hidden(above, one)]
+        except OSError:
+            return ""
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+        if not near:  # another case is nothing like it to the matcher: Readme, README
+            near = [one for one in known if one.casefold() == name.casefold()]
+        return f"did you mean {posixpath.join(above, near[0])}?" if near else ""
+
+    def _hidden(self, folder: str, name: str) -> bool:
+        return self.rules.verdict(self._state(f"{folder}/{name}" if folder else name))
+
+    def _returns(self, folder: str, state: int) -> bool:
+        """Return whether something was taken back inside an ignored folder."""
+        if not self.rules.may_return(folder, state):
+            return False
+        with self._open() as folders:
+            inside = self._below(folders, folder, "", state, 0, NO_RULES)
+            return next(inside, None) is not None
 
     def _state(self, path: str) -> int:
         state = self.rules.start()

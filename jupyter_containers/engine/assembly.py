@@ -85,7 +85,7 @@ def assemble(
             root.read_text("/etc/group"),
             options.group_add,
         )
-        make_folder(root, options.workdir or config.working_dir or "/", user)
+        make_folder(root, options.workdir or config.cwd, user)
     trusting = trusts_host_ca(options.trust_host_ca, rooms.settings)
     host_mounts, host_env = of_the_host(rooms.host, bundle, trusting=trusting)
     rooms.runtime.place(record.id, options.cgroup_parent)
@@ -109,6 +109,7 @@ def assemble(
         shm=shared.shm,
         default_pids_limit=rooms.settings.pids_limit,
         labels=labels,
+        no_new_privileges=rooms.settings.no_new_privileges,
         annotations=options.annotation or {},
     )
     extra_env = (*host_env, *hostnames.link_variables(record))

@@ -1,8 +1,9 @@
 """The folders of ``RUN --mount=type=cache``: kept between builds, never part of a layer.
 
-A cache is named by its id (and by what it is filled from).  Life: made aside → renamed into place →
-*held* by the steps that use it → pruned when no step holds it.  Who uses a cache holds a shared
-``flock`` on its folder, which the kernel takes back from a process that dies.
+A cache is named by its id, by what it is filled from, and by the owner and mode asked for.  Life:
+made aside → renamed into place → *held* by the steps that use it → pruned when no step holds it.
+Who uses a cache holds a shared ``flock`` on its folder, which the kernel takes back from a process
+that dies.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class CacheMounts:
         first step and a folder that is thrown away to those that run beside it.
         """
         key = "\0".join((mount.cache_id, mount.chain_id or "", mount.source))
+        key += mount.variant and f"\0{mount.variant}"
         name, locks = hashlib.sha256(key.encode()).hexdigest()[:32], self._rooms.store.locks
         self._rooms.store.records.cache_use(MOUNT_KEY + name, mount.cache_id.encode())
         if mount.sharing == "locked":

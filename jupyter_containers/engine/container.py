@@ -28,7 +28,8 @@ class Container:
     """One container, as it was when this value was made; :meth:`reload` looks again.
 
     ``id`` has 64 characters, ``image`` is the name it was started from, ``command`` the whole
-    command line, ``ports`` the published ports in Docker's notation (while it runs).  ``size`` and
+    command line, ``image_shown`` in a list the image's ID once that name means another,
+    ``ports`` the published ports in Docker's notation (while it runs).  ``size`` and
     ``size_root`` are the bytes of its own files, and of these and the image's, where they were
     asked for.
     """
@@ -36,6 +37,7 @@ class Container:
     def __init__(self, engine: ContainersAPI, record: ContainerRecord) -> None:
         self._engine = engine
         self.record = record
+        self.image_shown = record.options.image
         self.size = 0
         self.size_root = 0
 

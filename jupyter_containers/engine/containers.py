@@ -192,16 +192,30 @@ class Containers:
         return read_status(self._lifecycle.bundle(record.id).folder)
 
     def _made_from(self, value: str) -> frozenset[str]:
-        """Return the IDs of an image and of all that stand on its layers."""
+        """Return the IDs of an image and of all made from it: layers and history go on from it.
+
+        Layers alone do not say it: a configuration of its own makes another image of them.
+        """
         image = self._images.lookup(value)
         if image is None:
             return frozenset()
-        count = len(image.chain_ids)
+        count, steps = len(image.chain_ids), self._images.config(image).history
         return frozenset(
             other.config_digest
             for other, _ in self._images.all()
-            if other.chain_ids[:count] == image.chain_ids
+            if other.config_digest == image.config_digest
+            or (
+                other.chain_ids[:count] == image.chain_ids
+                and len(history := self._images.config(other).history) > len(steps)
+                and history[: len(steps)] == steps
+            )
         )
+
+    def image_shown(self, record: ContainerRecord) -> str:
+        """Return the image's name as it was given, or its ID where that names another by now."""
+        named = self._images.lookup(record.options.image)
+        same = named is not None and named.config_digest == record.image_id
+        return record.options.image if same else record.image_id
 
 
 @contextmanager

@@ -212,10 +212,23 @@ class FileSystems:
                     self._lifecycle.unpause(record)
             created = rfc3339(time.time())
             words = " ".join(_words(record))
-            step = History(created=created, created_by=words, author=author, comment=message)
+            empty = not layer.entries  # nothing was changed: no layer, as with Docker
+            step = History(
+                created=created,
+                created_by=words,
+                author=author,
+                comment=message,
+                empty_layer=empty,
+            )
             history = [*self._history(record), step]
             image = self._images.compose(
-                [*layers, layer], config, history, created, reference, lease=lease, author=author
+                layers if empty else [*layers, layer],
+                config,
+                history,
+                created,
+                reference,
+                lease=lease,
+                author=author,
             )
         attributes = {"comment": message, "imageID": image.config_digest}
         if reference is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jupyter_containers.engine.records import ContainerRecord, MountRecord
 from jupyter_containers.options.limits import DeviceLimit
+from jupyter_containers.options.mounts import MountRequest
 from jupyter_containers.options.network import DEFAULT_NETWORK
 from jupyter_containers.options.values import parse_restart
 from jupyter_containers.runtime.resources import parse_ulimit
@@ -24,7 +25,7 @@ def host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
         )
     return {
         "AutoRemove": options.rm,
-        "Binds": [_bind(mount) for mount in record.mounts if _is_bind(mount)] or None,
+        "Binds": _binds(record),
         "CapAdd": list(options.cap_add) or None,
         "CapDrop": list(options.cap_drop) or None,
         "ContainerIDFile": options.cidfile,
@@ -39,6 +40,7 @@ def host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
             "Type": options.log_driver or "json-file",
             "Config": dict(sorted((options.log_opt or {}).items())),
         },
+        **_mounts(record),
         "NetworkMode": options.network,
         "PortBindings": bindings,
         "PublishAllPorts": options.publish_all,
@@ -47,7 +49,10 @@ def host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
         "Runtime": runtime,
         "ShmSize": options.shm_size,
         "StorageOpt": dict(options.storage_opt or {}) or None,
-        "Tmpfs": _tmpfs(record),
+        "Tmpfs": {
+            request.target: request.written for request in options.mounts if request.flag == "tmpfs"
+        }
+        or None,
         "VolumeDriver": options.volume_driver,
         "VolumesFrom": list(options.volumes_from) or None,
         **_isolation(record),
@@ -145,25 +150,56 @@ def _cdi_requests(record: ContainerRecord) -> list[dict[str, Any]] | None:
     return [{"Driver": "cdi", "DeviceIDs": names}] if names else None
 
 
-def _is_bind(mount: MountRecord) -> bool:
-    return mount.type == "bind" or (mount.type == "volume" and not mount.anonymous)
-
-
-def _tmpfs(record: ContainerRecord) -> dict[str, str] | None:
-    return {
-        mount.target: ",".join([*mount.options, *([f"size={mount.size}"] if mount.size else [])])
-        for mount in record.mounts
-        if mount.type == "tmpfs"
-    } or None
-
-
 def _ulimits(texts: tuple[str, ...]) -> list[dict[str, Any]] | None:
     parsed = [parse_ulimit(text) for text in texts]
     return [{"Name": name, "Hard": hard, "Soft": soft} for name, soft, hard in parsed] or None
 
 
-def _bind(mount: MountRecord) -> str:
-    words = [*mount.options, *(["ro"] if mount.read_only else [])]
-    return ":".join(
-        [mount.name or mount.source, mount.target, *([",".join(words)] if words else [])]
-    )
+def _binds(record: ContainerRecord) -> list[str] | None:
+    """Return what ``-v`` asked for, with the folders as they were found."""
+    found = {mount.target: mount for mount in record.mounts}
+    return [
+        ":".join(filter(None, (_source(request, found), request.target, request.written)))
+        for request in record.options.mounts
+        if request.flag == "volume" and request.source
+    ] or None
+
+
+def _mounts(record: ContainerRecord) -> dict[str, Any]:
+    """Return what ``--mount`` asked for; Docker leaves the field out where there is none."""
+    found = {mount.target: mount for mount in record.mounts}
+    shown = [
+        _mount(request, _source(request, found))
+        for request in record.options.mounts
+        if request.flag == "mount"
+    ]
+    return {"Mounts": shown} if shown else {}
+
+
+def _source(request: MountRequest, found: Mapping[str, MountRecord]) -> str:
+    mount = found.get(request.target)
+    return mount.source if request.type == "bind" and mount else request.source
+
+
+def _mount(request: MountRequest, source: str) -> dict[str, Any]:
+    document: dict[str, Any] = {"Type": request.type}
+    if source:
+        document["Source"] = source
+    document["Target"] = request.target
+    if request.read_only:
+        document["ReadOnly"] = True
+    if request.type == "bind" and request.options:
+        document["BindOptions"] = {"Propagation": request.options[0]}
+    volume: dict[str, Any] = {} if request.copy else {"NoCopy": True}
+    if request.labels:
+        volume["Labels"] = dict(label.partition("=")[::2] for label in request.labels)
+    if request.driver_options:
+        options = dict(option.partition("=")[::2] for option in request.driver_options)
+        volume["DriverConfig"] = {"Options": options}
+    if request.type == "volume" and volume:
+        document["VolumeOptions"] = volume
+    if request.type == "tmpfs":
+        given = {"SizeBytes": request.size, "Mode": request.mode if request.mode != 0o1777 else 0}
+        if shown := {name: value for name, value in given.items() if value}:
+            document["TmpfsOptions"] = shown
+    return document

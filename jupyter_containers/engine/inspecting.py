@@ -15,6 +15,7 @@ from jupyter_containers.engine.records import ContainerRecord, MountRecord, Volu
 from jupyter_containers.network.model import Network
 from jupyter_containers.oci.image import ExecutionConfig, Healthcheck, ImageConfig, rfc3339
 from jupyter_containers.oci.state import Status
+from jupyter_containers.options.mounts import PROPAGATIONS
 from jupyter_containers.runtime.health import read_health
 from jupyter_containers.runtime.spec import process_args
 from jupyter_containers.store import ImageRecord
@@ -111,7 +112,7 @@ def container_document(
         "AppArmorProfile": "",
         "ExecIDs": None,
         "HostConfig": host_config(record, runtime),
-        "Mounts": [_mount(mount) for mount in record.mounts],
+        "Mounts": _mounts(record),
         "Config": {
             **execution_document(record.config),
             "Hostname": options.hostname or record.id[:12],
@@ -132,7 +133,7 @@ def container_document(
             **({"StopTimeout": options.stop_timeout} if options.stop_timeout >= 0 else {}),
             "Healthcheck": _healthcheck(health_config(record.config, options.health)),
             "Image": options.image,
-            "WorkingDir": options.workdir or record.config.working_dir,
+            "WorkingDir": _workdir(record),
             "Labels": {**record.config.labels, **(options.labels or {})},
         },
         "NetworkSettings": network_settings(record, networks),
@@ -146,10 +147,10 @@ def effective_config(record: ContainerRecord) -> ExecutionConfig:
         config,
         user=options.user or config.user,
         exposed_ports={name: {} for name in _exposed(record)},
-        env=tuple(_environment(record)),
+        env=tuple(entry for entry in _environment(record) if "=" in entry),
         entrypoint=_entrypoint(record),
         cmd=_command(record),
-        working_dir=options.workdir or config.working_dir,
+        working_dir=_workdir(record),
         labels={**config.labels, **(options.labels or {})},
         stop_signal=options.stop_signal or config.stop_signal,
         healthcheck=health_config(config, options.health),
@@ -157,13 +158,23 @@ def effective_config(record: ContainerRecord) -> ExecutionConfig:
 
 
 def _environment(record: ContainerRecord) -> list[str]:
-    """Return the variables that image and options set; a later one takes the earlier's place."""
-    entries = (*record.config.env, *record.options.env)
-    values = {entry.partition("=")[0]: entry.partition("=")[2] for entry in entries}
-    own = [entry.partition("=")[0] for entry in record.options.env]
+    """Return the variables that image and options set; a later one takes the earlier's place.
+
+    A bare name is a variable that the options remove.
+    """
     # As docker lists them: the command line's first.
-    names = dict.fromkeys((*own, *values))
-    return [f"{name}={values[name]}" for name in names]
+    entries: dict[str, str] = {}
+    for entry in record.options.env:
+        entries[entry.partition("=")[0]] = entry
+    for entry in record.config.env:
+        entries.setdefault(entry.partition("=")[0], entry)
+    return list(entries.values())
+
+
+def _workdir(record: ContainerRecord) -> str:
+    if record.options.workdir:
+        return record.options.workdir
+    return record.config.cwd if record.config.working_dir else ""
 
 
 def _entrypoint(record: ContainerRecord) -> tuple[str, ...] | None:
@@ -250,14 +261,27 @@ def _health(record: ContainerRecord, folder: Path) -> dict[str, Any] | None:
     }
 
 
-def _mount(mount: MountRecord) -> dict[str, Any]:
+def _mounts(record: ContainerRecord) -> list[dict[str, Any]]:
+    """Return all mounts but those of ``--tmpfs``, which Docker tells in HostConfig only."""
+    requests = {request.target: request for request in record.options.mounts}
+    shown = []
+    for mount in record.mounts:
+        request = requests.get(mount.target)
+        if request is None or request.flag != "tmpfs":
+            shown.append(_mount(mount, request.written if request else ""))
+    return shown
+
+
+def _mount(mount: MountRecord, written: str) -> dict[str, Any]:
     document: dict[str, Any] = {
         "Type": mount.type,
         "Source": mount.source,
         "Destination": mount.target,
-        "Mode": ",".join([*mount.options, *(["ro"] if mount.read_only else [])]),
+        "Mode": written,
         "RW": not mount.read_only,
-        "Propagation": "rprivate" if mount.type == "bind" else "",
+        "Propagation": next((word for word in mount.options if word in PROPAGATIONS), "rprivate")
+        if mount.type == "bind"
+        else "",
     }
     if mount.type == "volume":
         document |= {"Name": mount.name, "Driver": "local"}

@@ -108,7 +108,7 @@ class Lifecycle:
             with deferred():
                 record = _present(record.id, self._settled(self._fresh(record.id)))
             status = record.state.status
-            if status.up and not attach:
+            if status.up and not attach and status is not Status.PAUSED:
                 return record, None
             require(record.name, record.state.status, "start")
             try:

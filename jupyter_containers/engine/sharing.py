@@ -121,7 +121,7 @@ def inherited(rooms: Rooms, texts: tuple[str, ...]) -> dict[str, MountRecord]:
             if mount.type != "tmpfs":
                 # Its volume belongs to the one it was made for, and goes with that one.
                 changes: dict[str, object] = {"anonymous": False}
-                if mode:
-                    changes["read_only"] = mode == "ro"
+                if mode == "ro":  # rw leaves a read-only mount as it is, as with Docker
+                    changes["read_only"] = True
                 found[mount.target] = msgspec.structs.replace(mount, **changes)
     return found

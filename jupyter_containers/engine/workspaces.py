@@ -238,6 +238,7 @@ class _Workspace:
             cgroup_path=rooms.runtime.cgroup_path(self.key),
             default_pids_limit=rooms.settings.pids_limit,
             labels=labels,
+            no_new_privileges=rooms.settings.no_new_privileges,
         )
         spec = runtime_spec(config, options, context)
         places = bundle.folder / "nested"

@@ -62,6 +62,9 @@ class ContainersConfig(Configurable):
     pids_limit = Int(None, allow_none=True, help="Default limit of processes in a container.").tag(
         config=True
     )
+    no_new_privileges = Bool(
+        None, allow_none=True, help="Take the power of sudo and su from containers and RUN steps."
+    ).tag(config=True)
     log_max_bytes = Int(None, allow_none=True, help="Size in bytes at which a log is rotated.").tag(
         config=True
     )

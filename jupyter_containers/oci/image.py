@@ -7,6 +7,7 @@ version 2, schema 2, which differ only in media types.  Raw bytes stay beside th
 
 from __future__ import annotations
 
+import posixpath
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -73,6 +74,11 @@ class Healthcheck(msgspec.Struct, frozen=True, omit_defaults=True, rename="pasca
     retries: int = 0
 
 
+def clean_path(path: str) -> str:
+    """Return a path without ``.``, ``..``, double and final slashes, as Go's ``path.Clean``."""
+    return posixpath.normpath(path).replace("//", "/", 1)
+
+
 class ExecutionConfig(msgspec.Struct, frozen=True, omit_defaults=True, rename="pascal"):
     """How a container of the image starts: the ``config`` object of the image configuration."""
 
@@ -88,6 +94,11 @@ class ExecutionConfig(msgspec.Struct, frozen=True, omit_defaults=True, rename="p
     shell: tuple[str, ...] = ()
     healthcheck: Healthcheck | None = None
     on_build: tuple[str, ...] = ()
+
+    @property
+    def cwd(self) -> str:
+        """The working directory of a process, clean; ``working_dir`` is kept as it was written."""
+        return clean_path(self.working_dir or "/")
 
 
 class RootFS(msgspec.Struct, frozen=True):

@@ -20,7 +20,7 @@ _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _REGISTRY = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
-    r"|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+    r"|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?"
 )
 _MAX_NAME = 255
 
@@ -63,7 +63,7 @@ class Reference:
     def familiar_name(self) -> str:
         """The repository as Docker prints it: ``docker.io`` and ``library/`` left out."""
         if self.registry == DEFAULT_REGISTRY:
-            return self.repository.removeprefix("library/")
+            return _bare(self.repository)
         return f"{self.registry}/{self.repository}"
 
     @property
@@ -115,18 +115,26 @@ def _split_registry(name: str) -> tuple[str, str]:
     return registry, path
 
 
+def _bare(repository: str) -> str:
+    """Return a repository of Docker Hub without the ``library/`` that is put before one part."""
+    name = repository.removeprefix("library/")
+    return repository if "/" in name else name  # library/foo/bar is not foo/bar
+
+
 def _check_names(text: str, registry: str, repository: str) -> None:
     if not _REGISTRY.fullmatch(registry):
         raise InvalidReferenceError(f"invalid reference {text!r}: bad registry {registry!r}")
-    bare = repository.removeprefix("library/")
+    bare = _bare(repository)
     if not _PATH.fullmatch(repository):
         hint = f"repository names are lower case: {bare.lower()}" if bare != bare.lower() else ""
         raise InvalidReferenceError(
             f"invalid reference {text!r}: bad repository name {bare!r}", hint=hint
         )
-    if len(registry) + 1 + len(repository) > _MAX_NAME:
-        raise InvalidReferenceError(f"invalid reference: name longer than {_MAX_NAME} characters")
-    if re.fullmatch(r"[0-9a-f]{64}", bare) and registry == DEFAULT_REGISTRY:
+    if len(repository) > _MAX_NAME:  # the registry is not counted
+        raise InvalidReferenceError(
+            f"invalid reference: repository name longer than {_MAX_NAME} characters"
+        )
+    if re.fullmatch(r"[0-9a-f]{64}", text):
         raise InvalidReferenceError(
             f"invalid reference {text!r}: 64 hexadecimal characters are an image ID, not a name"
         )

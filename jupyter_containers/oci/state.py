@@ -62,6 +62,7 @@ def require(name: str, status: Status, operation: str) -> None:
         "remove": f"stop it first, or remove it with force (rm -f {name})",
         "exec": f"start it first: start {name}" if not status.alive else f"unpause {name}",
         "attach": f"start it first: start {name}",
+        "start": f"unpause {name}" if status is Status.PAUSED else "",
         "kill": "",
         "restart": "",
     }

@@ -10,7 +10,7 @@ import csv
 from dataclasses import dataclass
 from typing import Literal
 
-from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.errors import FlagError, InvalidArgumentError, UnsupportedError
 from jupyter_containers.options.values import check_name, parse_size
 
 PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
@@ -28,7 +28,8 @@ class MountRequest:
     mount(8): the propagation of a bind, anything for a tmpfs.  ``subpath`` is a folder or file
     inside the volume; ``labels`` and ``driver_options`` are for a volume made by this request.
     ``relabel`` is ``z`` or ``Z``: a label by which all containers, or only this one, may use it
-    where the host has SELinux.
+    where the host has SELinux.  ``flag`` is the option it came from and ``written`` its options
+    there, which ``inspect`` shows.
     """
 
     type: Literal["bind", "volume", "tmpfs"]
@@ -45,13 +46,15 @@ class MountRequest:
     labels: tuple[str, ...] = ()
     driver_options: tuple[str, ...] = ()
     relabel: str = ""
+    flag: Literal["volume", "mount", "tmpfs"] = "mount"
+    written: str = ""
 
 
 def parse_volume(text: str) -> MountRequest:
     """Return the mount of one ``-v`` value: ``[source:]target[:options]``."""
     parts = text.split(":")
     if len(parts) == 1:
-        return MountRequest("volume", _target(text, text))
+        return MountRequest("volume", _target(text, text), flag="volume")
     if len(parts) > 3 or not parts[0]:
         raise InvalidArgumentError(f"invalid volume: {text!r}", hint=_VOLUMES)
     source, target = parts[0], _target(parts[1], text)
@@ -89,6 +92,8 @@ def parse_volume(text: str) -> MountRequest:
         copy="nocopy" not in options,
         create_source=is_path,
         relabel=next((option for option in options if option in ("z", "Z")), ""),
+        flag="volume",
+        written=parts[2] if len(parts) == 3 else "",
     )
 
 
@@ -103,6 +108,8 @@ def parse_mount(text: str) -> MountRequest:
         raise InvalidArgumentError(f"invalid mount: {text!r}: type {kind!r}", hint=_MOUNTS)
     source = pairs.pop("source", pairs.pop("src", ""))
     target = pairs.pop("target", pairs.pop("destination", pairs.pop("dst", "")))
+    if not target:
+        raise FlagError(f"invalid mount: {text!r}: a target is required", hint=_MOUNTS)
     read_only = _flag_value(pairs, "readonly", text) or _flag_value(pairs, "ro", text)
     pairs.pop("consistency", "")  # a word for Docker's virtual machines, without effect on Linux
     foreign = [key for key in (*pairs, *several) if not key.startswith(f"{kind}-")]
@@ -211,7 +218,10 @@ def parse_tmpfs(text: str) -> MountRequest:
             read_only = item == "ro"
         else:
             options.append(item)
-    return MountRequest("tmpfs", _target(target, text), "", read_only, size, mode, tuple(options))
+    place = _target(target, text)
+    return MountRequest(
+        "tmpfs", place, "", read_only, size, mode, tuple(options), flag="tmpfs", written=rest
+    )
 
 
 def parse_volumes_from(text: str) -> tuple[str, str]:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
 import msgspec
 
-from jupyter_containers.errors import InvalidArgumentError, UnsupportedError, UsageError
+from jupyter_containers.errors import (
+    FlagError,
+    InvalidArgumentError,
+    UnsupportedError,
+    UsageError,
+)
+from jupyter_containers.oci.image import clean_path
 from jupyter_containers.options import health, limits, network
 from jupyter_containers.options.health import HealthOptions, parse_health
 from jupyter_containers.options.limits import DeviceLimit, DeviceRequest
@@ -171,14 +178,16 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
             for flag, parse in _MOUNT_FLAGS.items()
             for item in as_sequence(values.pop(flag, None))
         )
-        env = _env_files(values.pop("env_file", None)) + parse_env(
-            values.pop("env", ()), os.environ
-        )
-        labels = _label_files(values.pop("label_file", None)) | parse_labels(
-            values.pop("label", None) or values.pop("labels", ())
-        )
+        with _client_checks():
+            env = _env_files(values.pop("env_file", None)) + parse_env(
+                values.pop("env", ()), os.environ
+            )
+            labels = _label_files(values.pop("label_file", None)) | parse_labels(
+                values.pop("label", None) or values.pop("labels", ())
+            )
         checks = {name: values.pop(name) for name in health.FLAGS if name in values}
-        gpus = limits.parse_gpus(values.pop("gpus")) if "gpus" in values else ()
+        with _client_checks():
+            gpus = limits.parse_gpus(values.pop("gpus")) if "gpus" in values else ()
         known = set(cls.__struct_fields__) - {"image", "command", "networks"}
         unknown = sorted(set(values) - known)
         if unknown:
@@ -186,11 +195,12 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
                 f"unknown option {unknown[0]!r}",
                 hint=nearest(unknown[0], known.union(_MOUNT_FLAGS, health.FLAGS, network.FLAGS)),
             )
-        converted = {name: _CONVERTERS.get(name, _plain)(value) for name, value in values.items()}
+        converted = {name: _converted(name, value) for name, value in values.items()}
         mounts += converted.pop("mounts", ())
         converted["device"] = (*converted.get("device", ()), *gpus)
         if checks:
-            converted["health"] = parse_health(checks)
+            with _client_checks():
+                converted["health"] = parse_health(checks)
         options = cls(
             image=str(image),
             command=as_command(command),
@@ -218,7 +228,7 @@ def updated(options: RunOptions, **flags: Any) -> RunOptions:
         )
     if not given:
         raise InvalidArgumentError("update needs at least one flag")
-    values = {name: _CONVERTERS.get(name, _plain)(value) for name, value in given.items()}
+    values = {name: _converted(name, value) for name, value in given.items()}
     parse_restart(values.get("restart", options.restart))
     if values.get("cpus") and (options.cpu_period or options.cpu_quota):
         raise InvalidArgumentError("cpus cannot be updated: cpu-period or cpu-quota is set")
@@ -251,12 +261,10 @@ def _checked(options: RunOptions) -> RunOptions:
     if options.attach and options.detach:
         raise UsageError("attach and detach cannot be used together")
     if options.rm and parse_restart(options.restart)[0] != "no":
-        raise InvalidArgumentError("rm and restart cannot be used together")
+        raise FlagError("rm and restart cannot be used together")
     check_mode(options)
     if options.pull not in ("always", "missing", "never"):
-        raise InvalidArgumentError(
-            f"invalid pull: {options.pull!r}", hint="always, missing or never"
-        )
+        raise FlagError(f"invalid pull: {options.pull!r}", hint="always, missing or never")
     if options.workdir and not options.workdir.startswith("/"):
         raise InvalidArgumentError(f"workdir {options.workdir!r} is not an absolute path")
     return options
@@ -279,7 +287,7 @@ def _check_cpu(options: RunOptions) -> None:
     if options.cpu_rt_runtime and options.cpu_rt_period < options.cpu_rt_runtime:
         raise InvalidArgumentError("cpu-rt-runtime is above cpu-rt-period")
     if not -1 <= options.memory_swappiness <= 100:
-        raise InvalidArgumentError("memory-swappiness is not in the range 0-100")
+        raise FlagError("memory-swappiness is not in the range 0-100")
     if not -1000 <= options.oom_score_adj <= 1000:
         raise InvalidArgumentError("oom-score-adj is not in the range -1000 to 1000")
 
@@ -298,7 +306,8 @@ def _check_namespaces(options: RunOptions) -> None:
         value = getattr(options, flag)
         of_another = flag in ("pid", "ipc") and value.startswith("container:") and value[10:]
         if value and value not in words and not of_another:
-            raise InvalidArgumentError(
+            kind = InvalidArgumentError if flag == "ipc" else FlagError
+            raise kind(
                 f"invalid {flag} mode: {value!r}",
                 hint=", ".join((*words, *(["container:NAME"] if flag in ("pid", "ipc") else []))),
             )
@@ -441,6 +450,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "cpus": parse_cpus,
     "entrypoint": _entrypoint,
     "user": str,
+    "workdir": lambda value: clean_path(value) if value else "",
     "kernel_memory": lambda value: parse_size(value, "kernel-memory"),
     "memory_swappiness": lambda value: limits.whole(value, "memory-swappiness"),
     "oom_score_adj": lambda value: limits.whole(value, "oom-score-adj"),
@@ -471,6 +481,35 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+# What Docker's client reads itself: a bad value never reaches its daemon, and ``create`` ends
+# with 125 as for an unknown flag.
+_READ_BY_CLIENT = frozenset(
+    {
+        "attach", "device_cgroup_rule", "device_read_bps", "device_read_iops", "device_write_bps",
+        "device_write_iops", "expose", "kernel_memory", "memory", "memory_reservation",
+        "memory_swap", "memory_swappiness", "publish", "shm_size", "sysctl",
+    }
+)  # fmt: skip
+
+
+def _converted(name: str, value: Any) -> Any:
+    """Return a flag's value as the field holds it."""
+    convert = _CONVERTERS.get(name, _plain)
+    if name not in _READ_BY_CLIENT:
+        return convert(value)
+    with _client_checks():
+        return convert(value)
+
+
+@contextmanager
+def _client_checks() -> Iterator[None]:
+    """Raise :class:`FlagError` for a value that Docker's client refuses."""
+    try:
+        yield
+    except InvalidArgumentError as error:
+        raise FlagError(error.message, hint=error.hint) from error
+
+
 def _env_files(value: Any) -> tuple[str, ...]:
     entries = [line for name in as_sequence(value) for line in _lines(name, "env-file")]
     for entry in entries:
@@ -478,7 +517,8 @@ def _env_files(value: Any) -> tuple[str, ...]:
             raise InvalidArgumentError(
                 f"invalid line of an env-file: {entry!r}", hint="write NAME=value without spaces"
             )
-    return parse_env(entries, os.environ)
+    # A bare name that is not set here says nothing, while ``-e NAME`` removes the image's.
+    return tuple(entry for entry in parse_env(entries, os.environ) if "=" in entry)
 
 
 def _label_files(value: Any) -> dict[str, str]:
@@ -487,9 +527,9 @@ def _label_files(value: Any) -> dict[str, str]:
 
 
 def _lines(name: str, flag: str) -> list[str]:
-    """Return the lines of a file that are neither empty nor a comment."""
+    """Return a file's lines without a byte order mark, empty ones and comments."""
     try:
-        with open(os.path.expanduser(name), encoding="utf-8") as file:
+        with open(os.path.expanduser(name), encoding="utf-8-sig") as file:
             lines = [line.rstrip("\r\n") for line in file]
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidArgumentError(f"cannot read {flag} {name}: {error}") from error

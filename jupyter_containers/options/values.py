@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
-from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.errors import FlagError, InvalidArgumentError, UnsupportedError
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
@@ -104,7 +104,7 @@ def parse_cpus(text: str | int | float) -> float:
     try:
         value = Decimal(str(text))
     except InvalidOperation as error:
-        raise InvalidArgumentError(
+        raise FlagError(
             f"invalid cpus: {str(text)!r}", hint="write a number such as 1.5"
         ) from error
     if not value.is_finite() or value < 0:
@@ -117,9 +117,14 @@ def parse_cpus(text: str | int | float) -> float:
 def parse_env(
     entries: Iterable[str] | Mapping[str, object], environ: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Return ``NAME=value`` entries; a bare ``NAME`` takes ``environ``'s value or vanishes."""
+    """Return ``NAME=value`` entries; a bare ``NAME`` takes ``environ``'s value.
+
+    One that ``environ`` lacks stays bare and removes the variable, as does the value None.
+    """
     if isinstance(entries, Mapping):
-        return tuple(f"{name}={value}" for name, value in entries.items())
+        return tuple(
+            str(name) if value is None else f"{name}={value}" for name, value in entries.items()
+        )
     result: list[str] = []
     for entry in as_sequence(entries):
         name, equals, _ = entry.partition("=")
@@ -127,11 +132,19 @@ def parse_env(
             raise InvalidArgumentError(
                 f"invalid environment variable: {entry!r}", hint="write NAME=value"
             )
-        if equals:
-            result.append(entry)
-        elif name in environ:
-            result.append(f"{name}={environ[name]}")
+        bare = not equals and name in environ
+        result.append(f"{name}={environ[name]}" if bare else entry)
     return tuple(result)
+
+
+def set_variables(variables: dict[str, str], entries: Iterable[str]) -> None:
+    """Set the variables that entries name, in order; a bare ``NAME`` removes one."""
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if equals:
+            variables[name] = value
+        else:
+            variables.pop(name, None)
 
 
 def parse_labels(entries: Iterable[str] | Mapping[str, object]) -> dict[str, str]:
@@ -146,8 +159,11 @@ def parse_labels(entries: Iterable[str] | Mapping[str, object]) -> dict[str, str
 
 
 def parse_publish(text: str | int) -> tuple[PortMapping, ...]:
-    """Return the mappings of one ``-p`` value: ``[ip:][host|range:]container[/tcp|udp]``."""
-    value, _, protocol = str(text).partition("/")
+    """Return the mappings of one ``-p`` value: ``[ip:][host|range:]container[/tcp|udp]``.
+
+    Docker's long form, ``published=8000,target=80,protocol=udp``, means the same.
+    """
+    value, _, protocol = _short_form(str(text)).partition("/")
     if protocol.lower() == "sctp":
         raise UnsupportedError(
             f"cannot publish {text!r}: SCTP ports are not translated here",
@@ -181,6 +197,19 @@ def parse_publish(text: str | int) -> tuple[PortMapping, ...]:
     )
 
 
+def _short_form(text: str) -> str:
+    """Return the short form of a ``-p`` value; ``mode`` is a word of services, without effect."""
+    if "=" not in text:
+        return text
+    given = dict(item.partition("=")[::2] for item in text.split(","))
+    unknown = sorted(set(given) - {"published", "target", "protocol", "mode"})
+    if unknown or not given.get("target"):
+        why = f"unknown key {unknown[0]!r}" if unknown else "a target is needed"
+        raise InvalidArgumentError(f"invalid publish: {text!r}: {why}", hint=_LONG_PORTS)
+    return f"{given.get('published', '')}:{given['target']}/{given.get('protocol', 'tcp')}"
+
+
+_LONG_PORTS = "write published=8000,target=80,protocol=tcp, or 8000:80"
 _PORTS = "write 8000:80, 127.0.0.1:8000:80, 8000-8005:80-85, 53:53/udp or 80"
 
 

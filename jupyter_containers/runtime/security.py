@@ -58,19 +58,23 @@ class SecurityOptions:
     ``apparmor`` is empty (ours), ``unconfined`` or a profile, ``labels`` the words of SELinux.
     """
 
-    no_new_privileges: bool = True
+    no_new_privileges: bool = False
     seccomp: str = ""
     apparmor: str = ""
     labels: tuple[str, ...] = ()
     unmasked: bool = False
 
 
-def security_options(values: Sequence[str], *, privileged: bool = False) -> SecurityOptions:
+def security_options(
+    values: Sequence[str], *, privileged: bool = False, no_new_privileges: bool = False
+) -> SecurityOptions:
     """Return the meaning of ``--security-opt`` values; ``privileged`` changes the defaults.
 
-    Raises :class:`InvalidArgumentError` for an unknown option.
+    ``no_new_privileges`` is for those that do not say it: off, as in Docker, so that sudo, su and
+    gosu work, or what the settings say.  Raises :class:`InvalidArgumentError` for an unknown
+    option.
     """
-    no_new_privileges, unmasked = not privileged, privileged
+    no_new_privileges, unmasked = no_new_privileges and not privileged, privileged
     seccomp = "unconfined" if privileged else ""
     apparmor = ""
     labels: list[str] = []
@@ -90,7 +94,7 @@ def security_options(values: Sequence[str], *, privileged: bool = False) -> Secu
         else:
             raise InvalidArgumentError(
                 f"invalid security-opt: {value!r}",
-                hint="no-new-privileges=false, seccomp=unconfined or =FILE, apparmor=PROFILE, "
+                hint="no-new-privileges, seccomp=unconfined or =FILE, apparmor=PROFILE, "
                 "label=disable, systempaths=unconfined",
             )
     return SecurityOptions(no_new_privileges, seccomp, apparmor, tuple(labels), unmasked)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import ExecOptions, RunOptions
+from jupyter_containers.options.values import set_variables
 from jupyter_containers.runtime.confinement import NO_LABELS, Labels
 from jupyter_containers.runtime.host import HostCapabilities
 from jupyter_containers.runtime.resources import resources, rlimits
@@ -94,7 +95,8 @@ class ContainerContext:
     ``cgroup``) a path to join, or ``host``.  ``shm`` is the host path of another's /dev/shm.
     ``labels`` is what the host's security modules give.  ``default_pids_limit`` 0 means none.
     ``compat32`` False is for an image known to hold no 32-bit program: its seccomp filter is built
-    several milliseconds faster.
+    several milliseconds faster.  ``no_new_privileges`` is the settings' default, for options that
+    do not say it.
     """
 
     container_id: str
@@ -116,6 +118,7 @@ class ContainerContext:
     default_pids_limit: int = 0
     compat32: bool = True
     labels: Labels = NO_LABELS
+    no_new_privileges: bool = False
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -130,7 +133,11 @@ def runtime_spec(config: ExecutionConfig, options: RunOptions, context: Containe
     Raises :class:`InvalidArgumentError` for a request that makes no sense and
     :class:`UnsupportedError` for one that this host cannot fulfil.
     """
-    security = security_options(options.security_opt, privileged=options.privileged)
+    security = security_options(
+        options.security_opt,
+        privileged=options.privileged,
+        no_new_privileges=context.no_new_privileges,
+    )
     capabilities = effective_capabilities(
         options.cap_add,
         options.cap_drop,
@@ -176,14 +183,15 @@ def environment(
     hostname: str,
     home: str,
 ) -> list[str]:
-    """Return ``NAME=value`` entries: defaults < image < options; a later entry wins in place."""
+    """Return ``NAME=value`` entries: defaults < image < options; a later entry wins in place.
+
+    A bare ``NAME`` among the options removes the variable.
+    """
     values = {"PATH": DEFAULT_PATH, "HOSTNAME": hostname}
     if options.tty:
         values["TERM"] = "xterm"
-    for entry in (*config.env, *options.env):
-        name, equals, value = entry.partition("=")
-        if equals:
-            values[name] = value
+    set_variables(values, (entry for entry in config.env if "=" in entry))
+    set_variables(values, options.env)
     values.setdefault("HOME", home)
     return [f"{name}={value}" for name, value in values.items()]
 
@@ -209,7 +217,9 @@ def exec_process(
         values["HOME"] = user.home
     if options.tty:
         values.setdefault("TERM", "xterm")
-    values.update(entry.partition("=")[::2] for entry in options.env)
+    home = values.get("HOME", "/")
+    set_variables(values, options.env)
+    values.setdefault("HOME", home)
     process["env"] = [f"{name}={value}" for name, value in values.items()]
     if options.workdir:
         process["cwd"] = options.workdir
@@ -238,7 +248,7 @@ def _process(
         "user": context.user.spec(),
         "args": list(args),
         "env": environment(config, options, hostname=hostname, home=context.user.home),
-        "cwd": options.workdir or config.working_dir or "/",
+        "cwd": options.workdir or config.cwd,
         "capabilities": _capability_sets(capabilities),
         "noNewPrivileges": security.no_new_privileges,
         "rlimits": [*memory_rlimits(options, context.host), *rlimits(options.ulimit, context.host)],

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from jupyter_containers.errors import ArchiveError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.store.archive import Applied, Applier, WhiteoutMode
 from jupyter_containers.store.compression import Limits
 from jupyter_containers.store.pipeline import TarSource
-from jupyter_containers.store.tarread import ByteStream, TarReader
+from jupyter_containers.store.tarread import HARD_LINK, ByteStream, Entry, TarReader, show
 from jupyter_containers.trees.handover import Handover
 
 
@@ -29,8 +31,8 @@ def extract_archive(
 
     Directories are merged, everything else is replaced (with ``keep_kinds`` only files by files).
     ``owner`` (uid, gid) takes the place of the archive's owners, ``handover`` takes away what must
-    not reach the host.  Raises
-    :class:`~jupyter_containers.errors.ArchiveError`,
+    not reach the host.  Raises :class:`~jupyter_containers.errors.ArchiveError`, also for a name
+    that leads upwards out of the folder, and
     :class:`~jupyter_containers.errors.StorageError`.
     """
     bounds = limits or Limits()
@@ -46,4 +48,30 @@ def extract_archive(
             keep_kinds=keep_kinds,
         ) as applier,
     ):
-        return applier.apply(TarReader(ByteStream(source.next_chunk), bounds))
+        return applier.apply(_Contained(ByteStream(source.next_chunk), bounds))
+
+
+class _Contained(TarReader):
+    """Reads an archive that keeps to its folder, as BuildKit and Docker want it.
+
+    A layer's ``../`` is clamped to the root by whoever unpacks it; in an archive that a user adds
+    it is an error, or an attack.
+    """
+
+    def __iter__(self) -> Iterator[Entry]:
+        for entry in super().__iter__():
+            if _climbs(entry.name) or (entry.kind == HARD_LINK and _climbs(entry.target)):
+                raise ArchiveError(f"entry {show(entry.name)}: leads out of the archive's folder")
+            yield entry
+
+
+def _climbs(name: bytes) -> bool:
+    depth = 0
+    for part in name.split(b"/"):
+        if part == b"..":
+            depth -= 1
+        elif part not in (b"", b"."):
+            depth += 1
+        if depth < 0:
+            return not name.startswith(b"/")  # the root has no parent
+    return False

@@ -339,3 +339,17 @@ def test_a_name_like_one_that_is_here_is_named(
     with pytest.raises(ContainersError) as caught:
         own.pull(f"{scripted.host}/quite-another")
     assert "did you mean" not in caught.value.hint
+
+
+def test_an_image_that_is_here_is_said_to_be_here(
+    own: Engine, served: ServedImage, scripted: ScriptedRegistry
+) -> None:
+    """Another name was offered before, and no word told that the image can be used."""
+    served.image([tar(member("f", b"1"))], "1")
+    own.pull(f"{scripted.host}/app:1")
+    for name in (f"{scripted.host}/app:2", "registry.invalid/app:1"):
+        own.tag(f"{scripted.host}/app:1", name)
+        with pytest.raises(ContainersError) as caught:
+            own.pull(name)
+        assert caught.value.hint.startswith(f"{name} is here and can be used")
+        assert "did you mean" not in caught.value.hint

@@ -102,8 +102,10 @@ def test_masked_and_read_only_paths(engine: Engine, busybox: str) -> None:
         assert "can't create" in sh(engine, busybox, f"echo 1 > {limit}")
 
 
-def test_seccomp_is_on_and_no_new_privileges(engine: Engine, busybox: str) -> None:
-    text = sh(engine, busybox, "grep -E '^(Seccomp|NoNewPrivs):' /proc/self/status")
+def test_seccomp_is_on_and_no_new_privileges_as_asked(engine: Engine, busybox: str) -> None:
+    script = "grep -E '^(Seccomp|NoNewPrivs):' /proc/self/status"
+    assert sh(engine, busybox, script).split() == ["NoNewPrivs:", "0", "Seccomp:", "2"]
+    text = sh(engine, busybox, script, security_opt="no-new-privileges")
     assert text.split() == ["NoNewPrivs:", "1", "Seccomp:", "2"]
 
 

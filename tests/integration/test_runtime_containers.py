@@ -151,7 +151,7 @@ def test_default_confinement(lab: Lab) -> None:
         "CapEff:",
         "00000000a80425fb",
         "NoNewPrivs:",
-        "1",
+        "0",
         "Seccomp:",
         "2",
     ]

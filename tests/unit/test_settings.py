@@ -32,6 +32,7 @@ def test_each_layer_overrides_the_one_below(tmp_path: Path) -> None:
     [
         ({}, {"rutime": "runc"}, "unknown setting 'rutime'"),
         ({"JUPYTER_CONTAINERS_STOP_TIMEOUT": "soon"}, {}, "stop_timeout in the environment"),
+        ({"JUPYTER_CONTAINERS_NO_NEW_PRIVILEGES": "maybe"}, {}, "no_new_privileges in the env"),
         ({"JUPYTER_CONTAINERS_TRUST_HOST_CA": "maybe"}, {}, "auto, always, never"),
     ],
 )

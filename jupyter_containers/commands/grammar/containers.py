@@ -56,6 +56,7 @@ _PLAIN_FLAGS = (
     Flag("publish", "Publish a port ([ip:]host:container)", "list", "p"),
     Flag("publish-all", "Publish all exposed ports", "bool", "P"),
     Flag("pull", "Pull the image first: always, missing, never"),
+    Flag("quiet", "Show no progress of a pull", "bool", "q"),
     Flag("read-only", "Mount the root file system read-only", "bool"),
     Flag("rm", "Remove the container when it exits", "bool"),
     Flag("security-opt", "Security options", "list"),

@@ -1,19 +1,21 @@
 """The part of Go's text/template that people write after ``--format``.
 
 Texts, fields (``{{.State.ExitCode}}``), ``.Label "name"``, ``json join upper lower title split
-pad truncate len index slice println print printf eq ne lt le gt ge not and or``, pipelines with
-``|``, ``range if else with end`` (with ``$key, $value :=``), and the dot.  A value is anything
-made of mappings, sequences, texts and numbers; a missing field of a mapping is an error, as in
-Docker.
+pad truncate len index slice println print printf html js urlquery eq ne lt le gt ge not and or``,
+pipelines with ``|``, ``range if else with end break continue define template block`` (with
+``$key, $value :=``), and the dot.  A value is anything made of mappings, sequences, texts and
+numbers; a missing field is an error, as in Docker, a missing label has no value.
 """
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Union
+from urllib.parse import quote_plus
 
 from jupyter_containers.errors import InvalidArgumentError
 
@@ -30,17 +32,49 @@ Scope = dict[str, Any]
 
 @dataclass(slots=True)
 class _Block:
-    """A list of texts, expressions and inner blocks; ``keyword`` is range, if, with or empty."""
+    """Texts, expressions and inner blocks; ``keyword`` is range, if, with, define or empty."""
 
     keyword: str = ""
     expression: str = ""
-    body: list[str | _Block | _Output] = field(default_factory=list)
-    otherwise: list[str | _Block | _Output] = field(default_factory=list)
+    body: list[_Node] = field(default_factory=list)
+    otherwise: list[_Node] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Output:
     expression: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """``{{template "name" pipeline}}``."""
+
+    name: str
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Jump:
+    """``{{break}}`` or ``{{continue}}``."""
+
+    keyword: str
+
+
+_Node = Union[str, "_Block", _Output, _Use, _Jump]
+
+
+class _LeaveError(Exception):
+    """A range ends, or goes on with its next element."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Nil:
+    """What Go prints for a list, map or pointer that is not set; JSON says null."""
+
+    shown: str
+
+    def __len__(self) -> int:
+        return 0
 
 
 class Heading(str):
@@ -54,17 +88,23 @@ class Template:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self._root = _parse(source.replace("\\t", "\t").replace("\\n", "\n"))
+        self._named: dict[str, _Block] = {}
+        self._root = _parse(source.replace("\\t", "\t").replace("\\n", "\n"), self._named)
 
     def render(self, value: Any) -> str:
         """Return the text; raises :class:`InvalidArgumentError` for an unknown field."""
-        return "".join(self._run(self._root.body, value, {"$": value}))
-
-    def _run(self, body: Sequence[str | _Block | _Output], dot: Any, scope: Scope) -> list[str]:
         parts: list[str] = []
+        self._run(self._root.body, value, {"$": value}, parts)
+        return "".join(parts)
+
+    def _run(self, body: Sequence[_Node], dot: Any, scope: Scope, parts: list[str]) -> None:
         for node in body:
             if isinstance(node, str):
                 parts.append(node)
+            elif isinstance(node, _Jump):
+                raise _LeaveError(node.keyword)
+            elif isinstance(node, _Use):
+                self._use(node, dot, scope, parts)
             elif isinstance(node, _Output):
                 names, expression = _declared(node.expression)
                 value = _evaluate(expression, dot, scope)
@@ -73,23 +113,32 @@ class Template:
                 else:
                     parts.append(_text(value))
             else:
-                parts += self._run_block(node, dot, scope)
-        return parts
+                self._run_block(node, dot, scope, parts)
 
-    def _run_block(self, block: _Block, dot: Any, scope: Scope) -> list[str]:
+    def _use(self, node: _Use, dot: Any, scope: Scope, parts: list[str]) -> None:
+        named = self._named.get(node.name)
+        if named is None:
+            raise InvalidArgumentError(f"template: {node.name!r} is not defined")
+        value = _evaluate(node.expression, dot, scope) if node.expression else None
+        self._run(named.body, value, {"$": value}, parts)
+
+    def _run_block(self, block: _Block, dot: Any, scope: Scope, parts: list[str]) -> None:
         names, expression = _declared(block.expression)
         value = _evaluate(expression, dot, scope)
         if not value:
-            return self._run(block.otherwise, dot, scope)
-        if block.keyword == "range":
-            parts: list[str] = []
+            self._run(block.otherwise, dot, scope, parts)
+        elif block.keyword == "range":
             for pair in _items(value):
                 # One variable takes the element, two take key and element.
                 variables = dict(zip(names, pair[-len(names) :], strict=False))
-                parts += self._run(block.body, pair[1], scope | variables)
-            return parts
-        inner = scope | dict.fromkeys(names, value)
-        return self._run(block.body, value if block.keyword == "with" else dot, inner)
+                try:
+                    self._run(block.body, pair[1], scope | variables, parts)
+                except _LeaveError as leave:
+                    if leave.args[0] == "break":
+                        return
+        else:
+            inner = scope | dict.fromkeys(names, value)
+            self._run(block.body, value if block.keyword == "with" else dot, inner, parts)
 
 
 def _declared(expression: str) -> tuple[list[str], str]:
@@ -108,9 +157,9 @@ def _items(value: Any) -> list[tuple[Any, Any]]:
     return list(enumerate(value))
 
 
-def _parse(source: str) -> _Block:
+def _parse(source: str, named: dict[str, _Block]) -> _Block:
     root = _Block()
-    stack: list[tuple[_Block, list[str | _Block | _Output]]] = [(root, root.body)]
+    stack: list[tuple[_Block, list[_Node]]] = [(root, root.body)]
     position, trim = 0, False
     for match in _ACTION.finditer(source):
         text = source[position : match.start()]
@@ -120,44 +169,83 @@ def _parse(source: str) -> _Block:
         target = stack[-1][1]
         if text:
             target.append(text)
-        _add(match[2], stack, source)
+        _add(match[2], stack, named, source)
     rest = source[position:]
     if "{{" in rest or len(stack) > 1:
         raise InvalidArgumentError(
-            f"template: {source!r} is not complete", hint="close every {{ and every range, if, with"
+            f"template: {source!r} is not complete",
+            hint="close every {{ and every range, if, with, define",
         )
     if rest:
         root.body.append(rest.lstrip() if trim else rest)
     return root
 
 
+# Go wants no blank before a field: {{range.Mounts}}.
+_KEYWORD = re.compile(
+    r"(else\s+(?:if|with)|range|if|with|else|end|define|block|template|break|continue)(?!\w)\s*(.*)",
+    re.DOTALL,
+)
+_NAMED = re.compile(r"(\"(?:\\.|[^\"\\])*\"|`[^`]*`)\s*(.*)", re.DOTALL)
+
+
 def _add(
-    action: str, stack: list[tuple[_Block, list[str | _Block | _Output]]], source: str
+    action: str,
+    stack: list[tuple[_Block, list[_Node]]],
+    named: dict[str, _Block],
+    source: str,
 ) -> None:
-    word, _, rest = action.partition(" ")
-    block, target = stack[-1]
     if action.startswith("/*"):
         return
+    block, target = stack[-1]
+    match = _KEYWORD.fullmatch(action)
+    word, rest = (match[1], match[2]) if match else ("", "")
+    unexpected = InvalidArgumentError(f"template: {source!r}: unexpected {{{{{action}}}}}")
     if word in ("range", "if", "with"):
         inner = _Block(word, rest)
         target.append(inner)
         stack.append((inner, inner.body))
-    elif action.startswith("else if "):
+    elif word.startswith("else") and word != "else":
         # The block within "else" ends where this one would: one end is enough for both.
-        if len(stack) == 1:
-            raise InvalidArgumentError(f"template: {source!r}: unexpected {{{{{action}}}}}")
+        if block.keyword not in ("if", "with") or target is block.otherwise:
+            raise unexpected
         stack.pop()
-        inner = _Block("if", action.removeprefix("else if "))
+        inner = _Block(word.split()[1], rest)
         block.otherwise.append(inner)
         stack.append((inner, inner.body))
     elif word in ("end", "else"):
         if len(stack) == 1 or rest:
-            raise InvalidArgumentError(f"template: {source!r}: unexpected {{{{{action}}}}}")
+            raise unexpected
         stack.pop()
         if word == "else":
             stack.append((block, block.otherwise))
+    elif word in ("break", "continue"):
+        if rest or not any(one.keyword == "range" for one, _ in stack):
+            raise InvalidArgumentError(f"template: {{{{{action}}}}} outside of a range")
+        target.append(_Jump(word))
+    elif word:
+        _add_named(word, rest, stack, named, unexpected)
     else:
         target.append(_Output(action))
+
+
+def _add_named(
+    word: str,
+    rest: str,
+    stack: list[tuple[_Block, list[_Node]]],
+    named: dict[str, _Block],
+    unexpected: InvalidArgumentError,
+) -> None:
+    """Add ``template``, ``define`` or ``block``, which is both."""
+    match = _NAMED.fullmatch(rest)
+    if match is None or (word == "define" and (match[2] or len(stack) > 1)):
+        raise unexpected
+    name = _quoted(match[1])
+    if word != "define":
+        stack[-1][1].append(_Use(name, match[2]))
+    if word != "template":
+        inner = named[name] = _Block("define")
+        stack.append((inner, inner.body))
 
 
 def _evaluate(expression: str, dot: Any, scope: Scope) -> Any:
@@ -230,7 +318,7 @@ def _argument(tokens: list[tuple[str, str]], dot: Any, scope: Scope) -> Any:
             value = _lookup(value, tokens.pop(0)[1].strip(".").split("."))
         return value
     if kind == "text":
-        return text[1:-1] if text.startswith("`") else json.loads(text)
+        return _quoted(text)
     if kind == "number":
         return int(text)
     if kind == "path":
@@ -248,12 +336,25 @@ def _argument(tokens: list[tuple[str, str]], dot: Any, scope: Scope) -> Any:
 _OMITTED = frozenset({"Health", "SizeRw", "SizeRootFs"})
 
 
+# Objects whose keys are people's own: one that is not there is no mistake.
+_MAPS = frozenset({"Labels", "Options", "Sysctls", "Tmpfs", "StorageOpt", "DriverOpts", "Networks"})
+# What null stands for in the documents of inspect, as Go prints it; other fields are lists.
+_NIL_MAPS = _MAPS | {"Annotations", "ExposedPorts", "PortBindings", "Ports", "Volumes", "Data"}
+_NIL_POINTERS = frozenset(
+    {
+        "Health", "Healthcheck", "IPAMConfig", "Init", "MemorySwappiness", "OomKillDisable",
+        "PidsLimit", "SizeRootFs", "SizeRw",
+    }
+)  # fmt: skip
+
+
 def _lookup(value: Any, names: list[str]) -> Any:
-    for name in names:
-        if isinstance(value, Mapping) and name in _OMITTED and name not in value:
+    for before, name in zip(["", *names], names, strict=False):
+        known = isinstance(value, Mapping) and name in value
+        if isinstance(value, Mapping) and not known and (name in _OMITTED or before in _MAPS):
             value = None
             continue
-        if not isinstance(value, Mapping) or name not in value:
+        if not known:
             from difflib import get_close_matches
 
             keys = [str(key) for key in value] if isinstance(value, Mapping) else []
@@ -263,12 +364,22 @@ def _lookup(value: Any, names: list[str]) -> Any:
                 hint=f"fields: {', '.join(near)}" if near else "",
             )
         value = value[name]
+        if value is None:
+            value = _Nil(
+                "map[]" if name in _NIL_MAPS else "<nil>" if name in _NIL_POINTERS else "[]"
+            )
     return value
+
+
+def _quoted(text: str) -> str:
+    return text[1:-1] if text.startswith("`") else str(json.loads(text, strict=False))
 
 
 def _text(value: Any) -> str:
     if value is None:
         return "<no value>"
+    if isinstance(value, _Nil):
+        return value.shown
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
@@ -280,6 +391,8 @@ def _text(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
+    if isinstance(value, _Nil):
+        return "null"
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
@@ -302,6 +415,32 @@ def _printf(form: str, *values: Any) -> str:
     )
 
 
+def _html(*values: Any) -> str:
+    # Go's escapes for quotes are numbers.
+    text = html.escape("".join(_text(value) for value in values), quote=False)
+    return text.replace('"', "&#34;").replace("'", "&#39;")
+
+
+_JS = {
+    "\\": "\\\\",
+    "'": "\\'",
+    '"': '\\"',
+    "<": "\\u003C",
+    ">": "\\u003E",
+    "&": "\\u0026",
+    "=": "\\u003D",
+}
+
+
+def _js(*values: Any) -> str:
+    text = "".join(_text(value) for value in values)
+    return "".join(_JS.get(one, one if one >= " " else f"\\u{ord(one):04X}") for one in text)
+
+
+def _urlquery(*values: Any) -> str:
+    return quote_plus("".join(_text(value) for value in values))
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "json": _json,
     "join": lambda items, separator: separator.join(_text(item) for item in items or ()),
@@ -317,6 +456,9 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "print": lambda *values: " ".join(_text(value) for value in values),
     "println": lambda *values: " ".join(_text(value) for value in values) + "\n",
     "printf": _printf,
+    "html": _html,
+    "js": _js,
+    "urlquery": _urlquery,
     "eq": lambda value, *others: any(value == other for other in others),
     "ne": lambda left, right: left != right,
     "lt": lambda left, right: left < right,

@@ -18,19 +18,20 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     NotFoundError,
 )
+from jupyter_containers.events import WARNING, Event, EventSink
 
 
 def run(session: Session, parsed: Parsed) -> Any:
     """Return the container (``-d``), the outcome of the finished process, or an open terminal."""
-    flags = _create_flags(parsed)
+    flags, quiet = _create_flags(parsed), parsed.flag("quiet", False)
     image, command = parsed.operands["image"], parsed.operands["command"] or None
     if flags.get("detach"):
         with session.progress() as emit:
-            return session.engine.run(image, command, emit=emit, **flags)
+            return session.engine.run(image, command, emit=_heard(emit, quiet), **flags)
     if opens_terminal(session, parsed):
         return run_in_terminal(session, image, command, flags)
     with session.progress() as emit, lent(session, parsed) as streams, said_once(session):
-        result = session.engine.run(image, command, emit=emit, **streams, **flags)
+        result = session.engine.run(image, command, emit=_heard(emit, quiet), **streams, **flags)
     return outcome(session, result)
 
 
@@ -38,11 +39,23 @@ def create(session: Session, parsed: Parsed) -> Any:
     """Return the new container."""
     image, command = parsed.operands["image"], parsed.operands["command"] or None
     with session.progress() as emit:
-        return session.engine.create(image, command, emit=emit, **_create_flags(parsed))
+        heard = _heard(emit, parsed.flag("quiet", False))
+        return session.engine.create(image, command, emit=heard, **_create_flags(parsed))
+
+
+def _heard(emit: EventSink, quiet: bool) -> EventSink:
+    """Return what shows all events, or warnings only for ``--quiet``."""
+
+    def warnings_only(event: Event) -> None:
+        if event.task.startswith(WARNING):
+            emit(event)
+
+    return warnings_only if quiet else emit
 
 
 def _create_flags(parsed: Parsed) -> dict[str, Any]:
     flags = dict(parsed.flags)
+    flags.pop("quiet", None)
     if flags.get("entrypoint") == "":
         # Docker's way to say: no entrypoint at all.
         flags["entrypoint"] = ()

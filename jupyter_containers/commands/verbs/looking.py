@@ -17,6 +17,7 @@ from jupyter_containers.commands.words import Parsed
 from jupyter_containers.engine.frames import CONTAINER_FIELDS, STATS_FIELDS
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.descriptor import short_id
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
@@ -78,6 +79,12 @@ def _ports(container: Any) -> list[str]:
     return [linked(port, base) for port in together(container.ports)]
 
 
+def _image(container: Any, *, full: bool) -> str:
+    shown = str(getattr(container, "image_shown", container.image))
+    is_id = shown.startswith("sha256:") and not full
+    return short_id(shown) if is_id else shown
+
+
 def _command(container: Any, *, full: bool) -> str:
     words: Sequence[str] = getattr(container, "argv", None) or shlex.split(container.command)
     # Docker quotes what has blanks, and nothing inside it.
@@ -102,7 +109,7 @@ def _container_size(container: Any) -> str:
 
 _FIELDS: dict[str, Callable[[Any], object]] = {
     "ID": lambda container: container.short_id,
-    "Image": lambda container: container.image,
+    "Image": lambda container: _image(container, full=False),
     "Command": lambda container: _command(container, full=False),
     "CreatedAt": lambda container: timestamp(container.created),
     "RunningFor": lambda container: ago(container.created),
@@ -119,6 +126,7 @@ _FIELDS: dict[str, Callable[[Any], object]] = {
 _FULL_FIELDS: dict[str, Callable[[Any], object]] = {
     **_FIELDS,
     "ID": lambda container: container.id,
+    "Image": lambda container: _image(container, full=True),
     "Command": lambda container: _command(container, full=True),
 }
 

@@ -389,6 +389,8 @@ class ContainersAPI(ImagesAPI):
             if (everything or record.state.status.up) and matches(record)
         ]
         found = [Container(self, record) for record in (records[:last] if last else records)]
+        for container in found:
+            container.image_shown = self._containers.image_shown(container.record)
         for container in found if size else ():
             container.size, container.size_root = self._sizes(container.record)
         return found

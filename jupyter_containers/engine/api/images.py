@@ -85,10 +85,16 @@ class ImagesAPI(Parts):
         try:
             return pull(self._rooms, reference, wanted, emit=emit, cancel=cancel)
         except (RegistryError, NotFoundError) as error:
-            if like := self._images.like(reference):
-                meant = f"did you mean {' or '.join(like)}, which is here?"
+            if meant := self._meant(reference):
                 error.hint = "; ".join(filter(None, (meant, error.hint)))
             raise
+
+    def _meant(self, reference: Reference) -> str:
+        """Return what is here of the image that could not be pulled: itself, or names like it."""
+        if self._images.lookup(str(reference)) is not None:
+            return f"{reference.familiar} is here and can be used, only nothing newer was fetched"
+        like = self._images.like(reference)
+        return f"did you mean {' or '.join(like)}, which is here?" if like else ""
 
     @cached_property
     def _builds(self) -> Builds:

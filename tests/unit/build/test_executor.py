@@ -194,7 +194,7 @@ def test_run_mounts(bench: Any) -> None:
     assert request.mounts == (
         StepMount(
             "cache", "/cache", read_only=False, cache_id="/cache", sharing="locked",
-            mode=0o700, uid=5,
+            mode=0o700, uid=5, variant="5:0:700",
         ),
         StepMount("tmpfs", "/w/t", read_only=False, size=1024 * 1024),
         StepMount(

@@ -35,6 +35,7 @@ from jupyter_containers.options.build import BuildOptions
         ("run -e A=b=c -eX i", {"env": ["A=b=c", "X"]}),
         ("run --pids-limit -1 i", {"pids_limit": -1}),
         ("run --memory-swap -1 i", {"memory_swap": "-1"}),
+        ("run -q i", {"quiet": True}),
         ("run -- i", {}),
         ("stop -t 3 i", {"timeout": 3}),
         ("stop --timeout=3 i", {"timeout": 3}),
@@ -74,7 +75,7 @@ def test_operands(line: str, operands: dict[str, object]) -> None:
     ("line", "message", "hint"),
     [
         ("run --nam x i", "unknown flag: --nam", "--name"),
-        ("run --qqq /dev/null i", "unknown flag: --qqq", "--help"),
+        ("run --zzz /dev/null i", "unknown flag: --zzz", "--help"),
         ("run -x i", "unknown shorthand flag: 'x' in -x", "--help"),
         ("run --name", "flag needs an argument: --name", "--help"),
         ("run -p", "flag needs an argument: -p, --publish", "--help"),

@@ -97,10 +97,13 @@ def test_mounts() -> None:
         MountRecord("volume", "/a", "/volumes/x/_data", "x", anonymous=True),
         MountRecord("tmpfs", "/t", size=1024),
     )
-    seen = document(a_record(mounts=mounts))
-    assert seen["HostConfig"]["Binds"] == ["/host:/b:ro", "v:/v"]
-    assert seen["HostConfig"]["Tmpfs"] == {"/t": "size=1024"}
+    flags = {"volume": ["./host:/b:ro", "data:/v", "/a"], "tmpfs": "/t:size=1k"}
+    seen = document(a_record(mounts=mounts, **flags))
+    assert seen["HostConfig"]["Binds"] == ["/host:/b:ro", "data:/v"]
+    assert seen["HostConfig"]["Tmpfs"] == {"/t": "size=1k"}
+    assert "Mounts" not in seen["HostConfig"]
     assert seen["Config"]["Volumes"] == {"/var/data": {}, "/a": {}}
+    assert [mount["Type"] for mount in seen["Mounts"]] == ["bind", "volume", "volume"]
     bind, volume, *_ = seen["Mounts"]
     assert (bind["Type"], bind["RW"], bind["Mode"]) == ("bind", False, "ro")
     assert (volume["Name"], volume["Driver"], volume["RW"]) == ("v", "local", True)

@@ -39,16 +39,18 @@ def test_bad_values_are_quoted(parse: Callable[[str], object], text: str) -> Non
 @pytest.mark.parametrize(
     ("parse", "text", "mount"),
     [
-        (mounts.parse_volume, "/cache", MountRequest("volume", "/cache")),
+        (mounts.parse_volume, "/cache", MountRequest("volume", "/cache", flag="volume")),
         (
             mounts.parse_volume,
             "data:/var/lib",
-            MountRequest("volume", "/var/lib", "data"),
+            MountRequest("volume", "/var/lib", "data", flag="volume"),
         ),
         (
             mounts.parse_volume,
             "./src:/app:ro",
-            MountRequest("bind", "/app", "./src", True, create_source=True),
+            MountRequest(
+                "bind", "/app", "./src", True, create_source=True, flag="volume", written="ro"
+            ),
         ),
         (
             mounts.parse_mount,
@@ -63,7 +65,14 @@ def test_bad_values_are_quoted(parse: Callable[[str], object], text: str) -> Non
         (
             mounts.parse_tmpfs,
             "/run:size=64m,noexec",
-            MountRequest("tmpfs", "/run", size=2**26, options=("noexec",)),
+            MountRequest(
+                "tmpfs",
+                "/run",
+                size=2**26,
+                options=("noexec",),
+                flag="tmpfs",
+                written="size=64m,noexec",
+            ),
         ),
     ],
 )

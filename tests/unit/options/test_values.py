@@ -88,8 +88,9 @@ def test_environment_takes_bare_names_from_the_host() -> None:
     assert values.parse_env(["A=b=c", "HOST", "MISSING", "E="], environ) == (
         "A=b=c",
         "HOST=1",
+        "MISSING",
         "E=",
     )
-    assert values.parse_env({"A": 1}, environ) == ("A=1",)
+    assert values.parse_env({"A": 1, "B": None}, environ) == ("A=1", "B")
     with pytest.raises(InvalidArgumentError):
         values.parse_env(["=x"], environ)

@@ -103,7 +103,7 @@ def test_working_directory(working_dir: str, option: str, expected: str) -> None
 def test_defaults_are_confined() -> None:
     made = spec()
     process, linux = made["process"], made["linux"]
-    assert process["noNewPrivileges"] is True
+    assert process["noNewPrivileges"] is False
     assert sorted(process["capabilities"]["bounding"]) == sorted(DEFAULT_CAPABILITIES)
     assert set(process["capabilities"]) == {"bounding", "effective", "permitted"}
     assert linux["seccomp"]["defaultAction"] == "SCMP_ACT_ERRNO"
@@ -132,16 +132,29 @@ def test_privileged() -> None:
 @pytest.mark.parametrize(
     ("values", "no_new_privileges", "has_seccomp"),
     [
+        ([], False, True),
         (["no-new-privileges=false"], False, True),
         (["no-new-privileges:true"], True, True),
         (["no-new-privileges"], True, True),
-        (["seccomp=unconfined"], True, False),
+        (["seccomp=unconfined"], False, False),
     ],
 )
 def test_security_options(values: list[str], no_new_privileges: bool, has_seccomp: bool) -> None:
     made = spec(security_opt=values)
     assert made["process"]["noNewPrivileges"] is no_new_privileges
     assert ("seccomp" in made["linux"]) is has_seccomp
+
+
+def test_settings_can_take_new_privileges_from_everybody() -> None:
+    context = replace(CONTEXT, no_new_privileges=True)
+
+    def of(**options: Any) -> bool:
+        made = runtime_spec(ExecutionConfig(), RunOptions.of("i", ["ls"], **options), context)
+        return bool(made["process"]["noNewPrivileges"])
+
+    assert of()
+    assert not of(security_opt=["no-new-privileges=false"])
+    assert not of(privileged=True)
 
 
 def test_a_seccomp_file_must_have_been_read() -> None:

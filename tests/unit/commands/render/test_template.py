@@ -49,7 +49,7 @@ VALUE = {
         ("{{if eq .State.ExitCode 0}}ok{{end}}", "ok"),
         ("{{.Config.Env}}", "[A=1 B=2]"),
         ("{{.Config.Labels}}", "map[x.y:z]"),
-        ("{{.Ports}}", "<no value>"),
+        ("{{.Ports}}", "map[]"),
         ("{{.Name}}\\t{{.Name}}", "/web\t/web"),
         ("a {{- .Name -}} b", "a/webb"),
         ("{{/* note */}}x", "x"),
@@ -103,3 +103,31 @@ def test_an_unknown_field_names_the_near_ones() -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         Template("{{.State.ExitCod}}").render(VALUE)
     assert "ExitCode" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{with .Labels}}a{{else with .State}}{{.Status}}{{end}}", "up"),
+        ("{{with .Labels}}a{{else if .State}}{{.State.Status}}{{else}}c{{end}}", "up"),
+        ("{{range .Names}}{{if eq . `b`}}{{break}}{{end}}{{.}}{{end}}", "a"),
+        ("{{range .Names}}{{if eq . `b`}}{{continue}}{{end}}{{.}}{{end}}", "ac"),
+        ('{{define "x"}}<{{.}}>{{end}}{{range .Names}}{{template "x" .}}{{end}}', "<a><b><c>"),
+        ("{{.Binds}} {{.Init}} {{.Labels.nosuch}}", "[] <nil> <no value>"),
+    ],
+)
+def test_blocks_of_newer_templates(source: str, text: str) -> None:
+    """As Docker 28.5 prints them: ``else with`` is newer than Docker 20.10."""
+    value = {"Labels": {}, "State": {"Status": "up"}, "Names": ["a", "b", "c"]}
+    assert Template(source).render(value | {"Binds": None, "Init": None}) == text
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{{break}}", "{{if .A}}{{continue}}{{end}}", '{{template "nosuch"}}', "{{define}}",
+     '{{define "x"}}', '{{if .A}}{{define "x"}}{{end}}{{end}}', "{{else with .A}}{{end}}",
+     "{{if .A}}{{else}}{{else if .A}}{{end}}"],
+)  # fmt: skip
+def test_blocks_that_are_wrong_are_refused(source: str) -> None:
+    with pytest.raises(InvalidArgumentError):
+        Template(source).render({"A": 1})
