@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from jupyter_containers.errors import ContainersError, NotFoundError
+from jupyter_containers.printable import printable
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
@@ -126,7 +127,7 @@ def runs_as_non_root(name: str, *, engine: Engine | None = None) -> str:
             hint="end the Dockerfile with USER 1000, or with a user that RUN useradd made; or give "
             "run a --user",
         )
-    return f"✓ {name} runs as {user}, not as root"
+    return printable(f"✓ {name} runs as {user}, not as root")
 
 
 def limit_set(

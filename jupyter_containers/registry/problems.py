@@ -19,10 +19,10 @@ from jupyter_containers.errors import (
     TooManyRequestsError,
     UnauthorizedError,
 )
+from jupyter_containers.printable import printable
 from jupyter_containers.registry.transport import ConnectionFailedError, Request, Response
 
 MAX_ERROR_BYTES = 64 * 1024
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e]+")
 _MEANINGS = {
     400: "bad request",
     401: "unauthorized",
@@ -76,7 +76,7 @@ def parse_complaint(data: bytes) -> Complaint:
 
 def cleaned(text: str, limit: int = 300) -> str:
     """Return ``text`` on one line, without control characters, of at most ``limit`` characters."""
-    return _UNPRINTABLE.sub(" ", text[: limit * 4]).strip()[:limit]
+    return " ".join(printable(text[: limit * 4]).split())[:limit]
 
 
 def read_up_to(response: Response, limit: int) -> bytes:

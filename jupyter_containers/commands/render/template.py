@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.printable import escaped
 
 _ACTION = re.compile(r"\{\{(-\s)?\s*(.*?)\s*(\s-)?\}\}", re.DOTALL)
 _TOKEN = re.compile(
@@ -280,7 +281,7 @@ def _text(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return escaped(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
 
 
 def _index(value: Any, *keys: Any) -> Any:
