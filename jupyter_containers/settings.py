@@ -204,7 +204,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
     try:
         return tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidArgumentError(f"cannot read {path}: {error}") from error
 
 
@@ -221,23 +221,40 @@ def _updated(settings: Settings, values: Mapping[str, Any], origin: str) -> Sett
     return replace(settings, **changes) if changes else settings
 
 
+_LARGEST = (1 << 63) - 1  # what records hold
 _CHOICES = {"trust_host_ca": ("auto", "always", "never")}
 
 
 def _coerced(name: str, value: object, default: object, origin: str) -> object:
     try:
         if isinstance(default, Path):
-            return Path(str(value)).expanduser().absolute()
+            return _path(str(value))
         if isinstance(default, tuple):
             items = value.split(",") if isinstance(value, str) else list(value)  # type: ignore[call-overload]  # TOML lists and traitlets lists both arrive here
             return tuple(str(item).strip() for item in items if str(item).strip())
         if isinstance(default, int):
-            return int(str(value))
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"setting {name} in {origin}: {value!r} does not fit") from error
+            return _number(str(value))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidArgumentError(
+            f"setting {name} in {origin}: {str(value)[:200]!r} does not fit"
+        ) from error
     text = str(value)
     if name in _CHOICES and text not in _CHOICES[name]:
         raise InvalidArgumentError(
             f"setting {name} in {origin}: {text!r} is not one of {', '.join(_CHOICES[name])}"
         )
     return text
+
+
+def _path(text: str) -> Path:
+    """Return an absolute path; RuntimeError for the home folder of a user that is not there."""
+    if "\0" in text:
+        raise ValueError("a path has no NUL")
+    return Path(text).expanduser().absolute()
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if abs(number) > _LARGEST:
+        raise ValueError("over 64 bits")
+    return number

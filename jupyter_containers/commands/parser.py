@@ -7,6 +7,7 @@ a list flag collects.  Every mistake raises :class:`InvalidArgumentError` with t
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -192,10 +193,10 @@ def _converted(flag: Flag, text: str, spelling: str) -> bool | int | str:
     if flag.kind == "bool" and text in _TRUE | _FALSE:
         return text in _TRUE
     if flag.kind == "int":
-        try:
-            return int(text)
-        except ValueError:
-            pass
+        from jupyter_containers.options.limits import whole
+
+        with contextlib.suppress(InvalidArgumentError):
+            return whole(text, spelling)
     wanted = "true or false" if flag.kind == "bool" else "a whole number"
     raise FlagError(f"invalid argument {text!r} for {spelling}", hint=f"write {wanted}")
 

@@ -27,6 +27,7 @@ from jupyter_containers.errors import (
     VerificationError,
 )
 from jupyter_containers.events import CancelToken, EventSink, TaskProgress
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import (
     CONFIG,
     DOCKER_CONFIG,
@@ -209,7 +210,7 @@ def _chosen(
 def _docker_entries(files: Files) -> list[_Entry]:
     try:
         return msgspec.json.decode(files.read("manifest.json"), type=list[_Entry])
-    except msgspec.MsgspecError as error:
+    except DECODE_ERRORS as error:
         raise VerificationError(f"manifest.json is malformed: {error}") from error
 
 

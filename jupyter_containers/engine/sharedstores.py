@@ -27,6 +27,7 @@ from jupyter_containers.events import (
 )
 from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.oci.idmap import IDMap, IDMapping
+from jupyter_containers.options.values import natural
 from jupyter_containers.runtime.idmapped import mount_idmapped
 from jupyter_containers.runtime.mounts import is_mounted, unmount
 from jupyter_containers.runtime.subids import subordinate
@@ -198,7 +199,8 @@ def unmap_owners(user: str) -> list[Path]:
 
 
 def _account(user: str) -> pwd.struct_passwd:
+    uid = natural(user)
     try:
-        return pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
-    except KeyError as error:
+        return pwd.getpwnam(user) if uid is None else pwd.getpwuid(uid)
+    except (KeyError, OverflowError) as error:
         raise NotFoundError(f"no such user: {user}") from error

@@ -19,6 +19,7 @@ from jupyter_containers.errors import (
     UnsupportedError,
     VerificationError,
 )
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import (
     INDEX,
     INDEX_TYPES,
@@ -45,7 +46,7 @@ def list_page(data: bytes, request: Request) -> dict[str, Any]:
     """Return one page of a list, or raise :class:`RegistryError` when it is none."""
     try:
         document = msgspec.json.decode(data) if len(data) <= MAX_LIST_BYTES else None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except DECODE_ERRORS:
         document = None
     if not isinstance(document, dict):
         raise RegistryError("the registry sent a malformed list", request=str(request))
@@ -76,7 +77,7 @@ def media_type_of(data: bytes, header: str, name: str) -> str:
     """
     try:
         document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except DECODE_ERRORS as error:
         raise VerificationError(f"{name} is not JSON") from error
     if not isinstance(document, dict):
         raise VerificationError(f"{name} is not a manifest")

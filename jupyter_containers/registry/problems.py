@@ -19,6 +19,7 @@ from jupyter_containers.errors import (
     TooManyRequestsError,
     UnauthorizedError,
 )
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.printable import printable
 from jupyter_containers.registry.transport import ConnectionFailedError, Request, Response
 
@@ -59,7 +60,7 @@ def parse_complaint(data: bytes) -> Complaint:
     """Return codes and message of an error document; of other text nothing is repeated."""
     try:
         document: Any = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except DECODE_ERRORS:
         return Complaint()
     if not isinstance(document, dict):
         return Complaint()

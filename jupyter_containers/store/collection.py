@@ -18,10 +18,19 @@ from jupyter_containers.errors import (
     NotFoundError,
     StorageError,
 )
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.store.database import Database
 
 T = TypeVar("T", bound=msgspec.Struct)
 _SHOWN = 5
+
+
+def encoded(value: msgspec.Struct) -> bytes:
+    """Return a document as JSON; raise :class:`InvalidArgumentError` for what JSON cannot hold."""
+    try:
+        return msgspec.json.encode(value)
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise InvalidArgumentError(f"this cannot be recorded: {error}") from error
 
 
 class Collection(Generic[T]):
@@ -38,7 +47,7 @@ class Collection(Generic[T]):
 
         Raises :class:`AlreadyExistsError` naming the holder when the id or the name is taken.
         """
-        data = msgspec.json.encode(value)
+        data = encoded(value)
         with self._database.transaction(f"record a new entry of {self._name}") as connection:
             self._require_free(connection, document_id, name)
             connection.execute(
@@ -101,7 +110,7 @@ class Collection(Generic[T]):
             connection.execute(
                 "UPDATE documents SET value = ?, name = ? WHERE collection = ? AND id = ?",
                 (
-                    msgspec.json.encode(value),
+                    encoded(value),
                     row[1] if name is None else name,
                     self._name,
                     document_id,
@@ -150,5 +159,5 @@ class Collection(Generic[T]):
     def _decode(self, data: bytes) -> T:
         try:
             return self._decoder.decode(data)
-        except msgspec.MsgspecError as error:
+        except DECODE_ERRORS as error:
             raise StorageError(f"a record in {self._name} is damaged: {error}") from error

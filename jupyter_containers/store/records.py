@@ -18,6 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from jupyter_containers.errors import ImageNotFoundError, StorageError
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import Descriptor, Platform, validate_digest
 from jupyter_containers.store.collection import Collection
 from jupyter_containers.store.database import Database
@@ -271,7 +272,7 @@ class Records:
     def _decode(self, data: bytes) -> ImageRecord:
         try:
             return self._images.decode(data)
-        except msgspec.MsgspecError as error:
+        except DECODE_ERRORS as error:
             raise StorageError(f"an image record is damaged: {error}") from error
 
 

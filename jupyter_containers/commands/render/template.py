@@ -18,7 +18,9 @@ from typing import Any
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.printable import escaped
 
-_ACTION = re.compile(r"\{\{(-\s)?\s*(.*?)\s*(\s-)?\}\}", re.DOTALL)
+_DEEPEST = 100  # blocks in blocks, brackets in brackets
+_DIGITS = 18
+_LONGEST = 10_000  # characters of one action, and those that printf and pad may add
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>"(?:\\.|[^"\\])*"|`[^`]*`)|(?P<number>-?\d+)(?![\w.])"""
     r"""|(?P<path>\$\w*(?:\.[A-Za-z_][\w-]*)*|(?:\.[A-Za-z_][\w-]*)+|\.)|(?P<word>[A-Za-z]\w*)|(?P<mark>[|()]))"""
@@ -113,15 +115,16 @@ def _parse(source: str) -> _Block:
     root = _Block()
     stack: list[tuple[_Block, list[str | _Block | _Output]]] = [(root, root.body)]
     position, trim = 0, False
-    for match in _ACTION.finditer(source):
-        text = source[position : match.start()]
+    while (start := source.find("{{", position)) >= 0 and (end := source.find("}}", start)) >= 0:
+        text, inner = source[position:start], source[start + 2 : end]
         text = text.lstrip() if trim else text
-        text = text.rstrip() if match[1] else text
-        position, trim = match.end(), bool(match[3])
+        if inner[:1] == "-" and inner[1:2].isspace():
+            text, inner = text.rstrip(), inner[2:]
+        position, trim = end + 2, inner[-1:] == "-" and inner[-2:-1].isspace()
         target = stack[-1][1]
         if text:
             target.append(text)
-        _add(match[2], stack, source)
+        _add((inner[:-2] if trim else inner).strip(), stack, source)
     rest = source[position:]
     if "{{" in rest or len(stack) > 1:
         raise InvalidArgumentError(
@@ -139,6 +142,8 @@ def _add(
     block, target = stack[-1]
     if action.startswith("/*"):
         return
+    if len(stack) > _DEEPEST or len(action) > _LONGEST:
+        raise InvalidArgumentError("template: too long, or blocks nested too deeply")
     if word in ("range", "if", "with"):
         inner = _Block(word, rest)
         target.append(inner)
@@ -187,6 +192,8 @@ def _tokens(expression: str) -> list[tuple[str, str]]:
         position = match.end()
     if not tokens:
         raise InvalidArgumentError("template: empty {{}}")
+    if tokens.count(("mark", "(")) > _DEEPEST:
+        raise InvalidArgumentError("template: too many brackets")
     return tokens
 
 
@@ -213,8 +220,10 @@ def _command(tokens: list[tuple[str, str]], dot: Any, scope: Scope, piped: list[
     return _argument(tokens, dot, scope)
 
 
-def _label(labels: str, name: str) -> str:
+def _label(labels: Any, name: str) -> str:
     """Return one label of Docker's ``name=value,…`` text; empty where it is not set."""
+    if not isinstance(labels, str):
+        return _text((labels or {}).get(name, ""))
     if isinstance(labels, Heading):
         return re.sub("[-_]", " ", name.rpartition(".")[2])
     pairs = (label.partition("=") for label in labels.split(","))
@@ -231,8 +240,10 @@ def _argument(tokens: list[tuple[str, str]], dot: Any, scope: Scope) -> Any:
             value = _lookup(value, tokens.pop(0)[1].strip(".").split("."))
         return value
     if kind == "text":
-        return text[1:-1] if text.startswith("`") else json.loads(text)
+        return _literal(text)
     if kind == "number":
+        if len(text) > _DIGITS:
+            raise InvalidArgumentError(f"template: the number {text[:40]!r} is too large")
         return int(text)
     if kind == "path":
         variable, *names = text.split(".")
@@ -242,6 +253,15 @@ def _argument(tokens: list[tuple[str, str]], dot: Any, scope: Scope) -> Any:
     if text in ("true", "false", "nil"):
         return {"true": True, "false": False, "nil": None}[text]
     return _call(text, [])
+
+
+def _literal(text: str) -> str:
+    if text.startswith("`"):
+        return text[1:-1]
+    try:
+        return str(json.loads(text, strict=False))
+    except ValueError as error:
+        raise InvalidArgumentError(f"template: cannot read the text {text!r}") from error
 
 
 # What inspect leaves out where there is none, and templates ask for:
@@ -292,10 +312,14 @@ def _index(value: Any, *keys: Any) -> Any:
 
 def _pad(text: Any, before: int, after: int) -> str:
     shown = _text(text)
+    if max(before, after) > _LONGEST:
+        raise ValueError("too wide")
     return f"{' ' * before}{shown}{' ' * after}" if shown else shown
 
 
 def _printf(form: str, *values: Any) -> str:
+    if any(len(digits) > 3 for digits in re.findall("[0-9]+", form)) or "*" in form:
+        raise ValueError(f"a width in {form[:40]!r}")
     for verb, pythons in (("%v", "%s"), ("%t", "%s"), ("%q", '"%s"')):
         form = form.replace(verb, pythons)
     return form % tuple(
@@ -338,5 +362,5 @@ def _call(name: str, arguments: list[Any]) -> Any:
         )
     try:
         return function(*arguments)
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         raise InvalidArgumentError(f"template: {name}: {error}") from error
