@@ -23,6 +23,7 @@ from jupyter_containers.errors import InvalidArgumentError
 
 # A regular expression with two open items costs at most the square of a path's length.
 _BACKTRACKED_ITEMS = 2
+_LONGEST = 16 * 1024  # characters; a path of Linux has at most 4 KiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +272,8 @@ def shell_pattern(pattern: str) -> ShellPattern:
 
 def file_items(pattern: str, *, tree: bool) -> list[Item]:
     """Return the items of a pattern of file names."""
+    if len(pattern) > _LONGEST:
+        raise InvalidArgumentError("invalid pattern: longer than any path")
     items: list[Item] = []
     at = 0
     while at < len(pattern):

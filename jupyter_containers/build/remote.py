@@ -84,9 +84,9 @@ def download(
 ) -> Download:
     """Download ``url`` into ``folder``; mode 0600, the time of ``Last-Modified`` or 1970."""
     sent = {"Accept-Encoding": "identity", **(headers or {})}
-    request = urllib.request.Request(url, headers=sent)  # noqa: S310  # http and https only
     total = hashlib.sha256()
     try:
+        request = urllib.request.Request(url, headers=sent)  # noqa: S310  # http and https only
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310  # the same
             name = _file_name(url, answer.headers)
             path = folder / "download"

@@ -35,6 +35,7 @@ def parse(
     """
     if not words or words[0] in ("--help", "-h"):
         return Parsed(None, help=True)
+    _check_text(words)
     if words[0] == "help":
         return _help_topic(words[1:])
     known = spellings()
@@ -61,6 +62,24 @@ def parse(
         f"unknown command: {words[0]!r}",
         hint=INSTEAD.get(words[0]) or _near(words[0], names) or "--help lists the commands",
     )
+
+
+# Verbs that take paths of this machine and record none of them.
+_OF_FILES = ("build", "cp", "export", "import", "load", "save")
+
+
+def _check_text(words: Sequence[str]) -> None:
+    """Refuse bytes that are not UTF-8: they fit into no record and no runtime's configuration."""
+    verb = next((word for word in words if word not in GROUPS), "")
+    foreign = [word for word in words if not word.isascii() and not _is_utf8(word)]
+    if foreign and verb not in _OF_FILES:
+        raise FlagError(f"this argument is not UTF-8: {foreign[0]!r}")
+
+
+def _is_utf8(word: str) -> bool:
+    from jupyter_containers.options.values import is_utf8
+
+    return is_utf8(word)
 
 
 def _parse_known(

@@ -18,6 +18,7 @@ from jupyter_containers.options.values import natural
 
 Filters = Mapping[str, Iterable[str]]
 _PORTS = re.compile(r"([0-9]+)(?:-([0-9]+))?(?:/(tcp|udp|sctp))?")
+_LONGEST = 4096
 _HEALTH = ("starting", "healthy", "unhealthy", "none")
 
 
@@ -68,6 +69,8 @@ def _by_name(value: str) -> Test:
 
 def _regular(value: str) -> Callable[[str], bool]:
     """Return the search for a regular expression, or for the very text where it is none."""
+    if len(value) > _LONGEST:
+        raise InvalidArgumentError("invalid filter: longer than any name")
     try:
         compiled = re.compile(value)
     except (re.error, OverflowError, RecursionError):

@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from jupyter_containers.errors import DeniedError, InvalidArgumentError, QuotaError
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.idmap import IDMap
 from jupyter_containers.settings import LAB_FILE, read_lab
 
@@ -250,7 +251,7 @@ def read_quotas(file: Path = LAB_FILE) -> Quotas:
         return Quotas()
     try:
         lab = msgspec.convert(document, LabFile)
-    except msgspec.ValidationError as error:
+    except DECODE_ERRORS as error:
         raise InvalidArgumentError(f"{file}: {error}") from error
     users = IDMap.of_users()
     uid = os.geteuid() if users.initial or not users.mappings else users.outside

@@ -12,7 +12,7 @@ from __future__ import annotations
 import builtins
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError
@@ -45,7 +45,7 @@ def words_of(line: str, namespace: Mapping[str, Any], answer: Answer | None = No
             answer(_MARK.sub(lambda mark: _text(values[int(mark[1])]), command)) if answer else ""
         )
 
-    marked = _EXPRESSION.sub(keep, line)
+    marked = _replaced(line, keep)
     plain = without_shell(marked, with_values if answer else None)
     try:
         words = shlex.split(plain)
@@ -63,7 +63,13 @@ def interpolated(text: str, namespace: Mapping[str, Any]) -> str:
         code = _compiled(match[1])
         return match[0] if code is None else _text(_evaluated(code, match[1], namespace))
 
-    return _EXPRESSION.sub(value, text)
+    return _replaced(text, value)
+
+
+def _replaced(text: str, value: Callable[[re.Match[str]], str]) -> str:
+    """Return a text with its expressions replaced; braces behind the last end are not looked at."""
+    end = text.rfind("}}") + 2
+    return _EXPRESSION.sub(value, text[:end]) + text[end:] if end > 1 else text
 
 
 def _compiled(text: str) -> Any:
@@ -72,7 +78,7 @@ def _compiled(text: str) -> Any:
         return None
     try:
         return compile(stripped, "<magic line>", "eval")
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return None
 
 

@@ -15,10 +15,8 @@ from jupyter_containers.options.values import as_sequence, natural, parse_size
 
 MAX_WEIGHT = 1000
 _ACCESS = re.compile(r"[rwm]{1,3}")
-_RULE = re.compile(r"([acb]) (\*|\d+):(\*|\d+) ([rwm]{1,3})")
-_CDI = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._-]*\.[A-Za-z0-9._-]*/[A-Za-z0-9][\w.-]*=[A-Za-z0-9][\w.:-]*"
-)
+_RULE = re.compile(r"([acb]) (\*|[0-9]{1,10}):(\*|[0-9]{1,10}) ([rwm]{1,3})")
+_CDI = re.compile(r"[A-Za-z0-9](?=[^/]*\.)[A-Za-z0-9._-]*/[A-Za-z0-9][\w.-]*=[A-Za-z0-9][\w.:-]*")
 _CPUS = re.compile(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*")
 _LAST_CPU = 8191  # Linux: NR_CPUS is 8192 at most
 _MOST_GPUS = 1000

@@ -26,6 +26,7 @@ _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0
 # What records hold, and Docker's numbers and durations (nanoseconds) with them: signed, 64 bits.
 LARGEST = (1 << 63) - 1
 LONGEST_SECONDS = LARGEST / 1e9
+_LONGEST_COMMAND = 128 * 1024  # what one argument may have (Linux, MAX_ARG_STRLEN)
 _MOST_CPUS = 1_000_000
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
@@ -66,6 +67,11 @@ def natural(text: str) -> int | None:
         return None
     number = int(text.lstrip("0") or "0")
     return number if number <= LARGEST else None
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether a text can be written as UTF-8: foreign bytes and lone surrogates cannot."""
+    return text.isascii() or not re.search("[\ud800-\udfff]", text)
 
 
 def csv_fields(text: str, what: str, hint: str = "") -> list[str]:
@@ -152,7 +158,7 @@ def parse_env(
     result: list[str] = []
     for entry in as_sequence(entries):
         name, equals, _ = entry.partition("=")
-        if not name or "\0" in entry:
+        if not name or "\0" in entry or not is_utf8(entry):
             raise InvalidArgumentError(
                 f"invalid environment variable: {entry!r}", hint="write NAME=value"
             )
@@ -288,6 +294,8 @@ def as_command(value: str | Sequence[str] | None) -> tuple[str, ...]:
     if isinstance(value, str):
         import shlex
 
+        if len(value) > _LONGEST_COMMAND:
+            raise InvalidArgumentError("the command is too long to be split into words")
         try:
             return tuple(shlex.split(value))
         except ValueError as error:

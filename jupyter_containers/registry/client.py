@@ -26,6 +26,7 @@ from jupyter_containers.errors import (
     VerificationError,
 )
 from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.decoding import DECODE_ERRORS, decode_json
 from jupyter_containers.oci.descriptor import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -285,7 +286,7 @@ class RegistryClient:
         for page in pages:
             try:
                 found += msgspec.convert(page.get("manifests") or [], list[Descriptor])
-            except msgspec.ValidationError as error:
+            except DECODE_ERRORS as error:
                 raise VerificationError(
                     f"{self.registry} sent a malformed list of referrers: {error}"
                 ) from error
@@ -485,7 +486,7 @@ class RegistryClient:
             document = self._manifest(self._main, repository, referrers_tag(digest), None)
         except ImageNotFoundError:
             return []
-        page = msgspec.json.decode(document.data)
+        page = decode_json(document.data)
         return [page] if isinstance(page, dict) else []
 
     def _pages(

@@ -11,15 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from jupyter_containers.errors import (
     DeniedError,
     RegistryError,
     TooManyRequestsError,
     UnauthorizedError,
 )
-from jupyter_containers.oci.decoding import DECODE_ERRORS
+from jupyter_containers.oci.decoding import DECODE_ERRORS, decode_json
 from jupyter_containers.printable import printable
 from jupyter_containers.registry.transport import ConnectionFailedError, Request, Response
 
@@ -59,7 +57,7 @@ def read_complaint(response: Response) -> Complaint:
 def parse_complaint(data: bytes) -> Complaint:
     """Return codes and message of an error document; of other text nothing is repeated."""
     try:
-        document: Any = msgspec.json.decode(data)
+        document: Any = decode_json(data)
     except DECODE_ERRORS:
         return Complaint()
     if not isinstance(document, dict):

@@ -163,7 +163,7 @@ def _document(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text()
         value = json.loads(text) if path.suffix == ".json" else _yaml(text, path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidArgumentError(f"cannot read the CDI file {path}: {error}") from error
     if not isinstance(value, dict):
         raise InvalidArgumentError(f"the CDI file {path} is not an object")
