@@ -203,9 +203,12 @@ def _read_toml(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text())
+        text = path.read_text()
+        if len(text) <= _MAX_CHARACTERS:
+            return tomllib.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise InvalidArgumentError(f"cannot read {path}: {error}") from error
+    raise InvalidArgumentError(f"cannot read {path}: it is over 1 MiB")
 
 
 def _updated(settings: Settings, values: Mapping[str, Any], origin: str) -> Settings:
@@ -221,6 +224,7 @@ def _updated(settings: Settings, values: Mapping[str, Any], origin: str) -> Sett
     return replace(settings, **changes) if changes else settings
 
 
+_MAX_CHARACTERS = 1024 * 1024  # of a file of settings
 _LARGEST = (1 << 63) - 1  # what records hold
 _CHOICES = {"trust_host_ca": ("auto", "always", "never")}
 

@@ -8,6 +8,7 @@ the configuration, and so the image's ID, stays.  What Docker has written since 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -241,10 +242,10 @@ def _parsed(data: bytes, what: str) -> Manifest | Index:
 
 def _verified(files: Files, descriptor: Descriptor) -> bytes:
     data = files.read(blob_path(descriptor.checked().digest))
-    if descriptor.digest.startswith("sha256:") and digest_of(data) != descriptor.digest:
-        raise DigestMismatchError(
-            f"blob {descriptor.digest}: the content's digest is {digest_of(data)}"
-        )
+    algorithm = descriptor.digest.partition(":")[0]
+    found = f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+    if found != descriptor.digest:
+        raise DigestMismatchError(f"blob {descriptor.digest}: the content's digest is {found}")
     return data
 
 

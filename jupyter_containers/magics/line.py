@@ -18,6 +18,7 @@ from typing import Any
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.magics.shell import Answer, is_open, without_shell
 
+_LONGEST = 128 * 1024  # characters; Linux takes no longer argument (MAX_ARG_STRLEN)
 _EXPRESSION = re.compile(r"\{\{(.+?)\}\}", re.DOTALL)
 # Private-use characters: they pass through shell splitting unharmed and are never typed.
 _MARK = re.compile("\ue000([0-9]+)\ue001")
@@ -31,6 +32,8 @@ def words_of(line: str, namespace: Mapping[str, Any], answer: Answer | None = No
     Raises :class:`InvalidArgumentError` for an open quote, an expression that fails, and what
     only a shell can do.
     """
+    if len(line) > _LONGEST:
+        raise InvalidArgumentError("the command line is too long", hint="put data into a file")
     values: list[Any] = []
 
     def keep(match: re.Match[str]) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 from jupyter_containers.errors import DeniedError, InvalidArgumentError, RegistryError
 from jupyter_containers.registry.endpoint import Endpoint, Pulls, mirrors_for
 
+_MAX_CHARACTERS = 1024 * 1024
 _PULLS: Mapping[str, Pulls] = {"all": "all", "digest-only": "digest-only", "tag-only": "tag-only"}
 
 
@@ -157,6 +158,8 @@ def _read(path: Path, parse: Any) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise RegistryError(f"cannot read {path}: {error}") from error
+    if len(text) > _MAX_CHARACTERS:
+        raise RegistryError(f"{path} is over 1 MiB: not a file about registries")
     try:
         document = parse(text) if text.strip() else {}
     except (ValueError, RecursionError) as error:

@@ -17,6 +17,8 @@ from typing import Any
 
 from jupyter_containers.errors import RegistryError
 
+_MAX_BYTES = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class CredentialFile:
@@ -35,6 +37,8 @@ class CredentialFile:
             return {}
         except OSError as error:
             raise RegistryError(f"cannot read {self.path}: {error.strerror}") from error
+        if len(data) > _MAX_BYTES:
+            raise RegistryError(f"{self.path} is over 1 MiB: not a file of credentials")
         if not data.strip():
             return {}
         try:
