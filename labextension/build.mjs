@@ -3,9 +3,10 @@
 //
 //   node build.mjs [--watch]        writes ../jupyter_containers/widgets/static/
 //   node build.mjs --lab            writes lib/index.js
-import { build, context } from "esbuild";
-import { readdirSync, readFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { build, context } from "esbuild";
 
 const source = "src/widgets";
 const target = "../jupyter_containers/widgets/static";

@@ -41,7 +41,13 @@ export const CHART_STYLE = `
 export const COLOURS = ["#3b78d8", "#d9822b", "#1b8a6b", "#a651b5", "#c23b58", "#6b8e23", "#0b8fa8", "#8a6d3b"];
 
 // ``unit`` is what round numbers are multiples of, ``floor`` the least that the top may be.
-export function makeChart(parent: Element, title: string, format: (value: number) => string, unit = 1, floor = 0): Chart {
+export function makeChart(
+  parent: Element,
+  title: string,
+  format: (value: number) => string,
+  unit = 1,
+  floor = 0,
+): Chart {
   const box = child(parent, "div", "jc-chart");
   const head = child(box, "div", "jc-chart-head");
   child(head, "span", "", title);
@@ -59,10 +65,11 @@ export function makeChart(parent: Element, title: string, format: (value: number
       now.textContent = now.title = drawing.now;
       svg.setAttribute("aria-label", `${title}: ${drawing.now}`);
       svg.replaceChildren();
-      place.querySelectorAll(".jc-chart-mark").forEach((mark) => mark.remove());
+      for (const mark of place.querySelectorAll(".jc-chart-mark")) mark.remove();
       const highest = Math.max(0, ...drawing.lines.flatMap((line) => line.points.map((point) => point[1])));
       const { limit } = drawing;
-      const ceiling = limit && highest > limit * 0.4 ? limit * 1.05 : niceTop(Math.max(highest * 1.1, floor) / unit) * unit;
+      const ceiling =
+        limit && highest > limit * 0.4 ? limit * 1.05 : niceTop(Math.max(highest * 1.1, floor) / unit) * unit;
       top.textContent = ceiling > 0 ? format(limit && ceiling > limit ? limit : ceiling) : "";
       const span = Math.max(drawing.to - drawing.from, 1);
       const x = (time: number): number => ((time - drawing.from) / span) * WIDTH;
@@ -71,7 +78,9 @@ export function makeChart(parent: Element, title: string, format: (value: number
         stroke(svg, `M0 ${y(limit)}H${WIDTH}`, "var(--jp-error-color1, #d14343)", "6 4", 1);
       }
       for (const line of drawing.lines) {
-        const path = line.points.map(([time, value], index) => `${index ? "L" : "M"}${x(time).toFixed(1)} ${y(value).toFixed(1)}`);
+        const path = line.points.map(
+          ([time, value], index) => `${index ? "L" : "M"}${x(time).toFixed(1)} ${y(value).toFixed(1)}`,
+        );
         stroke(svg, path.join(""), line.colour, line.dashed ? "3 3" : "", 1.5);
       }
       const marks = (drawing.marks ?? []).filter((time) => time >= drawing.from);
@@ -99,7 +108,9 @@ export function sparkline(values: number[], colour: string, top: number): SVGSVG
   svg.setAttribute("aria-hidden", "true");
   const highest = Math.max(top, ...values, 1e-9);
   const step = 60 / Math.max(values.length - 1, 1);
-  const path = values.map((value, i) => `${i ? "L" : "M"}${(i * step).toFixed(1)} ${(15 - (value / highest) * 14).toFixed(1)}`);
+  const path = values.map(
+    (value, i) => `${i ? "L" : "M"}${(i * step).toFixed(1)} ${(15 - (value / highest) * 14).toFixed(1)}`,
+  );
   if (values.length > 1) stroke(svg, path.join(""), colour, "", 1.5);
   return svg;
 }

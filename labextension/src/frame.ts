@@ -45,7 +45,7 @@ export function makeFrame(el: HTMLElement): Frame {
   addStyle(el, STYLE);
   const box = child(el, "div", "jc-box");
   // Lab must not take the keys for shortcuts of the notebook, nor move the focus.
-  box.dataset["lmSuppressShortcuts"] = "true";
+  box.dataset.lmSuppressShortcuts = "true";
   box.addEventListener("keydown", (event) => event.stopPropagation());
   const bar = child(box, "div", "jc-bar");
   const title = child(bar, "span", "jc-title");
@@ -80,12 +80,7 @@ export function child<K extends keyof HTMLElementTagNameMap>(
   return node;
 }
 
-export function button(
-  parent: Element,
-  label: string,
-  title: string,
-  action: () => void,
-): HTMLButtonElement {
+export function button(parent: Element, label: string, title: string, action: () => void): HTMLButtonElement {
   const made = child(parent, "button", "jc-button", label);
   made.type = "button";
   made.title = title;

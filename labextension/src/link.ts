@@ -88,7 +88,7 @@ export function connect(model: AnyModel, el: HTMLElement): Link {
       model.off("msg:custom", onMessage);
       // A notebook that is closed takes its views along and is out of the page then.
       setTimeout(() => {
-        const cleared = notebook !== null && notebook.isConnected;
+        const cleared = notebook?.isConnected;
         try {
           send(cleared ? "cleared" : "gone");
         } catch {

@@ -13,16 +13,40 @@ const STYLE = `
 `;
 // Readable on white and on black; black and white themselves follow the page.
 const LIGHT: ITheme = {
-  black: "#1f2328", red: "#c62828", green: "#1b7a37", yellow: "#8a6100", blue: "#1f5fc4",
-  magenta: "#9133a8", cyan: "#0b7285", white: "#6b7280", brightBlack: "#57606a", brightRed: "#d14343",
-  brightGreen: "#2a8f4d", brightYellow: "#a07400", brightBlue: "#3b78d8", brightMagenta: "#a651b5",
-  brightCyan: "#1b8a99", brightWhite: "#8a8f98",
+  black: "#1f2328",
+  red: "#c62828",
+  green: "#1b7a37",
+  yellow: "#8a6100",
+  blue: "#1f5fc4",
+  magenta: "#9133a8",
+  cyan: "#0b7285",
+  white: "#6b7280",
+  brightBlack: "#57606a",
+  brightRed: "#d14343",
+  brightGreen: "#2a8f4d",
+  brightYellow: "#a07400",
+  brightBlue: "#3b78d8",
+  brightMagenta: "#a651b5",
+  brightCyan: "#1b8a99",
+  brightWhite: "#8a8f98",
 };
 const DARK: ITheme = {
-  black: "#3a3f47", red: "#f07178", green: "#7fd08f", yellow: "#e6c07b", blue: "#7aaaf7",
-  magenta: "#d391e0", cyan: "#66c9d6", white: "#d4d7dc", brightBlack: "#868d98", brightRed: "#ff8f95",
-  brightGreen: "#9be3a8", brightYellow: "#f3d79a", brightBlue: "#9dc2ff", brightMagenta: "#e4b3ee",
-  brightCyan: "#8fe0ea", brightWhite: "#ffffff",
+  black: "#3a3f47",
+  red: "#f07178",
+  green: "#7fd08f",
+  yellow: "#e6c07b",
+  blue: "#7aaaf7",
+  magenta: "#d391e0",
+  cyan: "#66c9d6",
+  white: "#d4d7dc",
+  brightBlack: "#868d98",
+  brightRed: "#ff8f95",
+  brightGreen: "#9be3a8",
+  brightYellow: "#f3d79a",
+  brightBlue: "#9dc2ff",
+  brightMagenta: "#e4b3ee",
+  brightCyan: "#8fe0ea",
+  brightWhite: "#ffffff",
 };
 
 export interface Screen {
@@ -42,7 +66,7 @@ export function openScreen(parent: HTMLElement, options: { scrollback: number; t
     disableStdin: !options.typing,
     cursorInactiveStyle: options.typing ? "outline" : "none",
     fontFamily: variable(place, "--jp-code-font-family") || "monospace",
-    fontSize: parseInt(variable(place, "--jp-code-font-size")) || 13,
+    fontSize: parseInt(variable(place, "--jp-code-font-size"), 10) || 13,
     scrollback: options.scrollback,
   });
   const fitting = new FitAddon();
@@ -74,12 +98,13 @@ export function openScreen(parent: HTMLElement, options: { scrollback: number; t
 }
 
 function variable(el: Element, name: string): string {
-  return getComputedStyle(el.isConnected ? el : document.body).getPropertyValue(name).trim();
+  return getComputedStyle(el.isConnected ? el : document.body)
+    .getPropertyValue(name)
+    .trim();
 }
 
 function pageTheme(el: Element, typing: boolean): ITheme {
-  const background =
-    variable(el, "--jp-layout-color0") || variable(el, "--vscode-editor-background") || "#ffffff";
+  const background = variable(el, "--jp-layout-color0") || variable(el, "--vscode-editor-background") || "#ffffff";
   const foreground =
     variable(el, "--jp-content-font-color0") || variable(el, "--vscode-editor-foreground") || "#1f2328";
   const colours = isDark(background) ? DARK : LIGHT;
@@ -152,5 +177,5 @@ export function wholeText(terminal: Terminal): string {
     if (line.isWrapped && lines.length) lines[lines.length - 1] += text;
     else lines.push(text);
   }
-  return lines.join("\n").trimEnd() + "\n";
+  return `${lines.join("\n").trimEnd()}\n`;
 }

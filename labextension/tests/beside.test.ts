@@ -2,7 +2,13 @@ import { expect, test, vi } from "vitest";
 
 vi.mock("@jupyterlab/services", () => ({
   KernelMessage: {
-    createMessage: ({ msgType, channel, subshellId, content, buffers }: any) => ({ msgType, channel, subshellId, content, buffers }),
+    createMessage: ({ msgType, channel, subshellId, content, buffers }: any) => ({
+      msgType,
+      channel,
+      subshellId,
+      content,
+      buffers,
+    }),
   },
 }));
 
@@ -19,13 +25,17 @@ function kernel({ free, features = ["kernel subshells"] }: { free: boolean; feat
     comm_info_request: { status: "ok", comms: { one: {} } },
   };
   const comm = {
-    commId: "c", targetName: "target", isDisposed: false,
+    commId: "c",
+    targetName: "target",
+    isDisposed: false,
     subshellStarted: Promise.resolve(),
     open: (data: unknown) => said.push(["open", data]),
     send: (data: unknown) => said.push(["send", data]),
     close: () => said.push(["close"]),
-    dispose() { this.isDisposed = true; },
-  }; // prettier-ignore
+    dispose() {
+      this.isDisposed = true;
+    },
+  };
   return {
     said,
     isDisposed: false,
@@ -39,7 +49,8 @@ function kernel({ free, features = ["kernel subshells"] }: { free: boolean; feat
       said.push([message.channel, message.msgType]);
       return { done: Promise.resolve({ content: replies[message.msgType] }) };
     },
-    sendShellMessage: (message: any) => said.push([message.channel, message.msgType, message.subshellId, message.content]),
+    sendShellMessage: (message: any) =>
+      said.push([message.channel, message.msgType, message.subshellId, message.content]),
   };
 }
 
@@ -50,7 +61,11 @@ test("a kernel that is free is asked and spoken to as JupyterLab does", async ()
   line.open({ versions: [1] });
   line.send({ a: 1 });
   line.close();
-  expect(free.said).toEqual([["open", { versions: [1] }], ["send", { a: 1 }], ["send", { kind: "farewell" }]]);
+  expect(free.said).toEqual([
+    ["open", { versions: [1] }],
+    ["send", { a: 1 }],
+    ["send", { kind: "farewell" }],
+  ]);
 });
 
 test("a kernel that runs a cell is asked by the control channel, in a subshell of the page's own", async () => {
@@ -77,5 +92,8 @@ test("a busy kernel without subshells is spoken to on its shell", async () => {
   const old = kernel({ free: false, features: [] });
   const line = await makeLine(old as any, "target");
   line.open({});
-  expect(old.said).toEqual([["control", "kernel_info_request"], ["open", {}]]);
+  expect(old.said).toEqual([
+    ["control", "kernel_info_request"],
+    ["open", {}],
+  ]);
 });

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test, vi } from "vitest";
 
-import { CallError, Client } from "../src/lab/client";
+import { type CallError, Client } from "../src/lab/client";
 import type { FromKernel } from "../src/lab/protocol";
 
 let sent: any[];
@@ -15,13 +15,22 @@ function open(): void {
   client.receive({ kind: "welcome", version: 1, engine: "0.1", store: "/store" });
 }
 
-const volume = (id: string, containers: string[] = []) => ({ id, driver: "local", mountpoint: "", created: 1, containers });
+const volume = (id: string, containers: string[] = []) => ({
+  id,
+  driver: "local",
+  mountpoint: "",
+  created: 1,
+  containers,
+});
 
 test("answers find their calls by number, in any order", async () => {
   open();
   const first = client.call({ do: "inspect", what: "image", name: "a" });
   const second = client.call({ do: "inspect", what: "image", name: "b" });
-  expect(sent.map((item) => [item.kind, item.id, item.call.name])).toEqual([["request", 1, "a"], ["request", 2, "b"]]);
+  expect(sent.map((item) => [item.kind, item.id, item.call.name])).toEqual([
+    ["request", 1, "a"],
+    ["request", 2, "b"],
+  ]);
   client.receive({ kind: "answer", id: 2, value: "B" });
   client.receive({ kind: "answer", id: 1, value: "A" });
   client.receive({ kind: "answer", id: 1, value: "again" });
@@ -55,7 +64,10 @@ test("items are put, changed and gone; a whole section takes the place of the ol
   expect(client.known.has("volumes")).toBe(false);
   tell([volume("a"), volume("b")], [], true);
   tell([volume("b", ["web"]), volume("c")], ["a"]);
-  expect(client.list("volumes").map((item) => [item.id, item.containers.length])).toEqual([["b", 1], ["c", 0]]);
+  expect(client.list("volumes").map((item) => [item.id, item.containers.length])).toEqual([
+    ["b", 1],
+    ["c", 0],
+  ]);
   tell([], [], true);
   expect(client.list("volumes")).toEqual([]);
   client.receive({ kind: "used", usage: [{ id: "x", cpu: 1, memory: 2, memory_limit: 0 }] });
@@ -95,7 +107,7 @@ test("a view gets what its widget said before the page has taken the channel", (
   client.receive({ kind: "from_view", channel: 2, content: { kind: "hello" } });
   const heard: unknown[] = [];
   const ended = vi.fn();
-  client.takeView(2, (content) => heard.push(content["kind"]), ended);
+  client.takeView(2, (content) => heard.push(content.kind), ended);
   client.receive({ kind: "from_view", channel: 2, content: { kind: "output" } });
   client.receive({ kind: "from_view", channel: 3, content: { kind: "stranger" } });
   client.sayToView(2, { kind: "ready" });

@@ -35,11 +35,16 @@ class Kernel {
     }),
   });
   createComm = () => ({
-    commId: `line-${++this.made}`, subshellId: `thread-${this.made}`, isDisposed: false, subshellStarted: Promise.resolve(),
+    commId: `line-${++this.made}`,
+    subshellId: `thread-${this.made}`,
+    isDisposed: false,
+    subshellStarted: Promise.resolve(),
     open: (data: unknown) => this.said.push(data),
     send: (data: unknown) => this.said.push(data),
-    dispose() { this.isDisposed = true; },
-  }); // prettier-ignore
+    dispose() {
+      this.isDisposed = true;
+    },
+  });
   sendControlMessage = ({ msgType, content }: any) => {
     this.said.push([msgType, content]);
     return { done: Promise.resolve({ content: { status: "ok" } }) };
@@ -48,7 +53,11 @@ class Kernel {
 
 function follow(kernel: Kernel) {
   const context = {} as any;
-  Object.assign(context, { session: { kernel }, kernelChanged: new Signal(context), statusChanged: new Signal(context) });
+  Object.assign(context, {
+    session: { kernel },
+    kernelChanged: new Signal(context),
+    statusChanged: new Signal(context),
+  });
   const panel = { sessionContext: context, isDisposed: false } as any;
   panel.disposed = new Signal(panel);
   const tracker = { currentWidget: panel } as any;

@@ -1,9 +1,17 @@
 import { expect, test } from "vitest";
 
-import { checked, imageName, INSTRUCTIONS, isDockerfileCell, keywordAt } from "../src/lab/instructions";
+import { checked, INSTRUCTIONS, imageName, isDockerfileCell, keywordAt } from "../src/lab/instructions";
 
 test("a cell is a Dockerfile by its first line", () => {
-  const cells = ["%%dockerfile", "%%dockerfile -t a:1\nFROM x", "\n  %%dockerfile\n", "%%dockerfiles", "FROM x", "# %%dockerfile", ""];
+  const cells = [
+    "%%dockerfile",
+    "%%dockerfile -t a:1\nFROM x",
+    "\n  %%dockerfile\n",
+    "%%dockerfiles",
+    "FROM x",
+    "# %%dockerfile",
+    "",
+  ];
   expect(cells.map(isDockerfileCell)).toEqual([true, true, true, false, false, false, false]);
 });
 
@@ -32,6 +40,11 @@ test("each instruction has words and a form that begins with it", () => {
 });
 
 test("the name of the image is that of the magic's line", () => {
-  const lines = ["%%dockerfile -t a:1 .\nRUN x -t no", "%%dockerfile --no-cache --tag=b", "%%dockerfile --tag c", "%%dockerfile\n-t d"];
+  const lines = [
+    "%%dockerfile -t a:1 .\nRUN x -t no",
+    "%%dockerfile --no-cache --tag=b",
+    "%%dockerfile --tag c",
+    "%%dockerfile\n-t d",
+  ];
   expect(lines.map(imageName)).toEqual(["a:1", "b", "c", ""]);
 });

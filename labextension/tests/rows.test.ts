@@ -10,9 +10,20 @@ const NOW = 1_000_000;
 
 function container(name: string, more: Partial<ContainerItem> = {}): ContainerItem {
   return {
-    id: `id-${name}`, name, image: "busybox", command: "sh", state: "running", health: "", created: NOW - 100,
-    started: NOW - 90, finished: 0, exit_code: -1, oom_killed: false, ports: [], ...more,
-  }; // prettier-ignore
+    id: `id-${name}`,
+    name,
+    image: "busybox",
+    command: "sh",
+    state: "running",
+    health: "",
+    created: NOW - 100,
+    started: NOW - 90,
+    finished: 0,
+    exit_code: -1,
+    oom_killed: false,
+    ports: [],
+    ...more,
+  };
 }
 
 function image(id: string, names: string[], created: number): ImageItem {
@@ -25,7 +36,13 @@ function filled(): Client {
     client.receive({ kind: "changes", section, put, gone: [], whole: true });
   tell("containers", [
     container("old", { state: "exited", exit_code: 3, finished: NOW - 5, created: NOW }),
-    container("web", { health: "healthy", ports: [{ text: "8000→80", url: "http://x/" }, { text: "443/tcp", url: "" }] }),
+    container("web", {
+      health: "healthy",
+      ports: [
+        { text: "8000→80", url: "http://x/" },
+        { text: "443/tcp", url: "" },
+      ],
+    }),
     container("db", { created: NOW - 50 }),
   ]);
   tell("images", [image("aa", ["app:1", "app:latest"], 5), image("bb", [], 9)]);
@@ -39,8 +56,14 @@ function view(more: Partial<View> = {}): View {
 test("sections have their items: what lives first, then the newest", () => {
   const rows = rowsOf(filled(), view());
   expect(rows.map((row) => row.label.split(",")[0])).toEqual([
-    "Containers", "db", "web", "old", "Images", "<none>", "app:1",
-  ]); // prettier-ignore
+    "Containers",
+    "db",
+    "web",
+    "old",
+    "Images",
+    "<none>",
+    "app:1",
+  ]);
   expect(rows[2]).toMatchObject({ position: 2, siblings: 3, level: 2 });
   expect(rows[2]!.label).toBe("web, healthy, Up 1 minute · busybox");
 });
@@ -48,8 +71,11 @@ test("sections have their items: what lives first, then the newest", () => {
 test("a filter keeps what has all its words, and says how many", () => {
   const rows = rowsOf(filled(), view({ filter: "BUSY exited" }));
   expect(rows.map((row) => row.label)).toEqual([
-    "Containers, 1 of 3", "old, Exited (3) 5 seconds ago · busybox", "Images, 0 of 2", "nothing of this name",
-  ]); // prettier-ignore
+    "Containers, 1 of 3",
+    "old, Exited (3) 5 seconds ago · busybox",
+    "Images, 0 of 2",
+    "nothing of this name",
+  ]);
 });
 
 test("a folded section keeps its items to itself", () => {
@@ -80,26 +106,55 @@ test("keys lead back to items", () => {
 
 test("the menu offers what can be done in a state", () => {
   const enabled = (item: ContainerItem): string[] =>
-    actionsOf("containers", item).flat().filter((one) => one.enabled !== false).map((one) => one.name); // prettier-ignore
+    actionsOf("containers", item)
+      .flat()
+      .filter((one) => one.enabled !== false)
+      .map((one) => one.name);
   expect(enabled(container("a"))).toEqual([
-    "stop", "restart", "pause", "logs", "terminal", "files", "inspect", "commit", "copy-id", "remove",
-  ]); // prettier-ignore
+    "stop",
+    "restart",
+    "pause",
+    "logs",
+    "terminal",
+    "files",
+    "inspect",
+    "commit",
+    "copy-id",
+    "remove",
+  ]);
   expect(enabled(container("a", { state: "exited" }))).toEqual([
-    "start", "logs", "files", "inspect", "commit", "copy-id", "remove",
-  ]); // prettier-ignore
+    "start",
+    "logs",
+    "files",
+    "inspect",
+    "commit",
+    "copy-id",
+    "remove",
+  ]);
   expect(enabled(container("a", { state: "paused" }))).toContain("unpause");
   const registry = (local: string, credentials: boolean) => ({ id: "r", container: local, volume: "", credentials });
   const offered = [registry("box", false), registry("", true)].map((item) =>
-    actionsOf("registries", item).flat().filter((one) => one.enabled !== false).map((one) => one.name),
-  ); // prettier-ignore
-  expect(offered).toEqual([["repositories", "logs", "login", "stop-registry"], ["repositories", "logout"]]);
+    actionsOf("registries", item)
+      .flat()
+      .filter((one) => one.enabled !== false)
+      .map((one) => one.name),
+  );
+  expect(offered).toEqual([
+    ["repositories", "logs", "login", "stop-registry"],
+    ["repositories", "logout"],
+  ]);
   expect(nameOf("images", image("abcdef", [], 1))).toBe("abcdef000000");
 });
 
 test("words are those of the command line", () => {
   expect([0.2, 1, 61, 7200, 86400 * 3, 86400 * 400].map(duration)).toEqual([
-    "less than a second", "1 second", "1 minute", "2 hours", "3 days", "1 year",
-  ]); // prettier-ignore
+    "less than a second",
+    "1 second",
+    "1 minute",
+    "2 hours",
+    "3 days",
+    "1 year",
+  ]);
   expect(status(container("a", { state: "exited", exit_code: 137, oom_killed: true, finished: NOW - 3 }), NOW)).toBe(
     "Exited (137, out of memory) 3 seconds ago",
   );
@@ -109,9 +164,9 @@ test("words are those of the command line", () => {
 });
 
 test("a name says which registry it means", () => {
-  expect(["busybox", "ada/app", "localhost/app", "localhost:5000/app:1", "ghcr.io/a/b@sha256:0"].map(registryOf)).toEqual([
-    "docker.io", "docker.io", "localhost", "localhost:5000", "ghcr.io",
-  ]); // prettier-ignore
+  expect(
+    ["busybox", "ada/app", "localhost/app", "localhost:5000/app:1", "ghcr.io/a/b@sha256:0"].map(registryOf),
+  ).toEqual(["docker.io", "docker.io", "localhost", "localhost:5000", "ghcr.io"]);
 });
 
 test("a section's header has a menu where the section can do something", () => {

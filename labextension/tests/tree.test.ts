@@ -10,7 +10,11 @@ const actions = { toggle: vi.fn(), act: vi.fn(), menu: vi.fn() };
 beforeEach(() => {
   vi.clearAllMocks();
   document.body.replaceChildren();
-  globalThis.ResizeObserver = class { observe() {} unobserve() {} disconnect() {} } as never; // prettier-ignore
+  globalThis.ResizeObserver = class {
+    observe() {}
+    unobserve() {}
+    disconnect() {}
+  } as never;
   Object.defineProperty(HTMLElement.prototype, "clientHeight", { configurable: true, value: HEIGHT });
   tree = new Tree(document.body, "Things", actions);
   draws = 0;
@@ -27,7 +31,7 @@ function row(key: string, more: Partial<Row> = {}): Row {
 const many = (count: number): Row[] => Array.from({ length: count }, (_, i) => row(`row${i}`));
 const press = (key: string, more: KeyboardEventInit = {}): boolean =>
   tree.node.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more }));
-const shown = (): string[] => [...document.querySelectorAll<HTMLElement>(".jc-row")].map((node) => node.dataset["key"]!);
+const shown = (): string[] => [...document.querySelectorAll<HTMLElement>(".jc-row")].map((node) => node.dataset.key!);
 
 test("of a thousand rows only those near the view are in the page", () => {
   tree.set(many(1000));
@@ -59,7 +63,7 @@ test("keys move the active row, which stays in the page and in sight", () => {
   expect(tree.active).toBe("row99");
   expect(tree.node.scrollTop).toBe(100 * 40 - HEIGHT);
   const told = tree.node.getAttribute("aria-activedescendant");
-  expect(document.getElementById(told!)?.dataset["key"]).toBe("row99");
+  expect(document.getElementById(told!)?.dataset.key).toBe("row99");
   press("PageUp");
   expect(tree.active).toBe("row90");
   press("Home");
@@ -87,7 +91,9 @@ test("Enter acts, the menu key and a click with the right button open the menu",
   expect(actions.act).toHaveBeenCalledWith("a");
   press("F10", { shiftKey: true });
   press("ContextMenu");
-  document.querySelector(".jc-row")!.dispatchEvent(new MouseEvent("contextmenu", { bubbles: true, clientX: 3, clientY: 4 }));
+  document
+    .querySelector(".jc-row")!
+    .dispatchEvent(new MouseEvent("contextmenu", { bubbles: true, clientX: 3, clientY: 4 }));
   expect(actions.menu).toHaveBeenCalledTimes(3);
   expect(actions.menu).toHaveBeenLastCalledWith("a", 3, 4);
   expect(press("F10")).toBe(true); // not ours
@@ -114,5 +120,12 @@ test("those who hear the page are told what a row is", () => {
   tree.set([row("x", { label: "web, running", position: 3, siblings: 7, expanded: false })]);
   const node = document.querySelector(".jc-row")!;
   const attributes = ["role", "aria-label", "aria-level", "aria-posinset", "aria-setsize", "aria-expanded"];
-  expect(attributes.map((name) => node.getAttribute(name))).toEqual(["treeitem", "web, running", "2", "3", "7", "false"]);
+  expect(attributes.map((name) => node.getAttribute(name))).toEqual([
+    "treeitem",
+    "web, running",
+    "2",
+    "3",
+    "7",
+    "false",
+  ]);
 });

@@ -1,6 +1,15 @@
 /** What can be done with an item: the entries of its menu, in groups. */
 import type { Client } from "./client";
-import type { BuildItem, ContainerItem, ImageItem, Items, NetworkItem, RegistryItem, Section, VolumeItem } from "./protocol";
+import type {
+  BuildItem,
+  ContainerItem,
+  ImageItem,
+  Items,
+  NetworkItem,
+  RegistryItem,
+  Section,
+  VolumeItem,
+} from "./protocol";
 import { alive } from "./words";
 
 export interface Action {
@@ -31,11 +40,27 @@ export function actionsOf(section: Section, item: Items[Section]): Action[][] {
     case "images":
       return image(item as ImageItem);
     case "volumes":
-      return [[inspect, copy], [{ name: "remove", label: "Remove…", danger: true, enabled: !(item as VolumeItem).containers.length }]];
+      return [
+        [inspect, copy],
+        [{ name: "remove", label: "Remove…", danger: true, enabled: !(item as VolumeItem).containers.length }],
+      ];
     case "networks":
-      return [[inspect, copy], [{ name: "remove", label: "Remove…", danger: true, enabled: !(item as NetworkItem).fixed }]];
+      return [
+        [inspect, copy],
+        [{ name: "remove", label: "Remove…", danger: true, enabled: !(item as NetworkItem).fixed }],
+      ];
     case "builds":
-      return [[{ name: "steps", label: "Steps and cache", enabled: !["running", "killed"].includes((item as BuildItem).outcome) }, { name: "layers", label: "Layers", enabled: Boolean((item as BuildItem).image) }, { ...copy, enabled: Boolean((item as BuildItem).image) }]];
+      return [
+        [
+          {
+            name: "steps",
+            label: "Steps and cache",
+            enabled: !["running", "killed"].includes((item as BuildItem).outcome),
+          },
+          { name: "layers", label: "Layers", enabled: Boolean((item as BuildItem).image) },
+          { ...copy, enabled: Boolean((item as BuildItem).image) },
+        ],
+      ];
     case "registries":
       return registry(item as RegistryItem);
   }
@@ -44,7 +69,10 @@ export function actionsOf(section: Section, item: Items[Section]): Action[][] {
 function registry(item: RegistryItem): Action[][] {
   const local = Boolean(item.container);
   return [
-    [{ name: "repositories", label: "Repositories" }, { name: "logs", label: "Logs", enabled: local }],
+    [
+      { name: "repositories", label: "Repositories" },
+      { name: "logs", label: "Logs", enabled: local },
+    ],
     [
       item.credentials ? { name: "logout", label: "Log out" } : { name: "login", label: "Log in…" },
       { name: "stop-registry", label: "Stop and remove…", danger: true, enabled: local },
@@ -62,7 +90,9 @@ function container(item: ContainerItem): Action[][] {
     [
       up ? { name: "stop", label: "Stop" } : { name: "start", label: "Start" },
       { name: "restart", label: "Restart", enabled: up },
-      item.state === "paused" ? { name: "unpause", label: "Unpause" } : { name: "pause", label: "Pause", enabled: running },
+      item.state === "paused"
+        ? { name: "unpause", label: "Unpause" }
+        : { name: "pause", label: "Pause", enabled: running },
     ],
     [
       { name: "logs", label: "Logs" },

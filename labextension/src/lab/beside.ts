@@ -68,7 +68,13 @@ async function ask(kernel: Kernel.IKernelConnection, msgType: string, content: o
   return reply.content as unknown as Info;
 }
 
-function made(kernel: Kernel.IKernelConnection, channel: string, msgType: string, content: object, more: object = {}): KernelMessage.IMessage {
+function made(
+  kernel: Kernel.IKernelConnection,
+  channel: string,
+  msgType: string,
+  content: object,
+  more: object = {},
+): KernelMessage.IMessage {
   const options = { msgType, channel, username: kernel.username, session: kernel.clientId, content, ...more };
   return KernelMessage.createMessage(options as never);
 }
@@ -154,7 +160,13 @@ class OwnLine implements Line {
   }
 
   private say(msgType: string, content: object, buffers: ArrayBuffer[] = []): void {
-    const message = made(this.kernel, "shell", msgType, { comm_id: this.comm.commId, ...content }, { subshellId: this.subshell, buffers });
+    const message = made(
+      this.kernel,
+      "shell",
+      msgType,
+      { comm_id: this.comm.commId, ...content },
+      { subshellId: this.subshell, buffers },
+    );
     this.kernel.sendShellMessage(message as KernelMessage.IShellMessage, false, true);
   }
 }

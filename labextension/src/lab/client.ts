@@ -6,7 +6,17 @@
  */
 import { type ISignal, Signal } from "@lumino/signaling";
 
-import { type Call, type FromKernel, type Hello, type Items, type Returns, type Section, type Trouble, type Usage, VERSION } from "./protocol";
+import {
+  type Call,
+  type FromKernel,
+  type Hello,
+  type Items,
+  type Returns,
+  type Section,
+  type Trouble,
+  type Usage,
+  VERSION,
+} from "./protocol";
 
 /** What carries messages: a comm in the page, a fake in the tests. */
 export interface Wire {

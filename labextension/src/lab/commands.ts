@@ -35,7 +35,7 @@ export function addCommands(
 ): void {
   const add = (id: string, { label, full, icon, execute, isEnabled, isVisible }: Offer): void => {
     app.commands.addCommand(id, {
-      label: (args) => (args["toolbar"] ? "" : args["isPalette"] ? (full ?? label) : label),
+      label: (args) => (args.toolbar ? "" : args.isPalette ? (full ?? label) : label),
       caption: label,
       icon: icon ?? containerIcon,
       execute,
@@ -48,8 +48,16 @@ export function addCommands(
   const hasLine = (): boolean => follower.client?.state === "open";
   add("containers:show", { label: "Show Containers", execute: () => app.shell.activateById("jupyter-containers") });
   add("containers:new-notebook", { label: "New Notebook with Containers", execute: () => deeds.newNotebook() });
-  add("containers:login", { label: "Log In to a Registry…", execute: withClient((client) => logIn(client)), isEnabled: hasLine });
-  add("containers:pull", { label: "Pull an Image…", execute: withClient((client) => deeds.pull(client)), isEnabled: hasLine });
+  add("containers:login", {
+    label: "Log In to a Registry…",
+    execute: withClient((client) => logIn(client)),
+    isEnabled: hasLine,
+  });
+  add("containers:pull", {
+    label: "Pull an Image…",
+    execute: withClient((client) => deeds.pull(client)),
+    isEnabled: hasLine,
+  });
   add("containers:prune", { label: "Remove What Is Not Used…", execute: withClient(prune), isEnabled: hasLine });
   add("containers:notebook-dockerfile", {
     label: "Dockerfile from This Notebook",
@@ -59,7 +67,13 @@ export function addCommands(
   const source = (): string => tracker.activeCell?.model.sharedModel.getSource() ?? "";
   const isVisible = (): boolean => isDockerfileCell(source());
   const cells = new CellCommands(app, tracker, follower, deeds);
-  add("containers:build-cell", { label: "Build", full: "Build the Dockerfile Cell", icon: buildIcon, isVisible, execute: () => cells.build() });
+  add("containers:build-cell", {
+    label: "Build",
+    full: "Build the Dockerfile Cell",
+    icon: buildIcon,
+    isVisible,
+    execute: () => cells.build(),
+  });
   add("containers:build-and-run-cell", {
     label: "Build and run",
     full: "Build the Dockerfile Cell and Run It",
@@ -81,7 +95,11 @@ export function addCommands(
   let timer = 0;
   const soon = (): void => {
     clearTimeout(timer);
-    timer = window.setTimeout(() => ["build", "build-and-run", "explain"].forEach((name) => app.commands.notifyCommandChanged(`containers:${name}-cell`)), 100);
+    timer = window.setTimeout(() => {
+      for (const name of ["build", "build-and-run", "explain"]) {
+        app.commands.notifyCommandChanged(`containers:${name}-cell`);
+      }
+    }, 100);
   };
   tracker.activeCellChanged.connect((_, cell) => {
     soon();
@@ -116,7 +134,9 @@ class CellCommands {
     const image = imageName(cell.model.sharedModel.getSource()) || build.image;
     const known = new Set(client.list("containers").map((item) => item.id));
     const id = await runCommand(client, `Run ${image}`, `run -d ${quoted(image)}`);
-    const container = client.list("containers").find((item) => !known.has(item.id) && (id ?? "").includes(item.id.slice(0, 12)));
+    const container = client
+      .list("containers")
+      .find((item) => !known.has(item.id) && (id ?? "").includes(item.id.slice(0, 12)));
     if (container) await this.deeds.view(client, "logs", container.id);
   }
 
@@ -167,7 +187,11 @@ async function writeDockerfile(app: JupyterFrontEnd, follower: Follower, client:
     const folder = PathExt.dirname(path);
     const taken = new Set(((await contents.get(folder)).content as { name: string }[]).map((item) => item.name));
     const stem = PathExt.basename(path, ".ipynb").replaceAll(/[^\w.-]+/g, "-");
-    const names = ["Dockerfile", `Dockerfile.${stem}`, ...Array.from({ length: 99 }, (_, i) => `Dockerfile.${stem}-${i + 2}`)];
+    const names = [
+      "Dockerfile",
+      `Dockerfile.${stem}`,
+      ...Array.from({ length: 99 }, (_, i) => `Dockerfile.${stem}-${i + 2}`),
+    ];
     const name = names.find((one) => !taken.has(one))!;
     const target = PathExt.join(folder, name);
     await contents.save(target, { type: "file", format: "text", content: text });

@@ -11,8 +11,8 @@ import { askRun, attempt, confirm, logIn, prune, type Remedy, runCommand } from 
 import { openFiles } from "./filesview";
 import { openInspect, openView } from "./mainviews";
 import type { ContainersPanel } from "./panel";
-import { openForecast, openSteps } from "./stepsview";
 import type { Action, BuildItem, ContainerItem, ImageItem, Items, ObjectKind, RegistryItem, Section } from "./protocol";
+import { openForecast, openSteps } from "./stepsview";
 import { quoted, registryOf } from "./words";
 
 const DOING: Partial<Record<string, string>> = {
@@ -122,11 +122,16 @@ export class Deeds {
     if (action === "logs" || action === "terminal") return this.view(client, action, item.id);
     if (action === "files") return this.show(openFiles(client, item));
     if (action === "commit") {
-      const asked = await InputDialog.getText({ title: `Save ${item.name} as an image`, label: "Name", text: `${item.name}:latest` });
+      const asked = await InputDialog.getText({
+        title: `Save ${item.name} as an image`,
+        label: "Name",
+        text: `${item.name}:latest`,
+      });
       if (asked.value) await runCommand(client, `Save ${item.name}`, `commit ${item.id} ${quoted(asked.value)}`);
       return;
     }
-    const work = (): Promise<unknown> => attempt(item.name, () => client.call({ do: "act", action: action as Action, id: item.id }));
+    const work = (): Promise<unknown> =>
+      attempt(item.name, () => client.call({ do: "act", action: action as Action, id: item.id }));
     await this.panel?.whileBusy("containers", item.id, DOING[action] ?? `${action} …`, work);
   }
 
@@ -137,11 +142,20 @@ export class Deeds {
       const line = await askRun(name);
       if (line) await runCommand(client, `Run ${name}`, line);
     } else if (action === "tag") {
-      const asked = await InputDialog.getText({ title: `One more name for ${name}`, label: "Name", placeholder: "registry/repository:tag" });
+      const asked = await InputDialog.getText({
+        title: `One more name for ${name}`,
+        label: "Name",
+        placeholder: "registry/repository:tag",
+      });
       const given = asked.value?.trim();
       if (given) await attempt("Tag", () => client.call({ do: "tag", image: item.id, name: given }));
     } else if (action === "push") {
-      const asked = await InputDialog.getItem({ title: "Push an image", label: "Name", items: item.names, editable: false });
+      const asked = await InputDialog.getItem({
+        title: "Push an image",
+        label: "Name",
+        items: item.names,
+        editable: false,
+      });
       if (asked.value) await this.exchange(client, "Push", asked.value);
     }
   }
@@ -157,7 +171,11 @@ export class Deeds {
     } else if (action === "logout") {
       await runCommand(client, `Log out of ${item.id}`, `logout ${quoted(item.id)}`);
     } else if (action === "stop-registry") {
-      const sure = await confirm(`Stop the registry ${item.id}?`, `Its container is removed; its images stay in the volume ${item.volume}.`, "Stop");
+      const sure = await confirm(
+        `Stop the registry ${item.id}?`,
+        `Its container is removed; its images stay in the volume ${item.volume}.`,
+        "Stop",
+      );
       if (sure) await runCommand(client, `Stop ${item.id}`, `registry stop ${quoted(item.container)}`);
     }
   }
@@ -169,7 +187,8 @@ export class Deeds {
     if (!(await confirm(`Remove ${what} ${name}?`, body, label))) return;
     const target = section === "images" ? ((item as ImageItem).names.length === 1 ? name : item.id) : item.id;
     const force = section === "containers" || (section === "images" && (item as ImageItem).names.length > 1);
-    const work = (): Promise<unknown> => attempt(`Remove ${name}`, () => client.call({ do: "remove", what, name: target, force }));
+    const work = (): Promise<unknown> =>
+      attempt(`Remove ${name}`, () => client.call({ do: "remove", what, name: target, force }));
     await this.panel?.whileBusy(section, item.id, "removing …", work);
   }
 
@@ -213,11 +232,20 @@ function bringUp(widget: Widget): void {
 function question(section: Section, item: Items[Section]): { body: string; label: string } {
   if (section === "containers") {
     const running = (item as ContainerItem).state === "running";
-    return { body: `${running ? "It runs and is ended. " : ""}Files that are only in it are lost.`, label: running ? "End and remove" : "Remove" };
+    return {
+      body: `${running ? "It runs and is ended. " : ""}Files that are only in it are lost.`,
+      label: running ? "End and remove" : "Remove",
+    };
   }
   if (section === "images") {
     const { names } = item as ImageItem;
-    return { body: names.length > 1 ? `It goes under all of its names: ${names.join(", ")}.` : "Layers that nothing else has go with it.", label: "Remove" };
+    return {
+      body:
+        names.length > 1
+          ? `It goes under all of its names: ${names.join(", ")}.`
+          : "Layers that nothing else has go with it.",
+      label: "Remove",
+    };
   }
   return { body: section === "volumes" ? "Its files are lost." : "", label: "Remove" };
 }

@@ -30,15 +30,24 @@ export interface Remedy {
 }
 
 /** Carry out a command line while a notification shows how far it is; return its output. */
-export async function runCommand(client: Client, what: string, line: string, remedy?: Remedy): Promise<string | undefined> {
+export async function runCommand(
+  client: Client,
+  what: string,
+  line: string,
+  remedy?: Remedy,
+): Promise<string | undefined> {
   const id = Notification.emit(`${what} …`, "in-progress", { autoClose: false });
   try {
-    const { text } = await client.call({ do: "command", line }, (progress) => Notification.update({ id, message: `${what}: ${progress}` }));
+    const { text } = await client.call({ do: "command", line }, (progress) =>
+      Notification.update({ id, message: `${what}: ${progress}` }),
+    );
     Notification.update({ id, message: `${what}: done`, type: "success", autoClose: 4000 });
     return text;
   } catch (error) {
     const helps = error instanceof CallError && error.name === remedy?.after;
-    const actions = helps ? [{ label: remedy.label, callback: () => void remedy.execute(), displayType: "accent" as const }] : [];
+    const actions = helps
+      ? [{ label: remedy.label, callback: () => void remedy.execute(), displayType: "accent" as const }]
+      : [];
     // The button is the hint.
     const text = helps ? error.message : textOf(error);
     Notification.update({ id, message: `${what}: ${text}`, type: "error", autoClose: helps ? 60000 : 15000, actions });
@@ -100,7 +109,10 @@ export async function askRun(image: string): Promise<string> {
   const preview = child(form.node, "output", "jc-preview");
   preview.setAttribute("aria-label", "The command line");
   const several = (flag: string, input: HTMLInputElement): string[] =>
-    input.value.split(/\s+/).filter(Boolean).flatMap((word) => [flag, quoted(word)]);
+    input.value
+      .split(/\s+/)
+      .filter(Boolean)
+      .flatMap((word) => [flag, quoted(word)]);
   const line = (): string =>
     [
       "run",
@@ -139,7 +151,7 @@ export async function logIn(client: Client, registry = ""): Promise<boolean> {
     secret.type = "password";
     secret.autocomplete = "off";
     const focused = server ? (username ? secret : name) : place;
-    focused.dataset["focus"] = "";
+    focused.dataset.focus = "";
     const answer = await showDialog({
       title: "Log in to a registry",
       body: form,
@@ -189,7 +201,8 @@ export async function prune(client: Client): Promise<void> {
     groups = found;
     list.replaceChildren();
     ticks.clear();
-    for (const group of groups) ticks.set(group.name, drawGroup(list, group, before.get(group.name) ?? group.name !== "volumes", sum));
+    for (const group of groups)
+      ticks.set(group.name, drawGroup(list, group, before.get(group.name) ?? group.name !== "volumes", sum));
     sum();
   };
   wide.addEventListener("change", () => void look());
@@ -202,7 +215,8 @@ export async function prune(client: Client): Promise<void> {
   const names = chosen();
   if (!result.button.accept || !names.length) return;
   const done = await attempt("Prune", () => client.call({ do: "prune", groups: names, all: wide.checked }));
-  if (done) Notification.success(`${plural(done.removed, "thing")} removed, ${bytes(done.freed)} freed`, { autoClose: 6000 });
+  if (done)
+    Notification.success(`${plural(done.removed, "thing")} removed, ${bytes(done.freed)} freed`, { autoClose: 6000 });
 }
 
 function drawGroup(list: HTMLElement, group: PruneGroup, ticked: boolean, change: () => void): HTMLInputElement {
@@ -219,7 +233,8 @@ function drawGroup(list: HTMLElement, group: PruneGroup, ticked: boolean, change
   const details = child(box, "details");
   child(details, "summary", "", "what goes");
   const items = child(details, "ul");
-  for (const item of group.items.slice(0, 200)) child(items, "li", "", item.size ? `${item.name} (${bytes(item.size)})` : item.name);
+  for (const item of group.items.slice(0, 200))
+    child(items, "li", "", item.size ? `${item.name} (${bytes(item.size)})` : item.name);
   if (group.items.length > 200) child(items, "li", "", `… and ${group.items.length - 200} more`);
   return input;
 }

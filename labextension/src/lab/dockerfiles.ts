@@ -2,15 +2,16 @@
  * Dockerfiles in cells (`%%dockerfile`) and in files: highlighting, checks while one writes, help for
  * instructions, completion.
  */
-import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
-import type { Cell } from "@jupyterlab/cells";
-import { EditorExtensionRegistry, IEditorExtensionRegistry, IEditorLanguageRegistry } from "@jupyterlab/codemirror";
-import type { CodeEditor } from "@jupyterlab/codeeditor";
-import { INotebookTracker, type NotebookPanel } from "@jupyterlab/notebook";
+
 import { autocompletion, type CompletionContext, type CompletionResult } from "@codemirror/autocomplete";
 import { type Diagnostic, linter, lintGutter } from "@codemirror/lint";
 import { Compartment, type Extension, Prec, StateEffect, type Text } from "@codemirror/state";
 import { Decoration, EditorView, hoverTooltip, type Tooltip, ViewPlugin, type ViewUpdate } from "@codemirror/view";
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
+import type { Cell } from "@jupyterlab/cells";
+import type { CodeEditor } from "@jupyterlab/codeeditor";
+import { EditorExtensionRegistry, IEditorExtensionRegistry, IEditorLanguageRegistry } from "@jupyterlab/codemirror";
+import { INotebookTracker, type NotebookPanel } from "@jupyterlab/notebook";
 
 import { child } from "../frame";
 import type { Client } from "./client";
@@ -28,7 +29,12 @@ type FindClient = () => Client | null;
 type LoadLanguage = () => Promise<Extension>;
 
 /** Return what an editor of a Dockerfile has beside other editors. */
-export function extensions(model: CodeEditor.IModel, follower: Follower, inCell: boolean, language: LoadLanguage): Extension[] {
+export function extensions(
+  model: CodeEditor.IModel,
+  follower: Follower,
+  inCell: boolean,
+  language: LoadLanguage,
+): Extension[] {
   const isDockerfile = (): boolean => model.mimeType === MIME || model.mimeType === OTHER_MIME;
   const client: FindClient = () => follower.client;
   const parts: Extension[] = [
@@ -43,7 +49,11 @@ export function extensions(model: CodeEditor.IModel, follower: Follower, inCell:
   ];
   // A cell is completed by its kernel, as all cells are.
   if (inCell) return [...parts, magicLine(isDockerfile)];
-  return [...parts, lintGutter(), autocompletion({ override: [(context) => (isDockerfile() ? complete(context, client()) : null)] })];
+  return [
+    ...parts,
+    lintGutter(),
+    autocompletion({ override: [(context) => (isDockerfile() ? complete(context, client()) : null)] }),
+  ];
 }
 
 /**
@@ -109,7 +119,13 @@ export function diagnostic(doc: Text, found: Squiggle, added: number): Diagnosti
   const last = doc.line(bounded(found.last_line));
   const from = first.from + (first.length - first.text.trimStart().length);
   const to = Math.max(last.from + last.text.trimEnd().length, from);
-  return { from, to, severity: found.is_error ? "error" : "warning", message: found.message, source: found.rule || "Dockerfile" };
+  return {
+    from,
+    to,
+    severity: found.is_error ? "error" : "warning",
+    message: found.message,
+    source: found.rule || "Dockerfile",
+  };
 }
 
 function help(view: EditorView, position: number): Tooltip | null {
@@ -141,7 +157,10 @@ async function complete(context: CompletionContext, client: Client | null): Prom
   if (!context.explicit && /(^|\s)$/.test(before)) return null;
   const { replaces, matches } = await client.call({ do: "complete", before });
   if (!matches.length) return null;
-  const options = matches.map((label) => ({ label, type: label.toUpperCase() in INSTRUCTIONS ? "keyword" : "variable" }));
+  const options = matches.map((label) => ({
+    label,
+    type: label.toUpperCase() in INSTRUCTIONS ? "keyword" : "variable",
+  }));
   return { from: context.pos - replaces, options };
 }
 
@@ -153,7 +172,10 @@ function magicLine(isDockerfile: () => boolean): Extension {
     const { doc } = view.state;
     for (let number = 1; number <= Math.min(doc.lines, 5); number++) {
       const line = doc.line(number);
-      if (line.text.trim()) return isDockerfile() && line.text.startsWith(MAGIC) ? Decoration.set([MARK.range(line.from)]) : Decoration.none;
+      if (line.text.trim())
+        return isDockerfile() && line.text.startsWith(MAGIC)
+          ? Decoration.set([MARK.range(line.from)])
+          : Decoration.none;
     }
     return Decoration.none;
   };
@@ -172,8 +194,16 @@ function magicLine(isDockerfile: () => boolean): Extension {
 }
 
 const THEME = EditorView.baseTheme({
-  ".jc-magic, .jc-magic *": { color: "var(--jp-mirror-editor-meta-color, #a2f) !important", fontWeight: "normal !important" },
-  ".jc-help": { padding: "6px 10px", maxWidth: "36em", fontFamily: "var(--jp-ui-font-family)", fontSize: "var(--jp-ui-font-size1)" },
+  ".jc-magic, .jc-magic *": {
+    color: "var(--jp-mirror-editor-meta-color, #a2f) !important",
+    fontWeight: "normal !important",
+  },
+  ".jc-help": {
+    padding: "6px 10px",
+    maxWidth: "36em",
+    fontFamily: "var(--jp-ui-font-family)",
+    fontSize: "var(--jp-ui-font-size1)",
+  },
   ".jc-help p": { margin: "4px 0" },
   ".jc-help pre": { margin: "0", fontFamily: "var(--jp-code-font-family)", whiteSpace: "pre-wrap" },
   ".cm-tooltip:has(.jc-help), .cm-tooltip-lint": {
@@ -183,14 +213,20 @@ const THEME = EditorView.baseTheme({
     boxShadow: "var(--jp-elevation-z4)",
   },
   ".cm-tooltip-lint .cm-diagnostic": { fontFamily: "var(--jp-ui-font-family)", fontSize: "var(--jp-ui-font-size1)" },
-  ".cm-tooltip-lint .cm-diagnosticSource": { opacity: "1", color: "var(--jp-ui-font-color2)", fontSize: "var(--jp-ui-font-size0)" },
+  ".cm-tooltip-lint .cm-diagnosticSource": {
+    opacity: "1",
+    color: "var(--jp-ui-font-color2)",
+    fontSize: "var(--jp-ui-font-size0)",
+  },
 });
 
 /** Give cells that begin with the magic a Dockerfile's type, and others that of their kernel. */
 export class CellTypes {
   constructor(tracker: INotebookTracker) {
     tracker.widgetAdded.connect((_, panel) => this.watch(panel));
-    tracker.forEach((panel) => this.watch(panel));
+    tracker.forEach((panel) => {
+      this.watch(panel);
+    });
   }
 
   private watch(panel: NotebookPanel): void {
@@ -214,7 +250,11 @@ export class CellTypes {
   private update(panel: NotebookPanel, cell: Cell): void {
     if (cell.isDisposed || panel.isDisposed) return;
     const { model } = cell;
-    const wanted = isDockerfileCell(model.sharedModel.getSource()) ? MIME : model.mimeType === MIME ? panel.content.codeMimetype : model.mimeType;
+    const wanted = isDockerfileCell(model.sharedModel.getSource())
+      ? MIME
+      : model.mimeType === MIME
+        ? panel.content.codeMimetype
+        : model.mimeType;
     if (model.mimeType !== wanted) model.mimeType = wanted;
   }
 }

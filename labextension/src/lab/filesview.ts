@@ -24,7 +24,11 @@ class FilesView {
   private readonly body: HTMLElement;
   private here = "/";
 
-  constructor(place: HTMLElement, private readonly client: Client, private readonly container: ContainerItem) {
+  constructor(
+    place: HTMLElement,
+    private readonly client: Client,
+    private readonly container: ContainerItem,
+  ) {
     const bar = child(place, "div", "jc-main-bar");
     child(bar, "strong", "", container.name);
     this.path = child(bar, "nav", "jc-path");
@@ -102,7 +106,8 @@ class FilesView {
     const line = child(lines, "tr");
     const name = child(line, "td");
     const path = `${this.here === "/" ? "" : this.here}/${entry.name}`;
-    const shown = entry.kind === "folder" ? `${entry.name}/` : entry.target ? `${entry.name} → ${entry.target}` : entry.name;
+    const shown =
+      entry.kind === "folder" ? `${entry.name}/` : entry.target ? `${entry.name} → ${entry.target}` : entry.name;
     if (entry.kind === "other") {
       child(name, "span", "", shown);
     } else {
@@ -129,7 +134,9 @@ class FilesView {
   }
 
   private async download(path: string): Promise<void> {
-    const done = await attempt("Download", () => this.client.exchange({ do: "download", container: this.container.id, path }));
+    const done = await attempt("Download", () =>
+      this.client.exchange({ do: "download", container: this.container.id, path }),
+    );
     const data = done?.buffers[0];
     if (!done || !data) return;
     const url = URL.createObjectURL(new Blob([data as DataView<ArrayBuffer>]));
@@ -149,7 +156,10 @@ class FilesView {
       this.notice.textContent = `uploading ${file.name} … ${share} %`;
       const last = offset + PART_BYTES >= file.size;
       const part = await file.slice(offset, offset + PART_BYTES).arrayBuffer();
-      await this.client.exchange({ do: "upload", container: this.container.id, folder, name: file.name, token, offset, last }, [part]);
+      await this.client.exchange(
+        { do: "upload", container: this.container.id, folder, name: file.name, token, offset, last },
+        [part],
+      );
     }
   }
 

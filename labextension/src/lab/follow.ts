@@ -70,7 +70,11 @@ export class Follower {
     this.loadingState = kernel.status === "idle" ? "loading" : "waiting";
     this.changedSignal.emit();
     try {
-      const done = await kernel.requestExecute({ code: "%load_ext jupyter_containers", silent: true, store_history: false }).done;
+      const done = await kernel.requestExecute({
+        code: "%load_ext jupyter_containers",
+        silent: true,
+        store_history: false,
+      }).done;
       const { content } = done;
       if (content.status === "ok") return "";
       return "evalue" in content ? `${content.ename}: ${content.evalue}` : "the kernel was interrupted";
@@ -217,5 +221,7 @@ function takeLeft(): Left | null {
 }
 
 function view(buffer: ArrayBuffer | ArrayBufferView): DataView {
-  return buffer instanceof ArrayBuffer ? new DataView(buffer) : new DataView(buffer.buffer as ArrayBuffer, buffer.byteOffset, buffer.byteLength);
+  return buffer instanceof ArrayBuffer
+    ? new DataView(buffer)
+    : new DataView(buffer.buffer as ArrayBuffer, buffer.byteOffset, buffer.byteLength);
 }

@@ -5,36 +5,81 @@ export interface Instruction {
 }
 
 export const INSTRUCTIONS: Record<string, Instruction> = {
-  FROM: { forms: ["FROM [--platform=OS/ARCH] IMAGE [AS NAME]"], words: "Begins a stage on an image, or on an earlier stage. `scratch` is empty." },
+  FROM: {
+    forms: ["FROM [--platform=OS/ARCH] IMAGE [AS NAME]"],
+    words: "Begins a stage on an image, or on an earlier stage. `scratch` is empty.",
+  },
   RUN: {
-    forms: ["RUN COMMAND", 'RUN ["program", "argument"]', "RUN --mount=type=cache,target=/root/.cache COMMAND", "RUN <<EOF"],
-    words: "Runs a command; what it changes becomes a layer. Mounts (cache, bind, tmpfs, secret, ssh) are there for this step only.",
+    forms: [
+      "RUN COMMAND",
+      'RUN ["program", "argument"]',
+      "RUN --mount=type=cache,target=/root/.cache COMMAND",
+      "RUN <<EOF",
+    ],
+    words:
+      "Runs a command; what it changes becomes a layer. Mounts (cache, bind, tmpfs, secret, ssh) are there for this step only.",
   },
-  CMD: { forms: ['CMD ["program", "argument"]', "CMD COMMAND"], words: "What a container runs when nothing else is asked for; with an ENTRYPOINT, its arguments. Only the last one counts." },
-  ENTRYPOINT: { forms: ['ENTRYPOINT ["program", "argument"]'], words: "The program that a container always runs; CMD and the command line give its arguments." },
+  CMD: {
+    forms: ['CMD ["program", "argument"]', "CMD COMMAND"],
+    words:
+      "What a container runs when nothing else is asked for; with an ENTRYPOINT, its arguments. Only the last one counts.",
+  },
+  ENTRYPOINT: {
+    forms: ['ENTRYPOINT ["program", "argument"]'],
+    words: "The program that a container always runs; CMD and the command line give its arguments.",
+  },
   COPY: {
-    forms: ["COPY [--chown=USER:GROUP] [--chmod=755] SOURCE… TARGET", "COPY --from=STAGE|IMAGE SOURCE TARGET", "COPY <<EOF /path"],
-    words: "Copies files of the context, of another stage or image, or written here. With --link the layer does not depend on those below.",
+    forms: [
+      "COPY [--chown=USER:GROUP] [--chmod=755] SOURCE… TARGET",
+      "COPY --from=STAGE|IMAGE SOURCE TARGET",
+      "COPY <<EOF /path",
+    ],
+    words:
+      "Copies files of the context, of another stage or image, or written here. With --link the layer does not depend on those below.",
   },
-  ADD: { forms: ["ADD [--checksum=sha256:…] SOURCE… TARGET", "ADD https://… TARGET"], words: "Like COPY; also fetches addresses and git repositories, and unpacks local archives." },
-  WORKDIR: { forms: ["WORKDIR /path"], words: "The folder in which RUN, CMD, COPY … work from here on; it is made if it is not there." },
+  ADD: {
+    forms: ["ADD [--checksum=sha256:…] SOURCE… TARGET", "ADD https://… TARGET"],
+    words: "Like COPY; also fetches addresses and git repositories, and unpacks local archives.",
+  },
+  WORKDIR: {
+    forms: ["WORKDIR /path"],
+    words: "The folder in which RUN, CMD, COPY … work from here on; it is made if it is not there.",
+  },
   ENV: { forms: ["ENV NAME=value …"], words: "Variables for the steps that follow and for containers." },
-  ARG: { forms: ["ARG NAME[=default]"], words: "A variable for the build only, set by --build-arg. Before the first FROM it is for FROM lines." },
+  ARG: {
+    forms: ["ARG NAME[=default]"],
+    words: "A variable for the build only, set by --build-arg. Before the first FROM it is for FROM lines.",
+  },
   EXPOSE: { forms: ["EXPOSE 8000[/tcp|/udp] …"], words: "Says which ports the program listens on; -p publishes them." },
   LABEL: { forms: ['LABEL name="value" …'], words: "Facts about the image, for people and filters." },
   USER: { forms: ["USER NAME|UID[:GROUP|GID]"], words: "Who runs the steps that follow, and the container." },
-  VOLUME: { forms: ["VOLUME /path …", 'VOLUME ["/path"]'], words: "Places whose files outlive a container: each gets a volume." },
-  SHELL: { forms: ['SHELL ["/bin/bash", "-o", "pipefail", "-c"]'], words: "What runs the shell form of RUN, CMD and ENTRYPOINT." },
+  VOLUME: {
+    forms: ["VOLUME /path …", 'VOLUME ["/path"]'],
+    words: "Places whose files outlive a container: each gets a volume.",
+  },
+  SHELL: {
+    forms: ['SHELL ["/bin/bash", "-o", "pipefail", "-c"]'],
+    words: "What runs the shell form of RUN, CMD and ENTRYPOINT.",
+  },
   STOPSIGNAL: { forms: ["STOPSIGNAL SIGTERM"], words: "The signal that `stop` sends first." },
-  HEALTHCHECK: { forms: ["HEALTHCHECK [--interval=30s] [--timeout=30s] [--retries=3] CMD COMMAND", "HEALTHCHECK NONE"], words: "A command that tells whether a container is well: exit code 0 is healthy." },
-  ONBUILD: { forms: ["ONBUILD INSTRUCTION"], words: "An instruction that is carried out when another build begins with this image." },
+  HEALTHCHECK: {
+    forms: ["HEALTHCHECK [--interval=30s] [--timeout=30s] [--retries=3] CMD COMMAND", "HEALTHCHECK NONE"],
+    words: "A command that tells whether a container is well: exit code 0 is healthy.",
+  },
+  ONBUILD: {
+    forms: ["ONBUILD INSTRUCTION"],
+    words: "An instruction that is carried out when another build begins with this image.",
+  },
   MAINTAINER: { forms: ["MAINTAINER NAME"], words: "Deprecated: a label says it." },
 };
 
 const CONTINUED = /\\\s*$/;
 
 /** The instruction that a line begins, if it does: its keyword and where that stands. */
-export function keywordAt(lines: readonly string[], number: number): { keyword: string; from: number; to: number } | null {
+export function keywordAt(
+  lines: readonly string[],
+  number: number,
+): { keyword: string; from: number; to: number } | null {
   const line = lines[number] ?? "";
   const match = /^(\s*)(?:ONBUILD\s+)?([A-Za-z]+)(?=\s|$)/.exec(line);
   if (!match || isContinuation(lines, number)) return null;

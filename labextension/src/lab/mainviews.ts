@@ -1,7 +1,8 @@
 /** Views of the main area: logs, terminal and layers (the widgets of outputs), inspect, files. */
+
+import type { AnyModel, RenderProps } from "@anywidget/types";
 import { MainAreaWidget } from "@jupyterlab/apputils";
 import { Widget } from "@lumino/widgets";
-import type { AnyModel, RenderProps } from "@anywidget/types";
 
 import { addStyle, child } from "../frame";
 import layers from "../widgets/layers";
@@ -24,7 +25,10 @@ export class Content extends Widget {
     const places = ["textarea.xterm-helper-textarea", '[tabindex="0"]', "input", "button"];
     for (const place of places) {
       const found = this.node.querySelector<HTMLElement>(place);
-      if (found) return found.focus();
+      if (found) {
+        found.focus();
+        return;
+      }
     }
   }
 }

@@ -1,7 +1,8 @@
 /** The side panel "Containers": what the current notebook's kernel tells, as one tree. */
-import { Menu, Widget } from "@lumino/widgets";
+
 import { CommandRegistry } from "@lumino/commands";
 import type { Message } from "@lumino/messaging";
+import { Menu, Widget } from "@lumino/widgets";
 
 import { addStyle, child } from "../frame";
 import { actionsOf, SECTION_ACTIONS } from "./actions";
@@ -41,7 +42,10 @@ export class ContainersPanel extends Widget {
   private problem = "";
   private wantsUsage = true;
 
-  constructor(private readonly follower: Follower, private readonly actions: PanelActions) {
+  constructor(
+    private readonly follower: Follower,
+    private readonly actions: PanelActions,
+  ) {
     super();
     this.id = "jupyter-containers";
     this.title.icon = containerIcon;
@@ -146,7 +150,7 @@ export class ContainersPanel extends Widget {
       this.busy.clear();
       client?.changed.connect(() => this.drawSoon());
     }
-    this.node.dataset["line"] = client?.state ?? "none";
+    this.node.dataset.line = client?.state ?? "none";
     if (client?.state === "open") this.tellVisible();
     this.drawSoon();
   }
@@ -165,7 +169,8 @@ export class ContainersPanel extends Widget {
   }
 
   private sayVisible(visible: boolean): void {
-    if (this.client?.state === "open") this.client.call({ do: "watch", visible: visible && this.wantsUsage }).catch(() => undefined);
+    if (this.client?.state === "open")
+      this.client.call({ do: "watch", visible: visible && this.wantsUsage }).catch(() => undefined);
   }
 
   private toggle(section: Section, open: boolean): void {
@@ -193,7 +198,7 @@ export class ContainersPanel extends Widget {
       this.drawEmpty();
       return;
     }
-    this.empty.dataset["shown"] = "";
+    this.empty.dataset.shown = "";
     this.tree.set(
       rowsOf(client, {
         filter: this.filter.value,
@@ -216,8 +221,8 @@ export class ContainersPanel extends Widget {
     const { place, client, notebook, loading } = this.follower;
     const name = notebook?.context.localPath ?? "";
     const state = `${place} ${client?.state} ${name} ${loading} ${this.problem} ${client?.trouble?.message}`;
-    if (this.empty.dataset["shown"] === state) return;
-    this.empty.dataset["shown"] = state;
+    if (this.empty.dataset.shown === state) return;
+    this.empty.dataset.shown = state;
     const focused = this.empty.contains(document.activeElement);
     this.empty.replaceChildren();
     const say = (text: string, kind = ""): void => void child(this.empty, "p", kind, text);
@@ -232,7 +237,8 @@ export class ContainersPanel extends Widget {
         });
       });
     };
-    const newNotebook = (primary: boolean): void => offer("New notebook with containers", primary, () => this.actions.newNotebook());
+    const newNotebook = (primary: boolean): void =>
+      offer("New notebook with containers", primary, () => this.actions.newNotebook());
     if (place === "no-notebook") {
       say("Containers live in a notebook's kernel, and no notebook is open.");
       newNotebook(true);

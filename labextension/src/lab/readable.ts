@@ -5,17 +5,17 @@
  * widget manager says so instead of showing the output.  Our outputs carry static HTML beside the
  * widget; here it takes the message's place.
  */
-import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import type { CodeCell } from '@jupyterlab/cells';
-import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
+import type { CodeCell } from "@jupyterlab/cells";
+import { INotebookTracker, type NotebookPanel } from "@jupyterlab/notebook";
 
-const VIEW = 'application/vnd.jupyter.widget-view+json';
+const VIEW = "application/vnd.jupyter.widget-view+json";
 const MARK = 'data-jupyter-containers="static"';
 const WAIT_MS = 300;
 
 export const readable: JupyterFrontEndPlugin<void> = {
-  id: 'jupyter-containers-engine:readable',
-  description: 'Shows the static form of outputs whose widgets have gone with their kernel.',
+  id: "jupyter-containers-engine:readable",
+  description: "Shows the static form of outputs whose widgets have gone with their kernel.",
   autoStart: true,
   optional: [INotebookTracker],
   activate: (_app: JupyterFrontEnd, tracker: INotebookTracker | null) => {
@@ -39,15 +39,15 @@ function watch(panel: NotebookPanel): void {
 async function look(panel: NotebookPanel): Promise<void> {
   if (panel.isDisposed) return;
   for (const cell of panel.content.widgets) {
-    if (cell.model.type !== 'code') continue;
+    if (cell.model.type !== "code") continue;
     const { outputArea } = cell as CodeCell;
     for (let index = 0; index < outputArea.model.length; index++) {
       const output = outputArea.model.get(index);
-      const html = output.data['text/html'];
-      const place = outputArea.widgets[index]?.node.querySelector('.jp-OutputArea-output');
-      if (!output.data[VIEW] || !String(html ?? '').includes(MARK) || !place) continue;
+      const html = output.data["text/html"];
+      const place = outputArea.widgets[index]?.node.querySelector(".jp-OutputArea-output");
+      if (!output.data[VIEW] || !String(html ?? "").includes(MARK) || !place) continue;
       if (!isLost(panel, place)) continue;
-      const renderer = panel.content.rendermime.createRenderer('text/html');
+      const renderer = panel.content.rendermime.createRenderer("text/html");
       await renderer.renderModel(output);
       place.replaceChildren(renderer.node);
     }
@@ -56,7 +56,7 @@ async function look(panel: NotebookPanel): Promise<void> {
 
 /** The widget manager has found no widget, or waits for a kernel that nobody has started. */
 function isLost(panel: NotebookPanel, place: Element): boolean {
-  const text = place.textContent ?? '';
-  if (text.startsWith('Error displaying widget')) return true;
-  return text.startsWith('Loading widget') && panel.sessionContext.hasNoKernel;
+  const text = place.textContent ?? "";
+  if (text.startsWith("Error displaying widget")) return true;
+  return text.startsWith("Loading widget") && panel.sessionContext.hasNoKernel;
 }

@@ -3,7 +3,16 @@ import { bytes } from "../chart";
 import { child } from "../frame";
 import { nameOf, SECTION_ACTIONS } from "./actions";
 import type { Client } from "./client";
-import type { BuildItem, ContainerItem, ImageItem, Items, NetworkItem, RegistryItem, Section, VolumeItem } from "./protocol";
+import type {
+  BuildItem,
+  ContainerItem,
+  ImageItem,
+  Items,
+  NetworkItem,
+  RegistryItem,
+  Section,
+  VolumeItem,
+} from "./protocol";
 import type { Row } from "./tree";
 import { alive, duration, plural, status, took } from "./words";
 
@@ -69,7 +78,9 @@ export function rowsOf(client: Client, view: View): Row[] {
   const rows: Row[] = [];
   sections.forEach((section, number) => {
     const all = client.list(section);
-    const found = all.map((item) => ({ item, shown: shownOf(section, item, client, view) })).filter(({ item, shown }) => matches(item, shown, words));
+    const found = all
+      .map((item) => ({ item, shown: shownOf(section, item, client, view) }))
+      .filter(({ item, shown }) => matches(item, shown, words));
     const open = !view.folded.has(section);
     const count = words.length ? `${found.length} of ${all.length}` : `${all.length}`;
     const title = TITLES[section];
@@ -110,7 +121,8 @@ function order(section: Section, a: Items[Section], b: Items[Section]): number {
     if (section === "networks") return (item as NetworkItem).fixed ? 1 : 0;
     return 0;
   };
-  const time = (item: Items[Section]): number => ("created" in item ? item.created : "started" in item ? item.started : 0);
+  const time = (item: Items[Section]): number =>
+    "created" in item ? item.created : "started" in item ? item.started : 0;
   return rank(a) - rank(b) || time(b) - time(a) || nameOf(section, a).localeCompare(nameOf(section, b));
 }
 
@@ -187,7 +199,13 @@ function network(item: NetworkItem): Shown {
   return {
     title: item.name,
     right: item.subnet,
-    below: [item.driver, item.internal ? "internal" : "", item.fixed && !item.containers.length ? "" : users(item.containers)].filter(Boolean).join(" · "),
+    below: [
+      item.driver,
+      item.internal ? "internal" : "",
+      item.fixed && !item.containers.length ? "" : users(item.containers),
+    ]
+      .filter(Boolean)
+      .join(" · "),
     dot: "jc-net",
     hint: item.id,
   };
@@ -199,7 +217,13 @@ function build(item: BuildItem, view: View): Shown {
   return {
     title: item.name,
     right: took(item.outcome === "running" ? Math.max(0, view.now - item.started) : item.seconds),
-    below: [ended, item.error || cached, item.outcome === "running" ? item.source : `${duration(view.now - item.started)} ago`].filter(Boolean).join(" · "),
+    below: [
+      ended,
+      item.error || cached,
+      item.outcome === "running" ? item.source : `${duration(view.now - item.started)} ago`,
+    ]
+      .filter(Boolean)
+      .join(" · "),
     dot: `jc-build ${item.outcome}`,
     hint: [item.source, item.error].filter(Boolean).join("\n"),
   };
@@ -211,7 +235,12 @@ function registry(item: RegistryItem): Shown {
     item.volume ? `volume ${item.volume}` : "",
     item.credentials ? "logged in" : "",
   ];
-  return { title: item.id, right: "", below: below.filter(Boolean).join(" · "), dot: item.container ? "jc-dot running" : "jc-net" };
+  return {
+    title: item.id,
+    right: "",
+    below: below.filter(Boolean).join(" · "),
+    dot: item.container ? "jc-dot running" : "jc-net",
+  };
 }
 
 function users(names: string[]): string {
@@ -273,7 +302,7 @@ function drawQuick(place: HTMLElement, key: string, buttons: Quick[], view: View
     const made = child(quick, "button", "jc-quick-button", one.sign);
     made.type = "button";
     made.title = one.label;
-    made.dataset["action"] = one.action;
+    made.dataset.action = one.action;
     made.tabIndex = -1;
     made.addEventListener("click", (event) => {
       event.stopPropagation();

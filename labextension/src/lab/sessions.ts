@@ -17,7 +17,10 @@ class Running implements IRunningSessions.IManager {
   private client: Client | null = null;
   private readonly signal = new Signal<Running, void>(this);
 
-  constructor(private readonly follower: Follower, private readonly deeds: Deeds) {
+  constructor(
+    private readonly follower: Follower,
+    private readonly deeds: Deeds,
+  ) {
     follower.changed.connect(() => {
       if (follower.client !== this.client) {
         this.client = follower.client;

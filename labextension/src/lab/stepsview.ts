@@ -26,7 +26,9 @@ export function openSteps(build: BuildItem, steps: Step[]): MainAreaWidget {
 export function openForecast(cell: string, name: string, steps: Step[]): MainAreaWidget {
   const cached = steps.filter((step) => step.outcome === "cached").length;
   const about =
-    cached === steps.length ? "all of it would come from the cache" : `${cached} of ${plural(steps.length, "step")} would come from the cache`;
+    cached === steps.length
+      ? "all of it would come from the cache"
+      : `${cached} of ${plural(steps.length, "step")} would come from the cache`;
   const { content } = drawn(name, `built as the cell stands now, ${about}`, `Cache of ${name}`, steps);
   return asMain(content, `jupyter-containers-forecast-${cell}`, `Cache of ${name}`);
 }
@@ -49,7 +51,10 @@ function drawn(name: string, about: string, label: string, steps: Step[]): { con
     const line = child(lines, "tr");
     child(line, "td", "jc-mode", step.title);
     const cell = child(line, "td", "jc-why");
-    child(cell, "span", `jc-build ${step.outcome === "cached" ? "cancelled cached" : step.outcome}`).setAttribute("aria-hidden", "true");
+    child(cell, "span", `jc-build ${step.outcome === "cached" ? "cancelled cached" : step.outcome}`).setAttribute(
+      "aria-hidden",
+      "true",
+    );
     cell.append(` ${WORDS[step.outcome] ?? step.outcome}`);
     if (step.reason) child(cell, "div", "jc-reason", step.reason);
     if (timed) child(line, "td", "jc-number", took(step.seconds));

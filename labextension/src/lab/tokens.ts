@@ -3,4 +3,7 @@ import { Token } from "@lumino/coreutils";
 
 import type { Follower } from "./follow";
 
-export const IFollower = new Token<Follower>("jupyter-containers-engine:IFollower", "The line of the current notebook to its kernel's engine.");
+export const IFollower = new Token<Follower>(
+  "jupyter-containers-engine:IFollower",
+  "The line of the current notebook to its kernel's engine.",
+);

@@ -42,7 +42,11 @@ export class Tree {
   private typedAt = 0;
   private frame = 0;
 
-  constructor(parent: HTMLElement, label: string, private readonly actions: TreeActions) {
+  constructor(
+    parent: HTMLElement,
+    label: string,
+    private readonly actions: TreeActions,
+  ) {
     this.node = child(parent, "div", "jc-tree");
     this.node.setAttribute("role", "tree");
     this.node.setAttribute("aria-label", label);
@@ -151,7 +155,7 @@ export class Tree {
     if (!known) {
       known = { node: child(this.space, "div"), version: "" };
       known.node.id = this.idOf(row.key);
-      known.node.dataset["key"] = row.key;
+      known.node.dataset.key = row.key;
       known.node.setAttribute("role", "treeitem");
       this.drawn.set(row.key, known);
     }
@@ -191,7 +195,7 @@ export class Tree {
 
   private keyAt(event: Event): string {
     const row = (event.target as Element).closest<HTMLElement>(".jc-row");
-    return row?.dataset["key"] ?? "";
+    return row?.dataset.key ?? "";
   }
 
   private onPress(event: MouseEvent): void {
@@ -223,10 +227,12 @@ export class Tree {
     else if (key === "ArrowRight" && row?.expanded) go(position + 1);
     else if (key === "ArrowLeft" && row?.expanded) this.actions.toggle(row.key, false);
     else if (key === "ArrowLeft" && row) go(this.parentOf(position));
-    else if ((key === "Enter" || key === " ") && row?.expanded !== undefined) this.actions.toggle(row.key, !row.expanded);
+    else if ((key === "Enter" || key === " ") && row?.expanded !== undefined)
+      this.actions.toggle(row.key, !row.expanded);
     else if (key === "Enter" && row) this.actions.act(row.key);
     else if ((key === "ContextMenu" || (key === "F10" && event.shiftKey)) && row) this.openMenu(row.key);
-    else if (key.length === 1 && key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey) this.jump(key, position);
+    else if (key.length === 1 && key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey)
+      this.jump(key, position);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -252,7 +258,10 @@ export class Tree {
     const start = this.typed.length > 1 ? position : position + 1;
     for (let i = 0; i < this.rows.length; i++) {
       const row = this.rows[(start + i) % this.rows.length]!;
-      if (row.label.toLowerCase().startsWith(wanted)) return this.activate(row.key);
+      if (row.label.toLowerCase().startsWith(wanted)) {
+        this.activate(row.key);
+        return;
+      }
     }
   }
 }

@@ -96,9 +96,9 @@ function render({ model, el }: RenderProps): () => void {
   }
 
   link.open((message) => {
-    if (message.kind === "hello" || message.kind === "rows") draw((message["rows"] ?? []) as Row[]);
+    if (message.kind === "hello" || message.kind === "rows") draw((message.rows ?? []) as Row[]);
     if (message.kind === "notice") {
-      notice.textContent = String(message["text"] ?? "");
+      notice.textContent = String(message.text ?? "");
       notice.hidden = !notice.textContent;
     }
   });
@@ -108,7 +108,7 @@ function render({ model, el }: RenderProps): () => void {
 /** One container's line; its buttons stay the same, so that a click never meets another. */
 function makeRow(id: string, act: (action: string) => void): Drawn {
   const line = document.createElement("tr");
-  line.dataset["id"] = id;
+  line.dataset.id = id;
   const name = child(line, "td", "jc-name");
   const image = child(line, "td", "jc-image");
   const state = child(line, "td", "jc-wrap");

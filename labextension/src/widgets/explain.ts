@@ -77,7 +77,9 @@ function render({ model, el }: RenderProps): () => void {
 
   function draw(value: Explanation): void {
     frame.setTitle(value.name);
-    frame.setState(`a container of ${value.image}, ${value.running ? "running" : "not running: start it to see the rest"}`);
+    frame.setState(
+      `a container of ${value.image}, ${value.running ? "running" : "not running: start it to see the rest"}`,
+    );
     const titles = new Set(value.sections.map((section) => section.title));
     for (const [title, old] of drawn) {
       if (titles.has(title)) continue;
@@ -102,12 +104,12 @@ function render({ model, el }: RenderProps): () => void {
       else draw(value);
       notice.hidden = true;
       place.classList.remove("jc-old");
-    } else if (message.kind === "notice" && message["gone"] === true) {
+    } else if (message.kind === "notice" && message.gone === true) {
       // Containers go; what was seen of one is still worth reading.
       frame.setState("removed; this is how it was seen last");
       notice.hidden = true;
     } else if (message.kind === "notice") {
-      notice.textContent = String(message["text"] ?? "");
+      notice.textContent = String(message.text ?? "");
       notice.hidden = !notice.textContent;
       place.classList.add("jc-old");
     }

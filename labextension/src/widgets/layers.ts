@@ -138,7 +138,7 @@ function render({ model, el }: RenderProps): () => void {
     const largest = Math.max(1, ...layers.map((layer) => layer.size));
     for (const layer of layers) {
       const row = child(scroll, "details", "jc-layer");
-      row.dataset["layer"] = String(layer.number);
+      row.dataset.layer = String(layer.number);
       const head = child(row, "summary");
       child(head, "span", "", String(layer.number));
       const share = child(head, "span", "jc-share");
@@ -202,22 +202,26 @@ function render({ model, el }: RenderProps): () => void {
 
   link.open((message) => {
     if (message.kind === "hello") {
-      layers = (message["layers"] ?? []) as Layer[];
-      frame.setTitle(String(message["name"] ?? ""));
-      const efficiency = (100 * Number(message["efficiency"])).toFixed(2);
+      layers = (message.layers ?? []) as Layer[];
+      frame.setTitle(String(message.name ?? ""));
+      const efficiency = (100 * Number(message.efficiency)).toFixed(2);
       frame.setState(
-        `${bytes(Number(message["size"]))}, efficiency ${efficiency} %, wasted ${bytes(Number(message["wasted"]))}`,
+        `${bytes(Number(message.size))}, efficiency ${efficiency} %, wasted ${bytes(Number(message.wasted))}`,
       );
       draw();
       frame.body.querySelector(".jc-waste")?.remove();
-      wastedPaths((message["paths"] ?? []) as never[], Number(message["wasted_paths"]));
-    } else if (message.kind === "entries" && message["words"] === words) {
+      wastedPaths((message.paths ?? []) as never[], Number(message.wasted_paths));
+    } else if (message.kind === "entries" && message.words === words) {
       const { layer, path, entries, first, total } = message as never as {
-        layer: number; path: string; entries: Entry[]; first: number; total: number;
-      }; // prettier-ignore
+        layer: number;
+        path: string;
+        entries: Entry[];
+        first: number;
+        total: number;
+      };
       fill(layer, path, entries, first, total);
-    } else if (message.kind === "found" && message["words"] === words) {
-      for (const [number, count] of Object.entries(message["layers"] as Record<string, number>)) {
+    } else if (message.kind === "found" && message.words === words) {
+      for (const [number, count] of Object.entries(message.layers as Record<string, number>)) {
         const row = rows.get(Number(number));
         if (!row) continue;
         row.hidden = count === 0;

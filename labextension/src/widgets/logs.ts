@@ -5,9 +5,10 @@
  * To it: `ack` (bytes drawn) and `close`.  A view that is held still acknowledges nothing, so the
  * kernel keeps the rest, up to a limit.
  */
+
+import type { RenderProps } from "@anywidget/types";
 import { SearchAddon } from "@xterm/addon-search";
 import { WebLinksAddon } from "@xterm/addon-web-links";
-import type { RenderProps } from "@anywidget/types";
 
 import { addStyle, child, makeFrame } from "../frame";
 import { connect, type Message } from "../link";
@@ -90,10 +91,10 @@ function render({ model, el }: RenderProps): () => void {
   close.hidden = true;
 
   const show = (message: Message): void => {
-    frame.setTitle(String(message["title"] ?? ""));
-    frame.setState(String(message["state"] ?? ""));
-    pause.disabled = !message["running"] && held === null;
-    close.hidden = !message["closable"];
+    frame.setTitle(String(message.title ?? ""));
+    frame.setState(String(message.state ?? ""));
+    pause.disabled = !message.running && held === null;
+    close.hidden = !message.closable;
   };
 
   const places = new ResizeObserver(() => requestAnimationFrame(screen.fit));

@@ -58,11 +58,11 @@ function render({ model, el }: RenderProps): () => void {
   function draw(networks: Network[]): void {
     const places = networks.map((network) => {
       const place = document.createElement("div");
-      place.dataset["network"] = network.name;
+      place.dataset.network = network.name;
       place.appendChild(drawing(network.svg));
       const before = known.get(network.name);
       for (const card of place.querySelectorAll<SVGGElement>("[data-member]")) {
-        if (before && !before.has(card.dataset["member"] ?? "")) card.classList.add("jc-fresh");
+        if (before && !before.has(card.dataset.member ?? "")) card.classList.add("jc-fresh");
       }
       known.set(network.name, new Set(network.members));
       return place;
@@ -87,14 +87,14 @@ function render({ model, el }: RenderProps): () => void {
 
   link.open((message) => {
     if (message.kind === "hello" || message.kind === "drawn") {
-      const networks = (message["networks"] ?? []) as Network[];
+      const networks = (message.networks ?? []) as Network[];
       draw(networks);
-      tell((message["news"] ?? []) as News[], networks.length > 1);
-      json.textContent = String(message["json"] ?? "");
+      tell((message.news ?? []) as News[], networks.length > 1);
+      json.textContent = String(message.json ?? "");
       notice.hidden = true;
       pictures.classList.remove("jc-old");
     } else if (message.kind === "notice") {
-      notice.textContent = String(message["text"] ?? "");
+      notice.textContent = String(message.text ?? "");
       notice.hidden = !notice.textContent;
       pictures.classList.add("jc-old");
     }

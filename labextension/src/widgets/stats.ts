@@ -6,7 +6,7 @@
  */
 import type { RenderProps } from "@anywidget/types";
 
-import { bytes, type Chart, CHART_STYLE, COLOURS, type Line, makeChart } from "../chart";
+import { bytes, CHART_STYLE, type Chart, COLOURS, type Line, makeChart } from "../chart";
 import { addStyle, child, makeFrame } from "../frame";
 import { connect } from "../link";
 
@@ -88,7 +88,11 @@ function render({ model, el }: RenderProps): () => void {
     const range = { from, to: last.time };
     const plain = (chart: Chart, text: string, ...drawn: Line[][]): void =>
       chart.draw({ ...range, now: text, lines: drawn.flat() });
-    plain(cpu, percent(sum(now, (usage) => usage.cpu)), lines(shown, (usage) => usage.cpu));
+    plain(
+      cpu,
+      percent(sum(now, (usage) => usage.cpu)),
+      lines(shown, (usage) => usage.cpu),
+    );
     const limits = new Set(now.map((usage) => usage.limit));
     const limit = limits.size === 1 ? [...limits][0] : 0;
     const used = sum(now, (usage) => usage.memory);
@@ -112,7 +116,11 @@ function render({ model, el }: RenderProps): () => void {
       lines(shown, (u) => u.read),
       lines(shown, (u) => u.written, true),
     );
-    plain(pids, String(sum(now, (u) => u.pids)), lines(shown, (u) => u.pids));
+    plain(
+      pids,
+      String(sum(now, (u) => u.pids)),
+      lines(shown, (u) => u.pids),
+    );
     frame.setState(paused ? "paused" : now.length ? "" : "no running containers");
   }
 
@@ -123,8 +131,8 @@ function render({ model, el }: RenderProps): () => void {
     }
     const running = new Set(last.containers.map((usage) => usage.id));
     const wanted = all.map((u) => `${u.id}${u.name}${hidden.has(u.id)}${running.has(u.id)}`).join();
-    if (legend.dataset["drawn"] === wanted) return;
-    legend.dataset["drawn"] = wanted;
+    if (legend.dataset.drawn === wanted) return;
+    legend.dataset.drawn = wanted;
     legend.replaceChildren();
     for (const usage of all) {
       const item = child(legend, "button");
@@ -140,7 +148,7 @@ function render({ model, el }: RenderProps): () => void {
   }
 
   link.open((message) => {
-    const more = (message["samples"] ?? []) as Sample[];
+    const more = (message.samples ?? []) as Sample[];
     if (message.kind === "hello") samples = more;
     else if (message.kind === "samples") samples = [...samples, ...more].slice(-KEPT);
     if (!paused) draw();

@@ -4,8 +4,9 @@
  * To the kernel: `input` (buffer), `size`, `ack` (bytes drawn), `end`, `close`.  From it: `hello` (what was
  * written so far), `output` (buffer), `size` (another view has another size), `state`.
  */
-import { WebLinksAddon } from "@xterm/addon-web-links";
+
 import type { RenderProps } from "@anywidget/types";
+import { WebLinksAddon } from "@xterm/addon-web-links";
 
 import { askingButton, makeFrame } from "../frame";
 import { connect, type Message } from "../link";
@@ -37,7 +38,10 @@ function render({ model, el }: RenderProps): () => void {
     terminal.focus();
   });
   const paste = frame.button("Paste", "Paste from the clipboard (Ctrl+V)", () => {
-    navigator.clipboard?.readText?.().then((text) => terminal.paste(text), () => undefined);
+    navigator.clipboard?.readText?.().then(
+      (text) => terminal.paste(text),
+      () => undefined,
+    );
     terminal.focus();
   });
   paste.hidden = !navigator.clipboard?.readText;
@@ -47,10 +51,10 @@ function render({ model, el }: RenderProps): () => void {
   close.hidden = true;
 
   const show = (message: Message): void => {
-    close.hidden = !message["closable"];
-    frame.setTitle(String(message["title"] ?? ""));
-    frame.setState(String(message["state"] ?? ""));
-    running = Boolean(message["running"]);
+    close.hidden = !message.closable;
+    frame.setTitle(String(message.title ?? ""));
+    frame.setState(String(message.state ?? ""));
+    running = Boolean(message.running);
     end.disabled = !running;
     paste.disabled = !running;
     terminal.options.disableStdin = !running;
@@ -87,8 +91,8 @@ function render({ model, el }: RenderProps): () => void {
         places.observe(screen.place);
       } else if (message.kind === "output" && bytes) {
         terminal.write(bytes, () => link.acknowledge(bytes.length));
-      } else if (message.kind === "size" && message["by"] !== link.id) {
-        terminal.resize(Number(message["columns"]), Number(message["rows"]));
+      } else if (message.kind === "size" && message.by !== link.id) {
+        terminal.resize(Number(message.columns), Number(message.rows));
       } else if (message.kind === "state") {
         show(message);
       }
