@@ -41,9 +41,7 @@ def edits_of(names: Sequence[str], folders: Sequence[Path] = FOLDERS) -> list[di
     for name in names:
         kind, _, wanted = name.rpartition("=")
         for path, document in kinds.get(kind, ()):
-            device = next(
-                (item for item in document.get("devices") or () if item.get("name") == wanted), None
-            )
+            device = _device(document, wanted, path)
             if device is None:
                 continue
             if path not in general:
@@ -144,6 +142,13 @@ def _node(node: dict[str, Any]) -> tuple[Device, str]:
         gid or 0,
     )
     return device, node.get("permissions") or "rwm"
+
+
+def _device(document: dict[str, Any], wanted: str, path: str) -> dict[str, Any] | None:
+    devices = document.get("devices") or []
+    if not isinstance(devices, list) or not all(isinstance(item, dict) for item in devices):
+        raise InvalidArgumentError(f"the CDI file {path}: devices is not a list of objects")
+    return next((item for item in devices if item.get("name") == wanted), None)
 
 
 def _specifications(

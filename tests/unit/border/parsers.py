@@ -521,7 +521,11 @@ BYTES_PARSERS = (
     Parser(
         "CDI file",
         _file("a.json", lambda path: edits_of(["a.com/b=c"], [path.parent])),
-        (b'{"kind":"a.com/b","devices":[{"name":"c","containerEdits":{"env":["A=b"]}}]}',),
+        (
+            b'{"kind":"a.com/b","devices":[{"name":"c","containerEdits":{"env":["A=b"]}}]}',
+            b'{"kind":"a.com/b","devices":["c"]}',
+            b'{"kind":"a.com/b","devices":true}',
+        ),
     ),
     Parser("build cache", sharing.decode, (b'{"version":1,"steps":[]}',)),
     Parser("inline build cache", sharing.inline_steps, (_json({sharing.INLINE_MEMBER: {}}),)),
