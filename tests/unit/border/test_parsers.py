@@ -19,13 +19,13 @@ from tests.unit.border.parsers import BYTES_PARSERS, TEXT_PARSERS, Parser
 
 # More of them: BORDER_EXAMPLES=5000 pytest tests/unit/border
 pytestmark = pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
-EXAMPLES = int(os.environ.get("BORDER_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("BORDER_EXAMPLES", "30"))
 SECONDS = 1.0  # of this thread's processor time
 MEGABYTES = 100
 _COMMON = settings(
     max_examples=EXAMPLES,
     deadline=None,
-    derandomize=EXAMPLES == 25,
+    derandomize=EXAMPLES == 30,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
