@@ -14,7 +14,7 @@ from typing import Literal, cast
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.options.run import nearest
-from jupyter_containers.options.values import csv_fields, natural
+from jupyter_containers.options.values import csv_fields, local_path, natural
 
 OutputType = Literal["image", "local", "tar", "oci", "docker"]
 ImageFormat = Literal["oci", "docker"]
@@ -82,7 +82,7 @@ class BuildOutput:
     @property
     def path(self) -> Path:
         """Where the files go; absolute, for layers are read by threads in folders of their own."""
-        return Path(self.dest).expanduser().absolute()
+        return local_path(self.dest).absolute()
 
     @classmethod
     def parse(cls, text: str) -> BuildOutput:

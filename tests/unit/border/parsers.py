@@ -428,7 +428,11 @@ TEXT_PARSERS = (
     Parser("health time", lambda t: parse_health({"health_interval": t}), ("3s",)),
     Parser("ulimit", parse_ulimit, ("nofile=1024:2048", "core=-1")),
     Parser("add host", lambda text: parse_add_host([text], "10.0.0.1"), ("a:1.2.3.4", "a=::1")),
-    Parser("output", BuildOutput.parse, ("type=oci,dest=a,compression-level=3", "-", "out")),
+    Parser(
+        "output",
+        lambda text: BuildOutput.parse(text).path,
+        ("type=oci,dest=a,compression-level=3", "-", "out"),
+    ),
     Parser("cache from", CachePlace.source, ("type=local,src=~/x", "a:b")),
     Parser("cache to", CachePlace.target, ("type=registry,ref=a,mode=max",)),
     Parser("annotation", lambda t: Annotations.parse((t,)), ("manifest,index:a=b", "a=b")),
@@ -437,8 +441,10 @@ TEXT_PARSERS = (
     ),
     Parser("build context", lambda t: context.named_contexts([t]), ("a=docker-image://b",)),
     Parser("git address", _address, ("https://h/x.git?ref=a#b:c", "git@h:x", "https://h/a//]")),
-    Parser("build --secret", _built("secret"), ("id=a,src=/x", "id=a,env=B")),
-    Parser("build --ssh", _built("ssh"), ("default=/x,~/y",)),
+    Parser(
+        "build --secret", _built("secret"), ("id=a,src=/x", "id=a,env=B", "id=a,src=~nobody-here/x")
+    ),
+    Parser("build --ssh", _built("ssh"), ("default=/x,~/y", "a=~nobody-here/x")),
     Parser("build --platform", _built("platform"), ("linux/amd64,arm64",)),
     Parser("build --ulimit", _built("ulimit"), ("nofile=3",)),
     Parser("build --file", _built("file"), ("Dockerfile", "~/x")),
