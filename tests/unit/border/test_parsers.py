@@ -205,9 +205,9 @@ LONG_BYTES = (
     b"\n".join(b"a%d = 1" % number for number in range(5_000)),
 )
 LARGE_BYTES = (
-    b"[" + b"{}," * 1_000_000 + b"{}]",
+    b"[" + b"{}," * 600_000 + b"{}]",
     b"{" + b",".join(b'"%d":null' % number for number in range(200_000)) + b"}",
-    b'{"manifests":[' + b"[]," * 1_000_000 + b'[]],"errors":[]}',
+    b'{"manifests":[' + b"[]," * 600_000 + b'[]],"errors":[]}',
 )
 
 
