@@ -30,9 +30,11 @@ from jupyter_containers.errors import (
     FlagError,
     InvalidArgumentError,
     OCIRuntimeError,
+    StorageError,
     UnknownUserError,
     UsageError,
 )
+from jupyter_containers.printable import printable
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
@@ -57,6 +59,7 @@ def main(argv: Sequence[str] | None = None, make_engine: Callable[[], Engine] | 
     words = words[1:] if debug else words
     if words and words[0] in ("--version", "-v"):
         words = ["version", "--format", "{{.Version}}"]
+    _open_streams()
     output = _Output()
     warnings.showwarning = _warned  # type: ignore[assignment]  # what it is given beside the text
     try:
@@ -68,10 +71,30 @@ def main(argv: Sequence[str] | None = None, make_engine: Callable[[], Engine] | 
     except _Signalled as interrupt:
         return 128 + interrupt.number
     except KeyboardInterrupt:
+        if output.failure is not None:
+            return _reported(output.failure, words, output)
         return _BROKEN_PIPE if output.broken else 128 + signal.SIGINT
     except BrokenPipeError:
         output.abandon()
         return _BROKEN_PIPE
+
+
+def _open_streams() -> None:
+    """Put something in the place of standard streams that are closed.
+
+    The next file that is opened would else become one of them: what is printed would go into the
+    store's records.  Writing to a closed output is an error, as everywhere else.
+    """
+    for descriptor, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number: those below it are open by now.
+            os.open(os.devnull, flags)
+            os.set_inheritable(descriptor, True)
+    # What the interpreter found closed is None.
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  # as long as the process
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115  # likewise
 
 
 def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine]) -> int:
@@ -118,10 +141,14 @@ def _new_engine() -> Engine:
 
 
 class _Output:
-    """Standard output and error as raw bytes; notices once that nobody reads any more."""
+    """Standard output and error as raw bytes; notices once that they cannot be written to.
+
+    ``broken`` says that nobody reads any more, ``failure`` what else was the matter.
+    """
 
     def __init__(self) -> None:
         self.broken = False
+        self.failure: StorageError | None = None
 
     def write(self, stream: str, data: bytes) -> None:
         """Pass on what a container wrote (called from any thread)."""
@@ -131,18 +158,23 @@ class _Output:
             return
         try:
             write_all(2 if stream == "stderr" else 1, data)
-        except BrokenPipeError:
-            # As with "yes | head": the reader is gone, so the command ends too.
+        except OSError as error:
             self.abandon()
+            broken = isinstance(error, BrokenPipeError)
+            if not broken:
+                self.failure = StorageError(f"cannot write to standard output: {error.strerror}")
             main_thread = threading.main_thread()
             if threading.current_thread() is main_thread or main_thread.ident is None:
+                if self.failure is not None:
+                    raise self.failure from error
+                # As with "yes | head": the reader is gone, so the command ends too.
                 raise
             # To that very thread: a signal to another one would not wake it from its wait.
             signal.pthread_kill(main_thread.ident, signal.SIGINT)
 
     def line(self, text: str) -> None:
         """Print a result."""
-        self.write("stdout", text.encode("utf-8", "surrogateescape") + b"\n")
+        self.write("stdout", f"{printable(text)}\n".encode())
 
     def abandon(self) -> None:
         """Give up standard output, so that the interpreter's last flush has nothing to do."""
@@ -194,7 +226,7 @@ def _reported(error: ContainersError, words: Sequence[str], output: _Output) -> 
     if error.hint:
         lines.append(f"hint: {error.hint}")
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.write("\n".join(map(printable, lines)) + "\n")
         sys.stderr.flush()
     if isinstance(error, ContainerFailedError):
         return error.exit_code
@@ -276,7 +308,7 @@ def _binary_output() -> BinaryIO | None:
 
 
 def _confirm(question: str) -> bool:
-    sys.stderr.write(f"WARNING! {question}\nAre you sure you want to continue? [y/N] ")
+    sys.stderr.write(f"WARNING! {printable(question)}\nAre you sure you want to continue? [y/N] ")
     sys.stderr.flush()
     answer = sys.stdin.readline()  # also of a pipe: yes | jupyter container system prune
     if not answer:
@@ -296,7 +328,7 @@ def _watch(session: Session, parsed: Parsed, output: _Output) -> int:
     import time
 
     while True:
-        table = str(perform(session, parsed))
+        table = printable(str(perform(session, parsed)))
         output.write("stdout", f"\x1b[H\x1b[2J{table}\n".encode())
         time.sleep(1.0)
 

@@ -47,7 +47,8 @@
     ├ ItemFailedError(index, item, results)
     └ ServiceNotReadyError(log_tail)
 
-A message is one line without a trailing full stop; ``hint`` says what to do next, or is empty.
+A message is one printable line without a trailing full stop; ``hint`` says what to do next, or is
+empty.
 Border modules wrap foreign exceptions (``raise … from error``); only front ends catch.
 """
 
@@ -56,6 +57,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from jupyter_containers.printable import one_line, printable
+
+_LONGEST = 2000  # characters of a message or a hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +93,14 @@ class ContainersError(Exception):
     """Something the engine was asked to do did not happen; nothing half-done is left behind.
 
     ``done`` names what succeeded, where one command was given several names; ``printed`` is what
-    a terminal shows of it, if not those names.
+    a terminal shows of it, if not those names.  What a message quotes may come from anybody: its
+    control characters are left out here, and so for every front end.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = one_line(message, _LONGEST)
+        super().__init__(self.message)
+        self.hint = one_line(hint, _LONGEST)
         self.done: tuple[str, ...] = ()
         self.printed = ""
 
@@ -116,7 +122,7 @@ class ContainersError(Exception):
             lines.append(f"  hint: {self.hint}")
         if self.done:
             lines.append(f"  done: {', '.join(self.done)}")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
     def details(self) -> Sequence[str]:
         """Return further lines that help to understand the message."""

@@ -53,9 +53,9 @@ class Settings:
     are folders of images that are shared with everybody (``store share``): they are used here as if
     they had been pulled, and never changed. ``trust_host_ca`` gives RUN steps and containers the
     host's CA bundle: ``auto`` means RUN steps only, and only where the host carries CAs of its own.
-    ``result_max_bytes`` are read of one run's results (``-o``) at most.  ``no_new_privileges`` takes
-    the power of set-user-ID programs (sudo, su) from containers and RUN steps that do not ask for
-    it with ``--security-opt no-new-privileges=false``.
+    ``result_max_bytes`` are read of one run's results (``-o``) at most.  ``no_new_privileges``
+    takes the power of set-user-ID programs (sudo, su) from containers and RUN steps that do not ask
+    for it with ``--security-opt no-new-privileges=false``.
     """
 
     root: Path
@@ -301,9 +301,12 @@ def _read_toml(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        text = path.read_text()
+        if len(text) <= _MAX_CHARACTERS:
+            return tomllib.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidArgumentError(f"cannot read {path}: {error}") from error
+    raise InvalidArgumentError(f"cannot read {path}: it is over 1 MiB")
 
 
 def _updated(settings: Settings, values: Mapping[str, Any], origin: str) -> Settings:
@@ -319,6 +322,8 @@ def _updated(settings: Settings, values: Mapping[str, Any], origin: str) -> Sett
     return replace(settings, **changes) if changes else settings
 
 
+_MAX_CHARACTERS = 1024 * 1024  # of a file of settings
+_LARGEST = (1 << 63) - 1  # what records hold
 _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 _CHOICES = {"trust_host_ca": ("auto", "always", "never")}
 
@@ -326,19 +331,35 @@ _CHOICES = {"trust_host_ca": ("auto", "always", "never")}
 def _coerced(name: str, value: object, default: object, origin: str) -> object:
     try:
         if isinstance(default, Path):
-            return Path(str(value)).expanduser().absolute()
+            return _path(str(value))
         if isinstance(default, tuple):
             items = value.split(",") if isinstance(value, str) else list(value)  # type: ignore[call-overload]  # TOML lists and traitlets lists both arrive here
             return tuple(str(item).strip() for item in items if str(item).strip())
         if isinstance(default, bool):
             return _SWITCHES[str(value).lower()]
         if isinstance(default, int):
-            return int(str(value))
-    except (TypeError, ValueError, KeyError) as error:
-        raise InvalidArgumentError(f"setting {name} in {origin}: {value!r} does not fit") from error
+            return _number(str(value))
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        raise InvalidArgumentError(
+            f"setting {name} in {origin}: {str(value)[:200]!r} does not fit"
+        ) from error
     text = str(value)
     if name in _CHOICES and text not in _CHOICES[name]:
         raise InvalidArgumentError(
             f"setting {name} in {origin}: {text!r} is not one of {', '.join(_CHOICES[name])}"
         )
     return text
+
+
+def _path(text: str) -> Path:
+    """Return an absolute path; RuntimeError for the home folder of a user that is not there."""
+    if "\0" in text:
+        raise ValueError("a path has no NUL")
+    return Path(text).expanduser().absolute()
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if abs(number) > _LARGEST:
+        raise ValueError("over 64 bits")
+    return number

@@ -17,6 +17,7 @@ import msgspec
 
 from jupyter_containers.build.seams import CacheStore, CommittedLayer, LayerStore
 from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import Descriptor
 
 STEP_KEY = "step:"
@@ -82,7 +83,7 @@ class StepCache:
             return None
         try:
             step = msgspec.json.decode(value, type=CachedStep)
-        except msgspec.MsgspecError:
+        except DECODE_ERRORS:
             return None
         if step.entries and not self._layers.has(step.chain_id):
             return None
@@ -115,7 +116,7 @@ class StepCache:
             return "not built here before"
         try:
             witness = msgspec.json.decode(value, type=_Witness)
-        except msgspec.MsgspecError:
+        except DECODE_ERRORS:
             return "not built here before"
         return difference(witness.parts, witness.files, key, parent)
 

@@ -100,14 +100,14 @@ def read_dockerfile(options: BuildOptions, folder: Path) -> DockerfileText:
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_DOCKERFILE_BYTES + 1)
-    except OSError as error:
-        if not folder.exists():
+    except (OSError, ValueError) as error:
+        if not os.path.exists(folder):  # False also for what cannot be a path
             raise InvalidArgumentError(
                 f"the context {options.context.place!r} is not there",
                 hint="it is the folder of the Dockerfile and of the files that COPY finds",
             ) from error
         raise InvalidArgumentError(
-            f"cannot read the Dockerfile {path}: {error.strerror}",
+            f"cannot read the Dockerfile {path}: {getattr(error, 'strerror', error)}",
             hint="name another one with --file (-f), or another folder as the context",
         ) from error
     if len(data) > MAX_DOCKERFILE_BYTES:

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import msgspec
 
+from jupyter_containers.oci.decoding import DECODE_ERRORS
+
 # Coarser than the time stamps of every file system in use (FAT counts in steps of two seconds).
 _RACY_NS = 2_500_000_000
 _VERSION = 1
@@ -105,6 +107,6 @@ def _encoded(files: dict[str, tuple[_Stamp, bytes]]) -> bytes:
 def _read(path: Path) -> dict[str, tuple[_Stamp, bytes]]:
     try:
         saved = msgspec.msgpack.decode(path.read_bytes(), type=_Saved)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *DECODE_ERRORS):
         return {}
     return saved.files if saved.version == _VERSION else {}

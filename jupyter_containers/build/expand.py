@@ -20,10 +20,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from jupyter_containers.build.patterns import ShellPattern, shell_pattern
 from jupyter_containers.errors import InvalidArgumentError
 
 _SPECIAL_NAMES = "@*#?-$!0"
 _MAX_DEPTH = 40
+# Characters of a pattern times those of the value that it is compared with.
+_MAX_COMPARISONS = 1 << 28
+# What the variables of one word may hold together; Linux takes 128 KiB (MAX_ARG_STRLEN) of one.
+_MAX_SUBSTITUTED = 1 << 20
 
 
 class ExpansionError(InvalidArgumentError):
@@ -103,6 +108,7 @@ class _Reader:
         self.at = 0
         self.depth = 0
         self.unset: set[str] = set()
+        self.substituted = 0
 
     def read(self) -> Expansion:
         text, words = self._until("", self.lexer.raw_escapes)
@@ -209,6 +215,13 @@ class _Reader:
         return self.text[start : self.at]
 
     def _dollar(self) -> str:
+        value = self._value()
+        self.substituted += len(value)
+        if self.substituted > _MAX_SUBSTITUTED:
+            raise self._fail("the variables of a word are longer than 1 MiB")
+        return value
+
+    def _value(self) -> str:
         self.at += 1
         if self._peek() == "{":
             return self._braced()
@@ -276,17 +289,12 @@ class _Reader:
         return self._trimmed(value, word[greedy:], operator, greedy)
 
     def _trimmed(self, value: str, pattern: str, operator: str, greedy: bool) -> str:
-        expression = self._regex(pattern)
-        ends = range(len(value) + 1)
+        expression = self._pattern(pattern, value)
         if operator == "#":
-            for end in reversed(ends) if greedy else ends:
-                if expression.fullmatch(value, 0, end):
-                    return value[end:]
-        else:
-            for start in ends if greedy else reversed(ends):
-                if expression.fullmatch(value, start):
-                    return value[:start]
-        return value
+            length = expression.prefix(value, longest=greedy)
+            return value[length or 0 :]
+        length = expression.suffix(value, longest=greedy)
+        return value[: len(value) - (length or 0)]
 
     def _replaced(self, name: str) -> str:
         every = self._peek() == "/"
@@ -295,22 +303,15 @@ class _Reader:
         replacement, _ = self._until("}", raw_escapes=True)
         replacement = re.sub(r"\\([}/])", r"\1", replacement)
         value = self._value_or_note(name)
-        return self._regex(pattern).sub(lambda _: replacement, value, count=0 if every else 1)
+        expression = self._pattern(pattern, value)
+        if len(replacement) * len(value) > _MAX_COMPARISONS:
+            raise self._fail("the replacement of a substitution is too long for its value")
+        return expression.replaced(value, replacement, every=every)
 
-    def _regex(self, pattern: str) -> re.Pattern[str]:
-        parts: list[str] = []
-        characters = iter(pattern)
-        for character in characters:
-            if character == "*":
-                parts.append(".*")
-            elif character == "?":
-                parts.append(".")
-            elif character == "\\":
-                escaped = next(characters, "")
-                if not escaped or escaped not in "*?\\}/":
-                    raise self._fail(f"invalid escape '\\{escaped}'")
-                parts.append(re.escape(escaped))
-            else:
-                parts.append(re.escape(character))
-        # Runs of stars mean one star; merged so that matching stays fast.
-        return re.compile(re.sub(r"(?:\.\*)+", ".*", "".join(parts)), re.DOTALL)
+    def _pattern(self, text: str, value: str) -> ShellPattern:
+        if len(text) * len(value) > _MAX_COMPARISONS:
+            raise self._fail("the pattern of a substitution is too long for its value")
+        try:
+            return shell_pattern(text)
+        except InvalidArgumentError as error:
+            raise self._fail(error.message) from error

@@ -8,11 +8,10 @@ Follows the Docker documentation, "Build context", ".dockerignore files".
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from jupyter_containers.build.patterns import tree_pattern
+from jupyter_containers.build.patterns import Pattern, literal, tree_pattern
 from jupyter_containers.errors import InvalidArgumentError
 
 
@@ -22,7 +21,7 @@ class Rule:
 
     pattern: str
     negated: bool
-    expression: re.Pattern[str]
+    expression: Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +57,7 @@ class IgnoreRules:
 
     def without(self, folder: str) -> IgnoreRules:
         """Return the rules that also keep ``folder`` (relative, taken literally) out."""
-        literal = re.compile(re.escape(folder))
-        return IgnoreRules((*self.rules, Rule(folder, False, literal)))
+        return IgnoreRules((*self.rules, Rule(folder, False, literal(folder))))
 
     def __bool__(self) -> bool:
         return bool(self.rules)
@@ -108,6 +106,9 @@ def _could_match_below(pattern: str, folder: str) -> bool:
             return False
         if "**" in wanted[index]:
             return True
-        if not tree_pattern(wanted[index]).fullmatch(name):
-            return False
+        try:
+            if not tree_pattern(wanted[index]).fullmatch(name):
+                return False
+        except InvalidArgumentError:  # a slash within brackets: no name of its own
+            return True
     return len(wanted) > len(given)

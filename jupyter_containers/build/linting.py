@@ -249,7 +249,8 @@ def _ports(instruction: Expose) -> Iterator[Finding]:
                 f"Defined protocol '{port}' in EXPOSE instruction should be lowercase",
                 instruction.location,
             )
-        if ":" in re.sub(r"\$\{[^}]*\}", "", port):
+        closed, brace, rest = port.rpartition("}")
+        if ":" in re.sub(r"\$\{[^}]*\}", "", closed + brace) + rest:
             yield Finding(
                 checks.EXPOSE_FORMAT,
                 "EXPOSE instruction should not define an IP address or host-port mapping, "

@@ -25,7 +25,7 @@ KEYWORDS = (
     "MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
 )  # fmt: skip
 _HEREDOC_KEYWORDS = ("ADD", "COPY", "RUN")
-_DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
+_DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=(.*)")
 _HEREDOC = re.compile(r"\d*<<(-?)([^<]+)")
 _BARE = Lexer(keep_unset=True)
 _RAW = Lexer(keep_unset=True, raw_quotes=True, raw_escapes=True)
@@ -115,7 +115,8 @@ def _read_directives(lines: list[str], name: str, lines_above: int) -> Directive
     found: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         match = _DIRECTIVE.fullmatch(line.strip())
-        if not match or match[1].lower() not in ("syntax", "escape", "check"):
+        value = match[2].strip() if match else ""
+        if not match or not value or match[1].lower() not in ("syntax", "escape", "check"):
             break
         key = match[1].lower()
         place = number + lines_above
@@ -124,11 +125,11 @@ def _read_directives(lines: list[str], name: str, lines_above: int) -> Directive
             raise DockerfileSyntaxError(
                 f"only one {key} parser directive can be used", location=location
             )
-        if key == "escape" and match[2] not in ("\\", "`"):
+        if key == "escape" and value not in ("\\", "`"):
             raise DockerfileSyntaxError(
-                f"invalid escape {match[2]!r}", location=location, hint="use \\ or `"
+                f"invalid escape {value!r}", location=location, hint="use \\ or `"
             )
-        found[key] = match[2]
+        found[key] = value
     return Directives(**found)
 
 

@@ -84,9 +84,9 @@ def download(
 ) -> Download:
     """Download ``url`` into ``folder``; mode 0600, the time of ``Last-Modified`` or 1970."""
     sent = {"Accept-Encoding": "identity", **(headers or {})}
-    request = urllib.request.Request(url, headers=sent)  # noqa: S310  # http and https only
     total = hashlib.sha256()
     try:
+        request = urllib.request.Request(url, headers=sent)  # noqa: S310  # http and https only
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310  # the same
             name = _file_name(url, answer.headers)
             path = folder / "download"
@@ -123,7 +123,7 @@ def _reason(error: Exception) -> str:
 
 def _file_name(url: str, headers: Message) -> str:
     given = headers.get_filename() or ""
-    name = os.path.basename(given) or os.path.basename(unquote(urlsplit(url).path))
+    name = os.path.basename(given) or url_name(url)
     return "download" if name in ("", ".", "..") else name
 
 
@@ -136,7 +136,10 @@ def _modified(headers: Message) -> int:
 
 def url_name(url: str) -> str:
     """Return the file name that an address ends in, or empty text."""
-    return os.path.basename(unquote(urlsplit(url).path))
+    try:
+        return os.path.basename(unquote(urlsplit(url).path))
+    except ValueError as error:  # brackets without an address
+        raise BuildError(f"not an address: {shown(url)!r}") from error
 
 
 def shown(url: str) -> str:
@@ -158,13 +161,16 @@ class GitAddress:
         address, _, fragment = text.partition("#")
         ref, _, folder = fragment.partition(":")
         address, _, query = address.partition("?")
-        words = {key: values[-1] for key, values in parse_qs(query).items()}
+        try:
+            words = {key: values[-1] for key, values in parse_qs(query, max_num_fields=20).items()}
+        except ValueError as error:
+            raise BuildError(f"invalid git address {shown(text)!r}: {error}") from error
         for key in ("ref", "branch", "tag", "commit"):
             ref = ref or words.get(key, "")
         folder = folder or words.get("subdir", "")
         if address.lower().startswith("github.com/"):
             address = f"https://{address}"
-        if ref.startswith("-") or address.startswith("-"):
+        if ref.startswith("-") or address.startswith("-") or "\0" in text:
             raise BuildError(f"invalid git address {shown(text)!r}")
         return cls(address, ref, folder.strip("/"))
 

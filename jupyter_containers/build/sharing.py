@@ -8,12 +8,12 @@ the steps' layers, or, *inline*, a member of the image's own configuration.
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import msgspec
 
 from jupyter_containers.build.cache import CachedStep
 from jupyter_containers.errors import VerificationError
+from jupyter_containers.oci.decoding import DECODE_ERRORS, decode_json
 from jupyter_containers.oci.descriptor import encode_json
 
 MEDIA_TYPE = "application/vnd.jupyter-containers.buildcache.v1+json"
@@ -48,7 +48,7 @@ def decode(data: bytes) -> SharedSteps:
     """Return the steps of a document; raise :class:`VerificationError` for anything else."""
     try:
         found = msgspec.json.decode(data, type=SharedSteps)
-    except msgspec.MsgspecError as error:
+    except DECODE_ERRORS as error:
         raise VerificationError(f"not a build cache: {error}") from error
     if found.version != _VERSION:
         raise VerificationError(f"a build cache of version {found.version} is not known here")
@@ -60,9 +60,10 @@ def decode(data: bytes) -> SharedSteps:
 def inline_steps(config: bytes) -> SharedSteps | None:
     """Return the steps that an image's configuration carries, None when there are none."""
     try:
-        member = msgspec.json.decode(config, type=dict[str, Any]).get(INLINE_MEMBER)
-    except msgspec.MsgspecError:
+        document = decode_json(config)
+    except DECODE_ERRORS:
         return None
+    member = document.get(INLINE_MEMBER) if isinstance(document, dict) else None
     return None if member is None else decode(encode_json(member))
 
 

@@ -39,6 +39,7 @@ def perform(session: Session, parsed: Parsed) -> Any:
 
 def _readable(lines: Sequence[str]) -> list[str]:
     """Return a log's last lines as a terminal leaves them, with no sequence that acts on ours."""
-    from jupyter_containers.commands.render.ansi import strip_ansi, visible_lines
+    from jupyter_containers.commands.render.ansi import visible_lines
+    from jupyter_containers.printable import printable
 
-    return [strip_ansi(visible_lines(line)) for line in lines]
+    return [printable(visible_lines(line)) for line in lines]

@@ -7,6 +7,7 @@ a list flag collects.  Every mistake raises :class:`InvalidArgumentError` with t
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -34,6 +35,7 @@ def parse(
     """
     if not words or words[0] in ("--help", "-h"):
         return Parsed(None, help=True)
+    _check_text(words)
     if words[0] == "help":
         return _help_topic(words[1:])
     known = spellings()
@@ -60,6 +62,24 @@ def parse(
         f"unknown command: {words[0]!r}",
         hint=INSTEAD.get(words[0]) or _near(words[0], names) or "--help lists the commands",
     )
+
+
+# Verbs that take paths of this machine and record none of them.
+_OF_FILES = ("build", "cp", "export", "import", "load", "save")
+
+
+def _check_text(words: Sequence[str]) -> None:
+    """Refuse bytes that are not UTF-8: they fit into no record and no runtime's configuration."""
+    verb = next((word for word in words if word not in GROUPS), "")
+    foreign = [word for word in words if not word.isascii() and not _is_utf8(word)]
+    if foreign and verb not in _OF_FILES:
+        raise FlagError(f"this argument is not UTF-8: {foreign[0]!r}")
+
+
+def _is_utf8(word: str) -> bool:
+    from jupyter_containers.options.values import is_utf8
+
+    return is_utf8(word)
 
 
 def _parse_known(
@@ -192,10 +212,10 @@ def _converted(flag: Flag, text: str, spelling: str) -> bool | int | str:
     if flag.kind == "bool" and text in _TRUE | _FALSE:
         return text in _TRUE
     if flag.kind == "int":
-        try:
-            return int(text)
-        except ValueError:
-            pass
+        from jupyter_containers.options.limits import whole
+
+        with contextlib.suppress(InvalidArgumentError):
+            return whole(text, spelling)
     wanted = "true or false" if flag.kind == "bool" else "a whole number"
     raise FlagError(f"invalid argument {text!r} for {spelling}", hint=f"write {wanted}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 from collections.abc import Iterator
 
@@ -45,7 +46,10 @@ def write_all(descriptor: int, data: bytes) -> None:
     """Write every byte; OSError of the descriptor is the caller's."""
     view = memoryview(data)
     while view:
-        view = view[os.write(descriptor, view) :]
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:  # whoever else has it made it non-blocking
+            select.select([], [descriptor], [])
 
 
 def terminal_width() -> int:

@@ -74,7 +74,8 @@ def assemble(
     """
     options, config = record.options, record.config
     asked = tuple(_runtime_mount(mount, shared) for mount in record.mounts)
-    check_mounts(bundle.rootfs, asked)
+    # By the sources that were asked for: what the engine shows of them is elsewhere.
+    check_mounts(bundle.rootfs, [_runtime_mount(mount, Shared()) for mount in record.mounts])
     if not record.state.started:  # what people empty later stays empty
         for mount in record.mounts:
             fill_from_image(bundle.rootfs, mount, shared.sources.get(mount.target, ""))

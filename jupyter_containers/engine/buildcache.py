@@ -36,6 +36,7 @@ from jupyter_containers.errors import (
     VerificationError,
 )
 from jupyter_containers.events import CancelToken, EventSink, TaskFinished, TaskStarted
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import (
     CONFIG,
     DOCKER_CONFIG,
@@ -139,6 +140,13 @@ class _Registry:
             job.client.push_manifest(job.repository, self._name, document)
 
 
+def _descriptor(entry: dict[str, Any]) -> Descriptor:
+    try:
+        return msgspec.convert(entry, Descriptor).checked()
+    except DECODE_ERRORS as error:
+        raise VerificationError(f"a malformed entry of a build cache: {error}") from error
+
+
 class _Folder:
     """An OCI image layout; each tag of its index is one cache."""
 
@@ -148,7 +156,7 @@ class _Folder:
     def manifest(self) -> RawDocument:
         for entry in self._index():
             if entry.get("annotations", {}).get(REF_NAME) == self._tag:
-                target = msgspec.convert(entry, Descriptor).checked()
+                target = _descriptor(entry)
                 with storage_errors(f"read {self._folder}"):
                     data = (self._folder / blob_path(target.digest)).read_bytes()
                 document = RawDocument(data, target.media_type)
@@ -162,7 +170,7 @@ class _Folder:
             entries = json.loads((self._folder / "index.json").read_bytes())["manifests"]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise VerificationError(f"{self._folder} is not an image layout") from error
         return [entry for entry in entries if isinstance(entry, dict)]
 

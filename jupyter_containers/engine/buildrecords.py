@@ -22,6 +22,7 @@ from jupyter_containers.engine.failedsteps import FailedSteps
 from jupyter_containers.engine.results import PruneResult
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.options.moments import parse_moment
 from jupyter_containers.options.values import as_sequence
@@ -263,7 +264,7 @@ def _depths(records: list[BuildRecord]) -> dict[str, int]:
 def _title(entry: CacheEntry) -> str:
     try:
         return msgspec.json.decode(entry.value, type=CachedStep).title
-    except msgspec.MsgspecError:
+    except DECODE_ERRORS:
         return ""
 
 

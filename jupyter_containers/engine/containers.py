@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import msgspec
 
@@ -26,7 +25,7 @@ from jupyter_containers.errors import (
 )
 from jupyter_containers.oci.image import ImageConfig
 from jupyter_containers.options import MountRequest, RunOptions
-from jupyter_containers.options.values import check_name, parse_labels
+from jupyter_containers.options.values import check_name, local_path, parse_labels
 from jupyter_containers.runtime.health import read_status
 from jupyter_containers.runtime.resources import limits
 from jupyter_containers.runtime.spec import process_args
@@ -224,7 +223,7 @@ def id_file(name: str) -> Iterator[Callable[[str], None]]:
     if not name:
         yield lambda _: None
         return
-    path = Path(name).expanduser()
+    path = local_path(name)
     try:
         with open(path, "x") as file:
             yield lambda container_id: print(container_id, end="", file=file)

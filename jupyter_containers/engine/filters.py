@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from jupyter_containers.engine.records import ContainerRecord, VolumeRecord
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.oci.state import Status
+from jupyter_containers.options.limits import whole
 from jupyter_containers.options.moments import parse_moment
+from jupyter_containers.options.values import natural
 
 Filters = Mapping[str, Iterable[str]]
-_PORTS = re.compile(r"(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?")
+_PORTS = re.compile(r"([0-9]+)(?:-([0-9]+))?(?:/(tcp|udp|sctp))?")
+_LONGEST = 4096
 _HEALTH = ("starting", "healthy", "unhealthy", "none")
 
 
@@ -66,9 +69,11 @@ def _by_name(value: str) -> Test:
 
 def _regular(value: str) -> Callable[[str], bool]:
     """Return the search for a regular expression, or for the very text where it is none."""
+    if len(value) > _LONGEST:
+        raise InvalidArgumentError("invalid filter: longer than any name")
     try:
         compiled = re.compile(value)
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         return lambda text: text == value
     return lambda text: compiled.search(text) is not None
 
@@ -82,12 +87,16 @@ def _by_status(value: str) -> Test:
 
 
 def _by_exit_code(value: str) -> Test:
-    if not value.lstrip("-").isdigit():
-        raise InvalidArgumentError(f"invalid filter 'exited={value}'", hint="write a number")
+    try:
+        wanted = whole(value, "filter 'exited'")
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(
+            f"invalid filter 'exited={value}'", hint="write a number"
+        ) from error
     return lambda record: (
         not record.state.status.up
         and bool(record.state.finished)
-        and record.state.exit_code == int(value)
+        and record.state.exit_code == wanted
     )
 
 
@@ -119,8 +128,8 @@ def _by_label(value: str) -> Test:
 
 def _ports_of(key: str, value: str) -> set[str]:
     match = _PORTS.fullmatch(value)
-    low = int(match[1]) if match else 0
-    high = int(match[2] or low) if match else 0
+    low = natural(match[1]) or 0 if match else 0
+    high = natural(match[2]) or 0 if match and match[2] else low
     if match is None or not 0 < low <= high <= 65535:
         raise InvalidArgumentError(
             f"invalid filter '{key}={value}'", hint="write 80, 80/udp or 8000-8080/tcp"

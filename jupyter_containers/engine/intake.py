@@ -18,7 +18,7 @@ from typing import BinaryIO, TypeVar
 
 from jupyter_containers.engine.rooms import Rooms
 from jupyter_containers.engine.work import in_parallel
-from jupyter_containers.errors import ContainersError, OperationCancelledError
+from jupyter_containers.errors import ContainersError, OperationCancelledError, VerificationError
 from jupyter_containers.events import (
     CancelToken,
     EventSink,
@@ -26,7 +26,7 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
-from jupyter_containers.oci.descriptor import Descriptor, chain_id, short_id
+from jupyter_containers.oci.descriptor import Descriptor, chain_id, short_id, validate_digest
 from jupyter_containers.store import Lease
 
 T = TypeVar("T")
@@ -87,8 +87,15 @@ def arrivals(
 ) -> list[Arrival]:
     """Return the layers of an image, lowest first, none of them here yet.
 
-    ``named`` is False for an image without a manifest: any form of its layers will do.
+    ``named`` is False for an image without a manifest: any form of its layers will do.  Raises
+    :class:`VerificationError` where the manifest and the configuration do not agree.
     """
+    if len(blobs) != len(diff_ids):
+        raise VerificationError(
+            f"the manifest has {len(blobs)} layers, the configuration {len(diff_ids)}"
+        )
+    for diff_id in diff_ids:
+        validate_digest(diff_id)
     chains = [chain_id(diff_ids[: depth + 1]) for depth in range(len(diff_ids))]
     return [
         Arrival(blob, diff_id, chain, parent, short_id(blob.digest), named)

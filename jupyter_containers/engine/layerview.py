@@ -201,7 +201,7 @@ def _settings(config: ImageConfig) -> dict[str, str]:
     found = {"Architecture": config.architecture, "Os": config.os, "Author": config.author}
     for key, value in execution_document(config.config).items():
         if key == "Env":
-            for entry in value:
+            for entry in value or ():
                 name, _, text = entry.partition("=")
                 found[f"Env {name}"] = text
         elif isinstance(value, dict):

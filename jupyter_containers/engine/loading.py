@@ -8,6 +8,7 @@ the configuration, and so the image's ID, stays.  What Docker has written since 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from jupyter_containers.errors import (
     VerificationError,
 )
 from jupyter_containers.events import CancelToken, EventSink, TaskProgress
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import (
     CONFIG,
     DOCKER_CONFIG,
@@ -209,7 +211,7 @@ def _chosen(
 def _docker_entries(files: Files) -> list[_Entry]:
     try:
         return msgspec.json.decode(files.read("manifest.json"), type=list[_Entry])
-    except msgspec.MsgspecError as error:
+    except DECODE_ERRORS as error:
         raise VerificationError(f"manifest.json is malformed: {error}") from error
 
 
@@ -240,10 +242,10 @@ def _parsed(data: bytes, what: str) -> Manifest | Index:
 
 def _verified(files: Files, descriptor: Descriptor) -> bytes:
     data = files.read(blob_path(descriptor.checked().digest))
-    if descriptor.digest.startswith("sha256:") and digest_of(data) != descriptor.digest:
-        raise DigestMismatchError(
-            f"blob {descriptor.digest}: the content's digest is {digest_of(data)}"
-        )
+    algorithm = descriptor.digest.partition(":")[0]
+    found = f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+    if found != descriptor.digest:
+        raise DigestMismatchError(f"blob {descriptor.digest}: the content's digest is {found}")
     return data
 
 

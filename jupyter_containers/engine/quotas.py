@@ -47,6 +47,7 @@ import msgspec
 
 from jupyter_containers.engine.usage import Elsewhere, KnownRoots, store_size
 from jupyter_containers.errors import DeniedError, InvalidArgumentError, QuotaError
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.settings import LAB_FILE, SYSTEM_REGISTRY_FILES, machine_user, read_lab
 
 if TYPE_CHECKING:
@@ -339,7 +340,7 @@ def read_quotas(file: Path = LAB_FILE) -> Quotas:
         return Quotas()
     try:
         lab = msgspec.convert(document, LabFile)
-    except msgspec.ValidationError as error:
+    except DECODE_ERRORS as error:
         raise InvalidArgumentError(f"{file}: {error}") from error
     uid = machine_user()
     if uid == 0 and not lab.for_root:

@@ -6,10 +6,10 @@ Values of one key are alternatives, except labels, which must all be there; keys
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from jupyter_containers.build.patterns import glob
 from jupyter_containers.engine.filters import Filters, has_label, label_of
 from jupyter_containers.engine.image import parse_time
 from jupyter_containers.errors import InvalidArgumentError
@@ -38,7 +38,7 @@ class Selection:
                 f"invalid filter {unknown[0]!r}", hint=f"one of {', '.join(keys)}"
             )
         given = {key: tuple(values) for key, values in filters.items()}
-        self._patterns = [_pattern(text) for text in given.get("reference", ())]
+        self._patterns = [glob(text) for text in given.get("reference", ())]
         self._labels = [label_of(text) for text in given.get("label", ())]
         self._not_labels = [label_of(text) for text in given.get("label!", ())]
         self._dangling = {_boolean(text) for text in given.get("dangling", ())}
@@ -86,18 +86,3 @@ def _boolean(text: str) -> bool:
     if text.lower() not in ("true", "false", "1", "0"):
         raise InvalidArgumentError(f"invalid filter 'dangling={text}'", hint="write true or false")
     return text.lower() in ("true", "1")
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    """Return Go's path.Match pattern as a regular expression: ``*`` stops at a slash."""
-    parts = re.findall(r"\[\^?[^\]]+\]|\\.|.", text, re.DOTALL)
-    return re.compile("".join(_translated(part) for part in parts))
-
-
-def _translated(part: str) -> str:
-    if part in ("*", "?"):
-        return "[^/]" + part.replace("?", "")
-    if len(part) > 2 and part[0] == "[":
-        negated, inner = ("^", part[2:-1]) if part[1] == "^" else ("", part[1:-1])
-        return "[" + negated + inner.replace("\\", "\\\\").replace("[", "\\[") + "]"
-    return re.escape(part[1:] if len(part) == 2 and part[0] == "\\" else part)

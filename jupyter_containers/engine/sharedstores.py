@@ -31,6 +31,7 @@ from jupyter_containers.events import (
 )
 from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.oci.idmap import IDMap, IDMapping
+from jupyter_containers.options.values import natural
 from jupyter_containers.runtime.idmapped import (
     make_gate,
     make_places,
@@ -245,7 +246,8 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _account(user: str) -> pwd.struct_passwd:
+    uid = natural(user)
     try:
-        return pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
-    except KeyError as error:
+        return pwd.getpwnam(user) if uid is None else pwd.getpwuid(uid)
+    except (KeyError, OverflowError) as error:
         raise NotFoundError(f"no such user: {user}") from error

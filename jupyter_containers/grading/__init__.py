@@ -26,6 +26,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from jupyter_containers.errors import ContainersError, NotFoundError
 from jupyter_containers.grading import untrusted
+from jupyter_containers.printable import printable
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
@@ -137,7 +138,7 @@ def runs_as_non_root(name: str, *, engine: Engine | None = None) -> str:
             hint="end the Dockerfile with USER 1000, or with a user that RUN useradd made; or give "
             "run a --user",
         )
-    return f"✓ {name} runs as {user}, not as root"
+    return printable(f"✓ {name} runs as {user}, not as root")
 
 
 def limit_set(

@@ -46,6 +46,7 @@ from jupyter_containers.magics.line import command_lines, interpolated, words_of
 from jupyter_containers.magics.page import Page
 from jupyter_containers.magics.series import Link, SeriesOfCells
 from jupyter_containers.magics.shell import printed
+from jupyter_containers.printable import printable
 
 if TYPE_CHECKING:
     from jupyter_containers.build.result import StepReport
@@ -313,7 +314,7 @@ def _whole_log(parsed: Parsed, result: Any) -> str:
 
 def _say(text: str) -> None:
     """Show a remark beside a cell's result."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{printable(text)}\n")
 
 
 def _cell_number(shell: Any) -> int:

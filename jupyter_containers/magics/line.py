@@ -12,12 +12,13 @@ from __future__ import annotations
 import builtins
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.magics.shell import Answer, is_open, without_shell
 
+_LONGEST = 128 * 1024  # characters; Linux takes no longer argument (MAX_ARG_STRLEN)
 EXPRESSION = re.compile(r"\{\{(.+?)\}\}", re.DOTALL)
 # Private-use characters: they pass through shell splitting unharmed and are never typed.
 _MARK = re.compile("\ue000([0-9]+)\ue001")
@@ -31,6 +32,8 @@ def words_of(line: str, namespace: Mapping[str, Any], answer: Answer | None = No
     Raises :class:`InvalidArgumentError` for an open quote, an expression that fails, and what
     only a shell can do.
     """
+    if len(line) > _LONGEST:
+        raise InvalidArgumentError("the command line is too long", hint="put data into a file")
     values: list[Any] = []
 
     def keep(match: re.Match[str]) -> str:
@@ -45,7 +48,7 @@ def words_of(line: str, namespace: Mapping[str, Any], answer: Answer | None = No
             answer(_MARK.sub(lambda mark: _text(values[int(mark[1])]), command)) if answer else ""
         )
 
-    marked = EXPRESSION.sub(keep, line)
+    marked = _replaced(line, keep)
     plain = without_shell(marked, with_values if answer else None)
     try:
         words = shlex.split(plain)
@@ -63,12 +66,18 @@ def interpolated(text: str, namespace: Mapping[str, Any]) -> str:
         code = _compiled(match[1])
         return match[0] if code is None else _text(_evaluated(code, match[1], namespace))
 
-    return EXPRESSION.sub(value, text)
+    return _replaced(text, value)
 
 
 def is_expression(text: str) -> bool:
     """Return whether what stands in double braces is Python, and not a Go template's action."""
     return _compiled(text) is not None
+
+
+def _replaced(text: str, value: Callable[[re.Match[str]], str]) -> str:
+    """Return a text with its expressions replaced; braces behind the last end are not looked at."""
+    end = text.rfind("}}") + 2
+    return EXPRESSION.sub(value, text[:end]) + text[end:] if end > 1 else text
 
 
 def _compiled(text: str) -> Any:
@@ -77,7 +86,7 @@ def _compiled(text: str) -> Any:
         return None
     try:
         return compile(stripped, "<magic line>", "eval")
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return None
 
 

@@ -117,7 +117,7 @@ class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
         if wished == given:
             return 100
         if self.architecture == "arm" and given < wished:
-            return 50 + int(given[1:] or 0) if given[1:].isdigit() else 1
+            return 50 + int(given[1:]) if re.fullmatch("v[0-9]{1,2}", given) else 1
         if self.architecture in ("amd64", "arm64"):
             return 40 if not offered.variant else (10 if given < wished else 0)
         return 0

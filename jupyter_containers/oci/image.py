@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from jupyter_containers.errors import UnsupportedError, VerificationError
+from jupyter_containers.oci.decoding import DECODE_ERRORS, decode_json
 from jupyter_containers.oci.descriptor import (
     INDEX,
     INDEX_TYPES,
@@ -187,8 +188,8 @@ def _json_object(data: bytes, what: str) -> dict[str, Any]:
     if len(data) > MAX_MANIFEST_BYTES:
         raise VerificationError(f"{what} of {len(data)} bytes is over the limit of 4 MiB")
     try:
-        value = msgspec.json.decode(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+        value = decode_json(data)
+    except DECODE_ERRORS as error:
         raise VerificationError(f"{what} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise VerificationError(f"{what} is not a JSON object")
@@ -198,7 +199,7 @@ def _json_object(data: bytes, what: str) -> dict[str, Any]:
 def _convert(value: dict[str, Any], kind: type[_Document], what: str) -> _Document:
     try:
         return msgspec.convert(_without_nulls(value), kind)
-    except msgspec.ValidationError as error:
+    except DECODE_ERRORS as error:
         raise VerificationError(f"{what} is malformed: {error}") from error
 
 

@@ -20,7 +20,7 @@ from jupyter_containers.options.output import (
     require_single,
 )
 from jupyter_containers.options.run import nearest
-from jupyter_containers.options.values import as_sequence, parse_labels, parse_size
+from jupyter_containers.options.values import as_sequence, local_path, parse_labels, parse_size
 
 ENTITLEMENTS = frozenset({"network.host", "security.insecure"})
 EPOCH_ARG = "SOURCE_DATE_EPOCH"
@@ -190,7 +190,7 @@ def _names(texts: Sequence[str]) -> list[str]:
 def _ssh(text: str) -> tuple[str, tuple[Path, ...]]:
     """Return the id and the socket or keys of ``--ssh default|id[=PATH[,PATH…]]``."""
     name, _, paths = text.partition("=")
-    found = tuple(Path(path).expanduser() for path in paths.split(",") if path)
+    found = tuple(local_path(path) for path in paths.split(",") if path)
     if not found:
         agent = os.environ.get("SSH_AUTH_SOCK", "")
         if not agent:
@@ -271,4 +271,4 @@ def _secret(text: str) -> tuple[str, SecretSource]:
         return name, SecretSource(env=pairs.get("env") or pairs.get("src") or name)
     if "src" not in pairs and name in os.environ:
         return name, SecretSource(env=name)
-    return name, SecretSource(file=Path(pairs.get("src") or name).expanduser())
+    return name, SecretSource(file=local_path(pairs.get("src") or name))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.options.values import csv_fields, local_path
 
 CacheType = Literal["registry", "local", "inline"]
 CacheMode = Literal["min", "max"]
@@ -50,7 +50,7 @@ class CachePlace:
 
 
 def _parse(text: str, folder_key: str) -> CachePlace:
-    fields = next(csv.reader([text]), [])
+    fields = csv_fields(text, "cache")
     if "=" not in text and fields == [text]:
         return CachePlace("registry", text)
     pairs = dict(entry.partition("=")[::2] for entry in fields)
@@ -78,7 +78,7 @@ def _parse(text: str, folder_key: str) -> CachePlace:
     return CachePlace(
         cast(CacheType, kind),
         pairs.get("ref", ""),
-        Path(pairs.get(folder_key, "")).expanduser(),
+        local_path(pairs.get(folder_key, "")),
         pairs.get("tag", "latest"),
         cast(CacheMode, pairs.get("mode", "min")),
         pairs.get("ignore-error", "false").lower() in ("true", "1"),

@@ -58,7 +58,8 @@ class ContextSource:
             return cls("git", text)
         if is_url(text):
             return cls("url", text)
-        return cls("archive" if Path(text).is_file() else "folder", text)
+        # os.path's answer to a path that cannot be one (too long, with a NUL) is no.
+        return cls("archive" if os.path.isfile(text) else "folder", text)
 
     @classmethod
     def named(cls, value: Any) -> ContextSource:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.options.limits import whole
 from jupyter_containers.options.values import parse_duration
 
 _TIMES = ("interval", "timeout", "start_period", "start_interval")
@@ -47,7 +48,7 @@ def parse_health(flags: Mapping[str, Any]) -> HealthOptions | None:
         if len(given) > 1:
             raise InvalidArgumentError("no-healthcheck conflicts with the health-* options")
         return HealthOptions(disabled=True)
-    retries = int(given.get("health_retries", 0))
+    retries = whole(given.get("health_retries", 0), "health-retries")
     if retries < 0:
         raise InvalidArgumentError("invalid health-retries: a number below 0")
     command = given.get("health_cmd", "")

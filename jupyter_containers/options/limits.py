@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError
-from jupyter_containers.options.values import as_sequence, parse_size
+from jupyter_containers.options.values import as_sequence, natural, parse_size
 
 MAX_WEIGHT = 1000
 _ACCESS = re.compile(r"[rwm]{1,3}")
-_RULE = re.compile(r"([acb]) (\*|\d+):(\*|\d+) ([rwm]{1,3})")
-_CDI = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._-]*\.[A-Za-z0-9._-]*/[A-Za-z0-9][\w.-]*=[A-Za-z0-9][\w.:-]*"
-)
-_CPUS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+_RULE = re.compile(r"([acb]) (\*|[0-9]{1,10}):(\*|[0-9]{1,10}) ([rwm]{1,3})")
+_CDI = re.compile(r"[A-Za-z0-9](?=[^/]*\.)[A-Za-z0-9._-]*/[A-Za-z0-9][\w.-]*=[A-Za-z0-9][\w.:-]*")
+_CPUS = re.compile(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*")
+_LAST_CPU = 8191  # Linux: NR_CPUS is 8192 at most
+_MOST_GPUS = 1000
 # The settings that belong to a namespace of the container (those of Docker's list).
 _IPC_SYSCTLS = (
     "kernel.msgmax",
@@ -79,11 +79,12 @@ def parse_gpus(text: str | int) -> tuple[DeviceRequest, ...]:
         names = value.removeprefix("device=").split(",")
     elif value == "all" or pairs.get("count") in ("all", "-1"):
         names = ["all"]
-    elif value.isdigit() or pairs.get("count", "").isdigit():
-        names = [str(number) for number in range(int(pairs.get("count") or value))]
+    elif (count := natural(pairs.get("count") or value)) is not None:
+        names = [str(number) for number in range(min(count, _MOST_GPUS + 1))]
     else:
         names = []
-    if not names or not all(re.fullmatch(r"[\w.:-]+", name) for name in names):
+    fits = 0 < len(names) <= _MOST_GPUS
+    if not fits or not all(re.fullmatch(r"[\w.:-]+", name) for name in names):
         raise InvalidArgumentError(
             f"invalid gpus: {str(text)!r}", hint="write all, a number, or device=0,1"
         )
@@ -104,7 +105,7 @@ def parse_rate(text: str, flag: str, *, in_bytes: bool) -> DeviceLimit:
     path, colon, value = text.rpartition(":")
     if not colon or not path.startswith("/"):
         raise InvalidArgumentError(f"invalid {flag}: {text!r}", hint="write /dev/sda:1mb")
-    if not in_bytes and not value.isdigit():
+    if not in_bytes and natural(value) is None:
         raise InvalidArgumentError(f"invalid {flag}: {text!r}", hint="write /dev/sda:100")
     return DeviceLimit(path, parse_size(value, flag))
 
@@ -125,25 +126,29 @@ def check_weight(value: Any) -> int:
 
 def whole(value: Any, flag: str) -> int:
     """Return a whole number."""
-    try:
-        return int(str(value))
-    except ValueError as error:
-        raise InvalidArgumentError(f"invalid {flag}: {value!r} is not a whole number") from error
+    text = str(value).strip()
+    number = natural(text.removeprefix("-") if text[:1] == "-" else text.removeprefix("+"))
+    if number is None:
+        raise InvalidArgumentError(f"invalid {flag}: {text[:40]!r} is not a whole number")
+    return -number if text[:1] == "-" else number
 
 
 def microseconds(value: Any, flag: str) -> int:
     """Return a time in microseconds: a number of them, or a duration such as ``10ms``."""
-    if str(value).lstrip("-").isdigit():
-        return int(value)
     from jupyter_containers.options.values import parse_duration
 
+    if re.fullmatch("-?[0-9]+", str(value)):
+        return whole(value, flag)
     return round(parse_duration(value, flag) * 1_000_000)
 
 
 def parse_cpuset(text: Any, flag: str) -> str:
     """Return a list of CPUs or memory nodes: ``0-3,5``."""
     value = str(text)
-    if value and not _CPUS.fullmatch(value):
+    numbers = [natural(number) for number in re.findall("[0-9]+", value)]
+    if value and not (
+        _CPUS.fullmatch(value) and all(one is not None and one <= _LAST_CPU for one in numbers)
+    ):
         raise InvalidArgumentError(f"invalid {flag}: {value!r}", hint="write 0-3 or 0,1")
     return value
 

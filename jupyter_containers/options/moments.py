@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from jupyter_containers.errors import InvalidArgumentError
@@ -10,17 +11,22 @@ from jupyter_containers.options.values import parse_duration
 
 def parse_moment(text: str, flag: str, now: datetime | None = None) -> datetime:
     """Return the time that ``text`` means: a date, seconds since the epoch, or a duration ago."""
-    if text.replace(".", "", 1).isdigit():
-        return datetime.fromtimestamp(float(text), UTC)
     try:
-        parsed = datetime.fromisoformat(text)
-        return parsed if parsed.tzinfo else parsed.astimezone()
-    except ValueError:
-        pass
-    try:
-        seconds = parse_duration(text, flag)
-    except InvalidArgumentError as error:
+        if re.fullmatch(r"[0-9]*\.?[0-9]+|[0-9]+\.", text):
+            return datetime.fromtimestamp(float(text), UTC)
+        return _date(text) or (now or datetime.now(UTC)) - timedelta(
+            seconds=parse_duration(text, flag)
+        )
+    except (InvalidArgumentError, ValueError, OverflowError, OSError) as error:
+        # OverflowError and OSError: years before 1 and after 9999.
         raise InvalidArgumentError(
             f"invalid {flag}: {text!r}", hint="write 10m, 1h30m or 2026-01-31T12:00:00Z"
         ) from error
-    return (now or datetime.now(UTC)) - timedelta(seconds=seconds)
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.astimezone()

@@ -6,12 +6,12 @@ A *bind* shows a folder of the host, a *volume* one of the store's, a *tmpfs* me
 
 from __future__ import annotations
 
-import csv
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from jupyter_containers.errors import FlagError, InvalidArgumentError, UnsupportedError
-from jupyter_containers.options.values import check_name, parse_size
+from jupyter_containers.options.values import check_name, csv_fields, parse_size
 
 PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
 # How the mounts below a bind are shown: Docker's values of bind-recursive.
@@ -167,13 +167,9 @@ _REPEATED = ("volume-label", "volume-opt")
 
 def _pairs(text: str) -> tuple[dict[str, str], dict[str, list[str]]]:
     """Return the keys of a ``--mount`` value, and those that may come several times."""
-    try:
-        (fields,) = csv.reader([text], strict=True)
-    except (csv.Error, ValueError) as error:
-        raise InvalidArgumentError(f"invalid mount: {text!r}: {error}", hint=_MOUNTS) from error
     pairs: dict[str, str] = {}
     several: dict[str, list[str]] = {}
-    for item in fields:
+    for item in csv_fields(text, "mount", _MOUNTS):
         key, _, value = item.partition("=")
         key = key.strip().lower()
         if key in _REPEATED:
@@ -255,9 +251,6 @@ def _flag_value(pairs: dict[str, str], key: str, text: str) -> bool:
 
 
 def _mode(text: str) -> int:
-    try:
-        return int(text, 8)
-    except ValueError as error:
-        raise InvalidArgumentError(
-            f"invalid mode: {text!r}", hint="write it in octal: 1777"
-        ) from error
+    if not re.fullmatch("0*[0-7]{1,4}", text):
+        raise InvalidArgumentError(f"invalid mode: {text!r}", hint="write it in octal: 1777")
+    return int(text, 8)

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
-from jupyter_containers.options.values import as_sequence, parse_labels
+from jupyter_containers.options.limits import whole
+from jupyter_containers.options.values import as_sequence, natural, parse_labels
 
 OF_CONTAINER = "container:"
 MODES = ("host", "none")
@@ -118,10 +119,7 @@ def parse_link(text: str) -> tuple[str, str]:
 
 
 def _priority(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise InvalidArgumentError(f"invalid gw-priority: {text!r} is not a number") from error
+    return whole(text, "gw-priority")
 
 
 _KEYS: dict[str, tuple[str, Callable[[str], Any] | None]] = {
@@ -323,9 +321,10 @@ def _meanings(options: Mapping[str, str]) -> dict[str, Any]:
                 raise InvalidArgumentError(f"invalid interface name: {value!r}")
             found["interface"] = value
         elif word in ("driver.mtu", "mtu"):
-            if not value.isdigit() or not 68 <= int(value) <= 65535:
+            mtu = natural(value) or 0
+            if not 68 <= mtu <= 65535:
                 raise InvalidArgumentError(f"invalid MTU: {value!r}")
-            found["mtu"] = int(value)
+            found["mtu"] = mtu
         elif word == "bridge.enable_icc":
             found["containers_talk"] = _boolean(name, value)
         elif word == "bridge.enable_ip_masquerade":

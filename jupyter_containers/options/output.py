@@ -6,7 +6,6 @@ Docker's reference, "docker buildx build", sections "output" and "annotation".
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Literal, cast
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.options.run import nearest
+from jupyter_containers.options.values import csv_fields, local_path, natural
 
 OutputType = Literal["image", "local", "tar", "oci", "docker"]
 ImageFormat = Literal["oci", "docker"]
@@ -82,14 +82,14 @@ class BuildOutput:
     @property
     def path(self) -> Path:
         """Where the files go; absolute, for layers are read by threads in folders of their own."""
-        return Path(self.dest).expanduser().absolute()
+        return local_path(self.dest).absolute()
 
     @classmethod
     def parse(cls, text: str) -> BuildOutput:
         """Return what ``type=oci,dest=app.tar``, a folder, or ``-`` means."""
         if text == STREAM:
             return cls("tar", STREAM)
-        fields = next(csv.reader([text]), [])
+        fields = csv_fields(text, "output")
         if len(fields) == 1 and "=" not in text:
             return cls("local", text)
         pairs = dict(entry.partition("=")[::2] for entry in fields)
@@ -137,12 +137,13 @@ def _compressed(pairs: Mapping[str, str], text: str) -> Compressed:
             hint="one of gzip, zstd, uncompressed",
         )
     kind, level = _COMPRESSIONS[name], pairs.get("compression-level")
-    if level is not None and not (level.isdecimal() and int(level) <= _LEVELS[kind]):
+    number = None if level is None else natural(level)
+    if level is not None and (number is None or number > _LEVELS[kind]):
         raise InvalidArgumentError(
             f"invalid compression-level={level} for {name}", hint=f"0 to {_LEVELS[kind]}"
         )
     force = _switch(pairs, "force-compression") or False
-    return Compressed(kind, None if level is None else int(level), force)
+    return Compressed(kind, number, force)
 
 
 def _type(written: str, text: str) -> str:

@@ -64,6 +64,7 @@ UPDATABLE = (
 LOG_DRIVERS = ("json-file", "k8s-file", "local", "none")
 
 # Of /dev/shm, unless it is asked for otherwise.
+_LONGEST_FILE = 16 * 1024 * 1024
 SHM_BYTES = 64 * 1024 * 1024
 
 
@@ -530,10 +531,12 @@ def _lines(name: str, flag: str) -> list[str]:
     """Return a file's lines without a byte order mark, empty ones and comments."""
     try:
         with open(os.path.expanduser(name), encoding="utf-8-sig") as file:
-            lines = [line.rstrip("\r\n") for line in file]
-    except (OSError, UnicodeDecodeError) as error:
+            text = file.read(_LONGEST_FILE + 1)
+    except (OSError, ValueError) as error:  # not UTF-8, or no path
         raise InvalidArgumentError(f"cannot read {flag} {name}: {error}") from error
-    stripped = (line.lstrip() for line in lines)
+    if len(text) > _LONGEST_FILE:
+        raise InvalidArgumentError(f"{flag} {name} is over the limit of 16 MiB")
+    stripped = (line.rstrip("\r").lstrip() for line in text.split("\n"))
     return [line for line in stripped if line and not line.startswith("#")]
 
 

@@ -6,6 +6,7 @@ function raises :class:`InvalidArgumentError` that quotes the input and shows a 
 
 from __future__ import annotations
 
+import csv
 import ipaddress
 import math
 import os
@@ -13,16 +14,19 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Literal
 
 from jupyter_containers.errors import FlagError, InvalidArgumentError, UnsupportedError
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE)
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE)
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4, "p": 1024**5}
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-# What 64 bits hold: bytes, and the nanoseconds of a duration.
-_LARGEST = 2.0**63
+# What records hold, and Docker's numbers and durations (nanoseconds) with them: signed, 64 bits.
+LARGEST = (1 << 63) - 1
+LONGEST_SECONDS = LARGEST / 1e9
+_LONGEST_COMMAND = 128 * 1024  # what one argument may have (Linux, MAX_ARG_STRLEN)
 _MOST_CPUS = 1_000_000
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
@@ -54,63 +58,94 @@ class PortMapping:
         return f"{self.container_port}/{self.protocol}"
 
 
+def natural(text: str) -> int | None:
+    """Return the number that a text of ASCII digits means, None for any other or too large a one.
+
+    ``str.isdigit`` is true for ``²`` too, and ``int`` refuses texts of more than 4,300 digits.
+    """
+    if not (text.isascii() and text.isdecimal()) or len(text.lstrip("0")) > 19:
+        return None
+    number = int(text.lstrip("0") or "0")
+    return number if number <= LARGEST else None
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether a text can be written as UTF-8: foreign bytes and lone surrogates cannot."""
+    return text.isascii() or not re.search("[\ud800-\udfff]", text)
+
+
+def csv_fields(text: str, what: str, hint: str = "") -> list[str]:
+    """Return the fields of a value such as ``type=local,dest=x``; commas may be quoted."""
+    try:
+        fields: list[str] = next(csv.reader([text], strict=True), [])
+    except (csv.Error, StopIteration) as error:
+        raise InvalidArgumentError(f"invalid {what}: {text!r}: {error}", hint=hint) from error
+    return fields
+
+
+def local_path(text: str) -> Path:
+    """Return a path of this machine, ``~`` filled in; raise for one that cannot be a path."""
+    if "\0" in text:
+        raise InvalidArgumentError(f"not a path: {text!r}")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # no such user
+        raise InvalidArgumentError(f"no home folder for {text!r}") from error
+
+
 def parse_size(text: str | int, flag: str = "size") -> int:
     """Return a number of bytes: ``64m``, ``1.5g``, ``1048576``, ``1GB`` (units are binary)."""
     if isinstance(text, int) and not isinstance(text, bool):
-        return text
+        return _in_range(text, text, flag)
     match = _SIZE.fullmatch(str(text).strip())
     if not match:
         raise InvalidArgumentError(
             f"invalid {flag}: {str(text)!r}", hint="write a size as 512m, 2g or a number of bytes"
         )
-    size = float(match[1]) * _UNITS[match[2].lower()]
-    if not size < _LARGEST:
-        raise InvalidArgumentError(f"invalid {flag}: {_short(text)} is too large")
-    return int(size)
+    unit = _UNITS[match[2].lower()]
+    number = natural(match[1])
+    if number is None:
+        # A fraction, or too large; a number of 309 digits is infinite as a float.
+        return _in_range(int(min(float(match[1]) * unit, 2.0 * LARGEST)), text, flag)
+    return _in_range(number * unit, text, flag)
+
+
+def _in_range(number: int, text: object, flag: str) -> int:
+    if not -LARGEST <= number <= LARGEST:
+        raise InvalidArgumentError(f"invalid {flag}: {str(text)[:40]!r} is too large")
+    return number
 
 
 def parse_duration(text: str | int | float, flag: str = "duration") -> float:
     """Return seconds: Go's ``1h30m``, ``500ms`` or a plain number."""
-    seconds = _seconds(text, flag)
-    # As in Go, whose durations are nanoseconds in 64 bits.
-    if not abs(seconds) * 1e9 < _LARGEST:
-        raise InvalidArgumentError(f"invalid {flag}: {_short(text)} is too long")
-    return seconds
-
-
-def _seconds(text: str | int | float, flag: str) -> float:
-    try:
-        if isinstance(text, (int, float)) and not isinstance(text, bool):
-            return float(text)
-    except OverflowError:
-        return math.inf
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", str(text)):
-        return float(text)
-    parts = _DURATION.findall(str(text))
-    if not parts or "".join(number + unit for number, unit in parts) != str(text):
+    if isinstance(text, (int, float)) and not isinstance(text, bool):
+        seconds = float(text) if abs(text) <= LONGEST_SECONDS else math.inf
+    elif re.fullmatch(r"[0-9]+(\.[0-9]+)?", str(text)):
+        seconds = float(text)
+    else:
+        parts = _DURATION.findall(str(text))
+        if not parts or "".join(number + unit for number, unit in parts) != str(text):
+            raise InvalidArgumentError(
+                f"invalid {flag}: {str(text)!r}", hint="write a duration as 30s, 1m30s or 500ms"
+            )
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if not abs(seconds) <= LONGEST_SECONDS:
         raise InvalidArgumentError(
-            f"invalid {flag}: {str(text)!r}", hint="write a duration as 30s, 1m30s or 500ms"
+            f"invalid {flag}: {str(text)[:40]!r} is too long", hint="292 years are the longest"
         )
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
-
-
-def _short(text: object) -> str:
-    shown = repr(text) if isinstance(text, str) else f"{text}"
-    return shown if len(shown) <= 40 else f"{shown[:40]}…"
+    return seconds
 
 
 def parse_cpus(text: str | int | float) -> float:
     """Return a number of CPUs greater than 0, at most three decimals."""
     try:
         value = Decimal(str(text))
-    except InvalidOperation as error:
+    except (InvalidOperation, ValueError) as error:
         raise FlagError(
             f"invalid cpus: {str(text)!r}", hint="write a number such as 1.5"
         ) from error
-    if not value.is_finite() or value < 0:
-        raise InvalidArgumentError(f"invalid cpus: {str(text)!r} is not a positive number")
-    if value > _MOST_CPUS:
-        raise InvalidArgumentError(f"invalid cpus: {_short(text)} is too large")
+    if not value.is_finite() or not 0 <= value <= _MOST_CPUS:
+        raise InvalidArgumentError(f"invalid cpus: {str(text)[:40]!r} is not a positive number")
     return float(value)
 
 
@@ -128,7 +163,7 @@ def parse_env(
     result: list[str] = []
     for entry in as_sequence(entries):
         name, equals, _ = entry.partition("=")
-        if not name or "\0" in entry:
+        if not name or "\0" in entry or not is_utf8(entry):
             raise InvalidArgumentError(
                 f"invalid environment variable: {entry!r}", hint="write NAME=value"
             )
@@ -224,11 +259,8 @@ def parse_exposed(text: str | int) -> tuple[str, ...]:
 
 def _port_range(text: str, whole: object) -> range:
     first, dash, last = text.partition("-")
-    try:
-        low, high = int(first), int(last if dash else first)
-    except ValueError:
-        low, high = 0, 0
-    if not (first.isdigit() and 1 <= low <= high <= 65535):
+    low, high = natural(first) or 0, natural(last if dash else first) or 0
+    if not 1 <= low <= high <= 65535:
         raise InvalidArgumentError(
             f"invalid publish: {str(whole)!r}: bad port {text!r}", hint=_PORTS
         )
@@ -250,13 +282,13 @@ def parse_restart(text: str) -> tuple[str, int]:
     """Return policy and maximum retries (0: no limit) of a ``--restart`` value."""
     policy, colon, count = text.partition(":")
     if policy not in ("no", "always", "on-failure", "unless-stopped") or (
-        colon and (policy != "on-failure" or not count.isdigit())
+        colon and (policy != "on-failure" or natural(count) is None)
     ):
         raise InvalidArgumentError(
             f"invalid restart policy: {text!r}",
             hint="one of no, on-failure[:retries], always, unless-stopped",
         )
-    return policy, int(count or 0)
+    return policy, natural(count) or 0
 
 
 def check_name(name: str, what: str, *, shortest: int = 2) -> str:
@@ -291,7 +323,14 @@ def as_command(value: str | Sequence[str] | None) -> tuple[str, ...]:
     if isinstance(value, str):
         import shlex
 
-        return tuple(shlex.split(value))
+        if len(value) > _LONGEST_COMMAND:
+            raise InvalidArgumentError("the command is too long to be split into words")
+        try:
+            return tuple(shlex.split(value))
+        except ValueError as error:
+            raise InvalidArgumentError(
+                f"cannot split the command {value!r}: {str(error).lower()}", hint="close the quote"
+            ) from error
     return tuple(str(item) for item in value)
 
 
@@ -303,7 +342,7 @@ def parse_signal(text: str | int) -> int:
     base, plus, offset = name.partition("+")
     try:
         if name.isdigit():
-            number = int(name)
+            number = natural(name) or 0
         else:
             number = int(signal.Signals[f"SIG{base}"]) + (int(offset) if plus else 0)
     except (KeyError, ValueError) as error:

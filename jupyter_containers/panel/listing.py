@@ -20,6 +20,7 @@ from jupyter_containers.panel.messages import (
     Section,
     VolumeItem,
 )
+from jupyter_containers.printable import printable
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Container, Engine
@@ -71,7 +72,7 @@ class Listing:
             one.id,
             one.name,
             one.image,
-            one.command,
+            printable(one.command),
             str(one.status),
             one.health,
             one.record.created,
@@ -135,8 +136,8 @@ class Listing:
         return [
             BuildItem(
                 note.id,
-                ", ".join(note.names) or note.source or note.image[7:19] or "a build",
-                note.source,
+                ", ".join(note.names) or printable(note.source) or note.image[7:19] or "a build",
+                printable(note.source),
                 note.place,
                 note.image,
                 note.started,

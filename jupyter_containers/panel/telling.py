@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from jupyter_containers.commands.render.ansi import strip_ansi, visible_lines
+from jupyter_containers.commands.render.ansi import visible_lines
 from jupyter_containers.events import Event, EventSink, TaskFinished, TaskProgress, TaskStarted
+from jupyter_containers.printable import printable
 
 _PAUSE_SECONDS = 0.1
 _KEPT_BYTES = 256 * 1024
@@ -38,7 +39,7 @@ class Telling:
     @property
     def text(self) -> str:
         """What was written, as a terminal leaves it, without its colours."""
-        return strip_ansi(visible_lines(self._kept.decode("utf-8", "replace")))
+        return printable(visible_lines(self._kept.decode("utf-8", "replace")))
 
     def _take(self, event: Event) -> None:
         with self._lock:

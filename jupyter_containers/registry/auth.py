@@ -27,6 +27,7 @@ from jupyter_containers.errors import (
     RegistryError,
     UnauthorizedError,
 )
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.registry.credentials import Credential, CredentialSource
 from jupyter_containers.registry.endpoint import (
     Endpoint,
@@ -326,7 +327,7 @@ def parse_token(data: bytes) -> tuple[str, float]:
     """
     try:
         document = msgspec.json.decode(data, type=_TokenDocument, strict=False)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except DECODE_ERRORS:
         return "", 0.0
     value = document.token or document.access_token or ""
     if not re.fullmatch(r"[\x21-\x7e]*", value):

@@ -26,6 +26,7 @@ from jupyter_containers.errors import (
     VerificationError,
 )
 from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.decoding import DECODE_ERRORS, decode_json
 from jupyter_containers.oci.descriptor import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -38,6 +39,7 @@ from jupyter_containers.oci.descriptor import (
     validate_digest,
 )
 from jupyter_containers.oci.reference import is_repository, is_tag
+from jupyter_containers.options.values import natural
 from jupyter_containers.registry.credentials import CredentialSource, FixedCredentials
 from jupyter_containers.registry.delivery import Delivery, RetryPolicy, ignore_wait
 from jupyter_containers.registry.documents import (
@@ -284,7 +286,7 @@ class RegistryClient:
         for page in pages:
             try:
                 found += msgspec.convert(page.get("manifests") or [], list[Descriptor])
-            except msgspec.ValidationError as error:
+            except DECODE_ERRORS as error:
                 raise VerificationError(
                     f"{self.registry} sent a malformed list of referrers: {error}"
                 ) from error
@@ -406,15 +408,15 @@ class RegistryClient:
         digest = response.headers.get("Docker-Content-Digest", "")
         size = response.headers.get("Content-Length", "")
         media_type = bare_type(response.headers.get("Content-Type", ""))
-        complete = media_type in KNOWN_TYPES and size.isdigit() and int(size[:12]) > 0
+        complete = media_type in KNOWN_TYPES and _length(size) > 0
         if response.status == 200 and digest and complete:
             by_digest = ":" in reference
             if by_digest and digest.partition(":")[0] == reference.partition(":")[0]:
                 _check_same(digest, reference, exchange)
-            if int(size[:12]) > MAX_MANIFEST_BYTES:
+            if _length(size) > MAX_MANIFEST_BYTES:
                 raise too_large(repository, reference)
             wanted = reference if by_digest else digest
-            return Descriptor(media_type, validate_digest(wanted), int(size[:12]))
+            return Descriptor(media_type, validate_digest(wanted), _length(size))
         document = self._manifest(exchange, repository, reference, None)
         if ":" in reference:
             return Descriptor(document.media_type, reference, len(document.data))
@@ -435,7 +437,7 @@ class RegistryClient:
             if response.status == 404:
                 raise self._no_image(exchange, repository, reference)
             told = response.headers.get("Content-Length", "")
-            if told.isdigit() and int(told[:12]) > MAX_MANIFEST_BYTES:
+            if _length(told) > MAX_MANIFEST_BYTES:
                 raise too_large(repository, reference)
             data = read_up_to(response, MAX_MANIFEST_BYTES)
         finally:
@@ -484,7 +486,7 @@ class RegistryClient:
             document = self._manifest(self._main, repository, referrers_tag(digest), None)
         except ImageNotFoundError:
             return []
-        page = msgspec.json.decode(document.data)
+        page = decode_json(document.data)
         return [page] if isinstance(page, dict) else []
 
     def _pages(
@@ -547,3 +549,8 @@ def _push_scope(repository: str) -> str:
 
 def _nothing() -> Any:
     raise AssertionError("a mount does not read the blob")
+
+
+def _length(text: str) -> int:
+    """Return what a ``Content-Length`` says, 0 where it says nothing."""
+    return natural(text) or 0

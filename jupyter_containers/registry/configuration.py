@@ -22,6 +22,7 @@ from jupyter_containers.errors import DeniedError, InvalidArgumentError, Registr
 from jupyter_containers.places import check_place
 from jupyter_containers.registry.endpoint import Endpoint, Pulls, mirrors_for
 
+_MAX_CHARACTERS = 1024 * 1024
 _PULLS: Mapping[str, Pulls] = {"all": "all", "digest-only": "digest-only", "tag-only": "tag-only"}
 
 
@@ -160,6 +161,8 @@ def _read(path: Path, parse: Any) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise RegistryError(f"cannot read {path}: {error}") from error
+    if len(text) > _MAX_CHARACTERS:
+        raise RegistryError(f"{path} is over 1 MiB: not a file about registries")
     try:
         document = parse(text) if text.strip() else {}
     except (ValueError, RecursionError) as error:

@@ -18,6 +18,8 @@ from typing import Any
 from jupyter_containers.errors import RegistryError
 from jupyter_containers.places import check_place
 
+_MAX_BYTES = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class CredentialFile:
@@ -39,6 +41,8 @@ class CredentialFile:
             return {}
         except OSError as error:
             raise RegistryError(f"cannot read {self.path}: {error.strerror}") from error
+        if len(data) > _MAX_BYTES:
+            raise RegistryError(f"{self.path} is over 1 MiB: not a file of credentials")
         if not data.strip():
             return {}
         try:

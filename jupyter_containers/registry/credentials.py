@@ -184,7 +184,7 @@ class CredentialStore:
         try:
             document = json.loads(answer)
             username, secret = str(document["Username"]), str(document["Secret"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             # The answer itself may hold the secret, so neither it nor its error is shown.
             raise RegistryError(
                 f"docker-credential-{helper} gave no valid answer for {registry}"

@@ -11,14 +11,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from jupyter_containers.errors import (
     DigestMismatchError,
     RegistryError,
     UnsupportedError,
     VerificationError,
 )
+from jupyter_containers.oci.decoding import DECODE_ERRORS, decode_json
 from jupyter_containers.oci.descriptor import (
     INDEX,
     INDEX_TYPES,
@@ -44,8 +43,8 @@ def next_page(header: str) -> str:
 def list_page(data: bytes, request: Request) -> dict[str, Any]:
     """Return one page of a list, or raise :class:`RegistryError` when it is none."""
     try:
-        document = msgspec.json.decode(data) if len(data) <= MAX_LIST_BYTES else None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        document = decode_json(data) if len(data) <= MAX_LIST_BYTES else None
+    except DECODE_ERRORS:
         document = None
     if not isinstance(document, dict):
         raise RegistryError("the registry sent a malformed list", request=str(request))
@@ -75,8 +74,8 @@ def media_type_of(data: bytes, header: str, name: str) -> str:
     OCI Image Specification 1.1, manifest.md: header and ``mediaType`` must agree.
     """
     try:
-        document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        document = decode_json(data)
+    except DECODE_ERRORS as error:
         raise VerificationError(f"{name} is not JSON") from error
     if not isinstance(document, dict):
         raise VerificationError(f"{name} is not a manifest")

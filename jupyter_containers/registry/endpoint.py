@@ -60,8 +60,12 @@ class Endpoint:
         if "://" not in mirror:
             host, _, path = mirror.partition("/")
             return cls(host, host, "", _prefix(path))
-        parts = urlsplit(mirror)
-        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc:
+        try:
+            parts = urlsplit(mirror)
+            fits = parts.scheme in _DEFAULT_PORTS and parts.hostname and "@" not in parts.netloc
+        except ValueError:  # brackets without an address
+            fits = False
+        if not fits:
             raise InvalidArgumentError(
                 f"not a registry mirror: {redacted(mirror)!r}",
                 hint="write it as mirror.example.org or https://mirror.example.org",

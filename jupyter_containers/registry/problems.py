@@ -11,18 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from jupyter_containers.errors import (
     DeniedError,
     RegistryError,
     TooManyRequestsError,
     UnauthorizedError,
 )
+from jupyter_containers.oci.decoding import DECODE_ERRORS, decode_json
+from jupyter_containers.printable import printable
 from jupyter_containers.registry.transport import ConnectionFailedError, Request, Response
 
 MAX_ERROR_BYTES = 64 * 1024
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e]+")
 _MEANINGS = {
     400: "bad request",
     401: "unauthorized",
@@ -58,8 +57,8 @@ def read_complaint(response: Response) -> Complaint:
 def parse_complaint(data: bytes) -> Complaint:
     """Return codes and message of an error document; of other text nothing is repeated."""
     try:
-        document: Any = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        document: Any = decode_json(data)
+    except DECODE_ERRORS:
         return Complaint()
     if not isinstance(document, dict):
         return Complaint()
@@ -76,7 +75,7 @@ def parse_complaint(data: bytes) -> Complaint:
 
 def cleaned(text: str, limit: int = 300) -> str:
     """Return ``text`` on one line, without control characters, of at most ``limit`` characters."""
-    return _UNPRINTABLE.sub(" ", text[: limit * 4]).strip()[:limit]
+    return " ".join(printable(text[: limit * 4]).split())[:limit]
 
 
 def read_up_to(response: Response, limit: int) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from jupyter_containers.errors import InvalidDigestError
+from jupyter_containers.oci.decoding import DECODE_ERRORS, decode_json
 from jupyter_containers.oci.descriptor import INDEX, RawDocument, validate_digest
 
 
@@ -53,7 +54,7 @@ def with_referrer(pages: list[dict[str, Any]], document: RawDocument) -> RawDocu
 
 def _object(document: RawDocument) -> dict[str, Any]:
     try:
-        value = msgspec.json.decode(document.data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        value = decode_json(document.data)
+    except DECODE_ERRORS:
         return {}
     return value if isinstance(value, dict) else {}

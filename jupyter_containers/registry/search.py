@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-import msgspec
-
 from jupyter_containers.errors import InvalidArgumentError, RegistryError
+from jupyter_containers.oci.decoding import DECODE_ERRORS, decode_json
 from jupyter_containers.oci.reference import DEFAULT_REGISTRY
 from jupyter_containers.registry.documents import MAX_LIST_BYTES
 from jupyter_containers.registry.endpoint import Endpoint
@@ -78,10 +77,10 @@ def search_index(exchange: Exchange, word: str, limit: int) -> list[FoundReposit
     if response.status != 200:
         return None
     try:
-        document = msgspec.json.decode(data)
+        document = decode_json(data)
         entries = document["results"] or []
         return [_found(entry) for entry in entries[:limit]]
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (*DECODE_ERRORS, KeyError, TypeError, AttributeError) as error:
         raise RegistryError(
             f"{exchange.endpoint.registry} sent a malformed search result", request=str(request)
         ) from error

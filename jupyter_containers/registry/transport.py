@@ -264,7 +264,7 @@ class _RequestsResponse:
     def close(self) -> None:
         # A short rest is read, because only then the connection can serve the next request.
         length = self.headers.get("Content-Length", "")
-        short = length.isdigit() and int(length[:9]) <= _SHORT_REST
+        short = length.isascii() and length.isdigit() and int(length[:9]) <= _SHORT_REST
         if short or self._request.method == "HEAD" or self.status == 204:
             with suppress(ConnectionFailedError, OperationCancelledError):
                 while self.read(_SHORT_REST):

@@ -41,9 +41,7 @@ def edits_of(names: Sequence[str], folders: Sequence[Path] = FOLDERS) -> list[di
     for name in names:
         kind, _, wanted = name.rpartition("=")
         for path, document in kinds.get(kind, ()):
-            device = next(
-                (item for item in document.get("devices") or () if item.get("name") == wanted), None
-            )
+            device = _device(document, wanted, path)
             if device is None:
                 continue
             if path not in general:
@@ -146,6 +144,13 @@ def _node(node: dict[str, Any]) -> tuple[Device, str]:
     return device, node.get("permissions") or "rwm"
 
 
+def _device(document: dict[str, Any], wanted: str, path: str) -> dict[str, Any] | None:
+    devices = document.get("devices") or []
+    if not isinstance(devices, list) or not all(isinstance(item, dict) for item in devices):
+        raise InvalidArgumentError(f"the CDI file {path}: devices is not a list of objects")
+    return next((item for item in devices if item.get("name") == wanted), None)
+
+
 def _specifications(
     folders: Sequence[Path],
 ) -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
@@ -163,7 +168,7 @@ def _document(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text()
         value = json.loads(text) if path.suffix == ".json" else _yaml(text, path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidArgumentError(f"cannot read the CDI file {path}: {error}") from error
     if not isinstance(value, dict):
         raise InvalidArgumentError(f"the CDI file {path} is not an object")

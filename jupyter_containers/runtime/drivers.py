@@ -22,6 +22,7 @@ from typing import Literal
 import msgspec
 
 from jupyter_containers.errors import ContainersError, InvalidArgumentError, UnsupportedError
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.mount import Mount
 from jupyter_containers.places import private_folder
 from jupyter_containers.runtime import fuseoverlay
@@ -94,7 +95,7 @@ def choose(wish: str, root: Path, run_root: Path, scratch: Scratch) -> Driver:
 def _noted(note: Path, circumstances: str) -> Driver | None:
     try:
         asked, found = msgspec.json.decode(note.read_bytes(), type=tuple[str, Driver])
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *DECODE_ERRORS):
         return None
     return found if asked == circumstances else None
 

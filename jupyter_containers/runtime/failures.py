@@ -37,6 +37,7 @@ _PREFIXES = re.compile(
     r"|(?:runc |crun )?(?:create|run|exec) failed: )*",
 )
 _MAX_LOG = 1024 * 1024
+_LOOKED_AT = 2000  # characters
 
 
 # exec: "-p": executable file not found: run IMAGE -p 80:80
@@ -58,7 +59,7 @@ def last_error(text: str) -> str:
     for line in reversed(text.splitlines()):
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict) and entry.get("level") in ("error", "fatal", "panic"):
             return str(entry.get("msg", ""))
@@ -71,14 +72,16 @@ def runtime_error(
     """Return the error that a runtime's ``message`` means."""
     line = clean(message) or f"the runtime could not {operation} and did not say why"
     code, hint = 126 if operation == "exec" else 125, ""
-    if _NOT_FOUND.search(message):
+    # A message quotes the image's words, which may be long and made to match slowly.
+    quoted = message if len(message) <= _LOOKED_AT else f"{message[:1000]}\n{message[-1000:]}"
+    if _NOT_FOUND.search(quoted):
         code, hint = 127, "check the command's spelling, or that the image contains it"
         if _A_FLAG.search(line):
             name = "container" if operation == "exec" else "image"
             hint = f"flags stand before the {name}: what follows it is the command"
-    elif _NOT_EXECUTABLE.search(message):
+    elif _NOT_EXECUTABLE.search(quoted):
         code, hint = 126, "the file is in the image but is not an executable program"
-    elif _WITHHELD.search(message) and (withheld := system_files_withheld()):
+    elif _WITHHELD.search(quoted) and (withheld := system_files_withheld()):
         line, hint = f"{withheld.reason} ({line})", withheld.remedy
     return OCIRuntimeError(line, argv=argv, exit_code=code, stderr=stderr or message, hint=hint)
 

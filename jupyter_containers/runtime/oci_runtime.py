@@ -31,6 +31,7 @@ import msgspec
 
 from jupyter_containers.errors import ContainersError, OCIRuntimeError, UnsupportedError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.runtime import cgroups
 from jupyter_containers.runtime.failures import last_error, log_error, runtime_error
 from jupyter_containers.runtime.host import HostCapabilities, find_program
@@ -413,7 +414,7 @@ class _State(msgspec.Struct):
 def _init_of(container_id: str, recorded: bytes) -> ProcessIdentity | None:
     try:
         state = msgspec.json.decode(recorded, type=_State)
-    except msgspec.DecodeError:
+    except DECODE_ERRORS:
         return None
     if state.id != container_id:
         return None

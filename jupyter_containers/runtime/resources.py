@@ -13,7 +13,7 @@ from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.options import RunOptions
-from jupyter_containers.options.limits import DeviceLimit
+from jupyter_containers.options.limits import DeviceLimit, whole
 from jupyter_containers.runtime.host import HostCapabilities
 from jupyter_containers.runtime.knobs import block_device
 from jupyter_containers.runtime.substitutes import needed
@@ -121,9 +121,9 @@ def parse_ulimit(text: str) -> tuple[str, int, int]:
     name, _, value = text.partition("=")
     soft_text, colon, hard_text = value.partition(":")
     try:
-        soft = int(soft_text)
-        hard = int(hard_text) if colon else soft
-    except ValueError:
+        soft = whole(soft_text, "ulimit")
+        hard = whole(hard_text, "ulimit") if colon else soft
+    except InvalidArgumentError:
         name = ""
         soft = hard = 0
     if name not in _ULIMITS or soft < -1 or hard < -1:

@@ -132,6 +132,9 @@ class StoreCheck:
         store = self._store
         blobs = store.content.root / "blobs"
         for folder in blobs.iterdir():
+            if not folder.is_dir():
+                yield Problem("stray file", str(folder.relative_to(store.root)))
+                continue
             for entry in os.scandir(folder):
                 if not is_digest(f"{folder.name}:{entry.name}") or not entry.is_file(
                     follow_symlinks=False

@@ -20,11 +20,20 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     NotFoundError,
 )
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.store.damage import printable
 from jupyter_containers.store.database import Database
 
 T = TypeVar("T", bound=msgspec.Struct)
 _SHOWN = 5
+
+
+def encoded(value: msgspec.Struct) -> bytes:
+    """Return a document as JSON; raise :class:`InvalidArgumentError` for what JSON cannot hold."""
+    try:
+        return msgspec.json.encode(value)
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise InvalidArgumentError(f"this cannot be recorded: {error}") from error
 
 
 class Collection(Generic[T]):
@@ -209,10 +218,10 @@ class Collection(Generic[T]):
 
         Raises :class:`InvalidArgumentError`.
         """
+        data = encoded(value)
         try:
-            data = msgspec.json.encode(value)
             self._decoder.decode(data)
-        except (msgspec.MsgspecError, ValueError, OverflowError) as error:
+        except DECODE_ERRORS as error:
             raise InvalidArgumentError(
                 f"this cannot be recorded in {self.name}: {error}",
                 hint="numbers must be finite and texts valid",
@@ -230,7 +239,7 @@ class Collection(Generic[T]):
     def _decode(self, data: bytes, document_id: object) -> T:
         try:
             return self._decoder.decode(data)
-        except (msgspec.MsgspecError, TypeError, ValueError) as error:
+        except (*DECODE_ERRORS, TypeError) as error:
             raise DamagedRecordError(
                 f"the record {printable(document_id)} of {self.name} is damaged: {error}",
                 hint="to mend it: system check --repair",

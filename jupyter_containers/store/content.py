@@ -175,6 +175,7 @@ class ContentStore:
         names = (
             f"{folder.name}:{entry.name}"
             for folder in sorted((self.root / "blobs").iterdir())
+            if folder.is_dir()
             for entry in os.scandir(folder)
         )
         return [name for name in names if is_digest(name)]

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from jupyter_containers.errors import ImageNotFoundError
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import Descriptor, Platform, validate_digest
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store.collection import Collection
@@ -299,7 +300,7 @@ class Records:
     def _image(self, row: tuple[Any, ...]) -> ImageRecord | None:
         try:
             return image_of(row)
-        except (msgspec.MsgspecError, TypeError, ValueError) as error:
+        except (*DECODE_ERRORS, TypeError) as error:
             self._database.set_aside.note("images", row[0], error)
             return None
 

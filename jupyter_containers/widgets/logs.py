@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jupyter_containers.commands.render.ansi import ansi_to_html, strip_ansi, visible_lines
+from jupyter_containers.commands.render.ansi import ansi_to_html, visible_lines
 from jupyter_containers.commands.render.results import PRE
 from jupyter_containers.commands.session import LogSource
 from jupyter_containers.errors import ContainersError, OperationCancelledError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.printable import printable
 from jupyter_containers.widgets.gallery import Gallery
 from jupyter_containers.widgets.screen import ScreenWidget
 
@@ -99,7 +100,7 @@ class LogsWidget(ScreenWidget):
         lines = visible_lines(self._scrollback.text).rstrip("\n").split("\n")
         note = f"… the last {_FALLBACK_LINES} lines\n" if len(lines) > _FALLBACK_LINES else ""
         text = note + "\n".join(lines[-_FALLBACK_LINES:])
-        return strip_ansi(text), (
+        return printable(text), (
             f'<div style="opacity:.8">{html.escape(self._title)}</div>'
             f'<pre style="{PRE}">{ansi_to_html(text)}</pre>'
         )

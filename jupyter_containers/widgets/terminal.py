@@ -13,10 +13,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jupyter_containers.commands.render.ansi import ansi_to_html, strip_ansi, visible_lines
+from jupyter_containers.commands.render.ansi import ansi_to_html, visible_lines
 from jupyter_containers.commands.render.results import PRE
 from jupyter_containers.commands.session import TerminalWork
 from jupyter_containers.errors import ContainersError, OperationCancelledError
+from jupyter_containers.printable import printable
 from jupyter_containers.widgets.gallery import Gallery
 from jupyter_containers.widgets.keyboard import Keyboard
 from jupyter_containers.widgets.screen import ScreenWidget, number
@@ -69,7 +70,7 @@ class TerminalWidget(ScreenWidget):
     @property
     def text(self) -> str:
         """What the terminal has shown, as plain text."""
-        return strip_ansi(visible_lines(self._scrollback.text))
+        return printable(visible_lines(self._scrollback.text))
 
     @property
     def state(self) -> str:

@@ -5,6 +5,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -313,3 +314,71 @@ def test_what_a_terminal_goes_on_showing(
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     assert cli._is_watched(parse(words)) is watched
+
+
+@pytest.mark.parametrize(
+    ("redirection", "reason"),
+    [
+        (">/dev/full", "No space left on device"),
+        (">&-", "Bad file descriptor"),
+        ("<&- >&-", "Bad file descriptor"),
+    ],
+)
+def test_an_output_that_cannot_be_written_to_is_one_line(redirection: str, reason: str) -> None:
+    """Seen to fail before: tracebacks (OSError, AttributeError of a stream that is None)."""
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -m jupyter_containers.cli --help {redirection}', sys.executable],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENV,
+        check=False,
+    )
+    expected = f"jupyter container: cannot write to standard output: {reason}\n"
+    assert (done.returncode, done.stderr) == (1, expected)
+
+
+def test_a_closed_or_full_error_output_says_nothing_and_harms_nothing() -> None:
+    for redirection in ("2>&-", "2>/dev/full", ">&- 2>&-"):
+        done = subprocess.run(
+            ["sh", "-c", f'"$0" -m jupyter_containers.cli ps --foo {redirection}', sys.executable],
+            env=ENV,
+            check=False,
+            capture_output=True,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (125, b"", b"")
+
+
+def test_a_container_whose_output_cannot_be_written_ends_the_command(fake_engine: Any) -> None:
+    def run(image: str, command: Any, *, on_output: Any, **flags: Any) -> Any:
+        thread = threading.Thread(target=on_output, args=("stdout", b"x"))
+        thread.start()
+        time.sleep(10)
+
+    fake_engine.answers["run"] = run
+    kept = os.dup(1)
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        os.dup2(full, 1)
+        assert command(fake_engine, "run", "img") == 125
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(full)
+
+
+@pytest.mark.parametrize(
+    "words", [["run", "img", "\udcff"], ["ps", "--filter", "name=\udcff"], ["\udcff"]]
+)
+def test_arguments_that_are_not_utf8_are_refused(
+    words: list[str], fake_engine: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Seen to fail before: UnicodeEncodeError where a record or a message is written."""
+    assert command(fake_engine, *words) == 125
+    assert "not UTF-8" in capfd.readouterr().err
+    assert fake_engine.calls == []
+
+
+def test_paths_that_are_not_utf8_are_taken(fake_engine: Any) -> None:
+    fake_engine.answers["load"] = []
+    assert command(fake_engine, "load", "-i", "/nowhere/\udcff") == 0
+    assert str(fake_engine.last[1][0]) == "/nowhere/\udcff"

@@ -9,24 +9,15 @@ from __future__ import annotations
 import html
 import re
 
-# CSI … final byte | OSC … BEL or ST | two- and three-byte escapes | lone control characters.
-_SEQUENCE = re.compile(
-    r"\x1b\[([0-?]*)[ -/]*([@-~])"
-    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\|$)"
-    r"|\x1b[PX^_][^\x1b]*(?:\x1b\\|$)"
-    r"|\x1b[ -/]*[0-~]?"
-    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f]"
-)
+from jupyter_containers.printable import SEQUENCE
+
+_CODES = 64  # codes of one sequence that count
+_LONGEST_CODE = 8  # digits
 # Colours that can be read on a white and on a dark page.
 _COLOURS = (
     "#6b7280", "#d14343", "#2a8f4d", "#a07400", "#3b78d8", "#a651b5", "#1b8a99", "#8a8f98",
     "#7d838d", "#e05555", "#36a35c", "#b78a10", "#5a90e8", "#bb6bca", "#2aa0b0", "#9aa0a8",
 )  # fmt: skip
-
-
-def strip_ansi(text: str) -> str:
-    """Return the text without escape sequences and control characters."""
-    return _SEQUENCE.sub("", text)
 
 
 def visible_lines(text: str) -> str:
@@ -42,7 +33,7 @@ def ansi_to_html(text: str) -> str:
     style: dict[str, str] = {}
     parts: list[str] = []
     position = 0
-    for match in _SEQUENCE.finditer(text):
+    for match in SEQUENCE.finditer(text):
         parts.append(_span(text[position : match.start()], style))
         position = match.end()
         if match[2] == "m":
@@ -79,7 +70,7 @@ _RESETS: dict[int, tuple[str, ...]] = {
 
 
 def _apply(style: dict[str, str], parameters: str) -> None:
-    codes = [int(code) if code.isdigit() else 0 for code in re.split("[;:]", parameters)][:64]
+    codes = [_code(text) for text in re.split("[;:]", parameters, maxsplit=_CODES)[:_CODES]]
     while codes:
         code = codes.pop(0)
         if code == 0:
@@ -99,6 +90,10 @@ def _apply(style: dict[str, str], parameters: str) -> None:
         elif 40 <= code <= 47 or 100 <= code <= 107:
             # Half transparent, so that the page's own text colour stays readable on it.
             style["background-color"] = _COLOURS[code - 40 if code < 100 else code - 92] + "55"
+
+
+def _code(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) <= _LONGEST_CODE else 0
 
 
 def _extended(codes: list[int]) -> str:

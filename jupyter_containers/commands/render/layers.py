@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_containers.commands.render.quantities import human_size
 from jupyter_containers.commands.render.results import Table
 from jupyter_containers.commands.render.table import NO_MATH, Column, Row, text_table
+from jupyter_containers.printable import one_line
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.layerview import (
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 MOST_ENTRIES = 400
 MOST_WASTED = 10
+_LONGEST = 5000  # characters of a path or an instruction; a path of Linux has 4096 bytes
 _LETTERS = {"added": "A", "changed": "C", "removed": "D"}
 _SIGNS = {"added": "+", "changed": "~", "removed": "-"}
 _COLOURS = {
@@ -330,9 +332,7 @@ def _shortened(text: str, width: int) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return a name of an image as a page and a terminal can show it."""
-    plain = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(character if character.isprintable() else "�" for character in plain)
+    return one_line(text, _LONGEST)
 
 
 def _safe(text: str) -> str:

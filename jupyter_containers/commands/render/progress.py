@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, TextIO
 
-from jupyter_containers.commands.render.ansi import ansi_to_html, strip_ansi, visible_lines
+from jupyter_containers.commands.render.ansi import ansi_to_html, visible_lines
 from jupyter_containers.commands.render.results import PRE
 from jupyter_containers.commands.render.steps import Step, Steps
 from jupyter_containers.commands.render.table import NO_MATH
@@ -28,9 +28,11 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
+from jupyter_containers.printable import one_line, printable
 
 INTERVAL = 0.1
 _LIVE_LINES = 8
+_TITLE_CHARACTERS = 4000
 _STOPPED_BYTES = 16 * 1024
 _MARKS = {"": "▸", "done": "✓", "cached": "✓", "exists": "✓", "failed": "✗", "cancelled": "⊘"}
 _COLOURS = {
@@ -142,7 +144,7 @@ def steps_text(steps: list[Step], now: float, *, final: bool) -> str:
     for step in steps:
         lines += [step_line(step, now), *_findings(step)]
         if not final and not step.outcome:
-            lines += [f"      {strip_ansi(line)}" for line in _tail(step, _LIVE_LINES)]
+            lines += [f"      {printable(line)}" for line in _tail(step, _LIVE_LINES)]
     return "\n".join(lines)
 
 
@@ -152,7 +154,7 @@ def step_line(step: Step, now: float) -> str:
     # A finding takes no time; when it was told says nothing.
     clock = f"{seconds:.1f}s" if seconds >= 0.05 and not _warns(step) else ""
     facts = [word for word in (_state(step), step.amount, clock) if word]
-    return " · ".join([f"{_mark(step)} {strip_ansi(step.title)}", *facts])
+    return " · ".join([f"{_mark(step)} {one_line(step.title, _TITLE_CHARACTERS)}", *facts])
 
 
 def _warns(step: Step) -> bool:
@@ -165,7 +167,7 @@ def _mark(step: Step) -> str:
 
 def _findings(step: Step) -> list[str]:
     """Return what the build checks say, indented: it is shown in full."""
-    said = strip_ansi(step.log.text).splitlines() if step.task == CHECKS and step.outcome else []
+    said = printable(step.log.text).splitlines() if step.task == CHECKS and step.outcome else []
     return [f"  {line}" for line in said]
 
 
@@ -174,7 +176,7 @@ def _state(step: Step) -> str:
         return step.status
     said = step.outcome == "done" or (step.outcome == "exists" and step.detail)
     word = "" if said else step.outcome.upper()
-    return ": ".join(part for part in (word, strip_ansi(step.detail)) if part)
+    return ": ".join(part for part in (word, one_line(step.detail, _TITLE_CHARACTERS)) if part)
 
 
 def _tail(step: Step, count: int) -> list[str]:
@@ -232,7 +234,7 @@ def _step_html(step: Step, now: float, final: bool) -> str:
 
 def _line_html(step: Step, now: float) -> str:
     colour = _COLOURS["cancelled"] if _warns(step) else _COLOURS.get(step.outcome, _COLOURS[""])
-    title = html.escape(strip_ansi(step.title))
+    title = html.escape(one_line(step.title, _TITLE_CHARACTERS))
     facts = " · ".join(word for word in (_state(step), step.amount) if word)
     seconds = step.elapsed(now)
     cells = [
@@ -273,11 +275,11 @@ class PlainProgress:
         with self._lock, contextlib.suppress(OSError, ValueError):
             match event:
                 case TaskFinished(task) if task.startswith(WARNING):
-                    self._write(strip_ansi(step.title))  # Docker's own words, once
+                    self._write(one_line(step.title, _TITLE_CHARACTERS))  # Docker's own words, once
                 case TaskStarted(task) if task.startswith(WARNING):
                     return
                 case TaskStarted():
-                    self._write(f"▸ {strip_ansi(step.title)}")
+                    self._write(f"▸ {one_line(step.title, _TITLE_CHARACTERS)}")
                 case TaskOutput():
                     self._write_output(event)
                 case TaskFinished():
@@ -299,7 +301,7 @@ class PlainProgress:
             *whole, self._partial[event.task] = data.split(b"\n")
         for line in whole:
             text = visible_lines(line.decode("utf-8", "replace"))
-            self._write(f"  | {strip_ansi(text)}")
+            self._write(f"  | {printable(text)}")
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -362,4 +364,4 @@ class TerminalProgress:
 
 def strip_lines(step: Step, count: int) -> list[str]:
     """Return the last lines of a step's output without escape sequences."""
-    return [strip_ansi(line) for line in _tail(step, count)]
+    return [printable(line) for line in _tail(step, count)]

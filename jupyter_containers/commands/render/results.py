@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, Generic, Self, TypeVar
 
-from jupyter_containers.commands.render.ansi import ansi_to_html, strip_ansi, visible_lines
+from jupyter_containers.commands.render.ansi import ansi_to_html, visible_lines
 from jupyter_containers.commands.render.table import (
     DOCKERS_NARROWEST,
     NO_MATH,
@@ -24,6 +24,7 @@ from jupyter_containers.commands.render.table import (
     html_table,
     text_table,
 )
+from jupyter_containers.printable import escaped, printable
 
 T = TypeVar("T")
 KEPT_BYTES, SHOWN_BYTES, _REPR_BYTES = 16 * 1024 * 1024, 1024 * 1024, 4096
@@ -37,7 +38,7 @@ PRE = (
 
 def pre(text: str) -> str:
     """Return a text as HTML that looks like a terminal's."""
-    return f'<pre {NO_MATH} style="{PRE}">{html.escape(text)}</pre>'
+    return f'<pre {NO_MATH} style="{PRE}">{html.escape(printable(text))}</pre>'
 
 
 class Showable:
@@ -62,10 +63,10 @@ class Plain:
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return str(self)
+        return printable(str(self))
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
-        printer.text(str(self))
+        printer.text(repr(self))
 
     def _repr_html_(self) -> str:
         return pre(str(self))
@@ -141,7 +142,7 @@ class Document(Plain, list[dict[str, Any]]):
     """A list of descriptions in Docker's schema, shown as JSON (``inspect``)."""
 
     def __str__(self) -> str:
-        return json.dumps(list(self), indent=4, ensure_ascii=False, default=str)
+        return escaped(json.dumps(list(self), indent=4, ensure_ascii=False, default=str))
 
     def _repr_html_(self) -> str:
         from jupyter_containers.commands.render.tree import html_tree
@@ -153,7 +154,7 @@ class JSONObject(Plain, dict[str, Any]):
     """One object, shown as JSON (``manifest inspect``)."""
 
     def __str__(self) -> str:
-        return json.dumps(self, indent=3, ensure_ascii=False)
+        return escaped(json.dumps(self, indent=3, ensure_ascii=False))
 
     def _repr_html_(self) -> str:
         from jupyter_containers.commands.render.tree import html_tree
@@ -214,7 +215,7 @@ class Log(list[T], Generic[T]):
         return _shortened(self.data, self.left_out)
 
     def __repr__(self) -> str:
-        return strip_ansi(self._shown()).rstrip("\n")
+        return printable(self._shown()).rstrip("\n")
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's signature
         printer.text(repr(self))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jupyter_containers.commands.render.ansi import strip_ansi
+from jupyter_containers.printable import printable
 
 Row = Mapping[str, object]
 _GAP = 3  # blanks between columns
@@ -84,8 +84,7 @@ def cell_text(value: object) -> str:
         text = str(value)
     if text.isprintable():
         return text
-    # Names, labels and commands come from images: no control sequence may reach a terminal.
-    return " ".join(strip_ansi(text).split("\n"))
+    return " ".join(printable(text).split("\n"))
 
 
 _FRAME = "overflow-x:auto;max-width:100%"

@@ -18,8 +18,11 @@ from typing import Any, Union
 from urllib.parse import quote_plus
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.printable import escaped
 
-_ACTION = re.compile(r"\{\{(-\s)?\s*(.*?)\s*(\s-)?\}\}", re.DOTALL)
+_DEEPEST = 100  # blocks in blocks, brackets in brackets
+_DIGITS = 18
+_LONGEST = 10_000  # characters of one action, and those that printf and pad may add
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>"(?:\\.|[^"\\])*"|`[^`]*`)|(?P<number>-?\d+)(?![\w.])"""
     r"""|(?P<path>\$\w*(?:\.[A-Za-z_][\w-]*)*|(?:\.[A-Za-z_][\w-]*)+|\.)|(?P<word>[A-Za-z]\w*)|(?P<mark>[|()]))"""
@@ -161,15 +164,16 @@ def _parse(source: str, named: dict[str, _Block]) -> _Block:
     root = _Block()
     stack: list[tuple[_Block, list[_Node]]] = [(root, root.body)]
     position, trim = 0, False
-    for match in _ACTION.finditer(source):
-        text = source[position : match.start()]
+    while (start := source.find("{{", position)) >= 0 and (end := source.find("}}", start)) >= 0:
+        text, inner = source[position:start], source[start + 2 : end]
         text = text.lstrip() if trim else text
-        text = text.rstrip() if match[1] else text
-        position, trim = match.end(), bool(match[3])
+        if inner[:1] == "-" and inner[1:2].isspace():
+            text, inner = text.rstrip(), inner[2:]
+        position, trim = end + 2, inner[-1:] == "-" and inner[-2:-1].isspace()
         target = stack[-1][1]
         if text:
             target.append(text)
-        _add(match[2], stack, named, source)
+        _add((inner[:-2] if trim else inner).strip(), stack, named, source)
     rest = source[position:]
     if "{{" in rest or len(stack) > 1:
         raise InvalidArgumentError(
@@ -197,6 +201,8 @@ def _add(
 ) -> None:
     if action.startswith("/*"):
         return
+    if len(stack) > _DEEPEST or len(action) > _LONGEST:
+        raise InvalidArgumentError("template: too long, or blocks nested too deeply")
     block, target = stack[-1]
     match = _KEYWORD.fullmatch(action)
     word, rest = (match[1], match[2]) if match else ("", "")
@@ -274,6 +280,8 @@ def _tokens(expression: str) -> list[tuple[str, str]]:
         position = match.end()
     if not tokens:
         raise InvalidArgumentError("template: empty {{}}")
+    if tokens.count(("mark", "(")) > _DEEPEST:
+        raise InvalidArgumentError("template: too many brackets")
     return tokens
 
 
@@ -300,8 +308,10 @@ def _command(tokens: list[tuple[str, str]], dot: Any, scope: Scope, piped: list[
     return _argument(tokens, dot, scope)
 
 
-def _label(labels: str, name: str) -> str:
+def _label(labels: Any, name: str) -> str:
     """Return one label of Docker's ``name=value,…`` text; empty where it is not set."""
+    if not isinstance(labels, str):
+        return _text((labels or {}).get(name, ""))
     if isinstance(labels, Heading):
         return re.sub("[-_]", " ", name.rpartition(".")[2])
     pairs = (label.partition("=") for label in labels.split(","))
@@ -320,6 +330,8 @@ def _argument(tokens: list[tuple[str, str]], dot: Any, scope: Scope) -> Any:
     if kind == "text":
         return _quoted(text)
     if kind == "number":
+        if len(text) > _DIGITS:
+            raise InvalidArgumentError(f"template: the number {text[:40]!r} is too large")
         return int(text)
     if kind == "path":
         variable, *names = text.split(".")
@@ -372,7 +384,12 @@ def _lookup(value: Any, names: list[str]) -> Any:
 
 
 def _quoted(text: str) -> str:
-    return text[1:-1] if text.startswith("`") else str(json.loads(text, strict=False))
+    if text.startswith("`"):
+        return text[1:-1]
+    try:
+        return str(json.loads(text, strict=False))
+    except ValueError as error:
+        raise InvalidArgumentError(f"template: cannot read the text {text!r}") from error
 
 
 def _text(value: Any) -> str:
@@ -393,7 +410,7 @@ def _text(value: Any) -> str:
 def _json(value: Any) -> str:
     if isinstance(value, _Nil):
         return "null"
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return escaped(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
 
 
 def _index(value: Any, *keys: Any) -> Any:
@@ -404,10 +421,14 @@ def _index(value: Any, *keys: Any) -> Any:
 
 def _pad(text: Any, before: int, after: int) -> str:
     shown = _text(text)
+    if max(before, after) > _LONGEST:
+        raise ValueError("too wide")
     return f"{' ' * before}{shown}{' ' * after}" if shown else shown
 
 
 def _printf(form: str, *values: Any) -> str:
+    if any(len(digits) > 3 for digits in re.findall("[0-9]+", form)) or "*" in form:
+        raise ValueError(f"a width in {form[:40]!r}")
     for verb, pythons in (("%v", "%s"), ("%t", "%s"), ("%q", '"%s"')):
         form = form.replace(verb, pythons)
     return form % tuple(
@@ -479,5 +500,5 @@ def _call(name: str, arguments: list[Any]) -> Any:
         )
     try:
         return function(*arguments)
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         raise InvalidArgumentError(f"template: {name}: {error}") from error

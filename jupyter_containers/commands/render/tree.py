@@ -9,8 +9,8 @@ import html
 import json
 from typing import Any
 
-from jupyter_containers.commands.render.ansi import strip_ansi
 from jupyter_containers.commands.render.table import NO_MATH
+from jupyter_containers.printable import printable
 
 _OPEN_FIELDS = 15  # of a value below the first level; larger ones are folded at first
 _BOX = (
@@ -61,4 +61,4 @@ def _leaf(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    return html.escape(strip_ansi(text))
+    return html.escape(printable(text))

@@ -11,6 +11,7 @@ from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import filters_of
 from jupyter_containers.commands.verbs.looking import moment
 from jupyter_containers.commands.words import Parsed
+from jupyter_containers.printable import printable
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.journal import JournalEvent
@@ -27,7 +28,7 @@ def events(session: Session, parsed: Parsed) -> Lines[str] | None:
     if session.on_output is None:
         return Lines(line_of(event) for event in feed)
     for event in feed:
-        session.on_output("stdout", (line_of(event) + "\n").encode("utf-8", "surrogateescape"))
+        session.on_output("stdout", f"{printable(line_of(event))}\n".encode())
     return None
 
 

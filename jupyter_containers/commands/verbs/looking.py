@@ -18,6 +18,7 @@ from jupyter_containers.engine.frames import CONTAINER_FIELDS, STATS_FIELDS
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.descriptor import short_id
+from jupyter_containers.options.values import natural
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
@@ -182,11 +183,10 @@ def _details(session: Session, name: str) -> str:
 def _tail(text: str | None) -> int | None:
     if text is None or text == "all":
         return None
-    if text.startswith("-") and text[1:].isdigit():
-        return None  # as Docker reads it
-    if not text.isdigit():
+    number = natural(text.removeprefix("-"))
+    if number is None:
         raise InvalidArgumentError(f"invalid tail: {text!r}", hint="write a number of lines or all")
-    return int(text)
+    return None if text.startswith("-") else number  # as Docker reads it
 
 
 def moment(text: str | None, flag: str, now: datetime | None = None) -> datetime | None:

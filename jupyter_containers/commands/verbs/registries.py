@@ -20,6 +20,7 @@ from jupyter_containers.commands.verbs.listing import (
 )
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.options.values import natural
 
 HUB = "docker.io"
 _FOUND = (
@@ -64,8 +65,8 @@ def _found_row(item: Any, full: bool) -> Row:
 def _fits(item: Any, filters: dict[str, list[str]]) -> bool:
     for key, values in filters.items():
         for value in values:
-            if key == "stars" and value.isdigit():
-                fits = item.stars >= int(value)
+            if key == "stars" and (least := natural(value)) is not None:
+                fits = item.stars >= least
             elif key in ("is-official", "is-automated") and value.lower() in _WORDS:
                 own = item.official if key == "is-official" else item.automated
                 fits = own == _WORDS[value.lower()]

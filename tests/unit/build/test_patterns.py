@@ -1,9 +1,27 @@
 from __future__ import annotations
 
-import pytest
+import re
+import time
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_containers.build.expand import Lexer
 from jupyter_containers.build.ignorefile import IgnoreRules
-from jupyter_containers.build.patterns import glob, has_wildcard, unescape
+from jupyter_containers.build.patterns import (
+    Automaton,
+    Folders,
+    Many,
+    One,
+    Pattern,
+    file_items,
+    glob,
+    has_wildcard,
+    shell_pattern,
+    tree_pattern,
+    unescape,
+)
 from jupyter_containers.errors import InvalidArgumentError
 
 
@@ -116,3 +134,128 @@ def test_a_folder_kept_out_is_taken_literally_and_never_back() -> None:
     assert rules.ignores("a*/store/records.db")
     assert not rules.ignores("ab/store")
     assert not rules.may_return("a*/store", rules.step(rules.start(), "a*/store"))
+
+
+# -- time -----------------------------------------------------------------------------------------
+
+# Every one of these took more than a minute with the regular expressions that were here before.
+_HOSTILE = [
+    ("**/" * 12 + "b", "a/" * 40 + "a"),
+    ("**/a" * 12 + "b", "a/" * 100 + "a"),
+    ("**a" * 12 + "b", "a" * 255),
+    ("*a" * 12 + "b", "a" * 255),
+    ("*?" * 20 + "[^b]b", "a" * 255),
+    ("a**/*" * 8 + "b", "a/" * 120 + "a"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "name"), _HOSTILE)
+def test_no_pattern_of_files_costs_exponential_time(pattern: str, name: str) -> None:
+    """Seen to fail with the patterns as regular expressions: no end after a minute."""
+    began = time.monotonic()
+    assert not tree_pattern(pattern).fullmatch(name)
+    assert not glob(pattern).fullmatch(name)
+    assert not IgnoreRules.parse(pattern).ignores(name)
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "${X##" + "*a" * 20 + "b}",
+        "${X#" + "*a" * 20 + "b}",
+        "${X%%b" + "a*" * 20 + "}",
+        "${X%b" + "a*" * 20 + "}",
+        "${X/" + "*a" * 20 + "b/c}",
+        "${X//" + "a*" * 20 + "b/c}",
+    ],
+)
+def test_no_pattern_of_a_shell_costs_exponential_time(word: str) -> None:
+    """Seen to fail with the patterns as regular expressions: no end after a minute."""
+    value = "a" * 4000
+    began = time.monotonic()
+    assert Lexer().expand(word, {"X": value}).text == value
+    assert time.monotonic() - began < 1
+
+
+def test_replacing_every_character_of_a_long_value_is_fast() -> None:
+    began = time.monotonic()
+    assert Lexer().expand("${X//a/bb}", {"X": "a" * 50_000}).text == "bb" * 50_000
+    assert time.monotonic() - began < 1
+
+
+def test_a_variable_that_doubles_itself_comes_to_an_end() -> None:
+    """Seen to fail without the limit: the process grows until it is killed."""
+    value = "x"
+    while len(value) <= 1 << 19:
+        value = Lexer().expand("$X$X", {"X": value}).text
+    with pytest.raises(InvalidArgumentError, match="longer than 1 MiB"):
+        Lexer().expand("$X$X", {"X": value})
+    long = {"X": "x" * 200_000}
+    with pytest.raises(InvalidArgumentError, match="too long"):
+        Lexer().expand("${X//x/$X}", long)
+    with pytest.raises(InvalidArgumentError, match="too long"):
+        Lexer().expand("${X##$X}", long)
+
+
+# -- two ways to match ----------------------------------------------------------------------------
+
+
+def _matches(items: list[One | Many | Folders], text: str) -> bool:
+    """Say by plain trying whether ``text`` matches: what both ways must agree with."""
+    if not items:
+        return not text
+    first, rest = items[0], items[1:]
+    if isinstance(first, One):
+        return bool(text) and text[0] in first and _matches(rest, text[1:])
+    if isinstance(first, Many):
+        return _matches(rest, text) or (
+            bool(text) and text[0] in first.one and _matches(items, text[1:])
+        )
+    ends = [0, *(at + 1 for at, character in enumerate(text) if character == "/")]
+    return any(_matches(rest, text[end:]) for end in ends)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    pattern=st.text("ab*/*?[]^-\\.0", max_size=10),
+    text=st.text("ab/.0-]\n", max_size=8),
+    tree=st.booleans(),
+)
+def test_expression_and_automaton_agree(pattern: str, text: str, tree: bool) -> None:
+    """The same was run on 400,000 patterns against the matcher that was here before."""
+    try:
+        items = file_items(pattern, tree=tree)
+    except InvalidArgumentError:
+        return
+    expression = re.compile("".join(item.regex for item in items), re.DOTALL)
+    expected = _matches(items, text)
+    assert Automaton(items).fullmatch(text) is expected
+    assert Pattern(items).fullmatch(text) is expected
+    assert bool(expression.fullmatch(text)) is expected
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(pattern=st.text("ab*?", max_size=7), text=st.text("ab\n", max_size=8))
+def test_substitutions_find_what_regular_expressions_find(pattern: str, text: str) -> None:
+    expression = re.compile(
+        "".join({"*": ".*", "?": "."}.get(one, one) for one in re.sub(r"\*+", "*", pattern)),
+        re.DOTALL,
+    )
+    found = shell_pattern(pattern)
+    size = len(text)
+    begins = [end for end in range(size + 1) if expression.fullmatch(text, 0, end)]
+    ends = [size - start for start in range(size + 1) if expression.fullmatch(text, start)]
+    for longest, choice in ((False, min), (True, max)):
+        assert found.prefix(text, longest=longest) == (choice(begins) if begins else None)
+        assert found.suffix(text, longest=longest) == (choice(ends) if ends else None)
+    assert found.replaced(text, "x", every=False) == expression.sub("x", text, count=1)
+    # Unlike Python's, Go's expressions find nothing empty where a match has just ended.
+    alone = set(pattern) == {"*"} and text
+    expected = "x" if alone else expression.sub("x", text)
+    assert found.replaced(text, "x", every=True) == expected
+
+
+def test_an_ignored_folder_is_entered_for_a_pattern_with_a_slash_in_brackets() -> None:
+    rules = IgnoreRules.parse("d\n!d[a/b]c\n")
+    assert rules.may_return("d", rules.step(rules.start(), "d"))

@@ -96,7 +96,16 @@ def test_a_fault_of_ours_is_told_too(page: FakePage, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    "call", [{"do": "explode"}, {"do": "act", "action": "stop"}, {"do": "act", "action": 1}, None]
+    "call",
+    [
+        {"do": "explode"},
+        {"do": "act", "action": "stop"},
+        {"do": "act", "action": 1},
+        {"do": "act", "action": "stop", "id": "\ud800"},
+        {"do": "\ud800"},
+        {"do": "check", "text": "FROM \udfff"},
+        None,
+    ],
 )
 def test_what_is_no_call_is_refused(page: FakePage, comm: FakeComm, call: object) -> None:
     page.say({"kind": "request", "id": 77, "call": call})

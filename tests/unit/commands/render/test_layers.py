@@ -42,7 +42,7 @@ def test_layers_as_text() -> None:
         "2        3kB    /a",
     ]
     listed = str(Layers(image(change("/a", size=3000)), with_files=True))
-    assert listed.splitlines()[-4:] == ["A /a", "", "layer 2: RUN�rm�/a", "D /a"]
+    assert listed.splitlines()[-4:] == ["A /a", "", "layer 2: RUN rm /a", "D /a"]
 
 
 def test_layers_as_data_frames() -> None:

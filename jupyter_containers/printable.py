@@ -1,0 +1,61 @@
+r"""Foreign text, made fit for a terminal, a page or a message.
+
+Names, labels, histories and messages come from images, registries, Dockerfiles and containers.
+Written to a terminal as they are, their control characters are commands: OSC 52 replaces the
+clipboard, CSI moves the cursor over what was printed before, and marks of direction show a text in
+another order than that of its characters.
+
+All that is printed, shown as a table or raised as an error passes :func:`printable`; JSON passes
+:func:`escaped`.  What a container itself writes (``logs``, ``attach``, ``run``) stays raw, as
+Docker's.
+"""
+
+from __future__ import annotations
+
+import re
+
+# CSI … final byte | OSC … BEL or ST | DCS, SOS, PM, APC … ST | two- and three-byte escapes | lone
+# control characters (ECMA-48).  None goes on over a line's end: it could hide what others wrote.
+SEQUENCE = re.compile(
+    r"\x1b\[([0-?]*)[ -/]*([@-~])"
+    r"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\|(?=\n)|$)"
+    r"|\x1b[PX^_][^\x1b\n]*(?:\x1b\\|(?=\n)|$)"
+    r"|\x1b[ -/]*[0-~]?"
+    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f]"
+)
+# Halves of UTF-16 pairs (bytes that are not UTF-8), line and paragraph separators, directions.
+_UNSEEN = "\ud800-\udfff\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+_REPLACED = re.compile(f"[{_UNSEEN}]")
+_ESCAPED = re.compile(f"[\x7f-\x9f{_UNSEEN}]")
+
+
+def printable(text: str) -> str:
+    r"""Return the text without escape sequences and control characters but ``\n`` and ``\t``.
+
+    Characters that change how others are shown become ``�``.
+    """
+    if text.isprintable():
+        return text
+    plain = SEQUENCE.sub("", text.replace("\r\n", "\n")).replace("\r", " ")
+    return _REPLACED.sub("\ufffd", plain)
+
+
+def one_line(text: str, limit: int) -> str:
+    """Return the text on one line; of a text over ``limit`` characters the middle is left out."""
+    half = limit // 2
+    if len(text) > 4 * limit:  # no more than can be seen is looked at
+        text = f"{text[: 2 * limit]}{text[-2 * limit :]}"
+    plain = printable(text)
+    if not plain.isprintable():
+        plain = " ".join(re.split(r"[\n\t]+", plain)).strip()
+    return plain if len(plain) <= limit else f"{plain[:half]} … {plain[-half:]}"
+
+
+def escaped(document: str) -> str:
+    r"""Return JSON whose control characters are written as ``\u009b``; the value is the same.
+
+    JSON itself escapes only those below U+0020.
+    """
+    if document.isascii() and "\x7f" not in document:
+        return document
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
