@@ -174,7 +174,7 @@ def _no_image(_: str) -> Any:
 
 def _decoded(kind: type[Any]) -> Callable[[bytes], object]:
     nothing: Any = None
-    return Collection(nothing, "records", kind)._decode
+    return lambda data: Collection(nothing, "records", kind)._decode(data, "id")
 
 
 def _images_filter(key: str) -> Callable[[str], object]:
