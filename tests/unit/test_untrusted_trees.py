@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[2] / "jupyter_containers"
+import jupyter_containers
+
+# As it is installed: the wheel is looked at too.
+PACKAGE = Path(jupyter_containers.__file__).parent
 OWNER = "trees"
 # The rooms that handle files of images, containers, volumes and builds.
 ROOMS = ("store", "build", "engine", "runtime", "grading")
