@@ -92,14 +92,17 @@ def read_dockerfile(options: BuildOptions, folder: Path) -> DockerfileText:
     """
     if options.dockerfile is not None:
         return DockerfileText(options.dockerfile, options.source_name)
-    if options.context.kind == "folder":
-        path = options.file or folder / "Dockerfile"
-    else:
-        with Root(folder) as root:
-            path = folder / root.resolve(str(options.file or "Dockerfile"))
+    path = options.file or folder / "Dockerfile"
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_DOCKERFILE_BYTES + 1)
+        if options.file is not None and options.context.kind == "folder":
+            with path.open("rb") as stream:
+                data = stream.read(MAX_DOCKERFILE_BYTES + 1)
+        else:
+            # In a folder that others may change: links stay in it, and nothing blocks.
+            with Root(folder) as root:
+                name = str(options.file or "Dockerfile")
+                path = folder / root.resolve(name)
+                data = root.read_bytes(name, MAX_DOCKERFILE_BYTES + 1)
     except (OSError, ValueError) as error:
         if not os.path.exists(folder):  # False also for what cannot be a path
             raise InvalidArgumentError(
@@ -119,7 +122,12 @@ def _ignore_rules(root: Root, dockerfile: Path | None) -> IgnoreRules:
     if dockerfile is not None:
         own = dockerfile.with_name(dockerfile.name + ".dockerignore")
         if own.is_file():
-            return IgnoreRules.parse(_text(own), own.name)
+            try:
+                with Root(own.parent) as beside:
+                    data = beside.read_bytes(own.name, MAX_DOCKERFILE_BYTES)
+            except OSError as error:
+                raise InvalidArgumentError(f"cannot read {own}: {error.strerror}") from error
+            return IgnoreRules.parse(data.decode("utf-8", "replace"), own.name)
     if root.stat(root.resolve(".dockerignore")) is None:
         return IgnoreRules()
     return IgnoreRules.parse(root.read_text(".dockerignore"))
@@ -134,10 +142,3 @@ def _without_store(rules: IgnoreRules, folder: Path, store: Path | None) -> Igno
             f"{os.fspath(folder)} is the engine's own store: it cannot be a context"
         )
     return rules.without(str(place.relative_to(context))) if context in place.parents else rules
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8", "replace")
-    except OSError as error:
-        raise InvalidArgumentError(f"cannot read {os.fspath(path)}: {error.strerror}") from error

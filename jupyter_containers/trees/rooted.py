@@ -180,19 +180,26 @@ class Root:
         """Return whether something is at ``path``, links followed inside the root."""
         return self.stat(self.resolve(path)) is not None
 
+    def read_bytes(self, path: str, limit: int) -> bytes:
+        """Return the first ``limit`` bytes of a regular file below the root, links followed in it.
+
+        Raises :class:`OSError`, with ``EINVAL`` at once for a FIFO or device.
+        """
+        descriptor = self.open_path(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", path)
+            with os.fdopen(descriptor, "rb", closefd=False) as stream:
+                return stream.read(limit)
+        finally:
+            os.close(descriptor)
+
     def read_text(self, path: str, limit: int = 1 << 20) -> str:
         """Return the text of a regular file below the root; empty when there is none."""
         try:
-            descriptor = self.open_path(path, os.O_RDONLY | os.O_NONBLOCK)
+            return self.read_bytes(path, limit).decode("utf-8", "replace")
         except OSError:
             return ""
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return ""
-            with os.fdopen(descriptor, "rb", closefd=False) as stream:
-                return stream.read(limit).decode("utf-8", "replace")
-        finally:
-            os.close(descriptor)
 
     def make_folders(self, path: str, mode: int, uid: int, gid: int) -> str:
         """Return ``path`` in canonical form after creating what is missing of it.

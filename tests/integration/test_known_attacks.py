@@ -215,3 +215,28 @@ def test_an_address_in_a_layer_is_not_asked(
         with pytest.raises(ContainersError):
             own.pull(f"{scripted.host}/image:1")
         assert elsewhere.asked == []
+
+
+@pytest.mark.parametrize("trap", ["fifo", "link"])
+def test_a_dockerfile_neither_blocks_nor_leads_out_of_its_folder(
+    engine: Engine, busybox: str, secret: Path, trap: str
+) -> None:
+    """A container that has the context made a FIFO of it: the build waited for ever before."""
+    context = secret.parent / "context"
+    context.mkdir()
+    made = "mkfifo /c/Dockerfile" if trap == "fifo" else f"ln -s ../{secret.name} /c/Dockerfile"
+    sh(engine, busybox, made, volume=f"{context}:/c")
+    answers: list[str] = []
+
+    def build() -> None:
+        try:
+            engine.build(str(context))
+        except ContainersError as error:
+            answers.append(error.message)
+
+    waiter = threading.Thread(target=build, daemon=True)
+    waiter.start()
+    waiter.join(LIMIT_SECONDS)
+    assert answers
+    assert "cannot read the Dockerfile" in answers[0]
+    assert "secret of" not in answers[0]
