@@ -129,7 +129,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 def test_archives_that_do_not_agree(
     engine: Engine, stream: io.BytesIO, error: type[ContainersError]
 ) -> None:
-    """Seen to fail before: UnicodeDecodeError, and ValueError from zip()."""
+    """Seen to fail before for texts that are not UTF-8 (UnicodeDecodeError); others were typed."""
     with pytest.raises(error):
         engine.load(stream)
     assert engine.images() == []
@@ -326,6 +326,6 @@ def called(function: Callable[[], object]) -> str:
     ],
 )
 def test_calls_in_python(engine: Engine, ask: Callable[[Engine], object]) -> None:
-    """Seen to fail before, each with another exception than a ContainersError."""
+    """Seen to fail before: most of them with another exception than a ContainersError."""
     line = called(lambda: ask(engine)).splitlines()[0]
     assert 20 < len(line) < 2100

@@ -137,7 +137,7 @@ def bench(engine: Engine, busybox: str, shared: Path) -> Bench:
 def test_a_context_that_is_exchanged_is_not_bound_from_elsewhere(
     bench: Bench, shared: Path, outside: Path
 ) -> None:
-    """Seen to fail at 39323e0: 5 of 20 steps showed the host's file."""
+    """At 39323e0 5 of 20 steps of a longer race showed the host's file."""
     (shared / "link").mkdir()
     (shared / "link/mine").symlink_to(outside / "secret")
     seen = ""

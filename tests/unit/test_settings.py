@@ -60,7 +60,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_a_locked_setting_is_changed_by_nothing_of_the_user(
     lab: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Seen to fail before: each of the three origins counted over the administrator's file."""
+    """Without a lock each of the three origins counts over the administrator's file."""
     lab |= {"for_root": True, "locked": ["root", "registry_mirrors"]}
     lab["settings"] = {"root": str(tmp_path / "{user}"), "registry_mirrors": ["http://lab:5000"]}
     config = tmp_path / "config.toml"
@@ -94,7 +94,7 @@ def test_root_is_held_by_no_lock(lab: dict[str, Any]) -> None:
 def test_a_namespace_of_ones_own_makes_nobody_root_of_the_machine(
     tmp_path: Path, maps: str, user: int
 ) -> None:
-    """Seen to fail before: root in a namespace within another was exempt from all limits."""
+    """Root in a namespace within another was taken for the machine's root, and exempt."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to become another user")
     drop = ["setpriv", "--reuid=1", "--regid=1", "--clear-groups"]

@@ -138,7 +138,7 @@ def test_a_folder_kept_out_is_taken_literally_and_never_back() -> None:
 
 # -- time -----------------------------------------------------------------------------------------
 
-# Every one of these took more than a minute with the regular expressions that were here before.
+# The regular expressions that were here before did not end within eight seconds on any of these.
 _HOSTILE = [
     ("**/" * 12 + "b", "a/" * 40 + "a"),
     ("**/a" * 12 + "b", "a/" * 100 + "a"),
@@ -151,7 +151,7 @@ _HOSTILE = [
 
 @pytest.mark.parametrize(("pattern", "name"), _HOSTILE)
 def test_no_pattern_of_files_costs_exponential_time(pattern: str, name: str) -> None:
-    """Seen to fail with the patterns as regular expressions: no end after a minute."""
+    """Seen to fail with the patterns as regular expressions: no end after eight seconds."""
     began = time.monotonic()
     assert not tree_pattern(pattern).fullmatch(name)
     assert not glob(pattern).fullmatch(name)
@@ -171,7 +171,7 @@ def test_no_pattern_of_files_costs_exponential_time(pattern: str, name: str) -> 
     ],
 )
 def test_no_pattern_of_a_shell_costs_exponential_time(word: str) -> None:
-    """Seen to fail with the patterns as regular expressions: no end after a minute."""
+    """As regular expressions these patterns backtrack exponentially too."""
     value = "a" * 4000
     began = time.monotonic()
     assert Lexer().expand(word, {"X": value}).text == value

@@ -97,7 +97,7 @@ def test_the_list_covers_names_below_its_entries(name: str, allowed: bool) -> No
 
 
 def test_locations_are_on_the_list_or_the_administrators() -> None:
-    """Seen to fail before: nothing looked at where a name is read."""
+    """A mirror of the user's own would serve another image under an allowed name."""
     allow = Allow(pull=("docker.io/library", "mirror.lab:5000"))
     quotas = Quotas(allow=allow, settings={"registry_mirrors": ["https://cache.lab"]})
     name = "docker.io/library/python"
