@@ -142,7 +142,10 @@ class Containers:
     def _is_free(self, name: str) -> bool:
         """Return whether nobody has the name any more, when its holder has been looked at."""
         holder = self._rooms.containers.by_name(name)
-        return holder is None or self._lifecycle.look(holder) is None
+        if holder is not None:
+            return self._lifecycle.look(holder) is None
+        # A damaged record keeps its name.
+        return all(item.name != name for item in self._rooms.containers.damaged())
 
     def _resolve_mounts(self, record: ContainerRecord) -> tuple[MountRecord, ...]:
         wanted = list(record.options.mounts)

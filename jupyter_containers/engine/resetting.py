@@ -41,7 +41,8 @@ def reset(rooms: Rooms, remove: Callable[[str], None]) -> list[Path]:
     # Who may change no networks has only records of them.
     if "CAP_NET_ADMIN" in rooms.host.kernel_capabilities:
         for network in rooms.networks.all():
-            rooms.bridge.remove_bridge(network)
+            # The kernel may still be at work on the cards of containers that just ended.
+            rooms.bridge.remove_bridge(network, with_ports=True)
         for document in rooms.networks.damaged():
             remove_bridge(rooms, document, with_ports=True)
     for record in records:

@@ -54,12 +54,7 @@ def on_disk(engine: Engine) -> int:
 
 
 def variant(engine: Engine, text: str, **flags: object) -> Image:
-    return engine.build("/var/empty", dockerfile=f"FROM busybox\nRUN {text}\n", **flags)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def empty_context() -> None:
-    Path("/var/empty").mkdir(exist_ok=True)
+    return engine.build({}, dockerfile=f"FROM busybox\nRUN {text}\n", **flags)
 
 
 def test_names(own: Engine) -> None:
@@ -127,7 +122,7 @@ def test_an_image_of_a_running_container_stays_even_by_force(own: Engine) -> Non
 
 def test_history_and_inspect_are_dockers(own: Engine) -> None:
     image = own.build(
-        "/var/empty",
+        {},
         dockerfile="FROM busybox\nENV A=b\nRUN echo 12345 > /f\nUSER 7:8\nSTOPSIGNAL INT\n"
         'HEALTHCHECK --interval=5s CMD true\nENTRYPOINT ["sh"]\nEXPOSE 53/udp\n',
         tag="shown:1",
@@ -386,7 +381,7 @@ def test_the_layers_of_an_image(own: Engine) -> None:
         "FROM busybox\nRUN mkdir /d && head -c 1000 /dev/zero > /d/a && echo x > /b\n"
         'RUN head -c 600 /dev/zero > /d/a && rm /b\nRUN rm -r /d\nCMD ["x"]\n'
     )
-    own.build("/var/empty", dockerfile=text, tag="layered")
+    own.build({}, dockerfile=text, tag="layered")
     found = own.layers("layered")
     assert [layer.created_by.split()[0] for layer in found.layers] == [
         "bootstrap",
@@ -410,7 +405,7 @@ def test_the_layers_of_an_image(own: Engine) -> None:
 
 def test_how_two_images_differ(own: Engine) -> None:
     text = 'FROM busybox\nENV A=1\nRUN echo x > /new && rm /bin/vi && chmod 700 /tmp\nCMD ["new"]\n'
-    own.build("/var/empty", dockerfile=text, tag="other")
+    own.build({}, dockerfile=text, tag="other")
     found = own.diff_images("busybox", "other")
     assert [(file.kind, file.path) for file in found.files] == [
         ("removed", "/bin/vi"),

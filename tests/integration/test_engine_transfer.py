@@ -67,7 +67,7 @@ def test_the_digest_stays_the_same(
     own: Engine, registry: DockerRegistry, busybox: str, engine: Engine
 ) -> None:
     name = f"{registry.host}/team/app:1"
-    image = engine.build("/var/empty", dockerfile="FROM busybox\nRUN echo 1 > /1\n", tag=name)
+    image = engine.build({}, dockerfile="FROM busybox\nRUN echo 1 > /1\n", tag=name)
     events: list[Event] = []
     assert engine.push(name, emit=events.append) == image.digest
     assert outcomes(events) == {"done"}
@@ -189,7 +189,7 @@ def test_we_take_what_skopeo_pushes(
     assert image.inspect()["Descriptor"]["mediaType"] == words
     assert says(own, name) == "it runs\n"
     # Docker's documents as a base: our own image is OCI all the way.
-    built = own.build("/var/empty", dockerfile=f"FROM {name}\nRUN echo 1 > /1\n", tag=f"{name}b")
+    built = own.build({}, dockerfile=f"FROM {name}\nRUN echo 1 > /1\n", tag=f"{name}b")
     assert own.push(f"{name}b") == built.digest
     shell("skopeo", "inspect", "--tls-verify=false", f"docker://{name}b")
 
@@ -257,7 +257,7 @@ def test_docker_and_we_understand_each_other(
     own.bootstrap("busybox")
     ours, theirs = f"{registry.host}/ours:1", f"{registry.host}/theirs:1"
     image = own.build(
-        "/var/empty",
+        {},
         dockerfile='FROM busybox\nENV A=b\nRUN echo 1 > /1 && rm /bin/vi\nCMD ["cat", "/1"]\n',
         tag=ours,
     )
@@ -482,7 +482,7 @@ def test_a_push_in_another_compression(
     """The registry gets zstd; the image here stays; a second push only asks."""
     name = f"{registry.host}/team/compressed:1"
     text = "FROM busybox\nRUN head -c 100000 /dev/urandom > /1\n"
-    image = engine.build("/var/empty", dockerfile=text, tag=name)
+    image = engine.build({}, dockerfile=text, tag=name)
     events: list[Event] = []
     digest = engine.push(name, compression="zstd", emit=events.append)
     assert digest != image.digest

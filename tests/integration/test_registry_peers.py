@@ -50,7 +50,7 @@ def shell(*words: str, **environ: str) -> str:
 def app(own: Engine) -> Engine:
     """Return an engine with the image ``app``."""
     own.bootstrap(BUSYBOX)
-    own.build("/var/empty", dockerfile=DOCKERFILE, tag="app")
+    own.build({}, dockerfile=DOCKERFILE, tag="app")
     return own
 
 

@@ -74,7 +74,7 @@ STORY: list[tuple[str, str, str]] = [
     ("rm", "%container rm talker", "talker"),
     ("map", "%%container map --network none busybox echo got {}\na\nb\n", "got b"),
     ("container prune", "%container container prune -f", "Total"),
-    ("registry start", "%container registry start -p {registry}", "registry"),
+    ("registry start", "%container registry start --no-auth -p {registry}", "registry"),
     ("login", "%%container login -u me --password-stdin localhost:{registry}\nsecret", "Succeeded"),
     ("push", "%container push localhost:{registry}/one:1", "sha256:"),
     ("pull", "%container pull localhost:{registry}/one:1", "localhost"),
