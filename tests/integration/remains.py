@@ -14,9 +14,17 @@ OF_CONTAINERS = ("containers", "uppers", "volumes", "staging", "RUNTIME", "MOUNT
 OF_STORES = (*OF_CONTAINERS, "content/blobs/sha256", "layers", "locks", "BUILDS", "caches")
 # What a store and its run root may have at their tops.
 AT_ROOT = (
-    *("boot-id", "containers", "content", "ingest", "layers", "locks", "uppers", "staging"),
-    *("records.bell", "records.db", "records.db-shm", "records.db-wal", "volumes", "contexts"),
-    *("builds", "cgroups", "ended", "mounts", "runtime", "storage-driver"),
+    *("boot-id", "containers", "content", "ingest", "layers", "locks", "reserve", "uppers"),
+    *(
+        "records.bell",
+        "records.db",
+        "records.db-shm",
+        "records.db-wal",
+        "volumes",
+        "contexts",
+        "reserve",
+    ),
+    *("builds", "cgroups", "ended", "mounts", "runtime", "staging", "storage-driver"),
 )
 _STANDING = {"layers": {"scratch"}}
 
