@@ -82,13 +82,14 @@ def test_what_the_driver_does_not_know_is_refused(engine: Engine) -> None:
 
 
 def test_ls_filters(engine: Engine, busybox: str) -> None:
+    earlier = {item.name for item in engine.volumes()}
     engine.create_volume("used", label="a=b")
     engine.create_volume("unused")
     engine.create(busybox, ["true"], volume="used:/v", **NONE)
 
     def names(**filters: str) -> list[str]:
         found = engine.volumes(filters={key: [value] for key, value in filters.items()})
-        return sorted(item.name for item in found)
+        return sorted({item.name for item in found} - earlier)
 
     assert names(dangling="true") == ["unused"]
     assert names(dangling="false") == ["used"]

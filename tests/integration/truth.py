@@ -37,8 +37,16 @@ def untruth(engine: Engine, container: Container) -> str:
     scripts = find_processes(
         lambda words: words[0] == b"sh" and any(word.startswith(opening) for word in words[2:3])
     )
-    there = {one for one in scripts if os.getpgid(one.pid) == one.pid}  # no subshells
+    there = {one for one in scripts if _leads(one.pid)}  # no subshells
     known = set(record.state.companions)
     if len(known) != wants or known != there:
         return f"running with companions {there}, recorded are {known}, wanted {wants}"
     return ""
+
+
+def _leads(pid: int) -> bool:
+    """Return whether a process leads its group; a subshell may have ended by now."""
+    try:
+        return os.getpgid(pid) == pid
+    except ProcessLookupError:
+        return False
