@@ -66,6 +66,8 @@ class _Contained(TarReader):
 
 
 def _climbs(name: bytes) -> bool:
+    if b".." not in name:
+        return False
     depth = 0
     for part in name.split(b"/"):
         if part == b"..":
