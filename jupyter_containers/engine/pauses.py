@@ -53,7 +53,10 @@ class Pauses:
 
     def end(self, record: ContainerRecord) -> ContainerRecord:
         """Return the record of a container that goes on."""
-        rooms = self._rooms
+        rooms, pauser = self._rooms, record.state.pauser
+        if pauser is not None and not pauser.alive:
+            # What it began may outlive it, and freeze what goes on by then.
+            rooms.runtime.abandon(record.id, "pause", "resume")
         self._states.update(record.id, pauser=rooms.process)
         if cgroups.is_frozen(rooms.runtime.layout, rooms.runtime.cgroup_path(record.id)):
             rooms.runtime.resume(record.id)

@@ -238,13 +238,16 @@ class OCIRuntime:
             cgroups.remove(self.layout, path)
         self.place(container_id, "")
 
-    def abandon(self, container_id: str) -> None:
-        """Kill the runtime's own processes that create or run a container whose owner is dead."""
+    def abandon(self, container_id: str, *verbs: str) -> None:
+        """Kill the runtime's own processes that work on a container for a dead owner.
+
+        By default those that create or run it.
+        """
         program, wanted = os.fsencode(self.path), os.fsencode(container_id)
-        verbs = {b"create", b"run"}
+        known = {os.fsencode(verb) for verb in verbs or ("create", "run")}
         kill_processes(
             lambda words: (
-                words[0] == program and words[-1] == wanted and not verbs.isdisjoint(words)
+                words[0] == program and words[-1] == wanted and not known.isdisjoint(words)
             )
         )
 
