@@ -254,6 +254,6 @@ def _bare(value: Any) -> Any:
 
 
 def _subject(collection: Collection[Any], document: DamagedDocument) -> str:
-    from jupyter_containers.store.damage import printable
+    from jupyter_containers.store.damage import column_text
 
-    return f"{collection.name}/{printable(document.name or document.id)}"
+    return f"{collection.name}/{column_text(document.name or document.id)}"

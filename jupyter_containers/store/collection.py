@@ -21,7 +21,7 @@ from jupyter_containers.errors import (
     NotFoundError,
 )
 from jupyter_containers.oci.decoding import DECODE_ERRORS
-from jupyter_containers.store.damage import printable
+from jupyter_containers.store.damage import column_text
 from jupyter_containers.store.database import Database
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -156,7 +156,7 @@ class Collection(Generic[T]):
                 self._decode(value, document_id)
             except DamagedRecordError as error:
                 data = value if isinstance(value, bytes) else str(value).encode(errors="replace")
-                reason = printable(error.__cause__)
+                reason = column_text(error.__cause__)
                 row = DamagedDocument(number, str(document_id), name, data, reason)
                 found.append(row)
         return found
@@ -241,7 +241,7 @@ class Collection(Generic[T]):
             return self._decoder.decode(data)
         except (*DECODE_ERRORS, TypeError) as error:
             raise DamagedRecordError(
-                f"the record {printable(document_id)} of {self.name} is damaged: {error}",
+                f"the record {column_text(document_id)} of {self.name} is damaged: {error}",
                 hint="to mend it: system check --repair",
             ) from error
 

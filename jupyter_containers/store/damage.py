@@ -21,19 +21,19 @@ class SetAside:
 
     def note(self, kind: str, label: object, reason: object) -> None:
         """Warn of a damaged record, once."""
-        name = printable(label)
+        name = column_text(label)
         if (kind, name) in self._known:
             return
         self._known.add((kind, name))
         warnings.warn(
-            f"the record {name} of {kind} is damaged and was set aside ({printable(reason)});"
+            f"the record {name} of {kind} is damaged and was set aside ({column_text(reason)});"
             " to mend it: system check --repair",
             DamagedRecordWarning,
             stacklevel=2,
         )
 
 
-def printable(value: object, limit: int = 80) -> str:
+def column_text(value: object, limit: int = 80) -> str:
     """Return what a database column holds as a short printable text."""
     if isinstance(value, bytes):
         value = value.decode("ascii", "backslashreplace")

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from jupyter_containers.store.damage import printable
+from jupyter_containers.store.damage import column_text
 from jupyter_containers.store.database import Database
 from jupyter_containers.store.layers import is_sound, layer_of
 from jupyter_containers.store.owner import Owner
@@ -54,7 +54,7 @@ def damaged_rows(database: Database) -> list[DamagedRow]:
             try:
                 how.look(tuple(row))
             except (msgspec.MsgspecError, TypeError, ValueError) as error:
-                found.append(DamagedRow(table, printable(row[0]), key, printable(error)))
+                found.append(DamagedRow(table, column_text(row[0]), key, column_text(error)))
     return found
 
 

@@ -21,7 +21,7 @@ from jupyter_containers.errors import (
     UnreadableRecordsError,
 )
 from jupyter_containers.store import Store
-from jupyter_containers.store.damage import DamagedRecordWarning, printable
+from jupyter_containers.store.damage import DamagedRecordWarning, column_text
 from jupyter_containers.store.database import Database, put_aside
 from jupyter_containers.store.readonly import open_to_read
 from jupyter_containers.store.reserve import PIECE_BYTES, PIECES, Reserve
@@ -87,9 +87,9 @@ def test_a_repair_of_a_document(store: Store) -> None:
 
 
 def test_names_of_rows_are_printable() -> None:
-    assert printable(b"\xff\x00a") == "\\xff\\x00a"
-    assert printable("\x1b[31m\udcff") == "\\x1b[31m\\udcff"
-    assert len(printable("x" * 500)) == 81
+    assert column_text(b"\xff\x00a") == "\\xff\\x00a"
+    assert column_text("\x1b[31m\udcff") == "\\x1b[31m\\udcff"
+    assert len(column_text("x" * 500)) == 81
 
 
 def test_damaged_rows_are_found_and_forgotten(store: Store) -> None:
