@@ -10,12 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.container import Container
+    from jupyter_containers.engine.containers.container import Container
     from jupyter_containers.engine.engine import Engine
-    from jupyter_containers.engine.image import Image
+    from jupyter_containers.engine.images.image import Image
     from jupyter_containers.engine.results import RunResult
 
-_HOMES = {"Container": "container", "Engine": "engine", "Image": "image", "RunResult": "results"}
+_HOMES = {
+    "Container": "containers.container",
+    "Engine": "engine",
+    "Image": "images.image",
+    "RunResult": "results",
+}
 
 __all__ = ["Container", "Engine", "Image", "RunResult"]
 

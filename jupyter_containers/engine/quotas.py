@@ -51,7 +51,7 @@ from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.settings import LAB_FILE, SYSTEM_REGISTRY_FILES, machine_user, read_lab
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.rooms import Rooms
+    from jupyter_containers.engine.context import Rooms
     from jupyter_containers.options import RunOptions
 
 

@@ -10,7 +10,7 @@ A record names its *owner*, the process that is creating or starting the contain
 command does both (``run``) it stays the owner from the one to the other.  No record is ahead of
 the truth: ``running`` is written when the runtime has started the program, and until then the
 status is that of before.  What a dead owner left half done is finished or undone by whoever looks
-at the container next (:mod:`~jupyter_containers.engine.lifecycle`), who also checks ``running``
+at the container next (:mod:`.lifecycle`), who also checks ``running``
 against the kernel.
 """
 

@@ -150,7 +150,7 @@ def limit_set(
     engine: Engine | None = None,
 ) -> str:
     """Check that a container has limits, none of them above those that are given."""
-    from jupyter_containers.engine.words import binary_size
+    from jupyter_containers.engine.units import binary_size
     from jupyter_containers.options.values import parse_size
 
     with _looking(engine) as here:

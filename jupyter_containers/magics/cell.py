@@ -154,7 +154,7 @@ def is_data(word: str, namespace: Mapping[str, Any], is_image: Callable[[str], b
     It is a variable's name, the value can cross the border, and no image has that name; with
     ``=FILE`` behind it, it can be nothing else.
     """
-    from jupyter_containers.engine.valuefiles import kind_of
+    from jupyter_containers.engine.containers.value_files import kind_of
 
     name, equals, _ = word.partition("=")
     if not name.isidentifier() or name not in namespace:

@@ -110,11 +110,11 @@ def _text_html(value: Any) -> str:
 
 # By name: the engine is not loaded before the first command.
 _SHOWN = {
-    ("jupyter_containers.engine.container", "Container"): _container_html,
-    ("jupyter_containers.engine.image", "Image"): _image_html,
+    ("jupyter_containers.engine.containers.container", "Container"): _container_html,
+    ("jupyter_containers.engine.images.image", "Image"): _image_html,
     ("jupyter_containers.engine.results", "RunResult"): _text_html,
-    ("jupyter_containers.engine.localregistry", "LocalRegistry"): _text_html,
-    ("jupyter_containers.engine.services", "Service"): _text_html,
+    ("jupyter_containers.engine.workloads.local_registry", "LocalRegistry"): _text_html,
+    ("jupyter_containers.engine.workloads.services", "Service"): _text_html,
 }
 
 

@@ -27,6 +27,8 @@ from jupyter_containers.oci.descriptor import (
 
 MAX_LAYERS = 1000
 
+NEVER = "0001-01-01T00:00:00Z"
+
 
 class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """An image: one configuration and its layers, lowest first."""
@@ -215,3 +217,8 @@ def rfc3339(seconds: float) -> str:
     """Return a moment (seconds since the epoch) in UTC, written as Go and so Docker write it."""
     text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
     return text.rstrip("0").rstrip(".") + "Z"
+
+
+def timestamp(seconds: float) -> str:
+    """Return a time as Docker writes it; 0 is its "never"."""
+    return rfc3339(seconds) if seconds else NEVER

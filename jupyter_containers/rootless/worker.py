@@ -21,7 +21,7 @@ from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.rootless.wire import Channel, receive_socket, values_only
 
-# The terminals of jupyter_containers.engine.attaching, which stay here and are used from there.
+# The terminals of engine.containers.foreground, which stay here and are used from there.
 _SESSIONS = ("ContainerSession", "ExecSession")
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from jupyter_containers.engine import Engine
-from jupyter_containers.engine.rooms import Rooms
+from jupyter_containers.engine.context import Rooms
 from jupyter_containers.network import links
 from jupyter_containers.network.netlink import NetlinkSocket
 from jupyter_containers.runtime import cgroups

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from jupyter_containers.engine import Container, Engine
-from jupyter_containers.engine.attaching import TerminalSession
+from jupyter_containers.engine.containers.foreground import TerminalSession
 from jupyter_containers.errors import ContainerFailedError, InvalidArgumentError, InvalidStateError
 from jupyter_containers.magics.live import LiveOutput
 from jupyter_containers.runtime.attach import Attachment

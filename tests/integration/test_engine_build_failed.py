@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_containers.commands.execute import execute
 from jupyter_containers.commands.session import Session
-from jupyter_containers.engine.failedsteps import KEPT
+from jupyter_containers.engine.builds.failed_steps import KEPT
 from jupyter_containers.errors import NotFoundError, OperationCancelledError, StepFailedError
 from jupyter_containers.events import CancelToken
 from tests.integration.build_bench import Bench

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from jupyter_containers.engine import Engine
-from jupyter_containers.engine.container import Container
+from jupyter_containers.engine.containers.container import Container
 from jupyter_containers.errors import (
     AlreadyExistsError,
     ConflictError,

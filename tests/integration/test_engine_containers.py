@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.engine import Engine
-from jupyter_containers.engine.assembly import HOST_CA_TARGET
+from jupyter_containers.engine.containers.spec_builder import HOST_CA_TARGET
 from jupyter_containers.errors import (
     AlreadyExistsError,
     ContainerFailedError,

@@ -107,7 +107,7 @@ def test_thirty_kernels_are_killed_and_nothing_is_lost_or_left(own: Engine, plac
 _UNSTARTED = """
 import os, signal, sys
 from jupyter_containers.engine import Engine
-from jupyter_containers.engine.lifecycle import Lifecycle
+from jupyter_containers.engine.containers.lifecycle import Lifecycle
 
 def die(*arguments, **keywords):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from jupyter_containers import Engine
-from jupyter_containers.engine.explaining import Explanation, Section
+from jupyter_containers.engine.containers.explain import Explanation, Section
 from jupyter_containers.errors import ContainerNotFoundError, NotFoundError
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from jupyter_containers.engine import Engine
 from jupyter_containers.engine.interrupts import notes_of
-from jupyter_containers.engine.mapping import available_memory, default_workers
+from jupyter_containers.engine.workloads.map import available_memory, default_workers
 from jupyter_containers.errors import (
     ContainerFailedError,
     InvalidArgumentError,

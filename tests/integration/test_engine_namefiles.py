@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.engine import Engine
-from jupyter_containers.engine.container import Container
+from jupyter_containers.engine.containers.container import Container
 from jupyter_containers.errors import InvalidStateError
 
 FILL = "dd if=/dev/zero of=/etc/{} bs=64k count=160 2>&1; wc -c < /etc/{}"

@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from jupyter_containers.engine import Engine
-from jupyter_containers.engine.container import Container
+from jupyter_containers.engine.containers.container import Container
 from jupyter_containers.errors import (
     AlreadyExistsError,
     ContainerFailedError,

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.engine import Engine
-from jupyter_containers.engine.container import Container
+from jupyter_containers.engine.containers.container import Container
 from tests.integration.test_engine_networks import _removed
 from tests.integration.waiting import until
 from tests.ports import free_port

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.engine import Engine
-from jupyter_containers.engine.sharedstores import MAPPED, map_owners, unmap_owners
+from jupyter_containers.engine.shared_stores import MAPPED, map_owners, unmap_owners
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError, StorageError
 from jupyter_containers.store import Store
 from tests.integration.account import NEEDS, USER, Account, opened

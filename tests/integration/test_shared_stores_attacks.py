@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.engine import Engine
-from jupyter_containers.engine.sharedstores import MAPPED, map_owners, unmap_owners
+from jupyter_containers.engine.shared_stores import MAPPED, map_owners, unmap_owners
 from jupyter_containers.oci.idmap import IDMap, IDMapping
 from jupyter_containers.runtime.idmapped import _attach, _clone, _set, _user_namespace
 from jupyter_containers.runtime.mounts import is_mounted

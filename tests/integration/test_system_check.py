@@ -15,7 +15,7 @@ import pytest
 from jupyter_containers.commands.execute import execute
 from jupyter_containers.commands.session import Session
 from jupyter_containers.engine import Container, Engine
-from jupyter_containers.engine.checkup import CheckReport
+from jupyter_containers.engine.system.fsck import CheckReport
 from tests.integration.engine_fixtures import fresh_engine
 from tests.integration.registry_server import ScriptedRegistry
 from tests.integration.served_image import ServedImage, member, tar

@@ -52,7 +52,7 @@ class FakeEngine:
 
 def _check_signature(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     from jupyter_containers.engine import Engine
-    from jupyter_containers.engine.workplace import run_options
+    from jupyter_containers.engine.containers.workplace import run_options
     from jupyter_containers.options import ExecOptions
     from jupyter_containers.options.build import BuildOptions
 

@@ -9,7 +9,7 @@ from jupyter_containers.commands.render.results import Table
 from jupyter_containers.commands.render.table import Column, Row
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.diskdetails import DiskDetails, ImageSpace, ItemSpace
+    from jupyter_containers.engine.system.disk_details import DiskDetails, ImageSpace, ItemSpace
 
 _IMAGES = (
     Column("Repository", "REPOSITORY"),

@@ -15,7 +15,7 @@ from jupyter_containers.commands.render.table import NO_MATH, Column, Row, text_
 from jupyter_containers.printable import one_line
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.layerview import (
+    from jupyter_containers.engine.images.layers import (
         FileDifference,
         ImageDifference,
         ImageLayers,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from jupyter_containers.engine.words import binary_size, human_duration, human_size
+from jupyter_containers.engine.units import binary_size, human_duration, human_size
 
 __all__ = ["ago", "binary_size", "human_duration", "human_size", "timestamp"]
 

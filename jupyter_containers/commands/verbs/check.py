@@ -11,7 +11,7 @@ from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.words import Parsed
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.checkup import CheckReport
+    from jupyter_containers.engine.system.fsck import CheckReport
     from jupyter_containers.store.check import Problem
 
 _COLUMNS = (

@@ -81,7 +81,7 @@ def _plain(row: Row) -> dict[str, str]:
 def accept_trust(parsed: Parsed) -> None:
     """Take ``--disable-content-trust``, which is always so; raise where signatures are wanted."""
     if not parsed.flag("disable_content_trust", True):
-        from jupyter_containers.engine.refusals import refuse_content_trust
+        from jupyter_containers.engine.containers.validation import refuse_content_trust
 
         refuse_content_trust(False)
 

@@ -17,7 +17,7 @@ from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import ContainersError, InvalidArgumentError
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.doctor import DoctorReport
+    from jupyter_containers.engine.system.doctor import DoctorReport
 
 _REFUSED = "Nothing was removed"
 # As Go names them; the whole table of the OCI room would be loaded for a version.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jupyter_containers.engine.api.images import ImagesAPI
-from jupyter_containers.engine.image import Image
+from jupyter_containers.engine.images.image import Image
 from jupyter_containers.engine.results import PruneResult
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.reference import Reference
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from jupyter_containers.build.checks import Finding
     from jupyter_containers.build.outline import Outline
     from jupyter_containers.build.result import StepReport
-    from jupyter_containers.engine.buildrecords import BuildRecord
-    from jupyter_containers.engine.failedsteps import FailedStep
+    from jupyter_containers.engine.builds.cache_records import BuildRecord
+    from jupyter_containers.engine.builds.failed_steps import FailedStep
     from jupyter_containers.engine.records import BuildNote, BuiltStep
     from jupyter_containers.options.build import BuildOptions
     from jupyter_containers.store import ImageRecord
@@ -81,7 +81,7 @@ class BuildsAPI(ImagesAPI):
 
         An image of that name that is here already is returned as it is.
         """
-        from jupyter_containers.engine.bootstrap import Bootstrap
+        from jupyter_containers.engine.images.bootstrap import Bootstrap
 
         reference = Reference.parse(name)
         existing = self._images.lookup(name)
@@ -108,7 +108,7 @@ class BuildsAPI(ImagesAPI):
         ``filters`` are ``until=…`` (not used since) and ``type=…``.  With ``max_used_space`` the
         least recently used goes until the rest fits, with ``min_free_space`` until so much is free.
         """
-        from jupyter_containers.engine.buildrecords import PruneLimits
+        from jupyter_containers.engine.builds.cache_records import PruneLimits
 
         limits = PruneLimits.of(
             filters,
@@ -123,38 +123,38 @@ class BuildsAPI(ImagesAPI):
 
     def build_history(self) -> list[BuildNote]:
         """Return the builds that ended, the latest first: how long, how much from the cache."""
-        from jupyter_containers.engine.buildhistory import BuildHistory
+        from jupyter_containers.engine.builds.history import BuildHistory
 
         return BuildHistory(self._rooms).all()
 
     def built_steps(self, id: str) -> tuple[BuiltStep, ...]:
         """Return the steps of a build of the history, each with why it was not cached."""
-        from jupyter_containers.engine.buildhistory import BuildHistory
+        from jupyter_containers.engine.builds.history import BuildHistory
 
         return BuildHistory(self._rooms).steps(id)
 
     def failed_steps(self) -> list[FailedStep]:
         """Return the build steps that failed and are kept, the latest first."""
-        from jupyter_containers.engine.failedsteps import FailedSteps
+        from jupyter_containers.engine.builds.failed_steps import FailedSteps
 
         return FailedSteps(self._rooms).all()
 
     def failed_step(self, name: str = "") -> FailedStep:
         """Return one of them, by default the latest."""
-        from jupyter_containers.engine.failedsteps import FailedSteps
+        from jupyter_containers.engine.builds.failed_steps import FailedSteps
 
         return FailedSteps(self._rooms).find(name)
 
     def failed_changes(self, name: str = "") -> list[str]:
         """Return the first paths that a failed step changed."""
-        from jupyter_containers.engine.failedsteps import FailedSteps
+        from jupyter_containers.engine.builds.failed_steps import FailedSteps
 
         steps = FailedSteps(self._rooms)
         return steps.changes(steps.find(name))
 
     def failed_image(self, name: str = "", *, cancel: CancelToken | None = None) -> Image:
         """Return what a failed step left as an image: ``run`` it to look around."""
-        from jupyter_containers.engine.failedsteps import FailedSteps
+        from jupyter_containers.engine.builds.failed_steps import FailedSteps
 
         steps = FailedSteps(self._rooms)
         step = steps.find(name)

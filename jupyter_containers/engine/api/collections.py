@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.api.images import ImagesAPI
     from jupyter_containers.engine.api.networks import NetworksAPI
     from jupyter_containers.engine.api.volumes import VolumesAPI
-    from jupyter_containers.engine.container import Container
+    from jupyter_containers.engine.containers.container import Container
     from jupyter_containers.engine.engine import Engine
     from jupyter_containers.engine.filters import Filters
-    from jupyter_containers.engine.image import Image
+    from jupyter_containers.engine.images.image import Image
     from jupyter_containers.engine.results import (
         NetworkSummary,
         PruneResult,

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jupyter_containers.engine.api.collections import ContainerCollection
 from jupyter_containers.engine.api.images import ImagesAPI
-from jupyter_containers.engine.attaching import Streams, TerminalSession, TerminalSize
-from jupyter_containers.engine.container import Container
-from jupyter_containers.engine.containers import id_file
+from jupyter_containers.engine.containers.catalog import id_file
+from jupyter_containers.engine.containers.container import Container
+from jupyter_containers.engine.containers.foreground import Streams, TerminalSession, TerminalSize
+from jupyter_containers.engine.containers.streams import OutputSink
+from jupyter_containers.engine.containers.validation import warnings_of
+from jupyter_containers.engine.containers.workplace import run_options
 from jupyter_containers.engine.filters import Filters
-from jupyter_containers.engine.image import Image
-from jupyter_containers.engine.refusals import warnings_of
+from jupyter_containers.engine.images.image import Image
 from jupyter_containers.engine.results import (
     PruneResult,
     RunResult,
     StatsSample,
 )
-from jupyter_containers.engine.streams import OutputSink
-from jupyter_containers.engine.workplace import run_options
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
 from jupyter_containers.events import (
     CancelToken,
@@ -37,8 +37,8 @@ from jupyter_containers.runtime.keys import USUAL_KEYS, DetachKeys
 from jupyter_containers.runtime.knobs import check_knobs
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.exchange import Exchange
-    from jupyter_containers.engine.explaining import Explanation
+    from jupyter_containers.engine.containers.data_exchange import Exchange
+    from jupyter_containers.engine.containers.explain import Explanation
     from jupyter_containers.engine.records import ContainerRecord
     from jupyter_containers.runtime.logs import LogLine
 
@@ -77,7 +77,7 @@ class ContainersAPI(ImagesAPI):
         ``inputs`` are values by name that the container finds as files in ``/data/in``;
         ``results`` names those it leaves in ``/data/out``; ``here`` (True or a folder) is seen at
         ``/work``, see :mod:`.workplace`.  With ``script``, Python text that the
-        command (``python3``) runs, both are variables; see :mod:`.exchange`.
+        command (``python3``) runs, both are variables; see :mod:`.data_exchange`.
         """
         keys = DetachKeys(detach_keys)
         if stdin is not None:
@@ -104,7 +104,7 @@ class ContainersAPI(ImagesAPI):
     def _exchange(
         self, inputs: Mapping[str, Any] | None, results: Sequence[str], script: str | None
     ) -> Exchange:
-        from jupyter_containers.engine.exchange import Exchange, Request
+        from jupyter_containers.engine.containers.data_exchange import Exchange, Request
 
         request = Request(inputs or {}, results, script)
         settings = self.settings
@@ -334,7 +334,7 @@ class ContainersAPI(ImagesAPI):
         """Return the labels and variables that ``log-opt labels=…`` and ``env=…`` name."""
         record = self._containers.find(name)
         given = record.options.log_opt or {}
-        from jupyter_containers.engine.inspecting import effective_config
+        from jupyter_containers.engine.containers.inspect import effective_config
 
         config = effective_config(record)
         pairs = [entry.partition("=") for entry in config.env]
@@ -415,7 +415,7 @@ class ContainersAPI(ImagesAPI):
         networks = {item.id: item for item in self._rooms.networks.all()}
         runtime = self._rooms.host.runtime
         folder = self._lifecycle.bundle(record.id).folder
-        from jupyter_containers.engine.inspecting import container_document
+        from jupyter_containers.engine.containers.inspect import container_document
 
         found = container_document(record, networks, folder, runtime.name if runtime else "")
         found["GraphDriver"] = self._graph_driver(record)
@@ -441,7 +441,7 @@ class ContainersAPI(ImagesAPI):
 
     def explain(self, name: str) -> Explanation:
         """Return a container as it is inside and outside: what makes it one, for teaching."""
-        from jupyter_containers.engine.explaining import explain
+        from jupyter_containers.engine.containers.explain import explain
 
         record = self._containers.find(name)
         return explain(self._rooms, record, self.inspect_container(record.id))

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from jupyter_containers.engine.api.containers import ContainersAPI
-from jupyter_containers.engine.image import Image
+from jupyter_containers.engine.images.image import Image
 from jupyter_containers.errors import InvalidArgumentError, StorageError
 from jupyter_containers.events import CancelToken, EventSink, discard, warn
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.filesystems import FileChange, FileSystems
-    from jupyter_containers.engine.folders import FolderEntry
+    from jupyter_containers.engine.containers.filesystems import FileChange, FileSystems
+    from jupyter_containers.engine.containers.folders import FolderEntry
     from jupyter_containers.engine.records import ContainerRecord
     from jupyter_containers.trees.handover import Handover
     from jupyter_containers.trees.rooted import Root
@@ -27,7 +27,7 @@ class FilesAPI(ContainersAPI):
 
     @cached_property
     def _files(self) -> FileSystems:
-        from jupyter_containers.engine.filesystems import FileSystems
+        from jupyter_containers.engine.containers.filesystems import FileSystems
 
         return FileSystems(self._rooms, self._lifecycle, self._images)
 
@@ -130,7 +130,7 @@ class FilesAPI(ContainersAPI):
 
         Raises :class:`NotFoundError`, :class:`InvalidArgumentError` for what is no folder.
         """
-        from jupyter_containers.engine.folders import list_folder
+        from jupyter_containers.engine.containers.folders import list_folder
 
         with self._files.view(self._containers.find(name)) as root:
             try:
@@ -142,7 +142,7 @@ class FilesAPI(ContainersAPI):
         self, name: str, output: str | Path | BinaryIO, *, compression: str | None = None
     ) -> None:
         """Write a container's files, without its volumes, as a tar."""
-        from jupyter_containers.engine.saving import archive_output
+        from jupyter_containers.engine.images.saving import archive_output
 
         record = self._containers.find(name)
         with archive_output(output, compression) as write:

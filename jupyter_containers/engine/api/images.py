@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, overload
 from jupyter_containers.engine.api.collections import ImageCollection
 from jupyter_containers.engine.api.parts import Parts
 from jupyter_containers.engine.filters import Filters
-from jupyter_containers.engine.image import Image
-from jupyter_containers.engine.images import fetched_archive, open_archive
+from jupyter_containers.engine.images.catalog import fetched_archive, open_archive
+from jupyter_containers.engine.images.image import Image
 from jupyter_containers.engine.results import (
     HistoryEntry,
     PruneResult,
 )
-from jupyter_containers.engine.sharedstores import bring
+from jupyter_containers.engine.shared_stores import bring
 from jupyter_containers.errors import (
     ImageNotFoundError,
     InvalidArgumentError,
@@ -30,10 +30,10 @@ from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.oci.reference import Reference
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.builds import Builds
-    from jupyter_containers.engine.imagetree import LayerNode
-    from jupyter_containers.engine.layerview import ImageDifference, ImageLayers
-    from jupyter_containers.engine.saving import Format
+    from jupyter_containers.engine.builds.builds import Builds
+    from jupyter_containers.engine.images.layers import ImageDifference, ImageLayers
+    from jupyter_containers.engine.images.saving import Format
+    from jupyter_containers.engine.images.tree import LayerNode
     from jupyter_containers.store import ImageRecord
 
 
@@ -79,7 +79,7 @@ class ImagesAPI(Parts):
     def _pull(
         self, reference: Reference, platform: str, emit: EventSink, cancel: CancelToken
     ) -> ImageRecord:
-        from jupyter_containers.engine.transfer import pull
+        from jupyter_containers.engine.images.transfer import pull
 
         wanted = Platform.parse(platform) if platform else Platform.host()
         try:
@@ -98,7 +98,7 @@ class ImagesAPI(Parts):
 
     @cached_property
     def _builds(self) -> Builds:
-        from jupyter_containers.engine.builds import Builds
+        from jupyter_containers.engine.builds.builds import Builds
 
         return Builds(self._rooms, self._images, self._connections, self._pull)
 
@@ -135,7 +135,7 @@ class ImagesAPI(Parts):
         token = cancel or CancelToken()
         if not all_tags:
             return self._image(self._pull(Reference.parse(name), platform or "", emit, token))
-        from jupyter_containers.engine.remote import tags
+        from jupyter_containers.engine.images.remote import tags
 
         references = [Reference.parse(name).with_tag(tag) for tag in tags(self._rooms, name, token)]
         records = [self._pull(each, platform or "", emit, token) for each in references]
@@ -180,8 +180,8 @@ class ImagesAPI(Parts):
         digests are returned by name.  ``compression`` (gzip, zstd, none) is that of the layers
         there; by default as stored.
         """
-        from jupyter_containers.engine.indexes import NamePush
-        from jupyter_containers.engine.recompression import checked
+        from jupyter_containers.engine.images.indexes import NamePush
+        from jupyter_containers.engine.images.recompression import checked
 
         send = NamePush(
             self._rooms,
@@ -251,7 +251,7 @@ class ImagesAPI(Parts):
         only Docker needs.  ``compression`` is gzip, zstd or none; without it, the suffix of
         ``output`` decides.  A file appears when it is complete.
         """
-        from jupyter_containers.engine.saving import FORMATS, archive_output, chosen, save
+        from jupyter_containers.engine.images.saving import FORMATS, archive_output, chosen, save
 
         if format not in FORMATS:
             raise InvalidArgumentError(
@@ -280,7 +280,7 @@ class ImagesAPI(Parts):
 
         The archive may be a docker-archive or an OCI layout, plain, gzip, bzip2, xz or zstd.
         """
-        from jupyter_containers.engine.loading import load
+        from jupyter_containers.engine.images.loading import load
 
         self._rooms.quotas.check_archive("load")
         self._rooms.quotas.check_disk(self._rooms)
@@ -328,25 +328,25 @@ class ImagesAPI(Parts):
     def _for_platform(self, record: ImageRecord, platform: str | None) -> ImageRecord:
         if not platform:
             return record
-        from jupyter_containers.engine.indexes import for_platform
+        from jupyter_containers.engine.images.indexes import for_platform
 
         return for_platform(self._rooms, record, Platform.parse(platform))
 
     def layers(self, name: str) -> ImageLayers:
         """Return what each layer of an image adds, changes and removes, and what it wastes."""
-        from jupyter_containers.engine.layerview import layers_of
+        from jupyter_containers.engine.images.layers import layers_of
 
         return layers_of(self._rooms, self._images, name)
 
     def diff_images(self, first: str, second: str) -> ImageDifference:
         """Return how the second image differs from the first: files, settings, size."""
-        from jupyter_containers.engine.layerview import difference
+        from jupyter_containers.engine.images.layers import difference
 
         return difference(self._rooms, self._images, first, second)
 
     def image_tree(self) -> list[LayerNode]:
         """Return all layers as the tree in which they stand on each other, with their images."""
-        from jupyter_containers.engine.imagetree import image_tree
+        from jupyter_containers.engine.images.tree import image_tree
 
         return image_tree(self._rooms, self._images)
 
@@ -358,7 +358,7 @@ class ImagesAPI(Parts):
             folders = self._rooms.store.snapshots.lower_folders(image.chain_id)
         except NotFoundError:
             folders = ()  # a damaged store is looked at too: system check mends it
-        from jupyter_containers.engine.inspecting import image_document
+        from jupyter_containers.engine.images.documents import image_document
 
         return image_document(image, self._images.config(image), names, digests, folders)
 

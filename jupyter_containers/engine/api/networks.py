@@ -7,9 +7,9 @@ from typing import Any
 from jupyter_containers.engine.api.collections import NetworkCollection
 from jupyter_containers.engine.api.parts import Parts
 from jupyter_containers.engine.filters import Filters, PruneFilter
-from jupyter_containers.engine.image import parse_time
-from jupyter_containers.engine.networkdocuments import mode_document, network_document
-from jupyter_containers.engine.networks import mode_id
+from jupyter_containers.engine.images.image import parse_time
+from jupyter_containers.engine.networks.catalog import mode_id
+from jupyter_containers.engine.networks.documents import mode_document, network_document
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.results import (
     NetworkSummary,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_containers.engine.attaching import Attaching
-from jupyter_containers.engine.connections import Connections
-from jupyter_containers.engine.containers import Containers
-from jupyter_containers.engine.images import Images
-from jupyter_containers.engine.networks import Networks
-from jupyter_containers.engine.processes import Processes
-from jupyter_containers.engine.rooms import Rooms
-from jupyter_containers.engine.sweeping import SweptLifecycle
-from jupyter_containers.engine.upkeep import Upkeep
-from jupyter_containers.engine.volumes import Volumes
+from jupyter_containers.engine.containers.catalog import Containers
+from jupyter_containers.engine.containers.foreground import Attaching
+from jupyter_containers.engine.containers.processes import Processes
+from jupyter_containers.engine.containers.sweep import SweptLifecycle
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.images.catalog import Images
+from jupyter_containers.engine.networks.catalog import Networks
+from jupyter_containers.engine.networks.connections import Connections
+from jupyter_containers.engine.system.disk_usage import Upkeep
+from jupyter_containers.engine.volumes.catalog import Volumes
 from jupyter_containers.settings import Settings, load_settings
 
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.api.builds import BuildsAPI
 from jupyter_containers.engine.api.containers import ContainersAPI
-from jupyter_containers.engine.container import Container
+from jupyter_containers.engine.containers.container import Container
 from jupyter_containers.events import CancelToken, EventSink, discard
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.localregistry import LocalRegistry
-    from jupyter_containers.engine.manifestlists import ManifestLists
-    from jupyter_containers.engine.registrylogins import RegistryLogin
-    from jupyter_containers.engine.remote import RemoteRepository
+    from jupyter_containers.engine.images.manifest_lists import ManifestLists
+    from jupyter_containers.engine.images.remote import RemoteRepository
+    from jupyter_containers.engine.registry_logins import RegistryLogin
+    from jupyter_containers.engine.workloads.local_registry import LocalRegistry
     from jupyter_containers.oci.descriptor import Descriptor, RawDocument
     from jupyter_containers.registry.search import FoundRepository
 
@@ -26,13 +26,13 @@ class RegistriesAPI(ContainersAPI, BuildsAPI):
         self, term: str, *, limit: int = 25, cancel: CancelToken | None = None
     ) -> list[FoundRepository]:
         """Return the repositories that Docker Hub (or ``registry/word``) finds, best first."""
-        from jupyter_containers.engine.remote import search
+        from jupyter_containers.engine.images.remote import search
 
         return search(self._rooms, term, limit, cancel or CancelToken())[1]
 
     def registry_tags(self, repository: str, *, cancel: CancelToken | None = None) -> list[str]:
         """Return the tags that a repository has in its registry."""
-        from jupyter_containers.engine.remote import tags
+        from jupyter_containers.engine.images.remote import tags
 
         return tags(self._rooms, repository, cancel or CancelToken())
 
@@ -40,7 +40,7 @@ class RegistriesAPI(ContainersAPI, BuildsAPI):
         self, registry: str, *, cancel: CancelToken | None = None
     ) -> list[RemoteRepository]:
         """Return what a registry lists, with the tags of each repository."""
-        from jupyter_containers.engine.remote import repositories
+        from jupyter_containers.engine.images.remote import repositories
 
         return repositories(self._rooms, registry, cancel or CancelToken())
 
@@ -48,13 +48,13 @@ class RegistriesAPI(ContainersAPI, BuildsAPI):
         self, name: str, *, artifact_type: str = "", cancel: CancelToken | None = None
     ) -> tuple[Descriptor, ...]:
         """Return what points at an image in its registry: signatures, bills of materials."""
-        from jupyter_containers.engine.remote import referrers
+        from jupyter_containers.engine.images.remote import referrers
 
         return referrers(self._rooms, name, artifact_type, cancel or CancelToken())
 
     def registry_remove(self, name: str, *, cancel: CancelToken | None = None) -> str:
         """Remove an image from its registry (not from here); return its digest."""
-        from jupyter_containers.engine.remote import remove
+        from jupyter_containers.engine.images.remote import remove
 
         return remove(self._rooms, name, cancel or CancelToken())
 
@@ -75,7 +75,7 @@ class RegistriesAPI(ContainersAPI, BuildsAPI):
         It asks for a random password, which this engine knows and which is in the result; without
         ``auth`` everybody who reaches the port can push to it.
         """
-        from jupyter_containers.engine.localregistry import IMAGE, start
+        from jupyter_containers.engine.workloads.local_registry import IMAGE, start
 
         if not image:
             image = IMAGE
@@ -85,13 +85,13 @@ class RegistriesAPI(ContainersAPI, BuildsAPI):
 
     def registry_stop(self, name: str = "registry") -> Container:
         """Stop and remove a registry that :meth:`registry_start` runs; its volume stays."""
-        from jupyter_containers.engine.localregistry import stop
+        from jupyter_containers.engine.workloads.local_registry import stop
 
         return stop(self, name)
 
     def local_registries(self) -> list[LocalRegistry]:
         """Return the registries that run here."""
-        from jupyter_containers.engine.localregistry import running
+        from jupyter_containers.engine.workloads.local_registry import running
 
         return running(self)
 
@@ -111,7 +111,7 @@ class RegistriesAPI(ContainersAPI, BuildsAPI):
         self._rooms.registry_logins.delete(container)
 
     def _lists(self, insecure: bool = False) -> ManifestLists:
-        from jupyter_containers.engine.manifestlists import ManifestLists
+        from jupyter_containers.engine.images.manifest_lists import ManifestLists
 
         return ManifestLists(self._rooms, self._images, insecure=insecure)
 

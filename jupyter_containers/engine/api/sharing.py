@@ -11,7 +11,7 @@ from jupyter_containers.engine.api.images import ImagesAPI
 from jupyter_containers.events import CancelToken, EventSink, discard
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.sharedstores import SharedStore
+    from jupyter_containers.engine.shared_stores import SharedStore
 
 
 class SharingAPI(ImagesAPI):
@@ -32,7 +32,7 @@ class SharingAPI(ImagesAPI):
         are seen by engines whose setting ``additional_stores`` names them.  Returns the
         names that they have there.
         """
-        from jupyter_containers.engine.sharedstores import shared_settings
+        from jupyter_containers.engine.shared_stores import shared_settings
         from jupyter_containers.store import Store
 
         settings, token = shared_settings(self.settings, store), cancel or CancelToken()
@@ -56,7 +56,7 @@ class SharingAPI(ImagesAPI):
 
         Containers of other users that stand on them do not start any more.
         """
-        from jupyter_containers.engine.sharedstores import shared_settings
+        from jupyter_containers.engine.shared_stores import shared_settings
 
         with closing(type(self)(shared_settings(self.settings, store))) as keeper:
             wanted = [names] if isinstance(names, str) else list(names)
@@ -64,7 +64,7 @@ class SharingAPI(ImagesAPI):
 
     def shared_stores(self) -> list[SharedStore]:
         """Return the shared stores that this engine reads, and how it uses their layers."""
-        from jupyter_containers.engine.sharedstores import listed
+        from jupyter_containers.engine.shared_stores import listed
 
         return listed(self.settings)
 
@@ -73,12 +73,12 @@ class SharingAPI(ImagesAPI):
 
         For root; the mounts, which are returned, are there until the machine starts anew.
         """
-        from jupyter_containers.engine.sharedstores import map_owners
+        from jupyter_containers.engine.shared_stores import map_owners
 
         return map_owners(self.settings, user)
 
     def unmap_shared(self, user: str) -> list[Path]:
         """Undo :meth:`map_shared`; return the mounts that are gone."""
-        from jupyter_containers.engine.sharedstores import unmap_owners
+        from jupyter_containers.engine.shared_stores import unmap_owners
 
         return unmap_owners(user)

@@ -29,10 +29,10 @@ from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.reference import Reference
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.checkup import CheckReport
-    from jupyter_containers.engine.diskdetails import DiskDetails
-    from jupyter_containers.engine.doctor import DoctorReport
-    from jupyter_containers.engine.prunepreview import DoomedGroup
+    from jupyter_containers.engine.system.disk_details import DiskDetails
+    from jupyter_containers.engine.system.doctor import DoctorReport
+    from jupyter_containers.engine.system.fsck import CheckReport
+    from jupyter_containers.engine.system.prune_preview import DoomedGroup
 
 
 _KINDS = ("container", "image", "network", "volume")
@@ -111,7 +111,7 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
 
         With ``repair`` what can be mended is; an image that lacks a part nobody has is removed.
         """
-        from jupyter_containers.engine.checkup import Checkup
+        from jupyter_containers.engine.system.fsck import Checkup
 
         token = cancel or CancelToken()
         checkup = Checkup(self._rooms, self._images, self._upkeep, emit, token)
@@ -129,7 +129,7 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
 
     def disk_details(self) -> DiskDetails:
         """Return what each image, container, volume and cached layer takes on disk."""
-        from jupyter_containers.engine.diskdetails import disk_details
+        from jupyter_containers.engine.system.disk_details import disk_details
 
         return disk_details(self._rooms, self._images)
 
@@ -139,7 +139,7 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
         Kinds: containers, images, volumes, networks, cache.
         With ``all`` also images and volumes that have a name.
         """
-        from jupyter_containers.engine.prunepreview import prune_preview
+        from jupyter_containers.engine.system.prune_preview import prune_preview
 
         return prune_preview(self._rooms, self._images, self._networks, self._upkeep, all=all)
 
@@ -171,7 +171,7 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
 
     def info(self) -> dict[str, Any]:
         """Return what engine and host are, for people and bug reports."""
-        from jupyter_containers.engine.doctor import info
+        from jupyter_containers.engine.system.doctor import info
 
         states = [str(record.state.status) for record in self._containers.all()]
         return info(self._rooms, states, len(self._images.all()))
@@ -182,7 +182,7 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
         The engine is closed then.  What it never owned stays: credentials, config files, the
         images that others share.
         """
-        from jupyter_containers.engine.resetting import reset
+        from jupyter_containers.engine.system.reset import reset
 
         if self._rooms.store.damage():
             self._rooms.store.start_over()
@@ -191,6 +191,6 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
 
     def doctor(self) -> DoctorReport:
         """Return what this host can do, what is missing and what would provide it."""
-        from jupyter_containers.engine.doctor import examine
+        from jupyter_containers.engine.system.doctor import examine
 
         return examine(self._rooms)

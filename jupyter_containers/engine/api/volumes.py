@@ -76,7 +76,7 @@ class VolumesAPI(Parts):
     def inspect_volume(self, name: str) -> dict[str, Any]:
         """Return Docker's ``volume inspect`` object."""
         volume = self._volumes.find(name)
-        from jupyter_containers.engine.inspecting import volume_document
+        from jupyter_containers.engine.volumes.documents import volume_document
 
         return volume_document(volume, self._volumes.mountpoint(volume.name))
 

@@ -8,15 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.engine.api.containers import ContainersAPI, image_name
-from jupyter_containers.engine.image import Image
+from jupyter_containers.engine.containers.workplace import run_options
+from jupyter_containers.engine.images.image import Image
 from jupyter_containers.engine.results import RunResult
-from jupyter_containers.engine.workplace import run_options
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.options.values import as_command
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.services import Ports, Service
+    from jupyter_containers.engine.workloads.services import Ports, Service
 
 
 class WorkloadsAPI(ContainersAPI):
@@ -46,7 +46,7 @@ class WorkloadsAPI(ContainersAPI):
         ``flags`` are those of :meth:`run`.  Raises :class:`ItemFailedError` for the first that
         fails, all others ended; without ``check`` an exit code is only told.
         """
-        from jupyter_containers.engine.mapping import Job, carry_out, default_workers
+        from jupyter_containers.engine.workloads.map import Job, carry_out, default_workers
 
         todo = [*items]
         if stdin and into:
@@ -100,7 +100,7 @@ class WorkloadsAPI(ContainersAPI):
         :class:`ServiceNotReadyError` after ``timeout`` seconds, and
         :class:`ContainerFailedError` when the container ends before.
         """
-        from jupyter_containers.engine.services import Service, published, service_name
+        from jupyter_containers.engine.workloads.services import Service, published, service_name
 
         name = flags.pop("name", None) or service_name(image_name(image))
         publish = [*published(ports), *flags.pop("publish", ())]

@@ -29,11 +29,11 @@ from jupyter_containers.commands.parser import parse as parse_command
 from jupyter_containers.commands.render.template import Template
 from jupyter_containers.commands.verbs.looking import _tail
 from jupyter_containers.engine.filters import Lookups, container_filter
-from jupyter_containers.engine.image import parse_time
-from jupyter_containers.engine.loading import _images
+from jupyter_containers.engine.images.image import parse_time
+from jupyter_containers.engine.images.loading import _images
+from jupyter_containers.engine.images.selection import Selection
 from jupyter_containers.engine.quotas import LabFile, quotas_of, read_quotas
 from jupyter_containers.engine.records import ContainerRecord, VolumeRecord
-from jupyter_containers.engine.selection import Selection
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.magics.line import words_of

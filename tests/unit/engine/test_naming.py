@@ -3,8 +3,8 @@ from __future__ import annotations
 import os
 import re
 
+from jupyter_containers.engine.containers.sweep import builder_alive
 from jupyter_containers.engine.naming import friendly_name, new_id, step_name
-from jupyter_containers.engine.sweeping import builder_alive
 from jupyter_containers.options.values import check_name
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_containers.commands.render.explanation import Explained
 from jupyter_containers.commands.render.network import NetworkDocument, Picture
-from jupyter_containers.engine.explaining import Explanation, Line, Section
+from jupyter_containers.engine.containers.explain import Explanation, Line, Section
 from jupyter_containers.engine.journal import JournalEvent
 from jupyter_containers.errors import NotFoundError, OperationCancelledError
 from jupyter_containers.events import CancelToken

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from jupyter_containers.commands.render.diskdetails import Details
-from jupyter_containers.engine.diskdetails import DiskDetails, ImageSpace, ItemSpace
+from jupyter_containers.engine.system.disk_details import DiskDetails, ImageSpace, ItemSpace
 
 
 def test_every_kind_has_its_table() -> None:

@@ -1,7 +1,7 @@
 """How an explanation looks."""
 
 from jupyter_containers.commands.render.explanation import Explained
-from jupyter_containers.engine.explaining import Explanation, Line, Section
+from jupyter_containers.engine.containers.explain import Explanation, Line, Section
 
 LONG = " ".join(["CHOWN"] * 30)
 VALUE = Explanation(

@@ -6,7 +6,7 @@ from jupyter_containers.commands.render.layers import (
     Layers,
     tree_lines,
 )
-from jupyter_containers.engine.layerview import (
+from jupyter_containers.engine.images.layers import (
     FileDifference,
     ImageDifference,
     ImageLayers,

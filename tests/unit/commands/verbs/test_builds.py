@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_containers.commands.execute import execute
 from jupyter_containers.commands.session import Session
-from jupyter_containers.engine.buildrecords import BuildRecord
+from jupyter_containers.engine.builds.cache_records import BuildRecord
 from jupyter_containers.engine.results import PruneResult
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import TaskFinished, TaskStarted

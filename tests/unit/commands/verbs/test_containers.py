@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_containers.commands.execute import execute
 from jupyter_containers.commands.session import Session, Terminal
-from jupyter_containers.engine.filesystems import FileChange
+from jupyter_containers.engine.containers.filesystems import FileChange
 from jupyter_containers.errors import (
     ContainerFailedError,
     ContainerNotFoundError,

@@ -9,8 +9,8 @@ import pytest
 
 from jupyter_containers.commands.execute import execute
 from jupyter_containers.commands.session import Session
-from jupyter_containers.engine.imagetree import LayerNode
-from jupyter_containers.engine.layerview import ImageDifference
+from jupyter_containers.engine.images.layers import ImageDifference
+from jupyter_containers.engine.images.tree import LayerNode
 from jupyter_containers.engine.results import HistoryEntry
 from jupyter_containers.errors import (
     ImageNotFoundError,

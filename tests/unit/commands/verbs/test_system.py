@@ -8,13 +8,13 @@ import pytest
 
 from jupyter_containers.commands.execute import execute
 from jupyter_containers.commands.session import Session
-from jupyter_containers.engine.doctor import DoctorReport
 from jupyter_containers.engine.results import (
     DiskUsage,
     NetworkSummary,
     PruneResult,
     VolumeSummary,
 )
+from jupyter_containers.engine.system.doctor import DoctorReport
 from jupyter_containers.errors import InvalidArgumentError, NetworkNotFoundError
 from jupyter_containers.runtime.host import Capability
 

@@ -1,0 +1,1 @@
+"""Builds: the builder at work in the store."""

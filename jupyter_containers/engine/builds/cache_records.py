@@ -1,0 +1,272 @@
+"""The build cache as people see it: what it holds, since when, and how it is made smaller.
+
+A *record* is one layer that a build step made (however many keys lead to it), the folder of one
+cache mount, or what a failed step left.  It is *shared* while an image or a container has the layer
+too, and *in use* while a build works with it.  A record is as recently used as the youngest record
+that stands on it: of a chain the last step goes first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+
+from jupyter_containers.build.cache import STEP_KEY, CachedStep
+from jupyter_containers.engine.builds.cache_mounts import MOUNT_KEY, CacheMounts
+from jupyter_containers.engine.builds.failed_steps import FailedSteps
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.results import PruneResult
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.oci.decoding import DECODE_ERRORS
+from jupyter_containers.oci.descriptor import short_id
+from jupyter_containers.options.moments import parse_moment
+from jupyter_containers.options.values import as_sequence
+from jupyter_containers.store import CacheEntry, Garbage, LayerRecord
+from jupyter_containers.store.gc import with_parents
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRecord:
+    """One record; ``size`` is bytes on disk, ``type`` is Docker's word."""
+
+    id: str
+    type: str
+    description: str
+    size: int
+    created: datetime
+    last_used: datetime
+    in_use: bool = False
+    shared: bool = False
+    parent: str = ""
+
+    @property
+    def reclaimable(self) -> bool:
+        """True when a prune may remove it."""
+        return not self.in_use
+
+
+@dataclass(frozen=True, slots=True)
+class PruneLimits:
+    """What a prune leaves: everything used after ``until`` (seconds since the epoch, 0: nothing).
+
+    ``max_used`` are the bytes that the cache may keep, None for none of them, and ``min_free`` the
+    bytes that are to be free on the disk; with either, removing stops as soon as it is reached.
+    """
+
+    until: float = 0.0
+    max_used: int | None = None
+    min_free: int = 0
+    types: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        filters: object = None,
+        max_used: int | None = None,
+        min_free: int = 0,
+    ) -> PruneLimits:
+        """Return the limits that ``until=24h`` and ``type=…`` filters mean."""
+        until, types = 0.0, []
+        pairs = filters.items() if isinstance(filters, dict) else ()
+        texts = [f"{key}={value}" for key, values in pairs for value in as_sequence(values)]
+        for text in texts or as_sequence(None if isinstance(filters, dict) else filters):
+            name, _, value = text.partition("=")
+            if name == "until":
+                until = parse_moment(value, "filter until").timestamp()
+            elif name == "type":
+                types.append(value)
+            else:
+                raise InvalidArgumentError(
+                    f"invalid filter {text!r} for the build cache",
+                    hint="one of until=24h, until=2026-01-31, type=regular, type=exec.cachemount",
+                )
+        return cls(until, max_used, min_free, tuple(types))
+
+
+class BuildRecords:
+    """The records of one store; ``collect`` deletes what nothing needs any more."""
+
+    def __init__(self, rooms: Rooms, collect: Callable[[], Garbage]) -> None:
+        self._rooms = rooms
+        self._collect = collect
+
+    def all(self) -> list[BuildRecord]:
+        """Return the records, the least recently used first."""
+        entries = self._rooms.store.records.cache_entries()
+        found = [*self._layers(entries), *self._mounts(entries), *self._failed()]
+        depth = _depths(found)
+        return sorted(found, key=lambda one: (one.last_used, -depth[one.id]))
+
+    def prune(self, limits: PruneLimits, *, all: bool = False) -> PruneResult:
+        """Remove records: those that nothing else has, with ``all`` also those of images."""
+        records = self.all()
+        doomed = [
+            one
+            for one in records
+            if not one.in_use
+            and (all or not one.shared)
+            and (not limits.until or one.last_used.timestamp() < limits.until)
+            and (not limits.types or one.type in limits.types)
+        ]
+        doomed = doomed[: self._enough(doomed, records, limits)]
+        freed = self._forget(doomed, limits)
+        garbage = self._collect()
+        self._rooms.journal.record("builder", "prune", "", {"reclaimed": str(freed)})
+        return PruneResult(
+            tuple(one.id for one in doomed),
+            garbage.bytes + freed,
+        )
+
+    def _enough(
+        self, doomed: list[BuildRecord], records: list[BuildRecord], limits: PruneLimits
+    ) -> int:
+        """Return how many of ``doomed`` have to go."""
+        if limits.max_used is None and not limits.min_free:
+            return len(doomed)
+        total = sum(one.size for one in records)
+        surplus = 0 if limits.max_used is None else total - limits.max_used
+        if limits.min_free:
+            disk = os.statvfs(self._rooms.settings.root)
+            surplus = max(surplus, limits.min_free - disk.f_bavail * disk.f_frsize)
+        count = 0
+        while surplus > 0 and count < len(doomed):
+            surplus -= doomed[count].size
+            count += 1
+        return count
+
+    def _forget(self, doomed: list[BuildRecord], limits: PruneLimits) -> int:
+        """Forget records; return the bytes of the folders that are gone."""
+        store, gone = self._rooms.store, {one.id for one in doomed}
+        unlimited = limits == PruneLimits()
+        for entry in store.records.cache_entries():
+            chain = short_id(entry.chain_id) if entry.chain_id else ""
+            # What names no layer (steps without changes, witnesses) takes no room worth a record.
+            old = limits.until and entry.used < limits.until and not limits.types
+            if chain in gone or (not chain and (unlimited or old) and not _is_mount(entry)):
+                store.records.cache_delete(entry.key)
+        caches, failed = CacheMounts(self._rooms), FailedSteps(self._rooms)
+        freed = sum(caches.remove(one.id) for one in doomed if one.type == "exec.cachemount")
+        freed += sum(failed.remove(step) for step in failed.all() if step.id in gone)
+        if unlimited or (limits.until and not limits.types):
+            freed += self._forget_contexts(limits.until)
+        return freed
+
+    def _forget_contexts(self, until: float) -> int:
+        """Forget the digests of contexts that were written before ``until``; return their bytes."""
+        folder, freed = self._rooms.settings.root / "contexts", 0
+        for path in folder.iterdir() if folder.is_dir() else ():
+            with suppress(OSError):
+                status = path.stat()
+                if not until or status.st_mtime < until:
+                    path.unlink()
+                    freed += status.st_size
+        return freed
+
+    def _failed(self) -> list[BuildRecord]:
+        size = self._rooms.store.snapshots.size_rw
+        return [
+            BuildRecord(
+                step.id,
+                "failed-step",
+                f"failed: {step.title}",
+                size(step.key),
+                step.time,
+                step.time,
+            )
+            for step in FailedSteps(self._rooms).all()
+        ]
+
+    def _layers(self, entries: Iterable[CacheEntry]) -> list[BuildRecord]:
+        store = self._rooms.store
+        layers = {layer.chain_id: layer for layer in store.snapshots.layers.all()}
+        held, leased = self._held(layers), store.leases.protected()
+        by_chain: dict[str, list[CacheEntry]] = {}
+        for entry in entries:
+            if entry.key.startswith(STEP_KEY) and entry.chain_id in layers:
+                by_chain.setdefault(entry.chain_id, []).append(entry)
+        used = _last_used(
+            {chain: max(e.used for e in of) for chain, of in by_chain.items()}, layers
+        )
+        return [
+            BuildRecord(
+                short_id(chain),
+                "regular",
+                _title(of[0]),
+                layers[chain].size + layers[chain].blob.size,
+                _time(min(entry.created for entry in of)),
+                _time(used[chain]),
+                chain in leased,
+                chain in held,
+                short_id(layers[chain].parent_chain_id) if layers[chain].parent_chain_id else "",
+            )
+            for chain, of in by_chain.items()
+        ]
+
+    def _held(self, layers: dict[str, LayerRecord]) -> set[str]:
+        """Return the layers that images and containers have."""
+        containers = self._rooms.containers.all()
+        chains = {record.chain_id for record in containers if record.chain_id}
+        images = self._rooms.store.records.images()
+        return with_parents(chains, layers) | {one for image in images for one in image.chain_ids}
+
+    def _mounts(self, entries: Iterable[CacheEntry]) -> list[BuildRecord]:
+        known = {entry.key: entry for entry in entries if _is_mount(entry)}
+        found = []
+        for folder, size, used in CacheMounts(self._rooms).sizes():
+            entry = known.get(MOUNT_KEY + folder.name)
+            moment = folder.stat().st_mtime
+            found.append(
+                BuildRecord(
+                    folder.name,
+                    "exec.cachemount",
+                    f"cache mount {entry.value.decode()}" if entry else "cache mount",
+                    size,
+                    _time(entry.created if entry else moment),
+                    _time(entry.used if entry else moment),
+                    used,
+                )
+            )
+        return found
+
+
+def _is_mount(entry: CacheEntry) -> bool:
+    return entry.key.startswith(MOUNT_KEY)
+
+
+def _last_used(used: dict[str, float], layers: dict[str, LayerRecord]) -> dict[str, float]:
+    """Return the times, a layer's never before those that stand on it."""
+    found = dict(used)
+    for chain, moment in used.items():
+        below = layers[chain].parent_chain_id
+        while below in layers:
+            if below in found:
+                found[below] = max(found[below], moment)
+            below = layers[below].parent_chain_id
+    return found
+
+
+def _depths(records: list[BuildRecord]) -> dict[str, int]:
+    parents = {one.id: one.parent for one in records}
+    depths: dict[str, int] = {}
+    for name in parents:
+        count, below = 0, parents[name]
+        while below:
+            count, below = count + 1, parents.get(below, "")
+        depths[name] = count
+    return depths
+
+
+def _title(entry: CacheEntry) -> str:
+    try:
+        return msgspec.json.decode(entry.value, type=CachedStep).title
+    except DECODE_ERRORS:
+        return ""
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

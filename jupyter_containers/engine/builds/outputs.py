@@ -1,0 +1,239 @@
+"""What a build hands out beside the image in the store: its files, archives of it, facts about it.
+
+A destination appears whole or not at all: archives are written beside it and renamed; only a
+folder of files (``type=local``) is filled in place, as Docker does it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from jupyter_containers.build.copying import Copier, CopyRules
+from jupyter_containers.build.image import write_image
+from jupyter_containers.build.result import BuildResult
+from jupyter_containers.build.seams import BlobStore, LayerStore
+from jupyter_containers.build.tree import SourceTree
+from jupyter_containers.build.users import Owner
+from jupyter_containers.engine.builds.layers import BuiltLayers
+from jupyter_containers.engine.builds.platforms import folder_name, image_index
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.images.saving import (
+    Format,
+    Saved,
+    SavedIndex,
+    archive_output,
+    save,
+    save_folder,
+)
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.events import (
+    CancelToken,
+    EventSink,
+    TaskFinished,
+    TaskStarted,
+    discard,
+    warn,
+)
+from jupyter_containers.oci.descriptor import RawDocument
+from jupyter_containers.oci.image import Manifest, parse_manifest
+from jupyter_containers.oci.reference import Reference
+from jupyter_containers.options.build import BuildOptions
+from jupyter_containers.options.output import STREAM, BuildOutput
+from jupyter_containers.store import ImageRecord
+from jupyter_containers.store.differ import Differ
+from jupyter_containers.store.faults import storage_errors
+from jupyter_containers.store.tarwrite import END, ChunkedOutput
+from jupyter_containers.trees.handover import Handover
+from jupyter_containers.trees.rooted import Root
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """Writes outputs of one build; ``stream`` takes what goes to ``dest=-``."""
+
+    rooms: Rooms
+    layers: LayerStore
+    blobs: BlobStore
+    built: BuiltLayers
+    emit: EventSink
+    cancel: CancelToken
+    stream: BinaryIO | None = None
+
+    def export(
+        self, output: BuildOutput, results: Sequence[BuildResult], options: BuildOptions
+    ) -> None:
+        """Write one output that is not in the store; there is one result for each platform."""
+        task = f"export-{output.type}-{output.dest}"
+        self.emit(TaskStarted(task, f"exporting {output.type} to {output.dest}"))
+        split = len(results) > 1 and output.platform_split
+        if output.type == "local":
+            handover = Handover()
+            for result in results:
+                name = folder_name(result.config.platform) if split else ""
+                self._local(output.path / name, result, handover)
+            warn(self.emit, str(handover), of=task)
+        elif output.type == "tar":
+            self._tar(output, results)
+        else:
+            self._layout(output, results, options)
+        self.emit(TaskFinished(task))
+
+    def _local(self, folder: Path, result: BuildResult, handover: Handover) -> None:
+        with storage_errors(f"write {folder}"):
+            folder.mkdir(parents=True, exist_ok=True)
+        # As with BuildKit the files belong to whoever asked for them.
+        rules = CopyRules(
+            Owner(os.getuid(), os.getgid()), time_ns=result.source_date_ns, handover=handover
+        )
+
+        def copy(rootfs: str) -> None:
+            with Root(rootfs) as source, Root(folder) as target:
+                tree = SourceTree(source, keep_owner=True)
+                Copier(target, "/", rules, self.cancel).copy(tree, tree.find("/"))
+
+        with self.layers.workspace(result.chain_id) as workspace:
+            workspace.call(copy)
+
+    def _tar(self, output: BuildOutput, results: Sequence[BuildResult]) -> None:
+        with self._target(output) as put:
+            tar = ChunkedOutput(put)
+            for result in results:
+                with self.layers.workspace(result.chain_id) as workspace:
+                    workspace.call(partial(self._write_tar, tar, result, len(results) > 1))
+            if len(results) > 1:
+                tar.write(END)
+                tar.flush()
+
+    def _write_tar(
+        self, tar: ChunkedOutput, result: BuildResult, several: bool, rootfs: str
+    ) -> None:
+        prefix = f"{folder_name(result.config.platform)}/".encode() if several else b""
+        differ = Differ(
+            Path(rootfs), tar, time_ns=result.source_date_ns, prefix=prefix, cancel=self.cancel
+        )
+        if several:
+            differ.write_part()
+        else:
+            differ.write()
+
+    def _layout(
+        self, output: BuildOutput, results: Sequence[BuildResult], options: BuildOptions
+    ) -> None:
+        images = [self._saved(output, result, options) for result in results]
+        names = tuple(map(Reference.parse, dict.fromkeys((*options.tags, *output.names))))
+        saved: list[Saved | SavedIndex] = [replace(image, names=names) for image in images]
+        if len(images) > 1:
+            index = image_index([image.record for image in images], options, [output])
+            self.blobs.put(index.data, index.media_type)
+            notes = {
+                "org.opencontainers.image.created": results[0].config.created,
+                **options.annotations.index_descriptor,
+            }
+            target = msgspec.structs.replace(index.descriptor, annotations=notes)
+            saved = [SavedIndex(target, names, tuple(images))]
+        if not output.as_tar:
+            save_folder(self.rooms, saved, output.path, cancel=self.cancel)
+            return
+        form: Format = "oci-archive" if output.type == "oci" else "docker-archive"
+        with self._target(output) as put:
+            save(self.rooms, saved, put, format=form, emit=discard, cancel=self.cancel)
+
+    def _saved(self, output: BuildOutput, result: BuildResult, options: BuildOptions) -> Saved:
+        """Return one platform's image as the output wants it, stored."""
+        is_oci = output.type == "oci" if output.oci is None else output.oci
+        target, config_digest = write_image(
+            self.blobs,
+            result.config,
+            self.built.of(result, output.compressed),
+            # Docker's own format has no type for zstd.
+            form="oci" if is_oci or output.compressed.kind == "zstd" else "docker",
+            annotations={**options.annotations.manifest, **output.annotations},
+            extra=result.extra,
+        )
+        document = RawDocument(self.rooms.store.content.read(target.digest), target.media_type)
+        manifest = parse_manifest(document)
+        assert isinstance(manifest, Manifest)  # it was written as one
+        described = msgspec.structs.replace(
+            target,
+            annotations={
+                "org.opencontainers.image.created": result.config.created,
+                **options.annotations.descriptor,
+            },
+        )
+        record = ImageRecord(described, config_digest, result.config.platform)
+        return Saved(record, (), manifest)
+
+    @contextmanager
+    def _target(self, output: BuildOutput) -> Iterator[Callable[[bytes], object]]:
+        if output.dest == STREAM:
+            if self.stream is None:
+                raise InvalidArgumentError(
+                    "dest=- needs a standard output that takes bytes",
+                    hint="name a file: dest=PATH",
+                )
+            with archive_output(self.stream, "none") as put:
+                yield put
+            return
+        with storage_errors(f"write {output.path}"):
+            output.path.parent.mkdir(parents=True, exist_ok=True)
+        with archive_output(output.path, "none") as put:
+            yield put
+
+
+def write_facts(
+    options: BuildOptions,
+    results: Sequence[BuildResult],
+    index: RawDocument | None,
+    names: list[str],
+) -> None:
+    """Write ``--iidfile`` and ``--metadata-file``, whose keys are buildx's.
+
+    Of an image for several platforms they tell the index.
+    """
+    result = results[0]
+    if options.iidfile:
+        _write_text(options.iidfile, index.digest if index else result.config_digest)
+    if options.metadata_file:
+        facts = _index_facts(index) if index else _image_facts(result)
+        if names:
+            facts["image.name"] = ",".join(names)
+        _write_text(options.metadata_file, json.dumps(facts, indent=2))
+
+
+def _index_facts(index: RawDocument) -> dict[str, object]:
+    target = index.descriptor
+    described = {"mediaType": target.media_type, "digest": target.digest, "size": target.size}
+    return {"containerimage.descriptor": described, "containerimage.digest": target.digest}
+
+
+def _image_facts(result: BuildResult) -> dict[str, object]:
+    manifest, created = result.manifest, result.config.created
+    digest = result.config_digest
+    return {
+        "containerimage.config.digest": digest,
+        "containerimage.descriptor": {
+            "mediaType": manifest.media_type,
+            "digest": manifest.digest,
+            "size": manifest.size,
+            "annotations": {
+                "config.digest": digest,
+                "org.opencontainers.image.created": created,
+            },
+            "platform": {"architecture": result.config.architecture, "os": result.config.os},
+        },
+        "containerimage.digest": manifest.digest,
+    }
+
+
+def _write_text(path: Path, text: str) -> None:
+    with storage_errors(f"write {path}"):
+        path.write_text(text)

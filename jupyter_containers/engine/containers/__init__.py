@@ -1,0 +1,1 @@
+"""Containers: from options to a running process, and back to nothing."""

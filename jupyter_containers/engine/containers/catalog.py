@@ -1,0 +1,243 @@
+"""Containers by name: create, find, list, rename; what happens to them is in ``lifecycle``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import msgspec
+
+from jupyter_containers.engine.containers.lifecycle import Lifecycle
+from jupyter_containers.engine.containers.shared_namespaces import inherited
+from jupyter_containers.engine.containers.validation import refuse
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.filters import Filters, Lookups, container_filter
+from jupyter_containers.engine.images.catalog import Images
+from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.naming import friendly_name, new_id
+from jupyter_containers.engine.records import ContainerRecord, MountRecord
+from jupyter_containers.engine.volumes.catalog import Volumes
+from jupyter_containers.errors import (
+    AlreadyExistsError,
+    ContainerNotFoundError,
+    InvalidArgumentError,
+)
+from jupyter_containers.oci.image import ImageConfig
+from jupyter_containers.options import MountRequest, RunOptions
+from jupyter_containers.options.values import check_name, local_path, parse_labels
+from jupyter_containers.runtime.health import read_status
+from jupyter_containers.runtime.resources import limits
+from jupyter_containers.runtime.spec import process_args
+from jupyter_containers.runtime.targets import Wish, check_target
+from jupyter_containers.store import ImageRecord
+
+
+class Containers:
+    """The containers of one store."""
+
+    def __init__(
+        self, rooms: Rooms, images: Images, volumes: Volumes, lifecycle: Lifecycle
+    ) -> None:
+        self._rooms, self._images = rooms, images
+        self._volumes, self._lifecycle = volumes, lifecycle
+
+    def find(self, text: str) -> ContainerRecord:
+        """Return the container that a name, ID or unique ID prefix means, as it is now.
+
+        Raises :class:`ContainerNotFoundError`, with near names when there are any.
+        """
+        record = self._rooms.containers.find(text.removeprefix("/"))
+        looked = None if record is None else self._lifecycle.look(record)
+        if looked is not None and looked.phase == "ready":
+            return looked
+        raise ContainerNotFoundError(f"no such container: {text}", hint=self._hint(text))
+
+    def _hint(self, text: str) -> str:
+        import difflib
+
+        names = [record.name for record in self._rooms.containers.all()]
+        near = difflib.get_close_matches(text, names, n=3, cutoff=0.5)
+        return f"did you mean {' or '.join(near)}?" if near else "see `ps -a` for what is here"
+
+    def all(self) -> list[ContainerRecord]:
+        """Return all containers as they are now, newest first."""
+        looked = (self._lifecycle.look(record) for record in self._rooms.containers.all())
+        ready = (record for record in looked if record is not None and record.phase == "ready")
+        return sorted(ready, key=lambda item: item.created, reverse=True)
+
+    def create(
+        self,
+        options: RunOptions,
+        image: ImageRecord,
+        config: ImageConfig,
+        *,
+        owned: bool = False,
+    ) -> ContainerRecord:
+        """Record a container and prepare its writable layer and volumes.
+
+        An ``owned`` one is about to be started by this process: until then no prune takes it,
+        and when it was to remove itself (``rm``) a sweep does so if this process dies before.
+
+        Raises :class:`AlreadyExistsError` for a name in use, :class:`InvalidArgumentError` for a
+        command that is missing.
+        """
+        process_args(config.config, options)
+        refuse(options, self._rooms)
+        options = self._rooms.quotas.capped(options)
+        self._rooms.quotas.check_disk(self._rooms)
+        limits(options, self._rooms.host, default_pids_limit=self._rooms.settings.pids_limit)
+        # A prune that began before the record was there looks again when the lease ends.
+        with self._rooms.store.leases.hold([image.manifest.digest, image.chain_id]):
+            record = self._insert(options, image, config)
+        try:
+            self._rooms.store.snapshots.prepare(record.id, record.chain_id)
+            mounts = self._resolve_mounts(record)
+            record = self._rooms.containers.update(
+                record.id,
+                lambda current: msgspec.structs.replace(
+                    current,
+                    mounts=mounts,
+                    phase="ready",
+                    owner=current.owner if owned else None,
+                ),
+            )
+            self._lifecycle.note(record, "create")
+            return record
+        except BaseException:
+            with deferred():
+                self._lifecycle.remove(record, force=True, volumes=True)
+            raise
+
+    def _insert(
+        self, options: RunOptions, image: ImageRecord, config: ImageConfig
+    ) -> ContainerRecord:
+        for attempt in range(100):
+            container_id = new_id()
+            name = options.name or friendly_name() + (str(attempt) if attempt > 2 else "")
+            record = ContainerRecord(
+                id=container_id,
+                name=name,
+                options=options,
+                manifest_digest=image.manifest.digest,
+                image_id=image.config_digest,
+                chain_id=image.chain_id,
+                config=config.config,
+                networks=options.networks,
+                created=time.time(),
+                owner=self._rooms.process,
+            )
+            try:
+                self._rooms.containers.insert(container_id, name, record)
+            except AlreadyExistsError as error:
+                if not options.name or self._is_free(name):
+                    continue
+                raise AlreadyExistsError(
+                    f"the container name {name} is already in use",
+                    hint=f"remove the other one (rm -f {name}) or choose another name",
+                ) from error
+            return record
+        raise AlreadyExistsError("no free container name was found")
+
+    def _is_free(self, name: str) -> bool:
+        """Return whether nobody has the name any more, when its holder has been looked at."""
+        holder = self._rooms.containers.by_name(name)
+        if holder is not None:
+            return self._lifecycle.look(holder) is None
+        # A damaged record keeps its name.
+        return all(item.name != name for item in self._rooms.containers.damaged())
+
+    def _resolve_mounts(self, record: ContainerRecord) -> tuple[MountRecord, ...]:
+        wanted = list(record.options.mounts)
+        taken = inherited(self._rooms, record.options.volumes_from)
+        targets = {mount.target.rstrip("/") for mount in wanted}
+        targets |= {target.rstrip("/") for target in taken}
+        wanted += [
+            MountRequest("volume", target)
+            for target in record.config.volumes
+            if target.rstrip("/") not in targets
+        ]
+        labels = {request.target: parse_labels(request.labels) for request in wanted}
+        resolved: dict[str, MountRecord] = {}
+        for request in wanted:
+            mount = self._volumes.resolve(request)
+            check_target(Wish(mount.target, mount.source))
+            if mount.target in resolved:
+                raise InvalidArgumentError(f"two mounts have the same target: {mount.target}")
+            resolved[mount.target] = mount
+        resolved = taken | resolved
+        # Recorded before they are made: a sweep then finds the anonymous volumes of a dead create.
+        self._rooms.containers.update(
+            record.id,
+            lambda current: msgspec.structs.replace(current, mounts=tuple(resolved.values())),
+        )
+        for mount in resolved.values():
+            self._volumes.provide(mount, labels.get(mount.target))
+        return tuple(resolved.values())
+
+    def rename(self, text: str, name: str) -> None:
+        """Give a container another name."""
+        check_name(name, "container")
+        record = self.find(text)
+        if record.name == name:
+            raise InvalidArgumentError(f"container {name} has that name already")
+        renamed = self._rooms.containers.update(
+            record.id, lambda current: msgspec.structs.replace(current, name=name), name=name
+        )
+        self._lifecycle.renamed(renamed, record.name)
+
+    def matching(self, filters: Filters) -> Callable[[ContainerRecord], bool]:
+        """Return the predicate that ``ps --filter`` values mean."""
+        return container_filter(filters, Lookups(self.find, self._made_from, self._health))
+
+    def _health(self, record: ContainerRecord) -> str:
+        return read_status(self._lifecycle.bundle(record.id).folder)
+
+    def _made_from(self, value: str) -> frozenset[str]:
+        """Return the IDs of an image and of all made from it: layers and history go on from it.
+
+        Layers alone do not say it: a configuration of its own makes another image of them.
+        """
+        image = self._images.lookup(value)
+        if image is None:
+            return frozenset()
+        count, steps = len(image.chain_ids), self._images.config(image).history
+        return frozenset(
+            other.config_digest
+            for other, _ in self._images.all()
+            if other.config_digest == image.config_digest
+            or (
+                other.chain_ids[:count] == image.chain_ids
+                and len(history := self._images.config(other).history) > len(steps)
+                and history[: len(steps)] == steps
+            )
+        )
+
+    def image_shown(self, record: ContainerRecord) -> str:
+        """Return the image's name as it was given, or its ID where that names another by now."""
+        named = self._images.lookup(record.options.image)
+        same = named is not None and named.config_digest == record.image_id
+        return record.options.image if same else record.image_id
+
+
+@contextmanager
+def id_file(name: str) -> Iterator[Callable[[str], None]]:
+    """Yield who writes a new container's ID to the file of ``--cidfile``; no file for no ID."""
+    if not name:
+        yield lambda _: None
+        return
+    path = local_path(name)
+    try:
+        with open(path, "x") as file:
+            yield lambda container_id: print(container_id, end="", file=file)
+    except FileExistsError as error:
+        raise AlreadyExistsError(
+            f"the container ID file {name} is there already",
+            hint="make sure that its container does not run, or remove the file",
+        ) from error
+    except OSError as error:
+        raise InvalidArgumentError(f"cannot write {name}: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            if path.stat().st_size == 0:
+                path.unlink()

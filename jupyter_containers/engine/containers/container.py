@@ -1,0 +1,269 @@
+"""A container as the caller holds it: a value with verbs."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from jupyter_containers.engine.records import ContainerRecord
+from jupyter_containers.engine.units import human_duration
+from jupyter_containers.oci.state import Status
+from jupyter_containers.runtime.spec import process_args
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.api.containers import ContainersAPI
+    from jupyter_containers.engine.api.files import FilesAPI
+    from jupyter_containers.engine.containers.filesystems import FileChange
+    from jupyter_containers.engine.images.image import Image
+    from jupyter_containers.engine.results import RunResult, StatsSample
+    from jupyter_containers.runtime.logs import LogLine
+
+
+class Container:
+    """One container, as it was when this value was made; :meth:`reload` looks again.
+
+    ``id`` has 64 characters, ``image`` is the name it was started from, ``command`` the whole
+    command line, ``image_shown`` in a list the image's ID once that name means another,
+    ``ports`` the published ports in Docker's notation (while it runs).  ``size`` and
+    ``size_root`` are the bytes of its own files, and of these and the image's, where they were
+    asked for.
+    """
+
+    def __init__(self, engine: ContainersAPI, record: ContainerRecord) -> None:
+        self._engine = engine
+        self.record = record
+        self.image_shown = record.options.image
+        self.size = 0
+        self.size_root = 0
+
+    @property
+    def id(self) -> str:
+        """The ID, 64 hexadecimal characters."""
+        return self.record.id
+
+    @property
+    def short_id(self) -> str:
+        """The first 12 characters of the ID."""
+        return self.record.id[:12]
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return self.record.name
+
+    @property
+    def image(self) -> str:
+        """The image as it was named when the container was created."""
+        return self.record.options.image
+
+    @property
+    def image_id(self) -> str:
+        """The image's ID."""
+        return self.record.image_id
+
+    @property
+    def command(self) -> str:
+        """Entrypoint and command as one shell-quoted line."""
+        return shlex.join(self.argv)
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """Entrypoint and command as words."""
+        return process_args(self.record.config, self.record.options)
+
+    @property
+    def created(self) -> datetime:
+        """When the container was created."""
+        return datetime.fromtimestamp(self.record.created, UTC)
+
+    @property
+    def status(self) -> Status:
+        """Where the container is in its life."""
+        return self.record.state.status
+
+    @property
+    def status_text(self) -> str:
+        """The status in the words of ``docker ps``: ``Up 2 minutes``, ``Exited (0) …``."""
+        state, now = self.record.state, time.time()
+        if state.status is Status.RUNNING:
+            health = f"health: {self.health}" if self.health == "starting" else self.health
+            return f"Up {human_duration(now - state.started)}{f' ({health})' if health else ''}"
+        if state.status is Status.RESTARTING:
+            return f"Restarting ({state.exit_code}) {human_duration(now - state.finished)} ago"
+        if state.status is Status.PAUSED:
+            return f"Up {human_duration(now - state.started)} (Paused)"
+        if state.status is Status.EXITED:
+            oom = ", out of memory" if state.oom_killed else ""
+            return f"Exited ({state.exit_code}{oom}) {human_duration(now - state.finished)} ago"
+        return str(state.status).capitalize()
+
+    @property
+    def health(self) -> str:
+        """``starting``, ``healthy`` or ``unhealthy``; empty for one without a health check."""
+        if not self.record.state.companions:
+            return ""
+        return self._engine.health(self.record)
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the last run; None before the first has ended."""
+        return self.record.state.exit_code if self.status is Status.EXITED else None
+
+    @property
+    def oom_killed(self) -> bool:
+        """True when the kernel ended a process of the container for want of memory."""
+        return self.record.state.oom_killed
+
+    @property
+    def ports(self) -> list[str]:
+        """The published ports: ``127.0.0.1:8000->8000/tcp``; exposed ones: ``8000/tcp``."""
+        if not self.status.alive:
+            return []
+        published = [str(port) for port in self.record.ports]
+        taken = {f"{port.container_port}/{port.protocol}" for port in self.record.ports}
+        exposed = (*self.record.config.exposed_ports, *self.record.options.expose)
+        return published + [port for port in dict.fromkeys(exposed) if port not in taken]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The image's labels and the container's own."""
+        return {**self.record.config.labels, **(self.record.options.labels or {})}
+
+    @property
+    def networks(self) -> list[str]:
+        """The names of the networks it is in."""
+        return [request.name for request in self.record.networks]
+
+    @property
+    def mounts(self) -> list[str]:
+        """Volume names and host paths that are mounted."""
+        return [mount.name or mount.source for mount in self.record.mounts if mount.source]
+
+    @property
+    def local_volumes(self) -> int:
+        """The number of volumes that are mounted."""
+        return sum(mount.type == "volume" for mount in self.record.mounts)
+
+    @property
+    def ip_address(self) -> str:
+        """The address in its first network while it runs; empty without one."""
+        endpoints = self.record.endpoints if self.status.alive else ()
+        return endpoints[0].address if endpoints else ""
+
+    def reload(self) -> Container:
+        """Look at the container again; return self."""
+        self.record = self._engine.container(self.id).record
+        return self
+
+    def start(self) -> Container:
+        """Start it; return self, looked at again."""
+        self._engine.start(self.id)
+        return self.reload()
+
+    def stop(self, timeout: float | None = None) -> Container:
+        """Stop it (see :meth:`Engine.stop`); return self, looked at again."""
+        self._engine.stop(self.id, timeout=timeout)
+        return self if self.record.options.rm else self.reload()
+
+    def restart(self, timeout: float | None = None) -> Container:
+        """Stop and start it; return self, looked at again."""
+        self._engine.restart(self.id, timeout=timeout)
+        return self.reload()
+
+    def kill(self, signal: str | int = "KILL") -> None:
+        """Send a signal to its first process."""
+        self._engine.kill(self.id, signal)
+
+    def pause(self) -> Container:
+        """Freeze its processes; return self, looked at again."""
+        self._engine.pause(self.id)
+        return self.reload()
+
+    def unpause(self) -> Container:
+        """Let its processes go on; return self, looked at again."""
+        self._engine.unpause(self.id)
+        return self.reload()
+
+    def update(self, **flags: Any) -> Container:
+        """Change its limits (see :meth:`Engine.update`); return self, looked at again."""
+        self._engine.update(self.id, **flags)
+        return self.reload()
+
+    def wait(self) -> int:
+        """Wait until it ends; return the exit code."""
+        return self._engine.wait(self.id)
+
+    def remove(self, force: bool = False, volumes: bool = False) -> None:
+        """Remove it; ``force`` also when it runs."""
+        self._engine.remove(self.id, force=force, volumes=volumes)
+
+    def exec(self, command: str | Sequence[str], **flags: Any) -> RunResult:
+        """Run a command in it; see :meth:`Engine.exec`."""
+        return self._engine.exec(self.id, command, **flags)
+
+    @property
+    def _files(self) -> FilesAPI:
+        return cast("FilesAPI", self._engine)
+
+    def attach(self, **flags: Any) -> RunResult:
+        """Attach to it until it ends; see :meth:`Engine.attach`."""
+        return self._engine.attach(self.id, **flags)
+
+    def commit(self, repository: str | None = None, **flags: Any) -> Image:
+        """Make an image of it; see :meth:`Engine.commit`."""
+        return self._files.commit(self.id, repository, **flags)
+
+    def diff(self) -> list[FileChange]:
+        """Return the files that it added, changed and deleted."""
+        return self._files.diff(self.id)
+
+    def put(self, source: str | Path, path: str, **flags: Any) -> None:
+        """Copy a file or folder of this machine into it; see :meth:`Engine.copy`."""
+        self._files.copy(_here(source), f"{self.id}:{path}", **flags)
+
+    def get(self, path: str, target: str | Path, **flags: Any) -> None:
+        """Copy a file or folder out of it; see :meth:`Engine.copy`."""
+        self._files.copy(f"{self.id}:{path}", _here(target), **flags)
+
+    def top(self, *options: str) -> list[dict[str, str]]:
+        """Return its processes; see :meth:`Engine.top`."""
+        return self._engine.top(self.id, options)
+
+    def logs(self, **flags: Any) -> Iterator[LogLine]:
+        """Return what it wrote; see :meth:`Engine.logs`."""
+        return self._engine.logs(self.id, **flags)
+
+    def stats(self) -> StatsSample:
+        """Return what it uses now."""
+        return self._engine.stats([self.id])[0]
+
+    def inspect(self) -> dict[str, Any]:
+        """Return Docker's ``container inspect`` object."""
+        return self._engine.inspect_container(self.id)
+
+    def __enter__(self) -> Container:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove(force=True)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Container) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        ports = f", {', '.join(self.ports)}" if self.ports else ""
+        return f"<Container {self.name} ({self.short_id}) {self.image}: {self.status_text}{ports}>"
+
+
+def _here(path: str | Path) -> str:
+    """Return a path of this machine that nobody takes for a container's; its end is kept."""
+    text = os.fspath(path)
+    return text if text.startswith("/") else f"{os.getcwd()}/{text}"

@@ -1,0 +1,226 @@
+"""Values into a container and results out of it: the two folders of one run.
+
+``/data/in`` (read-only) has a file for every input, ``/data/out`` is where results are looked for:
+``/data/out/NAME`` with any suffix that says what it is.  The variables ``$NAME`` in the container's
+environment are an input's path, and a result's path without the suffix.  A Python script instead
+finds the inputs as variables and sets the results (:mod:`.inside_python`).
+
+Life: the folder is made before the container and removed after its end; what a killed process left
+is removed by the next one that exchanges something.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from jupyter_containers.engine.containers import inside_python, value_files
+from jupyter_containers.engine.containers.result_files import Budget, read_value
+from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.errors import (
+    InvalidArgumentError,
+    ResultNotFoundError,
+    StorageError,
+    VerificationError,
+)
+from jupyter_containers.options import MountRequest, RunOptions
+from jupyter_containers.store.owner import Owner
+from jupyter_containers.trees import at
+from jupyter_containers.trees.rooted import Root
+
+IN, OUT = "/data/in", "/data/out"
+_TOOLS = ".exchange"
+# What a container's own programs live by keeps its meaning, whatever a variable is called.
+_KEPT = frozenset({"PATH", "HOME", "HOSTNAME", "TERM", "LD_PRELOAD", "LD_LIBRARY_PATH"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one run exchanges.
+
+    ``inputs`` are values by name; a name may be ``NAME=PATH`` to choose the file (below
+    ``/data/in``, or anywhere when absolute).  ``results`` are names.  ``script`` is Python text
+    for the command, which is its interpreter.
+    """
+
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    results: Sequence[str] = ()
+    script: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.inputs or self.results or self.script is not None)
+
+
+class Exchange:
+    """The folders of one run, as a context manager; does nothing when nothing is exchanged.
+
+    ``limit`` are the bytes of results that are read at most.
+    """
+
+    def __init__(self, parent: Path, request: Request, limit: int) -> None:
+        self._parent, self._request, self._limit = parent, request, limit
+        self._folder: Path | None = None
+
+    def __enter__(self) -> Exchange:
+        if self._request:
+            sweep(self._parent)
+            try:
+                self._parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                name = tempfile.mkdtemp(prefix=f"{Owner.current()}.", dir=self._parent)
+            except OSError as error:
+                raise StorageError(f"cannot make a folder in {self._parent}: {error}") from error
+            self._folder = Path(name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            with deferred():
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+    def applied(self, options: RunOptions) -> RunOptions:
+        """Return the options with the folders mounted, all values written into them."""
+        if self._folder is None:
+            return options
+        if options.detach or (options.tty and options.interactive):
+            raise InvalidArgumentError(
+                "values go into a container that is waited for, and results come from one",
+                hint="leave -d and -t out, or mount a folder with -v",
+            )
+        inside, outside = self._folder / "in", self._folder / "out"
+        tools = inside / _TOOLS
+        tools.mkdir(parents=True)
+        outside.mkdir()
+        # A container's user may be any: the folder above is closed to others of the host.
+        outside.chmod(0o777)
+        mounts = [MountRequest("bind", IN, str(inside), read_only=True)]
+        mounts.append(MountRequest("bind", OUT, str(outside)))
+        plan: list[dict[str, Any]] = []
+        env: dict[str, str] = {}
+        for name, value in self._request.inputs.items():
+            entry, more = self._put(inside, name, value)
+            plan.append(entry)
+            mounts += more
+            env[entry["name"]] = entry["path"]
+        for name in self._request.results:
+            env[_checked(name)] = f"{OUT}/{name}"
+        if self._request.script is not None:
+            options = self._scripted(options, tools, plan)
+        for path in (inside, *self._folder.glob("in/**/*"), *self._folder.glob("elsewhere/*/*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        given = (f"{name}={path}" for name, path in env.items() if name not in _KEPT)
+        return msgspec.structs.replace(
+            options, mounts=(*mounts, *options.mounts), env=(*given, *options.env)
+        )
+
+    def _put(
+        self, inside: Path, spelling: str, value: Any
+    ) -> tuple[dict[str, Any], list[MountRequest]]:
+        """Write one value; return its line of the plan and the mounts it needs."""
+        name, _, wanted = spelling.partition("=")
+        usual = value_files.file_name(_checked(name), value)
+        path = os.path.normpath(os.path.join(IN, wanted or usual))
+        below = path.startswith(f"{IN}/")
+        if not below and not wanted.startswith("/"):
+            raise InvalidArgumentError(f"{spelling}: the path leaves {IN}")
+        # What lies elsewhere in the container is written beside, and mounted.
+        beside = inside.parent / "elsewhere"
+        file = inside / path[len(IN) + 1 :] if below else beside / name / os.path.basename(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists():
+            raise InvalidArgumentError(f"two inputs have the same file: {path}")
+        entry = {"name": name, "path": path, "kind": "path", "index": 0}
+        if value_files.kind_of(value) == "path":
+            source = Path(value).absolute()
+            if not source.exists():
+                raise InvalidArgumentError(f"{name}: there is no file {source}")
+            if below:  # the place that it is mounted on
+                file.mkdir() if source.is_dir() else file.touch()
+            return entry, [MountRequest("bind", path, str(source), read_only=True)]
+        written = value_files.write(name, value, file)
+        entry |= {"kind": written.kind, "index": written.index}
+        return entry, [] if below else [MountRequest("bind", path, str(file), read_only=True)]
+
+    def _scripted(self, options: RunOptions, tools: Path, plan: list[dict[str, Any]]) -> RunOptions:
+        about = {
+            "inputs": plan,
+            "results": list(self._request.results),
+            "folder": OUT,
+            "parquet": value_files.reads_parquet(),
+        }
+        (tools / "plan.json").write_text(json.dumps(about), encoding="utf-8")
+        (tools / "cell.py").write_text(self._request.script or "", encoding="utf-8")
+        shutil.copyfile(inside_python.__file__, tools / "run.py")
+        interpreter = (*(options.entrypoint or ()), *options.command) or ("python3",)
+        command = (*interpreter[1:], f"{IN}/{_TOOLS}/run.py")
+        # The text is a program of its own, not an argument of the image's entrypoint.
+        return msgspec.structs.replace(options, entrypoint=interpreter[:1], command=command)
+
+    def results(self) -> dict[str, Any]:
+        """Return the results by name, read from what the container left.
+
+        Raises :class:`ResultNotFoundError` for one that is not there, :class:`VerificationError`
+        for one that is not what it should be or holds more than the kernel is to read.
+        """
+        if self._folder is None or not self._request.results:
+            return {}
+        with Root(self._folder / "out") as root:
+            hints = _hints(root)
+            names = at.names(root.descriptor)
+            budget = Budget(self._limit)
+            return {
+                name: _result(root, name, names, hints.get(name, {}), budget)
+                for name in self._request.results
+            }
+
+
+def _checked(name: str) -> str:
+    if not name.isidentifier():
+        raise InvalidArgumentError(
+            f"{name!r} is not a variable's name", hint="write -i NAME, -i NAME=FILE or -o NAME"
+        )
+    return name
+
+
+def _hints(root: Root) -> dict[str, dict[str, Any]]:
+    """Return what the program inside said about its results; it may have said anything."""
+    with suppress(ValueError):
+        said = json.loads(root.read_text(inside_python.HINTS))
+        if isinstance(said, dict):
+            return {name: hint for name, hint in said.items() if isinstance(hint, dict)}
+    return {}
+
+
+def _result(
+    root: Root, name: str, names: Sequence[str], hints: Mapping[str, Any], budget: Budget
+) -> Any:
+    found = [each for each in names if each == name or each.partition(".")[0] == name]
+    if not found:
+        others = ", ".join(each for each in names if not each.startswith("."))
+        raise ResultNotFoundError(
+            f"the container left no result {name}",
+            hint=f"write it to {OUT}/{name}.csv (or .parquet, .json, .npy, .txt, …)"
+            + (f"; there is {others}" if others else ""),
+        )
+    if len(found) > 1:
+        raise VerificationError(
+            f"the container left several results {name}: {', '.join(found)}",
+            hint="leave one of them, or give each a name of its own",
+        )
+    return read_value(root.descriptor, found[0], hints, budget)
+
+
+def sweep(parent: Path) -> None:
+    """Remove the folders of processes that are dead."""
+    for folder in parent.iterdir() if parent.is_dir() else ():
+        owner = Owner.parse(folder.name.partition(".")[0])
+        if owner is None or not owner.alive:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,386 @@
+"""The streams of containers in the hands of a caller: run in the foreground, attach, terminals.
+
+Whoever runs a container in the foreground *attends* it: he records its end.  Who detaches (by
+keys, or because nobody passes signals on) leaves it to its exit command, as a detached container
+is.  Attaching to a container that somebody else started never ends it.
+"""
+
+from __future__ import annotations
+
+import select
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import BinaryIO, Protocol
+
+from jupyter_containers.engine.containers.exit_command import leave
+from jupyter_containers.engine.containers.lifecycle import Lifecycle
+from jupyter_containers.engine.containers.streams import Capture, OutputSink, StreamName
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.records import ContainerRecord
+from jupyter_containers.engine.results import RunResult
+from jupyter_containers.errors import ContainerFailedError, OCIRuntimeError
+from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.state import require
+from jupyter_containers.runtime import execute, monitor
+from jupyter_containers.runtime.attach import Attachment
+from jupyter_containers.runtime.keys import DetachedError, DetachKeys
+
+Stdin = bytes | int | BinaryIO | None
+TerminalSize = Callable[[], tuple[int, int]]  # rows and columns
+_INTERRUPT_GRACE_SECONDS = 0.1
+# What a shell means by these (POSIX, "Exit Status for Commands").
+_EXIT_HINTS = {
+    126: "the command was found but could not be executed",
+    127: "the command was not found in the image",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """What a caller lends to a container's streams.
+
+    ``terminal_size`` is asked for the size of the caller's terminal, before the first instruction
+    and from then on; the container's terminal follows.  ``keys`` detach where there is a terminal
+    and an input; ``sig_proxy`` passes an interrupt on.  ``attach`` names the outputs that are
+    wanted, both when it is empty; an input that is given is passed on in any case, as Docker does.
+    ``cancel`` is an interrupt that may come from any thread.
+    """
+
+    on_output: OutputSink | None = None
+    stdin: Stdin = None
+    terminal_size: TerminalSize | None = None
+    keys: DetachKeys | None = None
+    sig_proxy: bool = True
+    attach: tuple[str, ...] = ()
+    cancel: CancelToken | None = None
+
+    def wants(self, stream: str) -> bool:
+        """Return whether an output is attached to."""
+        return not self.attach or stream in self.attach
+
+
+class Attaching:
+    """Runs containers in the foreground and attaches to those that run."""
+
+    def __init__(self, rooms: Rooms, lifecycle: Lifecycle) -> None:
+        self._rooms, self._lifecycle = rooms, lifecycle
+
+    def run(self, record: ContainerRecord, streams: Streams, *, check: bool) -> RunResult:
+        """Start a container with its streams attached and wait for its end.
+
+        An interrupt is passed on to the container, which is killed when it does not end at once;
+        then it is cleaned up as at any end.
+        """
+        folder = self._lifecycle.bundle(record.id).folder
+        resizing = Resizing(streams.terminal_size, partial(monitor.resize, folder))
+        try:
+            record, attachment = self._lifecycle.start(
+                record,
+                attach=True,
+                hold_stdin=record.options.interactive,
+                before_start=resizing.look,
+            )
+        except BaseException:
+            if record.options.rm:
+                with deferred():
+                    self._lifecycle.remove(record, force=True, volumes=True)
+            raise
+        assert attachment is not None  # a container that already runs is refused by start
+        return self._serve(record, attachment, streams, resizing, self._end, check=check)
+
+    def attach(self, record: ContainerRecord, streams: Streams, *, check: bool) -> RunResult:
+        """Attach to a running container until it ends or the caller detaches."""
+        require(record.name, record.state.status, "attach")
+        folder = self._lifecycle.bundle(record.id).folder
+        resizing = Resizing(streams.terminal_size, partial(monitor.resize, folder))
+        attachment = Attachment(folder)
+        self._lifecycle.note(record, "attach")
+        resizing.look()
+        return self._serve(record, attachment, streams, resizing, self._pass_on, check=check)
+
+    def _serve(
+        self,
+        record: ContainerRecord,
+        attachment: Attachment,
+        streams: Streams,
+        resizing: Resizing,
+        interrupted: Callable[[ContainerRecord, BaseException], None],
+        *,
+        check: bool,
+    ) -> RunResult:
+        capture = Capture(streams.on_output)
+
+        def deliver(stream: StreamName, data: bytes) -> None:
+            if streams.wants(stream):
+                capture(stream, data)
+
+        # As Docker's: without a terminal the sequence is data like any other.
+        keys = streams.keys if record.options.tty else None
+        with attachment:
+            try:
+                stdin = source_of(streams.stdin)
+                attachment.pump(
+                    deliver, stdin=stdin, keys=keys, cancel=streams.cancel, on_tick=resizing.look
+                )
+                code, oom = self._follow(record)
+            except DetachedError:
+                self.leave(record)
+                self._lifecycle.note(record, "detach")
+                return replace(self._result(0, capture, record, False), detached=True)
+            except BaseException as error:
+                with deferred(error):
+                    # The monitor waits for whoever does not read, and would never tell the end.
+                    attachment.close()
+                    if streams.sig_proxy:
+                        interrupted(record, error)
+                    else:
+                        self.leave(record)
+                    error.add_note(self._kept(record))
+                raise
+        result = self._result(code, capture, record, oom)
+        if code != 0 and check:
+            raise self._failure(record, result, capture)
+        return result
+
+    def _result(self, code: int, capture: Capture, record: ContainerRecord, oom: bool) -> RunResult:
+        out, err = capture.value("stdout"), capture.value("stderr")
+        return RunResult(code, out, err, record.id, oom, capture.truncated)
+
+    def _follow(self, record: ContainerRecord) -> tuple[int, bool]:
+        process = record.state.process
+        if process is not None:
+            process.wait()
+        ended = self._lifecycle.end(record.id)
+        return ended.exit_code, ended.oom_killed
+
+    def leave(self, record: ContainerRecord) -> None:
+        """Leave a container to itself that this process attended."""
+        leave(self._lifecycle.bundle(record.id).folder)
+        # It may have ended before its exit command could know that.
+        self._lifecycle.look(record)
+
+    def _kept(self, record: ContainerRecord) -> str:
+        """Return what has become of a container that an interrupt was about."""
+        current = self._rooms.containers.get(record.id)
+        if current is None:
+            return f"container {record.name} is removed"
+        return f"container {record.name} {'goes on' if current.state.status.up else 'is kept'}"
+
+    def _end(self, record: ContainerRecord, error: BaseException) -> None:
+        """Stop a foreground container whose caller was interrupted."""
+        process, number = record.state.process, _signal_of(error)
+        # Without a handler the kernel keeps a signal from a container's first process.
+        if process is not None and self._rooms.runtime.signal(process, number, caught=True):
+            process.wait(timeout=_INTERRUPT_GRACE_SECONDS)
+        self._rooms.runtime.kill_all(record.id)
+        self._lifecycle.end(record.id)
+
+    def _pass_on(self, record: ContainerRecord, error: BaseException) -> None:
+        """Pass an interrupt on to a container that is not ours to end."""
+        process = record.state.process
+        if process is not None and isinstance(error, KeyboardInterrupt) and not record.options.tty:
+            self._rooms.runtime.signal(process, _signal_of(error))
+            error.add_note("the interrupt was passed on")
+            # Most of those that end of it end at once.
+            process.wait(timeout=_INTERRUPT_GRACE_SECONDS)
+            self._lifecycle.look(record)
+
+    def _failure(
+        self, record: ContainerRecord, result: RunResult, capture: Capture
+    ) -> ContainerFailedError:
+        code, name = result.exit_code, record.name
+        if result.oom_killed:
+            limit = record.options.memory // 2**20
+            return ContainerFailedError(
+                f"container {name} was killed: out of memory (exit code {code})",
+                exit_code=code,
+                oom_killed=True,
+                log_tail=capture.tail(),
+                hint=f"its limit was {limit} MiB: give it more with --memory" if limit else "",
+            )
+        hint = _EXIT_HINTS.get(code, "")
+        if code > 128:
+            try:
+                hint = f"ended by {signal.Signals(code - 128).name}"
+            except ValueError:
+                hint = ""
+        return ContainerFailedError(
+            f"container {name} ended with exit code {code}",
+            exit_code=code,
+            log_tail=capture.tail(),
+            hint=hint,
+        )
+
+    def open_terminal(self, record: ContainerRecord, rows: int, columns: int) -> ContainerSession:
+        """Attach to a container's terminal, starting the container when it does not run."""
+        folder = self._lifecycle.bundle(record.id).folder
+        if record.state.status.alive:
+            require(record.name, record.state.status, "attach")
+            monitor.resize(folder, rows, columns)
+            return ContainerSession(record, Attachment(folder), self)
+        started, attachment = self._lifecycle.start(
+            record,
+            attach=True,
+            hold_stdin=True,
+            before_start=partial(monitor.resize, folder, rows, columns),
+        )
+        assert attachment is not None  # it was asked for
+        return ContainerSession(started, attachment, self)
+
+    def resize(self, record: ContainerRecord, rows: int, columns: int) -> None:
+        """Set the size of a container's terminal."""
+        monitor.resize(self._lifecycle.bundle(record.id).folder, rows, columns)
+
+    def await_end(self, record: ContainerRecord, timeout: float | None) -> int | None:
+        """Return the exit code, or None when the container still runs after ``timeout`` seconds."""
+        process = record.state.process
+        if process is not None and not process.wait(timeout=timeout):
+            return None
+        return self._lifecycle.end(record.id).exit_code
+
+
+class TerminalSession(Protocol):
+    """A terminal of a container in a caller's hands; usable from one thread at a time.
+
+    ``descriptor`` becomes readable when there is something to :meth:`read`.  Closing ends the
+    process of an ``exec``, and detaches from a container, which goes on.
+    """
+
+    container_id: str
+
+    @property
+    def descriptor(self) -> int:
+        """What to poll for reading."""
+
+    def read(self, timeout: float | None = None) -> bytes | None:
+        """Return output, ``b""`` once it has ended, None when there was none in ``timeout``."""
+
+    def write(self, data: bytes) -> None:
+        """Type keys; after the end they are dropped."""
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Set the terminal's size and tell the process."""
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Return the exit code, or None when the process still runs after ``timeout`` seconds."""
+
+    def close(self) -> None:
+        """Let go of the terminal; a second call does nothing."""
+
+
+class ContainerSession:
+    """The terminal of a container's own process (``run -it``, ``attach``)."""
+
+    def __init__(self, record: ContainerRecord, attachment: Attachment, room: Attaching) -> None:
+        self._record, self._attachment, self._room = record, attachment, room
+        self._closed = False
+        self.container_id = record.id
+
+    @property
+    def descriptor(self) -> int:
+        """What to poll for reading."""
+        return self._attachment.descriptor
+
+    def read(self, timeout: float | None = None) -> bytes | None:
+        """Return output, ``b""`` once it has ended, None when there was none in ``timeout``."""
+        if not _readable(self.descriptor, timeout):
+            return None
+        piece = self._attachment.receive()
+        return b"" if piece is None else piece[1]
+
+    def write(self, data: bytes) -> None:
+        """Type keys; after the end they are dropped."""
+        self._attachment.send(data)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Set the terminal's size and tell the process."""
+        self._room.resize(self._record, rows, columns)
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Return the exit code, or None when the container still runs after ``timeout`` seconds."""
+        return self._room.await_end(self._record, timeout)
+
+    def close(self) -> None:
+        """Detach; the container goes on.  A second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._attachment.close()
+            self._room.leave(self._record)
+
+
+class ExecSession:
+    """The terminal of a further process in a container (``exec -it``)."""
+
+    def __init__(
+        self, container_id: str, session: execute.TerminalSession, on_end: Callable[[int], None]
+    ) -> None:
+        self.container_id = container_id
+        self._session = session
+        self._on_end: Callable[[int], None] | None = on_end
+
+    @property
+    def descriptor(self) -> int:
+        """What to poll for reading."""
+        return self._session.descriptor
+
+    def read(self, timeout: float | None = None) -> bytes | None:
+        """Return output, ``b""`` once it has ended, None when there was none in ``timeout``."""
+        return self._session.read() if _readable(self.descriptor, timeout) else None
+
+    def write(self, data: bytes) -> None:
+        """Type keys; after the end they are dropped."""
+        self._session.write(data)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Set the terminal's size and tell the process."""
+        self._session.resize(rows, columns)
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Return the exit code, or None when the process still runs after ``timeout`` seconds."""
+        return self._ended(self._session.wait(timeout))
+
+    def close(self) -> None:
+        """End the process if it still runs; a second call does nothing."""
+        self._ended(self._session.close())
+
+    def _ended(self, code: int | None) -> int | None:
+        if code is not None and self._on_end is not None:
+            on_end, self._on_end = self._on_end, None
+            on_end(code)
+        return code
+
+
+class Resizing:
+    """Passes the size of one terminal on to another when it has changed."""
+
+    def __init__(self, size: TerminalSize | None, resize: Callable[[int, int], None]) -> None:
+        self._size, self._resize = size, resize
+        self._known: tuple[int, int] | None = None
+
+    def look(self) -> None:
+        """Look at the size; called before the start and every 50 ms from then on."""
+        size = self._size() if self._size is not None else None
+        if size is not None and size != self._known:
+            self._known = size
+            self._resize(*size)
+
+
+def source_of(stdin: Stdin) -> bytes | int | None:
+    """Return an input as data or a descriptor."""
+    return stdin if stdin is None or isinstance(stdin, (bytes, int)) else stdin.fileno()
+
+
+def _signal_of(error: BaseException) -> int:
+    """Return the signal that an interrupt stands for (a front end's may carry its number)."""
+    return int(getattr(error, "number", signal.SIGINT))
+
+
+def _readable(descriptor: int, timeout: float | None) -> bool:
+    if descriptor < 0:
+        raise OCIRuntimeError("the terminal is closed")
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(None if timeout is None else max(0, timeout * 1000)))

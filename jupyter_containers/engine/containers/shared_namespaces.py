@@ -1,0 +1,100 @@
+"""What a container shares: namespaces of the host or of another container, binds and volumes.
+
+Everything is resolved at the start, when the other container must run.  It is mounted in the
+container's private mount namespace below ``run_root/mounts/<id>`` (:mod:`.sources`): a folder that
+is only ever emptied by rmdir(2), so that no clean-up can reach through a mount.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import msgspec
+
+from jupyter_containers.engine.containers.sources import mount_folder, show_sources
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.peers import joined, peer
+from jupyter_containers.engine.records import ContainerRecord, MountRecord
+from jupyter_containers.errors import (
+    InvalidArgumentError,
+)
+from jupyter_containers.options.mounts import parse_volumes_from
+from jupyter_containers.runtime.mounts import PrivateMounts, detach_inside
+
+OF_CONTAINER = "container:"
+_KINDS = {"pid": "pid", "ipc": "ipc", "uts": "uts", "cgroupns": "cgroup"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Namespaces by kind, the path of a foreign /dev/shm, the places of sources by target."""
+
+    namespaces: Mapping[str, str] = field(default_factory=dict)
+    shm: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+def share(rooms: Rooms, record: ContainerRecord, mounts: PrivateMounts) -> Shared:
+    """Return what a starting container shares, mounted where it has to be."""
+    options = record.options
+    namespaces: dict[str, str] = {}
+    for flag, kind in _KINDS.items():
+        value = getattr(options, flag)
+        if value == "host":
+            namespaces[kind] = "host"
+        elif value.startswith(OF_CONTAINER):
+            namespaces[kind] = f"/proc/{_pid(rooms, value, flag)}/ns/{kind}"
+    folder = mount_folder(rooms, record.id)
+    shm = "/dev/shm" if options.ipc == "host" else ""
+    if options.ipc.startswith(OF_CONTAINER):
+        target = folder / "shm"
+        target.mkdir(parents=True, exist_ok=True)
+        mounts.graft(_pid(rooms, options.ipc, "ipc"), "/dev/shm", target)
+        shm = str(target)
+    sources = mounts.call(show_sources, rooms, record, mounts)
+    return Shared(namespaces, shm, sources)
+
+
+def forget_mounts(rooms: Rooms, container_id: str) -> None:
+    """Remove the mount points, which are empty once nothing is mounted there.
+
+    Conmon may have started this process: then it still sees what was mounted for the container.
+    """
+    folder = mount_folder(rooms, container_id)
+    with suppress(OSError):
+        names = os.listdir(folder)
+        detach_inside(folder)
+        for name in names:
+            entry = folder / name
+            with suppress(OSError):
+                entry.rmdir() if entry.is_dir() else entry.unlink()
+        folder.rmdir()
+
+
+def _pid(rooms: Rooms, value: str, flag: str) -> int:
+    other = joined(rooms, value, flag)
+    assert other.state.process is not None  # it runs
+    if flag == "ipc" and other.options.ipc not in ("shareable", "host"):
+        raise InvalidArgumentError(
+            f"the ipc namespace of container {other.name} is private",
+            hint=f"create {other.name} with --ipc shareable",
+        )
+    return other.state.process.pid
+
+
+def inherited(rooms: Rooms, texts: tuple[str, ...]) -> dict[str, MountRecord]:
+    """Return the mounts of other containers (``--volumes-from``) by target; later ones win."""
+    found: dict[str, MountRecord] = {}
+    for text in texts:
+        name, mode = parse_volumes_from(text)
+        for mount in peer(rooms, name).mounts:
+            if mount.type != "tmpfs":
+                # Its volume belongs to the one it was made for, and goes with that one.
+                changes: dict[str, object] = {"anonymous": False}
+                if mode == "ro":  # rw leaves a read-only mount as it is, as with Docker
+                    changes["read_only"] = True
+                found[mount.target] = msgspec.structs.replace(mount, **changes)
+    return found

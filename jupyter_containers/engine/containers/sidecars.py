@@ -1,0 +1,115 @@
+"""What runs beside a container while it lives: health checks, and the rotation of its log.
+
+Lifecycle: :meth:`Companions.begin` at the start of a container that asks for one of them,
+:meth:`Companions.end` when it has ended; at a pause they rest.  Other containers
+have none.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_containers.engine.containers.exit_command import notify_command
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.records import ContainerRecord
+from jupyter_containers.oci.image import ExecutionConfig, Healthcheck
+from jupyter_containers.options import ExecOptions
+from jupyter_containers.options.health import HealthOptions
+from jupyter_containers.options.run import log_rotation
+from jupyter_containers.runtime.companion import end_companion, end_companions, hold_companion
+from jupyter_containers.runtime.health import HealthCheck, start_checks
+from jupyter_containers.runtime.rotation import start_rotation
+from jupyter_containers.runtime.spec import Spec, exec_process
+
+if TYPE_CHECKING:
+    from jupyter_containers.runtime.process import ProcessIdentity
+
+_DEFAULT_SHELL = ("/bin/sh", "-c")
+_NANOSECONDS = 1e9
+
+
+class Companions:
+    """The companions of one store's containers."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def begin(
+        self, record: ContainerRecord, bundle: Path, spec: Spec
+    ) -> tuple[ProcessIdentity, ...]:
+        """Return the companions of a container that has just started."""
+        process = record.state.process
+        found: list[ProcessIdentity | None] = []
+        if process is None:
+            return ()
+        check = health_check(record.config, record.options.health)
+        if check is not None:
+            runtime = self._rooms.runtime
+            found.append(
+                start_checks(
+                    bundle,
+                    process,
+                    check,
+                    specification=exec_process(spec, ExecOptions(command=check.command)),
+                    probe=[runtime.path, *runtime.global_arguments(), "exec"],
+                    notify=notify_command(self._rooms, record.id),
+                )
+            )
+        size, files = log_rotation(record.options)
+        if files > 1:
+            found.append(start_rotation(bundle, process, max_bytes=size, files=files))
+        return tuple(companion for companion in found if companion is not None)
+
+    def forget(self, process: ProcessIdentity) -> None:
+        """End what a starter began for the container of ``process`` and could not record."""
+        end_companions(process)
+
+    def end(self, record: ContainerRecord) -> None:
+        """End the companions of a container that has ended."""
+        for companion in record.state.companions:
+            end_companion(companion)
+
+    def hold(self, record: ContainerRecord, *, still: bool) -> None:
+        """Let them rest at a pause, and go on."""
+        for companion in record.state.companions:
+            hold_companion(companion, still=still)
+
+
+def health_config(config: ExecutionConfig, options: HealthOptions | None) -> Healthcheck | None:
+    """Return the image's HEALTHCHECK changed by the options, as ``inspect`` shows it."""
+    if options is None:
+        return config.healthcheck
+    if options.disabled:
+        return Healthcheck(test=("NONE",))
+    image = config.healthcheck or Healthcheck()
+    return Healthcheck(
+        test=("CMD-SHELL", options.command) if options.command else image.test,
+        interval=round(options.interval * _NANOSECONDS) or image.interval,
+        timeout=round(options.timeout * _NANOSECONDS) or image.timeout,
+        start_period=round(options.start_period * _NANOSECONDS) or image.start_period,
+        start_interval=round(options.start_interval * _NANOSECONDS) or image.start_interval,
+        retries=options.retries or image.retries,
+    )
+
+
+def health_check(config: ExecutionConfig, options: HealthOptions | None) -> HealthCheck | None:
+    """Return what is to be run, with Docker's defaults; None for no check."""
+    wanted = health_config(config, options)
+    if wanted is None or not wanted.test or wanted.test[0] == "NONE":
+        return None
+    kind, *words = wanted.test
+    if kind == "CMD-SHELL":
+        words = [*(config.shell or _DEFAULT_SHELL), *words]
+    elif kind != "CMD":
+        return None
+    if not words:
+        return None
+    return HealthCheck(
+        tuple(words),
+        wanted.interval / _NANOSECONDS or 30.0,
+        wanted.timeout / _NANOSECONDS or 30.0,
+        wanted.start_period / _NANOSECONDS,
+        wanted.start_interval / _NANOSECONDS or 5.0,
+        wanted.retries or 3,
+    )

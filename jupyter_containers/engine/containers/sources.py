@@ -1,0 +1,160 @@
+"""The sources of a container's mounts, pinned: what is mounted is what was found.
+
+A container may have the folder above another one's source, and put a link in its place at any
+moment.  So each source is opened without following a link, in the container's private mount
+namespace, and bound by that descriptor onto a *place* below ``run_root/mounts/<id>``, which no
+container can reach.  The runtime mounts the places, at the first start and at every restart.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.records import ContainerRecord, MountRecord, VolumeRecord
+from jupyter_containers.errors import (
+    ContainersError,
+    InvalidArgumentError,
+    StorageError,
+    UnsupportedError,
+)
+from jupyter_containers.runtime.mounts import PrivateMounts, is_bind
+from jupyter_containers.trees import at
+from jupyter_containers.trees.linux import O_PATH
+from jupyter_containers.trees.rooted import Root, split
+
+
+def mount_folder(rooms: Rooms, container_id: str) -> Path:
+    """Return where the private mount namespace of a container shows what it shares."""
+    return rooms.settings.run_root / "mounts" / container_id
+
+
+def show_sources(rooms: Rooms, record: ContainerRecord, mounts: PrivateMounts) -> dict[str, str]:
+    """Return the place of each volume and bind, by its target; all are mounted there.
+
+    To be called in the private mount namespace.  Raises :class:`ContainersError` for a source that
+    is gone, or that is behind a link now.
+    """
+    wanted = [item for item in enumerate(record.mounts) if item[1].type != "tmpfs"]
+    if not wanted:
+        return {}
+    folder = mount_folder(rooms, record.id)
+    places: dict[str, str] = {}
+    with Root("/") as host:
+        for number, mount in wanted:
+            place = folder / str(number)
+            volume = rooms.volumes.by_name(mount.name) if mount.type == "volume" else None
+            if volume is not None and volume.driver_opts:
+                _show_volume(rooms, volume, mount, place, host, mounts)
+            else:
+                show_source(rooms, mount, place, host, mounts)
+            places[mount.target] = str(place)
+    return places
+
+
+def show_source(
+    rooms: Rooms, mount: MountRecord, place: Path, host: Root, mounts: PrivateMounts
+) -> None:
+    """Mount the source of a bind, a volume or a part of one on a place; ``host`` is ``/``.
+
+    To be called in the private mount namespace.
+    """
+    source = _open_source(rooms, mount, host)
+    try:
+        mounts.bind_open(source, place, recursive=mount.recursion != "disabled")
+    finally:
+        os.close(source)
+
+
+def _open_source(rooms: Rooms, mount: MountRecord, host: Root) -> int:
+    """Return a descriptor of a mount's source; raise for one that is not what it was."""
+    if mount.type == "bind":
+        try:
+            return _open(host, mount.source)
+        except OSError as error:
+            raise _changed(mount.source, error) from error
+    try:
+        # Above the volumes are folders of the user's choice, perhaps behind links.
+        with Root(rooms.settings.root / "volumes") as root:
+            volume = _open(root, f"{mount.name}/_data")
+    except OSError as error:
+        raise StorageError(
+            f"cannot open the folder of volume {mount.name}: {error.strerror}",
+            hint=f"it should be at {mount.source}",
+        ) from error
+    if not mount.subpath:
+        return volume
+    try:
+        with Root(at.path_of(volume)) as root:
+            return root.open_path(mount.subpath, O_PATH)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"cannot use {mount.subpath} of volume {mount.name}: {error.strerror}",
+            hint="a volume-subpath must be there already",
+        ) from error
+    finally:
+        os.close(volume)
+
+
+def _open(root: Root, path: str) -> int:
+    parts = split(os.fsencode(path))
+    try:
+        # As a directory first: only that has the kernel mount what automounters offer.
+        return root.open(parts, O_PATH | os.O_DIRECTORY, links=False)
+    except NotADirectoryError:
+        return root.open(parts, O_PATH, links=False)
+
+
+def _changed(path: str, error: OSError) -> ContainersError:
+    if error.errno == errno.ELOOP:
+        return InvalidArgumentError(
+            f"bind source path leads through a symbolic link now: {path}",
+            hint="it did not when the container was created; if the link is meant, remove the "
+            "container and run it again",
+        )
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return InvalidArgumentError(f"bind source path does not exist: {path}")
+    return InvalidArgumentError(f"cannot use bind source path {path}: {error.strerror}")
+
+
+def _show_volume(
+    rooms: Rooms,
+    volume: VolumeRecord,
+    mount: MountRecord,
+    place: Path,
+    host: Root,
+    mounts: PrivateMounts,
+) -> None:
+    """Mount what a volume's options say; containers that run at once share one mount."""
+    if mount.subpath:
+        raise UnsupportedError(
+            f"a part of volume {volume.name}, which is mounted by its driver, is not to be had",
+            capability="volume-subpath of a volume with options",
+            hint="mount the whole volume",
+        )
+    place.mkdir(parents=True, exist_ok=True)
+    for other in rooms.containers.all():
+        process, monitor = other.state.process, other.state.monitor
+        if not other.state.status.alive or process is None or not process.alive or monitor is None:
+            continue
+        for number, its in enumerate(other.mounts):
+            if its.type == "volume" and its.name == volume.name and not its.subpath:
+                # Its own place, which the monitor sees: the container could lead elsewhere.
+                mounts.graft(monitor.pid, str(mount_folder(rooms, other.id) / str(number)), place)
+                return
+    given = volume.driver_opts
+    kind, device, options = (given.get(name, "") for name in ("type", "device", "o"))
+    if not is_bind(options):
+        mounts.device(kind, device, place, options)
+        return
+    path = volume.bound or os.path.realpath(device)
+    try:
+        source = _open(host, path)
+    except OSError as error:
+        raise _changed(path, error) from error
+    try:
+        mounts.device(kind, at.path_of(source), place, options)
+    finally:
+        os.close(source)

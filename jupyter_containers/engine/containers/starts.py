@@ -1,0 +1,190 @@
+"""The start of one container, and what becomes of a start whose process died.
+
+A start is owned.  From its first step until the runtime has started the program, the record names
+its *starter* (``owner``, pid and start time) and keeps the status of before, which is what Docker
+shows of a container that is being started::
+
+    created, exited or restarting ─▶ owned ─▶ owned, with processes and addresses ─▶ running
+
+The starter holds the container's lock all the time.  Whoever meets a dead starter takes the lock
+and asks the runtime (:meth:`Starts.began`): a program that was started is recorded
+(:meth:`Starts.finish`), with the health checks and the log rotation that it wants; anything less is
+undone (:meth:`Starts.take_back`).  Both can be killed and done again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from jupyter_containers.engine.bundle import Bundle
+from jupyter_containers.engine.containers.exit_command import exit_command, unattended_command
+from jupyter_containers.engine.containers.restarts import restarts
+from jupyter_containers.engine.containers.security_labels import labels_for, relabel
+from jupyter_containers.engine.containers.shared_namespaces import forget_mounts, share
+from jupyter_containers.engine.containers.sidecars import Companions
+from jupyter_containers.engine.containers.spec_builder import assemble
+from jupyter_containers.engine.containers.states import States
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.name_files import mount_names, share_names
+from jupyter_containers.engine.networks.connections import Connection, Connections
+from jupyter_containers.engine.records import ContainerRecord, StateRecord
+from jupyter_containers.errors import ContainersError
+from jupyter_containers.oci.state import Status
+from jupyter_containers.options.run import log_rotation
+from jupyter_containers.runtime import substitutes
+from jupyter_containers.runtime.attach import Attachment
+from jupyter_containers.runtime.mounts import PrivateMounts
+from jupyter_containers.runtime.spec import Spec
+
+
+class Starts:
+    """Starts the containers of one store; the caller holds the container's lock."""
+
+    def __init__(
+        self, rooms: Rooms, connections: Connections, states: States, companions: Companions
+    ) -> None:
+        self._rooms, self._connections = rooms, connections
+        self._states, self._companions = states, companions
+
+    def start(
+        self,
+        record: ContainerRecord,
+        bundle: Bundle,
+        *,
+        attach: bool = False,
+        hold_stdin: bool = False,
+        before_start: Callable[[], None] | None = None,
+    ) -> tuple[ContainerRecord, Attachment | None]:
+        """Start a container; return its new record and, when asked, its attached streams.
+
+        On an error nothing of the start is left but this process's ownership.
+        """
+        rooms, connections = self._rooms, self._connections
+        record = self._own(record)
+        bundle.create()
+        if attach:
+            self._states.note(record, "attach")
+        with connections.connecting(record) as connection, PrivateMounts() as mounts:
+            labels = labels_for(rooms, record.options, record.id)
+            overlay = rooms.store.snapshots.mount(record.chain_id, record.id)
+            mounts.overlay(overlay, bundle.rootfs, label=labels.mount_option)
+            self._mount_names(mounts, bundle, connection, labels.mount_option)
+            relabel(rooms, record.mounts, labels)
+            shared = share(rooms, record, mounts)
+            parts = (bundle, connection, connections.hostnames, shared, mounts, labels)
+            spec = mounts.call(assemble, rooms, record, *parts)
+            if few := substitutes.processors(record.options, rooms.host):
+                mounts.call(os.sched_setaffinity, 0, few)  # what is started there inherits it
+            created = mounts.call(
+                rooms.monitor.create,
+                record.id,
+                bundle.folder,
+                terminal=record.options.tty,
+                interactive=record.options.interactive,
+                # Who leaves a terminal may come back to it.
+                keep_stdin_open=not hold_stdin or record.options.tty,
+                log_max_bytes=self._log_bytes(record),
+                log_driver=record.options.log_driver,
+                exit_command=self._exit_command(record, bundle, attach=attach),
+                pass_fds=connection.reservation.fds if connection.reservation else (),
+            )
+            attachment = None
+            try:
+                record = self._states.set_run(
+                    record.id, created, connection.endpoints, connection.ports
+                )
+                if attach:
+                    attachment = Attachment(bundle.folder)
+                if before_start is not None:
+                    before_start()
+                connection.finish()
+                connections.hostnames.acquaint(record)
+                rooms.runtime.start(record.id)
+                record = self._running(record, bundle, spec, time.time())
+            except BaseException:
+                with deferred():
+                    if attachment is not None:
+                        attachment.close()
+                    with suppress(ContainersError):
+                        rooms.runtime.delete(record.id, force=True)
+                    self._states.clear_run(record.id, owner=rooms.process)
+                raise
+        return record, attachment
+
+    def began(self, record: ContainerRecord) -> bool:
+        """Return whether the program of a container with a dead starter was started."""
+        process = record.state.process
+        return process is not None and self._rooms.runtime.started(record.id, process)
+
+    def finish(self, record: ContainerRecord, bundle: Bundle) -> ContainerRecord:
+        """Record a program that was started, as its starter would have; it may have ended since."""
+        assert record.state.process is not None  # it was started
+        self._companions.forget(record.state.process)
+        created = bundle.folder / "container.pid"
+        began = created.stat().st_mtime if created.exists() else time.time()
+        return self._running(record, bundle, bundle.spec(), began)
+
+    def take_back(self, record: ContainerRecord) -> ContainerRecord:
+        """Undo a start in which the program was not started; the record is as before it."""
+        rooms = self._rooms
+        rooms.monitor.abandon(record.id)
+        rooms.runtime.delete(record.id, force=True)
+        self._connections.reclaim(record.id)
+        forget_mounts(rooms, record.id)
+        return self._states.clear_run(record.id, owner=None)
+
+    def _own(self, record: ContainerRecord) -> ContainerRecord:
+        """Return the record owned by this process, without anything of an earlier run."""
+        if self._rooms.runtime.exists(record.id):
+            record = self.take_back(record)  # a start that could not be undone when it failed
+        if record.owner == self._rooms.process and record.state.process is None:
+            return record
+        return self._states.clear_run(record.id, owner=self._rooms.process)
+
+    def _mount_names(
+        self, mounts: PrivateMounts, bundle: Bundle, connection: Connection, label: str
+    ) -> None:
+        if connection.target is None:
+            mount_names(mounts, bundle, label)
+        else:
+            other = Bundle(bundle.folder.parent / connection.target.id)
+            share_names(mounts, bundle, connection.target, other.names)
+
+    def _exit_command(
+        self, record: ContainerRecord, bundle: Bundle, *, attach: bool
+    ) -> tuple[str, ...]:
+        # Whoever waits in the foreground settles it, but need not live until a restart is due.
+        if attach and not restarts(record):
+            return unattended_command(self._rooms, record.id, bundle.folder)
+        return exit_command(self._rooms, record.id)
+
+    def _log_bytes(self, record: ContainerRecord) -> int:
+        """Return at which size the monitor itself begins a new log; 0 for never."""
+        size, files = log_rotation(record.options)
+        if files > 1:
+            return 0  # a companion does it
+        return size or self._rooms.settings.log_max_bytes
+
+    def _running(
+        self, record: ContainerRecord, bundle: Bundle, spec: Spec, began: float
+    ) -> ContainerRecord:
+        """Return the record of a container whose program was started at the time ``began``."""
+        before = record.state
+        again = before.status is Status.RESTARTING
+        state = StateRecord(
+            status=Status.RUNNING,
+            process=before.process,
+            monitor=before.monitor,
+            started=began,
+            restart_count=before.restart_count + 1 if again else 0,
+            restart_delay=before.restart_delay if again else 0.0,
+            companions=self._companions.begin(record, bundle.folder, spec),
+        )
+        with self._rooms.journal.together():
+            running = self._states.change(record.id, state=state, owner=None)
+            self._states.note(running, "start")
+        return running

@@ -1,0 +1,66 @@
+"""Changes of containers' records and the events that tell of them, each pair in one transaction."""
+
+from __future__ import annotations
+
+import msgspec
+
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.records import ContainerRecord
+from jupyter_containers.network.model import Endpoint, PublishedPort
+from jupyter_containers.runtime.monitor import MonitorState
+from jupyter_containers.runtime.process import ProcessIdentity
+
+_NO_RUN = MonitorState(None, None, 0)
+
+
+class States:
+    """Writes the states of one store's containers; the caller holds the container's lock."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def note(self, record: ContainerRecord, action: str, **more: str) -> None:
+        """Write down what happened to a container, with Docker's attributes."""
+        labels = {**record.config.labels, **(record.options.labels or {})}
+        attributes = {**labels, "image": record.options.image, "name": record.name, **more}
+        self._rooms.journal.record("container", action, record.id, attributes)
+
+    def update(self, container_id: str, **changes: object) -> ContainerRecord:
+        """Return the record with a changed state."""
+        return self._rooms.containers.update(
+            container_id,
+            lambda record: msgspec.structs.replace(
+                record, state=msgspec.structs.replace(record.state, **changes)
+            ),
+        )
+
+    def change(self, container_id: str, **fields: object) -> ContainerRecord:
+        """Return the record with other fields."""
+        return self._rooms.containers.update(
+            container_id, lambda record: msgspec.structs.replace(record, **fields)
+        )
+
+    def set_run(
+        self,
+        container_id: str,
+        run: MonitorState,
+        endpoints: tuple[Endpoint, ...],
+        ports: tuple[PublishedPort, ...],
+        **fields: object,
+    ) -> ContainerRecord:
+        """Return the record with the processes of a run and what it has of the networks.
+
+        ``fields`` are further ones of the record.
+        """
+
+        def change(record: ContainerRecord) -> ContainerRecord:
+            state = msgspec.structs.replace(record.state, process=run.container, monitor=run.conmon)
+            return msgspec.structs.replace(
+                record, state=state, endpoints=endpoints, ports=ports, **fields
+            )
+
+        return self._rooms.containers.update(container_id, change)
+
+    def clear_run(self, container_id: str, owner: ProcessIdentity | None) -> ContainerRecord:
+        """Return the record without processes and addresses, with another owner."""
+        return self.set_run(container_id, _NO_RUN, (), (), owner=owner)

@@ -1,0 +1,158 @@
+"""What dead processes and stopped machines left is finished or removed: at every engine's start.
+
+A killed engine loses nothing, because records name their owner and conmon keeps exit codes; the
+sweep looks at every container (:meth:`Lifecycle.look`), removes what no record knows of, starts
+the waiters of due restarts again, and after a boot has started what should be.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+
+from jupyter_containers.engine.containers.exit_command import exit_command
+from jupyter_containers.engine.containers.lifecycle import LOST, Lifecycle
+from jupyter_containers.engine.containers.restarts import (
+    FIRST_DELAY,
+    boot_id,
+    known_boot,
+    remember_boot,
+    restarts_at_boot,
+    start_waiter,
+)
+from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.records import ContainerRecord
+from jupyter_containers.network.sysctl import leads_to_loopback
+from jupyter_containers.oci.state import Status
+
+_TESTAMENT_SECONDS = 600.0
+
+
+class SweptLifecycle(Lifecycle):
+    """A lifecycle that also looks after what others left."""
+
+    def _after_boot(self) -> None:
+        """Settle what ended with the machine, and have started again what should be."""
+        rooms = self._rooms
+        for record in rooms.containers.all():
+            with deferred(), self.locked(record.id):
+                current = rooms.containers.get(record.id)
+                if current is None or current.phase != "ready":
+                    continue
+                was_alive = current.state.status.alive
+                if was_alive or current.state.status is Status.RESTARTING:
+                    current = self._lost(current)
+                if current.options.rm and was_alive:
+                    self._remove(current, volumes=True)
+                elif restarts_at_boot(current):
+                    self._due(current.id, FIRST_DELAY)
+
+    def _lost(self, record: ContainerRecord) -> ContainerRecord:
+        """Record the end of a container whose machine stopped; its processes cannot be there."""
+        self._rooms.runtime.forget(record.id)
+        self._connections.release(record.id, record.endpoints, record.ports)
+        return self._update(
+            record.id,
+            status=Status.EXITED,
+            exit_code=LOST if record.state.status.alive else record.state.exit_code,
+            finished=time.time(),
+            process=None,
+            monitor=None,
+            waiter=None,
+            companions=(),
+        )
+
+    def sweep(self) -> None:
+        """Finish or remove what dead processes left half done."""
+        rooms = self._rooms
+        if (boot := boot_id()) != known_boot(rooms.settings.root):
+            with rooms.store.locks.hold("boot"):  # two engines may be the first at once
+                if known_boot(rooms.settings.root) not in ("", boot):
+                    self._after_boot()
+                remember_boot(rooms.settings.root, boot)
+        for record in rooms.containers.all():
+            looked = self.look(record)
+            if looked is not None and looked.state.status is Status.RESTARTING:
+                waiter = looked.state.waiter
+                if waiter is None or not waiter.alive:
+                    start_waiter(exit_command(rooms, looked.id))
+        self._sweep_runtime()
+        self._sweep_addresses()
+        self._sweep_loopback()
+        self._sweep_testaments()
+        self._sweep_folders()
+
+    def _sweep_runtime(self) -> None:
+        """Remove containers that the runtime knows and no record claims to be alive."""
+        folder = self._rooms.settings.run_root / "runtime"
+        names = sorted(os.listdir(folder)) if folder.is_dir() else []
+        for name in names:
+            record = self._rooms.containers.get(name)
+            if record is not None and _held(record):
+                continue
+            if record is None and self._rooms.containers.known(name):
+                continue  # its record is damaged: a repair decides
+            if record is None and name.startswith("build-") and builder_alive(name):
+                continue
+            with self.locked(name):
+                record = self._rooms.containers.get(name)
+                if record is None or not record.state.status.alive:
+                    self._rooms.runtime.delete(name, force=True)
+
+    def _sweep_addresses(self) -> None:
+        """Give back addresses whose container has ended and whose claimant is dead."""
+        claims = self._rooms.endpoints.all()  # before the records: a start claims first
+        held = {record.id for record in self._rooms.containers.all() if _held(record)}
+        held |= {item.id for item in self._rooms.containers.damaged()}
+        for claim in claims:
+            if claim.container_id not in held and not claim.owner.alive:
+                self._rooms.firewall.unpublish(claim.container_id)
+                self._rooms.endpoints.delete(claim.id)
+
+    def _sweep_loopback(self) -> None:
+        """Close bridges that lead from the host's loopback though nothing is published there."""
+        if not self._rooms.host.users.initial:
+            return  # a user's namespace has a loopback with nothing on it
+        networks = self._rooms.networks.all()
+        opened = [network for network in networks if leads_to_loopback(network.interface)]
+        if opened:
+            self._rooms.bridge.settle_loopback(opened)
+
+    def _sweep_folders(self) -> None:
+        """Remove bundles without a record, which comes first and goes last, and files of execs."""
+        import shutil
+
+        from jupyter_containers.runtime.execute import sweep_scratch
+
+        parent = self._rooms.settings.root / "containers"
+        for folder in parent.iterdir() if parent.is_dir() else ():
+            if not self._rooms.containers.known(folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            record = self._rooms.containers.get(folder.name)
+            if record is not None and record.state.status.alive:
+                sweep_scratch(folder)
+
+    def _sweep_testaments(self) -> None:
+        folder = self._rooms.settings.run_root / "ended"
+        for file in folder.iterdir() if folder.is_dir() else ():
+            with suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > _TESTAMENT_SECONDS:
+                    file.unlink()
+
+
+def _held(record: ContainerRecord) -> bool:
+    """Return whether a container may hold something of the machine: it runs, or is started."""
+    return record.state.status.alive or record.owner is not None
+
+
+def builder_alive(name: str) -> bool:
+    """Return whether the process that runs the build step ``build-<pid>-<start>-…`` lives."""
+    from jupyter_containers.runtime.process import ProcessIdentity
+
+    parts = name.split("-")
+    try:
+        return ProcessIdentity(int(parts[1]), int(parts[2])).alive
+    except (IndexError, ValueError):
+        return False

@@ -1,0 +1,160 @@
+"""What a container is refused for, before anything is made of it.
+
+A request that makes no sense is an :class:`InvalidArgumentError`; one that this host cannot honour
+an :class:`UnsupportedError` that names the capability.  Nothing is dropped in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jupyter_containers.engine.containers.shared_namespaces import OF_CONTAINER
+from jupyter_containers.engine.containers.spec_builder import seccomp_file
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.peers import peer
+from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.network import names
+from jupyter_containers.options import RunOptions
+from jupyter_containers.options.limits import DeviceRequest
+from jupyter_containers.options.mounts import parse_volumes_from
+from jupyter_containers.options.network import MODES
+from jupyter_containers.options.values import parse_restart, parse_signal
+from jupyter_containers.runtime import substitutes
+from jupyter_containers.runtime.devices import requested_devices
+from jupyter_containers.runtime.host import HostCapabilities
+from jupyter_containers.runtime.knobs import check_knobs
+from jupyter_containers.runtime.resources import rlimits
+from jupyter_containers.runtime.security import effective_capabilities, security_options
+
+
+def refuse(options: RunOptions, rooms: Rooms) -> None:
+    """Raise for what has no effect or no meaning."""
+    host = rooms.host
+    parse_restart(options.restart)
+    if options.network.startswith(OF_CONTAINER):
+        peer(rooms, options.network)
+    _check_words(options)
+    if options.stop_signal:
+        parse_signal(options.stop_signal)
+    names.resolv_conf(
+        "", servers=options.dns, search=options.dns_search, options=options.dns_option
+    )
+    names.parse_add_host(options.add_host, gateway="192.0.2.1")  # only the form matters here
+    rlimits(options.ulimit, host)
+    _check_security(options, host)
+    for mode in (options.pid, options.ipc):
+        if mode.startswith(OF_CONTAINER):
+            peer(rooms, mode)
+    for text in options.volumes_from:
+        peer(rooms, parse_volumes_from(text)[0])
+    _check_devices(options.device)
+    _check_place(options, rooms)
+
+
+def warnings_of(options: RunOptions, host: HostCapabilities) -> list[str]:
+    """Return what a container is told to have and will not: said, but no reason to refuse it."""
+    return [*_discarded_ports(options), *substitutes.notices(options, host)]
+
+
+def _discarded_ports(options: RunOptions) -> list[str]:
+    if options.network not in MODES or not (options.publish or options.publish_all):
+        return []
+    if options.network == "host":
+        return ["Published ports are discarded when using host network mode"]
+    return ["Published ports are discarded: a container with network none cannot be reached"]
+
+
+def _check_words(options: RunOptions) -> None:
+    """Refuse other values of the flags of which Docker on Linux, too, knows one."""
+    if options.volume_driver not in ("", "local"):
+        raise UnsupportedError(
+            f"the volume driver {options.volume_driver!r} is not known here",
+            capability=f"volume driver {options.volume_driver}",
+            provided_by="volumes of the driver local, and binds",
+        )
+    if options.isolation not in ("", "default"):
+        raise UnsupportedError(
+            f"the isolation {options.isolation!r} is one of Windows",
+            capability=f"isolation {options.isolation}",
+            provided_by="a Windows host; here containers are always isolated by the kernel",
+        )
+    refuse_content_trust(options.disable_content_trust)
+
+
+def refuse_content_trust(disabled: bool) -> None:
+    """Refuse to ask for signed images."""
+    if not disabled:
+        raise UnsupportedError(
+            "images are verified by digest, not by Docker's content trust",
+            capability="content trust",
+            provided_by="name the image by digest: NAME@sha256:…",
+        )
+
+
+def _check_security(options: RunOptions, host: HostCapabilities) -> None:
+    security = security_options(options.security_opt, privileged=options.privileged)
+    seccomp_file(options.security_opt, privileged=options.privileged)
+    modules = next(
+        (item.detail for item in host.capabilities if item.name == "security modules"), ""
+    )
+    profile = "" if security.apparmor == "unconfined" else security.apparmor
+    label = ",".join(word for word in security.labels if word != "disable")
+    for module, asked in (("apparmor", profile), ("selinux", label)):
+        if asked and module not in modules.split():
+            raise UnsupportedError(
+                f"security-opt {module} {asked!r} has no effect: {module} is not active here",
+                capability=module,
+                provided_by=f"a kernel that was booted with {module}",
+            )
+    if security.seccomp != "unconfined" and options.security_opt and not host.seccomp:
+        raise UnsupportedError(
+            "this kernel has no seccomp filters",
+            capability="seccomp",
+            provided_by="a kernel with CONFIG_SECCOMP_FILTER",
+        )
+    effective_capabilities(
+        options.cap_add,
+        options.cap_drop,
+        privileged=options.privileged,
+        available=host.kernel_capabilities,
+    )
+
+
+def _check_devices(requests: Sequence[DeviceRequest]) -> None:
+    if not requests:
+        return
+    from jupyter_containers.runtime.cdi import edits_of
+
+    for request in requests:
+        if request.path:
+            tuple(requested_devices(request))
+    edits_of([request.cdi for request in requests if request.cdi])
+
+
+def _check_place(options: RunOptions, rooms: Rooms) -> None:
+    """Look at what depends on this host: cgroups, disk quotas, the runtime."""
+    parent = options.cgroup_parent or rooms.runtime.cgroup_parent
+    if ".." in parent.split("/"):
+        raise InvalidArgumentError(f"invalid cgroup-parent: {parent!r}")
+    check_knobs(options, rooms.host.cgroups, parent)
+    if options.cgroupns == "private" and not rooms.host.cgroup_namespaces:
+        raise UnsupportedError(
+            "this kernel has no cgroup namespaces",
+            capability="cgroup namespaces",
+            provided_by="Linux 4.6",
+        )
+    for name, value in (options.storage_opt or {}).items():
+        if name != "size":
+            raise InvalidArgumentError(f"invalid storage-opt: {name}={value}", hint="size=10g")
+        raise UnsupportedError(
+            "the size of a container's root file system cannot be limited on this file system",
+            capability="project quotas",
+            provided_by="a store on XFS mounted with pquota; or --read-only with --tmpfs …:size=",
+        )
+    name = rooms.runtime.name
+    if options.runtime not in ("", name, rooms.runtime.path, f"io.containerd.{name}.v2"):
+        raise UnsupportedError(
+            f"the runtime {options.runtime!r} is not the one of this store ({name})",
+            capability=f"runtime {options.runtime}",
+            provided_by=f"the setting runtime={options.runtime}, for all containers of a store",
+        )

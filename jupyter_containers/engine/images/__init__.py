@@ -1,0 +1,1 @@
+"""Images: names, layers, and the ways in and out of the store."""

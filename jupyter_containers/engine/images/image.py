@@ -1,0 +1,111 @@
+"""An image as the caller holds it: a value with verbs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from jupyter_containers.events import EventSink, discard
+from jupyter_containers.oci.descriptor import short_id
+from jupyter_containers.store import ImageRecord
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.api.images import ImagesAPI
+    from jupyter_containers.engine.results import HistoryEntry
+
+
+class Image:
+    """One image of the store, as it was when this value was made.
+
+    ``id`` is the digest of the image's configuration, ``names`` the references that point here
+    (``repository:tag`` as Docker prints them), ``digests`` the ``repository@digest`` under which
+    registries know it, ``size`` the bytes of all its unpacked layers.
+    """
+
+    def __init__(
+        self,
+        engine: ImagesAPI,
+        record: ImageRecord,
+        names: tuple[str, ...],
+        digests: tuple[str, ...],
+    ) -> None:
+        self._engine = engine
+        self.record = record
+        self.id = record.config_digest
+        self.digest = record.manifest.digest
+        self.names = names
+        self.digests = digests
+        self.size = record.size
+        self.platform = record.platform
+
+    @property
+    def short_id(self) -> str:
+        """The first 12 characters of the ID."""
+        return short_id(self.id)
+
+    @property
+    def name(self) -> str:
+        """The first name, or the short ID of an image without names."""
+        return self.names[0] if self.names else self.short_id
+
+    @property
+    def created(self) -> datetime | None:
+        """When the image was made, as its configuration says; None when it does not."""
+        return parse_time(self.record.created)
+
+    @property
+    def os(self) -> str:
+        """The operating system, in Go's words."""
+        return self.platform.os
+
+    @property
+    def architecture(self) -> str:
+        """The architecture, in Go's words."""
+        return self.platform.architecture
+
+    def tag(self, name: str) -> Image:
+        """Give the image one more name; return it with its new names."""
+        self._engine.tag(self.id, name)
+        return self._engine.image(name)
+
+    def push(self, name: str | None = None, *, emit: EventSink | None = None) -> str:
+        """Send the image to the registry its name names; return the manifest's digest."""
+        return self._engine.push(name or self.name, emit=emit or discard)
+
+    def history(self) -> list[HistoryEntry]:
+        """Return how the image came to be, newest step first."""
+        return self._engine.history(self.id)
+
+    def inspect(self) -> dict[str, Any]:
+        """Return Docker's ``image inspect`` object."""
+        return self._engine.inspect_image(self.id)
+
+    def remove(self, force: bool = False) -> list[str]:
+        """Remove the image and its names; see :meth:`Engine.remove_image`."""
+        return self._engine.remove_image(self.id, force=force)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Image) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        from jupyter_containers.engine.units import human_size
+
+        return f"<Image {self.name} ({self.short_id}, {human_size(self.size)})>"
+
+
+def parse_time(text: str) -> datetime | None:
+    """Return the time that an RFC 3339 text means, nanoseconds cut to microseconds."""
+    import re
+
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
+    if not match:
+        return None
+    fraction = (match[2] or "")[:7]
+    zone = "+00:00" if match[3] == "Z" else match[3]
+    try:
+        return datetime.fromisoformat(match[1] + fraction + zone)
+    except ValueError:
+        return None

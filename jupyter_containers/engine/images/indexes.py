@@ -1,0 +1,150 @@
+"""Images for several platforms that belong together: one index names them all.
+
+A name means the image for this machine; the others are recorded beside it, under the same index.
+OCI Image Specification 1.1, image-index.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.images.transfer import note_push, pauses, push, send
+from jupyter_containers.errors import ImageNotFoundError
+from jupyter_containers.events import CancelToken, EventSink
+from jupyter_containers.oci.descriptor import INDEX, Platform, RawDocument, encode_json
+from jupyter_containers.oci.image import Index, parse_manifest
+from jupyter_containers.oci.reference import Reference
+from jupyter_containers.store import ImageRecord
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.images.recompression import Compression
+
+
+def related(rooms: Rooms, record: ImageRecord) -> list[ImageRecord]:
+    """Return the image and those of its index that are here."""
+    others = [
+        other
+        for other in rooms.store.records.images()
+        if record.index_digest
+        and other.index_digest == record.index_digest
+        and other.manifest.digest != record.manifest.digest
+    ]
+    return [record, *others]
+
+
+def for_platform(rooms: Rooms, record: ImageRecord, platform: Platform) -> ImageRecord:
+    """Return the image, or the one of its index, that serves ``platform`` best.
+
+    Raises :class:`ImageNotFoundError` when none does.
+    """
+    found = related(rooms, record)
+    best = max(found, key=lambda one: platform.match_score(one.platform))
+    if platform.match_score(best.platform) > 0:
+        return best
+    raise ImageNotFoundError(
+        f"image {record.config_digest[7:19]} is not for {platform}",
+        hint=f"it is for {', '.join(str(one.platform) for one in found)}; "
+        "pull it for the other platform",
+    )
+
+
+def whole_index(rooms: Rooms, record: ImageRecord) -> tuple[RawDocument, list[ImageRecord]] | None:
+    """Return the image's index with all its images; None unless every one of them is here."""
+    content = rooms.store.content
+    if not record.index_digest or not content.has(record.index_digest):
+        return None
+    document = RawDocument(content.read(record.index_digest), INDEX)
+    index = parse_manifest(document)
+    if not isinstance(index, Index):
+        return None
+    records = [rooms.store.records.get_image(entry.digest) for entry in index.manifests]
+    found = [one for one in records if one is not None]
+    document = RawDocument(document.data, index.media_type or INDEX)
+    return (document, found) if len(found) == len(records) else None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPush:
+    """Sends images and then the index that names them."""
+
+    rooms: Rooms
+    emit: EventSink
+    cancel: CancelToken
+    compression: Compression | None = None
+
+    def push(self, records: Iterable[ImageRecord], index: RawDocument, reference: Reference) -> str:
+        """Send every image by its digest, and the index under the name; return its digest."""
+        sent: dict[str, RawDocument] = {}
+        for record in records:
+            sent[record.manifest.digest] = send(
+                self.rooms,
+                record,
+                replace(reference, tag=None),
+                compression=self.compression,
+                emit=self.emit,
+                cancel=self.cancel,
+            )
+        index = _naming(index, sent)
+        with self.rooms.registry(
+            reference.registry,
+            cancel=self.cancel,
+            repository=reference.repository,
+            push=True,
+            on_wait=pauses(self.emit),
+        ) as client:
+            client.push_manifest(reference.repository, reference.tag or index.digest, index)
+        note_push(self.rooms, reference)
+        return index.digest
+
+
+@dataclass(frozen=True, slots=True)
+class NamePush:
+    """Sends what a name means: one image, or all of an index when all of them are here."""
+
+    rooms: Rooms
+    emit: EventSink
+    cancel: CancelToken
+    compression: Compression | None = None
+    platform: Platform | None = None
+
+    def push(self, record: ImageRecord, reference: Reference) -> str:
+        """Send the image to ``reference``; return the digest that the name has there."""
+        whole = None if self.platform else whole_index(self.rooms, record)
+        if whole is not None:
+            document, records = whole
+            sender = IndexPush(self.rooms, self.emit, self.cancel, self.compression)
+            return sender.push(records, document, reference)
+        if self.platform:
+            record = for_platform(self.rooms, record, self.platform)
+        return push(
+            self.rooms,
+            record,
+            reference,
+            compression=self.compression,
+            emit=self.emit,
+            cancel=self.cancel,
+        )
+
+
+def _naming(index: RawDocument, sent: dict[str, RawDocument]) -> RawDocument:
+    """Return the index as it is, or one of what became of its images on the way."""
+    if all(document.digest == digest for digest, document in sent.items()):
+        return index
+    parsed = parse_manifest(index)
+    assert isinstance(parsed, Index)
+    entries = tuple(
+        msgspec.structs.replace(
+            entry,
+            media_type=sent[entry.digest].media_type,
+            digest=sent[entry.digest].digest,
+            size=len(sent[entry.digest].data),
+        )
+        for entry in parsed.manifests
+    )
+    changed = msgspec.structs.replace(parsed, manifests=entries)
+    return RawDocument(encode_json(changed), index.media_type)

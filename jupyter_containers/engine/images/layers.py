@@ -1,0 +1,212 @@
+"""What the layers of an image hold, and how two images differ.
+
+*Efficiency* and *wasted bytes* are those of ``dive``: for every path, the bytes that all layers
+together spend on it; a path that more than one layer writes or removes is wasted, and efficiency
+is the share of the smallest version of every path in all bytes spent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.images.catalog import Images
+from jupyter_containers.engine.images.documents import execution_document
+from jupyter_containers.oci.image import ImageConfig
+from jupyter_containers.store import ImageRecord
+from jupyter_containers.store.layertree import FileState, LayerChange, MergedTree, same
+
+
+@dataclass(frozen=True, slots=True)
+class LayerView:
+    """One layer: the instruction that made it and its changes; ``size`` is that of its files.
+
+    ``wasted`` are its bytes on paths that other layers write or remove as well.
+    """
+
+    number: int
+    diff_id: str
+    created_by: str
+    size: int
+    compressed_size: int
+    changes: tuple[LayerChange, ...]
+    wasted: int = 0
+
+    def count(self, kind: str) -> int:
+        """Return the number of files (not folders) that are added, changed or removed."""
+        return sum(change.kind == kind and not change.is_folder for change in self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class WastedPath:
+    """A path on which several layers spend bytes; ``size`` is all of them together."""
+
+    path: str
+    size: int
+    layers: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLayers:
+    """The layers of one image, lowest first."""
+
+    image_id: str
+    name: str
+    size: int
+    layers: tuple[LayerView, ...]
+    wasted: tuple[WastedPath, ...]
+    efficiency: float
+
+    @property
+    def wasted_bytes(self) -> int:
+        """The bytes of all paths that more than one layer writes or removes."""
+        return sum(path.size for path in self.wasted)
+
+
+@dataclass(frozen=True, slots=True)
+class FileDifference:
+    """A path that is not the same in two images; sizes are 0 where it is not there."""
+
+    path: str
+    kind: str
+    size_before: int
+    size_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class SettingDifference:
+    """A setting of the configuration (``Env PATH``, ``Cmd``) that is not the same; None: unset."""
+
+    setting: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDifference:
+    """What makes the second image different from the first."""
+
+    first: str
+    second: str
+    files: tuple[FileDifference, ...]
+    settings: tuple[SettingDifference, ...]
+    size_before: int
+    size_after: int
+    shared_layers: int
+
+
+def layers_of(rooms: Rooms, images: Images, text: str) -> ImageLayers:
+    """Return the layers of the image that ``text`` means."""
+    record = images.find(text)
+    config = images.config(record)
+    tree, views = MergedTree(), []
+    words = [step.created_by for step in config.history if not step.empty_layer]
+    for number, chain in enumerate(record.chain_ids):
+        layer = rooms.store.snapshots.get(chain)
+        changes = tree.apply(rooms.store.snapshots.lower_folders(chain)[0])
+        views.append(
+            LayerView(
+                number + 1,
+                record.diff_ids[number],
+                words[number] if number < len(words) else "",
+                layer.size if layer else 0,
+                layer.blob.size if layer else 0,
+                tuple(changes),
+            )
+        )
+    views, wasted, efficiency = _efficiency(views)
+    names, _ = images.familiar(images.names_of(record))
+    name = names[0] if names else record.config_digest[7:19]
+    return ImageLayers(record.config_digest, name, record.size, tuple(views), wasted, efficiency)
+
+
+def _efficiency(
+    layers: Sequence[LayerView],
+) -> tuple[list[LayerView], tuple[WastedPath, ...], float]:
+    """Return the layers with what each of them wastes, the wasted paths, and the efficiency."""
+    spent: dict[str, list[tuple[int, int]]] = {}
+    for number, layer in enumerate(layers):
+        leads = _inner_folders(layer.changes)
+        for change in layer.changes:
+            if change.path not in leads:
+                hidden_file = change.kind == "removed" and not change.is_folder
+                size = 0 if hidden_file else change.size
+                spent.setdefault(change.path, []).append((number, size))
+    total = sum(size for sizes in spent.values() for _, size in sizes)
+    least = sum(min(size for _, size in sizes) for sizes in spent.values())
+    wasted, several = [0] * len(layers), []
+    for path, sizes in spent.items():
+        if len(sizes) > 1:
+            several.append(WastedPath(path, sum(size for _, size in sizes), len(sizes)))
+            for number, size in sizes:
+                wasted[number] += size
+    several.sort(key=lambda item: (-item.size, item.path))
+    views = [replace(layer, wasted=lost) for layer, lost in zip(layers, wasted, strict=True)]
+    return views, tuple(several), least / total if total else 1.0
+
+
+def _inner_folders(changes: Iterable[LayerChange]) -> set[str]:
+    return {change.path.rpartition("/")[0] for change in changes}
+
+
+def difference(rooms: Rooms, images: Images, first: str, second: str) -> ImageDifference:
+    """Return how the image ``second`` differs from ``first``: files, settings, size."""
+    one, other = images.find(first), images.find(second)
+    shared = 0
+    for mine, theirs in zip(one.chain_ids, other.chain_ids, strict=False):
+        if mine != theirs:
+            break
+        shared += 1
+    return ImageDifference(
+        first,
+        second,
+        tuple(_file_differences(_merged(rooms, one), _merged(rooms, other))),
+        tuple(_setting_differences(images.config(one), images.config(other))),
+        one.size,
+        other.size,
+        shared,
+    )
+
+
+def _merged(rooms: Rooms, record: ImageRecord) -> dict[str, FileState]:
+    tree = MergedTree()
+    for folder in reversed(rooms.store.snapshots.lower_folders(record.chain_id)):
+        tree.apply(folder)
+    return dict(tree.files())
+
+
+def _file_differences(
+    before: Mapping[str, FileState], after: Mapping[str, FileState]
+) -> Iterator[FileDifference]:
+    for path in sorted(before.keys() | after.keys()):
+        old, new = before.get(path), after.get(path)
+        if old is None and new is not None:
+            yield FileDifference(path, "added", 0, new.size)
+        elif new is None and old is not None:
+            yield FileDifference(path, "removed", old.size, 0)
+        elif old is not None and new is not None and not same(old, new):
+            yield FileDifference(path, "changed", old.size, new.size)
+
+
+def _setting_differences(one: ImageConfig, other: ImageConfig) -> Iterator[SettingDifference]:
+    before, after = _settings(one), _settings(other)
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            yield SettingDifference(name, before.get(name), after.get(name))
+
+
+def _settings(config: ImageConfig) -> dict[str, str]:
+    """Return every setting as text; of those with names of their own, each name."""
+    found = {"Architecture": config.architecture, "Os": config.os, "Author": config.author}
+    for key, value in execution_document(config.config).items():
+        if key == "Env":
+            for entry in value or ():
+                name, _, text = entry.partition("=")
+                found[f"Env {name}"] = text
+        elif isinstance(value, dict):
+            for name, inner in value.items():
+                found[f"{key} {name}"] = str(inner) if inner != {} else "set"
+        elif value not in (None, "", []):
+            found[key] = str(value)
+    return {name: text for name, text in found.items() if text}

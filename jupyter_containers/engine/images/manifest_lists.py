@@ -1,0 +1,272 @@
+"""Lists of manifests that make one name serve several platforms (``manifest create``).
+
+A *draft* is kept in the store until it is pushed: a name and its *entries*, each the manifest of an
+image with the platform that it is for and the reference where it is.  A push brings every
+entry's manifest and blobs into the list's repository (mounted where the registry can, copied
+elsewhere) and then the list itself.  OCI Image Specification 1.1, image-index.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace as changed
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.images.transfer import Job, download, upload
+from jupyter_containers.errors import (
+    AlreadyExistsError,
+    ImageNotFoundError,
+    NotFoundError,
+    VerificationError,
+)
+from jupyter_containers.events import CancelToken, EventSink, TaskFinished, TaskStarted
+from jupyter_containers.oci.descriptor import (
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    INDEX,
+    Descriptor,
+    Platform,
+    RawDocument,
+    encode_json,
+)
+from jupyter_containers.oci.image import (
+    Index,
+    Manifest,
+    parse_image_config,
+    parse_manifest,
+)
+from jupyter_containers.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.images.catalog import Images
+    from jupyter_containers.registry import RegistryClient
+    from jupyter_containers.store import Collection
+
+
+class DraftEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One image of a list: ``reference`` says where it is (a digest in a repository)."""
+
+    reference: str
+    descriptor: Descriptor
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A list that is being made."""
+
+    name: str
+    entries: tuple[DraftEntry, ...]
+
+    def document(self) -> RawDocument:
+        """Return the index; Docker's kind when all its images are Docker's."""
+        descriptors = tuple(entry.descriptor for entry in self.entries)
+        docker = all(entry.media_type == DOCKER_MANIFEST for entry in descriptors)
+        kind = DOCKER_LIST if docker and descriptors else INDEX
+        return RawDocument(
+            encode_json(Index(schema_version=2, media_type=kind, manifests=descriptors)), kind
+        )
+
+
+class ManifestLists:
+    """The drafts of one store, and what registries have of that kind."""
+
+    def __init__(self, rooms: Rooms, images: Images, *, insecure: bool = False) -> None:
+        self._rooms, self._images, self._insecure = rooms, images, insecure
+
+    @property
+    def _drafts(self) -> Collection[Draft]:
+        return self._rooms.store.records.collection("manifest lists", Draft)
+
+    def create(
+        self, name: str, images: Sequence[str], *, amend: bool, cancel: CancelToken
+    ) -> Draft:
+        """Draft a list of images; with ``amend``, add to the draft of that name.
+
+        Raises :class:`AlreadyExistsError` for a draft that is there, without ``amend``.
+        """
+        key = str(Reference.parse(name))
+        draft = self._drafts.get(key)
+        if draft is not None and not amend:
+            raise AlreadyExistsError(
+                f"there is a manifest list {name} already", hint="add to it with --amend"
+            )
+        known = {entry.descriptor.digest: entry for entry in (draft.entries if draft else ())}
+        for image in images:
+            for entry in self._entries(image, cancel):
+                known[entry.descriptor.digest] = entry
+        made = Draft(key, tuple(known.values()))
+        if draft is None:
+            self._drafts.insert(key, None, made)
+        else:
+            self._drafts.replace(key, made)
+        return made
+
+    def annotate(self, name: str, image: str, **facts: Any) -> Draft:
+        """Change what the list says about an image's platform; an empty fact stays as it is."""
+        draft = self._draft(name)
+        wanted = Reference.parse(image)
+        given = {key: value for key, value in facts.items() if value}
+        entries, found = [], False
+        for entry in draft.entries:
+            if self._means(wanted, entry):
+                found = True
+                platform = entry.descriptor.platform or Platform("", "")
+                entry = _with_platform(entry, msgspec.structs.replace(platform, **given))
+            entries.append(entry)
+        if not found:
+            raise ImageNotFoundError(f"manifest list {name} does not hold {image}")
+        made = Draft(draft.name, tuple(entries))
+        self._drafts.replace(draft.name, made)
+        return made
+
+    def _means(self, wanted: Reference, entry: DraftEntry) -> bool:
+        if wanted.digest:
+            return wanted.digest == entry.descriptor.digest
+        return entry.reference.partition("@")[0] == str(wanted)
+
+    def inspect(self, name: str, cancel: CancelToken) -> RawDocument:
+        """Return the document of a draft, else what the registry has, as it sends it."""
+        reference = Reference.parse(name)
+        draft = self._drafts.get(str(reference))
+        if draft is not None:
+            return draft.document()
+        with self._client(reference, cancel) as client:
+            return client.manifest(
+                reference.repository, reference.digest or reference.tag or "latest"
+            )
+
+    def inspect_entry(self, name: str, image: str) -> Descriptor:
+        """Return what a draft says about one of its images."""
+        wanted = Reference.parse(image)
+        for entry in self._draft(name).entries:
+            if self._means(wanted, entry):
+                return entry.descriptor
+        raise ImageNotFoundError(f"manifest list {name} does not hold {image}")
+
+    def remove(self, name: str) -> None:
+        """Drop a draft."""
+        if not self._drafts.delete(str(Reference.parse(name))):
+            raise NotFoundError(f"no manifest list {name} here")
+
+    def push(self, name: str, *, purge: bool, emit: EventSink, cancel: CancelToken) -> str:
+        """Send a draft and all that it names to its registry; return its digest."""
+        draft = self._draft(name)
+        reference = Reference.parse(draft.name)
+        document = draft.document()
+        with (
+            self._client(reference, cancel, push=True) as client,
+            self._rooms.store.leases.hold() as lease,
+        ):
+            target = Job(self._rooms, client, reference.repository, emit, cancel)
+            for entry in draft.entries:
+                source = Reference.parse(entry.reference)
+                lease.add(entry.descriptor.digest)
+                emit(TaskStarted(entry.descriptor.digest, source.familiar))
+                manifest = self._source_manifest(source, entry.descriptor, cancel)
+                parsed = parse_manifest(manifest)
+                assert isinstance(parsed, Manifest)  # checked when the entry was made
+                blobs = {blob.digest: blob for blob in (*parsed.layers, parsed.config)}
+                lease.add(*blobs)
+                self._bring(target, source, blobs.values())
+                client.push_manifest(reference.repository, manifest.digest, manifest)
+                emit(TaskFinished(entry.descriptor.digest, "done", "Pushed"))
+            digest = client.push_manifest(
+                reference.repository, reference.tag or document.digest, document
+            )
+        if purge:
+            self._drafts.delete(draft.name)
+        return digest
+
+    def _bring(self, target: Job, source: Reference, blobs: Iterable[Descriptor]) -> None:
+        """Make blobs be in the target's repository: there, mounted, or copied over this store."""
+        content, client = self._rooms.store.content, target.client
+        same = source.registry == client.registry
+        with self._client(source, target.cancel) as reader:
+            origin = Job(self._rooms, reader, source.repository, target.emit, target.cancel)
+            for blob in blobs:
+                if client.has_blob(target.repository, blob.digest):
+                    continue
+                moved = same and client.mount_blob(
+                    target.repository, blob.digest, source.repository
+                )
+                if moved:
+                    continue
+                if not content.has(blob.digest):
+                    download(origin, blob)
+                upload(target, blob)
+
+    def _source_manifest(
+        self, source: Reference, descriptor: Descriptor, cancel: CancelToken
+    ) -> RawDocument:
+        content = self._rooms.store.content
+        if content.has(descriptor.digest):
+            return RawDocument(content.read(descriptor.digest), descriptor.media_type)
+        with self._client(source, cancel) as client:
+            return client.manifest(source.repository, descriptor.digest, descriptor)
+
+    def _entries(self, image: str, cancel: CancelToken) -> list[DraftEntry]:
+        """Return the image (or all images of an index) as entries; from here, where only here."""
+        reference = Reference.parse(image)
+        wanted = reference.digest or reference.tag or "latest"
+        try:
+            with self._client(reference, cancel) as client:
+                document = client.manifest(reference.repository, wanted)
+                parsed = parse_manifest(document)
+                if isinstance(parsed, Index):
+                    return [_entry(reference, each) for each in parsed.manifests]
+                platform = _platform(client, reference.repository, parsed)
+        except ImageNotFoundError:
+            record = self._images.lookup(image)
+            if record is None:
+                raise
+            return [_entry(reference, changed_platform(record.manifest, record.platform))]
+        return [_entry(reference, changed_platform(document.descriptor, platform))]
+
+    def _draft(self, name: str) -> Draft:
+        draft = self._drafts.get(str(Reference.parse(name)))
+        if draft is None:
+            raise NotFoundError(
+                f"no manifest list {name} here", hint=f"make one: manifest create {name} IMAGE..."
+            )
+        return draft
+
+    def _client(
+        self, reference: Reference, cancel: CancelToken, *, push: bool = False
+    ) -> RegistryClient:
+        return self._rooms.registry(
+            reference.registry,
+            cancel=cancel,
+            repository=reference.repository,
+            push=push,
+            insecure=self._insecure,
+        )
+
+
+def _platform(client: RegistryClient, repository: str, manifest: Manifest) -> Platform:
+    """Return the platform that an image's configuration names."""
+    if manifest.config.size > _MAX_CONFIG:
+        raise VerificationError(f"the configuration has {manifest.config.size} bytes")
+    with client.blob(repository, manifest.config) as body:
+        data = b"".join(body)
+    if RawDocument(data, "").digest != manifest.config.digest:
+        raise VerificationError(f"the configuration is not {manifest.config.digest}")
+    return parse_image_config(data).platform
+
+
+_MAX_CONFIG = 4 * 1024 * 1024
+
+
+def changed_platform(descriptor: Descriptor, platform: Platform) -> Descriptor:
+    """Return a manifest's descriptor as a list holds it."""
+    return Descriptor(descriptor.media_type, descriptor.digest, descriptor.size, platform=platform)
+
+
+def _entry(reference: Reference, descriptor: Descriptor) -> DraftEntry:
+    where = changed(reference, digest=descriptor.digest)
+    return DraftEntry(str(where), descriptor)
+
+
+def _with_platform(entry: DraftEntry, platform: Platform) -> DraftEntry:
+    return DraftEntry(entry.reference, msgspec.structs.replace(entry.descriptor, platform=platform))

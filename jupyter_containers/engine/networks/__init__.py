@@ -1,0 +1,1 @@
+"""Networks: documents, connections and host names."""

@@ -1,0 +1,215 @@
+"""Networks by name: which there are, making and removing them.
+
+The default network ``bridge`` is made when the first container needs it.  ``host`` and ``none``
+are words, not records.  How containers join networks is in :mod:`.connections`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import time
+from collections.abc import Iterable
+
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.naming import new_id
+from jupyter_containers.errors import (
+    AlreadyExistsError,
+    InUseError,
+    InvalidArgumentError,
+    NetworkNotFoundError,
+)
+from jupyter_containers.network.allocation import (
+    bridge_interface,
+    check_subnet,
+    check_subnet6,
+    choose_subnet,
+    choose_subnet6,
+    gateway_of,
+)
+from jupyter_containers.network.model import Network
+from jupyter_containers.options.network import DEFAULT_NETWORK, MODES, NetworkOptions
+from jupyter_containers.options.values import check_name
+
+# The kernel removes a namespace, with the port on our bridge, some time after its last process.
+_PORTS_GONE_SECONDS, _PORTS_GONE_PAUSE = 1.0, 0.01
+
+
+def mode_id(mode: str) -> str:
+    """Return the ID of the network ``host`` or ``none``: the same in every store."""
+    return hashlib.sha256(f"network {mode}".encode()).hexdigest()
+
+
+class Networks:
+    """The bridge networks of one store."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def all(self) -> list[Network]:
+        """Return the bridge networks, the default one first."""
+        self.default()
+        return sorted(self._rooms.networks.all(), key=lambda item: item.name != DEFAULT_NETWORK)
+
+    def is_default(self, network_id: str) -> bool:
+        """Return whether this is the network ``bridge``, on which there are no names."""
+        network = self._rooms.networks.by_name(DEFAULT_NETWORK)
+        return network is not None and network.id == network_id
+
+    def removable(self) -> list[Network]:
+        """Return the networks that people made."""
+        return [item for item in self._rooms.networks.all() if item.name != DEFAULT_NETWORK]
+
+    def find(self, text: str) -> Network:
+        """Return the network that a name, ID or unique ID prefix means."""
+        if text == DEFAULT_NETWORK:
+            return self.default()
+        network = self._rooms.networks.find(text)
+        if network is None:
+            known = [item.name for item in self._rooms.networks.all()]
+            names = ", ".join(dict.fromkeys((DEFAULT_NETWORK, *MODES, *known)))
+            raise NetworkNotFoundError(f"no such network: {text}", hint=f"known networks: {names}")
+        return network
+
+    def default(self) -> Network:
+        """Return the network ``bridge``, made now if it is not there yet."""
+        network = self._rooms.networks.by_name(DEFAULT_NETWORK)
+        if network is not None:
+            return network
+        try:
+            return self._create(DEFAULT_NETWORK, NetworkOptions(), self._rooms.bridge_name)
+        except AlreadyExistsError:
+            network = self._rooms.networks.by_name(DEFAULT_NETWORK)
+            if network is not None:
+                return network
+            # It holds nothing that cannot be made again: a damaged record does not end every run.
+            for damaged in self._rooms.networks.damaged():
+                if damaged.name == DEFAULT_NETWORK:
+                    self._rooms.networks.mend(damaged, None)
+            return self._create(DEFAULT_NETWORK, NetworkOptions(), self._rooms.bridge_name)
+
+    def create(self, name: str, options: NetworkOptions) -> Network:
+        """Return a new network; its bridge is made when the first container joins.
+
+        Raises :class:`AlreadyExistsError` for a name, subnet or interface that is taken.
+        """
+        check_name(name, "network", shortest=1)
+        if name in (DEFAULT_NETWORK, *MODES, "default"):
+            raise InvalidArgumentError(f"operation is not permitted on predefined {name} network")
+        network = self._create(name, options)
+        self.note(network, "create")
+        return network
+
+    def _create(self, name: str, options: NetworkOptions, interface: str = "") -> Network:
+        rooms, network_id = self._rooms, new_id()
+        with rooms.store.locks.hold("networks"):
+            known = rooms.networks.all()
+            chosen = self._subnet(options.subnet, known)
+            subnet6 = options.subnet6 or (choose_subnet6(network_id) if options.ipv6 else "")
+            if subnet6:
+                subnet6 = check_subnet6(
+                    subnet6, [item.subnet6 for item in known], rooms.bridge.host_routes6()
+                )
+            wanted = interface or options.interface
+            if wanted and wanted in [item.interface for item in known]:
+                raise AlreadyExistsError(f"the interface {wanted} belongs to another network")
+            network = Network(
+                id=network_id,
+                name=name,
+                interface=wanted or bridge_interface(network_id),
+                subnet=chosen,
+                gateway=options.gateway or _first(chosen, options.ip_range),
+                subnet6=subnet6,
+                gateway6=options.gateway6 or (gateway_of(subnet6) if subnet6 else ""),
+                ip_range=options.ip_range,
+                reserved=dict(options.aux_addresses),
+                internal=options.internal,
+                attachable=options.attachable,
+                mtu=options.mtu or rooms.bridge.uplink_mtu(),
+                created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                labels=dict(options.labels),
+                options=dict(options.driver_options),
+                containers_talk=options.containers_talk,
+                masquerade=options.masquerade,
+                publish_address=options.publish_address,
+            )
+            _check_inside(network)
+            try:
+                rooms.networks.insert(network_id, name, network)
+            except AlreadyExistsError as error:
+                raise AlreadyExistsError(
+                    f"network with name {name} already exists",
+                    hint=f"choose another name, or network rm {name}",
+                ) from error
+        return network
+
+    def _subnet(self, wanted: str, known: list[Network]) -> str:
+        used = [item.subnet for item in known]
+        routes = self._rooms.bridge.host_routes()
+        if wanted:
+            return check_subnet(wanted, used, routes)
+        return choose_subnet(self._rooms.subnet_pool, used, routes)
+
+    def remove(self, text: str, members: Iterable[str]) -> None:
+        """Remove a network; ``members`` are the names of the running containers in it.
+
+        Raises :class:`InUseError` while there are any.
+        """
+        network = self.find(text)
+        if network.name == DEFAULT_NETWORK:
+            raise InvalidArgumentError("bridge is a predefined network and cannot be removed")
+        used_by = list(members)
+        if used_by:
+            raise InUseError(
+                f"network {network.name} is used by container {used_by[0]}",
+                hint=f"disconnect it first (network disconnect {network.name} {used_by[0]}), "
+                f"or remove it (rm -f {used_by[0]})",
+            )
+        with self._rooms.store.locks.hold("networks"):
+            self._remove_bridge(network)
+            self._rooms.networks.delete(network.id)
+        self.note(network, "destroy")
+
+    def _remove_bridge(self, network: Network) -> None:
+        """Remove the bridge, once the kernel has taken away the ports of ended containers.
+
+        A connection that was open at a container's end may keep its port for minutes, while the
+        kernel tells a peer that answers no more: such a port is taken away then.
+        """
+        patience = time.monotonic() + _PORTS_GONE_SECONDS
+        while True:
+            try:
+                self._rooms.bridge.remove_bridge(network, with_ports=time.monotonic() > patience)
+                return
+            except InUseError:
+                # A container that is just starting holds an address before its record says so.
+                claims = self._rooms.endpoints.all()
+                if any(claim.network_id == network.id for claim in claims):
+                    raise
+            time.sleep(_PORTS_GONE_PAUSE)
+
+    def note(self, network: Network, action: str, container_id: str = "") -> None:
+        """Write down what happened to a network, with Docker's attributes."""
+        attributes = {"name": network.name, "type": network.driver}
+        if container_id:
+            attributes["container"] = container_id
+        self._rooms.journal.record("network", action, network.id, attributes)
+
+
+def _first(subnet: str, ip_range: str) -> str:
+    """Return the bridge's address: the first of the range when there is one, as Docker does."""
+    first = str(ipaddress.ip_network(ip_range or subnet).network_address)
+    return gateway_of(subnet) if first == subnet.partition("/")[0] else first
+
+
+def _check_inside(network: Network) -> None:
+    subnet = ipaddress.ip_network(network.subnet)
+    if network.ip_range:
+        part = ipaddress.ip_network(network.ip_range)
+        if part.version != 4 or not part.subnet_of(subnet):  # type: ignore[arg-type]  # both are IPv4
+            raise InvalidArgumentError(f"ip-range {part} is not inside the subnet {subnet}")
+    subnets = [subnet, *([ipaddress.ip_network(network.subnet6)] if network.subnet6 else [])]
+    named = {"gateway": network.gateway, "gateway6": network.gateway6, **network.reserved}
+    for word, text in named.items():
+        if text and not any(ipaddress.ip_address(text) in item for item in subnets):
+            raise InvalidArgumentError(f"{word} {text} is not inside the subnet {subnet}")

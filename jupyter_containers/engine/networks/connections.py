@@ -1,0 +1,493 @@
+"""How containers are connected to networks: at their start, at their end, and while they run.
+
+A *connection* is what a starting container holds: an open network namespace, its endpoints and its
+reserved ports.  Addresses are taken by inserting a record under the unique name
+``network/address``, so that any number of kernels can start containers at once.  The links
+themselves are made in a thread of their own while the runtime creates the container.
+
+Ports are published to the endpoint that carries the default route, as Docker does; a container
+that is in internal networks only publishes nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.naming import STEP_PREFIX, new_id
+from jupyter_containers.engine.networks.catalog import Networks
+from jupyter_containers.engine.networks.host_names import Hostnames
+from jupyter_containers.engine.peers import joined
+from jupyter_containers.engine.records import ContainerRecord, EndpointRecord
+from jupyter_containers.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    InvalidStateError,
+    NetworkNotFoundError,
+    StorageError,
+)
+from jupyter_containers.network.allocation import allocate_endpoint
+from jupyter_containers.network.model import Endpoint, Network, PublishedPort
+from jupyter_containers.network.namespace import NetworkNamespace
+from jupyter_containers.network.ports import PortReservation, reserve
+from jupyter_containers.network.usermode import host_address
+from jupyter_containers.options.network import MODES, OF_CONTAINER, NetworkRequest
+from jupyter_containers.options.values import PortMapping, parse_publish
+from jupyter_containers.store.faults import finishing
+
+
+@dataclass(slots=True)
+class Connection:
+    """What a starting container has of the network; close it once the container holds its own.
+
+    ``mode`` is host, none, container (then ``target`` is whose network it is) or bridge.
+    """
+
+    mode: str
+    namespace: NetworkNamespace | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+    reservation: PortReservation | None = None
+    target: ContainerRecord | None = None
+    _work: threading.Thread | None = None
+    _failures: list[BaseException] = field(default_factory=list)
+
+    @property
+    def ports(self) -> tuple[PublishedPort, ...]:
+        """The published ports with all numbers decided."""
+        return self.reservation.ports if self.reservation else ()
+
+    def finish(self) -> None:
+        """Return when all links are up; raise what went wrong."""
+        if self._work is not None:
+            self._work.join()
+        if self._failures:
+            raise self._failures[0]
+
+    def close(self) -> None:
+        """Give up our descriptors of namespace and ports."""
+        if self._work is not None:
+            self._work.join()
+        if self.namespace is not None:
+            self.namespace.close()
+        if self.reservation is not None:
+            self.reservation.close()
+
+
+class Connections:
+    """The connections of one store's containers."""
+
+    def __init__(self, rooms: Rooms, networks: Networks) -> None:
+        self._rooms, self._networks = rooms, networks
+        self.hostnames = Hostnames(rooms, networks)
+
+    @contextmanager
+    def connecting(self, record: ContainerRecord) -> Iterator[Connection]:
+        """Give a container its networks for the time of its start.
+
+        When the block fails, addresses, ports and interfaces are given back; when it succeeds,
+        :meth:`release` does that later.  Raises :class:`AlreadyExistsError` for a taken port.
+        """
+        mode = record.networks[0].name if record.networks else "none"
+        if mode in MODES:
+            yield Connection(mode)
+            return
+        if mode.startswith(OF_CONTAINER):
+            yield from self._joining(mode)
+            return
+        connection = Connection("bridge")
+        try:
+            self._open(record, connection)
+            yield connection
+        except BaseException:
+            connection.close()
+            # A full disk must not hide what went wrong first; the sweep gives back the address.
+            with suppress(StorageError):
+                self.release(record.id, connection.endpoints, connection.ports)
+            raise
+        connection.close()
+
+    def _joining(self, mode: str) -> Iterator[Connection]:
+        target = joined(self._rooms, mode, "network")
+        if target.networks and target.networks[0].name == "host":
+            yield Connection("host", target=target)
+            return
+        assert target.state.process is not None  # it runs
+        with NetworkNamespace.from_pid(target.state.process.pid) as namespace:
+            yield Connection("container", namespace=namespace, target=target)
+
+    def _open(self, record: ContainerRecord, connection: Connection) -> None:
+        wanted = [(request, self._networks.find(request.name)) for request in record.networks]
+        for number, (request, network) in enumerate(wanted):
+            endpoint = self._claim(network, record, request, f"eth{number}")
+            connection.endpoints = (*connection.endpoints, endpoint)
+        networks = [network for _, network in wanted]
+        routed = self.routed(connection.endpoints, networks)
+        ports, last = self._wanted_ports(record, routed, networks)
+        if ports:
+            connection.reservation = self._reserve(ports, last)
+            if self._rooms.firewall.holds_ports:
+                connection.reservation.close()
+        namespace = connection.namespace = NetworkNamespace.create()
+
+        def work() -> None:
+            try:
+                for endpoint, network in zip(connection.endpoints, networks, strict=True):
+                    self._ensure(network)
+                    self._rooms.bridge.attach(
+                        namespace, endpoint, network, default_route=endpoint is routed
+                    )
+                if connection.ports:
+                    self._publish(record.id, connection.ports, networks)
+                self.hostnames.introduce({network.id for network in networks})
+                for network in networks:
+                    self._networks.note(network, "connect", record.id)
+            except BaseException as error:  # noqa: BLE001  # raised by finish()
+                connection._failures.append(error)
+
+        connection._work = threading.Thread(target=work, name="network-setup", daemon=True)
+        connection._work.start()
+
+    @contextmanager
+    def temporary(self, owner_id: str, mode: str) -> Iterator[NetworkNamespace | None]:
+        """Give a build step a network; everything is given back at the end of the block."""
+        if mode in MODES:
+            yield None
+            return
+        network = self._networks.find("bridge" if mode == "default" else mode)
+        endpoint = self._take(network, owner_id, NetworkRequest(network.name))
+        with (
+            finishing(lambda: self.release(owner_id, (endpoint,), ())),
+            NetworkNamespace.create() as namespace,
+        ):
+            self._ensure(network)
+            self._rooms.bridge.attach(namespace, endpoint, network)
+            yield namespace
+
+    def gateway_of(self, mode: str) -> str:
+        """Return the address by which a build step reaches the host; empty where none leads."""
+        if mode in MODES:
+            return "127.0.0.1" if mode == "host" else ""
+        network = self._networks.find("bridge" if mode == "default" else mode)
+        if network.internal:
+            return ""
+        return network.gateway if self._rooms.host.users.initial else host_address()
+
+    def release(
+        self, container_id: str, endpoints: Sequence[Endpoint], ports: Sequence[PublishedPort]
+    ) -> None:
+        """Give back what a container had of the networks; idempotent.
+
+        The veth pairs go with the container's namespace, so nothing waits for them here.
+        """
+        if ports:
+            self._unpublish(container_id, endpoints)
+        left = {endpoint.network_id for endpoint in endpoints if self._give_back(endpoint)}
+        self.hostnames.introduce(left)
+        for network_id in left:
+            network = self._rooms.networks.get(network_id)
+            if network is not None and not container_id.startswith(STEP_PREFIX):
+                self._networks.note(network, "disconnect", container_id)
+
+    def reclaim(self, container_id: str) -> None:
+        """Give back all that a container claimed of the networks in a start that was broken off."""
+        claims = [item for item in self._rooms.endpoints.all() if item.container_id == container_id]
+        if not claims:
+            return
+        self._rooms.firewall.unpublish(container_id)
+        for claim in claims:
+            self._rooms.endpoints.delete(claim.id)
+        self.hostnames.introduce({claim.network_id for claim in claims})
+
+    def _give_back(self, endpoint: Endpoint) -> bool:
+        held = self._rooms.endpoints.by_name(f"{endpoint.network_id}/{endpoint.address}")
+        if held is None or held.container_id != endpoint.container_id:
+            return False
+        return self._rooms.endpoints.delete(held.id)
+
+    def connect(self, record: ContainerRecord, request: NetworkRequest) -> ContainerRecord:
+        """Return the record of a container that is in one network more, live where it runs.
+
+        To be called with the container's lock.
+        """
+        network = self._networks.find(request.name)
+        for known in record.networks:
+            if known.is_mode:
+                raise ConflictError(
+                    f"container {record.name} was created with the network mode {known.name}: "
+                    "it cannot join a network",
+                    hint=f"create it again with --network {network.name}",
+                )
+            if self._means(known.name, network):
+                raise AlreadyExistsError(
+                    f"container {record.name} is in network {network.name} already"
+                )
+        process = record.state.process
+        endpoints, ports = record.endpoints, record.ports
+        if record.state.status.alive and process is not None:
+            taken = {endpoint.interface for endpoint in endpoints}
+            interface = next(name for n in range(1000) if (name := f"eth{n}") not in taken)
+            endpoint = self._claim(network, record, request, interface)
+            try:
+                with NetworkNamespace.from_pid(process.pid) as namespace:
+                    self._ensure(network)
+                    self._rooms.bridge.attach(namespace, endpoint, network, default_route=False)
+                    ports = self._reroute(record, (*endpoints, endpoint), namespace)
+            except BaseException:
+                self._rooms.bridge.detach(endpoint.host_interface)
+                self._give_back(endpoint)
+                raise
+            endpoints = (*endpoints, endpoint)
+        changed = self._rooms.containers.update(
+            record.id,
+            lambda current: msgspec.structs.replace(
+                current,
+                networks=(*current.networks, request),
+                endpoints=endpoints,
+                ports=ports,
+            ),
+        )
+        self.hostnames.introduce({network.id})
+        self._networks.note(network, "connect", record.id)
+        return changed
+
+    def disconnect(self, record: ContainerRecord, network: Network) -> ContainerRecord:
+        """Return the record of a container that is no longer in a network, live where it runs.
+
+        To be called with the container's lock.
+        """
+        kept = tuple(item for item in record.networks if not self._means(item.name, network))
+        if len(kept) == len(record.networks):
+            raise NetworkNotFoundError(
+                f"container {record.name} is not connected to network {network.name}"
+            )
+        endpoints = tuple(item for item in record.endpoints if item.network_id != network.id)
+        gone = [item for item in record.endpoints if item.network_id == network.id]
+        ports = record.ports
+        process = record.state.process
+        if gone and record.state.status.alive and process is not None:
+            with NetworkNamespace.from_pid(process.pid) as namespace:
+                ports = self._reroute(record, endpoints, namespace)
+            for endpoint in gone:
+                self._rooms.bridge.detach(endpoint.host_interface)
+        for endpoint in gone:
+            self._give_back(endpoint)
+        changed = self._rooms.containers.update(
+            record.id,
+            lambda current: msgspec.structs.replace(
+                current, networks=kept, endpoints=endpoints, ports=ports
+            ),
+        )
+        self.hostnames.introduce({network.id})
+        self.hostnames.forget(
+            record.id, {text for item in gone for text in (item.address, item.address6)}
+        )
+        self._networks.note(network, "disconnect", record.id)
+        return changed
+
+    def _means(self, name: str, network: Network) -> bool:
+        return name in (network.name, network.id) or (len(name) > 3 and network.id.startswith(name))
+
+    def _reroute(
+        self, record: ContainerRecord, endpoints: Sequence[Endpoint], namespace: NetworkNamespace
+    ) -> tuple[PublishedPort, ...]:
+        """Let routes and published ports follow the networks; return the ports as they are now.
+
+        Ports of IPv6 addresses end, until the next start, where the new way out has no IPv6.
+        """
+        networks = self._networks_of((*record.endpoints, *endpoints))
+        former = self.routed(record.endpoints, networks)
+        routed = self.routed(endpoints, networks)
+        if routed is former:
+            return record.ports
+        self._rooms.bridge.route(namespace, former, routed)
+        if not record.ports or routed is None:
+            if record.ports:
+                self._unpublish(record.id, record.endpoints)
+            return record.ports
+        ports = tuple(
+            msgspec.structs.replace(port, container_ip=_address(routed, port.host_ip))
+            for port in record.ports
+            if routed.address6 or ":" not in port.host_ip
+        )
+        if len(ports) < len(record.ports):
+            self._rooms.firewall.unpublish(record.id)
+        self._publish(record.id, ports, networks)
+        return ports
+
+    @staticmethod
+    def routed(endpoints: Sequence[Endpoint], networks: Sequence[Network]) -> Endpoint | None:
+        """Return the endpoint of the default route: by priority, then by its network's name."""
+        names = {network.id: network.name for network in networks}
+        ways = [item for item in endpoints if item.gateway]
+        return min(
+            ways, key=lambda item: (-item.priority, names.get(item.network_id, "")), default=None
+        )
+
+    def _ensure(self, network: Network) -> None:
+        """Make bridge and rules; publish anew what a flush of the host's firewall took away."""
+        status = self._rooms.bridge.ensure_bridge(network)
+        if not status.rules_written:
+            return
+        for record in self._rooms.containers.all():
+            if record.ports and record.state.status.alive:
+                self._publish(record.id, record.ports, self._networks_of(record.endpoints))
+
+    def _publish(
+        self, container_id: str, ports: Sequence[PublishedPort], networks: Sequence[Network]
+    ) -> None:
+        """Let ports lead to a container, from the host's loopback too where they are there."""
+        self._rooms.firewall.publish(container_id, ports)
+        self._rooms.bridge.settle_loopback(networks)
+
+    def _unpublish(self, container_id: str, endpoints: Sequence[Endpoint]) -> None:
+        self._rooms.firewall.unpublish(container_id)
+        self._rooms.bridge.settle_loopback(self._networks_of(endpoints))
+
+    def _networks_of(self, endpoints: Sequence[Endpoint]) -> list[Network]:
+        found = (self._rooms.networks.get(item.network_id) for item in endpoints)
+        return [network for network in found if network is not None]
+
+    def _claim(
+        self, network: Network, record: ContainerRecord, request: NetworkRequest, interface: str
+    ) -> Endpoint:
+        on_default = self._networks.is_default(network.id)
+        short = record.id[:12]
+        aliases = () if on_default else (*request.aliases, short)
+        host_name = (record.options.hostname,) if record.options.hostname else ()
+        names = (short,) if on_default else (record.name, *request.aliases, short)
+        return self._take(
+            network,
+            record.id,
+            request,
+            interface=interface,
+            aliases=tuple(dict.fromkeys(aliases)),
+            names=tuple(dict.fromkeys((*names, *host_name))),
+            links=self.hostnames.links_of(record, request),
+        )
+
+    def _take(
+        self,
+        network: Network,
+        container_id: str,
+        request: NetworkRequest,
+        *,
+        interface: str = "eth0",
+        aliases: tuple[str, ...] = (),
+        names: tuple[str, ...] = (),
+        links: tuple[tuple[str, str], ...] = (),
+    ) -> Endpoint:
+        rooms, taken = self._rooms, list[str]()
+        while True:
+            held = [item for item in rooms.endpoints.all() if item.network_id == network.id]
+            endpoint = allocate_endpoint(
+                network,
+                container_id,
+                [
+                    *taken,
+                    *(text for item in held for text in (item.address, item.address6) if text),
+                ],
+                after=held[-1].address if held else "",
+                wanted=request.ip,
+                wanted6=request.ip6,
+                mac=request.mac_address,
+                aliases=aliases,
+                interface=interface,
+            )
+            endpoint = msgspec.structs.replace(
+                endpoint, link_local=request.link_local_ips, priority=request.gateway_priority
+            )
+            claim = EndpointRecord(
+                id=new_id(),
+                container_id=container_id,
+                network_id=network.id,
+                address=endpoint.address,
+                owner=rooms.process,
+                address6=endpoint.address6,
+                names=names,
+                links=links,
+            )
+            try:
+                rooms.endpoints.insert(claim.id, f"{network.id}/{endpoint.address}", claim)
+            except AlreadyExistsError:
+                # Another kernel took it in this very moment, or its record is damaged.
+                names_taken = (item.name or "" for item in rooms.endpoints.damaged())
+                prefix = f"{network.id}/"
+                taken = [
+                    name.removeprefix(prefix) for name in names_taken if name.startswith(prefix)
+                ]
+                continue
+            return endpoint
+
+    def _wanted_ports(
+        self, record: ContainerRecord, routed: Endpoint | None, networks: Sequence[Network]
+    ) -> tuple[list[PublishedPort], dict[PublishedPort, int]]:
+        """Return the ports to be published, and up to which number some may be instead."""
+        if routed is None:
+            return [], {}
+        options = record.options
+        mappings = list(options.publish)
+        if options.publish_all:
+            exposed = dict.fromkeys((*record.config.exposed_ports, *options.expose))
+            for text in exposed:
+                mappings.extend(parse_publish(text))
+        mappings.sort(key=lambda mapping: (mapping.container_port, mapping.protocol))
+        own = next((item for item in networks if item.id == routed.network_id), None)
+        default = (own.publish_address if own else "") or self._rooms.settings.publish_address
+        # "Every address", as with Docker; a user's relay knows no IPv6.
+        relayed = self._rooms.firewall.holds_ports
+        if default == "0.0.0.0" and routed.address6 and not relayed:  # noqa: S104  # read
+            mappings = [
+                item
+                for mapping in mappings
+                for item in (
+                    (mapping,) if mapping.host_ip else (mapping, replace(mapping, host_ip="::"))
+                )
+            ]
+        found = [(_port(mapping, routed, default), mapping.last_port) for mapping in mappings]
+        return [port for port, _ in found], {port: last for port, last in found if last}
+
+    def _reserve(
+        self, wanted: list[PublishedPort], last: dict[PublishedPort, int]
+    ) -> PortReservation:
+        try:
+            return reserve(wanted, last)
+        except AlreadyExistsError as error:
+            for record in self._rooms.containers.all():
+                taken = {(port.host_port, port.protocol) for port in record.ports} & {
+                    (port.host_port, port.protocol) for port in wanted
+                }
+                if record.state.status.alive and taken:
+                    raise AlreadyExistsError(
+                        f"port {min(taken)[0]} is already published by container {record.name}",
+                        hint=f"stop {record.name} first, or publish another port",
+                    ) from error
+            raise
+
+
+def _port(mapping: PortMapping, endpoint: Endpoint, default: str) -> PublishedPort:
+    host_ip = mapping.host_ip or default
+    return PublishedPort(
+        host_ip=host_ip,
+        host_port=mapping.host_port,
+        container_ip=_address(endpoint, host_ip),
+        container_port=mapping.container_port,
+        protocol=mapping.protocol,
+    )
+
+
+def _address(endpoint: Endpoint, host_ip: str) -> str:
+    if ":" not in host_ip:
+        return endpoint.address
+    if not endpoint.address6:
+        raise InvalidStateError(
+            f"cannot publish on [{host_ip}]: the container's network has no IPv6",
+            status="created",
+            operation="publish",
+            hint="network create --ipv6 NAME, then --network NAME",
+        )
+    return endpoint.address6

@@ -1,0 +1,260 @@
+"""By which names containers know each other, kept in their hosts files.
+
+There is no name server of ours that would have to live: every container of a network that people
+made has the others in its ``/etc/hosts``, by name, alias, short ID and host name.  That is read by
+every C library and language, answers in both directions, and is rewritten in place whenever
+somebody joins or leaves (:mod:`.name_files` says where it is).  On the default network only what
+``--link`` asked for is known.
+
+What is ours stands between two comment lines; the rest of the file is never touched while the
+container runs.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Collection, Iterator, Sequence
+
+import msgspec
+
+from jupyter_containers.engine.bundle import Bundle
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.name_files import SIZE, open_hosts
+from jupyter_containers.engine.networks.catalog import Networks
+from jupyter_containers.engine.records import ContainerRecord, EndpointRecord
+from jupyter_containers.errors import (
+    ContainerNotFoundError,
+    InvalidArgumentError,
+    InvalidStateError,
+)
+from jupyter_containers.network.names import HostEntry, hosts_lines
+from jupyter_containers.options.network import DEFAULT_NETWORK, NetworkRequest
+
+_BEGIN = "# containers of the same network:\n"
+_END = "# (end of containers)\n"
+
+
+class Hostnames:
+    """The names on the networks of one store."""
+
+    def __init__(self, rooms: Rooms, networks: Networks) -> None:
+        self._rooms, self._networks = rooms, networks
+        self._folders = f"{rooms.settings.root.resolve()}/containers"
+
+    def bundle(self, container_id: str) -> Bundle:
+        """Return the folder of a container."""
+        return Bundle(self._rooms.settings.root / "containers" / container_id)
+
+    def write(self, container_id: str, head: str) -> str:
+        """Write the hosts file of a starting container and return its path."""
+        with self._rooms.store.locks.hold("hosts"):
+            block = self._blocks(self._rooms.endpoints.all()).get(container_id, "")
+            return self.bundle(container_id).write_name_file("hosts", head + block)
+
+    def acquaint(self, record: ContainerRecord) -> None:
+        """Tell a container that is about to begin who came while nobody could reach its file."""
+        if any(not self._networks.is_default(item.network_id) for item in record.endpoints):
+            with self._rooms.store.locks.hold("hosts"):
+                block = self._blocks(self._rooms.endpoints.all()).get(record.id, "")
+                _replace_block(self._folder(record.id), block)
+
+    def introduce(self, network_ids: Collection[str]) -> None:
+        """Tell the containers of these networks who is there now."""
+        if not network_ids:
+            return
+        # One at a time: who looks later also writes later.
+        with self._rooms.store.locks.hold("hosts"):
+            claims = self._rooms.endpoints.all()
+            blocks = self._blocks(claims)
+            concerned = dict.fromkeys(
+                claim.container_id for claim in claims if claim.network_id in network_ids
+            )
+            for container_id in concerned:
+                if container_id in blocks:
+                    _replace_block(self._folder(container_id), blocks[container_id])
+
+    def forget(self, container_id: str, addresses: Collection[str]) -> None:
+        """A container that left a network knows nobody of it, nor itself by what it had there."""
+        with self._rooms.store.locks.hold("hosts"):
+            block = self._blocks(self._rooms.endpoints.all()).get(container_id, "")
+            _replace_block(self._folder(container_id), block, without=addresses)
+
+    def _folder(self, container_id: str) -> str:
+        # Text, as pathlib takes a third of the time of telling two hundred containers.
+        return f"{self._folders}/{container_id}"
+
+    def _blocks(self, claims: Sequence[EndpointRecord]) -> dict[str, str]:
+        """Return our part of the hosts files by container; those that know nobody have none.
+
+        Most containers of a network have the same, so each text is made once.
+        """
+        default = self._rooms.networks.by_name(DEFAULT_NETWORK)
+        members: dict[str, list[EndpointRecord]] = {}
+        places: dict[str, list[EndpointRecord]] = {}
+        for claim in claims:
+            members.setdefault(claim.network_id, []).append(claim)
+            places.setdefault(claim.container_id, []).append(claim)
+        made: dict[tuple[object, ...], str] = {}
+        found = {}
+        for container_id, own in places.items():
+            key = tuple((claim.network_id, claim.links) for claim in own)
+            if key not in made:
+                entries = [
+                    entry
+                    for claim in own
+                    for entry in _entries(
+                        claim,
+                        members[claim.network_id],
+                        named=default is None or claim.network_id != default.id,
+                    )
+                ]
+                text = hosts_lines(entries)
+                made[key] = f"{_BEGIN}{text}{_END}" if text else ""
+            if made[key]:
+                found[container_id] = made[key]
+        return found
+
+    def links_of(
+        self, record: ContainerRecord, request: NetworkRequest
+    ) -> tuple[tuple[str, str], ...]:
+        """Return the containers that a starting one is linked to, by ID, and their aliases here.
+
+        On the default network they must run, as with Docker.
+        """
+        found = []
+        for name, alias in request.links:
+            target = self._rooms.containers.find(name)
+            if target is None:
+                raise ContainerNotFoundError(f"cannot link to {name}: no such container")
+            on_default = self._networks.find(request.name).name == DEFAULT_NETWORK
+            if on_default and DEFAULT_NETWORK not in [item.name for item in target.networks]:
+                raise InvalidArgumentError(
+                    f"cannot link to {target.name}, as it does not belong to the default network"
+                )
+            if on_default and not target.state.status.alive:
+                raise InvalidStateError(
+                    f"cannot link {record.name} to {target.name}: it does not run",
+                    status=str(target.state.status),
+                    operation="link",
+                    hint=f"start it first: start {target.name}",
+                )
+            found.append((target.id, alias))
+        return tuple(found)
+
+    def link_variables(self, record: ContainerRecord) -> tuple[str, ...]:
+        """Return the variables by which Docker tells a container about its links.
+
+        Only on the default network; on others a link is a name and nothing more.
+        """
+        found: list[str] = []
+        for request in record.networks:
+            if request.name != DEFAULT_NETWORK:
+                continue
+            for name, alias in request.links:
+                target = self._rooms.containers.find(name)
+                if target is not None and target.endpoints:
+                    found += _variables(record.name, alias, target)
+        return tuple(found)
+
+    def rename(self, record: ContainerRecord, former: str) -> None:
+        """Let the networks know a running container by its new name."""
+        for claim in self._rooms.endpoints.all():
+            if claim.container_id == record.id and former in claim.names:
+                self._rooms.endpoints.update(
+                    claim.id, lambda item: _renamed(item, former, record.name)
+                )
+        self.introduce({endpoint.network_id for endpoint in record.endpoints})
+
+
+def _entries(
+    own: EndpointRecord, members: Sequence[EndpointRecord], *, named: bool
+) -> Iterator[HostEntry]:
+    """Yield what a container knows of a network; without ``named`` only those it is linked to."""
+    for claim in members:
+        further = [alias for target, alias in own.links if target == claim.container_id]
+        names = (*further, *(claim.names if named or further else ()))
+        for address in (claim.address, claim.address6):
+            if address and names:
+                yield HostEntry(address, names)
+
+
+def _replace_block(folder: str, block: str, without: Collection[str] = ()) -> None:
+    """Put ``block`` into the hosts file of a running container, in the place of the former one.
+
+    Lines of addresses in ``without`` are left out of the rest.
+    """
+    try:
+        descriptor = open_hosts(folder)
+    except (FileNotFoundError, ValueError):
+        return  # a build step, or a container that is just being started and writes its own
+    try:
+        replace_block(descriptor, block, without)
+    finally:
+        os.close(descriptor)
+
+
+def replace_block(descriptor: int, block: str, without: Collection[str] = ()) -> None:
+    """Put ``block`` in the place of ours in an open file: a running container has it mounted.
+
+    A file that the container made too large for its place loses what is not ours.
+    """
+    text = os.pread(descriptor, SIZE, 0).decode(errors="surrogateescape")
+    before, begin, rest = text.partition(_BEGIN)
+    after = rest.partition(_END)[2] if begin else ""
+    if without:
+        lines = before.splitlines(keepends=True)
+        before = "".join(line for line in lines if line.partition("\t")[0] not in without)
+    changed = f"{before}{block}{after}"
+    if changed == text:
+        return
+    data = changed.encode(errors="surrogateescape")
+    if os.fstat(descriptor).st_size >= SIZE or not _written(descriptor, data):
+        os.ftruncate(descriptor, 0)
+        _written(descriptor, block.encode())
+
+
+def _written(descriptor: int, data: bytes) -> bool:
+    """Make ``data`` a file's contents; return False where there is no room for them."""
+    try:
+        done = os.pwrite(descriptor, data, 0)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return False
+    if done == len(data):
+        os.ftruncate(descriptor, done)
+    return done == len(data)
+
+
+def _renamed(claim: EndpointRecord, former: str, name: str) -> EndpointRecord:
+    names = tuple(name if known == former else known for known in claim.names)
+    return msgspec.structs.replace(claim, names=names)
+
+
+def _variables(name: str, alias: str, target: ContainerRecord) -> list[str]:
+    word = alias.upper().replace("-", "_")
+    address = target.endpoints[0].address
+    exposed = sorted(
+        dict.fromkeys((*target.config.exposed_ports, *target.options.expose)),
+        key=lambda text: (int(text.partition("/")[0]), text.partition("/")[2] != "tcp"),
+    )
+    found = [f"{word}_NAME=/{name}/{alias}"]
+    for number, text in enumerate(exposed):
+        port, _, protocol = text.partition("/")
+        url = f"{protocol}://{address}:{port}"
+        if number == 0:
+            found.append(f"{word}_PORT={url}")
+        key = f"{word}_PORT_{port}_{protocol.upper()}"
+        found += [
+            f"{key}={url}",
+            f"{key}_ADDR={address}",
+            f"{key}_PORT={port}",
+            f"{key}_PROTO={protocol}",
+        ]
+    skipped = {"HOME", "PATH"}
+    for entry in (*target.config.env, *target.options.env):
+        variable, _, value = entry.partition("=")
+        if variable not in skipped:
+            found.append(f"{word}_ENV_{variable}={value}")
+    return found

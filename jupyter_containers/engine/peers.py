@@ -1,0 +1,34 @@
+"""Other containers that a container names: ``--network container:NAME`` and its like."""
+
+from __future__ import annotations
+
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.records import ContainerRecord
+from jupyter_containers.errors import ContainerNotFoundError, InvalidStateError
+from jupyter_containers.options.network import OF_CONTAINER
+
+
+def peer(rooms: Rooms, value: str) -> ContainerRecord:
+    """Return the container that ``container:NAME`` (or a name) means."""
+    name = value.removeprefix(OF_CONTAINER)
+    record = rooms.containers.find(name)
+    if record is None:
+        raise ContainerNotFoundError(f"no such container: {name}")
+    return record
+
+
+def joined(rooms: Rooms, value: str, flag: str) -> ContainerRecord:
+    """Return the running container whose namespace is to be joined.
+
+    Raises :class:`InvalidStateError` when it does not run.
+    """
+    other = peer(rooms, value)
+    process = other.state.process
+    if not other.state.status.alive or process is None or not process.alive:
+        raise InvalidStateError(
+            f"cannot join the {flag} namespace of container {other.name}: it does not run",
+            status=str(other.state.status),
+            operation="join",
+            hint=f"start it first: start {other.name}",
+        )
+    return other

@@ -1,0 +1,253 @@
+"""Image stores that a machine's users share: used by everybody, altered by nobody but their keeper.
+
+``share`` puts images into a store that is published (:mod:`jupyter_containers.store.additional`);
+engines whose setting ``additional_stores`` names its folder read it.  Its layers are mounted
+where they are by root, and by users for whom root has mapped their owners (``map_owners``: an
+idmapped mount, so that root's files are the user's own).  Other users unpack a layer from the
+shared blobs when they first use it: nothing is downloaded, but it takes their disk.
+
+Nobody reaches the layers by a path on the host, where an image's set-user-ID programs would be
+everybody's: the store's own are closed to all but its keeper, a user's mounts to all but that user.
+Root brings what an older version left open to these modes when it opens an engine.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pwd
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_containers.errors import InvalidArgumentError, NotFoundError, StorageError
+from jupyter_containers.events import (
+    CancelToken,
+    EventSink,
+    TaskFinished,
+    TaskProgress,
+    TaskStarted,
+)
+from jupyter_containers.oci.descriptor import short_id
+from jupyter_containers.oci.idmap import IDMap, IDMapping
+from jupyter_containers.options.values import natural
+from jupyter_containers.runtime.idmapped import (
+    make_gate,
+    make_places,
+    mount_idmapped,
+    move_behind_gate,
+)
+from jupyter_containers.runtime.mounts import is_mounted, unmount
+from jupyter_containers.runtime.subids import subordinate
+from jupyter_containers.settings import SHARED_STORE, Settings, check_shared_store
+from jupyter_containers.store import ImageRecord, LayerRecord, Store
+from jupyter_containers.store.additional import (
+    AdditionalStore,
+    close_layers,
+    published_names,
+    views_of,
+)
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.context import Rooms
+
+# One folder a user, which only that user can enter, with a mount for each shared store.
+MAPPED = Path("/run/jupyter-containers-shared")
+
+
+@dataclass(frozen=True, slots=True)
+class SharedStore:
+    """A store of shared images as this user sees it.
+
+    ``layers`` says how its layers are used: ``in place``, ``mapped`` (in place too, with the user's
+    own ids) or ``unpacked on first use``; it is ``missing`` when the folder is not there.
+    """
+
+    root: Path
+    images: int
+    layers: str
+
+
+def additional_stores(settings: Settings) -> list[AdditionalStore]:
+    """Return the shared stores that are there.
+
+    Raises :class:`StorageError` when root is to use layers that somebody else could change.
+    """
+    found = []
+    if os.geteuid() == 0 and MAPPED.is_dir() and IDMap.of_users().initial:
+        close_mounts()
+    for text in settings.additional_stores:
+        store = AdditionalStore(Path(text))
+        if store.root != settings.root and store.database.exists():
+            check_shared_store(store.root)
+            found.append(dataclasses.replace(store, layers=_mountable(store.root)))
+    return found
+
+
+def _mountable(root: Path) -> Path | None:
+    """Return where this process can mount a shared store's layers from, if it can."""
+    users = IDMap.of_users()
+    if users.initial:
+        if os.geteuid() != 0:
+            return None
+        close_layers(root)
+        # A server of files may take root for nobody, who unpacks like every other user.
+        return root / "layers" if os.access(root / "layers", os.R_OK | os.X_OK) else None
+    mapped = _mapped(root, users.outside)
+    return mapped if users.size > 1 and is_mounted(mapped) else None
+
+
+def _mapped(root: Path, uid: int) -> Path:
+    return MAPPED / str(uid) / views_of(root)
+
+
+def bring(rooms: Rooms, record: ImageRecord, emit: EventSink, cancel: CancelToken) -> None:
+    """Unpack here what the image has in a shared store and this process cannot mount there."""
+
+    def told(layer: LayerRecord) -> Callable[[int], object]:
+        task, size = short_id(layer.blob.digest), layer.blob.size
+        emit(TaskStarted(task, task, size))
+
+        def progress(done: int) -> None:
+            emit(TaskProgress(task, done, size, "Extracting"))
+            if done >= size:
+                emit(TaskFinished(task, "done", "Unpacked from the shared store"))
+
+        return progress
+
+    rooms.store.snapshots.take_offered(record.chain_id, cancel, told)
+
+
+def refuse_shared(store: Store, record: ImageRecord, names: Iterable[str]) -> None:
+    """Raise :class:`StorageError` for names (or an image without one) of a shared store only."""
+    if not store.additional:
+        return
+    own = {entry.name for entry in store.records.own_names()}
+    wanted = list(names)
+    if wanted and not own.isdisjoint(wanted):
+        return
+    if not wanted and store.records.is_own(record.manifest.digest):
+        return
+    places = " or ".join(str(each.root) for each in store.additional)
+    raise StorageError(
+        f"image {wanted[0] if wanted else short_id(record.config_digest)} is shared by {places}",
+        hint="it is read-only here; whoever keeps it: store unshare IMAGE",
+    )
+
+
+def listed(settings: Settings) -> list[SharedStore]:
+    """Return the shared stores of the settings and how they are used here."""
+    there = {store.root: store for store in additional_stores(settings)}
+    found = []
+    for text in settings.additional_stores:
+        root = Path(text)
+        store = there.get(root)
+        if store is None:
+            found.append(SharedStore(root, 0, "missing"))
+            continue
+        words = {None: "unpacked on first use", root / "layers": "in place"}
+        names = published_names(root)
+        found.append(SharedStore(root, len(names), words.get(store.layers, "mapped")))
+    return found
+
+
+def shared_settings(settings: Settings, folder: str) -> Settings:
+    """Return the settings of the engine that fills a shared store."""
+    root = Path(folder or SHARED_STORE).absolute()
+    if root == settings.root:
+        raise InvalidArgumentError(
+            f"{root} is the store of this engine", hint="share images in a folder of their own"
+        )
+    run_root = settings.run_root.with_name(f"{settings.run_root.name}-shared")
+    return dataclasses.replace(settings, root=root, run_root=run_root, additional_stores=())
+
+
+def map_owners(settings: Settings, user: str, *, etc: Path = Path("/etc")) -> list[Path]:
+    """Let a user's containers use the layers of shared stores in place; return the mounts.
+
+    Only for root, and until the machine starts anew.  ``etc`` has subuid(5) and subgid(5).
+    Raises :class:`NotFoundError` for a user who does not exist, :class:`InvalidArgumentError`
+    for one without subordinate ids, :class:`StorageError` where the kernel cannot.
+    """
+    if os.geteuid() != 0 or not IDMap.of_users().initial:
+        raise InvalidArgumentError(
+            "only root maps the owners of shared layers",
+            hint="as root: jupyter container store map",
+        )
+    entry = _account(user)
+    names = {entry.pw_name, str(entry.pw_uid)}
+    users = subordinate(etc / "subuid", names)
+    groups = subordinate(etc / "subgid", names)
+    if not users or not groups:
+        raise InvalidArgumentError(
+            f"{user} has no subordinate ids, so its containers have no users to map to",
+            hint=f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}",
+        )
+    stores = {_mapped(store.root, entry.pw_uid): store for store in additional_stores(settings)}
+    if stores:
+        _open_gate(MAPPED / str(entry.pw_uid), entry, stores)
+    for target, store in stores.items():
+        if not is_mounted(target):
+            mount_idmapped(
+                store.root / "layers",
+                target,
+                IDMap((IDMapping(0, entry.pw_uid, 1), *users)),
+                IDMap((IDMapping(0, entry.pw_gid, 1), *groups)),
+            )
+    return list(stores)
+
+
+def _open_gate(folder: Path, entry: pwd.struct_passwd, targets: Iterable[Path]) -> None:
+    """Make the user's folder, closed to everybody else, with a place for each mount."""
+    MAPPED.mkdir(mode=0o755, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if not is_mounted(folder):
+        make_gate(folder, entry.pw_uid, entry.pw_gid)
+    make_places(folder, [target.name for target in targets])
+
+
+def close_mounts(folder: Path = MAPPED) -> None:
+    """Close the mounts of an older version to all but their user; for root.
+
+    Raises :class:`StorageError`.
+    """
+    own = folder.stat().st_dev
+    for users in folder.iterdir():
+        if not users.name.isdigit() or users.stat().st_dev != own:
+            continue  # behind a gate, a file system of its own
+        mounts = [place for place in users.iterdir() if is_mounted(place)]
+        if mounts:
+            uid = int(users.name)
+            try:
+                gid = pwd.getpwuid(uid).pw_gid
+            except KeyError:
+                gid = uid
+            move_behind_gate(users, mounts, uid, gid)
+
+
+def unmap_owners(user: str) -> list[Path]:
+    """Take the mounts of :func:`map_owners` away; running containers keep theirs."""
+    folder = MAPPED / str(_account(user).pw_uid)
+    mounts = [place for place in _entries(folder) if is_mounted(place)]
+    for mount in mounts:
+        unmount(mount)
+    if is_mounted(folder):
+        unmount(folder)
+    for left in _entries(folder):  # mount points of an older version, below the gate
+        left.rmdir()
+    if folder.is_dir():
+        folder.rmdir()
+    return mounts
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _account(user: str) -> pwd.struct_passwd:
+    uid = natural(user)
+    try:
+        return pwd.getpwnam(user) if uid is None else pwd.getpwuid(uid)
+    except (KeyError, OverflowError) as error:
+        raise NotFoundError(f"no such user: {user}") from error

@@ -1,0 +1,1 @@
+"""The store as a whole: prune, disk usage, fsck, doctor, reset."""

@@ -1,0 +1,305 @@
+"""``system check``: is everything on disk as the records say, and can it be mended?
+
+What can be had again is had again: a layer from its archive, an archive from its layer or from a
+registry that has it.  What cannot is taken out of use: an image that lacks a part is removed, so
+that the next pull or build makes it whole.  A container is removed only when its record is damaged
+beyond repair (:mod:`.mending`), and nothing under a running one is touched; what only a person can
+decide stays a problem.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jupyter_containers.engine.builds.failed_steps import FailedSteps
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.images.catalog import Images
+from jupyter_containers.engine.records import ContainerRecord
+from jupyter_containers.engine.system.disk_usage import Upkeep
+from jupyter_containers.engine.system.mending import Mending
+from jupyter_containers.errors import ContainersError
+from jupyter_containers.events import (
+    CancelToken,
+    EventSink,
+    TaskFinished,
+    TaskProgress,
+    TaskStarted,
+)
+from jupyter_containers.oci.descriptor import LAYER_TAR, Descriptor, RawDocument, short_id
+from jupyter_containers.oci.image import Manifest, parse_manifest
+from jupyter_containers.store import LayerRecord
+from jupyter_containers.store.check import Needed, Problem, StoreCheck
+from jupyter_containers.store.compression import decompressed_stream
+from jupyter_containers.store.gc import with_parents
+
+_ROUNDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a check looked at and found; ``repaired`` are the problems that are gone now."""
+
+    blobs: int
+    bytes: int
+    layers: int
+    images: int
+    problems: tuple[Problem, ...]
+    repaired: tuple[Problem, ...] = ()
+
+
+class Checkup:
+    """Checks and repairs one store."""
+
+    def __init__(
+        self, rooms: Rooms, images: Images, upkeep: Upkeep, emit: EventSink, cancel: CancelToken
+    ) -> None:
+        self._rooms, self._images, self._upkeep = rooms, images, upkeep
+        self._emit, self._cancel = emit, cancel
+        self._mending = Mending(rooms, cancel)
+        self._mends: dict[str, Callable[[str], object]] = {
+            **self._mending.mends,
+            "changed layer": self._restore_layer,
+            "damaged blob": rooms.store.content.delete,
+            "damaged records": lambda _: rooms.store.rebuild_records(),
+            "index out of date": lambda _: rooms.store.write_index(),
+            "left mount": self._unmount,
+            "lost build step": rooms.store.records.cache_delete,
+            "lost name": rooms.store.remove_name,
+            "lost writable layer": self._new_upper,
+            "missing blob": self._find_blob,
+            "missing layer": self._restore_layer,
+            "stray file": lambda path: rooms.store.remove_tree(rooms.store.root / path),
+            "unreadable image": rooms.store.delete_image,
+        }
+
+    def check(self, *, repair: bool) -> CheckReport:
+        """Return what is wrong, after mending what can be mended if that is asked for."""
+        check, problems = self._confirmed()
+        first = problems
+        if repair:
+            for _ in range(_ROUNDS):
+                # Some repairs uncover the next problem: a damaged blob is a missing one then.
+                before = problems
+                if not problems or not self._mend(problems):
+                    break
+                check, problems = self._confirmed()
+                if problems == before:
+                    break
+                first = [*first, *(item for item in problems if item not in first)]
+            self._upkeep.sweep()
+            self._upkeep.collect()
+        left = {(item.kind, item.subject) for item in problems}
+        gone = tuple(item for item in first if (item.kind, item.subject) not in left)
+        return CheckReport(
+            check.blobs,
+            check.bytes,
+            check.layers,
+            check.images,
+            tuple(problems),
+            gone if repair else (),
+        )
+
+    def _confirmed(self) -> tuple[StoreCheck, list[Problem]]:
+        """Return what is wrong now and a moment later: not what others are in the middle of."""
+        check, found = self._look()
+        if not found:
+            return check, []
+        again = {(item.kind, item.subject) for item in self._look()[1]}
+        return check, [item for item in found if (item.kind, item.subject) in again]
+
+    def _look(self) -> tuple[StoreCheck, list[Problem]]:
+        total = self._rooms.store.collector.size_of(self._rooms.store.content.digests())
+        self._emit(TaskStarted("check", "Checking", total))
+        check = StoreCheck(
+            self._rooms.store,
+            self._cancel,
+            lambda read: self._emit(TaskProgress("check", read, total, "Reading")),
+        )
+        containers = self._rooms.containers.all()
+        needed = Needed(
+            {item.chain_id: item.name for item in containers if item.chain_id},
+            {item.id: item.name for item in containers if item.phase == "ready"},
+        )
+        lost = list(self._mending.problems())
+        found = check.problems(self._with_unfinished(needed, containers))
+        if lost:
+            # The index still names what has lost its record.
+            found = [item for item in found if item.kind != "index out of date"]
+        self._emit(TaskFinished("check"))
+        return check, [*lost, *found]
+
+    def _with_unfinished(self, needed: Needed, containers: list[ContainerRecord]) -> Needed:
+        """Count what containers in the making and failed build steps left, if it is there."""
+        there = self._rooms.store.snapshots.uppers.keys()
+        making = {item.id: item.name for item in containers if item.id in there}
+        damaged = self._rooms.containers.damaged()
+        making |= {item.id: item.name or item.id for item in damaged if item.id in there}
+        failed = [step for step in FailedSteps(self._rooms).all() if step.key in there]
+        making |= {step.key: step.title for step in failed}
+        chains = {step.parent: step.title for step in failed if step.parent}
+        return Needed({**chains, **needed.chains}, {**needed.uppers, **making})
+
+    # -- mending ----------------------------------------------------------------------------------
+
+    def _mend(self, problems: list[Problem]) -> bool:
+        """Try to mend each; return whether anything was done.
+
+        Where records are damaged or lost, only those: most of the rest follows from them.
+        """
+        causes = [problem for problem in problems if problem.kind in self._mending.mends]
+        if len(causes) < len(problems) and causes and self._mend(causes):
+            return True
+        done = False
+        for problem in problems:
+            self._cancel.check()
+            mend = self._mends.get(problem.kind)
+            if mend is None:
+                continue
+            try:
+                mend(problem.subject)
+                done = True
+            except ContainersError:
+                continue  # it is found again, and reported
+        return done
+
+    def _unmount(self, point: str) -> None:
+        subprocess.run(["umount", "-l", point], check=False, capture_output=True)
+
+    def _new_upper(self, container_id: str) -> None:
+        record = self._rooms.containers.get(container_id)
+        if record is not None and not record.state.status.alive:
+            self._rooms.store.snapshots.prepare(record.id, record.chain_id)
+
+    def _layer_records(self) -> dict[str, LayerRecord]:
+        return {layer.chain_id: layer for layer in self._rooms.store.snapshots.layers.all()}
+
+    def _under_containers(self, *, running: bool) -> set[str]:
+        records = self._layer_records()
+        chains = (
+            item.chain_id
+            for item in self._rooms.containers.all()
+            if not running or item.state.status.alive
+        )
+        return with_parents(chains, records)
+
+    def _restore_layer(self, chain: str) -> None:
+        """Unpack a layer again; without its archive, give up the images and steps above it."""
+        store = self._rooms.store
+        if chain in self._under_containers(running=True):
+            return  # its files are in use: stop the container first
+        record = self._layer_records().get(chain)
+        if record is not None:
+            if self._has_blob(record):
+                store.snapshots.restore(record, self._cancel)
+                return
+        elif self._unpack_again(chain):
+            return
+        self._give_up(lambda image_chains: chain in image_chains)
+
+    def _unpack_again(self, chain: str) -> bool:
+        """Unpack a layer of which only an image still knows; False when nobody does."""
+        store = self._rooms.store
+        for image in store.records.images():
+            if chain in image.chain_ids and store.content.has(image.manifest.digest):
+                depth = image.chain_ids.index(chain)
+                blob = self._manifest(image.manifest.digest).layers[depth]
+                parent = image.chain_ids[depth - 1] if depth else ""
+                there = store.content.has(blob.digest) or self._fetch(blob)
+                if there and (not parent or store.snapshots.has(parent)):
+                    store.snapshots.unpack(parent, image.diff_ids[depth], blob, cancel=self._cancel)
+                    return True
+        return False
+
+    def _has_blob(self, record: LayerRecord) -> bool:
+        return self._rooms.store.content.has(record.blob.digest) or self._fetch(record.blob)
+
+    def _find_blob(self, digest: str) -> None:
+        """Get a blob again: from its layer, from a registry; else give up the images with it."""
+        if self._decompressed(digest):
+            return
+        for layer in self._layer_records().values():
+            if layer.blob.digest == digest:
+                folder = self._rooms.store.snapshots.root / layer.directory
+                if folder.is_dir() and self._rooms.store.snapshots.rebuild_blob(
+                    layer, self._cancel
+                ):
+                    return
+        descriptor = self._descriptor(digest)
+        if descriptor is not None and self._fetch(descriptor):
+            return
+        for image in self._rooms.store.records.images():
+            if digest in self._parts(image.manifest.digest):
+                self._rooms.store.delete_image(image.manifest.digest)
+        held = self._under_containers(running=False)
+        for layer in self._layer_records().values():
+            if layer.blob.digest == digest and layer.chain_id not in held:
+                self._give_up(lambda chains, lost=layer.chain_id: lost in chains)  # type: ignore[misc]
+
+    def _decompressed(self, digest: str) -> bool:
+        """Make an uncompressed archive from the compressed form of its layer, if that is here."""
+        content = self._rooms.store.content
+        for layer in self._layer_records().values():
+            other = layer.blob.digest
+            if layer.diff_id != digest or other == digest or not content.has(other):
+                continue
+            with content.open(other) as source, content.writer() as writer:
+                for chunk in decompressed_stream(source, f"layer {short_id(other)}"):
+                    self._cancel.check()
+                    writer.write(chunk)
+                if writer.digest == digest:
+                    writer.commit(LAYER_TAR)
+                    return True
+        return False
+
+    def _parts(self, manifest_digest: str) -> set[str]:
+        content = self._rooms.store.content
+        if not content.has(manifest_digest):
+            return {manifest_digest}
+        manifest = self._manifest(manifest_digest)
+        blobs = (manifest.config, *manifest.layers)
+        return {manifest_digest, *(blob.digest for blob in blobs)}
+
+    def _manifest(self, digest: str) -> Manifest:
+        data = self._rooms.store.content.read(digest)
+        parsed = parse_manifest(RawDocument(data, ""))
+        assert isinstance(parsed, Manifest)  # only manifests are recorded as images
+        return parsed
+
+    def _descriptor(self, digest: str) -> Descriptor | None:
+        """Return what is known of a blob that is not here."""
+        for image in self._rooms.store.records.images():
+            if image.manifest.digest == digest:
+                return image.manifest
+            if self._rooms.store.content.has(image.manifest.digest):
+                manifest = self._manifest(image.manifest.digest)
+                for blob in (manifest.config, *manifest.layers):
+                    if blob.digest == digest:
+                        return blob
+        return None
+
+    def _fetch(self, blob: Descriptor) -> bool:
+        """Download a blob from a registry that is known to have it; False when none gives it."""
+        from jupyter_containers.engine.images.transfer import fetch
+
+        for registry, repository in self._rooms.store.records.blob_sources(blob.digest):
+            try:
+                fetch(self._rooms, registry, repository, blob, cancel=self._cancel)
+            except ContainersError:
+                self._cancel.check()
+                continue
+            return True
+        return False
+
+    def _give_up(self, concerns: Callable[[tuple[str, ...]], bool]) -> None:
+        """Remove the images and build steps that stand on a lost layer, and that layer's record."""
+        store = self._rooms.store
+        for image in store.records.images():
+            if concerns(image.chain_ids):
+                store.delete_image(image.manifest.digest)
+        records = self._layer_records()
+        for entry in store.records.cache_entries():
+            if concerns(tuple(with_parents([entry.chain_id], records))):
+                store.records.cache_delete(entry.key)
+        self._upkeep.collect()

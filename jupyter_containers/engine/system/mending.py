@@ -1,0 +1,259 @@
+"""Records that are damaged or lost, for ``system check``: found, and mended from what is there.
+
+An image comes back from its manifest and configuration, which are blobs; its name from the
+layout's index; a volume from its folder.  A record that only holds nulls where numbers belong gets
+their defaults.  What cannot be had again is removed together with what it held.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.records import VolumeRecord
+from jupyter_containers.errors import ContainersError, InUseError, UnsupportedError
+from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.descriptor import RawDocument, chain_id, is_digest
+from jupyter_containers.oci.image import (
+    Index,
+    Manifest,
+    parse_image_config,
+    parse_manifest,
+)
+from jupyter_containers.oci.reference import Reference
+from jupyter_containers.options.network import DEFAULT_NETWORK
+from jupyter_containers.store import Collection
+from jupyter_containers.store.check import Problem
+from jupyter_containers.store.collection import DamagedDocument
+from jupyter_containers.store.content import REF_NAME
+from jupyter_containers.store.rows import DamagedRow
+
+_ID = re.compile(r"[0-9a-f]{64}")
+
+
+class Mending:
+    """Damaged and lost records of one store."""
+
+    def __init__(self, rooms: Rooms, cancel: CancelToken) -> None:
+        self._rooms, self._cancel = rooms, cancel
+
+    @property
+    def mends(self) -> dict[str, Callable[[str], object]]:
+        """What mends each kind of problem, given its subject."""
+        return {
+            "damaged record": self._mend_record,
+            "lost image": self._bring_back,
+            "lost volume": self._note_volume,
+        }
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield the records that are damaged, and the images and volumes without one."""
+        for row in self._rooms.store.damaged_rows():
+            yield Problem("damaged record", row.subject, row.reason)
+        for collection in collections(self._rooms):
+            for document in collection.damaged():
+                yield Problem("damaged record", _subject(collection, document), document.reason)
+        for name in self._lost_names():
+            yield Problem("lost image", name, "named by content/index.json only")
+        for volume in self._lost_volumes():
+            yield Problem("lost volume", volume, "its folder has no record")
+
+    # -- rows ---------------------------------------------------------------------------------
+
+    def _mend_record(self, subject: str) -> None:
+        for row in self._rooms.store.damaged_rows():
+            if row.subject == subject:
+                self._mend_row(row)
+                return
+        for collection in collections(self._rooms):
+            for document in collection.damaged():
+                if _subject(collection, document) == subject:
+                    self._mend_document(collection, document)
+                    return
+
+    def _mend_row(self, row: DamagedRow) -> None:
+        store = self._rooms.store
+        if row.table == "layers" and any(
+            item.state.status.alive for item in self._rooms.containers.all()
+        ):
+            raise InUseError(
+                "a layer's record is damaged while containers run", hint="stop them first"
+            )
+        if row.table == "images" and is_digest(row.label):
+            with suppress(ContainersError):
+                self._restore_image(row.label)
+                return
+        store.forget_row(row)
+
+    def _restore_image(self, manifest_digest: str) -> None:
+        """Record an image again from its blobs; raise when one is missing or wrong."""
+        from jupyter_containers.engine.images.transfer import image_record
+
+        store = self._rooms.store
+        document = RawDocument(store.content.read(manifest_digest), "")
+        manifest = parse_manifest(document)
+        if not isinstance(manifest, Manifest):
+            raise ContainersError(f"{manifest_digest} is no image")
+        config = parse_image_config(store.content.read(manifest.config.digest))
+        diff_ids = config.rootfs.diff_ids
+        with store.leases.hold([manifest_digest]) as lease:
+            for depth, blob in enumerate(manifest.layers):
+                parent, chain = chain_id(diff_ids[:depth]), chain_id(diff_ids[: depth + 1])
+                lease.add(chain)
+                if not store.snapshots.has(chain):
+                    store.snapshots.unpack(parent, diff_ids[depth], blob, cancel=self._cancel)
+            document = RawDocument(document.data, manifest.media_type or document.media_type)
+            store.put_image(image_record(self._rooms, document, manifest, config))
+
+    # -- documents ----------------------------------------------------------------------------
+
+    def _mend_document(self, collection: Collection[Any], document: DamagedDocument) -> None:
+        value = collection.decoded(without_nulls(document.data))
+        if value is None:
+            match collection.name:
+                case "containers":
+                    self._remove_container(document)
+                case "networks":
+                    remove_bridge(self._rooms, document)
+                case "volumes" if document.name:
+                    value = self._volume(document.name, document.id)
+        collection.mend(document, value)
+
+    def _remove_container(self, document: DamagedDocument) -> None:
+        """Remove what a container holds whose record tells nothing."""
+        rooms, container_id = self._rooms, document.id
+        if not _ID.fullmatch(container_id):
+            return
+        with suppress(UnsupportedError):
+            rooms.runtime.delete(container_id, force=True)
+        rooms.firewall.unpublish(container_id)
+        for claim in rooms.endpoints.all():
+            if claim.container_id == container_id:
+                rooms.endpoints.delete(claim.id)
+        rooms.store.snapshots.discard(container_id)
+        rooms.store.remove_tree(rooms.settings.root / "containers" / container_id)
+
+    # -- what has lost its record -------------------------------------------------------------
+
+    def _lost_names(self) -> dict[str, str]:
+        """Return names and manifests that the layout's index has and the records have not."""
+        store = self._rooms.store
+        if store.records.name_changes():
+            return {}  # the index is what is out of date
+        try:
+            index = parse_manifest(RawDocument(store.content.index(), ""))
+        except ContainersError:
+            return {}
+        known = {entry.name for entry in store.records.own_names()}
+        found = {}
+        for entry in index.manifests if isinstance(index, Index) else ():
+            with suppress(ContainersError):
+                name = str(Reference.parse(entry.annotations.get(REF_NAME, "")))
+                if name not in known and store.content.has(entry.digest):
+                    found[name] = entry.digest
+        return found
+
+    def _bring_back(self, name: str) -> None:
+        digest = self._lost_names().get(name)
+        if digest is None:
+            return
+        if self._rooms.store.records.get_image(digest) is None:
+            self._restore_image(digest)
+        # The index has it already, and what else is only there stays.
+        self._rooms.store.records.restore_name(name, digest)
+
+    def _lost_volumes(self) -> list[str]:
+        folder = self._rooms.settings.root / "volumes"
+        volumes = self._rooms.volumes
+        known = {volume.name for volume in volumes.all()}
+        known |= {document.name or "" for document in volumes.damaged()}
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        return [name for name in names if name not in known]
+
+    def _note_volume(self, name: str) -> None:
+        from jupyter_containers.engine.naming import new_id
+
+        volume = self._volume(name, new_id())
+        self._rooms.volumes.insert(volume.id, name, volume)
+
+    def _volume(self, name: str, volume_id: str) -> VolumeRecord:
+        """Return what a volume's folder still tells of it."""
+        folder = self._rooms.settings.root / "volumes" / name
+        created = folder.lstat().st_mtime if folder.is_dir() else 0.0
+        return VolumeRecord(volume_id, name, created, anonymous=bool(_ID.fullmatch(name)))
+
+
+def collections(rooms: Rooms) -> list[Collection[Any]]:
+    """Return all collections of documents that the engine keeps."""
+    from jupyter_containers.engine.builds.failed_steps import FailedStep
+    from jupyter_containers.engine.builds.layers import CompressedAs
+    from jupyter_containers.engine.images.manifest_lists import Draft
+    from jupyter_containers.engine.images.rate_limits import RateLimitRecord
+    from jupyter_containers.engine.images.recompression import CompressedLayer
+
+    others: dict[str, type[msgspec.Struct]] = {
+        "compressed layers": CompressedLayer,
+        "failed-steps": FailedStep,
+        "layers of builds": CompressedAs,
+        "manifest lists": Draft,
+        "rate limits": RateLimitRecord,
+    }
+    return [
+        rooms.containers,
+        rooms.networks,
+        rooms.endpoints,
+        rooms.volumes,
+        rooms.builds,
+        rooms.built_steps,
+        *(rooms.store.records.collection(name, kind) for name, kind in others.items()),
+    ]
+
+
+def remove_bridge(rooms: Rooms, document: DamagedDocument, *, with_ports: bool = False) -> None:
+    """Remove the bridge of a network whose record is damaged."""
+    from jupyter_containers.network.allocation import bridge_interface
+    from jupyter_containers.network.model import Network
+
+    default = document.name == DEFAULT_NETWORK
+    interface = rooms.bridge_name if default else bridge_interface(document.id)
+    if "CAP_NET_ADMIN" in rooms.host.kernel_capabilities:
+        # Only its name counts here.
+        network = Network(
+            id=document.id,
+            name=document.name or "",
+            interface=interface,
+            subnet="0.0.0.0/0",
+            gateway="",
+            masquerade=False,
+        )
+        rooms.bridge.remove_bridge(network, with_ports=with_ports)
+
+
+def without_nulls(data: bytes) -> bytes:
+    """Return JSON without the members that are null: infinity was once written so.
+
+    Their defaults apply then.  Other damage is not guessed at: a restriction of a container could
+    be among what is lost.
+    """
+    try:
+        return msgspec.json.encode(_bare(json.loads(data)))
+    except (ValueError, RecursionError, msgspec.MsgspecError):
+        return data
+
+
+def _bare(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _bare(item) for key, item in value.items() if item is not None}
+    return [_bare(item) for item in value] if isinstance(value, list) else value
+
+
+def _subject(collection: Collection[Any], document: DamagedDocument) -> str:
+    from jupyter_containers.store.damage import column_text
+
+    return f"{collection.name}/{column_text(document.name or document.id)}"

@@ -1,0 +1,90 @@
+"""What a prune would remove and how many bytes that frees, before it is done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jupyter_containers.engine.system.disk_details import image_parts
+from jupyter_containers.store.uppers import tree_size
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.context import Rooms
+    from jupyter_containers.engine.images.catalog import Images
+    from jupyter_containers.engine.networks.catalog import Networks
+    from jupyter_containers.engine.system.disk_usage import Upkeep
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """A thing that would go, and the bytes that only it takes."""
+
+    name: str
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DoomedGroup:
+    """Things of one kind; ``size`` is what goes with all of them, what they share included."""
+
+    items: tuple[Doomed, ...]
+    size: int
+
+
+def prune_preview(
+    rooms: Rooms, images: Images, networks: Networks, upkeep: Upkeep, *, all: bool
+) -> Mapping[str, DoomedGroup]:
+    """Return what ``prune`` of containers, images, volumes, networks and cache would remove."""
+    records = rooms.containers.all()
+    stopped = [
+        Doomed(item.name, rooms.store.snapshots.size_rw(item.id))
+        for item in records
+        if not item.state.status.up
+    ]
+    mounted = {mount.name for item in records for mount in item.mounts}
+    volumes = [
+        Doomed(item.name, tree_size(rooms.settings.root / "volumes" / item.name))
+        for item in rooms.volumes.all()
+        if item.name not in mounted and (item.anonymous or all)
+    ]
+    used = {request.name for item in records for request in item.networks}
+    unused = [Doomed(item.name) for item in networks.removable() if not {item.name, item.id} & used]
+    cache = [
+        Doomed(item.description or item.id, item.size)
+        for item in upkeep.build_records.all()
+        if not item.in_use and not item.shared
+    ]
+    return {
+        "containers": _group(stopped),
+        "images": _images(rooms, images, upkeep, all=all),
+        "volumes": _group(volumes),
+        "networks": _group(unused),
+        "cache": _group(cache),
+    }
+
+
+def _group(items: list[Doomed]) -> DoomedGroup:
+    return DoomedGroup(tuple(items), sum(item.size for item in items))
+
+
+def _images(rooms: Rooms, images: Images, upkeep: Upkeep, *, all: bool) -> DoomedGroup:
+    used = {item.manifest_digest for item in rooms.containers.all()}
+    every = image_parts(rooms, images)
+    going = [
+        entry for entry in every if entry[0].manifest.digest not in used and (all or not entry[1])
+    ]
+    holders = Counter(part for _, _, parts in every for part in parts)
+    doomed = Counter(part for _, _, parts in going for part in parts)
+    kept = upkeep.kept_parts()
+    sizes = {part: size for _, _, parts in going for part, size in parts.items()}
+    freed = sum(
+        size for part, size in sizes.items() if doomed[part] == holders[part] and part not in kept
+    )
+    items = []
+    for record, names, parts in going:
+        tagged, _ = images.familiar(names)
+        own = sum(size for part, size in parts.items() if holders[part] == 1 and part not in kept)
+        items.append(Doomed(tagged[0] if tagged else record.config_digest[7:19], own))
+    return DoomedGroup(tuple(items), freed)

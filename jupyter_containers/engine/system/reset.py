@@ -1,0 +1,93 @@
+"""The end of a store: what the machine has of it goes, then its folders."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_containers.engine.system.mending import remove_bridge
+from jupyter_containers.errors import NotFoundError, StorageError, UnsupportedError
+from jupyter_containers.runtime import cgroups
+from jupyter_containers.settings import USER_FOLDER
+from jupyter_containers.store.faults import storage_errors
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.context import Rooms
+    from jupyter_containers.engine.records import StateRecord
+
+
+_PATIENCE_SECONDS = 10.0
+
+
+def reset(rooms: Rooms, remove: Callable[[str], None]) -> list[Path]:
+    """Remove all that a store has and is; return the folders that are gone.
+
+    ``remove`` ends and removes a container by its ID.  The folder that keeps an ordinary user's
+    namespaces stays: whoever made them ends them.
+    """
+    records = rooms.containers.all()
+    for record in records:
+        with suppress(NotFoundError):  # it has removed itself
+            remove(record.id)
+    with suppress(UnsupportedError):  # nothing runs where there is no runtime
+        for container_id in rooms.runtime.container_ids():  # those whose records are damaged
+            rooms.runtime.delete(container_id, force=True)
+            rooms.firewall.unpublish(container_id)
+    # Who may change no networks has only records of them.
+    if "CAP_NET_ADMIN" in rooms.host.kernel_capabilities:
+        for network in rooms.networks.all():
+            # The kernel may still be at work on the cards of containers that just ended.
+            rooms.bridge.remove_bridge(network, with_ports=True)
+        for document in rooms.networks.damaged():
+            remove_bridge(rooms, document, with_ports=True)
+    for record in records:
+        _wait_for(record.state)
+    parent = rooms.runtime.cgroup_parent
+    cgroups.remove(rooms.host.cgroups, parent)
+    settings = rooms.settings
+    rooms.close()
+    gone = []
+    with storage_errors("remove the store"):
+        for folder in (settings.root, settings.run_root):
+            for entry in folder.iterdir() if folder.is_dir() else ():
+                if entry.name == USER_FOLDER and folder == settings.run_root:
+                    continue
+                if entry.is_dir() and not entry.is_symlink():
+                    _remove_tree(entry)
+                else:
+                    entry.unlink()
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+            gone.append(folder)
+    return gone
+
+
+def _remove_tree(folder: Path) -> None:
+    """Remove a folder into which the monitor of a container without a record may still write."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            shutil.rmtree(folder)
+            return
+        except FileNotFoundError:
+            if not folder.exists():
+                return
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
+
+
+def _wait_for(state: StateRecord) -> None:
+    """Wait until what looks after a container has ended: it writes into the store to the last."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    keepers = [state.monitor, state.waiter, *state.companions]
+    while any(keeper is not None and keeper.alive for keeper in keepers):
+        if time.monotonic() > deadline:
+            raise StorageError("a container's monitor does not end", hint="try again: system reset")
+        time.sleep(0.01)

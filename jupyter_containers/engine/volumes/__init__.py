@@ -1,0 +1,1 @@
+"""Volumes: folders of the store that outlive containers."""

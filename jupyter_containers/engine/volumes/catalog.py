@@ -1,0 +1,194 @@
+"""Named and anonymous volumes: folders of the store that outlive containers."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.naming import new_id
+from jupyter_containers.engine.records import MountRecord, VolumeRecord
+from jupyter_containers.errors import (
+    AlreadyExistsError,
+    InUseError,
+    InvalidArgumentError,
+    StorageError,
+    VolumeNotFoundError,
+)
+from jupyter_containers.options import MountRequest
+from jupyter_containers.options.values import check_name
+from jupyter_containers.options.volumes import parse_driver_options
+from jupyter_containers.runtime.mounts import is_bind
+from jupyter_containers.trees.copying import copy_tree
+from jupyter_containers.trees.rooted import Root, split
+
+
+class Volumes:
+    """The volumes of one store; a volume's files are in ``volumes/<name>/_data``."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._folder = rooms.settings.root / "volumes"
+
+    def all(self) -> list[VolumeRecord]:
+        """Return all volumes."""
+        return self._rooms.volumes.all()
+
+    def find(self, name: str) -> VolumeRecord:
+        """Return the volume ``name``, or raise :class:`VolumeNotFoundError`."""
+        volume = self._rooms.volumes.by_name(name)
+        if volume is None:
+            raise VolumeNotFoundError(f"no such volume: {name}", hint="see `volume ls`")
+        return volume
+
+    def mountpoint(self, name: str) -> Path:
+        """Return the folder of the host that holds the volume's files."""
+        return self._folder / name / "_data"
+
+    def create(
+        self,
+        name: str = "",
+        labels: dict[str, str] | None = None,
+        *,
+        anonymous: bool = False,
+        driver_opts: dict[str, str] | None = None,
+    ) -> VolumeRecord:
+        """Return the volume ``name``, made if it is not there; a new anonymous one for no name.
+
+        ``driver_opts`` say what is mounted in its place while a container uses it.
+        """
+        name = name or new_id()
+        check_name(name, "volume")
+        existing = self._rooms.volumes.by_name(name)
+        if existing is not None:
+            return existing
+        options = driver_opts or {}
+        # Pinned now: a container that has the folder above could put a link there later.
+        device = options.get("device", "")
+        bound = os.path.realpath(device) if device and is_bind(options.get("o", "")) else ""
+        volume = VolumeRecord(new_id(), name, time.time(), labels or {}, anonymous, options, bound)
+        try:
+            self._rooms.volumes.insert(volume.id, name, volume)
+        except AlreadyExistsError:
+            return self.find(name)
+        self._make_folder(name)
+        self._rooms.journal.record("volume", "create", name, {"driver": "local"})
+        return volume
+
+    def _make_folder(self, name: str) -> None:
+        try:
+            self.mountpoint(name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot make volume {name}: {error.strerror}") from error
+
+    def remove(self, name: str, users: Iterable[tuple[str, tuple[MountRecord, ...]]]) -> None:
+        """Remove a volume and its files.
+
+        ``users`` are the containers' names and mounts; raises :class:`InUseError` when one of
+        them has the volume.
+        """
+        volume = self.find(name)
+        for container, mounts in users:
+            if any(mount.type == "volume" and mount.name == volume.name for mount in mounts):
+                raise InUseError(
+                    f"volume {volume.name} is used by container {container}",
+                    hint=f"remove it first: rm {container}",
+                )
+        self.destroy(volume)
+
+    def destroy(self, volume: VolumeRecord) -> None:
+        """Remove a volume and its files, whoever uses it."""
+        # What cannot be removed stays, and a new volume of the name takes it over.
+        with suppress(StorageError):
+            self._rooms.store.remove_tree(self._folder / volume.name)
+        # The record last: nobody would find a folder without one.
+        with self._rooms.journal.together():
+            self._rooms.volumes.delete(volume.id)
+            self._rooms.journal.record("volume", "destroy", volume.name, {"driver": "local"})
+
+    def resolve(self, request: MountRequest) -> MountRecord:
+        """Return a mount with its place on the host decided; :meth:`provide` makes a volume."""
+        source, name, anonymous = request.source, "", False
+        if request.type == "volume":
+            anonymous = not request.source
+            name = check_name(request.source or new_id(), "volume")
+            source = str(self.mountpoint(name))
+        elif request.type == "bind":
+            source = _bind_source(request)
+        return MountRecord(
+            request.type,
+            request.target,
+            source,
+            name,
+            request.read_only,
+            request.size,
+            request.mode,
+            request.options if request.copy else (*request.options, "nocopy"),
+            anonymous,
+            request.recursion,
+            request.subpath,
+            driver_opts=parse_driver_options(request.driver_options),
+            relabel=request.relabel,
+        )
+
+    def provide(self, mount: MountRecord, labels: dict[str, str] | None = None) -> None:
+        """Make the volume of a resolved mount if it is not there."""
+        if mount.type == "volume":
+            self.create(
+                mount.name, labels, anonymous=mount.anonymous, driver_opts=mount.driver_opts
+            )
+            self._make_folder(mount.name)
+
+
+def _bind_source(request: MountRequest) -> str:
+    try:
+        path = os.path.realpath(os.path.expanduser(request.source))
+    except OSError as error:  # a link that became something else while it was read
+        raise InvalidArgumentError(
+            f"cannot use bind source path {request.source}: {error.strerror}"
+        ) from error
+    if os.path.exists(path):
+        return path
+    if not request.create_source:
+        raise InvalidArgumentError(
+            f"bind source path does not exist: {request.source}",
+            hint="create it first, or use -v, which creates a folder",
+        )
+    try:
+        os.makedirs(path)
+    except OSError as error:
+        raise InvalidArgumentError(f"cannot make {path} for a bind: {error.strerror}") from error
+    return path
+
+
+def fill_from_image(rootfs: Path, mount: MountRecord, source: str) -> None:
+    """Copy what the image has at the mount's place into an empty volume.
+
+    To be called where ``rootfs`` is mounted; ``source`` is where only the engine shows the volume.
+    Other containers may have the volume at the same time: nothing is followed in it.
+    """
+    if mount.type != "volume" or "nocopy" in mount.options or mount.subpath:
+        return
+    try:
+        volume = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except NotADirectoryError:
+        return  # a volume whose options name a file
+    try:
+        if os.listdir(volume):
+            return
+        with Root(rootfs) as root:
+            try:
+                inside = root.open(split(os.fsencode(mount.target)), os.O_RDONLY | os.O_DIRECTORY)
+            except OSError:
+                return  # the image has nothing there
+        try:
+            copy_tree(inside, volume)
+        except OSError as error:
+            raise StorageError(f"cannot fill volume {mount.name}: {error.strerror}") from error
+        finally:
+            os.close(inside)
+    finally:
+        os.close(volume)

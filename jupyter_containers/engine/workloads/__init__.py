@@ -1,0 +1,1 @@
+"""Work of several containers: map, services, a registry."""
