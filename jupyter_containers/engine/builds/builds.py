@@ -43,7 +43,7 @@ from jupyter_containers.errors import (
 )
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.descriptor import Descriptor, Platform, RawDocument, encode_json
-from jupyter_containers.oci.image import ExecutionConfig, Manifest, parse_manifest
+from jupyter_containers.oci.image import Manifest, parse_manifest
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.options.build import BuildOptions
 from jupyter_containers.store import ImageRecord, Lease, extract_archive
@@ -194,19 +194,6 @@ class Builds:
         with self._folder() as folder:
             options = BuildOptions.of(folder, dockerfile=text, tag=tag, source_name=f"{tag} recipe")
             return self.build(options, emit, cancel)
-
-    def changed_config(
-        self,
-        changes: tuple[str, ...] | list[str] | object,
-        config: ExecutionConfig | None = None,
-    ) -> ExecutionConfig:
-        """Return the configuration that Dockerfile instructions (``import --change``) make."""
-        lines = [str(change) for change in changes] if isinstance(changes, (tuple, list)) else []
-        if not lines:
-            return config or ExecutionConfig()
-        from jupyter_containers.build.changes import changed_config
-
-        return changed_config(lines, config)
 
     def _file_digests(self, folder: Path) -> FileDigests:
         """Return what is remembered of a context's files, by this engine and by others before."""

@@ -28,7 +28,9 @@ from jupyter_containers.engine.containers.restarts import (
     restarts,
     start_waiter,
 )
-from jupyter_containers.engine.containers.shared_namespaces import forget_mounts
+from jupyter_containers.engine.containers.shared_namespaces import (
+    forget_mounts,
+)
 from jupyter_containers.engine.containers.sidecars import Companions
 from jupyter_containers.engine.containers.sources import mount_folder
 from jupyter_containers.engine.containers.starts import Starts
