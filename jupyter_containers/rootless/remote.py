@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any, Literal
 
 from jupyter_containers.engine.collection import Collection
+from jupyter_containers.engine.services import NOUNS, service_class
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.rootless.wire import Channel, send_socket, values_only
@@ -57,8 +58,6 @@ class RemoteEngine:
             return getattr(getattr(self, _SHORT_CUTS[name]), name)
         if name.startswith("_"):
             raise AttributeError(name)
-        from jupyter_containers.engine.services import service_class
-
         service = service_class(name)
         kind = _RemoteCollection if issubclass(service, Collection) else _RemoteService
         made = kind(self, name, service)
@@ -87,6 +86,8 @@ class _RemoteService:
         self._engine, self.noun, self._service = engine, noun, service
 
     def __getattr__(self, name: str) -> Any:
+        if name[1:] in NOUNS:  # a composed method's other services: _containers, _images …
+            return getattr(self._engine, name[1:])
         attribute = getattr(self._service, name)
         if name in _COMPOSED:
             return partial(attribute, self)

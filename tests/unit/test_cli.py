@@ -282,28 +282,19 @@ def test_it_puts_the_terminal_in_raw_mode_and_back() -> None:
         os.close(master)
 
 
-def children_seconds() -> float:
-    """Return the CPU time of the processes that have ended; the machine's load says nothing."""
-    times = os.times()
-    return times.children_user + times.children_system
-
-
-def test_version_is_quick_and_light() -> None:
+def test_version_loads_little() -> None:
+    """Seen to fail with an import of the engine's parts at the top of a verb's module."""
     probe = (
         "import sys; from jupyter_containers.cli import main; main(['version']);"
         "heavy = {'requests','pyroute2','msgspec','IPython','traitlets','isal','asyncio'};"
-        "print(sorted(heavy & set(sys.modules)))"
+        "print(sorted(heavy & set(sys.modules)), len(sys.modules))"
     )
-    best = 9.0
-    for _ in range(5):
-        began = children_seconds()
-        done = subprocess.run(
-            [sys.executable, "-c", probe], capture_output=True, text=True, env=ENV, check=True
-        )
-        best = min(best, children_seconds() - began)
-        assert done.stdout.endswith("[]\n")
-    # The aim is 80 ms on an idle machine; twice that still catches a heavy import.
-    assert best < 0.16
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, env=ENV, check=True
+    )
+    found, _, count = done.stdout.splitlines()[-1].rpartition(" ")
+    assert found == "[]"
+    assert int(count) < 180
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ class Builds:
         place = os.path.realpath(folder)
         if place not in self._digests:
             name = hashlib.sha256(os.fsencode(place)).hexdigest()[:32]
-            self._digests[place] = FileDigests(self._rooms.settings.root / "contexts" / name)
+            self._digests[place] = FileDigests(self._rooms.settings.layout.contexts / name)
         return self._digests[place]
 
     @contextmanager

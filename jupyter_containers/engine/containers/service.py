@@ -146,7 +146,7 @@ class ContainerService(Collection[Container]):
 
         request = Request(inputs or {}, results, script)
         settings = self._rooms.settings
-        return Exchange(settings.root / "exchange", request, settings.result_max_bytes)
+        return Exchange(settings.layout.exchange, request, settings.result_max_bytes)
 
     def attach(
         self,

@@ -57,7 +57,7 @@ class LocalRegistries:
 
     def __init__(self, rooms: Rooms, containers: ContainerService) -> None:
         self._rooms, self._containers = rooms, containers
-        self._passwords = rooms.settings.root / "registries"
+        self._passwords = rooms.settings.layout.registries
 
     def start(
         self, name: str, image: str, publish: str, volume: str, *, auth: bool

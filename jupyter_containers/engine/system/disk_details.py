@@ -88,7 +88,7 @@ def disk_details(rooms: Rooms, images: Images) -> DiskDetails:
         )
     mounted = Counter(mount.name for item in containers for mount in item.mounts if mount.name)
     of_images = {chain for record, _, _ in held for chain in record.chain_ids}
-    folders = rooms.settings.root / "volumes"
+    folders = rooms.settings.layout.volumes
     return DiskDetails(
         tuple(spaces),
         tuple(

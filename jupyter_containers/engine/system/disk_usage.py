@@ -91,7 +91,7 @@ class DiskUsageReport:
         containers = self._rooms.containers.all()
         mounted = {mount.name for item in containers for mount in item.mounts}
         sizes = {
-            item.name: tree_size(self._rooms.settings.root / "volumes" / item.name)
+            item.name: tree_size(self._rooms.settings.layout.volumes / item.name)
             for item in self._rooms.volumes.all()
         }
         return DiskUsage(

@@ -51,7 +51,7 @@ def prune_preview(
     ]
     mounted = {mount.name for item in records for mount in item.mounts}
     volumes = [
-        Doomed(item.name, tree_size(rooms.settings.root / "volumes" / item.name))
+        Doomed(item.name, tree_size(rooms.settings.layout.volumes / item.name))
         for item in rooms.volumes.all()
         if item.name not in mounted and (item.anonymous or all)
     ]

@@ -28,7 +28,7 @@ def prune_volumes(
             continue
         if not selection.accepts(volume.labels, volume.created):
             continue
-        freed += tree_size(rooms.settings.root / "volumes" / volume.name)
+        freed += tree_size(rooms.settings.layout.volumes / volume.name)
         volumes.destroy(volume)
         removed.append(volume.name)
     return PruneResult(tuple(removed), freed)
