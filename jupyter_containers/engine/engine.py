@@ -8,6 +8,7 @@ is with its services, one for each noun: ``engine.containers.stop(…)``, ``engi
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -181,6 +182,15 @@ class Engine:
     def push(self) -> Any:
         """Send an image to its registry; see :meth:`ImageService.push`."""
         return self.images.push
+
+    def api(self, address: str = "") -> AbstractContextManager[str]:
+        """Serve the Docker Engine API for as long as a ``with`` block lasts; yield its address.
+
+        ``address`` is ``unix://PATH``, by default of a socket below the run root.
+        """
+        from jupyter_containers.engine.system.serving import serving
+
+        return serving(self.settings, address)
 
     # -- what the services share -----------------------------------------------------------------
 

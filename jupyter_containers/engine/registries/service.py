@@ -32,10 +32,15 @@ class RegistryService:
         """Check credentials against a registry and keep them; return where (a file, a helper)."""
         from jupyter_containers.registry import Credential
 
-        credential = Credential(username, password)
-        with self._rooms.registry(registry, credential, push=True) as client:
+        self.verify(registry, username, password)
+        return self._rooms.credentials.store(registry, Credential(username, password))
+
+    def verify(self, registry: str, username: str, password: str) -> None:
+        """Raise :class:`UnauthorizedError` for credentials that a registry does not take."""
+        from jupyter_containers.registry import Credential
+
+        with self._rooms.registry(registry, Credential(username, password), push=True) as client:
             client.ping()
-        return self._rooms.credentials.store(registry, credential)
 
     def relogin(self, registry: str) -> bool:
         """Return whether the credentials that are kept for a registry are good."""

@@ -1,0 +1,108 @@
+"""The addresses of the API: a method, a path with open parts, and the handler.
+
+A path may begin with a version (``/v1.43``).  ``{name}`` is one part of a path, ``{name*}`` one or
+more: the names of images have slashes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+from urllib.parse import unquote
+
+from jupyter_containers.api.errors import StatusError
+
+MINIMUM = (1, 24)
+CURRENT = (1, 51)
+MINIMUM_TEXT, CURRENT_TEXT = "1.24", "1.51"
+_VERSION = re.compile(r"/v(\d{1,3})\.(\d{1,3})(?=/)")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An address and ``module:function`` of its handler; ``streams`` a body of any length."""
+
+    method: str
+    path: str
+    handler: str
+    streams: bool = False
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The handler, imported when it is first needed."""
+        module, _, name = self.handler.partition(":")
+        found: Callable[..., Any] = getattr(import_module(f"jupyter_containers.api.{module}"), name)
+        return found
+
+
+def _route(line: str) -> Route:
+    method, path, handler, *more = line.split()
+    return Route(method, path, handler, streams=more == ["streams"])
+
+
+ROUTES: tuple[Route, ...] = tuple(
+    _route(line)
+    for line in """
+    GET    /_ping                         system:ping
+    HEAD   /_ping                         system:ping
+    GET    /version                       system:version
+    GET    /info                          system:info
+    POST   /auth                          system:auth
+    GET    /events                        system:events
+    GET    /system/df                     system:df
+    GET    /plugins                       system:plugins
+    """.strip().splitlines()
+)
+
+# What a node that is in no swarm answers.
+_SWARM = re.compile(r"/(swarm|nodes|services|tasks|secrets|configs)(/.*)?")
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    text = re.sub(r"\{(\w+)\*\}", r"(?P<\1>.+)", path)
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", text))
+
+
+_TABLE = tuple((_pattern(route.path), route) for route in ROUTES)
+
+
+def split_version(path: str) -> tuple[tuple[int, int], str]:
+    """Return the version that a path asks for, and the rest; raise where it is not served."""
+    match = _VERSION.match(path)
+    if match is None:
+        return CURRENT, path
+    version = (int(match[1]), int(match[2]))
+    text = f"{version[0]}.{version[1]}"
+    if version < MINIMUM:
+        raise StatusError(
+            400,
+            f"client version {text} is too old. Minimum supported API version is {MINIMUM_TEXT}, "
+            "please upgrade your client to a newer version",
+        )
+    if version > CURRENT:
+        raise StatusError(
+            400,
+            f"client version {text} is too new. Maximum supported API version is {CURRENT_TEXT}",
+        )
+    return version, path[match.end() :]
+
+
+def find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:
+    """Return the route of a path without its version, and what its open parts are.
+
+    Raises :class:`StatusError`: 404 for a page that is not here, 503 for those of a swarm.
+    """
+    for pattern, route in _TABLE:
+        match = pattern.fullmatch(path)
+        if match is not None and method == route.method:
+            return route, {key: unquote(value) for key, value in match.groupdict().items()}
+    if _SWARM.fullmatch(path):
+        raise StatusError(
+            503,
+            'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to '
+            "connect this node to swarm and try again.",
+        )
+    raise StatusError(404, "page not found")
