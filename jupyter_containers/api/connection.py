@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import os
+import logging
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,6 +27,7 @@ from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.version import __version__
 
+_log = logging.getLogger(__name__)
 MOST_CALLS = 512  # at a time, each with its thread
 _MOST_JSON = 4 << 20
 _MOST_STREAMED = 1 << 50
@@ -210,7 +211,8 @@ def _answered(call: Call, function: Callable[[Call], Any]) -> Answer | None:
         return answer_of(error)
     except VanishedError:
         raise
-    except Exception as error:  # noqa: BLE001  # the client is told, and the service goes on
+    except Exception as error:  # the client is told, and the service goes on
+        _log.exception("%s %s", call.method, function.__qualname__)
         if call.begun:
             return None
         return Answer(500, {"message": f"internal error: {type(error).__name__}: {error}"})
@@ -280,13 +282,14 @@ class _LoopWire(Wire):
 
         async def take() -> tuple[socket.socket, bytes]:
             stream = self._connection.detach()
-            await stream.write(head)
-            descriptor = os.dup(stream.fileno())  # type: ignore[arg-type]  # a socket's
-            reading = asyncio.ensure_future(stream.read_bytes(1 << 20, partial=True))
-            early = await reading if reading.done() else b""
-            reading.add_done_callback(_seen)
-            stream.close()
-            bare = socket.socket(fileno=descriptor)
+            try:
+                await stream.write(head)
+                bare = stream.socket.dup()  # type: ignore[attr-defined]  # Tornado's attribute
+                reading = asyncio.ensure_future(stream.read_bytes(1 << 20, partial=True))
+                early = await reading if reading.done() else b""
+                reading.add_done_callback(_seen)
+            finally:
+                stream.close()
             bare.setblocking(True)
             return bare, early
 

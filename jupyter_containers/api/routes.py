@@ -54,6 +54,35 @@ ROUTES: tuple[Route, ...] = tuple(
     GET    /events                        system:events
     GET    /system/df                     system:df
     GET    /plugins                       system:plugins
+    GET    /containers/json               containers:listed
+    POST   /containers/create             containers:create
+    POST   /containers/prune              containers:prune
+    GET    /containers/{name}/json        containers:inspect
+    POST   /containers/{name}/start       containers:start
+    POST   /containers/{name}/stop        containers:stop
+    POST   /containers/{name}/restart     containers:restart
+    POST   /containers/{name}/kill        containers:kill
+    POST   /containers/{name}/pause       containers:pause
+    POST   /containers/{name}/unpause     containers:unpause
+    POST   /containers/{name}/rename      containers:rename
+    POST   /containers/{name}/update      containers:update
+    POST   /containers/{name}/resize      containers:resize
+    GET    /containers/{name}/top         containers:top
+    GET    /containers/{name}/changes     containers:changes
+    DELETE /containers/{name}             containers:remove
+    POST   /containers/{name}/attach      container_streams:attach
+    GET    /containers/{name}/logs        container_streams:logs
+    POST   /containers/{name}/wait        container_streams:wait
+    GET    /containers/{name}/stats       container_streams:stats
+    GET    /containers/{name}/export      files:export
+    GET    /containers/{name}/archive     files:get
+    HEAD   /containers/{name}/archive     files:head
+    PUT    /containers/{name}/archive     files:put streams
+    POST   /commit                        files:commit
+    POST   /containers/{name}/exec        exec:create
+    POST   /exec/{id}/start               exec:start
+    POST   /exec/{id}/resize              exec:resize
+    GET    /exec/{id}/json                exec:inspect
     """.strip().splitlines()
 )
 
