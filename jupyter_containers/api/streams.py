@@ -43,6 +43,7 @@ class Hijacked:
         self._terminal = terminal
         self._socket, self.early = call.hijack(content_type(call, terminal=terminal))
         self._sending = threading.Lock()
+        self._feeder: threading.Thread | None = None
         self._poller = select.poll()
         self._poller.register(self._socket, 0)
 
@@ -88,11 +89,18 @@ class Hijacked:
         """End the stream; what the client still sends is read, or it would lose the last output."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
+        if self._feeder is not None:
+            self._feeder.join(_DRAIN_SECONDS)
+        with suppress(OSError):
             deadline = time.monotonic() + _DRAIN_SECONDS
-            while (left := deadline - time.monotonic()) > 0:
+            while self._feeder is None and (left := deadline - time.monotonic()) > 0:
                 self._socket.settimeout(left)
                 if not self._socket.recv(_CHUNK):
                     break
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RD)
+        if self._feeder is not None:
+            self._feeder.join()
         self._socket.close()
 
     def input_pipe(self) -> int:
@@ -101,13 +109,22 @@ class Hijacked:
         For a process that is given its input itself: the connection is not its to write to.
         """
         reading, writing = os.pipe2(os.O_CLOEXEC)
-        threading.Thread(target=self._feed, args=(writing,), name="api-input", daemon=True).start()
+        self._feeder = threading.Thread(
+            target=self._feed, args=(writing,), name="api-input", daemon=True
+        )
+        self._feeder.start()
         return reading
 
     def _feed(self, writing: int) -> None:
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN)
+        poller.register(writing, 0)
         with suppress(OSError), open(writing, "wb", buffering=0) as pipe:
             rest = memoryview(self.early)
             while rest:
                 rest = rest[pipe.write(rest) :]
-            while os.splice(self._socket.fileno(), writing, _CHUNK * 16):
-                pass
+            while True:
+                # Not in splice, which would keep the pipe's reader out until something came.
+                ready = dict(poller.poll())
+                if writing in ready or not os.splice(self._socket.fileno(), writing, _CHUNK * 16):
+                    return
