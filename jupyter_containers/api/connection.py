@@ -164,12 +164,12 @@ class _Reader(httputil.HTTPMessageDelegate):
 
     def _start(self) -> None:
         assert self._route is not None
-        call, function = self._call, self._route.function
+        call, route = self._call, self._route
         assert call is not None
         self._running = True
         self._connection.set_close_callback(self._cancel.cancel)
         threading.Thread(
-            target=self._run, args=(call, function), name=self._route.handler, daemon=True
+            target=self._run, args=(call, route), name=route.handler, daemon=True
         ).start()
 
     def on_connection_close(self) -> None:
@@ -179,10 +179,10 @@ class _Reader(httputil.HTTPMessageDelegate):
         if not self._running:
             self._calls.end(self._cancel)
 
-    def _run(self, call: Call, function: Callable[[Call], Any]) -> None:
+    def _run(self, call: Call, route: Route) -> None:
         """Answer one request, in its thread."""
         try:
-            answer = _answered(call, function)
+            answer = _answered(call, route)
         except VanishedError:
             answer = None
         finally:
@@ -201,18 +201,18 @@ class _Reader(httputil.HTTPMessageDelegate):
             self._connection.close()
 
 
-def _answered(call: Call, function: Callable[[Call], Any]) -> Answer | None:
+def _answered(call: Call, route: Route) -> Answer | None:
     """Return what a handler answers; None where it has sent all that there is."""
     try:
-        result = function(call)
+        result = route.function(call)
     except ContainersError as error:
         if call.begun:
             return None  # it has told the error in its own way, or the client is gone
         return answer_of(error)
     except VanishedError:
         raise
-    except Exception as error:  # the client is told, and the service goes on
-        _log.exception("%s %s", call.method, function.__qualname__)
+    except Exception as error:  # noqa: BLE001  # the client is told, and the service goes on
+        _log.exception("%s %s", route.method, route.path)
         if call.begun:
             return None
         return Answer(500, {"message": f"internal error: {type(error).__name__}: {error}"})

@@ -52,7 +52,6 @@ ROUTES: tuple[Route, ...] = tuple(
     GET    /info                          system:info
     POST   /auth                          system:auth
     GET    /events                        system:events
-    GET    /system/df                     system:df
     GET    /plugins                       system:plugins
     GET    /containers/json               containers:listed
     POST   /containers/create             containers:create
@@ -83,6 +82,33 @@ ROUTES: tuple[Route, ...] = tuple(
     POST   /exec/{id}/start               exec:start
     POST   /exec/{id}/resize              exec:resize
     GET    /exec/{id}/json                exec:inspect
+    GET    /system/df                     disk:df
+    GET    /images/json                   images:listed
+    POST   /images/create                 images:create streams
+    POST   /images/prune                  images:prune
+    GET    /images/search                 images:search
+    GET    /images/get                    images:save
+    POST   /images/load                   images:load streams
+    GET    /images/{name*}/json           images:inspect
+    GET    /images/{name*}/history        images:history
+    GET    /images/{name*}/get            images:save
+    POST   /images/{name*}/push           images:push
+    POST   /images/{name*}/tag            images:tag
+    DELETE /images/{name*}                images:remove
+    GET    /networks                      networks:listed
+    POST   /networks/create               networks:create
+    POST   /networks/prune                networks:prune
+    GET    /networks/{name}               networks:inspect
+    DELETE /networks/{name}               networks:remove
+    POST   /networks/{name}/connect       networks:connect
+    POST   /networks/{name}/disconnect    networks:disconnect
+    GET    /volumes                       volumes:listed
+    POST   /volumes/create                volumes:create
+    POST   /volumes/prune                 volumes:prune
+    GET    /volumes/{name}                volumes:inspect
+    DELETE /volumes/{name}                volumes:remove
+    POST   /build                         build:build streams
+    POST   /build/prune                   build:prune
     """.strip().splitlines()
 )
 

@@ -6,8 +6,9 @@ import os
 import platform
 from typing import Any
 
-from jupyter_containers.api.bodies import Fields, read
+from jupyter_containers.api.bodies import read
 from jupyter_containers.api.call import Answer, Call
+from jupyter_containers.api.credentials import Login, registry_of
 from jupyter_containers.api.routes import CURRENT_TEXT, MINIMUM_TEXT
 from jupyter_containers.errors import OperationCancelledError
 from jupyter_containers.version import __version__
@@ -151,22 +152,10 @@ def plugins(call: Call) -> list[Any]:  # noqa: ARG001  # a handler
     return []
 
 
-class Login(Fields):
-    """A user's credentials for one registry (``AuthConfig``)."""
-
-    username: str = ""
-    password: str = ""
-    serveraddress: str = ""
-    identitytoken: str = ""
-    email: str = ""
-    auth: str = ""
-    registrytoken: str = ""
-
-
 def auth(call: Call) -> dict[str, str]:
     """Try a user's credentials out at their registry; they are kept by the client alone."""
     login = read(call, Login)
-    call.engine.registries.verify(login.serveraddress, login.username, login.password)
+    call.engine.registries.verify(registry_of(login.serveraddress), login.username, login.password)
     return {"Status": "Login Succeeded", "IdentityToken": ""}
 
 
