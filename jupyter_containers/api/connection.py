@@ -281,17 +281,24 @@ class _LoopWire(Wire):
         """Send a head; return the bare connection and what the client has sent already."""
 
         async def take() -> tuple[socket.socket, bytes]:
+            # Without a pause: a client that ends its direction would be taken for one that is gone.
             stream = self._connection.detach()
             try:
-                await stream.write(head)
-                bare = stream.socket.dup()  # type: ignore[attr-defined]  # Tornado's attribute
+                bare = stream.socket.dup()
                 reading = asyncio.ensure_future(stream.read_bytes(1 << 20, partial=True))
-                early = await reading if reading.done() else b""
+                early = reading.result() if reading.done() else b""
                 reading.add_done_callback(_seen)
+            except iostream.StreamClosedError:
+                early = b""
             finally:
                 stream.close()
             bare.setblocking(True)
             return bare, early
 
-        found: tuple[socket.socket, bytes] = self._call(take)
-        return found
+        bare, early = self._call(take)
+        try:
+            bare.sendall(head)
+        except OSError as error:
+            bare.close()
+            raise VanishedError from error
+        return bare, early
