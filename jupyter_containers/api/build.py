@@ -14,6 +14,7 @@ from jupyter_containers.api.credentials import lent_for_build
 from jupyter_containers.api.errors import StatusError
 from jupyter_containers.api.progress import BuildProgress, Lines
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.events import discard
 from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.oci.reference import Reference
 
@@ -42,14 +43,15 @@ def build(call: Call) -> None:
         call.engine.registries.lending(lent_for_build(call)),
         lines.errors(),
     ):
-        image = call.engine.builds.build(
-            context, emit=BuildProgress(lines), cancel=call.cancel, **_flags(call, tags)
-        )
-        lines.send({"aux": {"ID": image.id}})
-        if query.flag("q"):
+        quiet = query.flag("q")
+        emit = discard if quiet else BuildProgress(lines)
+        flags = _flags(call, tags)
+        image = call.engine.builds.build(context, emit=emit, cancel=call.cancel, **flags)
+        if quiet:
             lines.stream(f"{image.id}\n")
-        else:
-            lines.stream(f"Successfully built {short_id(image.id)}\n")
+            return
+        lines.send({"aux": {"ID": image.id}})
+        lines.stream(f"Successfully built {short_id(image.id)}\n")
         for tag in tags:
             lines.stream(f"Successfully tagged {Reference.parse(tag).familiar}\n")
 

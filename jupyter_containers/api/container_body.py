@@ -413,7 +413,7 @@ def _health(check: HealthTest | None) -> dict[str, Any]:
     if check is None:
         return {}
     kind, *words = check.Test or [""]
-    flags: dict[str, Any] = msgspec.field(default_factory=dict)
+    flags: dict[str, Any] = {}
     if kind == "NONE":
         return {"no_healthcheck": True}
     if kind == "CMD":
