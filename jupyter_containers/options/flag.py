@@ -18,6 +18,7 @@ FlagKind = Literal["bool", "text", "int", "list"]
 Names = Literal["", "container", "image", "network", "volume"]
 Reading = Literal[
     "",
+    "addresses",
     "argument vector",
     "byte rates",
     "cpus",
@@ -25,15 +26,22 @@ Reading = Literal[
     "device rules",
     "devices",
     "folder",
+    "hosts",
+    "log options",
     "microseconds",
     "pairs",
     "ports",
     "ports to expose",
     "rates",
+    "resolver words",
+    "restart policy",
+    "security options",
+    "signal",
     "size",
     "size or -1",
     "streams",
     "text",
+    "ulimits",
     "volumes from",
     "weight",
     "weights",
@@ -65,7 +73,7 @@ class Shown:
         if self.number:
             return [{"Path": one.path, self.number: one.value} for one in given]
         if isinstance(given, tuple):
-            return list(given)
+            return [str(one) for one in given]
         return given if isinstance(given, (str, int, float)) else dict(given)
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from jupyter_containers.errors import FlagError, InvalidArgumentError, UnsupportedError
 from jupyter_containers.options.values import check_name, csv_fields, parse_size
+from jupyter_containers.options.written import Written
 
 PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
 # How the mounts below a bind are shown: Docker's values of bind-recursive.
@@ -220,15 +221,22 @@ def parse_tmpfs(text: str) -> MountRequest:
     )
 
 
-def parse_volumes_from(text: str) -> tuple[str, str]:
-    """Return the container and the mode (``ro``, ``rw`` or none) of a ``--volumes-from`` value."""
-    name, _, mode = text.partition(":")
-    words = set(filter(None, mode.split(",")))
-    if not name or words - {"ro", "rw", "z", "Z"} or {"ro", "rw"} <= words:
-        raise InvalidArgumentError(
-            f"invalid volumes-from: {text!r}", hint="write CONTAINER or CONTAINER:ro"
-        )
-    return name, "ro" if "ro" in words else "rw" if "rw" in words else ""
+class VolumesFrom(Written):
+    """A container whose volumes are mounted: ``NAME[:ro|rw]``; ``mode`` may be empty."""
+
+    __slots__ = ("mode", "name")
+    name: str
+    mode: str
+
+    def read(self) -> dict[str, Any]:
+        """Return the container's name and the mode."""
+        name, _, mode = self.partition(":")
+        words = set(filter(None, mode.split(",")))
+        if not name or words - {"ro", "rw", "z", "Z"} or {"ro", "rw"} <= words:
+            raise InvalidArgumentError(
+                f"invalid volumes-from: {str(self)!r}", hint="write CONTAINER or CONTAINER:ro"
+            )
+        return {"name": name, "mode": "ro" if "ro" in words else "rw" if "rw" in words else ""}
 
 
 def _target(path: str, whole: str) -> str:

@@ -333,7 +333,9 @@ class ContainersAPI(ImagesAPI):
     def log_details(self, name: str) -> dict[str, str]:
         """Return the labels and variables that ``log-opt labels=…`` and ``env=…`` name."""
         record = self._containers.find(name)
-        given = record.options.log_opt or {}
+        given = record.options.log_opt
+        if given is None:
+            return {}
         from jupyter_containers.engine.containers.inspect import effective_config
 
         config = effective_config(record)
@@ -341,8 +343,8 @@ class ContainersAPI(ImagesAPI):
         variables = {name: value for name, _, value in pairs}
         return {
             key: values[key]
-            for flag, values in (("labels", config.labels), ("env", variables))
-            for key in given.get(flag, "").split(",")
+            for wanted, values in ((given.labels, config.labels), (given.env, variables))
+            for key in wanted
             if key in values
         }
 

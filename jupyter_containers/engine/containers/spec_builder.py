@@ -26,6 +26,7 @@ from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.network import names
 from jupyter_containers.network.usermode import host_address
 from jupyter_containers.options.limits import DeviceRequest
+from jupyter_containers.options.security import SecurityOption
 from jupyter_containers.runtime.confinement import Labels
 from jupyter_containers.runtime.devices import host_devices, requested_devices
 from jupyter_containers.runtime.host import HostCapabilities
@@ -256,7 +257,7 @@ def hosts_text(record: ContainerRecord, connection: Connection, machine: str = "
             if address
         ],
         gateway=gateway,
-        extra=names.parse_add_host(options.add_host, gateway or ("127.0.0.1" if on_host else "")),
+        extra=names.added_hosts(options.add_host, gateway or ("127.0.0.1" if on_host else "")),
         base=_read(Path("/etc/hosts")) if on_host else "",
     )
 
@@ -288,7 +289,9 @@ def _runtime_mount(mount: MountRecord, shared: Shared) -> BindMount | TmpfsMount
     return BindMount(source, mount.target, mount.read_only, propagation, mount.recursion)
 
 
-def seccomp_file(security_opt: Sequence[str], *, privileged: bool) -> Mapping[str, Any] | None:
+def seccomp_file(
+    security_opt: Sequence[SecurityOption], *, privileged: bool
+) -> Mapping[str, Any] | None:
     """Return the seccomp profile that a security option names, read from its file."""
     name = security_options(security_opt, privileged=privileged).seccomp
     if name in ("", "unconfined"):

@@ -27,8 +27,8 @@ from jupyter_containers.options import MountRequest, mounts
         (mounts.parse_mount, "type=bind,source=/a,target=/x,ro,bind-recursive=readonly"),
         (mounts.parse_mount, "type=bind,source=/a,target=/x,readonly=maybe"),
         (mounts.parse_mount, 'type=bind,"source=/a,target=/x'),
-        (mounts.parse_volumes_from, ":ro"),
-        (mounts.parse_volumes_from, "name:rw,ro"),
+        (mounts.VolumesFrom, ":ro"),
+        (mounts.VolumesFrom, "name:rw,ro"),
     ],
 )
 def test_bad_values_are_quoted(parse: Callable[[str], object], text: str) -> None:
@@ -121,6 +121,5 @@ def test_another_driver_is_named() -> None:
 
 
 def test_volumes_from() -> None:
-    assert mounts.parse_volumes_from("web") == ("web", "")
-    assert mounts.parse_volumes_from("web:ro") == ("web", "ro")
-    assert mounts.parse_volumes_from("web:rw,z") == ("web", "rw")
+    found = [mounts.VolumesFrom(text) for text in ("web", "web:ro", "web:rw,z")]
+    assert [(one.name, one.mode) for one in found] == [("web", ""), ("web", "ro"), ("web", "rw")]
