@@ -10,9 +10,11 @@ Nothing is imported here that costs time: every command reads the grammar.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 FlagKind = Literal["bool", "text", "int", "list"]
 Names = Literal["", "container", "image", "network", "volume"]
@@ -50,6 +52,7 @@ Reading = Literal[
 ]
 """How a value is read (:mod:`.readers`); empty: it is taken as it is."""
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 Block = Literal["host", "isolation", "resources"]
 _AS_IT_IS: Any = object()
 
@@ -126,6 +129,31 @@ def declared(family: type) -> tuple[Flag, ...]:
                 name = flag.name or key.replace("_", "-")
                 found.append(replace(flag, name=name, keyword=key if flag.name else ""))
     return tuple(sorted(found, key=lambda flag: flag.name))
+
+
+def with_keywords(family: type) -> Callable[[Function], Function]:
+    """Name the options in the signature of a function that takes ``**flags: Unpack[family]``.
+
+    A type checker knows them without; a notebook's kernel completes what the signature names.
+    """
+
+    def change(function: Function) -> Function:
+        own = inspect.signature(function)
+        named = [item for item in own.parameters.values() if item.kind is not item.VAR_KEYWORD]
+        options = [
+            inspect.Parameter(
+                key,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=getattr(hint, "__origin__", hint),
+            )
+            for key, hint in family.__annotations__.items()
+            if key not in own.parameters
+        ]
+        function.__signature__ = own.replace(parameters=[*named, *options])  # type: ignore[attr-defined]  # inspect reads it from any function
+        return function
+
+    return change
 
 
 def keywords(family: type) -> tuple[str, ...]:

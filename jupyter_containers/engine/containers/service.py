@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 from jupyter_containers.engine.collection import Collection, Items
 from jupyter_containers.engine.containers.catalog import Containers, id_file
@@ -49,6 +49,8 @@ from jupyter_containers.events import (
 )
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import ExecOptions, RunOptions
+from jupyter_containers.options.flag import with_keywords
+from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags
 from jupyter_containers.options.run import updated
 from jupyter_containers.options.values import parse_signal
 from jupyter_containers.runtime.health import read_status
@@ -84,6 +86,7 @@ class ContainerService(Collection[Container]):
         self._attaching = Attaching(rooms, lifecycle)
         self._processes = Processes(rooms, lifecycle)
 
+    @with_keywords(RunFlags)
     def run(
         self,
         image: str | Image,
@@ -100,7 +103,7 @@ class ContainerService(Collection[Container]):
         results: Sequence[str] = (),
         script: str | None = None,
         cancel: CancelToken | None = None,
-        **flags: Any,
+        **flags: Unpack[RunFlags],
     ) -> Container | RunResult:
         """Create and start a container.
 
@@ -168,6 +171,7 @@ class ContainerService(Collection[Container]):
         streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy)
         return self._attaching.attach(self._containers.find(name), streams, check=check)
 
+    @with_keywords(ExecFlags)
     def terminal(
         self,
         name: str,
@@ -175,7 +179,7 @@ class ContainerService(Collection[Container]):
         *,
         rows: int = 24,
         columns: int = 80,
-        **flags: Any,
+        **flags: Unpack[ExecFlags],
     ) -> TerminalSession:
         """Return a terminal in a container: of ``command`` (``exec -it``) or of the container.
 
@@ -184,7 +188,8 @@ class ContainerService(Collection[Container]):
         """
         record = self._containers.find(name)
         if command is not None:
-            options = ExecOptions.of(command, interactive=True, tty=True, **flags)
+            flags |= {"interactive": True, "tty": True}
+            options = ExecOptions.of(command, **flags)
             return self._processes.open_session(record, options, rows, columns)
         if not (record.options.tty and record.options.interactive):
             raise InvalidArgumentError(
@@ -193,6 +198,7 @@ class ContainerService(Collection[Container]):
             )
         return self._attaching.open_terminal(record, rows, columns)
 
+    @with_keywords(RunFlags)
     def run_terminal(
         self,
         image: str | Image,
@@ -201,7 +207,7 @@ class ContainerService(Collection[Container]):
         rows: int = 24,
         columns: int = 80,
         emit: EventSink = discard,
-        **flags: Any,
+        **flags: Unpack[RunFlags],
     ) -> TerminalSession:
         """Create and start a container with a terminal (``run -it``) and return the terminal."""
         flags |= {"tty": True, "interactive": True}
@@ -213,13 +219,14 @@ class ContainerService(Collection[Container]):
                 self._lifecycle.remove(record, force=True, volumes=True)
             raise
 
+    @with_keywords(RunFlags)
     def create(
         self,
         image: str | Image,
         command: str | Sequence[str] | None = None,
         *,
         emit: EventSink = discard,
-        **flags: Any,
+        **flags: Unpack[RunFlags],
     ) -> Container:
         """Create a container that :meth:`start` can start."""
         flags.setdefault("detach", True)
@@ -291,13 +298,9 @@ class ContainerService(Collection[Container]):
         """Send a signal to a running container's first process."""
         self._lifecycle.signal(self._containers.find(name), parse_signal(signal))
 
-    def update(self, name: str, **flags: Any) -> None:
-        """Change limits or the restart policy of a container, also while it runs.
-
-        ``flags`` are Docker's: ``memory``, ``memory_swap``, ``memory_reservation``, ``cpus``,
-        ``cpu_shares``, ``cpu_period``, ``cpu_quota``, ``cpuset_cpus``, ``cpuset_mems``,
-        ``pids_limit``, ``blkio_weight``, ``restart``.
-        """
+    @with_keywords(UpdateFlags)
+    def update(self, name: str, **flags: Unpack[UpdateFlags]) -> None:
+        """Change limits or the restart policy of a container, also while it runs."""
         record = self._containers.find(name)
         options = updated(record.options, **flags)
         check_knobs(options, self._rooms.host.cgroups, self._rooms.runtime.cgroup_parent)
@@ -323,6 +326,7 @@ class ContainerService(Collection[Container]):
         """Give a container another name."""
         self._containers.rename(name, new_name)
 
+    @with_keywords(ExecFlags)
     def exec(
         self,
         name: str,
@@ -333,7 +337,7 @@ class ContainerService(Collection[Container]):
         check: bool = True,
         terminal_size: TerminalSize | None = None,
         detach_keys: str = USUAL_KEYS,
-        **flags: Any,
+        **flags: Unpack[ExecFlags],
     ) -> RunResult:
         """Run a command in a running container and wait for it (not with ``detach``).
 
