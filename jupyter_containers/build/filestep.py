@@ -41,7 +41,7 @@ class FileStep:
     detached: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class StepSurroundings:
     """What describing and carrying out one step needs.
 

@@ -43,7 +43,7 @@ from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options.build import BuildOptions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
     """What the stages of one build share.
 
@@ -181,23 +181,23 @@ class StageWork:
 
         means = self.means
         return StepSurroundings(
-            instruction,
-            state,
-            task,
-            means.context,
-            means.contexts,
-            means.layers,
-            means.extract,
-            self._chain_of,
-            stack,
-            self.progress.cancel,
-            output,
-            means.options.build_args,
-            means.options.network,
-            means.trust_host_ca,
-            means.epoch,
-            means.options.secrets,
-            self.findings,
+            instruction=instruction,
+            state=state,
+            step_id=task,
+            context=means.context,
+            contexts=means.contexts,
+            layers=means.layers,
+            extract=means.extract,
+            chain_of=self._chain_of,
+            stack=stack,
+            cancel=self.progress.cancel,
+            output=output,
+            build_args=means.options.build_args,
+            network=means.options.network,
+            trust_host_ca=means.trust_host_ca,
+            source_date_epoch=means.epoch,
+            secrets=means.options.secrets,
+            findings=self.findings,
             keep_times=means.keep_times,
             ssh=means.options.ssh,
             allow=means.options.allow,

@@ -7,7 +7,7 @@ A *bind* shows a folder of the host, a *volume* one of the store's, a *tmpfs* me
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
 from jupyter_containers.errors import FlagError, InvalidArgumentError, UnsupportedError
@@ -36,6 +36,7 @@ class MountRequest:
     type: Literal["bind", "volume", "tmpfs"]
     target: str
     source: str = ""
+    _: KW_ONLY
     read_only: bool = False
     size: int = 0
     mode: int = 0o1777
@@ -149,16 +150,16 @@ def parse_mount(text: str) -> MountRequest:
         kind,  # type: ignore[arg-type]  # checked above
         _target(target, text),
         source,
-        read_only,
-        size,
-        mode,
-        (propagation,) if propagation else (),
-        copy,
-        create,
-        recursion,
-        subpath,
-        tuple(several.get("volume-label", ())),
-        tuple(several.get("volume-opt", ())),
+        read_only=read_only,
+        size=size,
+        mode=mode,
+        options=(propagation,) if propagation else (),
+        copy=copy,
+        create_source=create,
+        recursion=recursion,
+        subpath=subpath,
+        labels=tuple(several.get("volume-label", ())),
+        driver_options=tuple(several.get("volume-opt", ())),
     )
 
 
@@ -217,7 +218,15 @@ def parse_tmpfs(text: str) -> MountRequest:
             options.append(item)
     place = _target(target, text)
     return MountRequest(
-        "tmpfs", place, "", read_only, size, mode, tuple(options), flag="tmpfs", written=rest
+        "tmpfs",
+        place,
+        "",
+        read_only=read_only,
+        size=size,
+        mode=mode,
+        options=tuple(options),
+        flag="tmpfs",
+        written=rest,
     )
 
 

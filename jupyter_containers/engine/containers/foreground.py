@@ -38,7 +38,7 @@ _EXIT_HINTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Streams:
     """What a caller lends to a container's streams.
 

@@ -125,7 +125,15 @@ class ContainerService(Collection[Container]):
             flags.setdefault("interactive", True)
         options = run_options(image_name(image), command, flags)
         attach = options.attach
-        streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy, attach, cancel)
+        streams = Streams(
+            on_output=on_output,
+            stdin=stdin,
+            terminal_size=terminal_size,
+            keys=keys,
+            sig_proxy=sig_proxy,
+            attach=attach,
+            cancel=cancel,
+        )
         if not (inputs or results or script is not None):
             return self._run(options, streams, emit, check)
         with self._exchange(inputs, results, script) as exchange:
@@ -168,7 +176,13 @@ class ContainerService(Collection[Container]):
         on to it with ``sig_proxy``.  The other arguments are those of :meth:`run`.
         """
         keys = DetachKeys(detach_keys)
-        streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy)
+        streams = Streams(
+            on_output=on_output,
+            stdin=stdin,
+            terminal_size=terminal_size,
+            keys=keys,
+            sig_proxy=sig_proxy,
+        )
         return self._attaching.attach(self._containers.find(name), streams, check=check)
 
     @with_keywords(ExecFlags)
@@ -260,7 +274,13 @@ class ContainerService(Collection[Container]):
         record = self._containers.find(name)
         if attach:
             keys = DetachKeys(detach_keys)
-            streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy)
+            streams = Streams(
+                on_output=on_output,
+                stdin=stdin,
+                terminal_size=terminal_size,
+                keys=keys,
+                sig_proxy=sig_proxy,
+            )
             go = self._attaching.attach if record.state.status.alive else self._attaching.run
             return go(record, streams, check=check)
         return Container(self, self._processes.start(record))

@@ -49,13 +49,19 @@ def test_bad_values_are_quoted(parse: Callable[[str], object], text: str) -> Non
             mounts.parse_volume,
             "./src:/app:ro",
             MountRequest(
-                "bind", "/app", "./src", True, create_source=True, flag="volume", written="ro"
+                "bind",
+                "/app",
+                "./src",
+                read_only=True,
+                create_source=True,
+                flag="volume",
+                written="ro",
             ),
         ),
         (
             mounts.parse_mount,
             "type=bind,src=/a,dst=/b,readonly",
-            MountRequest("bind", "/b", "/a", True),
+            MountRequest("bind", "/b", "/a", read_only=True),
         ),
         (
             mounts.parse_mount,
@@ -85,7 +91,9 @@ def test_mounts(parse: Callable[[str], MountRequest], text: str, mount: MountReq
     [
         (
             "type=bind,src=/a,dst=/b,ro,bind-propagation=rprivate,bind-recursive=readonly",
-            MountRequest("bind", "/b", "/a", True, options=("rprivate",), recursion="readonly"),
+            MountRequest(
+                "bind", "/b", "/a", read_only=True, options=("rprivate",), recursion="readonly"
+            ),
         ),
         (
             "type=bind,src=/a,dst=/b,bind-nonrecursive=true,bind-create-src,consistency=cached",
