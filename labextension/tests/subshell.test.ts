@@ -12,7 +12,7 @@ vi.mock("@jupyterlab/services", () => ({
   },
 }));
 
-const { hasComm, makeLine } = await import("../src/lab/beside");
+const { hasComm, makeLine } = await import("../src/lab/subshell");
 
 /** A kernel whose shell answers when `free` says so; its control channel answers at once. */
 function kernel({ free, features = ["kernel subshells"] }: { free: boolean; features?: string[] }) {

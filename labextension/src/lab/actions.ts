@@ -5,15 +5,15 @@ import type { NotebookPanel } from "@jupyterlab/notebook";
 import { SplitPanel, TabPanel, type Widget } from "@lumino/widgets";
 
 import { copy } from "../screen";
-import { containerOf, nameOf } from "./actions";
 import type { Client } from "./client";
+import { quoted, registryOf } from "./commandline";
 import { askRun, attempt, confirm, logIn, prune, type Remedy, runCommand } from "./dialogs";
 import { openFiles } from "./filesview";
 import { openInspect, openView } from "./mainviews";
+import { containerOf, nameOf } from "./menus";
 import type { ContainersPanel } from "./panel";
 import type { Action, BuildItem, ContainerItem, ImageItem, Items, ObjectKind, RegistryItem, Section } from "./protocol";
 import { openForecast, openSteps } from "./stepsview";
-import { quoted, registryOf } from "./words";
 
 const DOING: Partial<Record<string, string>> = {
   start: "starting …",
@@ -34,7 +34,7 @@ const STRIP = 120; // pixels: nothing can be read in less
 const PLACED_MS = 100;
 const LOAD = "%load_ext jupyter_containers";
 
-export class Deeds {
+export class ItemActions {
   panel: ContainersPanel | null = null;
 
   constructor(private readonly app: JupyterFrontEnd) {}

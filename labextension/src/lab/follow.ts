@@ -10,12 +10,11 @@ import type { INotebookTracker, NotebookPanel } from "@jupyterlab/notebook";
 import type { Kernel } from "@jupyterlab/services";
 import { type ISignal, Signal } from "@lumino/signaling";
 
-import { endSubshell, hasComm, makeLine } from "./beside";
+import { BEACON, TARGET } from "../facts";
 import { Client } from "./client";
 import type { FromKernel } from "./protocol";
+import { endSubshell, hasComm, makeLine } from "./subshell";
 
-const TARGET = "jupyter_containers.panel";
-const BEACON = "jupyter_containers.beacon";
 const AGAIN_MS = [200, 1000, 5000];
 
 /**

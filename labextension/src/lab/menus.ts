@@ -10,7 +10,7 @@ import type {
   Section,
   VolumeItem,
 } from "./protocol";
-import { alive } from "./words";
+import { alive } from "./status";
 
 export interface Action {
   name: string;
