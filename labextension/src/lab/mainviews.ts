@@ -46,7 +46,7 @@ export function asMain(content: Widget, id: string, title: string): MainAreaWidg
   return widget;
 }
 
-/** Open a view on the line; the same code that shows it below a cell draws it. */
+/** Open a view on the connection; the same code that shows it below a cell draws it. */
 export async function openView(client: Client, view: ViewKind, name: string): Promise<MainAreaWidget> {
   const { channel, title } = await client.call({ do: "open_view", view, name });
   const listeners = new Set<Listener>();
@@ -66,7 +66,10 @@ export async function openView(client: Client, view: ViewKind, name: string): Pr
     },
     () => {
       // What was shown stays; nothing comes any more.
-      child(content.node, "div", "jc-lab-notice", "The line to the kernel has ended.").setAttribute("role", "status");
+      child(content.node, "div", "jc-lab-notice", "The connection to the kernel has ended.").setAttribute(
+        "role",
+        "status",
+      );
     },
   );
   widget.disposed.connect(() => {

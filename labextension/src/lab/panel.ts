@@ -150,7 +150,7 @@ export class ContainersPanel extends Widget {
       this.busy.clear();
       client?.changed.connect(() => this.drawSoon());
     }
-    this.node.dataset.line = client?.state ?? "none";
+    this.node.dataset.connection = client?.state ?? "none";
     if (client?.state === "open") this.tellVisible();
     this.drawSoon();
   }
@@ -258,9 +258,9 @@ export class ContainersPanel extends Widget {
       say(client.trouble?.message ?? "The kernel refuses.", "jc-lab-problem");
       if (client.trouble?.hint) say(client.trouble.hint);
     } else if (client?.state === "closed") {
-      say("The line to the kernel has ended.");
+      say("The connection to the kernel has ended.");
     } else {
-      say(`Opening the line to the kernel of ${name} …`);
+      say(`Connecting to the kernel of ${name} …`);
     }
     if (focused) this.empty.querySelector("button")?.focus();
     this.say("");
