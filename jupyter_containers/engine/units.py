@@ -6,6 +6,7 @@ The rules are tables: the page's ``quantities.ts`` has the same, made from here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +77,18 @@ def _scaled(size: float, scale: Scale, digits: int) -> str:
         # Rounding went past the digits (999.9): the plain number reads better than 1e+03.
         text = f"{value:.0f}"
     return text + scale.units[index]
+
+
+def parse_time(text: str) -> datetime | None:
+    """Return the time that an RFC 3339 text means, nanoseconds cut to microseconds."""
+    import re
+
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
+    if not match:
+        return None
+    fraction = (match[2] or "")[:7]
+    zone = "+00:00" if match[3] == "Z" else match[3]
+    try:
+        return datetime.fromisoformat(match[1] + fraction + zone)
+    except ValueError:
+        return None

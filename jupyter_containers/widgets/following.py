@@ -40,7 +40,7 @@ class FollowingWidget(LiveWidget):
             together=_TOGETHER_SECONDS,
         )
         # The place in the feed is taken before the first look: nothing falls between.
-        self._feed = engine.events(
+        self._feed = engine.system.events(
             filters={"type": ["container", "network"]}, cancel=self._loop.cancel
         )
         super().__init__(gallery, cell)
