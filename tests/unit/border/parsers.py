@@ -37,6 +37,7 @@ from jupyter_containers.engine.records import ContainerRecord, VolumeRecord
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.magics.line import words_of
+from jupyter_containers.oci.decoding import convert_message
 from jupyter_containers.oci.descriptor import (
     DOCKER_MANIFEST,
     Platform,
@@ -62,7 +63,6 @@ from jupyter_containers.options.run import ExecOptions, RunOptions, updated
 from jupyter_containers.options.security import SecurityOption
 from jupyter_containers.options.ulimits import Ulimit
 from jupyter_containers.options.volumes import parse_driver_options
-from jupyter_containers.panel.line import _converted
 from jupyter_containers.panel.messages import FromPage, Hello
 from jupyter_containers.registry.auth import parse_challenges, parse_token
 from jupyter_containers.registry.configuration import read_registry_files, route
@@ -267,7 +267,7 @@ def _page(data: bytes) -> object:
         return None
     for kind in (Hello, FromPage):
         try:
-            _converted(value, kind)
+            convert_message(value, kind)
         except InvalidArgumentError as error:
             error.message.encode()
     return None
