@@ -31,7 +31,7 @@ STOP = (
 )
 
 DETACH_KEYS = Flag("detach-keys", "Keys that detach from the container", metavar="string")
-SIG_PROXY = Flag("sig-proxy", "Pass an interrupt on to the process (default true)", "bool")
+SIG_PROXY = Flag("sig-proxy", "Pass signals on to the process (default true)", "bool")
 ENDPOINT_FLAGS = (
     Flag("ip", "IPv4 address (172.30.100.104)"),
     Flag("ip6", "IPv6 address (2001:db8::33)"),
