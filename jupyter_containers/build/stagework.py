@@ -270,7 +270,7 @@ class StageWork:
             FailedRun(title, str(error.location or ""), error.exit_code, config)
         )
         if error.snapshot:
-            error.kept("Engine.failed_image()")
+            error.kept("Engine.builds.failed_image()")
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
@@ -301,4 +301,4 @@ class StageWork:
 
 def _whole_context(stage: Stage) -> Instruction:
     """Return what puts the files of a named context where a base image would be."""
-    return Copy(stage.location, stage.source, ("/",), (), "/", from_=stage.image)
+    return Copy(stage.location, stage.source, sources=("/",), destination="/", from_=stage.image)

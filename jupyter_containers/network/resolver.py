@@ -68,12 +68,15 @@ class ResolverSockets:
 
 
 class NameService:
-    """The name server of one run root, started when it is needed."""
+    """One name server, started when it is needed; ``control`` is its socket.
 
-    __slots__ = ("_folder",)
+    It does not end while ``lock``, a file in the same folder, is held.
+    """
 
-    def __init__(self, run_root: Path) -> None:
-        self._folder = run_root
+    __slots__ = ("_control", "_lock")
+
+    def __init__(self, control: Path, lock: Path) -> None:
+        self._control, self._lock = control, lock
 
     @property
     def known(self) -> bool:
@@ -125,7 +128,7 @@ class NameService:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[int]:
         """Hold the lock without which the name server does not end."""
-        folder = os.open(self._folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        folder = os.open(self._lock.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             with open(self._lock, "wb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -133,15 +136,11 @@ class NameService:
         finally:
             os.close(folder)
 
-    @property
-    def _lock(self) -> Path:
-        return self._folder / "names.lock"
-
     def _connected(self, folder: int) -> socket.socket | None:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
         try:
             # A socket's path may have 107 bytes only; through a descriptor any folder's does.
-            connection.connect(f"/proc/self/fd/{folder}/names.sock")
+            connection.connect(f"/proc/self/fd/{folder}/{self._control.name}")
         except OSError:
             connection.close()
             return None
@@ -149,9 +148,9 @@ class NameService:
 
     def _launch(self, folder: int) -> None:
         """Start the name server; what is handed over waits for it in its socket."""
-        (self._folder / "names.sock").unlink(missing_ok=True)
+        self._control.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC) as control:
-            control.bind(f"/proc/self/fd/{folder}/names.sock")
+            control.bind(f"/proc/self/fd/{folder}/{self._control.name}")
             control.listen(512)
             program = str(Path(__file__).with_name("nameserver.py"))
             # Apart from whatever the interpreter loads by default: it stays as small as it can be.

@@ -64,11 +64,11 @@ def test_as_many_layers_as_the_kernel_stacks_and_one_more(
     """Seen to fail before: 501 came, and no container of them could start."""
     program = Path("/bin/busybox").read_bytes()
     with pytest.raises(UnsupportedError) as refused:
-        engine.load(archive(tmp_path, MAX_DEPTH + 1, program))
+        engine.images.load(archive(tmp_path, MAX_DEPTH + 1, program))
     assert refused.value.message == MESSAGE
     assert "import the archive" in refused.value.hint
     assert all("deep:501" not in image.names for image in engine.images())
-    engine.load(archive(tmp_path, MAX_DEPTH, program))
+    engine.images.load(archive(tmp_path, MAX_DEPTH, program))
     try:
         command = ["/bin/busybox", "cat", "/f499"]
         assert engine.run("deep:500", command, rm=True, network="none").output == "499"
@@ -81,9 +81,9 @@ def test_as_many_layers_as_the_kernel_stacks_and_one_more(
         command = ["/bin/busybox", "touch", "/more"]
         container = engine.run("deep:500", command, name="deep", network="none")
         with pytest.raises(UnsupportedError) as refused:
-            engine.commit("deep", "deep:committed")
+            engine.containers.commit("deep", "deep:committed")
         assert refused.value.message == MESSAGE
         assert container is not None
-        engine.remove("deep")
+        engine.containers.remove("deep")
     finally:
-        engine.remove_image("deep:500", force=True)
+        engine.images.remove("deep:500", force=True)

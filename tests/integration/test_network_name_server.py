@@ -33,13 +33,13 @@ NXDOMAIN, SERVFAIL = 3, 2
 
 @pytest.fixture
 def network(engine: Engine, busybox: str) -> Iterator[str]:
-    engine.create_network(NETWORK, subnet="172.31.79.0/24")
+    engine.networks.create(NETWORK, subnet="172.31.79.0/24")
     try:
         yield NETWORK
     finally:
         for container in engine.containers(all=True):
-            engine.remove(container.id, force=True)
-        engine.remove_network(NETWORK)
+            engine.containers.remove(container.id, force=True)
+        engine.networks.remove(NETWORK)
 
 
 def started(engine: Engine, name: str, **flags: Any) -> str:
@@ -50,7 +50,7 @@ def started(engine: Engine, name: str, **flags: Any) -> str:
 
 
 def sh(engine: Engine, name: str, command: str) -> str:
-    return engine.exec(name, ["sh", "-c", command], check=False).output
+    return engine.containers.exec(name, ["sh", "-c", command], check=False).output
 
 
 def ask(
@@ -83,14 +83,14 @@ def ask(
 
 
 def inside(engine: Engine, name: str, function: Any) -> Any:
-    process = engine.container(name).record.state.process
+    process = engine.containers.get(name).record.state.process
     assert process is not None
     with NetworkNamespace.from_pid(process.pid) as namespace:
         return namespace.run(function)
 
 
 def address(engine: Engine, name: str) -> bytes:
-    found = engine.inspect(name)["NetworkSettings"]["Networks"][NETWORK]["IPAddress"]
+    found = engine.system.inspect(name)["NetworkSettings"]["Networks"][NETWORK]["IPAddress"]
     return socket.inet_aton(found)
 
 
@@ -128,10 +128,10 @@ def test_names_are_answered_as_by_docker(engine: Engine, network: str) -> None:
     reverse = ".".join(str(byte) for byte in reversed(second)) + ".in-addr.arpa"
     assert ask(engine, web, reverse, PTR) == (0, [b"\x04web2\0"])
     assert f"Address: {socket.inet_ntoa(second)}" in sh(engine, web, "nslookup web2")
-    engine.rename("web2", "other")
+    engine.containers.rename("web2", "other")
     assert ask(engine, web, "web2")[0] == NXDOMAIN
     assert ask(engine, web, "other") == (0, [second])
-    engine.remove("other", force=True)
+    engine.containers.remove("other", force=True)
     assert ask(engine, web, "other") == (NXDOMAIN, [])
 
 
@@ -225,23 +225,23 @@ def test_other_names_are_asked_of_other_servers(engine: Engine, network: str) ->
 
 def test_nothing_leaves_an_internal_network(engine: Engine, busybox: str) -> None:
     """As Docker 28 (CVE-2024-29018): a question is a way out.  Its names are answered."""
-    engine.create_network("closed", internal=True)
+    engine.networks.create("closed", internal=True)
     try:
         started(engine, "inner", network="closed")
         begun = time.monotonic()
         assert ask(engine, "inner", "secret.example.org") == (SERVFAIL, [])
         assert time.monotonic() - begun < 2
         assert ask(engine, "inner", "inner")[0] == 0
-        engine.connect_network("bridge", "inner")
-        engine.disconnect_network("bridge", "inner")
+        engine.networks.connect("bridge", "inner")
+        engine.networks.disconnect("bridge", "inner")
         assert ask(engine, "inner", "secret.example.org") == (SERVFAIL, [])
         # A server that only the container can reach is asked by itself.
-        engine.remove("inner", force=True)
+        engine.containers.remove("inner", force=True)
         started(engine, "inner", network="closed", dns="10.1.2.3")
         assert sh(engine, "inner", "grep nameserver /etc/resolv.conf") == "nameserver 10.1.2.3\n"
     finally:
-        engine.remove("inner", force=True)
-        engine.remove_network("closed")
+        engine.containers.remove("inner", force=True)
+        engine.networks.remove("closed")
 
 
 def test_it_is_nobody_and_ends_with_the_last_container(
@@ -259,7 +259,7 @@ def test_it_is_nobody_and_ends_with_the_last_container(
     assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
     assert status["Groups"].strip() == ""
     assert int(status["VmRSS"].split()[0]) < 16 * 1024
-    engine.remove("web", force=True)
+    engine.containers.remove("web", force=True)
     until(lambda: not servers(place), 10)
 
 

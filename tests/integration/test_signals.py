@@ -84,7 +84,7 @@ def of_run(place: Place, engine: Engine, image: str) -> list[str]:
 
 
 def of_start(place: Place, engine: Engine, image: str) -> list[str]:
-    engine.create(image, ["sh", "-c", PROGRAM], name="told", network="none")
+    engine.containers.create(image, ["sh", "-c", PROGRAM], name="told", network="none")
     return [str(COMMAND), "start", "-a", "told"]
 
 
@@ -111,7 +111,7 @@ def test_signals_reach_a_container_that_is_attached_to(
     attached = {"container": [container.id], "event": ["attach"]}
     begin = threading.Thread(
         target=lambda: (
-            next(iter(engine.events(after=0, filters=attached))),
+            next(iter(engine.system.events(after=0, filters=attached))),
             container.exec(["touch", "/go"]),
         )
     )
@@ -161,8 +161,8 @@ def test_a_program_without_a_handler_goes_on(place: Place, engine: Engine, busyb
             command.process.send_signal(signal.Signals[f"SIG{name}"])
         with pytest.raises(subprocess.TimeoutExpired):
             command.process.wait(0.5)
-        assert engine.container("deaf").status.alive
-        engine.kill("deaf")
+        assert engine.containers.get("deaf").status.alive
+        engine.containers.kill("deaf")
         assert command.process.wait(10) == 128 + signal.SIGKILL
 
 
@@ -191,7 +191,7 @@ def test_without_the_proxy_a_signal_leaves_the_container(
     with going([*argv, "sh", "-c", PROGRAM], place.variables) as command:
         command.process.terminate()
         assert command.process.wait(10) == 128 + signal.SIGTERM
-    assert engine.container("kept").status.alive
+    assert engine.containers.get("kept").status.alive
 
 
 def test_a_signal_that_ends_a_container_ends_its_restarts(
@@ -202,8 +202,8 @@ def test_a_signal_that_ends_a_container_ends_its_restarts(
     with going([*argv, "sh", "-c", PROGRAM], place.variables) as command:
         command.tell("TERM")
         assert command.process.wait(10) == CODE
-    assert str(engine.container("again").status) == "exited"
-    events = engine.events(
+    assert str(engine.containers.get("again").status) == "exited"
+    events = engine.system.events(
         after=0, filters={"container": ["again"], "event": ["kill"]}, follow=False
     )
     assert [event.attributes["signal"] for event in events] == ["15"]

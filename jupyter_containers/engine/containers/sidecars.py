@@ -69,7 +69,7 @@ class Companions:
         """End the companions of a container that has ended."""
         size, files = log_rotation(record.options)
         if files > 1:
-            bundle = self._rooms.settings.root / "containers" / record.id
+            bundle = self._rooms.settings.layout.containers / record.id
             # It was begun last.
             finish(record.state.companions[-1:], bundle, max_bytes=size, files=files)
         for companion in record.state.companions:

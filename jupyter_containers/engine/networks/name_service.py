@@ -31,7 +31,8 @@ class Names:
 
     def __init__(self, rooms: Rooms, networks: Networks) -> None:
         self._rooms, self._networks = rooms, networks
-        self._service = NameService(rooms.settings.run_root)
+        self._folders = rooms.settings.layout.containers.resolve()
+        self._service = NameService(rooms.settings.layout.names, rooms.settings.layout.names_lock)
 
     def answers(self, record: ContainerRecord, endpoints: Sequence[Endpoint]) -> bool:
         """Return whether a container with these endpoints asks the name server."""
@@ -85,7 +86,7 @@ class Names:
         if descriptor is None:
             return True  # it has ended
         try:
-            writable = open_hosts(f"{self._rooms.settings.root.resolve()}/containers/{record.id}")
+            writable = open_hosts(f"{self._folders}/{record.id}")
             try:
                 hosts = os.open(f"/proc/self/fd/{writable}", os.O_RDONLY | os.O_CLOEXEC)
             finally:
