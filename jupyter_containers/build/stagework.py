@@ -39,7 +39,7 @@ from jupyter_containers.build.state import StageState
 from jupyter_containers.build.steps import BuildArguments, Expander, apply, is_config_only
 from jupyter_containers.errors import BuildError, StepFailedError
 from jupyter_containers.oci.descriptor import Platform
-from jupyter_containers.oci.image import ExecutionConfig
+from jupyter_containers.oci.image import ExecutionConfig, check_depth
 from jupyter_containers.options.build import BuildOptions
 
 
@@ -291,6 +291,7 @@ class StageWork:
     def _take(self, made: CachedStep, state: StageState, text: str, step: Step) -> None:
         """Put a step's layer on the stage's stack and the step into its history."""
         if made.entries:
+            check_depth(len(state.layers) + 1)
             state.layers.append(LayerRef(made.blob, made.diff_id))
             state.chain_id = made.chain_id
             step.size = made.size

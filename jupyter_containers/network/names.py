@@ -22,6 +22,7 @@ from jupyter_containers.options.names import HOST_GATEWAY, HOST_NAME, AddedHost
 __all__ = [
     "HostEntry",
     "added_hosts",
+    "embedded_resolv_conf",
     "host_aliases",
     "hostname_file",
     "hosts_file",
@@ -149,6 +150,19 @@ def resolv_conf(
     if words:
         lines.append(f"options {' '.join(words)}")
     return "\n".join(lines) + "\n"
+
+
+def embedded_resolv_conf(
+    host_text: str, server: str, *, search: Sequence[str] = (), options: Sequence[str] = ()
+) -> str:
+    """Return the resolv.conf of a container that asks the name server of its networks.
+
+    As with Docker names without a dot are asked for as they are, before any search domain.
+    """
+    chosen = list(options) or _words(host_text, "options")
+    if not any(word.startswith("ndots:") for word in chosen):
+        chosen.append("ndots:0")
+    return resolv_conf(host_text, servers=(server,), search=search, options=chosen)
 
 
 def _hosts_line(entry: HostEntry) -> str:

@@ -26,7 +26,7 @@ from jupyter_containers.engine.containers.foreground import (
 )
 from jupyter_containers.engine.containers.processes import Processes
 from jupyter_containers.engine.containers.prune import prune_containers
-from jupyter_containers.engine.containers.streams import OutputSink
+from jupyter_containers.engine.containers.streams import OutputSink, SignalSource
 from jupyter_containers.engine.containers.sweep import SweptLifecycle
 from jupyter_containers.engine.containers.validation import warnings_of
 from jupyter_containers.engine.containers.workplace import run_options
@@ -98,7 +98,7 @@ class ContainerService(Collection[Container]):
         check: bool = True,
         terminal_size: TerminalSize | None = None,
         detach_keys: str = USUAL_KEYS,
-        sig_proxy: bool = True,
+        sig_proxy: bool | SignalSource = True,
         inputs: Mapping[str, Any] | None = None,
         results: Sequence[str] = (),
         script: str | None = None,
@@ -168,7 +168,7 @@ class ContainerService(Collection[Container]):
         check: bool = True,
         terminal_size: TerminalSize | None = None,
         detach_keys: str = USUAL_KEYS,
-        sig_proxy: bool = True,
+        sig_proxy: bool | SignalSource = True,
     ) -> RunResult:
         """Attach to a running container, whoever started it, until it ends or ``detach_keys``.
 
@@ -268,7 +268,7 @@ class ContainerService(Collection[Container]):
         check: bool = True,
         terminal_size: TerminalSize | None = None,
         detach_keys: str = USUAL_KEYS,
-        sig_proxy: bool = True,
+        sig_proxy: bool | SignalSource = True,
     ) -> Container | RunResult:
         """Start a created or exited container; with ``attach`` wait for its end."""
         record = self._containers.find(name)
