@@ -1,8 +1,9 @@
-"""What may be configured, resolved once into one frozen value.
+"""The settings, resolved once into one frozen value.
 
 Precedence, lowest first: defaults < the administrator's file (``/etc/jupyter_containers/lab.toml``,
 its table ``settings``) < config file (TOML) < environment < overrides (traitlets, keyword arguments
-of :class:`~jupyter_containers.Engine`).  What the administrator's file locks, no other changes.
+of :class:`~jupyter_containers.Engine`).  No other source can change a setting that the
+administrator's file locks.
 
 The config file is ``$JUPYTER_CONTAINERS_CONFIG`` or ``jupyter_containers/config.toml`` under
 ``/etc`` (root) or ``$XDG_CONFIG_HOME`` (everyone else).  The environment variable of a field is
@@ -21,18 +22,18 @@ from typing import Any, Literal
 from jupyter_containers.errors import DeniedError, InvalidArgumentError, UntrustedPlaceError
 from jupyter_containers.places import check_place, file_system, initial_namespace, is_remote
 
-# Below the run root: what keeps an ordinary user's namespaces, see the room ``rootless``.
+# Below the run root: the state of an ordinary user's namespaces, see ``rootless``.
 USER_FOLDER = "user"
-# What the administrator says for all users: defaults, and limits (:mod:`.engine.quotas`).
+# The administrator's defaults and limits for all users (:mod:`.engine.quotas`).
 LAB_FILE = Path("/etc/jupyter_containers/lab.toml")
-# Where ``store share`` keeps images for all users of a machine.
+# The folder in which ``store share`` keeps images for all users of a machine.
 SHARED_STORE = "/var/lib/jupyter-containers-shared"
-# What the machine says about registries; others can only add to it.
+# The machine-wide registry configuration; the other files can only add to it.
 SYSTEM_REGISTRY_FILES = (Path("/etc/docker/daemon.json"), Path("/etc/containers/registries.conf"))
 _NOBODY = 65534
 _ALL_IDS = 2**32 - 1
 _CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
-# Where the store of a user is whose home is on another machine.
+# The folder for the store of a user whose home is on another machine.
 LOCAL = Path("/var/tmp")
 TrustHostCA = Literal["auto", "always", "never"]
 
@@ -42,20 +43,20 @@ class Settings:
     """All settings of one engine.
 
     ``root`` holds images, layers, containers and records and survives a reboot; ``run_root`` holds
-    sockets, pid files and locks and does not need to. ``runtime`` is ``auto`` (probed) or the name
-    or path of an OCI runtime. ``storage_driver`` is ``auto`` (probed), ``overlay``, ``fuse-
-    overlayfs``, or ``vfs``, which copies files where nothing can be mounted. ``publish_address`` is
-    where ``-p`` binds when no address is given. ``bridge_name`` is the interface of the default
-    network, chosen when empty. ``subnet_pool`` is the IPv4 range (CIDR) that networks take their
-    /24 from. ``registry_files`` are Docker's and Podman's own files about registries: mirrors,
-    insecure ones, other locations. ``certificate_folders`` hold a folder for each registry with
-    authorities (``*.crt``) and client certificates (``*.cert``, ``*.key``). ``additional_stores``
-    are folders of images that are shared with everybody (``store share``): they are used here as if
-    they had been pulled, and never changed. ``trust_host_ca`` gives RUN steps and containers the
-    host's CA bundle: ``auto`` means RUN steps only, and only where the host carries CAs of its own.
-    ``result_max_bytes`` are read of one run's results (``-o``) at most.  ``no_new_privileges``
-    takes the power of set-user-ID programs (sudo, su) from containers and RUN steps that do not ask
-    for it with ``--security-opt no-new-privileges=false``.
+    sockets, pid files and locks and need not survive it. ``runtime`` is ``auto`` (probed) or the
+    name or path of an OCI runtime. ``storage_driver`` is ``auto`` (probed), ``overlay``,
+    ``fuse-overlayfs``, or ``vfs``, which copies files where nothing can be mounted.
+    ``publish_address`` is the address that ``-p`` binds by default. ``bridge_name`` is the
+    interface of the default network, chosen when empty. ``subnet_pool`` is the IPv4 range (CIDR)
+    from which networks take a /24. ``registry_files`` are Docker's and Podman's configuration files
+    for registries: mirrors, insecure registries, other locations. ``certificate_folders`` hold one
+    folder for each registry, with authorities (``*.crt``) and client certificates (``*.cert``,
+    ``*.key``). ``additional_stores`` are read-only image stores shared by all users (``store
+    share``): their images can be used as if they had been pulled. ``trust_host_ca`` gives RUN steps
+    and containers the host's CA bundle: ``auto`` means RUN steps only, and only if the host has
+    additional CAs. ``result_max_bytes`` limits the results (``-o``) read from one run.
+    ``no_new_privileges`` disables set-user-ID programs (sudo, su) in containers and RUN steps,
+    unless they ask for them with ``--security-opt no-new-privileges=false``.
     """
 
     root: Path
@@ -83,10 +84,10 @@ class Settings:
 def load_settings(
     environ: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None
 ) -> Settings:
-    """Return the settings that apply to this process.
+    """Return the settings for this process.
 
-    Raises :class:`InvalidArgumentError` for an unknown field or a value of the wrong form,
-    naming where it came from, and :class:`DeniedError` for another value of a locked setting.
+    Raises :class:`InvalidArgumentError`, which names the source, for an unknown field or a value of
+    the wrong form, and :class:`DeniedError` for a change of a locked setting.
     """
     environ = os.environ if environ is None else environ
     settings = default_settings(environ)
@@ -111,7 +112,7 @@ def load_settings(
 
 @dataclass(frozen=True, slots=True)
 class _Locks:
-    """The settings (``names``) that the administrator's file keeps a user from changing."""
+    """The settings (``names``) that the administrator's file locks."""
 
     names: frozenset[str] = frozenset()
 
@@ -130,7 +131,7 @@ class _Locks:
         return cls(frozenset(locked))
 
     def updated(self, settings: Settings, values: Mapping[str, Any], origin: str) -> Settings:
-        """Return the settings with a user's values; raise for another value of a locked one."""
+        """Return the settings with a user's values; raise DeniedError for a locked one."""
         found = _updated(settings, values, origin)
         for name in sorted(self.names & values.keys()):
             if getattr(found, name) != getattr(settings, name):
@@ -142,9 +143,9 @@ class _Locks:
 
 
 def machine_user(uid_map: Path = Path("/proc/self/uid_map")) -> int:
-    """Return the user of the machine that this process is, also inside a user namespace.
+    """Return the user ID of this process on the machine, also inside a user namespace.
 
-    -1 stands for somebody whom a namespace within another hides: never root.
+    Returns -1 for a user that a nested namespace hides: never root.
     """
     uid = os.geteuid()
     try:
@@ -186,16 +187,16 @@ def default_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def _run_folder() -> str:
-    """Return the folder that systemd made for the user, also where nobody said so."""
+    """Return the runtime folder that systemd made for the user, even if no variable names it."""
     folder = f"/run/user/{os.geteuid()}"
     return folder if os.access(folder, os.W_OK) else ""
 
 
 def _registry_files(environ: Mapping[str, str], home: Path | None) -> tuple[str, ...]:
-    """Return where Docker and Podman keep what they know about registries.
+    """Return the files in which Docker and Podman configure registries.
 
-    Of ``registries.conf`` it is the one that Podman would read: named by the environment, the
-    user's own, or the machine's.
+    Of several ``registries.conf``, it is the one that Podman would read: the one the environment
+    names, the user's own, or the machine's.
     """
     docker, containers = ["/etc/docker/daemon.json"], "/etc/containers/registries.conf"
     if home is not None:
@@ -207,7 +208,7 @@ def _registry_files(environ: Mapping[str, str], home: Path | None) -> tuple[str,
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return the variables by which another process comes to the same settings, all of them."""
+    """Return all settings as environment variables, for another process to resolve."""
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     texts = {
         f"JUPYTER_CONTAINERS_{name.upper()}": ",".join(value)
@@ -219,9 +220,9 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def check_places(settings: Settings) -> None:
-    """Raise :class:`UntrustedPlaceError` for a store or run root that others can change.
+    """Raise :class:`UntrustedPlaceError` for a store or run root that other users can change.
 
-    A shared store is its owner's, whom the setting trusts, and nobody else's.
+    An additional store belongs to the one owner whom the setting trusts.
     """
     hint = "give it to this user alone (chown, chmod go-w), or name another in the settings"
     for name, path in (("a store", settings.root), ("a place of sockets", settings.run_root)):
@@ -231,9 +232,9 @@ def check_places(settings: Settings) -> None:
 
 
 def check_shared_store(root: Path) -> None:
-    """Raise :class:`UntrustedPlaceError` for a shared store that others than its owner can change.
+    """Raise :class:`UntrustedPlaceError` for a shared store that anyone but its owner can change.
 
-    For root of the machine the owner has to be root.
+    On the machine itself, root accepts only root as its owner.
     """
     try:
         owner = root.stat().st_uid
@@ -260,7 +261,7 @@ def config_path(environ: Mapping[str, str]) -> Path:
 def read_lab(path: Path = LAB_FILE) -> dict[str, Any]:
     """Return the administrator's file, empty when there is none.
 
-    Raises :class:`InvalidArgumentError` when others than root can write it, or for bad TOML.
+    Raises :class:`InvalidArgumentError` for bad TOML, or when anyone but root can write it.
     """
     if not path.is_file():
         return {}
@@ -277,9 +278,9 @@ def read_lab(path: Path = LAB_FILE) -> dict[str, Any]:
 
 
 def _of_this_user(values: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return settings with ``{user}``, ``{uid}`` and ``{home}`` filled in in the folders."""
+    """Return settings with ``{user}``, ``{uid}`` and ``{home}`` expanded in the folders."""
     uid = machine_user()
-    # Not what the variables say: they are the user's.
+    # Not from the environment variables: the user controls them.
     try:
         entry = pwd.getpwuid(uid)
         known = {"user": entry.pw_name, "uid": str(uid), "home": entry.pw_dir}
@@ -322,8 +323,8 @@ def _updated(settings: Settings, values: Mapping[str, Any], origin: str) -> Sett
     return replace(settings, **changes) if changes else settings
 
 
-_MAX_CHARACTERS = 1024 * 1024  # of a file of settings
-_LARGEST = (1 << 63) - 1  # what records hold
+_MAX_CHARACTERS = 1024 * 1024  # of a settings file
+_LARGEST = (1 << 63) - 1  # the types that records hold
 _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 _CHOICES = {"trust_host_ca": ("auto", "always", "never")}
 
@@ -352,7 +353,7 @@ def _coerced(name: str, value: object, default: object, origin: str) -> object:
 
 
 def _path(text: str) -> Path:
-    """Return an absolute path; RuntimeError for the home folder of a user that is not there."""
+    """Return an absolute path; raise RuntimeError for the home folder of an unknown user."""
     if "\0" in text:
         raise ValueError("a path has no NUL")
     return Path(text).expanduser().absolute()

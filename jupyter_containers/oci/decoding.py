@@ -1,4 +1,4 @@
-"""What becomes of foreign JSON, and what may go wrong with it."""
+"""Decoding of JSON from outside, and the errors it can raise."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 import msgspec
 
-# Malformed, of another form, not UTF-8, nested too deeply, a number that does not fit.
+# Malformed, of another shape, not UTF-8, nested too deeply, a number out of range.
 DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
-# Empty ones take 20 times as much memory as they do in the document.
+# An empty one takes 20 times as much memory as it does in the document.
 _MOST_CONTAINERS = 200_000
 
 
 def decode_json(data: bytes) -> Any:
-    """Return the value of a document; raise one of :data:`DECODE_ERRORS`.
+    """Return the decoded document; raise one of :data:`DECODE_ERRORS`.
 
-    More than 200,000 lists and objects are refused before they take memory.
+    A document with more than 200,000 lists and objects is refused before it takes memory.
     """
     if data.count(b"[") + data.count(b"{") > _MOST_CONTAINERS:
         raise ValueError(f"more than {_MOST_CONTAINERS} lists and objects")

@@ -1,10 +1,9 @@
-"""A copy of a tree into a directory that others may change at the same time.
+"""Copies a tree into a directory that others may change at the same time.
 
-The copy keeps what Docker's first filling of a volume keeps: kinds, owners, modes with the
+The copy keeps what Docker keeps when it first fills a volume: kinds, owners, modes with the
 set-user-ID bits, times, extended attributes, holes, and the hard links inside the tree.  The source
-must be at rest.  Everything in the target is made new, one name below a descriptor: an entry that
-is there already stays as it is, and what somebody puts in the place of a new one gets no owner,
-mode or attribute of it.
+must not change.  Every entry in the target is created, one name below a descriptor: an existing
+entry stays as it is, and an entry that replaces a new one gets no owner, mode or attribute.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from jupyter_containers.trees.owners import give
 from jupyter_containers.trees.rooted import Root
 from jupyter_containers.trees.walk import Found, walk
 
-# Somebody else was faster, or has moved a directory away: theirs stays.
+# Another process created it first, or moved a directory away: its entry stays.
 _TAKEN = {
     errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.EINVAL,
 }  # fmt: skip
@@ -33,7 +32,7 @@ _Identity = tuple[int, int]
 
 
 class _Look(NamedTuple):
-    """The attributes of a file, to be given to its copy."""
+    """The attributes of a file, for its copy."""
 
     status: os.stat_result
     xattrs: dict[str, bytes]
@@ -47,9 +46,9 @@ class _Look(NamedTuple):
 
 
 def copy_tree(source: int, target: int) -> None:
-    """Copy what is in one open directory, and its own attributes, into another.
+    """Copy the contents and the attributes of one open directory into another.
 
-    Device nodes are left out where the kernel lets nobody make them.  Raises :class:`OSError`.
+    Device nodes are left out where the kernel does not allow them.  Raises :class:`OSError`.
     """
     with Root(at.path_of(target)) as root, Folders(root) as folders:
         _Copy(root, folders).contents(source)
@@ -75,7 +74,7 @@ class _Copy:
             except OSError as error:
                 if error.errno not in _TAKEN:
                     raise
-        # Only now, for making what is in a directory changes its times.
+        # Last, because creating entries in a directory changes its times.
         for path, identity, look in reversed(self._made):
             with suppress(FileNotFoundError, NotADirectoryError), self._again(path) as made:
                 if made.is_one(identity):
@@ -93,7 +92,7 @@ class _Copy:
                     self._links[_identity(found.status)] = path, made.identity
 
     def _linked(self, found: Found, directory: int, name: str) -> bool:
-        """Make another name of a file that was copied before; False when there is none."""
+        """Make another hard link to a file copied before; return False if there is none."""
         path, identity = self._links.get(_identity(found.status), ("", (0, 0)))
         if not path:
             return False
@@ -114,7 +113,7 @@ class _Copy:
 
 
 class _Opened:
-    """A descriptor that is closed at the end of the block."""
+    """A descriptor, closed at the end of the block."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -134,7 +133,7 @@ class _Opened:
 
 
 def _make(found: Found, directory: int, name: str) -> int:
-    """Return a descriptor of the new copy of an entry that is no directory."""
+    """Create the copy of an entry that is not a directory; return its descriptor."""
     kind = stat.S_IFMT(found.status.st_mode)
     if kind == stat.S_IFREG:
         return _file(found, directory, name)
@@ -166,10 +165,10 @@ def _link(found: Found, directory: int, name: str) -> int:
         if not stat.S_ISLNK(os.fstat(made).st_mode):
             raise OSError(errno.EINVAL, "another file has taken its place", name)
         status = found.status
-        # By descriptor: a path there leads to the link itself, and no further.
+        # By descriptor: a path there ends at the link itself.
         try:
             os.chown(at.path_of(made), status.st_uid, status.st_gid)
-        except OSError as error:  # a user that is not here, and a link cannot be marked
+        except OSError as error:  # the user does not exist here, and a link cannot be marked
             if error.errno not in _NOT_ALLOWED:
                 raise
         os.utime(at.path_of(made), ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -181,7 +180,7 @@ def _source(found: Found) -> _Opened:
 
 
 def _dress(target: int, look: _Look) -> None:
-    """Give an open file its attributes, in the order in which the kernel takes none away again."""
+    """Set the attributes of an open file, in an order in which none resets another."""
     place, status = at.path_of(target), look.status
     give(place, status.st_uid, status.st_gid)
     for name, value in look.xattrs.items():
@@ -195,7 +194,7 @@ def _dress(target: int, look: _Look) -> None:
 
 
 def _copy_data(source: int, target: int, size: int) -> None:
-    """Copy the parts of a file that are no holes."""
+    """Copy the parts of a file that are not holes."""
     start = 0
     while start < size:
         try:
@@ -203,8 +202,8 @@ def _copy_data(source: int, target: int, size: int) -> None:
             end = os.lseek(source, start, os.SEEK_HOLE)
         except OSError as error:
             if error.errno == errno.ENXIO:
-                break  # only a hole is left
-            end = size  # a file system that knows of no holes
+                break  # only a hole remains
+            end = size  # a file system without holes
         os.lseek(target, start, os.SEEK_SET)
         while start < end:
             sent = os.sendfile(target, source, start, min(end - start, _PIECE))
@@ -215,7 +214,7 @@ def _copy_data(source: int, target: int, size: int) -> None:
 
 
 class _closing_on_error:  # noqa: N801  # used as a word of a with statement
-    """Close a descriptor when the block raises."""
+    """Close a descriptor if the block raises."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
