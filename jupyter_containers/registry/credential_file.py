@@ -1,7 +1,7 @@
 """A JSON file of credentials that other programs read and write too.
 
-It is replaced as a whole (mode 0600), never rewritten in place, and what is not understood in it
-is kept.  Writers of this package take turns through a lock on its folder.
+It is replaced as a whole (mode 0600), never rewritten in place, and unknown entries are kept.
+Writers of this package take turns through a lock on its folder.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _MAX_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CredentialFile:
-    """One file by its path; it need not exist."""
+    """A file, which need not exist."""
 
     path: Path
 
     def read(self) -> dict[str, Any]:
-        """Return the document, empty when there is no file.
+        """Return the document, empty if there is no file.
 
-        Raises :class:`RegistryError` when it cannot be read or is not a JSON object, and
-        :class:`UntrustedPlaceError` when others can change it.
+        Raises :class:`RegistryError` if it cannot be read or is not a JSON object, and
+        :class:`UntrustedPlaceError` if other users can change it.
         """
         if self.path.exists():  # it may name a program that is started
             self._check()
@@ -57,9 +57,9 @@ class CredentialFile:
         return document
 
     def update(self, change: Callable[[dict[str, Any]], bool]) -> bool:
-        """Apply ``change`` to the document and write it when ``change`` returns True.
+        """Apply ``change`` to the document; write it if ``change`` returns True.
 
-        Returns what ``change`` returned; raises :class:`RegistryError` when writing fails.
+        Returns the result of ``change``; raises :class:`RegistryError` if writing fails.
         """
         # A link stays a link: dotfiles are often kept elsewhere.
         target = Path(os.path.realpath(self.path))
@@ -91,7 +91,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    # One fixed name, safe under the lock: what a killed process left is overwritten.
+    # One fixed name, safe under the lock: the remains of a killed process are overwritten.
     staged = target.with_name(f".{target.name}.jupyter-containers")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(staged, flags, 0o600)

@@ -1,8 +1,8 @@
-"""The record database where nothing can be written: on a full disk, on a read-only file system.
+"""Reads the record database where nothing can be written: on a full or read-only file system.
 
-SQLite cannot open a database with a write-ahead log without writing beside it.  Without pending
-entries in the log the file itself is complete, and is read as one that nobody changes; with some,
-a copy in memory-backed storage is read.
+SQLite cannot open a database with a write-ahead log without writing beside it.  If the log has no
+pending entries, the file itself is complete and is opened as immutable; otherwise a copy in
+memory-backed storage is read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _IN_MEMORY = ("/dev/shm", "/run")
 
 
 def open_to_read(path: Path, refused: StorageError) -> sqlite3.Connection:
-    """Return a connection that reads the records as they are now; raise ``refused`` if none can."""
+    """Return a connection that reads the current records; raise ``refused`` if there is none."""
     try:
         return _connected(path)
     except (OSError, sqlite3.Error):
@@ -40,7 +40,7 @@ def _connected(path: Path) -> sqlite3.Connection:
             copy = folder / path.name
             shutil.copyfile(path, copy)
             shutil.copyfile(log, folder / log.name)
-            # Its files are open from here on, and need no names.
+            # The connection keeps the files open, so they need no names.
             return _opened(copy, "mode=rw")
         except OSError:
             continue
