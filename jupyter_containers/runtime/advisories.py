@@ -1,10 +1,10 @@
-"""Which versions of the programs that containers are made of have known holes.
+"""Known vulnerabilities of the programs that containers depend on, by version.
 
-A *hole* has a CVE number and the versions of each release line in which it is fixed.  A
-distribution may mend a version and leave its number: the revisions of Debian's packages that did
-are in the table too.  Only holes that a container or an image can use are listed; conmon,
-fuse-overlayfs and nft have none that this table knows.  crun was looked at for CVE-2025-31133 and
-its sisters, and is not concerned (containers/crun issue 1906).
+A *hole* is a vulnerability with a CVE number and the first fixed version of each release line.  A
+distribution may fix a version without changing its number: the fixed revisions of Debian's packages
+are in the table too.  Only vulnerabilities that a container or an image can exploit are listed; for
+conmon, fuse-overlayfs and nft this table knows none.  crun was checked for CVE-2025-31133 and
+related ones, and is not affected (containers/crun issue 1906).
 
 Sources: the advisories of opencontainers/runc, containers/crun, rootless-containers/slirp4netns
 and libslirp; changelogs of Debian's packages.
@@ -17,15 +17,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _NUMBERS = re.compile(r"\d+|[a-z]+")
-# What comes before a release: 1.0.0-rc95 is older than 1.0.0.
+# A pre-release: 1.0.0-rc95 is older than 1.0.0.
 _BEFORE = {"alpha": -4, "beta": -3, "rc": -2}
 
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """One hole: ``fixed`` are the first good versions of each release line, the last for all after.
+    """A vulnerability: ``fixed`` are the first good versions of each release line.
 
-    ``backports`` are versions of Debian's packages that have the fix all the same.
+    The last one holds for all later lines.  ``backports`` are versions of Debian's packages that
+    contain the fix.
     """
 
     cve: str
@@ -84,7 +85,7 @@ HOLES = (
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program or library, its version and, where it says so, that of its Debian package."""
+    """A program or library, its version and, if known, that of its Debian package."""
 
     name: str
     version: str
@@ -92,11 +93,11 @@ class Program:
 
 
 def versions(name: str, said: str) -> tuple[Program, ...]:
-    """Return the versions in what ``--version`` of the program ``name`` printed."""
+    """Return the versions in the ``--version`` output of the program ``name``."""
     found = []
     own = re.search(rf"{re.escape(name)}(?: version|: version|) v?(\d\S*)", said)
     if own:
-        # Debian's runc says the version of its package where others have the commit.
+        # Debian's runc prints its package version where others print the commit.
         package = re.search(r"^commit: (\d\S*-\S+)$", said, re.MULTILINE)
         found.append(Program(name, own[1], package[1] if package else ""))
     library = re.search(r"^libslirp: (\d\S*)", said, re.MULTILINE)
@@ -106,14 +107,14 @@ def versions(name: str, said: str) -> tuple[Program, ...]:
 
 
 def known_holes(program: Program) -> tuple[Hole, ...]:
-    """Return the holes of one version of a program, the latest last."""
+    """Return the vulnerabilities of one version of a program, the latest last."""
     return tuple(
         hole for hole in HOLES if hole.program == program.name and not _is_fixed(hole, program)
     )
 
 
 def remedy(holes: tuple[Hole, ...]) -> str:
-    """Return which versions have none of these holes, one for each release line that has any."""
+    """Return the versions without these vulnerabilities, one for each affected release line."""
     last = holes[-1]
     return f"{last.program} {' or '.join(last.fixed)}, or newer"
 
@@ -134,7 +135,7 @@ def _is_revision(package: str, good: str) -> bool:
 
 
 def _key(version: str) -> tuple[int, ...]:
-    """Return something by which versions of one program are in order."""
+    """Return a sort key for the versions of one program."""
     return tuple(_each(version))
 
 
@@ -145,4 +146,4 @@ def _each(version: str) -> Iterator[int]:
             yield int(part)
         elif part in _BEFORE:
             yield _BEFORE[part]
-    yield 0  # so that a release is more than its candidates
+    yield 0  # so that a release sorts after its candidates

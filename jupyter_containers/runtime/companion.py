@@ -1,9 +1,9 @@
-"""Small processes that stay beside a container when no engine is alive.
+"""Sidecar processes: small processes beside a container while no engine is alive.
 
-A *companion* is a shell script of ours with a session of its own: it watches one container, keeps
-files in the bundle, and ends when the container's first process has ended (or when it is told to).
-A shell takes a tenth of an interpreter's memory.  Nothing of an image reaches the script: programs
-and arguments come from the engine as positional parameters, an image's command as a JSON file.
+A *companion* is a shell script of the engine in its own session: it watches one container,
+maintains files in the bundle, and ends when the container's first process has ended (or on
+request). A shell takes a tenth of an interpreter's memory.  No text of an image reaches the script:
+programs and arguments are positional parameters from the engine, an image's command is a JSON file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jupyter_containers.errors import OCIRuntimeError
 from jupyter_containers.runtime.oci_runtime import program_environment
 from jupyter_containers.runtime.process import ProcessIdentity, find_processes
 
-# alive: the process $pid that started at $born (proc(5), field 22) is there and no zombie.
+# alive: the process $pid that started at $born (proc(5), field 22) exists and is not a zombie.
 ALIVE = """
 alive() {
     read -r stat 2>/dev/null </proc/$pid/stat || return 1
@@ -32,12 +32,12 @@ alive() {
 def start_companion(
     script: str, folder: Path, process: ProcessIdentity, arguments: Sequence[str]
 ) -> ProcessIdentity | None:
-    """Return the started companion of the container whose first process is ``process``.
+    """Start a companion of the container whose first process is ``process``.
 
     The script runs in ``folder`` with ``$pid`` and ``$born`` set and ``arguments`` as ``$1`` ….
     """
     text = f"{_opening(process)}{ALIVE}{script}"
-    # Started by a shell that ends at once: init, not this process, is then the one to reap it.
+    # Started by a shell that ends at once, so that init and not this process reaps it.
     launch = 'setsid sh -c "$@" </dev/null >/dev/null 2>&1 & echo $!'
     argv = ["/bin/sh", "-c", launch, "sh", text, "companion", *arguments]
     try:
@@ -62,22 +62,22 @@ def end_companions(process: ProcessIdentity) -> None:
 
 
 def _opening(process: ProcessIdentity) -> str:
-    """Return how the script of a companion begins: it tells whose companion it is."""
+    """Return the beginning of a companion's script, which identifies its container."""
     return f"pid={process.pid} born={process.start_time}\n"
 
 
 def end_companion(companion: ProcessIdentity) -> None:
-    """End a companion with all that it started."""
+    """End a companion and all processes it started."""
     _signal_group(companion, signal.SIGKILL)
 
 
 def hold_companion(companion: ProcessIdentity, *, still: bool) -> None:
-    """Let a companion rest while its container is paused, or go on."""
+    """Stop a companion while its container is paused, or continue it."""
     _signal_group(companion, signal.SIGSTOP if still else signal.SIGCONT)
 
 
 def _signal_group(companion: ProcessIdentity, number: int) -> None:
-    # A live leader keeps its group's number from being used again.
+    # While its leader is alive, the number of a process group is not reused.
     if companion.alive:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(companion.pid, number)

@@ -1,7 +1,7 @@
-"""Handing the controllers of a cgroup v2 group on to the groups below it.
+"""Delegates the controllers of a cgroup v2 group to the groups below it.
 
-The kernel wants no process beside groups that have limits (cgroups(7), "no internal processes"),
-so those of the group move into one of their own, ``ENGINE``, first.
+The kernel allows no process beside groups that have limits (cgroups(7), "no internal processes"),
+so the group's own processes are moved into a group ``ENGINE`` first.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _ROUNDS = 20
 
 
 def hand_on(layout: CgroupLayout, base: str) -> str:
-    """Make the group ``base`` one that has limits below it; return why that is not possible."""
+    """Enable limits in the groups below ``base``; return why that is impossible, or ``""``."""
     folder = f"{layout.mounts[UNIFIED]}{base}"
     leaf = f"{folder}/{ENGINE}"
     try:
         os.makedirs(leaf, exist_ok=True)
         offered = set(Path(f"{folder}/cgroup.controllers").read_text().split())
         for _ in range(_ROUNDS):
-            # One of them may start another meanwhile.
+            # One of them may start another at this moment.
             for pid in Path(f"{folder}/cgroup.procs").read_text().split():
                 with suppress(ProcessLookupError):
                     Path(f"{leaf}/cgroup.procs").write_text(pid)
@@ -38,7 +38,7 @@ def hand_on(layout: CgroupLayout, base: str) -> str:
 
 
 def make_room(layout: CgroupLayout) -> CgroupLayout:
-    """Return what root may use: in a pod of cgroup v2 its processes move out of the way first."""
+    """Return the layout for root; in a pod of cgroup v2 its processes are moved first."""
     if layout.version != "v2":
         return layout
     point = layout.mounts[UNIFIED]
@@ -52,7 +52,7 @@ def make_room(layout: CgroupLayout) -> CgroupLayout:
 
 
 def _enabled(folder: str, controllers: list[str]) -> bool:
-    """Hand controllers on to the groups below; return False while processes are in the way."""
+    """Enable controllers in the groups below; return False while processes prevent it."""
     for name in controllers:
         try:
             Path(f"{folder}/cgroup.subtree_control").write_text(f"+{name}")

@@ -1,11 +1,11 @@
-"""A module of this package as a program: its ``main`` in a Python of its own."""
+"""Runs a module of this package as a program: its ``main`` in a separate Python."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-# Not "-m": the folder from which this very package was loaded need not be on the path by default.
+# Not "-m": the folder from which this package was loaded need not be on the default path.
 _PROGRAM = "import sys; sys.path[:0] = [{folder!r}]; from {module} import main; sys.exit(main())"
 
 

@@ -1,8 +1,8 @@
 """Limits of a container as ``linux.resources`` and ``process.rlimits`` of its runtime spec.
 
-Sizes are bytes, CPU time is a quota of microseconds in periods of 100000.  A limit that the user
-asked for and the host cannot enforce is an error; a default that it cannot is left out.  OCI
-Runtime Specification 1.1, config-linux.md "Control groups".  Pure.
+Sizes are bytes, CPU time is a quota of microseconds in periods of 100000.  A requested limit that
+the host cannot enforce is an error; such a default is left out.  OCI Runtime Specification 1.1,
+config-linux.md "Control groups".  Pure.
 """
 
 from __future__ import annotations
@@ -82,12 +82,12 @@ def limits(
 
 
 def device_rules(*, privileged: bool) -> list[dict[str, Any]]:
-    """Return the device rules: all denied but the standard ones, or all allowed."""
+    """Return the device rules: all denied except the standard ones, or all allowed."""
     if privileged:
         return [{"allow": True, "access": "rwm"}]
     rules: list[dict[str, Any]] = [
         {"allow": False, "access": "rwm"},
-        # Nodes may be made (archives hold them); using one needs a rule of its own.
+        # Nodes may be created (archives contain them); using one needs another rule.
         {"allow": True, "type": "c", "access": "m"},
         {"allow": True, "type": "b", "access": "m"},
     ]

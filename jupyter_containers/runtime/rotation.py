@@ -1,8 +1,8 @@
-"""Rotated logs: ``container.log`` is the newest, ``container.log.1`` the one before, and so on.
+"""Rotates logs: ``container.log`` is the newest, ``container.log.1`` the one before, and so on.
 
-One file is kept short by the monitor itself.  For several, a companion looks at the size (ten
-times a second while the log grows fast, else once), gives the full file its second name and has the
-monitor open a new one: no line is lost, and a file may be somewhat longer than the limit.
+The monitor itself limits a single file.  For several, a companion checks the size (ten times a
+second while the log grows fast, otherwise once), renames the full file and makes the monitor open a
+new one: no line is lost, and a file may exceed the limit slightly.
 """
 
 from __future__ import annotations
@@ -33,5 +33,5 @@ done
 def start_rotation(
     bundle: Path, process: ProcessIdentity, *, max_bytes: int, files: int
 ) -> ProcessIdentity | None:
-    """Return the companion that rotates the log of a running container."""
+    """Start the companion that rotates the log of a running container."""
     return start_companion(_SCRIPT, bundle, process, [str(max_bytes), str(files)])

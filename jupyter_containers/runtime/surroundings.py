@@ -1,7 +1,7 @@
-"""What the place around this process withholds from users, and who can give it.
+"""Restrictions of this process's environment on users, and how to lift them.
 
-Pods, hubs and hardened hosts switch off what containers are made of, each in its own way; the
-kernel only says EPERM.  Here the reasons are found.  All functions read files below ``root``, so
+Pods, hubs and hardened hosts disable features that containers need, each in its own way; the kernel
+only returns EPERM.  This module finds the reasons.  All functions read files below ``root``, so
 that a folder can stand in for a host.
 """
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _HOST = Path("/")
-# Folders that are empty by nature: what is mounted there hides nothing (the kernel's
-# proc_create_mount_point and sysfs_create_mount_point).
+# Folders that are always empty: a mount there hides nothing (the kernel's proc_create_mount_point
+# and sysfs_create_mount_point).
 _EMPTY = (
     "/proc/sys/fs/binfmt_misc /proc/fs/nfsd /proc/xen /sys/fs/cgroup /sys/fs/bpf /sys/fs/pstore"
     " /sys/fs/fuse/connections /sys/fs/selinux /sys/fs/smackfs /sys/kernel/security"
@@ -23,14 +23,14 @@ _EMPTY = (
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """Why something is not to be had, and what would provide it."""
+    """A restriction: its reason, and how to lift it."""
 
     reason: str
     remedy: str
 
 
 def namespaces_withheld(said: str = "", root: Path = _HOST) -> Withheld:
-    """Return why this process makes no user namespace; ``said`` is what the attempt said."""
+    """Return why this process cannot create a user namespace; ``said`` is the attempt's error."""
     if not (root / "proc/self/ns/user").exists():
         return Withheld("this kernel has no user namespaces", "a kernel with CONFIG_USER_NS")
     for name, refusing, remedy in (
@@ -65,10 +65,10 @@ def namespaces_withheld(said: str = "", root: Path = _HOST) -> Withheld:
 
 
 def system_files_withheld(root: Path = _HOST) -> Withheld | None:
-    """Return why a user's container can have no ``/proc`` or ``/sys`` of its own, or None.
+    """Return why a user's container cannot have its own ``/proc`` or ``/sys``, or None.
 
-    The kernel shows nobody more than they see already: where something is mounted over parts of
-    ``/proc``, a user namespace mounts no other (mount_namespaces(7), "locked").
+    The kernel shows users no more than they see already: if something is mounted over parts of
+    ``/proc``, a user namespace cannot mount another one (mount_namespaces(7), "locked").
     """
     masked = []
     for line in _text(root / "proc/self/mountinfo").splitlines():
