@@ -36,7 +36,7 @@ def write_image(
     annotations: Mapping[str, str] | None = None,
     extra: Mapping[str, object] | None = None,
 ) -> tuple[Descriptor, str]:
-    """Return the manifest's descriptor and the configuration's digest, both stored.
+    """Store manifest and configuration; return the manifest's descriptor and the image ID.
 
     Docker's format has no annotations.  ``extra`` are further members of the configuration.
     """
@@ -49,7 +49,7 @@ def write_image(
         )
     document = encode_json({**msgspec.to_builtins(config), **extra} if extra else config)
     config_blob = blobs.put(document, DOCKER_CONFIG if docker else CONFIG)
-    # A manifest names layers by its own media types, whatever the base image called them.
+    # A manifest uses its own media types for layers, whatever the base image called them.
     manifest = Manifest(
         schema_version=2,
         media_type=DOCKER_MANIFEST if docker else MANIFEST,

@@ -1,7 +1,7 @@
 """The instructions of a Dockerfile as values: one frozen class each, nothing expanded yet.
 
-Vocabulary: the *exec form* of a command is a JSON array, the *shell form* anything else.
-*Inline* sources of ADD and COPY are heredocs.  ``interpret`` makes these values out of nodes.
+Vocabulary: the *exec form* of a command is a JSON array, the *shell form* anything else. *Inline*
+sources of ADD and COPY are heredocs.  ``interpret`` creates these values from nodes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jupyter_containers.oci.image import Healthcheck
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """What all instructions have: where they stand and how they were written."""
+    """The base of all instructions: their location and their text as written."""
 
     location: SourceLocation
     source: str

@@ -1,8 +1,8 @@
-"""What a Dockerfile can be asked for: its targets, and what the chosen one takes from outside.
+"""The outline of a Dockerfile: its targets, and the inputs of the chosen one.
 
-An *outline* is that of one stage with everything that it stands on or copies from: build arguments
-with the values that they have, secrets, SSH agents.  A comment right above FROM or ARG that begins
-with the name describes it.  Follows BuildKit's ``--call=outline`` and ``--call=targets``.
+An *outline* describes one stage with every stage that it continues or copies from: build arguments
+with their values, secrets, SSH agents.  A comment right above FROM or ARG that begins with the name
+is its description.  Follows BuildKit's ``--call=outline`` and ``--call=targets``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Comments = Mapping[int, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class OutlinedArg:
-    """A build argument: the value it has, and the line that declares it."""
+    """A build argument: its value, and the line that declares it."""
 
     name: str
     value: str
@@ -35,7 +35,7 @@ class OutlinedArg:
 
 @dataclass(frozen=True, slots=True)
 class OutlinedNeed:
-    """A secret or an SSH agent that a RUN asks for."""
+    """A secret or an SSH agent that a RUN requests."""
 
     name: str
     required: bool
@@ -44,7 +44,7 @@ class OutlinedNeed:
 
 @dataclass(frozen=True, slots=True)
 class OutlinedTarget:
-    """A stage that can be built; ``name`` is empty where it has none."""
+    """A stage that can be built; ``name`` is empty if it has none."""
 
     name: str
     description: str
@@ -55,7 +55,7 @@ class OutlinedTarget:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What the chosen stage takes; ``targets`` are all stages, ``source`` is the Dockerfile."""
+    """The inputs of the chosen stage; ``targets`` are all stages, ``source`` is the Dockerfile."""
 
     name: str
     description: str
@@ -68,7 +68,7 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Outliner:
-    """Reads a plan; ``states`` are its stages as a rehearsal left them, ``comments`` by line."""
+    """Reads a plan; ``states`` are its stages after a rehearsal, ``comments`` by line."""
 
     plan: Plan
     states: Mapping[int, StageState]
@@ -93,7 +93,7 @@ class Outliner:
         )
 
     def _reached(self, index: int, seen: set[int]) -> Iterator[Stage]:
-        """Go through a stage, what it stands on, and what it copies from."""
+        """Walk through a stage, its base, and the stages it copies from."""
         if index in seen:
             return
         seen.add(index)
@@ -125,7 +125,7 @@ class Outliner:
         return {
             name: OutlinedArg(name, values[name] or "", self._description(name, line), line)
             for name, default in arg.pairs
-            # What the builder sets itself (TARGETARCH) is nothing to give.
+            # Values that the builder itself sets (TARGETARCH) cannot be given.
             if name in values and not (default is None and name in _AUTOMATIC)
         }
 

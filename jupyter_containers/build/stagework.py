@@ -1,7 +1,7 @@
-"""One stage on its way from FROM to its last instruction.
+"""Builds one stage, from FROM to its last instruction.
 
-Life of a step: TaskStarted → (described → found | carried out → committed) → TaskFinished.  A step
-that several builds want at the same time, in this process or in others, is carried out once.
+Life of a step: TaskStarted → (described → found | executed → committed) → TaskFinished.  A step
+that several builds need at the same time, in this process or in others, is executed once.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ from jupyter_containers.options.build import BuildOptions
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What the stages of one build share.
+    """The objects shared by the stages of one build.
 
-    ``stage`` returns what another stage became and waits for it; ``image`` resolves a base image;
-    ``place`` names this Dockerfile among all; ``slots`` bounds the steps carried out at once.
-    ``ledger`` notes the steps where they are to be shared.
+    ``stage`` waits for another stage and returns its result; ``image`` resolves a base image;
+    ``place`` identifies this Dockerfile among all; ``slots`` limits the steps executed at once.
+    ``ledger`` records the steps if they are to be exported.
     """
 
     options: BuildOptions
@@ -72,7 +72,7 @@ class Means:
 
 
 class StageWork:
-    """One stage under way; ``findings`` grows with what the checks see."""
+    """One stage in progress; ``findings`` grows with the findings of the checks."""
 
     def __init__(
         self, means: Means, stage: Stage, progress: StageProgress, findings: list[Finding]
@@ -88,7 +88,7 @@ class StageWork:
         )
 
     def run(self) -> StageState:
-        """Return what the stage becomes."""
+        """Build the stage and return its result."""
         stage = self._stage
         if stage.base is not None:
             self.means.stage(stage.base)
@@ -105,7 +105,7 @@ class StageWork:
         return state
 
     def _open(self, step: Step) -> tuple[StageState, tuple[str, ...]]:
-        """Return the state right after FROM, and the ONBUILD triggers to carry out."""
+        """Return the state right after FROM, and the ONBUILD triggers to execute."""
         stage = self._stage
         step.cached = True
         if stage.base is not None:
@@ -125,10 +125,10 @@ class StageWork:
         return self.means.image(reference, self._stage.platform).chain_id
 
     def _await_stages(self, instruction: Instruction) -> None:
-        """Wait for what the instruction reads from: waiting is no part of a step and its time."""
+        """Wait for the stages that the instruction reads from, outside the time of the step."""
         for reference in stage_references(instruction):
             index = None
-            with suppress(BuildError):  # told by the step itself, which has a place
+            with suppress(BuildError):  # the step itself reports it, with its location
                 index = self.means.plan.stage_named(reference, self.index)
             if index is not None:
                 self.means.stage(index)
@@ -205,7 +205,7 @@ class StageWork:
         )
 
     def _result(self, described: FileStep, state: StageState, step: Step) -> CachedStep:
-        """Return what the step makes, from the cache where it is there."""
+        """Return the result of the step, from the cache if it is there."""
         cache, quick = self.means.cache, described.quick
         found = cache.find(quick.digest) if self._use_cache and quick else None
         if found is None:
@@ -216,7 +216,7 @@ class StageWork:
             found = cache.find(key.digest)
             if found is None:
                 with cache.alone(key.digest, self.progress.cancel):
-                    # Somebody else may have made it between the look and the lock.
+                    # Another process may have made it between the lookup and the lock.
                     found = cache.find(key.digest)
                     if found is None:
                         step.reason = cache.reason(self._place, key, self.progress.cause)
@@ -256,7 +256,7 @@ class StageWork:
     def _keep(
         self, error: StepFailedError, workspace: Workspace, state: StageState, step: Step
     ) -> None:
-        """Keep the root of a failed step, so that it can be looked at."""
+        """Keep the root of a failed step for inspection."""
         env, _ = state.run_env(self.means.options.build_args)
         config = ExecutionConfig(
             user=state.config.user,
@@ -284,12 +284,12 @@ class StageWork:
     def _note(self, described: FileStep, parent: str, made: CachedStep) -> None:
         ledger, quick = self.means.ledger, described.quick
         if ledger is not None:
-            # The key by content is the one that also fits where other stages were made anew.
+            # The key by content is the one that also fits if other stages were rebuilt.
             keys = (described.key().digest, *((quick.digest,) if quick else ()))
             ledger.note(self.index, self.progress.number, SharedStep(keys, made, parent))
 
     def _take(self, made: CachedStep, state: StageState, text: str, step: Step) -> None:
-        """Put a step's layer on the stage's stack and the step into its history."""
+        """Add a step's layer to the stage's stack, and the step to its history."""
         if made.entries:
             state.layers.append(LayerRef(made.blob, made.diff_id))
             state.chain_id = made.chain_id
@@ -299,5 +299,5 @@ class StageWork:
 
 
 def _whole_context(stage: Stage) -> Instruction:
-    """Return what puts the files of a named context where a base image would be."""
+    """Return a step that copies the files of a named context in place of a base image."""
     return Copy(stage.location, stage.source, ("/",), (), "/", from_=stage.image)

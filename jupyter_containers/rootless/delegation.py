@@ -1,12 +1,12 @@
-"""A control group of the user's own, where the limits of containers apply (cgroup v2).
+"""Delegated control groups of ordinary users, for limits on containers (cgroup v2).
 
-Vocabulary: the *base* is a group that was given to the user (cgroups(7), "Delegation"); the
-engine's processes are in the group ``ENGINE`` below it, containers' groups beside that.  Two ways
-lead there.  A systemd of the user's makes a *scope* on request, and moves into it what may not
-move itself (systemd.scope(5), and systemd's "Control Group APIs and Delegation").  Where the
-server's own group belongs to the user (a service of the machine with ``Delegate=yes`` and
-``User=``, a container that was given its groups), that is the base, and all its processes move
-into ``ENGINE``.  Whatever belongs to somebody else is left in peace.
+Vocabulary: the *base* is a group that is delegated to the user (cgroups(7), "Delegation"); the
+engine's processes are in the group ``ENGINE`` below it, containers' groups beside that.  There are
+two ways to a base.  The user's systemd creates a *scope* on request, and moves processes into it
+that may not move themselves (systemd.scope(5), and systemd's "Control Group APIs and Delegation").
+If the server's own group belongs to the user (a service of the machine with ``Delegate=yes`` and
+``User=``, a container with delegated groups), that is the base, and all its processes move into
+``ENGINE``.  Groups of other users are never changed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SERVICE = "Delegate=yes beside User= in the service that starts the notebook se
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why there is no base, and what an administrator can do about it."""
+    """Why there is no base, and how an administrator can provide one."""
 
     reason: str
     remedy: str
@@ -44,10 +44,10 @@ class Refusal:
 def settle(
     folder: Path, layout: CgroupLayout | None = None, own: str | None = None
 ) -> Refusal | None:
-    """Put this process where its containers can have limits; return why that went nowhere.
+    """Move this process to a group in which containers can have limits; return why that failed.
 
-    It must have one thread only.  ``folder`` remembers the place for the user's next processes.
-    ``layout`` and ``own`` (the text of ``/proc/self/cgroup``) are read when not given.
+    It must have only one thread.  ``folder`` records the group for the user's next processes.
+    ``layout`` and ``own`` (the text of ``/proc/self/cgroup``) are read if not given.
     """
     layout = layout or CgroupLayout.read()
     if layout.version != "v2":
@@ -72,7 +72,7 @@ def settle(
 
 
 class _Place:
-    """This process's way into a base of its user's."""
+    """The ways of this process into a base of its user."""
 
     def __init__(self, layout: CgroupLayout, note: Path, own: str) -> None:
         self._mount = layout.mounts[UNIFIED]
@@ -83,12 +83,12 @@ class _Place:
 
     @property
     def is_service(self) -> bool:
-        """True where the server's group is outside the user's systemd, and the user's."""
+        """True if the server's group belongs to the user, but not to the user's systemd."""
         inside = f"/user@{self._user}.service/" in self._own
         return not inside and self._is_ours(self._own)
 
     def joined(self) -> bool:
-        """Enter the base that an earlier process found; return False where that does not go."""
+        """Enter the base that an earlier process found; return False if that fails."""
         try:
             base = self._note.read_text()
         except OSError:
@@ -96,7 +96,7 @@ class _Place:
         return self._enter(base)
 
     def taken(self) -> Refusal | None:
-        """Make a base of this process's own group; return why not."""
+        """Make this process's own group the base; return why that failed."""
         if not self._own:
             return Refusal("this process's control group is not in sight", _SERVICE)
         if not self._is_ours(self._own):
@@ -104,14 +104,14 @@ class _Place:
         return self._found(self._own)
 
     def asked(self) -> Refusal | None:
-        """Have the user's systemd make the scope, or move this process there; return why not."""
+        """Let the user's systemd create the scope, or move this process there; return an error."""
         runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{self._user}"
         usual = f"/run/user/{self._user}"
         runtime = next((one for one in (runtime, usual) if os.path.exists(f"{one}/bus")), "")
         if not runtime or not shutil.which("busctl"):
             return Refusal(f"no systemd of this user answers ({usual}/bus)", _MANAGER_OF_USER)
         pid = str(os.getpid())
-        # It may be there already, and this process be of a session that cannot move by itself.
+        # The process may be there already, and be in a session that cannot move by itself.
         failed = _call(runtime, "AttachProcessesToUnit", "ssau", SCOPE, f"/{ENGINE}", "1", pid)
         if not failed:
             moved = self._in_scope(settled=True)
@@ -154,12 +154,12 @@ class _Place:
         try:
             Path(f"{self._mount}{base}/{ENGINE}/cgroup.procs").write_text(str(os.getpid()))
         except OSError:
-            return False  # it is gone, or the way there leads through what is not the user's
+            return False  # the group is gone, or its path leads through groups of others
         return True
 
 
 def _call(runtime: str, method: str, signature: str, *words: str) -> str:
-    """Return why the user's systemd refused, or nothing."""
+    """Return why the user's systemd refused, or an empty text."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("DBUS_")}
     argv = ["busctl", "--user", "--quiet", "call", *_MANAGER, f"{_MANAGER[0]}.Manager", method]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The namespaces in which an ordinary user is root, kept by a process that does nothing else.
+"""The namespaces in which an ordinary user is root, kept by a process with no other purpose.
 
 See user_namespaces(7), newuidmap(1) and setns(2).
 """
@@ -33,13 +33,13 @@ from jupyter_containers.settings import USER_FOLDER
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_DUMPABLE = 4
 _LOOPBACK = 1
-# It waits for its map, for without one it could not even start a program.
+# It waits for its map: without one it could not even start a program.
 _HOLD = "echo ready; read go; exec sleep 2147483647"
 
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """The users and groups that will exist inside; ``reason`` is why there are no more of them."""
+    """The users and groups that will exist inside; ``reason`` explains why there are no more."""
 
     users: IDMap
     groups: IDMap
@@ -56,7 +56,7 @@ class Holder:
 
     @classmethod
     def of(cls, folder: Path) -> Holder | None:
-        """Return the holder that another process started, if it is still there."""
+        """Return the holder that another process started, if it is still alive."""
         try:
             pid, began = (folder / "holder").read_text().split()
         except (OSError, ValueError):
@@ -65,13 +65,14 @@ class Holder:
 
     @classmethod
     def start(cls, folder: Path) -> Holder:
-        """Return new namespaces, with a way out where the host has slirp4netns.
+        """Create new namespaces, with an uplink if the host has slirp4netns.
 
-        Raises :class:`UnsupportedError` where the host does not let users make namespaces.
+        Raises :class:`UnsupportedError` if the host does not let users create namespaces.
         """
         alive, kept = os.pipe2(os.O_CLOEXEC)
         try:
-            # It keeps the pipe's other end, so that the uplink notices its end, however it comes.
+            # It keeps the pipe's other end, so that the uplink notices when it ends, for any
+            # reason.
             process = subprocess.Popen(
                 ["unshare", "--user", "--net", "sh", "-c", _HOLD],
                 stdin=subprocess.PIPE,
@@ -93,12 +94,12 @@ class Holder:
             if kept >= 0:
                 os.close(kept)
         identity = ProcessIdentity.of(process.pid)
-        # Who ended it at once will find none there, and start another.
+        # A process that ended it at once finds none there, and starts another.
         (folder / "holder").write_text(f"{identity.pid} {identity.start_time}" if identity else "")
         return holder
 
     def _prepare(self, process: subprocess.Popen[bytes], alive: int) -> None:
-        assert process.stdin is not None  # all three were asked for
+        assert process.stdin is not None  # all three were requested
         assert process.stdout is not None
         assert process.stderr is not None
         if process.stdout.readline() != b"ready\n":
@@ -122,11 +123,11 @@ class Holder:
 
     @property
     def uplink(self) -> Uplink:
-        """The program that carries packets in and out."""
+        """The program that relays packets in and out."""
         return Uplink(self.folder / "uplink.sock")
 
     def stop(self) -> None:
-        """End the holder; the namespaces end when the last container in them has."""
+        """Stop the holder; the namespaces end with the last container in them."""
         try:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
@@ -135,15 +136,16 @@ class Holder:
 
 
 def enter(folder: Path) -> None:
-    """Make this process root in the user's namespace, started when it is not there.
+    """Make this process root in the user's namespaces, which are created if they do not exist.
 
-    It must have one thread only, and stays in the host's network.  ``folder`` holds what processes
-    of the user need to find the namespaces.
+    It must have only one thread, and stays in the host's network.  ``folder`` holds the files by
+    which processes of the user find the namespaces.
     """
     private_folder(folder.parent)
     private_folder(folder)
     with _locked(folder / "lock"):
-        # Before it is another user to the user's systemd; a new holder is started in its group.
+        # Before it becomes another user for the user's systemd; a new holder is started in its
+        # group.
         refused = settle(folder)
         told = f"{refused.reason}\n{refused.remedy}" if refused else ""
         (folder / "no-cgroup").write_text(told)
@@ -156,7 +158,7 @@ def enter(folder: Path) -> None:
 
 
 def end(run_root: Path) -> None:
-    """End the namespaces that belong to a run root, with all that keeps them."""
+    """End the namespaces of a run root, with all processes that keep them."""
     folder = run_root / USER_FOLDER
     found = Holder.of(folder)
     if found is not None:
@@ -168,7 +170,7 @@ def end(run_root: Path) -> None:
 
 
 def identities() -> Identities:
-    """Return whom this user may be inside: itself as root, and its subordinate ids from 1 on."""
+    """Return the IDs for the namespace: this user as root, and its subordinate IDs from 1 on."""
     uid, gid = os.getuid(), os.getgid()
     own_user, own_group = IDMapping(0, uid, 1), IDMapping(0, gid, 1)
     alone = (IDMap((own_user,)), IDMap((own_group,)))
@@ -185,7 +187,7 @@ def identities() -> Identities:
 
 
 def map_identities(pid: int) -> str:
-    """Give a new user namespace its users and groups; return why it has only one, or nothing."""
+    """Write the ID maps of a new user namespace; return why it has only one ID, or ``""``."""
     wanted = identities()
     if not wanted.reason:
         failed = _map_with("newuidmap", pid, wanted.users) or _map_with(
@@ -209,7 +211,7 @@ def map_identities(pid: int) -> str:
 
 
 def _map_with(program: str, pid: int, wanted: IDMap) -> str:
-    """Return why the program refused, or nothing."""
+    """Return why the program refused, or an empty text."""
     words = [word for one in wanted.mappings for word in _line(one).split()]
     done = subprocess.run([program, str(pid), *words], capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else (done.stderr.strip() or f"{program} failed")
@@ -244,7 +246,7 @@ def _join(pid: int) -> None:
             raise ContainersError(f"cannot enter the user's own namespace: {reason}")
     finally:
         os.close(fd)
-    # The kernel took it away with the change of rights; /proc/self/* would not be ours.
+    # The kernel removed it with the change of credentials; /proc/self/* would belong to root.
     libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
