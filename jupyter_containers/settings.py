@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jupyter_containers.errors import DeniedError, InvalidArgumentError, UntrustedPlaceError
-from jupyter_containers.places import check_place, file_system, initial_namespace, is_remote
+from jupyter_containers.filesystems import check_place, file_system, initial_namespace, is_remote
 
 # Below the run root: the state of an ordinary user's namespaces, see ``rootless``.
 USER_FOLDER = "user"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_containers.errors import DeniedError, InvalidArgumentError, RegistryError
-from jupyter_containers.places import check_place
+from jupyter_containers.filesystems import check_place
 from jupyter_containers.registry.endpoint import Endpoint, Pulls, mirrors_for
 
 _MAX_CHARACTERS = 1024 * 1024

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_containers.errors import RegistryError
-from jupyter_containers.places import check_place
+from jupyter_containers.filesystems import check_place
 
 _MAX_BYTES = 1024 * 1024
 

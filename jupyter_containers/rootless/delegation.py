@@ -18,8 +18,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_containers.runtime.cgroup_delegation import delegate_controllers
 from jupyter_containers.runtime.cgroups import ENGINE, UNIFIED, CgroupLayout
-from jupyter_containers.runtime.handing import hand_on
 
 SCOPE = "jupyter-containers.scope"
 _MANAGER = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
@@ -144,7 +144,7 @@ class _Place:
         return owner == self._user and all(os.access(one, os.W_OK) for one in (folder, *files))
 
     def _found(self, base: str) -> Refusal | None:
-        reason = hand_on(self._layout, base)
+        reason = delegate_controllers(self._layout, base)
         if reason:
             return Refusal(reason, _CONTROLLERS if "controllers" in reason else _SERVICE)
         self._note.write_text(base)

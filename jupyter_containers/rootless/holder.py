@@ -18,16 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.errors import ContainersError, UnsupportedError
+from jupyter_containers.filesystems import private_folder
 from jupyter_containers.network.links import set_up
 from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.netlink import NetlinkSocket
 from jupyter_containers.network.usermode import Uplink
 from jupyter_containers.oci.idmap import IDMap, IDMapping
-from jupyter_containers.places import private_folder
 from jupyter_containers.rootless.delegation import settle
 from jupyter_containers.runtime.process import ProcessIdentity
+from jupyter_containers.runtime.restrictions import namespace_restriction
 from jupyter_containers.runtime.subids import subordinate
-from jupyter_containers.runtime.surroundings import namespaces_withheld
 from jupyter_containers.settings import USER_FOLDER
 
 _CLONE_NEWUSER = 0x10000000
@@ -104,7 +104,7 @@ class Holder:
         assert process.stderr is not None
         if process.stdout.readline() != b"ready\n":
             said = process.stderr.read().decode(errors="replace").strip()
-            withheld = namespaces_withheld(said)
+            withheld = namespace_restriction(said)
             raise UnsupportedError(
                 withheld.reason, capability="user namespaces", provided_by=withheld.remedy
             )

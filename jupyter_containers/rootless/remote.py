@@ -23,7 +23,7 @@ from typing import Any, Literal
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.rootless.wire import Channel, send_socket, values_only
-from jupyter_containers.runtime.ownprogram import own_program
+from jupyter_containers.runtime.self_exec import self_exec_command
 from jupyter_containers.settings import Settings, environment, load_settings
 
 _LOOK_SECONDS = 0.02
@@ -391,7 +391,7 @@ class RemoteSession:
 
 def _started(descriptor: int, settings: Settings) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        own_program("jupyter_containers.rootless.worker", str(descriptor)),
+        self_exec_command("jupyter_containers.rootless.worker", str(descriptor)),
         pass_fds=(descriptor,),
         env={**os.environ, **environment(settings)},
         # The worker ignores interrupts of the kernel's process group: the kernel relays them.

@@ -21,9 +21,9 @@ from typing import Literal
 import msgspec
 
 from jupyter_containers.errors import ContainersError, InvalidArgumentError, UnsupportedError
+from jupyter_containers.filesystems import private_folder
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.mount import Mount
-from jupyter_containers.places import private_folder
 from jupyter_containers.runtime import fuseoverlay
 from jupyter_containers.runtime.mounts import PrivateMounts
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jupyter_containers.errors import OCIRuntimeError
-from jupyter_containers.runtime.surroundings import system_files_withheld
+from jupyter_containers.runtime.restrictions import system_files_restriction
 
 _NOT_FOUND = re.compile(
     r"executable file .*not found|exec: \S+ ?(stat \S+: )?.*no such file or directory"
@@ -81,7 +81,7 @@ def runtime_error(
             hint = f"flags stand before the {name}: what follows it is the command"
     elif _NOT_EXECUTABLE.search(quoted):
         code, hint = 126, "the file is in the image but is not an executable program"
-    elif _WITHHELD.search(quoted) and (withheld := system_files_withheld()):
+    elif _WITHHELD.search(quoted) and (withheld := system_files_restriction()):
         line, hint = f"{withheld.reason} ({line})", withheld.remedy
     return OCIRuntimeError(line, argv=argv, exit_code=code, stderr=stderr or message, hint=hint)
 

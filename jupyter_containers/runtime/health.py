@@ -1,4 +1,4 @@
-"""Health checks: run by a companion of the container, readable by any process.
+"""Health checks: run by a sidecar of the container, readable by any process.
 
 Vocabulary: a *probe* is one run of the check inside the container; its exit code 0 means healthy.
 The *streak* counts failures in a row; ``retries`` of them mean unhealthy.  Failures in the *start
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_containers.runtime.companion import start_companion
 from jupyter_containers.runtime.process import ProcessIdentity
+from jupyter_containers.runtime.sidecar import start_sidecar
 
 TIMED_OUT = -1
 _KEPT = 5
@@ -109,7 +109,7 @@ def start_checks(
     probe: Sequence[str],
     notify: Sequence[str],
 ) -> ProcessIdentity | None:
-    """Start the companion that checks a running container.
+    """Start the sidecar that checks a running container.
 
     ``specification`` is the process to run in the container, ``probe`` the runtime's exec command
     up to its options; ``notify`` is run with one more argument, the new status, on each change.
@@ -123,7 +123,7 @@ def start_checks(
     arguments = [f"{number:g}" for number in numbers]
     arguments += [str(round(check.start_period * 1000)), str(check.retries), shlex.join(notify)]
     options = ["--pid-file", "pid", "--process", "process.json", bundle.name]
-    return start_companion(_SCRIPT, folder, process, [*arguments, *probe, *options])
+    return start_sidecar(_SCRIPT, folder, process, [*arguments, *probe, *options])
 
 
 def read_health(bundle: Path) -> Health | None:

@@ -251,10 +251,10 @@ def _in_system_folders(name: str) -> str:
 
 
 def _version_of(path: str) -> str:
-    return (said_version(path).splitlines() or [""])[0].rpartition(" ")[2]
+    return (version_output(path).splitlines() or [""])[0].rpartition(" ")[2]
 
 
-def said_version(path: str) -> str:
+def version_output(path: str) -> str:
     """Return a program's ``--version`` output; empty if it cannot be started."""
     import subprocess
 

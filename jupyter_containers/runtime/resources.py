@@ -14,9 +14,9 @@ from typing import Any
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.options import RunOptions
 from jupyter_containers.options.limits import DeviceLimit, whole
+from jupyter_containers.runtime.cgroup_support import block_device
 from jupyter_containers.runtime.host import HostCapabilities
-from jupyter_containers.runtime.knobs import block_device
-from jupyter_containers.runtime.substitutes import needed
+from jupyter_containers.runtime.rlimit_fallback import needed
 
 CPU_PERIOD = 100_000
 _MIN_QUOTA = 1_000

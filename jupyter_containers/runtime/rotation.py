@@ -1,6 +1,6 @@
 """Rotates logs: ``container.log`` is the newest, ``container.log.1`` the one before, and so on.
 
-The monitor itself limits a single file.  For several, a companion checks the size (ten times a
+The monitor itself limits a single file.  For several, a sidecar checks the size (ten times a
 second while the log grows fast, otherwise once), renames the full file and makes the monitor open a
 new one: no line is lost, and a file may exceed the limit slightly.
 """
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jupyter_containers.runtime.companion import start_companion
 from jupyter_containers.runtime.process import ProcessIdentity
+from jupyter_containers.runtime.sidecar import start_sidecar
 
 _SCRIPT = """
 log=container.log pause=1
@@ -33,5 +33,5 @@ done
 def start_rotation(
     bundle: Path, process: ProcessIdentity, *, max_bytes: int, files: int
 ) -> ProcessIdentity | None:
-    """Start the companion that rotates the log of a running container."""
-    return start_companion(_SCRIPT, bundle, process, [str(max_bytes), str(files)])
+    """Start the sidecar that rotates the log of a running container."""
+    return start_sidecar(_SCRIPT, bundle, process, [str(max_bytes), str(files)])

@@ -21,6 +21,7 @@ from jupyter_containers.options.values import set_variables
 from jupyter_containers.runtime.confinement import NO_LABELS, Labels
 from jupyter_containers.runtime.host import HostCapabilities
 from jupyter_containers.runtime.resources import resources, rlimits
+from jupyter_containers.runtime.rlimit_fallback import memory_rlimits
 from jupyter_containers.runtime.seccomp import seccomp_profile
 from jupyter_containers.runtime.security import (
     CAPABILITY_NAMES,
@@ -30,7 +31,6 @@ from jupyter_containers.runtime.security import (
     effective_capabilities,
     security_options,
 )
-from jupyter_containers.runtime.substitutes import memory_rlimits
 from jupyter_containers.runtime.users import User
 
 Spec = dict[str, Any]

@@ -20,9 +20,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jupyter_containers.errors import StorageError
+from jupyter_containers.filesystems import check_contents, check_place, close_empty
 from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.oci.reference import Reference
-from jupyter_containers.places import check_contents, check_place, close_empty
 from jupyter_containers.store.additional import (
     PUBLISHED,
     AdditionalStore,

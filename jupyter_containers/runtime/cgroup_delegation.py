@@ -16,7 +16,7 @@ CONTROLLERS = ("cpu", "memory", "pids", "io", "cpuset")
 _ROUNDS = 20
 
 
-def hand_on(layout: CgroupLayout, base: str) -> str:
+def delegate_controllers(layout: CgroupLayout, base: str) -> str:
     """Enable limits in the groups below ``base``; return why that is impossible, or ``""``."""
     folder = f"{layout.mounts[UNIFIED]}{base}"
     leaf = f"{folder}/{ENGINE}"
@@ -37,7 +37,7 @@ def hand_on(layout: CgroupLayout, base: str) -> str:
     return "" if offered & set(CONTROLLERS) else f"{base or '/'} was given no controllers"
 
 
-def make_room(layout: CgroupLayout) -> CgroupLayout:
+def layout_for_root(layout: CgroupLayout) -> CgroupLayout:
     """Return the layout for root; in a pod of cgroup v2 its processes are moved first."""
     if layout.version != "v2":
         return layout
@@ -46,7 +46,7 @@ def make_room(layout: CgroupLayout) -> CgroupLayout:
     if not os.path.exists(f"{point}/cgroup.type"):
         return layout
     enabled = Path(f"{point}/cgroup.subtree_control").read_text().split()
-    if "memory" not in enabled and hand_on(layout, ""):
+    if "memory" not in enabled and delegate_controllers(layout, ""):
         return CgroupLayout("none", {}, frozenset())
     return layout
 

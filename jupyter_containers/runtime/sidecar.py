@@ -1,6 +1,6 @@
-"""Sidecar processes: small processes beside a container while no engine is alive.
+"""Sidecars: small processes beside a container while no engine is alive.
 
-A *companion* is a shell script of the engine in its own session: it watches one container,
+A *sidecar* is a shell script of the engine in its own session: it watches one container,
 maintains files in the bundle, and ends when the container's first process has ended (or on
 request). A shell takes a tenth of an interpreter's memory.  No text of an image reaches the script:
 programs and arguments are positional parameters from the engine, an image's command is a JSON file.
@@ -29,17 +29,17 @@ alive() {
 """
 
 
-def start_companion(
+def start_sidecar(
     script: str, folder: Path, process: ProcessIdentity, arguments: Sequence[str]
 ) -> ProcessIdentity | None:
-    """Start a companion of the container whose first process is ``process``.
+    """Start a sidecar of the container whose first process is ``process``.
 
     The script runs in ``folder`` with ``$pid`` and ``$born`` set and ``arguments`` as ``$1`` ….
     """
-    text = f"{_opening(process)}{ALIVE}{script}"
+    text = f"{_script_prefix(process)}{ALIVE}{script}"
     # Started by a shell that ends at once, so that init and not this process reaps it.
     launch = 'setsid sh -c "$@" </dev/null >/dev/null 2>&1 & echo $!'
-    argv = ["/bin/sh", "-c", launch, "sh", text, "companion", *arguments]
+    argv = ["/bin/sh", "-c", launch, "sh", text, "sidecar", *arguments]
     try:
         done = subprocess.run(
             argv,
@@ -50,34 +50,34 @@ def start_companion(
             check=True,
         )
     except (OSError, subprocess.CalledProcessError) as error:
-        raise OCIRuntimeError(f"cannot start a companion process: {error}", argv=argv) from error
+        raise OCIRuntimeError(f"cannot start a sidecar process: {error}", argv=argv) from error
     return ProcessIdentity.of(int(done.stdout))
 
 
-def end_companions(process: ProcessIdentity) -> None:
-    """End all companions of the container whose first process is ``process``, recorded or not."""
-    opening = os.fsencode(_opening(process))
-    for companion in find_processes(lambda words: any(word.startswith(opening) for word in words)):
-        end_companion(companion)
+def end_sidecars(process: ProcessIdentity) -> None:
+    """End all sidecars of the container whose first process is ``process``, recorded or not."""
+    opening = os.fsencode(_script_prefix(process))
+    for sidecar in find_processes(lambda words: any(word.startswith(opening) for word in words)):
+        end_sidecar(sidecar)
 
 
-def _opening(process: ProcessIdentity) -> str:
-    """Return the beginning of a companion's script, which identifies its container."""
+def _script_prefix(process: ProcessIdentity) -> str:
+    """Return the beginning of a sidecar's script, which identifies its container."""
     return f"pid={process.pid} born={process.start_time}\n"
 
 
-def end_companion(companion: ProcessIdentity) -> None:
-    """End a companion and all processes it started."""
-    _signal_group(companion, signal.SIGKILL)
+def end_sidecar(sidecar: ProcessIdentity) -> None:
+    """End a sidecar and all processes it started."""
+    _signal_group(sidecar, signal.SIGKILL)
 
 
-def hold_companion(companion: ProcessIdentity, *, still: bool) -> None:
-    """Stop a companion while its container is paused, or continue it."""
-    _signal_group(companion, signal.SIGSTOP if still else signal.SIGCONT)
+def pause_sidecar(sidecar: ProcessIdentity, *, paused: bool) -> None:
+    """Stop a sidecar while its container is paused, or continue it."""
+    _signal_group(sidecar, signal.SIGSTOP if paused else signal.SIGCONT)
 
 
-def _signal_group(companion: ProcessIdentity, number: int) -> None:
+def _signal_group(sidecar: ProcessIdentity, number: int) -> None:
     # While its leader is alive, the number of a process group is not reused.
-    if companion.alive:
+    if sidecar.alive:
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(companion.pid, number)
+            os.killpg(sidecar.pid, number)

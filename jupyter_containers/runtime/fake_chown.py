@@ -13,7 +13,7 @@ import struct
 import sys
 from collections.abc import Sequence
 
-from jupyter_containers.runtime.ownprogram import own_program
+from jupyter_containers.runtime.self_exec import self_exec_command
 
 # AUDIT_ARCH_… of linux/audit.h; the numbers of chown, lchown, fchown, fchownat, setgroups.
 _CALLS = {
@@ -26,11 +26,11 @@ _LOAD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _OFFSET_NUMBER, _OFFSET_ARCHITECTURE = 0, 4
 
 
-def pretending(argv: Sequence[str]) -> list[str]:
+def fake_chown_command(argv: Sequence[str]) -> list[str]:
     """Return the command that runs a program under the filter (x86-64 and arm64 only)."""
     if os.uname().machine not in _CALLS:
         return list(argv)
-    return list(own_program(__name__, *argv))
+    return list(self_exec_command(__name__, *argv))
 
 
 def filter_program(machine: str) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_containers import settings
 from jupyter_containers.errors import StorageError, UntrustedPlaceError
-from jupyter_containers.places import (
+from jupyter_containers.filesystems import (
     check_contents,
     check_place,
     file_system,

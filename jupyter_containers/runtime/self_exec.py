@@ -9,7 +9,7 @@ from pathlib import Path
 _PROGRAM = "import sys; sys.path[:0] = [{folder!r}]; from {module} import main; sys.exit(main())"
 
 
-def own_program(module: str, *words: str) -> tuple[str, ...]:
+def self_exec_command(module: str, *words: str) -> tuple[str, ...]:
     """Return the command that calls ``main()`` of a module, with ``words`` in ``sys.argv``."""
     folder = str(Path(__file__).resolve().parents[2])
     return (sys.executable, "-P", "-c", _PROGRAM.format(folder=folder, module=module), *words)

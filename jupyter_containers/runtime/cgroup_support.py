@@ -20,7 +20,7 @@ from jupyter_containers.runtime.cgroups import CgroupLayout
 _SCHEDULERS = "/sys/block"
 
 
-def check_knobs(options: RunOptions, layout: CgroupLayout, parent: str) -> None:
+def check_cgroup_support(options: RunOptions, layout: CgroupLayout, parent: str) -> None:
     """Raise :class:`UnsupportedError` for a limit that has no effect on this host.
 
     ``parent`` is the parent cgroup of the container's.

@@ -22,17 +22,17 @@ _EMPTY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Withheld:
+class Restriction:
     """A restriction: its reason, and how to lift it."""
 
     reason: str
     remedy: str
 
 
-def namespaces_withheld(said: str = "", root: Path = _HOST) -> Withheld:
+def namespace_restriction(said: str = "", root: Path = _HOST) -> Restriction:
     """Return why this process cannot create a user namespace; ``said`` is the attempt's error."""
     if not (root / "proc/self/ns/user").exists():
-        return Withheld("this kernel has no user namespaces", "a kernel with CONFIG_USER_NS")
+        return Restriction("this kernel has no user namespaces", "a kernel with CONFIG_USER_NS")
     for name, refusing, remedy in (
         ("user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=15000"),
         (
@@ -48,23 +48,23 @@ def namespaces_withheld(said: str = "", root: Path = _HOST) -> Withheld:
     ):
         if _text(root / "proc/sys" / name).strip() == refusing:
             setting = f"{name.replace('/', '.')}={refusing}"
-            return Withheld(
+            return Restriction(
                 f"this host lets users make no namespaces ({setting})",
                 f"as root: {remedy} (and in /etc/sysctl.d, to stay)",
             )
     if "Seccomp:\t2" in _text(root / "proc/self/status"):
-        return Withheld(
+        return Restriction(
             "a filter of system calls lets this process make no namespaces, as in most pods",
             "in a pod: hostUsers: false and securityContext.seccompProfile.type: Unconfined;"
             " with docker run: --security-opt seccomp=unconfined",
         )
-    return Withheld(
+    return Restriction(
         f"this host lets users make no namespaces: {said}" if said else "no user namespaces",
         "as root: sysctl user.max_user_namespaces=15000",
     )
 
 
-def system_files_withheld(root: Path = _HOST) -> Withheld | None:
+def system_files_restriction(root: Path = _HOST) -> Restriction | None:
     """Return why a user's container cannot have its own ``/proc`` or ``/sys``, or None.
 
     The kernel shows users no more than they see already: if something is mounted over parts of
@@ -78,7 +78,7 @@ def system_files_withheld(root: Path = _HOST) -> Withheld | None:
     if not masked:
         return None
     more = f" and {len(masked) - 1} more" if len(masked) > 1 else ""
-    return Withheld(
+    return Restriction(
         f"parts of /proc or /sys are masked here ({masked[0]}{more}),"
         " so the kernel lets no container have its own",
         "in a pod: securityContext.procMount: Unmasked (with hostUsers: false);"
