@@ -313,7 +313,7 @@ class StepFailedError(BuildError):
         self.snapshot = ""
         self._cause = hint
 
-    def kept(self, way: str) -> None:
+    def suggest_inspection(self, way: str) -> None:
         """Append to the hint how to inspect the failed step, in the front end's words."""
         self.hint = "; ".join(filter(None, (self._cause, f"look at what it left: {way}")))
 

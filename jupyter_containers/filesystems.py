@@ -87,7 +87,7 @@ def check_place(
     for step, state, final in _steps(path):
         if final and way_only:
             return
-        reason = _untrusted(state, trusted, sticky=not final)
+        reason = _why_untrusted(state, trusted, sticky=not final)
         volume, device = device not in (-1, state.st_dev), state.st_dev
         if reason and volume and not final and state.st_uid in trusted and _in_pod():
             continue
@@ -147,7 +147,7 @@ def _steps(path: Path) -> Iterator[tuple[Path, os.stat_result, bool]]:
         todo = [*target.parts[1 if target.is_absolute() else 0 :], *todo]
 
 
-def _untrusted(state: os.stat_result, trusted: set[int], *, sticky: bool) -> str:
+def _why_untrusted(state: os.stat_result, trusted: set[int], *, sticky: bool) -> str:
     """Return why others could change a file or folder, or ""; of a link only the owner counts."""
     if state.st_uid not in trusted:
         return f"belongs to {_user(state.st_uid)}"
@@ -155,7 +155,7 @@ def _untrusted(state: os.stat_result, trusted: set[int], *, sticky: bool) -> str
         return ""
     if state.st_mode & stat.S_IWOTH:
         return f"can be changed by every user (mode {stat.S_IMODE(state.st_mode):04o})"
-    if state.st_mode & stat.S_IWGRP and not _alone_in(state.st_gid):
+    if state.st_mode & stat.S_IWGRP and not _is_only_member(state.st_gid):
         return f"can be changed by the group {_group(state.st_gid)}"
     return ""
 
@@ -170,7 +170,7 @@ def _in_pod() -> bool:
         return False
 
 
-def _alone_in(group: int) -> bool:
+def _is_only_member(group: int) -> bool:
     """Return whether this user is the only member of a group, beside root."""
     import grp
     import pwd

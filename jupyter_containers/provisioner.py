@@ -90,7 +90,7 @@ class ContainerProvisioner(LocalProvisioner):
         mine = {name: environ.get(name, value) for name, value in self._spec_env().items()}
         if session := environ.get("JPY_SESSION_NAME"):
             mine["JPY_SESSION_NAME"] = session
-        words += self._handed({**mine, **given}, environ)
+        words += self._variable_options({**mine, **given}, environ)
         inside = [word.replace(outside, INSIDE) for word in cmd]
         # The manager replaces a bare "python" by its own interpreter.
         if inside and inside[0] == sys.executable:
@@ -101,7 +101,7 @@ class ContainerProvisioner(LocalProvisioner):
         env: dict[str, str] = self.kernel_spec.env or {}
         return {name: value for name, value in env.items() if not name.startswith(_KEPT_OUT)}
 
-    def _handed(self, values: Mapping[str, str], environ: dict[str, str]) -> list[str]:
+    def _variable_options(self, values: Mapping[str, str], environ: dict[str, str]) -> list[str]:
         """Return the options that pass variables to the container; none contains a value."""
         lines = {name: value for name, value in values.items() if "\n" not in value}
         _write_closed(self._variables_file, "".join(f"{k}={v}\n" for k, v in lines.items()))

@@ -93,7 +93,7 @@ def load_settings(
     settings = default_settings(environ)
     lab = read_lab()
     common = lab.get("settings", {})
-    settings = _updated(settings, _of_this_user(common, environ), str(LAB_FILE))
+    settings = _updated(settings, _expand_user(common, environ), str(LAB_FILE))
     locks = _Locks.of(lab)
     path = config_path(environ)
     if path.is_file():
@@ -277,7 +277,7 @@ def read_lab(path: Path = LAB_FILE) -> dict[str, Any]:
     return _read_toml(path)
 
 
-def _of_this_user(values: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+def _expand_user(values: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """Return settings with ``{user}``, ``{uid}`` and ``{home}`` expanded in the folders."""
     uid = machine_user()
     # Not from the environment variables: the user controls them.

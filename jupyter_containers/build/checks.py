@@ -104,7 +104,7 @@ class Policy:
             values.get("error", "").lower() in ("true", "1"),
         )
 
-    def kept(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    def applicable(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
         """Return the findings that apply, each once, in the order of their locations."""
         counted = dict.fromkeys(one for one in findings if self._counts(one.rule))
         return tuple(sorted(counted, key=_place))

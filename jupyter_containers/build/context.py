@@ -54,7 +54,7 @@ class LocalContext:
                 f"cannot open the context {os.fspath(folder)}: {error.strerror}"
             ) from error
         try:
-            rules = _without_store(_ignore_rules(self.root, dockerfile), self._place(), store)
+            rules = _exclude_store(_ignore_rules(self.root, dockerfile), self._place(), store)
             self.tree = SourceTree(self.root, rules, digests=digests)
         except BaseException:
             self.root.close()
@@ -131,7 +131,7 @@ def _ignore_rules(root: Root, dockerfile: Path | None) -> IgnoreRules:
     return IgnoreRules.parse(root.read_text(".dockerignore"))
 
 
-def _without_store(rules: IgnoreRules, folder: Path, store: Path | None) -> IgnoreRules:
+def _exclude_store(rules: IgnoreRules, folder: Path, store: Path | None) -> IgnoreRules:
     if store is None:
         return rules
     place, context = store.resolve(), folder

@@ -58,7 +58,7 @@ class Contexts:
         if source.kind == "folder":
             return Path(source.place)
         if source.kind == "files":
-            return self._written(source.files)
+            return self._write_files(source.files)
         if source.kind == "git":
             address, git = GitAddress.parse(source.place), Git(self.cancel)
             return git.checkout(
@@ -68,15 +68,15 @@ class Contexts:
             got = download(source.place, self.scratch(), self.cancel)
             with got.path.open("rb") as stream:
                 if is_archive(stream):
-                    return self._unpacked(stream)
+                    return self._unpack(stream)
             # An address that returns text is a Dockerfile and nothing else, as with Docker.
             got.path.rename(got.path.with_name("Dockerfile"))
             return got.path.parent
         if source.data is not None:
-            return self._unpacked(io.BytesIO(source.data))
+            return self._unpack(io.BytesIO(source.data))
         try:
             with open(source.place, "rb") as stream:
-                return self._unpacked(stream)
+                return self._unpack(stream)
         except OSError as error:
             raise InvalidArgumentError(f"cannot read {source.place}: {error.strerror}") from error
 
@@ -114,11 +114,11 @@ class Contexts:
             return None
         with self._lock:
             if self._extra is None:
-                root = self.stack.enter_context(Root(self._written(self.files)))
+                root = self.stack.enter_context(Root(self._write_files(self.files)))
                 self._extra = SourceTree(root)
             return self._extra
 
-    def _written(self, files: Mapping[str, bytes]) -> Path:
+    def _write_files(self, files: Mapping[str, bytes]) -> Path:
         folder = self.scratch()
         with Root(folder) as root:
             for name, data in files.items():
@@ -133,7 +133,7 @@ class Contexts:
                 target.chmod(0o644)
         return folder
 
-    def _unpacked(self, stream: BinaryIO) -> Path:
+    def _unpack(self, stream: BinaryIO) -> Path:
         if self.extract is None:
             raise UnsupportedError("archives cannot be unpacked here", capability="archives")
         if not is_archive(stream):

@@ -68,18 +68,18 @@ class Copier:
 
     def copy(self, tree: SourceTree, sources: Iterable[Source]) -> None:
         """Copy each source; raise :class:`BuildError`, which names the file that failed."""
-        with tree.reading() as reading, self._writing() as writer:
+        with tree.reading() as reading, self._open_writer() as writer:
             for source in sources:
                 target = self.destination.strip("/")
                 try:
                     target = self.place(source)
                     writer.copy(reading, source, target)
                 except OSError as error:
-                    raise _wrapped(error, target) from error
+                    raise _wrap_error(error, target) from error
 
     def copy_with_parents(self, tree: SourceTree, sources: Iterable[Source]) -> None:
         """Copy each source below its parent folders (``--parents``)."""
-        with tree.reading() as reading, self._writing() as writer:
+        with tree.reading() as reading, self._open_writer() as writer:
             for source in sources:
                 target = self.destination.strip("/")
                 try:
@@ -91,10 +91,10 @@ class Copier:
                         target = _join(target, source.name)
                     writer.copy(reading, source, target)
                 except OSError as error:
-                    raise _wrapped(error, target) from error
+                    raise _wrap_error(error, target) from error
 
     @contextmanager
-    def _writing(self) -> Iterator[_Writer]:
+    def _open_writer(self) -> Iterator[_Writer]:
         with Folders(self.root) as folders:
             yield _Writer(self.root, folders, self.rules, self.cancel, self.links)
 
@@ -129,7 +129,7 @@ class Copier:
         target = self.destination.strip("/")
         try:
             target = self.file_place(name)
-            with self._writing() as writer:
+            with self._open_writer() as writer:
                 fd = at.create(*writer.way(target))
             with os.fdopen(fd, "wb") as stream:
                 stream.write(data)
@@ -137,7 +137,7 @@ class Copier:
                 change = self.rules.mode
                 os.fchmod(stream.fileno(), change.apply(mode, folder=False) if change else mode)
         except OSError as error:
-            raise _wrapped(error, target) from error
+            raise _wrap_error(error, target) from error
 
 
 @dataclass(slots=True)
@@ -303,7 +303,7 @@ def needs_slash(sources: Sequence[object], destination: str) -> bool:
     return len(sources) > 1 and not is_folder_destination(destination)
 
 
-def _wrapped(error: OSError, target: str) -> BuildError | StorageError:
+def _wrap_error(error: OSError, target: str) -> BuildError | StorageError:
     if error.errno in (28, 122):
         return StorageError(f"cannot write /{target}: {error.strerror}", hint="free disk space")
     return BuildError(f"cannot write /{target}: {error.strerror}")

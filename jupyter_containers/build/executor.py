@@ -197,7 +197,7 @@ class _Draft:
 
     def checked(self, images: ImageSource) -> tuple[Finding, ...]:
         """Return the findings of the checks without a build."""
-        return self.policy.kept([*self.findings, *self._rehearsal(images).findings()])
+        return self.policy.applicable([*self.findings, *self._rehearsal(images).findings()])
 
     def outline(self, images: ImageSource) -> Outline:
         """Return the outline of the Dockerfile."""
@@ -286,7 +286,7 @@ class _Build:
             config,
             state.chain_id,
             self.progress.reports,
-            self.policy.kept(findings),
+            self.policy.applicable(findings),
             tuple(state.layers),
             self.epoch,
             self._shared(),

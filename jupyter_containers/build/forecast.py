@@ -83,13 +83,13 @@ class StageForecast(StageWork):
             step.cached, step.reason = False, "the image is not here: it is pulled first"
         return opened
 
-    def _described(
+    def _describe(
         self, instruction: Instruction, expand: Expander, around: StepSurroundings
     ) -> FileStep | None:
         try:
-            return super()._described(instruction, expand, around)
+            return super()._describe(instruction, expand, around)
         except _UnmadeError as error:
-            return FileStep(None, _raising(error), _nothing, instruction.source)
+            return FileStep(None, _key_that_raises(error), _nothing, instruction.source)
 
     def _result(self, described: FileStep, state: StageState, step: Step) -> CachedStep:  # noqa: ARG002
         found = self._found(described, step)
@@ -120,7 +120,7 @@ class StageForecast(StageWork):
         return found
 
 
-def _raising(error: BuildError) -> Callable[[], StepKey]:
+def _key_that_raises(error: BuildError) -> Callable[[], StepKey]:
     def key() -> StepKey:
         raise error
 

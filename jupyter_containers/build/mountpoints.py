@@ -37,7 +37,7 @@ class _Folder:
     @classmethod
     def look(cls, root: Root, path: str) -> _Folder | None:
         try:
-            with _opened(root, path) as directory:
+            with _open_folder(root, path) as directory:
                 status = os.fstat(directory)
                 names = frozenset(os.listdir(directory))
         except OSError:
@@ -46,7 +46,7 @@ class _Folder:
 
     def restore(self, root: Root) -> None:
         """Restore its times if its contents are the same."""
-        with suppress(OSError), _opened(root, self.path) as directory:
+        with suppress(OSError), _open_folder(root, self.path) as directory:
             if frozenset(os.listdir(directory)) == self.names:
                 os.utime(directory, ns=self.times)
 
@@ -62,7 +62,7 @@ class MountPoints:
 def make_mount_points(rootfs: str, mounts: tuple[StepMount, ...]) -> MountPoints:
     """Create the missing targets; return what to undo after the step."""
     with Root(rootfs) as root:
-        fresh = _missing(root, mounts)
+        fresh = _missing_targets(root, mounts)
         parents = dict.fromkeys(posixpath.dirname(path) for path in fresh)
         folders = [_Folder.look(root, path) for path in parents]
         for mount in mounts:
@@ -71,7 +71,7 @@ def make_mount_points(rootfs: str, mounts: tuple[StepMount, ...]) -> MountPoints
     return MountPoints(fresh, tuple(folder for folder in folders if folder))
 
 
-def _missing(root: Root, mounts: tuple[StepMount, ...]) -> tuple[str, ...]:
+def _missing_targets(root: Root, mounts: tuple[StepMount, ...]) -> tuple[str, ...]:
     paths = list(_STANDARD)
     for mount in mounts:
         if not mount.target.startswith(_VIRTUAL):
@@ -112,7 +112,7 @@ def remove_mount_points(rootfs: str, points: MountPoints) -> None:
 
 
 @contextmanager
-def _opened(root: Root, path: str) -> Iterator[int]:
+def _open_folder(root: Root, path: str) -> Iterator[int]:
     parts = split(os.fsencode(path))
     descriptor = root.open(parts, os.O_RDONLY | os.O_DIRECTORY, links=False)
     try:

@@ -79,7 +79,7 @@ class Outliner:
 
     def outline(self) -> Outline:
         """Return the outline of the chosen stage."""
-        for stage in self._reached(self.plan.target, set()):
+        for stage in self._reachable(self.plan.target, set()):
             self._collect(stage)
         chosen = self.plan.stages[self.plan.target]
         return Outline(
@@ -92,7 +92,7 @@ class Outliner:
             self.source,
         )
 
-    def _reached(self, index: int, seen: set[int]) -> Iterator[Stage]:
+    def _reachable(self, index: int, seen: set[int]) -> Iterator[Stage]:
         """Walk through a stage, its base, and the stages it copies from."""
         if index in seen:
             return
@@ -100,12 +100,12 @@ class Outliner:
         stage = self.plan.stages[index]
         yield stage
         if stage.base is not None:
-            yield from self._reached(stage.base, seen)
+            yield from self._reachable(stage.base, seen)
         for instruction in stage.instructions:
             for reference in stage_references(instruction):
                 other = self.plan.stage_named(reference, index)
                 if other is not None:
-                    yield from self._reached(other, seen)
+                    yield from self._reachable(other, seen)
 
     def _collect(self, stage: Stage) -> None:
         values = self.states[stage.index].args
@@ -117,7 +117,7 @@ class Outliner:
             if isinstance(instruction, Arg):
                 own |= self._declared(instruction, values)
             elif isinstance(instruction, Run):
-                self._asked_for(instruction, self.states[stage.index].variables())
+                self._collect_needs(instruction, self.states[stage.index].variables())
         self._args.update({name: arg for name, arg in own.items() if name not in self._args})
 
     def _declared(self, arg: Arg, values: Mapping[str, str | None]) -> dict[str, OutlinedArg]:
@@ -129,7 +129,7 @@ class Outliner:
             if name in values and not (default is None and name in _AUTOMATIC)
         }
 
-    def _asked_for(self, run: Run, variables: Mapping[str, str]) -> None:
+    def _collect_needs(self, run: Run, variables: Mapping[str, str]) -> None:
         def expand(word: str) -> str:
             return self.plan.lexer.expand(word, variables).text
 

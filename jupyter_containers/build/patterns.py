@@ -115,7 +115,7 @@ class Automaton:
                 return state
             state = wider
 
-    def _move(self, character: str) -> tuple[int, int]:
+    def _add_move(self, character: str) -> tuple[int, int]:
         move = self._moves[character] = (self._steps.of(character), self._loops.of(character))
         return move
 
@@ -129,7 +129,7 @@ class Automaton:
             yield start
         for at in range(start, len(text)):
             character = text[at]
-            steps, loops = moves.get(character) or self._move(character)
+            steps, loops = moves.get(character) or self._add_move(character)
             state = self._closed((state & steps) << 1 | state & loops)
             if anywhere:
                 state |= self._start

@@ -37,7 +37,9 @@ class StageRuns(Generic[T]):
             self._alone(needed[0])
             return
         threads = [
-            threading.Thread(target=self._carry, args=(index,), name=f"stage-{index}", daemon=True)
+            threading.Thread(
+                target=self._run_stage, args=(index,), name=f"stage-{index}", daemon=True
+            )
             for index in needed
         ]
         for thread in threads:
@@ -46,7 +48,7 @@ class StageRuns(Generic[T]):
             self._wait()
         except BaseException:
             self._cancel.cancel()
-            self._settle()
+            self._join_threads()
             raise
         finally:
             for thread in threads:
@@ -65,7 +67,7 @@ class StageRuns(Generic[T]):
             unforeseen = index not in self._runs
             self._runs[index] = run
         if unforeseen:
-            self._carry(index)
+            self._run_stage(index)
         while not run.ended.wait(_POLL_SECONDS):
             self._cancel.check()
         if run.result is None:
@@ -82,7 +84,7 @@ class StageRuns(Generic[T]):
         finally:
             self._runs[index].ended.set()
 
-    def _carry(self, index: int) -> None:
+    def _run_stage(self, index: int) -> None:
         run = self._runs[index]
         try:
             run.result = self._build(index)
@@ -101,7 +103,7 @@ class StageRuns(Generic[T]):
         for run in list(self._runs.values()):
             run.ended.wait()
 
-    def _settle(self) -> None:
+    def _join_threads(self) -> None:
         """Wait for every thread, however often the caller is interrupted."""
         while not all(run.ended.is_set() for run in list(self._runs.values())):
             with suppress(KeyboardInterrupt):

@@ -96,12 +96,12 @@ class StageWork:
             state, triggers = self._open(step)
         self.progress.add_steps(len(triggers))
         if self.means.contexts.tree(stage.image):
-            self._carry(_whole_context(stage), state)
+            self._execute(_whole_context(stage), state)
             state.history.clear()
         for text in triggers:
-            self._carry(trigger(text, stage.location), state)
+            self._execute(trigger(text, stage.location), state)
         for instruction in stage.instructions:
-            self._carry(instruction, state)
+            self._execute(instruction, state)
         return state
 
     def _open(self, step: Step) -> tuple[StageState, tuple[str, ...]]:
@@ -133,7 +133,7 @@ class StageWork:
             if index is not None:
                 self.means.stage(index)
 
-    def _carry(self, instruction: Instruction, state: StageState) -> None:
+    def _execute(self, instruction: Instruction, state: StageState) -> None:
         self._await_stages(instruction)
         expand = Expander(
             instruction,
@@ -149,7 +149,7 @@ class StageWork:
                 return
             with ExitStack() as stack:
                 around = self._surroundings(instruction, state, step.task, stack)
-                described = self._described(instruction, expand, around)
+                described = self._describe(instruction, expand, around)
                 if described is None:
                     step.cached = self.progress.all_cached
                     state.history.append(history.entry(f"WORKDIR {state.config.working_dir}"))
@@ -161,9 +161,9 @@ class StageWork:
                     layer = LayerRef(made.blob, made.diff_id)
                     chain = self.means.layers.stack(state.chain_id, layer)
                     made = msgspec.structs.replace(made, chain_id=chain)
-                self._take(made, state, described.history, step)
+                self._append_layer(made, state, described.history, step)
 
-    def _described(
+    def _describe(
         self, instruction: Instruction, expand: Expander, around: StepSurroundings
     ) -> FileStep | None:
         if isinstance(instruction, Run):
@@ -270,7 +270,7 @@ class StageWork:
             FailedRun(title, str(error.location or ""), error.exit_code, config)
         )
         if error.snapshot:
-            error.kept("Engine.failed_image()")
+            error.suggest_inspection("Engine.failed_image()")
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
@@ -288,7 +288,7 @@ class StageWork:
             keys = (described.key().digest, *((quick.digest,) if quick else ()))
             ledger.note(self.index, self.progress.number, SharedStep(keys, made, parent))
 
-    def _take(self, made: CachedStep, state: StageState, text: str, step: Step) -> None:
+    def _append_layer(self, made: CachedStep, state: StageState, text: str, step: Step) -> None:
         """Add a step's layer to the stage's stack, and the step to its history."""
         if made.entries:
             state.layers.append(LayerRef(made.blob, made.diff_id))

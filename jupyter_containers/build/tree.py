@@ -171,12 +171,12 @@ class SourceTree:
             raise BuildError(
                 f"{pattern!r} not found",
                 culprit=pattern,
-                hint=self._near(path)
+                hint=self._similar(path)
                 or ("" if self.keep_owner else "sources are relative to the context"),
             )
         folder = stat.S_ISDIR(status.st_mode)
         state = self._state(canonical)
-        if self.rules.verdict(state) and not (folder and self._returns(canonical, state)):
+        if self.rules.verdict(state) and not (folder and self._is_included_again(canonical, state)):
             raise BuildError(
                 f"{pattern!r} not found: excluded by .dockerignore",
                 culprit=pattern,
@@ -185,7 +185,7 @@ class SourceTree:
         kept = path.removeprefix(f"{pivot}/") if pivot else path
         return Source(canonical, posixpath.basename(path), folder, pivot, kept)
 
-    def _near(self, path: str) -> str:
+    def _similar(self, path: str) -> str:
         """Return a hint with a name similar to the first missing part of a path."""
         above, names = "", path.split("/")
         for name in names:
@@ -194,7 +194,7 @@ class SourceTree:
                 break
             above = here
         try:
-            known = [one for one in self._names(above) if not self._hidden(above, one)]
+            known = [one for one in self._names(above) if not self._is_hidden(above, one)]
         except OSError:
             return ""
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
@@ -202,10 +202,10 @@ class SourceTree:
             near = [one for one in known if one.casefold() == name.casefold()]
         return f"did you mean {posixpath.join(above, near[0])}?" if near else ""
 
-    def _hidden(self, folder: str, name: str) -> bool:
+    def _is_hidden(self, folder: str, name: str) -> bool:
         return self.rules.verdict(self._state(f"{folder}/{name}" if folder else name))
 
-    def _returns(self, folder: str, state: int) -> bool:
+    def _is_included_again(self, folder: str, state: int) -> bool:
         """Return whether something is included again inside an ignored folder."""
         if not self.rules.may_return(folder, state):
             return False

@@ -71,7 +71,7 @@ class BridgeDriver:
         Raises :class:`AlreadyExistsError` if the interface name belongs to another object and
         :class:`NetworkError` if the kernel refuses.
         """
-        with _reported(f"cannot set up bridge {network.interface}"), NetlinkSocket() as route:
+        with _report_errors(f"cannot set up bridge {network.interface}"), NetlinkSocket() as route:
             link = links.get_link(route, network.interface)
             if link is not None and _is_orphan(route, link, network):
                 route.send(links.delete_link(link.name))
@@ -99,7 +99,7 @@ class BridgeDriver:
     def _open_host(self, network: Network) -> tuple[str, ...]:
         # Only after the rules are in place: from here on the host forwards packets.
         changed = []
-        with _reported("cannot turn on net.ipv4.ip_forward"):
+        with _report_errors("cannot turn on net.ipv4.ip_forward"):
             if write_sysctl("ipv4/ip_forward", "1"):
                 changed.append("net.ipv4.ip_forward = 1 (the host forwards packets)")
         if network.subnet6:
@@ -120,7 +120,7 @@ class BridgeDriver:
                 raise
         link = links.get_link(route, name)
         if link is None or link.kind != "bridge":
-            return link or _vanished(name)
+            return link or _raise_vanished(name)
         if not network.subnet6:
             with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
                 write_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
@@ -132,7 +132,7 @@ class BridgeDriver:
             requests.append(links.add_address(link.index, network.gateway6, prefix))
         mtu = links.set_mtu(link.index, network.mtu)
         route.send(*requests, mtu, links.set_up(link.index))
-        return links.get_link(route, name) or _vanished(name)
+        return links.get_link(route, name) or _raise_vanished(name)
 
     def attach(
         self,
@@ -148,7 +148,7 @@ class BridgeDriver:
         namespace has no such interface.
         """
         what = f"cannot attach a container to {network.interface}"
-        with _reported(what), NetlinkSocket() as route:
+        with _report_errors(what), NetlinkSocket() as route:
             bridge = links.get_link(route, network.interface)
             if bridge is None:
                 raise NetworkError(f"the bridge {network.interface} does not exist")
@@ -204,14 +204,14 @@ class BridgeDriver:
         Takes 20-40 ms, as the kernel waits for packets in flight; not needed for a container
         that has ended.
         """
-        with _reported(f"cannot remove {host_interface}"), NetlinkSocket() as route:
+        with _report_errors(f"cannot remove {host_interface}"), NetlinkSocket() as route:
             route.send(links.delete_link(host_interface))
 
     def route(
         self, namespace: NetworkNamespace, former: Endpoint | None, endpoint: Endpoint | None
     ) -> None:
         """Set the default route through ``endpoint`` (None for no route), replacing ``former``."""
-        with _reported("cannot set the default route"):
+        with _report_errors("cannot set the default route"):
             namespace.run(lambda: _route(former, endpoint))
 
     def remove_bridge(self, network: Network, *, with_ports: bool = False) -> None:
@@ -220,7 +220,7 @@ class BridgeDriver:
         Raises :class:`InUseError` while the bridge has ports, unless ``with_ports`` removes them
         too.
         """
-        with _reported(f"cannot remove bridge {network.interface}"), NetlinkSocket() as route:
+        with _report_errors(f"cannot remove bridge {network.interface}"), NetlinkSocket() as route:
             bridge = links.get_link(route, network.interface)
             if bridge is not None and bridge.kind == "bridge":
                 ports = [link for link in links.get_links(route) if link.master == bridge.index]
@@ -240,7 +240,7 @@ class BridgeDriver:
 
         Call it after publishing or unpublishing ports, and after a dead process left some.
         """
-        with _reported("cannot set route_localnet"):
+        with _report_errors("cannot set route_localnet"):
             loopback.settle(
                 networks,
                 lambda: [port for owned in self._firewall.current().values() for port in owned],
@@ -248,18 +248,18 @@ class BridgeDriver:
 
     def host_routes(self) -> tuple[str, ...]:
         """Return the destinations of the host's IPv4 routes, for choosing a subnet."""
-        with _reported("cannot read the host's routes"), NetlinkSocket() as route:
+        with _report_errors("cannot read the host's routes"), NetlinkSocket() as route:
             return tuple(sorted({entry.destination for entry in links.get_routes(route)}))
 
     def host_routes6(self) -> tuple[str, ...]:
         """Return the destinations of the host's IPv6 routes."""
-        with _reported("cannot read the host's routes"), NetlinkSocket() as route:
+        with _report_errors("cannot read the host's routes"), NetlinkSocket() as route:
             entries = links.get_routes(route, socket.AF_INET6)
         return tuple(sorted({entry.destination for entry in entries}))
 
     def uplink_mtu(self) -> int:
         """Return the MTU of the interface of the default route, 1500 if there is none."""
-        with _reported("cannot read the host's routes"), NetlinkSocket() as route:
+        with _report_errors("cannot read the host's routes"), NetlinkSocket() as route:
             indexes = {
                 entry.index for entry in links.get_routes(route) if entry.destination == "0.0.0.0/0"
             }
@@ -271,7 +271,7 @@ class BridgeDriver:
 
         Another engine root's interfaces look the same: remove only those of your own root.
         """
-        with _reported("cannot list interfaces"), NetlinkSocket() as route:
+        with _report_errors("cannot list interfaces"), NetlinkSocket() as route:
             found = links.get_links(route)
         return tuple(
             link.name
@@ -368,7 +368,7 @@ def _forward_ipv6() -> list[str]:
         with contextlib.suppress(OSError):
             if read_sysctl(f"ipv6/conf/{name}/accept_ra") == "1":
                 write_sysctl(f"ipv6/conf/{name}/accept_ra", "2")
-    with _reported("cannot turn on net.ipv6.conf.all.forwarding"):
+    with _report_errors("cannot turn on net.ipv6.conf.all.forwarding"):
         write_sysctl("ipv6/conf/all/forwarding", "1")
     return ["net.ipv6.conf.all.forwarding = 1 (the host forwards IPv6 packets)"]
 
@@ -422,12 +422,12 @@ def _is_orphan(route: NetlinkSocket, link: links.Link, network: Network) -> bool
     return all(other.master != link.index for other in links.get_links(route))
 
 
-def _vanished(name: str) -> links.Link:
+def _raise_vanished(name: str) -> links.Link:
     raise NetworkError(f"the bridge {name} was removed while it was being set up")
 
 
 @contextlib.contextmanager
-def _reported(what: str) -> Iterator[None]:
+def _report_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -144,7 +144,7 @@ class Firewall:
         return True
 
     def _is_there(self, network: Network) -> bool:
-        with _reported("cannot read the packet filter"):
+        with _report_errors("cannot read the packet filter"):
             edition = self._kernel.elements(self.table, "edition")
             if edition is None or int.from_bytes(edition[0].key, sys.byteorder) != _EDITION:
                 return False
@@ -164,7 +164,7 @@ class Firewall:
 
     def remove_network(self, network: Network) -> None:
         """Remove the network from the table, and the table with the last network."""
-        with _reported("cannot read the packet filter"):
+        with _report_errors("cannot read the packet filter"):
             names = self._interfaces()
         if names <= {network.interface}:
             self._nft.try_run(f"delete table inet {self.table}")
@@ -198,7 +198,7 @@ class Firewall:
         owner = _word(container_id)
         wanted = [(_map(port), _element(port, owner)) for port in ports]
         for _ in range(_ATTEMPTS):
-            with _reported("cannot publish"):
+            with _report_errors("cannot publish"):
                 stale = self._change(wanted)
             if not stale:
                 forget_flows(ports)
@@ -215,7 +215,9 @@ class Firewall:
                 raise
         keys = {(name, element.key) for name, element in wanted}
         stale = [
-            (name, element) for name, element in self._published() if (name, element.key) in keys
+            (name, element)
+            for name, element in self._read_published()
+            if (name, element.key) in keys
         ]
         try:
             self._kernel.change(self.table, delete=stale, add=wanted)
@@ -230,8 +232,8 @@ class Firewall:
 
         Takes 10-30 ms, as the kernel waits for packets in flight.
         """
-        with _reported("cannot unpublish"):
-            own = [item for item in self._published() if item[1].comment == container_id]
+        with _report_errors("cannot unpublish"):
+            own = [item for item in self._read_published() if item[1].comment == container_id]
             try:
                 if own:
                     self._kernel.change(self.table, delete=own)
@@ -247,12 +249,12 @@ class Firewall:
     def current(self) -> dict[str, tuple[PublishedPort, ...]]:
         """Return the published ports in the table by container ID."""
         found: dict[str, list[PublishedPort]] = {}
-        with _reported("cannot read the packet filter"):
-            for name, element in self._published():
+        with _report_errors("cannot read the packet filter"):
+            for name, element in self._read_published():
                 found.setdefault(element.comment, []).append(_port(name, element))
         return {owner: tuple(sorted(ports)) for owner, ports in found.items()}
 
-    def _published(self) -> list[tuple[str, nf_tables.Element]]:
+    def _read_published(self) -> list[tuple[str, nf_tables.Element]]:
         return [
             (name, element)
             for name in _MAPS
@@ -298,7 +300,7 @@ def _port(name: str, element: nf_tables.Element) -> PublishedPort:
 
 
 @contextlib.contextmanager
-def _reported(what: str) -> Iterator[None]:
+def _report_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

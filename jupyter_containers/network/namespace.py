@@ -65,11 +65,11 @@ class NetworkNamespace:
     def run(self, function: Callable[[], T]) -> T:
         """Call ``function`` in a thread inside this namespace; return its result."""
 
-        def entered() -> T:
+        def enter_and_call() -> T:
             _call("setns", self.fd, _CLONE_NEWNET)
             return function()
 
-        return _in_thread(entered)
+        return _in_thread(enter_and_call)
 
     def close(self) -> None:
         """Close the descriptor; the namespace exists while processes are in it."""

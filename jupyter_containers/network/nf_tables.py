@@ -63,7 +63,7 @@ class NfTables:
             + attribute(_CHAIN_TABLE, text(table))
             + attribute(_CHAIN_NAME, text(chain))
         )
-        found = _asked(Request(_GETCHAIN, 0, body))
+        found = _ask(Request(_GETCHAIN, 0, body))
         if not found:
             return None
         policy = attributes(found[0][4:]).get(_CHAIN_POLICY)
@@ -74,7 +74,7 @@ class NfTables:
         body = (
             _header(INET) + attribute(_LIST_TABLE, text(table)) + attribute(_LIST_SET, text(name))
         )
-        answers = _asked(Request(_GETSETELEM, NLM_F_DUMP, body))
+        answers = _ask(Request(_GETSETELEM, NLM_F_DUMP, body))
         if answers is None:
             return None
         found = []
@@ -138,7 +138,7 @@ def _header(family: int) -> bytes:
     return struct.pack(">BBH", family, 0, 0)
 
 
-def _asked(request: Request) -> list[bytes] | None:
+def _ask(request: Request) -> list[bytes] | None:
     with NetlinkSocket(_NETLINK_NETFILTER) as netfilter:
         try:
             return netfilter.send(request)

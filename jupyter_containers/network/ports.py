@@ -128,19 +128,19 @@ def _holder(port: PublishedPort) -> str:
 def _bind(port: PublishedPort) -> socket.socket:
     _check(port)
     try:
-        return _bound(port, reuse=False)
+        return _bind_socket(port, reuse=False)
     except OSError as error:
         if error.errno == errno.EADDRINUSE and port.protocol == "tcp":
             # Connections in TIME_WAIT, after a server of the host has ended, block a plain bind,
             # but not one with SO_REUSEADDR; that in turn must listen to be exclusive.
             try:
-                return _bound(port, reuse=True)
+                return _bind_socket(port, reuse=True)
             except OSError:
                 raise _failure(port, error) from error
         raise _failure(port, error) from error
 
 
-def _bound(port: PublishedPort, *, reuse: bool) -> socket.socket:
+def _bind_socket(port: PublishedPort, *, reuse: bool) -> socket.socket:
     kind = socket.SOCK_STREAM if port.protocol == "tcp" else socket.SOCK_DGRAM
     family = socket.AF_INET6 if ":" in port.host_ip else socket.AF_INET
     sock = socket.socket(family, kind | socket.SOCK_CLOEXEC)

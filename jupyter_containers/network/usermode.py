@@ -60,7 +60,7 @@ class Uplink:
         text. Raises :class:`UnsupportedError` if slirp4netns or its device is missing.
         """
         program = _program("slirp4netns")
-        withheld = _sandbox_withheld()
+        withheld = _sandbox_restriction()
         weaker = withheld
         for flags in _CONFINED[1:] if withheld else _CONFINED:
             said = self._launch([program, *flags], pid, alive)
@@ -128,16 +128,16 @@ class Uplink:
         wanted = (port.protocol, port.host_ip, port.host_port)
         return any(
             (entry["proto"], entry["host_addr"], entry["host_port"]) == wanted
-            for entry in self._forwarded()
+            for entry in self._list_forwarded()
         )
 
     def close_ports(self, ports: Collection[tuple[str, int]]) -> None:
         """Stop forwarding the ports (protocol and number); idempotent."""
-        for entry in self._forwarded():
+        for entry in self._list_forwarded():
             if (entry["proto"], entry["host_port"]) in ports:
                 self._ask("remove_hostfwd", id=entry["id"])
 
-    def _forwarded(self) -> list[dict[str, Any]]:
+    def _list_forwarded(self) -> list[dict[str, Any]]:
         answer = self._ask("list_hostfwd")
         # slirp4netns 1.2.0 returns the list bare, unlike its other responses.
         entries: list[dict[str, Any]] = answer.get("return", answer).get("entries", [])
@@ -173,7 +173,7 @@ def _program(name: str) -> str:
     return found
 
 
-def _sandbox_withheld(resolver: str = "/etc/resolv.conf") -> str:
+def _sandbox_restriction(resolver: str = "/etc/resolv.conf") -> str:
     """Return why the program's sandbox cannot work with ``/etc`` and ``/run`` alone, or ``""``."""
     target = os.path.realpath(resolver)
     if target.startswith(("/etc/", "/run/")):

@@ -66,7 +66,7 @@ class CredentialFile:
         self._check()
         try:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _locked(target.parent):
+            with _lock(target.parent):
                 document = self.read()
                 changed = change(document)
                 if changed:
@@ -81,7 +81,7 @@ class CredentialFile:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _lock(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

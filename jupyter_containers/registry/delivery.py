@@ -140,9 +140,9 @@ class Delivery:
             url = urljoin(request.url, target)
             old, new = origin(request.url), origin(url)
         except ValueError as error:
-            raise _nowhere(request) from error
+            raise _bad_redirect(request) from error
         if new[0] not in ("http", "https") or not new[1]:
-            raise _nowhere(request)
+            raise _bad_redirect(request)
         if new[0] == "http" and not self._policy.allows_plain(urlsplit(url).netloc):
             raise RegistryError(
                 f"a redirect leads from {old[1]} to plain http on {new[1]}",
@@ -155,7 +155,7 @@ class Delivery:
         return replace(request, url=url, headers=headers)
 
 
-def _nowhere(request: Request) -> RegistryError:
+def _bad_redirect(request: Request) -> RegistryError:
     return RegistryError(
         f"a redirect from {redacted(request.url)} leads nowhere", request=str(request)
     )

@@ -119,14 +119,14 @@ class Exchange:
         first = None
         if not self._scheme and self.is_own(request.url):
             request, first = self._first(request)
-        elif request.url.startswith(self._made_early()):
+        elif request.url.startswith(self._early_prefix()):
             request = replace(request, url=_in_scheme(request.url, self.scheme))
         own = self.is_own(request.url)
         sent = self._auth.header(scopes) if own and first is None else None
         response = self._deliver(request, sent, repeatable, first)
         if response.status == 401 and own and self.is_own(response.url):
             # Read to its end, so that its connection can also serve the token server's request.
-            response = _heard(response)
+            response = _read_refusal(response)
             answer = self._auth.answer(response, scopes, sent)
             if answer is not None:
                 response = self._deliver(request, answer, repeatable)
@@ -166,7 +166,7 @@ class Exchange:
             return ("https",)
         return ("http", "https") if is_loopback(host) else ("https", "http")
 
-    def _made_early(self) -> str:
+    def _early_prefix(self) -> str:
         """Return the beginning of URLs that were made before the scheme was known."""
         return f"{self._schemes()[0]}://{self.endpoint.host}/"
 
@@ -204,7 +204,7 @@ class Exchange:
             if not (scheme == "http" and response.status == 400 and not failures):
                 self._auth.learn(response)
                 return scheme, response
-            plain = _heard(response)
+            plain = _read_refusal(response)
         # A plain server with a slow first response is recognised by the failure of TLS.
         if plain is not None or [f.kind for f in failures] == ["timeout", "not-tls"]:
             return "http", plain
@@ -212,7 +212,7 @@ class Exchange:
         raise next((f for f in failures if f.kind not in ("not-tls", "broken")), failures[0])
 
 
-class _Heard:
+class _Refusal:
     """A refusal that was read; its connection is free again."""
 
     def __init__(self, response: Response, body: bytes) -> None:
@@ -227,14 +227,14 @@ class _Heard:
         self._body = b""
 
 
-def _heard(response: Response) -> _Heard:
+def _read_refusal(response: Response) -> _Refusal:
     try:
         body = read_up_to(response, MAX_ERROR_BYTES)
     except ConnectionFailedError:
         body = b""
     finally:
         response.close()
-    return _Heard(response, body)
+    return _Refusal(response, body)
 
 
 def _in_scheme(url: str, scheme: str) -> str:

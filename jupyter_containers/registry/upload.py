@@ -269,7 +269,7 @@ class BlobUpload:
             request, scopes=self._scopes, ok=(202, 201, 204), subject=self._subject
         )
         response.close()
-        return self._exchange.located(response), _reached(response, position + length)
+        return self._exchange.located(response), _session_size(response, position + length)
 
     def _status(self, session: str) -> tuple[str, int]:
         response = self._exchange.send(
@@ -277,7 +277,7 @@ class BlobUpload:
         )
         response.close()
         moved = self._exchange.located(response) if "Location" in response.headers else session
-        return moved, _reached(response, 0)
+        return moved, _session_size(response, 0)
 
     def _finish(self, session: str, body: FileBody | bytes) -> None:
         url = with_query(session, [("digest", self._descriptor.digest)])
@@ -322,7 +322,7 @@ class BlobUpload:
         response.close()
 
 
-def _reached(response: Response, otherwise: int) -> int:
+def _session_size(response: Response, otherwise: int) -> int:
     """Return the size of a session: ``Range: 0-<last byte>``; ``0-0`` means none or one."""
     found = re.fullmatch(r"\s*(?:bytes=)?0-(\d{1,18})\s*", response.headers.get("Range", "")[:100])
     if not found:

@@ -58,9 +58,13 @@ def settle(
     if layout.of_user(own).version == "v2":
         return None
     place = _Place(layout, folder / "cgroup", layout.own_group(own))
-    if place.joined():
+    if place.join():
         return None
-    ways = (place.taken, place.asked) if place.is_service else (place.asked, place.taken)
+    ways = (
+        (place.take_own_group, place.ask_systemd)
+        if place.is_service
+        else (place.ask_systemd, place.take_own_group)
+    )
     refusals = []
     for way in ways:
         refusal = way()
@@ -87,7 +91,7 @@ class _Place:
         inside = f"/user@{self._user}.service/" in self._own
         return not inside and self._is_ours(self._own)
 
-    def joined(self) -> bool:
+    def join(self) -> bool:
         """Enter the base that an earlier process found; return False if that fails."""
         try:
             base = self._note.read_text()
@@ -95,15 +99,15 @@ class _Place:
             return False
         return self._enter(base)
 
-    def taken(self) -> Refusal | None:
+    def take_own_group(self) -> Refusal | None:
         """Make this process's own group the base; return why that failed."""
         if not self._own:
             return Refusal("this process's control group is not in sight", _SERVICE)
         if not self._is_ours(self._own):
             return Refusal(f"the server's control group {self._own} is not this user's", _SERVICE)
-        return self._found(self._own)
+        return self._use_base(self._own)
 
-    def asked(self) -> Refusal | None:
+    def ask_systemd(self) -> Refusal | None:
         """Let the user's systemd create the scope, or move this process there; return an error."""
         runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{self._user}"
         usual = f"/run/user/{self._user}"
@@ -123,7 +127,7 @@ class _Place:
         failed = _call(runtime, "StartTransientUnit", "ssa(sv)a(sa(sv))", *words)
         if failed or not self._in_scope(settled=False):
             return Refusal(f"systemd makes no scope: {failed or 'it took too long'}", "")
-        return self._found(self._layout.own_group())
+        return self._use_base(self._layout.own_group())
 
     def _in_scope(self, *, settled: bool) -> bool:
         ending = f"/{SCOPE}/{ENGINE}" if settled else f"/{SCOPE}"
@@ -143,7 +147,7 @@ class _Place:
             return False
         return owner == self._user and all(os.access(one, os.W_OK) for one in (folder, *files))
 
-    def _found(self, base: str) -> Refusal | None:
+    def _use_base(self, base: str) -> Refusal | None:
         reason = delegate_controllers(self._layout, base)
         if reason:
             return Refusal(reason, _CONTROLLERS if "controllers" in reason else _SERVICE)

@@ -143,7 +143,7 @@ def enter(folder: Path) -> None:
     """
     private_folder(folder.parent)
     private_folder(folder)
-    with _locked(folder / "lock"):
+    with _lock(folder / "lock"):
         # Before it becomes another user for the user's systemd; a new holder is started in its
         # group.
         refused = settle(folder)
@@ -251,7 +251,7 @@ def _join(pid: int) -> None:
 
 
 @contextmanager
-def _locked(file: Path) -> Iterator[None]:
+def _lock(file: Path) -> Iterator[None]:
     with open(file, "wb") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield

@@ -48,12 +48,12 @@ class Channel:
     def receive(self, resolve: Resolve) -> Any:
         """Return the next message; raise :class:`EOFError` if the other end is closed."""
         try:
-            body, ancillary = self._received()
+            body, ancillary = self._receive_message()
         except ConnectionError as error:  # it was closed with unread data of this end
             raise EOFError("the other end is gone") from error
         return _Unpickler(BytesIO(body), lambda reference: resolve(reference, ancillary)).load()
 
-    def _received(self) -> tuple[bytearray, list[int]]:
+    def _receive_message(self) -> tuple[bytearray, list[int]]:
         head, ancillary = b"", list[int]()
         while len(head) < _HEADER.size:
             data, descriptors, _, _ = socket.recv_fds(

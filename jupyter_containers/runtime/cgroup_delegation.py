@@ -28,7 +28,7 @@ def delegate_controllers(layout: CgroupLayout, base: str) -> str:
             for pid in Path(f"{folder}/cgroup.procs").read_text().split():
                 with suppress(ProcessLookupError):
                     Path(f"{leaf}/cgroup.procs").write_text(pid)
-            if _enabled(folder, [name for name in CONTROLLERS if name in offered]):
+            if _enable(folder, [name for name in CONTROLLERS if name in offered]):
                 break
         else:
             return f"{base or '/'} is never without processes"
@@ -51,7 +51,7 @@ def layout_for_root(layout: CgroupLayout) -> CgroupLayout:
     return layout
 
 
-def _enabled(folder: str, controllers: list[str]) -> bool:
+def _enable(folder: str, controllers: list[str]) -> bool:
     """Enable controllers in the groups below; return False while processes prevent it."""
     for name in controllers:
         try:

@@ -76,9 +76,9 @@ def choose(wish: str, root: Path, run_root: Path, scratch: Scratch) -> Driver:
     note = run_root / "storage-driver"
     circumstances = f"{_Circumstances(root)} {wish}"
     private_folder(run_root)
-    found = _noted(note, circumstances)
+    found = _read_note(note, circumstances)
     if found is None:
-        found = _tried(wish, scratch)
+        found = _try_drivers(wish, scratch)
         note.write_bytes(msgspec.json.encode((circumstances, found)))
     if wish == "vfs" and found.name != "vfs":
         return Driver("vfs", "chosen in the settings")
@@ -91,7 +91,7 @@ def choose(wish: str, root: Path, run_root: Path, scratch: Scratch) -> Driver:
     return found
 
 
-def _noted(note: Path, circumstances: str) -> Driver | None:
+def _read_note(note: Path, circumstances: str) -> Driver | None:
     try:
         asked, found = msgspec.json.decode(note.read_bytes(), type=tuple[str, Driver])
     except (OSError, *DECODE_ERRORS):
@@ -99,22 +99,22 @@ def _noted(note: Path, circumstances: str) -> Driver | None:
     return found if asked == circumstances else None
 
 
-def _tried(wish: str, scratch: Scratch) -> Driver:
+def _try_drivers(wish: str, scratch: Scratch) -> Driver:
     """Return the first driver that works."""
     reason = "chosen in the settings"
     if wish != "fuse-overlayfs":
-        found = _mounted(scratch, fuse=False)
+        found = _try_mounts(scratch, fuse=False)
         if found.name == "overlay" or found.no_mounts:
             return found
         reason = found.reason
     missing = fuseoverlay.missing()
-    other = Driver("vfs", missing) if missing else _mounted(scratch, fuse=True)
+    other = Driver("vfs", missing) if missing else _try_mounts(scratch, fuse=True)
     if other.name == "fuse-overlayfs":
         return Driver(other.name, reason)
     return other if wish == "fuse-overlayfs" else Driver("vfs", reason)
 
 
-def _mounted(scratch: Scratch, *, fuse: bool) -> Driver:
+def _try_mounts(scratch: Scratch, *, fuse: bool) -> Driver:
     """Mount two layers and change a file, as every container will."""
     with scratch() as folder:
         folder.mkdir(mode=0o700)
@@ -127,7 +127,7 @@ def _mounted(scratch: Scratch, *, fuse: bool) -> Driver:
             with PrivateMounts() as mounts:
                 try:
                     mounts.overlay(mount, folder / "merged")
-                    mounts.call(_change, folder / "merged")
+                    mounts.call(_change_files, folder / "merged")
                 except (ContainersError, OSError) as error:
                     return Driver("vfs", str(error))
         except UnsupportedError as error:
@@ -135,7 +135,7 @@ def _mounted(scratch: Scratch, *, fuse: bool) -> Driver:
         return Driver("fuse-overlayfs" if fuse else "overlay")
 
 
-def _change(merged: Path) -> None:
+def _change_files(merged: Path) -> None:
     (merged / "gone").unlink()
     (merged / "kept").rename(merged / "moved")
     (merged / "new").mkdir()

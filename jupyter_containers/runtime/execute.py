@@ -52,11 +52,11 @@ def sweep_scratch(bundle: Path) -> None:
     """
     with suppress(FileNotFoundError):  # the container was removed
         for name in os.listdir(bundle):
-            if name.startswith(_PREFIX) and _is_left(bundle / name):
+            if name.startswith(_PREFIX) and _is_abandoned(bundle / name):
                 shutil.rmtree(bundle / name, ignore_errors=True)
 
 
-def _is_left(folder: Path) -> bool:
+def _is_abandoned(folder: Path) -> bool:
     try:
         pid, start_time, _ = folder.name.removeprefix(_PREFIX).split("-", 2)
         maker = ProcessIdentity(int(pid), int(start_time))

@@ -86,7 +86,7 @@ def runtime_error(
     return OCIRuntimeError(line, argv=argv, exit_code=code, stderr=stderr or message, hint=hint)
 
 
-def torn(message: str) -> bool:
+def ended_from_outside(message: str) -> bool:
     """Return whether a runtime's process in the container was killed from outside."""
     return bool(_TORN.search(message))
 

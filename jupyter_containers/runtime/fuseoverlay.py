@@ -38,7 +38,7 @@ def missing() -> str:
 
 
 @contextmanager
-def served(mount: Mount, target: Path) -> Iterator[int]:
+def serve_mount(mount: Mount, target: Path) -> Iterator[int]:
     """Yield a process that has the mount at ``target``; move the mount before the block ends.
 
     Raises :class:`StorageError` if the program does not mount it.

@@ -95,14 +95,14 @@ def _lines(
     ended: Callable[[], bool],
     cancel: CancelToken | None,
 ) -> Iterator[LogLine]:
-    files = _opened(path)
+    files = _open_files(path)
     try:
         if tail is not None:
             _skip_to_tail(files, tail, wanted)
         while True:
             # Evaluated before reading, so that everything written before the end is read.
             last = not follow or ended()
-            files = files or _opened(path)
+            files = files or _open_files(path)
             while files:
                 yield from _records(files[0], cancel)
                 files[1:] = files[1:] or _newer(files[0], path)
@@ -135,7 +135,7 @@ def _records(file: BinaryIO, cancel: CancelToken | None) -> Iterator[LogLine]:
         file.seek(-len(rest), os.SEEK_CUR)
 
 
-def _opened(path: Path) -> list[BinaryIO]:
+def _open_files(path: Path) -> list[BinaryIO]:
     """Return the files of a log, oldest first; a rotation neither hides nor repeats any."""
     files: list[BinaryIO] = []
     seen: set[int] = set()
@@ -164,7 +164,7 @@ def _newer(file: BinaryIO, path: Path) -> list[BinaryIO]:
         return []
     if (now.st_dev, now.st_ino) == (mine.st_dev, mine.st_ino) and mine.st_size >= file.tell():
         return []
-    files = _opened(path)
+    files = _open_files(path)
     inodes = [os.fstat(other.fileno()).st_ino for other in files]
     known = inodes.index(mine.st_ino) + 1 if mine.st_ino in inodes[:-1] else 0
     for older in files[:known]:

@@ -169,7 +169,7 @@ class Monitor:
                 ready = pipes.enter_context(_Pipe("_OCI_ATTACHPIPE"))
                 gate = pipes.enter_context(_Pipe("_OCI_STARTPIPE", into_conmon=True))
                 given += [ready, gate]
-            child = _started(argv, bundle, given, pass_fds)
+            child = _start_program(argv, bundle, given, pass_fds)
             try:
                 if connect is not None:
                     with suppress(BrokenPipeError):  # it failed, and the report contains the reason
@@ -210,7 +210,7 @@ class _Pipe:
         self._open.discard(self.theirs)
 
 
-def _started(
+def _start_program(
     argv: list[str], bundle: Path, pipes: Sequence[_Pipe], pass_fds: Sequence[int]
 ) -> subprocess.Popen[bytes]:
     try:

@@ -119,7 +119,7 @@ class PrivateMounts:
             token = kwargs.get("cancel")
             if not task.ended.is_set() and isinstance(token, CancelToken):
                 token.cancel()
-            _settle(task.ended)
+            _wait_for_end(task.ended)
             raise
         return task.result()
 
@@ -134,9 +134,9 @@ class PrivateMounts:
         when the machine stops.  Raises :class:`StorageError` if the kernel refuses.
         """
         if mount.fuse and len(mount.lowers) + (mount.upper is not None) > 1:
-            from jupyter_containers.runtime.fuseoverlay import served
+            from jupyter_containers.runtime.fuseoverlay import serve_mount
 
-            with served(mount, target) as server:
+            with serve_mount(mount, target) as server:
                 self.graft(server, str(target), target)
         else:
             self.call(self._overlay, mount, target, volatile, label)
@@ -163,7 +163,7 @@ class PrivateMounts:
         self.call(self._mount, device, str(target), kind or None, flags, data)
         if flags & _MS_BIND and flags & ~(_MS_BIND | _MS_REC):
             # A bind mount needs a second call for its other flags.
-            flags |= _MS_REMOUNT | self.call(_standing_flags, target)
+            flags |= _MS_REMOUNT | self.call(_present_flags, target)
             self.call(self._mount, None, str(target), None, flags & ~_MS_REC, "")
 
     def propagate(self, target: Path, word: str) -> None:
@@ -172,7 +172,7 @@ class PrivateMounts:
 
     def lock(self, target: Path) -> None:
         """Make a mount read-only, but not the mounts below it."""
-        flags = _MS_BIND | _MS_REMOUNT | _MS_RDONLY | self.call(_standing_flags, target)
+        flags = _MS_BIND | _MS_REMOUNT | _MS_RDONLY | self.call(_present_flags, target)
         self.call(self._mount, None, str(target), None, flags, "")
 
     def lock_below(self, target: Path) -> None:
@@ -228,7 +228,7 @@ class PrivateMounts:
 
     def _enter(self, namespace: int) -> None:
         if self._libc.setns(namespace, _CLONE_NEWNS) != 0:
-            raise _refused("cannot enter a mount namespace")
+            raise _mount_error("cannot enter a mount namespace")
 
     def _move(self, tree: int, target: Path) -> None:
         self._system(
@@ -338,13 +338,13 @@ class PrivateMounts:
             os.fsencode(data) if data else None,
         )
         if result != 0:
-            raise _refused(f"cannot mount {kind or source or 'a bind'} on {target}")
+            raise _mount_error(f"cannot mount {kind or source or 'a bind'} on {target}")
 
     def _system(self, what: str, number: int, *args: Any) -> int:
         plain = [ctypes.c_long(item) if isinstance(item, int) else item for item in args]
         result = int(self._libc.syscall(ctypes.c_long(number), *plain))
         if result < 0:
-            raise _refused(f"{what} failed")
+            raise _mount_error(f"{what} failed")
         return result
 
 
@@ -411,7 +411,7 @@ def is_bind(options: str) -> bool:
     return bool(mount_flags(options)[0] & _MS_BIND)
 
 
-def _standing_flags(target: Path) -> int:
+def _present_flags(target: Path) -> int:
     found = os.statvfs(target).f_flag
     return sum(flag for bit, flag in _STANDING.items() if found & bit)
 
@@ -472,7 +472,7 @@ def detach_inside(folder: Path) -> None:
             libc.umount2(point.replace(rb"\040", b" "), _MNT_DETACH | _UMOUNT_NOFOLLOW)
 
 
-def _settle(ended: threading.Event) -> None:
+def _wait_for_end(ended: threading.Event) -> None:
     """Wait until the work has ended, however often the caller is interrupted."""
     while not ended.is_set():
         with suppress(KeyboardInterrupt):
@@ -483,7 +483,7 @@ def _escaped(path: str) -> str:
     return path.replace("\\", "\\\\").replace(",", "\\,")
 
 
-def _refused(message: str) -> StorageError | UnsupportedError:
+def _mount_error(message: str) -> StorageError | UnsupportedError:
     number = ctypes.get_errno()
     text = f"{message}: {os.strerror(number)}"
     if number in (errno.EPERM, errno.ENODEV, errno.ENOSYS):

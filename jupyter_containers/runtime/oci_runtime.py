@@ -90,14 +90,14 @@ class OCIRuntime:
     def cgroup_path(self, container_id: str) -> str:
         """Return the cgroup path for a container's spec."""
         try:
-            parent = self._placement(container_id).read_text()
+            parent = self._parent_file(container_id).read_text()
         except OSError:
             parent = self.cgroup_parent
         return f"{parent.rstrip('/')}/{container_id}"
 
-    def place(self, container_id: str, parent: str) -> None:
+    def set_cgroup_parent(self, container_id: str, parent: str) -> None:
         """Set a different parent cgroup for a container that is about to be created."""
-        file = self._placement(container_id)
+        file = self._parent_file(container_id)
         if parent or self.layout.base:
             file.parent.mkdir(parents=True, exist_ok=True)
             # The base may differ at another time, or in another service of the user.
@@ -106,7 +106,7 @@ class OCIRuntime:
         else:
             file.unlink(missing_ok=True)
 
-    def _placement(self, container_id: str) -> Path:
+    def _parent_file(self, container_id: str) -> Path:
         return self.root.parent / "cgroups" / container_id
 
     def global_arguments(self, log: Path | None = None) -> list[str]:
@@ -144,7 +144,7 @@ class OCIRuntime:
     def init_process(self, container_id: str) -> ProcessIdentity | None:
         """Return the live first process of a container, or None if it has ended."""
         if self._maker(container_id) == "runc":
-            init = _init_of(container_id, self._recorded(container_id))
+            init = _init_of(container_id, self._read_record(container_id))
             return init if init is not None and init.alive else None
         state = self.state(container_id)
         return ProcessIdentity.of(int(state.get("pid", 0))) if state else None
@@ -173,7 +173,7 @@ class OCIRuntime:
         except OSError:
             return False
 
-    def settle(self, process: ProcessIdentity) -> None:
+    def await_program(self, process: ProcessIdentity) -> None:
         """Wait until a started container's first process is its program.
 
         In its first milliseconds it is still the runtime's own program.
@@ -188,7 +188,7 @@ class OCIRuntime:
         With ``caught`` it is sent only to a program with a handler for it.  Returns False if it was
         not sent.
         """
-        self.settle(process)
+        self.await_program(process)
         return (not caught or process.catches(number)) and process.signal(number)
 
     def kill_all(self, container_id: str) -> bool:
@@ -236,7 +236,7 @@ class OCIRuntime:
             if self.exists(container_id):
                 self._verb("delete", container_id, *(["--force"] if force else []))
             cgroups.remove(self.layout, path)
-        self.place(container_id, "")
+        self.set_cgroup_parent(container_id, "")
 
     def abandon(self, container_id: str, *verbs: str) -> None:
         """Kill the runtime's own processes that work on a container for a dead owner.
@@ -255,7 +255,7 @@ class OCIRuntime:
         """Remove the traces of a container of an earlier boot: no process of it can be alive."""
         shutil.rmtree(self.root / container_id, ignore_errors=True)
         cgroups.remove(self.layout, self.cgroup_path(container_id))
-        self.place(container_id, "")
+        self.set_cgroup_parent(container_id, "")
 
     def run(
         self,
@@ -351,7 +351,7 @@ class OCIRuntime:
             raise runtime_error(last_error(text) or text, operation=verb, argv=argv, stderr=text)
         return output.decode(errors="replace")
 
-    def _recorded(self, container_id: str) -> bytes:
+    def _read_record(self, container_id: str) -> bytes:
         """Return runc's own record of a container, empty if there is none."""
         try:
             with open(self.root / container_id / "state.json", "rb") as file:
@@ -362,7 +362,7 @@ class OCIRuntime:
     def _release_init(self, container_id: str) -> bool:
         """Start the container as ``runc start`` does; return False to leave it to runc."""
         fifo = self.root / container_id / "exec.fifo"
-        recorded = self._recorded(container_id)
+        recorded = self._read_record(container_id)
         init = _init_of(container_id, recorded)
         if _has_late_hooks(recorded) or init is None or not init.alive:
             return False
@@ -384,7 +384,7 @@ class OCIRuntime:
 
     def _forget(self, container_id: str) -> bool:
         """Delete an ended container as ``runc delete`` does; return False to leave it to runc."""
-        recorded = self._recorded(container_id)
+        recorded = self._read_record(container_id)
         init = _init_of(container_id, recorded)
         if _has_late_hooks(recorded) or init is None or init.alive:
             return False

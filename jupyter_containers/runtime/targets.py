@@ -65,7 +65,7 @@ def check_targets(root: Root, wishes: tuple[Wish, ...]) -> None:
             )
     for wish in wishes:
         check_target(wish)
-        _check(led_to(root, wish.target), wish)
+        _check(resolve_target(root, wish.target), wish)
 
 
 def check_folder(root: Root | None, path: str) -> None:
@@ -75,7 +75,7 @@ def check_folder(root: Root | None, path: str) -> None:
     """
     found = [tuple(posixpath.normpath("/" + path).strip("/").split("/"))]
     if root is not None:
-        found.append(led_to(root, path))
+        found.append(resolve_target(root, path))
     for parts in found:
         of_process = parts[0] == "proc" and len(parts) > 2
         if (of_process and _is_process(parts[1])) or parts[:2] == ("dev", "fd"):
@@ -85,7 +85,7 @@ def check_folder(root: Root | None, path: str) -> None:
             )
 
 
-def led_to(root: Root, path: str) -> tuple[str, ...]:
+def resolve_target(root: Root, path: str) -> tuple[str, ...]:
     """Return the parts that ``path`` resolves to when the container runs.
 
     The image's links are followed, but none inside a place: its present contents will be covered. A
@@ -125,13 +125,13 @@ def _link(root: Root, folders: list[str], name: str) -> str:
 
 def _check(parts: tuple[str, ...], wish: Wish) -> None:
     if parts == ("",):
-        raise _refused(wish, "it would hide the whole image")
-    if parts[0] not in _PLACES or _same_place(parts, wish) or _allowed(parts, wish):
+        raise _target_error(wish, "it would hide the whole image")
+    if parts[0] not in _PLACES or _is_same_path(parts, wish) or _allowed(parts, wish):
         return
-    raise _refused(wish, f"/{'/'.join(parts[:2])} belongs to the runtime")
+    raise _target_error(wish, f"/{'/'.join(parts[:2])} belongs to the runtime")
 
 
-def _same_place(parts: tuple[str, ...], wish: Wish) -> bool:
+def _is_same_path(parts: tuple[str, ...], wish: Wish) -> bool:
     """Return whether it binds the host's own object at that path; not below /proc."""
     if not wish.source or (parts[0] == "proc" and len(parts) > 1):
         return False
@@ -160,7 +160,7 @@ def _is_process(name: str) -> bool:
     return name in ("self", "thread-self") or name.isdigit()
 
 
-def _refused(wish: Wish, reason: str) -> InvalidArgumentError:
+def _target_error(wish: Wish, reason: str) -> InvalidArgumentError:
     return InvalidArgumentError(
         f"cannot mount on {wish.target}: {reason}",
         hint="mount it at a place of your own, as /data; devices: --device",

@@ -62,10 +62,10 @@ class AdditionalStore:
     @property
     def link(self) -> str:
         """The name, in the ``layers`` of the store above, of the link to its layers."""
-        return views_of(self.layers or self.root)
+        return views_name(self.layers or self.root)
 
 
-def views_of(folder: Path) -> str:
+def views_name(folder: Path) -> str:
     """Return a short name for the views of a folder."""
     return "@" + directory_name(os.fspath(folder))[:5]
 
@@ -111,7 +111,7 @@ def layers_open(root: Path) -> bool:
         return False
 
 
-def states(stores: Iterable[AdditionalStore]) -> tuple[tuple[int, int], ...]:
+def fingerprint(stores: Iterable[AdditionalStore]) -> tuple[tuple[int, int], ...]:
     """Return a fingerprint that changes whenever an additional store publishes."""
     found = []
     for store in stores:

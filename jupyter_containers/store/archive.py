@@ -146,7 +146,7 @@ class Applier:
                 if self._owner is not None:
                     entry = entry._replace(uid=self._owner[0], gid=self._owner[1])
                 if self._handover is not None:
-                    entry = _handed_over(entry, self._handover)
+                    entry = _without_privileges(entry, self._handover)
                 self._entry(entry)
                 if progress is not None and not self._entries % 256:
                     progress(self._entries)
@@ -202,17 +202,17 @@ class Applier:
         try:
             descriptor = self._root.open_directory(parts)
         except FileNotFoundError:
-            descriptor = self._implied(parts)
+            descriptor = self._make_implied(parts)
         except NotADirectoryError:
             # A whiteout of this archive may be where a parent belongs.
             self._parent(parts[:-1])
-            descriptor = self._implied(parts)
+            descriptor = self._make_implied(parts)
         if len(self._open) >= _OPEN_DIRECTORIES:
             self._forget_open()
         self._open[parts] = descriptor
         return descriptor
 
-    def _implied(self, parts: tuple[bytes, ...]) -> int:
+    def _make_implied(self, parts: tuple[bytes, ...]) -> int:
         parent = self._parent(parts[:-1])
         state = at.look(parent, parts[-1])
         if state is None or is_whiteout(state, parent, parts[-1]):
@@ -442,11 +442,11 @@ class Applier:
                     continue
                 raise
             try:
-                self._dress(descriptor, self._folders[parts])
+                self._set_metadata(descriptor, self._folders[parts])
             finally:
                 os.close(descriptor)
 
-    def _dress(self, descriptor: int, attributes: Attributes) -> None:
+    def _set_metadata(self, descriptor: int, attributes: Attributes) -> None:
         self._privileges.give(descriptor, attributes.uid, attributes.gid)
         if attributes.xattrs:
             _set_xattrs(partial(os.setxattr, descriptor), attributes.xattrs)
@@ -460,7 +460,7 @@ class Applier:
             self._hide(name, self._root.descriptor)
 
 
-def _handed_over(entry: Entry, handover: Handover) -> Entry:
+def _without_privileges(entry: Entry, handover: Handover) -> Entry:
     mode = handover.mode(entry.mode)
     xattrs = handover.xattrs(entry.xattrs) if entry.xattrs else entry.xattrs
     return (

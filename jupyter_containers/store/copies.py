@@ -53,7 +53,7 @@ def make(
         made = stack.enter_context(Folders(root))
         _Merger(made, privileges, cancel).merge("", layers)
     note = {path: _mark(state) for path, state in _all(target)}
-    _let_the_clock_go_on(target.parent, max((at for _, at in note.values()), default=0))
+    _await_clock_tick(target.parent, max((at for _, at in note.values()), default=0))
     return note
 
 
@@ -119,7 +119,7 @@ class _Merger:
                 self._make(layer.above(path), self._target.above(path), state)
                 if state.st_nlink > 1:
                     self._links[state.st_dev, state.st_ino] = path
-            _dress(self._target.above(path), layer.above(path), state, self._privileges)
+            _copy_metadata(self._target.above(path), layer.above(path), state, self._privileges)
 
     def _make(self, source: Place, target: Place, state: os.stat_result) -> None:
         if stat.S_ISREG(state.st_mode):
@@ -192,26 +192,26 @@ class _Comparer:
             with suppress(FileNotFoundError):
                 self._entry(path, at.stat(*self._copy.above(path)), new)
         if not new:
-            for name in sorted(set(self._known.get(_noted(inside), ())) - set(names)):
+            for name in sorted(set(self._known.get(_note_key(inside), ())) - set(names)):
                 path = _join(inside, name)
-                self._reach(inside)
+                self._make_parents(inside)
                 directory, last = self._target.above(path)
                 make_whiteout(directory, os.fsencode(last))
 
     def _entry(self, path: str, state: os.stat_result, new: bool) -> None:
-        changed = new or _mark(state) != self._note.get(_noted(path))
+        changed = new or _mark(state) != self._note.get(_note_key(path))
         if stat.S_ISDIR(state.st_mode):
             self._inner(path, state, changed, new)
         elif changed:
-            self._reach(path.rpartition("/")[0])
+            self._make_parents(path.rpartition("/")[0])
             at.link(*self._copy.above(path), *self._target.above(path))
 
     def _inner(self, path: str, state: os.stat_result, changed: bool, new: bool) -> None:
-        known = self._note.get(_noted(path))
+        known = self._note.get(_note_key(path))
         # Another folder of the same name: hide everything of the old one.
         replaced = new or known is None or known[0] != state.st_ino
         if changed:
-            self._reach(path)
+            self._make_parents(path)
         # It may be a link by now, or be gone: then it has no contents.
         with suppress(FileNotFoundError, NotADirectoryError), _no_link():
             self._folder(path, new=replaced)
@@ -220,12 +220,12 @@ class _Comparer:
                 at.setxattr(*self._target.above(path), self._privileges.opaque_name, b"y")
             with suppress(FileNotFoundError):
                 source, target = self._copy.above(path), self._target.above(path)
-                _dress(target, source, state, self._privileges)
+                _copy_metadata(target, source, state, self._privileges)
 
-    def _reach(self, inside: str) -> None:
+    def _make_parents(self, inside: str) -> None:
         """Create a folder of the target and its parents; the walk sets their attributes later."""
         if inside not in self._made:
-            self._reach(inside.rpartition("/")[0])
+            self._make_parents(inside.rpartition("/")[0])
             at.mkdir(*self._target.above(inside))
             self._made.add(inside)
 
@@ -239,7 +239,9 @@ def _no_link() -> Iterator[None]:
             raise
 
 
-def _dress(target: Place, source: Place, state: os.stat_result, privileges: Privileges) -> None:
+def _copy_metadata(
+    target: Place, source: Place, state: os.stat_result, privileges: Privileges
+) -> None:
     """Copy the owner, mode, attributes and time of an entry to another."""
     if privileges.owners:
         at.chown(*target, state.st_uid, state.st_gid)
@@ -261,7 +263,7 @@ def _join(inside: str, name: str) -> str:
     return f"{inside}/{name}" if inside else name
 
 
-def _noted(path: str) -> bytes:
+def _note_key(path: str) -> bytes:
     return b"/" + os.fsencode(path) if path else b""
 
 
@@ -277,7 +279,7 @@ def _is_opaque(directory: int, name: str) -> bool:
     return False
 
 
-def _let_the_clock_go_on(folder: Path, latest: int) -> None:
+def _await_clock_tick(folder: Path, latest: int) -> None:
     """Wait until a change would get a later time: the kernel's file clock has coarse ticks."""
     probe = folder / "tick"
     while True:

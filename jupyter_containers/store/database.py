@@ -141,7 +141,7 @@ class Database:
                 yield handle.connection
                 return
             if handle.refused is not None:
-                handle = self._reopened(handle)
+                handle = self._reopen(handle)
             if handle.refused is not None:
                 raise type(handle.refused)(handle.refused.message, hint=handle.refused.hint)
             if self._reserve is not None:
@@ -152,13 +152,13 @@ class Database:
                 yield handle.connection
                 handle.connection.execute("COMMIT")
             except sqlite3.Error as error:
-                raise self._failed(what, error) from error
+                raise self._transaction_error(what, error) from error
             finally:
                 handle.depth = 0
                 if handle.connection.in_transaction:
                     handle.connection.execute("ROLLBACK")
 
-    def _failed(self, what: str, error: sqlite3.Error) -> StorageError:
+    def _transaction_error(self, what: str, error: sqlite3.Error) -> StorageError:
         """Return the error of a transaction; after a full disk, make room for the next one."""
         failure = database_error(what, error, self.path)
         if isinstance(failure, DiskFullError) and self._reserve is not None:
@@ -212,12 +212,12 @@ class Database:
             self._abandoned.append(handle)
             handle = self._handle = self._open()
         elif handle.refused is not None and time.monotonic() > handle.opened + _RETRY_SECONDS:
-            handle = self._reopened(handle)
+            handle = self._reopen(handle)
         if self.additional:
-            self._look_at_additional(handle)
+            self._refresh_additional(handle)
         return handle
 
-    def _reopened(self, handle: _Handle) -> _Handle:
+    def _reopen(self, handle: _Handle) -> _Handle:
         """Reopen a database that could only be read: there may be room now."""
         with handle.lock:
             if self._handle is handle:
@@ -230,14 +230,14 @@ class Database:
                 self._abandoned.append(handle)
             return self._handle or handle
 
-    def _look_at_additional(self, handle: _Handle) -> None:
+    def _refresh_additional(self, handle: _Handle) -> None:
         """Attach the current state of the additional stores if it changed, between transactions."""
-        from jupyter_containers.store.additional import attach, states
+        from jupyter_containers.store.additional import attach, fingerprint
 
         with handle.lock:
             if handle.depth:
                 return
-            now = states(self.additional)
+            now = fingerprint(self.additional)
             if now != handle.seen:
                 try:
                     attach(handle.connection, self.additional)

@@ -107,12 +107,12 @@ class Differ:
             self._walk(descriptor, b"")
         finally:
             os.close(descriptor)
-        return self._ended()
+        return self._finish()
 
     def write_as(self, parent: int, name: bytes, path: bytes) -> Written:
         """Write one file or tree of an open folder under another name, and the end mark."""
         self._entry(parent, name, path, at.stat(parent, name))
-        return self._ended()
+        return self._finish()
 
     def write_part(self) -> None:
         """Write all entries below the prefix without an end mark: more entries follow."""
@@ -129,9 +129,9 @@ class Differ:
         if dotted:
             self._header(b"./", DIRECTORY, os.fstat(folder), xattrs=lowers.read_xattrs(folder))
         self._walk(folder, b"./" if dotted else b"")
-        return self._ended()
+        return self._finish()
 
-    def _ended(self) -> Written:
+    def _finish(self) -> Written:
         self._output.write(END)
         self._output.flush()
         return Written(self._entries, self._size, tuple(self._sockets))
@@ -257,7 +257,7 @@ class Differ:
                 uid=uid,
                 gid=gid,
                 size=size,
-                mtime_ns=self._bounded(state.st_mtime_ns),
+                mtime_ns=self._limited_time(state.st_mtime_ns),
                 target=target,
                 device=device,
                 xattrs=xattrs,
@@ -268,12 +268,12 @@ class Differ:
         self._entries += 1
         self._output.write(header)
 
-    def _bounded(self, mtime_ns: int) -> int:
+    def _limited_time(self, mtime_ns: int) -> int:
         if self._time is not None:
             return self._time
         return mtime_ns if self._latest is None else min(mtime_ns, self._latest)
 
     def _settle_time(self, folder: int, name: bytes, state: os.stat_result) -> None:
-        bounded = self._bounded(state.st_mtime_ns)
+        bounded = self._limited_time(state.st_mtime_ns)
         if self._settle and bounded != state.st_mtime_ns:
             at.utime(folder, name, (bounded, bounded))

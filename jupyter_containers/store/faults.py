@@ -102,12 +102,12 @@ def finishing(clean_up: Callable[[], object]) -> Iterator[None]:
         yield
     except BaseException:
         with suppress(StorageError):
-            _patiently(clean_up)
+            _retry(clean_up)
         raise
     clean_up()
 
 
-def _patiently(clean_up: Callable[[], object]) -> None:
+def _retry(clean_up: Callable[[], object]) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:

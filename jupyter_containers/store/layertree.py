@@ -154,7 +154,7 @@ def _names_in(folder: Path) -> Names:
     with storage_errors(f"look through layer {folder.name}"), Root(folder) as root:
         while todo:
             path = todo.pop()
-            with _opened(root, path) as directory:
+            with _open_folder(root, path) as directory:
                 if directory is None:
                     names[path] = frozenset()
                     continue
@@ -178,7 +178,7 @@ class _Entry(NamedTuple):
 
 def _entries(root: Root, path: str, layer: str, names: frozenset[str] | None) -> Iterator[_Entry]:
     """Yield the entries of a layer's folder, or those in ``names``."""
-    with _opened(root, path) as directory:
+    with _open_folder(root, path) as directory:
         if directory is None:
             return
         with os.scandir(directory) as found:
@@ -195,7 +195,7 @@ def _entries(root: Root, path: str, layer: str, names: frozenset[str] | None) ->
 
 
 @contextmanager
-def _opened(root: Root, path: str) -> Iterator[int | None]:
+def _open_folder(root: Root, path: str) -> Iterator[int | None]:
     """Yield a descriptor for reading a folder; None if it is no longer there."""
     try:
         parts = split(os.fsencode(path))

@@ -22,15 +22,15 @@ _IN_MEMORY = ("/dev/shm", "/run")
 def open_to_read(path: Path, refused: StorageError) -> sqlite3.Connection:
     """Return a connection that reads the current records; raise ``refused`` if there is none."""
     try:
-        return _connected(path)
+        return _connect(path)
     except (OSError, sqlite3.Error):
         raise refused from None
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     log = path.with_name(f"{path.name}-wal")
     if not log.exists() or log.stat().st_size == 0:
-        return _opened(path, "mode=ro&immutable=1")
+        return _open(path, "mode=ro&immutable=1")
     for place in (*_IN_MEMORY, tempfile.gettempdir()):
         try:
             folder = Path(tempfile.mkdtemp(dir=place))
@@ -41,15 +41,15 @@ def _connected(path: Path) -> sqlite3.Connection:
             shutil.copyfile(path, copy)
             shutil.copyfile(log, folder / log.name)
             # The connection keeps the files open, so they need no names.
-            return _opened(copy, "mode=rw")
+            return _open(copy, "mode=rw")
         except OSError:
             continue
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    return _opened(path, "mode=ro&immutable=1")
+    return _open(path, "mode=ro&immutable=1")
 
 
-def _opened(path: Path, options: str) -> sqlite3.Connection:
+def _open(path: Path, options: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"file:{quote(os.fspath(path))}?{options}",
         isolation_level=None,

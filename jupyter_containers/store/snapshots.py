@@ -257,7 +257,7 @@ class SnapshotStore:
                     chain, name, staged, applied, settled() if settled is not None else blob
                 )
             finally:
-                self._give_up(chain, staged)
+                self._clean_up(chain, staged)
 
     def commit(
         self,
@@ -348,7 +348,7 @@ class SnapshotStore:
                 try:
                     return self._finish(diff_id, name, staged, applied, blob)
                 finally:
-                    self._give_up(diff_id, staged)
+                    self._clean_up(diff_id, staged)
         finally:
             self._staging.remove(staged)
 
@@ -526,9 +526,9 @@ class SnapshotStore:
             applied = Applied(written.entries, written.size)
             return self._finish(chain, name, upper, applied, blob)
         finally:
-            self._give_up(chain, None)
+            self._clean_up(chain, None)
 
-    def _give_up(self, chain: str, staged: Path | None) -> None:
+    def _clean_up(self, chain: str, staged: Path | None) -> None:
         """Clean up after a failure; after success there is nothing to do."""
         if self.layers.ready(chain) is not None:
             return

@@ -111,7 +111,7 @@ class TarFiles:
 
     def has(self, name: str) -> bool:
         """Return whether a regular file of that name exists."""
-        return self._followed(name) in self._places
+        return self._follow_links(name) in self._places
 
     def size(self, name: str) -> int:
         """Return the file's size in bytes."""
@@ -126,12 +126,12 @@ class TarFiles:
         return _small(self, name)
 
     def _place(self, name: str) -> tuple[int, int]:
-        place = self._places.get(self._followed(name))
+        place = self._places.get(self._follow_links(name))
         if place is None:
             raise ArchiveError(f"the archive has no file {name[:200]!r}")
         return place
 
-    def _followed(self, name: str) -> str:
+    def _follow_links(self, name: str) -> str:
         name = _plain(os.fsencode(name))
         for _ in range(_MAX_LINKS):
             if name not in self._links:

@@ -199,24 +199,24 @@ def utime(directory: int, name: Name, times: tuple[int, int]) -> None:
     os.utime(_one(name), ns=times, dir_fd=directory, follow_symlinks=False)
 
 
-def _beside(directory: int, name: Name) -> bytes:
+def _path_of_entry(directory: int, name: Name) -> bytes:
     """Return a path to the entry, for calls without ``dir_fd`` that do not follow links."""
     return b"/proc/self/fd/%d/%s" % (directory, os.fsencode(_one(name)))
 
 
 def listxattr(directory: int, name: Name) -> list[str]:
     """Return the names of the extended attributes of an entry."""
-    return os.listxattr(_beside(directory, name), follow_symlinks=False)
+    return os.listxattr(_path_of_entry(directory, name), follow_symlinks=False)
 
 
 def getxattr(directory: int, name: Name, attribute: Name) -> bytes:
     """Return an extended attribute of an entry."""
-    return os.getxattr(_beside(directory, name), attribute, follow_symlinks=False)
+    return os.getxattr(_path_of_entry(directory, name), attribute, follow_symlinks=False)
 
 
 def setxattr(directory: int, name: Name, attribute: Name, value: bytes) -> None:
     """Set an extended attribute of an entry."""
-    os.setxattr(_beside(directory, name), attribute, value, follow_symlinks=False)
+    os.setxattr(_path_of_entry(directory, name), attribute, value, follow_symlinks=False)
 
 
 # -- removing ----------------------------------------------------------------------------

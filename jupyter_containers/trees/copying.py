@@ -31,14 +31,14 @@ _PIECE = 1 << 30
 _Identity = tuple[int, int]
 
 
-class _Look(NamedTuple):
+class _Attributes(NamedTuple):
     """The attributes of a file, for its copy."""
 
     status: os.stat_result
     xattrs: dict[str, bytes]
 
     @classmethod
-    def at(cls, descriptor: int, status: os.stat_result | None = None) -> _Look:
+    def at(cls, descriptor: int, status: os.stat_result | None = None) -> _Attributes:
         place = at.path_of(descriptor)
         names = os.listxattr(place)
         found = {name: os.getxattr(place, name) for name in names}
@@ -52,19 +52,19 @@ def copy_tree(source: int, target: int) -> None:
     """
     with Root(at.path_of(target)) as root, Folders(root) as folders:
         _Copy(root, folders).contents(source)
-    _dress(target, _Look.at(source))
+    _set_attributes(target, _Attributes.at(source))
 
 
 def copy_file(source: int, target: int) -> None:
     """Copy the data and attributes of an open regular file into another open one."""
     _copy_data(source, target, os.fstat(source).st_size)
-    _dress(target, _Look.at(source))
+    _set_attributes(target, _Attributes.at(source))
 
 
 class _Copy:
     def __init__(self, root: Root, folders: Folders) -> None:
         self._root, self._folders = root, folders
-        self._made: list[tuple[str, _Identity, _Look]] = []
+        self._made: list[tuple[str, _Identity, _Attributes]] = []
         self._links: dict[_Identity, tuple[str, _Identity]] = {}
 
     def contents(self, source: int) -> None:
@@ -76,28 +76,30 @@ class _Copy:
                     raise
         # Last, because creating entries in a directory changes its times.
         for path, identity, look in reversed(self._made):
-            with suppress(FileNotFoundError, NotADirectoryError), self._again(path) as made:
+            with suppress(FileNotFoundError, NotADirectoryError), self._reopen(path) as made:
                 if made.is_one(identity):
-                    _dress(made.descriptor, look)
+                    _set_attributes(made.descriptor, look)
 
     def _entry(self, found: Found, path: str) -> None:
         directory, name = self._folders.above(path)
         if stat.S_ISDIR(found.status.st_mode):
             at.mkdir(directory, name)
             with _Opened(at.enter(directory, name)) as made, _source(found) as source:
-                self._made.append((path, made.identity, _Look.at(source.descriptor, found.status)))
-        elif not self._linked(found, directory, name):
+                self._made.append(
+                    (path, made.identity, _Attributes.at(source.descriptor, found.status))
+                )
+        elif not self._link_copied(found, directory, name):
             with _Opened(_make(found, directory, name)) as made:
                 if found.status.st_nlink > 1:
                     self._links[_identity(found.status)] = path, made.identity
 
-    def _linked(self, found: Found, directory: int, name: str) -> bool:
+    def _link_copied(self, found: Found, directory: int, name: str) -> bool:
         """Make another hard link to a file copied before; return False if there is none."""
         path, identity = self._links.get(_identity(found.status), ("", (0, 0)))
         if not path:
             return False
         try:
-            with self._again(path) as first:
+            with self._reopen(path) as first:
                 if not first.is_one(identity):
                     return False
                 at.link_open(first.descriptor, directory, name)
@@ -107,7 +109,7 @@ class _Copy:
             return False
         return True
 
-    def _again(self, path: str) -> _Opened:
+    def _reopen(self, path: str) -> _Opened:
         parts = tuple(os.fsencode(path).split(b"/"))
         return _Opened(self._root.open(parts, O_PATH | os.O_NOFOLLOW, links=False))
 
@@ -147,7 +149,7 @@ def _make(found: Found, directory: int, name: str) -> int:
             raise
         raise FileNotFoundError(errno.ENOENT, "nobody may make a device here", name) from error
     with _closing_on_error(made), _source(found) as source:
-        _dress(made, _Look.at(source.descriptor, found.status))
+        _set_attributes(made, _Attributes.at(source.descriptor, found.status))
     return made
 
 
@@ -179,7 +181,7 @@ def _source(found: Found) -> _Opened:
     return _Opened(at.open_path(found.directory, found.name))
 
 
-def _dress(target: int, look: _Look) -> None:
+def _set_attributes(target: int, look: _Attributes) -> None:
     """Set the attributes of an open file, in an order in which none resets another."""
     place, status = at.path_of(target), look.status
     give(place, status.st_uid, status.st_gid)

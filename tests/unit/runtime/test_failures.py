@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.runtime.failures import clean, last_error, log_error, runtime_error, torn
+from jupyter_containers.runtime.failures import (
+    clean,
+    ended_from_outside,
+    last_error,
+    log_error,
+    runtime_error,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,10 +70,12 @@ def test_an_exec_that_cannot_be_started_has_dockers_code() -> None:
 
 
 def test_a_child_that_was_ended_from_outside_is_told_from_a_command_that_cannot_run() -> None:
-    assert torn("error executing setns process: exit status 1")
-    assert torn("read init-p: connection reset by peer")
-    assert not torn('exec: "x": executable file not found in $PATH')
-    assert not torn('chdir to cwd ("/x") set in config.json failed: no such file or directory')
+    assert ended_from_outside("error executing setns process: exit status 1")
+    assert ended_from_outside("read init-p: connection reset by peer")
+    assert not ended_from_outside('exec: "x": executable file not found in $PATH')
+    assert not ended_from_outside(
+        'chdir to cwd ("/x") set in config.json failed: no such file or directory'
+    )
 
 
 def test_a_flag_behind_the_image_is_told_from_a_command_that_is_missing() -> None:
