@@ -92,7 +92,7 @@ def check_place(
         if reason and volume and not final and state.st_uid in trusted and _in_pod():
             continue
         if reason:
-            there = "it" if step == path else f"{step}, on the way to it,"
+            there = "it" if step == path else f"{step}, a folder above it,"
             raise UntrustedPlaceError(f"cannot use {path} as {what}: {there} {reason}", hint=hint)
 
 
@@ -215,7 +215,7 @@ def _group(gid: int) -> str:
         return str(gid)
 
 
-RUN_ROOT_HINT = "name another folder with JUPYTER_CONTAINERS_RUN_ROOT"
+RUN_ROOT_HINT = "choose another folder with JUPYTER_CONTAINERS_RUN_ROOT"
 
 
 def private_folder(path: Path) -> None:
@@ -224,7 +224,7 @@ def private_folder(path: Path) -> None:
     Below ``/tmp``, any user may have created it before.  Raises :class:`StorageError`.
     """
     try:
-        check_place(path, "a place of sockets and locks", RUN_ROOT_HINT, way_only=True)
+        check_place(path, "a folder for sockets and locks", RUN_ROOT_HINT, way_only=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             path.mkdir(mode=0o700)
@@ -235,7 +235,7 @@ def private_folder(path: Path) -> None:
                     f"{path} is not this user's own", hint=RUN_ROOT_HINT
                 ) from None
             close_empty(path)
-        check_place(path, "a place of sockets and locks", RUN_ROOT_HINT)
+        check_place(path, "a folder for sockets and locks", RUN_ROOT_HINT)
     except OSError as error:
         raise StorageError(f"cannot make {path}: {error.strerror}") from error
 

@@ -224,8 +224,8 @@ def check_places(settings: Settings) -> None:
 
     An additional store belongs to the one owner whom the setting trusts.
     """
-    hint = "give it to this user alone (chown, chmod go-w), or name another in the settings"
-    for name, path in (("a store", settings.root), ("a place of sockets", settings.run_root)):
+    hint = "give it to this user alone (chown, chmod go-w), or choose another in the settings"
+    for name, path in (("a store", settings.root), ("a folder for sockets", settings.run_root)):
         check_place(path, name, hint)
     for text in settings.additional_stores:
         check_shared_store(Path(text))
@@ -242,7 +242,7 @@ def check_shared_store(root: Path) -> None:
         return
     mine = os.geteuid()
     owners = frozenset({mine} if mine == 0 and initial_namespace() else {mine, owner})
-    hint = f"whoever keeps it: chmod go-w {root}, and the folders above"
+    hint = f"ask its owner: chmod go-w {root}, and the folders above"
     for path in (root, root / "shared.db", root / "layers", root / "content"):
         check_place(path, "a shared store", hint, owners=owners)
 
@@ -270,10 +270,10 @@ def read_lab(path: Path = LAB_FILE) -> dict[str, Any]:
         check_place(path, "the administrator's file", hint, owners=frozenset())
     except UntrustedPlaceError as error:
         raise InvalidArgumentError(
-            f"{path} can be changed by others than root: {error}", hint=hint
+            f"{path} can be changed by users other than root: {error}", hint=hint
         ) from error
     if path.stat().st_mode & 0o022:
-        raise InvalidArgumentError(f"{path} can be changed by others than root", hint=hint)
+        raise InvalidArgumentError(f"{path} can be changed by users other than root", hint=hint)
     return _read_toml(path)
 
 

@@ -104,8 +104,8 @@ def read_dockerfile(options: BuildOptions, folder: Path) -> DockerfileText:
     except (OSError, ValueError) as error:
         if not os.path.exists(folder):  # also False for a text that cannot be a path
             raise InvalidArgumentError(
-                f"the context {options.context.place!r} is not there",
-                hint="it is the folder of the Dockerfile and of the files that COPY finds",
+                f"the context {options.context.place!r} does not exist",
+                hint="name the folder of the Dockerfile and of the files to COPY",
             ) from error
         raise InvalidArgumentError(
             f"cannot read the Dockerfile {path}: {getattr(error, 'strerror', error)}",

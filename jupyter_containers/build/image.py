@@ -43,7 +43,7 @@ def write_image(
     docker = form == "docker"
     if docker and annotations:
         raise UnsupportedError(
-            "an image in Docker's format has no annotations",
+            "an image in Docker's format cannot have annotations",
             capability="annotations in Docker's image format",
             hint="leave --format docker (or oci-mediatypes=false) away",
         )
@@ -67,7 +67,7 @@ def _layer(layer: Descriptor, form: ImageFormat) -> Descriptor:
         kind = _DOCKER_TYPES.get(layer.media_type, layer.media_type)
         if kind not in _OCI_TYPES:
             raise UnsupportedError(
-                f"a layer of type {kind} has no place in an image of Docker's format",
+                f"a layer of type {kind} is not allowed in an image of Docker's format",
                 capability=f"{kind} layers in Docker's image format",
                 hint="build in OCI's format: --format oci",
             )

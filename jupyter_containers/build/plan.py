@@ -123,9 +123,9 @@ def _split_head(
             return head, instructions[index:]
         if not isinstance(instruction, Arg):
             raise DockerfileSyntaxError(
-                f"no build stage in current context: {instruction.keyword} stands before FROM",
+                f"no build stage in current context: {instruction.keyword} precedes FROM",
                 location=instruction.location,
-                hint="begin with FROM; only ARG may stand before it",
+                hint="begin with FROM; only ARG may precede it",
             )
         head.append(instruction)
     return head, ()
@@ -248,7 +248,7 @@ def find_stage(
         return int(reference)
     found = _by_name(stages[:before], reference)
     if found is None and _by_name(stages[before:], reference) is not None:
-        raise BuildError(f"stage {reference!r} must stand before the stage that copies from it")
+        raise BuildError(f"stage {reference!r} must come before the stage that copies from it")
     return found
 
 

@@ -53,7 +53,7 @@ def _value(spec: MountSpec, around: StepSurroundings) -> bytes | None:
     data = None if source is None else _read(spec.id, source, around)
     if data is None and spec.required:
         raise around.fail(
-            f"secret {spec.id} is required and was not given",
+            f"secret {spec.id} is required and was not provided",
             hint=f"give it: --secret id={spec.id},src=FILE",
         )
     return data

@@ -51,7 +51,7 @@ def decode(data: bytes) -> SharedSteps:
     except DECODE_ERRORS as error:
         raise VerificationError(f"not a build cache: {error}") from error
     if found.version != _VERSION:
-        raise VerificationError(f"a build cache of version {found.version} is not known here")
+        raise VerificationError(f"a build cache of version {found.version} is not supported here")
     for step in found.steps:
         step.step.blob.checked()
     return found

@@ -44,7 +44,7 @@ def agents(specs: Iterable[MountSpec], around: StepSurroundings) -> Agents:
         if given is None:
             if spec.required:
                 raise around.fail(
-                    f"the SSH agent {spec.id} is required and was not given",
+                    f"the SSH agent {spec.id} is required and was not provided",
                     hint=f"give it: --ssh {spec.id}=PATH of a key or an agent's socket",
                 )
             continue

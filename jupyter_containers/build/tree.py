@@ -180,7 +180,7 @@ class SourceTree:
             raise BuildError(
                 f"{pattern!r} not found: excluded by .dockerignore",
                 culprit=pattern,
-                hint=f"take it back with a last line !{canonical} there",
+                hint=f"include it again with a final line !{canonical} there",
             )
         kept = path.removeprefix(f"{pivot}/") if pivot else path
         return Source(canonical, posixpath.basename(path), folder, pivot, kept)

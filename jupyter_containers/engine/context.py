@@ -63,9 +63,9 @@ class Rooms:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.workbench = settings.run_root / "builds"
-        check_place(settings.run_root, "a place of sockets and locks", RUN_ROOT_HINT)
+        check_place(settings.run_root, "a folder for sockets and locks", RUN_ROOT_HINT)
         if settings.run_root.is_dir():
-            check_contents(settings.run_root, "a place of sockets and locks", RUN_ROOT_HINT)
+            check_contents(settings.run_root, "a folder for sockets and locks", RUN_ROOT_HINT)
         self.store = Store.open(
             settings.root, additional_stores(settings), lambda: self.driver.name
         )

@@ -94,7 +94,7 @@ class Uplink:
             if os.read(ready, 1):
                 return ""
             child.wait()
-            return log.read_text(errors="replace").strip() or "it ended without a word"
+            return log.read_text(errors="replace").strip() or "it ended without an error message"
         finally:
             os.close(ready)
             if written >= 0:

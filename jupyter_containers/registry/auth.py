@@ -248,7 +248,7 @@ class Authenticator:
                 raise self._wrong_credentials(status=response.status, request=str(request))
             if response.status in (401, 403):
                 raise UnauthorizedError(
-                    f"{self._endpoint.registry} gives nothing without a login",
+                    f"{self._endpoint.registry} requires a login",
                     status=response.status,
                     request=str(request),
                     hint=login_hint(self._endpoint.registry),
@@ -260,7 +260,7 @@ class Authenticator:
             response.close()
         if not value:
             raise RegistryError(
-                f"the token server of {self._endpoint.registry} answered without a token",
+                f"the token server of {self._endpoint.registry} sent no token",
                 request=str(request),
             )
         end = self._clock() + max(lifetime - MARGIN, lifetime / 2)
@@ -305,7 +305,7 @@ class Authenticator:
             return
         raise RegistryError(
             f"the token server of {self._endpoint.registry} is not safe: {redacted(realm)[:200]}",
-            hint=f"add {netloc} to insecure_registries when plain http is meant" if name else "",
+            hint=f"add {netloc} to insecure_registries if plain http is intended" if name else "",
         )
 
 

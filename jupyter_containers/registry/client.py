@@ -523,7 +523,7 @@ class RegistryClient:
                     f"{exchange.endpoint.registry} continues a list elsewhere", request=str(request)
                 )
             url = following
-        raise RegistryError(f"{exchange.endpoint.registry} sends a list without end")
+        raise RegistryError(f"{exchange.endpoint.registry} sends an endless list")
 
     def _no_image(self, exchange: Exchange, repository: str, reference: str) -> ImageNotFoundError:
         return ImageNotFoundError(

@@ -153,7 +153,9 @@ def _toml(text: str) -> dict[str, Any]:
 
 def _read(path: Path, parse: Any) -> dict[str, Any]:
     if path.exists():
-        check_place(path, "a file about registries", f"chmod go-w {path}, and the folders above")
+        check_place(
+            path, "a registry configuration file", f"chmod go-w {path}, and the folders above"
+        )
     try:
         text = path.read_text()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -161,7 +163,7 @@ def _read(path: Path, parse: Any) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise RegistryError(f"cannot read {path}: {error}") from error
     if len(text) > _MAX_CHARACTERS:
-        raise RegistryError(f"{path} is over 1 MiB: not a file about registries")
+        raise RegistryError(f"{path} is over 1 MiB: not a registry configuration file")
     try:
         document = parse(text) if text.strip() else {}
     except (ValueError, RecursionError) as error:

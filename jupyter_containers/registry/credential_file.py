@@ -42,7 +42,7 @@ class CredentialFile:
         except OSError as error:
             raise RegistryError(f"cannot read {self.path}: {error.strerror}") from error
         if len(data) > _MAX_BYTES:
-            raise RegistryError(f"{self.path} is over 1 MiB: not a file of credentials")
+            raise RegistryError(f"{self.path} is over 1 MiB: not a credentials file")
         if not data.strip():
             return {}
         try:
@@ -77,7 +77,7 @@ class CredentialFile:
 
     def _check(self) -> None:
         hint = f"chmod 600 {self.path}, and go-w for the folders above"
-        check_place(self.path, "a file of credentials", hint)
+        check_place(self.path, "a credentials file", hint)
 
 
 @contextmanager

@@ -147,7 +147,7 @@ class Delivery:
             raise RegistryError(
                 f"a redirect leads from {old[1]} to plain http on {new[1]}",
                 request=str(request),
-                hint=f"add {new[1]} to insecure_registries when that is meant",
+                hint=f"add {new[1]} to insecure_registries if that is intended",
             )
         headers = dict(request.headers)
         if new != old:

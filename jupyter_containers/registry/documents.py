@@ -63,7 +63,7 @@ def names_of(page: dict[str, Any], key: str, fits: Callable[[str], bool]) -> lis
     for name in names:
         if not isinstance(name, str) or not fits(name):
             raise VerificationError(
-                f"the registry sent {str(name)[:80]!r} in its list of {key}, which is no such name"
+                f"the registry sent {str(name)[:80]!r} in a list of {key}, which is no valid name"
             )
     return names
 
@@ -88,7 +88,7 @@ def media_type_of(data: bytes, header: str, name: str) -> str:
         )
     if isinstance(own, str) and own:
         if told in KNOWN_TYPES and told != own:
-            raise VerificationError(f"{name} was sent as {told} but says that it is {own[:100]}")
+            raise VerificationError(f"{name} was sent as {told} but declares {own[:100]}")
         return own
     if told in KNOWN_TYPES:
         return told

@@ -168,4 +168,4 @@ def start_of(response: Response, descriptor: Descriptor) -> int:
 
 
 def _misplaced(descriptor: Descriptor) -> RegistryError:
-    return RegistryError(f"the registry sent another part of {descriptor.digest} than asked for")
+    return RegistryError(f"the registry sent another part of {descriptor.digest} than requested")

@@ -90,7 +90,7 @@ class Exchange:
             safe = False
         if not safe:
             raise RegistryError(
-                f"{self.endpoint.registry} gave no usable address to go on with (Location)",
+                f"{self.endpoint.registry} returned no usable Location",
                 status=response.status,
             )
         return absolute

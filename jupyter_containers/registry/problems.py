@@ -105,7 +105,7 @@ def refusal(response: Response, request: Request, registry: str, subject: str) -
         return DeniedError(message, hint="the account may not do this in this repository", **facts)
     if status == 429:
         return TooManyRequestsError(
-            f"{registry} answers no more requests for now (rate limit): {subject}",
+            f"{registry} accepts no more requests for now (rate limit): {subject}",
             hint=rate_limit_hint(response.headers, registry),
             **facts,
         )

@@ -53,7 +53,7 @@ def split_term(term: str) -> tuple[str, str]:
     if registry in ("index.docker.io", "registry-1.docker.io"):
         registry = DEFAULT_REGISTRY
     if not word:
-        raise InvalidArgumentError("search needs a word to look for")
+        raise InvalidArgumentError("search needs a search term")
     return registry, word
 
 

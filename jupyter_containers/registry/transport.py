@@ -296,7 +296,7 @@ def certificates(
         if not place.is_dir():
             continue
         for trusted in (place, *place.iterdir()):
-            check_place(trusted, "a place of certificates", f"chmod -R go-w {place}")
+            check_place(trusted, "a folder of certificates", f"chmod -R go-w {place}")
         authorities += sorted(place.glob("*.crt"))
         for certificate in sorted(place.glob("*.cert")):
             key = certificate.with_suffix(".key")
@@ -331,14 +331,14 @@ def failure_of(error: BaseException, request: Request, host: str) -> ConnectionF
         final = final or any(_REFUSED_BY_PROXY.search(str(e)) for e in chain)
         return failed(
             "refused" if final else "unreachable",
-            f"cannot reach the registry {host}: the proxy does not let it through",
+            f"cannot reach the registry {host}: the proxy refused the connection",
             "check HTTPS_PROXY and NO_PROXY",
         )
     if any(isinstance(e, http.NameResolutionError | socket.gaierror) for e in chain):
         return failed(
             "name",
             f"cannot find the registry {host}: its name does not resolve",
-            "check the name and this machine's DNS, or set HTTPS_PROXY when a proxy is needed",
+            "check the name and this machine's DNS, or set HTTPS_PROXY if a proxy is needed",
         )
     if any(isinstance(e, ConnectionRefusedError) for e in chain):
         return failed(
@@ -351,7 +351,7 @@ def failure_of(error: BaseException, request: Request, host: str) -> ConnectionF
         return failed(
             "timeout",
             f"the registry {host} did not answer in time",
-            "check the network, or set HTTPS_PROXY when a proxy is needed",
+            "check the network, or set HTTPS_PROXY if a proxy is needed",
         )
     system = next((e for e in chain if isinstance(e, OSError) and e.errno and e.strerror), None)
     if any(isinstance(e, http.NewConnectionError) for e in chain):
@@ -383,7 +383,7 @@ def _tls_failure(error: BaseException, host: str, failed: Any) -> ConnectionFail
         made = failed(
             "not-tls",
             f"{host} does not speak TLS",
-            f"add {host} to insecure_registries when it is meant to be plain http",
+            f"add {host} to insecure_registries if plain http is intended",
         )
     elif isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         made = failed("broken", f"the TLS connection to {host} broke")

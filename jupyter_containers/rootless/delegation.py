@@ -52,7 +52,7 @@ def settle(
     layout = layout or CgroupLayout.read()
     if layout.version != "v2":
         return Refusal(
-            f"control groups here are {layout.version}: only parts of cgroup v2 are given to users",
+            f"control groups here are {layout.version}: only cgroup v2 can be delegated to users",
             "boot with systemd.unified_cgroup_hierarchy=1",
         )
     if layout.of_user(own).version == "v2":
@@ -102,7 +102,7 @@ class _Place:
     def take_own_group(self) -> Refusal | None:
         """Make this process's own group the base; return why that failed."""
         if not self._own:
-            return Refusal("this process's control group is not in sight", _SERVICE)
+            return Refusal("this process's control group is not visible", _SERVICE)
         if not self._is_ours(self._own):
             return Refusal(f"the server's control group {self._own} is not this user's", _SERVICE)
         return self._use_base(self._own)
@@ -126,7 +126,7 @@ class _Place:
         words = [SCOPE, "fail", "4", *properties, "0"]
         failed = _call(runtime, "StartTransientUnit", "ssa(sv)a(sa(sv))", *words)
         if failed or not self._in_scope(settled=False):
-            return Refusal(f"systemd makes no scope: {failed or 'it took too long'}", "")
+            return Refusal(f"systemd created no scope: {failed or 'it took too long'}", "")
         return self._use_base(self._layout.own_group())
 
     def _in_scope(self, *, settled: bool) -> bool:

@@ -182,7 +182,9 @@ def identities() -> Identities:
     if not shutil.which("newuidmap") or not shutil.which("newgidmap"):
         return Identities(*alone, "newuidmap is missing: apt-get install uidmap")
     if _no_new_privileges():
-        return Identities(*alone, "the server runs with NoNewPrivileges, so newuidmap has no power")
+        return Identities(
+            *alone, "the server runs with NoNewPrivileges, so newuidmap has no effect"
+        )
     return Identities(IDMap((own_user, *users)), IDMap((own_group, *groups)))
 
 

@@ -70,15 +70,15 @@ def runtime_error(
     message: str, *, operation: str, argv: Sequence[str] = (), stderr: str = ""
 ) -> OCIRuntimeError:
     """Return the error for a runtime's ``message``."""
-    line = clean(message) or f"the runtime could not {operation} and did not say why"
+    line = clean(message) or f"the runtime could not {operation} and gave no reason"
     code, hint = 126 if operation == "exec" else 125, ""
     # A message quotes text of the image, which may be long and crafted to match slowly.
     quoted = message if len(message) <= _LOOKED_AT else f"{message[:1000]}\n{message[-1000:]}"
     if _NOT_FOUND.search(quoted):
-        code, hint = 127, "check the command's spelling, or that the image contains it"
+        code, hint = 127, "check the command's spelling, and that the image contains it"
         if _A_FLAG.search(line):
             name = "container" if operation == "exec" else "image"
-            hint = f"flags stand before the {name}: what follows it is the command"
+            hint = f"flags go before the {name}: the words after it are the command"
     elif _NOT_EXECUTABLE.search(quoted):
         code, hint = 126, "the file is in the image but is not an executable program"
     elif _WITHHELD.search(quoted) and (withheld := system_files_restriction()):

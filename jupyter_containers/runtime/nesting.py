@@ -141,6 +141,6 @@ def _mount_point(root: Root, target: str, *, folder: bool) -> int:
 def _unreachable(target: str, error: OSError) -> ContainersError:
     return InvalidArgumentError(
         f"cannot make the mount point {target}: {error.strerror}",
-        hint="it lies inside another mount: look there for what is in the way"
+        hint="it is inside another mount: check what is at that path there"
         + (", or mount that for writing" if error.errno == errno.EROFS else ""),
     )

@@ -74,7 +74,7 @@ class OCIRuntime:
         path = find_program(maker)
         if not path:
             raise UnsupportedError(
-                f"container {container_id[:12]} was started by {maker}, which is not here any more",
+                f"container {container_id[:12]} was started by {maker}, which is not installed now",
                 capability=maker,
                 provided_by=f"apt-get install {maker}",
             )

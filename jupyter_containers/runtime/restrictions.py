@@ -54,7 +54,7 @@ def namespace_restriction(said: str = "", root: Path = _HOST) -> Restriction:
             )
     if "Seccomp:\t2" in _text(root / "proc/self/status"):
         return Restriction(
-            "a filter of system calls lets this process make no namespaces, as in most pods",
+            "a system call filter keeps this process from creating namespaces, as in most pods",
             "in a pod: hostUsers: false and securityContext.seccompProfile.type: Unconfined;"
             " with docker run: --security-opt seccomp=unconfined",
         )
@@ -80,7 +80,7 @@ def system_files_restriction(root: Path = _HOST) -> Restriction | None:
     more = f" and {len(masked) - 1} more" if len(masked) > 1 else ""
     return Restriction(
         f"parts of /proc or /sys are masked here ({masked[0]}{more}),"
-        " so the kernel lets no container have its own",
+        " so the kernel refuses containers their own",
         "in a pod: securityContext.procMount: Unmasked (with hostUsers: false);"
         " with docker run: --security-opt systempaths=unconfined",
     )

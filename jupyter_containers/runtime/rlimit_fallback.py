@@ -53,7 +53,7 @@ def notices(options: RunOptions, host: HostCapabilities) -> list[str]:
     if options.memory and needed(host, "memory"):
         told.append(
             "No control group is delegated to this user: --memory limits the data of each process"
-            " (RLIMIT_DATA, 96m at least), not what all use together"
+            " (RLIMIT_DATA, 96m at least), not their total"
         )
     if options.cpus and needed(host, "cpu"):
         told.append(

@@ -81,7 +81,7 @@ def check_folder(root: Root | None, path: str) -> None:
         if (of_process and _is_process(parts[1])) or parts[:2] == ("dev", "fd"):
             raise InvalidArgumentError(
                 f"{path} cannot be the working directory: it belongs to a process",
-                hint="begin in a folder of the image, as / is",
+                hint="choose a folder of the image, such as /",
             )
 
 
@@ -163,5 +163,5 @@ def _is_process(name: str) -> bool:
 def _target_error(wish: Wish, reason: str) -> InvalidArgumentError:
     return InvalidArgumentError(
         f"cannot mount on {wish.target}: {reason}",
-        hint="mount it at a place of your own, as /data; devices: --device",
+        hint="mount it elsewhere, such as /data; use --device for devices",
     )

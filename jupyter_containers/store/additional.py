@@ -119,8 +119,8 @@ def fingerprint(stores: Iterable[AdditionalStore]) -> tuple[tuple[int, int], ...
             state = os.stat(store.database)
         except OSError as error:
             raise StorageError(
-                f"the image store {store.root} went away: {error.strerror}",
-                hint="whoever keeps it can tell; the setting additional_stores names it",
+                f"lost the image store {store.root}: {error.strerror}",
+                hint="ask its owner; the setting additional_stores names it",
             ) from error
         found.append((state.st_ino, state.st_mtime_ns))
     return tuple(found)

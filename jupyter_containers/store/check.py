@@ -160,20 +160,20 @@ class StoreCheck:
             yield from self._layer(record)
         for chain, name in needed.chains.items():
             if chain and not self._store.snapshots.layers.known(chain):
-                yield Problem("missing layer", chain, f"container {name} stands on it")
+                yield Problem("missing layer", chain, f"container {name} needs it")
 
     def _layer(self, record: LayerRecord) -> Iterator[Problem]:
         snapshots = self._store.snapshots
         folder = snapshots.root / record.directory
         parent = record.parent_chain_id
         if not folder.is_dir():
-            yield Problem("missing layer", record.chain_id, f"{folder.name} is not there")
+            yield Problem("missing layer", record.chain_id, f"{folder.name} is missing")
         elif (size := tree_size(folder)) != record.size and self._changed(record, size):
             yield Problem(
                 "changed layer", record.chain_id, f"{size} bytes instead of {record.size}"
             )
         if parent and not snapshots.layers.known(parent):
-            yield Problem("missing layer", parent, f"{record.chain_id} stands on it")
+            yield Problem("missing layer", parent, f"{record.chain_id} needs it")
         if not self._store.content.has(record.blob.digest):
             yield Problem("missing blob", record.blob.digest, f"of layer {record.chain_id}")
 

@@ -200,7 +200,7 @@ class Collection(Generic[T]):
         if self._sound(row) is None:
             raise AlreadyExistsError(
                 f"the name {name!r} belongs to a damaged record",
-                hint="mend or remove that one: system check --repair",
+                hint="repair or remove it: system check --repair",
             )
         raise AlreadyExistsError(
             f"the name {name!r} is used by {str(row[0])[:12]}",
@@ -243,7 +243,7 @@ class Collection(Generic[T]):
         except (*DECODE_ERRORS, TypeError) as error:
             raise DamagedRecordError(
                 f"the record {column_text(document_id)} of {self.name} is damaged: {error}",
-                hint="to mend it: system check --repair",
+                hint="to repair it: system check --repair",
             ) from error
 
 

@@ -27,7 +27,7 @@ class SetAside:
         self._known.add((kind, name))
         warnings.warn(
             f"the record {name} of {kind} is damaged and was set aside ({column_text(reason)});"
-            " to mend it: system check --repair",
+            " to repair it: system check --repair",
             DamagedRecordWarning,
             stacklevel=2,
         )

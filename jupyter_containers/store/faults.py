@@ -58,7 +58,7 @@ def database_error(what: str, error: sqlite3.Error, path: Path | None = None) ->
     if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) and path is not None:
         return UnreadableRecordsError(
             f"cannot {what}: {path} is damaged ({error})",
-            hint="system check --repair makes new records of the images and volumes that are there,"
+            hint="system check --repair makes new records from the existing images and volumes,"
             " without containers; system reset --force removes everything",
             path=str(path),
         )

@@ -95,7 +95,7 @@ class Ingest:
         for path in (self._partial, self._target):
             with storage_errors(f"read blob {self.descriptor.digest}"), suppress(FileNotFoundError):
                 return Growing(path, self._wait_beyond)  # type: ignore[return-value]
-        raise OperationCancelledError("the download has ended early")
+        raise OperationCancelledError("the download ended early")
 
     def _wait_beyond(self, position: int) -> int:
         with self._moved:
@@ -103,7 +103,7 @@ class Ingest:
                 if self.present:
                     return 0
                 if self._file < 0:
-                    raise OperationCancelledError("the download has ended early")
+                    raise OperationCancelledError("the download ended early")
                 self._cancel.check()
                 self._moved.wait(_POLL_SECONDS)
             return self.offset - position

@@ -199,7 +199,7 @@ def layer_of(row: tuple[Any, ...]) -> LayerRecord:
     if not _is_directory(directory):
         raise ValueError("it names no directory")
     if not all(isinstance(number, int) and number >= 0 for number in (size, entries)):
-        raise ValueError("its size is no number")
+        raise ValueError("its size is not a number")
     blob = _BLOB.decode(row[6])
     if not is_digest(blob.digest):
         raise ValueError("it names no archive")

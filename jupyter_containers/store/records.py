@@ -348,7 +348,7 @@ def cache_entry(row: tuple[Any, ...]) -> CacheEntry:
         validate_digest(chain_id)
     for moment in (created, used):
         if not isinstance(moment, (int, float)) or not 0 <= moment < _LATEST:
-            raise ValueError(f"{moment!r} is no time")
+            raise ValueError(f"{moment!r} is not a time")
     return CacheEntry(*row)
 
 

@@ -68,18 +68,18 @@ def forget_row(database: Database, row: DamagedRow) -> None:
 def _layer(row: Row) -> None:
     layer_of(row)
     if not is_sound(row):
-        raise ValueError("its state, owner or time is none")
+        raise ValueError("its state, owner or time is invalid")
 
 
 def _lease(row: Row) -> None:
     _texts(row)
     if Owner.parse(row[1]) is None:
-        raise ValueError("its owner is no process")
+        raise ValueError("its owner is not a process")
 
 
 def _counter(row: Row) -> None:
     if not isinstance(row[1], int):
-        raise TypeError("it is no number")
+        raise TypeError("it is not a number")
 
 
 def _texts(row: Row) -> None:
@@ -93,7 +93,7 @@ def _journal(row: Row) -> None:
     number, moment, *texts, attributes = row
     _texts(tuple(texts))
     if not isinstance(moment, int) or not isinstance(number, int):
-        raise TypeError("its time is no number")
+        raise TypeError("its time is not a number")
     _ATTRIBUTES.decode(attributes)
 
 

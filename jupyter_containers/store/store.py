@@ -47,7 +47,7 @@ from jupyter_containers.store.snapshots import SnapshotStore, plain_overlay
 from jupyter_containers.store.staging import Staging
 
 _HINT = (
-    "give it to this user alone (chown, chmod go-w), or name another with JUPYTER_CONTAINERS_ROOT"
+    "give it to this user alone (chown, chmod go-w), or choose another with JUPYTER_CONTAINERS_ROOT"
 )
 
 

@@ -362,7 +362,7 @@ def test_dockerfiles_are_read_from_files(bench: Any) -> None:
     assert names == {"Dockerfile", "kept", ".dockerignore", "Dockerfile.dockerignore"}
     with pytest.raises(InvalidArgumentError, match="cannot read the Dockerfile"):
         bench.builder.build(BuildOptions.of(bench.context, file=bench.context / "none"))
-    with pytest.raises(InvalidArgumentError, match=r"context '.*none' is not there"):
+    with pytest.raises(InvalidArgumentError, match=r"context '.*none' does not exist"):
         bench.builder.build(BuildOptions.of(bench.context / "none"))
 
 

@@ -11,7 +11,7 @@ from jupyter_containers.rootless.worker import Worker
 
 
 @pytest.fixture
-def ended_from_outside() -> Iterator[socket.socket]:
+def torn() -> Iterator[socket.socket]:
     """Yield a socket whose other end was closed with something unread: reading it fails."""
     ours, theirs = socket.socketpair()
     ours.send(b"unread")

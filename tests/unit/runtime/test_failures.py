@@ -41,7 +41,7 @@ from jupyter_containers.runtime.failures import (
             125,
             'error mounting "/a" to rootfs at "/b": stat /a: no such file or directory',
         ),
-        ("", 125, "the runtime could not create and did not say why"),
+        ("", 125, "the runtime could not create and gave no reason"),
     ],
 )
 def test_exit_codes_and_lines(message: str, code: int, line: str) -> None:
@@ -80,7 +80,7 @@ def test_a_child_that_was_ended_from_outside_is_told_from_a_command_that_cannot_
 
 def test_a_flag_behind_the_image_is_told_from_a_command_that_is_missing() -> None:
     text = 'unable to start container process: exec: "{}": executable file not found in $PATH'
-    for word, hint in (("-p", "flags stand before"), ("--name", "flags stand"), ("-", "spelling")):
+    for word, hint in (("-p", "flags go before"), ("--name", "flags go"), ("-", "spelling")):
         error = runtime_error(text.format(word), operation="create")
         assert hint in error.hint
         assert error.exit_code == 127
