@@ -270,7 +270,7 @@ class StageWork:
             FailedRun(title, str(error.location or ""), error.exit_code, config)
         )
         if error.snapshot:
-            error.suggest_inspection("Engine.failed_image()")
+            error.suggest_inspection("Engine.builds.failed_image()")
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
@@ -300,4 +300,4 @@ class StageWork:
 
 def _whole_context(stage: Stage) -> Instruction:
     """Return a step that copies the files of a named context in place of a base image."""
-    return Copy(stage.location, stage.source, ("/",), (), "/", from_=stage.image)
+    return Copy(stage.location, stage.source, sources=("/",), destination="/", from_=stage.image)

@@ -42,12 +42,12 @@ class Refusal:
 
 
 def settle(
-    folder: Path, layout: CgroupLayout | None = None, own: str | None = None
+    memory: Path, layout: CgroupLayout | None = None, own: str | None = None
 ) -> Refusal | None:
     """Move this process to a group in which containers can have limits; return why that failed.
 
-    It must have only one thread.  ``folder`` records the group for the user's next processes.
-    ``layout`` and ``own`` (the text of ``/proc/self/cgroup``) are read if not given.
+    It must have only one thread.  ``memory`` is a file that records the group for the user's next
+    processes. ``layout`` and ``own`` (the text of ``/proc/self/cgroup``) are read if not given.
     """
     layout = layout or CgroupLayout.read()
     if layout.version != "v2":
@@ -57,7 +57,7 @@ def settle(
         )
     if layout.of_user(own).version == "v2":
         return None
-    place = _Place(layout, folder / "cgroup", layout.own_group(own))
+    place = _Place(layout, memory, layout.own_group(own))
     if place.join():
         return None
     ways = (

@@ -1,6 +1,6 @@
 """The engine for a kernel of an ordinary user: a worker process does its work.
 
-It has the methods of :class:`~jupyter_containers.engine.Engine`, with the same behaviour: values
+It has the services of :class:`~jupyter_containers.engine.Engine`, with the same behaviour: values
 and errors are returned and raised here, callbacks are called here, an interrupt first stops the
 work in the worker.
 """
@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from jupyter_containers.engine.collection import Collection
+from jupyter_containers.engine.services import NOUNS, service_class
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.rootless.wire import Channel, send_socket, values_only
@@ -27,10 +29,11 @@ from jupyter_containers.runtime.self_exec import self_exec_command
 from jupyter_containers.settings import Settings, environment, load_settings
 
 _LOOK_SECONDS = 0.02
+_SHORT_CUTS = {"run": "containers", "build": "builds", "pull": "images", "push": "images"}
 # Callbacks that return nothing: the worker does not wait for them.
 _TOLD = ("emit", "on_output")
-# Composed of public methods and kept by the caller: it lives here.
-_COMPOSED = ("service",)
+# Composed of public methods and kept by the caller, or using modules of the caller: they live here.
+_COMPOSED = ("service", "to_dataframe")
 
 
 class RemoteEngine:
@@ -52,22 +55,15 @@ class RemoteEngine:
         self.close()
 
     def __getattr__(self, name: str) -> Any:
+        if name in _SHORT_CUTS:
+            return getattr(getattr(self, _SHORT_CUTS[name]), name)
         if name.startswith("_"):
             raise AttributeError(name)
-        from jupyter_containers.engine import Engine
-
-        attribute = getattr(Engine, name)
-        if isinstance(attribute, property):
-            # A collection: it is composed of the engine's public methods, which all exist here.
-            assert attribute.fget is not None
-            return attribute.fget(self)
-        if name in _COMPOSED:
-            return partial(attribute, self)
-
-        def method(*args: Any, **flags: Any) -> Any:
-            return self._connection.call(("engine",), name, args, flags)
-
-        return method
+        service = service_class(name)
+        kind = _RemoteCollection if issubclass(service, Collection) else _RemoteService
+        made = kind(self, name, service)
+        setattr(self, name, made)
+        return made
 
     @property
     def _connection(self) -> _Link:
@@ -82,6 +78,41 @@ class RemoteEngine:
             link, self._link = self._link, None
         if link is not None:
             link.close()
+
+
+class _RemoteService:
+    """One service of the engine in the worker, named by its noun."""
+
+    def __init__(self, engine: RemoteEngine, noun: str, service: type) -> None:
+        self._engine, self.noun, self._service = engine, noun, service
+
+    def __getattr__(self, name: str) -> Any:
+        if name[1:] in NOUNS:  # another service that a composed method uses: _containers, _images …
+            return getattr(self._engine, name[1:])
+        attribute = getattr(self._service, name)
+        if name in _COMPOSED:
+            return partial(attribute, self)
+
+        def method(*args: Any, **flags: Any) -> Any:
+            return self._engine._connection.call(("service", self.noun), name, args, flags)
+
+        return method
+
+
+class _RemoteCollection(_RemoteService, Collection[Any]):
+    """A service that is also a collection."""
+
+    def __call__(self, *args: Any, **flags: Any) -> Any:
+        return self.list(*args, **flags)
+
+    def get(self, name: str, *args: Any) -> Any:
+        """Return one item; raise :class:`NotFoundError`."""
+        return self.__getattr__("get")(name, *args)
+
+    def everything(self) -> list[Any]:
+        """Return all items."""
+        found: list[Any] = self.__getattr__("everything")()
+        return found
 
 
 class _Link:
@@ -295,8 +326,8 @@ class _Exchange:
             return "error", error
 
     def _refer(self, value: Any, descriptors: list[int]) -> Any:
-        if value is self._link.engine:
-            return ("engine",)
+        if isinstance(value, _RemoteService):
+            return ("service", value.noun)
         if isinstance(value, _Target):
             return value.reference
         if isinstance(value, CancelToken):
@@ -322,8 +353,8 @@ class _Exchange:
 
     def _resolve(self, reference: tuple[Any, ...], descriptors: list[int]) -> Any:
         match reference:
-            case ("engine",):
-                return self._link.engine
+            case ("service", noun):
+                return getattr(self._link.engine, noun)
             case ("iterator", number):
                 return _RemoteIterator(self._link, number, self._tokens)
             case ("session", number, container_id, index):

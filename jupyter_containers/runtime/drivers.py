@@ -62,20 +62,19 @@ class _Circumstances:
         return " ".join([release, rights, *users, str(self.root.stat().st_dev), str(self.root)])
 
 
-def choose(wish: str, root: Path, run_root: Path, scratch: Scratch) -> Driver:
+def choose(wish: str, root: Path, note: Path, scratch: Scratch) -> Driver:
     """Return the driver for the store in ``root``; ``wish`` is a driver's name or ``auto``.
 
-    The result is cached in ``run_root``.  ``scratch`` yields a name in the store's file system for
-    a trial folder, which is removed afterwards, even if this process dies.
+    The result is cached in the file ``note``.  ``scratch`` yields a name in the store's file system
+    for a trial folder, which is removed afterwards, even if this process dies.
 
     Raises :class:`InvalidArgumentError` for an unknown driver, :class:`UnsupportedError` if the
     requested one does not work.
     """
     if wish not in NAMES:
         raise InvalidArgumentError(f"no such storage driver: {wish!r}", hint=", ".join(NAMES))
-    note = run_root / "storage-driver"
     circumstances = f"{_Circumstances(root)} {wish}"
-    private_folder(run_root)
+    private_folder(note.parent)
     found = _read_note(note, circumstances)
     if found is None:
         found = _try_drivers(wish, scratch)

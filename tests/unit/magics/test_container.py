@@ -159,7 +159,7 @@ def test_a_cell_of_commands(shell: Any, fake_engine: Any, capsys: Any) -> None:
     fake_engine.answers["containers"] = []
     result = value(shell, "%%container\n# two\nstop a\nps \\\n  -a\n")
     assert result == []
-    assert [name for name, _, _ in fake_engine.calls] == ["stop", "containers"]
+    assert [name for name, _, _ in fake_engine.calls] == ["containers.stop", "containers"]
     assert "a\n" in capsys.readouterr().out
 
 
@@ -219,38 +219,33 @@ def test_configuration_has_every_setting() -> None:
 
 
 PROBE = """
-import sys, time
+import sys
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell()
 shell.history_manager.enabled = False
 before = set(sys.modules)
-began = time.process_time()  # what others do on the machine says nothing here
 import jupyter_containers.magics
 jupyter_containers.magics.load_ipython_extension(shell)
-seconds = time.process_time() - began
 heavy = {"requests", "pyroute2", "msgspec", "ipywidgets", "anywidget", "pandas", "isal"}
-loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
-print(sorted(loaded & heavy), "jupyter_containers.engine" in sys.modules, seconds)
+new = set(sys.modules) - before
+loaded = {name.partition(".")[0] for name in new}
+print(sorted(loaded & heavy), "jupyter_containers.engine" in sys.modules, len(new))
 """
 
 
 def test_loading_is_cheap() -> None:
-    best = 9.0
-    for _ in range(3):
-        done = subprocess.run(
-            [sys.executable, "-c", PROBE], capture_output=True, text=True, check=True
-        )
-        heavy, engine, seconds = done.stdout.rsplit(maxsplit=2)
-        assert (heavy, engine) == ("[]", "False")
-        best = min(best, float(seconds))
-        if best < 0.1:
-            return
-    assert best < 0.1
+    """Seen to fail with an import of msgspec, and of a verb's module, in a magic's module."""
+    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True)
+    heavy, engine, modules = done.stdout.rsplit(maxsplit=2)
+    assert (heavy, engine) == ("[]", "False")
+    assert int(modules) < 60
 
 
 def test_a_cell_runs_by_the_shell_of_the_image(shell: Any, fake_engine: Any) -> None:
     fake_engine.answers["run"] = RESULT
-    fake_engine.answers["inspect"] = {"Config": {"Shell": ["/bin/bash", "-eo", "pipefail", "-c"]}}
+    fake_engine.answers["system.inspect"] = {
+        "Config": {"Shell": ["/bin/bash", "-eo", "pipefail", "-c"]}
+    }
     value(shell, "%%container run --rm img\necho $HOME\nls\n")
     _, args, flags = fake_engine.last
     assert args == ("img", ["-eo", "pipefail", "-c", "echo $HOME\nls\n"])
@@ -276,13 +271,15 @@ def test_a_cell_runs_by_an_interpreter(shell: Any, fake_engine: Any) -> None:
 
 
 def test_a_cell_runs_in_a_running_container(shell: Any, fake_engine: Any, a_container: Any) -> None:
-    fake_engine.answers.update(exec=RESULT, container=a_container, inspect={"Config": {}})
+    fake_engine.answers.update(
+        {"containers.exec": RESULT, "containers.get": a_container, "system.inspect": {"Config": {}}}
+    )
     value(shell, "%%container exec web\ndate\n")
     assert fake_engine.last[1] == ("web", ["/bin/sh", "-c", "date\n"])
 
 
 def test_out_binds_any_result(shell: Any, fake_engine: Any, a_container: Any) -> None:
-    fake_engine.answers.update(containers=[a_container], run=RESULT)
+    fake_engine.answers.update({"containers": [a_container], "run": RESULT})
     value(shell, "%container ps --out found")
     assert shell.user_ns["found"] == [a_container]
     value(shell, "%%container run -i --out=done img sh\nx\n")
@@ -316,7 +313,7 @@ def test_docker_is_another_name_for_those_who_want_it(shell: Any, fake_engine: A
 
 
 def test_completion_comes_and_goes_with_the_extension(shell: Any, fake_engine: Any) -> None:
-    fake_engine.answers["names"] = ["busybox:latest"]
+    fake_engine.answers["system.names"] = ["busybox:latest"]
     text = "x = 1\n%container run bu"
     with provisionalcompleter():
         found = [item.text for item in shell.Completer.completions(text, len(text))]

@@ -1,0 +1,165 @@
+"""Builds: Dockerfiles, the build cache, and what failed steps left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from jupyter_containers.engine.builds.builds import Builds
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.garbage import GarbageCollection
+from jupyter_containers.engine.images.image import Image
+from jupyter_containers.engine.images.service import ImageService
+from jupyter_containers.engine.results import PruneResult
+from jupyter_containers.events import CancelToken, EventSink, discard
+from jupyter_containers.options.values import parse_size
+
+if TYPE_CHECKING:
+    from jupyter_containers.build.checks import Finding
+    from jupyter_containers.build.outline import Outline
+    from jupyter_containers.build.result import StepReport
+    from jupyter_containers.engine.builds.cache_records import BuildRecord, BuildRecords
+    from jupyter_containers.engine.builds.failed_steps import FailedStep
+    from jupyter_containers.engine.records import BuildNote, BuiltStep
+    from jupyter_containers.options.build import BuildOptions
+
+
+class BuildService:
+    """The builder of one store, its history and its cache."""
+
+    noun = "builds"
+
+    def __init__(
+        self, rooms: Rooms, images: ImageService, builder: Builds, garbage: GarbageCollection
+    ) -> None:
+        self._rooms, self._images, self._builds = rooms, images, builder
+        self._garbage = garbage
+
+    def build(
+        self,
+        context: str | Path | bytes | Mapping[str, str | bytes] = ".",
+        *,
+        emit: EventSink = discard,
+        cancel: CancelToken | None = None,
+        stream: BinaryIO | None = None,
+        **flags: Any,
+    ) -> Image:
+        """Build an image from a folder with a Dockerfile (or ``dockerfile="…text…"``).
+
+        ``context`` may also be a git or http address, an archive (path or bytes), or a mapping
+        of names to contents.  ``stream`` takes the archive of an output with ``dest=-``.
+        """
+        options = _options(context, flags)
+        return self._images.handle(
+            self._builds.build(options, emit, cancel or CancelToken(), stream)
+        )
+
+    def check(
+        self,
+        context: str | Path | bytes | Mapping[str, str | bytes] = ".",
+        *,
+        cancel: CancelToken | None = None,
+        **flags: Any,
+    ) -> tuple[Finding, ...]:
+        """Return what the build checks see in a Dockerfile (``build --check``); build nothing."""
+        return self._builds.check(_options(context, flags), cancel or CancelToken())
+
+    def outline(
+        self,
+        context: str | Path | bytes | Mapping[str, str | bytes] = ".",
+        *,
+        cancel: CancelToken | None = None,
+        **flags: Any,
+    ) -> Outline:
+        """Return the targets of a Dockerfile and what the chosen one takes (``build --call``)."""
+        return self._builds.outline(_options(context, flags), cancel or CancelToken())
+
+    def forecast(
+        self,
+        context: str | Path | bytes | Mapping[str, str | bytes] = ".",
+        *,
+        cancel: CancelToken | None = None,
+        **flags: Any,
+    ) -> tuple[StepReport, ...]:
+        """Return a build's steps, what is cached and why not the rest (``build --call=cache``)."""
+        return self._builds.forecast(_options(context, flags), cancel or CancelToken())
+
+    def prune(
+        self,
+        *,
+        all: bool = False,
+        filters: Any = None,
+        max_used_space: str | int | None = None,
+        min_free_space: str | int | None = None,
+    ) -> PruneResult:
+        """Remove what only the build cache holds; with ``all`` also the steps of images.
+
+        ``filters`` are ``until=…`` (not used since) and ``type=…``.  With ``max_used_space`` the
+        least recently used goes until the rest fits, with ``min_free_space`` until so much is free.
+        """
+        from jupyter_containers.engine.builds.cache_records import PruneLimits
+
+        limits = PruneLimits.of(
+            filters,
+            None if max_used_space is None else parse_size(max_used_space, "max-used-space"),
+            0 if min_free_space is None else parse_size(min_free_space, "min-free-space"),
+        )
+        return self._cache_records.prune(limits, all=all)
+
+    @property
+    def _cache_records(self) -> BuildRecords:
+        from jupyter_containers.engine.builds.cache_records import BuildRecords
+
+        return BuildRecords(self._rooms, self._garbage.collect)
+
+    def records(self) -> list[BuildRecord]:
+        """Return what the build cache holds, the least recently used first."""
+        return self._cache_records.all()
+
+    def history(self) -> list[BuildNote]:
+        """Return the builds that ended, the latest first: how long, how much from the cache."""
+        from jupyter_containers.engine.builds.history import BuildHistory
+
+        return BuildHistory(self._rooms).all()
+
+    def steps(self, id: str) -> tuple[BuiltStep, ...]:
+        """Return the steps of a build of the history, each with why it was not cached."""
+        from jupyter_containers.engine.builds.history import BuildHistory
+
+        return BuildHistory(self._rooms).steps(id)
+
+    def failed_steps(self) -> list[FailedStep]:
+        """Return the build steps that failed and are kept, the latest first."""
+        from jupyter_containers.engine.builds.failed_steps import FailedSteps
+
+        return FailedSteps(self._rooms).all()
+
+    def failed_step(self, name: str = "") -> FailedStep:
+        """Return one of them, by default the latest."""
+        from jupyter_containers.engine.builds.failed_steps import FailedSteps
+
+        return FailedSteps(self._rooms).find(name)
+
+    def failed_changes(self, name: str = "") -> list[str]:
+        """Return the first paths that a failed step changed."""
+        from jupyter_containers.engine.builds.failed_steps import FailedSteps
+
+        steps = FailedSteps(self._rooms)
+        return steps.changes(steps.find(name))
+
+    def failed_image(self, name: str = "", *, cancel: CancelToken | None = None) -> Image:
+        """Return what a failed step left as an image: ``run`` it to look around."""
+        from jupyter_containers.engine.builds.failed_steps import FailedSteps
+
+        steps = FailedSteps(self._rooms)
+        step = steps.find(name)
+        return self._images.handle(steps.image(step, self._images.catalog, cancel or CancelToken()))
+
+
+def _options(
+    context: str | Path | bytes | Mapping[str, str | bytes], flags: Mapping[str, Any]
+) -> BuildOptions:
+    from jupyter_containers.options.build import BuildOptions
+
+    return BuildOptions.of(context, **flags)

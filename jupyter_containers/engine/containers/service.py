@@ -1,0 +1,625 @@
+"""Containers: run, stop, look at, copy files, remove.
+
+Verbs take a name, an ID or a unique ID prefix.  Keyword names are Docker's long flags in
+snake_case.  Long work reports to ``emit`` and stops at an interrupt or a cancelled token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from jupyter_containers.engine.collection import Collection, Items
+from jupyter_containers.engine.containers.catalog import Containers, id_file
+from jupyter_containers.engine.containers.container import Container
+from jupyter_containers.engine.containers.copying import container_path, copy_in, copy_out, writable
+from jupyter_containers.engine.containers.foreground import (
+    Attaching,
+    Streams,
+    TerminalSession,
+    TerminalSize,
+)
+from jupyter_containers.engine.containers.processes import Processes
+from jupyter_containers.engine.containers.prune import prune_containers
+from jupyter_containers.engine.containers.streams import OutputSink
+from jupyter_containers.engine.containers.sweep import SweptLifecycle
+from jupyter_containers.engine.containers.validation import warnings_of
+from jupyter_containers.engine.containers.workplace import run_options
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.filters import Filters
+from jupyter_containers.engine.frames import CONTAINER_FIELDS, frame_of
+from jupyter_containers.engine.images.image import Image
+from jupyter_containers.engine.images.service import ImageService
+from jupyter_containers.engine.results import (
+    PruneResult,
+    RunResult,
+    StatsSample,
+)
+from jupyter_containers.errors import InvalidArgumentError, NotFoundError, StorageError
+from jupyter_containers.events import (
+    CancelToken,
+    EventSink,
+    discard,
+    warn,
+)
+from jupyter_containers.oci.image import ExecutionConfig
+from jupyter_containers.options import ExecOptions, RunOptions
+from jupyter_containers.options.run import updated
+from jupyter_containers.options.values import parse_signal
+from jupyter_containers.runtime.cgroup_support import check_cgroup_support
+from jupyter_containers.runtime.health import read_status
+from jupyter_containers.runtime.keys import USUAL_KEYS, DetachKeys
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.containers.data_exchange import Exchange
+    from jupyter_containers.engine.containers.explain import Explanation
+    from jupyter_containers.engine.containers.filesystems import FileChange, FileSystems
+    from jupyter_containers.engine.containers.folders import FolderEntry
+    from jupyter_containers.engine.records import ContainerRecord
+    from jupyter_containers.runtime.logs import LogLine
+
+
+class ContainerService(Collection[Container]):
+    """The containers of one store.
+
+    ``images`` provides the images that they are made of.
+    """
+
+    noun = "containers"
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        images: ImageService,
+        catalog: Containers,
+        lifecycle: SweptLifecycle,
+    ) -> None:
+        self._rooms, self._images = rooms, images
+        self._containers, self._lifecycle = catalog, lifecycle
+        self._attaching = Attaching(rooms, lifecycle)
+        self._processes = Processes(rooms, lifecycle)
+
+    def run(
+        self,
+        image: str | Image,
+        command: str | Sequence[str] | None = None,
+        *,
+        emit: EventSink = discard,
+        on_output: OutputSink | None = None,
+        stdin: bytes | int | BinaryIO | None = None,
+        check: bool = True,
+        terminal_size: TerminalSize | None = None,
+        detach_keys: str = USUAL_KEYS,
+        sig_proxy: bool = True,
+        inputs: Mapping[str, Any] | None = None,
+        results: Sequence[str] = (),
+        script: str | None = None,
+        cancel: CancelToken | None = None,
+        **flags: Any,
+    ) -> Container | RunResult:
+        """Create and start a container.
+
+        With ``detach=True`` return the :class:`Container`, else wait for its end and return a
+        :class:`RunResult`.  ``on_output(stream, data)`` gets the output live; ``stdin`` is data,
+        a descriptor or a file.  With ``tty`` the container's terminal takes the size (rows and
+        columns) that ``terminal_size`` returns, now and later, and ``detach_keys`` typed at a
+        ``stdin`` leave the container running.  An interrupt is passed on and ends the container,
+        without ``sig_proxy`` it leaves it running; ``cancel`` ends it from another thread.
+        Raises :class:`ContainerFailedError` when the exit code is not 0 and ``check``.
+
+        ``inputs`` are values by name that the container finds as files in ``/data/in``;
+        ``results`` names those it leaves in ``/data/out``; ``here`` (True or a folder) is seen at
+        ``/work``, see :mod:`.workplace`.  With ``script``, Python text that the
+        command (``python3``) runs, both are variables; see :mod:`.data_exchange`.
+        """
+        keys = DetachKeys(detach_keys)
+        if stdin is not None:
+            flags.setdefault("interactive", True)
+        options = run_options(image_name(image), command, flags)
+        attach = options.attach
+        streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy, attach, cancel)
+        if not (inputs or results or script is not None):
+            return self._run(options, streams, emit, check)
+        with self._exchange(inputs, results, script) as exchange:
+            outcome = self._run(exchange.applied(options), streams, emit, check)
+            if isinstance(outcome, Container):
+                return outcome
+            return replace(outcome, results=exchange.results())
+
+    def _run(
+        self, options: RunOptions, streams: Streams, emit: EventSink, check: bool
+    ) -> Container | RunResult:
+        record = self._create(options, emit, owned=True)
+        if options.detach:
+            return Container(self, self._processes.start(record, discard_failed=options.rm))
+        return self._attaching.run(record, streams, check=check)
+
+    def _exchange(
+        self, inputs: Mapping[str, Any] | None, results: Sequence[str], script: str | None
+    ) -> Exchange:
+        from jupyter_containers.engine.containers.data_exchange import Exchange, Request
+
+        request = Request(inputs or {}, results, script)
+        settings = self._rooms.settings
+        return Exchange(settings.layout.exchange, request, settings.result_max_bytes)
+
+    def attach(
+        self,
+        name: str,
+        *,
+        on_output: OutputSink | None = None,
+        stdin: bytes | int | BinaryIO | None = None,
+        check: bool = True,
+        terminal_size: TerminalSize | None = None,
+        detach_keys: str = USUAL_KEYS,
+        sig_proxy: bool = True,
+    ) -> RunResult:
+        """Attach to a running container, whoever started it, until it ends or ``detach_keys``.
+
+        The container goes on when the caller detaches or is interrupted; an interrupt is passed
+        on to it with ``sig_proxy``.  The other arguments are those of :meth:`run`.
+        """
+        keys = DetachKeys(detach_keys)
+        streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy)
+        return self._attaching.attach(self._containers.find(name), streams, check=check)
+
+    def terminal(
+        self,
+        name: str,
+        command: str | Sequence[str] | None = None,
+        *,
+        rows: int = 24,
+        columns: int = 80,
+        **flags: Any,
+    ) -> TerminalSession:
+        """Return a terminal in a container: of ``command`` (``exec -it``) or of the container.
+
+        Without a command a container that does not run is started; then it needs a terminal of
+        its own (created with ``tty`` and ``interactive``).
+        """
+        record = self._containers.find(name)
+        if command is not None:
+            options = ExecOptions.of(command, interactive=True, tty=True, **flags)
+            return self._processes.open_session(record, options, rows, columns)
+        if not (record.options.tty and record.options.interactive):
+            raise InvalidArgumentError(
+                f"container {record.name} has no terminal to type at",
+                hint="create it with -it, or give a command to run on a new terminal in it",
+            )
+        return self._attaching.open_terminal(record, rows, columns)
+
+    def run_terminal(
+        self,
+        image: str | Image,
+        command: str | Sequence[str] | None = None,
+        *,
+        rows: int = 24,
+        columns: int = 80,
+        emit: EventSink = discard,
+        **flags: Any,
+    ) -> TerminalSession:
+        """Create and start a container with a terminal (``run -it``) and return the terminal."""
+        flags |= {"tty": True, "interactive": True}
+        record = self._create(run_options(image_name(image), command, flags), emit, owned=True)
+        try:
+            return self._attaching.open_terminal(record, rows, columns)
+        except BaseException:
+            if record.options.rm:
+                self._lifecycle.remove(record, force=True, volumes=True)
+            raise
+
+    def create(
+        self,
+        image: str | Image,
+        command: str | Sequence[str] | None = None,
+        *,
+        emit: EventSink = discard,
+        **flags: Any,
+    ) -> Container:
+        """Create a container that :meth:`start` can start."""
+        flags.setdefault("detach", True)
+        return Container(self, self._create(run_options(image_name(image), command, flags), emit))
+
+    def _create(
+        self, options: RunOptions, emit: EventSink, *, owned: bool = False
+    ) -> ContainerRecord:
+        with id_file(options.cidfile) as write_id:
+            image = self._images.provide(options.image, options.platform, options.pull, emit)
+            config = self._images.catalog.config(image)
+            record = self._containers.create(options, image, config, owned=owned)
+            write_id(record.id)
+        for number, text in enumerate(warnings_of(options, self._rooms.host)):
+            warn(emit, text, of=str(number))
+        return record
+
+    def start(
+        self,
+        name: str,
+        *,
+        attach: bool = False,
+        on_output: OutputSink | None = None,
+        stdin: bytes | int | BinaryIO | None = None,
+        check: bool = True,
+        terminal_size: TerminalSize | None = None,
+        detach_keys: str = USUAL_KEYS,
+        sig_proxy: bool = True,
+    ) -> Container | RunResult:
+        """Start a created or exited container; with ``attach`` wait for its end."""
+        record = self._containers.find(name)
+        if attach:
+            keys = DetachKeys(detach_keys)
+            streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy)
+            go = self._attaching.attach if record.state.status.alive else self._attaching.run
+            return go(record, streams, check=check)
+        return Container(self, self._processes.start(record))
+
+    def stop(
+        self, name: str, timeout: float | None = None, *, signal: str | int | None = None
+    ) -> None:
+        """End a container: its stop signal, ``timeout`` seconds of grace (10), then KILL.
+
+        ``signal`` takes the place of the stop signal.
+        """
+        record = self._containers.find(name)
+        grace = self._grace(record, timeout)
+        usual = record.options.stop_signal or record.config.stop_signal or "TERM"
+        self._lifecycle.stop(record, grace, parse_signal(signal or usual))
+
+    def _grace(self, record: ContainerRecord, timeout: float | None) -> float:
+        if timeout is not None:
+            return timeout
+        own = record.options.stop_timeout
+        return own if own >= 0 else self._rooms.settings.stop_timeout
+
+    def restart(
+        self, name: str, timeout: float | None = None, *, signal: str | int | None = None
+    ) -> Container:
+        """Stop a container if it runs (see :meth:`stop`), and start it."""
+        record = self._containers.find(name)
+        with self._lifecycle.kept(record):
+            self.stop(record.id, timeout, signal=signal)
+            started = self._processes.start(self._containers.find(record.id))
+        self._lifecycle.note(started, "restart")
+        return Container(self, started)
+
+    def kill(self, name: str, signal: str | int = "KILL") -> None:
+        """Send a signal to a running container's first process."""
+        self._lifecycle.signal(self._containers.find(name), parse_signal(signal))
+
+    def update(self, name: str, **flags: Any) -> None:
+        """Change limits or the restart policy of a container, also while it runs.
+
+        ``flags`` are Docker's: ``memory``, ``memory_swap``, ``memory_reservation``, ``cpus``,
+        ``cpu_shares``, ``cpu_period``, ``cpu_quota``, ``cpuset_cpus``, ``cpuset_mems``,
+        ``pids_limit``, ``blkio_weight``, ``restart``.
+        """
+        record = self._containers.find(name)
+        options = updated(record.options, **flags)
+        check_cgroup_support(options, self._rooms.host.cgroups, self._rooms.runtime.cgroup_parent)
+        self._lifecycle.update(record, options)
+
+    def pause(self, name: str) -> None:
+        """Freeze a running container."""
+        self._lifecycle.pause(self._containers.find(name))
+
+    def unpause(self, name: str) -> None:
+        """Let a paused container go on."""
+        self._lifecycle.unpause(self._containers.find(name))
+
+    def wait(self, name: str, *, cancel: CancelToken | None = None) -> int:
+        """Wait until a container has ended; return its exit code."""
+        return self._lifecycle.wait(self._containers.find(name), cancel or CancelToken())
+
+    def remove(self, name: str, *, force: bool = False, volumes: bool = False) -> None:
+        """Remove a container; a running one with ``force``, its anonymous volumes on request."""
+        self._lifecycle.remove(self._containers.find(name), force=force, volumes=volumes)
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Give a container another name."""
+        self._containers.rename(name, new_name)
+
+    def exec(
+        self,
+        name: str,
+        command: str | Sequence[str],
+        *,
+        on_output: OutputSink | None = None,
+        stdin: bytes | int | BinaryIO | None = None,
+        check: bool = True,
+        terminal_size: TerminalSize | None = None,
+        detach_keys: str = USUAL_KEYS,
+        **flags: Any,
+    ) -> RunResult:
+        """Run a command in a running container and wait for it (not with ``detach``).
+
+        With a terminal ``detach_keys`` typed at a ``stdin`` leave the command running.  Raises
+        :class:`ContainerFailedError` when the exit code is not 0 and ``check``.
+        """
+        options = ExecOptions.of(command, **flags)
+        record = self._containers.find(name)
+        return self._processes.exec(
+            record,
+            options,
+            on_output=on_output,
+            stdin=stdin,
+            check=check,
+            terminal_size=terminal_size,
+            keys=DetachKeys(detach_keys),
+        )
+
+    def logs(
+        self,
+        name: str,
+        *,
+        follow: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        tail: int | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Iterator[LogLine]:
+        """Return what a container wrote, oldest first; with ``follow`` until it ends."""
+        record = self._containers.find(name)
+        return self._processes.logs(
+            record, follow=follow, since=since, until=until, tail=tail, cancel=cancel
+        )
+
+    def log_details(self, name: str) -> dict[str, str]:
+        """Return the labels and variables that ``log-opt labels=…`` and ``env=…`` name."""
+        record = self._containers.find(name)
+        given = record.options.log_opt or {}
+        from jupyter_containers.engine.containers.inspect import effective_config
+
+        config = effective_config(record)
+        pairs = [entry.partition("=") for entry in config.env]
+        variables = {name: value for name, _, value in pairs}
+        return {
+            key: values[key]
+            for flag, values in (("labels", config.labels), ("env", variables))
+            for key in given.get(flag, "").split(",")
+            if key in values
+        }
+
+    def stats(self, names: Iterable[str] | None = None) -> Items[StatsSample]:
+        """Return what containers use now: the named ones, or all that run."""
+        if names is None:
+            records = [record for record in self._containers.all() if record.state.status.alive]
+        else:
+            records = [self._containers.find(name) for name in names]
+        return self._processes.stats(records)
+
+    def top(self, name: str, options: Sequence[str] = ()) -> Items[dict[str, str]]:
+        """Return the processes of a container by column, as ``ps`` of the host shows them."""
+        return self._processes.top(self._containers.find(name), options)
+
+    def port(self, name: str) -> Items[str]:
+        """Return the published ports: ``8000/tcp -> 127.0.0.1:8000``."""
+        record = self._containers.find(name)
+        ports = record.ports if record.state.status.alive else ()
+        return [
+            f"{port.container_port}/{port.protocol} -> {port.host_ip}:{port.host_port}"
+            for port in ports
+        ]
+
+    def _sizes(self, record: ContainerRecord) -> tuple[int, int]:
+        """Return the bytes of a container's own files, and of all with its image's."""
+        own = self._rooms.store.snapshots.size_rw(record.id)
+        image = self._rooms.store.records.get_image(record.manifest_digest)
+        return own, own + (image.size if image is not None else 0)
+
+    def get(self, name: str) -> Container:
+        """Return the container that a name, ID or unique ID prefix means."""
+        return Container(self, self._containers.find(name))
+
+    def health(self, record: ContainerRecord) -> str:
+        """Return the word of a running container's health; empty without a health check."""
+        return read_status(self._lifecycle.bundle(record.id).folder)
+
+    def inspect(self, name: str, *, size: bool = False) -> dict[str, Any]:
+        """Return Docker's ``container inspect`` object, with ``size`` the bytes of its files."""
+        record = self._containers.find(name)
+        networks = {item.id: item for item in self._rooms.networks.all()}
+        runtime = self._rooms.host.runtime
+        folder = self._lifecycle.bundle(record.id).folder
+        from jupyter_containers.engine.containers.inspect import container_document
+
+        found = container_document(record, networks, folder, runtime.name if runtime else "")
+        found["GraphDriver"] = self._graph_driver(record)
+        if size:
+            found["SizeRw"], found["SizeRootFs"] = self._sizes(record)
+        return found
+
+    def _graph_driver(self, record: ContainerRecord) -> dict[str, Any]:
+        """Return where a container's files are; only its own namespace sees them merged."""
+        try:
+            mount = self._rooms.store.snapshots.mount(record.chain_id, record.id)
+        except NotFoundError:  # it is being removed
+            return {"Data": None, "Name": self._rooms.driver.name}
+        if not mount.lowers and mount.upper is not None:
+            return {"Data": {"Dir": str(mount.upper)}, "Name": "vfs"}  # a copy of all files
+        data = {
+            "LowerDir": ":".join(str(mount.base / name) for name in mount.lowers),
+            "MergedDir": str(self._lifecycle.bundle(record.id).rootfs),
+            "UpperDir": str(mount.upper),
+            "WorkDir": str(mount.work),
+        }
+        return {"Data": data, "Name": "fuse-overlayfs" if mount.fuse else "overlay"}
+
+    def explain(self, name: str) -> Explanation:
+        """Return a container as it is inside and outside: what makes it one, for teaching."""
+        from jupyter_containers.engine.containers.explain import explain
+
+        record = self._containers.find(name)
+        return explain(self._rooms, record, self.inspect(record.id))
+
+    def prune(self, *, filters: Filters | None = None) -> PruneResult:
+        """Remove all containers that do not run; filters: ``label``, ``label!``, ``until``."""
+        return prune_containers(self._rooms, self._lifecycle, filters)
+
+    @cached_property
+    def _files(self) -> FileSystems:
+        from jupyter_containers.engine.containers.filesystems import FileSystems
+
+        return FileSystems(self._rooms, self._lifecycle, self._images.catalog)
+
+    def copy(
+        self,
+        source: str,
+        target: str,
+        *,
+        archive: bool = False,
+        follow_link: bool = False,
+        stdin: BinaryIO | bytes | None = None,
+        stdout: BinaryIO | None = None,
+        emit: EventSink = discard,
+    ) -> None:
+        """Copy files between a container (``NAME:PATH``), running or not, and this machine.
+
+        Docker's rules say where they go.  ``archive`` keeps owners; without it, files that come
+        out of a container are the caller's.  ``follow_link`` copies what a link points at.  With
+        ``-`` for a path the files are a tar on ``stdin`` or ``stdout``.
+
+        Set-user-ID and set-group-ID bits, device nodes and all extended attributes but ``user.*``
+        do not leave a container as files, with ``archive`` neither; a warning to ``emit`` counts
+        them.  A tar has them all.
+        """
+        taken, given = container_path(source), container_path(target)
+        if (taken is None) == (given is None):
+            raise InvalidArgumentError(
+                "copying between containers is not supported"
+                if taken
+                else "must specify at least one container source",
+                hint="one of the two is CONTAINER:PATH, the other a path of this machine, or -",
+            )
+        with ExitStack() as stack:
+            try:
+                if taken is not None:
+                    record = self._containers.find(taken[0])
+                    root = stack.enter_context(self._files.view(record))
+                    left_out = copy_out(
+                        self._files, root, taken[1], target, archive, follow_link, stdout
+                    )
+                    warn(emit, str(left_out), of="cp")
+                    self._lifecycle.note(record, "archive-path")
+                elif given is not None:
+                    record = self._containers.find(given[0])
+                    root = stack.enter_context(self._files.view(writable(record)))
+                    copy_in(self._files, source, root, given[1], follow_link, stdin)
+                    self._lifecycle.note(record, "extract-to-dir")
+            except OSError as error:
+                # A container that runs may change its files while they are copied.
+                raise StorageError(f"cannot copy {source}: {error.strerror}") from error
+
+    def diff(self, name: str) -> Items[FileChange]:
+        """Return the files that a container added, changed and deleted, sorted by path."""
+        return self._files.diff(self._containers.find(name))
+
+    def folder(self, name: str, path: str) -> tuple[str, list[FolderEntry]]:
+        """Return a container's folder: its path with links followed, and its entries.
+
+        Raises :class:`NotFoundError`, :class:`InvalidArgumentError` for what is no folder.
+        """
+        from jupyter_containers.engine.containers.folders import list_folder
+
+        with self._files.view(self._containers.find(name)) as root:
+            try:
+                return list_folder(root, path)
+            except OSError as error:
+                raise StorageError(f"cannot read {path}: {error.strerror}") from error
+
+    def export(
+        self, name: str, output: str | Path | BinaryIO, *, compression: str | None = None
+    ) -> None:
+        """Write a container's files, without its volumes, as a tar."""
+        from jupyter_containers.engine.images.saving import archive_output
+
+        record = self._containers.find(name)
+        with archive_output(output, compression) as write:
+            self._files.export(record, write)
+        self._lifecycle.note(record, "export")
+
+    def commit(
+        self,
+        name: str,
+        repository: str | None = None,
+        *,
+        change: Sequence[str] = (),
+        message: str = "",
+        author: str = "",
+        pause: bool = True,
+        cancel: CancelToken | None = None,
+    ) -> Image:
+        """Make an image of a container's files and configuration; it is frozen for that time.
+
+        ``change`` are Dockerfile instructions for the configuration (CMD, ENV …).
+        """
+        from jupyter_containers.oci.reference import Reference
+
+        changes = [change] if isinstance(change, str) else list(change)
+
+        def configure(config: ExecutionConfig) -> ExecutionConfig:
+            if not changes:
+                return config
+            from jupyter_containers.build.changes import changed_config
+
+            return changed_config(changes, config)
+
+        image = self._files.commit(
+            self._containers.find(name),
+            Reference.parse(repository) if repository else None,
+            configure,
+            message=message,
+            author=author,
+            pause=pause,
+            cancel=cancel or CancelToken(),
+        )
+        return self._images.handle(image)
+
+    def list(
+        self,
+        all: bool = False,
+        filters: Filters | None = None,
+        last: int | None = None,
+        size: bool = False,
+    ) -> Items[Container]:
+        """Return the running containers (or ``all``), newest first.
+
+        With ``size`` each knows the bytes of its own files.
+        """
+        filters = filters or {}
+        matches = self._containers.matching(filters)
+        everything = all or bool(last) or "status" in filters
+        records = [
+            record
+            for record in self._containers.all()
+            if (everything or record.state.status.up) and matches(record)
+        ]
+        found = [Container(self, record) for record in (records[:last] if last else records)]
+        for container in found:
+            container.image_shown = self._containers.image_shown(container.record)
+        for container in found if size else ():
+            container.size, container.size_root = self._sizes(container.record)
+        return found
+
+    __call__ = list
+
+    def everything(self) -> Items[Container]:
+        """Return all containers, newest first."""
+        return self.list(True)
+
+    def names(self) -> Items[str]:
+        """Return the names of all containers: cheap, for completion."""
+        return [record.name for record in self._containers.all()]
+
+    def to_dataframe(self, all: bool = True) -> Any:
+        """Return a pandas DataFrame: a row for each container, numbers and times as such."""
+        return frame_of(self(all), CONTAINER_FIELDS)
+
+
+def image_name(image: str | Image) -> str:
+    """Return the name that an image goes by."""
+    return image.name if isinstance(image, Image) else image

@@ -1,0 +1,123 @@
+"""Work of several containers, or for as long as a block lasts: map and services."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from jupyter_containers.engine.containers.service import ContainerService, image_name
+from jupyter_containers.engine.containers.workplace import run_options
+from jupyter_containers.engine.images.image import Image
+from jupyter_containers.engine.images.service import ImageService
+from jupyter_containers.engine.results import RunResult
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.events import CancelToken, EventSink, discard
+from jupyter_containers.options.values import as_command
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.workloads.service_block import Ports, Service
+
+
+class WorkloadService:
+    """Work that takes several containers, or one for a while."""
+
+    noun = "workloads"
+
+    def __init__(self, containers: ContainerService, images: ImageService) -> None:
+        self._containers, self._images = containers, images
+
+    def map(
+        self,
+        image: str | Image,
+        command: str | Sequence[str] | None = None,
+        items: Iterable[Any] = (),
+        *,
+        workers: int | None = None,
+        retries: int = 0,
+        check: bool = True,
+        stdin: bool = False,
+        into: str = "",
+        emit: EventSink = discard,
+        cancel: CancelToken | None = None,
+        **flags: Any,
+    ) -> list[RunResult]:
+        """Run a command for every item, each in a container of its own; results in their order.
+
+        The item takes the place of ``{}`` in the command, or is its last argument; with ``stdin``
+        it is the input; with ``into`` the variable of that name (``inputs`` of :meth:`run`).
+        ``workers`` containers run at once: by default as many as this machine has CPUs and memory
+        for, given their limits.  ``retries`` more attempts are made of one that fails.
+        ``flags`` are those of :meth:`run`.  Raises :class:`ItemFailedError` for the first that
+        fails, all others ended; without ``check`` an exit code is only told.
+        """
+        from jupyter_containers.engine.workloads.map import Job, carry_out, default_workers
+
+        todo = [*items]
+        if stdin and into:
+            raise InvalidArgumentError("an item is an input or a variable, not both")
+        if (workers is not None and workers < 1) or retries < 0:
+            raise InvalidArgumentError("workers is 1 or more, retries 0 or more")
+        flags = {"rm": True, **flags}
+        name = image_name(image)
+        words = as_command(command)
+        shape = {key: value for key, value in flags.items() if key not in _EXCHANGED}
+        options = run_options(name, words, shape)
+        if options.detach or options.tty or options.name:
+            raise InvalidArgumentError(
+                "map runs many containers and waits for them: leave detach, tty and name out"
+            )
+        if todo:
+            # Once for all of them.
+            self._images.provide(options.image, options.platform, options.pull, emit)
+        run = partial(self._map_one, name, flags | {"pull": "never"})
+        count = min(workers or default_workers(options), len(todo))
+        job = Job(run, words, stdin, into, retries, check)
+        title = " ".join(shlex.quote(word) if " " in word else word for word in (name, *words))
+        return carry_out(job, todo, count, title, emit, cancel or CancelToken())
+
+    def _map_one(
+        self, image: str, flags: dict[str, Any], command: Sequence[str], **more: Any
+    ) -> RunResult:
+        inputs = {**flags.get("inputs", {}), **more.pop("inputs", {})}
+        given = {**flags, **more, **({"inputs": inputs} if inputs else {})}
+        result = self._containers.run(image, command or None, **given)
+        assert isinstance(result, RunResult)  # detach is refused
+        return result
+
+    def service(
+        self,
+        image: str | Image,
+        command: str | Sequence[str] | None = None,
+        *,
+        ports: Ports = (),
+        ready: Callable[[Service], object] | None = None,
+        timeout: float = 60.0,
+        emit: EventSink = discard,
+        **flags: Any,
+    ) -> Service:
+        """Return a service for a ``with`` block: ready when it begins, removed when it ends.
+
+        ``ports`` are the container's, published on free ports (or ``{container's: ours}``);
+        ``service.address``, ``ports`` and ``container`` tell where it is.  It is ready when its
+        health check says so or, without one, when the ports take connections; ``ready`` is asked
+        instead where it is given.  ``flags`` are those of :meth:`run`.  The block raises
+        :class:`ServiceNotReadyError` after ``timeout`` seconds, and
+        :class:`ContainerFailedError` when the container ends before.
+        """
+        from jupyter_containers.engine.workloads.service_block import (
+            Service,
+            published,
+            service_name,
+        )
+
+        name = flags.pop("name", None) or service_name(image_name(image))
+        publish = [*published(ports), *flags.pop("publish", ())]
+        run = partial(
+            self._containers.run, image, command, emit=emit, detach=True, publish=publish, **flags
+        )
+        return Service(self._containers, run, ready, timeout, name)
+
+
+_EXCHANGED = ("inputs", "results", "script", "on_output")
