@@ -53,9 +53,9 @@ from jupyter_containers.options.flag import with_keywords
 from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags
 from jupyter_containers.options.run import updated
 from jupyter_containers.options.values import parse_signal
+from jupyter_containers.runtime.cgroup_support import check_cgroup_support
 from jupyter_containers.runtime.health import read_status
 from jupyter_containers.runtime.keys import USUAL_KEYS, DetachKeys
-from jupyter_containers.runtime.knobs import check_knobs
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.containers.data_exchange import Exchange
@@ -323,7 +323,7 @@ class ContainerService(Collection[Container]):
         """Change limits or the restart policy of a container, also while it runs."""
         record = self._containers.find(name)
         options = updated(record.options, **flags)
-        check_knobs(options, self._rooms.host.cgroups, self._rooms.runtime.cgroup_parent)
+        check_cgroup_support(options, self._rooms.host.cgroups, self._rooms.runtime.cgroup_parent)
         self._lifecycle.update(record, options)
 
     def pause(self, name: str) -> None:

@@ -91,7 +91,7 @@ def assemble(
         make_folder(root, options.workdir or config.cwd, user)
     trusting = trusts_host_ca(options.trust_host_ca, rooms.settings)
     host_mounts, host_env = of_the_host(rooms.host, bundle, trusting=trusting)
-    rooms.runtime.place(record.id, options.cgroup_parent)
+    rooms.runtime.set_cgroup_parent(record.id, options.cgroup_parent)
     files = _name_files(record, bundle, connection, hostnames, rooms.host)
     context = ContainerContext(
         container_id=record.id,
