@@ -1,8 +1,8 @@
-"""What COPY and ADD copy: files of the context, of stages and images, of addresses.
+"""The sources of COPY and ADD: files of the context, of stages and images, and addresses.
 
-An *origin* is one source of the instruction with the tree that holds it.  Addresses are read when
-the step needs them: a checksum, a commit id, or a server that says that its file is the one of the
-last time tells whether it is cached without a download.
+An *origin* is one source of the instruction with the tree that contains it.  Addresses are read
+when the step needs them: a checksum, a commit ID, or a server's answer that its file is unchanged
+decides without a download whether the step is cached.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgspec
 from jupyter_containers.build.checks import EMPTY_WILDCARD, Finding
 from jupyter_containers.build.filestep import StepSurroundings
 from jupyter_containers.build.ignorefile import IgnoreRules
+from jupyter_containers.build.instructions import Add, Copy
 from jupyter_containers.build.remote import (
     Download,
     Git,
@@ -32,20 +33,8 @@ from jupyter_containers.trees.rooted import Root
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The sources of one instruction, expanded, and how they are to be read."""
-
-    sources: tuple[str, ...]
-    from_: str = ""
-    parents: bool = False
-    checksum: str = ""
-    keep_git_dir: bool = False
-    remote: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Origin:
-    """One source; ``commit`` stands for the files of a git repository in the step's key."""
+    """One source; in the step's key, ``commit`` replaces the files of a git repository."""
 
     tree: SourceTree
     matches: tuple[Source, ...]
@@ -56,22 +45,24 @@ class Origin:
 class CopySources:
     """Finds the sources of one step, once."""
 
-    def __init__(self, wanted: Wanted, around: StepSurroundings) -> None:
+    def __init__(self, wanted: Copy, around: StepSurroundings) -> None:
+        """``wanted`` is the instruction with its words expanded."""
         self._wanted, self._around = wanted, around
+        self._remote = isinstance(wanted, Add)
         self._context = around.contexts.tree(wanted.from_) if wanted.from_ else around.context
         self._chain = around.chain_of(wanted.from_) if self._context is None else None
         self._origins: tuple[Origin, ...] | None = None
         self._commits: dict[str, str] = {}
         self._downloads: dict[str, Download] = {}
-        if wanted.checksum and not (wanted.remote and all(map(_is_remote, wanted.sources))):
+        if wanted.checksum and not (self._remote and all(map(_is_remote, wanted.sources))):
             raise around.fail("--checksum can only be used with addresses")
 
     def quick(self) -> dict[str, str] | None:
-        """Return what decides the result without looking at files, or None where nothing does."""
+        """Return the inputs that decide the result without reading files, or None."""
         if self._chain is not None:
             return {"from": self._chain}
         wanted = self._wanted
-        if not wanted.sources or not (wanted.remote and all(map(_is_remote, wanted.sources))):
+        if not wanted.sources or not (self._remote and all(map(_is_remote, wanted.sources))):
             return None
         parts = {}
         for source in wanted.sources:
@@ -83,13 +74,13 @@ class CopySources:
 
     @property
     def origins(self) -> tuple[Origin, ...]:
-        """What the sources name; addresses are downloaded."""
+        """The origins of the sources; addresses are downloaded."""
         if self._origins is None:
             self._origins = tuple(one for text in self._wanted.sources for one in self._find(text))
         return self._origins
 
     def files(self, exclude: IgnoreRules) -> dict[str, str]:
-        """Return a digest for each path that would be copied."""
+        """Return a digest for each path to copy."""
         files: dict[str, str] = {}
         for index, origin in enumerate(self.origins):
             if origin.commit:
@@ -117,9 +108,9 @@ class CopySources:
         return files
 
     def _find(self, text: str) -> Iterator[Origin]:
-        if self._wanted.remote and is_git_address(text):
+        if self._remote and is_git_address(text):
             yield self._repository(text)
-        elif self._wanted.remote and is_url(text):
+        elif self._remote and is_url(text):
             yield self._download(text)
         else:
             yield from self._local(text)
@@ -167,7 +158,7 @@ class CopySources:
         return Origin(tree, tree.find("/"), commit=commit)
 
     def _current(self, url: str) -> str:
-        """Return what a server has under an address now; what it sends is kept for the step."""
+        """Return the present file of an address; keep a downloaded one for the step."""
         around, memory = self._around, self._around.contexts.memory
         key = f"address:{digest_of(url.encode())}"
         data = memory.get(key) if memory is not None else None

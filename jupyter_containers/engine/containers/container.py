@@ -8,19 +8,33 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
+from jupyter_containers.engine.containers.status_text import StatusText
 from jupyter_containers.engine.records import ContainerRecord
-from jupyter_containers.engine.units import human_duration
 from jupyter_containers.oci.state import Status
+from jupyter_containers.options.flag import with_keywords
+from jupyter_containers.options.flags import ExecFlags, UpdateFlags
 from jupyter_containers.runtime.spec import process_args
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.containers.filesystems import FileChange
+    from jupyter_containers.engine.containers.foreground import TerminalSize
     from jupyter_containers.engine.containers.service import ContainerService
+    from jupyter_containers.engine.containers.streams import OutputSink
     from jupyter_containers.engine.images.image import Image
     from jupyter_containers.engine.results import RunResult, StatsSample
     from jupyter_containers.runtime.logs import LogLine
+
+
+class ExecCall(ExecFlags, total=False):
+    """Keywords of ``exec``: its options, and what this call lends it."""
+
+    on_output: OutputSink | None
+    stdin: bytes | int | BinaryIO | None
+    check: bool
+    terminal_size: TerminalSize | None
+    detach_keys: str
 
 
 class Container:
@@ -88,18 +102,15 @@ class Container:
     @property
     def status_text(self) -> str:
         """The status in the words of ``docker ps``: ``Up 2 minutes``, ``Exited (0) …``."""
-        state, now = self.record.state, time.time()
-        if state.status is Status.RUNNING:
-            health = f"health: {self.health}" if self.health == "starting" else self.health
-            return f"Up {human_duration(now - state.started)}{f' ({health})' if health else ''}"
-        if state.status is Status.RESTARTING:
-            return f"Restarting ({state.exit_code}) {human_duration(now - state.finished)} ago"
-        if state.status is Status.PAUSED:
-            return f"Up {human_duration(now - state.started)} (Paused)"
-        if state.status is Status.EXITED:
-            oom = ", out of memory" if state.oom_killed else ""
-            return f"Exited ({state.exit_code}{oom}) {human_duration(now - state.finished)} ago"
-        return str(state.status).capitalize()
+        text = self.status_pattern.at(time.time())
+        if self.status is not Status.RUNNING or not self.health:
+            return text
+        return f"{text} ({'health: ' if self.health == 'starting' else ''}{self.health})"
+
+    @property
+    def status_pattern(self) -> StatusText:
+        """The status without the health, with a place for its age."""
+        return StatusText.of(self.record.state)
 
     @property
     def health(self) -> str:
@@ -188,7 +199,8 @@ class Container:
         self._service.unpause(self.id)
         return self.reload()
 
-    def update(self, **flags: Any) -> Container:
+    @with_keywords(UpdateFlags)
+    def update(self, **flags: Unpack[UpdateFlags]) -> Container:
         """Change its limits (see :meth:`ContainerService.update`); return self, looked at again."""
         self._service.update(self.id, **flags)
         return self.reload()
@@ -201,7 +213,8 @@ class Container:
         """Remove it; ``force`` also when it runs."""
         self._service.remove(self.id, force=force, volumes=volumes)
 
-    def exec(self, command: str | Sequence[str], **flags: Any) -> RunResult:
+    @with_keywords(ExecCall)
+    def exec(self, command: str | Sequence[str], **flags: Unpack[ExecCall]) -> RunResult:
         """Run a command in it; see :meth:`ContainerService.exec`."""
         return self._service.exec(self.id, command, **flags)
 
