@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.errors import ContainersError, InvalidArgumentError
-from jupyter_containers.runtime.ownprogram import own_program
+from jupyter_containers.runtime..py import own_program
 from jupyter_containers.settings import Settings, environment
 
 SCHEME = "unix://"
