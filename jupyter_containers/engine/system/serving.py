@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.errors import ContainersError, InvalidArgumentError
-from jupyter_containers.runtime..py import own_program
+from jupyter_containers.runtime.self_exec import self_exec_command
 from jupyter_containers.settings import Settings, environment
 
 SCHEME = "unix://"
@@ -58,7 +58,7 @@ def socket_path(settings: Settings, address: str = "") -> Path:
 
 def service_program(path: Path, idle: float, ready: int = -1) -> tuple[str, ...]:
     """Return the command that serves; ``ready`` is a descriptor that gets a byte then."""
-    return own_program("jupyter_containers.api.server", str(path), str(idle), str(ready))
+    return self_exec_command("jupyter_containers.api.server", str(path), str(idle), str(ready))
 
 
 def start_service(settings: Settings, address: str = "", idle: float = 0.0) -> Service:
