@@ -32,6 +32,17 @@ TAR = "application/x-tar"
 _HELD_BYTES = 1 << 20  # of a body that its handler has not read yet
 
 
+def encoded(document: Any) -> bytes:
+    """Return a document as JSON; texts that are more than texts (options as written) too."""
+    return msgspec.json.encode(document, enc_hook=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return "".join(value)
+    raise NotImplementedError(f"{type(value).__name__} has no form in JSON")
+
+
 class VanishedError(Exception):
     """The client has closed its end: there is nobody to answer."""
 
@@ -48,7 +59,7 @@ class Answer:
         """Return the content and its type."""
         if isinstance(self.document, bytes):
             return self.document, "text/plain; charset=utf-8"
-        return msgspec.json.encode(self.document) + b"\n", JSON
+        return encoded(self.document) + b"\n", JSON
 
 
 class Body(io.RawIOBase):
@@ -144,7 +155,7 @@ class Writer(io.RawIOBase):
 
     def line(self, document: Any) -> None:
         """Send a document as a line of JSON."""
-        self._wire.write(msgspec.json.encode(document) + b"\r\n")
+        self._wire.write(encoded(document) + b"\r\n")
 
 
 @dataclass(slots=True)

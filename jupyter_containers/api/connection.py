@@ -181,21 +181,24 @@ class _Reader(httputil.HTTPMessageDelegate):
 
     def _run(self, call: Call, route: Route) -> None:
         """Answer one request, in its thread."""
+        answer, whole = None, False
         try:
             answer = _answered(call, route)
+            whole = True
         except VanishedError:
-            answer = None
+            pass
         finally:
             self._body.close()
-        self._calls.loop.call_soon_threadsafe(self._finish, call, answer)
+        self._calls.loop.call_soon_threadsafe(self._finish, answer, whole)
 
-    def _finish(self, call: Call, answer: Answer | None) -> None:
+    def _finish(self, answer: Answer | None, whole: bool) -> None:
+        """Send what is left; close the connection of an answer that is not whole."""
         self._calls.end(self._cancel)
         if self._connection.stream is None or self._connection.stream.closed():
             return
         if answer is not None:
             _send(self._connection, answer, self._method, close=False)
-        elif call.begun:
+        elif whole:
             self._connection.finish()
         else:
             self._connection.close()
@@ -204,23 +207,28 @@ class _Reader(httputil.HTTPMessageDelegate):
 def _answered(call: Call, route: Route) -> Answer | None:
     """Return what a handler answers; None where it has sent all that there is."""
     try:
-        result = route.function(call)
+        result = _whole(route.function(call))
     except ContainersError as error:
         if call.begun:
-            return None  # it has told the error in its own way, or the client is gone
+            raise VanishedError from error  # what was sent is no whole answer
         return answer_of(error)
     except VanishedError:
         raise
     except Exception as error:  # noqa: BLE001  # the client is told, and the service goes on
         _log.exception("%s %s", route.method, route.path)
         if call.begun:
-            return None
+            raise VanishedError from error
         return Answer(500, {"message": f"internal error: {type(error).__name__}: {error}"})
-    if call.begun:
-        return None
+    return None if call.begun else result
+
+
+def _whole(result: Any) -> Answer:
+    """Return what a handler returned as an answer whose content is bytes."""
     if result is None:
         return Answer(204)
-    return result if isinstance(result, Answer) else Answer(200, result)
+    answer = result if isinstance(result, Answer) else Answer(200, result)
+    content, kind = answer.encoded()
+    return Answer(answer.status, content, {"Content-Type": kind, **answer.headers})
 
 
 def _send(connection: HTTP1Connection, answer: Answer, method: str, *, close: bool) -> None:
