@@ -214,7 +214,7 @@ def _answered(call: Call, route: Route) -> Answer | None:
         return answer_of(error)
     except VanishedError:
         raise
-    except Exception as error:  # noqa: BLE001  # the client is told, and the service goes on
+    except Exception as error:  # the client is told, and the service goes on
         _log.exception("%s %s", route.method, route.path)
         if call.begun:
             raise VanishedError from error

@@ -20,7 +20,7 @@ import pytest
 
 DOCKER = shutil.which("docker")
 needs_docker = pytest.mark.skipif(DOCKER is None, reason="needs Docker's command (docker.io)")
-_SECONDS = 20
+_SECONDS = 60
 
 
 class _Connection(http.client.HTTPConnection):

@@ -18,7 +18,8 @@ with RemoteEngine() as engine, engine.api() as url:
     environ = {{**os.environ, "DOCKER_HOST": url, "DOCKER_BUILDKIT": "0"}}
     def docker(*words, stdin=b""):
         done = subprocess.run([{DOCKER!r}, *words], input=stdin, capture_output=True, env=environ)
-        print(done.returncode, (done.stdout + done.stderr).decode().strip(), flush=True)
+        shown = done.stdout if done.returncode == 0 else done.stderr
+        print(done.returncode, shown.decode().strip(), flush=True)
     docker("run", "--rm", "busybox", "id", "-u")
     docker("run", "-i", "--rm", "--network", "none", "busybox", "cat", stdin=b"typed")
     docker("run", "-d", "--name", "web", "busybox", "sleep", "60")
