@@ -66,6 +66,11 @@ def attach(call: Call) -> None:
 def _awaited(call: Call, container: Container, client: Hijacked) -> Attachment | None:
     """Return the container's streams as soon as it is started; None where it never will be."""
     containers = call.engine.containers
+    if container.status.alive:
+        try:
+            return containers.attachment(container.id)
+        except ContainersError:
+            return None  # it has just ended
     expectation = call.state.expected.add(container.id)
     try:
         while not expectation.wait(_LOOK_SECONDS):

@@ -256,3 +256,34 @@ def test_a_stale_socket_is_replaced(engine: Engine, tmp_path: Path) -> None:
         stale.bind(str(tmp_path / "d.sock"))
     with engine.api(f"unix://{tmp_path}/d.sock") as url:
         assert json.dumps(Client(url, tmp_path).request("GET", "/_ping")[0]) == "200"
+
+
+def test_containers_go_on_without_the_service_and_their_ends_are_recorded(
+    engine: Engine, busybox: str, tmp_path: Path
+) -> None:
+    with engine.api(f"unix://{tmp_path}/d.sock") as url:
+        client = Client(url, tmp_path)
+        for name, host in (("kept", {}), ("gone", {"AutoRemove": True})):
+            body = {"Image": busybox, "Cmd": ["sleep", "3"], "HostConfig": host}
+            client.request("POST", f"/containers/create?name={name}", body)
+            assert client.request("POST", f"/containers/{name}/start")[0] == 204
+    records = engine._rooms.containers
+    assert [item.state.status.alive for item in records.all()] == [True, True]
+    deadline = time.monotonic() + 30
+    # The records as they are: an engine that looks would settle them itself.
+    while len(records.all()) > 1 or records.all()[0].state.status.alive:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert [(item.name, item.state.exit_code) for item in records.all()] == [("kept", 0)]
+
+
+def test_streams_end_with_the_service(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    with engine.api(f"unix://{tmp_path}/d.sock") as url:
+        following = Client(url, tmp_path).connected()
+        following.sendall(b"GET /v1.43/events HTTP/1.1\r\nHost: d\r\n\r\n")
+        assert following.recv(64).startswith(b"HTTP/1.1 200")
+        began = time.monotonic()
+    assert time.monotonic() - began < 8
+    with following:
+        while following.recv(65536):
+            pass
