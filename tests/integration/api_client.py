@@ -104,6 +104,13 @@ class Client:
             assert done.returncode == 0, done.stderr.decode()
         return done
 
+    def started(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start Docker's command against the service; what it says is dropped."""
+        null = subprocess.DEVNULL
+        return subprocess.Popen(
+            ["docker", *words], stdin=null, stdout=null, stderr=null, env=self._environment({})
+        )
+
     def typed(self, *words: str, keys: bytes = b"", after: bytes = b"") -> tuple[int, bytes]:
         """Run Docker's command on a terminal; return its exit code and what it showed.
 

@@ -177,3 +177,26 @@ def test_the_disk_and_the_service_are_described(client: Client, busybox: str) ->
     assert client.docker("version", "--format", "{{.Server.APIVersion}}").stdout == b"1.51\n"
     assert client.docker("info", "--format", "{{.OSType}}").stdout == b"linux\n"
     assert json.loads(client.docker("inspect", busybox).stdout)[0]["Os"] == "linux"
+
+
+def test_a_client_that_vanishes_leaves_no_build_and_no_command_behind(
+    client: Client, engine: Engine, busybox: str, tmp_path: Path
+) -> None:
+    """What runs too long is seen by the fixture: no process, mount or cgroup may be left."""
+    (tmp_path / "Dockerfile").write_text(f"FROM {busybox}\nRUN sleep 300\n")
+    client.docker("run", "-d", "--name", "host", busybox, "sleep", "300")
+    words = (
+        ("build", "-t", "never", str(tmp_path)),
+        ("exec", "host", "sh", "-c", "yes; sleep 300"),
+    )
+    started = [client.started(*line) for line in words]
+    time.sleep(3)
+    for process in started:
+        process.kill()
+        process.wait()
+    deadline = time.monotonic() + 20
+    while len(client.docker("top", "host").stdout.splitlines()) > 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    client.docker("rm", "-f", "host")
+    assert "never:latest" not in engine.images.names()
