@@ -18,8 +18,8 @@ from msgspec import inspect
 from jupyter_containers.build import reference
 from jupyter_containers.engine import units
 from jupyter_containers.engine.containers import status_text
+from jupyter_containers.panel import connections
 from jupyter_containers.panel import messages as panel_messages
-from jupyter_containers.panel import switchboard
 from jupyter_containers.widgets import messages as widget_messages
 from jupyter_containers.widgets.logs import LogsWidget
 
@@ -86,8 +86,8 @@ def facts() -> str:
         ),
         _constant("INSTRUCTIONS", instructions, "Readonly<Record<string, Instruction>>"),
         _constant("AGE", status_text.AGE, "string"),
-        _constant("TARGET", switchboard.TARGET, "string"),
-        _constant("BEACON", switchboard.BEACON, "string"),
+        _constant("TARGET", connections.TARGET, "string"),
+        _constant("BEACON", connections.BEACON, "string"),
         _constant("LOG_LINES", LogsWidget.kept_lines, "number"),
     ]
     return "\n".join(parts)

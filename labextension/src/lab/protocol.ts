@@ -119,7 +119,7 @@ export interface Tag {
   name: string;
 }
 
-/** Carry out a line as `%container` does; progress is told meanwhile. */
+/** Carry out a line as `%container` does; progress is reported. */
 export interface Command {
   do: "command";
   line: string;
@@ -127,7 +127,7 @@ export interface Command {
 
 /** Check credentials against a registry (a name or address, empty for Docker Hub) and keep them.
 
-    They are no part of a line, so that no message of ours can show them.
+    They are no part of a line, so that no message can show them.
      */
 export interface Login {
   do: "login";
@@ -242,7 +242,7 @@ export interface ToView {
   content: Record<string, any>;
 }
 
-/** The page goes; the kernel closes the line.
+/** The page goes; the kernel closes the connection.
 
     JupyterLab deletes a comm's subshell with the comm: its own word that a comm is closed may find
     nobody who reads it.
@@ -251,9 +251,9 @@ export interface Farewell {
   kind: "farewell";
 }
 
-/** What a page says when it opens a line.
+/** What a page says when it opens a connection.
 
-    `left` are the IDs of lines that the page before it in the same tab has left.
+    `left` are the IDs of connections that the page before it in the same tab has left.
      */
 export interface Hello {
   versions: number[];
@@ -343,7 +343,7 @@ export interface Trouble {
   hint: string;
 }
 
-/** The line is open; `version` is what both speak. */
+/** The connection is open; `version` is what both speak. */
 export interface Welcome {
   kind: "welcome";
   version: number;
