@@ -179,9 +179,9 @@ class LiveWidget(anywidget.AnyWidget):
             return
         try:
             said = convert_message(message, self.from_view)
+            view = convert_message(message.get("view", ""), str)
         except InvalidArgumentError:
             return
-        view = str(message.get("view", ""))
         with self._lock:
             match said:
                 case messages.Ready() if view not in self._views:

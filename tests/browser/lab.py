@@ -114,6 +114,24 @@ def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @contextlib.contextmanager
+def browser(profile: Path) -> Iterator[Any]:
+    """Yield a headless Chromium (Debian's) whose pages share what they have fetched."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=CHROMIUM,
+            args=list(_FLAGS),
+            viewport={"width": 1200, "height": 1000},
+        )
+        try:
+            yield context
+        finally:
+            context.close()
+
+
+@contextlib.contextmanager
 def browser_page(width: int = 1200, height: int = 1000, scale: float = 1.0) -> Iterator[Any]:
     """Yield a page of a headless Chromium (Debian's)."""
     from playwright.sync_api import sync_playwright
