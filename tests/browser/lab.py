@@ -22,7 +22,7 @@ from urllib.request import urlopen
 from tests.ports import free_port
 
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
-_START_SECONDS = 30.0
+_START_SECONDS = 90.0
 _READY = """() => {
     const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
     return context?.isReady && context.session?.kernel?.status === 'idle'
