@@ -9,38 +9,15 @@ export interface Scale {
   digits: number;
 }
 
-export const DECIMAL: Scale = {
-  "base": 1000,
-  "units": [
-    "B",
-    "kB",
-    "MB",
-    "GB",
-    "TB",
-    "PB",
-    "EB"
-  ],
-  "digits": 3
-};
+export const DECIMAL: Scale = {"base": 1000, "units": ["B", "kB", "MB", "GB", "TB", "PB", "EB"], "digits": 3};
 
-export const BINARY: Scale = {
-  "base": 1024,
-  "units": [
-    "B",
-    "KiB",
-    "MiB",
-    "GiB",
-    "TiB",
-    "PiB",
-    "EiB"
-  ],
-  "digits": 4
-};
+export const BINARY: Scale = {"base": 1024, "units": ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"], "digits": 4};
 
-/** How spans of less than `below` seconds are written.
-
-    `{}` in the text is their number of `unit` seconds, rounded down after `more` were added.
-     */
+/**
+ * How spans of less than `below` seconds are written.
+ *
+ * `{}` in the text is their number of `unit` seconds, rounded down after `more` were added.
+ */
 export interface Span {
   below: number;
   text: string;
@@ -49,72 +26,17 @@ export interface Span {
 }
 
 export const SPANS: readonly Span[] = [
-  {
-    "below": 1,
-    "text": "Less than a second",
-    "unit": 1,
-    "more": 0
-  },
-  {
-    "below": 2,
-    "text": "1 second",
-    "unit": 1,
-    "more": 0
-  },
-  {
-    "below": 60,
-    "text": "{} seconds",
-    "unit": 1,
-    "more": 0
-  },
-  {
-    "below": 120,
-    "text": "About a minute",
-    "unit": 1,
-    "more": 0
-  },
-  {
-    "below": 3600,
-    "text": "{} minutes",
-    "unit": 60,
-    "more": 0
-  },
-  {
-    "below": 5400,
-    "text": "About an hour",
-    "unit": 1,
-    "more": 0
-  },
-  {
-    "below": 171000,
-    "text": "{} hours",
-    "unit": 3600,
-    "more": 1800
-  },
-  {
-    "below": 1207800,
-    "text": "{} days",
-    "unit": 86400,
-    "more": 1800
-  },
-  {
-    "below": 5182200,
-    "text": "{} weeks",
-    "unit": 604800,
-    "more": 1800
-  },
-  {
-    "below": 63070200,
-    "text": "{} months",
-    "unit": 2592000,
-    "more": 1800
-  },
-  {
-    "below": Infinity,
-    "text": "{} years",
-    "unit": 31536000,
-    "more": 1800
-  }
+  {"below": 1, "text": "Less than a second", "unit": 1, "more": 0},
+  {"below": 2, "text": "1 second", "unit": 1, "more": 0},
+  {"below": 60, "text": "{} seconds", "unit": 1, "more": 0},
+  {"below": 120, "text": "About a minute", "unit": 1, "more": 0},
+  {"below": 3600, "text": "{} minutes", "unit": 60, "more": 0},
+  {"below": 5400, "text": "About an hour", "unit": 1, "more": 0},
+  {"below": 171000, "text": "{} hours", "unit": 3600, "more": 1800},
+  {"below": 1207800, "text": "{} days", "unit": 86400, "more": 1800},
+  {"below": 5182200, "text": "{} weeks", "unit": 604800, "more": 1800},
+  {"below": 63070200, "text": "{} months", "unit": 2592000, "more": 1800},
+  {"below": Infinity, "text": "{} years", "unit": 31536000, "more": 1800},
 ];
 
 /** `words` say what an instruction does; `forms` are lines that show how it is written. */
