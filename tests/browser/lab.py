@@ -22,6 +22,10 @@ from urllib.request import urlopen
 from tests.ports import free_port
 
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
+_THEMES = (
+    "@jupyterlab/theme-light-extension/index.css",
+    "@jupyterlab/theme-dark-extension/index.css",
+)
 _START_SECONDS = 90.0
 _READY = """() => {
     const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
@@ -86,6 +90,9 @@ def lab_server(
         try:
             address = f"http://127.0.0.1:{port}"
             _wait_for(f"{address}/api/status", server, work / "lab.log")
+            # A page shows a dialog over everything where a theme takes more than some seconds.
+            for theme in _THEMES:
+                _wait_for(f"{address}/lab/api/themes/{theme}", server, work / "lab.log")
             yield address
         finally:
             # SIGINT asks a terminal for confirmation; SIGTERM ends server and kernels.
