@@ -96,6 +96,7 @@ class NameService:
         self,
         container_id: str,
         servers: Sequence[str] | None,
+        networks: Sequence[str],
         sockets: ResolverSockets | None = None,
         *,
         process: int = -1,
@@ -104,12 +105,12 @@ class NameService:
         """Let the name server answer a container; return False where it had to be started.
 
         Then it knows no other one any more.  ``servers`` are asked for what is not in ``hosts`` (a
-        descriptor), the machine's own where they are none, nobody where they are None; ``process``
-        is a pidfd.  Without ``sockets`` only the servers of a known container change.
+        descriptor), the machine's own where they are none, nobody where they are None; names may
+        have that of one of ``networks`` behind them; ``process`` is a pidfd.  Without ``sockets``
+        only servers and networks of a known container change.
         """
-        words = "\n".join(
-            (container_id, "closed" if servers is None else "forward", " ".join(servers or ()))
-        )
+        forwards = "closed" if servers is None else "forward"
+        words = "\n".join((container_id, forwards, " ".join(servers or ()), " ".join(networks)))
         handed = (process, hosts, sockets.udp.fileno(), sockets.tcp.fileno()) if sockets else ()
         with self._locked() as folder:
             connection = self._connected(folder)
