@@ -1,9 +1,9 @@
-"""Rotated logs: ``container.log`` is the newest, ``container.log.1`` the one before, and so on.
+"""Rotates logs: ``container.log`` is the newest, ``container.log.1`` the one before, and so on.
 
-One file is kept short by the monitor itself.  For several, a sidecar gives the full file its second
-name and has the monitor open a new one: no line is lost.  Where GNU's ``tail`` waits for the byte
-that is too much, that is some milliseconds after it was written, else within a second; what a
-burst wrote in between is then cut into files of the right size, the oldest of which are dropped.
+The monitor itself limits a single file.  For several, a sidecar gives the full file its second name
+and makes the monitor open a new one: no line is lost.  If GNU's ``tail`` waits for the byte that
+is too much, that is some milliseconds after it was written, otherwise within a second; what a burst
+wrote in between is then cut into files of the right size, and the oldest are dropped.
 :func:`finish` does the same for the last burst of a container that has ended.
 """
 
@@ -16,9 +16,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from jupyter_containers.runtime.companion import start_companion
 from jupyter_containers.runtime.oci_runtime import program_environment
 from jupyter_containers.runtime.process import ProcessIdentity
+from jupyter_containers.runtime.sidecar import start_sidecar
 
 _NAME = "container.log"
 # A file may be longer than its limit by a quarter, or one write of the monitor: 8 KiB and prefixes.
@@ -89,8 +89,8 @@ mv -f $log $log.1 && (umask 077 && : >$log) && cut
 def start_rotation(
     bundle: Path, process: ProcessIdentity, *, max_bytes: int, files: int
 ) -> ProcessIdentity | None:
-    """Return the sidecar that rotates the log of a running container."""
-    return start_companion(_SCRIPT, bundle, process, [str(max_bytes), str(files)])
+    """Start the sidecar that rotates the log of a running container."""
+    return start_sidecar(_SCRIPT, bundle, process, [str(max_bytes), str(files)])
 
 
 def finish(

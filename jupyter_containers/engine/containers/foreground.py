@@ -44,7 +44,7 @@ _EXIT_HINTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Streams:
     """What a caller lends to a container's streams.
 
@@ -177,7 +177,7 @@ class Attaching:
             process = record.state.process
             if process is None:
                 return False
-            self._rooms.runtime.settle(process)
+            self._rooms.runtime.await_program(process)
             if caught and not process.catches(number):
                 return False
             with suppress(ContainersError):  # it has ended, and that is being waited for

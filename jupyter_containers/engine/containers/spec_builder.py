@@ -27,6 +27,7 @@ from jupyter_containers.network import names
 from jupyter_containers.network.resolver import ADDRESS
 from jupyter_containers.network.usermode import host_address
 from jupyter_containers.options.limits import DeviceRequest
+from jupyter_containers.options.security import SecurityOption
 from jupyter_containers.runtime.confinement import Labels
 from jupyter_containers.runtime.devices import host_devices, requested_devices
 from jupyter_containers.runtime.host import HostCapabilities
@@ -90,7 +91,7 @@ def assemble(
         make_folder(root, options.workdir or config.cwd, user)
     trusting = trusts_host_ca(options.trust_host_ca, rooms.settings)
     host_mounts, host_env = of_the_host(rooms.host, bundle, trusting=trusting)
-    rooms.runtime.place(record.id, options.cgroup_parent)
+    rooms.runtime.set_cgroup_parent(record.id, options.cgroup_parent)
     files = _name_files(record, bundle, connection, hostnames, rooms.host)
     context = ContainerContext(
         container_id=record.id,
@@ -257,7 +258,7 @@ def hosts_text(record: ContainerRecord, connection: Connection, machine: str = "
             if address
         ],
         gateway=gateway,
-        extra=names.parse_add_host(options.add_host, gateway or ("127.0.0.1" if on_host else "")),
+        extra=names.added_hosts(options.add_host, gateway or ("127.0.0.1" if on_host else "")),
         base=_read(Path("/etc/hosts")) if on_host else "",
     )
 
@@ -296,7 +297,9 @@ def _runtime_mount(mount: MountRecord, shared: Shared) -> BindMount | TmpfsMount
     return BindMount(source, mount.target, mount.read_only, propagation, mount.recursion)
 
 
-def seccomp_file(security_opt: Sequence[str], *, privileged: bool) -> Mapping[str, Any] | None:
+def seccomp_file(
+    security_opt: Sequence[SecurityOption], *, privileged: bool
+) -> Mapping[str, Any] | None:
     """Return the seccomp profile that a security option names, read from its file."""
     name = security_options(security_opt, privileged=privileged).seccomp
     if name in ("", "unconfined"):

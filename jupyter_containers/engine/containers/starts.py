@@ -36,7 +36,7 @@ from jupyter_containers.engine.records import ContainerRecord, StateRecord
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.oci.state import Status
 from jupyter_containers.options.run import log_rotation
-from jupyter_containers.runtime import substitutes
+from jupyter_containers.runtime import rlimit_fallback
 from jupyter_containers.runtime.attach import Attachment
 from jupyter_containers.runtime.mounts import PrivateMounts
 from jupyter_containers.runtime.spec import Spec
@@ -78,7 +78,7 @@ class Starts:
             shared = share(rooms, record, mounts)
             parts = (bundle, connection, connections.hostnames, shared, mounts, labels)
             spec = mounts.call(assemble, rooms, record, *parts)
-            if few := substitutes.processors(record.options, rooms.host):
+            if few := rlimit_fallback.processors(record.options, rooms.host):
                 mounts.call(os.sched_setaffinity, 0, few)  # what is started there inherits it
             created = mounts.call(
                 rooms.monitor.create,

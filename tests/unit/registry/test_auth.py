@@ -171,7 +171,9 @@ def test_basic_is_offered_once() -> None:
     assert auth.answer(FakeResponse(401, {}), PULL, None) is None
 
 
-@pytest.mark.parametrize(("pair", "words"), [(("ada", "pw"), "user name"), ((), "without a login")])
+@pytest.mark.parametrize(
+    ("pair", "words"), [(("ada", "pw"), "user name"), ((), "requires a login")]
+)
 def test_a_refusing_token_server(pair: tuple[str, ...], words: str) -> None:
     with pytest.raises(UnauthorizedError, match=words) as caught:
         Server(status=401).authenticator(*pair).answer(challenged(), PULL, None)
