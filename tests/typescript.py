@@ -16,6 +16,7 @@ import msgspec
 from msgspec import inspect
 
 from jupyter_containers.build import reference
+from jupyter_containers.build.instructions import FLAGS
 from jupyter_containers.engine import units
 from jupyter_containers.engine.containers import status_text
 from jupyter_containers.panel import messages as panel_messages
@@ -69,7 +70,13 @@ def widgets() -> str:
 
 def facts() -> str:
     """Return the rules and words that both sides have."""
-    instructions = {name: asdict(one) for name, one in reference.INSTRUCTIONS.items()}
+    instructions = {
+        name: {
+            **asdict(one),
+            "flags": [f"{flag.completion}  {flag.help}" for flag in FLAGS.get(name, ())],
+        }
+        for name, one in reference.INSTRUCTIONS.items()
+    }
     scale = {"base": "number", "units": "readonly string[]", "digits": "number"}
     span = {"below": "number", "text": "string", "unit": "number", "more": "number"}
     parts = [
@@ -82,7 +89,7 @@ def facts() -> str:
         _record(
             "Instruction",
             (reference.Help.__doc__ or "").replace("``", "`"),
-            {"words": "string", "forms": "readonly string[]"},
+            {"words": "string", "forms": "readonly string[]", "flags": "readonly string[]"},
         ),
         _constant("INSTRUCTIONS", instructions, "Readonly<Record<string, Instruction>>"),
         _constant("AGE", status_text.AGE, "string"),

@@ -121,6 +121,7 @@ export const SPANS: readonly Span[] = [
 export interface Instruction {
   words: string;
   forms: readonly string[];
+  flags: readonly string[];
 }
 
 export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
@@ -128,6 +129,9 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     "words": "Begins a stage on an image, or on an earlier stage. `scratch` is empty.",
     "forms": [
       "FROM [--platform=OS/ARCH] IMAGE [AS NAME]"
+    ],
+    "flags": [
+      "--platform=  Platform of the image: os/arch[/variant]"
     ]
   },
   "RUN": {
@@ -137,6 +141,11 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
       "RUN [\"program\", \"argument\"]",
       "RUN --mount=type=cache,target=/root/.cache COMMAND",
       "RUN <<EOF"
+    ],
+    "flags": [
+      "--mount=type=  Mount files for this step only: type=bind, cache, secret, ssh or tmpfs",
+      "--network=  Network of the step: default, none or host",
+      "--security=  Privileges of the step: sandbox or insecure"
     ]
   },
   "CMD": {
@@ -144,13 +153,15 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     "forms": [
       "CMD [\"program\", \"argument\"]",
       "CMD COMMAND"
-    ]
+    ],
+    "flags": []
   },
   "ENTRYPOINT": {
     "words": "The program that a container always runs; CMD and the command line give its arguments.",
     "forms": [
       "ENTRYPOINT [\"program\", \"argument\"]"
-    ]
+    ],
+    "flags": []
   },
   "COPY": {
     "words": "Copies files of the context, of another stage or image, or written here. With --link the layer does not depend on those below.",
@@ -158,6 +169,14 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
       "COPY [--chown=USER:GROUP] [--chmod=755] SOURCE… TARGET",
       "COPY --from=STAGE|IMAGE SOURCE TARGET",
       "COPY <<EOF /path"
+    ],
+    "flags": [
+      "--from=  Copy from a stage, an image or a named context",
+      "--chown=  Owner of what is copied: user[:group]",
+      "--chmod=  Mode of what is copied: 755 or u=rwX,go=rX",
+      "--link  Make a layer that does not depend on those below",
+      "--exclude=  Leave out what matches a pattern",
+      "--parents  Keep the folders above each source"
     ]
   },
   "ADD": {
@@ -165,81 +184,108 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     "forms": [
       "ADD [--checksum=sha256:…] SOURCE… TARGET",
       "ADD https://… TARGET"
+    ],
+    "flags": [
+      "--chown=  Owner of what is copied: user[:group]",
+      "--chmod=  Mode of what is copied: 755 or u=rwX,go=rX",
+      "--link  Make a layer that does not depend on those below",
+      "--exclude=  Leave out what matches a pattern",
+      "--unpack  Unpack archives, downloaded ones too; false: not even local ones",
+      "--checksum=  Digest of the download: sha256:…",
+      "--keep-git-dir  Keep the .git folder of a repository"
     ]
   },
   "WORKDIR": {
     "words": "The folder in which RUN, CMD, COPY … work from here on; it is made if it is not there.",
     "forms": [
       "WORKDIR /path"
-    ]
+    ],
+    "flags": []
   },
   "ENV": {
     "words": "Variables for the steps that follow and for containers.",
     "forms": [
       "ENV NAME=value …"
-    ]
+    ],
+    "flags": []
   },
   "ARG": {
     "words": "A variable for the build only, set by --build-arg. Before the first FROM it is for FROM lines.",
     "forms": [
       "ARG NAME[=default]"
-    ]
+    ],
+    "flags": []
   },
   "EXPOSE": {
     "words": "Says which ports the program listens on; -p publishes them.",
     "forms": [
       "EXPOSE 8000[/tcp|/udp] …"
-    ]
+    ],
+    "flags": []
   },
   "LABEL": {
     "words": "Facts about the image, for people and filters.",
     "forms": [
       "LABEL name=\"value\" …"
-    ]
+    ],
+    "flags": []
   },
   "USER": {
     "words": "Who runs the steps that follow, and the container.",
     "forms": [
       "USER NAME|UID[:GROUP|GID]"
-    ]
+    ],
+    "flags": []
   },
   "VOLUME": {
     "words": "Places whose files outlive a container: each gets a volume.",
     "forms": [
       "VOLUME /path …",
       "VOLUME [\"/path\"]"
-    ]
+    ],
+    "flags": []
   },
   "SHELL": {
     "words": "What runs the shell form of RUN, CMD and ENTRYPOINT.",
     "forms": [
       "SHELL [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]"
-    ]
+    ],
+    "flags": []
   },
   "STOPSIGNAL": {
     "words": "The signal that `stop` sends first.",
     "forms": [
       "STOPSIGNAL SIGTERM"
-    ]
+    ],
+    "flags": []
   },
   "HEALTHCHECK": {
     "words": "A command that tells whether a container is well: exit code 0 is healthy.",
     "forms": [
       "HEALTHCHECK [--interval=30s] [--timeout=30s] [--retries=3] CMD COMMAND",
       "HEALTHCHECK NONE"
+    ],
+    "flags": [
+      "--interval=  Time between two checks: 30s",
+      "--timeout=  Time that one check may take: 30s",
+      "--start-period=  Time in which failures do not count: 0s",
+      "--start-interval=  Time between checks in the start period",
+      "--retries=  Failures in a row that mean unhealthy: 3"
     ]
   },
   "ONBUILD": {
     "words": "An instruction that is carried out when another build begins with this image.",
     "forms": [
       "ONBUILD INSTRUCTION"
-    ]
+    ],
+    "flags": []
   },
   "MAINTAINER": {
     "words": "Deprecated: a label says it.",
     "forms": [
       "MAINTAINER NAME"
-    ]
+    ],
+    "flags": []
   }
 };
 

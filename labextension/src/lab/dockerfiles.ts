@@ -136,7 +136,7 @@ function help(view: EditorView, position: number): Tooltip | null {
   const found = keywordAt(lines, line.number - 1);
   const column = position - line.from;
   if (!found || column < found.from || column > found.to) return null;
-  const { forms, words } = INSTRUCTIONS[found.keyword]!;
+  const { flags, forms, words } = INSTRUCTIONS[found.keyword]!;
   return {
     pos: line.from + found.from,
     end: line.from + found.to,
@@ -146,7 +146,7 @@ function help(view: EditorView, position: number): Tooltip | null {
       dom.className = "jc-lab-help";
       child(dom, "strong", "", found.keyword);
       child(dom, "p", "", words.replaceAll("`", ""));
-      child(dom, "pre", "", forms.join("\n"));
+      child(dom, "pre", "", [...forms, ...flags].join("\n"));
       return { dom };
     },
   };
