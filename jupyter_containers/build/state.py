@@ -1,9 +1,9 @@
-"""What a stage has become so far: image configuration, layers, arguments.
+"""The state of a stage during a build: image configuration, layers, arguments.
 
-Precedence: ENV beats an ARG that stands before it; an ARG after the ENV beats it when it has a
-value (its default, ``--build-arg`` or the argument before FROM), as BuildKit has it.  The image's
-environment is ENV alone.  Proxy arguments are predefined for RUN only, and stay out of history and
-cache keys.
+Precedence: ENV beats an ARG before it; an ARG after the ENV beats it if it has a value (its
+default, ``--build-arg`` or the argument before FROM), as in BuildKit.  The image's environment is
+ENV alone.  Proxy arguments are predefined for RUN only, and are excluded from history and cache
+keys.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DEFAULT_SHELL = ("/bin/sh", "-c")
 
 @dataclass(slots=True, kw_only=True)
 class StageState:
-    """The changing part of a build; :meth:`fork` gives a stage that continues this one its own.
+    """The changing part of a build; :meth:`fork` returns a copy for a stage that continues it.
 
     ``args`` are the declared arguments in order, None without a value; ``overriding`` are those
     that beat an ENV of the same name.  ``inherited`` counts the layers of the base image.
@@ -86,13 +86,13 @@ class StageState:
         return {name: value for name, _, value in pairs}
 
     def variables(self) -> dict[str, str]:
-        """Return what the next instruction's words expand with."""
+        """Return the variables for expanding the words of the next instruction."""
         values = {name: value for name, value in self.args.items() if value is not None}
         overriding = {name: values[name] for name in self.overriding if name in values}
         return values | self.env | overriding
 
     def run_env(self, build_args: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the environment of a RUN, and the proxy variables that come on top of it."""
+        """Return the environment of a RUN, and the proxy variables to add to it."""
         values = self.variables()
         names = [*self.env, *(name for name in self.args if name not in self.env)]
         env = tuple(f"{name}={values[name]}" for name in names if name in values)
@@ -104,7 +104,7 @@ class StageState:
         return env, proxies
 
     def argument_values(self) -> dict[str, str]:
-        """Return the declared arguments with the values that a RUN sees, as history shows them."""
+        """Return the declared arguments with their values in a RUN, as shown in the history."""
         values = self.variables()
         return {name: values.get(name, "") for name in self.args}
 

@@ -1,12 +1,13 @@
-"""The texts of /etc/hosts, /etc/hostname and /etc/resolv.conf of a container.
+"""The contents of a container's /etc/hosts, /etc/hostname and /etc/resolv.conf.
 
-All pure, but :func:`read_resolv_conf`, which looks at the host.  On the default network a
-container's hosts file holds itself; on a network that the user made it also holds its *peers*, the
-other containers by name, alias and short id.  The engine rewrites the files of running containers
-in place (they are bind-mounted, so a new file would not be seen) whenever the peers change.
+All functions are pure except :func:`read_resolv_conf`, which reads the host's file.  On the default
+network a container's hosts file contains only itself; on a user-defined network it also contains
+its *peers*, the other containers by name, alias and short ID.  The engine rewrites the files of
+running containers in place (they are bind-mounted, so a new file would not be seen) whenever the
+peers change.
 
-The choice of name servers is Docker's: the host's without loopback addresses, which would mean the
-container itself, and public ones when none is left.  See hosts(5) and resolv.conf(5).
+The name servers are chosen as in Docker: the host's without loopback addresses, which would mean
+the container itself, and public ones if none is left.  See hosts(5) and resolv.conf(5).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from jupyter_containers.options.names import HOST_GATEWAY, HOST_NAME, AddedHost
 __all__ = [
     "HostEntry",
     "added_hosts",
+    "embedded_resolv_conf",
     "host_aliases",
     "hostname_file",
     "hosts_file",
@@ -30,12 +32,12 @@ __all__ = [
     "resolv_conf",
 ]
 
-# What Docker gives a container whose host has nothing but a loopback resolver.
+# Docker's choice if the host has only a loopback resolver.
 FALLBACK_NAMESERVERS = ("8.8.8.8", "8.8.4.4")
 HOST_NAMES = ("host.containers.internal", "host.docker.internal")
 
 _RESOLV_CONF = Path("/etc/resolv.conf")
-# Where systemd-resolved, itself on 127.0.0.53, writes the servers that it asks.
+# The file in which systemd-resolved, itself on 127.0.0.53, lists its upstream servers.
 _UPSTREAM_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
 _LOCAL = """127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
@@ -48,7 +50,7 @@ ff02::2\tip6-allrouters
 
 @dataclass(frozen=True, slots=True)
 class HostEntry:
-    """One line of a hosts file: an address and the names that lead to it."""
+    """One line of a hosts file: an address and its names."""
 
     address: str
     names: tuple[str, ...]
@@ -71,9 +73,9 @@ def added_hosts(added: Iterable[AddedHost], gateway: str) -> tuple[HostEntry, ..
 
 
 def host_aliases(gateway: str, extra: Iterable[HostEntry] = ()) -> tuple[HostEntry, ...]:
-    """Return the entry of the names by which containers call the host.
+    """Return the entry with the names by which containers call the host.
 
-    Names that ``extra`` (``--add-host``) defines are left to it; without a gateway there is none.
+    Names that ``extra`` (``--add-host``) defines are omitted; without a gateway there is no entry.
     """
     taken = {name for entry in extra for name in entry.names}
     names = tuple(name for name in HOST_NAMES if name not in taken)
@@ -92,9 +94,8 @@ def hosts_file(
     """Return a container's hosts file.
 
     ``hostname`` may be several words, the full name first.  ``addresses`` are its own, the first
-    network's first; ``extra`` comes before everything that
-    could contradict it.  ``base`` replaces the standard head: the host's own file, for a
-    container in the host's network.
+    network's first; ``extra`` precedes everything that could contradict it.  ``base`` replaces the
+    standard beginning: the host's own file, for a container in the host's network.
     """
     own = [HostEntry(address, tuple(hostname.split())) for address in addresses]
     entries = [*extra, *host_aliases(gateway, extra), *own, *peers]
@@ -103,7 +104,7 @@ def hosts_file(
 
 
 def hosts_lines(entries: Iterable[HostEntry]) -> str:
-    """Return the lines of further entries of a hosts file, none twice."""
+    """Return the lines of further entries of a hosts file, without duplicates."""
     return "".join(dict.fromkeys(_hosts_line(entry) for entry in entries))
 
 
@@ -113,9 +114,9 @@ def hostname_file(hostname: str) -> str:
 
 
 def read_resolv_conf() -> str:
-    """Return the host's resolver configuration, empty when it has none.
+    """Return the host's resolver configuration, empty if it has none.
 
-    Where systemd-resolved is the only server, the file with the servers behind it.
+    If systemd-resolved is the only server, returns the file with its upstream servers.
     """
     text = _read(_RESOLV_CONF)
     if _nameservers(text) == ["127.0.0.53"]:
@@ -131,7 +132,7 @@ def resolv_conf(
     options: Sequence[str] = (),
     keep_loopback: bool = False,
 ) -> str:
-    """Return a container's resolv.conf, made from the host's; given lists replace its own.
+    """Return a container's resolv.conf, made from the host's; the given lists replace its own.
 
     ``search`` of ``.`` alone means no search domain.  ``keep_loopback`` is for containers in the
     host's network.
@@ -142,13 +143,26 @@ def resolv_conf(
     chosen = list(servers) or found or list(FALLBACK_NAMESERVERS)
     domains = list(search) or _words(host_text, "search") or _words(host_text, "domain")
     words = list(options) or _words(host_text, "options")
-    # The order of Docker since version 25; before, the search domains came first.
+    # Docker's order since version 25; before, the search domains came first.
     lines = [f"nameserver {server}" for server in chosen]
     if domains and domains != ["."]:
         lines.append(f"search {' '.join(domains)}")
     if words:
         lines.append(f"options {' '.join(words)}")
     return "\n".join(lines) + "\n"
+
+
+def embedded_resolv_conf(
+    host_text: str, server: str, *, search: Sequence[str] = (), options: Sequence[str] = ()
+) -> str:
+    """Return the resolv.conf of a container that asks the name server of its networks.
+
+    As with Docker names without a dot are asked for as they are, before any search domain.
+    """
+    chosen = list(options) or _words(host_text, "options")
+    if not any(word.startswith("ndots:") for word in chosen):
+        chosen.append("ndots:0")
+    return resolv_conf(host_text, servers=(server,), search=search, options=chosen)
 
 
 def _hosts_line(entry: HostEntry) -> str:
@@ -173,7 +187,7 @@ def _is_loopback(text: str) -> bool:
     try:
         return ipaddress.ip_address(text.partition("%")[0]).is_loopback
     except ValueError:
-        return True  # not an address: of no use to a container either
+        return True  # not an address: useless for a container too
 
 
 def _read(path: Path) -> str:

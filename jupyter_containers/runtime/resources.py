@@ -1,8 +1,8 @@
 """Limits of a container as ``linux.resources`` and ``process.rlimits`` of its runtime spec.
 
-Sizes are bytes, CPU time is a quota of microseconds in periods of 100000.  A limit that the user
-asked for and the host cannot enforce is an error; a default that it cannot is left out.  OCI
-Runtime Specification 1.1, config-linux.md "Control groups".  Pure.
+Sizes are bytes, CPU time is a quota of microseconds in periods of 100000.  A requested limit that
+the host cannot enforce is an error; such a default is left out.  OCI Runtime Specification 1.1,
+config-linux.md "Control groups".  Pure.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.options import RunOptions
 from jupyter_containers.options.limits import DeviceLimit
 from jupyter_containers.options.ulimits import Ulimit
+from jupyter_containers.runtime.cgroup_support import block_device
 from jupyter_containers.runtime.host import HostCapabilities
-from jupyter_containers.runtime.knobs import block_device
-from jupyter_containers.runtime.substitutes import needed
+from jupyter_containers.runtime.rlimit_fallback import needed
 
 CPU_PERIOD = 100_000
 _MIN_QUOTA = 1_000
@@ -82,12 +82,12 @@ def check_limits(options: RunOptions, host: HostCapabilities) -> None:
 
 
 def device_rules(*, privileged: bool) -> list[dict[str, Any]]:
-    """Return the device rules: all denied but the standard ones, or all allowed."""
+    """Return the device rules: all denied except the standard ones, or all allowed."""
     if privileged:
         return [{"allow": True, "access": "rwm"}]
     rules: list[dict[str, Any]] = [
         {"allow": False, "access": "rwm"},
-        # Nodes may be made (archives hold them); using one needs a rule of its own.
+        # Nodes may be created (archives contain them); using one needs another rule.
         {"allow": True, "type": "c", "access": "m"},
         {"allow": True, "type": "b", "access": "m"},
     ]

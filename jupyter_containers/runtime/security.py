@@ -1,7 +1,7 @@
-"""What a container's process may do: capabilities, security options, hidden paths.
+"""The privileges of a container's process: capabilities, security options, masked paths.
 
-Vocabulary: kernel capabilities are named ``CAP_…`` as in capabilities(7); Docker's flags leave
-the prefix out.  Pure values and functions.
+Vocabulary: kernel capabilities are named ``CAP_…`` as in capabilities(7); Docker's flags omit the
+prefix.  Pure values and functions.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ READONLY_PATHS = (
 
 @dataclass(frozen=True, slots=True)
 class SecurityOptions:
-    """The ``--security-opt`` values; ``seccomp`` is empty (ours), ``unconfined`` or a path.
+    """The ``--security-opt`` values; ``seccomp`` is empty (the default), ``unconfined`` or a path.
 
-    ``apparmor`` is empty (ours), ``unconfined`` or a profile, ``labels`` the words of SELinux.
+    ``apparmor`` is empty (the default), ``unconfined`` or a profile, ``labels`` the SELinux words.
     """
 
     no_new_privileges: bool = False
@@ -69,10 +69,10 @@ class SecurityOptions:
 def security_options(
     values: Sequence[SecurityOption], *, privileged: bool = False, no_new_privileges: bool = False
 ) -> SecurityOptions:
-    """Return what ``--security-opt`` values mean together; ``privileged`` changes the defaults.
+    """Return the parsed ``--security-opt`` values; ``privileged`` changes the defaults.
 
-    ``no_new_privileges`` is for those that do not say it: off, as in Docker, so that sudo, su and
-    gosu work, or what the settings say.
+    ``no_new_privileges`` is the default for options that do not set it: off, as in Docker, so that
+    sudo, su and gosu work, or the value in the settings.
     """
     last = {value.name: value.argument for value in values}
     if "no-new-privileges" in last:
@@ -90,7 +90,7 @@ def security_options(
 
 
 def capability_names(mask: int) -> frozenset[str]:
-    """Return the names of the bits set in ``mask``; bits newer than this table are left out."""
+    """Return the names of the bits set in ``mask``, without bits newer than this table."""
     return frozenset(name for bit, name in enumerate(CAPABILITY_NAMES) if mask >> bit & 1)
 
 
@@ -99,9 +99,9 @@ def effective_capabilities(
 ) -> tuple[str, ...]:
     """Return a container's capabilities, sorted by bit number.
 
-    Defaults that the host itself lacks are left out; asking for one by name raises
-    :class:`UnsupportedError`, an unknown name :class:`InvalidArgumentError`.  As in Docker,
-    ``drop ALL`` with additions leaves the additions.
+    Defaults that the host itself lacks are left out; requesting one by name raises
+    :class:`UnsupportedError`, an unknown name :class:`InvalidArgumentError`.  As in Docker, ``drop
+    ALL`` with additions leaves the additions.
     """
     added, dropped = _normal(add), _normal(drop)
     chosen = set(CAPABILITY_NAMES if privileged else DEFAULT_CAPABILITIES)

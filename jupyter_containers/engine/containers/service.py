@@ -26,7 +26,7 @@ from jupyter_containers.engine.containers.foreground import (
 )
 from jupyter_containers.engine.containers.processes import Processes
 from jupyter_containers.engine.containers.prune import prune_containers
-from jupyter_containers.engine.containers.streams import OutputSink
+from jupyter_containers.engine.containers.streams import OutputSink, SignalSource
 from jupyter_containers.engine.containers.sweep import SweptLifecycle
 from jupyter_containers.engine.containers.validation import warnings_of
 from jupyter_containers.engine.containers.workplace import run_options
@@ -53,9 +53,9 @@ from jupyter_containers.options.flag import with_keywords
 from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags
 from jupyter_containers.options.run import updated
 from jupyter_containers.options.values import parse_signal
+from jupyter_containers.runtime.cgroup_support import check_cgroup_support
 from jupyter_containers.runtime.health import read_status
 from jupyter_containers.runtime.keys import USUAL_KEYS, DetachKeys
-from jupyter_containers.runtime.knobs import check_knobs
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.containers.data_exchange import Exchange
@@ -98,7 +98,7 @@ class ContainerService(Collection[Container]):
         check: bool = True,
         terminal_size: TerminalSize | None = None,
         detach_keys: str = USUAL_KEYS,
-        sig_proxy: bool = True,
+        sig_proxy: bool | SignalSource = True,
         inputs: Mapping[str, Any] | None = None,
         results: Sequence[str] = (),
         script: str | None = None,
@@ -168,7 +168,7 @@ class ContainerService(Collection[Container]):
         check: bool = True,
         terminal_size: TerminalSize | None = None,
         detach_keys: str = USUAL_KEYS,
-        sig_proxy: bool = True,
+        sig_proxy: bool | SignalSource = True,
     ) -> RunResult:
         """Attach to a running container, whoever started it, until it ends or ``detach_keys``.
 
@@ -268,7 +268,7 @@ class ContainerService(Collection[Container]):
         check: bool = True,
         terminal_size: TerminalSize | None = None,
         detach_keys: str = USUAL_KEYS,
-        sig_proxy: bool = True,
+        sig_proxy: bool | SignalSource = True,
     ) -> Container | RunResult:
         """Start a created or exited container; with ``attach`` wait for its end."""
         record = self._containers.find(name)
@@ -323,7 +323,7 @@ class ContainerService(Collection[Container]):
         """Change limits or the restart policy of a container, also while it runs."""
         record = self._containers.find(name)
         options = updated(record.options, **flags)
-        check_knobs(options, self._rooms.host.cgroups, self._rooms.runtime.cgroup_parent)
+        check_cgroup_support(options, self._rooms.host.cgroups, self._rooms.runtime.cgroup_parent)
         self._lifecycle.update(record, options)
 
     def pause(self, name: str) -> None:

@@ -24,6 +24,7 @@ from jupyter_containers.engine.records import ContainerRecord, MountRecord
 from jupyter_containers.engine.volumes.catalog import fill_from_image
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.network import names
+from jupyter_containers.network.resolver import ADDRESS
 from jupyter_containers.network.usermode import host_address
 from jupyter_containers.options.limits import DeviceRequest
 from jupyter_containers.options.security import SecurityOption
@@ -90,7 +91,7 @@ def assemble(
         make_folder(root, options.workdir or config.cwd, user)
     trusting = trusts_host_ca(options.trust_host_ca, rooms.settings)
     host_mounts, host_env = of_the_host(rooms.host, bundle, trusting=trusting)
-    rooms.runtime.place(record.id, options.cgroup_parent)
+    rooms.runtime.set_cgroup_parent(record.id, options.cgroup_parent)
     files = _name_files(record, bundle, connection, hostnames, rooms.host)
     context = ContainerContext(
         container_id=record.id,
@@ -228,7 +229,7 @@ def _name_files(
     head = hosts_text(record, connection, machine)
     return {
         "hosts": hostnames.write(record.id, head),
-        "resolv.conf": bundle.write_name_file("resolv.conf", resolv_text(record)),
+        "resolv.conf": bundle.write_name_file("resolv.conf", resolv_text(record, connection)),
         "hostname": bundle.write_name_file("hostname", hostname_of(record, connection) + "\n"),
     }
 
@@ -262,9 +263,16 @@ def hosts_text(record: ContainerRecord, connection: Connection, machine: str = "
     )
 
 
-def resolv_text(record: ContainerRecord) -> str:
+def resolv_text(record: ContainerRecord, connection: Connection) -> str:
     """Return the container's resolver configuration."""
     options = record.options
+    if connection.named:
+        return names.embedded_resolv_conf(
+            names.read_resolv_conf(),
+            ADDRESS,
+            search=options.dns_search,
+            options=options.dns_option,
+        )
     return names.resolv_conf(
         names.read_resolv_conf(),
         servers=options.dns,

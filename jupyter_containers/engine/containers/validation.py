@@ -16,10 +16,10 @@ from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.options import RunOptions
 from jupyter_containers.options.limits import DeviceRequest
 from jupyter_containers.options.network import MODES
-from jupyter_containers.runtime import substitutes
+from jupyter_containers.runtime import rlimit_fallback
+from jupyter_containers.runtime.cgroup_support import check_cgroup_support
 from jupyter_containers.runtime.devices import requested_devices
 from jupyter_containers.runtime.host import HostCapabilities
-from jupyter_containers.runtime.knobs import check_knobs
 from jupyter_containers.runtime.resources import check_ulimits
 from jupyter_containers.runtime.security import effective_capabilities, security_options
 
@@ -43,7 +43,7 @@ def refuse(options: RunOptions, rooms: Rooms) -> None:
 
 def warnings_of(options: RunOptions, host: HostCapabilities) -> list[str]:
     """Return what a container is told to have and will not: said, but no reason to refuse it."""
-    return [*_discarded_ports(options), *substitutes.notices(options, host)]
+    return [*_discarded_ports(options), *rlimit_fallback.notices(options, host)]
 
 
 def _discarded_ports(options: RunOptions) -> list[str]:
@@ -126,7 +126,7 @@ def _check_place(options: RunOptions, rooms: Rooms) -> None:
     parent = options.cgroup_parent or rooms.runtime.cgroup_parent
     if ".." in parent.split("/"):
         raise InvalidArgumentError(f"invalid cgroup-parent: {parent!r}")
-    check_knobs(options, rooms.host.cgroups, parent)
+    check_cgroup_support(options, rooms.host.cgroups, parent)
     if options.cgroupns == "private" and not rooms.host.cgroup_namespaces:
         raise UnsupportedError(
             "this kernel has no cgroup namespaces",
