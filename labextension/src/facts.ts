@@ -94,10 +94,10 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     ],
     "flags": {
       "--from=": "Copy from a stage, an image or a named context",
-      "--chown=": "Owner of what is copied: user[:group]",
-      "--chmod=": "Mode of what is copied: 755 or u=rwX,go=rX",
+      "--chown=": "Owner of the copied files: user[:group]",
+      "--chmod=": "Mode of the copied files: 755 or u=rwX,go=rX",
       "--link": "Make a layer that does not depend on those below",
-      "--exclude=": "Leave out what matches a pattern",
+      "--exclude=": "Leave out files that match a pattern",
       "--parents": "Keep the folders above each source"
     }
   },
@@ -108,10 +108,10 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
       "ADD https://… TARGET"
     ],
     "flags": {
-      "--chown=": "Owner of what is copied: user[:group]",
-      "--chmod=": "Mode of what is copied: 755 or u=rwX,go=rX",
+      "--chown=": "Owner of the copied files: user[:group]",
+      "--chmod=": "Mode of the copied files: 755 or u=rwX,go=rX",
       "--link": "Make a layer that does not depend on those below",
-      "--exclude=": "Leave out what matches a pattern",
+      "--exclude=": "Leave out files that match a pattern",
       "--unpack": "Unpack archives, downloaded ones too; false: not even local ones",
       "--checksum=": "Digest of the download: sha256:…",
       "--keep-git-dir": "Keep the .git folder of a repository"
