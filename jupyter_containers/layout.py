@@ -193,3 +193,13 @@ class Layout:
     def storage_driver(self) -> Path:
         """The storage driver that was found to work."""
         return self.run_root / "storage-driver"
+
+    @property
+    def names(self) -> Path:
+        """The socket at which the name server of networks takes containers over."""
+        return self.run_root / "names.sock"
+
+    @property
+    def names_lock(self) -> Path:
+        """Held while containers are handed over: the name server does not end then."""
+        return self.run_root / "names.lock"

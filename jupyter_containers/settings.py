@@ -17,7 +17,7 @@ import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from jupyter_containers.errors import DeniedError, InvalidArgumentError, UntrustedPlaceError
 from jupyter_containers.filesystems import check_place, file_system, initial_namespace, is_remote
@@ -39,50 +39,72 @@ TrustHostCA = Literal["auto", "always", "never"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of one engine.
+    """All settings of one engine; what each means stands beside it (:func:`meanings`)."""
 
-    ``root`` holds images, layers, containers and records and survives a reboot; ``run_root`` holds
-    sockets, pid files and locks and need not survive it. ``runtime`` is ``auto`` (probed) or the
-    name or path of an OCI runtime. ``storage_driver`` is ``auto`` (probed), ``overlay``,
-    ``fuse-overlayfs``, or ``vfs``, which copies files where nothing can be mounted.
-    ``publish_address`` is the address that ``-p`` binds by default. ``bridge_name`` is the
-    interface of the default network, chosen when empty. ``subnet_pool`` is the IPv4 range (CIDR)
-    from which networks take a /24. ``registry_files`` are Docker's and Podman's configuration files
-    for registries: mirrors, insecure registries, other locations. ``certificate_folders`` hold one
-    folder for each registry, with authorities (``*.crt``) and client certificates (``*.cert``,
-    ``*.key``). ``additional_stores`` are read-only image stores shared by all users (``store
-    share``): their images can be used as if they had been pulled. ``trust_host_ca`` gives RUN steps
-    and containers the host's CA bundle: ``auto`` means RUN steps only, and only if the host has
-    additional CAs. ``result_max_bytes`` limits the results (``-o``) read from one run.
-    ``no_new_privileges`` disables set-user-ID programs (sudo, su) in containers and RUN steps,
-    unless they ask for them with ``--security-opt no-new-privileges=false``.
-    """
-
-    root: Path
-    run_root: Path
-    runtime: str = "auto"
-    storage_driver: str = "auto"
-    publish_address: str = "127.0.0.1"
-    bridge_name: str = ""
-    subnet_pool: str = "10.89.0.0/16"
-    insecure_registries: tuple[str, ...] = ()
-    registry_mirrors: tuple[str, ...] = ()
-    registry_files: tuple[str, ...] = ()
-    certificate_folders: tuple[str, ...] = _CERTIFICATES
-    max_concurrent_downloads: int = 3
-    additional_stores: tuple[str, ...] = (SHARED_STORE,)
-    trust_host_ca: TrustHostCA = "auto"
-    debian_mirror: str = ""
-    stop_timeout: int = 10
-    pids_limit: int = 2048
-    no_new_privileges: bool = False
-    log_max_bytes: int = 64 * 1024 * 1024
-    result_max_bytes: int = 1024 * 1024 * 1024
+    root: Annotated[Path, "Folder of images, layers, containers and records; it survives a reboot."]
+    run_root: Annotated[
+        Path, "Folder of sockets, pid files and locks; it does not need to survive a reboot."
+    ]
+    runtime: Annotated[str, "auto (probed), or the name or path of an OCI runtime."] = "auto"
+    storage_driver: Annotated[
+        str,
+        "auto (probed), overlay, fuse-overlayfs, or vfs, which copies files where nothing can be "
+        "mounted.",
+    ] = "auto"
+    publish_address: Annotated[str, "Where -p binds when no address is given."] = "127.0.0.1"
+    bridge_name: Annotated[str, "Network device of the default network, chosen when empty."] = ""
+    subnet_pool: Annotated[str, "IPv4 range (CIDR) that networks take their /24 from."] = (
+        "10.89.0.0/16"
+    )
+    insecure_registries: Annotated[tuple[str, ...], "Registries that are reached without TLS."] = ()
+    registry_mirrors: Annotated[tuple[str, ...], "Mirrors of registries."] = ()
+    registry_files: Annotated[
+        tuple[str, ...],
+        "Docker's and Podman's own files about registries: mirrors, insecure ones, other "
+        "locations.",
+    ] = ()
+    certificate_folders: Annotated[
+        tuple[str, ...],
+        "Folders with a folder for each registry: authorities (*.crt) and client certificates "
+        "(*.cert, *.key).",
+    ] = _CERTIFICATES
+    max_concurrent_downloads: Annotated[int, "Layers downloaded at the same time."] = 3
+    additional_stores: Annotated[
+        tuple[str, ...],
+        "Folders of images that are shared with everybody (store share): they are used as if they "
+        "had been pulled, and never changed.",
+    ] = (SHARED_STORE,)
+    trust_host_ca: Annotated[
+        TrustHostCA,
+        "Give RUN steps and containers the host's CA bundle: auto, always or never. auto means RUN "
+        "steps only, and only where the host has CAs that distributions do not.",
+    ] = "auto"
+    debian_mirror: Annotated[str, "Where bootstrap takes packages from."] = ""
+    stop_timeout: Annotated[int, "Seconds from stop to kill."] = 10
+    pids_limit: Annotated[int, "Default limit of processes in a container."] = 2048
+    no_new_privileges: Annotated[
+        bool,
+        "Take the power of set-user-ID programs (sudo, su) from containers and RUN steps that do "
+        "not ask for it with --security-opt no-new-privileges=false.",
+    ] = False
+    log_max_bytes: Annotated[int, "Size in bytes at which a log is rotated."] = 64 * 1024 * 1024
+    result_max_bytes: Annotated[int, "Bytes of a run's results (-o) that are read at most."] = (
+        1024 * 1024 * 1024
+    )
 
     @property
     def layout(self) -> Layout:
         """The folders and files below ``root`` and ``run_root``."""
         return Layout(self.root, self.run_root)
+
+
+def meanings() -> dict[str, tuple[type, str]]:
+    """Return what every setting is, by name: its type and one or two sentences."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return {
+        field.name: (hints[field.name].__origin__, hints[field.name].__metadata__[0])
+        for field in fields(Settings)
+    }
 
 
 def load_settings(
@@ -331,7 +353,7 @@ def _updated(settings: Settings, values: Mapping[str, Any], origin: str) -> Sett
 _MAX_CHARACTERS = 1024 * 1024  # of a settings file
 _LARGEST = (1 << 63) - 1  # the types that records hold
 _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
-_CHOICES = {"trust_host_ca": ("auto", "always", "never")}
+_CHOICES = {"trust_host_ca": get_args(TrustHostCA)}
 
 
 def _coerced(name: str, value: object, default: object, origin: str) -> object:

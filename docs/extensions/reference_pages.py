@@ -128,9 +128,8 @@ def dockerfile_page() -> str:
 def settings_page() -> str:
     """Return the table of all settings with their defaults for root and for users."""
     from jupyter_containers import settings
-    from jupyter_containers.magics.config import ContainersConfig
 
-    traits = ContainersConfig.class_own_traits(config=True)
+    meanings = settings.meanings()
     lines = [
         "# Settings",
         "",
@@ -140,10 +139,12 @@ def settings_page() -> str:
         "|---|---|---|",
     ]
     for field in fields(settings.Settings):
-        default = "see below" if field.name in ("root", "run_root") else _default(field.default)
-        meaning = str(traits[field.name].help or "") if field.name in traits else ""
+        by_user = field.name in ("root", "run_root")
+        default = "a system folder for root, an XDG folder for users" if by_user else ""
+        default = default or _default(field.default)
+        meaning = meanings[field.name][1]
         lines.append(f"| `{field.name}` | {_cell(meaning)} | {default} |")
-    lines += ["", inspect.getdoc(settings.Settings) or "", ""]
+    lines.append("")
     return (
         "\n".join(lines)
         .replace("``", "`")

@@ -24,7 +24,7 @@ def changed_config(
     changes: Iterable[str], config: ExecutionConfig | None = None
 ) -> ExecutionConfig:
     """Apply instructions to ``config``; raise :class:`InvalidArgumentError` for RUN and such."""
-    state = StageState(Platform.host(), config or ExecutionConfig())
+    state = StageState(platform=Platform.host(), config=config or ExecutionConfig())
     for number, text in enumerate(changes, 1):
         where = SourceLocation("--change", number, number, (text,))
         instruction = trigger(text.strip(), where)

@@ -30,7 +30,7 @@ Scratch = Callable[[], Path]
 OpenDigests = Callable[[Path], FileDigests]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Contexts:
     """The contexts that a build reads from; ``stack`` closes them all.
 

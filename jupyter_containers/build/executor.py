@@ -151,23 +151,32 @@ class Builder:
         asked = options.build_args.get(_CHECK_ARG, "")
         policy = Policy.parse(asked or parsed.directives.check)
         arguments = BuildArguments(options.build_args, plan.global_args)
-        return _Draft(plan, arguments, context, contexts, findings, policy, dockerfile, parsed)
+        return _Draft(
+            plan=plan,
+            arguments=arguments,
+            context=context,
+            contexts=contexts,
+            findings=findings,
+            policy=policy,
+            dockerfile=dockerfile,
+            parsed=parsed,
+        )
 
     def _contexts(self, options: BuildOptions, cancel: CancelToken, stack: ExitStack) -> Contexts:
         def scratch() -> Path:
             return stack.enter_context(self.scratch())
 
         return Contexts(
-            options.build_contexts,
-            scratch,
-            self.extract,
-            self.digests,
-            cancel,
-            stack,
-            options.files,
-            options.build_args.get(_KEEP_GIT_ARG, "").lower() in ("1", "t", "true"),
-            self.cache,
-            self.store,
+            named=options.build_contexts,
+            scratch=scratch,
+            extract=self.extract,
+            digests=self.digests,
+            cancel=cancel,
+            stack=stack,
+            files=options.files,
+            keep_git_dir=options.build_args.get(_KEEP_GIT_ARG, "").lower() in ("1", "t", "true"),
+            memory=self.cache,
+            store=self.store,
         )
 
 
@@ -182,7 +191,7 @@ def _refuse(findings: tuple[Finding, ...]) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Draft:
     """A Dockerfile, parsed and planned, with open contexts."""
 
@@ -281,17 +290,17 @@ class _Build:
         )
         findings = [one for _, found in sorted(self.findings.items()) for one in found]
         return BuildResult(
-            manifest,
-            config_digest,
-            config,
-            state.chain_id,
-            self.progress.reports,
-            self.policy.applicable(findings),
-            tuple(state.layers),
-            self.epoch,
-            self._shared(),
-            self._inline,
-            state.inherited,
+            manifest=manifest,
+            config_digest=config_digest,
+            config=config,
+            chain_id=state.chain_id,
+            steps=self.progress.reports,
+            warnings=self.policy.applicable(findings),
+            layers=tuple(state.layers),
+            source_date_epoch=self.epoch,
+            shared=self._shared(),
+            extra=self._inline,
+            inherited=state.inherited,
         )
 
     @property

@@ -41,7 +41,7 @@ class FileStep:
     detached: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class StepContext:
     """The environment for describing and executing one step.
 

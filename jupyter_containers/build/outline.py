@@ -53,7 +53,7 @@ class OutlinedTarget:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
     """The inputs of the chosen stage; ``targets`` are all stages, ``source`` is the Dockerfile."""
 
@@ -83,13 +83,13 @@ class Outliner:
             self._collect(stage)
         chosen = self.plan.stages[self.plan.target]
         return Outline(
-            chosen.name,
-            self._description(chosen.name, chosen.location.first_line),
-            tuple(sorted(self._args.values(), key=lambda one: one.line)),
-            self._of_kind("secret"),
-            self._of_kind("ssh"),
-            tuple(self._target(stage) for stage in self.plan.stages),
-            self.source,
+            name=chosen.name,
+            description=self._description(chosen.name, chosen.location.first_line),
+            args=tuple(sorted(self._args.values(), key=lambda one: one.line)),
+            secrets=self._of_kind("secret"),
+            ssh=self._of_kind("ssh"),
+            targets=tuple(self._target(stage) for stage in self.plan.stages),
+            source=self.source,
         )
 
     def _reachable(self, index: int, seen: set[int]) -> Iterator[Stage]:

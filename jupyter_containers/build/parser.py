@@ -57,7 +57,7 @@ class Directives:
     check: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One instruction: ``KEYWORD --flags… rest`` and its inline documents.
 
@@ -211,7 +211,15 @@ class _Reader:
             heredocs = self._heredocs(rest, first)
         location = self.location(first, self.at)
         return Node(
-            keyword, spelling, flags, rest, heredocs, location, self.escape, comments, empty
+            keyword=keyword,
+            spelling=spelling,
+            flags=flags,
+            rest=rest,
+            heredocs=heredocs,
+            location=location,
+            escape=self.escape,
+            comments=comments,
+            empty_continuation=empty,
         )
 
     def _may_hold_heredocs(self, keyword: str, rest: str) -> bool:

@@ -38,7 +38,7 @@ PROXY_ARGS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """A stage; ``base`` is the stage it continues, or None if ``image`` is an image."""
 
@@ -57,7 +57,7 @@ class Stage:
         return self.name or f"stage-{self.index}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """All stages; ``needed`` are those to build, in order; ``head`` is the part before FROM."""
 
@@ -106,12 +106,30 @@ def make_plan(
         base = None if image.lower() in named else _by_name(stages, image)
         wished = _platform(opening, base, stages, known, lexer, platform)
         stages.append(
-            Stage(index, opening.name, image, base, wished, opening.location, opening.source, body)
+            Stage(
+                index=index,
+                name=opening.name,
+                image=image,
+                base=base,
+                platform=wished,
+                location=opening.location,
+                source=opening.source,
+                instructions=body,
+            )
         )
     chosen = _target(stages, target)
     needed = sorted(_reachable(stages, chosen, named))
     found = tuple(findings)
-    return Plan(tuple(stages), chosen, tuple(needed), known, lexer, found, named, tuple(head))
+    return Plan(
+        stages=tuple(stages),
+        target=chosen,
+        needed=tuple(needed),
+        global_args=known,
+        lexer=lexer,
+        findings=found,
+        contexts=named,
+        head=tuple(head),
+    )
 
 
 def _split_head(

@@ -128,7 +128,15 @@ class StageProgress:
             emit(TaskProgress(step.task, step.size, step.size))
         emit(TaskFinished(step.task, "cached" if step.cached else "done", step.reason, seconds))
         self.reports.append(
-            StepReport(title, location, step.cached, step.reason, seconds, step.chain_id, step.size)
+            StepReport(
+                title=title,
+                location=location,
+                cached=step.cached,
+                reason=step.reason,
+                seconds=seconds,
+                chain_id=step.chain_id,
+                size=step.size,
+            )
         )
 
     def output(self, task: str, data: bytes, stream: Stream) -> None:

@@ -41,8 +41,8 @@ INSTRUCTIONS: Mapping[str, Help] = {
         ('ENTRYPOINT ["program", "argument"]',),
     ),
     "COPY": Help(
-        "Copies files of the context, another stage or image, or inline documents. With --link "
-        "the layer does not depend on those below.",
+        "Copies files of the context or of another stage or image, or inline documents. With "
+        "--link the layer does not depend on those below.",
         (
             "COPY [--chown=USER:GROUP] [--chmod=755] SOURCE… TARGET",
             "COPY --from=STAGE|IMAGE SOURCE TARGET",

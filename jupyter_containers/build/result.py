@@ -14,7 +14,7 @@ from jupyter_containers.oci.image import ImageConfig
 from jupyter_containers.options.buildcache import CacheMode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepReport:
     """One step.
 
@@ -30,7 +30,7 @@ class StepReport:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildResult:
     """An image in the blob store; ``chain_id``, ``layers`` and ``diff_ids`` name its layers.
 

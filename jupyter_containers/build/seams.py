@@ -95,7 +95,7 @@ class StepMount:
     context: ContextFile | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepRequest:
     """One RUN step; ``user`` is as in an image's config, ``network`` as in ``run --network``."""
 

@@ -39,11 +39,11 @@ from jupyter_containers.build.state import StageState
 from jupyter_containers.build.steps import BuildArguments, Expander, apply, is_config_only
 from jupyter_containers.errors import BuildError, StepFailedError
 from jupyter_containers.oci.descriptor import Platform
-from jupyter_containers.oci.image import ExecutionConfig
+from jupyter_containers.oci.image import ExecutionConfig, check_depth
 from jupyter_containers.options.build import BuildOptions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
     """The objects shared by the stages of one build.
 
@@ -181,23 +181,23 @@ class StageWork:
 
         means = self.means
         return StepContext(
-            instruction,
-            state,
-            task,
-            means.context,
-            means.contexts,
-            means.layers,
-            means.extract,
-            self._chain_of,
-            stack,
-            self.progress.cancel,
-            output,
-            means.options.build_args,
-            means.options.network,
-            means.trust_host_ca,
-            means.epoch,
-            means.options.secrets,
-            self.findings,
+            instruction=instruction,
+            state=state,
+            step_id=task,
+            context=means.context,
+            contexts=means.contexts,
+            layers=means.layers,
+            extract=means.extract,
+            chain_of=self._chain_of,
+            stack=stack,
+            cancel=self.progress.cancel,
+            output=output,
+            build_args=means.options.build_args,
+            network=means.options.network,
+            trust_host_ca=means.trust_host_ca,
+            source_date_epoch=means.epoch,
+            secrets=means.options.secrets,
+            findings=self.findings,
             keep_times=means.keep_times,
             ssh=means.options.ssh,
             allow=means.options.allow,
@@ -291,6 +291,7 @@ class StageWork:
     def _append_layer(self, made: CachedStep, state: StageState, text: str, step: Step) -> None:
         """Add a step's layer to the stage's stack, and the step to its history."""
         if made.entries:
+            check_depth(len(state.layers) + 1)
             state.layers.append(LayerRef(made.blob, made.diff_id))
             state.chain_id = made.chain_id
             step.size = made.size

@@ -22,7 +22,7 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHELL = ("/bin/sh", "-c")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class StageState:
     """The changing part of a build; :meth:`fork` returns a copy for a stage that continues it.
 
@@ -46,7 +46,7 @@ class StageState:
     def empty(cls, platform: Platform) -> StageState:
         """Return the state of ``FROM scratch``."""
         config = ExecutionConfig(env=(f"PATH={DEFAULT_PATH}",), working_dir="/")
-        return cls(platform, config)
+        return cls(platform=platform, config=config)
 
     @classmethod
     def of_image(cls, image: BaseImage) -> StageState:
@@ -55,26 +55,26 @@ class StageState:
         if not any(entry.startswith("PATH=") for entry in config.env):
             config = msgspec.structs.replace(config, env=(*config.env, f"PATH={DEFAULT_PATH}"))
         return cls(
-            image.config.platform,
-            config,
-            image.config.author,
-            list(image.config.history),
-            list(image.layers),
-            image.chain_id,
+            platform=image.config.platform,
+            config=config,
+            author=image.config.author,
+            history=list(image.config.history),
+            layers=list(image.layers),
+            chain_id=image.chain_id,
             inherited=len(image.layers),
         )
 
     def fork(self) -> StageState:
         """Return the state of a stage that continues this one; it inherits the arguments."""
         return StageState(
-            self.platform,
-            msgspec.structs.replace(self.config, on_build=()),
-            self.author,
-            list(self.history),
-            list(self.layers),
-            self.chain_id,
-            dict(self.args),
-            set(self.overriding),
+            platform=self.platform,
+            config=msgspec.structs.replace(self.config, on_build=()),
+            author=self.author,
+            history=list(self.history),
+            layers=list(self.layers),
+            chain_id=self.chain_id,
+            args=dict(self.args),
+            overriding=set(self.overriding),
             workdir_set=self.workdir_set,
             inherited=self.inherited,
         )

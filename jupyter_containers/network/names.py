@@ -13,20 +13,21 @@ the container itself, and public ones if none is left.  See hosts(5) and resolv.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.options.names import HOST_GATEWAY, HOST_NAME, AddedHost
 
 __all__ = [
     "HostEntry",
+    "added_hosts",
+    "embedded_resolv_conf",
     "host_aliases",
     "hostname_file",
     "hosts_file",
     "hosts_lines",
-    "parse_add_host",
     "read_resolv_conf",
     "resolv_conf",
 ]
@@ -38,7 +39,6 @@ HOST_NAMES = ("host.containers.internal", "host.docker.internal")
 _RESOLV_CONF = Path("/etc/resolv.conf")
 # The file in which systemd-resolved, itself on 127.0.0.53, lists its upstream servers.
 _UPSTREAM_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
-_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?")
 _LOCAL = """127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
 fe00::0\tip6-localnet
@@ -56,27 +56,20 @@ class HostEntry:
     names: tuple[str, ...]
 
 
-def parse_add_host(entries: Iterable[str], gateway: str) -> tuple[HostEntry, ...]:
-    """Return the entries of ``--add-host`` values: ``name:address`` or ``name=address``.
+def added_hosts(added: Iterable[AddedHost], gateway: str) -> tuple[HostEntry, ...]:
+    """Return the entries of ``--add-host``; the address ``host-gateway`` means ``gateway``.
 
-    The address ``host-gateway`` means ``gateway``.  Raises :class:`InvalidArgumentError`.
+    Raises :class:`InvalidArgumentError` where that is asked for and there is none.
     """
-    parsed = []
-    for entry in entries:
-        name, separator, address = entry.partition("=" if "=" in entry else ":")
-        if separator and address == "host-gateway":
-            if not gateway:
-                raise InvalidArgumentError(
-                    f"invalid add-host: {entry!r}: this network has no host gateway"
-                )
-            address = gateway
-        address = address.removeprefix("[").removesuffix("]")
-        if not _HOST_NAME.fullmatch(name) or not _is_address(address):
+    entries = []
+    for host in added:
+        address = gateway if host.address == HOST_GATEWAY else host.address
+        if not address:
             raise InvalidArgumentError(
-                f"invalid add-host: {entry!r}", hint="write name:192.0.2.7 or name:host-gateway"
+                f"invalid add-host: {str(host)!r}: this network has no host gateway"
             )
-        parsed.append(HostEntry(address, (name,)))
-    return tuple(parsed)
+        entries.append(HostEntry(address, (host.name,)))
+    return tuple(entries)
 
 
 def host_aliases(gateway: str, extra: Iterable[HostEntry] = ()) -> tuple[HostEntry, ...]:
@@ -142,14 +135,8 @@ def resolv_conf(
     """Return a container's resolv.conf, made from the host's; the given lists replace its own.
 
     ``search`` of ``.`` alone means no search domain.  ``keep_loopback`` is for containers in the
-    host's network.  Raises :class:`InvalidArgumentError` for a server that is not an address.
+    host's network.
     """
-    for server in servers:
-        if not _is_address(server):
-            raise InvalidArgumentError(f"invalid dns: {server!r} is not an IP address")
-    for word in (*search, *options):
-        if not word or word.split() != [word]:
-            raise InvalidArgumentError(f"invalid dns search domain or option: {word!r}")
     found = [
         server for server in _nameservers(host_text) if keep_loopback or not _is_loopback(server)
     ]
@@ -165,9 +152,22 @@ def resolv_conf(
     return "\n".join(lines) + "\n"
 
 
+def embedded_resolv_conf(
+    host_text: str, server: str, *, search: Sequence[str] = (), options: Sequence[str] = ()
+) -> str:
+    """Return the resolv.conf of a container that asks the name server of its networks.
+
+    As with Docker names without a dot are asked for as they are, before any search domain.
+    """
+    chosen = list(options) or _words(host_text, "options")
+    if not any(word.startswith("ndots:") for word in chosen):
+        chosen.append("ndots:0")
+    return resolv_conf(host_text, servers=(server,), search=search, options=chosen)
+
+
 def _hosts_line(entry: HostEntry) -> str:
     for name in entry.names:
-        if not _HOST_NAME.fullmatch(name):
+        if not HOST_NAME.fullmatch(name):
             raise InvalidArgumentError(f"invalid host name: {name[:80]!r}")
     return f"{entry.address}\t{' '.join(dict.fromkeys(entry.names))}\n" if entry.names else ""
 
@@ -181,14 +181,6 @@ def _words(text: str, keyword: str) -> list[str]:
     # The last line of its kind wins, as in the C library.
     rows = [line.split() for line in text.splitlines()]
     return next((row[1:] for row in reversed(rows) if row[:1] == [keyword]), [])
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_loopback(text: str) -> bool:

@@ -26,6 +26,8 @@ from jupyter_containers.oci.descriptor import (
 )
 
 MAX_LAYERS = 1000
+# What the kernel stacks (OVL_MAX_STACK of fs/overlayfs).
+MAX_DEPTH = 500
 
 NEVER = "0001-01-01T00:00:00Z"
 
@@ -174,6 +176,17 @@ def parse_manifest(document: RawDocument) -> Manifest | Index:
 def parse_image_config(data: bytes) -> ImageConfig:
     """Return the image configuration in ``data``; raise :class:`VerificationError` if malformed."""
     return _convert(_json_object(data, "image configuration"), ImageConfig, "image configuration")
+
+
+def check_depth(layers: int) -> None:
+    """Raise :class:`UnsupportedError` for more layers than the kernel can stack."""
+    if layers > MAX_DEPTH:
+        raise UnsupportedError(
+            f"max depth exceeded: an image of {layers} layers, and the kernel stacks {MAX_DEPTH}",
+            capability=f"images of more than {MAX_DEPTH} layers",
+            provided_by="make it one layer where it runs (export a container, import the archive), "
+            "or join the RUN and COPY instructions that it is built from",
+        )
 
 
 def new_manifest(config: Descriptor, layers: tuple[Descriptor, ...]) -> Manifest:

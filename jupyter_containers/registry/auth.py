@@ -98,11 +98,15 @@ def _pairs(scopes: Iterable[str]) -> frozenset[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token, its scopes, and the clock's reading at which it expires."""
+    """A token, its scopes, and the clock's reading at which it expires.
+
+    ``number`` counts those of one registry.
+    """
 
     value: str = field(repr=False)
     scopes: frozenset[tuple[str, str]] = frozenset()
     end: float = 0.0
+    number: int = 0
 
 
 class Authenticator:
@@ -127,6 +131,9 @@ class Authenticator:
         self._lock = threading.RLock()
         self._challenge: Challenge | None = None
         self._tokens: list[Token] = []
+        self._fetched = 0
+        # By token: how many had been fetched when it was last given out.
+        self._given: dict[str, int] = {}
         self._credential: Credential | None = None
         self._asked = False
         self._trouble: RegistryError | None = None
@@ -165,8 +172,7 @@ class Authenticator:
                 header = self._basic()
                 return None if header == rejected else header
             if rejected is not None:
-                value = rejected.removeprefix("Bearer ")
-                self._tokens = [token for token in self._tokens if token.value != value]
+                self._drop(rejected.removeprefix("Bearer "))
             header = f"Bearer {self._token(challenge, scopes).value}"
             return None if header == rejected else header
 
@@ -232,12 +238,23 @@ class Authenticator:
         needed = _pairs(scopes)
         now = self._clock()
         self._tokens = [token for token in self._tokens if token.end > now]
-        for token in self._tokens:
-            if needed <= token.scopes:
-                return token
-        token = self._fetch(challenge, wanted)
-        self._tokens.append(token)
+        token = next((token for token in self._tokens if needed <= token.scopes), None)
+        if token is None:
+            token = self._fetch(challenge, wanted)
+            self._tokens.append(token)
+        self._given[token.value] = self._fetched
         return token
+
+    def _drop(self, rejected: str) -> None:
+        """Forget a token, and all that were fetched before it was last given out.
+
+        Whoever revoked it may have revoked them too; one that another thread has fetched since, for
+        the same reason, is good.
+        """
+        known = self._given.get(rejected, 0)
+        self._tokens = [
+            token for token in self._tokens if token.value != rejected and token.number > known
+        ]
 
     def _fetch(self, challenge: Challenge, scopes: tuple[str, ...]) -> Token:
         credential = self._load()
@@ -264,7 +281,8 @@ class Authenticator:
                 request=str(request),
             )
         end = self._clock() + max(lifetime - MARGIN, lifetime / 2)
-        return Token(value, _pairs(scopes), end)
+        self._fetched += 1
+        return Token(value, _pairs(scopes), end, self._fetched)
 
     def _token_request(
         self, challenge: Challenge, scopes: tuple[str, ...], credential: Credential | None

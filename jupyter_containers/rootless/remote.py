@@ -18,6 +18,7 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from types import MethodType
 from typing import Any, Literal
 
 from jupyter_containers.engine.collection import Collection
@@ -96,6 +97,9 @@ class _RemoteService:
         def method(*args: Any, **flags: Any) -> Any:
             return self._engine._connection.call(("service", self.noun), name, args, flags)
 
+        if callable(attribute):  # signature and docstring, for completion and help
+            method.__wrapped__ = MethodType(attribute, self)  # type: ignore[attr-defined]
+            method.__doc__ = attribute.__doc__
         return method
 
 

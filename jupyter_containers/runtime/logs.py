@@ -96,6 +96,7 @@ def _lines(
     cancel: CancelToken | None,
 ) -> Iterator[LogLine]:
     files = _open_files(path)
+    reading = _Reading(cancel)
     try:
         if tail is not None:
             _skip_to_tail(files, tail, wanted)
@@ -104,12 +105,15 @@ def _lines(
             last = not follow or ended()
             files = files or _open_files(path)
             while files:
-                yield from _records(files[0], cancel)
-                files[1:] = files[1:] or _newer(files[0], path)
+                yield from reading.records(files[0])
+                newer, known = ([], True) if files[1:] else _newer(files[0], path)
+                files += newer
                 if len(files) == 1:
                     break
                 # Another file has taken the name: nothing is written to this one any more.
-                yield from _records(files[0], cancel)
+                yield from reading.records(files[0])
+                if not known:
+                    reading.skip_what_was_read()
                 files.pop(0).close()
             if last:
                 return
@@ -121,6 +125,27 @@ def _lines(
     finally:
         for file in files:
             file.close()
+
+
+class _Reading:
+    """Where a reader stands, by the time of the last record, for when its file has no name."""
+
+    def __init__(self, cancel: CancelToken | None) -> None:
+        self._cancel = cancel
+        # As the monitor writes it; a reader that begins at the end has read what is older.
+        self._last = datetime.now().astimezone().isoformat()
+        self._skipped = ""
+
+    def skip_what_was_read(self) -> None:
+        """Skip the records that were read: their file has been cut into others."""
+        self._skipped = self._last
+
+    def records(self, file: BinaryIO) -> Iterator[LogLine]:
+        """Yield the whole records from where the file stands; it then stands behind the last."""
+        for line in _records(file, self._cancel):
+            if not self._skipped or line.timestamp > self._skipped:
+                self._skipped, self._last = "", line.timestamp
+                yield line
 
 
 def _records(file: BinaryIO, cancel: CancelToken | None) -> Iterator[LogLine]:
@@ -155,21 +180,24 @@ def _open_files(path: Path) -> list[BinaryIO]:
         name = path.with_name(f"{path.name}.{number}")
 
 
-def _newer(file: BinaryIO, path: Path) -> list[BinaryIO]:
-    """Return the files written after this one, oldest first; none while it is the log itself."""
+def _newer(file: BinaryIO, path: Path) -> tuple[list[BinaryIO], bool]:
+    """Return the files written after this one, oldest first; none while it is the log itself.
+
+    All files, and False, when it has no name any more.
+    """
     mine = os.fstat(file.fileno())
     try:
         now = os.stat(path)
     except FileNotFoundError:
-        return []
+        return [], True
     if (now.st_dev, now.st_ino) == (mine.st_dev, mine.st_ino) and mine.st_size >= file.tell():
-        return []
+        return [], True
     files = _open_files(path)
     inodes = [os.fstat(other.fileno()).st_ino for other in files]
     known = inodes.index(mine.st_ino) + 1 if mine.st_ino in inodes[:-1] else 0
     for older in files[:known]:
         older.close()
-    return files[known:]
+    return files[known:], known > 0
 
 
 def _skip_to_tail(files: list[BinaryIO], count: int, wanted: set[str]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.options.security import SecurityOption
 
 # In the order of their bit numbers (linux/capability.h).
 _BITS = (
@@ -66,38 +67,26 @@ class SecurityOptions:
 
 
 def security_options(
-    values: Sequence[str], *, privileged: bool = False, no_new_privileges: bool = False
+    values: Sequence[SecurityOption], *, privileged: bool = False, no_new_privileges: bool = False
 ) -> SecurityOptions:
     """Return the parsed ``--security-opt`` values; ``privileged`` changes the defaults.
 
     ``no_new_privileges`` is the default for options that do not set it: off, as in Docker, so that
-    sudo, su and gosu work, or the value in the settings.  Raises :class:`InvalidArgumentError` for
-    an unknown option.
+    sudo, su and gosu work, or the value in the settings.
     """
-    no_new_privileges, unmasked = no_new_privileges and not privileged, privileged
-    seccomp = "unconfined" if privileged else ""
-    apparmor = ""
-    labels: list[str] = []
-    for value in values:
-        separator = "=" if "=" in value else ":"
-        name, _, argument = value.partition(separator)
-        if name == "no-new-privileges" and argument in ("", "true", "false"):
-            no_new_privileges = argument != "false"
-        elif name == "seccomp" and argument:
-            seccomp = "" if argument in ("default", "builtin") else argument
-        elif name == "apparmor" and argument:
-            apparmor = argument
-        elif name == "label" and argument:
-            labels.append(argument)
-        elif name == "systempaths" and argument == "unconfined":
-            unmasked = True
-        else:
-            raise InvalidArgumentError(
-                f"invalid security-opt: {value!r}",
-                hint="no-new-privileges, seccomp=unconfined or =FILE, apparmor=PROFILE, "
-                "label=disable, systempaths=unconfined",
-            )
-    return SecurityOptions(no_new_privileges, seccomp, apparmor, tuple(labels), unmasked)
+    last = {value.name: value.argument for value in values}
+    if "no-new-privileges" in last:
+        no_new_privileges = last["no-new-privileges"] != "false"
+    else:
+        no_new_privileges = no_new_privileges and not privileged
+    seccomp = last.get("seccomp", "unconfined" if privileged else "")
+    return SecurityOptions(
+        no_new_privileges=no_new_privileges,
+        seccomp="" if seccomp in ("default", "builtin") else seccomp,
+        apparmor=last.get("apparmor", ""),
+        labels=tuple(value.argument for value in values if value.name == "label"),
+        unmasked=privileged or "systempaths" in last,
+    )
 
 
 def capability_names(mask: int) -> frozenset[str]:

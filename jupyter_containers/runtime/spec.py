@@ -357,7 +357,7 @@ def _device(device: Device) -> dict[str, Any]:
 
 
 def _mounts(options: RunOptions, context: ContainerContext) -> list[dict[str, Any]]:
-    wanted = [_user_mount(mount) for mount in (*_file_mounts(context), *context.mounts)]
+    wanted = [_user_mount(mount) for mount in (*_file_mounts(options, context), *context.mounts)]
     if options.init:
         if not context.host.init_program:
             raise UnsupportedError(
@@ -412,13 +412,14 @@ def _sysfs(context: ContainerContext, options: list[str]) -> dict[str, Any]:
     return _mount("/sys", "sysfs", "sysfs", options)
 
 
-def _file_mounts(context: ContainerContext) -> list[BindMount]:
+def _file_mounts(options: RunOptions, context: ContainerContext) -> list[BindMount]:
+    # As Docker: read-only where the root is.
     pairs = (
         (context.resolv_conf, "/etc/resolv.conf"),
         (context.hostname_file, "/etc/hostname"),
         (context.hosts_file, "/etc/hosts"),
     )
-    return [BindMount(source, target) for source, target in pairs if source]
+    return [BindMount(source, target, options.read_only) for source, target in pairs if source]
 
 
 def _user_mount(mount: BindMount | TmpfsMount) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from jupyter_containers.errors import (
     NotFoundError,
 )
 from jupyter_containers.oci.decoding import DECODE_ERRORS
+from jupyter_containers.options.written import from_json, to_json
 from jupyter_containers.store.damage import column_text
 from jupyter_containers.store.database import Database
 
@@ -31,7 +32,7 @@ _SHOWN = 5
 def encoded(value: msgspec.Struct) -> bytes:
     """Return a document as JSON; raise :class:`InvalidArgumentError` if JSON cannot hold it."""
     try:
-        return msgspec.json.encode(value)
+        return msgspec.json.encode(value, enc_hook=to_json)
     except (UnicodeEncodeError, OverflowError) as error:
         raise InvalidArgumentError(f"this cannot be recorded: {error}") from error
 
@@ -43,7 +44,7 @@ class Collection(Generic[T]):
         self._database = database
         self.name = name
         self._kind = kind
-        self._decoder = msgspec.json.Decoder(kind)
+        self._decoder = msgspec.json.Decoder(kind, dec_hook=from_json)
 
     def insert(self, document_id: str, name: str | None, value: T) -> None:
         """Add a document.

@@ -153,7 +153,7 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     ]
   },
   "COPY": {
-    "words": "Copies files of the context, another stage or image, or inline documents. With --link the layer does not depend on those below.",
+    "words": "Copies files of the context or of another stage or image, or inline documents. With --link the layer does not depend on those below.",
     "forms": [
       "COPY [--chown=USER:GROUP] [--chmod=755] SOURCE… TARGET",
       "COPY --from=STAGE|IMAGE SOURCE TARGET",

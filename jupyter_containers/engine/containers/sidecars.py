@@ -18,7 +18,7 @@ from jupyter_containers.options import ExecOptions
 from jupyter_containers.options.health import HealthOptions
 from jupyter_containers.options.run import log_rotation
 from jupyter_containers.runtime.health import HealthCheck, start_checks
-from jupyter_containers.runtime.rotation import start_rotation
+from jupyter_containers.runtime.rotation import finish, start_rotation
 from jupyter_containers.runtime.sidecar import end_sidecar, end_sidecars, pause_sidecar
 from jupyter_containers.runtime.spec import Spec, exec_process
 
@@ -67,6 +67,11 @@ class Companions:
 
     def end(self, record: ContainerRecord) -> None:
         """End the companions of a container that has ended."""
+        size, files = log_rotation(record.options)
+        if files > 1:
+            bundle = self._rooms.settings.layout.containers / record.id
+            # It was begun last.
+            finish(record.state.companions[-1:], bundle, max_bytes=size, files=files)
         for companion in record.state.companions:
             end_sidecar(companion)
 

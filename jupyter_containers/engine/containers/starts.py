@@ -18,6 +18,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from jupyter_containers.engine.bundle import Bundle
 from jupyter_containers.engine.containers.exit_command import exit_command, unattended_command
@@ -103,6 +104,7 @@ class Starts:
                     before_start()
                 connection.finish()
                 connections.hostnames.acquaint(record)
+                connection.hand_over(partial(connections.names.hand_over, record))
                 rooms.runtime.start(record.id)
                 record = self._running(record, bundle, spec, time.time())
             except BaseException:
