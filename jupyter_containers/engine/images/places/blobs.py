@@ -1,0 +1,133 @@
+"""The blobs of an image on their way into a place that takes them one by one.
+
+The store does not: it unpacks layers while they arrive (:mod:`..intake`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from jupyter_containers.engine.images.intake import announce, told
+from jupyter_containers.engine.images.places.base import (
+    Destination,
+    Outcome,
+    Pieces,
+    Source,
+    Transfer,
+    ignore_progress,
+)
+from jupyter_containers.engine.work import in_parallel
+from jupyter_containers.errors import DigestMismatchError, SizeMismatchError
+from jupyter_containers.events import CancelToken, TaskFinished, TaskProgress
+from jupyter_containers.events import Outcome as TaskOutcome
+from jupyter_containers.oci.descriptor import Descriptor, short_id
+
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """How each blob is reported: while it moves, and by what became of it."""
+
+    moving: str
+    ends: Mapping[Outcome, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePieces:
+    """The bytes of an open file, always from its beginning: what is on disk is soon read again."""
+
+    file: BinaryIO
+    cancel: CancelToken
+
+    @property
+    def offset(self) -> int:
+        """0."""
+        return 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        while chunk := self.file.read(_CHUNK):
+            self.cancel.check()
+            yield chunk
+
+
+@contextmanager
+def file_pieces(file: BinaryIO, cancel: CancelToken) -> Iterator[Pieces]:
+    """Yield the bytes of a file, and close it."""
+    with closing(file):
+        yield FilePieces(file, cancel)
+
+
+def write_blob(
+    destination: Destination, blob: Descriptor, source: Source, transfer: Transfer, rows: Rows
+) -> None:
+    """Write one blob whose row has been announced, and report it."""
+    task, started = short_id(blob.digest), time.monotonic()
+
+    def progress(done: int) -> None:
+        transfer.emit(TaskProgress(task, done, blob.size, rows.moving))
+
+    with told(transfer.emit, task):
+        outcome = destination.write(blob, source, progress)
+    seconds = time.monotonic() - started
+    state: TaskOutcome = "exists" if outcome == "exists" else "done"
+    transfer.emit(TaskFinished(task, state, rows.ends[outcome], seconds))
+
+
+def write_blobs(
+    destination: Destination,
+    blobs: Sequence[Descriptor],
+    source: Source,
+    transfer: Transfer,
+    rows: Rows,
+) -> None:
+    """Write blobs, several at once; all their rows are there from the beginning."""
+    announce(blobs, transfer.emit)
+    in_parallel(
+        lambda blob: write_blob(destination, blob, source, transfer, rows),
+        blobs,
+        workers=destination.workers,
+        cancel=transfer.cancel,
+    )
+
+
+def write_silently(
+    destination: Destination, blobs: Sequence[Descriptor], source: Source, transfer: Transfer
+) -> None:
+    """Write blobs one after the other, without a row for each."""
+    for blob in blobs:
+        transfer.cancel.check()
+        destination.write(blob, source, ignore_progress)
+
+
+def checked_pieces(source: Source, blob: Descriptor) -> Iterator[bytes]:
+    """Yield a blob's bytes; raise at the end when they are others than its digest says.
+
+    Raises :class:`SizeMismatchError` before more bytes than its size come out, and
+    :class:`DigestMismatchError`.
+    """
+    algorithm = blob.checked().digest.partition(":")[0]
+    hashed = None if source.facts.verified else hashlib.new(algorithm)
+    done = 0
+    with source.open(blob) as pieces:
+        for piece in pieces:
+            done += len(piece)
+            if done > blob.size:
+                raise SizeMismatchError(
+                    f"blob {blob.digest} is longer than the {blob.size} bytes"
+                    " that its descriptor says"
+                )
+            if hashed is not None:
+                hashed.update(piece)
+            yield piece
+    if done != blob.size:
+        raise SizeMismatchError(f"blob {blob.digest}: received {done} of {blob.size} bytes")
+    if hashed is not None and f"{algorithm}:{hashed.hexdigest()}" != blob.digest:
+        raise DigestMismatchError(
+            f"blob {blob.digest}: the content's digest is {algorithm}:{hashed.hexdigest()}"
+        )
