@@ -32,6 +32,8 @@ class SharingAPI(ImagesAPI):
         are seen by engines whose setting ``additional_stores`` names them.  Returns the
         names that they have there.
         """
+        from jupyter_containers.engine.images.loading import take_over
+        from jupyter_containers.engine.images.saving import chosen
         from jupyter_containers.engine.shared_stores import shared_settings
         from jupyter_containers.store import Store
 
@@ -44,11 +46,16 @@ class SharingAPI(ImagesAPI):
                 if self._images.lookup(name) is None:
                     shared += keeper.pull(name, emit=emit, cancel=token).names
                     continue
-                # An OCI archive keeps every byte, and so every digest.
-                with self._rooms.store.scratch() as archive:
-                    self.save(name, archive, format="oci-archive", compression="none", cancel=token)
-                    loaded = keeper.load(archive, emit=emit, cancel=token)
-                    shared += [tag for image in loaded for tag in image.names]
+                images = chosen(self._rooms, self._images.named_by(name))
+                keeper._rooms.quotas.check_archive("load")
+                keeper._rooms.quotas.check_disk(keeper._rooms)
+                targets = [image.target for image in images]
+                taken = take_over(self._rooms, keeper._rooms, targets, emit=emit, cancel=token)
+                for image in images:
+                    self._images.note("save", image.record)
+                for item in taken:
+                    keeper._images.note("load", item.record)
+                    shared += [each.familiar for each in item.names if each.tag]
         return shared
 
     def unshare(self, names: str | Sequence[str], *, store: str = "") -> list[str]:

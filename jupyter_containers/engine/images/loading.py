@@ -1,7 +1,8 @@
-"""Images from an archive or a folder: ``load``."""
+"""Images from an archive, a folder or another store: ``load`` and ``store share``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -52,6 +53,15 @@ def load(
             raise ArchiveError("the archive holds no image", hint="save writes such archives")
         with open_store(rooms, transfer) as here:
             return loaded(here, copy(archive, here, targets, transfer))
+
+
+def take_over(
+    owner: Rooms, rooms: Rooms, targets: Sequence[Target], *, emit: EventSink, cancel: CancelToken
+) -> list[Loaded]:
+    """Bring images of another store, the ``owner``'s, into this one."""
+    transfer = Transfer(emit, cancel)
+    with open_store(owner, transfer) as there, open_store(rooms, transfer) as here:
+        return loaded(here, copy(there, here, targets, transfer))
 
 
 def loaded(here: StorePlace, targets: list[Target]) -> list[Loaded]:
