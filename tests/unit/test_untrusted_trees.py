@@ -48,7 +48,7 @@ EXCEPTIONS = {
     ): "a program of the host into a fresh root",
     ("engine/system/reset.py", "shutil.rmtree"): _OWN,
     ("engine/containers/sweep.py", "shutil.rmtree"): _OWN,
-    ("engine/system/disk_usage.py", "shutil.rmtree"): _OWN,
+    ("engine/system/sweep.py", "shutil.rmtree"): _OWN,
     ("engine/builds/workspaces.py", "shutil.rmtree"): _OWN,
     ("runtime/drivers.py", "shutil.rmtree"): _OWN,
     ("runtime/execute.py", "shutil.rmtree"): _OWN,

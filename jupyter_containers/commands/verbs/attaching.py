@@ -22,24 +22,26 @@ def attach(session: Session, parsed: Parsed) -> Any:
     """Return the outcome of a container that runs already, or that the caller detached from."""
     name = parsed.operands["name"]
     flags = {key: value for key, value in parsed.flags.items() if key != "no_stdin"}
-    return _attached(session, parsed, session.engine.attach, name, flags)
+    return _attached(session, parsed, session.engine.containers.attach, name, flags)
 
 
 def start(session: Session, parsed: Parsed) -> Any:
     """Return the names of the started containers; the outcome of one with ``-a`` or ``-i``."""
     names = parsed.operands["names"]
     if not (parsed.flag("attach") or parsed.flag("interactive")):
-        return done(names, session.engine.start)
+        return done(names, session.engine.containers.start)
     if len(names) > 1:
         raise InvalidArgumentError("you cannot start and attach multiple containers at once")
     flags = {key: value for key, value in parsed.flags.items() if key == "detach_keys"}
-    return _attached(session, parsed, session.engine.start, names[0], {**flags, "attach": True})
+    return _attached(
+        session, parsed, session.engine.containers.start, names[0], {**flags, "attach": True}
+    )
 
 
 def _attached(
     session: Session, parsed: Parsed, action: Any, name: str, flags: dict[str, Any]
 ) -> Any:
-    options = session.engine.container(name).record.options
+    options = session.engine.containers.get(name).record.options
     wants_input = (
         bool(parsed.flag("interactive"))
         if parsed.verb is not None and parsed.verb.name == "start"

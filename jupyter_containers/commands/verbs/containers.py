@@ -40,7 +40,7 @@ def create(session: Session, parsed: Parsed) -> Any:
     image, command = parsed.operands["image"], parsed.operands["command"] or None
     with session.progress() as emit:
         heard = _heard(emit, parsed.flag("quiet", False))
-        return session.engine.create(image, command, emit=heard, **_create_flags(parsed))
+        return session.engine.containers.create(image, command, emit=heard, **_create_flags(parsed))
 
 
 def _heard(emit: EventSink, quiet: bool) -> EventSink:
@@ -74,45 +74,49 @@ def execute(session: Session, parsed: Parsed) -> Any:
         )
     flags = dict(parsed.flags)
     if flags.get("detach"):
-        session.engine.exec(name, command, **flags)
+        session.engine.containers.exec(name, command, **flags)
         return None
     if opens_terminal(session, parsed):
         return execute_in_terminal(session, name, command, flags)
     with lent(session, parsed) as streams, said_once(session):
-        result = session.engine.exec(name, command, **streams, **flags)
+        result = session.engine.containers.exec(name, command, **streams, **flags)
     return outcome(session, result)
 
 
 def stop(session: Session, parsed: Parsed) -> Lines[str]:
     """Return the names of the stopped containers."""
-    return done(parsed.operands["names"], lambda name: session.engine.stop(name, **parsed.flags))
+    return done(
+        parsed.operands["names"], lambda name: session.engine.containers.stop(name, **parsed.flags)
+    )
 
 
 def restart(session: Session, parsed: Parsed) -> Lines[str]:
     """Return the names of the restarted containers."""
     engine = session.engine
-    return done(parsed.operands["names"], lambda name: engine.restart(name, **parsed.flags))
+    return done(
+        parsed.operands["names"], lambda name: engine.containers.restart(name, **parsed.flags)
+    )
 
 
 def kill(session: Session, parsed: Parsed) -> Lines[str]:
     """Return the names of the signalled containers."""
     engine, signal = session.engine, parsed.flag("signal", "KILL")
-    return done(parsed.operands["names"], lambda name: engine.kill(name, signal))
+    return done(parsed.operands["names"], lambda name: engine.containers.kill(name, signal))
 
 
 def pause(session: Session, parsed: Parsed) -> Lines[str]:
     """Return the names of the paused containers."""
-    return done(parsed.operands["names"], session.engine.pause)
+    return done(parsed.operands["names"], session.engine.containers.pause)
 
 
 def unpause(session: Session, parsed: Parsed) -> Lines[str]:
     """Return the names of the containers that go on."""
-    return done(parsed.operands["names"], session.engine.unpause)
+    return done(parsed.operands["names"], session.engine.containers.unpause)
 
 
 def wait(session: Session, parsed: Parsed) -> Lines[int]:
     """Return the exit codes."""
-    return Lines(each(parsed.operands["names"], session.engine.wait, Lines))
+    return Lines(each(parsed.operands["names"], session.engine.containers.wait, Lines))
 
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
@@ -123,7 +127,7 @@ def remove(session: Session, parsed: Parsed) -> Lines[str]:
 
     def attempt(name: str) -> None:
         try:
-            engine.remove(name, force=force, volumes=volumes)
+            engine.containers.remove(name, force=force, volumes=volumes)
         except NotFoundError:
             if not force:
                 raise
@@ -137,9 +141,9 @@ def remove(session: Session, parsed: Parsed) -> Lines[str]:
 def update(session: Session, parsed: Parsed) -> Lines[str]:
     """Return the names of the updated containers."""
     engine, flags = session.engine, parsed.flags
-    return done(parsed.operands["names"], lambda name: engine.update(name, **flags))
+    return done(parsed.operands["names"], lambda name: engine.containers.update(name, **flags))
 
 
 def rename(session: Session, parsed: Parsed) -> None:
     """Give a container another name."""
-    session.engine.rename(parsed.operands["name"], parsed.operands["new"])
+    session.engine.containers.rename(parsed.operands["name"], parsed.operands["new"])

@@ -69,14 +69,14 @@ def _tree(session: Session, parsed: Parsed) -> Text:
             for node in nodes
         ]
 
-    return Text("\n".join(tree_lines(shown(session.engine.image_tree()))))
+    return Text("\n".join(tree_lines(shown(session.engine.images.tree()))))
 
 
 def layers(session: Session, parsed: Parsed) -> Any:
     """Return the layers of an image."""
     from jupyter_containers.commands.render.layers import Layers
 
-    found = session.engine.layers(parsed.operands["image"])
+    found = session.engine.images.layers(parsed.operands["image"])
     return Layers(found, with_files=parsed.flag("files", False))
 
 
@@ -89,7 +89,7 @@ def diff(session: Session, parsed: Parsed) -> Any:
         return execute(session, ["container", "diff", first])
     from jupyter_containers.commands.render.layers import Differences
 
-    return Differences(session.engine.diff_images(first, second))
+    return Differences(session.engine.images.diff(first, second))
 
 
 def image_rows(image: Any, full: bool) -> Iterator[Row]:
@@ -134,7 +134,7 @@ def history(session: Session, parsed: Parsed) -> Any:
     """Return the steps that made an image, newest first."""
     full, human = parsed.flag("no_trunc", False), parsed.flag("human", True)
     return listing(
-        session.engine.history(parsed.operands["image"], **platform_of(parsed)),
+        session.engine.images.history(parsed.operands["image"], **platform_of(parsed)),
         _HISTORY,
         lambda entry: [_history_row(entry, full, human)],
         parsed,
@@ -162,7 +162,7 @@ def _history_row(entry: Any, full: bool, human: bool) -> Row:
 
 def tag(session: Session, parsed: Parsed) -> None:
     """Give an image another name."""
-    session.engine.tag(parsed.operands["source"], parsed.operands["target"])
+    session.engine.images.tag(parsed.operands["source"], parsed.operands["target"])
 
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
@@ -172,7 +172,7 @@ def remove(session: Session, parsed: Parsed) -> Lines[str]:
 
     def attempt(name: str) -> list[str]:
         try:
-            return engine.remove_image(name, force=force, no_prune=no_prune)
+            return engine.images.remove(name, force=force, no_prune=no_prune)
         except NotFoundError:
             if force:
                 return []
@@ -230,7 +230,7 @@ def push(session: Session, parsed: Parsed) -> Text | Lines[str]:
 def bootstrap(session: Session, parsed: Parsed) -> Any:
     """Return the base image made on this machine."""
     with progress_of(session, parsed) as emit:
-        return session.engine.bootstrap(parsed.operands["reference"], emit=emit)
+        return session.engine.images.bootstrap(parsed.operands["reference"], emit=emit)
 
 
 def import_image(session: Session, parsed: Parsed) -> Any:
@@ -242,7 +242,7 @@ def import_image(session: Session, parsed: Parsed) -> Any:
         from io import BytesIO
 
         file = BytesIO(session.stdin) if isinstance(session.stdin, bytes) else session.stdin
-    return session.engine.import_image(
+    return session.engine.images.import_archive(
         file,
         parsed.operands["reference"],
         changes=tuple(parsed.flag("change") or ()),
@@ -258,7 +258,7 @@ def save(session: Session, parsed: Parsed) -> None:
             "save has no place to write to", hint="name a file with --output, or redirect"
         )
     with progress_of(session, parsed) as emit:
-        session.engine.save(
+        session.engine.images.save(
             parsed.operands["images"],
             output,
             format=parsed.flag("format", "docker-archive"),
@@ -277,7 +277,9 @@ def load(session: Session, parsed: Parsed) -> Loaded:
             raise InvalidArgumentError("load needs an archive", hint="name a file with --input")
         source = given
     with progress_of(session, parsed) as emit:
-        return Loaded(session.engine.load(source, platform=parsed.flag("platform"), emit=emit))
+        return Loaded(
+            session.engine.images.load(source, platform=parsed.flag("platform"), emit=emit)
+        )
 
 
 class Loaded(Lines[Any]):

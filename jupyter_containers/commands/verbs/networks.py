@@ -100,20 +100,20 @@ def matches(item: Any, filters: dict[str, list[str]] | None) -> bool:
 
 def create(session: Session, parsed: Parsed) -> Text:
     """Return the new network's ID."""
-    network = session.engine.create_network(parsed.operands["name"], **parsed.flags)
+    network = session.engine.networks.create(parsed.operands["name"], **parsed.flags)
     return Text(getattr(network, "id", network))
 
 
 def connect(session: Session, parsed: Parsed) -> None:
     """Connect a container to a network."""
     words = parsed.operands
-    session.engine.connect_network(words["network"], words["name"], **parsed.flags)
+    session.engine.networks.connect(words["network"], words["name"], **parsed.flags)
 
 
 def disconnect(session: Session, parsed: Parsed) -> None:
     """Disconnect a container from a network."""
     words = parsed.operands
-    session.engine.disconnect_network(words["network"], words["name"], **parsed.flags)
+    session.engine.networks.disconnect(words["network"], words["name"], **parsed.flags)
 
 
 def inspect(session: Session, parsed: Parsed) -> Document | Lines[str]:
@@ -139,5 +139,5 @@ def remove(session: Session, parsed: Parsed) -> Lines[str]:
     def shown(removed: Sequence[str]) -> Lines[str]:
         return Lines(name for name in removed if name)
 
-    attempt = unless_missing(session.engine.remove_network, bool(parsed.flag("force")))
+    attempt = unless_missing(session.engine.networks.remove, bool(parsed.flag("force")))
     return shown(each(parsed.operands["names"], attempt, shown))
