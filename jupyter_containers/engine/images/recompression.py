@@ -1,6 +1,6 @@
 """Layers that are pushed in another compression than they are stored in (``push --compression``).
 
-Each layer is decompressed, compressed anew and sent in one pipeline, several layers at once: the
+Each layer is decompressed, compressed again and sent in one pipeline, several layers at once: the
 first bytes are on the wire long before the last are compressed.  What came out is remembered by
 diff_id: a later push only asks the registry whether it still has those blobs.  The stored image
 stays as it is.
@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from jupyter_containers.engine.images.places.base import Image, Source, Transfer
-from jupyter_containers.engine.images.places.blobs import write_blobs
-from jupyter_containers.engine.images.places.registry import PUSHING, RegistryPlace
 from jupyter_containers.engine.work import in_parallel
 from jupyter_containers.errors import InvalidArgumentError, RegistryError
 from jupyter_containers.events import TaskFinished, TaskProgress, TaskStarted
@@ -37,6 +35,7 @@ from jupyter_containers.store.compression import compressed, decompressed_stream
 from jupyter_containers.store.pipeline import Stage
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.images.places.registry import RegistryPlace
     from jupyter_containers.registry.streaming import BlobStream
 
 Compression = Literal["gzip", "zstd", "none"]
@@ -72,7 +71,7 @@ class Recompression:
         """Make an image be in a repository, but for its manifest; return it as it is there."""
         manifest = image.manifest
         config = parse_image_config(self.store.content.read(manifest.config.digest))
-        write_blobs(registry, [manifest.config], source, transfer, PUSHING)
+        registry.send([manifest.config], source, transfer)
         layers = in_parallel(
             lambda pair: _Layer(self, source, registry, transfer, *pair).send(),
             zip(manifest.layers, config.rootfs.diff_ids, strict=True),
@@ -124,7 +123,7 @@ class _Layer:
         return made
 
     def _upload(self, blob: Descriptor) -> None:
-        write_blobs(self.registry, [blob], self.source, self.transfer, PUSHING)
+        self.registry.send([blob], self.source, self.transfer)
 
     def _compress(self) -> tuple[Descriptor, bool]:
         """Compress the layer into the store and, at the same time, onto the wire.

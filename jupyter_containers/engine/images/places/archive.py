@@ -24,7 +24,7 @@ from jupyter_containers.engine.images.places.base import (
     Target,
     Transfer,
 )
-from jupyter_containers.engine.images.places.blobs import checked_pieces, write_silently
+from jupyter_containers.engine.images.places.blobs import checked_pieces, write_in_order
 from jupyter_containers.engine.images.places.layout import (
     FULL_NAME,
     LayoutReader,
@@ -277,7 +277,7 @@ class ArchiveWriter:
         assert image.document is not None  # refused above
         self.put(image.document)
         blobs = (image.manifest.config, *image.manifest.layers)
-        write_silently(self, blobs, source, transfer)
+        write_in_order(self, blobs, source, transfer)
         return image
 
     def put(self, document: RawDocument) -> None:

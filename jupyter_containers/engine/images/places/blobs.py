@@ -1,41 +1,25 @@
-"""The blobs of an image on their way into a place that takes them one by one.
-
-The store does not: it unpacks layers while they arrive (:mod:`..intake`).
-"""
+"""The bytes of blobs, as files give them and as a place checks them."""
 
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from jupyter_containers.engine.images.intake import announce, told
 from jupyter_containers.engine.images.places.base import (
     Destination,
-    Outcome,
     Pieces,
     Source,
     Transfer,
     ignore_progress,
 )
-from jupyter_containers.engine.work import in_parallel
 from jupyter_containers.errors import DigestMismatchError, SizeMismatchError
-from jupyter_containers.events import CancelToken, TaskFinished, TaskProgress
-from jupyter_containers.events import Outcome as TaskOutcome
-from jupyter_containers.oci.descriptor import Descriptor, short_id
+from jupyter_containers.events import CancelToken
+from jupyter_containers.oci.descriptor import Descriptor
 
 _CHUNK = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """How each blob is reported: while it moves, and by what became of it."""
-
-    moving: str
-    ends: Mapping[Outcome, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,43 +47,10 @@ def file_pieces(file: BinaryIO, cancel: CancelToken) -> Iterator[Pieces]:
         yield FilePieces(file, cancel)
 
 
-def write_blob(
-    destination: Destination, blob: Descriptor, source: Source, transfer: Transfer, rows: Rows
-) -> None:
-    """Write one blob whose row has been announced, and report it."""
-    task, started = short_id(blob.digest), time.monotonic()
-
-    def progress(done: int) -> None:
-        transfer.emit(TaskProgress(task, done, blob.size, rows.moving))
-
-    with told(transfer.emit, task):
-        outcome = destination.write(blob, source, progress)
-    seconds = time.monotonic() - started
-    state: TaskOutcome = "exists" if outcome == "exists" else "done"
-    transfer.emit(TaskFinished(task, state, rows.ends[outcome], seconds))
-
-
-def write_blobs(
-    destination: Destination,
-    blobs: Sequence[Descriptor],
-    source: Source,
-    transfer: Transfer,
-    rows: Rows,
-) -> None:
-    """Write blobs, several at once; all their rows are there from the beginning."""
-    announce(blobs, transfer.emit)
-    in_parallel(
-        lambda blob: write_blob(destination, blob, source, transfer, rows),
-        blobs,
-        workers=destination.workers,
-        cancel=transfer.cancel,
-    )
-
-
-def write_silently(
+def write_in_order(
     destination: Destination, blobs: Sequence[Descriptor], source: Source, transfer: Transfer
 ) -> None:
-    """Write blobs one after the other, without a row for each."""
+    """Write blobs one after the other, without reporting each."""
     for blob in blobs:
         transfer.cancel.check()
         destination.write(blob, source, ignore_progress)

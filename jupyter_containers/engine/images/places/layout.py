@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
@@ -29,7 +29,7 @@ from jupyter_containers.engine.images.places.base import (
 from jupyter_containers.engine.images.places.blobs import (
     checked_pieces,
     file_pieces,
-    write_silently,
+    write_in_order,
 )
 from jupyter_containers.errors import (
     DigestMismatchError,
@@ -42,8 +42,9 @@ from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import INDEX, Descriptor, RawDocument, encode_json
 from jupyter_containers.store.content import LAYOUT, REF_NAME
 from jupyter_containers.store.faults import storage_error, storage_errors
-from jupyter_containers.store.tarfiles import Files, FolderFiles
-from jupyter_containers.trees.rooted import Root
+
+if TYPE_CHECKING:
+    from jupyter_containers.store.tarfiles import Files, FolderFiles
 
 FULL_NAME = "io.containerd.image.name"
 
@@ -137,6 +138,9 @@ class _Folder:
 
     @contextmanager
     def _files(self) -> Iterator[FolderFiles]:
+        from jupyter_containers.store.tarfiles import FolderFiles
+        from jupyter_containers.trees.rooted import Root
+
         try:
             root = Root(self.path)
         except OSError as error:
@@ -205,7 +209,7 @@ class LayoutPlace(LayoutReader):
 
     def receive(self, image: Image, source: Source, transfer: Transfer) -> Image:
         """Write an image's blobs."""
-        write_silently(self, image.blobs, source, transfer)
+        write_in_order(self, image.blobs, source, transfer)
         return image
 
     def put(self, document: RawDocument) -> None:

@@ -8,12 +8,14 @@ blob as a file; what only streams has to pass a store (:class:`~.store.ThroughSt
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.images.intake import announce, told
 from jupyter_containers.engine.images.places.base import (
     Facts,
     Home,
@@ -26,19 +28,28 @@ from jupyter_containers.engine.images.places.base import (
     Transfer,
     Words,
 )
-from jupyter_containers.engine.images.places.blobs import Rows, write_blobs
+from jupyter_containers.engine.work import in_parallel
 from jupyter_containers.errors import UnsupportedError
-from jupyter_containers.events import CancelToken, EventSink, TaskFinished, TaskStarted
-from jupyter_containers.oci.descriptor import Descriptor, RawDocument
+from jupyter_containers.events import (
+    CancelToken,
+    EventSink,
+    TaskFinished,
+    TaskProgress,
+    TaskStarted,
+)
+from jupyter_containers.events import Outcome as TaskOutcome
+from jupyter_containers.oci.descriptor import Descriptor, RawDocument, short_id
 from jupyter_containers.oci.reference import Reference
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.images.recompression import Recompression
     from jupyter_containers.registry import RegistryClient
 
-PUSHING = Rows(
-    "Pushing", {"exists": "Layer already exists", "mounted": "Mounted", "uploaded": "Pushed"}
-)
+_ENDS: dict[Outcome, str] = {
+    "exists": "Layer already exists",
+    "mounted": "Mounted",
+    "uploaded": "Pushed",
+}
 _PULLING = Words(
     "Downloading", "Verifying", "Download complete", "Pull complete", "the manifest lists"
 )
@@ -150,8 +161,30 @@ class RegistryPlace:
         """Make an image's blobs be in the repository, several at once."""
         if self.recompression is not None:
             return self.recompression.send(image, source, self, transfer)
-        write_blobs(self, image.blobs, source, transfer, PUSHING)
+        self.send(image.blobs, source, transfer)
         return image
+
+    def send(self, blobs: Sequence[Descriptor], source: Source, transfer: Transfer) -> None:
+        """Write blobs, several at once, and report them: all are listed from the beginning."""
+        announce(blobs, transfer.emit)
+        in_parallel(
+            lambda blob: self._send(blob, source, transfer),
+            blobs,
+            workers=self.workers,
+            cancel=transfer.cancel,
+        )
+
+    def _send(self, blob: Descriptor, source: Source, transfer: Transfer) -> None:
+        task, started = short_id(blob.digest), time.monotonic()
+
+        def progress(done: int) -> None:
+            transfer.emit(TaskProgress(task, done, blob.size, "Pushing"))
+
+        with told(transfer.emit, task):
+            outcome = self.write(blob, source, progress)
+        seconds = time.monotonic() - started
+        state: TaskOutcome = "exists" if outcome == "exists" else "done"
+        transfer.emit(TaskFinished(task, state, _ENDS[outcome], seconds))
 
     def put(self, document: RawDocument) -> None:
         """Keep a manifest or index by its digest."""

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from jupyter_containers.engine.context import Rooms
-from jupyter_containers.engine.images.intake import Arrival, arrivals, take_in
 from jupyter_containers.engine.images.places.base import (
     TITLE,
     Facts,
@@ -28,7 +27,6 @@ from jupyter_containers.engine.images.places.base import (
     ignore_progress,
 )
 from jupyter_containers.engine.images.places.blobs import file_pieces
-from jupyter_containers.engine.images.places.registry import RegistryPlace
 from jupyter_containers.errors import DigestMismatchError, NotFoundError, VerificationError
 from jupyter_containers.events import CancelToken, TaskProgress
 from jupyter_containers.oci.descriptor import (
@@ -49,8 +47,10 @@ from jupyter_containers.oci.image import (
     parse_manifest,
 )
 from jupyter_containers.store import ImageRecord, Ingest, Lease, Store
-from jupyter_containers.store.compression import compression_of, decompressed_stream
-from jupyter_containers.store.recompress import LayerWriter
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.images.intake import Arrival
+    from jupyter_containers.engine.images.places.registry import RegistryPlace
 
 _CHUNK = 1024 * 1024
 _COMPRESSED_LAYERS = {"gzip": LAYER_GZIP, "zstd": LAYER_ZSTD}
@@ -138,6 +138,8 @@ class StorePlace:
 
     def receive(self, image: Image, source: Source, transfer: Transfer) -> Image:
         """Bring an image here and unpack it; one without a manifest gets its manifest."""
+        from jupyter_containers.engine.images.intake import arrivals, take_in
+
         self.write(image.manifest.config, source, ignore_progress)
         config = parse_image_config(self.store.content.read(image.manifest.config.digest))
         layers, diff_ids = image.manifest.layers, config.rootfs.diff_ids
@@ -226,6 +228,9 @@ class StorePlace:
 
     def _packed(self, layer: Arrival, source: Source, transfer: Transfer) -> Descriptor:
         """Keep a layer of an archive without manifests: as it comes, or a bare tar as gzip."""
+        from jupyter_containers.store.compression import compression_of, decompressed_stream
+        from jupyter_containers.store.recompress import LayerWriter
+
         content = self.store.content
 
         def pieces(file: BinaryIO) -> Iterator[bytes]:
