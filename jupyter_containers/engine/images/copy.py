@@ -2,7 +2,7 @@
 
 A copy protects what it reads and what it writes, tells the destination all that will come, brings
 every image once, and names last.  Documents go as they are, so digests stay; only a destination
-that compresses layers anew gets manifests that fit them.
+that compresses layers again gets manifests that fit them.
 """
 
 from __future__ import annotations
