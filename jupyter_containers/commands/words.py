@@ -11,40 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-FlagKind = Literal["bool", "text", "int", "list"]
+from jupyter_containers.options.flag import Flag
+
+__all__ = ["Flag", "Operand", "Parsed", "Verb"]
+
 Arity = Literal["one", "optional", "some", "any", "rest"]
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """One flag: ``list`` may be repeated, ``bool`` takes no value (or ``=false``).
-
-    ``keyword`` is its name in Python; by default the name in snake_case.
-    """
-
-    name: str
-    help: str
-    kind: FlagKind = "text"
-    short: str = ""
-    metavar: str = ""
-    aliases: tuple[str, ...] = ()
-    keyword: str = ""
-
-    @property
-    def key(self) -> str:
-        """The flag's name in Python."""
-        return self.keyword or self.name.replace("-", "_")
-
-    @property
-    def spelling(self) -> str:
-        """The flag as a help text shows it: ``-p, --publish list``."""
-        letter = f"-{self.short}, " if self.short else "    "
-        value = (
-            ""
-            if self.kind == "bool"
-            else self.metavar or {"text": "string"}.get(self.kind, self.kind)
-        )
-        return f"{letter}--{self.name} {value}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)

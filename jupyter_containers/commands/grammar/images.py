@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from jupyter_containers.commands.grammar.flags import (
-    CONTENT_TRUST,
     FILTER,
     FORMAT,
     INSPECT,
     NO_TRUNC,
-    PLATFORM,
     PRUNE,
     QUIET,
 )
 from jupyter_containers.commands.words import Flag, Operand, Verb
+from jupyter_containers.options.flags import CONTENT_TRUST, PLATFORM
 
 VERBS: tuple[Verb, ...] = (
     Verb(
