@@ -1,8 +1,8 @@
 """The options of ``run``, ``create``, ``update``, ``exec``: one declaration each.
 
 Names, letters and meanings are Docker's.  What ``update`` may change is what :class:`UpdateFlags`
-has.  A new option is declared here, gets a field of :class:`~.run.RunOptions` (or
-:class:`~.run.ExecOptions`), and somebody who honours it.
+has.  A new option is declared here and gets a field of :class:`~.run.RunOptions` (or
+:class:`~.run.ExecOptions`) and a use in the room that implements it.
 """
 
 # Annotations are values here: the grammar reads them.
