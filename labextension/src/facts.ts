@@ -39,7 +39,7 @@ export const SPANS: readonly Span[] = [
   {"below": Infinity, "text": "{} years", "unit": 31536000, "more": 1800},
 ];
 
-/** `words` say what an instruction does; `forms` are lines that show how it is written. */
+/** `words` describe an instruction; `forms` are example lines. */
 export interface Instruction {
   words: string;
   forms: readonly string[];
@@ -57,7 +57,7 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     }
   },
   "RUN": {
-    "words": "Runs a command; what it changes becomes a layer. Mounts (cache, bind, tmpfs, secret, ssh) are there for this step only.",
+    "words": "Runs a command; its changes become a layer. Mounts (cache, bind, tmpfs, secret, ssh) are there for this step only.",
     "forms": [
       "RUN COMMAND",
       "RUN [\"program\", \"argument\"]",
@@ -71,7 +71,7 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     }
   },
   "CMD": {
-    "words": "What a container runs when nothing else is asked for; with an ENTRYPOINT, its arguments. Only the last one counts.",
+    "words": "The default command; with an ENTRYPOINT, its default arguments. Only the last one counts.",
     "forms": [
       "CMD [\"program\", \"argument\"]",
       "CMD COMMAND"
@@ -79,14 +79,14 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     "flags": {}
   },
   "ENTRYPOINT": {
-    "words": "The program that a container always runs; CMD and the command line give its arguments.",
+    "words": "The program that a container always runs; CMD or the command line give its arguments.",
     "forms": [
       "ENTRYPOINT [\"program\", \"argument\"]"
     ],
     "flags": {}
   },
   "COPY": {
-    "words": "Copies files of the context, of another stage or image, or written here. With --link the layer does not depend on those below.",
+    "words": "Copies files of the context or of another stage or image, or inline documents. With --link the layer does not depend on those below.",
     "forms": [
       "COPY [--chown=USER:GROUP] [--chmod=755] SOURCE… TARGET",
       "COPY --from=STAGE|IMAGE SOURCE TARGET",
@@ -94,31 +94,31 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     ],
     "flags": {
       "--from=": "Copy from a stage, an image or a named context",
-      "--chown=": "Owner of what is copied: user[:group]",
-      "--chmod=": "Mode of what is copied: 755 or u=rwX,go=rX",
+      "--chown=": "Owner of the copied files: user[:group]",
+      "--chmod=": "Mode of the copied files: 755 or u=rwX,go=rX",
       "--link": "Make a layer that does not depend on those below",
-      "--exclude=": "Leave out what matches a pattern",
+      "--exclude=": "Leave out files that match a pattern",
       "--parents": "Keep the folders above each source"
     }
   },
   "ADD": {
-    "words": "Like COPY; also fetches addresses and git repositories, and unpacks local archives.",
+    "words": "Like COPY; also downloads URLs and git repositories, and unpacks local archives.",
     "forms": [
       "ADD [--checksum=sha256:…] SOURCE… TARGET",
       "ADD https://… TARGET"
     ],
     "flags": {
-      "--chown=": "Owner of what is copied: user[:group]",
-      "--chmod=": "Mode of what is copied: 755 or u=rwX,go=rX",
+      "--chown=": "Owner of the copied files: user[:group]",
+      "--chmod=": "Mode of the copied files: 755 or u=rwX,go=rX",
       "--link": "Make a layer that does not depend on those below",
-      "--exclude=": "Leave out what matches a pattern",
+      "--exclude=": "Leave out files that match a pattern",
       "--unpack": "Unpack archives, downloaded ones too; false: not even local ones",
       "--checksum=": "Digest of the download: sha256:…",
       "--keep-git-dir": "Keep the .git folder of a repository"
     }
   },
   "WORKDIR": {
-    "words": "The folder in which RUN, CMD, COPY … work from here on; it is made if it is not there.",
+    "words": "The folder in which RUN, CMD, COPY … work from here on; it is created if it is missing.",
     "forms": [
       "WORKDIR /path"
     ],
@@ -146,21 +146,21 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     "flags": {}
   },
   "LABEL": {
-    "words": "Facts about the image, for people and filters.",
+    "words": "Metadata of the image, for people and filters.",
     "forms": [
       "LABEL name=\"value\" …"
     ],
     "flags": {}
   },
   "USER": {
-    "words": "Who runs the steps that follow, and the container.",
+    "words": "The user of the following steps and of the container.",
     "forms": [
       "USER NAME|UID[:GROUP|GID]"
     ],
     "flags": {}
   },
   "VOLUME": {
-    "words": "Places whose files outlive a container: each gets a volume.",
+    "words": "Folders whose files outlive a container: each gets a volume.",
     "forms": [
       "VOLUME /path …",
       "VOLUME [\"/path\"]"
@@ -168,7 +168,7 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     "flags": {}
   },
   "SHELL": {
-    "words": "What runs the shell form of RUN, CMD and ENTRYPOINT.",
+    "words": "The shell for the shell form of RUN, CMD and ENTRYPOINT.",
     "forms": [
       "SHELL [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]"
     ],
@@ -182,7 +182,7 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     "flags": {}
   },
   "HEALTHCHECK": {
-    "words": "A command that tells whether a container is well: exit code 0 is healthy.",
+    "words": "A command that checks a container: exit code 0 means healthy.",
     "forms": [
       "HEALTHCHECK [--interval=30s] [--timeout=30s] [--retries=3] CMD COMMAND",
       "HEALTHCHECK NONE"
@@ -196,14 +196,14 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     }
   },
   "ONBUILD": {
-    "words": "An instruction that is carried out when another build begins with this image.",
+    "words": "An instruction to execute when another build uses this image as its base.",
     "forms": [
       "ONBUILD INSTRUCTION"
     ],
     "flags": {}
   },
   "MAINTAINER": {
-    "words": "Deprecated: a label says it.",
+    "words": "Deprecated: use a label instead.",
     "forms": [
       "MAINTAINER NAME"
     ],
