@@ -1,8 +1,8 @@
-"""The engine's side of :mod:`.nameserver`: sockets in a container's network, handed over.
+"""The engine's side of :mod:`.nameserver`: sockets in a container's network, handed over to it.
 
-A container asks 127.0.0.11:53.  A program in it may want port 53 of every address for itself, so
-the sockets are at other ports, and the packet filter of the container's own network namespace leads
-there.  Queries wait in the sockets until the name server takes them: nothing waits for it.
+A container queries 127.0.0.11:53.  A program in it may bind port 53 of every address itself, so the
+sockets use other ports, and the packet filter of the container's own network namespace redirects to
+them.  Queries wait in the sockets until the name server accepts them: nothing waits for it.
 """
 
 from __future__ import annotations
@@ -11,33 +11,31 @@ import contextlib
 import fcntl
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jupyter_containers.errors import ContainersError, NetworkError
+from jupyter_containers.errors import NetworkError
 from jupyter_containers.network.namespace import NetworkNamespace
+from jupyter_containers.network.programs import launch
 from jupyter_containers.network.redirection import redirect
 
 __all__ = ["ADDRESS", "NameService", "ResolverSockets"]
 
 ADDRESS = "127.0.0.11"
 _PORT = 53
-_LAUNCH = 'setsid "$@" </dev/null >/dev/null 2>&1 &'
 
 
 @dataclass(frozen=True, slots=True)
 class ResolverSockets:
-    """Where one container's queries arrive; closed here once they are handed over."""
+    """The sockets for one container's queries; closed here once they are handed over."""
 
     udp: socket.socket
     tcp: socket.socket
 
     @classmethod
     def open(cls, namespace: NetworkNamespace) -> ResolverSockets:
-        """Return sockets in a namespace, to which its queries are led."""
+        """Return sockets in a namespace, to which its queries are redirected."""
         return namespace.run(cls._opened)
 
     @classmethod
@@ -62,15 +60,15 @@ class ResolverSockets:
         return cls(udp, tcp)
 
     def close(self) -> None:
-        """Give up our descriptors."""
+        """Close this process's descriptors."""
         self.udp.close()
         self.tcp.close()
 
 
 class NameService:
-    """One name server, started when it is needed; ``control`` is its socket.
+    """One name server, started on demand; ``control`` is its socket.
 
-    It does not end while ``lock``, a file in the same folder, is held.
+    It keeps running while ``lock``, a file in the same folder, is held.
     """
 
     __slots__ = ("_control", "_lock")
@@ -85,7 +83,7 @@ class NameService:
 
     @property
     def alive(self) -> bool:
-        """Whether the name server is there."""
+        """Whether the name server is running."""
         with self._locked() as folder:
             connection = self._connected(folder)
             if connection is not None:
@@ -96,20 +94,21 @@ class NameService:
         self,
         container_id: str,
         servers: Sequence[str] | None,
+        networks: Sequence[str],
         sockets: ResolverSockets | None = None,
         *,
         process: int = -1,
         hosts: int = -1,
     ) -> bool:
-        """Let the name server answer a container; return False where it had to be started.
+        """Let the name server serve a container; return False if it had to be started.
 
         Then it knows no other one any more.  ``servers`` are asked for what is not in ``hosts`` (a
-        descriptor), the machine's own where they are none, nobody where they are None; ``process``
-        is a pidfd.  Without ``sockets`` only the servers of a known container change.
+        descriptor), the machine's own where they are none, nobody where they are None; names may
+        have that of one of ``networks`` behind them; ``process`` is a pidfd.  Without ``sockets``
+        only servers and networks of a known container change.
         """
-        words = "\n".join(
-            (container_id, "closed" if servers is None else "forward", " ".join(servers or ()))
-        )
+        forwards = "closed" if servers is None else "forward"
+        words = "\n".join((container_id, forwards, " ".join(servers or ()), " ".join(networks)))
         handed = (process, hosts, sockets.udp.fileno(), sockets.tcp.fileno()) if sockets else ()
         with self._locked() as folder:
             connection = self._connected(folder)
@@ -127,7 +126,7 @@ class NameService:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[int]:
-        """Hold the lock without which the name server does not end."""
+        """Hold the lock that keeps the name server running."""
         folder = os.open(self._lock.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             with open(self._lock, "wb") as lock:
@@ -139,7 +138,7 @@ class NameService:
     def _connected(self, folder: int) -> socket.socket | None:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
         try:
-            # A socket's path may have 107 bytes only; through a descriptor any folder's does.
+            # A socket's path is limited to 107 bytes; through a descriptor any folder's path fits.
             connection.connect(f"/proc/self/fd/{folder}/{self._control.name}")
         except OSError:
             connection.close()
@@ -147,22 +146,10 @@ class NameService:
         return connection
 
     def _launch(self, folder: int) -> None:
-        """Start the name server; what is handed over waits for it in its socket."""
+        """Start the name server; containers handed over wait for it in its socket."""
         self._control.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC) as control:
             control.bind(f"/proc/self/fd/{folder}/{self._control.name}")
             control.listen(512)
-            program = str(Path(__file__).with_name("nameserver.py"))
-            # Apart from whatever the interpreter loads by default: it stays as small as it can be.
-            argv = [sys.executable, "-I", "-S", program, str(control.fileno()), str(self._lock)]
-            try:
-                # Started by a shell that ends at once: init, not this process, reaps it.
-                subprocess.run(
-                    ["/bin/sh", "-c", _LAUNCH, "sh", *argv],
-                    cwd="/",
-                    env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-                    pass_fds=(control.fileno(),),
-                    check=True,
-                )
-            except (OSError, subprocess.CalledProcessError) as error:
-                raise ContainersError(f"cannot start the name server: {error}") from error
+            words = [str(control.fileno()), str(self._lock)]
+            launch("nameserver.py", words, [control.fileno()])
