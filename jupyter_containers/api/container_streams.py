@@ -68,7 +68,7 @@ def _awaited(call: Call, container: Container, client: Hijacked) -> Attachment |
     containers = call.engine.containers
     if container.status.alive:
         try:
-            return containers.attachment(container.id)
+            return containers.served.attachment(container.id)
         except ContainersError:
             return None  # it has just ended
     expectation = call.state.expected.add(container.id)
@@ -78,7 +78,7 @@ def _awaited(call: Call, container: Container, client: Hijacked) -> Attachment |
                 return None
             # Started already, or by another process.
             if containers.get(container.id).status.alive:
-                return containers.attachment(container.id)
+                return containers.served.attachment(container.id)
         return expectation.attachment
     except ContainersError:
         return None  # it is removed, or has just ended
@@ -179,16 +179,16 @@ def stats(call: Call) -> dict[str, Any] | None:
     if not query.flag("stream", default=True):
         before = None
         if not query.flag("one-shot") and container.status.alive:
-            before = call.engine.containers.readings(container.id)
+            before = call.engine.containers.served.readings(container.id)
             time.sleep(_STATS_SECONDS)
-        return sample(container, before, call.engine.containers.readings(container.id))
+        return sample(container, before, call.engine.containers.served.readings(container.id))
     writer, before = call.begin(JSON), None
     while not call.cancel.cancelled:
         try:
             container.reload()
         except NotFoundError:
             return None
-        now = call.engine.containers.readings(container.id)
+        now = call.engine.containers.served.readings(container.id)
         writer.line(sample(container, before, now))
         before = now
         call.cancel.wait(_STATS_SECONDS)

@@ -76,7 +76,7 @@ def summaries(
     """Return containers as Docker lists them."""
     containers = call.engine.containers
     shown = containers.list(everything, call.query.filters(), last, size)
-    documents = containers.summaries(shown)
+    documents = containers.served.summaries(shown)
     for container, document in zip(shown, documents, strict=True):
         if size:
             document |= {"SizeRw": container.size, "SizeRootFs": container.size_root}
@@ -98,9 +98,11 @@ def start(call: Call) -> Answer | None:
             raise StatusError(409, "cannot start a paused container, try unpause instead")
         return Answer(304)
     containers = call.engine.containers
-    attach = partial(containers.attachment, record.id)
+    attach = partial(containers.served.attachment, record.id)
     try:
-        containers.attendance.start(record, lambda: call.state.expected.decide(record.id, attach))
+        containers.served.attendance.start(
+            record, lambda: call.state.expected.decide(record.id, attach)
+        )
     except BaseException:
         call.state.expected.decide(record.id, lambda: None)
         raise
@@ -188,7 +190,7 @@ def resize(call: Call) -> Answer:
     container = found(call)
     if not container.status.alive:
         raise StatusError(409, f"container {container.id} is not running")
-    call.engine.containers.resize(container.id, *terminal_size(call))
+    call.engine.containers.served.resize(container.id, *terminal_size(call))
     return Answer(200, b"")
 
 

@@ -65,7 +65,7 @@ def _path(call: Call) -> str:
 
 def _stat(call: Call, container_id: str) -> str:
     """Return the description of a path in the header that Docker has for it."""
-    found_there = call.engine.containers.stat(container_id, _path(call))
+    found_there = call.engine.containers.served.stat(container_id, _path(call))
     document = {
         "name": found_there.name,
         "size": found_there.size,

@@ -119,7 +119,7 @@ def main() -> int:
             finally:
                 with contextlib.suppress(FileNotFoundError):
                     path.unlink()
-                engine.containers.attendance.close()
+                engine.containers.served.attendance.close()
     except ContainersError as error:
         sys.stderr.write(f"{error.message}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
         return 1

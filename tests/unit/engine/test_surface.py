@@ -35,8 +35,9 @@ SURFACE = {
         "forecast", "history", "outline", "prune", "records", "steps",
     },
     "registries": {
-        "list", "login", "logins", "logout", "referrers", "relogin", "remove", "repositories",
-        "search", "start", "stop", "tags",
+        "lending", "list", "login", "logins", "logout", "referrers", "relogin", "remove",
+        "repositories",
+        "search", "start", "stop", "tags", "verify",
     },
     "manifests": {"annotate", "create", "inspect", "push", "remove"},
     "stores": {"list", "map", "share", "unmap", "unshare"},
@@ -58,7 +59,7 @@ def _public(kind: type) -> set[str]:
 
 def test_an_engine_has_its_nouns_and_four_short_cuts() -> None:
     public = {name for name in vars(Engine) if not name.startswith("_")}
-    assert public == {*NOUNS, *SHORT_CUTS, "close"}
+    assert public == {*NOUNS, *SHORT_CUTS, "api", "close"}
     assert Engine.__bases__ == (object,)
 
 
