@@ -43,11 +43,11 @@ def test_a_terminal_runs_a_container(client: Client, busybox: str) -> None:
 
 def test_detach_keys_leave_the_container_running(client: Client, busybox: str) -> None:
     code, _ = client.typed(
-        "run", "-it", "--name", "left", busybox, "sh", after=b"# ", keys=b"\x10\x11"
+        "run", "-it", "--name", "stays", busybox, "sh", after=b"# ", keys=b"\x10\x11"
     )
     assert code == 0
-    assert client.docker("ps", "--format", "{{.Names}}").stdout == b"left\n"
-    client.docker("rm", "-f", "left")
+    assert client.docker("ps", "--format", "{{.Names}}").stdout == b"stays\n"
+    client.docker("rm", "-f", "stays")
 
 
 def test_a_detached_container_is_listed_stopped_and_removed(client: Client, busybox: str) -> None:
