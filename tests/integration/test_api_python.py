@@ -148,6 +148,7 @@ def test_a_body_that_is_no_request_is_refused(client: Client, body: bytes) -> No
 
 
 def test_lengths_that_lie_are_refused(client: Client) -> None:
+    """Seen to fail with a limit of terabytes: no answer to 99999999."""
     head = b"POST /v1.43/containers/create HTTP/1.1\r\nHost: d\r\nContent-Length: "
     for length in (b"-1", b"x", b"99999999999999999999", b"0x10", b"5\r\nContent-Length: 6"):
         assert client.raw(head + length + b"\r\n\r\n{}").startswith(b"HTTP/1.1 4")
@@ -171,6 +172,7 @@ def _sent(client: Client, head: bytes, piece: bytes, pieces: int) -> int:
 
 
 def test_an_endless_body_ends_the_connection_and_takes_no_memory(client: Client) -> None:
+    """Seen to fail with a limit of terabytes: the service took all 64 MiB."""
     head = b"POST /v1.43/containers/create HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert _sent(client, head, b"10000\r\n" + bytes(65536) + b"\r\n", 1024) < 200
     assert client.request("GET", "/_ping")[0] == 200
