@@ -223,6 +223,11 @@ _AROUND: Mapping[str, tuple[Example, ...]] = {
     "system check": (("system check --repair", "after a crash of the machine"),),
     "system df": (("system df -v", "each image, container and volume"),),
     "system prune": (("system prune -af --volumes", "all that nothing uses"),),
+    "system service": (
+        ("system service", "until nobody has asked for anything for 5 minutes"),
+        ("system service --time 0 unix:///tmp/docker.sock", "for ever, on another socket"),
+    ),
+    "system env": (("system env", "what a shell's eval takes"),),
     "system reset": (("system reset --force", "before a deinstallation"),),
     "info": (("info -f '{{.Driver}}'", "one fact"),),
     "version": (("version -f '{{.Version}}'", ""),),

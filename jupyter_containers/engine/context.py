@@ -11,7 +11,8 @@ import hashlib
 import ipaddress
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAIN_BRIDGE = "jc0"
+# Credentials by registry that hold for the work of a block (see RegistryService.lending).
+LENT: ContextVar[Mapping[str, Credential]] = ContextVar("LENT")
 
 
 class Rooms:
@@ -284,6 +287,7 @@ class Rooms:
             push=push,
         )
         self._check_route(name, repository, way)
+        credential = credential or LENT.get({}).get(name)
         source = RepositoryCredentials(self.credentials, repository)
         given = FixedCredentials({way.main.registry: credential}) if credential else None
         return RegistryClient(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
@@ -200,6 +201,15 @@ class Engine:
     def push(self) -> Any:
         """Send an image to its registry; see :meth:`ImageService.push`."""
         return self.images.push
+
+    def api(self, address: str = "") -> AbstractContextManager[str]:
+        """Serve the Docker Engine API for as long as a ``with`` block lasts; yield its address.
+
+        ``address`` is ``unix://PATH``, by default of a socket below the run root.
+        """
+        from jupyter_containers.engine.system.serving import serving
+
+        return serving(self.settings, address)
 
     # -- what the services share -----------------------------------------------------------------
 

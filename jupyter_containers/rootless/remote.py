@@ -16,6 +16,7 @@ import subprocess
 import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from types import MethodType
@@ -65,6 +66,12 @@ class RemoteEngine:
         made = kind(self, name, service)
         setattr(self, name, made)
         return made
+
+    def api(self, address: str = "") -> AbstractContextManager[str]:
+        """Serve the Docker Engine API for as long as a ``with`` block lasts; yield its address."""
+        from jupyter_containers.engine.system.serving import serving
+
+        return serving(self.settings, address)
 
     @property
     def _connection(self) -> _Link:

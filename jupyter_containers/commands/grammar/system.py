@@ -49,6 +49,18 @@ VERBS: tuple[Verb, ...] = (
         ),
     ),
     Verb(
+        "system service",
+        "Serve the Docker Engine API on a socket, for docker, Compose and other tools",
+        "serving:service",
+        (Flag("time", "End after so many seconds without a request; 0 for never", "int", "t"),),
+        (Operand("address", "unix://PATH", "optional"),),
+    ),
+    Verb(
+        "system env",
+        "Print the variable by which Docker's tools find the service",
+        "serving:env",
+    ),
+    Verb(
         "system reset",
         "Remove everything there is, as before a deinstallation",
         "system:reset",

@@ -97,14 +97,16 @@ class Lifecycle:
         record: ContainerRecord,
         *,
         attach: bool,
+        attended: bool = False,
         hold_stdin: bool = False,
         before_start: Callable[[], None] | None = None,
     ) -> tuple[ContainerRecord, Attachment | None]:
         """Start a container; return its new record and, when asked, its attached streams.
 
         Attaching happens before the first instruction runs, so no output is lost;
-        ``before_start`` is called then too.  On an error nothing of the start is left; the record
-        keeps the exit code and the message.
+        ``before_start`` is called then too.  With ``attach`` or ``attended`` this process records
+        the end.  On an error nothing of the start is left; the record keeps the exit code and the
+        message.
         """
         with self.locked(record.id):
             with deferred():
@@ -119,6 +121,7 @@ class Lifecycle:
                         record,
                         self.bundle(record.id),
                         attach=attach,
+                        attended=attach or attended,
                         hold_stdin=hold_stdin,
                         before_start=before_start,
                     )

@@ -235,6 +235,10 @@ class Processes:
         runtime = self._rooms.runtime
         return cgroups.stats(runtime.layout, runtime.cgroup_path(record.id))
 
+    def reading(self, record: ContainerRecord) -> cgroups.ContainerStats:
+        """Return the counters of a container; zeros where it does not run."""
+        return self._reading(record) or cgroups.ContainerStats(0.0)
+
     def top(self, record: ContainerRecord, options: Sequence[str]) -> list[dict[str, str]]:
         """Return the container's processes as the host's ``ps`` shows them."""
         import subprocess

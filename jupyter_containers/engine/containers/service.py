@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 from jupyter_containers.engine.collection import Collection, Items
+from jupyter_containers.engine.containers.attendance import Attendance
 from jupyter_containers.engine.containers.catalog import Containers, id_file
 from jupyter_containers.engine.containers.container import Container
 from jupyter_containers.engine.containers.copying import container_path, copy_in, copy_out, writable
@@ -53,6 +54,7 @@ from jupyter_containers.options.flag import with_keywords
 from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags
 from jupyter_containers.options.run import updated
 from jupyter_containers.options.values import parse_signal
+from jupyter_containers.runtime.attach import Attachment
 from jupyter_containers.runtime.cgroup_support import check_cgroup_support
 from jupyter_containers.runtime.health import read_status
 from jupyter_containers.runtime.keys import USUAL_KEYS, DetachKeys
@@ -61,8 +63,9 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.containers.data_exchange import Exchange
     from jupyter_containers.engine.containers.explain import Explanation
     from jupyter_containers.engine.containers.filesystems import FileChange, FileSystems
-    from jupyter_containers.engine.containers.folders import FolderEntry
+    from jupyter_containers.engine.containers.folders import FolderEntry, PathStat
     from jupyter_containers.engine.records import ContainerRecord
+    from jupyter_containers.runtime.cgroups import ContainerStats
     from jupyter_containers.runtime.logs import LogLine
 
 
@@ -84,6 +87,7 @@ class ContainerService(Collection[Container]):
         self._rooms, self._images = rooms, images
         self._containers, self._lifecycle = catalog, lifecycle
         self._attaching = Attaching(rooms, lifecycle)
+        self.attendance = Attendance(lifecycle)
         self._processes = Processes(rooms, lifecycle)
 
     @with_keywords(RunFlags)
@@ -285,6 +289,16 @@ class ContainerService(Collection[Container]):
             return go(record, streams, check=check)
         return Container(self, self._processes.start(record))
 
+    def attachment(self, name: str) -> Attachment:
+        """Return the live streams of a container that runs or is being started."""
+        record = self._containers.find(name)
+        self._lifecycle.note(record, "attach")
+        return Attachment(self._lifecycle.bundle(record.id).folder)
+
+    def resize(self, name: str, rows: int, columns: int) -> None:
+        """Set the size of a container's terminal."""
+        self._attaching.resize(self._containers.find(name), rows, columns)
+
     def stop(
         self, name: str, timeout: float | None = None, *, signal: str | int | None = None
     ) -> None:
@@ -475,6 +489,17 @@ class ContainerService(Collection[Container]):
         }
         return {"Data": data, "Name": "fuse-overlayfs" if mount.fuse else "overlay"}
 
+    def summaries(self, containers: Iterable[Container]) -> Items[dict[str, Any]]:
+        """Return the objects of Docker's list of containers."""
+        from jupyter_containers.engine.containers.inspect import container_summary
+
+        networks = {item.id: item for item in self._rooms.networks.all()}
+        return [container_summary(container, networks) for container in containers]
+
+    def readings(self, name: str) -> ContainerStats:
+        """Return the counters of a container's control group now; zeros where it does not run."""
+        return self._processes.reading(self._containers.find(name))
+
     def explain(self, name: str) -> Explanation:
         """Return a container as it is inside and outside: what makes it one, for teaching."""
         from jupyter_containers.engine.containers.explain import explain
@@ -554,6 +579,16 @@ class ContainerService(Collection[Container]):
         with self._files.view(self._containers.find(name)) as root:
             try:
                 return list_folder(root, path)
+            except OSError as error:
+                raise StorageError(f"cannot read {path}: {error.strerror}") from error
+
+    def stat(self, name: str, path: str) -> PathStat:
+        """Return what a path of a container is; raise :class:`NotFoundError`."""
+        from jupyter_containers.engine.containers.folders import path_stat
+
+        with self._files.view(self._containers.find(name)) as root:
+            try:
+                return path_stat(root, path)
             except OSError as error:
                 raise StorageError(f"cannot read {path}: {error.strerror}") from error
 

@@ -57,6 +57,7 @@ class Starts:
         bundle: Bundle,
         *,
         attach: bool = False,
+        attended: bool = False,
         hold_stdin: bool = False,
         before_start: Callable[[], None] | None = None,
     ) -> tuple[ContainerRecord, Attachment | None]:
@@ -90,7 +91,7 @@ class Starts:
                 keep_stdin_open=not hold_stdin or record.options.tty,
                 log_max_bytes=self._log_bytes(record),
                 log_driver=record.options.log_driver,
-                exit_command=self._exit_command(record, bundle, attach=attach),
+                exit_command=self._exit_command(record, bundle, attended=attended),
                 pass_fds=connection.reservation.fds if connection.reservation else (),
             )
             attachment = None
@@ -158,10 +159,10 @@ class Starts:
             share_names(mounts, bundle, connection.target, other.names)
 
     def _exit_command(
-        self, record: ContainerRecord, bundle: Bundle, *, attach: bool
+        self, record: ContainerRecord, bundle: Bundle, *, attended: bool
     ) -> tuple[str, ...]:
         # Whoever waits in the foreground settles it, but need not live until a restart is due.
-        if attach and not restarts(record):
+        if attended and not restarts(record):
             return unattended_command(self._rooms, record.id, bundle.folder)
         return exit_command(self._rooms, record.id)
 

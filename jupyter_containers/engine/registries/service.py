@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.collection import Items
 from jupyter_containers.engine.containers.container import Container
 from jupyter_containers.engine.containers.service import ContainerService
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import LENT, Rooms
 from jupyter_containers.engine.images.service import ImageService
 from jupyter_containers.errors import UnauthorizedError
 from jupyter_containers.events import CancelToken, EventSink, discard
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.images.remote import RemoteRepository
     from jupyter_containers.engine.registries.local import LocalRegistries, LocalRegistry
     from jupyter_containers.oci.descriptor import Descriptor
+    from jupyter_containers.registry import Credential
     from jupyter_containers.registry.search import FoundRepository
 
 
@@ -32,10 +35,24 @@ class RegistryService:
         """Check credentials against a registry and keep them; return where (a file, a helper)."""
         from jupyter_containers.registry import Credential
 
-        credential = Credential(username, password)
-        with self._rooms.registry(registry, credential, push=True) as client:
+        self.verify(registry, username, password)
+        return self._rooms.credentials.store(registry, Credential(username, password))
+
+    def verify(self, registry: str, username: str, password: str) -> None:
+        """Raise :class:`UnauthorizedError` for credentials that a registry does not take."""
+        from jupyter_containers.registry import Credential
+
+        with self._rooms.registry(registry, Credential(username, password), push=True) as client:
             client.ping()
-        return self._rooms.credentials.store(registry, credential)
+
+    @contextmanager
+    def lending(self, credentials: Mapping[str, Credential]) -> Iterator[None]:
+        """Use credentials, by registry, in this thread's block: before those that are kept."""
+        token = LENT.set(credentials)
+        try:
+            yield
+        finally:
+            LENT.reset(token)
 
     def relogin(self, registry: str) -> bool:
         """Return whether the credentials that are kept for a registry are good."""
