@@ -33,7 +33,7 @@ from jupyter_containers.errors import ContainersError, OCIRuntimeError, Unsuppor
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.runtime import cgroups
-from jupyter_containers.runtime.failures import last_error, log_error, runtime_error
+from jupyter_containers.runtime.failures import last_error, log_error, program_of, runtime_error
 from jupyter_containers.runtime.host import HostCapabilities, find_program
 from jupyter_containers.runtime.process import (
     ProcessIdentity,
@@ -289,7 +289,8 @@ class OCIRuntime:
             raise
         if code != 0 and (message := log_error(log)):
             self.delete(container_id, force=True)
-            raise runtime_error(message, operation="run", argv=argv)
+            program = program_of(bundle)
+            raise runtime_error(message, operation="run", argv=argv, program=program)
         if self.exists(container_id):
             self.delete(container_id, force=True)
         return code
