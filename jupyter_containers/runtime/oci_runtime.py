@@ -203,8 +203,9 @@ class OCIRuntime:
         return init is None or not init.alive
 
     def pause(self, container_id: str) -> None:
-        """Freeze all processes of the container."""
+        """Freeze all processes of the container; return when they stand still."""
         self._verb("pause", container_id)
+        cgroups.await_frozen(self.layout, self.cgroup_path(container_id), _VERB_TIMEOUT)
 
     def resume(self, container_id: str) -> None:
         """Let a paused container go on."""
