@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jupyter_containers.errors import DeniedError, InvalidArgumentError, UntrustedPlaceError
+from jupyter_containers.layout import Layout, StoreLayout
 from jupyter_containers.places import check_place, file_system, initial_namespace, is_remote
 
-# Below the run root: what keeps an ordinary user's namespaces, see the room ``rootless``.
-USER_FOLDER = "user"
 # What the administrator says for all users: defaults, and limits (:mod:`.engine.quotas`).
 LAB_FILE = Path("/etc/jupyter_containers/lab.toml")
 # Where ``store share`` keeps images for all users of a machine.
@@ -78,6 +77,11 @@ class Settings:
     no_new_privileges: bool = False
     log_max_bytes: int = 64 * 1024 * 1024
     result_max_bytes: int = 1024 * 1024 * 1024
+
+    @property
+    def layout(self) -> Layout:
+        """The folders and files below ``root`` and ``run_root``."""
+        return Layout(self.root, self.run_root)
 
 
 def load_settings(
@@ -242,7 +246,8 @@ def check_shared_store(root: Path) -> None:
     mine = os.geteuid()
     owners = frozenset({mine} if mine == 0 and initial_namespace() else {mine, owner})
     hint = f"whoever keeps it: chmod go-w {root}, and the folders above"
-    for path in (root, root / "shared.db", root / "layers", root / "content"):
+    layout = StoreLayout(root)
+    for path in (root, layout.published, layout.layers, layout.content):
         check_place(path, "a shared store", hint, owners=owners)
 
 

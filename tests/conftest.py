@@ -6,9 +6,14 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 from tests.integration.bases import BaseImages
 from tests.watchdog import watched
+
+# A property does not fail because the machine is busy.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
 
 # A machine's own shared images are none of the tests', nor of the kernels, commands and helpers
 # that they start.

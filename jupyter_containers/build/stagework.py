@@ -270,7 +270,7 @@ class StageWork:
             FailedRun(title, str(error.location or ""), error.exit_code, config)
         )
         if error.snapshot:
-            error.kept("Engine.failed_image()")
+            error.kept("Engine.builds.failed_image()")
 
     @contextmanager
     def _slot(self) -> Iterator[None]:

@@ -102,7 +102,7 @@ class Session:
         """The engine, also where its records cannot be read: they are put aside then."""
         try:
             engine = self.provide_engine()
-            engine.names("volume")  # a user's engine starts with its first call
+            engine.system.names("volume")  # a user's engine starts with its first call
         except UnreadableRecordsError as error:
             if not error.path:
                 raise

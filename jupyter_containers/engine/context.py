@@ -29,7 +29,7 @@ from jupyter_containers.events import CancelToken
 from jupyter_containers.network.model import Network
 from jupyter_containers.places import RUN_ROOT_HINT, check_contents, check_place
 from jupyter_containers.runtime.process import ProcessIdentity
-from jupyter_containers.settings import USER_FOLDER, Settings, default_settings
+from jupyter_containers.settings import Settings, default_settings
 from jupyter_containers.store import Store
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Rooms:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.workbench = settings.run_root / "builds"
+        self.workbench = settings.layout.builds
         check_place(settings.run_root, "a place of sockets and locks", RUN_ROOT_HINT)
         if settings.run_root.is_dir():
             check_contents(settings.run_root, "a place of sockets and locks", RUN_ROOT_HINT)
@@ -126,7 +126,7 @@ class Rooms:
 
         settings = self.settings
         wish, scratch = settings.storage_driver, self.store.scratch
-        return choose(wish, settings.root, settings.run_root, scratch)
+        return choose(wish, settings.root, settings.layout.storage_driver, scratch)
 
     @cached_property
     def runtime(self) -> OCIRuntime:
@@ -139,7 +139,7 @@ class Rooms:
 
         # Like bridge and firewall table, so that a sweep knows the groups of its own store.
         parent = CGROUP_PARENT if self._is_main else f"{CGROUP_PARENT}-{self._mark}"
-        return OCIRuntime(self.host, self.settings.run_root / "runtime", cgroup_parent=parent)
+        return OCIRuntime(self.host, self.settings.layout.runtime, cgroup_parent=parent)
 
     @cached_property
     def monitor(self) -> Monitor:
@@ -194,10 +194,9 @@ class Rooms:
         from jupyter_containers.network.relayed import RelayedFirewall
         from jupyter_containers.network.usermode import Uplink
 
-        folder = self.settings.run_root / USER_FOLDER
-        missing = folder / "no-uplink"
-        reason = missing.read_text() if missing.exists() else ""
-        return RelayedFirewall(self._inside(self._table), Uplink(folder / "uplink.sock"), reason)
+        user = self.settings.layout.user
+        reason = user.no_uplink.read_text() if user.no_uplink.exists() else ""
+        return RelayedFirewall(self._inside(self._table), Uplink(user.uplink), reason)
 
     def _inside(self, target: T, outside: Sequence[str] = ()) -> T:
         """Return the object as it is used inside the network namespace of this user."""
@@ -207,7 +206,7 @@ class Rooms:
         from jupyter_containers.network.relayed import InNamespace
 
         def enter() -> NetworkNamespace:
-            pid, _ = (self.settings.run_root / USER_FOLDER / "holder").read_text().split()
+            pid, _ = self.settings.layout.user.holder.read_text().split()
             return NetworkNamespace.from_pid(int(pid))
 
         return cast(T, InNamespace(target, enter, outside))

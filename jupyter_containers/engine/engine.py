@@ -1,24 +1,216 @@
 """The engine: everything that can be done with images and containers, as one object.
 
 An engine is a library, not a daemon: it opens the store, does what it is asked, and may vanish at
-any time; containers go on without it, and any number of engines share one store.  Keyword names
-are Docker's long flags in snake_case.  Long work reports to ``emit`` and stops at an interrupt.
+any time; containers go on without it, and any number of engines share one store.  What it can do
+is with its services, one for each noun: ``engine.containers.stop(…)``, ``engine.images.tag(…)``.
 """
 
 from __future__ import annotations
 
-from jupyter_containers.engine.api.system import SystemAPI
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from jupyter_containers.engine.containers.catalog import Containers
+from jupyter_containers.engine.containers.service import ContainerService
+from jupyter_containers.engine.containers.sweep import SweptLifecycle
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.garbage import GarbageCollection
+from jupyter_containers.engine.images.catalog import Images
+from jupyter_containers.engine.images.service import ImageService
+from jupyter_containers.engine.networks.catalog import Networks
+from jupyter_containers.engine.networks.connections import Connections
+from jupyter_containers.engine.networks.service import NetworkService
+from jupyter_containers.engine.system.sweep import sweep
+from jupyter_containers.engine.volumes.catalog import Volumes
+from jupyter_containers.engine.volumes.service import VolumeService
+from jupyter_containers.events import CancelToken, EventSink
+from jupyter_containers.settings import Settings, load_settings
+from jupyter_containers.store import ImageRecord, Roots
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.builds.builds import Builds
+    from jupyter_containers.engine.builds.service import BuildService
+    from jupyter_containers.engine.images.manifests import ManifestService
+    from jupyter_containers.engine.registries.service import RegistryService
+    from jupyter_containers.engine.system.service import SystemService
+    from jupyter_containers.engine.system.stores import StoreService
+    from jupyter_containers.engine.workloads.service import WorkloadService
+
+_DIGESTS = re.compile(rb"sha256:[0-9a-f]{64}")
 
 
-class Engine(SystemAPI):
+class Engine:
     """Images, containers, networks and volumes of one store.
 
     ``settings`` None reads config file and environment; ``overrides`` are fields of
     :class:`~jupyter_containers.settings.Settings`.  Use it as a context manager or close it.
+    ``run``, ``build``, ``pull`` and ``push`` are short cuts to the services.
     """
+
+    def __init__(self, settings: Settings | None = None, **overrides: Any) -> None:
+        self.settings = settings or load_settings(overrides=overrides)
+        self._rooms = Rooms(self.settings)
+        self._images, self._volumes = Images(self._rooms), Volumes(self._rooms)
+        self._networks = Networks(self._rooms)
+        self._connections = Connections(self._rooms, self._networks)
+        self._lifecycle = SweptLifecycle(self._rooms, self._connections)
+        self._containers = Containers(self._rooms, self._images, self._volumes, self._lifecycle)
+        self._garbage = GarbageCollection(self._rooms.store, (self._of_containers, self._of_builds))
+        self._sweep()
+
+    def close(self) -> None:
+        """Close the store; running containers go on."""
+        self._rooms.close()
 
     def __enter__(self) -> Engine:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    # -- the services ----------------------------------------------------------------------------
+
+    @cached_property
+    def containers(self) -> ContainerService:
+        """Containers: call it to list those that run, iterate, ``get(name)``, ``run(…)``."""
+        return ContainerService(
+            self._rooms,
+            self.images,
+            self._containers,
+            self._lifecycle,
+        )
+
+    @cached_property
+    def images(self) -> ImageService:
+        """Images: call it to list them, iterate, ``get(name)``, ``pull(…)``."""
+        return ImageService(
+            self._rooms,
+            self._images,
+            lambda: [
+                (record.name, record.manifest_digest, record.state.status.alive)
+                for record in self._containers.all()
+            ],
+            self._garbage,
+            self._build_text,
+        )
+
+    @cached_property
+    def networks(self) -> NetworkService:
+        """Networks: call it to list them, iterate, ``get(name)``, ``create(…)``."""
+        return NetworkService(self._networks, self._connections, self._containers)
+
+    @cached_property
+    def volumes(self) -> VolumeService:
+        """Volumes: call it to list them, iterate, ``get(name)``, ``create(…)``."""
+        return VolumeService(
+            self._rooms,
+            self._volumes,
+            lambda: [(record.name, record.mounts) for record in self._containers.all()],
+        )
+
+    @cached_property
+    def builds(self) -> BuildService:
+        """Builds: ``build(…)``, checks, history, the build cache."""
+        from jupyter_containers.engine.builds.service import BuildService
+
+        return BuildService(self._rooms, self.images, self._builder, self._garbage)
+
+    @cached_property
+    def registries(self) -> RegistryService:
+        """Registries: log in, search, list, and run one here."""
+        from jupyter_containers.engine.registries.service import RegistryService
+
+        return RegistryService(self._rooms, self.images, self.containers)
+
+    @cached_property
+    def manifests(self) -> ManifestService:
+        """Manifest lists that make one name serve several platforms."""
+        from jupyter_containers.engine.images.manifests import ManifestService
+
+        return ManifestService(self._rooms, self._images)
+
+    @cached_property
+    def stores(self) -> StoreService:
+        """Image stores that the users of this machine share."""
+        from jupyter_containers.engine.system.stores import StoreService
+
+        return StoreService(self._rooms, self.images, Engine)
+
+    @cached_property
+    def workloads(self) -> WorkloadService:
+        """Work of several containers, or for as long as a block lasts: ``map``, ``service``."""
+        from jupyter_containers.engine.workloads.service import WorkloadService
+
+        return WorkloadService(self.containers, self.images)
+
+    @cached_property
+    def system(self) -> SystemService:
+        """The store as a whole: ``info``, ``df``, ``prune``, ``check``, ``doctor``, ``events``."""
+        from jupyter_containers.engine.system.service import SystemService
+
+        return SystemService(
+            self._rooms,
+            self.containers,
+            self.images,
+            self.networks,
+            self.volumes,
+            self.builds,
+            self._garbage,
+            self._sweep,
+        )
+
+    # -- short cuts ------------------------------------------------------------------------------
+
+    @property
+    def run(self) -> Any:
+        """Create and start a container; see :meth:`ContainerService.run`."""
+        return self.containers.run
+
+    @property
+    def build(self) -> Any:
+        """Build an image; see :meth:`BuildService.build`."""
+        return self.builds.build
+
+    @property
+    def pull(self) -> Any:
+        """Fetch an image from its registry; see :meth:`ImageService.pull`."""
+        return self.images.pull
+
+    @property
+    def push(self) -> Any:
+        """Send an image to its registry; see :meth:`ImageService.push`."""
+        return self.images.push
+
+    # -- what the services share -----------------------------------------------------------------
+
+    @cached_property
+    def _builder(self) -> Builds:
+        from jupyter_containers.engine.builds.builds import Builds
+
+        return Builds(self._rooms, self._images, self._connections, self.images.fetch)
+
+    def _build_text(self, text: str, tag: str, emit: EventSink, cancel: CancelToken) -> ImageRecord:
+        return self._builder.build_text(text, tag, emit, cancel)
+
+    def _sweep(self) -> None:
+        """Finish or remove what dead processes left; done at every start of an engine."""
+        sweep(self._rooms, self._lifecycle)
+
+    def _of_containers(self) -> Roots:
+        records = self._rooms.containers.all()
+        # The images that a damaged record still names are kept until it is mended.
+        named = frozenset(
+            text.decode()
+            for document in self._rooms.containers.damaged()
+            for text in _DIGESTS.findall(document.data)
+        )
+        return Roots(
+            named.union(record.manifest_digest for record in records),
+            named.union(record.chain_id for record in records if record.chain_id),
+        )
+
+    def _of_builds(self) -> Roots:
+        from jupyter_containers.engine.builds.failed_steps import FailedSteps
+
+        return Roots(chain_ids=frozenset(FailedSteps(self._rooms).chain_ids()))

@@ -29,6 +29,7 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
+from jupyter_containers.layout import StoreLayout
 from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.oci.idmap import IDMap, IDMapping
 from jupyter_containers.options.values import natural
@@ -93,7 +94,8 @@ def _mountable(root: Path) -> Path | None:
             return None
         close_layers(root)
         # A server of files may take root for nobody, who unpacks like every other user.
-        return root / "layers" if os.access(root / "layers", os.R_OK | os.X_OK) else None
+        layers = StoreLayout(root).layers
+        return layers if os.access(layers, os.R_OK | os.X_OK) else None
     mapped = _mapped(root, users.outside)
     return mapped if users.size > 1 and is_mounted(mapped) else None
 
@@ -146,7 +148,7 @@ def listed(settings: Settings) -> list[SharedStore]:
         if store is None:
             found.append(SharedStore(root, 0, "missing"))
             continue
-        words = {None: "unpacked on first use", root / "layers": "in place"}
+        words = {None: "unpacked on first use", StoreLayout(root).layers: "in place"}
         names = published_names(root)
         found.append(SharedStore(root, len(names), words.get(store.layers, "mapped")))
     return found
@@ -190,7 +192,7 @@ def map_owners(settings: Settings, user: str, *, etc: Path = Path("/etc")) -> li
     for target, store in stores.items():
         if not is_mounted(target):
             mount_idmapped(
-                store.root / "layers",
+                StoreLayout(store.root).layers,
                 target,
                 IDMap((IDMapping(0, entry.pw_uid, 1), *users)),
                 IDMap((IDMapping(0, entry.pw_gid, 1), *groups)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 _DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -45,3 +47,18 @@ def human_duration(seconds: float) -> str:
         if days < below:
             return f"{days // unit} {name}"
     return f"{days // 365} years"
+
+
+def parse_time(text: str) -> datetime | None:
+    """Return the time that an RFC 3339 text means, nanoseconds cut to microseconds."""
+    import re
+
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
+    if not match:
+        return None
+    fraction = (match[2] or "")[:7]
+    zone = "+00:00" if match[3] == "Z" else match[3]
+    try:
+        return datetime.fromisoformat(match[1] + fraction + zone)
+    except ValueError:
+        return None

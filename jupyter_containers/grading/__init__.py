@@ -65,11 +65,11 @@ def that(holds: object, says: str, *, otherwise: str, hint: str = "") -> str:
 def running(container: str, *, engine: Engine | None = None) -> str:
     """Check that a container runs, and still does half a second after its start."""
     with _looking(engine) as here:
-        found = here.container(container)
+        found = here.containers.get(container)
         age = time.time() - found.record.state.started
         if found.status.alive and 0 <= age < _SETTLED:
             time.sleep(_SETTLED - age)
-            found = here.container(container)
+            found = here.containers.get(container)
         if not found.status.alive:
             hints = {
                 None: f"it was made, but not started: %container start {container}",
@@ -87,8 +87,8 @@ def running(container: str, *, engine: Engine | None = None) -> str:
 def exited(container: str, code: int = 0, *, engine: Engine | None = None) -> str:
     """Check that a container has ended with an exit code; it may need a second for that."""
     with _looking(engine) as here:
-        _await(lambda: not here.container(container).status.alive)
-        found = here.container(container)
+        _await(lambda: not here.containers.get(container).status.alive)
+        found = here.containers.get(container)
         if found.exit_code is None:
             raise NotYetError(
                 f"{container} has not ended: {found.status_text}",
@@ -108,10 +108,10 @@ def logged(container: str, text: str, *, engine: Engine | None = None) -> str:
     with _looking(engine) as here:
 
         def wrote() -> bool:
-            lines = (line.data for line in here.logs(container))
+            lines = (line.data for line in here.containers.logs(container))
             return untrusted.contains(untrusted.first(lines, _MOST_LOG), [text.encode()])
 
-        _await(lambda: not here.container(container).status.alive or wrote())
+        _await(lambda: not here.containers.get(container).status.alive or wrote())
         there = wrote()
     if not there:
         raise NotYetError(
@@ -154,7 +154,7 @@ def limit_set(
     from jupyter_containers.options.values import parse_size
 
     with _looking(engine) as here:
-        host = here.inspect_container(container)["HostConfig"]
+        host = here.containers.inspect(container)["HostConfig"]
     found: list[tuple[str, float, float, str, Callable[[float], str]]] = []
     if memory is not None:
         size = parse_size(memory, "memory")
@@ -236,8 +236,8 @@ def _why_silent(port: int, engine: Engine | None) -> str:
 def on_network(container: str, network: str, *, engine: Engine | None = None) -> str:
     """Check that a container is in a network."""
     with _looking(engine) as here:
-        here.network(network)
-        networks = here.container(container).networks
+        here.networks.get(network)
+        networks = here.containers.get(container).networks
     if network not in networks:
         raise NotYetError(
             f"{container} is in {', '.join(networks) or 'no network'}, not in {network}",
@@ -250,7 +250,9 @@ def on_network(container: str, network: str, *, engine: Engine | None = None) ->
 def mounted(container: str, target: str, volume: str = "", *, engine: Engine | None = None) -> str:
     """Check that something, or the volume of that name, is mounted in a container."""
     with _looking(engine) as here:
-        mounts = {item["Destination"]: item for item in here.inspect_container(container)["Mounts"]}
+        mounts = {
+            item["Destination"]: item for item in here.containers.inspect(container)["Mounts"]
+        }
     wanted = f"{volume or 'VOLUME'}:{target}"
     if target not in mounts:
         there = ", ".join(mounts) or "nothing"
@@ -271,7 +273,7 @@ def volume_holds(
 ) -> str:
     """Check that a volume has a file, and what is in it."""
     with _looking(engine) as here:
-        place = here.volume(volume).mountpoint
+        place = here.volumes.get(volume).mountpoint
     try:
         with untrusted.regular_file(place, path) as file:
             start = file.read(_SHOWN * 8).decode(errors="replace")
@@ -294,7 +296,7 @@ def volume_holds(
 def image_at_most(image: str, megabytes: float, *, engine: Engine | None = None) -> str:
     """Check the size of an image, in the megabytes that ``images`` shows."""
     with _looking(engine) as here:
-        size = here.image(image).size / 1e6
+        size = here.images.get(image).size / 1e6
     if size > megabytes:
         raise NotYetError(
             f"{image} has {size:.1f} MB, more than {megabytes:g}",
@@ -307,7 +309,7 @@ def image_at_most(image: str, megabytes: float, *, engine: Engine | None = None)
 def layers_at_most(image: str, count: int, *, engine: Engine | None = None) -> str:
     """Check the number of an image's layers, those of its base included."""
     with _looking(engine) as here:
-        found = len(here.inspect_image(image)["RootFS"]["Layers"])
+        found = len(here.images.inspect(image)["RootFS"]["Layers"])
     if found > count:
         raise NotYetError(
             f"{image} has {found} layers, more than {count}",
@@ -322,7 +324,7 @@ def image_sets(image: str, setting: str, value: Any, *, engine: Engine | None = 
     Of a mapping, ``value`` is a part; of a list, the whole or one of its words.
     """
     with _looking(engine) as here:
-        found = here.inspect_image(image)["Config"].get(setting)
+        found = here.images.inspect(image)["Config"].get(setting)
     if isinstance(value, dict):
         right = isinstance(found, dict) and found.items() >= value.items()
     else:
@@ -338,7 +340,7 @@ def image_sets(image: str, setting: str, value: Any, *, engine: Engine | None = 
 def same_image(first: str, second: str, *, engine: Engine | None = None) -> str:
     """Check that two names mean one image."""
     with _looking(engine) as here:
-        one, other = here.image(first).id, here.image(second).id
+        one, other = here.images.get(first).id, here.images.get(second).id
     if one != other:
         raise NotYetError(
             f"{first} and {second} are different images: {one[7:19]} and {other[7:19]}",
@@ -371,10 +373,10 @@ def step_cached(image: str, text: str, *, engine: Engine | None = None) -> str:
     """Check that the last build of that name took the step with ``text`` in it from the cache."""
     with _looking(engine) as here:
         names = {image, f"{image}:latest"}
-        notes = [note for note in here.build_history() if names & set(note.names)]
+        notes = [note for note in here.builds.history() if names & set(note.names)]
         if not notes:
             raise NotYetError(f"nothing was built as {image}", hint=f"%%dockerfile -t {image}")
-        steps = [step for step in here.built_steps(notes[0].id) if text in step.title]
+        steps = [step for step in here.builds.steps(notes[0].id) if text in step.title]
     if not steps:
         raise NotYetError(f"the last build of {image} has no step with {text!r}")
     if "cached" not in steps[0].outcome:
@@ -396,8 +398,8 @@ def no_secret_in_layers(image: str, *secrets: str, engine: Engine | None = None)
         raise ValueError("a secret to look for has at least one character")
     # A file, not memory: images are large.  By its path, which every engine can write.
     with tempfile.TemporaryDirectory() as folder, _looking(engine) as here:
-        here.image(image)
-        here.save(image, f"{folder}/image.tar")
+        here.images.get(image)
+        here.images.save(image, f"{folder}/image.tar")
         with tarfile.open(f"{folder}/image.tar") as saved:
             places = list(_places_with(saved, wanted))
     if places:
@@ -417,7 +419,7 @@ def in_registry(name: str, *, engine: Engine | None = None) -> str:
         repository, tag = name, "latest"
     with _looking(engine) as here:
         try:
-            tags = here.registry_tags(repository)
+            tags = here.registries.tags(repository)
         except NotFoundError as error:
             raise NotYetError(error.message, hint=f"%container push {name}") from error
     if tag not in tags:
@@ -472,10 +474,10 @@ def _notebooks_engine() -> Engine | None:
 def _user_of(engine: Engine, name: str) -> str:
     """Return the user that a container, or an image, names."""
     try:
-        document = engine.inspect_container(name)
+        document = engine.containers.inspect(name)
     except NotFoundError:
         try:
-            document = engine.inspect_image(name)
+            document = engine.images.inspect(name)
         except NotFoundError as error:
             raise NotFoundError(f"no such container or image: {name}") from error
     return str(document["Config"].get("User") or "")
@@ -485,7 +487,7 @@ def _uid(engine: Engine, name: str, user: str) -> str | None:
     """Return the number of a user by name, as the container's own ``/etc/passwd`` has it."""
     archive = untrusted.SmallArchive(_MOST_PASSWD)
     try:
-        engine.copy(f"{name}:/etc/passwd", "-", follow_link=True, stdout=archive)  # type: ignore[arg-type]  # only written to
+        engine.containers.copy(f"{name}:/etc/passwd", "-", follow_link=True, stdout=archive)  # type: ignore[arg-type]  # only written to
     except NotFoundError:  # an image, or a container without that file: the name has to do
         return None
     text = archive.only_file()
@@ -512,7 +514,7 @@ def _paths(image: str, engine: Engine | None) -> set[str]:
     """Return the paths that a container of the image begins with, without the first slash."""
     paths: set[str] = set()
     with _looking(engine) as here:
-        for layer in here.layers(image).layers:
+        for layer in here.images.layers(image).layers:
             for change in layer.changes:
                 path = os.fspath(change.path).strip("/")
                 if change.kind == "removed":

@@ -174,8 +174,8 @@ def _shell_of(parsed: Parsed, engine: Engine) -> list[str]:
     try:
         name = parsed.operands.get("image")
         if name is None:
-            name = engine.container(parsed.operands["name"]).image
-        shell = engine.inspect(name, "image")["Config"].get("Shell")
+            name = engine.containers.get(parsed.operands["name"]).image
+        shell = engine.system.inspect(name, "image")["Config"].get("Shell")
     except NotFoundError:
         shell = None
     return list(shell or ("/bin/sh", "-c"))

@@ -91,7 +91,7 @@ class ContainerMagics(Magics):
 
     def names(self, kind: str) -> list[str]:
         """Return the names of what is in the store, for completion."""
-        return self.engine.names(kind)
+        return self.engine.system.names(kind)
 
     def close(self) -> None:
         """Close widgets and engine where there are any; the next command would make another."""
@@ -160,7 +160,7 @@ class ContainerMagics(Magics):
 
     def _is_image(self, name: str) -> bool:
         try:
-            self.engine.image(name)
+            self.engine.images.get(name)
         except NotFoundError:
             return False
         return True

@@ -68,29 +68,29 @@ class Calls:
             case Login():
                 return self._login(call), ()
             case BuildSteps(build):
-                found = self._engine.built_steps(build)
+                found = self._engine.builds.steps(build)
                 return [Step(one.title, one.outcome, one.seconds, one.reason) for one in found], ()
             case Inspect(what, name):
-                return self._engine.inspect(name, what), ()
+                return self._engine.system.inspect(name, what), ()
         return self._write(call), ()
 
     def _act(self, call: Act) -> None:
         engine = self._engine
         match call.action:
             case "start":
-                engine.start(call.id)
+                engine.containers.start(call.id)
             case "stop":
-                engine.stop(call.id)
+                engine.containers.stop(call.id)
             case "restart":
-                engine.restart(call.id)
+                engine.containers.restart(call.id)
             case "pause":
-                engine.pause(call.id)
+                engine.containers.pause(call.id)
             case "unpause":
-                engine.unpause(call.id)
+                engine.containers.unpause(call.id)
             case "kill":
-                engine.kill(call.id)
+                engine.containers.kill(call.id)
             case "remove":
-                engine.remove(call.id, force=True)
+                engine.containers.remove(call.id, force=True)
 
     def _keep_house(self, call: Remove | Tag | Prune | PrunePreview) -> Any:
         from jupyter_containers.panel import housekeeping
@@ -98,15 +98,15 @@ class Calls:
         engine = self._engine
         match call:
             case Tag(image, name):
-                engine.tag(image, name)
+                engine.images.tag(image, name)
             case Remove("container", name, force):
-                engine.remove(name, force=force)
+                engine.containers.remove(name, force=force)
             case Remove("image", name, force):
-                engine.remove_image(name, force=force)
+                engine.images.remove(name, force=force)
             case Remove("volume", name):
-                engine.remove_volume(name)
+                engine.volumes.remove(name)
             case Remove("network", name):
-                engine.remove_network(name)
+                engine.networks.remove(name)
             case PrunePreview(everything):
                 return housekeeping.preview(engine, all=everything)
             case Prune(groups, everything):
@@ -123,7 +123,7 @@ class Calls:
             case Complete(before):
                 from jupyter_containers.commands.dockerfile_completion import complete_dockerfile
 
-                token, matches = complete_dockerfile(before, self._engine.names)
+                token, matches = complete_dockerfile(before, self._engine.system.names)
                 return Completion(len(token), matches[:200])
             case Forecast(source, place):
                 if self._forecast is None:

@@ -80,7 +80,7 @@ class Feed:
     def start(self) -> None:
         """Tell everything, and then what changes."""
         # The place in the feed is taken before the first look: nothing falls between.
-        events = self._engine.events(cancel=self._cancel)
+        events = self._engine.system.events(cancel=self._cancel)
         threading.Thread(target=self._read, args=(events,), name="panel-feed", daemon=True).start()
         self._wake.set()
         threading.Thread(target=self._run, name="panel-list", daemon=True).start()
@@ -166,7 +166,7 @@ class Feed:
     def _look_at_logins(self) -> None:
         """Notice a login or logout, whoever did it: a file changes, and no event tells."""
         try:
-            logins = self._engine.logins()
+            logins = self._engine.registries.logins()
         except RegistryError:
             return  # a file that cannot be read is told where it is needed
         if logins != self._logins:
@@ -180,7 +180,7 @@ class Feed:
             if item.state in ("running", "paused")
         ]
         try:
-            samples = self._engine.stats(running) if running else []
+            samples = self._engine.containers.stats(running) if running else []
         except NotFoundError:
             return  # one was removed a moment ago; the feed tells it
         self._tell(

@@ -60,7 +60,7 @@ class ContainerFiles:
         return None, ()
 
     def _list(self, container: str, path: str) -> Listing:
-        resolved, found = self._engine.folder(container, path)
+        resolved, found = self._engine.containers.folder(container, path)
         shown = [
             FileEntry(one.name, one.kind, one.size, one.mode, one.modified, one.target)
             for one in found[:MOST_ENTRIES]
@@ -70,7 +70,7 @@ class ContainerFiles:
     def _get(self, container: str, path: str) -> tuple[str, bytes]:
         name = posixpath.basename(path.rstrip("/")) or "root"
         packed = _Bounded()
-        self._engine.copy(f"{container}:{path}", "-", follow_link=True, stdout=packed)
+        self._engine.containers.copy(f"{container}:{path}", "-", follow_link=True, stdout=packed)
         packed.seek(0)
         with tarfile.open(fileobj=packed) as archive:
             first = archive.next()
@@ -103,4 +103,4 @@ class ContainerFiles:
             with tarfile.open(fileobj=packed, mode="w") as archive:
                 archive.addfile(member, file)
             packed.seek(0)
-            self._engine.copy("-", f"{call.container}:{call.folder}", stdin=packed)
+            self._engine.containers.copy("-", f"{call.container}:{call.folder}", stdin=packed)

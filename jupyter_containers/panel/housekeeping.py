@@ -28,7 +28,7 @@ _NARROW = {"images": "Images without a name", "volumes": "Anonymous volumes"}
 
 def preview(engine: Engine, *, all: bool) -> list[PruneGroup]:
     """Return what a prune would remove, group by group; with ``all`` also what has a name."""
-    found = engine.prune_preview(all=all)
+    found = engine.system.prune_preview(all=all)
     groups = []
     for name, title in _TITLES.items():
         group = found[name]
@@ -42,11 +42,11 @@ def prune(engine: Engine, groups: list[str], *, all: bool) -> Pruned:
     """Remove what the groups have."""
     removed, freed = 0, 0
     work: dict[str, Callable[[], PruneResult]] = {
-        "cache": engine.prune_builder,
-        "networks": engine.prune_networks,
-        "volumes": partial(engine.prune_volumes, all=all),
-        "images": partial(engine.prune_images, all=all),
-        "containers": engine.prune_containers,
+        "cache": engine.builds.prune,
+        "networks": engine.networks.prune,
+        "volumes": partial(engine.volumes.prune, all=all),
+        "images": partial(engine.images.prune, all=all),
+        "containers": engine.containers.prune,
     }
     for name, remove in work.items():
         if name in groups:

@@ -147,16 +147,16 @@ class Listing:
                 note.outcome,
                 note.error,
             )
-            for note in self._engine.build_history()
+            for note in self._engine.builds.history()
         ]
 
     def _registries(self) -> list[RegistryItem]:
         try:
-            known = set(self._engine.logins())
+            known = set(self._engine.registries.logins())
         except RegistryError:
             # A file of credentials that cannot be read is told where it is needed.
             known = set()
-        local = self._engine.local_registries()
+        local = self._engine.registries.list()
         return [
             *(
                 RegistryItem(one.address, one.name, one.volume, one.address in known)

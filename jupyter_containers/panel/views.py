@@ -68,9 +68,9 @@ class Views:
             from jupyter_containers.commands.render.layers import Layers
             from jupyter_containers.widgets.layers import LayersWidget
 
-            layers = engine.layers(name)
+            layers = engine.images.layers(name)
             return LayersWidget(Layers(layers), gallery), layers.name
-        container = engine.container(name)
+        container = engine.containers.get(name)
         if wish.view == "logs":
             from jupyter_containers.commands.verbs.looking import log_source
             from jupyter_containers.widgets.logs import LogsWidget

@@ -24,7 +24,7 @@ def squiggles(engine: Engine, text: str) -> list[Squiggle]:
     if not text.strip():
         return []
     try:
-        found = engine.check({}, dockerfile=text)
+        found = engine.builds.check({}, dockerfile=text)
     except (DockerfileSyntaxError, BuildError) as error:
         return [_squiggle("", error.message, error.location, is_error=True)]
     except ContainersError as error:

@@ -42,11 +42,12 @@ class Refusal:
 
 
 def settle(
-    folder: Path, layout: CgroupLayout | None = None, own: str | None = None
+    memory: Path, layout: CgroupLayout | None = None, own: str | None = None
 ) -> Refusal | None:
     """Put this process where its containers can have limits; return why that went nowhere.
 
-    It must have one thread only.  ``folder`` remembers the place for the user's next processes.
+    It must have one thread only.  ``memory`` is a file that keeps the place for
+    the user's next processes.
     ``layout`` and ``own`` (the text of ``/proc/self/cgroup``) are read when not given.
     """
     layout = layout or CgroupLayout.read()
@@ -57,7 +58,7 @@ def settle(
         )
     if layout.of_user(own).version == "v2":
         return None
-    place = _Place(layout, folder / "cgroup", layout.own_group(own))
+    place = _Place(layout, memory, layout.own_group(own))
     if place.joined():
         return None
     ways = (place.taken, place.asked) if place.is_service else (place.asked, place.taken)

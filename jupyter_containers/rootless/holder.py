@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.errors import ContainersError, UnsupportedError
+from jupyter_containers.layout import USER_FOLDER, UserLayout
 from jupyter_containers.network.links import set_up
 from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.netlink import NetlinkSocket
@@ -28,7 +29,6 @@ from jupyter_containers.rootless.delegation import settle
 from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.runtime.subids import subordinate
 from jupyter_containers.runtime.surroundings import namespaces_withheld
-from jupyter_containers.settings import USER_FOLDER
 
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_DUMPABLE = 4
@@ -47,24 +47,24 @@ class Identities:
 
 
 class Holder:
-    """The namespaces of one user, kept by process ``pid``; files are in ``folder``."""
+    """The namespaces of one user, kept by process ``pid`` and described in ``files``."""
 
-    __slots__ = ("folder", "pid")
+    __slots__ = ("files", "pid")
 
-    def __init__(self, folder: Path, pid: int) -> None:
-        self.folder, self.pid = folder, pid
+    def __init__(self, files: UserLayout, pid: int) -> None:
+        self.files, self.pid = files, pid
 
     @classmethod
-    def of(cls, folder: Path) -> Holder | None:
+    def of(cls, files: UserLayout) -> Holder | None:
         """Return the holder that another process started, if it is still there."""
         try:
-            pid, began = (folder / "holder").read_text().split()
+            pid, began = files.holder.read_text().split()
         except (OSError, ValueError):
             return None
-        return cls(folder, int(pid)) if ProcessIdentity(int(pid), int(began)).alive else None
+        return cls(files, int(pid)) if ProcessIdentity(int(pid), int(began)).alive else None
 
     @classmethod
-    def start(cls, folder: Path) -> Holder:
+    def start(cls, files: UserLayout) -> Holder:
         """Return new namespaces, with a way out where the host has slirp4netns.
 
         Raises :class:`UnsupportedError` where the host does not let users make namespaces.
@@ -82,7 +82,7 @@ class Holder:
             )
             os.close(kept)
             kept = -1
-            holder = cls(folder, process.pid)
+            holder = cls(files, process.pid)
             try:
                 holder._prepare(process, alive)
             except BaseException:
@@ -94,7 +94,7 @@ class Holder:
                 os.close(kept)
         identity = ProcessIdentity.of(process.pid)
         # Who ended it at once will find none there, and start another.
-        (folder / "holder").write_text(f"{identity.pid} {identity.start_time}" if identity else "")
+        files.holder.write_text(f"{identity.pid} {identity.start_time}" if identity else "")
         return holder
 
     def _prepare(self, process: subprocess.Popen[bytes], alive: int) -> None:
@@ -108,22 +108,22 @@ class Holder:
                 withheld.reason, capability="user namespaces", provided_by=withheld.remedy
             )
         reason = map_identities(process.pid)
-        (self.folder / "single").write_text(reason)
+        self.files.single.write_text(reason)
         process.stdin.write(b"go\n")
         process.stdin.close()
         process.stdout.close()
         process.stderr.close()
         try:
             weaker = self.uplink.start(process.pid, alive)
-            (self.folder / "uplink-weaker").write_text(weaker)
-            (self.folder / "no-uplink").unlink(missing_ok=True)
+            self.files.uplink_weaker.write_text(weaker)
+            self.files.no_uplink.unlink(missing_ok=True)
         except UnsupportedError as error:
-            (self.folder / "no-uplink").write_text(error.message)
+            self.files.no_uplink.write_text(error.message)
 
     @property
     def uplink(self) -> Uplink:
         """The program that carries packets in and out."""
-        return Uplink(self.folder / "uplink.sock")
+        return Uplink(self.files.uplink)
 
     def stop(self) -> None:
         """End the holder; the namespaces end when the last container in them has."""
@@ -134,21 +134,21 @@ class Holder:
             return
 
 
-def enter(folder: Path) -> None:
+def enter(files: UserLayout) -> None:
     """Make this process root in the user's namespace, started when it is not there.
 
-    It must have one thread only, and stays in the host's network.  ``folder`` holds what processes
+    It must have one thread only, and stays in the host's network.  ``files`` hold what processes
     of the user need to find the namespaces.
     """
-    private_folder(folder.parent)
-    private_folder(folder)
-    with _locked(folder / "lock"):
+    private_folder(files.folder.parent)
+    private_folder(files.folder)
+    with _locked(files.lock):
         # Before it is another user to the user's systemd; a new holder is started in its group.
-        refused = settle(folder)
+        refused = settle(files.cgroup)
         told = f"{refused.reason}\n{refused.remedy}" if refused else ""
-        (folder / "no-cgroup").write_text(told)
-        found = Holder.of(folder)
-        holder = found or Holder.start(folder)
+        files.no_cgroup.write_text(told)
+        found = Holder.of(files)
+        holder = found or Holder.start(files)
         _join(holder.pid)
         if found is None:
             with NetworkNamespace.from_pid(holder.pid) as network:
@@ -157,12 +157,12 @@ def enter(folder: Path) -> None:
 
 def end(run_root: Path) -> None:
     """End the namespaces that belong to a run root, with all that keeps them."""
-    folder = run_root / USER_FOLDER
-    found = Holder.of(folder)
+    files = UserLayout(run_root / USER_FOLDER)
+    found = Holder.of(files)
     if found is not None:
         found.stop()
-    if folder.is_dir():
-        shutil.rmtree(folder)
+    if files.folder.is_dir():
+        shutil.rmtree(files.folder)
     if run_root.is_dir() and not any(run_root.iterdir()):
         run_root.rmdir()
 

@@ -1,6 +1,6 @@
 """An engine whose work is done by a worker: what a kernel of an ordinary user holds.
 
-It has the methods of :class:`~jupyter_containers.engine.Engine`, and they behave alike: values and
+It has the services of :class:`~jupyter_containers.engine.Engine`, and they behave alike: values and
 errors come back as they are, callbacks are called here, an interrupt ends the work there first.
 """
 
@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from jupyter_containers.engine.collection import Collection
+from jupyter_containers.engine.services import NOUNS, service_class
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.rootless.wire import Channel, send_socket, values_only
@@ -26,10 +28,11 @@ from jupyter_containers.runtime.ownprogram import own_program
 from jupyter_containers.settings import Settings, environment, load_settings
 
 _LOOK_SECONDS = 0.02
+_SHORT_CUTS = {"run": "containers", "build": "builds", "pull": "images", "push": "images"}
 # Callbacks that return nothing: the work there does not wait for them.
 _TOLD = ("emit", "on_output")
-# Made of public methods and kept by the caller: it lives here.
-_COMPOSED = ("service",)
+# Made of public methods and kept by the caller, or of modules of the caller's: they live here.
+_COMPOSED = ("service", "to_dataframe")
 
 
 class RemoteEngine:
@@ -51,22 +54,15 @@ class RemoteEngine:
         self.close()
 
     def __getattr__(self, name: str) -> Any:
+        if name in _SHORT_CUTS:
+            return getattr(getattr(self, _SHORT_CUTS[name]), name)
         if name.startswith("_"):
             raise AttributeError(name)
-        from jupyter_containers.engine import Engine
-
-        attribute = getattr(Engine, name)
-        if isinstance(attribute, property):
-            # A collection: it is made of the engine's public methods, which are all here.
-            assert attribute.fget is not None
-            return attribute.fget(self)
-        if name in _COMPOSED:
-            return partial(attribute, self)
-
-        def method(*args: Any, **flags: Any) -> Any:
-            return self._connection.call(("engine",), name, args, flags)
-
-        return method
+        service = service_class(name)
+        kind = _RemoteCollection if issubclass(service, Collection) else _RemoteService
+        made = kind(self, name, service)
+        setattr(self, name, made)
+        return made
 
     @property
     def _connection(self) -> _Link:
@@ -81,6 +77,41 @@ class RemoteEngine:
             link, self._link = self._link, None
         if link is not None:
             link.close()
+
+
+class _RemoteService:
+    """One service of the engine in the worker, named by its noun."""
+
+    def __init__(self, engine: RemoteEngine, noun: str, service: type) -> None:
+        self._engine, self.noun, self._service = engine, noun, service
+
+    def __getattr__(self, name: str) -> Any:
+        if name[1:] in NOUNS:  # a composed method's other services: _containers, _images …
+            return getattr(self._engine, name[1:])
+        attribute = getattr(self._service, name)
+        if name in _COMPOSED:
+            return partial(attribute, self)
+
+        def method(*args: Any, **flags: Any) -> Any:
+            return self._engine._connection.call(("service", self.noun), name, args, flags)
+
+        return method
+
+
+class _RemoteCollection(_RemoteService, Collection[Any]):
+    """A service that is a collection too."""
+
+    def __call__(self, *args: Any, **flags: Any) -> Any:
+        return self.list(*args, **flags)
+
+    def get(self, name: str, *args: Any) -> Any:
+        """Return one; raise :class:`NotFoundError`."""
+        return self.__getattr__("get")(name, *args)
+
+    def everything(self) -> list[Any]:
+        """Return all of them."""
+        found: list[Any] = self.__getattr__("everything")()
+        return found
 
 
 class _Link:
@@ -294,8 +325,8 @@ class _Exchange:
             return "error", error
 
     def _refer(self, value: Any, descriptors: list[int]) -> Any:
-        if value is self._link.engine:
-            return ("engine",)
+        if isinstance(value, _RemoteService):
+            return ("service", value.noun)
         if isinstance(value, _Target):
             return value.reference
         if isinstance(value, CancelToken):
@@ -321,8 +352,8 @@ class _Exchange:
 
     def _resolve(self, reference: tuple[Any, ...], descriptors: list[int]) -> Any:
         match reference:
-            case ("engine",):
-                return self._link.engine
+            case ("service", noun):
+                return getattr(self._link.engine, noun)
             case ("iterator", number):
                 return _RemoteIterator(self._link, number, self._tokens)
             case ("session", number, container_id, index):

@@ -9,7 +9,6 @@ from typing import Any
 from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.rootless.holder import enter
 from jupyter_containers.settings import (
-    USER_FOLDER,
     Settings,
     check_places,
     environment,
@@ -28,12 +27,12 @@ def enter_for(
     """
     environ = os.environ if environ is None else environ
     settings = load_settings(environ, overrides)
-    folder = settings.run_root / USER_FOLDER
+    files = settings.layout.user
     # Here, where users are told apart: inside, every other one is nobody.
     check_places(settings)
-    denied = folder / "denied"
+    denied = files.denied
     try:
-        enter(folder)
+        enter(files)
         denied.unlink(missing_ok=True)
     except UnsupportedError as error:
         denied.write_text(f"{error.message}\n{error.provided_by}")

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from jupyter_containers.engine.services import NOUNS
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.rootless.wire import Channel, receive_socket, values_only
@@ -167,8 +168,9 @@ class Worker:
                 signal.pthread_kill(thread.ident or 0, signal.SIGINT)
 
     def _refer(self, value: Any, descriptors: list[int]) -> Any:
-        if value is self._engine:
-            return ("engine",)
+        noun = getattr(type(value), "noun", "")
+        if noun in NOUNS and getattr(self._engine, noun) is value:
+            return ("service", noun)
         if isinstance(value, Iterator):
             return ("iterator", self._number(value))
         if type(value).__name__ in _SESSIONS:
@@ -195,8 +197,8 @@ class Worker:
 
     def _resolve(self, call: _Call, reference: tuple[Any, ...], descriptors: list[int]) -> Any:
         match reference:
-            case ("engine",):
-                return self._engine
+            case ("service", noun):
+                return getattr(self._engine, noun)
             case ("object", number):
                 return self._objects[number]
             case ("token", number):

@@ -63,20 +63,19 @@ class _Circumstances:
         return " ".join([release, rights, *users, str(self.root.stat().st_dev), str(self.root)])
 
 
-def choose(wish: str, root: Path, run_root: Path, scratch: Scratch) -> Driver:
+def choose(wish: str, root: Path, note: Path, scratch: Scratch) -> Driver:
     """Return the driver for the store in ``root``; ``wish`` is a driver's name, or ``auto``.
 
-    What was found is noted in ``run_root``.  ``scratch`` yields a name in the store's file system
-    for a folder to try things in; what is made there is removed, also if this process dies.
+    What was found is kept in the file ``note``.  ``scratch`` yields a name in the store's file
+    system for a folder to try things in; what is made there is removed, also if this process dies.
 
     Raises :class:`InvalidArgumentError` for another wish, :class:`UnsupportedError` where the
     wished one does not work.
     """
     if wish not in NAMES:
         raise InvalidArgumentError(f"no such storage driver: {wish!r}", hint=", ".join(NAMES))
-    note = run_root / "storage-driver"
     circumstances = f"{_Circumstances(root)} {wish}"
-    private_folder(run_root)
+    private_folder(note.parent)
     found = _noted(note, circumstances)
     if found is None:
         found = _tried(wish, scratch)

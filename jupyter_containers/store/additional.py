@@ -22,10 +22,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from jupyter_containers.errors import StorageError
+from jupyter_containers.layout import StoreLayout
 from jupyter_containers.store.faults import database_error, storage_errors
 from jupyter_containers.store.layers import directory_name
 
-PUBLISHED = "shared.db"
 _FORMAT = 1
 _COLUMNS = "chain_id, parent, diff_id, {} AS directory, state, owner, size, entries, blob, created"
 _TABLES = (
@@ -52,12 +52,12 @@ class AdditionalStore:
     @property
     def database(self) -> Path:
         """What it publishes."""
-        return self.root / PUBLISHED
+        return StoreLayout(self.root).published
 
     @property
     def content(self) -> Path:
         """Its OCI image layout."""
-        return self.root / "content"
+        return StoreLayout(self.root).content
 
     @property
     def link(self) -> str:
@@ -88,7 +88,7 @@ def close_layers(root: Path) -> bool:
     unpacks the archives in ``content`` instead.
     """
     try:
-        descriptor = os.open(root / "layers", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        descriptor = os.open(StoreLayout(root).layers, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return True
     except OSError:
@@ -106,7 +106,7 @@ def close_layers(root: Path) -> bool:
 def layers_open(root: Path) -> bool:
     """Return whether other users can enter the unpacked layers of a shared store."""
     try:
-        return bool(os.lstat(root / "layers").st_mode & 0o077)
+        return bool(os.lstat(StoreLayout(root).layers).st_mode & 0o077)
     except OSError:
         return False
 
@@ -184,7 +184,7 @@ def _absent(key: str, table: str, above: Iterable[int], condition: str = "") -> 
 def published_names(root: Path) -> list[str]:
     """Return the names of the images that a store publishes."""
     with closing(
-        sqlite3.connect(f"file:{quote(str(root / PUBLISHED))}?immutable=1", uri=True)
+        sqlite3.connect(f"file:{quote(str(StoreLayout(root).published))}?immutable=1", uri=True)
     ) as db:
         return [row[0] for row in db.execute("SELECT name FROM names ORDER BY name")]
 

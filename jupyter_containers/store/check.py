@@ -17,6 +17,7 @@ from typing import Literal
 
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.layout import StoreLayout
 from jupyter_containers.oci.descriptor import Descriptor, RawDocument, is_digest
 from jupyter_containers.oci.image import Manifest, parse_image_config, parse_manifest
 from jupyter_containers.store.additional import layers_open
@@ -146,7 +147,7 @@ class StoreCheck:
         if not store.snapshots.layers.damaged():
             for name in sorted(set(os.listdir(store.snapshots.root)) - known):
                 yield Problem("stray file", f"layers/{name}")
-        for name in sorted(os.listdir(store.root / "ingest")):
+        for name in sorted(os.listdir(store.layout.ingest)):
             if not is_digest(name.replace("-", ":", 1)):
                 yield Problem("stray file", f"ingest/{name}")
 
@@ -261,6 +262,5 @@ class StoreCheck:
         """Yield the layers of shared stores that every user of the machine can enter."""
         for store in self._store.additional:
             if layers_open(store.root):
-                yield Problem(
-                    "open layers", str(store.root / "layers"), "root's next command closes them"
-                )
+                layers = str(StoreLayout(store.root).layers)
+                yield Problem("open layers", layers, "root's next command closes them")

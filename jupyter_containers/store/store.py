@@ -20,11 +20,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jupyter_containers.errors import StorageError
+from jupyter_containers.layout import StoreLayout
 from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.places import check_contents, check_place, close_empty
 from jupyter_containers.store.additional import (
-    PUBLISHED,
     AdditionalStore,
     close_layers,
     link_layers,
@@ -71,20 +71,21 @@ class Store:
         self.root = root
         self.additional = database.additional
         self._database = database
-        self._staging = Staging(root / "staging")
-        self.locks = Locks(root / "locks")
+        self.layout = layout = StoreLayout(root)
+        self._staging = Staging(layout.staging)
+        self.locks = Locks(layout.locks)
         self.records = Records(database)
         self.journal = JournalTable(database)
         self.leases = Leases(database)
         self.content = ContentStore(
-            root / "content",
-            root / "ingest",
+            layout.content,
+            layout.ingest,
             self._staging,
             self.locks,
             [store.content for store in self.additional],
         )
         self.snapshots = SnapshotStore(
-            root / "layers",
+            layout.layers,
             Layers(database),
             self.content,
             self._staging,
@@ -93,7 +94,7 @@ class Store:
             privileges=Privileges.current(shared=self.published),
             driver=driver,
         )
-        link_layers(root / "layers", self.additional)
+        link_layers(layout.layers, self.additional)
         self.collector = Collector(self.content, self.records, self.snapshots, self.leases)
 
     @classmethod
@@ -108,13 +109,13 @@ class Store:
         ``driver`` is that of :class:`.snapshots.SnapshotStore`.  Raises
         :class:`~jupyter_containers.errors.StorageError`.
         """
-        locks = Locks(root / "locks")
+        layout = StoreLayout(root)
+        locks = Locks(layout.locks)
 
         def more() -> bool:
-            partials = root / "ingest"
-            return partials.is_dir() and drop_partials(partials, locks) > 0
+            return layout.ingest.is_dir() and drop_partials(layout.ingest, locks) > 0
 
-        reserve = Reserve(root / "reserve", more)
+        reserve = Reserve(layout.reserve, more)
         with storage_errors(f"open the store in {root}"):
             if not root.is_dir():
                 check_place(root, "a store", _HINT, way_only=True)
@@ -123,15 +124,15 @@ class Store:
             check_place(root, "a store", _HINT)
             check_contents(root, "a store", _HINT)
             reserve.ensure()
-            if root.stat().st_mode & 0o077 and not (root / PUBLISHED).exists():
+            if root.stat().st_mode & 0o077 and not layout.published.exists():
                 root.chmod(0o700)
-            for name in ("staging", "locks"):
-                (root / name).mkdir(mode=0o700, exist_ok=True)
-            spread_children(root / "staging")
-            if (root / PUBLISHED).exists():
+            for folder in (layout.staging, layout.locks):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            spread_children(layout.staging)
+            if layout.published.exists():
                 close_layers(root)  # an older version left them open
             reserve.keep()
-        database = Database(root / "records.db", additional, reserve)
+        database = Database(layout.records, additional, reserve)
         try:
             return cls(root, database, driver)
         except BaseException:
@@ -141,7 +142,7 @@ class Store:
     @property
     def published(self) -> bool:
         """Whether other users see this store's images."""
-        return (self.root / PUBLISHED).exists()
+        return self.layout.published.exists()
 
     @classmethod
     def publish(cls, root: Path) -> None:
@@ -170,7 +171,7 @@ class Store:
             staged.touch(mode=0o644)
             self._database.publish(staged)
             staged.chmod(0o644)
-            move_into_place(staged, self.root / PUBLISHED)
+            move_into_place(staged, self.layout.published)
 
     def put_image(
         self, record: ImageRecord, names: Iterable[str] = (), target_digest: str = ""

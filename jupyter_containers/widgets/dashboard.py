@@ -138,7 +138,7 @@ class DashboardWidget(LiveWidget):
         self._containers = self._find()
         running = [item.id for item in self._containers if item.status.alive]
         used: dict[str, Used] = {}
-        for sample in self._engine.stats(running) if running else ():
+        for sample in self._engine.containers.stats(running) if running else ():
             fresh: Used = (deque(maxlen=_KEPT), deque(maxlen=_KEPT), 0)
             cpu, memory, _ = self._used.get(sample.container_id, fresh)
             cpu.append(round(sample.cpu_percent, 2))
@@ -163,15 +163,15 @@ class DashboardWidget(LiveWidget):
         engine = self._engine
         match action:
             case "start":
-                engine.start(container_id)
+                engine.containers.start(container_id)
             case "stop":
-                engine.stop(container_id)
+                engine.containers.stop(container_id)
             case "restart":
-                engine.restart(container_id)
+                engine.containers.restart(container_id)
             case "remove":
-                engine.remove(container_id, force=True)
+                engine.containers.remove(container_id, force=True)
             case "logs":
-                name = engine.container(container_id).name
+                name = engine.containers.get(container_id).name
                 logs = LogsWidget(
                     f"Log of {name}",
                     self._open_log(container_id),

@@ -34,7 +34,9 @@ class FollowingWidget(LiveWidget):
         self._cancel = CancelToken()
         self._again = threading.Event()
         # The place in the feed is taken before the first look: nothing falls between.
-        self._feed = engine.events(filters={"type": ["container", "network"]}, cancel=self._cancel)
+        self._feed = engine.system.events(
+            filters={"type": ["container", "network"]}, cancel=self._cancel
+        )
         super().__init__(gallery, cell)
 
     def start(self) -> None:

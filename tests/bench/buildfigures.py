@@ -124,7 +124,7 @@ class BuildFigures:
     def _cold(self, rounds: int) -> list[Row]:
         context = self._folder / "tutorial"
         tutorial.context(context)
-        self._engine.load(tutorial.ARCHIVE)
+        self._engine.images.load(tutorial.ARCHIVE)
         seen = shutil.copy(tutorial.ARCHIVE, self._folder / "base.tar")  # by trixie's Docker too
         for docker in {self._buildkit, self._legacy}:
             docker("load", "-i", str(seen))

@@ -33,7 +33,7 @@ class Contest:
         self._command = str(Path(sys.executable).with_name(COMMAND))
         images.busybox_tar(folder / "busybox.tar")
         docker("import", str(folder / "busybox.tar"), SMALL)
-        self._engine.import_image(folder / "busybox.tar", SMALL)
+        self._engine.images.import_archive(folder / "busybox.tar", SMALL)
         self._podman = Podman(folder / "podman")
         self._podman("import", str(folder / "busybox.tar"), SMALL)
 

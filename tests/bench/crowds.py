@@ -35,8 +35,8 @@ def starts(engine: Engine, docker: Docker, podman: Podman, image: str, count: in
     with _cleared(engine, docker, podman):
         one_by_one = _raced(engine, docker, podman, image, count, workers=1)
         names = [container.id for container in engine.containers()]
-        engine.stats(names)  # the first has nothing to compare with
-        watch = Series(tuple(seconds(lambda: engine.stats(names)) for _ in range(5)))
+        engine.containers.stats(names)  # the first has nothing to compare with
+        watch = Series(tuple(seconds(lambda: engine.containers.stats(names)) for _ in range(5)))
         watched = seconds(lambda: docker("stats", "--no-stream"))
     with _cleared(engine, docker, podman):
         at_once = _raced(engine, docker, podman, image, count, workers=_AT_ONCE)
@@ -52,7 +52,7 @@ def listing(engine: Engine, image: str) -> list[Row]:
     from jupyter_containers.commands.execute import execute
     from jupyter_containers.commands.session import Session
 
-    container = engine.create(image, ["true"], network="none")
+    container = engine.containers.create(image, ["true"], network="none")
     now = time.time()
     state = msgspec.structs.replace(
         container.record.state, status=Status.EXITED, started=now - 9, finished=now - 8

@@ -38,7 +38,7 @@ class Networks:
         self._engine, self._docker, self._podman = engine, docker, podman
         archive = folder / "iperf.tar"
         iperf_tar(archive)
-        engine.import_image(archive, IMAGE)
+        engine.images.import_archive(archive, IMAGE)
         docker("import", str(archive), IMAGE)
         podman("import", str(archive), IMAGE)
 
@@ -65,7 +65,7 @@ class Networks:
     def _remove(self, engine: str, *names: str) -> None:
         if engine == "ours":
             for name in names:
-                self._engine.remove(name, force=True)
+                self._engine.containers.remove(name, force=True)
         elif engine == "docker":
             self._docker("rm", "-f", *names)
         else:
@@ -138,7 +138,7 @@ class Networks:
         assert isinstance(server, Container)
         try:
             seen = json.loads(docker("inspect", "bench-server"))[0]["NetworkSettings"]
-            own = engine.inspect("bench-server")["NetworkSettings"]
+            own = engine.system.inspect("bench-server")["NetworkSettings"]
             yield {
                 "ours": (
                     lambda *words: client.exec(list(words)).output,
@@ -180,7 +180,7 @@ class Networks:
 
     def _network(self, engine: str, verb: str, name: str) -> None:
         if engine == "ours":
-            act = {"create": self._engine.create_network, "rm": self._engine.remove_network}
+            act = {"create": self._engine.networks.create, "rm": self._engine.networks.remove}
             act[verb](name)
         else:
             (self._docker if engine == "docker" else self._podman)("network", verb, name)

@@ -31,11 +31,11 @@ _shell = get_ipython()
 _engine = registered(_shell).engine
 _engine.run("busybox", ["sleep", "600"], detach=True, name="bench-verbs", network="none")
 _lines = {
-    "run": "run --rm --network none busybox true",
-    "exec": "exec bench-verbs true",
-    "list_containers": "ps",
-    "list_images": "images",
-    "inspect": "inspect bench-verbs",
+    "containers.run": "run --rm --network none busybox true",
+    "containers.exec": "exec bench-verbs true",
+    "containers.__call__": "ps",
+    "images.__call__": "images",
+    "system.inspect": "inspect bench-verbs",
 }
 _inside = 0.0
 def _timed(call):
@@ -48,7 +48,9 @@ def _timed(call):
             _inside += time.perf_counter() - began
     return timed
 for _call in _lines:
-    setattr(_engine, _call, _timed(getattr(_engine, _call)))
+    _noun, _, _verb = _call.partition(".")
+    _service = type(getattr(_engine, _noun))
+    setattr(_service, _verb, _timed(getattr(_service, _verb)))
 _found = {}
 for _call, _line in _lines.items():
     for _round in range(-2, ROUNDS):
@@ -58,7 +60,7 @@ for _call, _line in _lines.items():
         assert _inside > 0, _line
         if _round >= 0:
             _found.setdefault(_line.partition(" ")[0], []).append(_cost)
-_engine.remove("bench-verbs", force=True)
+_engine.containers.remove("bench-verbs", force=True)
 print("BENCH" + json.dumps(_found))
 """
 _PEAK = """import re
@@ -113,7 +115,7 @@ def rows(folder: Path, rounds: int, images: int) -> list[Row]:
     environ = place.variables
     with place.engine() as engine:
         try:
-            engine.bootstrap("busybox")
+            engine.images.bootstrap("busybox")
             found = _in_kernel(environ, engine, rounds, images)
             with (
                 lab_server(folder / "notebook", notebooks, environ) as address,
@@ -147,7 +149,7 @@ def _in_kernel(environ: dict[str, str], engine: Engine, rounds: int, images: int
             raise RuntimeError(f"the kernel did not measure anything:\n{text[-2000:]}")
         costs = json.loads(text.partition("BENCH")[2].splitlines()[0])
         for number in range(images):
-            engine.tag("busybox", f"many/image{number}:1")
+            engine.images.tag("busybox", f"many/image{number}:1")
         asked = [_completed(client) for _ in range(rounds + 1)][1:]
     finally:
         client.stop_channels()

@@ -76,9 +76,9 @@ def rows(folder: Path, count: int, events: int) -> list[Row]:
 
 
 def _fill(engine: Engine, count: int) -> None:
-    engine.bootstrap("busybox")
+    engine.images.bootstrap("busybox")
     for number in range(count):
-        engine.create("busybox", name=f"box-{number}")
+        engine.containers.create("busybox", name=f"box-{number}")
         engine.build({}, dockerfile=f"FROM busybox\nLABEL n={number}", tag=f"image:{number}")
 
 
@@ -109,7 +109,7 @@ def _event(page: Any, engine: Engine, name: str) -> float:
     """Return the seconds from the record of a new container to its row."""
     page.evaluate(_WATCH_NAME, name)
     time.sleep(0.3)
-    engine.create("busybox", name=name)
-    made = max(event.time_ns for event in engine.events(follow=False)) / 1e9
+    engine.containers.create("busybox", name=name)
+    made = max(event.time_ns for event in engine.system.events(follow=False)) / 1e9
     page.wait_for_function("() => window.seen", timeout=10_000)
     return float(page.evaluate("() => window.seen")) - made

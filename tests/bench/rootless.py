@@ -32,6 +32,7 @@ _PODMAN = (
 _FOLDERS = ("--root", "podman/root", "--runroot", "podman/run")
 _PROGRAM = """
 import json, subprocess, sys
+from operator import attrgetter
 from jupyter_containers import Engine
 engine = Engine()
 for line in sys.stdin:
@@ -40,7 +41,7 @@ for line in sys.stdin:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True)
         assert done.returncode == 0, done.stderr
     else:
-        getattr(engine, verb)(*words, **flags)
+        attrgetter(verb)(engine)(*words, **flags)
     print("done", flush=True)
 """
 
@@ -86,7 +87,7 @@ def rows(engine: Engine, archive: Path, small: str, rounds: int) -> list[Row]:
     with opened("subordinate") as account, _User(account) as user:
         given = account.home / "busybox.tar"
         given.write_bytes(archive.read_bytes())
-        user("import_image", str(given), small)
+        user("images.import_archive", str(given), small)
         user.podman("import", str(given), small)
         return [*_runs(engine, user, small, rounds), _build(engine, user, account, rounds)]
 
@@ -126,8 +127,8 @@ def _build(engine: Engine, user: _User, account: Account, rounds: int) -> Row:
     tutorial.context(context)
     base = account.home / "base.tar"
     base.write_bytes(tutorial.ARCHIVE.read_bytes())
-    engine.load(base)
-    user("load", str(base))
+    engine.images.load(base)
+    user("images.load", str(base))
     with tutorial.packages() as arguments:
         values = dict(pair.split("=", 1) for pair in arguments)
         flags = {"no_cache": True, "network": "host", "build_arg": values}

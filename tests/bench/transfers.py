@@ -46,7 +46,7 @@ class Transfers:
     def __init__(self, folder: Path, engine: Engine, docker: Docker, podman: Podman) -> None:
         self._folder, self._engine, self._docker = folder, engine, docker
         self._verbs = {
-            "ours": Verbs(engine.import_image, engine.push, engine.pull, self._forget),
+            "ours": Verbs(engine.images.import_archive, engine.push, engine.pull, self._forget),
             "docker": Verbs(
                 lambda tar, name: docker("import", str(tar), name),
                 lambda name: docker("push", name),
@@ -62,8 +62,8 @@ class Transfers:
         }
 
     def _forget(self, name: str) -> None:
-        self._engine.remove_image(name, force=True)
-        self._engine.prune_images(all=False)
+        self._engine.images.remove(name, force=True)
+        self._engine.images.prune(all=False)
 
     def _forget_everywhere(self, name: str) -> None:
         for verbs in self._verbs.values():
@@ -123,7 +123,7 @@ class Transfers:
         with DockerRegistry(self._folder / "registry") as registry:
             name = f"{registry.host}/bench/layers:1"
             images.layered_archive(archive, self._folder, name, layers=10, total=GIGABYTE)
-            self._engine.load(archive)
+            self._engine.images.load(archive)
             archive.unlink()
             self._engine.push(name)
             self._forget(name)
@@ -149,13 +149,13 @@ class Transfers:
         save, load = Found(self._verbs), Found(self._verbs)
         for _ in range(rounds):
             os.sync()
-            save.add("ours", lambda: self._engine.save(name, ours))
+            save.add("ours", lambda: self._engine.images.save(name, ours))
             os.sync()
             save.add("docker", lambda: self._docker("save", "-o", str(theirs), name))
             for who in ("docker", "ours"):
                 self._verbs[who].forget(name)
             _rest()
-            load.add("ours", lambda: self._engine.load(theirs))
+            load.add("ours", lambda: self._engine.images.load(theirs))
             os.sync()
             load.add("docker", lambda: self._docker("load", "-i", str(theirs)))
         for who in ("docker", "ours"):
@@ -171,7 +171,7 @@ class Transfers:
         from jupyter_containers.commands.session import Session
 
         records = self._engine._rooms.store.records
-        first = self._engine.image("bench/busybox").record
+        first = self._engine.images.get("bench/busybox").record
         for number in range(MANY):
             digest = f"sha256:{number:064x}"
             records.put_image(_renamed(first, digest))
@@ -198,10 +198,10 @@ class Transfers:
         with DockerRegistry(self._folder / "registry") as registry:
             name = f"{registry.host}/bench/random:1"
             steps = {
-                "import": f"engine.import_image({str(archive)!r}, {name!r})",
+                "import": f"engine.images.import_archive({str(archive)!r}, {name!r})",
                 "push": f"engine.push({name!r})",
-                "save": f"engine.save({name!r}, {str(saved)!r})",
-                "load": f"engine.load({str(saved)!r})",
+                "save": f"engine.images.save({name!r}, {str(saved)!r})",
+                "load": f"engine.images.load({str(saved)!r})",
                 "pull": f"engine.pull({name!r})",
             }
             rows = []

@@ -33,8 +33,8 @@ def prepare() -> None:
         place = Path(folder)
         context(place / APP)
         with Engine(Settings(place / "root", place / "run")) as engine:
-            engine.bootstrap(BASE)
-            engine.save([BASE], ARCHIVE)
+            engine.images.bootstrap(BASE)
+            engine.images.save([BASE], ARCHIVE)
             fetch = ["pip", "download", "-q", "-d", "/wheels", "-r", "/app/requirements.txt"]
             mounts = [f"{WHEELS}:/wheels", f"{place / APP}:/app:ro"]
             engine.run(BASE, fetch, volume=mounts, trust_host_ca=True, rm=True)

@@ -40,7 +40,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     }
     with place.engine() as engine:
         try:
-            engine.bootstrap("busybox")
+            engine.images.bootstrap("busybox")
             with lab_server(work, notebooks, environ) as address:
                 yield Lab(address, notebooks, place)
         finally:

@@ -109,7 +109,7 @@ def _play(panel: Panel, page: Any, film: Film, engine: Engine) -> None:
     film.take(1800)
     _type(page, film, ["%container stats"])
     _run(page)
-    container = engine.container("web")
+    container = engine.containers.get("web")
     container.exec(["sh", "-c", "timeout 4 sh -c 'while :; do :; done'; true"], detach=True)
     film.follow(7, 400)
     film.take(2500)

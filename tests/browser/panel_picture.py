@@ -38,8 +38,8 @@ def main(target: Path) -> None:
 
 
 def _fill(engine: Engine) -> None:
-    engine.create_network("backend")
-    engine.create_volume("orders")
+    engine.networks.create("backend")
+    engine.volumes.create("orders")
     text = "FROM busybox\nRUN echo version 1 > /version\n"
     engine.build({}, dockerfile=text, tag="shop/db:1")
     engine.run(

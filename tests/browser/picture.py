@@ -28,8 +28,8 @@ RUN = (
 def main(target: Path) -> None:
     """Run the picture's notebook and photograph it."""
     with tempfile.TemporaryDirectory() as folder, Engine() as engine:
-        engine.bootstrap("python:3.11-slim")
-        engine.prune_builder()  # so that the build has something to do
+        engine.images.bootstrap("python:3.11-slim")
+        engine.builds.prune()  # so that the build has something to do
         work = Path(folder)
         cells = ["%load_ext jupyter_containers", _prepare(work), *RUN]
         path = work / "containers.ipynb"
@@ -48,7 +48,7 @@ def main(target: Path) -> None:
                 opened.run_all(300)
                 opened.photograph(target)
         finally:
-            engine.remove("app", force=True)
+            engine.containers.remove("app", force=True)
 
 
 def _prepare(folder: Path) -> str:

@@ -23,7 +23,7 @@ def studio(width: int, height: int, scale: float) -> Iterator[tuple[Any, Lab, En
         notebooks.mkdir()
         with place.engine() as engine:
             try:
-                engine.bootstrap("busybox")
+                engine.images.bootstrap("busybox")
                 with (
                     lab_server(work, notebooks, place.variables) as address,
                     browser_page(width, height, scale) as page,

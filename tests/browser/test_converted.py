@@ -53,9 +53,9 @@ def test_every_widget_reads_well_without_a_kernel(notebook: Any, lab: Lab, tmp_p
         opened.command("docmanager:save")
     finally:
         with lab.place.engine() as engine:
-            engine.remove("one", force=True)
-            engine.remove_network("shelf")
-            engine.remove_image("shown:1")
+            engine.containers.remove("one", force=True)
+            engine.networks.remove("shelf")
+            engine.images.remove("shown:1")
     path = lab.notebooks / "test_every_widget_reads_well_without_a_kernel.ipynb"
     for theme in ("light", "dark"):
         made = tmp_path / f"{theme}.html"

@@ -26,7 +26,7 @@ KEPT = (
 def shop(lab: Lab) -> Iterator[Any]:
     (lab.notebooks / "go").unlink(missing_ok=True)
     with lab.place.engine() as engine:
-        engine.create_network("shop", subnet="10.77.3.0/24")
+        engine.networks.create("shop", subnet="10.77.3.0/24")
         engine.run("busybox", ["sleep", "1000"], detach=True, name="till", network="shop")
         try:
             yield engine
@@ -34,7 +34,7 @@ def shop(lab: Lab) -> Iterator[Any]:
             for container in engine.containers(all=True):
                 container.remove(force=True)
             if "shop" in [item.name for item in engine.networks()]:
-                engine.remove_network("shop")
+                engine.networks.remove("shop")
 
 
 def test_a_network_is_drawn_as_it_changes(
@@ -59,7 +59,7 @@ def test_a_network_is_drawn_as_it_changes(
 
     opened.second_view(1)
     until(lambda: page.locator(".jc-networks").count() == 2)
-    shop.disconnect_network("shop", "web")
+    shop.networks.disconnect("shop", "web")
     until(lambda: page.get_by_text("web was detached").count() == 2)
     until(lambda: page.locator(".jc-networks").get_by_text("web", exact=True).count() == 0)
     page.locator(".jc-json summary").first.click()
@@ -73,8 +73,8 @@ def test_a_network_is_drawn_as_it_changes(
     kept = opened.output_of(1)
     assert "till" in "".join(kept["text/plain"])
     assert "<svg" in "".join(kept["text/html"])
-    shop.remove("till", force=True)
-    shop.remove_network("shop")
+    shop.containers.remove("till", force=True)
+    shop.networks.remove("shop")
     page.get_by_text("no such network: shop").first.wait_for()
     page.screenshot(path=tmp_path / "removed.png")
 
@@ -96,24 +96,24 @@ def test_an_explanation_follows_its_container(
     opened.second_view(1)
     until(lambda: page.locator(".jc-mechanisms").count() == 2)
 
-    shop.exec("till", ["sleep", "500"], detach=True)
+    shop.containers.exec("till", ["sleep", "500"], detach=True)
     until(lambda: page.locator("td", has_text="sleep 500").count() == 2)
     page.screenshot(path=tmp_path / "explain.png")
     limit = page.locator(".jc-sides tr", has_text="memory limit").first
     assert "unlimited" in limit.inner_text()
-    shop.update("till", memory="64m", memory_swap="64m")
+    shop.containers.update("till", memory="64m", memory_swap="64m")
     until(lambda: "64.0 MiB" in limit.inner_text())
 
     page.get_by_role("button", name="Pause", exact=True).first.click()
-    shop.stop("till", timeout=0)
+    shop.containers.stop("till", timeout=0)
     page.get_by_text("not running: start it to see the rest").wait_for()  # in the second view
     privileges = sections.first.locator("summary", has_text="Privileges")
     assert privileges.count() == 1
     page.get_by_role("button", name="Go on").click()
     until(lambda: privileges.count() == 0)
-    shop.start("till")
+    shop.containers.start("till")
     until(lambda: page.locator("td", has_text="sleep 1000").count() == 2)
-    shop.remove("till", force=True)
+    shop.containers.remove("till", force=True)
     until(lambda: page.get_by_text("removed; this is how it was seen last").count() == 2)
     assert page.locator("td", has_text="sleep 1000").count() == 2
     assert page.locator(".jc-notice:visible").count() == 0

@@ -28,7 +28,7 @@ def engine(lab: Lab) -> Iterator[Engine]:
     with contextlib.closing(lab.place.engine()) as engine:
         yield engine
         for container in engine.containers(all=True):
-            engine.remove(container.id, force=True)
+            engine.containers.remove(container.id, force=True)
 
 
 def test_the_panel_follows_and_acts_while_a_cell_runs(lab: Lab, page: Any, engine: Engine) -> None:
@@ -50,7 +50,7 @@ def test_the_panel_follows_and_acts_while_a_cell_runs(lab: Lab, page: Any, engin
     panel.row("Exited (0)", "containers/").wait_for()
     panel.choose("web", "Start")
     panel.row("Up ", "containers/").wait_for()
-    assert engine.container("web").status == "running"
+    assert engine.containers.get("web").status == "running"
     text = "FROM busybox\nRUN sleep 2 # slowly"
     building = threading.Thread(target=lambda: engine.build({}, dockerfile=text, tag="slow:1"))
     building.start()
@@ -113,7 +113,7 @@ def test_keys_reach_everything_and_both_themes_are_readable(
 
 
 def test_restarts_and_other_notebooks_are_followed(lab: Lab, page: Any, engine: Engine) -> None:
-    engine.create_volume("shared")
+    engine.volumes.create("shared")
     panel = Panel(page, lab, "panel_first", LOAD)
     panel.start("notebook:run-all-cells")  # what a cell loads is heard of
     panel.row("shared", "volumes/").wait_for(timeout=15_000)
@@ -128,7 +128,7 @@ def test_restarts_and_other_notebooks_are_followed(lab: Lab, page: Any, engine: 
     panel.start("containers:new-notebook")
     page.locator(".jc-panel-foot", has_text="Untitled").wait_for(timeout=20_000)
     panel.row("shared", "volumes/").wait_for()
-    engine.create_volume("later")
+    engine.volumes.create("later")
     panel.row("later", "volumes/").wait_for()
     page.get_by_role("tab", name="panel_first.ipynb").click()
     page.locator(".jc-panel-foot", has_text="panel_first.ipynb").wait_for()
@@ -137,8 +137,8 @@ def test_restarts_and_other_notebooks_are_followed(lab: Lab, page: Any, engine: 
         "() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown().then(() => null)"
     )
     page.get_by_text("has no kernel at the moment").wait_for()
-    engine.remove_volume("shared")
-    engine.remove_volume("later")
+    engine.volumes.remove("shared")
+    engine.volumes.remove("later")
 
 
 def test_a_page_that_is_reloaded_while_a_cell_runs_is_live_at_once(
@@ -153,11 +153,11 @@ def test_a_page_that_is_reloaded_while_a_cell_runs_is_live_at_once(
     page.locator(".jp-NotebookPanel").wait_for(timeout=30_000)
     panel.command("containers:show")
     panel.row("bridge").wait_for(timeout=15_000)
-    engine.create_volume("while-it-runs")
+    engine.volumes.create("while-it-runs")
     panel.row("while-it-runs", "volumes/").wait_for(timeout=5_000)
     panel.choose("while-it-runs", "Inspect", "volumes/")
     page.locator(".jc-json").get_by_text("Mountpoint").wait_for()
-    engine.remove_volume("while-it-runs")
+    engine.volumes.remove("while-it-runs")
     until(lambda: panel.names("volumes") == [])
     page.evaluate(f"() => {_KERNEL}.interrupt()")
     # The page that was left has said farewell: its kernel tells one page only.
@@ -262,7 +262,7 @@ def test_dockerfile_cells_are_written_built_and_run(lab: Lab, page: Any, engine:
     cell.locator(build).click()
     page.locator(".jc-main .xterm").get_by_text("tick").first.wait_for(timeout=20_000)
     assert engine.containers()[0].image == "fromcell:1"
-    builds = len(engine.build_history())
+    builds = len(engine.builds.history())
     page.get_by_role("tab", name="panel_cells.ipynb").click()
     cell.locator('.jp-cell-toolbar [data-command="containers:explain-cell"]').click()
     steps = page.locator(".jc-steps")
@@ -280,7 +280,7 @@ def test_dockerfile_cells_are_written_built_and_run(lab: Lab, page: Any, engine:
     cell.locator('.jp-cell-toolbar [data-command="containers:explain-cell"]').click()
     steps.get_by_text("would be carried out").first.wait_for()
     assert "the command changed" in steps.get_by_role("row", name="[3/4] RUN").inner_text()
-    assert len(engine.build_history()) == builds
+    assert len(engine.builds.history()) == builds
 
     # Another text of the cell is another language.
     page.get_by_role("tab", name="panel_cells.ipynb").click()
@@ -322,7 +322,7 @@ def test_views_of_the_main_area(lab: Lab, page: Any, engine: Engine, tmp_path: A
     page.get_by_label("Files to upload").set_input_files(files)
     page.get_by_role("button", name="given.txt").wait_for()
     page.get_by_role("row", name="large.bin").get_by_text("12.0 MB").wait_for()
-    assert engine.exec("viewed", ["cat", "/tmp/given.txt"]).output == "from the browser"
+    assert engine.containers.exec("viewed", ["cat", "/tmp/given.txt"]).output == "from the browser"
     assert panel.violations(".jc-main:has(.jc-files)") == []
     page.evaluate("() => window.jupyterapp.shell.activateById('jp-running-sessions')")
     page.locator("#jp-running-sessions").get_by_text("viewed", exact=True).wait_for()

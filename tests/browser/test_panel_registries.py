@@ -39,7 +39,7 @@ def test_push_asks_for_a_login_and_goes_on(
     lab: Lab, page: Any, engine: Engine, registry: DockerRegistry
 ) -> None:
     name = f"{registry.host}/given:1"
-    engine.tag("busybox", name)
+    engine.images.tag("busybox", name)
     panel = Panel(page, lab, "panel_push", LOAD)
     panel.load()
     panel.choose("given:1", "Push…", "images/")

@@ -45,4 +45,4 @@ def test_a_published_port_is_a_link_through_the_server(
         opened.photograph(tmp_path / "ports.png")
     finally:
         with lab.place.engine() as engine:
-            engine.remove("site", force=True)
+            engine.containers.remove("site", force=True)

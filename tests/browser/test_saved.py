@@ -41,4 +41,4 @@ def test_outputs_of_widgets_stay_readable(notebook: Any, lab: Lab) -> None:
     assert "sum-42" in html
     assert "widget-view+json" not in html
     with lab.place.engine() as engine:
-        engine.remove("kept", force=True)
+        engine.containers.remove("kept", force=True)

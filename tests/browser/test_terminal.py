@@ -205,5 +205,5 @@ def test_attach_detaches_when_its_output_goes(notebook: Any, lab: Lab) -> None:
     opened.command("notebook:clear-all-cell-outputs")
     opened.page.wait_for_timeout(4000)
     with lab.place.engine() as engine:
-        assert engine.container("stays").status.alive
-        engine.remove("stays", force=True)
+        assert engine.containers.get("stays").status.alive
+        engine.containers.remove("stays", force=True)

@@ -114,6 +114,6 @@ def test_a_terminal(opened: LabNotebook, shop: Any) -> None:
         until(lambda number=number: "sum-42" in screens.nth(number).inner_text())
     closed(opened)
     # The process ends with its terminal.
-    until(lambda: len(shop.top("ticker")) <= 2)
+    until(lambda: len(shop.containers.top("ticker")) <= 2)
     left = {"ticker", "ended"}
     until(lambda: {container.name for container in shop.containers(all=True)} <= left)

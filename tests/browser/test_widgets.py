@@ -57,7 +57,7 @@ def test_a_log_is_followed_searched_held_and_stopped(notebook: Any, lab: Lab) ->
     page.get_by_text("no longer followed").wait_for()
     assert "ticks" in names(lab)
     with lab.place.engine() as engine:
-        engine.remove("ticks", force=True)
+        engine.containers.remove("ticks", force=True)
 
 
 def test_the_end_of_a_log_ends_the_cell(notebook: Any, lab: Lab) -> None:
@@ -151,7 +151,7 @@ def test_the_dashboard_shows_and_acts(notebook: Any, lab: Lab) -> None:
     opened.command("notebook:clear-all-cell-outputs")
     page.wait_for_timeout(300)
     with lab.place.engine() as engine:
-        engine.remove("site", force=True)
+        engine.containers.remove("site", force=True)
 
 
 def test_statistics_move_and_mark_out_of_memory(notebook: Any, lab: Lab) -> None:
@@ -177,5 +177,5 @@ def test_statistics_move_and_mark_out_of_memory(notebook: Any, lab: Lab) -> None
     until(lambda: page.locator(".jc-chart", has_text="Processes").inner_text())
     with lab.place.engine() as engine:
         for name in ("eater", "spin"):
-            engine.remove(name, force=True)
+            engine.containers.remove(name, force=True)
     page.get_by_text("spin (ended)").wait_for(timeout=10_000)

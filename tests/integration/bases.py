@@ -30,9 +30,9 @@ class BaseImages:
             with (self._folder / f"{archive.name}.lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if not archive.exists():
-                    engine.bootstrap(name)
+                    engine.images.bootstrap(name)
                     partial = archive.with_suffix(".partial")
-                    engine.save([name], partial)
+                    engine.images.save([name], partial)
                     partial.rename(archive)
             if not any(name in image.names for image in engine.images()):
-                engine.load(archive)
+                engine.images.load(archive)

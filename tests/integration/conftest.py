@@ -38,7 +38,7 @@ def engine(place: Place) -> Iterator[Engine]:
         pytest.skip("needs root: mount namespaces, networks and cgroups")
     with place.engine() as shared:
         try:
-            shared.bootstrap(BUSYBOX)
+            shared.images.bootstrap(BUSYBOX)
             yield shared
         finally:
             demolish(shared)
@@ -52,7 +52,7 @@ def busybox(engine: Engine) -> Iterator[str]:
     yield BUSYBOX
     for container in engine.containers(all=True):
         if container.id not in earlier:
-            engine.remove(container.id, force=True, volumes=True)
+            engine.containers.remove(container.id, force=True, volumes=True)
     left = settled(engine, before)
     assert not left, f"left behind: {left}"
 

@@ -146,7 +146,7 @@ def demolish(engine: Engine) -> None:
     """Remove every container of the store, its bridges, firewall table and cgroup parent."""
     rooms = engine._rooms
     for container in engine.containers(all=True):
-        engine.remove(container.id, force=True, volumes=True)
+        engine.containers.remove(container.id, force=True, volumes=True)
     deadline = time.monotonic() + 5
     for network in rooms.networks.all():
         while True:

@@ -36,7 +36,7 @@ def nothing_left(engine: Engine) -> None:
     assert engine.images() == []
     assert os.listdir(root / "staging") == []
     assert engine._rooms.store.snapshots.layers.incomplete() == []
-    engine.prune(all=True)
+    engine.system.prune(all=True)
     assert engine._rooms.store.content.digests() == []
 
 

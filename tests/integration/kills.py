@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,7 @@ def _clean(engine: Engine, lane: Lane) -> None:
     for one in _own(engine, lane):
         if one.name != lane.keeper:
             with suppress(ContainersError):  # it was about to remove itself
-                engine.remove(one.id, force=True, volumes=True)
+                engine.containers.remove(one.id, force=True, volumes=True)
 
 
 # -- calls: each prepares what it needs and returns the call, which another process makes ---------
@@ -200,34 +201,34 @@ def _run(engine: Engine, lane: Lane) -> Callable[[Engine], object]:
 
 def _start(engine: Engine, lane: Lane) -> Callable[[Engine], object]:
     if lane.dice.random() < 0.5:
-        engine.create(BUSYBOX, ["sleep", "60"], name=lane.one, publish=["80"])
+        engine.containers.create(BUSYBOX, ["sleep", "60"], name=lane.one, publish=["80"])
     else:
         engine.run(BUSYBOX, ["true"], name=lane.one, network="none")
-    return partial(_do, "start", lane.one)
+    return partial(_do, "containers.start", lane.one)
 
 
 def _kept(engine: Engine, lane: Lane) -> None:
     """Have the lane's keeper run."""
     with suppress(ContainersError):
-        if engine.container(lane.keeper).status.alive:
+        if engine.containers.get(lane.keeper).status.alive:
             return
-        engine.remove(lane.keeper, force=True)
+        engine.containers.remove(lane.keeper, force=True)
     engine.run(BUSYBOX, ["sleep", "3600"], name=lane.keeper, detach=True, network="none")
 
 
 def _exec(engine: Engine, lane: Lane) -> Callable[[Engine], object]:
     _kept(engine, lane)
     detach = lane.dice.random() < 0.5
-    return partial(_do, "exec", lane.keeper, ["sleep", "0.05"], detach=detach)
+    return partial(_do, "containers.exec", lane.keeper, ["sleep", "0.05"], detach=detach)
 
 
 def _copy(engine: Engine, lane: Lane) -> Callable[[Engine], object]:
     _kept(engine, lane)
     here, there = str(lane.folder / "file"), f"{lane.keeper}:/file"
-    engine.copy(here, there)
+    engine.containers.copy(here, there)
     if lane.dice.random() < 0.5:
-        return partial(_do, "copy", here, there)
-    return partial(_do, "copy", there, str(lane.folder / "copied"))
+        return partial(_do, "containers.copy", here, there)
+    return partial(_do, "containers.copy", there, str(lane.folder / "copied"))
 
 
 def _build(engine: Engine, lane: Lane) -> Callable[[Engine], object]:
@@ -240,12 +241,12 @@ def _build(engine: Engine, lane: Lane) -> Callable[[Engine], object]:
 
 def _pull(engine: Engine, lane: Lane) -> Callable[[Engine], object]:
     with suppress(ContainersError):
-        engine.remove_image(lane.pulled, force=True)
+        engine.images.remove(lane.pulled, force=True)
     return partial(_do, "pull", lane.pulled)
 
 
 def _imported(engine: Engine, lane: Lane, name: str | None) -> str:
-    return engine.import_image(tar(member("file", lane.dice.randbytes(200_000))), name).id
+    return engine.images.import_archive(tar(member("file", lane.dice.randbytes(200_000))), name).id
 
 
 def _push(engine: Engine, lane: Lane) -> Callable[[Engine], object]:
@@ -256,38 +257,38 @@ def _push(engine: Engine, lane: Lane) -> Callable[[Engine], object]:
 
 def _rmi(engine: Engine, lane: Lane) -> Callable[[Engine], object]:
     _imported(engine, lane, f"{lane.name}-removed:1")
-    return partial(_do, "remove_image", f"{lane.name}-removed:1")
+    return partial(_do, "images.remove", f"{lane.name}-removed:1")
 
 
 def _prune(engine: Engine, lane: Lane) -> Callable[[Engine], object]:
     _imported(engine, lane, None)
-    engine.create(BUSYBOX, ["true"], name=lane.one, volume="/data")
-    return partial(_do, "prune", volumes=True)
+    engine.containers.create(BUSYBOX, ["true"], name=lane.one, volume="/data")
+    return partial(_do, "system.prune", volumes=True)
 
 
 def _stop(engine: Engine, lane: Lane) -> Callable[[Engine], object]:
     rm = lane.dice.random() < 0.5
     engine.run(BUSYBOX, ["sleep", "60"], name=lane.one, detach=True, publish=["80"], rm=rm)
-    return partial(_do, "stop", lane.one, timeout=0)
+    return partial(_do, "containers.stop", lane.one, timeout=0)
 
 
 def _restart(engine: Engine, lane: Lane) -> Callable[[Engine], object]:
     rm = lane.dice.random() < 0.5
     engine.run(BUSYBOX, ["sleep", "60"], name=lane.one, detach=True, network="none", rm=rm)
-    return partial(_do, "restart", lane.one, timeout=0)
+    return partial(_do, "containers.restart", lane.one, timeout=0)
 
 
 def _remove(engine: Engine, lane: Lane) -> Callable[[Engine], object]:
     engine.run(BUSYBOX, ["sleep", "60"], name=lane.one, detach=True, volume="/data")
-    return partial(_do, "remove", lane.one, force=True, volumes=True)
+    return partial(_do, "containers.remove", lane.one, force=True, volumes=True)
 
 
 def _pause(engine: Engine, lane: Lane) -> Callable[[Engine], object]:
     _kept(engine, lane)
     if lane.dice.random() < 0.5:
         engine.run(BUSYBOX, ["sleep", "60"], name=lane.one, detach=True, network="none")
-        return partial(_do, "pause", lane.one)
-    return partial(_do, "commit", lane.keeper, f"{lane.name}-committed:1")
+        return partial(_do, "containers.pause", lane.one)
+    return partial(_do, "containers.commit", lane.keeper, f"{lane.name}-committed:1")
 
 
 _CALLS: dict[str, Callable[[Engine, Lane], Callable[[Engine], object]]] = {
@@ -308,9 +309,9 @@ _CALLS: dict[str, Callable[[Engine, Lane], Callable[[Engine], object]]] = {
 
 
 def _do(verb: str, *arguments: Any, **flags: Any) -> object:
-    """Call a method of the engine, which comes last."""
+    """Call a method of a service of the engine, which comes last."""
     *words, engine = arguments
-    return getattr(engine, verb)(*words, **flags)
+    return attrgetter(verb)(engine)(*words, **flags)
 
 
 # -- the end ---------------------------------------------------------------------------------------
@@ -319,17 +320,17 @@ def _do(verb: str, *arguments: Any, **flags: Any) -> object:
 def _left(engine: Engine, place: Place, before: Any) -> dict[str, Any]:
     """Empty the store and return what is left of it, by kind."""
     found: dict[str, Any] = {}
-    if problems := engine.system_check().problems:
+    if problems := engine.system.check().problems:
         found["problems"] = [str(problem) for problem in problems]
     for one in engine.containers(all=True):
         with suppress(ContainersError):  # it was about to remove itself
-            engine.remove(one.id, force=True, volumes=True)
+            engine.containers.remove(one.id, force=True, volumes=True)
     found |= settled(engine, before, timeout=30)
     for image in engine.images():
         with suppress(ContainersError):  # it went with another
-            engine.remove_image(image.id, force=True)
-    engine.prune(all=True, volumes=True)
-    engine.prune_volumes(all=True)
+            engine.images.remove(image.id, force=True)
+    engine.system.prune(all=True, volumes=True)
+    engine.volumes.prune(all=True)
     engine._rooms.store.sweep()
     engine._rooms.store._staging.finish()
     found |= remains(place, *OF_STORES)

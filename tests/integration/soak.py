@@ -60,13 +60,13 @@ def cycle(engine):
         command = ["sh", "-c", "sleep 0.05; exit 1"] if kind == 4 else ["sleep", "60"]
         container = engine.run("busybox", command, network=network, detach=True, **flags)
         if dice.random() < 0.3:
-            engine.exec(container.id, ["echo", "hello"], check=False)
+            engine.containers.exec(container.id, ["echo", "hello"], check=False)
         if dice.random() < 0.1 and container.record.state.monitor:
             container.record.state.monitor.signal(signal.SIGKILL)
         if dice.random() < 0.7:
-            engine.stop(container.id, timeout=0)
+            engine.containers.stop(container.id, timeout=0)
         if kind != 2:
-            engine.remove(container.id, force=True, volumes=True)
+            engine.containers.remove(container.id, force=True, volumes=True)
 
 with Engine(root=Path(root), run_root=Path(run_root)) as engine:
     while True:
@@ -118,8 +118,8 @@ def soak(
     with place.engine() as engine:
         for container in engine.containers(all=True):
             with suppress(ContainerNotFoundError):  # it was about to remove itself
-                engine.remove(container.id, force=True, volumes=True)
-        engine.prune_volumes(all=True)
+                engine.containers.remove(container.id, force=True, volumes=True)
+        engine.volumes.prune(all=True)
         left = settled(engine, before, timeout=30)
         left |= _kept(engine, place)
     if staged := sorted(os.listdir(place.root / "staging")):
@@ -178,7 +178,7 @@ def soaked_place(folder: Path) -> Iterator[Place]:
     """Yield a store with the image; it is demolished afterwards."""
     place = Place.under(folder)
     with place.engine() as engine:
-        engine.bootstrap(BUSYBOX)
+        engine.images.bootstrap(BUSYBOX)
         engine.run(BUSYBOX, ["true"], rm=True)  # the bridge is there before the first count
     try:
         yield place

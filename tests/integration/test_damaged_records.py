@@ -45,10 +45,10 @@ def place(tmp_path: Path) -> Iterator[Place]:
     """A store with two images, a container that has ended and one that runs, volume, network."""
     made = Place.under(tmp_path)
     with made.engine() as engine:
-        engine.bootstrap("busybox")
+        engine.images.bootstrap("busybox")
         engine.build(tmp_path, dockerfile="FROM busybox\nRUN echo built > /built\n", tag="built")
-        engine.create_volume("kept")
-        engine.create_network("lan")
+        engine.volumes.create("kept")
+        engine.networks.create("lan")
         engine.run("busybox", ["touch", "/mine"], name="ended", network="none")
         engine.run("built", ["sleep", "300"], name="running", detach=True, network="lan")
     yield made
@@ -80,23 +80,23 @@ def everything_works(place: Place) -> None:
         engine.images()
         engine.volumes()
         engine.networks()
-        engine.build_history()
-        list(engine.events(follow=False))
-        engine.system_df()
-        engine.info()
-        engine.prune_preview()
-        engine.tag("busybox", "again")
-        engine.remove_image("again")
+        engine.builds.history()
+        list(engine.system.events(follow=False))
+        engine.system.df()
+        engine.system.info()
+        engine.system.prune_preview()
+        engine.images.tag("busybox", "again")
+        engine.images.remove("again")
         assert engine.run("busybox", ["echo", "works"], rm=True).output == "works\n"
         engine.run("busybox", ["true"], name="new", network="none")
-        engine.remove("new")
+        engine.containers.remove("new")
         context = place.root.parent / "context"
         context.mkdir(exist_ok=True)
         engine.build(context, dockerfile="FROM busybox\nRUN echo other > /built\n", tag="other")
-        engine.remove_image("other")
-        engine.create_volume("more")
-        engine.remove_volume("more")
-        engine.prune()
+        engine.images.remove("other")
+        engine.volumes.create("more")
+        engine.volumes.remove("more")
+        engine.system.prune()
 
 
 CASES = {
@@ -141,23 +141,23 @@ def test_a_damaged_row(place: Place, case: str) -> None:
         with place.engine() as engine:
             assert engine.images() == []
             assert len(engine.containers(all=True)) == 2
-            engine.prune()
+            engine.system.prune()
     elif case.startswith(("names", "layers")):
         with place.engine() as engine:
             assert len(engine.images()) >= 1
             assert engine.run("busybox", ["echo", "x"], rm=True, network="none").output == "x\n"
             engine.containers(all=True)
-            engine.system_df()
-            engine.prune_preview()
+            engine.system.df()
+            engine.system.prune_preview()
     else:
         everything_works(place)
     with place.engine() as engine:
         if case.startswith(("layers", "networks")):
             for container in engine.containers():
-                engine.stop(container.name, timeout=0)
-        report = engine.system_check(repair=True)
+                engine.containers.stop(container.name, timeout=0)
+        report = engine.system.check(repair=True)
         assert report.problems == (), report
-        assert engine.system_check().problems == ()
+        assert engine.system.check().problems == ()
         with warnings.catch_warnings():
             warnings.simplefilter("error", DamagedRecordWarning)
             names = {name for image in engine.images() for name in image.names}
@@ -165,7 +165,7 @@ def test_a_damaged_row(place: Place, case: str) -> None:
             said = engine.run("built", ["cat", "/built"], rm=True, network="none").output
             assert said == "built\n"
             assert [volume.name for volume in engine.volumes()] == ["kept"]
-            list(engine.events(follow=False))
+            list(engine.system.events(follow=False))
     everything_works(place)
 
 
@@ -176,7 +176,7 @@ def test_a_reset_always_works(place: Place, case: str) -> None:
     change(place, CASES[case])
     pid = running_pid(place)
     with place.engine() as engine:
-        engine.reset()
+        engine.system.reset()
     assert not place.root.exists() or os.listdir(place.root) == []
     assert not Path(f"/proc/{pid}").exists(), "the container of the damaged record runs on"
 
@@ -201,7 +201,7 @@ def test_the_one_warning_names_the_record(place: Place) -> None:
             engine.containers(all=True)
             engine.containers(all=True)
             with pytest.raises(ContainerNotFoundError):
-                engine.container("ended")
+                engine.containers.get("ended")
             with pytest.raises(AlreadyExistsError, match="already in use"):
                 engine.run("busybox", ["true"], name="ended", network="none")
     assert [str(each.message).count("of containers") for each in said] == [1]
@@ -220,10 +220,10 @@ def test_the_one_warning_names_the_record(place: Place) -> None:
 def test_a_mended_container_keeps_its_files(place: Place) -> None:
     change(place, CASES["containers: null"])
     with place.engine() as engine:
-        (problem,) = engine.system_check().problems
+        (problem,) = engine.system.check().problems
         assert (problem.kind, problem.subject) == ("damaged record", "containers/ended")
-        assert engine.system_check(repair=True).problems == ()
-        assert engine.container("ended").diff()
+        assert engine.system.check(repair=True).problems == ()
+        assert engine.containers.get("ended").diff()
 
 
 def test_infinity_is_refused_and_never_recorded(place: Place) -> None:

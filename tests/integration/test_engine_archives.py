@@ -48,10 +48,10 @@ def app(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     text = 'FROM busybox\nRUN echo one > /1\nRUN rm /1 && echo two > /2\nCMD ["cat", "/2"]\n'
     folder = tmp_path_factory.mktemp("context")
     engine.build(folder, dockerfile=text, tag="archived/app:1")
-    engine.tag("archived/app:1", "archived/app:2")
+    engine.images.tag("archived/app:1", "archived/app:2")
     yield "archived/app:1"
-    engine.remove_image("archived/app:1")
-    engine.remove_image("archived/app:2")
+    engine.images.remove("archived/app:1")
+    engine.images.remove("archived/app:2")
 
 
 def shell(*words: str, **more: object) -> str:
@@ -72,17 +72,17 @@ def test_what_is_saved_is_loaded(
     engine: Engine, own: Engine, app: str, tmp_path: Path, suffix: str
 ) -> None:
     path = tmp_path / f"app.{suffix}"
-    engine.save(app, path)
+    engine.images.save(app, path)
     magic = {"tar": b"oci-", "tar.gz": b"\x1f\x8b", "tar.zst": b"\x28\xb5\x2f\xfd"}[suffix]
     assert path.read_bytes().startswith(magic)
     events: list[Event] = []
-    (image,) = own.load(path, emit=events.append)
-    assert (image.id, image.digest) == (engine.image(app).id, engine.image(app).digest)
+    (image,) = own.images.load(path, emit=events.append)
+    assert (image.id, image.digest) == (engine.images.get(app).id, engine.images.get(app).digest)
     assert image.names == ("archived/app:1",)
     assert says(own, app) == "two\n"
     assert {event.outcome for event in events if isinstance(event, TaskFinished)} == {"done"}
     events.clear()
-    own.load(path, emit=events.append)
+    own.images.load(path, emit=events.append)
     assert {event.outcome for event in events if isinstance(event, TaskFinished)} == {"exists"}
     assert staged(own) == []
 
@@ -90,8 +90,8 @@ def test_what_is_saved_is_loaded(
 def test_a_repository_means_all_its_tags_and_an_id_none(
     engine: Engine, own: Engine, app: str, tmp_path: Path
 ) -> None:
-    engine.save(["archived/app", "busybox"], tmp_path / "all.tar")
-    loaded = own.load(tmp_path / "all.tar")
+    engine.images.save(["archived/app", "busybox"], tmp_path / "all.tar")
+    loaded = own.images.load(tmp_path / "all.tar")
     assert [image.names for image in loaded] == [
         ("archived/app:1", "archived/app:2"),
         ("busybox:latest",),
@@ -99,36 +99,36 @@ def test_a_repository_means_all_its_tags_and_an_id_none(
     blobs = [name for name in members(tmp_path / "all.tar") if name.startswith("blobs/")]
     assert len(blobs) == len(set(blobs)), "a shared layer is there once"
     for name in ("archived/app:1", "archived/app:2"):
-        own.remove_image(name)
-    engine.save(engine.image(app).short_id, tmp_path / "id.tar")
-    (image,) = own.load(tmp_path / "id.tar")
+        own.images.remove(name)
+    engine.images.save(engine.images.get(app).short_id, tmp_path / "id.tar")
+    (image,) = own.images.load(tmp_path / "id.tar")
     assert image.names == ()
-    assert own.image(image.id).names == ()
+    assert own.images.get(image.id).names == ()
 
 
 def test_streams_and_formats(engine: Engine, own: Engine, app: str, tmp_path: Path) -> None:
     stream = io.BytesIO()
-    engine.save(app, stream, format="oci-archive", compression="gzip")
+    engine.images.save(app, stream, format="oci-archive", compression="gzip")
     data = gzip.decompress(stream.getvalue())
     path = tmp_path / "plain.tar"
     path.write_bytes(data)
     assert "manifest.json" not in members(path)
-    (image,) = own.load(stream.getvalue())
+    (image,) = own.images.load(stream.getvalue())
     assert image.names == ("archived/app:1",)
-    own.remove_image(app)
+    own.images.remove(app)
     with subprocess.Popen(["cat", str(path)], stdout=subprocess.PIPE) as pipe:
         assert pipe.stdout is not None
-        assert own.load(pipe.stdout) == [image]
+        assert own.images.load(pipe.stdout) == [image]
     folder = tmp_path / "layout"
     with tarfile.open(path) as archive:
         archive.extractall(folder, filter="data")
-    own.remove_image(app)
-    assert own.load(folder) == [image]
+    own.images.remove(app)
+    assert own.images.load(folder) == [image]
     for bad in ({"format": "tar"}, {"compression": "lzma"}):
         with pytest.raises(InvalidArgumentError):
-            engine.save(app, stream, **bad)  # type: ignore[arg-type]
+            engine.images.save(app, stream, **bad)  # type: ignore[arg-type]
     with pytest.raises(InvalidArgumentError, match="does not exist"):
-        engine.save(app, tmp_path / "missing" / "x.tar")
+        engine.images.save(app, tmp_path / "missing" / "x.tar")
 
 
 def test_an_interrupted_save_leaves_no_file(engine: Engine, app: str, tmp_path: Path) -> None:
@@ -140,21 +140,21 @@ def test_an_interrupted_save_leaves_no_file(engine: Engine, app: str, tmp_path: 
 
     (tmp_path / "app.tar").write_bytes(b"older")
     with pytest.raises(OperationCancelledError):
-        engine.save(app, tmp_path / "app.tar", emit=stop, cancel=token)
+        engine.images.save(app, tmp_path / "app.tar", emit=stop, cancel=token)
     assert [path.name for path in tmp_path.iterdir()] == ["app.tar"]
     assert (tmp_path / "app.tar").read_bytes() == b"older"
 
 
 def test_the_platform_must_be_there(engine: Engine, own: Engine, app: str, tmp_path: Path) -> None:
     with pytest.raises(ImageNotFoundError, match="linux/s390x"):
-        engine.save(app, tmp_path / "x.tar", platform="linux/s390x")
-    host = str(engine.image(app).platform)
-    engine.save(app, tmp_path / "x.tar", platform=host)
+        engine.images.save(app, tmp_path / "x.tar", platform="linux/s390x")
+    host = str(engine.images.get(app).platform)
+    engine.images.save(app, tmp_path / "x.tar", platform=host)
     with pytest.raises(ImageNotFoundError, match="linux/s390x") as caught:
-        own.load(tmp_path / "x.tar", platform="linux/s390x")
+        own.images.load(tmp_path / "x.tar", platform="linux/s390x")
     assert host in caught.value.hint
     assert own.images() == []
-    assert own.load(tmp_path / "x.tar", platform=host)[0].names == (app,)
+    assert own.images.load(tmp_path / "x.tar", platform=host)[0].names == (app,)
 
 
 # -- archives as other engines write them ---------------------------------------------------------
@@ -190,16 +190,16 @@ def docker_archive(*layers: bytes, tags: list[str] | None = None, **lies: object
 def test_a_docker_archive_of_bare_and_compressed_layers(own: Engine) -> None:
     first, second = tar(member("a", b"1" * 5000)), tar(member("b", b"2"), member("c", b"3"))
     data = docker_archive(first, gzip.compress(second, mtime=0), tags=["tool:1", "tool:2"])
-    (image,) = own.load(data)
+    (image,) = own.images.load(data)
     assert image.names == ("tool:1", "tool:2")
     manifest = json.loads(own._rooms.store.content.read(image.digest))
     assert [layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]] == ["gzip"] * 2
     received = digest(gzip.compress(second, mtime=0))
     assert manifest["layers"][1]["digest"] == received, "bytes as received"
-    assert own.load(data) == [image]
-    assert own.load(gzip.compress(data)) == [image]
-    own.remove_image("tool:1")
-    own.remove_image("tool:2")
+    assert own.images.load(data) == [image]
+    assert own.images.load(gzip.compress(data)) == [image]
+    own.images.remove("tool:1")
+    own.images.remove("tool:2")
     assert own._rooms.store.content.digests() == []
 
 
@@ -220,9 +220,9 @@ def test_damaged_archives_leave_nothing(own: Engine) -> None:
     ]
     for data, expected in cases:
         with pytest.raises(expected):
-            own.load(data)
+            own.images.load(data)
     assert own.images() == []
-    own._upkeep.collect()
+    own._garbage.collect()
     assert own._rooms.store.content.digests() == []
     assert os.listdir(own.settings.root / "staging") == []
 
@@ -230,13 +230,13 @@ def test_damaged_archives_leave_nothing(own: Engine) -> None:
 def test_a_blob_that_is_not_its_name_is_refused(
     engine: Engine, own: Engine, app: str, tmp_path: Path
 ) -> None:
-    engine.save(app, tmp_path / "app.tar")
+    engine.images.save(app, tmp_path / "app.tar")
     data = bytearray((tmp_path / "app.tar").read_bytes())
     with tarfile.open(tmp_path / "app.tar") as archive:
         largest = max(archive.getmembers(), key=lambda item: item.size)
         data[largest.offset_data + largest.size // 2] ^= 1
     with pytest.raises((DigestMismatchError, ArchiveError)):
-        own.load(bytes(data))
+        own.images.load(bytes(data))
     assert own.images() == []
 
 
@@ -244,7 +244,7 @@ def test_a_blob_that_is_not_its_name_is_refused(
 def test_skopeo_reads_and_writes_the_same(
     engine: Engine, own: Engine, app: str, tmp_path: Path
 ) -> None:
-    engine.save(app, tmp_path / "app.tar")
+    engine.images.save(app, tmp_path / "app.tar")
     for source in ("docker-archive", "oci-archive"):
         found = json.loads(shell("skopeo", "inspect", f"{source}:{tmp_path / 'app.tar'}"))
         assert len(found["Layers"]) == 3
@@ -254,8 +254,8 @@ def test_skopeo_reads_and_writes_the_same(
             *("skopeo", "copy", f"oci-archive:{tmp_path / 'app.tar'}"),
             f"{form}:{target}:copied/{form}:1",
         )
-        (image,) = own.load(target)
-        assert image.id == engine.image(app).id
+        (image,) = own.images.load(target)
+        assert image.id == engine.images.get(app).id
         assert f"copied/{form}:1" in image.names
         assert says(own, f"copied/{form}:1") == "two\n"
 
@@ -274,7 +274,7 @@ def short() -> Iterator[Path]:
 def test_docker_loads_ours_and_we_load_docker_s(
     engine: Engine, own: Engine, app: str, tmp_path: Path, short: Path
 ) -> None:
-    engine.save("archived/app", tmp_path / "ours.tar")
+    engine.images.save("archived/app", tmp_path / "ours.tar")
     try:
         with peer.Docker(short / "docker", "--bridge=none", "--iptables=false") as docker:
             loaded = docker("load", "-i", str(tmp_path / "ours.tar"))
@@ -282,14 +282,14 @@ def test_docker_loads_ours_and_we_load_docker_s(
                 "Loaded image: archived/app:1",
                 "Loaded image: archived/app:2",
             ]
-            assert docker("images", "-q", "--no-trunc", app) == engine.image(app).id
+            assert docker("images", "-q", "--no-trunc", app) == engine.images.get(app).id
             assert docker("run", "--rm", "--network", "none", app) == "two"
             docker("tag", app, "from/docker:1")
             docker("save", "-o", str(tmp_path / "docker.tar"), "from/docker:1", "archived/app:2")
     finally:
         peer.remove_cgroups(peer.CGROUP)
-    (image,) = own.load(tmp_path / "docker.tar")
-    assert image.id == engine.image(app).id
+    (image,) = own.images.load(tmp_path / "docker.tar")
+    assert image.id == engine.images.get(app).id
     assert image.names == ("from/docker:1", "archived/app:2")
     assert says(own, "from/docker:1") == "two\n"
 
@@ -300,17 +300,17 @@ def test_podman_loads_ours_and_we_load_podman_s(
 ) -> None:
     folders = ("--root", str(short / "root"), "--runroot", str(short / "runroot"))
     podman = ("podman", *folders, "--storage-driver", "vfs")
-    engine.save(app, tmp_path / "ours.tar")
+    engine.images.save(app, tmp_path / "ours.tar")
     assert "archived/app:1" in shell(*podman, "load", "-i", str(tmp_path / "ours.tar"))
     shell(*podman, "tag", "archived/app:1", "from/podman:1")
     for form in ("docker-archive", "oci-archive"):
         path = tmp_path / f"{form}.tar"
         shell(*podman, "save", "--format", form, "-o", str(path), "from/podman:1")
-        (image,) = own.load(path)
-        assert image.id == engine.image(app).id
+        (image,) = own.images.load(path)
+        assert image.id == engine.images.get(app).id
         assert image.names == ("localhost/from/podman:1",)
         assert says(own, "localhost/from/podman:1") == "two\n"
-        own.remove_image("localhost/from/podman:1")
+        own.images.remove("localhost/from/podman:1")
 
 
 # -- a full disk ----------------------------------------------------------------------------------
@@ -325,16 +325,16 @@ def test_a_load_on_a_full_disk(engine: Engine, app: str, tmp_path: Path) -> None
     try:
         with Engine(root=small / "root", run_root=tmp_path / "run") as tiny:
             with pytest.raises(StorageError, match="disk full") as caught:
-                tiny.load(big)
+                tiny.images.load(big)
             assert caught.value.hint
             assert tiny.images() == []
-            assert tiny.system_check().problems == ()
+            assert tiny.system.check().problems == ()
             shell("mount", "-o", "remount,size=60m", str(small))
-            assert tiny.load(big)[0].names == ("big:1",)
-            assert tiny.system_check().problems == ()
+            assert tiny.images.load(big)[0].names == ("big:1",)
+            assert tiny.system.check().problems == ()
             shell("mount", "-o", "remount,size=18m", str(small))
             with pytest.raises(StorageError, match="disk full"):
-                tiny.save("big:1", small / "out.tar")
+                tiny.images.save("big:1", small / "out.tar")
             assert [path.name for path in small.iterdir()] == ["root"]
     finally:
         shell("umount", "-l", str(small))

@@ -39,7 +39,7 @@ def test_attach_from_another_engine_talks_to_the_container(
 ) -> None:
     engine.run(busybox, ECHO, detach=True, interactive=True, name="talker", **NONE)
     with place.engine() as other, pytest.raises(ContainerFailedError) as caught:
-        other.attach("talker", stdin=b"one\nend\n")
+        other.containers.attach("talker", stdin=b"one\nend\n")
     assert caught.value.exit_code == 4
     assert list(caught.value.log_tail) == ["got one", "got end"]
 
@@ -50,23 +50,23 @@ def test_two_are_attached_at_once(engine: Engine, busybox: str, place: Place) ->
 
     def listen() -> None:
         with place.engine() as other:
-            heard.append(other.attach(container.id, check=False).stdout)
+            heard.append(other.containers.attach(container.id, check=False).stdout)
 
     listener = threading.Thread(target=listen)
     listener.start()
-    events = engine.events(after=0, follow=True, filters={"container": [container.id]})
+    events = engine.system.events(after=0, follow=True, filters={"container": [container.id]})
     assert any(event.action == "attach" for event in events)
     time.sleep(0.1)
-    result = engine.attach(container.id, stdin=b"both\nend\n", check=False)
+    result = engine.containers.attach(container.id, stdin=b"both\nend\n", check=False)
     listener.join()
     assert result.stdout == b"got both\ngot end\n"
     assert heard == [b"got both\ngot end\n"]
 
 
 def test_attach_needs_a_running_container(engine: Engine, busybox: str) -> None:
-    engine.create(busybox, ["true"], name="idle", **NONE)
+    engine.containers.create(busybox, ["true"], name="idle", **NONE)
     with pytest.raises(InvalidStateError, match="attach"):
-        engine.attach("idle")
+        engine.containers.attach("idle")
 
 
 def test_the_keys_detach_and_the_container_goes_on_and_is_settled(
@@ -90,17 +90,17 @@ def test_the_keys_detach_and_the_container_goes_on_and_is_settled(
     os.close(writer)
     assert (result.detached, result.exit_code) == (True, 0)
     assert b"heard hello" in result.stdout
-    assert engine.container("left").status.alive
+    assert engine.containers.get("left").status.alive
     # Nobody waits for it and nobody looks: its exit command records the end.
-    events = engine.events(after=0, filters={"container": ["left"], "event": ["die"]})
+    events = engine.system.events(after=0, filters={"container": ["left"], "event": ["die"]})
     assert next(iter(events)).attributes["exitCode"] == "0"
 
 
 def test_attach_detaches_with_keys_of_ones_own(engine: Engine, busybox: str) -> None:
     engine.run(busybox, ["cat"], detach=True, interactive=True, tty=True, name="cat", **NONE)
-    result = engine.attach("cat", stdin=_pipe_with(b"ab\x01"), detach_keys="ctrl-a")
+    result = engine.containers.attach("cat", stdin=_pipe_with(b"ab\x01"), detach_keys="ctrl-a")
     assert result.detached
-    assert engine.container("cat").status.alive
+    assert engine.containers.get("cat").status.alive
 
 
 def _pipe_with(data: bytes) -> int:
@@ -119,14 +119,14 @@ def test_an_interrupted_attach_leaves_the_container_or_tells_it(
     def interrupt(stream: str, data: bytes) -> None:
         raise KeyboardInterrupt
 
-    engine.exec(container.id, ["sh", "-c", "echo ready >/proc/1/fd/1"])
+    engine.containers.exec(container.id, ["sh", "-c", "echo ready >/proc/1/fd/1"])
     for proxy in (False, True):
         waiting = threading.Timer(0.2, container.exec, (["sh", "-c", "echo x >/proc/1/fd/1"],))
         waiting.start()
         with pytest.raises(KeyboardInterrupt):
-            engine.attach(container.id, on_output=interrupt, sig_proxy=proxy)
+            engine.containers.attach(container.id, on_output=interrupt, sig_proxy=proxy)
         waiting.join()
-        assert engine.container(container.id).status.alive
+        assert engine.containers.get(container.id).status.alive
         if proxy:
             until(lambda: _log(container).count(b"told") == 1)
         else:
@@ -139,7 +139,7 @@ def _log(container: Container) -> bytes:
 
 def test_start_attached_to_what_runs_attaches(engine: Engine, busybox: str) -> None:
     engine.run(busybox, ECHO, detach=True, interactive=True, name="on", **NONE)
-    result = engine.start("on", attach=True, stdin=b"end\n", check=False)
+    result = engine.containers.start("on", attach=True, stdin=b"end\n", check=False)
     assert (result.exit_code, result.stdout) == (4, b"got end\n")
 
 
@@ -175,7 +175,9 @@ def test_an_input_is_passed_on_whatever_outputs_are_attached(engine: Engine, bus
 def test_a_run_terminal_is_read_written_resized_and_waited_for(
     engine: Engine, busybox: str
 ) -> None:
-    session = engine.run_terminal(busybox, ["sh"], rows=31, columns=97, name="term", **NONE)
+    session = engine.containers.run_terminal(
+        busybox, ["sh"], rows=31, columns=97, name="term", **NONE
+    )
     read_until(session, b"# ")
     session.write(b"stty size\n")
     read_until(session, b"31 97\r\n")
@@ -188,18 +190,18 @@ def test_a_run_terminal_is_read_written_resized_and_waited_for(
     while session.read(timeout=5):
         pass
     session.close()
-    assert engine.container("term").exit_code == 6
+    assert engine.containers.get("term").exit_code == 6
 
 
 def test_closing_a_terminal_leaves_the_container_and_another_one_attaches(
     engine: Engine, busybox: str, place: Place
 ) -> None:
-    session = engine.run_terminal(busybox, ["sh"], name="kept", rm=True, **NONE)
+    session = engine.containers.run_terminal(busybox, ["sh"], name="kept", rm=True, **NONE)
     read_until(session, b"# ")
     session.close()
     session.close()
     with place.engine() as other:
-        again = other.terminal("kept")
+        again = other.containers.terminal("kept")
         again.write(b"echo still; exit\n")
         read_until(again, b"still\r\n")
         assert again.wait(20) == 0
@@ -209,7 +211,7 @@ def test_closing_a_terminal_leaves_the_container_and_another_one_attaches(
 
 def test_an_exec_terminal(engine: Engine, busybox: str) -> None:
     engine.run(busybox, ["sleep", "60"], detach=True, name="inner", **NONE)
-    session = engine.terminal("inner", ["sh"], rows=22, columns=66, user="1000")
+    session = engine.containers.terminal("inner", ["sh"], rows=22, columns=66, user="1000")
     session.write(b"stty size; id -u; exit 5\n")
     seen = read_until(session, b"1000\r\n")
     assert b"22 66\r\n" in seen
@@ -222,7 +224,7 @@ def test_an_exec_terminal(engine: Engine, busybox: str) -> None:
 def test_a_container_without_a_terminal_offers_none(engine: Engine, busybox: str) -> None:
     engine.run(busybox, ["sleep", "60"], detach=True, name="plain", **NONE)
     with pytest.raises(InvalidArgumentError, match="no terminal"):
-        engine.terminal("plain")
+        engine.containers.terminal("plain")
 
 
 def test_100_mb_of_output_take_neither_memory_nor_page(engine: Engine, busybox: str) -> None:
@@ -260,7 +262,7 @@ def test_the_keys_leave_a_command_of_exec_running(engine: Engine, busybox: str) 
     os.close(writer)
     assert (result.detached, result.exit_code) == (True, 0)
     until(lambda: box.exec(["cat", "/done"], check=False).output == "done\n")
-    until(lambda: "sleep 30" in [row["CMD"] for row in engine.top(box.id)])
+    until(lambda: "sleep 30" in [row["CMD"] for row in engine.containers.top(box.id)])
 
 
 def test_a_foreground_container_whose_kernel_is_killed_is_settled_at_its_end(
@@ -272,14 +274,14 @@ def test_a_foreground_container_whose_kernel_is_killed_is_settled_at_its_end(
         "e.run(sys.argv[1], ['sh', '-c', 'sleep 1.5; exit 6'], name='orphan', network='none')"
     )
     kernel = subprocess.Popen([sys.executable, "-c", program, busybox])
-    feed = engine.events(after=0, filters={"container": ["orphan"]})
+    feed = engine.system.events(after=0, filters={"container": ["orphan"]})
     assert any(event.action == "start" for event in feed)
     kernel.kill()
     kernel.wait()
     # Nobody looks: to follow the events settles nothing.
     death = next(event for event in feed if event.action == "die")
     assert death.attributes["exitCode"] == "6"
-    assert engine.container("orphan").exit_code == 6
+    assert engine.containers.get("orphan").exit_code == 6
 
 
 def test_a_flood_is_interrupted_at_once(engine: Engine, busybox: str) -> None:
@@ -300,6 +302,6 @@ def test_a_client_that_does_not_read_holds_no_end_up(engine: Engine, busybox: st
     with Attachment(folder) as idle:
         assert select.select([idle.descriptor], [], [], 10)[0]
         time.sleep(0.2)  # until the socket between them is full
-        engine.kill("flooding")
-        assert engine.wait("flooding") in (137, 255)
-    assert engine.container("flooding").status == "exited"
+        engine.containers.kill("flooding")
+        assert engine.containers.wait("flooding") in (137, 255)
+    assert engine.containers.get("flooding").status == "exited"

@@ -131,7 +131,7 @@ def test_archives_that_do_not_agree(
 ) -> None:
     """Seen to fail before for texts that are not UTF-8 (UnicodeDecodeError); others were typed."""
     with pytest.raises(error):
-        engine.load(stream)
+        engine.images.load(stream)
     assert engine.images() == []
 
 
@@ -139,20 +139,20 @@ def test_an_image_whose_env_is_null_can_be_compared(
     engine: Engine, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Seen to fail before: TypeError, None is not iterable."""
-    engine.load(docker_archive(config(config={"Env": None, "Labels": None}), "null:1"))
-    engine.load(docker_archive(config(config={"Env": ["A=b"]}), "plain:1"))
+    engine.images.load(docker_archive(config(config={"Env": None, "Labels": None}), "null:1"))
+    engine.images.load(docker_archive(config(config={"Env": ["A=b"]}), "plain:1"))
     assert cli.main(["diff", "null:1", "plain:1"], make_engine=lambda: lent(engine)) == 0
     assert "Env A: unset → b" in capfd.readouterr().out
 
 
 def test_a_stray_file_among_the_blobs(engine: Engine) -> None:
     """Seen to fail before: NotADirectoryError for a file beside the algorithms' folders."""
-    engine.load(docker_archive(config()))
+    engine.images.load(docker_archive(config()))
     folder = os.fsencode(engine.settings.root / "content/blobs")
     for name in (b"README", b"sha256/README", b"sha256/\xff", b"sha256/" + b"a" * 200):
         Path(os.fsdecode(folder + b"/" + name)).write_bytes(b"x")
     assert len(engine.images()) == 1
-    found = engine.system_check().problems
+    found = engine.system.check().problems
     assert sorted(os.fsencode(one.subject) for one in found if one.kind == "stray file") == [
         b"content/blobs/README",
         b"content/blobs/sha256/README",
@@ -160,7 +160,7 @@ def test_a_stray_file_among_the_blobs(engine: Engine) -> None:
         b"content/blobs/sha256/\xff",
     ]
     assert cli.main(["system", "check"], make_engine=lambda: lent(engine)) in (0, 1)
-    engine.prune(all=True)
+    engine.system.prune(all=True)
     assert engine.images() == []
 
 
@@ -184,7 +184,7 @@ def lent(engine: Engine) -> Any:
 @pytest.fixture
 def stranger(engine: Engine) -> Engine:
     """An engine with an image and a container that are full of control characters."""
-    engine.load(
+    engine.images.load(
         docker_archive(
             config(
                 author=f"{EVIL}author",
@@ -212,7 +212,7 @@ def stranger(engine: Engine) -> Engine:
             )
         )
     )
-    engine.create("stranger:1", name="web")
+    engine.containers.create("stranger:1", name="web")
     return engine
 
 
@@ -321,8 +321,8 @@ def called(function: Callable[[], object]) -> str:
         lambda engine: engine.run("busybox", memory="9" * 300),
         lambda engine: engine.run("busybox", health_interval="9" * 309 + "s"),
         lambda engine: engine.run("busybox", label=["a=\udcff"]),
-        lambda engine: engine.create_network("net", label=["a=\udcff"]),
-        lambda engine: engine.create_volume("vol", label=["a=\udcff"]),
+        lambda engine: engine.networks.create("net", label=["a=\udcff"]),
+        lambda engine: engine.volumes.create("vol", label=["a=\udcff"]),
     ],
 )
 def test_calls_in_python(engine: Engine, ask: Callable[[Engine], object]) -> None:

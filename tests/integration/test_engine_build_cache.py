@@ -47,7 +47,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistr
 def base(bench: Bench, tmp_path: Path) -> Path:
     """Return an archive of busybox, so that every store has the same base image."""
     path = tmp_path / "busybox.tar"
-    bench.engine.save("busybox", output=path)
+    bench.engine.images.save("busybox", output=path)
     bench.write("a", "1")
     return path
 
@@ -56,7 +56,7 @@ def base(bench: Bench, tmp_path: Path) -> Path:
 def other(base: Path, tmp_path: Path) -> Iterator[Engine]:
     """Yield an engine whose store has the base image and nothing else."""
     with fresh_engine(tmp_path / "other") as engine:
-        engine.load(base)
+        engine.images.load(base)
         yield engine
         demolish(engine)
 
@@ -217,7 +217,7 @@ def test_no_cache_does_not_read_but_writes(bench: Bench) -> None:
 @pytest.fixture
 def own(tmp_path: Path, base: Path) -> Iterator[Engine]:
     with fresh_engine(tmp_path / "own") as engine:
-        engine.load(base)
+        engine.images.load(base)
         yield engine
 
 
@@ -228,7 +228,7 @@ def grow(engine: Engine, bench: Bench, name: str, size: int = 1_000_000, **flags
 
 
 def disk(engine: Engine) -> int:
-    return sum(line.size for line in engine.system_df())
+    return sum(line.size for line in engine.system.df())
 
 
 def test_records_of_the_cache_and_their_prune(own: Engine, bench: Bench, tmp_path: Path) -> None:
@@ -236,19 +236,19 @@ def test_records_of_the_cache_and_their_prune(own: Engine, bench: Bench, tmp_pat
     grow(own, bench, "loose", output=str(tmp_path / "out"))
     mount = "FROM busybox\nRUN --mount=type=cache,target=/c head -c 5000 /dev/zero > /c/f\n"
     own.build(bench.context, dockerfile=mount, tag="mount:1", network="none")
-    records = own.build_records()
+    records = own.builds.records()
     assert [record.description[:14] for record in records if not record.shared] == [
         "RUN echo loose", "RUN head -c 10", "cache mount /c"
     ]  # fmt: skip
     large = [record for record in records if record.size > 1_900_000]
     assert [record.shared for record in large] == [True, False]
     before = disk(own)
-    result = own.prune_builder()
+    result = own.builds.prune()
     assert before - disk(own) == result.freed > 2_000_000
-    assert all(record.shared for record in own.build_records()), "an image's steps stay"
-    assert own.build_records()
-    own.prune_builder(all=True)
-    assert own.build_records() == []
+    assert all(record.shared for record in own.builds.records()), "an image's steps stay"
+    assert own.builds.records()
+    own.builds.prune(all=True)
+    assert own.builds.records() == []
     assert own.run("kept:1", ["cat", "/n"], rm=True, network="none").stdout == b"kept\n"
 
 
@@ -256,14 +256,14 @@ def test_a_prune_by_size_takes_the_least_recently_used(own: Engine, bench: Bench
     for name in ("one", "two", "three"):
         grow(own, bench, name, output=str(bench.context / "out"))
     grow(own, bench, "one", output=str(bench.context / "out"))
-    assert own.prune_builder(max_used_space="100g").removed == ()
-    own.prune_builder(max_used_space=4_500_000)
-    left = " ".join(record.description for record in own.build_records())
+    assert own.builds.prune(max_used_space="100g").removed == ()
+    own.builds.prune(max_used_space=4_500_000)
+    left = " ".join(record.description for record in own.builds.records())
     assert "/one" in left
     assert "/two" not in left
     assert "/three" in left
-    own.prune_builder(max_used_space=0)
-    assert own.build_records() == []
+    own.builds.prune(max_used_space=0)
+    assert own.builds.records() == []
 
 
 def test_a_prune_by_age(own: Engine, bench: Bench) -> None:
@@ -272,10 +272,10 @@ def test_a_prune_by_age(own: Engine, bench: Bench) -> None:
     with database.transaction("make the entries old") as connection:
         connection.execute("UPDATE cache SET used = used - 7200")
     grow(own, bench, "new", output=str(bench.context / "out"))
-    own.prune_builder(filters=["until=24h"])
-    assert len(own.build_records()) == 4
-    own.prune_builder(filters={"until": "1h"})
-    assert [record.description[-4:] for record in own.build_records()] == ["> /n", "/new"]
+    own.builds.prune(filters=["until=24h"])
+    assert len(own.builds.records()) == 4
+    own.builds.prune(filters={"until": "1h"})
+    assert [record.description[-4:] for record in own.builds.records()] == ["> /n", "/new"]
 
 
 def test_a_prune_leaves_what_a_build_works_with(own: Engine, bench: Bench) -> None:
@@ -283,8 +283,8 @@ def test_a_prune_leaves_what_a_build_works_with(own: Engine, bench: Bench) -> No
         grow(own, bench, "busy", output=str(bench.context / "out"))
         layers = own._rooms.store.snapshots.layers.all()
         lease.add(*(layer.chain_id for layer in layers))
-        assert [record.in_use for record in own.build_records()] == [True, True]
-        assert own.prune_builder(all=True).removed == ()
+        assert [record.in_use for record in own.builds.records()] == [True, True]
+        assert own.builds.prune(all=True).removed == ()
 
 
 def test_a_prune_forgets_the_digests_of_contexts(own: Engine, bench: Bench) -> None:
@@ -294,13 +294,13 @@ def test_a_prune_forgets_the_digests_of_contexts(own: Engine, bench: Bench) -> N
     time.sleep(2.6)  # a file that is young when it is read is not remembered
     bench.write("b", "1")
     own.build(bench.context, dockerfile="FROM scratch\nCOPY a /a\n")
-    own.prune_builder(max_used_space="1gb")
+    own.builds.prune(max_used_space="1gb")
     kept = list(folder.iterdir())
     assert kept, "the digests of the context are remembered"
-    own.prune_builder(filters=["until=1h"])
+    own.builds.prune(filters=["until=1h"])
     assert list(folder.iterdir()) == kept
     os.utime(kept[0], (1000, 1000))
     size = kept[0].stat().st_size
-    assert own.prune_builder(filters=["until=1h"]).freed >= size
+    assert own.builds.prune(filters=["until=1h"]).freed >= size
     assert list(folder.iterdir()) == []
     own.build(bench.context, dockerfile="FROM scratch\nCOPY a /a\n")

@@ -79,7 +79,7 @@ def test_an_outline_shows_what_a_target_takes(bench: Bench) -> None:
 
 def test_the_stages_copied_from_count(bench: Bench) -> None:
     bench.write("Dockerfile", TEXT + "FROM scratch\nARG OTHER=mine\nCOPY --from=test /x /y\n")
-    outline = bench.engine.outline(bench.context)
+    outline = bench.engine.builds.outline(bench.context)
     assert [(one.name, one.value) for one in outline.args] == [
         ("BASE", "busybox"), ("VERSION", "1.0"), ("UNSET", ""), ("EXTRA", "1.0"),
         ("OTHER", "mine"),

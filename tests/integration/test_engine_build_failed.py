@@ -40,8 +40,8 @@ def verb(bench: Bench, *words: str, **session: Any) -> Any:
 def test_a_failed_step_can_be_looked_at(bench: Bench) -> None:
     error = fail(bench, secret_values={"t": "very-secret"})
     assert error.snapshot
-    assert bench.engine.system_check().problems == ()
-    assert "Engine.failed_image()" in error.hint
+    assert bench.engine.system.check().problems == ()
+    assert "Engine.builds.failed_image()" in error.hint
     said = verb(bench, "builder", "debug", "sh", "-c", "pwd; id -u; echo $MODE $LEVEL; cat done")
     assert said.stdout == b"/w\n5\nfast 3\nhalf\n"
     listed = verb(bench, "builder", "debug", "ls", "/").stdout.decode()
@@ -82,25 +82,25 @@ def test_only_a_few_are_kept_and_a_prune_removes_them(bench: Bench) -> None:
     for number in range(KEPT + 2):
         fail(bench, f"FROM busybox\nRUN echo {number} > /f; false\n")
     verb(bench, "builder", "debug", "true")
-    assert len(bench.engine.failed_steps()) == KEPT
+    assert len(bench.engine.builds.failed_steps()) == KEPT
     assert len([one for one in uppers.iterdir() if one.name.startswith("failed-")]) == KEPT
-    records = [one for one in bench.engine.build_records() if one.type == "failed-step"]
+    records = [one for one in bench.engine.builds.records() if one.type == "failed-step"]
     assert len(records) == KEPT
     images = len(bench.engine.images(all=True))
-    bench.engine.prune_builder()
-    assert bench.engine.failed_steps() == []
+    bench.engine.builds.prune()
+    assert bench.engine.builds.failed_steps() == []
     assert not [one for one in uppers.iterdir() if one.name.startswith("failed-")]
     assert len(bench.engine.images(all=True)) == images - 1
 
 
 def test_a_prune_of_images_spares_what_a_failed_step_stands_on(bench: Bench) -> None:
     fail(bench, "FROM busybox\nRUN echo below > /below\nRUN cat /below; false\n")
-    bench.engine.prune_builder(filters=["type=regular"], all=True)
+    bench.engine.builds.prune(filters=["type=regular"], all=True)
     assert verb(bench, "builder", "debug", "cat", "/below").stdout == b"below\n"
 
 
 def test_a_cancelled_step_leaves_nothing(bench: Bench) -> None:
-    before = [step.id for step in bench.engine.failed_steps()]
+    before = [step.id for step in bench.engine.builds.failed_steps()]
     cancel = CancelToken()
 
     def emit(event: Any) -> None:
@@ -114,4 +114,4 @@ def test_a_cancelled_step_leaves_nothing(bench: Bench) -> None:
             emit=emit,
             cancel=cancel,
         )
-    assert [step.id for step in bench.engine.failed_steps()] == before
+    assert [step.id for step in bench.engine.builds.failed_steps()] == before

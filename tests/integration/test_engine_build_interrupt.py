@@ -62,7 +62,7 @@ def test_a_step_that_forks_and_ignores_signals_is_reaped(bench: Bench) -> None:
     # The figure (200 ms) is the bench's; here it only has to be at once, on a busy machine too.
     assert stopped(bench, f"{steps}RUN {STUBBORN.format('')}\n", 1) < 3
     assert sleepers() == []
-    assert bench.engine.system_check().problems == ()
+    assert bench.engine.system.check().problems == ()
     image = bench.build(steps + "RUN echo more > /more\n", network="none")
     assert [outcome for outcome, _ in bench.steps] == ["cached", "cached", "done"]
     assert bench.run(image, "cat /kept /more") == "kept\nmore\n"
@@ -101,4 +101,4 @@ def test_an_interrupt_of_the_main_thread_stops_all_stages(bench: Bench) -> None:
         bench.engine.build(bench.context, dockerfile=text, emit=emit, network="none")
     assert sleepers() == []
     assert not [one for one in threading.enumerate() if one.name.startswith("stage-")]
-    assert bench.engine.system_check().problems == ()
+    assert bench.engine.system.check().problems == ()

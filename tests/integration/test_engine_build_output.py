@@ -54,7 +54,7 @@ def test_the_format_decides_the_media_types(bench: Bench) -> None:
     assert docker["config"]["digest"] == oci["config"]["digest"]
     said = bench.build(TEXT, output="type=image,oci-mediatypes=false,name=fmt:1")
     assert manifest_of(bench, said.digest) == docker
-    assert bench.engine.image("fmt:1").digest == said.digest
+    assert bench.engine.images.get("fmt:1").digest == said.digest
     assert bench.run(said, "cat /app/a") == "1"
 
 
@@ -142,7 +142,7 @@ def test_several_outputs_at_once(bench: Bench, tmp_path: Path) -> None:
     bench.build(
         TEXT, output=[f"type=oci,dest={tmp_path}/i.tar", f"{tmp_path}/files"], load=True, tag="s:1"
     )
-    assert bench.engine.image("s:1")
+    assert bench.engine.images.get("s:1")
     assert {one.name for one in tmp_path.iterdir()} == {"i.tar", "files", "context"}
 
 
@@ -180,13 +180,13 @@ def test_two_empty_stores_make_the_same_image(bench: Bench, tmp_path: Path) -> N
         "COPY a /new/a\nWORKDIR /w\n"
     )
     base = tmp_path / "busybox.tar"
-    bench.engine.save("busybox", base)
+    bench.engine.images.save("busybox", base)
     found = []
     for number in range(2):
         os.utime(bench.context / "a", None)
         with Place.under(tmp_path / str(number)).engine() as engine:
             try:
-                engine.load(base)
+                engine.images.load(base)
                 image = engine.build(
                     bench.context,
                     dockerfile=text,
@@ -194,7 +194,7 @@ def test_two_empty_stores_make_the_same_image(bench: Bench, tmp_path: Path) -> N
                     output="type=image,rewrite-timestamp=true",
                     network="none",
                 )
-                found.append((image.digest, engine.inspect(image.id)["Created"]))
+                found.append((image.digest, engine.system.inspect(image.id)["Created"]))
             finally:
                 demolish(engine)
     assert found[0] == found[1]
@@ -206,7 +206,7 @@ def test_the_environment_gives_the_source_date(
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000")
     image = bench.build("FROM scratch\nENV a=b\n")
-    assert bench.engine.inspect(image.id)["Created"] == "1970-01-01T00:16:40Z"
+    assert bench.engine.system.inspect(image.id)["Created"] == "1970-01-01T00:16:40Z"
 
 
 def test_times_are_rewritten_only_when_asked_and_never_made_younger(bench: Bench) -> None:
@@ -267,7 +267,7 @@ def test_a_foreign_platform_without_a_run_needs_no_emulator(bench: Bench) -> Non
         platform=FOREIGN,
         tag="foreign:1",
     )
-    document = bench.engine.inspect(image.id)
+    document = bench.engine.system.inspect(image.id)
     assert (document["Os"], document["Architecture"]) == ("linux", "s390x")
     assert "ARCH=s390x" in document["Config"]["Env"]
     again = bench.build("FROM foreign:1\nCOPY a /b\n", platform=FOREIGN)
@@ -359,11 +359,11 @@ def test_an_index_is_pushed_with_its_images(bench: Bench, tmp_path: Path) -> Non
         name = f"{registry.host}/team/both:1"
         mine = bench.build(EACH, tag=name, push=True, **BOTH)
         assert str(mine.platform) == "linux/amd64"
-        assert bench.engine.image(name).id == mine.id
+        assert bench.engine.images.get(name).id == mine.id
         further = f"FROM {name}\nCOPY a /b\n"
         built = bench.build(further, platform="linux/s390x", output=f"{tmp_path}/here")
         assert (tmp_path / "here/which").read_text() == "s390x", "taken from this store"
-        assert bench.engine.image(name).id == mine.id, "the name means what it meant"
+        assert bench.engine.images.get(name).id == mine.id, "the name means what it meant"
         with Place.under(tmp_path / "other").engine() as other:
             try:
                 pulled = other.pull(name, platform="linux/s390x")
@@ -385,14 +385,14 @@ def test_images_for_several_platforms_stay_together(bench: Bench, tmp_path: Path
         with engine._rooms.registry(registry.host) as client:
             index = client.resolve("team/both", "1").digest
             assert engine.push(f"{other}:1") == index == client.resolve("team/other", "1").digest
-            engine.tag(name, f"{other}:arm")
+            engine.images.tag(name, f"{other}:arm")
             foreign = engine.push(f"{other}:arm", platform="linux/s390x")
             assert foreign == client.resolve("team/other", "arm").digest != index
-            assert "s390x" in engine.history(name, platform="linux/s390x")[1].created_by
-            assert engine.inspect_image(name, platform="linux/s390x")["Architecture"] == "s390x"
+            assert "s390x" in engine.images.history(name, platform="linux/s390x")[1].created_by
+            assert engine.images.inspect(name, platform="linux/s390x")["Architecture"] == "s390x"
             with pytest.raises(ImageNotFoundError, match="not for linux/arm64"):
                 engine.push(name, platform="linux/arm64")
-            engine.tag(name, f"{other}:zstd")
+            engine.images.tag(name, f"{other}:zstd")
             packed = client.manifest("team/other", engine.push(f"{other}:zstd", compression="zstd"))
             entries = json.loads(packed.data)["manifests"]
             assert [entry["platform"]["architecture"] for entry in entries] == ["amd64", "s390x"]
@@ -402,16 +402,21 @@ def test_images_for_several_platforms_stay_together(bench: Bench, tmp_path: Path
         shown = {one.digest for one in engine.images()}
         assert foreign not in shown
         assert foreign in {one.digest for one in engine.images(all=True)}
-        engine.prune_images()
-        engine.save(name, tmp_path / "foreign.tar", platform="linux/s390x")
+        engine.images.prune()
+        engine.images.save(name, tmp_path / "foreign.tar", platform="linux/s390x")
         for tag in ("1", "arm", "zstd"):
-            assert engine.remove_image(f"{other}:{tag}")[0] == f"Untagged: {other}:{tag}"
-        ids = [engine.image(name).id, engine.inspect_image(name, platform="linux/s390x")["Id"]]
+            assert engine.images.remove(f"{other}:{tag}")[0] == f"Untagged: {other}:{tag}"
+        ids = [
+            engine.images.get(name).id,
+            engine.images.inspect(name, platform="linux/s390x")["Id"],
+        ]
         for platform, image_id in zip(("linux/amd64", "linux/s390x"), ids, strict=True):
-            with engine.create(name, ["/x"], platform=platform, pull="never") as container:
+            with engine.containers.create(
+                name, ["/x"], platform=platform, pull="never"
+            ) as container:
                 assert container.inspect()["Image"] == image_id
-        assert {f"Deleted: {one}" for one in ids} <= set(engine.remove_image(name))
-        [loaded] = engine.load(tmp_path / "foreign.tar", platform="linux/s390x")
+        assert {f"Deleted: {one}" for one in ids} <= set(engine.images.remove(name))
+        [loaded] = engine.images.load(tmp_path / "foreign.tar", platform="linux/s390x")
         assert (str(loaded.platform), loaded.digest) == ("linux/s390x", foreign)
 
 
@@ -440,7 +445,7 @@ def test_layers_in_another_compression(
     bench.build(text, output=f"type=oci,dest={path},{wish},force-compression=true")
     with Place.under(tmp_path / "other").engine() as other:
         try:
-            [again] = other.load(path)
+            [again] = other.images.load(path)
             document = json.loads(other._rooms.store.content.read(again.digest))
             assert all(layer["mediaType"].endswith(suffix) for layer in document["layers"])
             run = other.run(again, ["wc", "-c", "/a"], rm=True, network="none")

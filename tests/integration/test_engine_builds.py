@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 def layer_names(engine: Engine, image: Image, depth: int = -1) -> list[str]:
     """Return the members of one layer's archive."""
-    document = engine.inspect(image.id, kind="image")
+    document = engine.system.inspect(image.id, kind="image")
     assert document["RootFS"]["Layers"]
     manifest = engine._rooms.store.content.read(image.digest)
     import json
@@ -164,7 +164,7 @@ def test_a_step_that_fills_the_disk(tmp_path: Path, engine: Engine, busybox: str
     try:
         with Engine(root=small / "root", run_root=tmp_path / "run") as tiny:
             try:
-                tiny.bootstrap("busybox")
+                tiny.images.bootstrap("busybox")
                 (tmp_path / "f").write_bytes(os.urandom(4_000_000))
                 fill = "RUN dd if=/dev/urandom of=/x bs=1M count=20"
                 with nothing_left(tiny), pytest.raises(StepFailedError, match="dd") as caught:
@@ -266,7 +266,7 @@ def test_cache_mounts_live_on_and_are_pruned(bench: Bench) -> None:
     for expected in ("1", "2", "3"):
         bench.build(f"FROM busybox\nRUN {step}\n", no_cache=True)
         assert bench.output.strip() == expected
-    bench.engine.prune_builder()
+    bench.engine.builds.prune()
     bench.build(f"FROM busybox\nRUN {step}\n")
     assert bench.output.strip() == "1"
 
@@ -470,7 +470,7 @@ def test_processes_build_at_once(bench: Bench, place: Place) -> None:
     done = [program.communicate(timeout=60) for program in programs]
     assert [program.returncode for program in programs] == [0, 0], done
     for number in range(2):
-        assert bench.run(bench.engine.image(f"twice:{number}"), "cat /two") == "one\n"
+        assert bench.run(bench.engine.images.get(f"twice:{number}"), "cat /two") == "one\n"
 
 
 def test_a_step_that_leaves_a_daemon_behind_ends(bench: Bench) -> None:

@@ -32,7 +32,7 @@ def test_containers_are_run_found_listed_and_gone_over(engine: Engine, busybox: 
 
 
 def test_images_volumes_and_networks(engine: Engine, busybox: str) -> None:
-    built = engine.images.build({"Dockerfile": "FROM busybox\nENV A=1\n"}, tag="collected:1")
+    built = engine.builds.build({"Dockerfile": "FROM busybox\nENV A=1\n"}, tag="collected:1")
     assert "collected:1" in engine.images
     assert engine.images.get("collected:1") == built == engine.images[built.short_id]
     names = {name for image in engine.images for name in image.names}
@@ -63,7 +63,7 @@ def test_they_are_data_frames_with_numbers_and_times(engine: Engine, busybox: st
         row = frame.set_index("name").loc["framed"]
         assert (row["status"], row["labels"]) == ("running", {"a": "b"})
         assert row["created"] <= pd.Timestamp.now(tz="UTC")
-        stats = pd.DataFrame(engine.stats())
+        stats = pd.DataFrame(engine.containers.stats())
         assert stats.set_index("name").loc["framed", "memory_usage"] > 0
     images = engine.images.to_dataframe()
     assert images["size"].dtype.kind == "i"

@@ -23,8 +23,8 @@ from tests.integration.test_engine_networks import _removed, fetch, get, server,
 def two(engine: Engine, busybox: str) -> Iterator[Engine]:
     """Yield the engine with the networks ``front`` (10.214.1.0/24, IPv6) and ``back``."""
     del busybox
-    engine.create_network("front", subnet=["10.214.1.0/24", "fd14:1::/64"], ipv6=True)
-    engine.create_network("back", subnet="10.214.2.0/24", ip_range="10.214.2.128/25")
+    engine.networks.create("front", subnet=["10.214.1.0/24", "fd14:1::/64"], ipv6=True)
+    engine.networks.create("back", subnet="10.214.2.0/24", ip_range="10.214.2.128/25")
     yield engine
     for container in engine.containers(all=True):
         if set(container.networks) & {"front", "back"}:
@@ -49,7 +49,7 @@ def test_several_networks_from_the_start(two: Engine, busybox: str) -> None:
         network=["name=front,alias=gate,ip=10.214.1.77,ip6=fd14:1::77", "back"],
         mac_address="92:d0:c6:0a:29:33",
     )
-    seen = two.inspect("box")["NetworkSettings"]["Networks"]
+    seen = two.system.inspect("box")["NetworkSettings"]["Networks"]
     assert set(seen) == {"front", "back"}
     assert seen["front"]["IPAddress"] == "10.214.1.77"
     assert seen["front"]["GlobalIPv6Address"] == "fd14:1::77"
@@ -78,38 +78,40 @@ def test_networks_are_joined_and_left_while_it_runs(two: Engine, busybox: str) -
     box = idle(two, busybox, name="box", network="front")
     db = server(two, busybox, name="db", network="back")
     assert get(box, "db") is None
-    two.connect_network("back", "box", alias=["store"], ip="10.214.2.200")
+    two.networks.connect("back", "box", alias=["store"], ip="10.214.2.200")
     assert "eth1    inet 10.214.2.200/24" in output(box, "ip -o addr")
     assert get(box, "db") == db.short_id
     assert "10.214.2.200" in output(db, "ping -c 1 -W 2 store")
     assert "default via 10.214.2.128" in output(box, "ip route")
     with pytest.raises(AlreadyExistsError, match="already"):
-        two.connect_network("back", "box")
-    members = two.inspect("back", kind="network")["Containers"].values()
+        two.networks.connect("back", "box")
+    members = two.system.inspect("back", kind="network")["Containers"].values()
     assert {item["Name"]: item["IPv4Address"] for item in members}["box"] == "10.214.2.200/24"
-    two.disconnect_network("back", "box")
+    two.networks.disconnect("back", "box")
     assert "eth1" not in output(box, "ip -o addr")
     assert "default via 10.214.1.1 dev eth0" in output(box, "ip route")
     assert get(box, "db") is None
     assert "store" not in output(db, "cat /etc/hosts")
     with pytest.raises(NetworkNotFoundError, match="not connected"):
-        two.disconnect_network("back", "box")
+        two.networks.disconnect("back", "box")
     with pytest.raises(NetworkNotFoundError, match="not connected"):
-        two.disconnect_network("back", "box", force=True)
+        two.networks.disconnect("back", "box", force=True)
     # It may be left alone altogether, and taken back.
-    two.disconnect_network("front", "box")
+    two.networks.disconnect("front", "box")
     assert output(box, "ip route") == ""
-    assert two.inspect("box")["NetworkSettings"]["Networks"] == {}
+    assert two.system.inspect("box")["NetworkSettings"]["Networks"] == {}
     assert box.short_id not in output(box, "cat /etc/hosts")
-    two.connect_network("front", "box")
+    two.networks.connect("front", "box")
     assert "default via 10.214.1.1 dev eth0" in output(box, "ip route")
     # What is joined while it is stopped is there at the next start.
     box.stop(timeout=0)
-    two.connect_network("back", "box", alias=["store"])
+    two.networks.connect("back", "box", alias=["store"])
     box.start()
     assert get(box, "db") == db.short_id
     assert "box" in output(db, "cat /etc/hosts")
-    actions = [event.action for event in two.events(follow=False, filters={"type": ["network"]})]
+    actions = [
+        event.action for event in two.system.events(follow=False, filters={"type": ["network"]})
+    ]
     # Each start and each live connection; ends and live disconnections.
     assert actions.count("connect") >= 5
     assert "disconnect" in actions
@@ -119,17 +121,17 @@ def test_ports_follow_the_default_route(two: Engine, busybox: str) -> None:
     web = server(two, busybox, name="web", network="front", publish=["80"])
     number = web.record.ports[0].host_port
     assert fetch(f"127.0.0.1:{number}") == web.short_id
-    two.connect_network("back", "web")
-    assert two.container("web").record.ports[0].container_ip.startswith("10.214.2.")
+    two.networks.connect("back", "web")
+    assert two.containers.get("web").record.ports[0].container_ip.startswith("10.214.2.")
     assert fetch(f"127.0.0.1:{number}") == web.short_id
-    two.disconnect_network("back", "web")
+    two.networks.disconnect("back", "web")
     assert fetch(f"127.0.0.1:{number}") == web.short_id
 
 
 def test_every_address_is_of_both_families(two: Engine, busybox: str) -> None:
     """As with Docker: only a network with IPv6 leads on what comes by it."""
     every = ["com.docker.network.bridge.host_binding_ipv4=0.0.0.0"]
-    two.create_network("open", subnet=["10.214.3.0/24", "fd14:3::/64"], ipv6=True, opt=every)
+    two.networks.create("open", subnet=["10.214.3.0/24", "fd14:3::/64"], ipv6=True, opt=every)
     try:
         web = two.run(
             busybox,
@@ -141,10 +143,10 @@ def test_every_address_is_of_both_families(two: Engine, busybox: str) -> None:
         ports = {port.host_ip: port.host_port for port in web.record.ports}
         assert set(ports) == {"0.0.0.0", "::"}
         until(lambda: _answers("127.0.0.1", ports["0.0.0.0"]))
-        gateway = two.inspect("open", kind="network")["IPAM"]["Config"][1]["Gateway"]
+        gateway = two.system.inspect("open", kind="network")["IPAM"]["Config"][1]["Gateway"]
         assert fetch(f"[{gateway}]:{ports['::']}") == "six"
         # The way out is by a network without IPv6 now.
-        two.connect_network("back", web.id)
+        two.networks.connect("back", web.id)
         assert [port.host_ip for port in web.reload().record.ports] == ["0.0.0.0"]
         assert fetch(f"127.0.0.1:{ports['0.0.0.0']}") == "six"
         assert not _answers(gateway, ports["::"])
@@ -172,9 +174,9 @@ def test_the_network_of_another_container(two: Engine, busybox: str) -> None:
     web.stop(timeout=0)
     with pytest.raises(InvalidStateError, match="does not run"):
         two.run(busybox, ["true"], network="container:web", rm=True)
-    side = two.create(busybox, ["true"], network="container:web", name="side")
+    side = two.containers.create(busybox, ["true"], network="container:web", name="side")
     with pytest.raises(ConflictError, match="network mode"):
-        two.connect_network("back", "side")
+        two.networks.connect("back", "side")
     side.remove()
 
 
@@ -200,7 +202,7 @@ def test_links(two: Engine, busybox: str) -> None:
     with pytest.raises(InvalidStateError, match="does not run"):
         idle(two, busybox, link=["db:sql"])
     for name in ("web", "db"):
-        two.remove(name, force=True)
+        two.containers.remove(name, force=True)
 
 
 def test_a_shared_alias_and_a_rename(two: Engine, busybox: str) -> None:
@@ -211,7 +213,7 @@ def test_a_shared_alias_and_a_rename(two: Engine, busybox: str) -> None:
     assert f"{first.ip_address}\tone api" in hosts
     assert f"{second.ip_address}\ttwo api" in hosts
     client.exec(["sh", "-c", "echo 192.0.2.9 mine >> /etc/hosts"])
-    two.rename("two", "deux")
+    two.containers.rename("two", "deux")
     assert second.ip_address in output(client, "ping -c 1 -W 2 deux")
     hosts = output(client, "cat /etc/hosts")
     assert "\ttwo " not in hosts
@@ -220,31 +222,31 @@ def test_a_shared_alias_and_a_rename(two: Engine, busybox: str) -> None:
 
 def test_containers_that_may_not_talk(engine: Engine, busybox: str) -> None:
     options = ["com.docker.network.bridge.enable_icc=false"]
-    engine.create_network("quiet", opt=options)
+    engine.networks.create("quiet", opt=options)
     try:
         web = server(engine, busybox, name="web", network="quiet", publish=["0.0.0.0::80"])
         other = idle(engine, busybox, network="quiet")
         assert get(other, "web") is None
-        document = engine.inspect("web")["NetworkSettings"]["Networks"]["quiet"]
+        document = engine.system.inspect("web")["NetworkSettings"]["Networks"]["quiet"]
         number = web.record.ports[0].host_port
         assert get(other, f"{document['Gateway']}:{number}") == web.short_id
     finally:
         for name in ("web", other.id):
-            engine.remove(name, force=True)
+            engine.containers.remove(name, force=True)
         until(lambda: _removed(engine, "quiet"))
 
 
 def test_what_docker_refuses(two: Engine, busybox: str) -> None:
     box = idle(two, busybox, name="solo", network="none")
     with pytest.raises(ConflictError):
-        two.connect_network("back", "solo")
+        two.networks.connect("back", "solo")
     box.remove(force=True)
     with pytest.raises(InvalidArgumentError, match="no IPv6"):
         idle(two, busybox, network="back", ip6="fd00::5")
     with pytest.raises(InvalidArgumentError, match="not one of"):
         idle(two, busybox, network="back", ip="10.9.9.9")
     with pytest.raises(AlreadyExistsError):
-        two.create_network("third", subnet="10.214.2.0/25")
+        two.networks.create("third", subnet="10.214.2.0/25")
     assert "third" not in [item.name for item in two.networks()]
 
 
@@ -252,11 +254,11 @@ def test_the_predefined_networks(two: Engine, busybox: str) -> None:
     listed = {item.name: item.id for item in two.networks()}
     assert len(listed["host"]) == len(listed["none"]) == 64
     box = idle(two, busybox, name="plain", network="none")
-    seen = two.inspect("none", kind="network")
+    seen = two.system.inspect("none", kind="network")
     assert (seen["Driver"], [*seen["Containers"]]) == ("null", [box.id])
     for name in ("host", "none", "bridge"):
         with pytest.raises(InvalidArgumentError, match="predefined"):
-            two.remove_network(name)
+            two.networks.remove(name)
     with pytest.raises(InvalidArgumentError, match="predefined"):
-        two.connect_network("host", "plain")
+        two.networks.connect("host", "plain")
     box.remove(force=True)

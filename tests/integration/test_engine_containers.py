@@ -54,7 +54,7 @@ def test_a_foreground_run_returns_code_and_both_streams(engine: Engine, busybox:
     )
     assert (result.exit_code, result.stdout, result.stderr) == (3, b"out\n", b"err\n")
     assert seen == [("stdout", b"out\n"), ("stderr", b"err\n")]
-    container = engine.container(result.container_id)
+    container = engine.containers.get(result.container_id)
     assert container.status is Status.EXITED
     assert container.exit_code == 3
     assert container.status_text.startswith("Exited (3) ")
@@ -98,7 +98,7 @@ def test_what_cannot_start_has_dockers_code_and_stays_as_created(
     with pytest.raises((OCIRuntimeError, InvalidArgumentError)) as caught:
         engine.run(busybox, command, name="failing", detach=detach, **NONE, **flags)
     assert "\n" not in caught.value.message
-    state = engine.inspect("failing")["State"]
+    state = engine.system.inspect("failing")["State"]
     assert (state["Status"], state["ExitCode"]) == ("created", code)
     assert state["Error"]
 
@@ -108,7 +108,7 @@ def test_what_cannot_start_is_removed_with_rm(engine: Engine, busybox: str) -> N
         with pytest.raises(OCIRuntimeError):
             engine.run(busybox, ["nosuch"], name="failing", rm=True, detach=detach, **NONE)
         with pytest.raises(ContainerNotFoundError):
-            engine.container("failing")
+            engine.containers.get("failing")
 
 
 def test_stdin_as_bytes_file_and_descriptor(engine: Engine, busybox: str, tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_invalid_values_are_refused_before_anything_is_made(
     engine: Engine, busybox: str, flags: dict[str, object]
 ) -> None:
     with pytest.raises(InvalidArgumentError):
-        engine.create(busybox, ["true"], **flags)
+        engine.containers.create(busybox, ["true"], **flags)
     assert engine.containers(all=True) == []
 
 
@@ -255,14 +255,14 @@ def test_the_hosts_cas_are_given_on_request_and_by_setting(
 
 
 def test_a_name_is_taken_once(engine: Engine, busybox: str) -> None:
-    engine.create(busybox, ["true"], name="taken")
+    engine.containers.create(busybox, ["true"], name="taken")
     with pytest.raises(AlreadyExistsError, match="taken is already in use"):
-        engine.create(busybox, ["true"], name="taken")
+        engine.containers.create(busybox, ["true"], name="taken")
     assert [container.name for container in engine.containers(all=True)] == ["taken"]
-    engine.rename("taken", "other")
-    engine.create(busybox, ["true"], name="taken")
+    engine.containers.rename("taken", "other")
+    engine.containers.create(busybox, ["true"], name="taken")
     with pytest.raises(AlreadyExistsError):
-        engine.rename("taken", "other")
+        engine.containers.rename("taken", "other")
 
 
 def test_removed_by_itself_when_detached(engine: Engine, busybox: str) -> None:
@@ -280,7 +280,7 @@ def test_a_run_knows_its_code_though_another_kernel_looks_and_prunes(
     def tidy_up() -> None:
         with place.engine() as other:
             while not done.is_set():
-                other.prune_containers()
+                other.containers.prune()
 
     tidier = threading.Thread(target=tidy_up)
     tidier.start()
@@ -315,16 +315,16 @@ def test_out_of_memory_is_said(engine: Engine, busybox: str) -> None:
     assert caught.value.exit_code == 137
     assert "out of memory" in caught.value.message
     assert "16 MiB" in caught.value.hint
-    state = engine.inspect("big")["State"]
+    state = engine.system.inspect("big")["State"]
     assert (state["OOMKilled"], state["ExitCode"]) == (True, 137)
-    assert "out of memory" in engine.container("big").status_text
+    assert "out of memory" in engine.containers.get("big").status_text
 
 
 def test_killed_is_not_out_of_memory(engine: Engine, busybox: str) -> None:
     container = engine.run(busybox, ["sleep", "60"], detach=True, name="victim", **NONE)
     container.kill()
     assert container.wait() == 137
-    assert engine.inspect("victim")["State"]["OOMKilled"] is False
+    assert engine.system.inspect("victim")["State"]["OOMKilled"] is False
 
 
 def test_cpu_stays_within_its_quota(engine: Engine, busybox: str) -> None:
@@ -351,7 +351,7 @@ def test_a_fork_bomb_ends_at_its_limit(engine: Engine, busybox: str) -> None:
         most = max(most, len(cgroups.processes(layout, group)))
         time.sleep(0.02)
     assert 2 < most <= 20
-    engine.remove(container.id, force=True)
+    engine.containers.remove(container.id, force=True)
 
 
 def test_stats_are_the_cgroups_numbers(engine: Engine, busybox: str) -> None:
@@ -378,7 +378,7 @@ def test_a_named_volume_outlives_its_container(engine: Engine, busybox: str) -> 
     sh(engine, busybox, "echo kept > /data/file", volume="keep:/data")
     assert sh(engine, busybox, "cat /data/file", volume="keep:/data:ro") == "kept\n"
     assert "Read-only" in sh(engine, busybox, "touch /data/x 2>&1 || true", volume="keep:/data:ro")
-    engine.remove_volume("keep")
+    engine.volumes.remove("keep")
 
 
 def test_a_new_volume_is_filled_from_the_image_once(engine: Engine, busybox: str) -> None:
@@ -386,7 +386,7 @@ def test_a_new_volume_is_filled_from_the_image_once(engine: Engine, busybox: str
     assert "passwd" in sh(engine, busybox, "ls /mnt", volume="filled:/mnt").split()
     assert sh(engine, busybox, "ls /etc | grep passwd || true", volume="empty:/etc:nocopy") == ""
     for name in ("filled", "empty"):
-        engine.remove_volume(name)
+        engine.volumes.remove(name)
 
 
 def test_an_anonymous_volume_goes_with_a_container_that_removes_itself(
@@ -394,7 +394,7 @@ def test_an_anonymous_volume_goes_with_a_container_that_removes_itself(
 ) -> None:
     sh(engine, busybox, "echo x > /anonymous/x", volume="/anonymous")
     assert engine.volumes() == []
-    container = engine.create(busybox, ["true"], volume="/anonymous")
+    container = engine.containers.create(busybox, ["true"], volume="/anonymous")
     assert len(engine.volumes()) == 1
     container.remove(volumes=True)
     assert engine.volumes() == []
@@ -434,7 +434,7 @@ def test_stop_start_restart(engine: Engine, busybox: str) -> None:
         container.remove()
     container.remove(force=True)
     with pytest.raises(ContainerNotFoundError):
-        engine.stop("cycle")
+        engine.containers.stop("cycle")
 
 
 def test_files_and_log_survive_a_restart(engine: Engine, busybox: str) -> None:
@@ -464,10 +464,12 @@ def test_a_signal_right_after_the_start_meets_the_program(engine: Engine, busybo
     """Not the runtime's own process, which is there before it and would end of it."""
     for _ in range(25):
         container = engine.run(busybox, ["sleep", "60"], detach=True, **NONE)
-        engine.kill(container.id, "HUP")  # the kernel keeps it from a first process without handler
+        engine.containers.kill(
+            container.id, "HUP"
+        )  # the kernel keeps it from a first process without handler
         time.sleep(0.02)
         assert container.reload().status is Status.RUNNING
-        engine.remove(container.id, force=True)
+        engine.containers.remove(container.id, force=True)
 
 
 def test_pause_and_unpause(engine: Engine, busybox: str) -> None:
@@ -521,7 +523,7 @@ def test_ps_filters(engine: Engine, busybox: str) -> None:
         busybox, ["sleep", "60"], detach=True, name="web-1", label=["tier=front", "x"], **NONE
     )
     engine.run(busybox, ["sh", "-c", "exit 3"], name="job", label="tier=back", check=False, **NONE)
-    engine.create(busybox, ["true"], name="web-2", volume="shared:/data")
+    engine.containers.create(busybox, ["true"], name="web-2", volume="shared:/data")
 
     def names(*, all: bool = True, **filters: str) -> list[str]:
         wanted = {key: [value] for key, value in filters.items()}
@@ -560,16 +562,16 @@ def test_ps_filters(engine: Engine, busybox: str) -> None:
             names(**{key: value})
     with pytest.raises(ContainerNotFoundError):
         names(before="nobody")
-    engine.remove("web-2", volumes=True)
-    engine.remove_volume("shared")
+    engine.containers.remove("web-2", volumes=True)
+    engine.volumes.remove("shared")
 
 
 def test_a_container_is_found_by_name_id_and_prefix(engine: Engine, busybox: str) -> None:
-    container = engine.create(busybox, ["true"], name="findable")
+    container = engine.containers.create(busybox, ["true"], name="findable")
     for text in ("findable", "/findable", container.id, container.short_id, container.id[:6]):
-        assert engine.container(text).id == container.id
+        assert engine.containers.get(text).id == container.id
     with pytest.raises(ContainerNotFoundError) as caught:
-        engine.container("findible")
+        engine.containers.get("findible")
     assert "findable" in caught.value.hint
 
 
@@ -581,14 +583,14 @@ def test_a_container_stays_with_the_runtime_that_started_it(
     container = engine.run(busybox, ["sleep", "60"], detach=True, **NONE)
     with place.engine(runtime="crun") as other:
         assert other._rooms.runtime.name != engine._rooms.runtime.name
-        assert other.exec(container.id, ["echo", "here"]).output == "here\n"
-        assert other.exec(container.id, ["tty"], tty=True).output == "/dev/pts/0\r\n"
-        other.update(container.id, pids_limit=50)
-        other.pause(container.id)
-        other.unpause(container.id)
-        other.stop(container.id, timeout=0)
+        assert other.containers.exec(container.id, ["echo", "here"]).output == "here\n"
+        assert other.containers.exec(container.id, ["tty"], tty=True).output == "/dev/pts/0\r\n"
+        other.containers.update(container.id, pids_limit=50)
+        other.containers.pause(container.id)
+        other.containers.unpause(container.id)
+        other.containers.stop(container.id, timeout=0)
         assert container.reload().status is Status.EXITED
-        other.remove(container.id)
+        other.containers.remove(container.id)
 
 
 # -- exec --------------------------------------------------------------------------------------
@@ -642,18 +644,18 @@ def test_top_and_port(engine: Engine, busybox: str) -> None:
         detach=True,
         publish=["80", "127.0.0.1::53/udp"],
     )
-    until(lambda: len(engine.top(container.id)) == 3)
-    rows = engine.top(container.id)
+    until(lambda: len(engine.containers.top(container.id)) == 3)
+    rows = engine.containers.top(container.id)
     assert {"PID", "PPID", "CMD"} <= set(rows[0])
     assert [row["CMD"] for row in rows if "62" in row["CMD"]][-1] == "sleep 62"
-    assert [row["COMMAND"] for row in engine.top(container.id, ["-o", "pid,comm"])]
-    ports = sorted(engine.port(container.id))
+    assert [row["COMMAND"] for row in engine.containers.top(container.id, ["-o", "pid,comm"])]
+    ports = sorted(engine.containers.port(container.id))
     assert [line.split(" -> ")[0] for line in ports] == ["53/udp", "80/tcp"]
     assert all(line.split(" -> ")[1].startswith("127.0.0.1:") for line in ports)
     container.stop(timeout=0)
-    assert engine.port(container.id) == []
+    assert engine.containers.port(container.id) == []
     with pytest.raises(InvalidStateError):
-        engine.top(container.id)
+        engine.containers.top(container.id)
 
 
 def test_an_interrupt_keeps_what_a_program_wrote_first(engine: Engine, busybox: str) -> None:
@@ -801,67 +803,67 @@ def test_ps_filters_by_port(engine: Engine, busybox: str) -> None:
 
 def test_prune_takes_what_the_filters_say(engine: Engine, busybox: str) -> None:
     for name, label in (("old", "keep=no"), ("dear", "keep=yes")):
-        engine.create(busybox, ["true"], name=name, label=label, **NONE)
+        engine.containers.create(busybox, ["true"], name=name, label=label, **NONE)
 
     def left() -> set[str]:
         return {item.name for item in engine.containers(all=True)}
 
-    assert engine.prune_containers(filters={"until": ["1h"]}).removed == ()
-    assert engine.prune_containers(filters={"label": ["keep=other"]}).removed == ()
-    engine.prune_containers(filters={"label!": ["keep=yes"]})
+    assert engine.containers.prune(filters={"until": ["1h"]}).removed == ()
+    assert engine.containers.prune(filters={"label": ["keep=other"]}).removed == ()
+    engine.containers.prune(filters={"label!": ["keep=yes"]})
     assert left() == {"dear"}
-    engine.prune_containers(filters={"until": ["0s"]})
+    engine.containers.prune(filters={"until": ["0s"]})
     assert left() == set()
-    engine.create_volume("pruned", label="a=b")
-    engine.create_volume("left")
-    assert engine.prune_volumes(filters={"all": ["true"], "label": ["a"]}).removed == ("pruned",)
-    engine.create_network("empty", label="n=1")
-    assert engine.prune_networks(filters={"label!": ["n"]}).removed == ()
-    assert engine.prune_networks(filters={"label": ["n=1"]}).removed == ("empty",)
+    engine.volumes.create("pruned", label="a=b")
+    engine.volumes.create("left")
+    assert engine.volumes.prune(filters={"all": ["true"], "label": ["a"]}).removed == ("pruned",)
+    engine.networks.create("empty", label="n=1")
+    assert engine.networks.prune(filters={"label!": ["n"]}).removed == ()
+    assert engine.networks.prune(filters={"label": ["n=1"]}).removed == ("empty",)
     with pytest.raises(InvalidArgumentError, match="until"):
-        engine.prune(volumes=True, filters={"until": ["1h"]})
+        engine.system.prune(volumes=True, filters={"until": ["1h"]})
     with pytest.raises(InvalidArgumentError, match="colour"):
-        engine.prune_containers(filters={"colour": ["red"]})
-    engine.remove_volume("left")
+        engine.containers.prune(filters={"colour": ["red"]})
+    engine.volumes.remove("left")
 
 
 def test_top_takes_the_options_of_ps(engine: Engine, busybox: str) -> None:
     container = engine.run(busybox, ["sleep", "61"], detach=True, **NONE)
     for _ in range(100):
-        if engine.top(container.id)[0]["CMD"] == "sleep 61":
+        if engine.containers.top(container.id)[0]["CMD"] == "sleep 61":
             break
-    rows = engine.top(container.id)
+    rows = engine.containers.top(container.id)
     assert list(rows[0]) == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
     assert [row["CMD"] for row in rows] == ["sleep 61"]
-    assert [list(row) for row in engine.top(container.id, ["-o", "pid,args"])] == [
+    assert [list(row) for row in engine.containers.top(container.id, ["-o", "pid,args"])] == [
         ["PID", "COMMAND"]
     ]
-    assert [row["COMMAND"] for row in engine.top(container.id, ["aux"])] == ["sleep 61"]
+    assert [row["COMMAND"] for row in engine.containers.top(container.id, ["aux"])] == ["sleep 61"]
     with pytest.raises(InvalidArgumentError, match="PID"):
-        engine.top(container.id, ["-o", "args"])
+        engine.containers.top(container.id, ["-o", "args"])
     with pytest.raises(InvalidArgumentError, match="ps:"):
-        engine.top(container.id, ["--nonsense"])
+        engine.containers.top(container.id, ["--nonsense"])
 
 
 def test_stop_and_restart_with_another_signal(engine: Engine, busybox: str) -> None:
     command = ["sh", "-c", "trap 'exit 7' USR1; trap '' TERM; while :; do sleep 0.05; done"]
     container = engine.run(busybox, command, detach=True, **NONE)
     container.exec(["sh", "-c", "until grep -q 'SigCgt:.*2..$' /proc/1/status; do :; done"])
-    engine.stop(container.id, timeout=30, signal="USR1")
+    engine.containers.stop(container.id, timeout=30, signal="USR1")
     assert container.reload().exit_code == 7
     container.start()
     container.exec(["sh", "-c", "until grep -q 'SigCgt:.*2..$' /proc/1/status; do :; done"])
     pid = container.reload().record.state.process
-    engine.restart(container.id, timeout=30, signal="USR1")
+    engine.containers.restart(container.id, timeout=30, signal="USR1")
     assert container.reload().status == "running"
     assert container.record.state.process != pid
 
 
 def test_a_container_that_removes_itself_can_be_restarted(engine: Engine, busybox: str) -> None:
     container = engine.run(busybox, ["sleep", "60"], detach=True, rm=True, name="again", **NONE)
-    engine.restart("again", timeout=0)
-    assert engine.container("again").id == container.id
-    engine.stop("again", timeout=0)
+    engine.containers.restart("again", timeout=0)
+    assert engine.containers.get("again").id == container.id
+    engine.containers.stop("again", timeout=0)
     assert engine.containers(all=True) == []
 
 
@@ -875,7 +877,7 @@ def test_details_of_the_log_are_its_labels_and_variables(engine: Engine, busybox
         log_opt=["labels=team", "env=A"],
         **NONE,
     )
-    assert engine.log_details("told") == {"team": "t 1", "A": "1"}
+    assert engine.containers.log_details("told") == {"team": "t 1", "A": "1"}
 
 
 def test_an_exec_beside_the_end_works_or_says_that_it_has_ended(
@@ -884,7 +886,7 @@ def test_an_exec_beside_the_end_works_or_says_that_it_has_ended(
     for number in range(12):
         box = engine.run(busybox, ["sleep", f"{0.02 * number:.2f}"], detach=True, network="none")
         try:
-            assert engine.exec(box.id, ["true"], check=False).exit_code in (0, 137)
+            assert engine.containers.exec(box.id, ["true"], check=False).exit_code in (0, 137)
         except InvalidStateError:
             continue
         finally:

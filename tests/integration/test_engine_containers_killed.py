@@ -45,7 +45,7 @@ with Engine(root=root, run_root=run_root) as engine:
             container.stop(timeout=0)
             container.restart(timeout=0)
         else:
-            container = engine.create("busybox", ["true"], volume="/data")
+            container = engine.containers.create("busybox", ["true"], volume="/data")
             container.remove(volumes=True)
 """
 _ROUNDS = 30
@@ -63,7 +63,7 @@ def own(place: Place) -> Iterator[Engine]:
         pytest.skip("needs root: mount namespaces, networks and cgroups")
     with place.engine() as engine:
         try:
-            engine.bootstrap(BUSYBOX)
+            engine.images.bootstrap(BUSYBOX)
             yield engine
         finally:
             demolish(engine)
@@ -89,7 +89,7 @@ def test_thirty_kernels_are_killed_and_nothing_is_lost_or_left(own: Engine, plac
                     continue
                 process = container.record.state.process
                 assert container.status.alive == (process is not None and process.alive)
-                later.remove(container.id, force=True, volumes=True)
+                later.containers.remove(container.id, force=True, volumes=True)
             left = settled(later, before, timeout=3)
             if left:
                 # What was being made at the very moment is found by the next look.
@@ -137,7 +137,7 @@ engine = Engine(root=root, run_root=run_root)
 options = {"publish": [flags[0]]} if flags[0] else {"network": "none"}
 engine.run("busybox", ["sh", "-c", script], detach=True, name="orphan", rm=flags[1] == "rm",
            **options)
-print(engine.container("orphan").record.ports[0].host_port if flags[0] else "", flush=True)
+print(engine.containers.get("orphan").record.ports[0].host_port if flags[0] else "", flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -174,7 +174,7 @@ def test_a_container_outlives_its_kernel_and_ends_without_one(own: Engine, place
     left = settled(own, before)
     assert not left
     assert own._rooms.firewall.current() == {}
-    assert [line.data for line in own.logs("orphan")] == [b"done\n"]
+    assert [line.data for line in own.containers.logs("orphan")] == [b"done\n"]
     own.run(BUSYBOX, ["true"], publish=[f"{port}:80"], rm=True)
 
 
@@ -187,7 +187,7 @@ def test_it_removes_itself_without_a_kernel(own: Engine, place: Place) -> None:
 
 def test_it_is_stopped_by_another_kernel(own: Engine, place: Place) -> None:
     orphan(place, "sleep 60", publish="80")
-    container = own.container("orphan")
+    container = own.containers.get("orphan")
     assert container.status is Status.RUNNING
     assert container.exec(["echo", "alive"]).output == "alive\n"
     container.stop(timeout=0)
@@ -234,7 +234,7 @@ def test_monitor_and_container_killed_together(own: Engine, place: Place) -> Non
     os.kill(state.process.pid, signal.SIGKILL)
     until(lambda: not state.process.alive)
     assert [item.exit_code for item in own.containers(all=True)] == [255]
-    own.remove("both")
+    own.containers.remove("both")
     assert not settled(own, before)
 
 
@@ -246,8 +246,8 @@ def test_a_reboot_leaves_no_container_running(own: Engine, place: Place) -> None
     until(lambda: not own._lifecycle.running(container.record))
     shutil.rmtree(place.run_root)
     with place.engine() as later:
-        assert later.container("old").status is Status.EXITED
-        later.start("old")
-        assert later.container("old").status is Status.RUNNING
-        later.remove("old", force=True)
+        assert later.containers.get("old").status is Status.EXITED
+        later.containers.start("old")
+        assert later.containers.get("old").status is Status.RUNNING
+        later.containers.remove("old", force=True)
         later.run(BUSYBOX, ["true"], publish=[f"{port}:80"], rm=True)

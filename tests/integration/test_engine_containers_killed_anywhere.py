@@ -40,7 +40,7 @@ def own(place: Place) -> Iterator[Engine]:
     """Yield an engine that is there before, while and after others are killed: it never sweeps."""
     with place.engine() as engine:
         try:
-            engine.bootstrap(BUSYBOX)
+            engine.images.bootstrap(BUSYBOX)
             engine.run(BUSYBOX, ["true"], rm=True)  # the bridge is there
             yield engine
         finally:
@@ -91,7 +91,9 @@ def is_true(engine: Engine, point: str, last: int) -> None:
     for container in listed:
         started = [
             event
-            for event in engine.events(after=last, follow=False, filters={"event": ["start"]})
+            for event in engine.system.events(
+                after=last, follow=False, filters={"event": ["start"]}
+            )
             if event.id == container.id
         ]
         assert len(started) <= 1, point
@@ -100,7 +102,7 @@ def is_true(engine: Engine, point: str, last: int) -> None:
 def empty(engine: Engine) -> None:
     """Remove every container, as a user would."""
     for container in engine.containers(all=True):
-        engine.remove(container.id, force=True, volumes=True)
+        engine.containers.remove(container.id, force=True, volumes=True)
 
 
 def nothing_is_left(engine: Engine, place: Place, before: Traces, point: str) -> None:
@@ -122,32 +124,32 @@ def run(engine: Engine, **flags: object) -> None:
 
 
 def create(engine: Engine, **flags: object) -> None:
-    engine.create(BUSYBOX, ["sleep", "60"], name="one", **flags)  # type: ignore[arg-type]
+    engine.containers.create(BUSYBOX, ["sleep", "60"], name="one", **flags)  # type: ignore[arg-type]
 
 
 def start(engine: Engine) -> None:
-    engine.start("one")
+    engine.containers.start("one")
 
 
 def pause(engine: Engine) -> None:
-    engine.pause("one")
-    engine.unpause("one")
+    engine.containers.pause("one")
+    engine.containers.unpause("one")
 
 
 def commit(engine: Engine) -> None:
-    engine.commit("one", "made:1")
+    engine.containers.commit("one", "made:1")
 
 
 def stop(engine: Engine) -> None:
-    engine.stop("one", timeout=0)
+    engine.containers.stop("one", timeout=0)
 
 
 def restart(engine: Engine) -> None:
-    engine.restart("one", timeout=0)
+    engine.containers.restart("one", timeout=0)
 
 
 def remove(engine: Engine) -> None:
-    engine.remove("one", force=True, volumes=True)
+    engine.containers.remove("one", force=True, volumes=True)
 
 
 def test_a_detached_run(deaths: Deaths, own: Engine, place: Place) -> None:
@@ -187,7 +189,7 @@ def test_a_commit_leaves_nothing_paused(deaths: Deaths, own: Engine, place: Plac
     committed = "after change the records and write down why #1"
     for point in ("start runc #1", "started runc #1", committed):
         assert deaths.die_at(place, commit, point), point
-        container = own.container("one")
+        container = own.containers.get("one")
         assert container.status is Status.RUNNING, point
         assert untruth(own, container) == "", point
         assert container.exec(["echo", "alive"]).output == "alive\n"
@@ -212,7 +214,7 @@ def test_a_restart_of_what_removes_itself(deaths: Deaths, own: Engine, place: Pl
 
 def due(engine: Engine) -> None:
     """Have a container that waits for its restart."""
-    container = engine.create(
+    container = engine.containers.create(
         BUSYBOX, ["sleep", "60"], name="one", network="none", restart="always"
     )
     with engine._lifecycle.locked(container.id):
@@ -239,11 +241,11 @@ def test_a_program_that_was_started_goes_on(
     """Fails where such a start is undone, or its health check and log rotation never begin."""
     work = partial(run, detach=True, health_cmd="true", log_opt=["max-size=4k", "max-file=2"])
     assert deaths.die_at(place, work, point)
-    container = own.container("one")
+    container = own.containers.get("one")
     assert container.status is Status.RUNNING
     until(lambda: not untruth(own, container), 10)  # a companion takes a moment to be a script
     assert time.time() - container.record.state.started < 60
-    until(lambda: own.container("one").health == "healthy")
+    until(lambda: own.containers.get("one").health == "healthy")
     assert [event.action for event in started_events(own)] == ["start"]
     assert container.exec(["echo", "alive"]).output == "alive\n"
     container.stop(timeout=0)
@@ -256,9 +258,9 @@ def test_a_program_that_was_started_and_has_ended_is_recorded(
 ) -> None:
     work = partial(run, command=["sh", "-c", "exit 7"], network="none", rm=rm, check=False)
     assert deaths.die_at(place, work, point)
-    until(lambda: rm or own.container("one").status is Status.EXITED)
+    until(lambda: rm or own.containers.get("one").status is Status.EXITED)
     until(lambda: len(own.containers(all=True)) == (0 if rm else 1))
-    assert rm or own.container("one").exit_code == 7
+    assert rm or own.containers.get("one").exit_code == 7
     actions = ["start", "die", "destroy"] if rm else ["start", "die"]
     assert [event.action for event in started_events(own)] == actions
 
@@ -273,7 +275,7 @@ def test_a_start_that_was_broken_off_is_as_if_it_had_not_been(
     assert [event.action for event in started_events(own)] == (["destroy"] if rm else [])
     assert own._rooms.firewall.current() == {}
     if not rm:
-        assert own.start("one").status is Status.RUNNING
+        assert own.containers.start("one").status is Status.RUNNING
 
 
 def test_what_a_dead_process_tried_goes(deaths: Deaths, place: Place) -> None:
@@ -297,13 +299,13 @@ def test_a_dead_creator_frees_its_name(deaths: Deaths, own: Engine, place: Place
     """Seen to fail: `the container name one is already in use`, which `ps -a` did not show."""
     assert deaths.die_at(place, create, "after record a new entry of containers #1")
     create(own)
-    assert own.start("one").status is Status.RUNNING
+    assert own.containers.start("one").status is Status.RUNNING
 
 
 def started_events(engine: Engine) -> list[JournalEvent]:
     """Return the container's events from its start on."""
     wanted = ["start", "die", "destroy"]
-    return list(engine.events(follow=False, filters={"event": wanted, "container": ["one"]}))
+    return list(engine.system.events(follow=False, filters={"event": wanted, "container": ["one"]}))
 
 
 def test_a_removal(deaths: Deaths, own: Engine, place: Place) -> None:

@@ -330,7 +330,7 @@ def test_a_linked_layer_is_the_same_on_another_base(engine: Engine, busybox: str
         text = f"FROM busybox\nRUN echo {first} > /first\nCOPY --link f /a/b/f\n"
         image = engine.build({"Dockerfile": text, "f": "1"}, network="none")
         assert files(engine, image, "/first", "/a/b/f") == [first, "1"]
-        return tuple(engine.inspect(image.id)["RootFS"]["Layers"])
+        return tuple(engine.system.inspect(image.id)["RootFS"]["Layers"])
 
     one, two = layers("one"), layers("two")
     assert one[-1] == two[-1]
@@ -378,7 +378,7 @@ def test_the_engines_own_folder_is_no_part_of_a_context(engine: Engine, tmp_path
     assert "beside" in shown
     assert store.name not in shown
     with Engine(root=store, run_root=engine._rooms.settings.run_root) as other:
-        other.tag("busybox", "seen:1")
-    assert engine.inspect("seen:1")
+        other.images.tag("busybox", "seen:1")
+    assert engine.system.inspect("seen:1")
     with pytest.raises(InvalidArgumentError, match="own store"):
         engine.build(store, dockerfile="FROM busybox\nCOPY . /\n")

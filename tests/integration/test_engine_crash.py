@@ -31,6 +31,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 KERNEL = """
 import sys
+from operator import attrgetter
 from pathlib import Path
 from jupyter_containers import Engine
 root, run, verb, *arguments = sys.argv[1:]
@@ -40,9 +41,9 @@ with Engine(root=root, run_root=run) as engine:
         context, text = arguments
         engine.build(context, dockerfile=text, tag="victim:1")
     elif verb == "import":
-        engine.import_image(arguments[0], "victim:1")
+        engine.images.import_archive(arguments[0], "victim:1")
     else:
-        getattr(engine, verb)(arguments[0])
+        attrgetter(verb)(engine)(arguments[0])
     print("done", flush=True)
 """
 
@@ -64,7 +65,7 @@ def home(tmp_path: Path) -> Iterator[Place]:
     context.mkdir()
     (context / "big").write_bytes(random.Random(1).randbytes(3_000_000))
     with place.engine() as engine:
-        engine.bootstrap("busybox")
+        engine.images.bootstrap("busybox")
         engine.build(context, dockerfile="FROM busybox\nRUN echo safe > /safe\n", tag="survivor:1")
     yield place
     with place.engine() as engine:
@@ -96,7 +97,7 @@ def is_whole(engine: Engine) -> None:
     none = frozenset[str]()
     # A runtime that the dead kernel has just called ends a moment later; the next sweep is its own.
     settled(engine, replace(traces(engine), processes=none))
-    engine._upkeep.sweep()
+    engine._sweep()
     found = traces(engine)
     usual = frozenset(name for name in found.cgroups if "build-" not in name)
     rest = replace(found, mounts=none, states=none, processes=none, links=none, cgroups=usual)
@@ -125,7 +126,7 @@ def test_killed_while_building(home: Place, tmp_path: Path) -> None:
         with home.engine() as engine:
             is_whole(engine)
             if number % 7 == 6:
-                engine.prune_builder()
+                engine.builds.prune()
     events: list[Event] = []
     with home.engine() as engine:
         image = engine.build(context, dockerfile=BUILD, emit=events.append)
@@ -171,7 +172,7 @@ def test_a_sweep_lets_other_kernels_build(home: Place, tmp_path: Path) -> None:
     for _ in range(5):
         time.sleep(0.2)
         with home.engine() as engine:
-            engine.prune(all=False)
+            engine.system.prune(all=False)
     out, errors = kernel.communicate(timeout=30)
     assert out == b"done\n", errors
     with home.engine() as engine:
@@ -196,8 +197,8 @@ def test_builds_runs_and_prunes_beside_each_other(home: Place, tmp_path: Path) -
         chance = random.Random(24)
         while time.monotonic() < end:
             with home.engine() as engine:
-                chance.choice([engine.prune_images, engine.prune_builder])()
-                engine.system_df()
+                chance.choice([engine.images.prune, engine.builds.prune])()
+                engine.system.df()
             counts[1] += 1
             time.sleep(0.03)
 
@@ -229,7 +230,7 @@ def test_killed_while_pulling(home: Place) -> None:
         resumed = [r for r in registry.requests("GET", "/blobs/") if r.headers["Range"]]
         assert resumed, "no download went on where the last one stopped"
         with home.engine() as engine:
-            image = engine.image(name)
+            image = engine.images.get(name)
             assert image.size == 4 * 900_000
             is_whole(engine)
             engine.pull(name)
@@ -268,7 +269,7 @@ def test_killed_while_pushing(home: Place, tmp_path: Path) -> None:
                 is_whole(engine)
         with home.engine() as engine:
             assert engine.push(name) == image.digest
-            engine.remove_image(name)
+            engine.images.remove(name)
             assert engine.pull(name).digest == image.digest
 
 
@@ -286,8 +287,8 @@ def test_killed_while_importing(home: Place, tmp_path: Path) -> None:
                 assert image.size == 3000 * 2000
                 image.remove()
     with home.engine() as engine:
-        engine.import_image(tmp_path / "root.tar", "victim:1")
-        engine.prune(all=True)
+        engine.images.import_archive(tmp_path / "root.tar", "victim:1")
+        engine.system.prune(all=True)
         assert engine._rooms.store.content.digests() == []
 
 

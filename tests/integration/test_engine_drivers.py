@@ -56,7 +56,7 @@ def other(
         bridge_name="jcvfs",
     ) as other:
         try:
-            other.bootstrap("busybox")
+            other.images.bootstrap("busybox")
             yield other
         finally:
             demolish(other)
@@ -102,22 +102,22 @@ def test_a_container_keeps_what_it_wrote(other: Engine) -> None:
         **NONE,
     )
     try:
-        changes = {(one.kind, one.path) for one in other.diff("writer")}
+        changes = {(one.kind, one.path) for one in other.containers.diff("writer")}
         assert changes >= {("A", "/new"), ("D", "/bin/vi"), ("C", "/etc/passwd"), ("C", "/etc")}
         assert not any(path == "/bin/sh" for _, path in changes)
-        other.start("writer", attach=True)
+        other.containers.start("writer", attach=True)
         [found] = [one for one in other.containers(all=True, size=True) if one.name == "writer"]
         assert found.name == "writer"
-        document = other.inspect("writer", size=True)
+        document = other.system.inspect("writer", size=True)
         assert 2 <= document["SizeRw"] < 100_000
-        assert document["GraphDriver"]["Name"] == other.info()["Driver"]
-        other.commit("writer", "written:1")
+        assert document["GraphDriver"]["Name"] == other.system.info()["Driver"]
+        other.containers.commit("writer", "written:1")
         told = other.run("written:1", ["sh", "-c", "cat /new; ls /bin/vi || true"], rm=True, **NONE)
         assert told.output == "1\n"
         assert b"No such file" in told.stderr
-        assert len(other.inspect("written:1")["RootFS"]["Layers"]) == 2
+        assert len(other.system.inspect("written:1")["RootFS"]["Layers"]) == 2
     finally:
-        other.remove("writer", force=True)
+        other.containers.remove("writer", force=True)
 
 
 def test_containers_do_not_write_into_their_image(other: Engine) -> None:
@@ -167,13 +167,13 @@ def test_nothing_is_left_of_it(other: Engine) -> None:
     assert {entry.name for entry in (root / "uppers").iterdir()} == before
     assert none_left(root)
     running = other.run("busybox", ["sleep", "100"], detach=True, **NONE)
-    assert len(servers(root)) == (other.info()["Driver"] == "fuse-overlayfs")
-    other.remove(running.id, force=True)
+    assert len(servers(root)) == (other.system.info()["Driver"] == "fuse-overlayfs")
+    other.containers.remove(running.id, force=True)
     assert none_left(root)
 
 
 def test_a_killed_engine_leaves_no_server(other: Engine) -> None:
-    if other.info()["Driver"] == "vfs":
+    if other.system.info()["Driver"] == "vfs":
         return  # nobody serves anything
     root = other.settings.root
     program = (
@@ -195,9 +195,9 @@ def test_a_killed_engine_leaves_no_server(other: Engine) -> None:
 
 
 def test_info_and_doctor_name_the_driver(other: Engine) -> None:
-    assert other.info()["Driver"] in ("vfs", "fuse-overlayfs")
-    found = {item.name: item for item in other.doctor().capabilities}
-    assert found["overlay"].found == (other.info()["Driver"] != "vfs")
+    assert other.system.info()["Driver"] in ("vfs", "fuse-overlayfs")
+    found = {item.name: item for item in other.system.doctor().capabilities}
+    assert found["overlay"].found == (other.system.info()["Driver"] != "vfs")
     assert "chosen in the settings" in found["overlay"].detail
     assert found["mounts"].found
-    assert other.doctor().healthy
+    assert other.system.doctor().healthy

@@ -31,9 +31,9 @@ def explanation(engine: Engine, busybox: str) -> Iterator[Explanation]:
         cpus="0.5",
         volume=["notes:/notes"],
     )
-    yield engine.explain("seen")
-    engine.remove("seen", force=True)
-    engine.remove_volume("notes")
+    yield engine.containers.explain("seen")
+    engine.containers.remove("seen", force=True)
+    engine.volumes.remove("notes")
 
 
 def test_namespaces_are_the_containers_own(explanation: Explanation) -> None:
@@ -77,14 +77,14 @@ def test_mounts_privileges_and_network(explanation: Explanation, engine: Engine)
     assert "SYS_ADMIN" in inside(privileges, "taken away")
     assert inside(privileges, "system calls") == "filter"
     network = explanation.section("Network")
-    address = engine.container("seen").ip_address
+    address = engine.containers.get("seen").ip_address
     assert inside(network, "address in bridge").startswith(f"{address}/")
     assert inside(network, "interfaces") == "lo eth0"
 
 
 def test_one_that_does_not_run_shows_what_is_there(engine: Engine, busybox: str) -> None:
-    engine.create(busybox, ["true"], name="asleep")
-    found = engine.explain("asleep")
+    engine.containers.create(busybox, ["true"], name="asleep")
+    found = engine.containers.explain("asleep")
     assert not found.running
     assert [section.title for section in found.sections] == ["Layers", "Network"]
     with pytest.raises(NotFoundError, match="no section 'Processes'"):
@@ -93,4 +93,4 @@ def test_one_that_does_not_run_shows_what_is_there(engine: Engine, busybox: str)
 
 def test_no_such_container(engine: Engine) -> None:
     with pytest.raises(ContainerNotFoundError):
-        engine.explain("nobody")
+        engine.containers.explain("nobody")

@@ -25,8 +25,8 @@ def box(request: pytest.FixtureRequest, engine: Engine, busybox: str) -> Contain
     )
     command = ["sh", "-c", f"{fill}; exec sleep 600"]
     if request.param == "created":
-        container = engine.create(busybox, ["sleep", "600"], volume=["/vol"], **NONE)
-        engine.copy("-", f"{container.id}:/", stdin=_tar())
+        container = engine.containers.create(busybox, ["sleep", "600"], volume=["/vol"], **NONE)
+        engine.containers.copy("-", f"{container.id}:/", stdin=_tar())
     else:
         container = engine.run(busybox, command, detach=True, volume=["/vol"], **NONE)
         container.exec(["sh", "-c", "while ! [ -e /vol/v ]; do sleep 0.01; done"])
@@ -61,26 +61,26 @@ def _tar() -> io.BytesIO:
 
 def test_out_by_dockers_rules(engine: Engine, box: Container, tmp_path: Path) -> None:
     name, here = box.name, str(tmp_path)
-    engine.copy(f"{name}:/data/a", f"{here}/new")  # a new name
+    engine.containers.copy(f"{name}:/data/a", f"{here}/new")  # a new name
     assert (tmp_path / "new").read_text() == "A\n"
     assert (tmp_path / "new").stat().st_uid == os.geteuid()
-    engine.copy(f"{name}:/data/a", here)  # into a folder
+    engine.containers.copy(f"{name}:/data/a", here)  # into a folder
     assert (tmp_path / "a").read_text() == "A\n"
-    engine.copy(f"{name}:/data", f"{here}/fresh")  # a folder to a new name
+    engine.containers.copy(f"{name}:/data", f"{here}/fresh")  # a folder to a new name
     assert (tmp_path / "fresh/sub/b").read_text() == "B\n"
-    engine.copy(f"{name}:/data", here)  # a folder into a folder
+    engine.containers.copy(f"{name}:/data", here)  # a folder into a folder
     assert (tmp_path / "data/sub/b").read_text() == "B\n"
     (tmp_path / "into").mkdir()
-    engine.copy(f"{name}:/data/.", f"{here}/into")  # what is in it
+    engine.containers.copy(f"{name}:/data/.", f"{here}/into")  # what is in it
     assert sorted(os.listdir(tmp_path / "into")) == ["a", "link", "sub"]
     assert os.readlink(tmp_path / "into/link") == "a"
-    engine.copy(f"{name}:/vol/v", here)  # out of a volume
+    engine.containers.copy(f"{name}:/vol/v", here)  # out of a volume
     assert (tmp_path / "v").read_text() == "V\n"
-    engine.copy(f"{name}:/data/link", f"{here}/as-link")
+    engine.containers.copy(f"{name}:/data/link", f"{here}/as-link")
     assert os.readlink(tmp_path / "as-link") == "a"
-    engine.copy(f"{name}:/data/link", f"{here}/as-file", follow_link=True)
+    engine.containers.copy(f"{name}:/data/link", f"{here}/as-file", follow_link=True)
     assert (tmp_path / "as-file").read_text() == "A\n"
-    engine.copy(f"{name}:/data/a", f"{here}/owned", archive=True)
+    engine.containers.copy(f"{name}:/data/a", f"{here}/owned", archive=True)
     state = (tmp_path / "owned").stat()
     assert (state.st_uid, state.st_gid) == (7, 8)
 
@@ -89,30 +89,30 @@ def test_what_does_not_fit_is_refused(engine: Engine, box: Container, tmp_path: 
     name = box.name
     (tmp_path / "file").write_text("x")
     with pytest.raises(NotFoundError):
-        engine.copy(f"{name}:/nothing", str(tmp_path))
+        engine.containers.copy(f"{name}:/nothing", str(tmp_path))
     with pytest.raises(NotFoundError, match="no such directory"):
-        engine.copy(f"{name}:/data/a", f"{tmp_path}/no/where")
+        engine.containers.copy(f"{name}:/data/a", f"{tmp_path}/no/where")
     with pytest.raises(NotFoundError, match="no such directory"):
-        engine.copy(f"{name}:/data/a", f"{tmp_path}/missing/")
+        engine.containers.copy(f"{name}:/data/a", f"{tmp_path}/missing/")
     with pytest.raises(InvalidArgumentError):
-        engine.copy(f"{name}:/data", f"{tmp_path}/file")
+        engine.containers.copy(f"{name}:/data", f"{tmp_path}/file")
     with pytest.raises(InvalidArgumentError):
-        engine.copy(f"{name}:/data/a/.", str(tmp_path))
+        engine.containers.copy(f"{name}:/data/a/.", str(tmp_path))
     for pair in ((str(tmp_path), "/tmp"), (f"{name}:/a", f"{name}:/b")):
         with pytest.raises(InvalidArgumentError):
-            engine.copy(*pair)
+            engine.containers.copy(*pair)
 
 
 def test_in_and_out_again(engine: Engine, box: Container, tmp_path: Path) -> None:
     (tmp_path / "tree/deep").mkdir(parents=True)
     (tmp_path / "tree/deep/file").write_bytes(os.urandom(3_000_000))
     (tmp_path / "tree/deep/file").chmod(0o640)
-    engine.copy(f"{tmp_path}/tree", f"{box.name}:/data")
-    engine.copy(f"{tmp_path}/tree/deep/file", f"{box.name}:/vol/into-volume")
+    engine.containers.copy(f"{tmp_path}/tree", f"{box.name}:/data")
+    engine.containers.copy(f"{tmp_path}/tree/deep/file", f"{box.name}:/vol/into-volume")
     out = io.BytesIO()
-    engine.copy(f"{box.name}:/data/tree", "-", stdout=out)
+    engine.containers.copy(f"{box.name}:/data/tree", "-", stdout=out)
     inner = io.BytesIO()
-    engine.copy(f"{box.name}:/data/tree/.", "-", stdout=inner)
+    engine.containers.copy(f"{box.name}:/data/tree/.", "-", stdout=inner)
     with tarfile.open(fileobj=io.BytesIO(inner.getvalue())) as archive:
         assert archive.getnames() == [".", "./deep", "./deep/file"]
     with tarfile.open(fileobj=io.BytesIO(out.getvalue())) as archive:
@@ -139,12 +139,12 @@ def test_links_of_a_container_do_not_lead_out_of_it(
     box.exec(["sh", "-c", "while ! [ -L /up ]; do sleep 0.01; done"])
     for path in ("/way/secret", "/up" + str(secret)):
         with pytest.raises(NotFoundError):
-            engine.copy(f"{box.name}:{path}", f"{tmp_path}/stolen")
+            engine.containers.copy(f"{box.name}:{path}", f"{tmp_path}/stolen")
     with pytest.raises(NotFoundError):
-        engine.copy(f"{box.name}:/file", f"{tmp_path}/stolen", follow_link=True)
+        engine.containers.copy(f"{box.name}:/file", f"{tmp_path}/stolen", follow_link=True)
     (tmp_path / "mine").write_text("x")
     with pytest.raises(NotFoundError):
-        engine.copy(f"{tmp_path}/mine", f"{box.name}:/way/planted")
+        engine.containers.copy(f"{tmp_path}/mine", f"{box.name}:/way/planted")
     assert sorted(os.listdir(tmp_path)) == ["mine", "secret", "target"]
 
 
@@ -162,7 +162,7 @@ def test_a_folder_swapped_for_a_link_during_the_copy_plants_nothing_on_the_host(
     threading.Timer(2.0, done.set).start()
     while not done.is_set():
         try:
-            engine.copy(f"{tmp_path}/mine", f"{box.name}:/d/planted")
+            engine.containers.copy(f"{tmp_path}/mine", f"{box.name}:/d/planted")
         except (ContainersError, OSError):  # half of the attempts find nothing there
             continue
     assert os.listdir(tmp_path / "outside") == []
@@ -171,7 +171,7 @@ def test_a_folder_swapped_for_a_link_during_the_copy_plants_nothing_on_the_host(
 def test_diff_is_dockers(engine: Engine, busybox: str) -> None:
     change = "echo 1 >/new; mkdir /dir; echo 2 >/dir/f; rm /bin/vi; echo x >>/etc/passwd"
     box = engine.run(busybox, ["sh", "-c", change], name="changed", check=False, **NONE)
-    assert [(c.kind, c.path) for c in engine.diff("changed")] == [
+    assert [(c.kind, c.path) for c in engine.containers.diff("changed")] == [
         ("C", "/bin"),
         ("D", "/bin/vi"),
         ("A", "/dir"),
@@ -182,21 +182,21 @@ def test_diff_is_dockers(engine: Engine, busybox: str) -> None:
     ]
     assert box.exit_code == 0
     engine.run(busybox, ["true"], name="still", **NONE)
-    assert engine.diff("still") == []
+    assert engine.containers.diff("still") == []
 
 
 def test_export_has_the_whole_root_and_no_volume(
     engine: Engine, box: Container, tmp_path: Path
 ) -> None:
-    engine.export(box.name, tmp_path / "box.tar")
+    engine.containers.export(box.name, tmp_path / "box.tar")
     with tarfile.open(tmp_path / "box.tar") as archive:
         names = archive.getnames()
     assert {"bin", "bin/busybox", "data/a", "vol"} <= set(names)
     assert "vol/v" not in names
     assert not [name for name in names if name.startswith(("proc/", "sys/"))]
-    image = engine.import_image(tmp_path / "box.tar", "again:1")
+    image = engine.images.import_archive(tmp_path / "box.tar", "again:1")
     assert engine.run("again:1", ["cat", "/data/sub/b"], rm=True, **NONE).output == "B\n"
-    engine.remove_image(image.id, force=True)
+    engine.images.remove(image.id, force=True)
 
 
 def test_commit_keeps_files_and_configuration(engine: Engine, busybox: str) -> None:
@@ -210,10 +210,10 @@ def test_commit_keeps_files_and_configuration(engine: Engine, busybox: str) -> N
         label=["l=v"],
         **NONE,
     )
-    image = engine.commit(
+    image = engine.containers.commit(
         "work", "committed:1", change=["CMD cat /kept", "ENV B=2"], message="why", author="me"
     )
-    document = engine.inspect("committed:1")
+    document = engine.system.inspect("committed:1")
     assert document["Author"] == "me"
     assert document["Comment"] == "why"
     config = document["Config"]
@@ -222,25 +222,25 @@ def test_commit_keeps_files_and_configuration(engine: Engine, busybox: str) -> N
     assert config["Labels"]["l"] == "v"
     assert engine.run("committed:1", rm=True, **NONE).output == "kept\n"
     layers = len(document["RootFS"]["Layers"])
-    assert layers == len(engine.inspect(busybox)["RootFS"]["Layers"]) + 1
-    assert engine.history("committed:1")[0].comment == "why"
-    engine.remove_image(image.id, force=True)
+    assert layers == len(engine.system.inspect(busybox)["RootFS"]["Layers"]) + 1
+    assert engine.images.history("committed:1")[0].comment == "why"
+    engine.images.remove(image.id, force=True)
 
 
 def test_commit_of_a_running_container_leaves_it_running(engine: Engine, busybox: str) -> None:
     box = engine.run(busybox, ["sh", "-c", "echo 1 >/f; sleep 600"], detach=True, **NONE)
     box.exec(["sh", "-c", "while ! [ -e /f ]; do sleep 0.01; done"])
-    image = engine.commit(box.id)
+    image = engine.containers.commit(box.id)
     assert box.reload().status == "running"
     assert engine.run(image.id, ["cat", "/f"], rm=True, **NONE).output == "1\n"
-    engine.remove_image(image.id, force=True)
+    engine.images.remove(image.id, force=True)
 
 
 def test_a_read_only_container_takes_no_files(engine: Engine, busybox: str, tmp_path: Path) -> None:
     box = engine.run(busybox, ["sleep", "60"], detach=True, read_only=True, **NONE)
     (tmp_path / "f").write_text("x")
     with pytest.raises(InvalidArgumentError, match="read-only"):
-        engine.copy(f"{tmp_path}/f", f"{box.name}:/f")
+        engine.containers.copy(f"{tmp_path}/f", f"{box.name}:/f")
 
 
 def test_a_container_as_a_value_copies_compares_and_is_kept(
@@ -258,26 +258,26 @@ def test_a_container_as_a_value_copies_compares_and_is_kept(
     assert (tmp_path / "folder/busybox").exists()
     image = box.commit()
     assert box.top("-o", "pid,args")[0]["COMMAND"] == "sleep 60"
-    engine.remove_image(image.id, force=True)
+    engine.images.remove(image.id, force=True)
 
 
 def test_inspect_tells_sizes_when_asked(engine: Engine, busybox: str) -> None:
     box = engine.run(busybox, ["sh", "-c", "head -c 5000 /dev/zero >/f"], name="sized", **NONE)
     assert box.exit_code == 0
-    assert "SizeRw" not in engine.inspect("sized")
-    document = engine.inspect("sized", size=True)
+    assert "SizeRw" not in engine.system.inspect("sized")
+    document = engine.system.inspect("sized", size=True)
     assert document["SizeRw"] == 5000
-    assert document["SizeRootFs"] == 5000 + engine.image(busybox).size
+    assert document["SizeRootFs"] == 5000 + engine.images.get(busybox).size
 
 
 def test_inspect_tells_where_the_files_are(engine: Engine, busybox: str) -> None:
     engine.run(busybox, ["sh", "-c", "echo hello >/f"], name="lain", **NONE)
-    document = engine.inspect("lain")
+    document = engine.system.inspect("lain")
     data = document["GraphDriver"]["Data"]
     assert (Path(data["UpperDir"]) / "f").read_text() == "hello\n"
     assert all((Path(folder) / "bin").is_dir() for folder in data["LowerDir"].split(":"))
     network = document["NetworkSettings"]["Networks"]["none"]["NetworkID"]
-    assert network == engine.inspect("none", kind="network")["Id"]
+    assert network == engine.system.inspect("none", kind="network")["Id"]
 
 
 def test_a_bind_that_leads_elsewhere_by_now_shows_nothing_of_it(
@@ -288,14 +288,14 @@ def test_a_bind_that_leads_elsewhere_by_now_shows_nothing_of_it(
     (tmp_path / "host/secret").write_text("the host's own")
     (tmp_path / "shared/x").mkdir(parents=True)
     bind = [f"{tmp_path}/shared/x:/x"]
-    box = engine.create(busybox, ["true"], volume=bind, **NONE)
+    box = engine.containers.create(busybox, ["true"], volume=bind, **NONE)
     # Another container that has ``shared`` does this.
     (tmp_path / "shared/x").rmdir()
     (tmp_path / "shared/x").symlink_to(tmp_path / "host")
     with pytest.raises(InvalidArgumentError, match="leads through a symbolic link now"):
-        engine.copy(f"{box.id}:/x/secret", f"{tmp_path}/stolen")
+        engine.containers.copy(f"{box.id}:/x/secret", f"{tmp_path}/stolen")
     with pytest.raises(InvalidArgumentError, match="leads through a symbolic link now"):
-        engine.copy(f"{tmp_path}/host/secret", f"{box.id}:/x/planted")
+        engine.containers.copy(f"{tmp_path}/host/secret", f"{box.id}:/x/planted")
     assert os.listdir(tmp_path / "host") == ["secret"]
     assert not (tmp_path / "stolen").exists()
 
@@ -306,13 +306,13 @@ def test_a_read_only_volume_of_a_stopped_container_takes_no_files(
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/file").write_text("content")
     volumes = [f"{tmp_path}/folder:/x:ro", f"{tmp_path}/folder/file:/bin/busybox:ro"]
-    box = engine.create(busybox, ["true"], volume=volumes, **NONE)
-    engine.copy(f"{box.id}:/x/file", f"{tmp_path}/out")
+    box = engine.containers.create(busybox, ["true"], volume=volumes, **NONE)
+    engine.containers.copy(f"{box.id}:/x/file", f"{tmp_path}/out")
     assert (tmp_path / "out").read_text() == "content"
-    engine.copy(f"{box.id}:/bin/busybox", f"{tmp_path}/again")
+    engine.containers.copy(f"{box.id}:/bin/busybox", f"{tmp_path}/again")
     assert (tmp_path / "again").read_text() == "content"
     with pytest.raises(ContainersError, match=r"[Rr]ead-only"):
-        engine.copy(f"{tmp_path}/out", f"{box.id}:/x/planted")
+        engine.containers.copy(f"{tmp_path}/out", f"{box.id}:/x/planted")
     assert os.listdir(tmp_path / "folder") == ["file"]
 
 
@@ -324,12 +324,12 @@ def test_a_container_removes_no_folder_of_the_host_by_a_file_of_its_name(
     (tmp_path / "home/.config/kept").write_text("")
     (tmp_path / "home/file").write_text("kept")
     command = ["sh", "-c", "mkdir -p /out /two/file; echo >/out/.config"]
-    box = engine.create(busybox, command, **NONE)
+    box = engine.containers.create(busybox, command, **NONE)
     box.start()
     box.wait()
     with pytest.raises(ContainersError, match="cannot overwrite a directory with a file"):
-        engine.copy(f"{box.id}:/out/.", f"{tmp_path}/home")
+        engine.containers.copy(f"{box.id}:/out/.", f"{tmp_path}/home")
     with pytest.raises(ContainersError, match="cannot overwrite a file with a directory"):
-        engine.copy(f"{box.id}:/two/.", f"{tmp_path}/home")
+        engine.containers.copy(f"{box.id}:/two/.", f"{tmp_path}/home")
     assert (tmp_path / "home/.config/kept").exists()
     assert (tmp_path / "home/file").read_text() == "kept"

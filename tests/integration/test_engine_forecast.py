@@ -30,7 +30,7 @@ CMD ["true"]
 
 def told(bench: Bench, text: str, **flags: Any) -> list[tuple[str, str]]:
     """Return the words of each step that would not be cached."""
-    steps = bench.engine.forecast(bench.context, dockerfile=text, **flags)
+    steps = bench.engine.builds.forecast(bench.context, dockerfile=text, **flags)
     return [(step.title.partition("] ")[2], step.reason) for step in steps if not step.cached]
 
 
@@ -42,10 +42,10 @@ def carried_out(bench: Bench, text: str) -> list[tuple[str, str]]:
 
 def test_it_foretells_what_the_build_then_does(bench: Bench) -> None:
     bench.write("source.txt", "one")
-    kept = bench.engine.build_history(), bench.engine.build_records()
+    kept = bench.engine.builds.history(), bench.engine.builds.records()
     before = told(bench, TEXT)
     assert ("RUN cat source.txt > /result", "not built here before") in before
-    assert (bench.engine.build_history(), bench.engine.build_records()) == kept
+    assert (bench.engine.builds.history(), bench.engine.builds.records()) == kept
 
     bench.build(TEXT)
     assert told(bench, TEXT) == []

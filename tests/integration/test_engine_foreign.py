@@ -107,5 +107,5 @@ def test_a_step_and_a_container_run_for_another_architecture(bench: Bench, place
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    assert layer_names(bench.engine, bench.engine.image(said.pop("image"))) == ["made"]
+    assert layer_names(bench.engine, bench.engine.images.get(said.pop("image"))) == ["made"]
     assert said == {"platform": "linux/arm64", "step": SAYS.decode(), "run": SAYS.decode()}

@@ -53,7 +53,7 @@ def on_disk(engine: Engine) -> list[str]:
 def check(place: Place, point: str) -> None:
     """Fail when the next engine finds anything wrong."""
     with place.engine() as engine:
-        report = engine.system_check()
+        report = engine.system.check()
         assert report.problems == (), point
         assert os.listdir(engine.settings.root / "staging") == [], point
         assert engine._rooms.store.leases.protected() == frozenset(), point
@@ -63,8 +63,8 @@ def emptied(place: Place) -> None:
     """Remove every image; nothing may be left."""
     with place.engine() as engine:
         for image in engine.images():
-            engine.remove_image(image.id, force=True)
-        engine.prune_images(all=True)
+            engine.images.remove(image.id, force=True)
+        engine.images.prune(all=True)
         assert on_disk(engine) == []
 
 
@@ -96,7 +96,7 @@ def pull(engine: Engine, name: str) -> None:
 
 
 def load(engine: Engine, archive: bytes) -> None:
-    engine.load(archive)
+    engine.images.load(archive)
 
 
 def push(engine: Engine, name: str) -> None:
@@ -106,9 +106,9 @@ def push(engine: Engine, name: str) -> None:
 def prune(engine: Engine, name: str) -> None:
     """Remove an image, or what it left when it is gone."""
     if engine._images.lookup(name):
-        engine.remove_image(name, force=True)
+        engine.images.remove(name, force=True)
     else:
-        engine.prune_images()
+        engine.images.prune()
 
 
 def test_a_pull_may_die_anywhere(deaths: Deaths, place: Place, image: ServedImage) -> None:
@@ -119,7 +119,7 @@ def test_a_pull_may_die_anywhere(deaths: Deaths, place: Place, image: ServedImag
             place,
             nothing,
             partial(pull, name=name),
-            lambda engine: engine.image(name).names == (name,) and len(on_disk(engine)) == 6,
+            lambda engine: engine.images.get(name).names == (name,) and len(on_disk(engine)) == 6,
         )
     assert count > 20
 
@@ -130,14 +130,14 @@ def test_a_load_may_die_anywhere(
     archive = io.BytesIO()
     with Place.under(tmp_path / "other").engine() as other, ScriptedRegistry(image) as registry:
         other.pull(f"{registry.host}/team/app:1")
-        other.tag(f"{registry.host}/team/app:1", "app:1")
-        other.save("app:1", archive, compression="gzip")
+        other.images.tag(f"{registry.host}/team/app:1", "app:1")
+        other.images.save("app:1", archive, compression="gzip")
     count = survives(
         deaths,
         place,
         nothing,
         partial(load, archive=archive.getvalue()),
-        lambda engine: engine.image("app:1").names == ("app:1",) and len(on_disk(engine)) == 6,
+        lambda engine: engine.images.get("app:1").names == ("app:1",) and len(on_disk(engine)) == 6,
     )
     assert count > 20
 
@@ -150,11 +150,11 @@ def test_a_push_may_die_anywhere(
         name = f"{registry.host}/team/app:1"
 
         def prepare(engine: Engine) -> None:
-            engine.tag(engine.pull(f"{source.host}/team/app:1").id, name)
+            engine.images.tag(engine.pull(f"{source.host}/team/app:1").id, name)
             shutil.rmtree(registry.folder / "data", ignore_errors=True)
 
         def pushed(engine: Engine) -> bool:
-            digest = engine.image(name).digest
+            digest = engine.images.get(name).digest
             with engine._rooms.registry(registry.host) as client:
                 return client.resolve("team/app", "1").digest == digest
 
@@ -168,7 +168,7 @@ def test_a_prune_may_die_anywhere(deaths: Deaths, place: Place, image: ServedIma
 
         def prepare(engine: Engine) -> None:
             engine.pull(name)
-            engine.import_image(tar(member("x", b"1")), "kept:1")
+            engine.images.import_archive(tar(member("x", b"1")), "kept:1")
 
         count = survives(
             deaths,
@@ -193,12 +193,12 @@ while time.monotonic() < end:
     with Engine(root=root, run_root=run_root) as engine:
         try:
             if what == "pull":
-                engine.remove_image(engine.pull(name).id, force=True)
+                engine.images.remove(engine.pull(name).id, force=True)
             elif what == "build":
                 text = f"FROM base:1\\nCOPY . /{count % 5}\\nLABEL count={count % 3}\\n"
                 engine.build(folder, dockerfile=text, tag="built:1")
             else:
-                engine.prune(all=False)
+                engine.system.prune(all=False)
             count += 1
         except ContainersError as error:
             if what != "prune" or "busy" not in str(error):
@@ -215,7 +215,7 @@ def test_a_prune_beside_a_pull_and_a_build(
     context.mkdir()
     (context / "file").write_bytes(os.urandom(100_000))
     with place.engine() as engine, ScriptedRegistry(image) as registry:
-        engine.import_image(tar(member("x", b"1")), "base:1")
+        engine.images.import_archive(tar(member("x", b"1")), "base:1")
         arguments = (str(place.root), str(place.run_root))
         kernels = {
             what: run_program(_LOOP, *arguments, what, f"{registry.host}/team/app:1", str(context))
@@ -227,6 +227,6 @@ def test_a_prune_beside_a_pull_and_a_build(
             assert int(out) > 2, what
     check(place, "afterwards")
     with place.engine() as engine:
-        engine.prune(all=True)
+        engine.system.prune(all=True)
         assert on_disk(engine) == []
     check(place, "empty")

@@ -32,7 +32,7 @@ def cpu_share(engine: Engine, *names: str, seconds: float = 1.0) -> list[float]:
     runtime = engine._rooms.runtime
 
     def used() -> list[int]:
-        paths = [runtime.cgroup_path(engine.container(name).id) for name in names]
+        paths = [runtime.cgroup_path(engine.containers.get(name).id) for name in names]
         readings = [cgroups.stats(runtime.layout, path) for path in paths]
         return [reading.cpu_ns if reading else 0 for reading in readings]
 
@@ -58,9 +58,10 @@ def test_who_uses_too_much_memory_is_killed_and_says_so(engine: Engine, busybox:
             **NONE,
         )
     assert caught.value.oom_killed
-    assert engine.inspect("hungry")["State"]["OOMKilled"] is True
+    assert engine.system.inspect("hungry")["State"]["OOMKilled"] is True
     actions = [
-        event.action for event in engine.events(filters={"container": ["hungry"]}, follow=False)
+        event.action
+        for event in engine.system.events(filters={"container": ["hungry"]}, follow=False)
     ]
     assert "oom" in actions
     by_hand = ["sh", "-c", "sh -c 'kill -9 $$'; exit $?"]
@@ -72,10 +73,10 @@ def test_cpus_are_what_was_given_over_a_second(engine: Engine, busybox: str) -> 
     engine.run(busybox, BURN, detach=True, name="quarter", cpus=0.25, **NONE)
     (share,) = cpu_share(engine, "quarter")
     assert 0.1 < share < 0.32
-    engine.update("quarter", cpus=0.5)
+    engine.containers.update("quarter", cpus=0.5)
     (share,) = cpu_share(engine, "quarter")
     assert share < 0.6
-    assert engine.inspect("quarter")["HostConfig"]["NanoCpus"] == 500_000_000
+    assert engine.system.inspect("quarter")["HostConfig"]["NanoCpus"] == 500_000_000
 
 
 def test_shares_divide_one_cpu(engine: Engine, busybox: str) -> None:
@@ -95,45 +96,45 @@ def test_no_more_processes_than_allowed(engine: Engine, busybox: str) -> None:
 
 def test_a_limit_is_changed_while_the_container_runs(engine: Engine, busybox: str) -> None:
     container = engine.run(busybox, ["sleep", "60"], detach=True, name="live", memory="64m", **NONE)
-    assert engine.stats(["live"])[0].memory_limit == 64 * MIB
+    assert engine.containers.stats(["live"])[0].memory_limit == 64 * MIB
     container.update(memory="32m", pids_limit=9, cpu_shares=300, cpuset_cpus="0")
-    sample = engine.stats(["live"])[0]
+    sample = engine.containers.stats(["live"])[0]
     assert (sample.memory_limit, sample.pids_limit) == (32 * MIB, 9)
-    host = engine.inspect("live")["HostConfig"]
+    host = engine.system.inspect("live")["HostConfig"]
     assert (host["Memory"], host["MemorySwap"]) == (32 * MIB, 128 * MIB)
     assert (host["PidsLimit"], host["CpuShares"], host["CpusetCpus"]) == (9, 300, "0")
     with pytest.raises(InvalidArgumentError, match="above memory-swap"):
         container.update(memory="256m")
     container.update(memory="256m", memory_swap="-1")
-    assert engine.stats(["live"])[0].memory_limit == 256 * MIB
+    assert engine.containers.stats(["live"])[0].memory_limit == 256 * MIB
     with pytest.raises(InvalidArgumentError, match="at least one flag"):
         container.update()
     with pytest.raises(UnsupportedError):
         container.update(kernel_memory="32m")
     with pytest.raises(InvalidArgumentError, match="this host has"):
         container.update(cpuset_cpus="4095")
-    engine.stop("live", timeout=0)
+    engine.containers.stop("live", timeout=0)
     container.update(memory="48m", memory_swap="96m", restart="on-failure:2")
-    policy = engine.inspect("live")["HostConfig"]["RestartPolicy"]
+    policy = engine.system.inspect("live")["HostConfig"]["RestartPolicy"]
     assert policy == {"Name": "on-failure", "MaximumRetryCount": 2}
-    engine.start("live")
-    assert engine.stats(["live"])[0].memory_limit == 48 * MIB
+    engine.containers.start("live")
+    assert engine.containers.stats(["live"])[0].memory_limit == 48 * MIB
 
 
 def test_a_restart_policy_given_later_holds(engine: Engine, busybox: str) -> None:
     engine.run(busybox, ["sleep", "60"], detach=True, name="later", **NONE)
-    engine.update("later", restart="always")
-    process = engine.container("later").record.state.process
+    engine.containers.update("later", restart="always")
+    process = engine.containers.get("later").record.state.process
     assert process is not None
     process.signal()
-    until(lambda: engine.inspect("later")["RestartCount"] == 1)
+    until(lambda: engine.system.inspect("later")["RestartCount"] == 1)
 
 
 def test_stats_are_the_cgroups_own_numbers(engine: Engine, busybox: str) -> None:
     script = "head -c 20m /dev/zero > /dev/shm/held; sleep 60"
     engine.run(busybox, ["sh", "-c", script], detach=True, name="seen", memory="64m", **NONE)
-    until(lambda: engine.stats(["seen"])[0].memory_usage > 20 * MIB)
-    sample = engine.stats(["seen"])[0]
+    until(lambda: engine.containers.stats(["seen"])[0].memory_usage > 20 * MIB)
+    sample = engine.containers.stats(["seen"])[0]
     runtime = engine._rooms.runtime
     path = runtime.cgroup_path(sample.container_id)
     if runtime.layout.version != "v2":
@@ -141,7 +142,12 @@ def test_stats_are_the_cgroups_own_numbers(engine: Engine, busybox: str) -> None
         usage = int((folder / "memory.usage_in_bytes").read_text())
         assert abs(sample.memory_usage - usage) < 2 * MIB
     # The shell may be about to start the next program just now.
-    until(lambda: engine.stats(["seen"])[0].pids == len(processes_of(engine, sample.container_id)))
+    until(
+        lambda: (
+            engine.containers.stats(["seen"])[0].pids
+            == len(processes_of(engine, sample.container_id))
+        )
+    )
     assert sample.memory_limit == 64 * MIB
 
 
@@ -154,7 +160,7 @@ def test_forced_removal_leaves_no_process(engine: Engine, busybox: str, script: 
     time.sleep(0.3)
     members = processes_of(engine, container.id)
     assert members
-    engine.remove("bomb", force=True)
+    engine.containers.remove("bomb", force=True)
     assert processes_of(engine, container.id) == set()
     layout = engine._rooms.host.cgroups
     assert not any(map(os.path.isdir, layout.folders(f"/jupyter-containers/{container.id}")))
@@ -170,7 +176,7 @@ def test_the_end_ends_also_what_shares_the_hosts_processes(engine: Engine, busyb
     """No namespace ends with its first process there; the cgroup tells what is the container's."""
     script = "sleep 321 & sleep 0.1; exit 0"
     engine.run(busybox, ["sh", "-c", script], pid="host", name="left", **NONE)
-    container = engine.container("left")
+    container = engine.containers.get("left")
     assert container.exit_code == 0
     assert processes_of(engine, container.id) == set()
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
@@ -191,7 +197,7 @@ def test_an_interrupt_leaves_no_process(place: Place, engine: Engine, busybox: s
     )
     program = run_program(script, str(place.root), str(place.run_root), FORK_BOMB)
     until(lambda: any(item.name == "interrupted" for item in engine.containers()))
-    container = engine.container("interrupted")
+    container = engine.containers.get("interrupted")
     until(lambda: len(processes_of(engine, container.id)) >= 3)
     program.send_signal(signal.SIGINT)
     program.communicate(timeout=20)
@@ -205,5 +211,5 @@ def test_waiting_for_a_stop_can_be_given_up(engine: Engine, busybox: str) -> Non
     threading.Timer(0.2, token.cancel).start()
     begun = time.monotonic()
     with pytest.raises(Exception, match="cancel"):
-        engine.wait("waited", cancel=token)
+        engine.containers.wait("waited", cancel=token)
     assert time.monotonic() - begun < 2

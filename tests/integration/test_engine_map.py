@@ -29,7 +29,7 @@ NONE = {"network": "none"}
 def test_results_are_in_the_order_of_the_items(engine: Engine, busybox: str) -> None:
     events: list[Any] = []
     script = 'sleep 0.$1; echo "$1 of $2"'
-    found = engine.map(
+    found = engine.workloads.map(
         busybox, ["sh", "-c", script, "sh", "{}", "{}{}"], [3, 1, 2], emit=events.append, **NONE
     )
     assert [result.output for result in found] == ["3 of 33\n", "1 of 11\n", "2 of 22\n"]
@@ -40,7 +40,7 @@ def test_results_are_in_the_order_of_the_items(engine: Engine, busybox: str) -> 
     assert going[-1].current == 3
     assert finished == TaskFinished("map")
     assert engine.containers(all=True) == []
-    assert engine.map(busybox, ["true"], []) == []
+    assert engine.workloads.map(busybox, ["true"], []) == []
 
 
 def test_an_item_is_an_argument_an_input_or_a_variable(
@@ -53,12 +53,12 @@ def test_an_item_is_an_argument_an_input_or_a_variable(
         (["sh", "-c", "cat $v"], ["x", {"a": 1}], {"into": "v"}, ["x", '{"a": 1}']),
     ]
     for command, items, how, wanted in ways:
-        found = engine.map(busybox, command, items, **how, **NONE)
+        found = engine.workloads.map(busybox, command, items, **how, **NONE)
         assert [result.output for result in found] == (
             wanted or ["raw", "text", '{"a": 1}', "of a file"]
         )
     script = ["sh", "-c", "echo $(($(cat $n) * 2)) > $twice.json"]
-    found = engine.map(busybox, script, range(3), into="n", results=["twice"], **NONE)
+    found = engine.workloads.map(busybox, script, range(3), into="n", results=["twice"], **NONE)
     assert [result.results["twice"] for result in found] == [0, 2, 4]
 
 
@@ -73,7 +73,7 @@ def test_so_many_run_at_once(engine: Engine, busybox: str) -> None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        engine.map(busybox, ["sleep", "0.3"], [(), (), (), (), ()], workers=3, **NONE)
+        engine.workloads.map(busybox, ["sleep", "0.3"], [(), (), (), (), ()], workers=3, **NONE)
     finally:
         stop.set()
         watcher.join()
@@ -92,7 +92,7 @@ def test_the_default_respects_the_machine() -> None:
 def test_the_first_failure_ends_all(engine: Engine, busybox: str) -> None:
     began = time.monotonic()
     with pytest.raises(ItemFailedError, match=r"item 1 \('bad'\) failed: .* exit code 3") as caught:
-        engine.map(
+        engine.workloads.map(
             busybox,
             ["sh", "-c", "test {} = bad || exec sleep 60; echo why; exit 3"],
             ["one", "bad", "two", "three"],
@@ -108,17 +108,19 @@ def test_the_first_failure_ends_all(engine: Engine, busybox: str) -> None:
 
 
 def test_without_check_an_exit_code_is_told(engine: Engine, busybox: str) -> None:
-    found = engine.map(busybox, ["sh", "-c", "exit {}"], [0, 3, 1], check=False, **NONE)
+    found = engine.workloads.map(busybox, ["sh", "-c", "exit {}"], [0, 3, 1], check=False, **NONE)
     assert [result.exit_code for result in found] == [0, 3, 1]
 
 
 def test_what_fails_is_tried_again(engine: Engine, busybox: str, tmp_path: Path) -> None:
     # The second attempt finds what the first has left.
     script = "test -e /work/{} && echo again || { touch /work/{}; exit 1; }"
-    found = engine.map(busybox, ["sh", "-c", script], ["a", "b"], retries=1, here=tmp_path, **NONE)
+    found = engine.workloads.map(
+        busybox, ["sh", "-c", script], ["a", "b"], retries=1, here=tmp_path, **NONE
+    )
     assert [result.output for result in found] == ["again\n", "again\n"]
     with pytest.raises(ItemFailedError):
-        engine.map(busybox, ["false"], [()], retries=1, **NONE)
+        engine.workloads.map(busybox, ["false"], [()], retries=1, **NONE)
 
 
 @pytest.mark.parametrize(
@@ -136,14 +138,14 @@ def test_a_bad_request_runs_nothing(
     engine: Engine, busybox: str, flags: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(InvalidArgumentError, match=words):
-        engine.map(busybox, ["true"], [1], **flags)
+        engine.workloads.map(busybox, ["true"], [1], **flags)
 
 
 def test_a_cancelled_map_leaves_nothing(engine: Engine, busybox: str) -> None:
     cancel = CancelToken()
     threading.Timer(0.5, cancel.cancel).start()
     with pytest.raises(OperationCancelledError):
-        engine.map(busybox, ["sleep", "60"], [(), (), ()], workers=2, cancel=cancel)
+        engine.workloads.map(busybox, ["sleep", "60"], [(), (), ()], workers=2, cancel=cancel)
     assert engine.containers(all=True) == []
 
 
@@ -162,7 +164,7 @@ def test_an_interrupt_ends_all_and_says_what_was_done(engine: Engine, busybox: s
     presser = threading.Thread(target=press)
     presser.start()
     with pytest.raises(KeyboardInterrupt) as caught:
-        engine.map(busybox, ["sleep"], [0, 60, 60, 60], workers=3, **NONE)
+        engine.workloads.map(busybox, ["sleep"], [0, 60, 60, 60], workers=3, **NONE)
     ended = time.monotonic()
     presser.join()
     assert notes_of(caught.value) == ["1 of 4 items were done, no container is left"]

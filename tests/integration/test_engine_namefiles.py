@@ -35,13 +35,13 @@ def test_a_build_step_fills_no_disk_either(engine: Engine, busybox: str) -> None
     """Seen to fail at 39323e0: the step succeeded."""
     dockerfile = f"FROM {busybox}\nRUN ! dd if=/dev/zero of=/etc/hosts bs=64k count=160\n"
     engine.build(dockerfile=dockerfile, tag="filled:1", no_cache=True)
-    engine.remove_image("filled:1")
+    engine.images.remove("filled:1")
 
 
 def test_others_names_are_current_beside_a_container_that_filled_its_file(
     engine: Engine, busybox: str
 ) -> None:
-    engine.create_network("full")
+    engine.networks.create("full")
     try:
         filler = box(engine, busybox, "filler", network="full")
         watcher = box(engine, busybox, "watcher", network="full")
@@ -59,8 +59,8 @@ def test_others_names_are_current_beside_a_container_that_filled_its_file(
         again.remove(force=True)
     finally:
         for name in ("filler", "watcher"):
-            engine.remove(name, force=True)
-        engine.remove_network("full")
+            engine.containers.remove(name, force=True)
+        engine.networks.remove("full")
 
 
 def test_files_are_edited_inside_and_begin_again_at_the_next_start(
@@ -86,16 +86,16 @@ def test_who_joins_a_network_shares_its_files(engine: Engine, busybox: str) -> N
     box(engine, busybox, "first")
     second = box(engine, busybox, "second", network="container:first")
     second.exec(["sh", "-c", "echo 192.0.2.1 both >> /etc/hosts"])
-    assert "192.0.2.1 both" in hosts(engine.container("first"))
-    engine.create(busybox, ["true"], name="third", network="container:first")
-    engine.stop("first", timeout=0)
+    assert "192.0.2.1 both" in hosts(engine.containers.get("first"))
+    engine.containers.create(busybox, ["true"], name="third", network="container:first")
+    engine.containers.stop("first", timeout=0)
     with pytest.raises(InvalidStateError):
-        engine.start("third")
+        engine.containers.start("third")
 
 
 def test_who_starts_at_once_knows_each_other(engine: Engine, busybox: str) -> None:
     """A name that comes between a container's own file and its monitor is not lost."""
-    engine.create_network("crowd")
+    engine.networks.create("crowd")
     names = [f"crowd-{number}" for number in range(8)]
     try:
         threads = [
@@ -107,9 +107,9 @@ def test_who_starts_at_once_knows_each_other(engine: Engine, busybox: str) -> No
         for thread in threads:
             thread.join()
         for name in names:
-            known = hosts(engine.container(name))
+            known = hosts(engine.containers.get(name))
             assert [other for other in names if f"\t{other} " not in known.replace("\n", " ")] == []
     finally:
         for name in names:
-            engine.remove(name, force=True)
-        engine.remove_network("crowd")
+            engine.containers.remove(name, force=True)
+        engine.networks.remove("crowd")

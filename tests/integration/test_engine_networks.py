@@ -86,7 +86,7 @@ def test_the_default_bridge(engine: Engine, busybox: str) -> None:
     hosts = other.exec(["cat", "/etc/hosts"]).output
     assert f"{other.ip_address}\t{other.short_id}" in hosts
     assert "host.docker.internal" in hosts
-    document = engine.inspect("web")["NetworkSettings"]
+    document = engine.system.inspect("web")["NetworkSettings"]
     assert document["IPAddress"] == web.ip_address
     assert document["Networks"]["bridge"]["Gateway"] == document["Gateway"]
     assert re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", document["MacAddress"])
@@ -99,11 +99,11 @@ def test_published_ports(engine: Engine, busybox: str) -> None:
     for number in ports.values():
         assert fetch(f"127.0.0.1:{number}") == web.short_id
     assert web.ports[-1] == "81/tcp"
-    document = engine.inspect(web.id)["NetworkSettings"]["Ports"]
+    document = engine.system.inspect(web.id)["NetworkSettings"]["Ports"]
     assert document["81/tcp"] is None
     assert {item["HostIp"] for item in document["80/tcp"]} == set(ports)
     # The container reaches itself and others by the published port of the host's bridge address.
-    gateway = engine.inspect(web.id)["NetworkSettings"]["Gateway"]
+    gateway = engine.system.inspect(web.id)["NetworkSettings"]["Gateway"]
     assert get(web, f"{gateway}:{ports['0.0.0.0']}") == web.short_id
     web.stop(timeout=0)
     for number in ports.values():
@@ -121,14 +121,16 @@ def test_publish_all_takes_what_is_exposed(engine: Engine, busybox: str) -> None
 
 def test_equal_ranges(engine: Engine, busybox: str) -> None:
     base = free_port()
-    container = engine.create(busybox, ["true"], publish=[f"{base}-{base + 2}:8000-8002"])
+    container = engine.containers.create(
+        busybox, ["true"], publish=[f"{base}-{base + 2}:8000-8002"]
+    )
     assert [
         (mapping.host_port, mapping.container_port) for mapping in container.record.options.publish
     ] == [(base + number, 8000 + number) for number in range(3)]
 
 
 def test_names_on_a_network_of_ones_own(engine: Engine, busybox: str) -> None:
-    engine.create_network("shop")
+    engine.networks.create("shop")
     try:
         web = server(engine, busybox, name="web", network="shop")
         db = server(engine, busybox, name="db", network="shop")
@@ -151,8 +153,8 @@ def test_names_on_a_network_of_ones_own(engine: Engine, busybox: str) -> None:
         assert web.ip_address != taker.ip_address
         # A rename is known to the others at the next start.
         with pytest.raises(InUseError, match="shop"):
-            engine.remove_network("shop")
-        document = engine.inspect("shop", kind="network")
+            engine.networks.remove("shop")
+        document = engine.system.inspect("shop", kind="network")
         assert {item["Name"] for item in document["Containers"].values()} == {"web", "db", "taker"}
         for container in (web, db, taker, lone):
             container.remove(force=True)
@@ -164,14 +166,14 @@ def test_names_on_a_network_of_ones_own(engine: Engine, busybox: str) -> None:
 
 def _removed(engine: Engine, name: str) -> bool:
     try:
-        engine.remove_network(name)
+        engine.networks.remove(name)
     except InUseError:
         return False  # the kernel takes a veth pair away a moment after its container ended
     return True
 
 
 def test_an_internal_network_has_no_way_out(engine: Engine, busybox: str) -> None:
-    engine.create_network("inner", internal=True, subnet="10.213.7.0/24")
+    engine.networks.create("inner", internal=True, subnet="10.213.7.0/24")
     try:
         web = server(engine, busybox, name="web", network="inner")
         other = engine.run(busybox, ["sleep", "60"], detach=True, network="inner")
@@ -186,21 +188,21 @@ def test_an_internal_network_has_no_way_out(engine: Engine, busybox: str) -> Non
 
 
 def test_networks_are_made_and_found_and_refused(engine: Engine, busybox: str) -> None:
-    made = engine.create_network("extra", label="a=b")
+    made = engine.networks.create("extra", label="a=b")
     try:
         assert made.labels == {"a": "b"}
         names = [item.name for item in engine.networks()]
         assert names[:3] == ["bridge", "host", "none"]
         assert "extra" in names
         with pytest.raises(AlreadyExistsError):
-            engine.create_network("extra")
+            engine.networks.create("extra")
         with pytest.raises(AlreadyExistsError):
-            engine.create_network("overlapping", subnet=made.subnet)
+            engine.networks.create("overlapping", subnet=made.subnet)
         for name in ("bridge", "host", "none", "default", "-x"):
             with pytest.raises(InvalidArgumentError):
-                engine.create_network(name)
+                engine.networks.create(name)
         with pytest.raises(InvalidArgumentError):
-            engine.remove_network("bridge")
+            engine.networks.remove("bridge")
         with pytest.raises(NetworkNotFoundError) as caught:
             engine.run(busybox, ["true"], network="extr", rm=True)
         assert "extra" in caught.value.hint
@@ -213,21 +215,21 @@ def test_networks_are_made_and_found_and_refused(engine: Engine, busybox: str) -
 
 def test_a_network_goes_right_after_its_last_container(engine: Engine, busybox: str) -> None:
     for number in range(3):
-        engine.create_network(f"brief-{number}")
+        engine.networks.create(f"brief-{number}")
         flags = {"network": f"brief-{number}", "detach": True}
         boxes = [engine.run(busybox, ["sleep", "60"], **flags) for _ in range(3)]
         with pytest.raises(InUseError):
-            engine.remove_network(f"brief-{number}")
+            engine.networks.remove(f"brief-{number}")
         for box in boxes:
             box.remove(force=True)
         # The kernel may still have the ends of their links on the bridge.
-        engine.remove_network(f"brief-{number}")
+        engine.networks.remove(f"brief-{number}")
 
 
 def test_a_connection_that_outlives_its_container_does_not_keep_the_network(
     engine: Engine, busybox: str
 ) -> None:
-    engine.create_network("parting")
+    engine.networks.create("parting")
     engine.run(
         busybox, ["nc", "-ll", "-p", "9", "-e", "cat"], detach=True, name="far", network="parting"
     )
@@ -235,10 +237,10 @@ def test_a_connection_that_outlives_its_container_does_not_keep_the_network(
     talk = "sleep 100 | nc far 9 & sleep 0.5; kill -STOP $!; echo still; sleep 100"
     near = engine.run(busybox, ["sh", "-c", talk], detach=True, name="near", network="parting")
     until(lambda: b"still" in b"".join(line.data for line in near.logs()))
-    engine.remove("far", force=True)
+    engine.containers.remove("far", force=True)
     # Now its kernel says goodbye to somebody who is no longer there, again and again.
-    engine.remove("near", force=True)
-    engine.remove_network("parting")
+    engine.containers.remove("near", force=True)
+    engine.networks.remove("parting")
     assert "parting" not in [network.name for network in engine.networks()]
 
 

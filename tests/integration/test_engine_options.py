@@ -77,7 +77,7 @@ def test_cpu_and_memory_options_are_in_the_cgroup(engine: Engine, busybox: str) 
     found = {key: group_file(engine, container.id, *key) for key in expected}
     assert found == expected
     assert "oom_kill_disable 1" in group_file(engine, container.id, "memory", "memory.oom_control")
-    host = engine.inspect("limited")["HostConfig"]
+    host = engine.system.inspect("limited")["HostConfig"]
     assert (host["CpuPeriod"], host["CpuQuota"], host["CpusetMems"]) == (50000, 25000, "0")
     assert (host["MemorySwappiness"], host["OomKillDisable"], host["PidsLimit"]) == (7, True, 17)
 
@@ -94,9 +94,11 @@ def test_a_disk_is_only_written_at_the_given_rate(engine: Engine, busybox: str) 
         text = group_file(engine, container.id, "blkio", f"blkio.throttle.{name}_device")
         assert text == f"{numbers} {value}"
     begun = time.monotonic()
-    engine.exec("slow", ["dd", "if=/dev/zero", "of=/f", "bs=64k", "count=32", "oflag=direct"])
+    engine.containers.exec(
+        "slow", ["dd", "if=/dev/zero", "of=/f", "bs=64k", "count=32", "oflag=direct"]
+    )
     assert time.monotonic() - begun > 1.0  # 2 MiB at 1 MiB a second
-    document = engine.inspect("slow")["HostConfig"]["BlkioDeviceWriteBps"]
+    document = engine.system.inspect("slow")["HostConfig"]["BlkioDeviceWriteBps"]
     assert document == [{"Path": DISK, "Rate": MIB}]
 
 
@@ -122,7 +124,7 @@ def test_what_this_host_cannot_honour_fails_by_name(
     engine: Engine, busybox: str, flags: dict[str, Any], capability: str
 ) -> None:
     with pytest.raises(UnsupportedError) as caught:
-        engine.create(busybox, ["true"], **NONE, **flags)
+        engine.containers.create(busybox, ["true"], **NONE, **flags)
     assert caught.value.capability == capability
     assert caught.value.provided_by
     assert "\n" not in caught.value.message
@@ -158,7 +160,7 @@ def test_devices_and_rules(engine: Engine, busybox: str) -> None:
     )
     assert "open" in sh(engine, busybox, node, device_cgroup_rule="c 10:229 rwm")
     with pytest.raises(InvalidArgumentError, match="no such device"):
-        engine.create(busybox, ["true"], device="/dev/no-such", **NONE)
+        engine.containers.create(busybox, ["true"], device="/dev/no-such", **NONE)
 
 
 def test_a_cdi_file_gives_a_device(
@@ -206,8 +208,8 @@ def test_cgroup_parent(engine: Engine, busybox: str) -> None:
     layout = engine._rooms.host.cgroups
     folder = layout.folder(f"/jc-test-parent/{container.id}", "memory")
     assert os.path.isdir(folder)
-    assert engine.stats(["placed"])[0].memory_limit == 32 * MIB
-    engine.remove("placed", force=True)
+    assert engine.containers.stats(["placed"])[0].memory_limit == 32 * MIB
+    engine.containers.remove("placed", force=True)
     assert not os.path.exists(folder)
     for top in layout.folders("/jc-test-parent"):
         if os.path.isdir(top):
@@ -222,7 +224,7 @@ def test_namespaces_of_the_host_and_of_another(engine: Engine, busybox: str) -> 
     shared = {"pid": "host", "uts": "host", "ipc": "host", "cgroupns": "host"}
     assert sh(engine, busybox, script, **shared).split() == host
     sleeper(engine, busybox, "first", ipc="shareable")
-    engine.exec("first", ["sh", "-c", "echo hello > /dev/shm/note"])
+    engine.containers.exec("first", ["sh", "-c", "echo hello > /dev/shm/note"])
     text = sh(
         engine,
         busybox,
@@ -234,7 +236,7 @@ def test_namespaces_of_the_host_and_of_another(engine: Engine, busybox: str) -> 
     sleeper(engine, busybox, "private")
     with pytest.raises(InvalidArgumentError, match="private"):
         sh(engine, busybox, "true", ipc="container:private")
-    engine.stop("first", timeout=0)
+    engine.containers.stop("first", timeout=0)
     with pytest.raises(InvalidStateError, match="does not run"):
         sh(engine, busybox, "true", pid="container:first")
     assert sh(engine, busybox, "test -d /dev/shm && mountpoint /dev/shm || echo none", ipc="none")
@@ -256,24 +258,24 @@ def test_annotations_reach_the_spec(engine: Engine, busybox: str) -> None:
     container = sleeper(engine, busybox, "noted", annotation={"org.acme.note": "x"})
     spec = engine._lifecycle.bundle(container.id).spec()
     assert spec["annotations"] == {"org.acme.note": "x"}
-    assert engine.inspect("noted")["HostConfig"]["Annotations"] == {"org.acme.note": "x"}
+    assert engine.system.inspect("noted")["HostConfig"]["Annotations"] == {"org.acme.note": "x"}
 
 
 def test_cidfile(engine: Engine, busybox: str, tmp_path: Path) -> None:
     file = tmp_path / "id"
-    container = engine.create(busybox, ["true"], cidfile=str(file), **NONE)
+    container = engine.containers.create(busybox, ["true"], cidfile=str(file), **NONE)
     assert file.read_text() == container.id
     with pytest.raises(AlreadyExistsError):
-        engine.create(busybox, ["true"], cidfile=str(file), **NONE)
+        engine.containers.create(busybox, ["true"], cidfile=str(file), **NONE)
     other = tmp_path / "other"
     with pytest.raises(UnsupportedError):
-        engine.create(busybox, ["true"], cidfile=str(other), kernel_memory="64m", **NONE)
+        engine.containers.create(busybox, ["true"], cidfile=str(other), kernel_memory="64m", **NONE)
     assert not other.exists()
 
 
 def test_volumes_from(engine: Engine, busybox: str, tmp_path: Path) -> None:
     (tmp_path / "bound").write_text("bound")
-    engine.create(
+    engine.containers.create(
         busybox, ["true"], name="data", volume=["/anonymous", f"{tmp_path}:/bind"], **NONE
     )
     sh(engine, busybox, "echo kept > /anonymous/file", volumes_from="data")
@@ -282,7 +284,7 @@ def test_volumes_from(engine: Engine, busybox: str, tmp_path: Path) -> None:
     )
     refused = sh(engine, busybox, "touch /anonymous/x 2>&1 || true", volumes_from="data:ro")
     assert "Read-only" in refused
-    assert engine.inspect("data")["Mounts"]
+    assert engine.system.inspect("data")["Mounts"]
 
 
 def test_every_option_of_mount(engine: Engine, busybox: str, tmp_path: Path) -> None:
@@ -302,13 +304,17 @@ def test_every_option_of_mount(engine: Engine, busybox: str, tmp_path: Path) -> 
     tmpfs = "type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=700"
     assert sh(engine, busybox, size, mount=tmpfs).split() == ["1024", "700"]
     with pytest.raises(InvalidArgumentError, match="belongs to another type"):
-        engine.create(busybox, ["true"], mount="type=bind,source=/,target=/x,tmpfs-size=1m", **NONE)
+        engine.containers.create(
+            busybox, ["true"], mount="type=bind,source=/,target=/x,tmpfs-size=1m", **NONE
+        )
     with pytest.raises(InvalidArgumentError, match="does not exist"):
-        engine.create(busybox, ["true"], mount="type=bind,source=/no/such,target=/x", **NONE)
+        engine.containers.create(
+            busybox, ["true"], mount="type=bind,source=/no/such,target=/x", **NONE
+        )
 
 
 def test_parts_of_a_volume(engine: Engine, busybox: str) -> None:
-    engine.create_volume("parts")
+    engine.volumes.create("parts")
     sh(
         engine,
         busybox,
@@ -324,13 +330,13 @@ def test_parts_of_a_volume(engine: Engine, busybox: str) -> None:
     clamped = sh(engine, busybox, "ls /p", mount=f"{part}../..")
     assert clamped.split() == ["in", "out"]  # the volume itself
     sh(engine, busybox, "true", mount="type=volume,source=labelled,target=/l,volume-label=a=b")
-    assert engine.inspect("labelled")["Labels"] == {"a": "b"}
+    assert engine.system.inspect("labelled")["Labels"] == {"a": "b"}
     nocopy = sh(
         engine, busybox, "ls /etc", mount="type=volume,source=bare,target=/etc,volume-nocopy"
     )
     assert "passwd" not in nocopy.split()
     for name in ("parts", "labelled", "bare"):
-        engine.remove_volume(name)
+        engine.volumes.remove(name)
 
 
 def test_a_read_only_bind_is_so_below_too(engine: Engine, busybox: str, tmp_path: Path) -> None:
@@ -354,8 +360,10 @@ def test_security_options(engine: Engine, busybox: str, tmp_path: Path) -> None:
     assert "not permitted" in refused
     masked = "ls /proc/acpi 2>&1 | wc -l; cat /proc/kcore 2>/dev/null | head -c 1 | wc -c"
     assert sh(engine, busybox, masked).split()[-1] == "0"
-    document = engine.create(busybox, ["true"], security_opt="systempaths=unconfined", **NONE)
-    host = engine.inspect(document.id)["HostConfig"]
+    document = engine.containers.create(
+        busybox, ["true"], security_opt="systempaths=unconfined", **NONE
+    )
+    host = engine.system.inspect(document.id)["HostConfig"]
     assert (host["MaskedPaths"], host["ReadonlyPaths"]) == (None, None)
     with pytest.raises(InvalidArgumentError, match="cannot read the seccomp profile"):
-        engine.create(busybox, ["true"], security_opt="seccomp=/no/such", **NONE)
+        engine.containers.create(busybox, ["true"], security_opt="seccomp=/no/such", **NONE)

@@ -62,7 +62,7 @@ def test_a_tag_that_moved_is_fetched(
     second = own.pull(name, emit=events.append)
     assert second != first
     assert ending(events).detail.startswith("Downloaded newer image · sha256:")
-    assert own.image(name) == second
+    assert own.images.get(name) == second
 
 
 def test_another_platform_than_the_one_that_is_here_is_fetched(
@@ -112,7 +112,7 @@ def test_what_remains_of_the_rate_limit_is_told(
         words = f"{remaining} of 100 pulls in 6 hours are left"
         titles = [event.title for event in events if isinstance(event, TaskStarted)]
         assert titles[-1] == f"{scripted.host}: {words}"
-        assert own.info()["RateLimits"] == {scripted.host: words}
+        assert own.system.info()["RateLimits"] == {scripted.host: words}
 
 
 def test_the_phases_of_a_layer(
@@ -152,7 +152,7 @@ def test_pull_and_push_are_events(own: Engine, scripted: ScriptedRegistry) -> No
     own.push(name)
     found = [
         (event.type, event.action, event.id, event.attributes["name"])
-        for event in own.events(follow=False)
+        for event in own.system.events(follow=False)
         if event.action in ("pull", "push")
     ]
     repository = f"{scripted.host}/app"
@@ -168,8 +168,8 @@ def test_the_files_of_docker_and_podman_are_read(
     daemon.write_text(json.dumps({"registry-mirrors": [scripted.url]}))
     with type(own)(replace(own.settings, registry_files=files)) as other:
         assert other.pull("team/app:1").digest == image["digest"]
-        assert other.info()["RegistryMirrors"] == [scripted.url]
-    assert own.image("docker.io/team/app:1").names == ("team/app:1",)
+        assert other.system.info()["RegistryMirrors"] == [scripted.url]
+    assert own.images.get("docker.io/team/app:1").names == ("team/app:1",)
     assert scripted.asked[-1].path.startswith("/v2/team/app/")
     conf.write_text(
         '[[registry]]\nprefix = "shop.test"\n'
@@ -192,7 +192,7 @@ def test_a_push_of_what_is_there_asks_for_each_blob_once(
     with ScriptedRegistry(served) as source:
         own.pull(f"{source.host}/app:1")
         name = f"{registry.host}/again:1"
-        own.tag(f"{source.host}/app:1", name)
+        own.images.tag(f"{source.host}/app:1", name)
     digest = own.push(name)
     seen: list[str] = []
 
@@ -208,7 +208,7 @@ def test_a_push_of_what_is_there_asks_for_each_blob_once(
         return Answer(answer.status, length if asked.method == "HEAD" else {}, body)
 
     with ScriptedRegistry(forward) as proxy:
-        own.tag(name, f"{proxy.host}/again:1")
+        own.images.tag(name, f"{proxy.host}/again:1")
         assert own.push(f"{proxy.host}/again:1") == digest
     assert sorted(seen) == ["HEAD blobs"] * 4 + ["PUT manifests"]
 
@@ -236,7 +236,7 @@ def test_a_push_shows_all_layers_from_the_beginning(own: Engine, registry: Docke
     served.image([tar(member(f"f{number}", b"x")) for number in range(8)], "1")
     with ScriptedRegistry(served) as source:
         own.pull(f"{source.host}/app:1")
-        own.tag(f"{source.host}/app:1", f"{registry.host}/many:1")
+        own.images.tag(f"{source.host}/app:1", f"{registry.host}/many:1")
     events: list[Event] = []
     own.push(f"{registry.host}/many:1", emit=events.append)
     first = events[: 2 * 9]
@@ -291,7 +291,7 @@ def test_documents_of_both_kinds_mixed(
     # Debian's registry takes no layer of an unknown type, nor Docker's manifest without its own.
     if layer != "application/x-made-up" and (own_type or kind == MANIFEST):
         copy = f"{registry.host}/mixed:1"
-        own.tag(name, copy)
+        own.images.tag(name, copy)
         assert own.push(copy) == target["digest"], "bytes are kept as received"
 
 
@@ -328,11 +328,11 @@ def test_a_name_like_one_that_is_here_is_named(
 ) -> None:
     served.image([tar(member("f", b"1"))], "1")
     own.pull(f"{scripted.host}/app:1")
-    own.tag(f"{scripted.host}/app:1", "weather")
+    own.images.tag(f"{scripted.host}/app:1", "weather")
     with pytest.raises(ContainersError) as caught:
         own.pull(f"{scripted.host}/app:nosuch")
     assert caught.value.hint.startswith(f"did you mean {scripted.host}/app:1, which is here?")
-    own.tag("weather", f"{scripted.host}/weather:2")
+    own.images.tag("weather", f"{scripted.host}/weather:2")
     with pytest.raises(ContainersError) as caught:
         own.run(f"{scripted.host}/wether", ["true"])
     assert f"did you mean {scripted.host}/weather:2, which is here?" in caught.value.hint
@@ -348,7 +348,7 @@ def test_an_image_that_is_here_is_said_to_be_here(
     served.image([tar(member("f", b"1"))], "1")
     own.pull(f"{scripted.host}/app:1")
     for name in (f"{scripted.host}/app:2", "registry.invalid/app:1"):
-        own.tag(f"{scripted.host}/app:1", name)
+        own.images.tag(f"{scripted.host}/app:1", name)
         with pytest.raises(ContainersError) as caught:
             own.pull(name)
         assert caught.value.hint.startswith(f"{name} is here and can be used")

@@ -41,8 +41,8 @@ def image_of(engine: Engine, name: str, platform: str, text: str) -> str:
     """Make an image of one file for a platform; return its digest."""
     architecture = platform.partition("/")[2]
     data = tar(member("platform", text.encode()))
-    engine.import_image(data, name)
-    record = engine.image(name).record
+    engine.images.import_archive(data, name)
+    record = engine.images.get(name).record
     if architecture == str(record.platform.architecture):
         return record.manifest.digest
     return engine.build(
@@ -56,14 +56,14 @@ def image_of(engine: Engine, name: str, platform: str, text: str) -> str:
 @pytest.fixture
 def own_registry(engine: Engine, busybox: str) -> Iterator[str]:
     del busybox  # asked for: the test leaves nothing behind
-    started = engine.registry_start(publish="0")
+    started = engine.registries.start(publish="0")
     yield started.address
-    engine.registry_stop()
-    engine.remove_volume(started.volume)
+    engine.registries.stop()
+    engine.volumes.remove(started.volume)
 
 
 def test_a_registry_in_one_line(engine: Engine, own_registry: str) -> None:
-    [running] = engine.local_registries()
+    [running] = engine.registries.list()
     assert (running.name, running.volume, running.address) == (
         "registry",
         "registry-data",
@@ -71,44 +71,44 @@ def test_a_registry_in_one_line(engine: Engine, own_registry: str) -> None:
     )
     assert own_registry.startswith("localhost:")
     name = f"{own_registry}/team/app"
-    engine.tag("busybox", f"{name}:1")
-    engine.tag("busybox", f"{name}:2")
+    engine.images.tag("busybox", f"{name}:1")
+    engine.images.tag("busybox", f"{name}:2")
     sent = engine.push(name, all_tags=True)
-    digest = engine.image("busybox").digest
+    digest = engine.images.get("busybox").digest
     assert sent == {f"{name}:1": digest, f"{name}:2": digest}
-    assert [(item.name, item.tags) for item in engine.registry_repositories(own_registry)] == [
+    assert [(item.name, item.tags) for item in engine.registries.repositories(own_registry)] == [
         (name, ("1", "2"))
     ]
-    assert engine.registry_tags(name) == ["1", "2"]
-    assert [found.name for found in engine.search(f"{own_registry}/app")] == ["team/app"]
-    assert engine.search(f"{own_registry}/nothing") == []
+    assert engine.registries.tags(name) == ["1", "2"]
+    assert [found.name for found in engine.registries.search(f"{own_registry}/app")] == ["team/app"]
+    assert engine.registries.search(f"{own_registry}/nothing") == []
 
     # The second line of the same kind finds what runs; what was pushed outlives the container.
-    assert engine.registry_start(publish="0").address == own_registry
-    engine.registry_stop()
-    again = engine.registry_start(publish=own_registry.rpartition(":")[2])
-    assert engine.registry_tags(name) == ["1", "2"]
+    assert engine.registries.start(publish="0").address == own_registry
+    engine.registries.stop()
+    again = engine.registries.start(publish=own_registry.rpartition(":")[2])
+    assert engine.registries.tags(name) == ["1", "2"]
 
     for tag in ("1", "2"):
-        engine.remove_image(f"{name}:{tag}")
+        engine.images.remove(f"{name}:{tag}")
     pulled = engine.pull(name, all_tags=True)
     assert sorted(n for image in pulled[:1] for n in image.names if n.startswith(name)) == [
         f"{name}:1",
         f"{name}:2",
     ]
-    assert engine.registry_remove(f"{name}:1") == digest
+    assert engine.registries.remove(f"{name}:1") == digest
     with pytest.raises(ImageNotFoundError):
-        engine.registry_remove(f"{name}:1")
+        engine.registries.remove(f"{name}:1")
     with pytest.raises(InvalidArgumentError, match="all-tags"):
         engine.pull(f"{name}:1", all_tags=True)
     for tag in ("1", "2"):
-        engine.remove_image(f"{name}:{tag}")
+        engine.images.remove(f"{name}:{tag}")
     assert again.container.status == "running"
 
 
 def test_a_registry_asks_others_for_a_password(engine: Engine, own_registry: str) -> None:
     """Seen to fail before: anybody on the machine listed, pulled and pushed."""
-    registry = engine.registry_start()
+    registry = engine.registries.start()
     url = f"http://{own_registry}/v2/_catalog"
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(url, timeout=10)
@@ -120,20 +120,20 @@ def test_a_registry_asks_others_for_a_password(engine: Engine, own_registry: str
     # The engine knows it by every name of the port, and sends it to nobody else.
     for host in ("localhost", "127.0.0.1"):
         name = f"{host}:{registry.address.rpartition(':')[2]}/team/app:1"
-        engine.tag("busybox", name)
+        engine.images.tag("busybox", name)
         engine.push(name)
-        assert engine.registry_tags(name.rpartition(":")[0]) == ["1"]
-        engine.remove_image(name)
+        assert engine.registries.tags(name.rpartition(":")[0]) == ["1"]
+        engine.images.remove(name)
     source = engine._rooms._with_logins(FixedCredentials())
     assert source.get(own_registry) == Credential(registry.username, registry.password)
     for other in ("localhost:1", f"elsewhere:{own_registry.rpartition(':')[2]}", "docker.io"):
         assert source.get(other) is None
-    engine.stop(registry.container.id)
+    engine.containers.stop(registry.container.id)
     assert engine._rooms._with_logins(FixedCredentials()).get(own_registry) is None
-    assert engine.registry_start().address.startswith("localhost:")
-    engine.registry_stop()
+    assert engine.registries.start().address.startswith("localhost:")
+    engine.registries.stop()
     assert list((engine.settings.root / "registries").iterdir()) == []
-    opened = engine.registry_start(publish="0", auth=False)
+    opened = engine.registries.start(publish="0", auth=False)
     assert opened.password == ""
     with urllib.request.urlopen(f"http://{opened.address}/v2/_catalog", timeout=10) as answer:
         assert answer.status == 200
@@ -144,7 +144,7 @@ def test_a_users_own_registry_knows_that_user_only(engine: Engine, own_registry:
     del own_registry  # made its image
     with opened("single") as account:
         archive = account.home / "images.tar"
-        engine.save(["busybox", "registry:2"], archive)
+        engine.images.save(["busybox", "registry:2"], archive)
         archive.chmod(0o644)
         account.container(f"load -i {archive}")
         told = account.container("registry start -p 0")
@@ -158,11 +158,11 @@ def test_a_users_own_registry_knows_that_user_only(engine: Engine, own_registry:
 
 
 def test_a_container_that_is_no_registry_is_left_alone(engine: Engine, busybox: str) -> None:
-    engine.create(busybox, ["true"], name="mine")
+    engine.containers.create(busybox, ["true"], name="mine")
     with pytest.raises(ConflictError, match="not a registry"):
-        engine.registry_start("mine")
+        engine.registries.start("mine")
     with pytest.raises(ConflictError, match="not a registry"):
-        engine.registry_stop("mine")
+        engine.registries.stop("mine")
 
 
 def test_one_name_for_several_platforms(
@@ -174,17 +174,17 @@ def test_one_name_for_several_platforms(
     arm_digest = image_of(own, arm, "linux/arm64", "arm")
     own.push(amd)
     own.push(arm)
-    own.manifest_create(whole, [amd])
+    own.manifests.create(whole, [amd])
     with pytest.raises(AlreadyExistsError, match="already"):
-        own.manifest_create(whole, [arm])
-    own.manifest_create(whole, [arm], amend=True)
-    own.manifest_annotate(whole, arm, variant="v8", os_version="6.1")
+        own.manifests.create(whole, [arm])
+    own.manifests.create(whole, [arm], amend=True)
+    own.manifests.annotate(whole, arm, variant="v8", os_version="6.1")
     with pytest.raises(ImageNotFoundError):
-        own.manifest_annotate(whole, f"{host}/other:1", arch="arm")
-    digest = own.manifest_push(whole, purge=True)
+        own.manifests.annotate(whole, f"{host}/other:1", arch="arm")
+    digest = own.manifests.push(whole, purge=True)
     with pytest.raises(NotFoundError, match="no manifest list"):
-        own.manifest_push(whole)
-    sent = own.manifest_inspect(whole)
+        own.manifests.push(whole)
+    sent = own.manifests.inspect(whole)
     assert sent.digest == digest
     document = json.loads(sent.data)  # type: ignore[union-attr]
     assert [(entry["digest"], entry["platform"]) for entry in document["manifests"]] == [
@@ -195,13 +195,13 @@ def test_one_name_for_several_platforms(
         ),
     ]
     for name in (amd, arm):
-        own.remove_image(name)
+        own.images.remove(name)
     assert own.pull(whole, platform="linux/amd64").digest == amd_digest
     assert own.pull(whole, platform="linux/arm64").digest == arm_digest
     # A list of a list takes over what that one holds.
-    own.manifest_create(f"{host}/copy:1", [whole])
-    assert own.manifest_push(f"{host}/copy:1") != ""
-    own.manifest_remove(f"{host}/copy:1")
+    own.manifests.create(f"{host}/copy:1", [whole])
+    assert own.manifests.push(f"{host}/copy:1") != ""
+    own.manifests.remove(f"{host}/copy:1")
     if shutil.which("skopeo"):
         told = subprocess.run(
             ["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{whole}"],
@@ -218,13 +218,13 @@ def test_a_list_takes_images_that_are_only_here_and_from_another_registry(
         amd = f"{second.host}/app:amd"
         amd_digest = image_of(own, amd, "linux/amd64", "amd")
         own.push(amd)
-        own.remove_image(amd)
+        own.images.remove(amd)
         arm = f"{registry.host}/never/pushed:arm"
         arm_digest = image_of(own, arm, "linux/arm64", "arm")
         whole = f"{registry.host}/mixed:1"
-        own.manifest_create(whole, [amd, arm])
-        own.manifest_push(whole)
-    own.remove_image(arm)
+        own.manifests.create(whole, [amd, arm])
+        own.manifests.push(whole)
+    own.images.remove(arm)
     assert own.pull(whole, platform="linux/arm64").digest == arm_digest
     assert own.pull(whole, platform="linux/amd64").digest == amd_digest
 
@@ -237,9 +237,9 @@ def test_a_manifest_list_of_docker_images_is_dockers(
     manifest = json.loads(served.manifests["x"][1])
     manifest["mediaType"] = docker
     served.document(manifest, docker, "1")
-    made = own.manifest_create(f"{scripted.host}/app:all", [f"{scripted.host}/app:1"])
+    made = own.manifests.create(f"{scripted.host}/app:all", [f"{scripted.host}/app:1"])
     assert made.media_type == "application/vnd.docker.distribution.manifest.list.v2+json"
-    entry = own.manifest_inspect(f"{scripted.host}/app:all", f"{scripted.host}/app:1")
+    entry = own.manifests.inspect(f"{scripted.host}/app:all", f"{scripted.host}/app:1")
     assert entry.digest == json.loads(made.data)["manifests"][0]["digest"]
 
 
@@ -274,7 +274,7 @@ def test_a_registry_that_removes_tags_keeps_the_others(
         return served(asked)
 
     scripted.script = removing
-    own.registry_remove(f"{scripted.host}/app:1")
+    own.registries.remove(f"{scripted.host}/app:1")
     assert "2" in served.manifests
     assert "1" not in served.manifests
 
@@ -285,7 +285,7 @@ def test_a_registry_where_removal_is_off(
     served.image([tar(member("f", b"1"))], "1")
     scripted.script = lambda asked: Answer(405) if asked.method == "DELETE" else served(asked)
     with pytest.raises(ContainersError, match="removal of app"):
-        own.registry_remove(f"{scripted.host}/app:1")
+        own.registries.remove(f"{scripted.host}/app:1")
 
 
 def test_the_address_answers(own_registry: str) -> None:
@@ -298,10 +298,10 @@ def test_what_points_at_an_image_is_listed_where_the_registry_keeps_no_list(
 ) -> None:
     """Debian's registry knows nothing of referrers: the list is kept under a tag."""
     name = f"{registry.host}/signed:1"
-    own.import_image(tar(member("f", b"1")), name)
+    own.images.import_archive(tar(member("f", b"1")), name)
     image = own.push(name)
-    subject = own.image(name).record.manifest
-    assert own.registry_referrers(name) == ()
+    subject = own.images.get(name).record.manifest
+    assert own.registries.referrers(name) == ()
     empty = RawDocument(b"{}", "application/vnd.oci.empty.v1+json")
     with own._rooms.registry(registry.host, push=True) as client:
         client.push_blob("signed", empty.descriptor, lambda: io.BytesIO(empty.data))
@@ -318,13 +318,13 @@ def test_what_points_at_an_image_is_listed_where_the_registry_keeps_no_list(
             }
             document = RawDocument(json.dumps(signature).encode(), MANIFEST)
             digests += [client.push_manifest("signed", document.digest, document) for _ in range(2)]
-    found = own.registry_referrers(name)
+    found = own.registries.referrers(name)
     assert [item.digest for item in found] == digests[::2]
     assert found[0].annotations == {"by": "ada"}
-    [one] = own.registry_referrers(f"{name}", artifact_type="application/vnd.example.signature")
+    [one] = own.registries.referrers(f"{name}", artifact_type="application/vnd.example.signature")
     assert one.digest == digests[-1]
-    assert own.registry_referrers(f"{registry.host}/signed@{image}") == found
-    assert f"sha256-{image[7:]}" in own.registry_tags(f"{registry.host}/signed")
+    assert own.registries.referrers(f"{registry.host}/signed@{image}") == found
+    assert f"sha256-{image[7:]}" in own.registries.tags(f"{registry.host}/signed")
 
 
 def test_a_registry_that_keeps_the_list_is_left_to_it(
@@ -341,7 +341,7 @@ def test_a_registry_that_keeps_the_list_is_left_to_it(
         return served(asked)
 
     scripted.script = knowing
-    [found] = own.registry_referrers(f"{scripted.host}/app:1")
+    [found] = own.registries.referrers(f"{scripted.host}/app:1")
     assert found.artifact_type == "x"
     document = RawDocument(json.dumps({"subject": image, "schemaVersion": 2}).encode(), MANIFEST)
     with own._rooms.registry(scripted.host, push=True) as client:

@@ -30,7 +30,7 @@ with Engine(root=Path(root), run_root=Path(run_root)) as engine:
 
 
 def state(engine: Engine, name: str) -> dict[str, Any]:
-    document: dict[str, Any] = engine.inspect(name)["State"]
+    document: dict[str, Any] = engine.system.inspect(name)["State"]
     return document
 
 
@@ -53,13 +53,13 @@ def test_on_failure_restarts_as_often_as_it_may_with_no_kernel_alive(
     )
 
     def ended() -> bool:
-        document = engine.inspect("failing")
+        document = engine.system.inspect("failing")
         return document["RestartCount"] == 3 and document["State"]["Status"] == "exited"
 
     until(ended)
     assert state(engine, "failing")["ExitCode"] == 3
-    assert [line.data for line in engine.logs("failing")] == [b"ran\n"] * 4
-    times = [line.time.timestamp() for line in engine.logs("failing")]
+    assert [line.data for line in engine.containers.logs("failing")] == [b"ran\n"] * 4
+    times = [line.time.timestamp() for line in engine.containers.logs("failing")]
     pauses = [later - earlier for earlier, later in pairwise(times)]
     assert pauses[0] >= 0.1
     assert pauses[1] >= 0.2
@@ -70,14 +70,14 @@ def test_a_success_ends_on_failure_but_not_always(engine: Engine, busybox: str) 
     engine.run(busybox, ["true"], detach=True, name="once", restart="on-failure", **NONE)
     until(lambda: state(engine, "once")["Status"] == "exited")
     time.sleep(0.3)
-    assert engine.inspect("once")["RestartCount"] == 0
+    assert engine.system.inspect("once")["RestartCount"] == 0
     engine.run(busybox, ["true"], detach=True, name="again", restart="always", **NONE)
-    until(lambda: engine.inspect("again")["RestartCount"] >= 2)
-    engine.stop("again")
-    count = engine.inspect("again")["RestartCount"]
+    until(lambda: engine.system.inspect("again")["RestartCount"] >= 2)
+    engine.containers.stop("again")
+    count = engine.system.inspect("again")["RestartCount"]
     time.sleep(1)
     assert state(engine, "again")["Status"] == "exited"
-    assert engine.inspect("again")["RestartCount"] == count
+    assert engine.system.inspect("again")["RestartCount"] == count
 
 
 def test_a_restarting_container_as_its_users_see_it(engine: Engine, busybox: str) -> None:
@@ -87,31 +87,34 @@ def test_a_restarting_container_as_its_users_see_it(engine: Engine, busybox: str
     shown = next(item for item in engine.containers() if item.name == "back")
     if shown.status is Status.RESTARTING:
         assert shown.status_text.startswith("Restarting (4) ")
-    until(lambda: engine.inspect("back")["RestartCount"] >= 3)
+    until(lambda: engine.system.inspect("back")["RestartCount"] >= 3)
     until(lambda: state(engine, "back")["Status"] == "restarting")
     with pytest.raises(InvalidStateError, match="restarting"):
-        engine.exec("back", ["true"])
+        engine.containers.exec("back", ["true"])
     with pytest.raises(InvalidStateError):
-        engine.remove("back")
-    engine.remove("back", force=True)
+        engine.containers.remove("back")
+    engine.containers.remove("back", force=True)
 
 
 def test_a_stop_or_kill_by_hand_ends_the_restarts_and_a_start_begins_anew(
     engine: Engine, busybox: str
 ) -> None:
-    for end in (lambda: engine.stop("kept", timeout=0), lambda: engine.kill("kept")):
+    for end in (
+        lambda: engine.containers.stop("kept", timeout=0),
+        lambda: engine.containers.kill("kept"),
+    ):
         engine.run(busybox, ["sleep", "60"], detach=True, name="kept", restart="always", **NONE)
         end()
         until(lambda: state(engine, "kept")["Status"] == "exited")
         time.sleep(0.4)
         assert state(engine, "kept")["Status"] == "exited"
-        engine.start("kept")
-        process = engine.container("kept").record.state.process
+        engine.containers.start("kept")
+        process = engine.containers.get("kept").record.state.process
         assert process is not None
         os.kill(process.pid, signal.SIGKILL)  # not by us: it comes back
-        until(lambda: engine.inspect("kept")["RestartCount"] == 1)
+        until(lambda: engine.system.inspect("kept")["RestartCount"] == 1)
         until(lambda: state(engine, "kept")["Status"] == "running")
-        engine.remove("kept", force=True)
+        engine.containers.remove("kept", force=True)
 
 
 def test_a_foreground_run_returns_at_the_first_end_and_the_restarts_go_on(
@@ -126,13 +129,13 @@ def test_a_foreground_run_returns_at_the_first_end_and_the_restarts_go_on(
         **NONE,
     )
     assert (result.exit_code, result.stdout) == (7, b"once\n")
-    until(lambda: engine.inspect("front")["RestartCount"] == 1)
+    until(lambda: engine.system.inspect("front")["RestartCount"] == 1)
 
 
 def test_a_restarted_container_keeps_its_files_and_shared_parts(
     engine: Engine, busybox: str
 ) -> None:
-    engine.create_volume("kept-part")
+    engine.volumes.create("kept-part")
     engine.run(busybox, ["mkdir", "/v/in"], rm=True, volume="kept-part:/v", **NONE)
     script = "echo x >> /count; echo y >> /p/count; [ $(wc -l < /count) -ge 3 ] && sleep 60; exit 1"
     engine.run(
@@ -144,34 +147,34 @@ def test_a_restarted_container_keeps_its_files_and_shared_parts(
         mount="type=volume,source=kept-part,target=/p,volume-subpath=in",
         **NONE,
     )
-    until(lambda: engine.inspect("counting")["RestartCount"] == 2)
+    until(lambda: engine.system.inspect("counting")["RestartCount"] == 2)
     until(lambda: state(engine, "counting")["Status"] == "running")
-    assert engine.exec("counting", ["wc", "-l", "/p/count"]).output.split()[0] == "3"
-    monitor = engine.container("counting").record.state.monitor
+    assert engine.containers.exec("counting", ["wc", "-l", "/p/count"]).output.split()[0] == "3"
+    monitor = engine.containers.get("counting").record.state.monitor
     assert monitor is not None
     mounts = Path(f"/proc/{monitor.pid}/mountinfo").read_text().splitlines()
     assert sum("containers/" in line and "rootfs" in line for line in mounts) == 1
-    engine.remove("counting", force=True)
+    engine.containers.remove("counting", force=True)
     files = engine.run(busybox, ["ls", "/v/in"], rm=True, volume="kept-part:/v", **NONE)
     assert files.output.split() == ["count"]
-    engine.remove_volume("kept-part")
+    engine.volumes.remove("kept-part")
 
 
 def test_a_restarted_container_is_reached_by_port_and_by_name_again(
     engine: Engine, busybox: str
 ) -> None:
-    engine.create_network("comeback")
+    engine.networks.create("comeback")
     flags = {"network": "comeback", "detach": True}
     engine.run(
         busybox, ["httpd", "-f", "-p", "80"], name="web", restart="always", publish="80", **flags
     )
     engine.run(busybox, ["sleep", "60"], name="client", **flags)
-    process = engine.container("web").record.state.process
+    process = engine.containers.get("web").record.state.process
     assert process is not None
     process.signal()
-    until(lambda: engine.inspect("web")["RestartCount"] == 1)
+    until(lambda: engine.system.inspect("web")["RestartCount"] == 1)
     until(lambda: state(engine, "web")["Status"] == "running")
-    (binding,) = engine.inspect("web")["NetworkSettings"]["Ports"]["80/tcp"]
+    (binding,) = engine.system.inspect("web")["NetworkSettings"]["Ports"]["80/tcp"]
 
     def answers() -> bool:
         try:
@@ -182,18 +185,18 @@ def test_a_restarted_container_is_reached_by_port_and_by_name_again(
             return False
 
     until(answers)
-    fetched = engine.exec("client", ["wget", "-S", "-O-", "http://web/"], check=False)
+    fetched = engine.containers.exec("client", ["wget", "-S", "-O-", "http://web/"], check=False)
     assert b"404" in fetched.stderr
     for name in ("web", "client"):
-        engine.remove(name, force=True)
-    until(lambda: not engine.inspect_network("comeback")["Containers"])
-    engine.remove_network("comeback")
+        engine.containers.remove(name, force=True)
+    until(lambda: not engine.networks.inspect("comeback")["Containers"])
+    engine.networks.remove("comeback")
 
 
 def test_after_a_boot_the_first_engine_starts_what_should_be(tmp_path: Path) -> None:
     place = Place.under(tmp_path)
     with place.engine() as engine:
-        engine.bootstrap(BUSYBOX)
+        engine.images.bootstrap(BUSYBOX)
         for name, policy in (
             ("none", "no"),
             ("always", "always"),
@@ -203,8 +206,8 @@ def test_after_a_boot_the_first_engine_starts_what_should_be(tmp_path: Path) -> 
         ):
             engine.run(BUSYBOX, ["sleep", "60"], detach=True, name=name, restart=policy, **NONE)
         engine.run(BUSYBOX, ["sleep", "60"], detach=True, name="passing", rm=True, **NONE)
-        engine.create(BUSYBOX, ["sleep", "60"], name="new", restart="always", **NONE)
-        engine.stop("stopped", timeout=0)
+        engine.containers.create(BUSYBOX, ["sleep", "60"], name="new", restart="always", **NONE)
+        engine.containers.stop("stopped", timeout=0)
         records = [item.record for item in engine.containers()]
     # The power fails: monitors first, so that nothing can be written down.
     for record in records:
@@ -226,7 +229,7 @@ def test_after_a_boot_the_first_engine_starts_what_should_be(tmp_path: Path) -> 
         assert state(engine, "none")["ExitCode"] == 255
         assert state(engine, "new")["Status"] == "created"
         for item in engine.containers(all=True):
-            engine.remove(item.id, force=True)
+            engine.containers.remove(item.id, force=True)
         from tests.integration.engine_fixtures import demolish
 
         demolish(engine)
@@ -236,7 +239,9 @@ def test_after_a_boot_the_first_engine_starts_what_should_be(tmp_path: Path) -> 
 
 
 def events_of(engine: Engine, name: str) -> list[str]:
-    feed = engine.events(filters={"container": [name], "event": ["health_status"]}, follow=False)
+    feed = engine.system.events(
+        filters={"container": [name], "event": ["health_status"]}, follow=False
+    )
     return [event.action for event in feed]
 
 
@@ -255,11 +260,11 @@ def test_health_becomes_healthy_and_unhealthy_with_no_kernel_alive(
     )
     document = state(engine, "checked")["Health"]
     assert document["Status"] == "starting"
-    assert engine.container("checked").status_text.endswith("(health: starting)")
-    engine.exec("checked", ["touch", "/ok"])
+    assert engine.containers.get("checked").status_text.endswith("(health: starting)")
+    engine.containers.exec("checked", ["touch", "/ok"])
     until(lambda: state(engine, "checked")["Health"]["Status"] == "healthy")
-    assert engine.container("checked").status_text.endswith("(healthy)")
-    engine.exec("checked", ["rm", "/ok"])
+    assert engine.containers.get("checked").status_text.endswith("(healthy)")
+    engine.containers.exec("checked", ["rm", "/ok"])
     until(lambda: state(engine, "checked")["Health"]["Status"] == "unhealthy")
     health = state(engine, "checked")["Health"]
     assert health["FailingStreak"] >= 2
@@ -271,12 +276,12 @@ def test_health_becomes_healthy_and_unhealthy_with_no_kernel_alive(
             events_of(engine, "checked") == ["health_status: healthy", "health_status: unhealthy"]
         )
     )
-    check = engine.inspect("checked")["Config"]["Healthcheck"]
+    check = engine.system.inspect("checked")["Config"]["Healthcheck"]
     assert check["Test"] == ["CMD-SHELL", "echo looking; test -e /ok"]
     assert (check["Interval"], check["Retries"]) == (200_000_000, 2)
-    companions = engine.container("checked").record.state.companions
+    companions = engine.containers.get("checked").record.state.companions
     assert all(companion.alive for companion in companions)
-    engine.stop("checked", timeout=0)
+    engine.containers.stop("checked", timeout=0)
     until(lambda: not any(companion.alive for companion in companions))
     assert state(engine, "checked")["Health"]["Status"] == "unhealthy"
 
@@ -302,7 +307,7 @@ def test_a_check_that_takes_too_long_is_ended_in_the_container_too(
         -1,
         "Health check exceeded timeout (0.3s)\n",
     )
-    found = engine.exec("slow", ["sh", "-c", "ps | grep -c '[s]leep 333'"], check=False)
+    found = engine.containers.exec("slow", ["sh", "-c", "ps | grep -c '[s]leep 333'"], check=False)
     assert int(found.output) <= 2  # at most the probe of this moment: the shell and its sleep
 
 
@@ -310,13 +315,13 @@ def test_checks_rest_while_the_container_is_paused(engine: Engine, busybox: str)
     flags = {"health_cmd": "true", "health_interval": "100ms"}
     engine.run(busybox, ["sleep", "60"], detach=True, name="resting", **flags, **NONE)
     until(lambda: state(engine, "resting")["Health"]["Status"] == "healthy")
-    engine.pause("resting")
-    (companion,) = engine.container("resting").record.state.companions
+    engine.containers.pause("resting")
+    (companion,) = engine.containers.get("resting").record.state.companions
     until(lambda: Path(f"/proc/{companion.pid}/stat").read_text().split(") ")[1][0] == "T")
     before = state(engine, "resting")["Health"]["Log"][-1]["Start"]
     time.sleep(0.3)
     assert state(engine, "resting")["Health"]["Log"][-1]["Start"] == before
-    engine.unpause("resting")
+    engine.containers.unpause("resting")
     until(lambda: state(engine, "resting")["Health"]["Log"][-1]["Start"] != before)
     assert state(engine, "resting")["Health"]["Status"] == "healthy"
 
@@ -330,7 +335,7 @@ def test_the_images_check_is_used_and_may_be_switched_off(engine: Engine, busybo
         "with-check:1", ["sleep", "60"], detach=True, name="off", no_healthcheck=True, **NONE
     )
     assert "Health" not in state(engine, "off")
-    assert engine.inspect("off")["Config"]["Healthcheck"]["Test"] == ["NONE"]
+    assert engine.system.inspect("off")["Config"]["Healthcheck"]["Test"] == ["NONE"]
 
 
 def test_a_hostile_check_stays_data(engine: Engine, busybox: str, tmp_path: Path) -> None:
@@ -346,7 +351,7 @@ def test_a_hostile_check_stays_data(engine: Engine, busybox: str, tmp_path: Path
 
 
 def text_of(engine: Engine, name: str, **flags: Any) -> bytes:
-    return b"".join(line.data for line in engine.logs(name, **flags))
+    return b"".join(line.data for line in engine.containers.logs(name, **flags))
 
 
 def test_logs_are_rotated_and_read_as_one(engine: Engine, busybox: str) -> None:
@@ -359,17 +364,19 @@ def test_logs_are_rotated_and_read_as_one(engine: Engine, busybox: str) -> None:
         log_opt=["max-size=20k", "max-file=3"],
         **NONE,
     )
-    folder = engine._lifecycle.bundle(engine.container("chatty").id).folder
+    folder = engine._lifecycle.bundle(engine.containers.get("chatty").id).folder
     until((folder / "container.log.1").exists)
     whole = b"".join(b"line %d\n" % number for number in range(1, 3001))
     assert text_of(engine, "chatty") == whole
     assert text_of(engine, "chatty", tail=2500) == whole[whole.index(b"line 501\n") :]
     for _ in range(6):
-        engine.exec("chatty", ["sh", "-c", f"({script.replace('sleep 60', 'true')}) >/proc/1/fd/1"])
+        engine.containers.exec(
+            "chatty", ["sh", "-c", f"({script.replace('sleep 60', 'true')}) >/proc/1/fd/1"]
+        )
         time.sleep(0.3)
     files = sorted(path.name for path in folder.glob("container.log*"))
     assert files == ["container.log", "container.log.1", "container.log.2"]
-    assert engine.inspect("chatty")["HostConfig"]["LogConfig"] == {
+    assert engine.system.inspect("chatty")["HostConfig"]["LogConfig"] == {
         "Type": "json-file",
         "Config": {"max-size": "20k", "max-file": "3"},
     }
@@ -387,22 +394,22 @@ def test_followed_logs_lose_nothing_in_a_rotation(engine: Engine, busybox: str) 
         log_opt=["max-size=10k", "max-file=9"],
         **NONE,
     )
-    text = b"".join(line.data for line in engine.logs("long", follow=True))
+    text = b"".join(line.data for line in engine.containers.logs("long", follow=True))
     assert text == b"".join(b"line %d\n" % number for number in range(1, 4001))
 
 
 def test_one_file_is_kept_short_by_the_monitor(engine: Engine, busybox: str) -> None:
     script = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; done"
     engine.run(busybox, ["sh", "-c", script], name="short", log_opt="max-size=10k", **NONE)
-    folder = engine._lifecycle.bundle(engine.container("short").id).folder
+    folder = engine._lifecycle.bundle(engine.containers.get("short").id).folder
     assert (folder / "container.log").stat().st_size <= 10 * 1024
     assert not (folder / "container.log.1").exists()
-    assert [line.data for line in engine.logs("short")][-1] == b"line 3000\n"
+    assert [line.data for line in engine.containers.logs("short")][-1] == b"line 3000\n"
 
 
 def test_the_driver_none_keeps_no_log(engine: Engine, busybox: str) -> None:
     result = engine.run(busybox, ["echo", "seen"], name="quiet", log_driver="none", **NONE)
     assert result.output == "seen\n"
     with pytest.raises(InvalidArgumentError, match="logging driver"):
-        engine.logs("quiet")
+        engine.containers.logs("quiet")
     assert not engine._lifecycle.bundle(result.container_id).log.exists()

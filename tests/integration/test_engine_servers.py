@@ -64,7 +64,7 @@ def view(engine: Engine) -> tuple[set[str], str]:
 def shop(engine: Engine, busybox: str) -> Iterator[Engine]:
     """Yield the engine with the network ``shop``; the kernel sees nothing more afterwards."""
     del busybox
-    engine.create_network("shop")
+    engine.networks.create("shop")
     links, published = view(engine)
     yield engine
     for container in engine.containers(all=True):
@@ -102,7 +102,7 @@ def test_http_from_the_host_another_container_and_itself(shop: Engine, servers: 
     web = shop.run(servers, argv, detach=True, name="web", network="shop", publish=["0.0.0.0::80"])
     client = shop.run(servers, ["sleep", "600"], detach=True, network="shop")
     port = web.record.ports[0].host_port
-    gateway = shop.inspect("web")["NetworkSettings"]["Networks"]["shop"]["Gateway"]
+    gateway = shop.system.inspect("web")["NetworkSettings"]["Networks"]["shop"]["Gateway"]
     until(lambda: client.exec(["curl", "-sf", "http://web/"], check=False).output)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
         assert answer.read() == b"from nginx\n"
@@ -123,7 +123,9 @@ def test_names_in_both_directions(shop: Engine, servers: str) -> None:
     # The host by both of its names.
     for name in ("host.docker.internal", "host.containers.internal"):
         gateway = second.exec(["getent", "hosts", name]).output.split()[0]
-        assert gateway == shop.inspect("shop", kind="network")["IPAM"]["Config"][0]["Gateway"]
+        assert (
+            gateway == shop.system.inspect("shop", kind="network")["IPAM"]["Config"][0]["Gateway"]
+        )
 
 
 @pytest.mark.skipif(shutil.which("musl-gcc") is None, reason="needs musl-gcc (musl-tools)")
@@ -139,7 +141,7 @@ def test_names_with_musl(shop: Engine, tmp_path: Path) -> None:
     subprocess.run(["musl-gcc", "-static", "-o", tmp_path / "resolve", source], check=True)
     with tarfile.open(tmp_path / "root.tar", "w") as archive:
         archive.add(tmp_path / "resolve", "resolve")
-    shop.import_image(tmp_path / "root.tar", "musl:test")
+    shop.images.import_archive(tmp_path / "root.tar", "musl:test")
     peer = shop.run("busybox", ["sleep", "600"], detach=True, name="peer", network="shop")
     for name in ("peer", peer.short_id):
         seen = shop.run("musl:test", ["/resolve", name], network="shop", rm=True)
@@ -155,11 +157,11 @@ def test_apt_through_nat(shop: Engine, servers: str) -> None:
 
 
 def test_two_networks_and_the_way_out(engine: Engine, shop: Engine) -> None:
-    engine.create_network("inside", internal=True)
+    engine.networks.create("inside", internal=True)
     try:
         web = shop.run("busybox", ["httpd", "-f", "-p", "80"], detach=True, network="shop")
         probe = "ping -c 1 -W 1 {} > /dev/null && echo reached || echo nothing"
-        gateway = engine.inspect("shop", kind="network")["IPAM"]["Config"][0]["Gateway"]
+        gateway = engine.system.inspect("shop", kind="network")["IPAM"]["Config"][0]["Gateway"]
         for network, target, expected in (
             ("shop", web.ip_address, "reached"),
             ("bridge", web.ip_address, "nothing"),

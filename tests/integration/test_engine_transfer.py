@@ -88,7 +88,7 @@ def test_the_digest_stays_the_same(
     events.clear()
     own.pull(name, emit=events.append)
     assert outcomes(events) == {"exists"}
-    assert own.remove_image(name)[:2] == [
+    assert own.images.remove(name)[:2] == [
         f"Untagged: {name}",
         f"Untagged: {registry.host}/team/app@{image.digest}",
     ]
@@ -96,9 +96,10 @@ def test_the_digest_stays_the_same(
     assert by_digest == pulled
     assert by_digest.names == ()
     assert (
-        own.push(own.image(f"{registry.host}/team/app@{image.digest}").digests[0]) == image.digest
+        own.push(own.images.get(f"{registry.host}/team/app@{image.digest}").digests[0])
+        == image.digest
     )
-    own.tag(by_digest.id, f"{registry.host}/other:2")
+    own.images.tag(by_digest.id, f"{registry.host}/other:2")
     events.clear()
     assert own.push(f"{registry.host}/other:2", emit=events.append) == image.digest
     mounted = {event.detail for event in events if isinstance(event, TaskFinished)}
@@ -110,23 +111,23 @@ def test_a_password(own: Engine, busybox: str, engine: Engine, tmp_path: Path) -
     assert data == "\n"
     with DockerRegistry(tmp_path / "locked", user=("ada", "s3cret")) as locked:
         name = f"{locked.host}/private:1"
-        own.bootstrap("busybox")
-        own.tag("busybox", name)
+        own.images.bootstrap("busybox")
+        own.images.tag("busybox", name)
         with pytest.raises(UnauthorizedError) as caught:
             own.push(name)
         assert "login" in caught.value.hint
         with pytest.raises(UnauthorizedError):
-            own.login(locked.host, "ada", "wrong")
+            own.registries.login(locked.host, "ada", "wrong")
         with pytest.raises(UnauthorizedError):
             own.push(name)
-        own.login(locked.host, "ada", "s3cret")
+        own.registries.login(locked.host, "ada", "s3cret")
         digest = own.push(name)
-        own.remove_image(name)
+        own.images.remove(name)
         assert own.pull(name).digest == digest
         kept = (tmp_path / "docker/config.json").read_text()
         assert locked.host in kept
         assert "s3cret" not in kept
-        own.logout(locked.host)
+        own.registries.logout(locked.host)
         with pytest.raises(UnauthorizedError) as caught:
             own.pull(name)
         assert "s3cret" not in caught.value.report()
@@ -143,8 +144,8 @@ def test_what_is_not_there(own: Engine, registry: DockerRegistry) -> None:
     with pytest.raises(ImageNotFoundError) as caught:
         own.push(f"{registry.host}/never/tagged:1")
     assert "tag" in caught.value.hint
-    own.bootstrap("busybox")
-    own.tag("busybox", f"127.0.0.1:{port}/x:1")
+    own.images.bootstrap("busybox")
+    own.images.tag("busybox", f"127.0.0.1:{port}/x:1")
     with pytest.raises(RegistryError, match=f"127.0.0.1:{port}"):
         own.push(f"127.0.0.1:{port}/x:1")
     assert own.images()[0].names
@@ -156,8 +157,8 @@ def test_what_is_not_there(own: Engine, registry: DockerRegistry) -> None:
 @needs_skopeo
 def test_skopeo_takes_our_image(own: Engine, registry: DockerRegistry, tmp_path: Path) -> None:
     name = f"{registry.host}/for/skopeo:1"
-    own.bootstrap("busybox")
-    own.tag("busybox", name)
+    own.images.bootstrap("busybox")
+    own.images.tag("busybox", name)
     digest = own.push(name)
     source = f"docker://{name}"
     shell("skopeo", "copy", "--src-tls-verify=false", source, f"oci:{tmp_path}/layout:x")
@@ -180,11 +181,11 @@ def test_skopeo_takes_our_image(own: Engine, registry: DockerRegistry, tmp_path:
 def test_we_take_what_skopeo_pushes(
     own: Engine, registry: DockerRegistry, flags: list[str], words: str
 ) -> None:
-    own.bootstrap("busybox")
+    own.images.bootstrap("busybox")
     name = f"{registry.host}/by/skopeo-{flags[1]}:1"
     source = f"oci:{own.settings.root}/content:busybox:latest"
     shell("skopeo", "copy", "--dest-tls-verify=false", *flags, source, f"docker://{name}")
-    own.prune(all=True)
+    own.system.prune(all=True)
     image = own.pull(name)
     assert image.inspect()["Descriptor"]["mediaType"] == words
     assert says(own, name) == "it runs\n"
@@ -199,9 +200,9 @@ def test_zstd_layers(own: Engine, registry: DockerRegistry, frames: int) -> None
     """Layers of several frames too: that is how zstd:chunked images are made."""
     compress = zstd_module().compress
 
-    own.bootstrap("busybox")
+    own.images.bootstrap("busybox")
     layer = busybox_layer(own)
-    own.prune(all=True)
+    own.system.prune(all=True)
     step = len(layer) // frames + 1
     served, kind = ServedImage(), "application/vnd.oci.image.layer.v1.tar+zstd"
     served.image([layer], "1")
@@ -212,9 +213,9 @@ def test_zstd_layers(own: Engine, registry: DockerRegistry, frames: int) -> None
     with ScriptedRegistry(served) as scripted:
         own.pull(f"{scripted.host}/zstd:1")
     name = f"{registry.host}/zstd:{frames}"
-    own.tag(f"{scripted.host}/zstd:1", name)
+    own.images.tag(f"{scripted.host}/zstd:1", name)
     assert own.push(name) == digest
-    own.prune(all=True)
+    own.system.prune(all=True)
     assert own.pull(name).digest == digest
     assert says(own, name) == "it runs\n"
 
@@ -254,7 +255,7 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
 def test_docker_and_we_understand_each_other(
     own: Engine, registry: DockerRegistry, docker: list[str]
 ) -> None:
-    own.bootstrap("busybox")
+    own.images.bootstrap("busybox")
     ours, theirs = f"{registry.host}/ours:1", f"{registry.host}/theirs:1"
     image = own.build(
         {},
@@ -274,7 +275,7 @@ def test_docker_and_we_understand_each_other(
 
     shell(*docker, "tag", ours, theirs)
     shell(*docker, "push", theirs)
-    own.prune(all=True)
+    own.system.prune(all=True)
     pulled = own.pull(theirs)
     assert pulled.id == image.id
     assert says(own, theirs, "cat /1; ls /bin/vi 2>&1 | wc -l") == "1\n1\n"
@@ -293,7 +294,7 @@ def nothing_new(engine: Engine, digests: set[str]) -> None:
     assert engine.images() == []
     assert not list((engine.settings.root / "staging").iterdir())
     assert not digests & set(engine._rooms.store.content.digests())
-    engine.prune(all=True)
+    engine.system.prune(all=True)
     assert engine._rooms.store.content.digests() == []
 
 
@@ -486,19 +487,19 @@ def test_a_push_in_another_compression(
     events: list[Event] = []
     digest = engine.push(name, compression="zstd", emit=events.append)
     assert digest != image.digest
-    assert engine.image(name).digest == image.digest
+    assert engine.images.get(name).digest == image.digest
     pulled = own.pull(name)
     assert (pulled.digest, pulled.id) == (digest, image.id)
     manifest = json.loads(own._rooms.store.content.read(digest))
     assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"zstd"}
     assert says(own, name, "wc -c < /1").strip() == "100000"
     events.clear()
-    engine.prune_images()
+    engine.images.prune()
     assert engine.push(name, compression="zstd", emit=events.append) == digest
     assert outcomes(events) == {"exists"}
     assert engine.push(name, compression="gzip") == image.digest, "as it is stored"
     plain = engine.push(f"{registry.host}/team/compressed:1", compression="none")
-    own.remove_image(name)
+    own.images.remove(name)
     assert own.pull(name).digest == plain
     assert says(own, name, "wc -c < /1").strip() == "100000"
     with pytest.raises(InvalidArgumentError, match="lzma"):
@@ -545,7 +546,7 @@ def test_a_layer_is_on_the_wire_while_it_is_compressed(own: Engine, broken: bool
     uploads = Uploads(broken=broken)
     with ScriptedRegistry(uploads) as registry:
         name = f"{registry.host}/team/app:1"
-        own.import_image(tar(member("big", os.urandom(20_000_000))), name)
+        own.images.import_archive(tar(member("big", os.urandom(20_000_000))), name)
         own.push(name, compression="zstd")
         chunks = registry.requests("PATCH")
         (layer,) = json.loads(uploads.manifest)["layers"]

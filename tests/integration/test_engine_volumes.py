@@ -17,7 +17,7 @@ NONE = {"network": "none"}
 
 
 def test_a_volume_in_memory_is_shared_while_it_is_used(engine: Engine, busybox: str) -> None:
-    engine.create_volume("fast", opt=["type=tmpfs", "device=tmpfs", "o=size=2m,mode=0700"])
+    engine.volumes.create("fast", opt=["type=tmpfs", "device=tmpfs", "o=size=2m,mode=0700"])
     first = engine.run(busybox, ["sleep", "60"], detach=True, volume="fast:/a", **NONE)
     assert first.exec(["stat", "-f", "-c", "%T", "/a"]).output == "tmpfs\n"
     first.exec(["sh", "-c", "echo shared >/a/f"])
@@ -33,26 +33,26 @@ def test_a_volume_in_memory_is_shared_while_it_is_used(engine: Engine, busybox: 
     empty = engine.run(busybox, ["ls", "/b"], rm=True, volume="fast:/b", **NONE)
     assert empty.output == ""
     assert "fast/_data" not in Path("/proc/mounts").read_text()
-    assert engine.inspect("fast", kind="volume")["Options"] == {
+    assert engine.system.inspect("fast", kind="volume")["Options"] == {
         "type": "tmpfs",
         "device": "tmpfs",
         "o": "size=2m,mode=0700",
     }
-    engine.remove_volume("fast")
+    engine.volumes.remove("fast")
 
 
 def test_a_volume_that_is_a_folder_of_the_host(
     engine: Engine, busybox: str, tmp_path: Path
 ) -> None:
     (tmp_path / "f").write_text("the host's\n")
-    engine.create_volume("bound", opt=["type=none", "o=bind,ro", f"device={tmp_path}"])
+    engine.volumes.create("bound", opt=["type=none", "o=bind,ro", f"device={tmp_path}"])
     assert engine.run(busybox, ["cat", "/v/f"], rm=True, volume="bound:/v", **NONE).output == (
         "the host's\n"
     )
     write = engine.run(busybox, ["touch", "/v/x"], rm=True, volume="bound:/v", check=False, **NONE)
     assert write.exit_code == 1
     assert b"Read-only" in write.stderr
-    engine.remove_volume("bound")
+    engine.volumes.remove("bound")
     assert (tmp_path / "f").exists()
 
 
@@ -63,29 +63,29 @@ def test_a_mount_makes_its_volume_with_options(engine: Engine, busybox: str) -> 
     )
     seen = engine.run(busybox, ["stat", "-f", "-c", "%T", "/m"], rm=True, mount=mount, **NONE)
     assert seen.output == "tmpfs\n"
-    engine.remove_volume("made")
+    engine.volumes.remove("made")
 
 
 def test_what_the_driver_does_not_know_is_refused(engine: Engine) -> None:
     with pytest.raises(UnsupportedError, match="driver 'nfs'"):
-        engine.create_volume("plain", driver="nfs")
+        engine.volumes.create("plain", driver="nfs")
     with pytest.raises(InvalidArgumentError, match="invalid volume option: 'speed'"):
-        engine.create_volume("plain", opt="speed=1")
+        engine.volumes.create("plain", opt="speed=1")
     with pytest.raises(InvalidArgumentError, match="device"):
-        engine.create_volume("plain", opt="type=tmpfs")
+        engine.volumes.create("plain", opt="type=tmpfs")
     with pytest.raises(UnsupportedError, match="size"):
-        engine.create_volume("plain", opt="size=1m")
-    engine.create_volume("plain", driver="local")
+        engine.volumes.create("plain", opt="size=1m")
+    engine.volumes.create("plain", driver="local")
     with pytest.raises(AlreadyExistsError):
-        engine.create_volume("plain", opt=["type=tmpfs", "device=tmpfs"])
-    engine.remove_volume("plain")
+        engine.volumes.create("plain", opt=["type=tmpfs", "device=tmpfs"])
+    engine.volumes.remove("plain")
 
 
 def test_ls_filters(engine: Engine, busybox: str) -> None:
     earlier = {item.name for item in engine.volumes()}
-    engine.create_volume("used", label="a=b")
-    engine.create_volume("unused")
-    engine.create(busybox, ["true"], volume="used:/v", **NONE)
+    engine.volumes.create("used", label="a=b")
+    engine.volumes.create("unused")
+    engine.containers.create(busybox, ["true"], volume="used:/v", **NONE)
 
     def names(**filters: str) -> list[str]:
         found = engine.volumes(filters={key: [value] for key, value in filters.items()})
@@ -103,5 +103,5 @@ def test_ls_filters(engine: Engine, busybox: str) -> None:
         names(colour="red")
     for container in engine.containers(all=True):
         container.remove()
-    engine.remove_volume("used")
-    engine.remove_volume("unused")
+    engine.volumes.remove("used")
+    engine.volumes.remove("unused")

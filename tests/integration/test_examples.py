@@ -92,18 +92,18 @@ def world(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> En
     (app / "Dockerfile").write_text(DOCKERFILE)
     (app / "index.html").write_text("<h1>Hello</h1>\n")
     if not {"busybox:latest", "app:1", "app:2"} <= {n for i in engine.images() for n in i.names}:
-        engine.bootstrap("busybox")
+        engine.images.bootstrap("busybox")
         for number in ("1", "2"):
             engine.build("app", tag=f"app:{number}", build_arg=[f"LEVEL={number}"])
     if "backend" not in {network.name for network in engine.networks()}:
-        engine.create_network("backend")
+        engine.networks.create("backend")
     if "data" not in {volume.name for volume in engine.volumes()}:
-        engine.create_volume("data")
+        engine.volumes.create("data")
     expected = {"web": "running", "db": "running", "job": "exited"}
     found = {container.name: container for container in engine.containers(all=True)}
     for name, container in found.items():
         if container.status != expected.pop(name, ""):
-            engine.remove(name, force=True)
+            engine.containers.remove(name, force=True)
             expected |= {name: ""} if name in (*RUNNING, "job") else {}
     for name in expected:
         if name == "job":
@@ -120,20 +120,20 @@ def world(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> En
 def before(engine: Engine, line: str) -> str:
     """Do what an example comes after; return its line for this machine."""
     if line.startswith("unpause"):
-        engine.pause("web")
+        engine.containers.pause("web")
     elif line.startswith("import"):
         execute(Session(lambda: engine), ["export", "-o", "web.tar", "web"])
     elif line.startswith("load"):
-        engine.save(["app:1"], "images.tar")
+        engine.images.save(["app:1"], "images.tar")
     elif line.startswith(("volume rm", "network rm")):
         for name in RUNNING:
-            engine.remove(name, force=True)
+            engine.containers.remove(name, force=True)
     elif line.startswith("builder debug"):
         failing = {"tag": "x", "dockerfile": "FROM app:1\nRUN touch /srv/half && false\n"}
         with pytest.raises(Exception, match="exit code 1"):
             engine.build({}, **failing)
     if line.startswith("run -d --name web"):
-        engine.remove("web", force=True)
+        engine.containers.remove("web", force=True)
         return line.replace("8000:8000", f"{free_port()}:8000")
     return line
 
@@ -143,7 +143,7 @@ def test_an_example_works(world: Engine, line: str) -> None:
     said: list[bytes] = []
     session = Session(lambda: world, on_output=lambda _, data: said.append(data))
     if line.startswith("logs -f"):
-        world.stop("web")  # else it would never end
+        world.containers.stop("web")  # else it would never end
     result: Any = execute(session, shlex.split(before(world, line)))
     if line.startswith("logs"):
         said += [one.data for one in result or ()]

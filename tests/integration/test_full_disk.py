@@ -88,13 +88,13 @@ def small(tmp_path: Path) -> Iterator[Small]:
     made = Small(disk, tmp_path / "run")
     try:
         with made.place.engine() as engine:
-            engine.bootstrap("busybox")
+            engine.images.bootstrap("busybox")
             grow = ["sh", "-c", "head -c 2000000 /dev/urandom > /big"]
             for name in ("big", "source"):
                 engine.run("busybox", grow, name=name, network="none")
-            engine.commit("source", "extra")
-            engine.remove("source")
-            engine.create_volume("data")
+            engine.containers.commit("source", "extra")
+            engine.containers.remove("source")
+            engine.volumes.create("data")
             engine.run("busybox", ["echo", "said"], name="ended", network="none")
             script = "trap 'exit 5' TERM; echo here; while :; do sleep 0.1; done"
             command = ["sh", "-c", script]
@@ -181,7 +181,7 @@ def _whole_again(small: Small) -> None:
     small.empty()
     with small.place.engine() as engine:
         assert engine.run("busybox", ["echo", "works"], rm=True, network="none").output == "works\n"
-        assert engine.system_check().problems == (), engine.system_check()
+        assert engine.system.check().problems == (), engine.system.check()
         assert len(os.listdir(small.place.root / "reserve")) == PIECES
 
 
@@ -256,7 +256,7 @@ def test_what_needs_room_fails_in_plain_words(small: Small, what: str) -> None:
     _whole_again(small)
     with small.place.engine() as engine:
         assert os.listdir(small.place.root / "staging") == []
-        engine.prune(all=True)
+        engine.system.prune(all=True)
         assert _used(small) < 12_000_000
 
 
@@ -264,12 +264,12 @@ def test_an_engine_that_is_open_already(small: Small) -> None:
     with small.place.engine() as engine:
         small.fill()
         with pytest.raises(DiskFullError):
-            engine.load(b"".join([tar(member("x", os.urandom(3_000_000)))]))
+            engine.images.load(b"".join([tar(member("x", os.urandom(3_000_000)))]))
         assert len(engine.containers(all=True)) == 3
-        engine.stop("running", timeout=1)
-        engine.remove("big")
-        engine.remove("running")
-        engine.remove("ended")
+        engine.containers.stop("running", timeout=1)
+        engine.containers.remove("big")
+        engine.containers.remove("running")
+        engine.containers.remove("ended")
         assert engine.containers(all=True) == []
         small.empty()
     _whole_again(small)
@@ -284,8 +284,8 @@ def test_a_pull_that_met_a_full_disk_leaves_nothing_that_prune_does_not_find(sma
         with pytest.raises(DiskFullError):
             engine.pull(f"{registry.host}/big:1")
         assert _used(small) - before > 8_000_000
-        assert sum(line.size for line in engine.system_df()) > 8_000_000
-        freed = engine.prune().freed
+        assert sum(line.size for line in engine.system.df()) > 8_000_000
+        freed = engine.system.prune().freed
         assert freed > 8_000_000
         assert _used(small) - before < 1_000_000
     _whole_again(small)
@@ -313,7 +313,7 @@ def test_a_read_only_store(small: Small, open_elsewhere: bool) -> None:
     """With an engine that has it open, some of the records are in the write-ahead log only."""
     with contextlib.ExitStack() as stack:
         if open_elsewhere:
-            stack.enter_context(small.place.engine()).tag("busybox", "logged")
+            stack.enter_context(small.place.engine()).images.tag("busybox", "logged")
         with read_only(small):
             _looked(small)
             if open_elsewhere:
@@ -327,5 +327,5 @@ def test_a_read_only_store(small: Small, open_elsewhere: bool) -> None:
                 assert "read-only" in first, line
                 assert hint.startswith("hint: ")
             with small.place.engine() as engine, pytest.raises(ReadOnlyStoreError):
-                engine.create_volume("new")
+                engine.volumes.create("new")
     _whole_again(small)

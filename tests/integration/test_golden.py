@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 @pytest.fixture(scope="module")
 def oven(engine: Engine) -> Engine:
     """Return the shared engine with the cases' base image."""
-    engine.import_image(golden.base_tar(), golden.BASE, changes=golden.BASE_CHANGES)
+    engine.images.import_archive(golden.base_tar(), golden.BASE, changes=golden.BASE_CHANGES)
     return engine
 
 
@@ -76,7 +76,7 @@ def _checks(oven: Engine, context: Path, options: dict[str, Any]) -> list[list[A
     """Return what BuildKit's rules find, as it is frozen; the rules of our own are left out."""
     found = [
         [one.rule.name, one.location.first_line if one.location else 0, one.message]
-        for one in oven.check(context, **options)
+        for one in oven.builds.check(context, **options)
         if one.rule not in OWN_RULES
     ]
     return sorted(found, key=lambda one: (one[1], one[0], one[2]))

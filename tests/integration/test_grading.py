@@ -27,7 +27,7 @@ def built(engine: Engine, tag: str, text: str, **flags: object) -> str:
 @pytest.fixture
 def web(engine: Engine, busybox: str) -> Iterator[int]:
     """Yield the port of the container ``web``, which has limits, a network and a volume."""
-    engine.create_network("shop")
+    engine.networks.create("shop")
     engine.run(
         busybox,
         ["sh", "-c", WEB],
@@ -40,10 +40,10 @@ def web(engine: Engine, busybox: str) -> Iterator[int]:
         cpus="0.5",
         pids_limit=50,
     )
-    yield int(engine.container("web").ports[0].split(":")[1].split("->")[0])
-    engine.remove("web", force=True)
-    engine.remove_network("shop")
-    engine.remove_volume("pages")
+    yield int(engine.containers.get("web").ports[0].split(":")[1].split("->")[0])
+    engine.containers.remove("web", force=True)
+    engine.networks.remove("shop")
+    engine.volumes.remove("pages")
 
 
 def test_anything_else() -> None:
@@ -78,7 +78,7 @@ def test_an_ended_container(engine: Engine, busybox: str) -> None:
 def test_what_was_just_started_has_a_moment(engine: Engine, busybox: str) -> None:
     engine.run(busybox, ["sh", "-c", "sleep 0.3; echo late; exit 4"], name="late", detach=True)
     assert grading.logged("late", "late", engine=engine)
-    engine.start("late")
+    engine.containers.start("late")
     assert grading.exited("late", 4, engine=engine)
 
 
@@ -87,7 +87,7 @@ def test_a_container_that_ends_at_once_does_not_run(engine: Engine, busybox: str
     with pytest.raises(NotYetError, match=r"does not run: Exited \(0\)") as error:
         grading.running("short", engine=engine)
     assert "give it one that goes on" in verdict(error)
-    engine.create(busybox, ["sleep", "9"], name="made")
+    engine.containers.create(busybox, ["sleep", "9"], name="made")
     with pytest.raises(NotYetError, match="does not run: Created") as error:
         grading.running("made", engine=engine)
     assert "%container start made" in verdict(error)
@@ -102,7 +102,7 @@ def test_limits(engine: Engine, web: int, busybox: str) -> None:
         grading.limit_set("web", cpus=0.25, engine=engine)
     with pytest.raises(NotYetError, match="50 processes, more than 10 processes"):
         grading.limit_set("web", pids=10, engine=engine)
-    engine.create(busybox, ["true"], name="free", cpu_quota=150_000, cpu_period=100_000)
+    engine.containers.create(busybox, ["true"], name="free", cpu_quota=150_000, cpu_period=100_000)
     assert grading.limit_set("free", cpus=2, engine=engine).endswith("1.5 CPUs")
     with pytest.raises(NotYetError, match="free has no memory limit") as error:
         grading.limit_set("free", memory="64m", engine=engine)
@@ -116,7 +116,7 @@ def test_a_port(engine: Engine, web: int) -> None:
     with pytest.raises(NotYetError, match="answers with status 404, not 200"):
         grading.port_answers(web, "nowhere")
     assert grading.port_answers(web, "/nowhere", status=404)
-    engine.stop("web", timeout=0)
+    engine.containers.stop("web", timeout=0)
     with pytest.raises(NotYetError, match="nothing answers at") as error:
         grading.port_answers(web, seconds=0.2, engine=engine)
     assert f"no running container publishes that port: run it with -p {web}:" in verdict(error)
@@ -124,12 +124,12 @@ def test_a_port(engine: Engine, web: int) -> None:
 
 def test_a_port_that_leads_to_nobody(engine: Engine, busybox: str) -> None:
     engine.run(busybox, ["sleep", "60"], name="deaf", detach=True, publish=["80"])
-    port = int(engine.container("deaf").ports[0].split(":")[1].split("->")[0])
+    port = int(engine.containers.get("deaf").ports[0].split(":")[1].split("->")[0])
     with pytest.raises(NotYetError, match="nothing answers at") as error:
         grading.port_answers(port, seconds=0.2, engine=engine)
     assert "the port leads to 80/tcp of deaf" in verdict(error)
     assert "on 0.0.0.0" in verdict(error)
-    engine.remove("deaf", force=True)
+    engine.containers.remove("deaf", force=True)
 
 
 def test_networks_and_mounts(engine: Engine, web: int) -> None:
@@ -148,7 +148,7 @@ def test_networks_and_mounts(engine: Engine, web: int) -> None:
 
 
 def test_what_a_volume_holds(engine: Engine, web: int) -> None:
-    engine.exec("web", ["sh", "-c", "mkdir /pages/a; echo one > /pages/a/list"])
+    engine.containers.exec("web", ["sh", "-c", "mkdir /pages/a; echo one > /pages/a/list"])
     assert grading.volume_holds("pages", "a/list", contains="one", engine=engine)
     with pytest.raises(NotYetError, match="is 'one', without 'two'"):
         grading.volume_holds("pages", "/a/list", contains="two", engine=engine)
@@ -167,15 +167,15 @@ def test_who_a_container_is(engine: Engine, busybox: str) -> None:
     other = "FROM busybox\nRUN echo toor::0:0::/:/bin/sh >> /etc/passwd\nUSER toor"
     built(engine, "users:other", other)
     assert grading.runs_as_non_root(own, engine=engine) == "✓ users:own runs as ann, not as root"
-    engine.create(own, ["true"], name="ann")
+    engine.containers.create(own, ["true"], name="ann")
     assert grading.runs_as_non_root("ann", engine=engine)
-    engine.create(busybox, ["true"], name="one", user="1000")
+    engine.containers.create(busybox, ["true"], name="one", user="1000")
     assert grading.runs_as_non_root("one", engine=engine)
     for name, options in {"none": {}, "zero": {"user": "0"}, "root": {"user": "root"}}.items():
-        engine.create(busybox, ["true"], name=f"is-{name}", **options)
+        engine.containers.create(busybox, ["true"], name=f"is-{name}", **options)
         with pytest.raises(NotYetError, match=f"is-{name} runs as"):
             grading.runs_as_non_root(f"is-{name}", engine=engine)
-    engine.create("users:other", ["true"], name="toor")
+    engine.containers.create("users:other", ["true"], name="toor")
     with pytest.raises(NotYetError, match="toor runs as toor"):
         grading.runs_as_non_root("toor", engine=engine)
     with pytest.raises(NotYetError, match="which means root") as error:
@@ -205,7 +205,7 @@ def test_sizes_layers_and_settings_of_images(engine: Engine, busybox: str) -> No
 
 
 def test_names_of_one_image(engine: Engine, busybox: str) -> None:
-    engine.tag(busybox, "box:1")
+    engine.images.tag(busybox, "box:1")
     built(engine, "box:2", "FROM busybox\nLABEL n=2")
     assert grading.same_image(busybox, "box:1", engine=engine)
     with pytest.raises(NotYetError, match=r"box:1 and box:2 are different images"):

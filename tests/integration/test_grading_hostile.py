@@ -28,9 +28,9 @@ def secret(tmp_path: Path) -> Path:
 @pytest.fixture
 def volume(engine: Engine, busybox: str) -> Iterator[Path]:
     """Yield the folder of the volume ``hostile``."""
-    engine.create_volume("hostile")
-    yield Path(engine.volume("hostile").mountpoint)
-    engine.remove_volume("hostile")
+    engine.volumes.create("hostile")
+    yield Path(engine.volumes.get("hostile").mountpoint)
+    engine.volumes.remove("hostile")
 
 
 @contextmanager

@@ -44,8 +44,8 @@ def _hostile() -> bytes:
 
 @pytest.fixture
 def box(engine: Engine, busybox: str) -> Container:
-    container = engine.create(busybox, ["true"], network="none")
-    engine.copy("-", f"{container.id}:/", stdin=_hostile())
+    container = engine.containers.create(busybox, ["true"], network="none")
+    engine.containers.copy("-", f"{container.id}:/", stdin=_hostile())
     return container
 
 
@@ -76,7 +76,7 @@ def test_cp_leaves_out_what_gives_rights_on_the_host(
 ) -> None:
     """Seen to fail before: 4755, the capability and both devices were on the host."""
     events: list[Event] = []
-    engine.copy(f"{box.id}:/data", str(tmp_path), archive=archive, emit=events.append)
+    engine.containers.copy(f"{box.id}:/data", str(tmp_path), archive=archive, emit=events.append)
     _assert_harmless(tmp_path / "data")
     assert (tmp_path / "data/suid").stat().st_uid == (1234 if archive else 0)
     assert _warnings(events) == [SAID]
@@ -86,13 +86,13 @@ def test_cp_of_harmless_files_warns_of_nothing(
     engine: Engine, box: Container, tmp_path: Path
 ) -> None:
     events: list[Event] = []
-    engine.copy(f"{box.id}:/data/plain", str(tmp_path), emit=events.append)
+    engine.containers.copy(f"{box.id}:/data/plain", str(tmp_path), emit=events.append)
     assert events == []
 
 
 def test_a_tar_keeps_everything(engine: Engine, box: Container) -> None:
     packed = io.BytesIO()
-    engine.copy(f"{box.id}:/data", "-", stdout=packed)
+    engine.containers.copy(f"{box.id}:/data", "-", stdout=packed)
     packed.seek(0)
     with tarfile.open(fileobj=packed) as archive:
         found = {info.name: info for info in archive}
@@ -121,9 +121,9 @@ def test_files_that_go_in_keep_everything(
 ) -> None:
     (tmp_path / "suid").write_text("")
     (tmp_path / "suid").chmod(0o4755)
-    engine.copy(str(tmp_path / "suid"), f"{box.id}:/in")
+    engine.containers.copy(str(tmp_path / "suid"), f"{box.id}:/in")
     packed = io.BytesIO()
-    engine.copy(f"{box.id}:/in", "-", stdout=packed)
+    engine.containers.copy(f"{box.id}:/in", "-", stdout=packed)
     packed.seek(0)
     with tarfile.open(fileobj=packed) as archive:
         assert archive.getmember("in").mode == 0o4755

@@ -117,7 +117,9 @@ def test_no_descriptor_of_the_engine_leaks_in(engine: Engine, busybox: str) -> N
         assert numbers <= {"0", "1", "2", "3"}, found  # 3 is ls's own look at the folder
         assert str(engine.settings.root) not in found
     engine.run(busybox, ["sleep", "60"], detach=True, name="fds", **NONE)
-    found = engine.exec("fds", ["sh", "-c", "ls /proc/1/fd /proc/self/fd"]).output.split()
+    found = engine.containers.exec(
+        "fds", ["sh", "-c", "ls /proc/1/fd /proc/self/fd"]
+    ).output.split()
     assert {word for word in found if word.isdigit()} <= {"0", "1", "2", "3"}
 
 
@@ -211,8 +213,8 @@ def test_the_hosts_runtime_is_not_the_containers_to_write(
     )
     engine.run(busybox, ["sh", "-c", script], detach=True, name="waiting", **NONE)
     for _ in range(20):
-        engine.exec("waiting", ["/bin/trap"], check=False)
-    seen = engine.exec("waiting", ["sh", "-c", "cat /seen 2>/dev/null || true"]).output
+        engine.containers.exec("waiting", ["/bin/trap"], check=False)
+    seen = engine.containers.exec("waiting", ["sh", "-c", "cat /seen 2>/dev/null || true"]).output
     assert "written" not in seen
     assert (runtime.stat().st_mtime_ns, runtime.stat().st_size) == before
 
@@ -233,14 +235,14 @@ def test_a_link_in_an_image_leads_no_mount_out(
 def test_a_racing_link_in_a_volume_leads_its_subpath_nowhere_else(
     engine: Engine, busybox: str
 ) -> None:
-    engine.create_volume("raced")
+    engine.volumes.create("raced")
     engine.run(busybox, ["mkdir", "-p", "/v/safe"], rm=True, volume="raced:/v", **NONE)
     race = "cd /v; while :; do rm -rf part; ln -s /etc part; rm -f part; mkdir part; done"
     engine.run(busybox, ["sh", "-c", race], detach=True, name="racer", volume="raced:/v", **NONE)
     part = "type=volume,source=raced,target=/p,volume-subpath=part"
     outcomes = [sh_or_error(engine, busybox, part) for _ in range(15)]
-    engine.remove("racer", force=True)
-    engine.remove_volume("raced")
+    engine.containers.remove("racer", force=True)
+    engine.volumes.remove("raced")
     assert not any("shadow" in text for text in outcomes)
 
 
@@ -265,7 +267,7 @@ def test_a_racing_link_leads_no_copy_to_the_host(
     while time.monotonic() < deadline:
         for source, target in ((given, "swapper:/swap/file"), ("swapper:/swap/secret", taken)):
             try:
-                engine.copy(str(source), str(target))
+                engine.containers.copy(str(source), str(target))
                 copied += 1
             except ContainersError:
                 continue  # the folder was not there at that moment

@@ -56,7 +56,7 @@ def hostile(
             entry = tarfile.TarInfo(path)
             entry.type, entry.linkname = tarfile.SYMTYPE, target
             tar.addfile(entry)
-    engine.import_image(buffer.getvalue(), name, **more)
+    engine.images.import_archive(buffer.getvalue(), name, **more)
     return name
 
 
@@ -91,7 +91,7 @@ TARGETS = [
 def test_a_volume_on_or_below_a_place(engine: Engine, busybox: str, target: str) -> None:
     for flags in ({"volume": f"placed:{target}"}, {"mount": f"type=volume,target={target}"}):
         with pytest.raises(InvalidArgumentError, match="cannot mount"):
-            engine.create(busybox, ["true"], **NONE, **flags)
+            engine.containers.create(busybox, ["true"], **NONE, **flags)
 
 
 LINKS = {
@@ -109,7 +109,7 @@ def test_a_target_that_the_images_links_lead_to_a_place(
     image = hostile(engine, "links:1", links)
     with pytest.raises(InvalidArgumentError, match="cannot mount"):
         sh(engine, image, "true", volume=f"linked:/{name}")
-    engine.remove_volume("linked")
+    engine.volumes.remove("linked")
     for kind in ("cache", "bind,source=bin,from=links:1", "tmpfs"):
         if kind == "tmpfs" and name == "to-sys":
             continue
@@ -136,7 +136,7 @@ def test_what_docker_users_mount_there_goes_on_working(
         ({"volume": f"{tmp_path}:/device"}, "cat /device/uptime", "1.00 2.00"),
     ):
         assert sh(engine, busybox, script, **flags) == said, flags
-    engine.remove_volume("shared")
+    engine.volumes.remove("shared")
 
 
 # -- images in which a place is a link ---------------------------------------------------------
@@ -193,4 +193,4 @@ def test_a_working_directory_that_is_a_descriptor(
     engine.run(busybox, ["sleep", "100"], detach=True, name="inside", **NONE)
     if folder != "/to-fd":
         with pytest.raises(ContainersError, match="working directory"):
-            engine.exec("inside", ["pwd"], workdir=folder)
+            engine.containers.exec("inside", ["pwd"], workdir=folder)

@@ -55,7 +55,7 @@ def test_dangerous_calls_fail_in_the_filter(
     if os.uname().machine != "x86_64":
         pytest.skip("the numbers of the calls are x86_64's")
     archive = account.home / "python.tar"
-    engine.save([python], archive)
+    engine.images.save([python], archive)
     archive.chmod(0o644)
     account.container(f"load -q -i {archive}")
     archive.unlink()

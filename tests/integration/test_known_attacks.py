@@ -63,7 +63,9 @@ def test_a_working_directory_is_no_way_through_a_descriptor(
             folder = f"/proc/self/fd/{number}"
             assert "secret of" not in attempt(engine, busybox, climb, workdir=folder)
             with suppress(OCIRuntimeError, InvalidArgumentError):  # it belongs to a process
-                result = engine.exec("fd-dir", ["sh", "-c", climb], workdir=folder, check=False)
+                result = engine.containers.exec(
+                    "fd-dir", ["sh", "-c", climb], workdir=folder, check=False
+                )
                 assert "secret of" not in result.output
         with pytest.raises(BuildError):
             engine.build(
@@ -79,7 +81,10 @@ def test_no_capability_is_inheritable(engine: Engine, busybox: str) -> None:
     look = "grep CapInh /proc/self/status"
     assert sh(engine, busybox, look) == "CapInh:\t" + "0" * 16
     engine.run(busybox, ["sleep", "60"], detach=True, name="inherits", **NONE)
-    assert engine.exec("inherits", ["sh", "-c", look]).output.split() == ["CapInh:", "0" * 16]
+    assert engine.containers.exec("inherits", ["sh", "-c", look]).output.split() == [
+        "CapInh:",
+        "0" * 16,
+    ]
     engine.build(dockerfile=f"FROM {busybox}\nRUN {look} | grep 0000000000000000\n", no_cache=True)
 
 
@@ -125,13 +130,13 @@ def test_looking_up_a_user_neither_waits_nor_eats_memory(
 
 def test_no_neighbour_is_believed_to_be_a_router(engine: Engine, busybox: str) -> None:
     """CVE-2020-10749, -13401: a container that announced itself as IPv6 router got all traffic."""
-    engine.create_network("attack6", ipv6=True, subnet=["172.29.77.0/24", "fd00:77::/64"])
+    engine.networks.create("attack6", ipv6=True, subnet=["172.29.77.0/24", "fd00:77::/64"])
     try:
         read = "cd /proc/sys/net/ipv6/conf/eth0 && cat accept_ra disable_ipv6"
         assert sh(engine, busybox, read, network="attack6").split() == ["0", "0"]
         assert sh(engine, busybox, read, network="bridge").split()[1] == "1"
     finally:
-        engine.remove_network("attack6")
+        engine.networks.remove("attack6")
 
 
 def test_the_name_of_a_cache_is_no_path(engine: Engine, busybox: str, secret: Path) -> None:
@@ -192,13 +197,17 @@ def test_a_program_of_the_container_is_never_run_for_the_engine(
     names = "ps tar cp nsenter gzip xz mount sh.real"
     script = f"{trap}; for n in {names}; do rm -f /bin/$n; ln -s /trap /bin/$n; done; sleep 60"
     engine.run(busybox, ["sh", "-c", script], detach=True, name="trapped", **NONE)
-    engine.exec("trapped", ["sh", "-c", "until [ -e /bin/sh.real ]; do sleep 0.05; done"])
-    engine.top("trapped")
-    engine.inspect("trapped")
-    engine.diff("trapped")
-    engine.export("trapped", os.devnull)
-    engine.commit("trapped", "trapped:1")
-    assert engine.exec("trapped", ["sh", "-c", "[ ! -e /ran ]"], check=False).exit_code == 0
+    engine.containers.exec(
+        "trapped", ["sh", "-c", "until [ -e /bin/sh.real ]; do sleep 0.05; done"]
+    )
+    engine.containers.top("trapped")
+    engine.system.inspect("trapped")
+    engine.containers.diff("trapped")
+    engine.containers.export("trapped", os.devnull)
+    engine.containers.commit("trapped", "trapped:1")
+    assert (
+        engine.containers.exec("trapped", ["sh", "-c", "[ ! -e /ran ]"], check=False).exit_code == 0
+    )
 
 
 def test_an_address_in_a_layer_is_not_asked(

@@ -65,17 +65,17 @@ def layout(name: str, *, compress: bool) -> bytes:
 
 
 def load_plain(engine: Engine) -> None:
-    engine.load(layout(PLAIN, compress=False))
+    engine.images.load(layout(PLAIN, compress=False))
 
 
 def load_gzip(engine: Engine) -> None:
-    engine.load(layout(GZIP, compress=True))
+    engine.images.load(layout(GZIP, compress=True))
 
 
 def sendable(engine: Engine, name: str, registry: DockerRegistry, tmp_path: Path) -> None:
     """Save and push the image, and check that a fresh store takes it back."""
     saved = tmp_path / "saved.tar"
-    engine.save(name, saved)
+    engine.images.save(name, saved)
     with tarfile.open(saved) as archive:
         for entry in archive.getmembers():
             if entry.name.startswith("blobs/sha256/"):
@@ -83,9 +83,9 @@ def sendable(engine: Engine, name: str, registry: DockerRegistry, tmp_path: Path
                 assert file is not None
                 assert digest(file.read())[7:] == Path(entry.name).name
     target = f"{registry.host}/forms:{name.partition('/')[2].replace(':', '-')}"
-    engine.tag(name, target)
+    engine.images.tag(name, target)
     engine.push(target)
-    engine.remove_image(target)
+    engine.images.remove(target)
 
 
 @pytest.mark.parametrize(
@@ -99,14 +99,14 @@ def test_each_image_keeps_the_form_that_it_names(
     second(own)
     for name in (PLAIN, GZIP):
         sendable(own, name, registry, tmp_path)
-    own.prune()
-    own.remove_image(gone)
-    own.prune(all=False)
+    own.system.prune()
+    own.images.remove(gone)
+    own.system.prune(all=False)
     (left,) = {PLAIN, GZIP} - {gone}
     sendable(own, left, registry, tmp_path)
-    assert own.system_check().problems == ()
-    own.remove_image(left)
-    own.prune()
+    assert own.system.check().problems == ()
+    own.images.remove(left)
+    own.system.prune()
     assert own._rooms.store.content.digests() == []
 
 
@@ -123,11 +123,11 @@ def test_a_plain_archive_and_a_compressed_pull(
             step(own)
     for each in (PLAIN, name):
         sendable(own, each, registry, tmp_path)
-    own.prune()
-    own.remove_image(name)
-    own.prune()
+    own.system.prune()
+    own.images.remove(name)
+    own.system.prune()
     sendable(own, PLAIN, registry, tmp_path)
-    assert own.system_check().problems == ()
+    assert own.system.check().problems == ()
 
 
 def test_a_repair_makes_the_plain_form_of_the_compressed(
@@ -141,7 +141,7 @@ def test_a_repair_makes_the_plain_form_of_the_compressed(
     load_plain(own)
     for layer in (LAYER, UPPER):
         own._rooms.store.content.path(digest(layer)).unlink()
-    report = own.system_check(repair=True)
+    report = own.system.check(repair=True)
     assert {problem.kind for problem in report.repaired} == {"missing blob"}
     assert report.problems == ()
     sendable(own, PLAIN, registry, tmp_path)

@@ -81,7 +81,7 @@ def test_a_policys_restart_does_not_follow_a_link(
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and "exited" not in str(container.status):
         time.sleep(0.2)
-        container = engine.container(container.id)
+        container = engine.containers.get(container.id)
     assert "secret" not in "".join(line.data.decode() for line in container.logs())
     assert "symbolic link" in container.record.state.error
 
@@ -91,7 +91,7 @@ def test_a_source_that_is_exchanged_during_the_start(
 ) -> None:
     """Seen to fail at 39323e0: 29 of 60 starts had the host's folder."""
     (shared / "link").symlink_to(outside)
-    container = engine.create(busybox, ["ls", "/x"], volume=f"{shared}/sub:/x", **NONE)
+    container = engine.containers.create(busybox, ["ls", "/x"], volume=f"{shared}/sub:/x", **NONE)
     seen = set()
     with swapping(shared / "sub", shared / "link"):
         for _ in range(ROUNDS):
@@ -243,7 +243,7 @@ def test_a_volume_is_filled_with_what_the_image_has(
     assert result.output.split("\n") == [
         "2750 5:6", "4711 0:6", "2", "/nowhere", "7", str(MANY + 3), "",
     ]  # fmt: skip
-    engine.remove_volume("filled")
+    engine.volumes.remove("filled")
 
 
 def test_a_volume_is_not_filled_through_a_link(
@@ -251,8 +251,8 @@ def test_a_volume_is_not_filled_through_a_link(
 ) -> None:
     """A running container has the volume.  Seen to fail at 39323e0: 479 of 500 files, 3 of 3."""
     for number in range(3):
-        engine.create_volume("raced")
-        folder = Path(engine.volume("raced").mountpoint)
+        engine.volumes.create("raced")
+        folder = Path(engine.volumes.get("raced").mountpoint)
         words = [str(folder / "a"), str(folder.parent / "link"), str(outside)]
         racer = subprocess.Popen([sys.executable, "-c", SWAP_ONCE, *words], stdout=subprocess.PIPE)
         try:
@@ -266,20 +266,20 @@ def test_a_volume_is_not_filled_through_a_link(
             racer.stdout.close()  # type: ignore[union-attr]  # it has one
         assert os.listdir(outside) == ["secret"], number
         assert outside.stat().st_mode & 0o7777 == 0o755
-        engine.remove_volume("raced")
+        engine.volumes.remove("raced")
 
 
 def test_copying_into_a_stopped_container_does_not_go_through_a_swapped_bind(
     engine: Engine, busybox: str, shared: Path, outside: Path
 ) -> None:
     """Seen to fail at 39323e0: the file was in the host's folder."""
-    container = engine.create(busybox, ["true"], volume=f"{shared}/sub:/x", **NONE)
+    container = engine.containers.create(busybox, ["true"], volume=f"{shared}/sub:/x", **NONE)
     swap(shared, outside)
     with suppress(ContainersError):
-        engine.copy("-", f"{container.id}:/x", stdin=tar(member("planted", b"x")))
+        engine.containers.copy("-", f"{container.id}:/x", stdin=tar(member("planted", b"x")))
     assert os.listdir(outside) == ["secret"]
     with suppress(ContainersError):
-        engine.copy(f"{container.id}:/x/secret", str(shared / "taken"))
+        engine.containers.copy(f"{container.id}:/x/secret", str(shared / "taken"))
     assert not (shared / "taken").exists()
 
 
@@ -336,7 +336,7 @@ def test_no_mount_point_is_left_of_a_container_that_removes_itself(
         time.sleep(0.1)
     assert os.listdir(folder) == []
     assert (shared / "sub/mine").read_text() == "mine\n"
-    engine.remove_volume("inner")
+    engine.volumes.remove("inner")
 
 
 def test_a_volume_that_is_a_folder_of_the_host_stays_that_folder(
@@ -344,19 +344,21 @@ def test_a_volume_that_is_a_folder_of_the_host_stays_that_folder(
 ) -> None:
     """Seen to fail at 39323e0: the second container listed the folder behind the new link."""
     (tmp_path / "way").symlink_to(shared)
-    engine.create_volume("bound", opt=["type=none", "o=bind", f"device={tmp_path}/way/sub"])
+    engine.volumes.create("bound", opt=["type=none", "o=bind", f"device={tmp_path}/way/sub"])
     flags: dict[str, Any] = {"rm": True, "volume": "bound:/v", **NONE}
     assert engine.run(busybox, ["ls", "/v"], **flags).output == "mine\n"
     swap(shared, outside)
     with pytest.raises(InvalidArgumentError, match="symbolic link"):
         engine.run(busybox, ["ls", "/v"], **flags)
-    assert engine.inspect("bound", kind="volume")["Options"]["device"] == f"{tmp_path}/way/sub"
-    engine.remove_volume("bound")
+    assert (
+        engine.system.inspect("bound", kind="volume")["Options"]["device"] == f"{tmp_path}/way/sub"
+    )
+    engine.volumes.remove("bound")
 
 
 def test_containers_at_once_share_one_mount_of_a_volume(engine: Engine, busybox: str) -> None:
     """Taken from the engine's place: the container may have moved its own mount point."""
-    engine.create_volume("memory", opt=["type=tmpfs", "device=tmpfs"])
+    engine.volumes.create("memory", opt=["type=tmpfs", "device=tmpfs"])
     first = engine.run(
         busybox, ["sh", "-c", "echo shared >/a/m/f; mv /a /b; ln -s etc /a; sleep 60"],
         detach=True, volume="memory:/a/m", **NONE,
@@ -365,4 +367,4 @@ def test_containers_at_once_share_one_mount_of_a_volume(engine: Engine, busybox:
     seen = engine.run(busybox, ["cat", "/m/f"], rm=True, volume="memory:/m", **NONE)
     assert seen.output == "shared\n"
     first.remove(force=True)
-    engine.remove_volume("memory")
+    engine.volumes.remove("memory")

@@ -43,7 +43,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         pytest.skip("needs root: mount namespaces, networks and cgroups")
     with Place.under(tmp_path).engine() as engine:
         try:
-            engine.bootstrap(BUSYBOX)
+            engine.images.bootstrap(BUSYBOX)
             yield engine
         finally:
             demolish(engine)
@@ -59,7 +59,7 @@ def value(calls: Calls, call: Any, *buffers: bytes) -> Any:
 
 
 def test_files_go_in_and_out_of_a_container(engine: Engine, calls: Calls) -> None:
-    engine.create(BUSYBOX, name="files")
+    engine.containers.create(BUSYBOX, name="files")
     given = ("files", "/tmp", "new file.txt", "token")
     assert value(calls, Upload(*given, offset=0, last=False), b"hel") is None
     assert value(calls, Files("files", "/tmp")).entries == []
@@ -83,7 +83,7 @@ def test_files_go_in_and_out_of_a_container(engine: Engine, calls: Calls) -> Non
 
 
 def test_files_that_are_not_there_are_said(engine: Engine, calls: Calls) -> None:
-    engine.create(BUSYBOX, name="files")
+    engine.containers.create(BUSYBOX, name="files")
     with pytest.raises(NotFoundError, match="could not find /nowhere"):
         value(calls, Files("files", "/nowhere"))
     with pytest.raises(InvalidArgumentError, match="not a folder"):
@@ -103,7 +103,7 @@ def test_files_that_are_not_there_are_said(engine: Engine, calls: Calls) -> None
 def test_a_download_has_a_limit(
     engine: Engine, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine.create(BUSYBOX, name="files")
+    engine.containers.create(BUSYBOX, name="files")
     monkeypatch.setattr(files_module, "MOST_BYTES", 1000)
     with pytest.raises(InvalidArgumentError, match="cannot be sent to a browser"):
         value(calls, Download("files", "/bin/busybox"))
@@ -114,9 +114,9 @@ def test_a_prune_removes_what_its_preview_shows(engine: Engine, calls: Calls) ->
     engine.build({}, dockerfile=text, tag="kept:1")
     engine.build({}, dockerfile=f"{text}\nRUN head -c 200000 /dev/urandom > /b", tag="gone:1")
     engine.run(BUSYBOX, ["sh", "-c", "head -c 50000 /dev/urandom > /x"], name="ended")
-    engine.create_volume("named")
-    engine.create_network("unused")
-    engine.tag(BUSYBOX, "gone:1")  # the image has no name any more
+    engine.volumes.create("named")
+    engine.networks.create("unused")
+    engine.images.tag(BUSYBOX, "gone:1")  # the image has no name any more
 
     narrow = {group.name: group for group in value(calls, PrunePreview(all=False))}
     assert [
@@ -139,7 +139,7 @@ def test_a_prune_removes_what_its_preview_shows(engine: Engine, calls: Calls) ->
 
 
 def test_a_group_that_was_not_chosen_stays(engine: Engine, calls: Calls) -> None:
-    engine.create(BUSYBOX, name="stays")
+    engine.containers.create(BUSYBOX, name="stays")
     value(calls, Prune(["images", "networks"], all=True))
     assert [one.name for one in engine.containers(all=True)] == ["stays"]
     assert BUSYBOX in [name for image in engine.images() for name in image.names]
@@ -151,15 +151,15 @@ def test_builds_are_written_down(engine: Engine) -> None:
     engine.build({}, dockerfile=text, tag=["app:1", "app:2"])
     with pytest.raises(StepFailedError):
         engine.build({}, dockerfile=f"FROM {BUSYBOX}\nRUN exit 4", source_name="In[3]")
-    failed, second, begun = engine.build_history()[:3]
-    steps = engine.built_steps(begun.id)
+    failed, second, begun = engine.builds.history()[:3]
+    steps = engine.builds.steps(begun.id)
     assert [(one.title, one.outcome) for one in steps[1:]] == [
         ("[2/3] RUN echo 1 > /a", "done"),
         ("[3/3] RUN echo 2 > /b", "done"),
     ]
     assert steps[1].reason
     with pytest.raises(NotFoundError, match="no such build"):
-        engine.built_steps("nothing")
+        engine.builds.steps("nothing")
     assert (begun.outcome, begun.names, begun.steps, begun.image) == (
         *("done", ("app:1",), 3),
         first.id,

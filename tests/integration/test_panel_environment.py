@@ -64,4 +64,4 @@ def test_it_reproduces_the_environment(
     versions = f"{there['tabulate']} {there['ipykernel']}"
     assert outputs(folder / "my work.ipynb") == f"(3, 11) {versions}\n"
     assert there["tabulate"] == PINNED.partition("==")[2]
-    engine.remove_image("my-notebook:test")
+    engine.images.remove("my-notebook:test")

@@ -54,7 +54,7 @@ with Engine() as e:
     print("one" in [entry["name"] for entry in files["entries"]])
     print(comm.call(5, do="check", text="FROM busybox\\nMAINTAINER x")["value"][0]["rule"])
     other = "FROM busybox\\nRUN echo two > /one"
-    [first, second] = e.forecast({}, dockerfile=other, network="none")
+    [first, second] = e.builds.forecast({}, dockerfile=other, network="none")
     print(first.cached, second.cached)
     print(comm.call(6, do="act", action="remove", id="beside")["kind"])
     line.close()

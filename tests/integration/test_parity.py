@@ -29,7 +29,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Eng
         pytest.skip("needs root: mount namespaces and cgroups")
     folder = tmp_path_factory.mktemp("parity")
     with fresh_engine(folder) as engine:
-        engine.import_image(box_tar(folder), BOX)
+        engine.images.import_archive(box_tar(folder), BOX)
         yield Place.under(folder), engine
 
 

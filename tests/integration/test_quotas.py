@@ -214,7 +214,7 @@ def test_the_kernel_holds_all_containers_of_root_in_a_pod_together(tmp_path: Pat
 from jupyter_containers.engine import Engine
 from jupyter_containers.runtime.cgroups import remove
 with Engine(root={str(tmp_path / "root")!r}, run_root={str(tmp_path / "run")!r}) as e:
-    e.bootstrap("busybox")
+    e.images.bootstrap("busybox")
     fill = "dd if=/dev/zero of=/dev/shm/x bs=1M count=40 && sleep 100"
     flags = dict(detach=True, network="none", shm_size="60m", memory="50m", memory_swap="50m")
     one = e.run("busybox", ["sh", "-c", fill], **flags)
@@ -227,7 +227,7 @@ with Engine(root={str(tmp_path / "root")!r}, run_root={str(tmp_path / "run")!r})
         killed = [c for c in (one, two) if c.inspect()["State"]["Status"] == "exited"]
     print(len(killed), [c.inspect()["State"]["ExitCode"] for c in killed])
     for c in (one, two):
-        e.remove(c.id, force=True)
+        e.containers.remove(c.id, force=True)
     remove(e._rooms.host.cgroups, e._rooms.runtime.cgroup_parent)
 """
     setup = f"mkdir -p {LAB_FILE.parent} && mount --bind {lab} {LAB_FILE.parent}"

@@ -167,7 +167,7 @@ def test_archives_stay_inside(
         nothing_left(own)
     else:
         own.pull(name)
-        own.remove_image(name)
+        own.images.remove(name)
     assert escaped(own, tmp_path) == []
     honest(own, served, scripted)
 
@@ -282,7 +282,7 @@ def test_devices_of_a_layer_open_nothing(
         member("disk", type=b"4", devmajor=8, devminor=0, mode=0o666),
         member("kmem", type=b"3", devmajor=1, devminor=1, mode=0o666),
     ]
-    own.bootstrap("busybox")
+    own.images.bootstrap("busybox")
     program = busybox_program(own)
     shell = tar(member("bin/sh", program), *devices)
     served.image([shell], "1")
@@ -299,7 +299,7 @@ def test_devices_of_a_layer_open_nothing(
 def test_whiteouts_hide_what_is_below_and_nothing_else(
     own: Engine, served: ServedImage, scripted: ScriptedRegistry
 ) -> None:
-    own.bootstrap("busybox")
+    own.images.bootstrap("busybox")
     program = busybox_program(own)
     base = tar(member("bin/sh", program), member("d/old", b""), member("gone", b""))
     above = tar(

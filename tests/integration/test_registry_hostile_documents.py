@@ -237,10 +237,10 @@ def test_a_redirect_gets_no_credentials_and_its_bytes_are_verified(
             return served(asked)
 
         scripted.script = script
-        own.login(scripted.host, "ada", "s3cret")
+        own.registries.login(scripted.host, "ada", "s3cret")
         assert own.pull(f"{scripted.host}/app:1").digest == image["digest"]
         assert seen == [None] * len(seen) != []
-        own.prune(all=True)
+        own.system.prune(all=True)
         served.lies = {d: data[:-1] + b"!" for d, data in served.blobs.items()}
         with pytest.raises(VerificationError):
             own.pull(f"{scripted.host}/app:1")
@@ -266,7 +266,7 @@ def test_tags_and_repositories_that_are_none(
     with pytest.raises(VerificationError, match="no such name"):
         own.pull(f"{scripted.host}/app", all_tags=True)
     with pytest.raises(VerificationError, match="no such name"):
-        own.registry_repositories(scripted.host)
+        own.registries.repositories(scripted.host)
     assert own.images() == []
 
 

@@ -49,7 +49,7 @@ def shell(*words: str, **environ: str) -> str:
 @pytest.fixture
 def app(own: Engine) -> Engine:
     """Return an engine with the image ``app``."""
-    own.bootstrap(BUSYBOX)
+    own.images.bootstrap(BUSYBOX)
     own.build({}, dockerfile=DOCKERFILE, tag="app")
     return own
 
@@ -77,27 +77,27 @@ def test_a_registry_with_a_token_server(app: Engine, tmp_path: Path) -> None:
         DockerRegistry(tmp_path / "registry", token=tokens.configuration(server)) as registry,
     ):
         name = f"{registry.host}/team/app:1"
-        app.tag("app", name)
+        app.images.tag("app", name)
         with pytest.raises(UnauthorizedError, match="needs a login"):
             app.push(name)
         with pytest.raises(UnauthorizedError):
-            app.login(registry.host, "ada", "wrong")
-        app.login(registry.host, "ada", "s3cret")
+            app.registries.login(registry.host, "ada", "wrong")
+        app.registries.login(registry.host, "ada", "s3cret")
         tokens.granted.clear()
         digest = app.push(name)
         assert tokens.granted == [("ada", "team/app:pull,push")], "one token serves a whole push"
         forbidden = f"{registry.host}/other/app:1"
-        app.tag("app", forbidden)
+        app.images.tag("app", forbidden)
         with pytest.raises(DeniedError, match="ada"):
             app.push(forbidden)
         # A mount needs a token for both repositories.
         copy = f"{registry.host}/team/copy:1"
-        app.tag("app", copy)
+        app.images.tag("app", copy)
         tokens.granted.clear()
         assert app.push(copy) == digest
         assert ("ada", "team/app:pull") in tokens.granted
-        app.logout(registry.host)
-        app.remove_image(name)
+        app.registries.logout(registry.host)
+        app.images.remove(name)
         assert app.pull(name).digest == digest, "who is not logged in may read what is public"
         with pytest.raises(UnauthorizedError):
             app.pull(copy + "x")
@@ -105,7 +105,7 @@ def test_a_registry_with_a_token_server(app: Engine, tmp_path: Path) -> None:
         entry = {"auth": "", "identitytoken": "long-lived"}
         folder = Path(os.environ["DOCKER_CONFIG"])
         (folder / "config.json").write_text(json.dumps({"auths": {registry.host: entry}}))
-        app.remove_image(copy)
+        app.images.remove(copy)
         assert app.pull(copy).digest == digest
         runs(app, copy)
 
@@ -122,7 +122,7 @@ def test_a_registry_that_wants_a_client_certificate_and_a_password(
         client_authority=certificates.authority,
     ) as registry:
         name = f"{registry.host}/app:1"
-        app.tag("app", name)
+        app.images.tag("app", name)
         with pytest.raises(RegistryError, match=r"certificate|TLS"):
             app.push(name)
         kept = tmp_path / "certs.d" / registry.host
@@ -138,9 +138,9 @@ def test_a_registry_that_wants_a_client_certificate_and_a_password(
             shutil.copy(certificates.key, kept / "client.key")
             with pytest.raises(UnauthorizedError):
                 trusting.push(name)
-            trusting.login(registry.host, *user)
+            trusting.registries.login(registry.host, *user)
             digest = trusting.push(name)
-            trusting.remove_image(name)
+            trusting.images.remove(name)
             assert trusting.pull(name).digest == digest
             runs(trusting, name)
 
@@ -166,12 +166,12 @@ def test_podman_and_we_understand_each_other(
     app: Engine, registry: DockerRegistry, podman: list[str]
 ) -> None:
     ours, theirs = f"{registry.host}/to/podman:1", f"{registry.host}/from/podman:1"
-    app.tag("app", ours)
+    app.images.tag("app", ours)
     digest = app.push(ours)
     shell(*podman, "pull", "-q", "--tls-verify=false", ours)
     [document] = json.loads(shell(*podman, "image", "inspect", ours))
     assert document["Digest"] == digest
-    assert f"sha256:{document['Id']}" == app.image(ours).id
+    assert f"sha256:{document['Id']}" == app.images.get(ours).id
     # Its default limits are over what this machine's root may have.
     limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
     run = ("run", "--rm", "--network=none", *limits, f"--cgroup-parent={PODMAN_CGROUP}")
@@ -179,7 +179,7 @@ def test_podman_and_we_understand_each_other(
     shell(*podman, "tag", ours, theirs)
     for kind in ("oci", "v2s2"):
         shell(*podman, "push", "-q", "--tls-verify=false", f"--format={kind}", theirs)
-        app.prune(all=True)
+        app.system.prune(all=True)
         app.pull(theirs)
         runs(app, theirs)
     shell(*podman, "rmi", "-f", "-a")
@@ -207,7 +207,7 @@ def test_docker_and_we_run_each_others_images(
         return shell(CLIENT, *words, **docker.environment)
 
     ours, theirs = f"{registry.host}/to/docker:1", f"{registry.host}/from/docker:1"
-    app.tag("app", ours)
+    app.images.tag("app", ours)
     digest = app.push(ours)
     client("pull", "-q", ours)
     [document] = json.loads(client("image", "inspect", ours))
@@ -215,13 +215,13 @@ def test_docker_and_we_run_each_others_images(
     assert client("run", "--rm", "--network", "none", ours) == "built\n"
     client("tag", ours, theirs)
     client("push", "-q", theirs)
-    app.prune(all=True)
+    app.system.prune(all=True)
     app.pull(theirs)
     runs(app, theirs)
     # A list of ours of platforms: Docker finds its own in it.
     whole = f"{registry.host}/whole:1"
-    app.manifest_create(whole, [theirs])
-    app.manifest_push(whole)
+    app.manifests.create(whole, [theirs])
+    app.manifests.push(whole)
     client("rmi", "-f", ours, theirs)
     client("pull", "-q", whole)
     assert client("run", "--rm", "--network", "none", whole) == "built\n"
@@ -236,9 +236,9 @@ def test_skopeo_and_umoci_read_the_store(
     app: Engine, registry: DockerRegistry, tmp_path: Path
 ) -> None:
     name = f"{registry.host}/app:1"
-    app.tag("app", name)
+    app.images.tag("app", name)
     app.push(name)
-    app.prune(all=True)
+    app.system.prune(all=True)
     image = app.pull(name)
     layout = app.settings.root / "content"
     assert f"{name}" in shell("umoci", "list", "--layout", str(layout))

@@ -185,27 +185,27 @@ with Engine() as e:
     except ContainerFailedError as error:
         print(type(error).__name__, error.exit_code)
     try:
-        e.inspect("nothing")
+        e.system.inspect("nothing")
     except ContainerNotFoundError as error:
         print(error.message)
     with e.run("busybox", ["sh", "-c", "echo one; sleep 100"], detach=True, network="none") as c:
         print(c.exec(["echo", "two"]).output.strip(), c.status)
         token = CancelToken()
-        lines = e.logs(c.name, follow=True, cancel=token)
+        lines = e.containers.logs(c.name, follow=True, cancel=token)
         print(next(lines).data)
         threading.Timer(0.2, token.cancel).start()
         try:
             next(lines)
         except OperationCancelledError as error:
             print(error.message)
-        session = e.terminal(c.name, ["sh"])
+        session = e.containers.terminal(c.name, ["sh"])
         session.write(b"echo $((40+2)); exit 5\\n")
         got = b""
         while (data := session.read(5)):
             got += data
         print(b"42" in got, session.wait(5))
         session.close()
-        print([one.name for one in e.stats([c.name])] == [c.name])
+        print([one.name for one in e.containers.stats([c.name])] == [c.name])
     print(e.containers(all=True), os.geteuid() != 0)
 """
     )
@@ -284,12 +284,12 @@ with Engine() as e:
     done = e.run("busybox", ["sh", "-c", "cp $d $r.json"], inputs={"d": {"a": [1]}},
                  results=["r"], **flags)
     print(done.results)
-    print([one.output for one in e.map("busybox", ["echo"], [1, 2, 3], network="none")])
+    print([one.output for one in e.workloads.map("busybox", ["echo"], [1, 2, 3], network="none")])
     try:
-        e.map("busybox", ["sh", "-c", "exit {}"], [0, 3], network="none")
+        e.workloads.map("busybox", ["sh", "-c", "exit {}"], [0, 3], network="none")
     except Exception as error:
         print(type(error).__name__, error.index, type(error.error).__name__)
-    with e.service("busybox", ["httpd", "-f", "-h", "/etc"], ports=80) as web:
+    with e.workloads.service("busybox", ["httpd", "-f", "-h", "/etc"], ports=80) as web:
         print(urlopen(f"http://{web.address}/passwd").status, web.name in e.containers)
     print(web.name in e.containers, e.images.get("busybox").name)
 """
@@ -348,11 +348,11 @@ import sys
 from jupyter_containers import Engine
 from jupyter_containers.errors import UnsupportedError
 with Engine(root="/tmp/r", run_root="/tmp/q") as e:
-    e.load("/given/bases.tar")
+    e.images.load("/given/bases.tar")
     e.build("/", dockerfile="FROM busybox\\nENV A=b\\nCMD [\\"true\\"]\\n", tag="a:1")
-    e.tag("a:1", "b:1")
-    e.save(["b:1"], "/tmp/saved.tar")
-    print(len(e.images()), e.inspect("b:1")["Config"]["Env"][-1])
+    e.images.tag("a:1", "b:1")
+    e.images.save(["b:1"], "/tmp/saved.tar")
+    print(len(e.images()), e.system.inspect("b:1")["Config"]["Env"][-1])
     e.build("/given", dockerfile='''
 FROM busybox AS one
 COPY --chown=7:8 app /app
@@ -372,9 +372,9 @@ COPY app/f /etc/f
             work()
         except UnsupportedError as error:
             print(error.capability, "|", error.message)
-    report = e.doctor()
+    report = e.system.doctor()
     found = {item.name: item for item in report.capabilities}
-    print(report.healthy, found["mounts"].found, found["overlay"].found, e.info()["Driver"])
+    print(report.healthy, found["mounts"].found, found["overlay"].found, e.system.info()["Driver"])
 """
 
 
@@ -385,7 +385,7 @@ def test_in_a_pod_without_namespaces_images_work_and_run_says_what_is_missing(
 
     What a build copies needs no mounts: the files of the layers are copied.
     """
-    engine.save([busybox], tmp_path / "bases.tar")
+    engine.images.save([busybox], tmp_path / "bases.tar")
     (tmp_path / "app").mkdir()
     (tmp_path / "app/f").write_text("f\n")
     with tarfile.open(tmp_path / "app/more.tar", "w") as more:

@@ -28,7 +28,7 @@ def until(condition):
         time.sleep(0.02)
 
 with Engine() as engine:
-    engine.create_network("shop")
+    engine.networks.create("shop")
     engine.run("busybox", ["sleep", "100"], detach=True, name="till", network="shop")
     gallery = Gallery(lambda content, buffers: told.append(content))
     for line, kind in (("network inspect shop", NetworkWidget), ("explain till", ExplainWidget)):
@@ -40,13 +40,13 @@ with Engine() as engine:
     drawn = lambda: [each for each in told if each["kind"] == "drawn"]
     until(lambda: any("web" in each["networks"][0]["members"] for each in drawn()))
     until(lambda: any(each["text"] == "web was attached" for each in drawn()[-1]["news"]))
-    engine.stop("till", timeout=0)
+    engine.containers.stop("till", timeout=0)
     until(lambda: any(each["kind"] == "explained" and not each["running"] for each in told))
     gallery.close()
     until(lambda: not [each for each in threading.enumerate() if each.name.startswith("widget-")])
     for name in ("till", "web"):
-        engine.remove(name, force=True)
-    engine.remove_network("shop")
+        engine.containers.remove(name, force=True)
+    engine.networks.remove("shop")
 print(json.dumps(sorted({each["kind"] for each in told})))
 """
 

@@ -181,7 +181,7 @@ from jupyter_containers import Engine
 from jupyter_containers.errors import NetworkError, UnsupportedError
 import pathlib
 with Engine() as e:
-    e.load("/given/bases.tar")
+    e.images.load("/given/bases.tar")
     e.build("/given/app", dockerfile='''
 FROM busybox
 WORKDIR /made
@@ -193,26 +193,26 @@ ADD more.tar /opt/
     files = {one.name: (one.mode, one.uid, one.gid, one.size) for one in tarfile.open("/tmp/c.tar")}
     print([files[name] for name in ("made/f", "etc/passwd", "opt/x")], "bin/sh" in files)
     e.build("/given/app", dockerfile="FROM c:1\\nCOPY --from=busybox /bin/vi /v\\n", tag="d:1")
-    print(len(e.inspect("d:1")["RootFS"]["Layers"]))
+    print(len(e.system.inspect("d:1")["RootFS"]["Layers"]))
     try:
         e.run("busybox", ["true"], network="none")
     except UnsupportedError as error:
         print(error.capability, "|", error.provided_by)
-    found = {item.name: item for item in e.doctor().capabilities}
+    found = {item.name: item for item in e.system.doctor().capabilities}
     print(found["rights"].detail, "|", found["rights"].provided_by)
-    print(e.info()["Driver"], e.info()["Rootless"])
+    print(e.system.info()["Driver"], e.system.info()["Rootless"])
     try:
         e.run("busybox", ["true"])
     except NetworkError as error:
         print(error.hint)
-    print(*e.reset(), *pathlib.Path("/tmp/home").rglob("*jupyter*"))
+    print(*e.system.reset(), *pathlib.Path("/tmp/home").rglob("*jupyter*"))
 """
 
 
 def test_a_user_in_a_pod_without_namespaces_builds_what_is_copied(
     engine: Engine, busybox: str, python: str, tmp_path: Path
 ) -> None:
-    engine.save([busybox], tmp_path / "bases.tar")
+    engine.images.save([busybox], tmp_path / "bases.tar")
     app = tmp_path / "app"
     app.mkdir()
     (app / "f").write_text("f\n")

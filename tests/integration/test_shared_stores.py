@@ -39,9 +39,9 @@ def store() -> Iterator[Path]:
 def teacher(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Iterator[Engine]:
     place = Place.under(tmp_path_factory.mktemp("teacher"))
     with place.engine(additional_stores=[str(store)]) as engine:
-        engine.bootstrap("busybox")
+        engine.images.bootstrap("busybox")
         engine.build(dockerfile=_APP, tag="lesson:1")
-        assert engine.share(["busybox", "lesson:1"], store=str(store)) == [
+        assert engine.stores.share(["busybox", "lesson:1"], store=str(store)) == [
             "busybox:latest",
             "lesson:1",
         ]
@@ -156,28 +156,28 @@ def test_an_open_kernel_sees_what_is_shared_later(
 ) -> None:
     with Place.under(tmp_path).engine(additional_stores=[str(store)]) as other:
         assert "lesson:2" not in [name for image in other.images() for name in image.names]
-        teacher.tag("lesson:1", "lesson:2")
-        teacher.share("lesson:2", store=str(store))
+        teacher.images.tag("lesson:1", "lesson:2")
+        teacher.stores.share("lesson:2", store=str(store))
         assert other.run("lesson:2", ["ls", "/d"], network="none", rm=True).output == "new\n"
         assert not [entry for entry in os.listdir(tmp_path / "root/layers") if entry[0] not in "@s"]
-        lines = teacher.unshare("lesson:2", store=str(store))
+        lines = teacher.stores.unshare("lesson:2", store=str(store))
         assert lines[0] == "Untagged: lesson:2"
         with pytest.raises(NotFoundError, match="lesson:2"):
-            other.image("lesson:2")
+            other.images.get("lesson:2")
         assert other.build(dockerfile="FROM lesson:1\nRUN ls /d/new\n").names == ()
 
 
 def test_what_cannot_be_shared_is_said(tmp_path: Path, store: Path, teacher: Engine) -> None:
     place = Place.under(tmp_path)
     with place.engine(additional_stores=[]) as engine:
-        engine.bootstrap("busybox")
+        engine.images.bootstrap("busybox")
         with pytest.raises(InvalidArgumentError, match="is the store of this engine"):
-            engine.share("busybox", store=str(place.root))
+            engine.stores.share("busybox", store=str(place.root))
     with (
         Place.under(tmp_path / "second").engine(additional_stores=[]) as engine,
         pytest.raises(StorageError, match="holds images that are not shared"),
     ):
-        engine.share("busybox", store=str(place.root))
+        engine.stores.share("busybox", store=str(place.root))
     other = tmp_path / "theirs"
     Store.publish(other)
     os.chown(other, USER.pw_uid, USER.pw_gid)

@@ -67,10 +67,10 @@ def store() -> Iterator[Path]:
 def teacher(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Iterator[Engine]:
     place = Place.under(tmp_path_factory.mktemp("teacher"))
     with place.engine(additional_stores=[str(store)]) as engine:
-        engine.bootstrap("busybox")
+        engine.images.bootstrap("busybox")
         text = "FROM busybox\nADD rootfs.tar /\n"
         engine.build({"rootfs.tar": _tar()}, dockerfile=text, tag="lesson:1")
-        engine.share("lesson:1", store=str(store))
+        engine.stores.share("lesson:1", store=str(store))
         yield engine
 
 
@@ -138,7 +138,7 @@ def test_programs_of_shared_layers_are_of_no_use_to_others(
         inside = box.exec(["/attack/suid", "/etc/passwd"])
         assert "root:" in inside.output, "containers use the program as ever"
     finally:
-        teacher.remove(box.id, force=True)
+        teacher.containers.remove(box.id, force=True)
 
 
 def test_shared_layers_have_no_device_nodes(teacher: Engine, store: Path) -> None:

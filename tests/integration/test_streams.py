@@ -93,7 +93,9 @@ def test_exec(
 def test_start(
     engine: Engine, place: Place, busybox: str, flags: str, out: bytes, err: bytes
 ) -> None:
-    engine.create(busybox, ["sh", "-c", SCRIPT], interactive=True, name="made", network="none")
+    engine.containers.create(
+        busybox, ["sh", "-c", SCRIPT], interactive=True, name="made", network="none"
+    )
     done = ask(place, "start", flags, "made")
     assert (done.returncode, done.stdout, done.stderr) == (3, out, err)
 

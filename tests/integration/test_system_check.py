@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def own(tmp_path: Path) -> Iterator[Engine]:
     """An engine with a base image and one that was built on it."""
     with fresh_engine(tmp_path / "own") as engine:
-        engine.bootstrap("busybox")
+        engine.images.bootstrap("busybox")
         engine.build(tmp_path, dockerfile="FROM busybox\nRUN echo built > /built\n", tag="built")
         yield engine
 
@@ -46,7 +46,7 @@ def flip(path: Path) -> None:
 def layers(engine: Engine, name: str) -> list[tuple[str, Path]]:
     """Return blob and folder of each layer, lowest first."""
     store = engine._rooms.store
-    records = [store.snapshots.get(chain) for chain in engine.image(name).record.chain_ids]
+    records = [store.snapshots.get(chain) for chain in engine.images.get(name).record.chain_ids]
     return [(r.blob.digest, store.snapshots.root / r.directory) for r in records if r]
 
 
@@ -56,9 +56,9 @@ def kinds(report: CheckReport) -> set[str]:
 
 def repaired(engine: Engine) -> set[str]:
     """Repair, check that nothing is left, and return what was wrong."""
-    report = engine.system_check(repair=True)
+    report = engine.system.check(repair=True)
     assert report.problems == ()
-    assert engine.system_check().problems == ()
+    assert engine.system.check().problems == ()
     return {problem.kind for problem in report.repaired}
 
 
@@ -67,7 +67,7 @@ def says(engine: Engine, name: str) -> str:
 
 
 def test_a_whole_store(own: Engine) -> None:
-    report = own.system_check()
+    report = own.system.check()
     assert report.problems == ()
     assert (report.images, report.layers) == (2, 2)
     disk = sum(path.stat().st_size for path in own.settings.root.glob("content/blobs/sha256/*"))
@@ -77,7 +77,7 @@ def test_a_whole_store(own: Engine) -> None:
 def test_a_flipped_byte_in_what_can_be_made_again(own: Engine) -> None:
     digest, _ = layers(own, "built")[1]
     flip(blob_file(own, digest))
-    assert kinds(own.system_check()) == {"damaged blob"}
+    assert kinds(own.system.check()) == {"damaged blob"}
     assert repaired(own) == {"damaged blob", "missing blob"}
     assert own._rooms.store.content.has(digest), "made again from the unpacked layer"
     assert says(own, "built") == "built\n"
@@ -86,7 +86,7 @@ def test_a_flipped_byte_in_what_can_be_made_again(own: Engine) -> None:
 def test_deleted_layers_are_unpacked_again(own: Engine) -> None:
     for _, folder in layers(own, "built"):
         shutil.rmtree(folder)
-    assert kinds(own.system_check()) == {"missing layer"}
+    assert kinds(own.system.check()) == {"missing layer"}
     assert repaired(own) == {"missing layer"}
     assert says(own, "built") == "built\n"
 
@@ -94,17 +94,17 @@ def test_deleted_layers_are_unpacked_again(own: Engine) -> None:
 def test_a_changed_layer_is_unpacked_again(own: Engine) -> None:
     _, folder = layers(own, "built")[1]
     (folder / "built").write_text("something else")
-    assert kinds(own.system_check()) == {"changed layer"}
+    assert kinds(own.system.check()) == {"changed layer"}
     assert repaired(own) == {"changed layer"}
     assert says(own, "built") == "built\n"
 
 
 def test_what_nobody_has_any_more_is_removed(own: Engine) -> None:
-    kept = own.image("busybox")
+    kept = own.images.get("busybox")
     digest, folder = layers(own, "built")[1]
     blob_file(own, digest).unlink()
     shutil.rmtree(folder)
-    assert kinds(own.system_check()) == {"missing blob", "missing layer"}
+    assert kinds(own.system.check()) == {"missing blob", "missing layer"}
     assert repaired(own) == {"missing blob", "missing layer"}
     assert own.images() == [kept]
     blob_file(own, kept.digest).unlink()
@@ -123,9 +123,9 @@ def test_a_registry_gives_back_what_is_lost(own: Engine) -> None:
         blob_file(own, image.id).unlink()
         shutil.rmtree(one)
         shutil.rmtree(two)
-        assert kinds(own.system_check()) == {"damaged blob", "missing blob", "missing layer"}
+        assert kinds(own.system.check()) == {"damaged blob", "missing blob", "missing layer"}
         repaired(own)
-        assert own.image(image.name) == image
+        assert own.images.get(image.name) == image
         assert (one / "a").read_bytes() == b"1" * 1000
 
 
@@ -136,7 +136,7 @@ def test_orphans_go(own: Engine) -> None:
     (root / "ingest/rubbish").write_text("x")
     (root / "content/blobs/sha256/rubbish").write_text("x")
     (root / "content/blobs/sha256" / ("0" * 64)).symlink_to("/etc/passwd")
-    report = own.system_check()
+    report = own.system.check()
     assert {problem.kind for problem in report.problems} >= {"stray file"}
     assert len(report.problems) >= 5
     repaired(own)
@@ -153,14 +153,14 @@ def test_records_without_their_things(own: Engine) -> None:
         database.execute("INSERT INTO cache VALUES (?, ?, ?, ?, ?)", step)
     (own.settings.root / "content/index.json").write_text("{}")
     found = {"lost name", "lost build step", "index out of date"}
-    assert kinds(own.system_check()) == found
+    assert kinds(own.system.check()) == found
     assert repaired(own) == found
 
 
 def test_a_container_s_things(own: Engine) -> None:
-    container = own.create("built", ["cat", "/built"], network="none")
+    container = own.containers.create("built", ["cat", "/built"], network="none")
     shutil.rmtree(own.settings.root / "uppers" / container.id)
-    assert kinds(own.system_check()) == {"lost writable layer"}
+    assert kinds(own.system.check()) == {"lost writable layer"}
     assert repaired(own) == {"lost writable layer"}
     container.start()
     assert container.wait() == 0
@@ -172,7 +172,7 @@ def test_nothing_under_a_running_container_is_touched(own: Engine) -> None:
     assert isinstance(container, Container)
     _, folder = layers(own, "built")[1]
     (folder / "built").write_text("something else")
-    report = own.system_check(repair=True)
+    report = own.system.check(repair=True)
     assert kinds(report) == {"changed layer"}
     assert (folder / "built").read_text() == "something else"
     container.remove(force=True)
@@ -183,7 +183,7 @@ def test_a_mount_that_was_left(own: Engine) -> None:
     point = own.settings.root / "staging" / "left"
     point.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(point)], check=True)
-    assert kinds(own.system_check()) == {"left mount"}
+    assert kinds(own.system.check()) == {"left mount"}
     assert repaired(own) == {"left mount"}
     point.rmdir()
 

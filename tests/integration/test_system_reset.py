@@ -22,8 +22,8 @@ def test_root_leaves_nothing(tmp_path: Path) -> None:
     engine = place.engine()
     layout, parent = engine._rooms.host.cgroups, engine._rooms.runtime.cgroup_parent
     before = traces(engine)
-    engine.bootstrap("busybox")
-    engine.create_network("lab")
+    engine.images.bootstrap("busybox")
+    engine.networks.create("lab")
     engine.run("busybox", ["sleep", "100"], detach=True, publish=["0:80"], volume=["data:/d"])
     engine.run("busybox", ["sleep", "100"], detach=True, network="lab", restart="always")
     engine.build(dockerfile="FROM busybox\nRUN touch /x\n", tag="x")
@@ -42,7 +42,7 @@ def test_root_leaves_nothing(tmp_path: Path) -> None:
     assert not cgroups.exists(layout, parent)
     with Place.under(tmp_path).engine() as again:
         assert traces(again).beyond(before) == {}
-        again.reset()
+        again.system.reset()
 
 
 def members(namespace: str) -> list[str]:

@@ -44,7 +44,7 @@ def test_cp_into_a_container_changes_no_mode_on_the_host(
     with swapping(folder / "f", folder / "mine", str(secret)):
         for _ in range(ROUNDS):
             with suppress(ContainersError):
-                engine.copy("-", f"{box.id}:/d", stdin=packed)
+                engine.containers.copy("-", f"{box.id}:/d", stdin=packed)
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
 
 

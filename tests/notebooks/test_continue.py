@@ -23,7 +23,7 @@ Run = Callable[[str, str], str]
 def run(place: Place, tmp_path: Path) -> Iterator[Run]:
     """Yield what runs a cell (named as JupyterLab names it) and returns its output's text."""
     with place.engine() as engine:
-        engine.bootstrap("busybox")
+        engine.images.bootstrap("busybox")
     with kernel(place, tmp_path) as nb:
         client = BlockingKernelClient(connection_file=nb.km.connection_file)
         client.load_connection_file()

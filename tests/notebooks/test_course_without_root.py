@@ -28,7 +28,7 @@ def provided(place: Place, kind: str, base_images: BaseImages) -> Iterator[Accou
     with place.engine() as engine, opened(kind) as user:
         base_images.bring(engine, *BASES)
         saved = user.home / "bases.tar"
-        engine.save(BASES, saved)
+        engine.images.save(BASES, saved)
         saved.chmod(0o644)
         loaded = user.container(f"load -i {saved}")
         assert all(name in loaded for name in BASES)

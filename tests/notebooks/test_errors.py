@@ -20,7 +20,7 @@ from tests.notebooks.kernels import kernel, run_cell, text_of
 @pytest.fixture(scope="module")
 def client(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookClient]:
     with place.engine() as engine:
-        engine.bootstrap("busybox")
+        engine.images.bootstrap("busybox")
     with kernel(place, tmp_path_factory.mktemp("errors")) as client:
         assert run_cell(client, "%load_ext jupyter_containers") == []
         yield client

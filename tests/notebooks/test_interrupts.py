@@ -22,7 +22,7 @@ from tests.notebooks.kernels import kernel, run_cell, text_of
 @pytest.fixture(scope="module")
 def engine(place: Place) -> Iterator[Engine]:
     with place.engine() as engine:
-        engine.bootstrap("busybox")
+        engine.images.bootstrap("busybox")
         script = "while :; do echo tick; sleep 0.1; done"
         with engine.run("busybox", ["sh", "-c", script], name="ticks", detach=True, network="none"):
             yield engine
@@ -64,11 +64,11 @@ CASES = {
         r"attach .*: the interrupt was passed on; container held goes on",
     ),
     "map": (
-        "e.map('busybox', ['sleep'], [0, 60, 60, 60], workers=2)",
+        "e.workloads.map('busybox', ['sleep'], [0, 60, 60, 60], workers=2)",
         r"map .*: [01] of 4 items were done, no container is left",
     ),
     "service": (
-        "with e.service('busybox', ['sleep', '60'], ports=80, name='late'): pass",
+        "with e.workloads.service('busybox', ['sleep', '60'], ports=80, name='late'): pass",
         "service .*: late is removed",
     ),
 }

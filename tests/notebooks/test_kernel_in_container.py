@@ -31,7 +31,7 @@ NAME = "science-1"
 def engine(place: Place, base_images: BaseImages) -> Iterator[Engine]:
     with place.engine() as engine:
         base_images.bring(engine, "python:3.11-slim")
-        engine.tag("python:3.11-slim", "science:1")
+        engine.images.tag("python:3.11-slim", "science:1")
         yield engine
 
 
@@ -109,7 +109,7 @@ def test_a_kernel_lives_in_a_container(
         "print(socket.gethostname(), os.getcwd(), os.getpid(), 'JPY_PARENT_PID' in os.environ)",
     )
     [name] = names(engine)
-    container = engine.container(name)
+    container = engine.containers.get(name)
     assert shown.split() == [container.id[:12], str(tmp_path), "1", "False"]
     assert (tmp_path / "made").read_text() == "inside"
     host = container.inspect()["HostConfig"]

@@ -17,7 +17,7 @@ from tests.notebooks.kernels import kernel, run_cell, text_of
 @pytest.fixture(scope="module")
 def client(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Any:
     with place.engine() as engine:
-        engine.bootstrap("busybox")
+        engine.images.bootstrap("busybox")
     with kernel(place, tmp_path_factory.mktemp("magics")) as client:
         run_cell(client, "%load_ext jupyter_containers")
         yield client
@@ -129,7 +129,7 @@ def test_a_profile_configures(place: Place, tmp_path: Path) -> None:
 
 def test_completion_knows_a_thousand_images(tmp_path: Path) -> None:
     with Place.under(tmp_path).engine() as engine:
-        engine.bootstrap("busybox")
+        engine.images.bootstrap("busybox")
         records = engine._rooms.store.records
         [busybox] = records.names()
         names = [f"docker.io/many/image{number}:1" for number in range(1000)]
@@ -139,8 +139,8 @@ def test_completion_knows_a_thousand_images(tmp_path: Path) -> None:
                 "INSERT INTO names VALUES (?, ?, ?)",
                 [(name, busybox.manifest_digest, busybox.target_digest) for name in names],
             )
-        assert len(complete(["run", "--rm"], "many/image99", engine.names)) == 11
+        assert len(complete(["run", "--rm"], "many/image99", engine.system.names)) == 11
         began = time.perf_counter()
-        found = complete(["run", "--rm"], "many/image1", engine.names)
+        found = complete(["run", "--rm"], "many/image1", engine.system.names)
         print(f"completed among 1,000: {(time.perf_counter() - began) * 1000:.1f} ms")
         assert len(found) == 111

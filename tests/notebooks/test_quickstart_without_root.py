@@ -20,7 +20,7 @@ def test_every_cell_works(kind: str, place: Place, base_images: BaseImages) -> N
     with place.engine() as engine, opened(kind) as account:
         base_images.bring(engine, *BASES)
         saved = account.home / "bases.tar"
-        engine.save(BASES, saved)
+        engine.images.save(BASES, saved)
         saved.chmod(0o644)
         loaded = account.container(f"load -i {saved}")
         assert all(name in loaded for name in BASES)

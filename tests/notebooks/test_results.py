@@ -27,7 +27,7 @@ FRAMES = {
 @pytest.fixture(scope="module")
 def client(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookClient]:
     with place.engine() as engine:
-        engine.bootstrap("busybox")
+        engine.images.bootstrap("busybox")
     with kernel(place, tmp_path_factory.mktemp("results")) as client:
         run_cell(client, "%load_ext jupyter_containers")
         yield client

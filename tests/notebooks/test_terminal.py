@@ -36,7 +36,7 @@ class Screen:
 
 def test_run_it_takes_the_terminal_and_gives_it_back(place: Place, tmp_path: Path) -> None:
     with place.engine() as engine:
-        engine.bootstrap("busybox")
+        engine.images.bootstrap("busybox")
     ours, theirs = pty.openpty()
     argv = [sys.executable, "-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor"]
     environ = {**environment(place), "IPYTHONDIR": str(tmp_path), "TERM": "xterm"}

@@ -28,7 +28,7 @@ FAILURES = {
 @pytest.fixture(scope="module", autouse=True)
 def busybox(place: Place) -> None:
     with place.engine() as engine:
-        engine.bootstrap("busybox")
+        engine.images.bootstrap("busybox")
 
 
 def ran(place: Place, folder: Path, tool: str, cells: Sequence[str]) -> tuple[int, str]:

@@ -98,7 +98,7 @@ def test_a_service_lasts_as_long_as_its_block(client: NotebookClient) -> None:
     source = (
         "from urllib.request import urlopen\nfrom jupyter_containers import Engine\n"
         "serve = ['httpd', '-f', '-h', '/etc']\n"
-        "with Engine() as e, e.service('busybox', serve, ports=80) as web:\n"
+        "with Engine() as e, e.workloads.service('busybox', serve, ports=80) as web:\n"
         "    print(urlopen(f'http://{web.address}/passwd').status)\n"
         "    print(web.name in e.containers)\n"
         "    frame = e.containers.to_dataframe()\n"

@@ -3,18 +3,22 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from jupyter_containers.oci.state import Status
 
+SHORT_CUTS = {"run": "containers", "build": "builds", "pull": "images", "push": "images"}
+
 
 class FakeEngine:
     """Records every call; answers with what the test put into ``answers`` (a value or a function).
 
-    A call must also fit the signature of the real engine's method of that name, and its flags
-    must be options that the engine knows.
+    Calls are named ``containers.stop``, those that list ``containers``, short cuts ``run``.  A call
+    must also fit the signature of the real service's method of that name, and its flags must be
+    options that the engine knows.
     """
 
     def __init__(self, **answers: Any) -> None:
@@ -34,14 +38,13 @@ class FakeEngine:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        return partial(self.answer, name) if name in SHORT_CUTS else FakeService(self, name)
 
-        def method(*args: Any, **kwargs: Any) -> Any:
-            _check_signature(name, args, kwargs)
-            self.calls.append((name, args, kwargs))
-            answer = self.answers.get(name)
-            return answer(*args, **kwargs) if callable(answer) else answer
-
-        return method
+    def answer(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        _check_signature(name, args, kwargs)
+        self.calls.append((name, args, kwargs))
+        answer = self.answers.get(name)
+        return answer(*args, **kwargs) if callable(answer) else answer
 
     @property
     def last(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
@@ -50,20 +53,35 @@ class FakeEngine:
         return name, args, {key: value for key, value in kwargs.items() if not callable(value)}
 
 
+class FakeService:
+    """One service of a :class:`FakeEngine`."""
+
+    def __init__(self, engine: FakeEngine, noun: str) -> None:
+        self._engine, self._noun = engine, noun
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._engine.answer(self._noun, *args, **kwargs)
+
+    def __getattr__(self, verb: str) -> Any:
+        if verb.startswith("_"):
+            raise AttributeError(verb)
+        return partial(self._engine.answer, f"{self._noun}.{verb}")
+
+
 def _check_signature(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    from jupyter_containers.engine import Engine
     from jupyter_containers.engine.containers.workplace import run_options
+    from jupyter_containers.engine.services import service_class
     from jupyter_containers.options import ExecOptions
     from jupyter_containers.options.build import BuildOptions
 
-    # A collection is called by its kind's name; listing is the method behind it.
-    is_collection = isinstance(getattr(Engine, name), property)
-    method = getattr(Engine, f"list_{name}" if is_collection else name)
-    bound = inspect.signature(method).bind(Engine, *args, **kwargs)
+    noun, _, verb = name.rpartition(".") if "." in name else (SHORT_CUTS.get(name, name), "", name)
+    service = service_class(noun)
+    method = getattr(service, "list" if verb == noun else verb)
+    bound = inspect.signature(method).bind(service, *args, **kwargs)
     flags = bound.arguments.get("flags", {})
-    if name in ("run", "create"):
+    if name in ("run", "containers.create"):
         run_options(*args[:1], args[1] if len(args) > 1 else None, flags)
-    elif name == "exec":
+    elif name == "containers.exec":
         ExecOptions.of(*args[1:], **flags)
     elif name == "build":
         BuildOptions.of(*args, **flags)

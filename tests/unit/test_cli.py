@@ -67,7 +67,13 @@ def test_run_passes_bytes_on_and_exits_like_the_container(
 def test_exit_codes(
     fake_engine: Any, words: list[str], error: BaseException, code: int, capfd: Any
 ) -> None:
-    fake_engine.answers.update(run=raising(error), remove=raising(error), exec=raising(error))
+    fake_engine.answers.update(
+        {
+            "run": raising(error),
+            "containers.remove": raising(error),
+            "containers.exec": raising(error),
+        }
+    )
     assert command(fake_engine, *words) == code
     captured = capfd.readouterr()
     assert captured.out == ""
@@ -111,19 +117,19 @@ def test_a_wrong_command_line_starts_no_engine(words: list[str], code: int, capf
 def test_results_are_printed_as_docker_does(
     fake_engine: Any, a_container: Any, an_image: Any, words: list[str], out: str, capfd: Any
 ) -> None:
-    fake_engine.answers.update(
-        containers=lambda **kwargs: [] if kwargs["filters"] else [a_container],
-        run=a_container,
-        create=a_container,
-        pull=an_image,
-        build=an_image,
-    )
+    fake_engine.answers |= {
+        "containers": lambda **kwargs: [] if kwargs["filters"] else [a_container],
+        "run": a_container,
+        "containers.create": a_container,
+        "pull": an_image,
+        "build": an_image,
+    }
     assert command(fake_engine, *words) == 0
     assert capfd.readouterr().out == out
 
 
 def test_logs_keep_their_streams(fake_engine: Any, capfdbinary: Any) -> None:
-    fake_engine.answers["logs"] = [
+    fake_engine.answers["containers.logs"] = [
         SimpleNamespace(time="t", stream="stdout", data=b"\xffout\n"),
         SimpleNamespace(time="t", stream="stderr", data=b"err\n"),
     ]
@@ -143,7 +149,7 @@ def test_help_and_version(capfd: Any) -> None:
 
 
 def test_prune_reads_its_answer_from_a_pipe_too(fake_engine: Any, monkeypatch: Any) -> None:
-    fake_engine.answers["prune_containers"] = PruneResult()
+    fake_engine.answers["containers.prune"] = PruneResult()
     for typed, calls in (("n\n", 0), ("y\n", 1)):
         monkeypatch.setattr("sys.stdin", io.StringIO(typed))
         assert command(fake_engine, "container", "prune") == 0
@@ -216,6 +222,8 @@ from jupyter_containers.cli import main
 class Engine:
     def __enter__(self): return self
     def __exit__(self, *_): print("closed", flush=True)
+    @property
+    def containers(self): return self
     def wait(self, name):
         print("waiting", flush=True)
         time.sleep(30)
@@ -274,28 +282,19 @@ def test_it_puts_the_terminal_in_raw_mode_and_back() -> None:
         os.close(master)
 
 
-def children_seconds() -> float:
-    """Return the CPU time of the processes that have ended; the machine's load says nothing."""
-    times = os.times()
-    return times.children_user + times.children_system
-
-
-def test_version_is_quick_and_light() -> None:
+def test_version_loads_little() -> None:
+    """Seen to fail with an import of the engine's parts at the top of a verb's module."""
     probe = (
         "import sys; from jupyter_containers.cli import main; main(['version']);"
         "heavy = {'requests','pyroute2','msgspec','IPython','traitlets','isal','asyncio'};"
-        "print(sorted(heavy & set(sys.modules)))"
+        "print(sorted(heavy & set(sys.modules)), len(sys.modules))"
     )
-    best = 9.0
-    for _ in range(5):
-        began = children_seconds()
-        done = subprocess.run(
-            [sys.executable, "-c", probe], capture_output=True, text=True, env=ENV, check=True
-        )
-        best = min(best, children_seconds() - began)
-        assert done.stdout.endswith("[]\n")
-    # The aim is 80 ms on an idle machine; twice that still catches a heavy import.
-    assert best < 0.16
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, env=ENV, check=True
+    )
+    found, _, count = done.stdout.splitlines()[-1].rpartition(" ")
+    assert found == "[]"
+    assert int(count) < 180
 
 
 @pytest.mark.parametrize(
@@ -379,6 +378,6 @@ def test_arguments_that_are_not_utf8_are_refused(
 
 
 def test_paths_that_are_not_utf8_are_taken(fake_engine: Any) -> None:
-    fake_engine.answers["load"] = []
+    fake_engine.answers["images.load"] = []
     assert command(fake_engine, "load", "-i", "/nowhere/\udcff") == 0
     assert str(fake_engine.last[1][0]) == "/nowhere/\udcff"

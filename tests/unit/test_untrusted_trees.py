@@ -50,7 +50,7 @@ EXCEPTIONS = {
     ("engine/system/reset.py", "shutil.rmtree"): _OWN,
     ("engine/images/saving.py", "shutil.copyfile"): "a blob of the store, whose digest is known",
     ("engine/containers/sweep.py", "shutil.rmtree"): _OWN,
-    ("engine/system/disk_usage.py", "shutil.rmtree"): _OWN,
+    ("engine/system/sweep.py", "shutil.rmtree"): _OWN,
     ("engine/builds/workspaces.py", "shutil.rmtree"): _OWN,
     ("runtime/drivers.py", "shutil.rmtree"): _OWN,
     ("runtime/execute.py", "shutil.rmtree"): _OWN,

@@ -19,7 +19,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RootEngine]:
         pytest.skip("needs pure cgroup v2: scripts/test --vm")
     folder = tmp_path_factory.mktemp("store")
     with Engine(root=folder / "root", run_root=folder / "run") as engine:
-        engine.bootstrap("busybox")
+        engine.images.bootstrap("busybox")
         yield engine
 
 

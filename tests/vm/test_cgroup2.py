@@ -21,7 +21,7 @@ QUIET = {"network": "none"}
 
 def group_of(engine: Engine, name: str) -> Path:
     """Return the folder of a container's control group, as the host sees it."""
-    pid = engine.inspect(name)["State"]["Pid"]
+    pid = engine.system.inspect(name)["State"]["Pid"]
     [line] = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
     return Path(OWN) / line.removeprefix("0::/")
 
@@ -55,10 +55,10 @@ def test_too_much_memory_ends_the_container_and_is_told(engine: Engine) -> None:
         **QUIET,
     )
     try:
-        state = engine.inspect("hungry")["State"]
+        state = engine.system.inspect("hungry")["State"]
         assert (state["ExitCode"], state["OOMKilled"]) == (137, True)
     finally:
-        engine.remove("hungry", force=True)
+        engine.containers.remove("hungry", force=True)
 
 
 def test_a_limit_of_memory_is_shared_by_all_processes(engine: Engine) -> None:
@@ -98,7 +98,7 @@ def test_a_share_of_a_processor(engine: Engine) -> None:
         used = (int(after["usage_usec"]) - int(before["usage_usec"])) / 1e6
         assert used <= 0.25 * seconds
         assert int(after["nr_throttled"]) > int(before["nr_throttled"])
-        [reading] = engine.stats([busy.name])
+        [reading] = engine.containers.stats([busy.name])
         assert 5 < reading.cpu_percent < 60  # a short look, of a few of the quota's periods
 
 
@@ -107,8 +107,8 @@ def test_statistics_are_those_of_the_group(engine: Engine) -> None:
     with engine.run(
         "busybox", ["sh", "-c", script], detach=True, memory="64m", pids_limit=9, **QUIET
     ) as holder:
-        assert next(iter(engine.logs(holder.name, follow=True))).data == b"up\n"
-        [reading] = engine.stats([holder.name])
+        assert next(iter(engine.containers.logs(holder.name, follow=True))).data == b"up\n"
+        [reading] = engine.containers.stats([holder.name])
         assert 16 * 2**20 <= reading.memory_usage <= 24 * 2**20
         assert reading.memory_limit == 64 * 2**20
         assert (reading.pids, reading.pids_limit) == (2, 9)
@@ -117,36 +117,38 @@ def test_statistics_are_those_of_the_group(engine: Engine) -> None:
 def test_a_paused_container_stands_still(engine: Engine) -> None:
     script = "i=0; while :; do i=$((i+1)); echo $i > /dev/shm/i; done"
     with engine.run("busybox", ["sh", "-c", script], detach=True, **QUIET) as counter:
-        engine.pause(counter.name)
-        assert engine.inspect(counter.name)["State"]["Status"] == "paused"
+        engine.containers.pause(counter.name)
+        assert engine.system.inspect(counter.name)["State"]["Status"] == "paused"
         group = group_of(engine, counter.name)
         assert "frozen 1" in (group / "cgroup.events").read_text()
         first = (group / "cpu.stat").read_text().splitlines()[0]
         time.sleep(0.5)
         assert (group / "cpu.stat").read_text().splitlines()[0] == first
-        engine.unpause(counter.name)
+        engine.containers.unpause(counter.name)
         time.sleep(0.5)
         assert (group / "cpu.stat").read_text().splitlines()[0] != first
 
 
 def test_limits_change_while_it_runs(engine: Engine) -> None:
     with engine.run("busybox", ["sleep", "100"], detach=True, memory="32m", **QUIET) as sleeper:
-        engine.update(sleeper.name, memory="64m", memory_swap="64m", cpus=0.3, pids_limit=7)
+        engine.containers.update(
+            sleeper.name, memory="64m", memory_swap="64m", cpus=0.3, pids_limit=7
+        )
         group = group_of(engine, sleeper.name)
         assert (group / "memory.max").read_text() == f"{64 * 2**20}\n"
         assert (group / "cpu.max").read_text() == "30000 100000\n"
         assert (group / "pids.max").read_text() == "7\n"
-        assert engine.inspect(sleeper.name)["HostConfig"]["Memory"] == 64 * 2**20
+        assert engine.system.inspect(sleeper.name)["HostConfig"]["Memory"] == 64 * 2**20
 
 
 def test_a_killed_container_leaves_no_process_and_no_group(engine: Engine) -> None:
     script = "trap '' TERM; for i in 1 2 3; do setsid sleep 100 & done; echo up; wait"
     made = engine.run("busybox", ["sh", "-c", script], detach=True, **QUIET)
-    assert next(iter(engine.logs(made.name, follow=True))).data == b"up\n"
+    assert next(iter(engine.containers.logs(made.name, follow=True))).data == b"up\n"
     group = group_of(engine, made.name)
     pids = (group / "cgroup.procs").read_text().split()
     assert len(pids) == 4
-    engine.remove(made.name, force=True)
+    engine.containers.remove(made.name, force=True)
     assert not group.exists()
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
@@ -160,7 +162,7 @@ def test_a_further_process_is_in_the_group_too(engine: Engine) -> None:
 def test_a_process_on_a_terminal(engine: Engine) -> None:
     script = "stty size; stty raw; printf 'a\\nb\\n'; exit 3"
     with engine.run("busybox", ["sleep", "100"], detach=True, **QUIET) as sleeper:
-        told = engine.exec(sleeper.name, ["sh", "-c", script], tty=True, check=False)
+        told = engine.containers.exec(sleeper.name, ["sh", "-c", script], tty=True, check=False)
         assert (told.exit_code, told.stdout) == (3, b"24 80\r\na\nb\n")
 
 
@@ -168,10 +170,10 @@ def test_builds_ports_and_names(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "page").write_text("hello\n")
     dockerfile = "FROM busybox\nCOPY page /www/page\nRUN cat /sys/fs/cgroup/cgroup.controllers\n"
     engine.build(tmp_path, dockerfile=dockerfile, tag="site:1")
-    engine.create_network("lab")
+    engine.networks.create("lab")
     try:
         words = ["httpd", "-f", "-h", "/www"]
-        with engine.service("site:1", words, ports=80, network="lab", name="web") as web:
+        with engine.workloads.service("site:1", words, ports=80, network="lab", name="web") as web:
             with urllib.request.urlopen(f"http://{web.address}/page", timeout=30) as got:
                 assert got.read() == b"hello\n"
             told = engine.run(
@@ -179,7 +181,7 @@ def test_builds_ports_and_names(engine: Engine, tmp_path: Path) -> None:
             )
             assert told.output == "hello\n"
     finally:
-        engine.remove_network("lab")
+        engine.networks.remove("lab")
 
 
 def test_another_process_takes_over(engine: Engine) -> None:
@@ -189,22 +191,22 @@ def test_another_process_takes_over(engine: Engine) -> None:
             "import sys, json; from jupyter_containers import Engine\n"
             f"e = Engine(root={str(engine.settings.root)!r},"
             f" run_root={str(engine.settings.run_root)!r})\n"
-            f"[r] = e.stats([{sleeper.name!r}])\n"
-            f"own = e.exec({sleeper.name!r}, ['cat', '/proc/self/cgroup']).output\n"
-            f"e.stop({sleeper.name!r}, timeout=0)\n"
+            f"[r] = e.containers.stats([{sleeper.name!r}])\n"
+            f"own = e.containers.exec({sleeper.name!r}, ['cat', '/proc/self/cgroup']).output\n"
+            f"e.containers.stop({sleeper.name!r}, timeout=0)\n"
             "print(json.dumps([r.memory_limit, own]))\n"
         )
         words = [sys.executable, "-c", program]
         told = subprocess.run(words, capture_output=True, text=True, check=True)
         assert json.loads(told.stdout) == [32 * 2**20, "0::/\n"]
-        assert engine.inspect(sleeper.name)["State"]["Status"] == "exited"
+        assert engine.system.inspect(sleeper.name)["State"]["Status"] == "exited"
 
 
 def test_doctor_and_info_say_that_limits_hold(engine: Engine, is_root: bool) -> None:
-    found = {item.name: item for item in engine.doctor().capabilities}
+    found = {item.name: item for item in engine.system.doctor().capabilities}
     assert found["cgroups"].found, found["cgroups"].detail
     assert {"cpu", "memory", "pids"} <= set(found["cgroups"].detail.split())
-    info = engine.info()
+    info = engine.system.info()
     assert info["CgroupVersion"] == "2"
     assert info["Rootless"] is not is_root
     assert all(info[name] for name in ("MemoryLimit", "CpuCfsQuota", "PidsLimit", "CPUSet"))
@@ -213,7 +215,7 @@ def test_doctor_and_info_say_that_limits_hold(engine: Engine, is_root: bool) -> 
 
 
 def test_a_kernel_is_moved_only_where_the_place_is_the_users(engine: Engine) -> None:
-    engine.info()  # its worker is there by now
+    engine.system.info()  # its worker is there by now
     where = os.environ["EXPECTED_GROUP"]
     assert Path("/proc/self/cgroup").read_text().strip().endswith(where)
 

@@ -27,7 +27,7 @@ def start(engine: Engine) -> Iterator[Start]:
 
     yield run
     for container in started:
-        engine.remove(container.id, force=True)
+        engine.containers.remove(container.id, force=True)
 
 
 def test_all_containers_share_the_memory(engine: Engine, start: Start) -> None:
@@ -39,7 +39,7 @@ def test_all_containers_share_the_memory(engine: Engine, start: Start) -> None:
     ended: list[int] = []
     while not ended and time.monotonic() < deadline:
         time.sleep(0.2)
-        states = [engine.inspect(one.name)["State"] for one in both]
+        states = [engine.system.inspect(one.name)["State"] for one in both]
         ended = [state["ExitCode"] for state in states if state["Status"] == "exited"]
     assert ended == [137]
 

@@ -13,12 +13,12 @@ QUIET = {"network": "none"}
 
 
 def test_doctor_says_why_and_what_would_help(engine: Engine) -> None:
-    found = {item.name: item for item in engine.doctor().capabilities}
+    found = {item.name: item for item in engine.system.doctor().capabilities}
     delegated = found["delegated cgroup"]
     assert not delegated.found
     assert "/system.slice/given.service is not this user's" in delegated.detail
     assert "loginctl enable-linger" in delegated.provided_by
-    info = engine.info()
+    info = engine.system.info()
     assert info["CgroupVersion"] == "0"
     assert not info["MemoryLimit"]
 
@@ -45,5 +45,5 @@ def test_what_has_no_stand_in_is_refused(engine: Engine) -> None:
         engine.run("busybox", ["true"], pids_limit=5, rm=True, **QUIET)
     with engine.run("busybox", ["sleep", "100"], detach=True, **QUIET) as sleeper:
         with pytest.raises(UnsupportedError) as caught:
-            engine.pause(sleeper.name)
+            engine.containers.pause(sleeper.name)
         assert caught.value.capability == "cgroup controller freezer"

@@ -103,7 +103,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "bootstrap",
         "Make a base image on this machine from distribution packages",
-        Call("bootstrap", progress=True),
+        Call("images.bootstrap", progress=True),
         (Flag("quiet", "Show no progress", "bool", "q"),),
         (Operand("reference", "NAME[:TAG]"),),
         ("image bootstrap",),

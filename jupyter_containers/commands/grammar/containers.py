@@ -110,7 +110,7 @@ RUN = Verb(
 KILL = Verb(
     "kill",
     "Send a signal to running containers",
-    Call("kill", "names", each="names"),
+    Call("containers.kill", "names", each="names"),
     (Flag("signal", "Signal to send (default KILL)", "text", "s"),),
     (CONTAINERS,),
     ("container kill",),
@@ -189,7 +189,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "stop",
         "Stop running containers",
-        Call("stop", "names", each="names"),
+        Call("containers.stop", "names", each="names"),
         STOP,
         (CONTAINERS,),
         ("container stop",),
@@ -202,7 +202,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "restart",
         "Restart containers",
-        Call("restart", "names", each="names"),
+        Call("containers.restart", "names", each="names"),
         STOP,
         (CONTAINERS,),
         ("container restart",),
@@ -213,7 +213,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "pause",
         "Pause all processes in containers",
-        Call("pause", "names", each="names"),
+        Call("containers.pause", "names", each="names"),
         (),
         (CONTAINERS,),
         ("container pause",),
@@ -222,7 +222,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "unpause",
         "Let paused containers go on",
-        Call("unpause", "names", each="names"),
+        Call("containers.unpause", "names", each="names"),
         (),
         (CONTAINERS,),
         ("container unpause",),
@@ -231,7 +231,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "wait",
         "Wait for containers to end; give their exit codes",
-        Call("wait", "lines", each="names"),
+        Call("containers.wait", "lines", each="names"),
         (),
         (CONTAINERS,),
         ("container wait",),
@@ -242,7 +242,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "update",
         "Change limits of containers",
-        Call("update", "names", each="names"),
+        Call("containers.update", "names", each="names"),
         UPDATE_FLAGS,
         (CONTAINERS,),
         ("container update",),
@@ -251,7 +251,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "rename",
         "Rename a container",
-        Call("rename", "nothing"),
+        Call("containers.rename", "nothing"),
         (),
         (CONTAINER, Operand("new", "NEW_NAME")),
         ("container rename",),
@@ -417,7 +417,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "commit",
         "Make an image of a container's changes",
-        Call("commit"),
+        Call("containers.commit"),
         (
             Flag("author", "Author (Name <name@example.org>)", "text", "a"),
             Flag("change", "Apply a Dockerfile instruction", "list", "c"),

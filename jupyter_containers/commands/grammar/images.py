@@ -56,7 +56,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "tag",
         "Give an image another name",
-        Call("tag", "nothing"),
+        Call("images.tag", "nothing"),
         (),
         (Operand("source", "SOURCE_IMAGE[:TAG]"), Operand("target", "TARGET_IMAGE[:TAG]")),
         ("image tag",),

@@ -28,7 +28,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "network create",
         "Create a network",
-        Call("create_network", "id"),
+        Call("networks.create", "id"),
         (
             Flag("attachable", "Accepted; every container may be attached", "bool"),
             Flag("aux-address", "Address that no container gets (name=IP)", "list"),
@@ -54,7 +54,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "network connect",
         "Connect a container to a network",
-        Call("connect_network", "nothing"),
+        Call("networks.connect", "nothing"),
         (
             Flag("alias", "A further name in the network", "list"),
             Flag("gw-priority", "The highest of its networks has the default route", "int"),
@@ -66,7 +66,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "network disconnect",
         "Disconnect a container from a network",
-        Call("disconnect_network", "nothing"),
+        Call("networks.disconnect", "nothing"),
         (Flag("force", "Also one that is not connected or gone", "bool", "f"),),
         (NETWORK, CONTAINER),
         examples=(("network disconnect backend db", ""),),

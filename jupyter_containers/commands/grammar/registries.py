@@ -77,7 +77,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "registry tags",
         "List the tags of a repository",
-        Call("registry_tags", "lines"),
+        Call("registries.tags", "lines"),
         (),
         (Operand("repository", "REPOSITORY"),),
         examples=(("registry tags localhost:5000/app", ""),),
@@ -156,7 +156,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "manifest rm",
         "Drop drafts of lists",
-        Call("manifest_remove", "nothing", each="names"),
+        Call("manifests.remove", "nothing", each="names"),
         (),
         (Operand("names", "MANIFEST_LIST", "some"),),
         examples=(("manifest rm localhost:5000/app:all", ""),),

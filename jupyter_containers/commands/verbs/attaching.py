@@ -23,20 +23,21 @@ def attach(session: Session, parsed: Parsed) -> Any:
     name = parsed.operands["name"]
     flags = {key: value for key, value in parsed.flags.items() if key != "no_stdin"}
     wants_input = not parsed.flag("no_stdin")
-    return _attached(session, parsed, session.engine.attach, name, flags, wants_input=wants_input)
+    action = session.engine.containers.attach
+    return _attached(session, parsed, action, name, flags, wants_input=wants_input)
 
 
 def start(session: Session, parsed: Parsed) -> Any:
     """Return the names of the started containers; the outcome of one with ``-a`` or ``-i``."""
     names = parsed.operands["names"]
     if not (parsed.flag("attach") or parsed.flag("interactive")):
-        return done(names, session.engine.start)
+        return done(names, session.engine.containers.start)
     if len(names) > 1:
         raise InvalidArgumentError("you cannot start and attach multiple containers at once")
     flags = {key: value for key, value in parsed.flags.items() if key == "detach_keys"}
     flags["attach"] = True
     wants_input = bool(parsed.flag("interactive"))
-    action = session.engine.start
+    action = session.engine.containers.start
     return _attached(session, parsed, action, names[0], flags, wants_input=wants_input)
 
 
@@ -49,7 +50,7 @@ def _attached(
     *,
     wants_input: bool,
 ) -> Any:
-    options = session.engine.container(name).record.options
+    options = session.engine.containers.get(name).record.options
     interactive = options.interactive and wants_input
     if interactive and options.tty and has_places(session):
         return attach_in_terminal(session, name, action, flags)

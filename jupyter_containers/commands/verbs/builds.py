@@ -190,7 +190,7 @@ _USAGE = (
 def usage(session: Session, parsed: Parsed) -> Any:
     """Return what the build cache holds, the least recently used first."""
     return listing(
-        session.engine.build_records(),
+        session.engine.builds.records(),
         _USAGE,
         lambda record: [_usage_row(record, parsed.flag("verbose", False))],
         parsed,
@@ -226,7 +226,7 @@ def prune(session: Session, parsed: Parsed) -> Text:
         return Text("Nothing was removed")
     names = ("filters", "max_used_space", "min_free_space")
     limits = {name: parsed.flag(name) for name in names if parsed.flag(name) is not None}
-    return pruned_text(session.engine.prune_builder(all=everything, **limits))
+    return pruned_text(session.engine.builds.prune(all=everything, **limits))
 
 
 def debug(session: Session, parsed: Parsed) -> Any:
@@ -237,17 +237,17 @@ def debug(session: Session, parsed: Parsed) -> Any:
         flags |= {"interactive": True, "tty": True}
     if not command and not flags.get("interactive"):
         return _failure(session, step)
-    image = session.engine.failed_image(step)
+    image = session.engine.builds.failed_image(step)
     flags["rm"] = True
     if opens_terminal(session, parsed):
-        about = f"after {session.engine.failed_step(step).title}"
+        about = f"after {session.engine.builds.failed_step(step).title}"
         return run_in_terminal(session, image.id, command or None, flags, about)
     operands = {"image": image.id, "command": command}
     return run(session, Parsed(RUN, flags, operands))
 
 
 def _failure(session: Session, name: str) -> Facts:
-    step = session.engine.failed_step(name)
+    step = session.engine.builds.failed_step(name)
     return Facts(
         {
             "ID": step.id,
@@ -257,7 +257,7 @@ def _failure(session: Session, name: str) -> Facts:
             "Failed": ago(step.time),
             "Working directory": step.config.working_dir or "/",
             "User": step.config.user or "root",
-            "Changed files": session.engine.failed_changes(step.id),
+            "Changed files": session.engine.builds.failed_changes(step.id),
             "Look around": f"{session.program} builder debug --step {step.id} COMMAND",
         }
     )

@@ -33,12 +33,12 @@ def call(session: Session, text: str, context: Any, flags: Mapping[str, Any]) ->
     method, as_json = _method(text)
     engine = session.engine
     if method == "check":
-        findings = engine.check(context, **flags)
+        findings = engine.builds.check(context, **flags)
         return _json(_warnings(findings), int(bool(findings))) if as_json else _checked(findings)
     if method == "cache":
-        steps = engine.forecast(context, **flags)
+        steps = engine.builds.forecast(context, **flags)
         return _json(_forecast(steps)) if as_json else forecast_table(steps)
-    outline = engine.outline(context, **flags)
+    outline = engine.builds.outline(context, **flags)
     if method == "targets":
         return _json(_targets(outline)) if as_json else targets_table(outline)
     return _json(_outline(outline)) if as_json else OutlineText(outline)

@@ -76,4 +76,4 @@ def check(session: Session, parsed: Parsed) -> CheckResult:
     with session.progress() as emit:
         repair = parsed.flag("repair", False)
         engine = session.mendable_engine if repair else session.engine
-        return CheckResult(engine.system_check(repair=repair, emit=emit))
+        return CheckResult(engine.system.check(repair=repair, emit=emit))

@@ -40,7 +40,7 @@ def create(session: Session, parsed: Parsed) -> Any:
     image, command = parsed.operands["image"], parsed.operands["command"] or None
     with session.progress() as emit:
         heard = _heard(emit, parsed.flag("quiet", False))
-        return session.engine.create(image, command, emit=heard, **_create_flags(parsed))
+        return session.engine.containers.create(image, command, emit=heard, **_create_flags(parsed))
 
 
 def _heard(emit: EventSink, quiet: bool) -> EventSink:
@@ -74,12 +74,12 @@ def execute(session: Session, parsed: Parsed) -> Any:
         )
     flags = dict(parsed.flags)
     if flags.get("detach"):
-        session.engine.exec(name, command, **flags)
+        session.engine.containers.exec(name, command, **flags)
         return None
     if opens_terminal(session, parsed):
         return execute_in_terminal(session, name, command, flags)
     with lent(session, parsed) as streams, said_once(session):
-        result = session.engine.exec(name, command, **streams, **flags)
+        result = session.engine.containers.exec(name, command, **streams, **flags)
     return outcome(session, result)
 
 
@@ -91,7 +91,7 @@ def remove(session: Session, parsed: Parsed) -> Lines[str]:
 
     def attempt(name: str) -> None:
         try:
-            engine.remove(name, force=force, volumes=volumes)
+            engine.containers.remove(name, force=force, volumes=volumes)
         except NotFoundError:
             if not force:
                 raise

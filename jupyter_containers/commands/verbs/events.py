@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def events(session: Session, parsed: Parsed) -> Lines[str] | None:
     """Pass the events on line by line until ``--until`` has come or the caller interrupts."""
     line_of = _form(parsed.flag("format"))
-    feed = session.engine.events(
+    feed = session.engine.system.events(
         since=moment(parsed.flag("since"), "since"),
         until=moment(parsed.flag("until"), "until"),
         filters=filters_of(parsed),

@@ -9,4 +9,4 @@ from jupyter_containers.commands.words import Parsed
 
 def explain(session: Session, parsed: Parsed) -> Explained:
     """Return a container from inside and outside, side by side."""
-    return Explained(session.engine.explain(parsed.operands["name"]))
+    return Explained(session.engine.containers.explain(parsed.operands["name"]))

@@ -15,7 +15,7 @@ from jupyter_containers.errors import InvalidArgumentError
 def copy(session: Session, parsed: Parsed) -> None:
     """Copy files into or out of a container."""
     with progress_of(session, parsed) as emit:
-        session.engine.copy(
+        session.engine.containers.copy(
             parsed.operands["source"],
             parsed.operands["target"],
             archive=parsed.flag("archive", False),
@@ -40,7 +40,7 @@ _WORDS = {"A": "added", "C": "changed", "D": "deleted"}
 def diff(session: Session, parsed: Parsed) -> Changes:
     """Return the files that a container added, changed and deleted."""
     return Changes(
-        session.engine.diff(parsed.operands["name"]),
+        session.engine.containers.diff(parsed.operands["name"]),
         _CHANGES,
         lambda change: [{"Kind": _WORDS[change.kind], "Path": change.path}],
         "nothing has changed",
@@ -54,4 +54,4 @@ def export(session: Session, parsed: Parsed) -> None:
         raise InvalidArgumentError(
             "export has no place to write to", hint="name a file with --output, or redirect"
         )
-    session.engine.export(parsed.operands["name"], output)
+    session.engine.containers.export(parsed.operands["name"], output)

@@ -69,14 +69,14 @@ def _tree(session: Session, parsed: Parsed) -> Text:
             for node in nodes
         ]
 
-    return Text("\n".join(tree_lines(shown(session.engine.image_tree()))))
+    return Text("\n".join(tree_lines(shown(session.engine.images.tree()))))
 
 
 def layers(session: Session, parsed: Parsed) -> Any:
     """Return the layers of an image."""
     from jupyter_containers.commands.render.layers import Layers
 
-    found = session.engine.layers(parsed.operands["image"])
+    found = session.engine.images.layers(parsed.operands["image"])
     return Layers(found, with_files=parsed.flag("files", False))
 
 
@@ -90,7 +90,7 @@ def diff(session: Session, parsed: Parsed) -> Any:
         return perform(session, Parsed(CHANGES, operands={"name": first}))
     from jupyter_containers.commands.render.layers import Differences
 
-    return Differences(session.engine.diff_images(first, second))
+    return Differences(session.engine.images.diff(first, second))
 
 
 def image_rows(image: Any, full: bool) -> Iterator[Row]:
@@ -135,7 +135,7 @@ def history(session: Session, parsed: Parsed) -> Any:
     """Return the steps that made an image, newest first."""
     full, human = parsed.flag("no_trunc", False), parsed.flag("human", True)
     return listing(
-        session.engine.history(parsed.operands["image"], **platform_of(parsed)),
+        session.engine.images.history(parsed.operands["image"], **platform_of(parsed)),
         _HISTORY,
         lambda entry: [_history_row(entry, full, human)],
         parsed,
@@ -168,7 +168,7 @@ def remove(session: Session, parsed: Parsed) -> Lines[str]:
 
     def attempt(name: str) -> list[str]:
         try:
-            return engine.remove_image(name, force=force, no_prune=no_prune)
+            return engine.images.remove(name, force=force, no_prune=no_prune)
         except NotFoundError:
             if force:
                 return []
@@ -232,7 +232,7 @@ def import_image(session: Session, parsed: Parsed) -> Any:
         from io import BytesIO
 
         file = BytesIO(session.stdin) if isinstance(session.stdin, bytes) else session.stdin
-    return session.engine.import_image(
+    return session.engine.images.import_archive(
         file,
         parsed.operands["reference"],
         changes=tuple(parsed.flag("change") or ()),
@@ -248,7 +248,7 @@ def save(session: Session, parsed: Parsed) -> None:
             "save has no place to write to", hint="name a file with --output, or redirect"
         )
     with progress_of(session, parsed) as emit:
-        session.engine.save(
+        session.engine.images.save(
             parsed.operands["images"],
             output,
             format=parsed.flag("format", "docker-archive"),
@@ -267,7 +267,9 @@ def load(session: Session, parsed: Parsed) -> Loaded:
             raise InvalidArgumentError("load needs an archive", hint="name a file with --input")
         source = given
     with progress_of(session, parsed) as emit:
-        return Loaded(session.engine.load(source, platform=parsed.flag("platform"), emit=emit))
+        return Loaded(
+            session.engine.images.load(source, platform=parsed.flag("platform"), emit=emit)
+        )
 
 
 class Loaded(Lines[Any]):

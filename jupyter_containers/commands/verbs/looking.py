@@ -148,7 +148,7 @@ def logs(session: Session, parsed: Parsed) -> Log[Any] | None:
         source = log_source(session.engine, name, wanted, stamps, details)
         if session.open_log(f"Log of {name}", source):
             return None
-    lines = session.engine.logs(name, **wanted)
+    lines = session.engine.containers.logs(name, **wanted)
     if session.on_output is None or not (follow or session.whole):
         return Log(lines, stamps, details)
     for line in lines:
@@ -164,10 +164,10 @@ def log_source(
     details: str | None = None,
 ) -> LogSource:
     """Return a container's log as lines of bytes, to be read when somebody shows it."""
-    container = engine.container(name)
+    container = engine.containers.get(name)
 
     def lines(cancel: CancelToken) -> Iterator[bytes]:
-        for line in engine.logs(container.id, cancel=cancel, **wanted):
+        for line in engine.containers.logs(container.id, cancel=cancel, **wanted):
             yield log_bytes(line, timestamps, details)
 
     return lines
@@ -176,7 +176,7 @@ def log_source(
 def _details(session: Session, name: str) -> str:
     from urllib.parse import quote
 
-    details = session.engine.log_details(name)
+    details = session.engine.containers.log_details(name)
     return ",".join(f"{quote(key)}={quote(value)}" for key, value in sorted(details.items()))
 
 
@@ -213,7 +213,7 @@ _STATS = (
 def stats(session: Session, parsed: Parsed) -> Any:
     """Return what the containers use now."""
     names = parsed.operands["names"] or None
-    samples = session.engine.stats(names)
+    samples = session.engine.containers.stats(names)
     full = parsed.flag("no_trunc", False)
     return listing(
         samples,
@@ -245,7 +245,9 @@ def _stats_row(sample: Any, full: bool) -> Row:
 
 def top(session: Session, parsed: Parsed) -> Table[Any]:
     """Return the container's processes."""
-    processes = list(session.engine.top(parsed.operands["name"], parsed.operands["options"]))
+    processes = list(
+        session.engine.containers.top(parsed.operands["name"], parsed.operands["options"])
+    )
     first = _as_row(processes[0]) if processes else {}
     columns = [Column(name, name.upper()) for name in first]
     return Table(processes, columns, lambda process: [_as_row(process)], "no processes")
@@ -262,7 +264,7 @@ def _as_row(value: Any) -> dict[str, object]:
 def port(session: Session, parsed: Parsed) -> Lines[str] | Text:
     """Return the published ports, or the addresses of one of them."""
     name, wanted = parsed.operands["name"], parsed.operands["private_port"]
-    published: list[str] = [str(entry) for entry in session.engine.port(name)]
+    published: list[str] = [str(entry) for entry in session.engine.containers.port(name)]
     if not wanted:
         return Lines(published)
     inner = wanted if "/" in wanted else f"{wanted}/tcp"

@@ -121,5 +121,5 @@ def remove(session: Session, parsed: Parsed) -> Lines[str]:
     def shown(removed: Sequence[str]) -> Lines[str]:
         return Lines(name for name in removed if name)
 
-    attempt = unless_missing(session.engine.remove_network, bool(parsed.flag("force")))
+    attempt = unless_missing(session.engine.networks.remove, bool(parsed.flag("force")))
     return shown(each(parsed.operands["names"], attempt, shown))

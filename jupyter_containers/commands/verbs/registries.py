@@ -34,7 +34,9 @@ _WORDS = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": F
 
 def search(session: Session, parsed: Parsed) -> Any:
     """Return the repositories that a word finds, best first."""
-    found = session.engine.search(parsed.operands["term"], limit=parsed.flag("limit", 25))
+    found = session.engine.registries.search(
+        parsed.operands["term"], limit=parsed.flag("limit", 25)
+    )
     kept = [each for each in found if _fits(each, filters_of(parsed) or {})]
     full = parsed.flag("no_trunc", False)
     more = (Column("IsAutomated", "AUTOMATED"),)
@@ -93,7 +95,7 @@ def login(session: Session, parsed: Parsed) -> Text:
     warning = ""
     if password is not None:
         warning = "WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n"
-    if not username and password is None and session.engine.relogin(server):
+    if not username and password is None and session.engine.registries.relogin(server):
         return Text("Authenticating with existing credentials...\nLogin Succeeded")
     username = username or _asked(f"Username for {server}: ", secret=False)
     if password is None:
@@ -106,7 +108,7 @@ def _logged_in(
 ) -> Text:
     if not username or not password:
         raise InvalidArgumentError("login needs a user name and a password")
-    kept = session.engine.login(server, username, password)
+    kept = session.engine.registries.login(server, username, password)
     if not kept.startswith("docker-credential-"):
         warning += f"WARNING! Your password will be stored unencrypted in {kept}.\n"
     return Text(f"{warning}Login Succeeded")
@@ -140,7 +142,7 @@ def _server(given: str | None) -> str:
 def logout(session: Session, parsed: Parsed) -> Text:
     """Forget credentials."""
     server = _server(parsed.operands["server"])
-    if session.engine.logout(server):
+    if session.engine.registries.logout(server):
         return Text(f"Removing login credentials for {server}")
     return Text(f"Not logged in to {server}")
 
@@ -148,7 +150,7 @@ def logout(session: Session, parsed: Parsed) -> Text:
 def start(session: Session, parsed: Parsed) -> Any:
     """Return the registry of this machine, which runs now."""
     with session.progress() as emit:
-        return session.engine.registry_start(
+        return session.engine.registries.start(
             parsed.flag("name", "registry"),
             publish=parsed.flag("publish", "5000"),
             volume=parsed.flag("volume", ""),
@@ -160,7 +162,7 @@ def start(session: Session, parsed: Parsed) -> Any:
 
 def stop(session: Session, parsed: Parsed) -> Text:
     """Stop and remove a registry of this machine."""
-    return Text(session.engine.registry_stop(parsed.operands["name"] or "registry").name)
+    return Text(session.engine.registries.stop(parsed.operands["name"] or "registry").name)
 
 
 _REPOSITORIES = (Column("Name", "REPOSITORY"), Column("Tags", "TAGS"))
@@ -169,12 +171,12 @@ _REPOSITORIES = (Column("Name", "REPOSITORY"), Column("Tags", "TAGS"))
 def repositories(session: Session, parsed: Parsed) -> Table[Any] | Lines[str] | Text:
     """Return what a registry (by default the ones that run here) holds."""
     server = parsed.operands["server"]
-    servers = [server] if server else [each.address for each in session.engine.local_registries()]
+    servers = [server] if server else [each.address for each in session.engine.registries.list()]
     if not servers:
         raise InvalidArgumentError(
             "no registry runs here", hint="name one, or start one: registry start"
         )
-    found = [item for name in servers for item in session.engine.registry_repositories(name)]
+    found = [item for name in servers for item in session.engine.registries.repositories(name)]
 
     def rows(item: Any) -> Iterable[Row]:
         return [{"Name": item.name, "Tags": list(item.tags)}]
@@ -191,7 +193,7 @@ _REFERRERS = (
 
 def referrers(session: Session, parsed: Parsed) -> Table[Any] | Lines[str] | Text:
     """Return what points at an image in its registry."""
-    found = session.engine.registry_referrers(
+    found = session.engine.registries.referrers(
         parsed.operands["name"], artifact_type=parsed.flag("artifact_type", "")
     )
 
@@ -204,13 +206,13 @@ def referrers(session: Session, parsed: Parsed) -> Table[Any] | Lines[str] | Tex
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
     """Return the digests of what was removed from its registry."""
-    return Lines(each(parsed.operands["names"], session.engine.registry_remove))
+    return Lines(each(parsed.operands["names"], session.engine.registries.remove))
 
 
 def manifest_create(session: Session, parsed: Parsed) -> Text:
     """Draft a list."""
     name = parsed.operands["name"]
-    session.engine.manifest_create(
+    session.engine.manifests.create(
         name,
         parsed.operands["images"],
         amend=parsed.flag("amend", False),
@@ -228,7 +230,7 @@ def _complete(name: str) -> str:
 def manifest_annotate(session: Session, parsed: Parsed) -> None:
     """Change what a draft says about one of its images."""
     facts = {key: parsed.flag(key) for key in ("os", "arch", "variant", "os_version")}
-    session.engine.manifest_annotate(
+    session.engine.manifests.annotate(
         parsed.operands["name"],
         parsed.operands["image"],
         os_features=parsed.flag("os_features") or (),
@@ -243,7 +245,7 @@ def manifest_inspect(session: Session, parsed: Parsed) -> JSONObject:
     names = parsed.operands["name"]
     if len(names) > 2:
         raise InvalidArgumentError("manifest inspect takes a manifest, or a list and a manifest")
-    found = session.engine.manifest_inspect(*names, insecure=parsed.flag("insecure", False))
+    found = session.engine.manifests.inspect(*names, insecure=parsed.flag("insecure", False))
     raw = getattr(found, "data", None)
     if not isinstance(raw, bytes):
         return JSONObject(msgspec.to_builtins(found))
@@ -265,7 +267,7 @@ def manifest_push(session: Session, parsed: Parsed) -> Text:
     """Return the digest under which the registry keeps the list."""
     with progress_of(session, parsed) as emit:
         return Text(
-            session.engine.manifest_push(
+            session.engine.manifests.push(
                 parsed.operands["name"],
                 purge=parsed.flag("purge", False),
                 insecure=parsed.flag("insecure", False),

@@ -17,20 +17,22 @@ def share(session: Session, parsed: Parsed) -> Lines[str]:
     """Return the names that are shared now."""
     with progress_of(session, parsed) as emit:
         store = parsed.flag("store") or ""
-        return Lines(session.engine.share(parsed.operands["images"], store=store, emit=emit))
+        return Lines(session.engine.stores.share(parsed.operands["images"], store=store, emit=emit))
 
 
 def unshare(session: Session, parsed: Parsed) -> Lines[str]:
     """Return Docker's lines about what was removed."""
     store = parsed.flag("store") or ""
-    found = each(parsed.operands["images"], lambda name: session.engine.unshare(name, store=store))
+    found = each(
+        parsed.operands["images"], lambda name: session.engine.stores.unshare(name, store=store)
+    )
     return Lines(line for lines in found for line in lines)
 
 
 def ls(session: Session, parsed: Parsed) -> Any:
     """Return the shared stores."""
     return listing(
-        session.engine.shared_stores(),
+        session.engine.stores.list(),
         _COLUMNS,
         lambda store: [_row(store)],
         parsed,
@@ -45,11 +47,11 @@ def _row(store: Any) -> Row:
 
 def map_users(session: Session, parsed: Parsed) -> Lines[str]:
     """Return the mounts."""
-    made = each(parsed.operands["users"], session.engine.map_shared)
+    made = each(parsed.operands["users"], session.engine.stores.map)
     return Lines(str(mount) for mounts in made for mount in mounts)
 
 
 def unmap_users(session: Session, parsed: Parsed) -> Lines[str]:
     """Return the mounts that are gone."""
-    gone = each(parsed.operands["users"], session.engine.unmap_shared)
+    gone = each(parsed.operands["users"], session.engine.stores.unmap)
     return Lines(str(mount) for mounts in gone for mount in mounts)

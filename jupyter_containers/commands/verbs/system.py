@@ -43,7 +43,7 @@ def inspect_image(session: Session, parsed: Parsed) -> Document | Lines[str]:
     platform = platform_of(parsed)
     if not platform:
         return _inspect(session, parsed, "image")
-    return _described(lambda name: session.engine.inspect_image(name, **platform), parsed)
+    return _described(lambda name: session.engine.images.inspect(name, **platform), parsed)
 
 
 def inspect_network(session: Session, parsed: Parsed) -> Document | Lines[str]:
@@ -59,7 +59,7 @@ def inspect_volume(session: Session, parsed: Parsed) -> Document | Lines[str]:
 def _inspect(session: Session, parsed: Parsed, kind: str | None) -> Document | Lines[str]:
     engine = session.engine
     size = bool(parsed.flag("size"))
-    return _described(lambda name: engine.inspect(name, kind=kind, size=size), parsed)
+    return _described(lambda name: engine.system.inspect(name, kind=kind, size=size), parsed)
 
 
 def _described(describe: Callable[[str], dict[str, Any]], parsed: Parsed) -> Document | Lines[str]:
@@ -123,7 +123,7 @@ _INFO = {
 
 def info(session: Session, parsed: Parsed) -> Facts | Text:
     """Return facts about the engine and this machine."""
-    facts = session.engine.info()
+    facts = session.engine.system.info()
     return _facts(facts, parsed) if parsed.flag("format") else Information(facts)
 
 
@@ -177,7 +177,7 @@ def doctor(session: Session, parsed: Parsed) -> Any:
 
     A terminal command ends with 1 when something is missing that every container needs.
     """
-    report = session.engine.doctor()
+    report = session.engine.system.doctor()
     if parsed.flag("fix"):
         return _fix(report)
     if parsed.flag("format"):
@@ -234,9 +234,9 @@ def df(session: Session, parsed: Parsed) -> Any:
             raise InvalidArgumentError("--verbose and --format exclude each other")
         from jupyter_containers.commands.render.diskdetails import Details
 
-        return Details(session.engine.disk_details())
+        return Details(session.engine.system.disk_details())
     return listing(
-        session.engine.system_df(), _DF, lambda usage: [_df_row(usage)], parsed, frame=_DF_FRAME
+        session.engine.system.df(), _DF, lambda usage: [_df_row(usage)], parsed, frame=_DF_FRAME
     )
 
 
@@ -258,7 +258,7 @@ def prune_containers(session: Session, parsed: Parsed) -> Text:
         session,
         parsed,
         question,
-        lambda engine: engine.prune_containers(filters=filters_of(parsed)),
+        lambda engine: engine.containers.prune(filters=filters_of(parsed)),
         "Deleted Containers:",
     )
 
@@ -271,7 +271,7 @@ def prune_images(session: Session, parsed: Parsed) -> Text:
         session,
         parsed,
         f"This will remove {which}.",
-        lambda engine: engine.prune_images(all=everything, filters=filters_of(parsed)),
+        lambda engine: engine.images.prune(all=everything, filters=filters_of(parsed)),
         "Deleted Images:",
     )
 
@@ -281,7 +281,7 @@ def prune_networks(session: Session, parsed: Parsed) -> Text:
     question = "This will remove all custom networks not used by at least one container."
     if not parsed.flag("force") and not session.confirm(question):
         return Text(_REFUSED)
-    names = session.engine.prune_networks(filters=filters_of(parsed)).removed
+    names = session.engine.networks.prune(filters=filters_of(parsed)).removed
     return Text("\n".join(["Deleted Networks:", *names, ""]) if names else "")
 
 
@@ -293,7 +293,7 @@ def prune_volumes(session: Session, parsed: Parsed) -> Text:
         session,
         parsed,
         f"This will remove {which} volumes that no container uses.",
-        lambda engine: engine.prune_volumes(all=everything, filters=filters_of(parsed)),
+        lambda engine: engine.volumes.prune(all=everything, filters=filters_of(parsed)),
         "Deleted Volumes:",
     )
 
@@ -306,7 +306,10 @@ def prune(session: Session, parsed: Parsed) -> Text:
     )
     flags = {name: parsed.flag(name, False) for name in ("all", "volumes")}
     return _pruned(
-        session, parsed, question, lambda engine: engine.prune(filters=filters_of(parsed), **flags)
+        session,
+        parsed,
+        question,
+        lambda engine: engine.system.prune(filters=filters_of(parsed), **flags),
     )
 
 
@@ -319,7 +322,7 @@ def reset(session: Session, parsed: Parsed) -> Text:
         return Text(_REFUSED)
     engine = session.mendable_engine
     run_root = engine.settings.run_root
-    gone = engine.reset()
+    gone = engine.system.reset()
     engine.close()
     end(run_root)
     return Text("\n".join(f"Removed {folder}" for folder in gone))

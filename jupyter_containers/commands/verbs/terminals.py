@@ -37,7 +37,7 @@ def attach_in_terminal(
 ) -> Any:
     """Open a terminal on a container's own process; return the terminal."""
     assert session.open_terminal is not None
-    container = session.engine.container(name)
+    container = session.engine.containers.get(name)
 
     def work(on_output: OnOutput, keys: int, size: Size) -> int:
         lent = {"on_output": on_output, "stdin": keys, "terminal_size": size, "check": False}
@@ -63,10 +63,10 @@ def run_in_terminal(
     mine = {name: flags[name] for name in ("detach_keys", "sig_proxy") if name in flags}
     flags = {name: value for name, value in flags.items() if name not in mine}
     with session.progress() as emit:
-        container = engine.create(image, command, emit=emit, **flags)
+        container = engine.containers.create(image, command, emit=emit, **flags)
 
     def work(on_output: OnOutput, keys: int, size: Size) -> int:
-        result = engine.start(
+        result = engine.containers.start(
             container.id,
             attach=True,
             on_output=on_output,
@@ -84,7 +84,7 @@ def run_in_terminal(
     except ContainersError:
         if flags.get("rm"):
             with suppress(NotFoundError):
-                engine.remove(container.id, force=True, volumes=True)
+                engine.containers.remove(container.id, force=True, volumes=True)
         raise
 
 
@@ -109,10 +109,10 @@ def exec_work(
     shown: str = "",
 ) -> TerminalWork:
     """Return a command in a running container as work for a terminal."""
-    container = engine.container(name)
+    container = engine.containers.get(name)
 
     def work(on_output: OnOutput, keys: int, size: Size) -> int:
-        result = engine.exec(
+        result = engine.containers.exec(
             container.id,
             command,
             on_output=on_output,

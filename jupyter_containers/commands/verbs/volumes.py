@@ -52,11 +52,11 @@ def create(session: Session, parsed: Parsed) -> Text:
     names = [name for name in (parsed.operands["name"], flags.pop("name", None)) if name]
     if len(names) > 1:
         raise InvalidArgumentError("the volume's name is given twice")
-    volume = session.engine.create_volume(names[0] if names else None, **flags)
+    volume = session.engine.volumes.create(names[0] if names else None, **flags)
     return Text(getattr(volume, "name", volume))
 
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
     """Return the names of the removed volumes; with ``--force`` those may not be there."""
-    attempt = unless_missing(session.engine.remove_volume, bool(parsed.flag("force")))
+    attempt = unless_missing(session.engine.volumes.remove, bool(parsed.flag("force")))
     return done(parsed.operands["names"], attempt)

@@ -38,7 +38,7 @@ def map_items(session: Session, parsed: Parsed) -> Table[ItemOutcome]:
     items = _items(session, flags.pop("over", None))
     image, command = parsed.operands["image"], parsed.operands["command"] or None
     with session.progress() as emit:
-        found = session.engine.map(image, command, items, emit=emit, **flags)
+        found = session.engine.workloads.map(image, command, items, emit=emit, **flags)
     outcomes = [
         ItemOutcome(item, each.exit_code, each.stdout, each.stderr)
         for item, each in zip(items, found, strict=True)

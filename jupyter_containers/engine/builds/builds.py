@@ -43,7 +43,7 @@ from jupyter_containers.errors import (
 )
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.descriptor import Descriptor, Platform, RawDocument, encode_json
-from jupyter_containers.oci.image import ExecutionConfig, Manifest, parse_manifest
+from jupyter_containers.oci.image import Manifest, parse_manifest
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.options.build import BuildOptions
 from jupyter_containers.store import ImageRecord, Lease, extract_archive
@@ -195,25 +195,12 @@ class Builds:
             options = BuildOptions.of(folder, dockerfile=text, tag=tag, source_name=f"{tag} recipe")
             return self.build(options, emit, cancel)
 
-    def changed_config(
-        self,
-        changes: tuple[str, ...] | list[str] | object,
-        config: ExecutionConfig | None = None,
-    ) -> ExecutionConfig:
-        """Return the configuration that Dockerfile instructions (``import --change``) make."""
-        lines = [str(change) for change in changes] if isinstance(changes, (tuple, list)) else []
-        if not lines:
-            return config or ExecutionConfig()
-        from jupyter_containers.build.changes import changed_config
-
-        return changed_config(lines, config)
-
     def _file_digests(self, folder: Path) -> FileDigests:
         """Return what is remembered of a context's files, by this engine and by others before."""
         place = os.path.realpath(folder)
         if place not in self._digests:
             name = hashlib.sha256(os.fsencode(place)).hexdigest()[:32]
-            self._digests[place] = FileDigests(self._rooms.settings.root / "contexts" / name)
+            self._digests[place] = FileDigests(self._rooms.settings.layout.contexts / name)
         return self._digests[place]
 
     @contextmanager

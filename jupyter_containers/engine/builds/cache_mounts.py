@@ -35,7 +35,7 @@ class CacheMounts:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
-        self._folder = rooms.settings.root / "cache-mounts"
+        self._folder = rooms.settings.layout.cache_mounts
 
     @contextmanager
     def hold(self, mount: StepMount, fill: Fill | None, cancel: CancelToken) -> Iterator[Path]:

@@ -158,7 +158,7 @@ class BuildRecords:
 
     def _forget_contexts(self, until: float) -> int:
         """Forget the digests of contexts that were written before ``until``; return their bytes."""
-        folder, freed = self._rooms.settings.root / "contexts", 0
+        folder, freed = self._rooms.settings.layout.contexts, 0
         for path in folder.iterdir() if folder.is_dir() else ():
             with suppress(OSError):
                 status = path.stat()

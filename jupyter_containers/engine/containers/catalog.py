@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 import msgspec
 
@@ -65,6 +65,10 @@ class Containers:
         looked = (self._lifecycle.look(record) for record in self._rooms.containers.all())
         ready = (record for record in looked if record is not None and record.phase == "ready")
         return sorted(ready, key=lambda item: item.created, reverse=True)
+
+    def damaged(self) -> bool:
+        """Return whether the record of a container cannot be read: then its uses are unknown."""
+        return bool(self._rooms.containers.damaged())
 
     def create(
         self,
@@ -174,6 +178,10 @@ class Containers:
         for mount in resolved.values():
             self._volumes.provide(mount, labels.get(mount.target))
         return tuple(resolved.values())
+
+    def locked(self, container_id: str) -> AbstractContextManager[None]:
+        """Hold a container's lock: no other thread or process changes its state."""
+        return self._lifecycle.locked(container_id)
 
     def rename(self, text: str, name: str) -> None:
         """Give a container another name."""

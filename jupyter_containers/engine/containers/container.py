@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.units import human_duration
@@ -16,9 +16,8 @@ from jupyter_containers.oci.state import Status
 from jupyter_containers.runtime.spec import process_args
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.api.containers import ContainersAPI
-    from jupyter_containers.engine.api.files import FilesAPI
     from jupyter_containers.engine.containers.filesystems import FileChange
+    from jupyter_containers.engine.containers.service import ContainerService
     from jupyter_containers.engine.images.image import Image
     from jupyter_containers.engine.results import RunResult, StatsSample
     from jupyter_containers.runtime.logs import LogLine
@@ -34,8 +33,8 @@ class Container:
     asked for.
     """
 
-    def __init__(self, engine: ContainersAPI, record: ContainerRecord) -> None:
-        self._engine = engine
+    def __init__(self, service: ContainerService, record: ContainerRecord) -> None:
+        self._service = service
         self.record = record
         self.image_shown = record.options.image
         self.size = 0
@@ -107,7 +106,7 @@ class Container:
         """``starting``, ``healthy`` or ``unhealthy``; empty for one without a health check."""
         if not self.record.state.companions:
             return ""
-        return self._engine.health(self.record)
+        return self._service.health(self.record)
 
     @property
     def exit_code(self) -> int | None:
@@ -157,94 +156,90 @@ class Container:
 
     def reload(self) -> Container:
         """Look at the container again; return self."""
-        self.record = self._engine.container(self.id).record
+        self.record = self._service.get(self.id).record
         return self
 
     def start(self) -> Container:
         """Start it; return self, looked at again."""
-        self._engine.start(self.id)
+        self._service.start(self.id)
         return self.reload()
 
     def stop(self, timeout: float | None = None) -> Container:
-        """Stop it (see :meth:`Engine.stop`); return self, looked at again."""
-        self._engine.stop(self.id, timeout=timeout)
+        """Stop it (see :meth:`ContainerService.stop`); return self, looked at again."""
+        self._service.stop(self.id, timeout=timeout)
         return self if self.record.options.rm else self.reload()
 
     def restart(self, timeout: float | None = None) -> Container:
         """Stop and start it; return self, looked at again."""
-        self._engine.restart(self.id, timeout=timeout)
+        self._service.restart(self.id, timeout=timeout)
         return self.reload()
 
     def kill(self, signal: str | int = "KILL") -> None:
         """Send a signal to its first process."""
-        self._engine.kill(self.id, signal)
+        self._service.kill(self.id, signal)
 
     def pause(self) -> Container:
         """Freeze its processes; return self, looked at again."""
-        self._engine.pause(self.id)
+        self._service.pause(self.id)
         return self.reload()
 
     def unpause(self) -> Container:
         """Let its processes go on; return self, looked at again."""
-        self._engine.unpause(self.id)
+        self._service.unpause(self.id)
         return self.reload()
 
     def update(self, **flags: Any) -> Container:
-        """Change its limits (see :meth:`Engine.update`); return self, looked at again."""
-        self._engine.update(self.id, **flags)
+        """Change its limits (see :meth:`ContainerService.update`); return self, looked at again."""
+        self._service.update(self.id, **flags)
         return self.reload()
 
     def wait(self) -> int:
         """Wait until it ends; return the exit code."""
-        return self._engine.wait(self.id)
+        return self._service.wait(self.id)
 
     def remove(self, force: bool = False, volumes: bool = False) -> None:
         """Remove it; ``force`` also when it runs."""
-        self._engine.remove(self.id, force=force, volumes=volumes)
+        self._service.remove(self.id, force=force, volumes=volumes)
 
     def exec(self, command: str | Sequence[str], **flags: Any) -> RunResult:
-        """Run a command in it; see :meth:`Engine.exec`."""
-        return self._engine.exec(self.id, command, **flags)
-
-    @property
-    def _files(self) -> FilesAPI:
-        return cast("FilesAPI", self._engine)
+        """Run a command in it; see :meth:`ContainerService.exec`."""
+        return self._service.exec(self.id, command, **flags)
 
     def attach(self, **flags: Any) -> RunResult:
-        """Attach to it until it ends; see :meth:`Engine.attach`."""
-        return self._engine.attach(self.id, **flags)
+        """Attach to it until it ends; see :meth:`ContainerService.attach`."""
+        return self._service.attach(self.id, **flags)
 
     def commit(self, repository: str | None = None, **flags: Any) -> Image:
-        """Make an image of it; see :meth:`Engine.commit`."""
-        return self._files.commit(self.id, repository, **flags)
+        """Make an image of it; see :meth:`ContainerService.commit`."""
+        return self._service.commit(self.id, repository, **flags)
 
     def diff(self) -> list[FileChange]:
         """Return the files that it added, changed and deleted."""
-        return self._files.diff(self.id)
+        return self._service.diff(self.id)
 
     def put(self, source: str | Path, path: str, **flags: Any) -> None:
-        """Copy a file or folder of this machine into it; see :meth:`Engine.copy`."""
-        self._files.copy(_here(source), f"{self.id}:{path}", **flags)
+        """Copy a file or folder of this machine into it; see :meth:`ContainerService.copy`."""
+        self._service.copy(_here(source), f"{self.id}:{path}", **flags)
 
     def get(self, path: str, target: str | Path, **flags: Any) -> None:
-        """Copy a file or folder out of it; see :meth:`Engine.copy`."""
-        self._files.copy(f"{self.id}:{path}", _here(target), **flags)
+        """Copy a file or folder out of it; see :meth:`ContainerService.copy`."""
+        self._service.copy(f"{self.id}:{path}", _here(target), **flags)
 
     def top(self, *options: str) -> list[dict[str, str]]:
-        """Return its processes; see :meth:`Engine.top`."""
-        return self._engine.top(self.id, options)
+        """Return its processes; see :meth:`ContainerService.top`."""
+        return self._service.top(self.id, options)
 
     def logs(self, **flags: Any) -> Iterator[LogLine]:
-        """Return what it wrote; see :meth:`Engine.logs`."""
-        return self._engine.logs(self.id, **flags)
+        """Return what it wrote; see :meth:`ContainerService.logs`."""
+        return self._service.logs(self.id, **flags)
 
     def stats(self) -> StatsSample:
         """Return what it uses now."""
-        return self._engine.stats([self.id])[0]
+        return self._service.stats([self.id])[0]
 
     def inspect(self) -> dict[str, Any]:
         """Return Docker's ``container inspect`` object."""
-        return self._engine.inspect_container(self.id)
+        return self._service.inspect(self.id)
 
     def __enter__(self) -> Container:
         return self

@@ -28,7 +28,9 @@ from jupyter_containers.engine.containers.restarts import (
     restarts,
     start_waiter,
 )
-from jupyter_containers.engine.containers.shared_namespaces import forget_mounts
+from jupyter_containers.engine.containers.shared_namespaces import (
+    forget_mounts,
+)
 from jupyter_containers.engine.containers.sidecars import Companions
 from jupyter_containers.engine.containers.sources import mount_folder
 from jupyter_containers.engine.containers.starts import Starts
@@ -73,7 +75,7 @@ class Lifecycle:
 
     def bundle(self, container_id: str) -> Bundle:
         """Return the container's folder."""
-        return Bundle(self._rooms.settings.root / "containers" / container_id)
+        return Bundle(self._rooms.settings.layout.containers / container_id)
 
     @contextmanager
     def locked(self, container_id: str, cancel: CancelToken | None = None) -> Iterator[None]:
@@ -203,7 +205,7 @@ class Lifecycle:
 
     def _testament(self, container_id: str) -> Path:
         """Return the file that tells those who wait how a container that is gone ended."""
-        folder = self._rooms.settings.run_root / "ended"
+        folder = self._rooms.settings.layout.ended
         folder.mkdir(parents=True, exist_ok=True)
         return folder / container_id
 
@@ -509,7 +511,7 @@ class Lifecycle:
         rooms.store.remove_tree(bundle.folder, soon=given_back)
         for mount in record.mounts if volumes else ():
             if mount.anonymous and not self._mounted_elsewhere(mount.name, record.id):
-                rooms.store.remove_tree(rooms.settings.root / "volumes" / mount.name)
+                rooms.store.remove_tree(rooms.settings.layout.volumes / mount.name)
                 volume = rooms.volumes.by_name(mount.name)
                 if volume is not None:
                     rooms.volumes.delete(volume.id)

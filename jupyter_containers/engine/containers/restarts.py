@@ -70,17 +70,17 @@ def boot_id() -> str:
     return _BOOT_ID.read_text().strip()
 
 
-def known_boot(root: Path) -> str:
-    """Return the boot that the store at ``root`` saw last; empty for a new store."""
+def known_boot(boot_id: Path) -> str:
+    """Return the boot that the store saw last, from its file; empty for a new store."""
     try:
-        return (root / "boot-id").read_text()
+        return boot_id.read_text()
     except FileNotFoundError:
         return ""
 
 
-def remember_boot(root: Path, boot: str) -> None:
+def remember_boot(boot_id: Path, boot: str) -> None:
     """Write down which boot the store has seen."""
-    (root / "boot-id").write_text(boot)
+    boot_id.write_text(boot)
 
 
 def wait_for_restart(seconds: float, command: Sequence[str]) -> None:

@@ -28,7 +28,7 @@ from jupyter_containers.trees.rooted import Root, split
 
 def mount_folder(rooms: Rooms, container_id: str) -> Path:
     """Return where the private mount namespace of a container shows what it shares."""
-    return rooms.settings.run_root / "mounts" / container_id
+    return rooms.settings.layout.mounts / container_id
 
 
 def show_sources(rooms: Rooms, record: ContainerRecord, mounts: PrivateMounts) -> dict[str, str]:
@@ -77,7 +77,7 @@ def _open_source(rooms: Rooms, mount: MountRecord, host: Root) -> int:
             raise _changed(mount.source, error) from error
     try:
         # Above the volumes are folders of the user's choice, perhaps behind links.
-        with Root(rooms.settings.root / "volumes") as root:
+        with Root(rooms.settings.layout.volumes) as root:
             volume = _open(root, f"{mount.name}/_data")
     except OSError as error:
         raise StorageError(

@@ -66,11 +66,11 @@ class SweptLifecycle(Lifecycle):
     def sweep(self) -> None:
         """Finish or remove what dead processes left half done."""
         rooms = self._rooms
-        if (boot := boot_id()) != known_boot(rooms.settings.root):
+        if (boot := boot_id()) != known_boot(rooms.settings.layout.boot_id):
             with rooms.store.locks.hold("boot"):  # two engines may be the first at once
-                if known_boot(rooms.settings.root) not in ("", boot):
+                if known_boot(rooms.settings.layout.boot_id) not in ("", boot):
                     self._after_boot()
-                remember_boot(rooms.settings.root, boot)
+                remember_boot(rooms.settings.layout.boot_id, boot)
         for record in rooms.containers.all():
             looked = self.look(record)
             if looked is not None and looked.state.status is Status.RESTARTING:
@@ -85,7 +85,7 @@ class SweptLifecycle(Lifecycle):
 
     def _sweep_runtime(self) -> None:
         """Remove containers that the runtime knows and no record claims to be alive."""
-        folder = self._rooms.settings.run_root / "runtime"
+        folder = self._rooms.settings.layout.runtime
         names = sorted(os.listdir(folder)) if folder.is_dir() else []
         for name in names:
             record = self._rooms.containers.get(name)
@@ -125,7 +125,7 @@ class SweptLifecycle(Lifecycle):
 
         from jupyter_containers.runtime.execute import sweep_scratch
 
-        parent = self._rooms.settings.root / "containers"
+        parent = self._rooms.settings.layout.containers
         for folder in parent.iterdir() if parent.is_dir() else ():
             if not self._rooms.containers.known(folder.name):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -135,7 +135,7 @@ class SweptLifecycle(Lifecycle):
                 sweep_scratch(folder)
 
     def _sweep_testaments(self) -> None:
-        folder = self._rooms.settings.run_root / "ended"
+        folder = self._rooms.settings.layout.ended
         for file in folder.iterdir() if folder.is_dir() else ():
             with suppress(FileNotFoundError):
                 if time.time() - file.stat().st_mtime > _TESTAMENT_SECONDS:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from jupyter_containers.engine.context import Rooms
-from jupyter_containers.engine.images.image import parse_time
 from jupyter_containers.engine.images.selection import Selection
 from jupyter_containers.engine.results import HistoryEntry
 from jupyter_containers.engine.shared_stores import refuse_shared
+from jupyter_containers.engine.units import parse_time
 from jupyter_containers.errors import (
     ImageNotFoundError,
     InUseError,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from jupyter_containers.engine.units import parse_time
 from jupyter_containers.events import EventSink, discard
 from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.store import ImageRecord
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.api.images import ImagesAPI
+    from jupyter_containers.engine.images.service import ImageService
     from jupyter_containers.engine.results import HistoryEntry
 
 
@@ -24,12 +25,12 @@ class Image:
 
     def __init__(
         self,
-        engine: ImagesAPI,
+        service: ImageService,
         record: ImageRecord,
         names: tuple[str, ...],
         digests: tuple[str, ...],
     ) -> None:
-        self._engine = engine
+        self._service = service
         self.record = record
         self.id = record.config_digest
         self.digest = record.manifest.digest
@@ -65,24 +66,24 @@ class Image:
 
     def tag(self, name: str) -> Image:
         """Give the image one more name; return it with its new names."""
-        self._engine.tag(self.id, name)
-        return self._engine.image(name)
+        self._service.tag(self.id, name)
+        return self._service.get(name)
 
     def push(self, name: str | None = None, *, emit: EventSink | None = None) -> str:
         """Send the image to the registry its name names; return the manifest's digest."""
-        return self._engine.push(name or self.name, emit=emit or discard)
+        return self._service.push(name or self.name, emit=emit or discard)
 
     def history(self) -> list[HistoryEntry]:
         """Return how the image came to be, newest step first."""
-        return self._engine.history(self.id)
+        return self._service.history(self.id)
 
     def inspect(self) -> dict[str, Any]:
         """Return Docker's ``image inspect`` object."""
-        return self._engine.inspect_image(self.id)
+        return self._service.inspect(self.id)
 
     def remove(self, force: bool = False) -> list[str]:
-        """Remove the image and its names; see :meth:`Engine.remove_image`."""
-        return self._engine.remove_image(self.id, force=force)
+        """Remove the image and its names; see :meth:`ImageService.remove`."""
+        return self._service.remove(self.id, force=force)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Image) and other.id == self.id
@@ -94,18 +95,3 @@ class Image:
         from jupyter_containers.engine.units import human_size
 
         return f"<Image {self.name} ({self.short_id}, {human_size(self.size)})>"
-
-
-def parse_time(text: str) -> datetime | None:
-    """Return the time that an RFC 3339 text means, nanoseconds cut to microseconds."""
-    import re
-
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
-    if not match:
-        return None
-    fraction = (match[2] or "")[:7]
-    zone = "+00:00" if match[3] == "Z" else match[3]
-    try:
-        return datetime.fromisoformat(match[1] + fraction + zone)
-    except ValueError:
-        return None

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from jupyter_containers.build.patterns import glob
 from jupyter_containers.engine.filters import Filters, has_label, label_of
-from jupyter_containers.engine.images.image import parse_time
+from jupyter_containers.engine.units import parse_time
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.options.moments import parse_moment

@@ -6,6 +6,7 @@ Field names are those of the Docker Engine API v1.43.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from typing import Any
 
 from jupyter_containers.engine.networks.catalog import mode_id
@@ -14,7 +15,7 @@ from jupyter_containers.network.model import Endpoint, Network
 from jupyter_containers.options.network import DEFAULT_NETWORK, MODES, NetworkRequest
 
 
-def network_document(network: Network, members: list[ContainerRecord]) -> dict[str, Any]:
+def network_document(network: Network, members: Sequence[ContainerRecord]) -> dict[str, Any]:
     """Return the object of ``docker network inspect``; ``members`` are the running containers."""
     return {
         "Name": network.name,
@@ -45,7 +46,7 @@ def network_document(network: Network, members: list[ContainerRecord]) -> dict[s
 
 
 def mode_document(
-    name: str, network_id: str, driver: str, members: list[ContainerRecord]
+    name: str, network_id: str, driver: str, members: Sequence[ContainerRecord]
 ) -> dict[str, Any]:
     """Return the object of ``docker network inspect`` of the networks host and none."""
     empty = {"MacAddress": "", "IPv4Address": "", "IPv6Address": ""}

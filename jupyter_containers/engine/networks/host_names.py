@@ -44,7 +44,7 @@ class Hostnames:
 
     def bundle(self, container_id: str) -> Bundle:
         """Return the folder of a container."""
-        return Bundle(self._rooms.settings.root / "containers" / container_id)
+        return Bundle(self._rooms.settings.layout.containers / container_id)
 
     def write(self, container_id: str, head: str) -> str:
         """Write the hosts file of a starting container and return its path."""

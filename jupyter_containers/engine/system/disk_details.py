@@ -14,7 +14,7 @@ from datetime import datetime
 from jupyter_containers.engine.builds.cache_mounts import CacheMounts
 from jupyter_containers.engine.context import Rooms
 from jupyter_containers.engine.images.catalog import Images, Names
-from jupyter_containers.engine.images.image import parse_time
+from jupyter_containers.engine.units import parse_time
 from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.store import ImageRecord
 from jupyter_containers.store.uppers import tree_size
@@ -88,7 +88,7 @@ def disk_details(rooms: Rooms, images: Images) -> DiskDetails:
         )
     mounted = Counter(mount.name for item in containers for mount in item.mounts if mount.name)
     of_images = {chain for record, _, _ in held for chain in record.chain_ids}
-    folders = rooms.settings.root / "volumes"
+    folders = rooms.settings.layout.volumes
     return DiskDetails(
         tuple(spaces),
         tuple(

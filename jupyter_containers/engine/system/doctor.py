@@ -22,7 +22,7 @@ from jupyter_containers.places import file_system, is_remote
 from jupyter_containers.runtime.confinement import profile_is_loaded
 from jupyter_containers.runtime.host import Capability, HostCapabilities, probe
 from jupyter_containers.runtime.surroundings import system_files_withheld
-from jupyter_containers.settings import LOCAL, USER_FOLDER
+from jupyter_containers.settings import LOCAL
 from jupyter_containers.store.additional import layers_open
 
 _ESSENTIAL = ("runtime", "conmon", "mounts")
@@ -161,14 +161,14 @@ def _shared(rooms: Rooms) -> tuple[Capability, ...]:
 def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
     """Return who the engine is on this host: the rung of the ladder that it works on."""
     why = "whom the users of a container are outside"
-    folder = rooms.settings.run_root / USER_FOLDER
+    user = rooms.settings.layout.user
     if host.users.initial and os.geteuid() == 0:
         return (Capability("rights", True, "root of this machine", why),)
     if host.users.initial:
-        denied, _, needed = _text(folder / "denied").partition("\n")
+        denied, _, needed = _text(user.denied).partition("\n")
         denied = denied or "no namespaces of one's own"
         return (Capability("rights", False, denied, "containers and RUN steps", needed),)
-    single, missing = _text(folder / "single"), _text(folder / "no-uplink")
+    single, missing = _text(user.single), _text(user.no_uplink)
     if host.users.size > 1:
         rights = Capability(
             "rights", True, f"a user with {host.users.size - 1:,} subordinate ids", why
@@ -189,7 +189,7 @@ def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
         "bridge networks reach other machines, and ports are published",
         "as root: apt-get install slirp4netns; chmod 666 /dev/net/tun",
     )
-    weaker = _text(folder / "uplink-weaker")
+    weaker = _text(user.uplink_weaker)
     confined = Capability(
         "uplink sandbox",
         not missing and not weaker,
@@ -197,7 +197,7 @@ def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
         "packets that containers make cannot turn slirp4netns against this user's files",
         "" if missing else "slirp4netns 0.4 or newer, and an /etc/resolv.conf in /etc or /run",
     )
-    refused, _, remedy = _text(folder / "no-cgroup").partition("\n")
+    refused, _, remedy = _text(user.no_cgroup).partition("\n")
     delegation = Capability(
         "delegated cgroup",
         not refused,

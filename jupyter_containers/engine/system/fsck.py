@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from jupyter_containers.engine.builds.failed_steps import FailedSteps
 from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.garbage import GarbageCollection
 from jupyter_containers.engine.images.catalog import Images
 from jupyter_containers.engine.records import ContainerRecord
-from jupyter_containers.engine.system.disk_usage import Upkeep
 from jupyter_containers.engine.system.mending import Mending
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import (
@@ -53,9 +53,16 @@ class Checkup:
     """Checks and repairs one store."""
 
     def __init__(
-        self, rooms: Rooms, images: Images, upkeep: Upkeep, emit: EventSink, cancel: CancelToken
+        self,
+        rooms: Rooms,
+        images: Images,
+        garbage: GarbageCollection,
+        sweep: Callable[[], None],
+        emit: EventSink,
+        cancel: CancelToken,
     ) -> None:
-        self._rooms, self._images, self._upkeep = rooms, images, upkeep
+        self._rooms, self._images = rooms, images
+        self._garbage, self._sweep = garbage, sweep
         self._emit, self._cancel = emit, cancel
         self._mending = Mending(rooms, cancel)
         self._mends: dict[str, Callable[[str], object]] = {
@@ -88,8 +95,8 @@ class Checkup:
                 if problems == before:
                     break
                 first = [*first, *(item for item in problems if item not in first)]
-            self._upkeep.sweep()
-            self._upkeep.collect()
+            self._sweep()
+            self._garbage.collect()
         left = {(item.kind, item.subject) for item in problems}
         gone = tuple(item for item in first if (item.kind, item.subject) not in left)
         return CheckReport(
@@ -302,4 +309,4 @@ class Checkup:
         for entry in store.records.cache_entries():
             if concerns(tuple(with_parents([entry.chain_id], records))):
                 store.records.cache_delete(entry.key)
-        self._upkeep.collect()
+        self._garbage.collect()

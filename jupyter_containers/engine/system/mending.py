@@ -137,7 +137,7 @@ class Mending:
             if claim.container_id == container_id:
                 rooms.endpoints.delete(claim.id)
         rooms.store.snapshots.discard(container_id)
-        rooms.store.remove_tree(rooms.settings.root / "containers" / container_id)
+        rooms.store.remove_tree(rooms.settings.layout.containers / container_id)
 
     # -- what has lost its record -------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class Mending:
         self._rooms.store.records.restore_name(name, digest)
 
     def _lost_volumes(self) -> list[str]:
-        folder = self._rooms.settings.root / "volumes"
+        folder = self._rooms.settings.layout.volumes
         volumes = self._rooms.volumes
         known = {volume.name for volume in volumes.all()}
         known |= {document.name or "" for document in volumes.damaged()}
@@ -184,7 +184,7 @@ class Mending:
 
     def _volume(self, name: str, volume_id: str) -> VolumeRecord:
         """Return what a volume's folder still tells of it."""
-        folder = self._rooms.settings.root / "volumes" / name
+        folder = self._rooms.settings.layout.volumes / name
         created = folder.lstat().st_mtime if folder.is_dir() else 0.0
         return VolumeRecord(volume_id, name, created, anonymous=bool(_ID.fullmatch(name)))
 

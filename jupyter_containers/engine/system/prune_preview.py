@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.system.disk_details import image_parts
+from jupyter_containers.engine.system.disk_usage import DiskUsageReport
 from jupyter_containers.store.uppers import tree_size
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.builds.cache_records import BuildRecord
     from jupyter_containers.engine.context import Rooms
     from jupyter_containers.engine.images.catalog import Images
-    from jupyter_containers.engine.networks.catalog import Networks
-    from jupyter_containers.engine.system.disk_usage import Upkeep
+    from jupyter_containers.engine.networks.service import NetworkService
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,12 @@ class DoomedGroup:
 
 
 def prune_preview(
-    rooms: Rooms, images: Images, networks: Networks, upkeep: Upkeep, *, all: bool
+    rooms: Rooms,
+    images: Images,
+    networks: NetworkService,
+    cached: Iterable[BuildRecord],
+    *,
+    all: bool,
 ) -> Mapping[str, DoomedGroup]:
     """Return what ``prune`` of containers, images, volumes, networks and cache would remove."""
     records = rooms.containers.all()
@@ -45,20 +51,19 @@ def prune_preview(
     ]
     mounted = {mount.name for item in records for mount in item.mounts}
     volumes = [
-        Doomed(item.name, tree_size(rooms.settings.root / "volumes" / item.name))
+        Doomed(item.name, tree_size(rooms.settings.layout.volumes / item.name))
         for item in rooms.volumes.all()
         if item.name not in mounted and (item.anonymous or all)
     ]
-    used = {request.name for item in records for request in item.networks}
-    unused = [Doomed(item.name) for item in networks.removable() if not {item.name, item.id} & used]
+    unused = [Doomed(item.name) for item in networks.unused()]
     cache = [
         Doomed(item.description or item.id, item.size)
-        for item in upkeep.build_records.all()
+        for item in cached
         if not item.in_use and not item.shared
     ]
     return {
         "containers": _group(stopped),
-        "images": _images(rooms, images, upkeep, all=all),
+        "images": _images(rooms, images, all=all),
         "volumes": _group(volumes),
         "networks": _group(unused),
         "cache": _group(cache),
@@ -69,7 +74,7 @@ def _group(items: list[Doomed]) -> DoomedGroup:
     return DoomedGroup(tuple(items), sum(item.size for item in items))
 
 
-def _images(rooms: Rooms, images: Images, upkeep: Upkeep, *, all: bool) -> DoomedGroup:
+def _images(rooms: Rooms, images: Images, *, all: bool) -> DoomedGroup:
     used = {item.manifest_digest for item in rooms.containers.all()}
     every = image_parts(rooms, images)
     going = [
@@ -77,7 +82,7 @@ def _images(rooms: Rooms, images: Images, upkeep: Upkeep, *, all: bool) -> Doome
     ]
     holders = Counter(part for _, _, parts in every for part in parts)
     doomed = Counter(part for _, _, parts in going for part in parts)
-    kept = upkeep.kept_parts()
+    kept = DiskUsageReport(rooms).kept_parts()
     sizes = {part: size for _, _, parts in going for part, size in parts.items()}
     freed = sum(
         size for part, size in sizes.items() if doomed[part] == holders[part] and part not in kept

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.system.mending import remove_bridge
 from jupyter_containers.errors import NotFoundError, StorageError, UnsupportedError
+from jupyter_containers.layout import USER_FOLDER
 from jupyter_containers.runtime import cgroups
-from jupyter_containers.settings import USER_FOLDER
 from jupyter_containers.store.faults import storage_errors
 
 if TYPE_CHECKING:

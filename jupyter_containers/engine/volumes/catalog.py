@@ -31,7 +31,7 @@ class Volumes:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
-        self._folder = rooms.settings.root / "volumes"
+        self._folder = rooms.settings.layout.volumes
 
     def all(self) -> list[VolumeRecord]:
         """Return all volumes."""

@@ -10,7 +10,7 @@ from jupyter_containers.commands.grammar import GROUPS, VERBS, members, spelling
 from jupyter_containers.commands.help import help_text
 from jupyter_containers.commands.parser import parse
 from jupyter_containers.commands.words import Call, Verb
-from jupyter_containers.engine import Engine
+from jupyter_containers.engine.services import service_class
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.options import ExecOptions, RunOptions
 from jupyter_containers.options.build import BuildOptions
@@ -173,8 +173,9 @@ def test_a_command_that_is_passed_on_fits_its_method(verb: Verb, call: Call) -> 
     more = {"emit"} if call.progress else set()
     operands = [operand.name for operand in verb.operands]
     assert not call.each or operands == [call.each]
-    method = getattr(Engine, call.method)
-    inspect.signature(method).bind(Engine, *operands, **dict.fromkeys(flags | more))
+    noun, _, name = call.method.partition(".")
+    method = getattr(service_class(noun), name)
+    inspect.signature(method).bind(None, *operands, **dict.fromkeys(flags | more))
 
 
 _SPELT_OTHERWISE = {

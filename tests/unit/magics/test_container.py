@@ -159,7 +159,7 @@ def test_a_cell_of_commands(shell: Any, fake_engine: Any, capsys: Any) -> None:
     fake_engine.answers["containers"] = []
     result = value(shell, "%%container\n# two\nstop a\nps \\\n  -a\n")
     assert result == []
-    assert [name for name, _, _ in fake_engine.calls] == ["stop", "containers"]
+    assert [name for name, _, _ in fake_engine.calls] == ["containers.stop", "containers"]
     assert "a\n" in capsys.readouterr().out
 
 
@@ -250,7 +250,9 @@ def test_loading_is_cheap() -> None:
 
 def test_a_cell_runs_by_the_shell_of_the_image(shell: Any, fake_engine: Any) -> None:
     fake_engine.answers["run"] = RESULT
-    fake_engine.answers["inspect"] = {"Config": {"Shell": ["/bin/bash", "-eo", "pipefail", "-c"]}}
+    fake_engine.answers["system.inspect"] = {
+        "Config": {"Shell": ["/bin/bash", "-eo", "pipefail", "-c"]}
+    }
     value(shell, "%%container run --rm img\necho $HOME\nls\n")
     _, args, flags = fake_engine.last
     assert args == ("img", ["-eo", "pipefail", "-c", "echo $HOME\nls\n"])
@@ -276,13 +278,15 @@ def test_a_cell_runs_by_an_interpreter(shell: Any, fake_engine: Any) -> None:
 
 
 def test_a_cell_runs_in_a_running_container(shell: Any, fake_engine: Any, a_container: Any) -> None:
-    fake_engine.answers.update(exec=RESULT, container=a_container, inspect={"Config": {}})
+    fake_engine.answers.update(
+        {"containers.exec": RESULT, "containers.get": a_container, "system.inspect": {"Config": {}}}
+    )
     value(shell, "%%container exec web\ndate\n")
     assert fake_engine.last[1] == ("web", ["/bin/sh", "-c", "date\n"])
 
 
 def test_out_binds_any_result(shell: Any, fake_engine: Any, a_container: Any) -> None:
-    fake_engine.answers.update(containers=[a_container], run=RESULT)
+    fake_engine.answers.update({"containers": [a_container], "run": RESULT})
     value(shell, "%container ps --out found")
     assert shell.user_ns["found"] == [a_container]
     value(shell, "%%container run -i --out=done img sh\nx\n")
@@ -316,7 +320,7 @@ def test_docker_is_another_name_for_those_who_want_it(shell: Any, fake_engine: A
 
 
 def test_completion_comes_and_goes_with_the_extension(shell: Any, fake_engine: Any) -> None:
-    fake_engine.answers["names"] = ["busybox:latest"]
+    fake_engine.answers["system.names"] = ["busybox:latest"]
     text = "x = 1\n%container run bu"
     with provisionalcompleter():
         found = [item.text for item in shell.Completer.completions(text, len(text))]

@@ -69,18 +69,32 @@ def hello(*versions: int) -> dict[str, Any]:
     return {"versions": list(versions or (VERSION,))}
 
 
+class FakeService(SimpleNamespace):
+    """A service of functions; ``listed`` is what calling it returns."""
+
+    def __call__(self, *args: Any, **flags: Any) -> Any:
+        return self.listed(*args, **flags)
+
+
 class FakeEngine:
     """An engine of values; ``happen`` makes an event."""
 
     settings = SimpleNamespace(root="/store")
 
     def __init__(self) -> None:
+        self.containers = FakeService(listed=self._containers, stop=self._stop)
+        self.images = FakeService(listed=list)
+        self.networks = FakeService(listed=list)
+        self.volumes = FakeService(listed=self._volumes)
+        self.builds = FakeService(history=list)
+        self.registries = FakeService(logins=self._logins, list=list)
+        self.system = FakeService(events=self._follow, names=self._names, inspect=self._inspect)
         self.done: list[tuple[Any, ...]] = []
         self.volume_names = ["data"]
         self.damaged = False
         self._events: list[Any] = []
 
-    def events(self, cancel: Any) -> Any:
+    def _follow(self, cancel: Any) -> Any:
         while True:
             while self._events:
                 yield self._events.pop(0)
@@ -90,28 +104,16 @@ class FakeEngine:
     def happen(self, type: str, action: str) -> None:
         self._events.append(SimpleNamespace(type=type, action=action))
 
-    def containers(self, all: bool) -> Sequence[Any]:
+    def _containers(self, all: bool) -> Sequence[Any]:
         assert all
         return ()
 
-    def images(self) -> Sequence[Any]:
-        return ()
-
-    def networks(self) -> Sequence[Any]:
-        return ()
-
-    def build_history(self) -> Sequence[Any]:
-        return ()
-
-    def logins(self) -> list[str]:
+    def _logins(self) -> list[str]:
         if self.damaged:
             raise RegistryError("config.json is not valid JSON")
         return ["quay.io"]
 
-    def local_registries(self) -> Sequence[Any]:
-        return ()
-
-    def volumes(self) -> Sequence[Any]:
+    def _volumes(self) -> Sequence[Any]:
         from datetime import UTC, datetime
 
         made = datetime.fromtimestamp(5, UTC)
@@ -120,15 +122,15 @@ class FakeEngine:
             for name in self.volume_names
         ]
 
-    def stop(self, name: str) -> None:
+    def _stop(self, name: str) -> None:
         if name == "nowhere":
             raise ContainerNotFoundError("no such container: nowhere", hint="look at ps")
         if name == "broken":
             raise RuntimeError("a fault of ours")
         self.done.append(("stop", name))
 
-    def names(self, kind: str) -> list[str]:
+    def _names(self, kind: str) -> list[str]:
         return ["busybox:latest"] if kind == "image" else []
 
-    def inspect(self, name: str, kind: str) -> Mapping[str, str]:
+    def _inspect(self, name: str, kind: str) -> Mapping[str, str]:
         return {"Name": name, "Kind": kind}

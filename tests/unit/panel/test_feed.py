@@ -67,7 +67,7 @@ def test_it_measures_for_those_who_say_that_they_look() -> None:
 def test_logins_are_noticed_while_somebody_looks() -> None:
     page = Told()
     logins = ["quay.io"]
-    page.engine.logins = lambda: list(logins)  # type: ignore[method-assign]
+    page.engine.registries.logins = lambda: list(logins)
     page.feed.start()
     page.feed.watch(True)
     page.wait(lambda: page.measured == 1)

@@ -32,11 +32,11 @@ def no_systemd_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_servers_own_group_becomes_the_base(layout: CgroupLayout, tmp_path: Path) -> None:
     group = Path(layout.mounts[""] + SERVICE)
-    assert settle(tmp_path, layout, f"0::{SERVICE}\n") is None
+    assert settle(tmp_path / "cgroup", layout, f"0::{SERVICE}\n") is None
     assert (group / ENGINE / "cgroup.procs").read_text() == "12"  # the last one written
     assert (group / "cgroup.subtree_control").read_text() == "+pids"
     # The next process of the user's finds the way from another group.
-    assert settle(tmp_path, layout, "0::/system.slice/other.service\n") is None
+    assert settle(tmp_path / "cgroup", layout, "0::/system.slice/other.service\n") is None
     assert (group / ENGINE / "cgroup.procs").read_text() == str(os.getpid())
 
 
@@ -45,7 +45,7 @@ def test_a_group_of_somebody_else_is_left_in_peace(
 ) -> None:
     group = Path(layout.mounts[""] + SERVICE)
     monkeypatch.setattr(os, "getuid", lambda: 12345)
-    refusal = settle(tmp_path, layout, f"0::{SERVICE}\n")
+    refusal = settle(tmp_path / "cgroup", layout, f"0::{SERVICE}\n")
     assert refusal is not None
     assert "no systemd of this user answers" in refusal.reason
     assert f"{SERVICE} is not this user's" in refusal.reason
@@ -56,7 +56,7 @@ def test_a_group_of_somebody_else_is_left_in_peace(
 def test_without_controllers_there_are_no_limits(layout: CgroupLayout, tmp_path: Path) -> None:
     group = Path(layout.mounts[""] + SERVICE)
     (group / "cgroup.controllers").write_text("hugetlb\n")
-    refusal = settle(tmp_path, layout, f"0::{SERVICE}\n")
+    refusal = settle(tmp_path / "cgroup", layout, f"0::{SERVICE}\n")
     assert refusal is not None
     assert refusal.reason.startswith(f"{SERVICE} was given no controllers")
     assert "Delegate=cpu cpuset io memory pids" in refusal.remedy
@@ -64,7 +64,7 @@ def test_without_controllers_there_are_no_limits(layout: CgroupLayout, tmp_path:
 
 @pytest.mark.parametrize("version", ["v1", "hybrid", "none"])
 def test_only_cgroup_v2_is_given_to_users(version: str, tmp_path: Path) -> None:
-    refusal = settle(tmp_path, CgroupLayout(version, {}, frozenset()))  # type: ignore[arg-type]
+    refusal = settle(tmp_path / "cgroup", CgroupLayout(version, {}, frozenset()))  # type: ignore[arg-type]
     assert refusal is not None
     assert version in refusal.reason
     assert "systemd.unified_cgroup_hierarchy=1" in refusal.remedy

@@ -20,7 +20,10 @@ from tests.unit.widgets.test_terminal import wait_for
 class FakeEngine:
     def __init__(self) -> None:
         self.done: list[Any] = []
-        self.container = lambda name: SimpleNamespace(name="web")
+        self.containers = self
+
+    def get(self, name: str) -> Any:  # there is one
+        return SimpleNamespace(name="web")
 
     def stats(self, names: list[str]) -> list[Any]:
         return [reading(container_id=name) for name in names]

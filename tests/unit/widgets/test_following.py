@@ -27,6 +27,7 @@ class Feed:
     def __init__(self) -> None:
         self.coming: queue.Queue[JournalEvent] = queue.Queue()
         self.ended = False
+        self.system = self
 
     def events(self, *, filters: Any, cancel: CancelToken) -> Iterator[JournalEvent]:
         assert filters == {"type": ["container", "network"]}

@@ -137,7 +137,7 @@ def test_files_are_the_result_of_a_build_into_files(fake_engine: Any, an_image: 
 
 
 def test_prune_passes_its_limits_on(fake_engine: Any) -> None:
-    fake_engine.answers["prune_builder"] = PruneResult(("x",), 1_500_000)
+    fake_engine.answers["builds.prune"] = PruneResult(("x",), 1_500_000)
     line = "builder prune -af --filter until=24h --keep-storage 10gb --min-free-space 1g"
     words = line.split()
     assert "1.5MB" in perform(fake_engine, *words)
@@ -154,7 +154,7 @@ def test_the_cache_as_a_table(fake_engine: Any) -> None:
     record = BuildRecord(
         "abc", "regular", "RUN " + "x" * 80, 12_000_000, moment, moment, shared=True
     )
-    fake_engine.answers["build_records"] = [record]
+    fake_engine.answers["builds.records"] = [record]
     found = perform(fake_engine, "builder", "du")
     assert found == [record]
     head, line = str(found).splitlines()

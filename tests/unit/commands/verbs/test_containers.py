@@ -67,7 +67,7 @@ def test_a_failed_process_is_the_engines_error(fake_engine: Any, verb: Any) -> N
     def fail(*args: Any, **kwargs: Any) -> Any:
         raise ContainerFailedError("container web failed", exit_code=3, log_tail=["last"])
 
-    fake_engine.answers.update(run=fail, exec=fail)
+    fake_engine.answers.update({"run": fail, "containers.exec": fail})
     with pytest.raises(ContainerFailedError, match="container web failed") as caught:
         perform(fake_engine, *verb)
     assert caught.value.log_tail == ("last",)
@@ -78,7 +78,7 @@ def test_a_failed_process_is_the_engines_error(fake_engine: Any, verb: Any) -> N
 
 @pytest.mark.parametrize("verb", [["run", "-i", "img"], ["exec", "-i", "web", "cat"]])
 def test_input_is_given_with_i_only(fake_engine: Any, verb: list[str]) -> None:
-    fake_engine.answers.update(run=RESULT, exec=RESULT)
+    fake_engine.answers.update({"run": RESULT, "containers.exec": RESULT})
     perform(fake_engine, *verb, stdin=b"in")
     assert fake_engine.last[2]["stdin"] == b"in"
     verb.remove("-i")
@@ -103,29 +103,40 @@ def test_it_uses_the_terminal_or_says_that_there_is_none(fake_engine: Any) -> No
 
 def test_it_opens_a_terminal_where_the_page_has_one(fake_engine: Any, a_container: Any) -> None:
     opened: list[Any] = []
-    fake_engine.answers.update(create=a_container, start=RESULT, exec=RESULT, container=a_container)
+    fake_engine.answers.update(
+        {
+            "containers.create": a_container,
+            "containers.start": RESULT,
+            "containers.exec": RESULT,
+            "containers.get": a_container,
+        }
+    )
     place = {"open_terminal": lambda work: opened.append(work) or "open"}
     assert perform(fake_engine, "run", "-it", "--rm", "img", "sh", **place) == "open"
-    assert fake_engine.last == ("create", ("img", ["sh"]), fake_engine.last[2])
+    assert fake_engine.last == ("containers.create", ("img", ["sh"]), fake_engine.last[2])
     assert opened[0].run(lambda stream, data: None, 9, lambda: (24, 80)) == 0
     name, args, flags = fake_engine.last
-    assert (name, args, flags["stdin"]) == ("start", (a_container.id,), 9)
+    assert (name, args, flags["stdin"]) == ("containers.start", (a_container.id,), 9)
     assert perform(fake_engine, "exec", "-it", "web", "sh", **place) == "open"
     assert opened[1].run(lambda stream, data: None, 9, lambda: (24, 80)) == 0
-    assert fake_engine.last[:2] == ("exec", (a_container.id, ["sh"]))
+    assert fake_engine.last[:2] == ("containers.exec", (a_container.id, ["sh"]))
 
 
 def test_a_container_that_cannot_start_in_a_terminal_is_removed(
     fake_engine: Any, a_container: Any
 ) -> None:
-    fake_engine.answers.update(create=a_container, remove=None)
+    fake_engine.answers.update({"containers.create": a_container, "containers.remove": None})
 
     def fails(work: Any) -> Any:
         raise UnsupportedError("no", capability="x")
 
     with pytest.raises(UnsupportedError):
         perform(fake_engine, "run", "-it", "--rm", "img", "sh", open_terminal=fails)
-    assert fake_engine.last == ("remove", (a_container.id,), {"force": True, "volumes": True})
+    assert fake_engine.last == (
+        "containers.remove",
+        (a_container.id,),
+        {"force": True, "volumes": True},
+    )
 
 
 def test_exec_needs_a_command(fake_engine: Any) -> None:
@@ -135,22 +146,22 @@ def test_exec_needs_a_command(fake_engine: Any) -> None:
 
 def test_exec_detached_returns_nothing(fake_engine: Any) -> None:
     assert perform(fake_engine, "exec", "-d", "-u", "1", "web", "ls") is None
-    assert fake_engine.last == ("exec", ("web", ["ls"]), {"detach": True, "user": "1"})
+    assert fake_engine.last == ("containers.exec", ("web", ["ls"]), {"detach": True, "user": "1"})
 
 
 @pytest.mark.parametrize(
     ("line", "call"),
     [
-        ("start a", ("start", ("a",), {})),
-        ("stop a", ("stop", ("a",), {})),
-        ("stop -t 2 a", ("stop", ("a",), {"timeout": 2})),
-        ("restart -t 2 a", ("restart", ("a",), {"timeout": 2})),
-        ("kill a", ("kill", ("a",), {})),
-        ("kill -s HUP a", ("kill", ("a",), {"signal": "HUP"})),
-        ("pause a", ("pause", ("a",), {})),
-        ("unpause a", ("unpause", ("a",), {})),
-        ("rm -fv a", ("remove", ("a",), {"force": True, "volumes": True})),
-        ("container rm a", ("remove", ("a",), {"force": False, "volumes": False})),
+        ("start a", ("containers.start", ("a",), {})),
+        ("stop a", ("containers.stop", ("a",), {})),
+        ("stop -t 2 a", ("containers.stop", ("a",), {"timeout": 2})),
+        ("restart -t 2 a", ("containers.restart", ("a",), {"timeout": 2})),
+        ("kill a", ("containers.kill", ("a",), {})),
+        ("kill -s HUP a", ("containers.kill", ("a",), {"signal": "HUP"})),
+        ("pause a", ("containers.pause", ("a",), {})),
+        ("unpause a", ("containers.unpause", ("a",), {})),
+        ("rm -fv a", ("containers.remove", ("a",), {"force": True, "volumes": True})),
+        ("container rm a", ("containers.remove", ("a",), {"force": False, "volumes": False})),
     ],
 )
 def test_actions(fake_engine: Any, line: str, call: Any) -> None:
@@ -159,10 +170,10 @@ def test_actions(fake_engine: Any, line: str, call: Any) -> None:
 
 
 def test_wait_and_rename(fake_engine: Any) -> None:
-    fake_engine.answers["wait"] = lambda name: {"a": 0, "b": 3}[name]
+    fake_engine.answers["containers.wait"] = lambda name: {"a": 0, "b": 3}[name]
     assert perform(fake_engine, "wait", "a", "b") == [0, 3]
     assert perform(fake_engine, "rename", "a", "b") is None
-    assert fake_engine.last == ("rename", ("a", "b"), {})
+    assert fake_engine.last == ("containers.rename", ("a", "b"), {})
 
 
 def test_one_bad_name_does_not_keep_the_others_from_it(fake_engine: Any) -> None:
@@ -170,7 +181,7 @@ def test_one_bad_name_does_not_keep_the_others_from_it(fake_engine: Any) -> None
         if name.startswith("no"):
             raise ContainerNotFoundError(f"no such container: {name}")
 
-    fake_engine.answers["remove"] = remove
+    fake_engine.answers["containers.remove"] = remove
     with pytest.raises(ContainerNotFoundError) as caught:
         perform(fake_engine, "rm", "no1", "a", "no2", "b")
     assert caught.value.message == "no such container: no1"
@@ -184,7 +195,7 @@ def test_rm_with_force_does_not_mind_what_is_gone(fake_engine: Any) -> None:
         if name == "gone":
             raise ContainerNotFoundError("no such container: gone")
 
-    fake_engine.answers["remove"] = remove
+    fake_engine.answers["containers.remove"] = remove
     assert perform(fake_engine, "rm", "-f", "gone", "web") == ["web"]
     with pytest.raises(ContainerNotFoundError):
         perform(fake_engine, "rm", "gone")
@@ -193,25 +204,31 @@ def test_rm_with_force_does_not_mind_what_is_gone(fake_engine: Any) -> None:
 @pytest.mark.parametrize(
     ("line", "call"),
     [
-        ("cp web:/a b", ("copy", ("web:/a", "b"), {"archive": False, "follow_link": False})),
-        ("cp -aL a web:/b", ("copy", ("a", "web:/b"), {"archive": True, "follow_link": True})),
-        ("export -o x.tar web", ("export", ("web", "x.tar"), {})),
-        ("container diff web", ("diff", ("web",), {})),
-        ("commit web", ("commit", ("web", None), {})),
+        (
+            "cp web:/a b",
+            ("containers.copy", ("web:/a", "b"), {"archive": False, "follow_link": False}),
+        ),
+        (
+            "cp -aL a web:/b",
+            ("containers.copy", ("a", "web:/b"), {"archive": True, "follow_link": True}),
+        ),
+        ("export -o x.tar web", ("containers.export", ("web", "x.tar"), {})),
+        ("container diff web", ("containers.diff", ("web",), {})),
+        ("commit web", ("containers.commit", ("web", None), {})),
         (
             "commit -a me -m why -c 'CMD x' -p=false web img:1",
             (
-                "commit",
+                "containers.commit",
                 ("web", "img:1"),
                 {"author": "me", "message": "why", "change": ["CMD x"], "pause": False},
             ),
         ),
-        ("top web -o pid,args", ("top", ("web", ["-o", "pid,args"]), {})),
-        ("stop -s USR1 -t 3 web", ("stop", ("web",), {"signal": "USR1", "timeout": 3})),
+        ("top web -o pid,args", ("containers.top", ("web", ["-o", "pid,args"]), {})),
+        ("stop -s USR1 -t 3 web", ("containers.stop", ("web",), {"signal": "USR1", "timeout": 3})),
     ],
 )
 def test_verbs_of_files_and_processes(fake_engine: Any, line: str, call: Any) -> None:
-    fake_engine.answers.update(diff=[], top=[])
+    fake_engine.answers.update({"containers.diff": [], "containers.top": []})
     perform(fake_engine, *shlex.split(line))
     name, args, flags = fake_engine.last
     flags = {key: value for key, value in flags.items() if key not in ("stdin", "stdout")}
@@ -224,7 +241,7 @@ def test_export_without_a_place_to_write_to_is_refused(fake_engine: Any) -> None
 
 
 def test_diff_prints_dockers_letters(fake_engine: Any) -> None:
-    fake_engine.answers["diff"] = [FileChange("A", "/new"), FileChange("D", "/old")]
+    fake_engine.answers["containers.diff"] = [FileChange("A", "/new"), FileChange("D", "/old")]
     changes = perform(fake_engine, "container", "diff", "web")
     assert str(changes) == "A /new\nD /old"
     assert "added" in changes._repr_html_()

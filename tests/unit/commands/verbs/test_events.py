@@ -25,7 +25,7 @@ def perform(engine: Any, *words: str) -> tuple[Any, str]:
 
 
 def test_a_line_is_dockers(fake_engine: Any) -> None:
-    fake_engine.answers["events"] = [EVENT]
+    fake_engine.answers["system.events"] = [EVENT]
     result, text = perform(fake_engine, "events", "--since", "10m", "-f", "type=container")
     assert result is None
     assert re.fullmatch(
@@ -47,18 +47,18 @@ def test_a_line_is_dockers(fake_engine: Any) -> None:
     ],
 )
 def test_templates(fake_engine: Any, form: str, text: str) -> None:
-    fake_engine.answers["events"] = [EVENT]
+    fake_engine.answers["system.events"] = [EVENT]
     assert perform(fake_engine, "system", "events", "--format", form)[1] == text
 
 
 def test_json_is_the_document_of_the_api(fake_engine: Any) -> None:
-    fake_engine.answers["events"] = [EVENT]
+    fake_engine.answers["system.events"] = [EVENT]
     for form in ("json", "{{json .}}"):
         assert json.loads(perform(fake_engine, "events", "--format", form)[1]) == EVENT.document()
 
 
 def test_without_an_output_the_lines_are_the_value(fake_engine: Any) -> None:
-    fake_engine.answers["events"] = [EVENT]
+    fake_engine.answers["system.events"] = [EVENT]
     lines = execute(Session(provide_engine=lambda: fake_engine), ["events"])
     assert len(lines) == 1
 

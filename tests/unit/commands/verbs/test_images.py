@@ -63,7 +63,7 @@ def test_images_of_a_repository(fake_engine: Any) -> None:
 
 def test_history(fake_engine: Any) -> None:
     created = datetime.now(UTC) - timedelta(hours=3)
-    fake_engine.answers["history"] = [
+    fake_engine.answers["images.history"] = [
         HistoryEntry("sha256:" + "cd" * 32, created, "RUN " + "x" * 60, 12_000_000, "note"),
         HistoryEntry("", created, "ENV A=1", 0),
     ]
@@ -84,7 +84,7 @@ def test_rmi_lists_what_went(fake_engine: Any) -> None:
             raise ImageNotFoundError("no such image: no")
         return [f"Untagged: {name}"]
 
-    fake_engine.answers["remove_image"] = remove
+    fake_engine.answers["images.remove"] = remove
     assert perform(fake_engine, "rmi", "a", "b") == ["Untagged: a", "Untagged: b"]
     with pytest.raises(ImageNotFoundError):
         perform(fake_engine, "rmi", "no", "b")
@@ -95,7 +95,7 @@ def test_rmi_lists_what_went(fake_engine: Any) -> None:
 
 def test_a_tree_of_layers(fake_engine: Any) -> None:
     top = LayerNode("sha256:" + "b" * 64, 3_000_000, ["app:1", "app:2"])
-    fake_engine.answers["image_tree"] = [LayerNode("sha256:" + "a" * 64, 1000, [], [top])]
+    fake_engine.answers["images.tree"] = [LayerNode("sha256:" + "a" * 64, 1000, [], [top])]
     assert str(perform(fake_engine, "images", "--tree")).splitlines() == [
         "└─ aaaaaaaaaaaa  1kB",
         "   └─ bbbbbbbbbbbb  3MB  app:1  app:2",
@@ -112,7 +112,9 @@ def test_transfers_open_a_progress_unless_quiet(fake_engine: Any, an_image: Any)
         opened.append(1)
         yield discard
 
-    fake_engine.answers.update(pull=an_image, push="sha256:x", build=an_image, bootstrap=an_image)
+    fake_engine.answers.update(
+        {"pull": an_image, "push": "sha256:x", "build": an_image, "images.bootstrap": an_image}
+    )
     for words in (["pull", "a"], ["push", "a"], ["bootstrap", "a"], ["build"]):
         perform(fake_engine, *words, progress=progress)
     assert len(opened) == 4
@@ -121,9 +123,13 @@ def test_transfers_open_a_progress_unless_quiet(fake_engine: Any, an_image: Any)
 
 
 def test_import(fake_engine: Any, an_image: Any) -> None:
-    fake_engine.answers["import_image"] = an_image
+    fake_engine.answers["images.import_archive"] = an_image
     perform(fake_engine, "import", "-c", "CMD ls", "root.tar", "app")
-    assert fake_engine.last == ("import_image", ("root.tar", "app"), {"changes": ("CMD ls",)})
+    assert fake_engine.last == (
+        "images.import_archive",
+        ("root.tar", "app"),
+        {"changes": ("CMD ls",)},
+    )
     with pytest.raises(InvalidArgumentError, match="needs an archive"):
         perform(fake_engine, "import", "-")
 
@@ -133,11 +139,11 @@ def test_save_needs_a_place_to_write_to(fake_engine: Any) -> None:
         perform(fake_engine, "save", "busybox")
     stream = io.BytesIO()
     perform(fake_engine, "save", "busybox", binary_output=stream)
-    assert fake_engine.last[:2] == ("save", (["busybox"], stream))
+    assert fake_engine.last[:2] == ("images.save", (["busybox"], stream))
     words = ("-o", "x.tar.gz", "--format", "oci-archive", "--platform", "linux/amd64")
     perform(fake_engine, "image", "save", *words, "a", "b:1", binary_output=stream)
     assert fake_engine.last == (
-        "save",
+        "images.save",
         (["a", "b:1"], "x.tar.gz"),
         {
             "format": "oci-archive",
@@ -148,9 +154,9 @@ def test_save_needs_a_place_to_write_to(fake_engine: Any) -> None:
 
 
 def test_load_tells_what_came(fake_engine: Any, an_image: Any) -> None:
-    fake_engine.answers["load"] = [an_image]
+    fake_engine.answers["images.load"] = [an_image]
     found = perform(fake_engine, "load", "-q", "-i", "x.tar")
-    assert fake_engine.last[:2] == ("load", ("x.tar",))
+    assert fake_engine.last[:2] == ("images.load", ("x.tar",))
     assert list(found) == [an_image]
     assert str(found).splitlines() == [f"Loaded image: {name}" for name in an_image.names]
     an_image.names = ()
@@ -161,12 +167,12 @@ def test_load_tells_what_came(fake_engine: Any, an_image: Any) -> None:
 
 
 def test_diff_of_one_name_is_that_of_a_container(fake_engine: Any) -> None:
-    fake_engine.answers["diff"] = []
+    fake_engine.answers["containers.diff"] = []
     perform(fake_engine, "diff", "web")
-    assert fake_engine.last[:2] == ("diff", ("web",))
-    fake_engine.answers["diff_images"] = ImageDifference("a", "b", (), (), 1, 1, 0)
+    assert fake_engine.last[:2] == ("containers.diff", ("web",))
+    fake_engine.answers["images.diff"] = ImageDifference("a", "b", (), (), 1, 1, 0)
     found = perform(fake_engine, "diff", "a", "b")
-    assert fake_engine.last[:2] == ("diff_images", ("a", "b"))
+    assert fake_engine.last[:2] == ("images.diff", ("a", "b"))
     assert "0 files and 0 settings differ" in str(found)
 
 
@@ -181,6 +187,6 @@ def test_signatures_are_never_asked_for(fake_engine: Any, words: tuple[str, ...]
 
 @pytest.mark.parametrize("words", [("push",), ("history",), ("image", "inspect")])
 def test_a_platform_is_passed_on(fake_engine: Any, words: tuple[str, ...]) -> None:
-    fake_engine.answers |= {"history": [], "push": "sha256:0", "inspect_image": {}}
+    fake_engine.answers |= {"images.history": [], "push": "sha256:0", "images.inspect": {}}
     perform(fake_engine, *words, "--platform", "linux/s390x", "x")
     assert fake_engine.last[2]["platform"] == "linux/s390x"

@@ -107,16 +107,16 @@ LINES = [
 
 
 def test_logs(fake_engine: Any) -> None:
-    fake_engine.answers["logs"] = iter(LINES)
+    fake_engine.answers["containers.logs"] = iter(LINES)
     log = perform(fake_engine, "logs", "--tail", "5", "web")
     assert str(log) == "one\ntwo\n"
     assert fake_engine.last == (
-        "logs", ("web",), {"follow": False, "since": None, "until": None, "tail": 5},
+        "containers.logs", ("web",), {"follow": False, "since": None, "until": None, "tail": 5},
     )  # fmt: skip
 
 
 def test_logs_follow_passes_lines_on(fake_engine: Any) -> None:
-    fake_engine.answers["logs"] = iter(LINES)
+    fake_engine.answers["containers.logs"] = iter(LINES)
     seen: list[tuple[str, bytes]] = []
     result = perform(fake_engine, "logs", "-ft", "web", on_output=lambda *item: seen.append(item))
     assert result is None
@@ -150,27 +150,27 @@ def test_logs_mistakes(fake_engine: Any, words: list[str]) -> None:
 
 def test_stats(fake_engine: Any) -> None:
     sample = StatsSample("4f" * 32, "web", 12.5, 52428800, 104857600, 1000, 2000, 0, 4096, 3)
-    fake_engine.answers["stats"] = [sample]
+    fake_engine.answers["containers.stats"] = [sample]
     head, row = str(perform(fake_engine, "stats", "web")).splitlines()
     assert "MEM USAGE / LIMIT" in head
     assert row.split()[:3] == ["4f4f4f4f4f4f", "web", "12.50%"]
     assert "50MiB / 100MiB" in row
     assert "50.00%" in row
     assert "1kB / 2kB" in row
-    assert fake_engine.last == ("stats", (["web"],), {})
+    assert fake_engine.last == ("containers.stats", (["web"],), {})
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    fake_engine.answers["stats"] = [dataclasses.replace(sample, memory_limit=0)]
+    fake_engine.answers["containers.stats"] = [dataclasses.replace(sample, memory_limit=0)]
     (row,) = str(perform(fake_engine, "stats", "web", "--format", "{{.MemUsage}}")).splitlines()
     assert row == f"50MiB / {binary_size(machine)}"
 
 
 def test_top_takes_its_columns_from_the_rows(fake_engine: Any) -> None:
-    fake_engine.answers["top"] = [{"PID": 1, "CMD": "sleep 1"}]
+    fake_engine.answers["containers.top"] = [{"PID": 1, "CMD": "sleep 1"}]
     assert str(perform(fake_engine, "top", "web")) == "PID       CMD\n1         sleep 1"
 
 
 def test_port(fake_engine: Any) -> None:
-    fake_engine.answers["port"] = ["80/tcp -> 127.0.0.1:8000", "53/udp -> 127.0.0.1:53"]
+    fake_engine.answers["containers.port"] = ["80/tcp -> 127.0.0.1:8000", "53/udp -> 127.0.0.1:53"]
     assert len(perform(fake_engine, "port", "web")) == 2
     assert perform(fake_engine, "port", "web", "80") == ["127.0.0.1:8000"]
     assert perform(fake_engine, "port", "web", "53/udp") == ["127.0.0.1:53"]

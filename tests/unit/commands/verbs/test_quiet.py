@@ -25,6 +25,10 @@ class _Engine:
 
     create = run
 
+    @property
+    def containers(self) -> _Engine:
+        return self
+
 
 class _Session:
     def __init__(self) -> None:

@@ -43,25 +43,29 @@ def test_version() -> None:
 
 
 def test_inspect(fake_engine: Any) -> None:
-    fake_engine.answers["inspect"] = lambda name, kind, size: {
+    fake_engine.answers["system.inspect"] = lambda name, kind, size: {
         "Id": name,
         "State": {"ExitCode": 3},
         "SizeRw": 7 if size else None,
     }
     assert perform(fake_engine, "inspect", "a", "b")[1]["Id"] == "b"
     assert perform(fake_engine, "inspect", "-f", "{{.State.ExitCode}}", "a", "b") == ["3", "3"]
-    assert fake_engine.last == ("inspect", ("b",), {"kind": None, "size": False})
+    assert fake_engine.last == ("system.inspect", ("b",), {"kind": None, "size": False})
     perform(fake_engine, "image", "inspect", "a")
-    assert fake_engine.last == ("inspect", ("a",), {"kind": "image", "size": False})
+    assert fake_engine.last == ("system.inspect", ("a",), {"kind": "image", "size": False})
     perform(fake_engine, "inspect", "--type", "volume", "a")
-    assert fake_engine.last == ("inspect", ("a",), {"kind": "volume", "size": False})
+    assert fake_engine.last == ("system.inspect", ("a",), {"kind": "volume", "size": False})
     assert perform(fake_engine, "container", "inspect", "-s", "a")[0]["SizeRw"] == 7
     with pytest.raises(InvalidArgumentError, match="invalid type"):
         perform(fake_engine, "inspect", "--type", "thing", "a")
 
 
 def test_info(fake_engine: Any) -> None:
-    fake_engine.answers["info"] = {"Name": "x", "Runtimes": ["runc"], "Store": {"Root": "/r"}}
+    fake_engine.answers["system.info"] = {
+        "Name": "x",
+        "Runtimes": ["runc"],
+        "Store": {"Root": "/r"},
+    }
     info = perform(fake_engine, "info")
     assert info["Name"] == "x"
     assert str(info) == "Name: x\nRuntimes: runc\nStore:\n Root: /r"
@@ -71,7 +75,7 @@ def test_info(fake_engine: Any) -> None:
 def test_doctor(fake_engine: Any) -> None:
     missing = Capability("nft", False, "", "ports", "as root: apt-get install nftables; reboot")
     runtime = Capability("runtime", False, "", "starts every container", "apt-get install runc")
-    fake_engine.answers["doctor"] = DoctorReport((missing, runtime), root=False)
+    fake_engine.answers["system.doctor"] = DoctorReport((missing, runtime), root=False)
     shown = perform(fake_engine, "doctor")
     assert "✗   nft" in str(shown)
     assert "apt-get install nftables" in str(shown)
@@ -80,12 +84,12 @@ def test_doctor(fake_engine: Any) -> None:
     assert fixed == "as root: apt-get install -y nftables runc"
     told = json.loads(str(perform(fake_engine, "doctor", "--format", "json")).splitlines()[0])
     assert (told["Name"], told["Found"]) == ("nft", "✗")
-    fake_engine.answers["doctor"] = DoctorReport(())
+    fake_engine.answers["system.doctor"] = DoctorReport(())
     assert "nothing is missing" in str(perform(fake_engine, "doctor", "--fix"))
 
 
 def test_df(fake_engine: Any) -> None:
-    fake_engine.answers["system_df"] = [DiskUsage("Images", 5, 2, 2_000_000_000, 500_000_000)]
+    fake_engine.answers["system.df"] = [DiskUsage("Images", 5, 2, 2_000_000_000, 500_000_000)]
     row = str(perform(fake_engine, "system", "df")).splitlines()[1]
     assert row.split() == ["Images", "5", "2", "2GB", "500MB", "(25%)"]
 
@@ -93,18 +97,18 @@ def test_df(fake_engine: Any) -> None:
 @pytest.mark.parametrize(
     ("line", "call"),
     [
-        ("container prune", ("prune_containers", (), {"filters": None})),
-        ("image prune -a", ("prune_images", (), {"all": True, "filters": None})),
-        ("network prune", ("prune_networks", (), {"filters": None})),
-        ("volume prune", ("prune_volumes", (), {"all": False, "filters": None})),
+        ("container prune", ("containers.prune", (), {"filters": None})),
+        ("image prune -a", ("images.prune", (), {"all": True, "filters": None})),
+        ("network prune", ("networks.prune", (), {"filters": None})),
+        ("volume prune", ("volumes.prune", (), {"all": False, "filters": None})),
         (
             "container prune --filter label=a --filter until=1h",
-            ("prune_containers", (), {"filters": {"label": ["a"], "until": ["1h"]}}),
+            ("containers.prune", (), {"filters": {"label": ["a"], "until": ["1h"]}}),
         ),
-        ("builder prune", ("prune_builder", (), {"all": False})),
+        ("builder prune", ("builds.prune", (), {"all": False})),
         (
             "system prune --volumes",
-            ("prune", (), {"all": False, "volumes": True, "filters": None}),
+            ("system.prune", (), {"all": False, "volumes": True, "filters": None}),
         ),
     ],
 )
@@ -125,14 +129,14 @@ def test_prunes_ask_unless_forced(fake_engine: Any, line: str, call: Any) -> Non
 
 def test_a_prune_of_everything_tells_kinds_apart(fake_engine: Any) -> None:
     groups = (("Containers", ("a", "b")), ("Images", ("c",)))
-    fake_engine.answers["prune"] = PruneResult(("a", "b", "c"), 5, groups)
+    fake_engine.answers["system.prune"] = PruneResult(("a", "b", "c"), 5, groups)
     assert perform(fake_engine, "system", "prune", "-f") == (
         "Deleted Containers:\na\nb\n\nDeleted Images:\nc\n\nTotal reclaimed space: 5B"
     )
 
 
 def test_info_is_told_in_dockers_words_and_kept_in_inspects(fake_engine: Any) -> None:
-    fake_engine.answers["info"] = {
+    fake_engine.answers["system.info"] = {
         "Containers": 3,
         "ContainersRunning": 1,
         "Driver": "overlay",
@@ -152,7 +156,7 @@ def test_info_is_told_in_dockers_words_and_kept_in_inspects(fake_engine: Any) ->
 
 
 def test_a_prune_of_no_network_says_nothing(fake_engine: Any) -> None:
-    fake_engine.answers["prune_networks"] = PruneResult((), 0)
+    fake_engine.answers["networks.prune"] = PruneResult((), 0)
     assert perform(fake_engine, "network", "prune", "-f") == ""
 
 
@@ -179,7 +183,7 @@ def test_network_ls(fake_engine: Any) -> None:
 
 
 def test_network_create_and_remove(fake_engine: Any) -> None:
-    fake_engine.answers["create_network"] = NETWORKS[1]
+    fake_engine.answers["networks.create"] = NETWORKS[1]
     words = [
         "network",
         "create",
@@ -194,7 +198,7 @@ def test_network_create_and_remove(fake_engine: Any) -> None:
     ]
     assert perform(fake_engine, *words) == NETWORKS[1].id
     assert fake_engine.last == (
-        "create_network",
+        "networks.create",
         ("course",),
         {"driver": "bridge", "subnet": ["10.1.0.0/24"], "internal": True, "label": ["a=b"]},
     )
@@ -202,7 +206,7 @@ def test_network_create_and_remove(fake_engine: Any) -> None:
     def missing(name: str) -> None:
         raise NetworkNotFoundError(f"no such network: {name}")
 
-    fake_engine.answers["remove_network"] = missing
+    fake_engine.answers["networks.remove"] = missing
     with pytest.raises(NetworkNotFoundError):
         perform(fake_engine, "network", "rm", "x")
     assert perform(fake_engine, "network", "rm", "-f", "x") == []
@@ -210,12 +214,12 @@ def test_network_create_and_remove(fake_engine: Any) -> None:
 
 def test_volumes(fake_engine: Any) -> None:
     volume = VolumeSummary("data", "/v/data", datetime.now(UTC))
-    fake_engine.answers.update(volumes=[volume], create_volume=volume)
+    fake_engine.answers.update({"volumes": [volume], "volumes.create": volume})
     assert str(perform(fake_engine, "volume", "ls")) == ("DRIVER    VOLUME NAME\nlocal     data")
     assert perform(fake_engine, "volume", "ls", "-q") == ["data"]
     assert perform(fake_engine, "volume", "create", "data") == "data"
-    assert fake_engine.last == ("create_volume", ("data",), {})
+    assert fake_engine.last == ("volumes.create", ("data",), {})
     perform(fake_engine, "volume", "create")
-    assert fake_engine.last == ("create_volume", (None,), {})
+    assert fake_engine.last == ("volumes.create", (None,), {})
     with pytest.raises(InvalidArgumentError, match="twice"):
         perform(fake_engine, "volume", "create", "--name", "a", "b")

@@ -19,11 +19,11 @@ def perform(engine: Any, *words: str, **session: Any) -> Any:
 
 
 def test_items_are_lines_of_the_input(fake_engine: Any) -> None:
-    fake_engine.answers["map"] = [result(b"1 a\nmore\n"), result(b"x" * 80)]
+    fake_engine.answers["workloads.map"] = [result(b"1 a\nmore\n"), result(b"x" * 80)]
     line = ("map", "--workers", "3", "--retries=2", "--stdin", "-m", "64m", "img", "wc", "-c", "{}")
     table = perform(fake_engine, *line, stdin=b"a\n\nb c\n")
     name, args, flags = fake_engine.last
-    assert (name, args) == ("map", ("img", ["wc", "-c", "{}"], ["a", "b c"]))
+    assert (name, args) == ("workloads.map", ("img", ["wc", "-c", "{}"], ["a", "b c"]))
     assert flags == {"workers": 3, "retries": 2, "stdin": True, "memory": "64m"}
     assert [each.item for each in table] == ["a", "b c"]
     assert table[0].output == "1 a\nmore\n"
@@ -35,7 +35,7 @@ def test_items_are_lines_of_the_input(fake_engine: Any) -> None:
 
 
 def test_items_are_a_variable(fake_engine: Any) -> None:
-    fake_engine.answers["map"] = [result(b""), result(b"")]
+    fake_engine.answers["workloads.map"] = [result(b""), result(b"")]
     perform(fake_engine, "map", "--over", "numbers", "img", variables={"numbers": range(2)})
     assert fake_engine.last[1] == ("img", None, [0, 1])
 

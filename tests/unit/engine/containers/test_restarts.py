@@ -64,6 +64,6 @@ def test_who_is_started_at_boot(policy: str, changes: dict[str, object], starts:
 
 
 def test_a_store_remembers_the_boot(tmp_path: Path) -> None:
-    assert known_boot(tmp_path) == ""
-    remember_boot(tmp_path, boot_id())
-    assert known_boot(tmp_path) == boot_id()
+    assert known_boot(tmp_path / "boot-id") == ""
+    remember_boot(tmp_path / "boot-id", boot_id())
+    assert known_boot(tmp_path / "boot-id") == boot_id()

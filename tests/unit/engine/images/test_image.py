@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from jupyter_containers.engine.images.image import parse_time
+from jupyter_containers.engine.units import parse_time
 from jupyter_containers.oci.image import rfc3339
 
 

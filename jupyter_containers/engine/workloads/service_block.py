@@ -24,8 +24,8 @@ from jupyter_containers.errors import (
 )
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.api.containers import ContainersAPI
     from jupyter_containers.engine.containers.container import Container
+    from jupyter_containers.engine.containers.service import ContainerService
 
 Ports = int | str | Sequence[int | str] | Mapping[int, int]
 _POLL_SECONDS, _CONNECT_SECONDS = 0.02, 0.5
@@ -38,13 +38,14 @@ class Service:
 
     def __init__(
         self,
-        engine: ContainersAPI,
+        containers: ContainerService,
         run: Callable[..., Any],
         ready: Callable[[Service], object] | None,
         timeout: float,
         name: str,
     ) -> None:
-        self._engine, self._run, self._ready, self._timeout = engine, run, ready, timeout
+        self._containers, self._run = containers, run
+        self._ready, self._timeout = ready, timeout
         self.name = name
         self._container: Container | None = None
 
@@ -53,7 +54,8 @@ class Service:
         """The container; raises before the block has begun."""
         if self._container is None:
             raise InvalidArgumentError(
-                f"the service {self.name} has not begun", hint="with engine.service(…) as service:"
+                f"the service {self.name} has not begun",
+                hint="with engine.workloads.service(…) as service:",
             )
         return self._container
 
@@ -102,7 +104,7 @@ class Service:
 
     def _remove(self, answering: BaseException | None = None) -> None:
         with deferred(answering), suppress(ContainerNotFoundError):
-            self._engine.remove(self.name, force=True, volumes=True)
+            self._containers.remove(self.name, force=True, volumes=True)
 
     def _await(self) -> None:
         deadline = time.monotonic() + self._timeout

@@ -1,4 +1,4 @@
-"""What an engine does with several containers, or for a while: map and services."""
+"""Work of several containers, or for as long as a block lasts: map and services."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jupyter_containers.engine.api.containers import ContainersAPI, image_name
+from jupyter_containers.engine.containers.service import ContainerService, image_name
 from jupyter_containers.engine.containers.workplace import run_options
 from jupyter_containers.engine.images.image import Image
+from jupyter_containers.engine.images.service import ImageService
 from jupyter_containers.engine.results import RunResult
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.options.values import as_command
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.workloads.services import Ports, Service
+    from jupyter_containers.engine.workloads.service_block import Ports, Service
 
 
-class WorkloadsAPI(ContainersAPI):
-    """What an engine does with several containers, or for a while."""
+class WorkloadService:
+    """Work that takes several containers, or one for a while."""
+
+    noun = "workloads"
+
+    def __init__(self, containers: ContainerService, images: ImageService) -> None:
+        self._containers, self._images = containers, images
 
     def map(
         self,
@@ -64,7 +70,7 @@ class WorkloadsAPI(ContainersAPI):
             )
         if todo:
             # Once for all of them.
-            self._image_for(options.image, options.platform, options.pull, emit)
+            self._images.provide(options.image, options.platform, options.pull, emit)
         run = partial(self._map_one, name, flags | {"pull": "never"})
         count = min(workers or default_workers(options), len(todo))
         job = Job(run, words, stdin, into, retries, check)
@@ -76,7 +82,7 @@ class WorkloadsAPI(ContainersAPI):
     ) -> RunResult:
         inputs = {**flags.get("inputs", {}), **more.pop("inputs", {})}
         given = {**flags, **more, **({"inputs": inputs} if inputs else {})}
-        result = self.run(image, command or None, **given)
+        result = self._containers.run(image, command or None, **given)
         assert isinstance(result, RunResult)  # detach is refused
         return result
 
@@ -100,12 +106,18 @@ class WorkloadsAPI(ContainersAPI):
         :class:`ServiceNotReadyError` after ``timeout`` seconds, and
         :class:`ContainerFailedError` when the container ends before.
         """
-        from jupyter_containers.engine.workloads.services import Service, published, service_name
+        from jupyter_containers.engine.workloads.service_block import (
+            Service,
+            published,
+            service_name,
+        )
 
         name = flags.pop("name", None) or service_name(image_name(image))
         publish = [*published(ports), *flags.pop("publish", ())]
-        run = partial(self.run, image, command, emit=emit, detach=True, publish=publish, **flags)
-        return Service(self, run, ready, timeout, name)
+        run = partial(
+            self._containers.run, image, command, emit=emit, detach=True, publish=publish, **flags
+        )
+        return Service(self._containers, run, ready, timeout, name)
 
 
 _EXCHANGED = ("inputs", "results", "script", "on_output")

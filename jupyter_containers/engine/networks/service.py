@@ -1,20 +1,21 @@
-"""What an engine does with networks."""
+"""Networks: make, connect, look at, remove."""
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
-from jupyter_containers.engine.api.collections import NetworkCollection
-from jupyter_containers.engine.api.parts import Parts
+from jupyter_containers.engine.collection import Collection, Items
 from jupyter_containers.engine.filters import Filters, PruneFilter
-from jupyter_containers.engine.images.image import parse_time
-from jupyter_containers.engine.networks.catalog import mode_id
+from jupyter_containers.engine.networks.catalog import Networks, mode_id
+from jupyter_containers.engine.networks.connections import Connections
 from jupyter_containers.engine.networks.documents import mode_document, network_document
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.results import (
     NetworkSummary,
     PruneResult,
 )
+from jupyter_containers.engine.units import parse_time
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.network.model import Network
 from jupyter_containers.options.network import NetworkOptions, endpoint_request
@@ -22,30 +23,38 @@ from jupyter_containers.options.network import NetworkOptions, endpoint_request
 MODE_DRIVERS = {"host": "host", "none": "null"}
 
 
-class NetworksAPI(Parts):
-    """What an engine does with networks."""
+class Members(Protocol):
+    """The containers of the store, as networks need them."""
 
-    @property
-    def networks(self) -> NetworkCollection:
-        """All networks: call it to list them, iterate, ``get(name)``, ``create(…)``."""
-        return NetworkCollection(self)
+    def find(self, text: str) -> ContainerRecord:
+        """Return the container that a name, ID or unique ID prefix means."""
 
-    def network(self, name: str) -> NetworkSummary:
+    def all(self) -> list[ContainerRecord]:
+        """Return all containers as they are now."""
+
+    def damaged(self) -> bool:
+        """Return whether the record of a container cannot be read."""
+
+    def locked(self, container_id: str) -> AbstractContextManager[None]:
+        """Hold a container's lock."""
+
+
+class NetworkService(Collection[NetworkSummary]):
+    """The networks of one store, the predefined ones too."""
+
+    noun = "networks"
+
+    def __init__(self, networks: Networks, connections: Connections, members: Members) -> None:
+        self._networks, self._connections, self._containers = networks, connections, members
+
+    def get(self, name: str) -> NetworkSummary:
         """Return the network that a name, ID or unique ID prefix means."""
         mode = self._mode(name)
         if mode:
             return NetworkSummary(mode_id(mode), mode, MODE_DRIVERS[mode])
         return NetworkSummary.of(self._networks.find(name))
 
-    def list_networks(self) -> list[NetworkSummary]:
-        """Return what ``networks()`` does."""
-        bridges = [NetworkSummary.of(item) for item in self._networks.all()]
-        words = [
-            NetworkSummary(mode_id(mode), mode, driver) for mode, driver in MODE_DRIVERS.items()
-        ]
-        return [*bridges[:1], *words, *bridges[1:]]
-
-    def create_network(self, name: str, **flags: Any) -> NetworkSummary:
+    def create(self, name: str, **flags: Any) -> NetworkSummary:
         """Create a bridge network; without ``subnet`` a free one is chosen.
 
         ``flags`` are Docker's in snake_case: ``subnet``, ``gateway``, ``ip_range``, ``internal``,
@@ -53,7 +62,7 @@ class NetworksAPI(Parts):
         """
         return NetworkSummary.of(self._networks.create(name, NetworkOptions.of(**flags)))
 
-    def connect_network(self, network: str, name: str, **flags: Any) -> None:
+    def connect(self, network: str, container: str, **flags: Any) -> None:
         """Connect a container to a network, now if it runs and at each of its starts.
 
         ``flags``: ``alias``, ``ip``, ``ip6``, ``link``, ``link_local_ip``, ``gw_priority``.
@@ -61,28 +70,28 @@ class NetworksAPI(Parts):
         self._refuse_mode(network, "joined by a container that exists")
         found = self._networks.find(network)
         request = endpoint_request(found.name, flags)
-        record = self._containers.find(name)
-        with self._lifecycle.locked(record.id):
+        record = self._containers.find(container)
+        with self._containers.locked(record.id):
             self._connections.connect(self._containers.find(record.id), request)
 
-    def disconnect_network(self, network: str, name: str, *, force: bool = False) -> None:
+    def disconnect(self, network: str, container: str, *, force: bool = False) -> None:
         """Disconnect a container from a network, now if it runs and at each of its starts.
 
         ``force`` is Docker's flag for a container that its daemon has lost; here none gets lost.
         """
         del force
         found = self._networks.find(network)
-        record = self._containers.find(name)
-        with self._lifecycle.locked(record.id):
+        record = self._containers.find(container)
+        with self._containers.locked(record.id):
             self._connections.disconnect(self._containers.find(record.id), found)
 
-    def remove_network(self, name: str) -> None:
+    def remove(self, name: str) -> None:
         """Remove a network that no running container uses."""
         self._refuse_mode(name, "removed")
         network = self._networks.find(name)
         self._networks.remove(network.id, [record.name for record in self._members(network)])
 
-    def inspect_network(self, name: str) -> dict[str, Any]:
+    def inspect(self, name: str) -> dict[str, Any]:
         """Return Docker's ``network inspect`` object."""
         mode = self._mode(name)
         if mode:
@@ -104,7 +113,7 @@ class NetworksAPI(Parts):
         if mode := self._mode(name):
             raise InvalidArgumentError(f"{mode} is a predefined network and cannot be {what}")
 
-    def _members(self, network: Network) -> list[ContainerRecord]:
+    def _members(self, network: Network) -> Items[ContainerRecord]:
         return [
             record
             for record in self._containers.all()
@@ -112,23 +121,41 @@ class NetworksAPI(Parts):
             and any(endpoint.network_id == network.id for endpoint in record.endpoints)
         ]
 
-    def prune_networks(self, *, filters: Filters | None = None) -> PruneResult:
+    def prune(self, *, filters: Filters | None = None) -> PruneResult:
         """Remove networks that no container uses, running or not.
 
         Filters: ``label``, ``label!``, ``until``.
         """
         selection = PruneFilter(filters)
-        if self._rooms.containers.damaged():
-            return PruneResult(())  # nobody knows which networks those are in
-        used = {request.name for record in self._containers.all() for request in record.networks}
-        unused = [
-            item
-            for item in self._networks.removable()
-            if not {item.name, item.id} & used and selection.accepts(item.labels, _made_at(item))
-        ]
+        if self._containers.damaged():
+            return PruneResult(())  # unknown which networks those are in
+        unused = [item for item in self.unused() if selection.accepts(item.labels, _made_at(item))]
         for item in unused:
             self._networks.remove(item.id, ())
         return PruneResult(tuple(item.name for item in unused))
+
+    def unused(self) -> Items[Network]:
+        """Return the bridge networks that no container uses, running or not."""
+        used = {request.name for record in self._containers.all() for request in record.networks}
+        return [item for item in self._networks.removable() if not {item.name, item.id} & used]
+
+    def names(self) -> Items[str]:
+        """Return the names of all bridge networks: cheap, for completion."""
+        return [network.name for network in self._networks.all()]
+
+    def list(self) -> Items[NetworkSummary]:
+        """Return the networks, the predefined ones after the default one."""
+        bridges = [NetworkSummary.of(item) for item in self._networks.all()]
+        words = [
+            NetworkSummary(mode_id(mode), mode, driver) for mode, driver in MODE_DRIVERS.items()
+        ]
+        return [*bridges[:1], *words, *bridges[1:]]
+
+    __call__ = list
+
+    def everything(self) -> Items[NetworkSummary]:
+        """Return all networks."""
+        return self.list()
 
 
 def _made_at(network: Network) -> float:

@@ -1,41 +1,38 @@
-"""What an engine does with volumes."""
+"""Volumes: make, look at, remove."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from jupyter_containers.engine.api.collections import VolumeCollection
-from jupyter_containers.engine.api.parts import Parts
+from jupyter_containers.engine.collection import Collection, Items
+from jupyter_containers.engine.context import Rooms
 from jupyter_containers.engine.filters import Filters, volume_filter
+from jupyter_containers.engine.records import MountRecord
 from jupyter_containers.engine.results import (
     PruneResult,
     VolumeSummary,
 )
+from jupyter_containers.engine.volumes.catalog import Volumes
+from jupyter_containers.engine.volumes.prune import prune_volumes
 from jupyter_containers.errors import AlreadyExistsError
 from jupyter_containers.options.values import parse_labels
 from jupyter_containers.options.volumes import check_driver, parse_driver_options
 
+# Name and mounts of each container: volumes in use are not removed.
+Users = Callable[[], Sequence[tuple[str, tuple[MountRecord, ...]]]]
 
-class VolumesAPI(Parts):
-    """What an engine does with volumes."""
 
-    @property
-    def volumes(self) -> VolumeCollection:
-        """All volumes: call it to list them, iterate, ``get(name)``, ``create(…)``."""
-        return VolumeCollection(self)
+class VolumeService(Collection[VolumeSummary]):
+    """The volumes of one store."""
 
-    def volume(self, name: str) -> VolumeSummary:
-        """Return the volume of that name."""
-        return self._volume(name)
+    noun = "volumes"
 
-    def list_volumes(self, *, filters: Filters | None = None) -> list[VolumeSummary]:
-        """Return what ``volumes(…)`` does."""
-        mounted = {m.name for record in self._containers.all() for m in record.mounts}
-        matches = volume_filter(filters, frozenset(mounted))
-        return [self._volume(item.name) for item in self._volumes.all() if matches(item)]
+    def __init__(self, rooms: Rooms, volumes: Volumes, users: Users) -> None:
+        self._rooms, self._volumes, self._users = rooms, volumes, users
 
-    def create_volume(
+    def create(
         self,
         name: str | None = None,
         *,
@@ -59,30 +56,46 @@ class VolumesAPI(Parts):
                 f"the volume {volume.name} exists with other options",
                 hint="remove it first, or choose another name",
             )
-        return self._volume(volume.name)
+        return self.get(volume.name)
 
-    def _volume(self, name: str) -> VolumeSummary:
+    def get(self, name: str) -> VolumeSummary:
+        """Return the volume of that name."""
         item = self._volumes.find(name)
         created = datetime.fromtimestamp(item.created, UTC)
         return VolumeSummary(
             item.name, str(self._volumes.mountpoint(item.name)), created, dict(item.labels)
         )
 
-    def remove_volume(self, name: str) -> None:
+    def remove(self, name: str) -> None:
         """Remove a volume and its files; one that a container has is refused."""
-        users = [(record.name, record.mounts) for record in self._containers.all()]
-        self._volumes.remove(name, users)
+        self._volumes.remove(name, self._users())
 
-    def inspect_volume(self, name: str) -> dict[str, Any]:
+    def inspect(self, name: str) -> dict[str, Any]:
         """Return Docker's ``volume inspect`` object."""
         volume = self._volumes.find(name)
         from jupyter_containers.engine.volumes.documents import volume_document
 
         return volume_document(volume, self._volumes.mountpoint(volume.name))
 
-    def prune_volumes(self, *, all: bool = False, filters: Filters | None = None) -> PruneResult:
+    def prune(self, *, all: bool = False, filters: Filters | None = None) -> PruneResult:
         """Remove anonymous volumes (with ``all`` also named ones) that no container has.
 
         Filters: ``label``, ``label!``, ``all``.
         """
-        return self._upkeep.prune_volumes(self._volumes, all=all, filters=filters)
+        return prune_volumes(self._rooms, self._volumes, all=all, filters=filters)
+
+    def names(self) -> Items[str]:
+        """Return the names of all volumes: cheap, for completion."""
+        return [record.name for record in self._volumes.all()]
+
+    def list(self, *, filters: Filters | None = None) -> Items[VolumeSummary]:
+        """Return the volumes; filters: ``dangling``, ``driver``, ``label``, ``name``."""
+        mounted = {m.name for _, mounts in self._users() for m in mounts}
+        matches = volume_filter(filters, frozenset(mounted))
+        return [self.get(item.name) for item in self._volumes.all() if matches(item)]
+
+    __call__ = list
+
+    def everything(self) -> Items[VolumeSummary]:
+        """Return all volumes."""
+        return self.list()

@@ -6,19 +6,20 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from jupyter_containers.engine.api.files import FilesAPI
-from jupyter_containers.engine.api.networks import NetworksAPI
-from jupyter_containers.engine.api.registries import RegistriesAPI
-from jupyter_containers.engine.api.sharing import SharingAPI
-from jupyter_containers.engine.api.volumes import VolumesAPI
-from jupyter_containers.engine.api.workloads import WorkloadsAPI
+from jupyter_containers.engine.builds.service import BuildService
+from jupyter_containers.engine.containers.service import ContainerService
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.garbage import GarbageCollection
+from jupyter_containers.engine.images.service import ImageService
 from jupyter_containers.engine.journal import Filters, JournalEvent
+from jupyter_containers.engine.networks.service import NetworkService
 from jupyter_containers.engine.results import (
     DiskUsage,
     PruneResult,
 )
+from jupyter_containers.engine.volumes.service import VolumeService
 from jupyter_containers.errors import (
     ContainerNotFoundError,
     InvalidArgumentError,
@@ -26,7 +27,6 @@ from jupyter_containers.errors import (
     UnreadableRecordsError,
 )
 from jupyter_containers.events import CancelToken, EventSink, discard
-from jupyter_containers.oci.reference import Reference
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.system.disk_details import DiskDetails
@@ -38,22 +38,43 @@ if TYPE_CHECKING:
 _KINDS = ("container", "image", "network", "volume")
 
 
-class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, SharingAPI):
-    """What concerns an engine as a whole."""
+class Named(Protocol):
+    """Things of one kind, by name."""
+
+    def names(self) -> list[str]:
+        """Return the names of all of them."""
+
+
+class SystemService:
+    """The store as a whole, and the machine that it is on."""
+
+    noun = "system"
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        containers: ContainerService,
+        images: ImageService,
+        networks: NetworkService,
+        volumes: VolumeService,
+        builds: BuildService,
+        garbage: GarbageCollection,
+        sweep: Callable[[], None],
+    ) -> None:
+        self._rooms, self._garbage, self._sweep = rooms, garbage, sweep
+        self._containers, self._images = containers, images
+        self._networks, self._volumes, self._builds = networks, volumes, builds
 
     def names(self, kind: str) -> list[str]:
         """Return the names of all things of a kind (``image`` …): cheap, for completion."""
-        rooms = self._rooms
-        match kind:
-            case "image":
-                names = {name.name for name in rooms.store.records.names()}
-                return [Reference.parse(name).familiar for name in names]
-            case "container":
-                return [record.name for record in self._containers.all()]
-            case "network":
-                return [network.name for network in rooms.networks.all()]
-            case "volume":
-                return [record.name for record in rooms.volumes.all()]
+        services: dict[str, Named] = {
+            "container": self._containers,
+            "image": self._images,
+            "network": self._networks,
+            "volume": self._volumes,
+        }
+        if kind in services:
+            return services[kind].names()
         raise InvalidArgumentError(f"unknown kind {kind!r}", hint=f"one of {', '.join(_KINDS)}")
 
     def inspect(self, name: str, kind: str | None = None, *, size: bool = False) -> dict[str, Any]:
@@ -74,10 +95,10 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
 
     def _inspect(self, kind: str, name: str, size: bool) -> dict[str, Any]:
         look: dict[str, Callable[[str], dict[str, Any]]] = {
-            "container": partial(self.inspect_container, size=size),
-            "image": self.inspect_image,
-            "network": self.inspect_network,
-            "volume": self.inspect_volume,
+            "container": partial(self._containers.inspect, size=size),
+            "image": self._images.inspect,
+            "network": self._networks.inspect,
+            "volume": self._volumes.inspect,
         }
         return look[kind](name)
 
@@ -100,7 +121,7 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
             since=since, until=until, after=after, filters=filters, follow=follow, cancel=cancel
         )
 
-    def system_check(
+    def check(
         self,
         *,
         repair: bool = False,
@@ -114,24 +135,26 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
         from jupyter_containers.engine.system.fsck import Checkup
 
         token = cancel or CancelToken()
-        checkup = Checkup(self._rooms, self._images, self._upkeep, emit, token)
+        check = Checkup(self._rooms, self._images.catalog, self._garbage, self._sweep, emit, token)
         try:
-            return checkup.check(repair=repair)
+            return check.check(repair=repair)
         except UnreadableRecordsError:
             if not repair:
                 raise
             self._rooms.store.start_over()
-            return checkup.check(repair=repair)
+            return check.check(repair=repair)
 
-    def system_df(self) -> list[DiskUsage]:
+    def df(self) -> list[DiskUsage]:
         """Return what images, containers, volumes and build cache take on disk."""
-        return self._upkeep.disk_usage()
+        from jupyter_containers.engine.system.disk_usage import DiskUsageReport
+
+        return DiskUsageReport(self._rooms).lines()
 
     def disk_details(self) -> DiskDetails:
         """Return what each image, container, volume and cached layer takes on disk."""
         from jupyter_containers.engine.system.disk_details import disk_details
 
-        return disk_details(self._rooms, self._images)
+        return disk_details(self._rooms, self._images.catalog)
 
     def prune_preview(self, *, all: bool = False) -> Mapping[str, DoomedGroup]:
         """Return what the prune of each kind would remove and free.
@@ -141,7 +164,9 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
         """
         from jupyter_containers.engine.system.prune_preview import prune_preview
 
-        return prune_preview(self._rooms, self._images, self._networks, self._upkeep, all=all)
+        return prune_preview(
+            self._rooms, self._images.catalog, self._networks, self._builds.records(), all=all
+        )
 
     def prune(
         self, *, all: bool = False, volumes: bool = False, filters: Filters | None = None
@@ -155,14 +180,14 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
         if volumes and "until" in given:
             raise InvalidArgumentError('the "until" filter is not supported with volumes')
         results = {
-            "Containers": self.prune_containers(filters=given),
-            "Networks": self.prune_networks(filters=given),
+            "Containers": self._containers.prune(filters=given),
+            "Networks": self._networks.prune(filters=given),
         }
         if volumes:
-            results["Volumes"] = self.prune_volumes(filters=given)
-        results["Images"] = self.prune_images(all=all, filters=given)
+            results["Volumes"] = self._volumes.prune(filters=given)
+        results["Images"] = self._images.prune(all=all, filters=given)
         if not {"label", "label!"} & set(given):
-            results["build cache objects"] = self.prune_builder(filters=given or None)
+            results["build cache objects"] = self._builds.prune(filters=given or None)
         return PruneResult(
             tuple(name for result in results.values() for name in result.removed),
             sum(result.freed for result in results.values()),
@@ -173,8 +198,8 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
         """Return what engine and host are, for people and bug reports."""
         from jupyter_containers.engine.system.doctor import info
 
-        states = [str(record.state.status) for record in self._containers.all()]
-        return info(self._rooms, states, len(self._images.all()))
+        states = [str(container.status) for container in self._containers.everything()]
+        return info(self._rooms, states, len(self._images.catalog.all()))
 
     def reset(self) -> list[Path]:
         """Remove everything: containers, images, volumes, networks, caches, and the folders.
@@ -186,8 +211,10 @@ class SystemAPI(FilesAPI, RegistriesAPI, WorkloadsAPI, NetworksAPI, VolumesAPI, 
 
         if self._rooms.store.damage():
             self._rooms.store.start_over()
-            self._lifecycle.sweep()  # ends what no record names any more
-        return reset(self._rooms, lambda name: self.remove(name, force=True, volumes=True))
+            self._sweep()  # ends what no record names any more
+        return reset(
+            self._rooms, lambda name: self._containers.remove(name, force=True, volumes=True)
+        )
 
     def doctor(self) -> DoctorReport:
         """Return what this host can do, what is missing and what would provide it."""

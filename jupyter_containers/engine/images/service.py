@@ -1,18 +1,20 @@
-"""What an engine does with images and registries: pull, push, tag, remove, log in."""
+"""Images: pull, push, tag, save, load, look at, remove."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, overload
 
-from jupyter_containers.engine.api.collections import ImageCollection
-from jupyter_containers.engine.api.parts import Parts
+from jupyter_containers.engine.collection import Collection, Items
+from jupyter_containers.engine.context import Rooms
 from jupyter_containers.engine.filters import Filters
-from jupyter_containers.engine.images.catalog import fetched_archive, open_archive
+from jupyter_containers.engine.frames import IMAGE_FIELDS, frame_of
+from jupyter_containers.engine.garbage import GarbageCollection
+from jupyter_containers.engine.images.catalog import Images, fetched_archive, open_archive
 from jupyter_containers.engine.images.image import Image
+from jupyter_containers.engine.images.prune import prune_images
 from jupyter_containers.engine.results import (
     HistoryEntry,
     PruneResult,
@@ -23,46 +25,57 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     NotFoundError,
     RegistryError,
-    UnauthorizedError,
 )
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.oci.descriptor import Platform
+from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.oci.reference import Reference
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.builds.builds import Builds
     from jupyter_containers.engine.images.layers import ImageDifference, ImageLayers
     from jupyter_containers.engine.images.saving import Format
     from jupyter_containers.engine.images.tree import LayerNode
     from jupyter_containers.store import ImageRecord
 
 
-class ImagesAPI(Parts):
-    """What an engine does with images and registries."""
+# Name, manifest digest and life of each container: images in use are not removed.
+Users = Callable[[], Sequence[tuple[str, str, bool]]]
+# Builds a Dockerfile's text without a context, under a tag: the builder stands on this service.
+BuildText = Callable[[str, str, EventSink, CancelToken], "ImageRecord"]
 
-    @property
-    def images(self) -> ImageCollection:
-        """All images: call it to list them, iterate, ``get(name)``, ``pull(…)``, ``build(…)``."""
-        return ImageCollection(self)
 
-    def list_images(self, filters: Filters | None = None, all: bool = False) -> list[Image]:
-        """Return what ``images(…)`` does."""
-        return self._images.listed(self._image, filters or {}, all=all)
+class ImageService(Collection[Image]):
+    """The images of one store."""
 
-    def image(self, name: str) -> Image:
+    noun = "images"
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        catalog: Images,
+        users: Users,
+        garbage: GarbageCollection,
+        build_text: BuildText,
+    ) -> None:
+        self._rooms, self.catalog = rooms, catalog
+        self._users, self._garbage, self._build_text = users, garbage, build_text
+
+    def get(self, name: str) -> Image:
         """Return the image that a name, ID, unique ID prefix or digest means."""
-        return self._image(self._images.find(name))
+        return self.handle(self.catalog.find(name))
 
-    def _image(self, record: ImageRecord, names: Mapping[str, str] | None = None) -> Image:
+    def handle(self, record: ImageRecord, names: Mapping[str, str] | None = None) -> Image:
+        """Return the value for a record; ``names`` are those that it has in the store."""
         if names is None:
-            names = self._images.names_of(record)
-        return Image(self, record, *self._images.familiar(names))
+            names = self.catalog.names_of(record)
+        return Image(self, record, *self.catalog.familiar(names))
 
-    def _image_for(self, name: str, platform: str, pull: str, emit: EventSink) -> ImageRecord:
-        record = None if pull == "always" else self._images.lookup(name)
+    def provide(self, name: str, platform: str, pull: str, emit: EventSink) -> ImageRecord:
+        """Return an image to make a container of, pulled as ``pull`` says (``--pull``)."""
+        record = None if pull == "always" else self.catalog.lookup(name)
         if record is not None:
             bring(self._rooms, record, emit, CancelToken())
-        if record is not None and (not platform or self._images.serves(record, platform)):
+        if record is not None and (not platform or self.catalog.serves(record, platform)):
             return record
         if record is not None:
             with suppress(ImageNotFoundError):  # one that its index has for the platform
@@ -73,12 +86,13 @@ class ImagesAPI(Parts):
                 hint="the image of that name that is here is for another platform",
             )
         if pull == "never":
-            return self._images.find(name)
-        return self._pull(Reference.parse(name), platform, emit, CancelToken())
+            return self.catalog.find(name)
+        return self.fetch(Reference.parse(name), platform, emit, CancelToken())
 
-    def _pull(
+    def fetch(
         self, reference: Reference, platform: str, emit: EventSink, cancel: CancelToken
     ) -> ImageRecord:
+        """Pull one image; the error of a near miss names the images that are here."""
         from jupyter_containers.engine.images.transfer import pull
 
         wanted = Platform.parse(platform) if platform else Platform.host()
@@ -91,16 +105,10 @@ class ImagesAPI(Parts):
 
     def _meant(self, reference: Reference) -> str:
         """Return what is here of the image that could not be pulled: itself, or names like it."""
-        if self._images.lookup(str(reference)) is not None:
+        if self.catalog.lookup(str(reference)) is not None:
             return f"{reference.familiar} is here and can be used, only nothing newer was fetched"
-        like = self._images.like(reference)
+        like = self.catalog.like(reference)
         return f"did you mean {' or '.join(like)}, which is here?" if like else ""
-
-    @cached_property
-    def _builds(self) -> Builds:
-        from jupyter_containers.engine.builds.builds import Builds
-
-        return Builds(self._rooms, self._images, self._connections, self._pull)
 
     @overload
     def pull(
@@ -121,7 +129,7 @@ class ImagesAPI(Parts):
         platform: str | None = None,
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
-    ) -> list[Image]: ...
+    ) -> Items[Image]: ...
     def pull(
         self,
         name: str,
@@ -130,16 +138,16 @@ class ImagesAPI(Parts):
         platform: str | None = None,
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
-    ) -> Image | list[Image]:
+    ) -> Image | Items[Image]:
         """Fetch an image from its registry, or with ``all_tags`` all of a repository."""
         token = cancel or CancelToken()
         if not all_tags:
-            return self._image(self._pull(Reference.parse(name), platform or "", emit, token))
+            return self.handle(self.fetch(Reference.parse(name), platform or "", emit, token))
         from jupyter_containers.engine.images.remote import tags
 
         references = [Reference.parse(name).with_tag(tag) for tag in tags(self._rooms, name, token)]
-        records = [self._pull(each, platform or "", emit, token) for each in references]
-        return [self._image(record) for record in records]
+        records = [self.fetch(each, platform or "", emit, token) for each in references]
+        return [self.handle(record) for record in records]
 
     @overload
     def push(
@@ -192,10 +200,10 @@ class ImagesAPI(Parts):
         )
 
         if all_tags:
-            names = self._images.tags_of(name)
-            return {each.familiar: send.push(self._images.find(str(each)), each) for each in names}
+            names = self.catalog.tags_of(name)
+            return {each.familiar: send.push(self.catalog.find(str(each)), each) for each in names}
         reference = Reference.parse(name)
-        record = self._images.lookup(name)
+        record = self.catalog.lookup(name)
         if record is None:
             raise ImageNotFoundError(
                 f"no such image: {reference.familiar}",
@@ -203,7 +211,7 @@ class ImagesAPI(Parts):
             )
         return send.push(record, reference)
 
-    def import_image(
+    def import_archive(
         self,
         source: str | Path | BinaryIO | bytes,
         name: str | None = None,
@@ -221,10 +229,10 @@ class ImagesAPI(Parts):
         self._rooms.quotas.check_archive("import")
         self._rooms.quotas.check_disk(self._rooms)
         reference = Reference.parse(name) if name else None
-        config = self._builds.changed_config(changes)
+        config = _changed(changes)
         token = cancel or CancelToken()
         with fetched_archive(source, self._rooms.store, token) as (file, origin):
-            record = self._images.import_tar(
+            record = self.catalog.import_tar(
                 file,
                 reference,
                 config,
@@ -232,7 +240,7 @@ class ImagesAPI(Parts):
                 platform=Platform.parse(platform) if platform else None,
                 cancel=token,
             )
-        return self._image(record)
+        return self.handle(record)
 
     def save(
         self,
@@ -258,7 +266,7 @@ class ImagesAPI(Parts):
                 f"invalid format {format!r}", hint=f"one of {', '.join(FORMATS)}"
             )
         wanted = [names] if isinstance(names, str) else names
-        found = [pair for name in wanted for pair in self._images.named_by(name)]
+        found = [pair for name in wanted for pair in self.catalog.named_by(name)]
         if platform:
             found = [(self._for_platform(record, platform), names) for record, names in found]
         images = chosen(self._rooms, found)
@@ -266,7 +274,7 @@ class ImagesAPI(Parts):
             token = cancel or CancelToken()
             save(self._rooms, images, write, format=format, emit=emit, cancel=token)
         for image in images:
-            self._images.note("save", image.record)
+            self.catalog.note("save", image.record)
 
     def load(
         self,
@@ -275,7 +283,7 @@ class ImagesAPI(Parts):
         platform: str | None = None,
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
-    ) -> list[Image]:
+    ) -> Items[Image]:
         """Bring the images of an archive (or of the folder of an OCI image layout) here.
 
         The archive may be a docker-archive or an OCI layout, plain, gzip, bzip2, xz or zstd.
@@ -292,9 +300,9 @@ class ImagesAPI(Parts):
             with open_archive(source) as (file, _):
                 loaded = load(self._rooms, file, wanted, emit=emit, cancel=token)
         for item in loaded:
-            self._images.note("load", item.record)
+            self.catalog.note("load", item.record)
         return [
-            self._image(
+            self.handle(
                 item.record, {str(name): item.record.manifest.digest for name in item.names}
             )
             for item in loaded
@@ -302,28 +310,24 @@ class ImagesAPI(Parts):
 
     def tag(self, source: str, target: str) -> None:
         """Give an image one more name."""
-        self._images.tag(source, target)
+        self.catalog.tag(source, target)
 
-    def remove_image(self, name: str, *, force: bool = False, no_prune: bool = False) -> list[str]:
+    def remove(self, name: str, *, force: bool = False, no_prune: bool = False) -> Items[str]:
         """Remove a name, or an image with its last name; return Docker's lines about it.
 
         Layers and blobs that nothing else needs go too, unless ``no_prune`` leaves them to the
         next prune.
         """
-        users = [
-            (record.name, record.manifest_digest, record.state.status.alive)
-            for record in self._containers.all()
-        ]
-        image = self._images.find(name)
-        lines = self._images.remove(name, users, force=force)
+        image = self.catalog.find(name)
+        lines = self.catalog.remove(name, self._users(), force=force)
         if not no_prune and any(line.startswith("Deleted: ") for line in lines):
-            gone = {layer.chain_id for layer in self._upkeep.collect().layers}
+            gone = {layer.chain_id for layer in self._garbage.collect().layers}
             lines += [f"Deleted: {chain}" for chain in reversed(image.chain_ids) if chain in gone]
         return lines
 
-    def history(self, name: str, *, platform: str | None = None) -> list[HistoryEntry]:
+    def history(self, name: str, *, platform: str | None = None) -> Items[HistoryEntry]:
         """Return how an image came to be, newest step first."""
-        return self._images.history(self._for_platform(self._images.find(name), platform))
+        return self.catalog.history(self._for_platform(self.catalog.find(name), platform))
 
     def _for_platform(self, record: ImageRecord, platform: str | None) -> ImageRecord:
         if not platform:
@@ -336,63 +340,87 @@ class ImagesAPI(Parts):
         """Return what each layer of an image adds, changes and removes, and what it wastes."""
         from jupyter_containers.engine.images.layers import layers_of
 
-        return layers_of(self._rooms, self._images, name)
+        return layers_of(self._rooms, self.catalog, name)
 
-    def diff_images(self, first: str, second: str) -> ImageDifference:
+    def diff(self, first: str, second: str) -> ImageDifference:
         """Return how the second image differs from the first: files, settings, size."""
         from jupyter_containers.engine.images.layers import difference
 
-        return difference(self._rooms, self._images, first, second)
+        return difference(self._rooms, self.catalog, first, second)
 
-    def image_tree(self) -> list[LayerNode]:
+    def tree(self) -> Items[LayerNode]:
         """Return all layers as the tree in which they stand on each other, with their images."""
         from jupyter_containers.engine.images.tree import image_tree
 
-        return image_tree(self._rooms, self._images)
+        return image_tree(self._rooms, self.catalog)
 
-    def inspect_image(self, name: str, *, platform: str | None = None) -> dict[str, Any]:
+    def inspect(self, name: str, *, platform: str | None = None) -> dict[str, Any]:
         """Return Docker's ``image inspect`` object."""
-        image = self._for_platform(self._images.find(name), platform)
-        names, digests = self._images.familiar(self._images.names_of(image))
+        image = self._for_platform(self.catalog.find(name), platform)
+        names, digests = self.catalog.familiar(self.catalog.names_of(image))
         try:
             folders = self._rooms.store.snapshots.lower_folders(image.chain_id)
         except NotFoundError:
             folders = ()  # a damaged store is looked at too: system check mends it
         from jupyter_containers.engine.images.documents import image_document
 
-        return image_document(image, self._images.config(image), names, digests, folders)
+        return image_document(image, self.catalog.config(image), names, digests, folders)
 
-    def prune_images(self, *, all: bool = False, filters: Filters | None = None) -> PruneResult:
+    def prune(self, *, all: bool = False, filters: Filters | None = None) -> PruneResult:
         """Remove images without a name; with ``all``, all that no container uses.
 
         ``filters`` (``label``, ``label!``, ``until``, ``dangling``) spare what they do not select.
         """
-        return self._upkeep.prune_images(all=all, filters=filters or {})
+        return prune_images(
+            self._rooms, self.catalog, self._garbage, all=all, filters=filters or {}
+        )
 
-    def login(self, registry: str, username: str, password: str) -> str:
-        """Check credentials against a registry and keep them; return where (a file, a helper)."""
-        from jupyter_containers.registry import Credential
+    def bootstrap(
+        self, name: str, *, emit: EventSink = discard, cancel: CancelToken | None = None
+    ) -> Image:
+        """Make a base image from Debian's packages, without a registry.
 
-        credential = Credential(username, password)
-        with self._rooms.registry(registry, credential, push=True) as client:
-            client.ping()
-        return self._rooms.credentials.store(registry, credential)
+        An image of that name that is here already is returned as it is.
+        """
+        from jupyter_containers.engine.images.bootstrap import Bootstrap
 
-    def relogin(self, registry: str) -> bool:
-        """Return whether the credentials that are kept for a registry are good."""
-        if self._rooms.credentials.get(registry) is None:
-            return False
-        try:
-            with self._rooms.registry(registry, push=True) as client:
-                client.ping()
-        except UnauthorizedError:
-            return False
-        return True
+        reference = Reference.parse(name)
+        existing = self.catalog.lookup(name)
+        if existing is not None:
+            return self.handle(existing)
+        token = cancel or CancelToken()
 
-    def logins(self) -> list[str]:
-        """Return the registries that there are credentials for."""
-        return self._rooms.credentials.registries()
+        def build(text: str, tag: str) -> ImageRecord:
+            return self._build_text(text, tag, emit, token)
 
-    def logout(self, registry: str = "docker.io") -> bool:
-        """Forget the credentials of a registry; return False where there were none."""
-        return self._rooms.credentials.erase(registry)
+        made = Bootstrap(self._rooms, self.catalog, build).make(reference, emit, token)
+        return self.handle(made)
+
+    def names(self) -> Items[str]:
+        """Return all names of images, as Docker prints them: cheap, for completion."""
+        names = {name.name for name in self._rooms.store.records.names()}
+        return [Reference.parse(name).familiar for name in names]
+
+    def to_dataframe(self) -> Any:
+        """Return a pandas DataFrame: a row for each image, sizes in bytes."""
+        return frame_of(self(), IMAGE_FIELDS)
+
+    def list(self, filters: Filters | None = None, all: bool = False) -> Items[Image]:
+        """Return the images, newest first; with ``all`` also those beside one for a platform."""
+        return self.catalog.listed(self.handle, filters or {}, all=all)
+
+    __call__ = list
+
+    def everything(self) -> Items[Image]:
+        """Return the images, newest first."""
+        return self.list()
+
+
+def _changed(changes: Sequence[str]) -> ExecutionConfig:
+    """Return the configuration that Dockerfile instructions make; one alone may be a string."""
+    lines = [changes] if isinstance(changes, str) else list(changes)
+    if not lines:
+        return ExecutionConfig()
+    from jupyter_containers.build.changes import changed_config
+
+    return changed_config(lines)

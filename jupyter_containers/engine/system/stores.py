@@ -1,21 +1,42 @@
-"""What an engine does with image stores that a machine's users share."""
+"""Image stores that the users of a machine share: put images in, take them out, map them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from jupyter_containers.engine.api.images import ImagesAPI
+from jupyter_containers.engine.collection import Items
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.images.service import ImageService
 from jupyter_containers.events import CancelToken, EventSink, discard
+from jupyter_containers.settings import Settings
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.shared_stores import SharedStore
 
 
-class SharingAPI(ImagesAPI):
-    """What an engine does with shared image stores."""
+class Keeper(Protocol):
+    """An engine on a shared store: the one that may change it."""
+
+    @property
+    def images(self) -> ImageService:
+        """The images of the shared store."""
+
+    def close(self) -> None:
+        """Close the store."""
+
+
+class StoreService:
+    """Shared image stores; ``open_keeper`` opens an engine on one of them."""
+
+    noun = "stores"
+
+    def __init__(
+        self, rooms: Rooms, images: ImageService, open_keeper: Callable[[Settings], Keeper]
+    ) -> None:
+        self._rooms, self._images, self._open_keeper = rooms, images, open_keeper
 
     def share(
         self,
@@ -24,7 +45,7 @@ class SharingAPI(ImagesAPI):
         store: str = "",
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
-    ) -> list[str]:
+    ) -> Items[str]:
         """Put images where all users of this machine use them, and nobody else can change them.
 
         Images that are not here are pulled there.  ``store`` is the shared store's folder,
@@ -35,50 +56,52 @@ class SharingAPI(ImagesAPI):
         from jupyter_containers.engine.shared_stores import shared_settings
         from jupyter_containers.store import Store
 
-        settings, token = shared_settings(self.settings, store), cancel or CancelToken()
+        settings, token = shared_settings(self._rooms.settings, store), cancel or CancelToken()
         Store.publish(settings.root)
         wanted = [names] if isinstance(names, str) else list(names)
         shared: list[str] = []
-        with closing(type(self)(settings)) as keeper:
+        with closing(self._open_keeper(settings)) as keeper:
             for name in wanted:
-                if self._images.lookup(name) is None:
-                    shared += keeper.pull(name, emit=emit, cancel=token).names
+                if self._images.catalog.lookup(name) is None:
+                    shared += keeper.images.pull(name, emit=emit, cancel=token).names
                     continue
                 # An OCI archive keeps every byte, and so every digest.
                 with self._rooms.store.scratch() as archive:
-                    self.save(name, archive, format="oci-archive", compression="none", cancel=token)
-                    loaded = keeper.load(archive, emit=emit, cancel=token)
+                    self._images.save(
+                        name, archive, format="oci-archive", compression="none", cancel=token
+                    )
+                    loaded = keeper.images.load(archive, emit=emit, cancel=token)
                     shared += [tag for image in loaded for tag in image.names]
         return shared
 
-    def unshare(self, names: str | Sequence[str], *, store: str = "") -> list[str]:
+    def unshare(self, names: str | Sequence[str], *, store: str = "") -> Items[str]:
         """Take images out of a shared store; return Docker's lines about it.
 
         Containers of other users that stand on them do not start any more.
         """
         from jupyter_containers.engine.shared_stores import shared_settings
 
-        with closing(type(self)(shared_settings(self.settings, store))) as keeper:
+        with closing(self._open_keeper(shared_settings(self._rooms.settings, store))) as keeper:
             wanted = [names] if isinstance(names, str) else list(names)
-            return [line for name in wanted for line in keeper.remove_image(name)]
+            return [line for name in wanted for line in keeper.images.remove(name)]
 
-    def shared_stores(self) -> list[SharedStore]:
+    def list(self) -> Items[SharedStore]:
         """Return the shared stores that this engine reads, and how it uses their layers."""
         from jupyter_containers.engine.shared_stores import listed
 
-        return listed(self.settings)
+        return listed(self._rooms.settings)
 
-    def map_shared(self, user: str) -> list[Path]:
+    def map(self, user: str) -> Items[Path]:
         """Let a user's containers use the layers of shared stores where they are.
 
         For root; the mounts, which are returned, are there until the machine starts anew.
         """
         from jupyter_containers.engine.shared_stores import map_owners
 
-        return map_owners(self.settings, user)
+        return map_owners(self._rooms.settings, user)
 
-    def unmap_shared(self, user: str) -> list[Path]:
-        """Undo :meth:`map_shared`; return the mounts that are gone."""
+    def unmap(self, user: str) -> Items[Path]:
+        """Undo :meth:`map`; return the mounts that are gone."""
         from jupyter_containers.engine.shared_stores import unmap_owners
 
         return unmap_owners(user)

@@ -1,4 +1,4 @@
-"""What an engine does with Dockerfiles and the build cache."""
+"""Builds: Dockerfiles, the build cache, and what failed steps left."""
 
 from __future__ import annotations
 
@@ -6,26 +6,35 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from jupyter_containers.engine.api.images import ImagesAPI
+from jupyter_containers.engine.builds.builds import Builds
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.garbage import GarbageCollection
 from jupyter_containers.engine.images.image import Image
+from jupyter_containers.engine.images.service import ImageService
 from jupyter_containers.engine.results import PruneResult
 from jupyter_containers.events import CancelToken, EventSink, discard
-from jupyter_containers.oci.reference import Reference
 from jupyter_containers.options.values import parse_size
 
 if TYPE_CHECKING:
     from jupyter_containers.build.checks import Finding
     from jupyter_containers.build.outline import Outline
     from jupyter_containers.build.result import StepReport
-    from jupyter_containers.engine.builds.cache_records import BuildRecord
+    from jupyter_containers.engine.builds.cache_records import BuildRecord, BuildRecords
     from jupyter_containers.engine.builds.failed_steps import FailedStep
     from jupyter_containers.engine.records import BuildNote, BuiltStep
     from jupyter_containers.options.build import BuildOptions
-    from jupyter_containers.store import ImageRecord
 
 
-class BuildsAPI(ImagesAPI):
-    """What an engine does with Dockerfiles and the build cache."""
+class BuildService:
+    """The builder of one store, its history and its cache."""
+
+    noun = "builds"
+
+    def __init__(
+        self, rooms: Rooms, images: ImageService, builder: Builds, garbage: GarbageCollection
+    ) -> None:
+        self._rooms, self._images, self._builds = rooms, images, builder
+        self._garbage = garbage
 
     def build(
         self,
@@ -42,7 +51,9 @@ class BuildsAPI(ImagesAPI):
         of names to contents.  ``stream`` takes the archive of an output with ``dest=-``.
         """
         options = _options(context, flags)
-        return self._image(self._builds.build(options, emit, cancel or CancelToken(), stream))
+        return self._images.handle(
+            self._builds.build(options, emit, cancel or CancelToken(), stream)
+        )
 
     def check(
         self,
@@ -74,28 +85,7 @@ class BuildsAPI(ImagesAPI):
         """Return a build's steps, what is cached and why not the rest (``build --call=cache``)."""
         return self._builds.forecast(_options(context, flags), cancel or CancelToken())
 
-    def bootstrap(
-        self, name: str, *, emit: EventSink = discard, cancel: CancelToken | None = None
-    ) -> Image:
-        """Make a base image from Debian's packages, without a registry.
-
-        An image of that name that is here already is returned as it is.
-        """
-        from jupyter_containers.engine.images.bootstrap import Bootstrap
-
-        reference = Reference.parse(name)
-        existing = self._images.lookup(name)
-        if existing is not None:
-            return self._image(existing)
-        token = cancel or CancelToken()
-
-        def build(text: str, tag: str) -> ImageRecord:
-            return self._builds.build_text(text, tag, emit, token)
-
-        made = Bootstrap(self._rooms, self._images, build).make(reference, emit, token)
-        return self._image(made)
-
-    def prune_builder(
+    def prune(
         self,
         *,
         all: bool = False,
@@ -115,19 +105,25 @@ class BuildsAPI(ImagesAPI):
             None if max_used_space is None else parse_size(max_used_space, "max-used-space"),
             0 if min_free_space is None else parse_size(min_free_space, "min-free-space"),
         )
-        return self._upkeep.build_records.prune(limits, all=all)
+        return self._cache_records.prune(limits, all=all)
 
-    def build_records(self) -> list[BuildRecord]:
+    @property
+    def _cache_records(self) -> BuildRecords:
+        from jupyter_containers.engine.builds.cache_records import BuildRecords
+
+        return BuildRecords(self._rooms, self._garbage.collect)
+
+    def records(self) -> list[BuildRecord]:
         """Return what the build cache holds, the least recently used first."""
-        return self._upkeep.build_records.all()
+        return self._cache_records.all()
 
-    def build_history(self) -> list[BuildNote]:
+    def history(self) -> list[BuildNote]:
         """Return the builds that ended, the latest first: how long, how much from the cache."""
         from jupyter_containers.engine.builds.history import BuildHistory
 
         return BuildHistory(self._rooms).all()
 
-    def built_steps(self, id: str) -> tuple[BuiltStep, ...]:
+    def steps(self, id: str) -> tuple[BuiltStep, ...]:
         """Return the steps of a build of the history, each with why it was not cached."""
         from jupyter_containers.engine.builds.history import BuildHistory
 
@@ -158,7 +154,7 @@ class BuildsAPI(ImagesAPI):
 
         steps = FailedSteps(self._rooms)
         step = steps.find(name)
-        return self._image(steps.image(step, self._images, cancel or CancelToken()))
+        return self._images.handle(steps.image(step, self._images.catalog, cancel or CancelToken()))
 
 
 def _options(

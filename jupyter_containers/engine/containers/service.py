@@ -1,34 +1,53 @@
-"""What an engine does with containers: run, stop, look at, remove."""
+"""Containers: run, stop, look at, copy files, remove.
+
+Verbs take a name, an ID or a unique ID prefix.  Keyword names are Docker's long flags in
+snake_case.  Long work reports to ``emit`` and stops at an interrupt or a cancelled token.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from jupyter_containers.engine.api.collections import ContainerCollection
-from jupyter_containers.engine.api.images import ImagesAPI
-from jupyter_containers.engine.containers.catalog import id_file
+from jupyter_containers.engine.collection import Collection, Items
+from jupyter_containers.engine.containers.catalog import Containers, id_file
 from jupyter_containers.engine.containers.container import Container
-from jupyter_containers.engine.containers.foreground import Streams, TerminalSession, TerminalSize
+from jupyter_containers.engine.containers.copying import container_path, copy_in, copy_out, writable
+from jupyter_containers.engine.containers.foreground import (
+    Attaching,
+    Streams,
+    TerminalSession,
+    TerminalSize,
+)
+from jupyter_containers.engine.containers.processes import Processes
+from jupyter_containers.engine.containers.prune import prune_containers
 from jupyter_containers.engine.containers.streams import OutputSink
+from jupyter_containers.engine.containers.sweep import SweptLifecycle
 from jupyter_containers.engine.containers.validation import warnings_of
 from jupyter_containers.engine.containers.workplace import run_options
+from jupyter_containers.engine.context import Rooms
 from jupyter_containers.engine.filters import Filters
+from jupyter_containers.engine.frames import CONTAINER_FIELDS, frame_of
 from jupyter_containers.engine.images.image import Image
+from jupyter_containers.engine.images.service import ImageService
 from jupyter_containers.engine.results import (
     PruneResult,
     RunResult,
     StatsSample,
 )
-from jupyter_containers.errors import InvalidArgumentError, NotFoundError
+from jupyter_containers.errors import InvalidArgumentError, NotFoundError, StorageError
 from jupyter_containers.events import (
     CancelToken,
     EventSink,
     discard,
     warn,
 )
+from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import ExecOptions, RunOptions
 from jupyter_containers.options.run import updated
 from jupyter_containers.options.values import parse_signal
@@ -39,12 +58,31 @@ from jupyter_containers.runtime.knobs import check_knobs
 if TYPE_CHECKING:
     from jupyter_containers.engine.containers.data_exchange import Exchange
     from jupyter_containers.engine.containers.explain import Explanation
+    from jupyter_containers.engine.containers.filesystems import FileChange, FileSystems
+    from jupyter_containers.engine.containers.folders import FolderEntry
     from jupyter_containers.engine.records import ContainerRecord
     from jupyter_containers.runtime.logs import LogLine
 
 
-class ContainersAPI(ImagesAPI):
-    """What an engine does with containers."""
+class ContainerService(Collection[Container]):
+    """The containers of one store.
+
+    ``images`` provides the images that they are made of.
+    """
+
+    noun = "containers"
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        images: ImageService,
+        catalog: Containers,
+        lifecycle: SweptLifecycle,
+    ) -> None:
+        self._rooms, self._images = rooms, images
+        self._containers, self._lifecycle = catalog, lifecycle
+        self._attaching = Attaching(rooms, lifecycle)
+        self._processes = Processes(rooms, lifecycle)
 
     def run(
         self,
@@ -107,8 +145,8 @@ class ContainersAPI(ImagesAPI):
         from jupyter_containers.engine.containers.data_exchange import Exchange, Request
 
         request = Request(inputs or {}, results, script)
-        settings = self.settings
-        return Exchange(settings.root / "exchange", request, settings.result_max_bytes)
+        settings = self._rooms.settings
+        return Exchange(settings.layout.exchange, request, settings.result_max_bytes)
 
     def attach(
         self,
@@ -191,8 +229,8 @@ class ContainersAPI(ImagesAPI):
         self, options: RunOptions, emit: EventSink, *, owned: bool = False
     ) -> ContainerRecord:
         with id_file(options.cidfile) as write_id:
-            image = self._image_for(options.image, options.platform, options.pull, emit)
-            config = self._images.config(image)
+            image = self._images.provide(options.image, options.platform, options.pull, emit)
+            config = self._images.catalog.config(image)
             record = self._containers.create(options, image, config, owned=owned)
             write_id(record.id)
         for number, text in enumerate(warnings_of(options, self._rooms.host)):
@@ -236,7 +274,7 @@ class ContainersAPI(ImagesAPI):
         if timeout is not None:
             return timeout
         own = record.options.stop_timeout
-        return own if own >= 0 else self.settings.stop_timeout
+        return own if own >= 0 else self._rooms.settings.stop_timeout
 
     def restart(
         self, name: str, timeout: float | None = None, *, signal: str | int | None = None
@@ -346,7 +384,7 @@ class ContainersAPI(ImagesAPI):
             if key in values
         }
 
-    def stats(self, names: Iterable[str] | None = None) -> list[StatsSample]:
+    def stats(self, names: Iterable[str] | None = None) -> Items[StatsSample]:
         """Return what containers use now: the named ones, or all that run."""
         if names is None:
             records = [record for record in self._containers.all() if record.state.status.alive]
@@ -354,11 +392,11 @@ class ContainersAPI(ImagesAPI):
             records = [self._containers.find(name) for name in names]
         return self._processes.stats(records)
 
-    def top(self, name: str, options: Sequence[str] = ()) -> list[dict[str, str]]:
+    def top(self, name: str, options: Sequence[str] = ()) -> Items[dict[str, str]]:
         """Return the processes of a container by column, as ``ps`` of the host shows them."""
         return self._processes.top(self._containers.find(name), options)
 
-    def port(self, name: str) -> list[str]:
+    def port(self, name: str) -> Items[str]:
         """Return the published ports: ``8000/tcp -> 127.0.0.1:8000``."""
         record = self._containers.find(name)
         ports = record.ports if record.state.status.alive else ()
@@ -367,41 +405,13 @@ class ContainersAPI(ImagesAPI):
             for port in ports
         ]
 
-    @property
-    def containers(self) -> ContainerCollection:
-        """All containers: call it to list those that run, iterate, ``get(name)``, ``run(…)``."""
-        return ContainerCollection(self)
-
-    def list_containers(
-        self,
-        all: bool = False,
-        filters: Filters | None = None,
-        last: int | None = None,
-        size: bool = False,
-    ) -> list[Container]:
-        """Return what ``containers(…)`` does."""
-        filters = filters or {}
-        matches = self._containers.matching(filters)
-        everything = all or bool(last) or "status" in filters
-        records = [
-            record
-            for record in self._containers.all()
-            if (everything or record.state.status.up) and matches(record)
-        ]
-        found = [Container(self, record) for record in (records[:last] if last else records)]
-        for container in found:
-            container.image_shown = self._containers.image_shown(container.record)
-        for container in found if size else ():
-            container.size, container.size_root = self._sizes(container.record)
-        return found
-
     def _sizes(self, record: ContainerRecord) -> tuple[int, int]:
         """Return the bytes of a container's own files, and of all with its image's."""
         own = self._rooms.store.snapshots.size_rw(record.id)
         image = self._rooms.store.records.get_image(record.manifest_digest)
         return own, own + (image.size if image is not None else 0)
 
-    def container(self, name: str) -> Container:
+    def get(self, name: str) -> Container:
         """Return the container that a name, ID or unique ID prefix means."""
         return Container(self, self._containers.find(name))
 
@@ -409,7 +419,7 @@ class ContainersAPI(ImagesAPI):
         """Return the word of a running container's health; empty without a health check."""
         return read_status(self._lifecycle.bundle(record.id).folder)
 
-    def inspect_container(self, name: str, *, size: bool = False) -> dict[str, Any]:
+    def inspect(self, name: str, *, size: bool = False) -> dict[str, Any]:
         """Return Docker's ``container inspect`` object, with ``size`` the bytes of its files."""
         record = self._containers.find(name)
         networks = {item.id: item for item in self._rooms.networks.all()}
@@ -444,11 +454,170 @@ class ContainersAPI(ImagesAPI):
         from jupyter_containers.engine.containers.explain import explain
 
         record = self._containers.find(name)
-        return explain(self._rooms, record, self.inspect_container(record.id))
+        return explain(self._rooms, record, self.inspect(record.id))
 
-    def prune_containers(self, *, filters: Filters | None = None) -> PruneResult:
+    def prune(self, *, filters: Filters | None = None) -> PruneResult:
         """Remove all containers that do not run; filters: ``label``, ``label!``, ``until``."""
-        return self._upkeep.prune_containers(filters)
+        return prune_containers(self._rooms, self._lifecycle, filters)
+
+    @cached_property
+    def _files(self) -> FileSystems:
+        from jupyter_containers.engine.containers.filesystems import FileSystems
+
+        return FileSystems(self._rooms, self._lifecycle, self._images.catalog)
+
+    def copy(
+        self,
+        source: str,
+        target: str,
+        *,
+        archive: bool = False,
+        follow_link: bool = False,
+        stdin: BinaryIO | bytes | None = None,
+        stdout: BinaryIO | None = None,
+        emit: EventSink = discard,
+    ) -> None:
+        """Copy files between a container (``NAME:PATH``), running or not, and this machine.
+
+        Docker's rules say where they go.  ``archive`` keeps owners; without it, files that come
+        out of a container are the caller's.  ``follow_link`` copies what a link points at.  With
+        ``-`` for a path the files are a tar on ``stdin`` or ``stdout``.
+
+        Set-user-ID and set-group-ID bits, device nodes and all extended attributes but ``user.*``
+        do not leave a container as files, with ``archive`` neither; a warning to ``emit`` counts
+        them.  A tar has them all.
+        """
+        taken, given = container_path(source), container_path(target)
+        if (taken is None) == (given is None):
+            raise InvalidArgumentError(
+                "copying between containers is not supported"
+                if taken
+                else "must specify at least one container source",
+                hint="one of the two is CONTAINER:PATH, the other a path of this machine, or -",
+            )
+        with ExitStack() as stack:
+            try:
+                if taken is not None:
+                    record = self._containers.find(taken[0])
+                    root = stack.enter_context(self._files.view(record))
+                    left_out = copy_out(
+                        self._files, root, taken[1], target, archive, follow_link, stdout
+                    )
+                    warn(emit, str(left_out), of="cp")
+                    self._lifecycle.note(record, "archive-path")
+                elif given is not None:
+                    record = self._containers.find(given[0])
+                    root = stack.enter_context(self._files.view(writable(record)))
+                    copy_in(self._files, source, root, given[1], follow_link, stdin)
+                    self._lifecycle.note(record, "extract-to-dir")
+            except OSError as error:
+                # A container that runs may change its files while they are copied.
+                raise StorageError(f"cannot copy {source}: {error.strerror}") from error
+
+    def diff(self, name: str) -> Items[FileChange]:
+        """Return the files that a container added, changed and deleted, sorted by path."""
+        return self._files.diff(self._containers.find(name))
+
+    def folder(self, name: str, path: str) -> tuple[str, list[FolderEntry]]:
+        """Return a container's folder: its path with links followed, and its entries.
+
+        Raises :class:`NotFoundError`, :class:`InvalidArgumentError` for what is no folder.
+        """
+        from jupyter_containers.engine.containers.folders import list_folder
+
+        with self._files.view(self._containers.find(name)) as root:
+            try:
+                return list_folder(root, path)
+            except OSError as error:
+                raise StorageError(f"cannot read {path}: {error.strerror}") from error
+
+    def export(
+        self, name: str, output: str | Path | BinaryIO, *, compression: str | None = None
+    ) -> None:
+        """Write a container's files, without its volumes, as a tar."""
+        from jupyter_containers.engine.images.saving import archive_output
+
+        record = self._containers.find(name)
+        with archive_output(output, compression) as write:
+            self._files.export(record, write)
+        self._lifecycle.note(record, "export")
+
+    def commit(
+        self,
+        name: str,
+        repository: str | None = None,
+        *,
+        change: Sequence[str] = (),
+        message: str = "",
+        author: str = "",
+        pause: bool = True,
+        cancel: CancelToken | None = None,
+    ) -> Image:
+        """Make an image of a container's files and configuration; it is frozen for that time.
+
+        ``change`` are Dockerfile instructions for the configuration (CMD, ENV …).
+        """
+        from jupyter_containers.oci.reference import Reference
+
+        changes = [change] if isinstance(change, str) else list(change)
+
+        def configure(config: ExecutionConfig) -> ExecutionConfig:
+            if not changes:
+                return config
+            from jupyter_containers.build.changes import changed_config
+
+            return changed_config(changes, config)
+
+        image = self._files.commit(
+            self._containers.find(name),
+            Reference.parse(repository) if repository else None,
+            configure,
+            message=message,
+            author=author,
+            pause=pause,
+            cancel=cancel or CancelToken(),
+        )
+        return self._images.handle(image)
+
+    def list(
+        self,
+        all: bool = False,
+        filters: Filters | None = None,
+        last: int | None = None,
+        size: bool = False,
+    ) -> Items[Container]:
+        """Return the running containers (or ``all``), newest first.
+
+        With ``size`` each knows the bytes of its own files.
+        """
+        filters = filters or {}
+        matches = self._containers.matching(filters)
+        everything = all or bool(last) or "status" in filters
+        records = [
+            record
+            for record in self._containers.all()
+            if (everything or record.state.status.up) and matches(record)
+        ]
+        found = [Container(self, record) for record in (records[:last] if last else records)]
+        for container in found:
+            container.image_shown = self._containers.image_shown(container.record)
+        for container in found if size else ():
+            container.size, container.size_root = self._sizes(container.record)
+        return found
+
+    __call__ = list
+
+    def everything(self) -> Items[Container]:
+        """Return all containers, newest first."""
+        return self.list(True)
+
+    def names(self) -> Items[str]:
+        """Return the names of all containers: cheap, for completion."""
+        return [record.name for record in self._containers.all()]
+
+    def to_dataframe(self, all: bool = True) -> Any:
+        """Return a pandas DataFrame: a row for each container, numbers and times as such."""
+        return frame_of(self(all), CONTAINER_FIELDS)
 
 
 def image_name(image: str | Image) -> str:

@@ -1,0 +1,92 @@
+"""``cp``: files between a container and this machine."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, BinaryIO
+
+from jupyter_containers.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.containers.filesystems import FileSystems
+    from jupyter_containers.engine.records import ContainerRecord
+    from jupyter_containers.trees.handover import Handover
+    from jupyter_containers.trees.rooted import Root
+
+
+def copy_out(
+    files: FileSystems,
+    root: Root,
+    path: str,
+    target: str,
+    archive: bool,
+    follow: bool,
+    stdout: BinaryIO | None,
+) -> Handover:
+    """Copy a path of a container to a path of this machine, or as a tar to ``stdout`` (``-``).
+
+    Returns what was left out: set-user-ID bits, devices, extended attributes but ``user.*``.
+    """
+    from jupyter_containers.trees.handover import Handover
+    from jupyter_containers.trees.rooted import Root
+
+    handover = Handover()
+    if target == "-":
+        if stdout is None:
+            raise InvalidArgumentError(
+                "cp to - needs an output to write to",
+                hint="name a file or folder; in a terminal, - is the standard output",
+            )
+        files.pack(root, path, stdout.write, follow=follow)
+        return handover
+    owner = None if archive else (os.geteuid(), os.getegid())
+    with Root("/") as here:
+        files.copy(root, path, here, _local(target), follow=follow, owner=owner, handover=handover)
+    return handover
+
+
+def copy_in(
+    files: FileSystems,
+    source: str,
+    root: Root,
+    path: str,
+    follow: bool,
+    stdin: BinaryIO | bytes | None,
+) -> None:
+    """Copy a path of this machine, or the tar on ``stdin`` (``-``), into a container."""
+    from io import BytesIO
+
+    from jupyter_containers.trees.rooted import Root
+
+    if source == "-":
+        if stdin is None:
+            raise InvalidArgumentError("cp from - needs an input to read")
+        stream = BytesIO(stdin) if isinstance(stdin, bytes) else stdin
+        files.unpack(stream, root, path, owner=None)
+        return
+    with Root("/") as here:
+        files.copy(here, _local(source), root, path, follow=follow, owner=None)
+
+
+def container_path(text: str) -> tuple[str, str] | None:
+    """Return container and path of ``NAME:PATH``; None for a path of this machine or ``-``."""
+    name, colon, path = text.partition(":")
+    if not colon or text.startswith((".", "/")):
+        return None
+    if not name or not path:
+        raise InvalidArgumentError(f"invalid path {text!r}", hint="write CONTAINER:PATH")
+    return name, path
+
+
+def _local(path: str) -> str:
+    # Made absolute by hand: a trailing slash and a "/." mean something here.
+    return path if path.startswith("/") else f"{os.getcwd()}/{path}"
+
+
+def writable(record: ContainerRecord) -> ContainerRecord:
+    """Return the record; raise :class:`InvalidArgumentError` for a read-only container."""
+    if record.options.read_only:
+        raise InvalidArgumentError(
+            "container rootfs is marked read-only", hint="copy into one without --read-only"
+        )
+    return record

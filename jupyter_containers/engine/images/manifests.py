@@ -1,0 +1,99 @@
+"""Manifest lists: one name that serves several platforms (``manifest create`` and its like)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.images.catalog import Images
+from jupyter_containers.events import CancelToken, EventSink, discard
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.images.manifest_lists import ManifestLists
+    from jupyter_containers.oci.descriptor import Descriptor, RawDocument
+
+
+class ManifestService:
+    """The drafts of manifest lists of one store."""
+
+    noun = "manifests"
+
+    def __init__(self, rooms: Rooms, images: Images) -> None:
+        self._rooms, self._images = rooms, images
+
+    def _lists(self, insecure: bool = False) -> ManifestLists:
+        from jupyter_containers.engine.images.manifest_lists import ManifestLists
+
+        return ManifestLists(self._rooms, self._images, insecure=insecure)
+
+    def create(
+        self,
+        name: str,
+        images: Sequence[str],
+        *,
+        amend: bool = False,
+        insecure: bool = False,
+        cancel: CancelToken | None = None,
+    ) -> RawDocument:
+        """Draft a list that makes one name serve several platforms; return its document."""
+        lists = self._lists(insecure)
+        return lists.create(name, images, amend=amend, cancel=cancel or CancelToken()).document()
+
+    def annotate(
+        self,
+        name: str,
+        image: str,
+        *,
+        os: str = "",
+        arch: str = "",
+        variant: str = "",
+        os_version: str = "",
+        os_features: Sequence[str] = (),
+    ) -> RawDocument:
+        """Change what a draft says about the platform of one of its images."""
+        draft = self._lists().annotate(
+            name,
+            image,
+            os=os,
+            architecture=arch,
+            variant=variant,
+            os_version=os_version,
+            os_features=tuple(os_features),
+        )
+        return draft.document()
+
+    def inspect(
+        self,
+        name: str,
+        image: str = "",
+        *,
+        insecure: bool = False,
+        cancel: CancelToken | None = None,
+    ) -> RawDocument | Descriptor:
+        """Return a manifest or list as it is, of a draft or of a registry.
+
+        With ``image``, return what the draft ``name`` says about that image.
+        """
+        lists = self._lists(insecure)
+        if image:
+            return lists.inspect_entry(name, image)
+        return lists.inspect(name, cancel or CancelToken())
+
+    def push(
+        self,
+        name: str,
+        *,
+        purge: bool = False,
+        insecure: bool = False,
+        emit: EventSink = discard,
+        cancel: CancelToken | None = None,
+    ) -> str:
+        """Send a draft, and the images that it names, to its registry; return the list's digest."""
+        return self._lists(insecure).push(
+            name, purge=purge, emit=emit, cancel=cancel or CancelToken()
+        )
+
+    def remove(self, name: str) -> None:
+        """Drop a draft."""
+        self._lists().remove(name)

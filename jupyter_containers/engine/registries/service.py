@@ -1,0 +1,132 @@
+"""Registries: credentials, search, what they hold, and registries that run here."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from jupyter_containers.engine.collection import Items
+from jupyter_containers.engine.containers.container import Container
+from jupyter_containers.engine.containers.service import ContainerService
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.images.service import ImageService
+from jupyter_containers.errors import UnauthorizedError
+from jupyter_containers.events import CancelToken, EventSink, discard
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.images.remote import RemoteRepository
+    from jupyter_containers.engine.registries.local import LocalRegistries, LocalRegistry
+    from jupyter_containers.oci.descriptor import Descriptor
+    from jupyter_containers.registry.search import FoundRepository
+
+
+class RegistryService:
+    """Registries as this user reaches them, and those that run on this machine."""
+
+    noun = "registries"
+
+    def __init__(self, rooms: Rooms, images: ImageService, containers: ContainerService) -> None:
+        self._rooms, self._images, self._containers = rooms, images, containers
+
+    def login(self, registry: str, username: str, password: str) -> str:
+        """Check credentials against a registry and keep them; return where (a file, a helper)."""
+        from jupyter_containers.registry import Credential
+
+        credential = Credential(username, password)
+        with self._rooms.registry(registry, credential, push=True) as client:
+            client.ping()
+        return self._rooms.credentials.store(registry, credential)
+
+    def relogin(self, registry: str) -> bool:
+        """Return whether the credentials that are kept for a registry are good."""
+        if self._rooms.credentials.get(registry) is None:
+            return False
+        try:
+            with self._rooms.registry(registry, push=True) as client:
+                client.ping()
+        except UnauthorizedError:
+            return False
+        return True
+
+    def logins(self) -> Items[str]:
+        """Return the registries that there are credentials for."""
+        return self._rooms.credentials.registries()
+
+    def logout(self, registry: str = "docker.io") -> bool:
+        """Forget the credentials of a registry; return False where there were none."""
+        return self._rooms.credentials.erase(registry)
+
+    def search(
+        self, term: str, *, limit: int = 25, cancel: CancelToken | None = None
+    ) -> Items[FoundRepository]:
+        """Return the repositories that Docker Hub (or ``registry/word``) finds, best first."""
+        from jupyter_containers.engine.images.remote import search
+
+        return search(self._rooms, term, limit, cancel or CancelToken())[1]
+
+    def tags(self, repository: str, *, cancel: CancelToken | None = None) -> Items[str]:
+        """Return the tags that a repository has in its registry."""
+        from jupyter_containers.engine.images.remote import tags
+
+        return tags(self._rooms, repository, cancel or CancelToken())
+
+    def repositories(
+        self, registry: str, *, cancel: CancelToken | None = None
+    ) -> Items[RemoteRepository]:
+        """Return what a registry lists, with the tags of each repository."""
+        from jupyter_containers.engine.images.remote import repositories
+
+        return repositories(self._rooms, registry, cancel or CancelToken())
+
+    def referrers(
+        self, name: str, *, artifact_type: str = "", cancel: CancelToken | None = None
+    ) -> tuple[Descriptor, ...]:
+        """Return what points at an image in its registry: signatures, bills of materials."""
+        from jupyter_containers.engine.images.remote import referrers
+
+        return referrers(self._rooms, name, artifact_type, cancel or CancelToken())
+
+    def remove(self, name: str, *, cancel: CancelToken | None = None) -> str:
+        """Remove an image from its registry (not from here); return its digest."""
+        from jupyter_containers.engine.images.remote import remove
+
+        return remove(self._rooms, name, cancel or CancelToken())
+
+    def start(
+        self,
+        name: str = "registry",
+        *,
+        publish: str = "5000",
+        volume: str = "",
+        image: str = "",
+        auth: bool = True,
+        emit: EventSink = discard,
+    ) -> LocalRegistry:
+        """Run a registry on this machine, or find the one of that name that runs.
+
+        ``publish`` is ``[address:]port`` (0 for a free one), ``volume`` keeps what is pushed (by
+        default one of the registry's name).  Without ``image`` one is made from Debian's packages.
+        It asks for a random password, which this engine knows and which is in the result; without
+        ``auth`` everybody who reaches the port can push to it.
+        """
+        from jupyter_containers.engine.registries.local import IMAGE
+
+        if not image:
+            image = IMAGE
+            if self._images.catalog.lookup(image) is None:
+                self._images.bootstrap(image, emit=emit)
+        return self._local.start(name, image, publish, volume or f"{name}-data", auth=auth)
+
+    def stop(self, name: str = "registry") -> Container:
+        """Stop and remove a registry that :meth:`start` runs; its volume stays."""
+        return self._local.stop(name)
+
+    def list(self) -> Items[LocalRegistry]:
+        """Return the registries that run here."""
+        return self._local.all()
+
+    @cached_property
+    def _local(self) -> LocalRegistries:
+        from jupyter_containers.engine.registries.local import LocalRegistries
+
+        return LocalRegistries(self._rooms, self._containers)

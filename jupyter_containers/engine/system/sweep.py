@@ -1,0 +1,24 @@
+"""What dead processes left: finished or removed at every start of an engine."""
+
+from __future__ import annotations
+
+import shutil
+
+from jupyter_containers.engine.containers.sweep import SweptLifecycle, builder_alive
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.store.faults import tolerated
+
+
+def sweep(rooms: Rooms, lifecycle: SweptLifecycle) -> None:
+    """Finish or remove downloads, containers and build steps whose process is gone."""
+    workbench = rooms.workbench
+    found = list(workbench.iterdir()) if workbench.is_dir() else []
+    dead = [folder for folder in found if not builder_alive(folder.name)]
+    for folder in dead:
+        rooms.runtime.abandon(folder.name)
+    rooms.store.sweep()
+    # On a full or read-only disk the verb comes first: it may be how room is made.
+    with tolerated():
+        lifecycle.sweep()
+    for folder in dead:
+        shutil.rmtree(folder, ignore_errors=True)

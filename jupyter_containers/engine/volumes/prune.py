@@ -1,0 +1,34 @@
+"""``volume prune``: remove volumes that no container has."""
+
+from __future__ import annotations
+
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.filters import Filters, PruneFilter
+from jupyter_containers.engine.results import PruneResult
+from jupyter_containers.engine.volumes.catalog import Volumes
+
+
+def prune_volumes(
+    rooms: Rooms,
+    volumes: Volumes,
+    *,
+    all: bool = False,  # Docker's flag
+    filters: Filters | None = None,
+) -> PruneResult:
+    """Remove anonymous volumes (with ``all`` also named ones) that no container has."""
+    from jupyter_containers.store.uppers import tree_size
+
+    selection = PruneFilter(filters, ("label", "label!", "all"))
+    if rooms.containers.damaged():
+        return PruneResult((), 0)  # unknown which volumes those have
+    used = {mount.name for record in rooms.containers.all() for mount in record.mounts}
+    removed, freed = [], 0
+    for volume in rooms.volumes.all():
+        if volume.name in used or not (volume.anonymous or all or selection.all):
+            continue
+        if not selection.accepts(volume.labels, volume.created):
+            continue
+        freed += tree_size(rooms.settings.layout.volumes / volume.name)
+        volumes.destroy(volume)
+        removed.append(volume.name)
+    return PruneResult(tuple(removed), freed)
