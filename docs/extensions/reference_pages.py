@@ -45,6 +45,7 @@ def write(folder: Path) -> None:
     """Write all pages, and only those that changed: Sphinx reads no others again."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = {f"{part}.md": commands_page(part, title) for part, title in PARTS.items()}
+    pages["dockerfile-flags.md"] = dockerfile_page()
     pages["settings.md"] = settings_page()
     pages["errors.md"] = errors_page()
     (folder / "verbs.txt").write_text(verbs_table())
@@ -110,6 +111,18 @@ def _spelling(flag: Flag) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def dockerfile_page() -> str:
+    """Return the flags of each instruction of a Dockerfile."""
+    from jupyter_containers.build.instructions import FLAGS
+
+    lines = ["# Flags of Dockerfile instructions", ""]
+    for keyword, flags in FLAGS.items():
+        lines += [f"## {keyword}", "", "| Flag | Meaning |", "|---|---|"]
+        lines += [f"| `{flag.completion}` | {_cell(flag.help)} |" for flag in flags]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def settings_page() -> str:

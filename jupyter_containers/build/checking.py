@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from jupyter_containers.build.checks import COPY_IGNORED, UNDEFINED_VAR, Finding
 from jupyter_containers.build.context import LocalContext
+from jupyter_containers.build.flags import expanded
 from jupyter_containers.build.instructions import Copy, Instruction, Run, Workdir
 from jupyter_containers.build.interpret import trigger
 from jupyter_containers.build.plan import SCRATCH, Plan, Stage
@@ -81,8 +82,9 @@ class Rehearsal:
         elif isinstance(instruction, Workdir):
             set_workdir(instruction, state, expand)
         elif isinstance(instruction, Copy):
-            words = (*instruction.sources, instruction.destination, instruction.chown)
+            words = (*instruction.sources, instruction.destination)
             sources = [expand(word) for word in words][: len(instruction.sources)]
+            expanded(instruction, expand)
             found += self._ignored(instruction, sources)
             for document in instruction.inline:
                 if document.expand:

@@ -15,6 +15,7 @@ import msgspec
 from jupyter_containers.build.checks import EMPTY_WILDCARD, Finding
 from jupyter_containers.build.filestep import StepSurroundings
 from jupyter_containers.build.ignorefile import IgnoreRules
+from jupyter_containers.build.instructions import Add, Copy
 from jupyter_containers.build.remote import (
     Download,
     Git,
@@ -32,18 +33,6 @@ from jupyter_containers.trees.rooted import Root
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The sources of one instruction, expanded, and how they are to be read."""
-
-    sources: tuple[str, ...]
-    from_: str = ""
-    parents: bool = False
-    checksum: str = ""
-    keep_git_dir: bool = False
-    remote: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Origin:
     """One source; ``commit`` stands for the files of a git repository in the step's key."""
 
@@ -56,14 +45,16 @@ class Origin:
 class CopySources:
     """Finds the sources of one step, once."""
 
-    def __init__(self, wanted: Wanted, around: StepSurroundings) -> None:
+    def __init__(self, wanted: Copy, around: StepSurroundings) -> None:
+        """``wanted`` is the instruction with its words expanded."""
         self._wanted, self._around = wanted, around
+        self._remote = isinstance(wanted, Add)
         self._context = around.contexts.tree(wanted.from_) if wanted.from_ else around.context
         self._chain = around.chain_of(wanted.from_) if self._context is None else None
         self._origins: tuple[Origin, ...] | None = None
         self._commits: dict[str, str] = {}
         self._downloads: dict[str, Download] = {}
-        if wanted.checksum and not (wanted.remote and all(map(_is_remote, wanted.sources))):
+        if wanted.checksum and not (self._remote and all(map(_is_remote, wanted.sources))):
             raise around.fail("--checksum can only be used with addresses")
 
     def quick(self) -> dict[str, str] | None:
@@ -71,7 +62,7 @@ class CopySources:
         if self._chain is not None:
             return {"from": self._chain}
         wanted = self._wanted
-        if not wanted.sources or not (wanted.remote and all(map(_is_remote, wanted.sources))):
+        if not wanted.sources or not (self._remote and all(map(_is_remote, wanted.sources))):
             return None
         parts = {}
         for source in wanted.sources:
@@ -117,9 +108,9 @@ class CopySources:
         return files
 
     def _find(self, text: str) -> Iterator[Origin]:
-        if self._wanted.remote and is_git_address(text):
+        if self._remote and is_git_address(text):
             yield self._repository(text)
-        elif self._wanted.remote and is_url(text):
+        elif self._remote and is_url(text):
             yield self._download(text)
         else:
             yield from self._local(text)

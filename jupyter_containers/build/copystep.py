@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from jupyter_containers.build import history
+from jupyter_containers.build import flags, history
 from jupyter_containers.build.archives import open_archive
 from jupyter_containers.build.cache import StepKey
 from jupyter_containers.build.checks import UNKNOWN_OWNER, Finding
 from jupyter_containers.build.copying import Copier, CopyRules, absolute_destination
-from jupyter_containers.build.copysources import CopySources, Origin, Wanted
+from jupyter_containers.build.copysources import CopySources, Origin
 from jupyter_containers.build.filestep import FileStep, StepSurroundings
 from jupyter_containers.build.ignorefile import IgnoreRules
-from jupyter_containers.build.instructions import Add, Copy, Workdir
+from jupyter_containers.build.instructions import Copy, Workdir
 from jupyter_containers.build.modes import ModeChange
 from jupyter_containers.build.seams import Workspace
 from jupyter_containers.build.steps import Expander, set_workdir
@@ -27,51 +27,42 @@ from jupyter_containers.trees import at
 from jupyter_containers.trees.rooted import Root, split
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
-    """A COPY or ADD with its words expanded; ``unpack`` None unpacks what is no download."""
+    """A COPY or ADD with its words expanded; ``destination`` is absolute."""
 
-    keyword: str
-    sources: tuple[str, ...]
+    copy: Copy
     documents: tuple[tuple[str, bytes], ...]
     destination: str
-    written: str
-    chown: str
-    chmod: str
-    exclude: tuple[str, ...]
-    unpack: bool | None
-    link: bool
-    wanted: Wanted
-
-    @property
-    def flags(self) -> list[str]:
-        """The flags that history shows."""
-        values = (("chown", self.chown), ("chmod", self.chmod))
-        return [f"--{name}={value}" for name, value in values if value]
 
     def rules(self, found_owner: Owner | None) -> CopyRules:
         """Return how files are changed on their way."""
-        mode = ModeChange.parse(self.chmod) if self.chmod else None
-        return CopyRules(found_owner, mode, IgnoreRules.of(self.exclude, "--exclude"))
+        mode = ModeChange.parse(self.copy.chmod) if self.copy.chmod else None
+        return CopyRules(found_owner, mode, self.exclude)
+
+    @property
+    def exclude(self) -> IgnoreRules:
+        """The patterns of what is left out."""
+        return IgnoreRules.of(self.copy.exclude, "--exclude")
 
 
 def describe_copy(instruction: Copy, expand: Expander, around: StepSurroundings) -> FileStep:
     """Return COPY or ADD as a step; raise where it asks for what is not there."""
     request = _expanded(instruction, expand, around)
-    request.rules(None)
-    work = _CopyWork(request, around)
+    request.rules(None)  # a wrong mode or pattern ends the build before anything is read
+    work, copy = _CopyWork(request, around), request.copy
     return FileStep(
         work.quick_key(),
         work.key,
         work.act,
         history.copy(
-            request.keyword,
-            request.flags,
-            request.sources,
+            copy.keyword,
+            flags.history_words(copy),
+            copy.sources,
             (name for name, _ in request.documents),
-            request.written,
+            copy.destination,
         ),
-        request.link,
+        copy.link,
     )
 
 
@@ -81,27 +72,12 @@ def _expanded(instruction: Copy, expand: Expander, around: StepSurroundings) -> 
         (one.name, (expand.document(one.text) if one.expand else one.text).encode())
         for one in instruction.inline
     )
-    add = instruction if isinstance(instruction, Add) else None
     sources = tuple(expand(source) for source in instruction.sources)
+    copy = replace(instruction, sources=sources, destination=written)
     return _Request(
-        instruction.keyword,
-        sources,
-        documents,
-        absolute_destination(written, around.state.config.working_dir),
-        written,
-        expand(instruction.chown),
-        expand(instruction.chmod),
-        tuple(expand(pattern) for pattern in instruction.exclude),
-        add.unpack if add else False,
-        instruction.link,
-        Wanted(
-            sources,
-            instruction.from_,
-            instruction.parents,
-            expand(add.checksum) if add else "",
-            add is not None and add.keep_git_dir,
-            add is not None,
-        ),
+        copy=flags.expanded(copy, expand),
+        documents=documents,
+        destination=absolute_destination(written, around.state.config.working_dir),
     )
 
 
@@ -110,25 +86,23 @@ class _CopyWork:
 
     def __init__(self, request: _Request, around: StepSurroundings) -> None:
         self.request = request
+        self.copy = request.copy
         self.around = around
-        self.sources = CopySources(request.wanted, around)
+        self.sources = CopySources(request.copy, around)
         self._standing: tuple[_Standing, ...] | None = None
 
     def _parts(self) -> dict[str, str]:
-        request = self.request
-        flags = [*request.flags, *request.exclude, str(request.unpack)]
-        if request.wanted.parents:
-            flags.append("parents")
-        parts = self.around.base_parts(detached=request.link) | {
-            "destination": request.destination,
-            "sources": "\0".join(request.sources),
-            "flags": "\0".join(flags),
+        copy = self.copy
+        parts = self.around.base_parts(detached=copy.link) | {
+            "destination": self.request.destination,
+            "sources": "\0".join(copy.sources),
         }
-        if request.link and request.chown:
+        parts |= {name: "\0".join(words) for name, words in flags.key_parts(copy).items()}
+        if copy.link and copy.chown:
             # Names are those of the stage, though its files do not matter.
             found = self._stage_owner()
             parts["owner"] = f"{found.uid}:{found.gid}"
-        if request.link and (standing := self._folders_below()):
+        if copy.link and (standing := self._folders_below()):
             parts["folders"] = "\0".join(map(str, standing))
         return parts
 
@@ -148,7 +122,7 @@ class _CopyWork:
     def key(self) -> StepKey:
         """Return the key by the contents of the sources."""
         files = self._documents()
-        files |= self.sources.files(IgnoreRules.of(self.request.exclude, "--exclude"))
+        files |= self.sources.files(self.request.exclude)
         return StepKey(self._parts(), files)
 
     def _documents(self) -> dict[str, str]:
@@ -172,7 +146,7 @@ class _CopyWork:
 
     def _keep_folders(self, root: Root) -> None:
         """Make the folders that the stage has as they are there: the layer resets none of them."""
-        if not self.request.link:
+        if not self.copy.link:
             return
         place = self.request.destination
         into = place.endswith("/") or any(
@@ -183,7 +157,7 @@ class _CopyWork:
                 root.make_folders(folder.path, folder.mode, folder.uid, folder.gid)
 
     def _copy(self, origin: Origin, copier: Copier) -> None:
-        if self.request.wanted.parents:
+        if self.copy.parents:
             copier.copy_with_parents(origin.tree, origin.matches)
             return
         for source in origin.matches:
@@ -193,19 +167,17 @@ class _CopyWork:
     def _stage_owner(self) -> Owner:
         """Return the owner by the files of the stage that the step does not look at otherwise."""
         chain = self.around.state.chain_id
-        if not chain or all(part.isdecimal() for part in self.request.chown.split(":")):
-            return owner(self.request.chown, "", "")
+        if not chain or all(part.isdecimal() for part in self.copy.chown.split(":")):
+            return owner(self.copy.chown, "", "")
         return self._named(self.around.tree_of(chain).root)
 
     def _owner(self, root: Root) -> Owner | None:
-        if not self.request.chown:
+        if not self.copy.chown:
             return None
-        return self._stage_owner() if self.request.link else self._named(root)
+        return self._stage_owner() if self.copy.link else self._named(root)
 
     def _named(self, root: Root) -> Owner:
-        found = owner(
-            self.request.chown, root.read_text("/etc/passwd"), root.read_text("/etc/group")
-        )
+        found = owner(self.copy.chown, root.read_text("/etc/passwd"), root.read_text("/etc/group"))
         for name in found.unknown:
             self.around.note(
                 Finding(
@@ -218,7 +190,7 @@ class _CopyWork:
 
     def _unpacked(self, origin: Origin, source: Source, copier: Copier) -> bool:
         """Unpack ``source`` when it is an archive; return whether it was."""
-        wanted = self.request.unpack
+        wanted = self.copy.unpack
         if source.is_folder or not (not origin.is_download if wanted is None else wanted):
             return False
         entry = next(iter(origin.tree.walk(source)), None)

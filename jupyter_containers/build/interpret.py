@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TypeVar
+from typing import Any
 
 from jupyter_containers.build import arguments
 from jupyter_containers.build.arguments import Flags
+from jupyter_containers.build.flags import read_flags
 from jupyter_containers.build.instructions import (
     Add,
     Arg,
@@ -23,6 +23,7 @@ from jupyter_containers.build.instructions import (
     Expose,
     From,
     HealthcheckSetting,
+    HealthcheckTimes,
     Instruction,
     Label,
     Maintainer,
@@ -79,12 +80,13 @@ def _source(node: Node) -> str:
     return " ".join(filter(None, (node.keyword, *node.flags, " ".join(node.rest.split()))))
 
 
-def _flags(node: Node, **known: str) -> Flags:
-    return Flags(node.flags, {name.replace("_", "-"): kind for name, kind in known.items()})
+def _no_flags(node: Node) -> None:
+    """Raise for any flag."""
+    Flags(node.flags, {})
 
 
 def _from(node: Node) -> Instruction:
-    flags = _flags(node, platform="one")
+    flags = read_flags(From, "FROM", node.flags)
     parts = node.rest.split()
     if len(parts) not in (1, 3) or (len(parts) == 3 and parts[1].lower() != "as"):
         raise ValueError("requires either one argument, or three: FROM <image> [AS <name>]")
@@ -94,7 +96,7 @@ def _from(node: Node) -> Instruction:
             f"invalid name for a stage: {name!r}, it begins with a letter and goes on with "
             "letters, digits, '_', '.' or '-'"
         )
-    return From(node.location, _source(node), parts[0], name.lower(), flags.one("platform"))
+    return From(node.location, _source(node), image=parts[0], name=name.lower(), **flags)
 
 
 def _command(node: Node) -> Command:
@@ -103,60 +105,40 @@ def _command(node: Node) -> Command:
 
 
 def _run(node: Node) -> Instruction:
-    flags = _flags(node, mount="many", network="one", security="one")
-    network, security = flags.one("network") or "default", flags.one("security") or "sandbox"
-    if network not in ("default", "none", "host"):
-        raise ValueError(f"unsupported network mode {network!r}: one of default, none, host")
-    if security not in ("sandbox", "insecure"):
-        raise ValueError(f"security {security!r} is not valid: one of sandbox, insecure")
-    command = _command(node)
-    if not command.arguments:
-        raise ValueError("the exec form is empty")
-    for mount in flags.many("mount"):
-        if "$" in mount_source(mount):
-            raise ValueError("from of a mount takes no variables: name a stage FROM it instead")
-    return Run(
+    flags = read_flags(Run, "RUN", node.flags)
+    run = Run(
         node.location,
         _source(node),
-        command,
-        node.heredocs,
-        flags.many("mount"),
-        network,
-        security,
+        command=_command(node),
+        heredocs=node.heredocs,
+        **{name: value for name, value in flags.items() if value},
     )
-
-
-_CopyKind = TypeVar("_CopyKind", bound=Copy)
-_COPY_FLAGS = {
-    "from": "one",
-    "chown": "one",
-    "chmod": "one",
-    "link": "switch",
-    "parents": "switch",
-    "exclude": "many",
-}
-_ADD_FLAGS = {"checksum": "one", "keep-git-dir": "switch", "unpack": "switch"}
+    if run.network not in ("default", "none", "host"):
+        raise ValueError(f"unsupported network mode {run.network!r}: one of default, none, host")
+    if run.security not in ("sandbox", "insecure"):
+        raise ValueError(f"security {run.security!r} is not valid: one of sandbox, insecure")
+    if not run.command.arguments:
+        raise ValueError("the exec form is empty")
+    for mount in run.mounts:
+        if "$" in mount_source(mount):
+            raise ValueError("from of a mount takes no variables: name a stage FROM it instead")
+    return run
 
 
 def _copy(node: Node) -> Instruction:
-    flags = Flags(node.flags, _COPY_FLAGS)
-    return _copy_of(Copy, node, flags)
+    flags = read_flags(Copy, "COPY", node.flags)
+    if "$" in flags.get("from_", ""):
+        raise ValueError("--from takes no variables: name a stage with FROM and ARG instead")
+    return Copy(node.location, _source(node), **_words(node), **flags)
 
 
 def _add(node: Node) -> Instruction:
-    known = {name: kind for name, kind in _COPY_FLAGS.items() if name not in ("from", "parents")}
-    flags = Flags(node.flags, known | _ADD_FLAGS)
-    add = _copy_of(Add, node, flags)
-    unpack = flags.switch("unpack") if flags.one("unpack") else None
-    return replace(
-        add,
-        checksum=flags.one("checksum"),
-        keep_git_dir=flags.switch("keep-git-dir"),
-        unpack=unpack,
-    )
+    flags = {"unpack": None} | read_flags(Add, "ADD", node.flags)
+    return Add(node.location, _source(node), **_words(node), **flags)
 
 
-def _copy_of(kind: type[_CopyKind], node: Node, flags: Flags) -> _CopyKind:
+def _words(node: Node) -> dict[str, Any]:
+    """Return the sources and the destination of COPY or ADD."""
     array = arguments.json_array(node.rest)
     parts = tuple(node.rest.split()) if array is None else array
     if len(parts) < 2:
@@ -164,39 +146,29 @@ def _copy_of(kind: type[_CopyKind], node: Node, flags: Flags) -> _CopyKind:
     *sources, destination = parts
     if array is None and is_heredoc_word(destination):
         raise ValueError("a heredoc can not be the destination")
-    if "$" in flags.one("from"):
-        raise ValueError("--from takes no variables: name a stage with FROM and ARG instead")
     opened = [array is None and is_heredoc_word(source) for source in sources]
     paths = tuple(source for source, inline in zip(sources, opened, strict=True) if not inline)
-    return kind(
-        node.location,
-        _source(node),
-        paths,
-        node.heredocs if any(opened) else (),
-        destination,
-        from_=flags.one("from"),
-        chown=flags.one("chown"),
-        chmod=flags.one("chmod"),
-        link=flags.switch("link"),
-        parents=flags.switch("parents"),
-        exclude=flags.many("exclude"),
-    )
+    return {
+        "sources": paths,
+        "inline": node.heredocs if any(opened) else (),
+        "destination": destination,
+    }
 
 
 def _env(node: Node) -> Instruction:
-    _flags(node)
+    _no_flags(node)
     pairs, old_form = arguments.pairs(node.rest, node.escape)
     return Env(node.location, _source(node), pairs, old_form)
 
 
 def _label(node: Node) -> Instruction:
-    _flags(node)
+    _no_flags(node)
     pairs, old_form = arguments.pairs(node.rest, node.escape)
     return Label(node.location, _source(node), pairs, old_form)
 
 
 def _arg(node: Node) -> Instruction:
-    _flags(node)
+    _no_flags(node)
     found: list[tuple[str, str | None]] = []
     for word in arguments.words(node.rest, node.escape):
         name, equals, value = word.partition("=")
@@ -207,17 +179,17 @@ def _arg(node: Node) -> Instruction:
 
 
 def _cmd(node: Node) -> Instruction:
-    _flags(node)
+    _no_flags(node)
     return Cmd(node.location, _source(node), _command(node))
 
 
 def _entrypoint(node: Node) -> Instruction:
-    _flags(node)
+    _no_flags(node)
     return Entrypoint(node.location, _source(node), _command(node))
 
 
 def _shell(node: Node) -> Instruction:
-    _flags(node)
+    _no_flags(node)
     array = arguments.json_array(node.rest)
     if not array:
         raise ValueError('requires a JSON array: SHELL ["/bin/bash", "-c"]')
@@ -225,13 +197,13 @@ def _shell(node: Node) -> Instruction:
 
 
 def _expose(node: Node) -> Instruction:
-    _flags(node)
+    _no_flags(node)
     # BuildKit sorts what is written, and so do history and the image's configuration.
     return Expose(node.location, _source(node), tuple(sorted(node.rest.split())))
 
 
 def _volume(node: Node) -> Instruction:
-    _flags(node)
+    _no_flags(node)
     array = arguments.json_array(node.rest)
     paths = tuple(node.rest.split()) if array is None else array
     if not paths or not all(path.strip() for path in paths):
@@ -241,14 +213,14 @@ def _volume(node: Node) -> Instruction:
 
 def _text(kind: type[Text]) -> Callable[[Node], Instruction]:
     def maker(node: Node) -> Instruction:
-        _flags(node)
+        _no_flags(node)
         return kind(node.location, _source(node), node.rest)
 
     return maker
 
 
 def _onbuild(node: Node) -> Instruction:
-    _flags(node)
+    _no_flags(node)
     text = "\n".join([node.rest, *(document.content + document.name for document in node.heredocs)])
     inner = parse_fragment(text, node.location, node.escape)
     if inner.keyword in ("ONBUILD", "FROM", "MAINTAINER"):
@@ -258,9 +230,7 @@ def _onbuild(node: Node) -> Instruction:
 
 
 def _healthcheck(node: Node) -> Instruction:
-    flags = _flags(
-        node, interval="one", timeout="one", start_period="one", start_interval="one", retries="one"
-    )
+    times = HealthcheckTimes(**read_flags(HealthcheckTimes, "HEALTHCHECK", node.flags))
     kind, _, rest = node.rest.partition(" ")
     rest = rest.strip()
     if kind.upper() == "NONE":
@@ -272,22 +242,21 @@ def _healthcheck(node: Node) -> Instruction:
     array = arguments.json_array(rest)
     if not rest or array == ():
         raise ValueError("missing command after HEALTHCHECK CMD")
-    retries = flags.one("retries") or "0"
+    retries = times.retries or "0"
     if not retries.isdecimal():
         raise ValueError(f"--retries must be a number of at least 0, not {retries!r}")
     check = Healthcheck(
         test=("CMD-SHELL", rest) if array is None else ("CMD", *array),
-        interval=_nanoseconds(flags, "interval"),
-        timeout=_nanoseconds(flags, "timeout"),
-        start_period=_nanoseconds(flags, "start-period"),
-        start_interval=_nanoseconds(flags, "start-interval"),
+        interval=_nanoseconds(times.interval, "interval"),
+        timeout=_nanoseconds(times.timeout, "timeout"),
+        start_period=_nanoseconds(times.start_period, "start-period"),
+        start_interval=_nanoseconds(times.start_interval, "start-interval"),
         retries=int(retries[:9]),
     )
     return HealthcheckSetting(node.location, _source(node), check)
 
 
-def _nanoseconds(flags: Flags, name: str) -> int:
-    text = flags.one(name)
+def _nanoseconds(text: str, name: str) -> int:
     if not text:
         return 0
     if text != "0" and not text[-1:].isalpha():

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from jupyter_containers.build import history, secrets, ssh
+from jupyter_containers.build import flags, history, secrets, ssh
 from jupyter_containers.build.cache import StepKey
 from jupyter_containers.build.filestep import FileStep, StepSurroundings
 from jupyter_containers.build.instructions import Run
@@ -42,14 +42,14 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
     env, proxies = around.state.run_env(around.build_args)
     config = around.state.config
     network = around.network if instruction.network == "default" else instruction.network
+    flagged = dict(flags.key_parts(instruction))
+    flagged["mounts"] += tuple(repr(_identity(one)) for one in mounts)
     parts = around.base_parts() | {
         "command": "\0".join(argv),
         "env": "\0".join(env),
         "cwd": config.cwd,
         "user": config.user,
-        "network": instruction.network,
-        "security": instruction.security,
-        "mounts": "\0".join([*instruction.mounts, *(repr(_identity(one)) for one in mounts)]),
+        **{name: "\0".join(words) for name, words in flagged.items()},
     }
     request = StepRequest(
         around.step_id,

@@ -300,4 +300,4 @@ class StageWork:
 
 def _whole_context(stage: Stage) -> Instruction:
     """Return what puts the files of a named context where a base image would be."""
-    return Copy(stage.location, stage.source, ("/",), (), "/", from_=stage.image)
+    return Copy(stage.location, stage.source, sources=("/",), destination="/", from_=stage.image)

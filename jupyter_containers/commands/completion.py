@@ -13,16 +13,6 @@ from jupyter_containers.commands.words import Flag, Operand, Verb
 # ``names("image")`` returns the names of all images; so for container, network and volume.
 Names = Callable[[str], Iterable[str]]
 
-_VALUES = {
-    "pull": ("always", "missing", "never"),
-    "restart": ("no", "on-failure", "always", "unless-stopped"),
-    "progress": ("auto", "plain", "quiet", "rawjson", "tty"),
-    "stop_signal": ("SIGTERM", "SIGINT", "SIGQUIT", "SIGKILL", "SIGHUP"),
-    "signal": ("SIGTERM", "SIGINT", "SIGQUIT", "SIGKILL", "SIGHUP", "SIGUSR1", "SIGUSR2"),
-    "interpreter": ("python", "python3", "bash", "sh", "node", "perl", "Rscript"),
-}
-_NETWORK_MODES = ("bridge", "host", "none")
-
 
 def complete(words: Sequence[str], token: str, names: Names) -> list[str]:
     """Return what may stand in place of ``token``, which follows the finished ``words``."""
@@ -122,15 +112,12 @@ def _operand_values(operand: Operand, names: Names) -> list[str]:
 
 
 def _flag_values(flag: Flag, token: str, names: Names) -> list[str]:
-    if flag.key in ("network", "net"):
-        return _starting(sorted({*_NETWORK_MODES, *names("network")}), token)
-    if flag.key == "volume" and ":" not in token:
-        return _starting([f"{name}:" for name in sorted(names("volume"))], token)
-    if flag.key in ("volumes_from", "link"):
-        return _starting(sorted(names("container")), token)
-    if flag.key in ("tag", "cache_from"):
-        return _starting(sorted(names("image")), token)
-    return _starting(_VALUES.get(flag.key, ()), token)
+    known: Iterable[str] = flag.values
+    if flag.names == "volume":
+        known = [f"{name}:" for name in sorted(names("volume"))] if ":" not in token else ()
+    elif flag.names:
+        known = sorted({*flag.values, *names(flag.names)})
+    return _starting(known, token)
 
 
 def _starting(candidates: Iterable[str], token: str) -> list[str]:

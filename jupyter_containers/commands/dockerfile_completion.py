@@ -5,38 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from jupyter_containers.build.instructions import FLAGS
+from jupyter_containers.build.mounts import TYPES
 from jupyter_containers.build.parser import KEYWORDS
 from jupyter_containers.commands.completion import Names
 
-_FLAGS = {
-    "FROM": ("--platform=",),
-    "COPY": (
-        "--chmod=",
-        "--chown=",
-        "--exclude=",
-        "--from=",
-        "--link",
-        "--parents",
-    ),
-    "ADD": (
-        "--checksum=",
-        "--chmod=",
-        "--chown=",
-        "--exclude=",
-        "--keep-git-dir",
-        "--link",
-        "--unpack",
-    ),
-    "RUN": ("--mount=type=", "--network=", "--security="),
-    "HEALTHCHECK": (
-        "--interval=",
-        "--retries=",
-        "--start-interval=",
-        "--start-period=",
-        "--timeout=",
-    ),
-}
-_MOUNTS = ("bind", "cache", "secret", "ssh", "tmpfs")
 _STAGE = re.compile(r"^\s*FROM\s+.*\sAS\s+(\S+)\s*$", re.IGNORECASE)
 
 
@@ -69,7 +42,8 @@ def _arguments(
     if token.startswith("--mount=") and keyword == "RUN":
         return _mount(token, stages, names)
     if token.startswith("-") and flags_only:
-        return [flag for flag in _FLAGS.get(keyword, ()) if flag.startswith(token)]
+        words = sorted(flag.completion for flag in FLAGS.get(keyword, ()))
+        return [word for word in words if word.startswith(token)]
     if keyword == "FROM":
         if flags_only:
             return _sources(token, stages, names)
@@ -83,7 +57,7 @@ def _mount(token: str, stages: list[str], names: Names) -> list[str]:
     head, _, last = token.rpartition(",") if "," in token else ("--mount=", "", token[8:])
     start = f"{head}," if "," in token else head
     if last.startswith("type="):
-        return [f"{start}type={kind}" for kind in _MOUNTS if kind.startswith(last[5:])]
+        return [f"{start}type={kind}" for kind in sorted(TYPES) if kind.startswith(last[5:])]
     if last.startswith("from="):
         return [f"{start}from={name}" for name in _sources(last[5:], stages, names)]
     keys = ("type=", "target=", "source=", "from=", "id=", "sharing=", "mode=", "rw", "required")

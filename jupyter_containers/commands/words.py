@@ -15,47 +15,25 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Literal
 
-FlagKind = Literal["bool", "text", "int", "list"]
+from jupyter_containers.options.flag import Flag
+
+__all__ = [
+    "Call",
+    "Flag",
+    "Interrupted",
+    "Live",
+    "Operand",
+    "Parsed",
+    "Verb",
+    "View",
+]
+
 Arity = Literal["one", "optional", "some", "any", "rest"]
 # A command line without the program's name, and what it does (may be empty).  All of them are
 # about one small world: the images app:1 and app:2, made from the folder app; the containers web
 # and db, which run, and job, which has ended; a network backend, a volume data and a registry on
 # port 5000 of this machine.
 Example = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """One flag: ``list`` may be repeated, ``bool`` takes no value (or ``=false``).
-
-    ``keyword`` is its name in Python; by default the name in snake_case.  ``redirect`` is the
-    shell's sign that means the flag in a pasted line (``save IMAGE > FILE``).
-    """
-
-    name: str
-    help: str
-    kind: FlagKind = "text"
-    short: str = ""
-    metavar: str = ""
-    aliases: tuple[str, ...] = ()
-    keyword: str = ""
-    redirect: Literal["", "<", ">"] = ""
-
-    @property
-    def key(self) -> str:
-        """The flag's name in Python."""
-        return self.keyword or self.name.replace("-", "_")
-
-    @property
-    def spelling(self) -> str:
-        """The flag as a help text shows it: ``-p, --publish list``."""
-        letter = f"-{self.short}, " if self.short else "    "
-        value = (
-            ""
-            if self.kind == "bool"
-            else self.metavar or {"text": "string"}.get(self.kind, self.kind)
-        )
-        return f"{letter}--{self.name} {value}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,52 +1,82 @@
-"""Sizes and spans of time in Docker's words."""
+"""Sizes and spans of time in Docker's words.
+
+The rules are tables: the page's ``quantities.ts`` has the same, made from here.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
-_DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
-_BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How sizes are written: ``digits`` significant ones, in the largest unit that is reached."""
+
+    base: int
+    units: tuple[str, ...]
+    digits: int
 
 
-def human_size(size: float, digits: int = 3) -> str:
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How spans of less than ``below`` seconds are written.
+
+    ``{}`` in the text is their number of ``unit`` seconds, rounded down after ``more`` were added.
+    """
+
+    below: float
+    text: str
+    unit: int = 1
+    more: int = 0
+
+
+DECIMAL = Scale(1000, ("B", "kB", "MB", "GB", "TB", "PB", "EB"), 3)
+BINARY = Scale(1024, ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"), 4)
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_HALF = _HOUR // 2  # hours are rounded to the nearest, and days are whole ones of 24 of those
+SPANS = (
+    Span(1, "Less than a second"),
+    Span(2, "1 second"),
+    Span(_MINUTE, "{} seconds"),
+    Span(2 * _MINUTE, "About a minute"),
+    Span(_HOUR, "{} minutes", _MINUTE),
+    Span(_HOUR + _HALF, "About an hour"),
+    Span(2 * _DAY - _HALF, "{} hours", _HOUR, _HALF),
+    Span(14 * _DAY - _HALF, "{} days", _DAY, _HALF),
+    Span(60 * _DAY - _HALF, "{} weeks", 7 * _DAY, _HALF),
+    Span(730 * _DAY - _HALF, "{} months", 30 * _DAY, _HALF),
+    Span(float("inf"), "{} years", 365 * _DAY, _HALF),
+)
+
+
+def human_size(size: float, digits: int = DECIMAL.digits) -> str:
     """Return a size in decimal units with ``digits`` significant digits: ``187MB``."""
-    return _scaled(size, 1000.0, _DECIMAL, digits)
+    return _scaled(size, DECIMAL, digits)
 
 
 def binary_size(size: float) -> str:
     """Return a size in binary units with four significant digits: ``7.773GiB``."""
-    return _scaled(size, 1024.0, _BINARY, 4)
+    return _scaled(size, BINARY, BINARY.digits)
 
 
-def _scaled(size: float, base: float, units: tuple[str, ...], digits: int) -> str:
+def human_duration(seconds: float) -> str:
+    """Return a span of time: ``5 seconds``, ``About an hour``, ``3 weeks``."""
+    span = next(span for span in SPANS if seconds < span.below)
+    return span.text.format(int(seconds + span.more) // span.unit)
+
+
+def _scaled(size: float, scale: Scale, digits: int) -> str:
     value, index = float(size), 0
-    while value >= base and index < len(units) - 1:
-        value /= base
+    while value >= scale.base and index < len(scale.units) - 1:
+        value /= scale.base
         index += 1
     text = f"{value:.{digits}g}"
     if "e" in text:
         # Rounding went past the digits (999.9): the plain number reads better than 1e+03.
         text = f"{value:.0f}"
-    return text + units[index]
-
-
-def human_duration(seconds: float) -> str:
-    """Return a span of time: ``5 seconds``, ``About an hour``, ``3 weeks``."""
-    whole = int(seconds)
-    minutes, hours = whole // 60, int(seconds / 3600 + 0.5)
-    if whole < 1:
-        return "Less than a second"
-    if whole < 60:
-        return "1 second" if whole == 1 else f"{whole} seconds"
-    if minutes < 60:
-        return "About a minute" if minutes == 1 else f"{minutes} minutes"
-    if hours < 48:
-        return "About an hour" if hours == 1 else f"{hours} hours"
-    days = hours // 24
-    for below, unit, name in ((14, 1, "days"), (60, 7, "weeks"), (730, 30, "months")):
-        if days < below:
-            return f"{days // unit} {name}"
-    return f"{days // 365} years"
+    return text + scale.units[index]
 
 
 def parse_time(text: str) -> datetime | None:

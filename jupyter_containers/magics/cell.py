@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
 
 _OUT = Flag("out", "Bind the result to a variable of this name", metavar="NAME")
-_INTERPRETER = Flag("interpreter", "Run the cell's text with this program", metavar="PROGRAM")
+_INTERPRETER = Flag(
+    "interpreter",
+    "Run the cell's text with this program",
+    metavar="PROGRAM",
+    values=("python", "python3", "bash", "sh", "node", "perl", "Rscript"),
+)
 _INTERPOLATE = Flag("interpolate", "Replace {{expression}} in the cell's text", "bool")
 _CONTINUE = Flag("continue", "Extend the image of the cell before", "bool")
 MAGIC_FLAGS = (_OUT, _INTERPRETER)

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from jupyter_containers.errors import InvalidArgumentError
+
 # Malformed, of another form, not UTF-8, nested too deeply, a number that does not fit.
 DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 # Empty ones take 20 times as much memory as they do in the document.
@@ -20,3 +22,16 @@ def decode_json(data: bytes) -> Any:
     if data.count(b"[") + data.count(b"{") > _MOST_CONTAINERS:
         raise ValueError(f"more than {_MOST_CONTAINERS} lists and objects")
     return msgspec.json.decode(data)
+
+
+def convert_message(data: object, kind: Any) -> Any:
+    """Return what a page sent as a value; raise :class:`InvalidArgumentError` for anything else.
+
+    Half of a UTF-16 pair is text in a browser, but neither UTF-8 nor JSON's.
+    """
+    try:
+        value = msgspec.convert(data, kind)
+        msgspec.json.encode(value)
+    except (*DECODE_ERRORS, TypeError) as error:
+        raise InvalidArgumentError(str(error)) from error
+    return value

@@ -4,10 +4,31 @@ Field names are Docker's long flags in snake_case.  ``RunOptions.of(image, comma
 accepts what people write (``memory="512m"``, ``publish=["8000:8000"]``) and returns numbers and
 typed values, or raises :class:`~jupyter_containers.errors.InvalidArgumentError`.
 ``BuildOptions`` is in :mod:`.build`: most commands build nothing.
+
+The declarations of :mod:`.flags` are all that the grammar needs, so the values are imported when
+somebody asks for them.
 """
 
-from jupyter_containers.options.mounts import MountRequest
-from jupyter_containers.options.run import ExecOptions, RunOptions
-from jupyter_containers.options.values import PortMapping
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jupyter_containers.options.mounts import MountRequest
+    from jupyter_containers.options.run import ExecOptions, RunOptions
+    from jupyter_containers.options.values import PortMapping
+
+_HOMES = {
+    "ExecOptions": "run",
+    "MountRequest": "mounts",
+    "PortMapping": "values",
+    "RunOptions": "run",
+}
 
 __all__ = ["ExecOptions", "MountRequest", "PortMapping", "RunOptions"]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)

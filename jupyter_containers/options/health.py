@@ -11,12 +11,6 @@ from jupyter_containers.options.limits import whole
 from jupyter_containers.options.values import parse_duration
 
 _TIMES = ("interval", "timeout", "start_period", "start_interval")
-FLAGS = (
-    "health_cmd",
-    "health_retries",
-    *(f"health_{name}" for name in _TIMES),
-    "no_healthcheck",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +30,7 @@ class HealthOptions:
 
 
 def parse_health(flags: Mapping[str, Any]) -> HealthOptions | None:
-    """Return what the flags among :data:`FLAGS` mean, or None without any.
+    """Return what the :class:`~.flags.HealthFlags` mean, or None without any.
 
     Raises :class:`InvalidArgumentError` as Docker does: a time below 1 ms, retries below 0, or
     ``no_healthcheck`` together with another flag.

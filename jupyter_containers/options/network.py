@@ -21,7 +21,6 @@ from jupyter_containers.options.values import as_sequence, natural, parse_labels
 OF_CONTAINER = "container:"
 MODES = ("host", "none")
 DEFAULT_NETWORK = "bridge"
-FLAGS = ("network", "ip", "ip6", "mac_address", "network_alias", "link", "link_local_ip")
 
 _LONG = re.compile(r"[\w.-]+=[^,]*(,[\w.-]+=[^,]*)*")
 _LONG_FORM = "write NAME or name=NAME,alias=web,ip=10.90.1.5"
@@ -52,7 +51,7 @@ class NetworkRequest:
 
 
 def parse_networks(flags: Mapping[str, Any]) -> tuple[NetworkRequest, ...]:
-    """Return the requests that the :data:`FLAGS` mean, at least one.
+    """Return the requests that the :class:`~.flags.NetworkFlags` mean, at least one.
 
     Raises :class:`InvalidArgumentError` for what Docker refuses as conflicting.
     """

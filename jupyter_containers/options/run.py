@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Unpack
 
 import msgspec
 
@@ -16,8 +15,15 @@ from jupyter_containers.errors import (
     UnsupportedError,
     UsageError,
 )
-from jupyter_containers.oci.image import clean_path
-from jupyter_containers.options import health, limits, network
+from jupyter_containers.options import limits, network
+from jupyter_containers.options.flag import Flag, declared, keywords
+from jupyter_containers.options.flags import (
+    ExecFlags,
+    HealthFlags,
+    NetworkFlags,
+    RunFlags,
+    UpdateFlags,
+)
 from jupyter_containers.options.health import HealthOptions, parse_health
 from jupyter_containers.options.limits import DeviceLimit, DeviceRequest
 from jupyter_containers.options.mounts import (
@@ -25,42 +31,21 @@ from jupyter_containers.options.mounts import (
     parse_mount,
     parse_tmpfs,
     parse_volume,
-    parse_volumes_from,
 )
 from jupyter_containers.options.network import NetworkRequest, parse_networks
+from jupyter_containers.options.readers import client_checks, read
 from jupyter_containers.options.values import (
     PortMapping,
     as_command,
     as_sequence,
     check_name,
-    parse_cpus,
     parse_env,
-    parse_exposed,
     parse_labels,
-    parse_publish,
     parse_restart,
     parse_size,
 )
 
 MIN_MEMORY = 6 * 1024 * 1024
-# What `update` may change.
-UPDATABLE = (
-    "blkio_weight",
-    "cpu_period",
-    "cpu_quota",
-    "cpu_rt_period",
-    "cpu_rt_runtime",
-    "cpu_shares",
-    "cpus",
-    "cpuset_cpus",
-    "cpuset_mems",
-    "kernel_memory",
-    "memory",
-    "memory_reservation",
-    "memory_swap",
-    "pids_limit",
-    "restart",
-)
 LOG_DRIVERS = ("json-file", "k8s-file", "local", "none")
 
 # Of /dev/shm, unless it is asked for otherwise.
@@ -163,7 +148,12 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     trust_host_ca: bool | None = None
 
     @classmethod
-    def of(cls, image: str, command: str | Sequence[str] | None = None, **flags: Any) -> RunOptions:
+    def of(
+        cls,
+        image: str,
+        command: str | Sequence[str] | None = None,
+        **flags: Unpack[RunFlags],
+    ) -> RunOptions:
         """Return the options that Docker's flags mean.
 
         ``flags`` are Docker's long flags in snake_case with the values people write; ``volume``,
@@ -172,35 +162,35 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
         ``device``, ``net`` is ``network``.  Raises :class:`InvalidArgumentError`, with the nearest
         flags when one is unknown.
         """
-        values = {name: value for name, value in flags.items() if value is not None}
+        values: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
         networks = parse_networks(_network_flags(values))
         mounts = tuple(
             parse(item)
             for flag, parse in _MOUNT_FLAGS.items()
             for item in as_sequence(values.pop(flag, None))
         )
-        with _client_checks():
+        with client_checks():
             env = _env_files(values.pop("env_file", None)) + parse_env(
                 values.pop("env", ()), os.environ
             )
             labels = _label_files(values.pop("label_file", None)) | parse_labels(
                 values.pop("label", None) or values.pop("labels", ())
             )
-        checks = {name: values.pop(name) for name in health.FLAGS if name in values}
-        with _client_checks():
+        checks = {name: values.pop(name) for name in _HEALTH if name in values}
+        with client_checks():
             gpus = limits.parse_gpus(values.pop("gpus")) if "gpus" in values else ()
         known = set(cls.__struct_fields__) - {"image", "command", "networks"}
         unknown = sorted(set(values) - known)
         if unknown:
             raise InvalidArgumentError(
                 f"unknown option {unknown[0]!r}",
-                hint=nearest(unknown[0], known.union(_MOUNT_FLAGS, health.FLAGS, network.FLAGS)),
+                hint=nearest(unknown[0], known.union(_MOUNT_FLAGS, _HEALTH, _NETWORK)),
             )
-        converted = {name: _converted(name, value) for name, value in values.items()}
+        converted = {name: _read(name, value) for name, value in values.items()}
         mounts += converted.pop("mounts", ())
         converted["device"] = (*converted.get("device", ()), *gpus)
         if checks:
-            with _client_checks():
+            with client_checks():
                 converted["health"] = parse_health(checks)
         options = cls(
             image=str(image),
@@ -215,21 +205,22 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
         return _checked(options)
 
 
-def updated(options: RunOptions, **flags: Any) -> RunOptions:
-    """Return the options changed as Docker's ``update`` flags say (:data:`UPDATABLE`).
+def updated(options: RunOptions, **flags: Unpack[UpdateFlags]) -> RunOptions:
+    """Return the options changed as Docker's ``update`` flags say.
 
     What is not given stays; swap too, where memory had a limit before.  Raises
     :class:`InvalidArgumentError` for a change that contradicts what is set.
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    unknown = sorted(set(given) - set(UPDATABLE))
+    updatable = set(keywords(UpdateFlags))
+    unknown = sorted(set(given) - updatable)
     if unknown:
         raise InvalidArgumentError(
-            f"{unknown[0]!r} cannot be updated", hint=nearest(unknown[0], set(UPDATABLE))
+            f"{unknown[0]!r} cannot be updated", hint=nearest(unknown[0], updatable)
         )
     if not given:
         raise InvalidArgumentError("update needs at least one flag")
-    values = {name: _converted(name, value) for name, value in given.items()}
+    values = {name: _read(name, value) for name, value in given.items()}
     parse_restart(values.get("restart", options.restart))
     if values.get("cpus") and (options.cpu_period or options.cpu_quota):
         raise InvalidArgumentError("cpus cannot be updated: cpu-period or cpu-quota is set")
@@ -369,7 +360,7 @@ def _network_flags(values: dict[str, Any]) -> dict[str, Any]:
     """Take the flags about networks out of ``values``."""
     if "net" in values:
         values["network"] = values.pop("net")
-    return {name: values.pop(name) for name in network.FLAGS if name in values}
+    return {name: values.pop(name) for name in _NETWORK if name in values}
 
 
 _MOUNT_FLAGS: dict[str, Callable[[str], MountRequest]] = {
@@ -377,138 +368,13 @@ _MOUNT_FLAGS: dict[str, Callable[[str], MountRequest]] = {
     "mount": parse_mount,
     "tmpfs": parse_tmpfs,
 }
+_HEALTH, _NETWORK = keywords(HealthFlags), keywords(NetworkFlags)
+_BY_KEY = {flag.key: flag for flag in declared(RunFlags)}
 
 
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, (list, set)) else value
-
-
-def _ports(value: Any) -> tuple[PortMapping, ...]:
-    items = (value,) if isinstance(value, (str, int, PortMapping)) else tuple(value)
-    result: list[PortMapping] = []
-    for item in items:
-        result.extend((item,) if isinstance(item, PortMapping) else parse_publish(item))
-    return tuple(result)
-
-
-def _signed_size(value: Any) -> int:
-    return -1 if str(value) == "-1" else parse_size(value, "memory-swap")
-
-
-def _entrypoint(value: Any) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
-
-
-def _attached(value: Any) -> tuple[str, ...]:
-    names = tuple(str(item).lower() for item in as_sequence(value))
-    for name in names:
-        if name not in ("stdin", "stdout", "stderr"):
-            raise InvalidArgumentError(
-                f"invalid stream {name!r} to attach to", hint="stdin, stdout or stderr"
-            )
-    return names
-
-
-_REPEATABLE = (
-    "group_add",
-    "add_host",
-    "dns",
-    "dns_search",
-    "dns_option",
-    "ulimit",
-    "cap_add",
-    "cap_drop",
-    "security_opt",
-)
-
-
-def _checked_volumes_from(text: str) -> str:
-    parse_volumes_from(text)
-    return text
-
-
-def _several(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
-    return lambda value: tuple(
-        parse(item) if isinstance(item, str) else item
-        for item in ((value,) if isinstance(value, str) else value)
-    )
-
-
-def _rates(flag: str, *, in_bytes: bool) -> Callable[[Any], Any]:
-    return _several(lambda text: limits.parse_rate(text, flag, in_bytes=in_bytes))
-
-
-def _pairs(flag: str) -> Callable[[Any], Any]:
-    return lambda value: limits.parse_pairs(value, flag)
-
-
-_CONVERTERS: dict[str, Callable[[Any], Any]] = {
-    "publish": _ports,
-    "memory": lambda value: parse_size(value, "memory"),
-    "memory_reservation": lambda value: parse_size(value, "memory-reservation"),
-    "shm_size": lambda value: parse_size(value, "shm-size"),
-    "memory_swap": _signed_size,
-    "cpus": parse_cpus,
-    "entrypoint": _entrypoint,
-    "user": str,
-    "workdir": lambda value: clean_path(value) if value else "",
-    "kernel_memory": lambda value: parse_size(value, "kernel-memory"),
-    "memory_swappiness": lambda value: limits.whole(value, "memory-swappiness"),
-    "oom_score_adj": lambda value: limits.whole(value, "oom-score-adj"),
-    "blkio_weight": limits.check_weight,
-    "blkio_weight_device": _several(limits.parse_weight),
-    "device_read_bps": _rates("device-read-bps", in_bytes=True),
-    "device_write_bps": _rates("device-write-bps", in_bytes=True),
-    "device_read_iops": _rates("device-read-iops", in_bytes=False),
-    "device_write_iops": _rates("device-write-iops", in_bytes=False),
-    "device": _several(limits.parse_device),
-    "device_cgroup_rule": _several(limits.parse_device_rule),
-    "cpu_period": lambda value: limits.microseconds(value, "cpu-period"),
-    "cpu_quota": lambda value: limits.microseconds(value, "cpu-quota"),
-    "cpu_rt_period": lambda value: limits.microseconds(value, "cpu-rt-period"),
-    "cpu_rt_runtime": lambda value: limits.microseconds(value, "cpu-rt-runtime"),
-    "cpuset_cpus": lambda value: limits.parse_cpuset(value, "cpuset-cpus"),
-    "cpuset_mems": lambda value: limits.parse_cpuset(value, "cpuset-mems"),
-    "sysctl": _pairs("sysctl"),
-    "annotation": _pairs("annotation"),
-    "storage_opt": _pairs("storage-opt"),
-    "log_opt": _pairs("log-opt"),
-    "volumes_from": _several(_checked_volumes_from),
-    "attach": _attached,
-    "expose": lambda value: tuple(
-        port for item in as_sequence(value) for port in parse_exposed(item)
-    ),
-    **dict.fromkeys(_REPEATABLE, as_sequence),
-}
-
-
-# What Docker's client reads itself: a bad value never reaches its daemon, and ``create`` ends
-# with 125 as for an unknown flag.
-_READ_BY_CLIENT = frozenset(
-    {
-        "attach", "device_cgroup_rule", "device_read_bps", "device_read_iops", "device_write_bps",
-        "device_write_iops", "expose", "kernel_memory", "memory", "memory_reservation",
-        "memory_swap", "memory_swappiness", "publish", "shm_size", "sysctl",
-    }
-)  # fmt: skip
-
-
-def _converted(name: str, value: Any) -> Any:
-    """Return a flag's value as the field holds it."""
-    convert = _CONVERTERS.get(name, _plain)
-    if name not in _READ_BY_CLIENT:
-        return convert(value)
-    with _client_checks():
-        return convert(value)
-
-
-@contextmanager
-def _client_checks() -> Iterator[None]:
-    """Raise :class:`FlagError` for a value that Docker's client refuses."""
-    try:
-        yield
-    except InvalidArgumentError as error:
-        raise FlagError(error.message, hint=error.hint) from error
+def _read(key: str, value: Any) -> Any:
+    """Return an option's value as the field holds it; what has no flag is a value already."""
+    return read(_BY_KEY.get(key, Flag(key)), value)
 
 
 def _env_files(value: Any) -> tuple[str, ...]:
@@ -562,9 +428,9 @@ class ExecOptions:
     privileged: bool = False
 
     @classmethod
-    def of(cls, command: str | Sequence[str], **flags: Any) -> ExecOptions:
+    def of(cls, command: str | Sequence[str], **flags: Unpack[ExecFlags]) -> ExecOptions:
         """Return the options that Docker's ``exec`` flags mean; see :meth:`RunOptions.of`."""
-        values = {name: value for name, value in flags.items() if value is not None}
+        values: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
         env = _env_files(values.pop("env_file", None)) + parse_env(
             values.pop("env", ()), os.environ
         )

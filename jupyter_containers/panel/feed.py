@@ -1,9 +1,8 @@
 """What changed, told to a page: the engine's event feed drives it, nothing is asked in a circle.
 
-One thread reads the feed and notes which sections an event touches; another lists those and tells
-what differs from what the page has.  Events that come together are told together.  While the
-panel is seen, what running containers use is measured once a second, or less often where that
-takes long.
+The sections that an event touches are listed again, and what differs from what the page has is
+sent.  Events that come together are sent together.  While the panel is seen, what running
+containers use is measured once a second, or less often where that takes long.
 """
 
 from __future__ import annotations
@@ -13,18 +12,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_args
 
-from jupyter_containers.errors import (
-    ContainersError,
-    NotFoundError,
-    OperationCancelledError,
-    RegistryError,
-)
-from jupyter_containers.events import CancelToken
+from jupyter_containers.errors import ContainersError, NotFoundError, RegistryError
 from jupyter_containers.panel.listing import Listing
 from jupyter_containers.panel.messages import Changes, FromKernel, Section, Usage, Used
+from jupyter_containers.widgets.follow_loop import FollowLoop
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
+    from jupyter_containers.engine.journal import JournalEvent
 
 Tell = Callable[[FromKernel], None]
 
@@ -69,26 +64,30 @@ class Feed:
     ) -> None:
         self._engine, self._tell, self._lost, self._clock = engine, tell, lost, clock
         self._listing = Listing(engine)
-        self._cancel = CancelToken()
         self._lock = threading.Lock()
         self._touched: set[Section] = set(get_args(Section))
-        self._wake = threading.Event()
         self._seen_until = 0.0
+        self._measured, self._pause = 0.0, 0.0
         self._known: dict[str, dict[str, Any]] = {}
         self._logins: list[str] = []
+        self._loop = FollowLoop(
+            self._look,
+            self._end,
+            interval=self._until_measuring,
+            together=_TOGETHER_SECONDS,
+            name="panel",
+        )
 
     def start(self) -> None:
         """Tell everything, and then what changes."""
         # The place in the feed is taken before the first look: nothing falls between.
-        events = self._engine.system.events(cancel=self._cancel)
-        threading.Thread(target=self._read, args=(events,), name="panel-feed", daemon=True).start()
-        self._wake.set()
-        threading.Thread(target=self._run, name="panel-list", daemon=True).start()
+        events = self._engine.system.events(cancel=self._loop.cancel)
+        self._loop.start(events, self._note)
+        self._loop.wake()
 
     def stop(self) -> None:
         """Tell nothing any more."""
-        self._cancel.cancel()
-        self._wake.set()
+        self._loop.stop()
 
     def watch(self, visible: bool) -> None:
         """Measure what containers use while the panel is seen.
@@ -96,56 +95,49 @@ class Feed:
         A page that crashed says nothing more: one that is seen says so again and again.
         """
         self._seen_until = self._clock() + _SEEN_SECONDS if visible else 0.0
-        self._wake.set()
+        self._loop.wake()
 
     def touch(self, *sections: Section) -> None:
         """Look at these sections again."""
         with self._lock:
             self._touched.update(sections)
-        self._wake.set()
+        self._loop.wake()
 
-    def _read(self, events: Any) -> None:
-        try:
-            for event in events:
-                if event.action.partition(":")[0] not in _QUIET:
-                    self.touch(*TOUCHED.get(event.type, ()))
-        except OperationCancelledError:
-            pass
-        except ContainersError:
-            self._lost()
+    def _note(self, event: JournalEvent) -> bool:
+        """Note which sections an event touches; return whether there are any."""
+        sections = TOUCHED.get(event.type, ())
+        if event.action.partition(":")[0] in _QUIET or not sections:
+            return False
+        with self._lock:
+            self._touched.update(sections)
+        return True
 
-    def _run(self) -> None:
-        measured, pause = 0.0, 0.0
-        while True:
-            now = self._clock()
-            due = max(0.0, measured + max(_USAGE_SECONDS, pause) - now)
-            self._wake.wait(due if now < self._seen_until else None)
-            self._wake.clear()
-            try:
-                self._cancel.check()
-                self._tell_changes()
-                now = self._clock()
-                if now < self._seen_until and now - measured >= _USAGE_SECONDS:
-                    self._tell_usage()
-                    self._tell_section("builds")
-                    self._look_at_logins()
-                    measured = self._clock()
-                    pause = (measured - now) / _SHARE
-            except OperationCancelledError:
-                return
-            except ContainersError:
-                self._lost()
-                return
+    def _end(self, _: ContainersError) -> None:
+        """End: the store can no longer be read."""
+        self._loop.stop()
+        self._lost()
+
+    def _until_measuring(self) -> float | None:
+        now = self._clock()
+        if now >= self._seen_until:
+            return None
+        return max(0.0, self._measured + max(_USAGE_SECONDS, self._pause) - now)
+
+    def _look(self) -> None:
+        self._tell_changes()
+        now = self._clock()
+        if now < self._seen_until and now - self._measured >= _USAGE_SECONDS:
+            self._tell_usage()
+            self._tell_section("builds")
+            self._look_at_logins()
+            self._measured = self._clock()
+            self._pause = (self._measured - now) / _SHARE
 
     def _tell_changes(self) -> None:
         with self._lock:
-            if not self._touched:
-                return
-        if self._known:
-            # More events of one cause are on their way: a start alone makes two.
-            time.sleep(_TOGETHER_SECONDS)
-        with self._lock:
             touched, self._touched = self._touched, set()
+        if not touched:
+            return
         for section in get_args(Section):
             if section in touched:
                 self._tell_section(section)

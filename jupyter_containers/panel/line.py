@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from jupyter_containers.errors import ContainersError, InvalidArgumentError
-from jupyter_containers.oci.decoding import DECODE_ERRORS
+from jupyter_containers.oci.decoding import convert_message
 from jupyter_containers.panel.messages import (
     VERSION,
     Answer,
@@ -102,7 +102,7 @@ class Line:
     def begin(self, data: object) -> None:
         """Answer what the page said when it opened the line; the rest is done in a thread."""
         try:
-            hello = _converted(data, Hello)
+            hello = convert_message(data, Hello)
         except InvalidArgumentError as error:
             self._refuse(Trouble("ProtocolError", f"the page's first words are no hello: {error}"))
             return
@@ -166,7 +166,7 @@ class Line:
         data = message["content"].get("data")
         buffers = [bytes(item) for item in message.get("buffers") or ()]
         try:
-            said: FromPage = _converted(data, FromPage)
+            said: FromPage = convert_message(data, FromPage)
         except InvalidArgumentError as error:
             number = data.get("id") if isinstance(data, Mapping) else None
             if isinstance(number, int):
@@ -220,19 +220,6 @@ class Line:
             # A login or a failed build is no event of the engine's feed.
             self._feed.touch("registries", "builds")
         return done
-
-
-def _converted(data: object, kind: Any) -> Any:
-    """Return what a page says as a value; raise :class:`InvalidArgumentError` for anything else.
-
-    Half of a UTF-16 pair is text in a browser, but neither UTF-8 nor JSON's.
-    """
-    try:
-        value = msgspec.convert(data, kind)
-        msgspec.json.encode(value)
-    except (*DECODE_ERRORS, TypeError) as error:
-        raise InvalidArgumentError(str(error)) from error
-    return value
 
 
 def trouble_of(error: ContainersError) -> Trouble:

@@ -67,20 +67,19 @@ class Listing:
         return proxy_base()
 
     def _container(self, one: Container) -> ContainerItem:
-        state = one.record.state
+        status = one.status_pattern
         return ContainerItem(
-            one.id,
-            one.name,
-            one.image,
-            printable(one.command),
-            str(one.status),
-            one.health,
-            one.record.created,
-            state.started or 0.0,
-            state.finished or 0.0,
-            -1 if one.exit_code is None else one.exit_code,
-            one.oom_killed,
-            [port_of(text, self._base) for text in one.ports],
+            id=one.id,
+            name=one.name,
+            image=one.image,
+            command=printable(one.command),
+            state=str(one.status),
+            status=status.pattern,
+            since=status.since,
+            health=one.health,
+            created=one.record.created,
+            exit_code=-1 if one.exit_code is None else one.exit_code,
+            ports=[port_of(text, self._base) for text in one.ports],
         )
 
     def _images(self) -> list[ImageItem]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-VERSION = 1
+VERSION = 2
 
 Section = Literal["containers", "images", "volumes", "networks", "builds", "registries"]
 Action = Literal["start", "stop", "restart", "pause", "unpause", "kill", "remove"]
@@ -26,19 +26,21 @@ class Port(Struct, frozen=True):
 
 
 class ContainerItem(Struct, frozen=True):
-    """A container; ``exit_code`` is -1 before its first end."""
+    """A container; ``exit_code`` is -1 before its first end.
+
+    ``status`` are the words of ``ps``, with ``{age}`` for the time since ``since`` where they age.
+    """
 
     id: str
     name: str
     image: str
     command: str
     state: str
+    status: str
+    since: float
     health: str
     created: float
-    started: float
-    finished: float
     exit_code: int
-    oom_killed: bool
     ports: list[Port]
 
 

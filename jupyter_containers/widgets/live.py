@@ -15,8 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import anywidget
+import msgspec
 import traitlets
 
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.oci.decoding import convert_message
+from jupyter_containers.widgets import messages
 from jupyter_containers.widgets.bundle import bundle
 from jupyter_containers.widgets.gallery import Gallery
 
@@ -25,9 +29,13 @@ _REMOVED_SECONDS = 3.0
 
 
 class LiveWidget(anywidget.AnyWidget):
-    """A widget over one bundle; subclasses answer ``hello`` and handle messages by kind."""
+    """A widget over one bundle; subclasses answer ``hello`` and handle messages by type.
+
+    ``from_view`` is the union of what a view may send; anything else is dropped.
+    """
 
     module: ClassVar[str]
+    from_view: ClassVar[Any] = messages.Life
 
     def __init__(self, gallery: Gallery, cell: Callable[[], object] = lambda: None) -> None:
         self._gallery, self._cell = gallery, cell
@@ -68,10 +76,10 @@ class LiveWidget(anywidget.AnyWidget):
 
     def greet(self, view: str) -> None:
         """Send ``hello`` to a new view, with everything that it needs (the lock is held)."""
-        self.tell("hello", to=view)
+        raise NotImplementedError
 
-    def handle(self, kind: str, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        """Handle one message of a view."""
+    def handle(self, message: Any, view: str, buffers: Sequence[Any]) -> None:
+        """Handle one message of a view, a value of ``from_view``."""
 
     def finish(self) -> None:
         """End threads and work; called once, at the close."""
@@ -92,10 +100,12 @@ class LiveWidget(anywidget.AnyWidget):
         """True while a view shows it."""
         return bool(self._views)
 
-    def tell(self, kind: str, buffers: Sequence[bytes] | None = None, **fields: Any) -> None:
-        """Send a message to the views; nothing happens after the close."""
+    def tell(
+        self, message: msgspec.Struct, buffers: Sequence[bytes] | None = None, to: str = ""
+    ) -> None:
+        """Send a message to all views, or to one; nothing happens after the close."""
         if not self._over.is_set():
-            self.send({"kind": kind, **fields}, buffers)
+            self.send(msgspec.to_builtins(message) | ({"to": to} if to else {}), buffers)
 
     def show(self) -> None:
         """Show it in the present cell; once in one cell, however often it is asked for."""
@@ -167,26 +177,31 @@ class LiveWidget(anywidget.AnyWidget):
     def _receive(self, _: Any, message: Any, buffers: Any) -> None:
         if not isinstance(message, Mapping) or self._over.is_set():
             return
-        kind, view = str(message.get("kind", "")), str(message.get("view", ""))
+        try:
+            said = convert_message(message, self.from_view)
+        except InvalidArgumentError:
+            return
+        view = str(message.get("view", ""))
         with self._lock:
-            if kind == "ready" and view not in self._views:
-                # A view asks until it is answered; only the first time counts.
-                self._views.add(view)
-                self.greet(view)
-                self.seen.set()
-            elif kind in ("gone", "cleared"):
-                self._views.discard(view)
-            elif kind == "here":
-                self._views.add(view)
-        if kind == "cleared":
-            # Views of a page that was reloaded said no farewell: ask who is left.
-            with self._lock:
-                self._views.clear()
-            self.tell("who")
+            match said:
+                case messages.Ready() if view not in self._views:
+                    # A view asks until it is answered; only the first time counts.
+                    self._views.add(view)
+                    self.greet(view)
+                    self.seen.set()
+                case messages.Here():
+                    self._views.add(view)
+                case messages.Gone():
+                    self._views.discard(view)
+                case messages.Cleared():
+                    # Views of a page that was reloaded said no farewell: ask who is left.
+                    self._views.clear()
+        if isinstance(said, messages.Cleared):
+            self.tell(messages.Who())
             timer = threading.Timer(_REMOVED_SECONDS, self._close_unwatched)
             timer.daemon = True
             timer.start()
-        self.handle(kind, message, buffers or ())
+        self.handle(said, view, buffers or ())
 
     def _close_unwatched(self) -> None:
         if not self._views:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jupyter_containers.commands.render.ansi import ansi_to_html, visible_lines
@@ -18,6 +18,7 @@ from jupyter_containers.errors import ContainersError, OperationCancelledError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.printable import printable
 from jupyter_containers.widgets.gallery import Gallery
+from jupyter_containers.widgets.messages import Close, LogsFromView, ScreenState
 from jupyter_containers.widgets.screen import ScreenWidget
 
 _BATCH_BYTES = 64 * 1024
@@ -28,6 +29,7 @@ class LogsWidget(ScreenWidget):
     """What one container writes."""
 
     module = "logs"
+    from_view = LogsFromView
     kept_bytes = 2 * 1024 * 1024
     kept_lines = 20_000
     # A view that its reader holds still is not one that has gone.
@@ -63,14 +65,9 @@ class LogsWidget(ScreenWidget):
         """Follow no longer; what was read stays."""
         self._cancel.cancel()
 
-    def facts(self) -> dict[str, Any]:
+    def screen_state(self) -> ScreenState:
         """Return title, state, whether it still follows and whether it has a button to close."""
-        return {
-            "title": self._title,
-            "state": self.state,
-            "running": self.running,
-            "closable": self._on_close is not None,
-        }
+        return ScreenState(self._title, self.state, self.running, self._on_close is not None)
 
     @property
     def state(self) -> str:
@@ -81,12 +78,12 @@ class LogsWidget(ScreenWidget):
             return self._failure.message
         return "no longer followed" if self._cancel.cancelled else "the container has ended"
 
-    def handle(self, kind: str, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+    def handle(self, message: Any, view: str, buffers: Sequence[Any]) -> None:
         """Take acknowledgements and the wish to close."""
-        if kind == "close":
+        if isinstance(message, Close):
             self.close()
         else:
-            super().handle(kind, message, buffers)
+            super().handle(message, view, buffers)
 
     def finish(self) -> None:
         """Stop following; whoever shows it takes it away."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from jupyter_containers.widgets.following import FollowingWidget
 from jupyter_containers.widgets.gallery import Gallery
+from jupyter_containers.widgets.messages import Drawn, DrawnNetwork, NetworkHello, News
 
 if TYPE_CHECKING:
     from jupyter_containers.commands.render.network import NetworkDocument
@@ -39,7 +42,7 @@ class NetworkWidget(FollowingWidget):
         cell: Callable[[], object] = lambda: None,
     ) -> None:
         self._seen, self._find = first, look
-        self._news: deque[dict[str, Any]] = deque(maxlen=_NEWS_KEPT)
+        self._news: deque[News] = deque(maxlen=_NEWS_KEPT)
         self._members: dict[str, str] = {}
         self._note_members()
         super().__init__(engine, gallery, cell)
@@ -57,35 +60,27 @@ class NetworkWidget(FollowingWidget):
             container = event.attributes.get("container", "")
             member = self._members.get(container) or container[:12]
             with self._lock:
-                self._news.append(
-                    {
-                        "time": event.time_ns / 1e9,
-                        "network": name,
-                        "text": words.format(member=member),
-                    }
-                )
+                news = News(event.time_ns / 1e9, name, words.format(member=member))
+                self._news.append(news)
         return True
 
     def look(self) -> None:
         """Inspect and draw again."""
         self._seen = self._find()
         self._note_members()
-        self.tell("drawn", **self.content())
+        self.tell(self._drawn())
 
-    def content(self) -> dict[str, Any]:
+    def hello(self) -> NetworkHello:
         """Return the pictures, the JSON below them, and what has happened."""
-        return {
-            "networks": [
-                {
-                    "name": picture.name,
-                    "svg": picture.svg(),
-                    "members": [member.name for member in picture.members],
-                }
-                for picture in self._seen.pictures
-            ],
-            "json": str(self._seen),
-            "news": list(self._news),
-        }
+        return NetworkHello(**msgspec.structs.asdict(self._drawn()))
+
+    def _drawn(self) -> Drawn:
+        networks = [
+            DrawnNetwork(picture.name, picture.svg(), [member.name for member in picture.members])
+            for picture in self._seen.pictures
+        ]
+        with self._lock:
+            return Drawn(networks, str(self._seen), list(self._news))
 
     def fallback(self) -> tuple[str, str]:
         """Return the lines and the drawing that need no kernel."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import msgspec
 
 from jupyter_containers.widgets.gallery import Gallery
 from jupyter_containers.widgets.live import LiveWidget
+from jupyter_containers.widgets.messages import Ack, Gone, Output, ScreenHello, ScreenState
 from jupyter_containers.widgets.scrollback import Scrollback
 
 _CHUNK = 64 * 1024
@@ -24,7 +27,7 @@ _PAUSE_SECONDS = 0.004
 
 
 class ScreenWidget(LiveWidget):
-    """A widget that shows a stream of bytes; ``facts`` go along with ``hello`` and ``state``."""
+    """A widget that shows a stream of bytes, and its ``screen_state``."""
 
     kept_bytes = 512 * 1024
     # What a view can hold; None where lines are not what it holds.
@@ -39,8 +42,8 @@ class ScreenWidget(LiveWidget):
         self._ended, self._wakened = threading.Event(), threading.Event()
         super().__init__(gallery, cell)
 
-    def facts(self) -> dict[str, Any]:
-        """Return title, state and whether more may come."""
+    def screen_state(self) -> ScreenState:
+        """Return title, state, whether more may come, and whether it has a button to close."""
         raise NotImplementedError
 
     @property
@@ -52,17 +55,17 @@ class ScreenWidget(LiveWidget):
         """Give a new view what was shown so far."""
         self._flush()
         self._drawn[view] = self._sent
-        self.tell("hello", [self._scrollback.replay(self.kept_lines)], to=view, **self.facts())
+        hello = ScreenHello(**msgspec.structs.asdict(self.screen_state()))
+        self.tell(hello, [self._scrollback.replay(self.kept_lines)], to=view)
 
-    def handle(self, kind: str, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+    def handle(self, message: Any, view: str, buffers: Sequence[Any]) -> None:
         """Take acknowledgements."""
         del buffers
-        view = str(message.get("view", ""))
-        if kind == "ack":
+        if isinstance(message, Ack):
             with self._lock:
-                self._drawn[view] = self._drawn.get(view, 0) + number(message.get("bytes"))
+                self._drawn[view] = self._drawn.get(view, 0) + message.bytes
             self._wakened.set()
-        elif kind == "gone":
+        elif isinstance(message, Gone):
             self._drawn.pop(view, None)
 
     def begin(self) -> None:
@@ -108,7 +111,7 @@ class ScreenWidget(LiveWidget):
                     self._flush(_CHUNK)
                 time.sleep(_PAUSE_SECONDS)
             if self._ended.is_set() and not self._pending:
-                self.tell("state", **self.facts())
+                self.tell(self.screen_state())
                 return
 
     def _flush(self, limit: int = _PENDING) -> None:
@@ -117,9 +120,4 @@ class ScreenWidget(LiveWidget):
         self._moved = time.monotonic()
         if data and self._views:
             self._sent += len(data)
-            self.tell("output", [data])
-
-
-def number(value: object) -> int:
-    """Return what a view said as a number, 0 for what is none."""
-    return value if isinstance(value, int) and value > 0 else 0
+            self.tell(Output(), [data])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jupyter_containers.errors import ContainersError
+from jupyter_containers.widgets.follow_loop import FollowLoop
 from jupyter_containers.widgets.gallery import Gallery
 from jupyter_containers.widgets.live import LiveWidget
+from jupyter_containers.widgets.messages import Sample, SampledUsage, Samples, StatsHello
 
 if TYPE_CHECKING:
     from jupyter_containers.commands.render.results import Table
@@ -29,14 +29,14 @@ class Sampler:
         self._clock = clock
         self._before: dict[str, tuple[float, StatsSample]] = {}
 
-    def sample(self, readings: Sequence[StatsSample]) -> dict[str, Any]:
+    def sample(self, readings: Sequence[StatsSample]) -> Sample:
         """Return one moment, as the charts take it."""
         now = self._clock()
         containers = [self._usage(now, reading) for reading in readings]
         self._before = {reading.container_id: (now, reading) for reading in readings}
-        return {"time": now, "containers": containers}
+        return Sample(now, containers)
 
-    def _usage(self, now: float, reading: StatsSample) -> dict[str, Any]:
+    def _usage(self, now: float, reading: StatsSample) -> SampledUsage:
         then, before = self._before.get(reading.container_id, (now, reading))
         seconds = max(now - then, 1e-3)
 
@@ -44,19 +44,19 @@ class Sampler:
             change = getattr(reading, field) - getattr(before, field)
             return float(max(change, 0) / seconds)
 
-        return {
-            "id": reading.container_id,
-            "name": reading.name,
-            "cpu": reading.cpu_percent,
-            "memory": reading.memory_usage,
-            "limit": reading.memory_limit,
-            "received": rate("network_rx"),
-            "sent": rate("network_tx"),
-            "read": rate("block_read"),
-            "written": rate("block_write"),
-            "pids": reading.pids,
-            "oom": max(reading.oom_kills - before.oom_kills, 0),
-        }
+        return SampledUsage(
+            id=reading.container_id,
+            name=reading.name,
+            cpu=reading.cpu_percent,
+            memory=reading.memory_usage,
+            limit=reading.memory_limit,
+            received=rate("network_rx"),
+            sent=rate("network_tx"),
+            read=rate("block_read"),
+            written=rate("block_write"),
+            pids=reading.pids,
+            oom=max(reading.oom_kills - before.oom_kills, 0),
+        )
 
 
 class StatsWidget(LiveWidget):
@@ -72,31 +72,33 @@ class StatsWidget(LiveWidget):
     ) -> None:
         self._take = take
         self._sampler = Sampler()
-        self._samples: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self._samples: deque[Sample] = deque(maxlen=_KEPT)
         self._last: Table[StatsSample] = take()
+        self._loop = FollowLoop(
+            self._look,
+            # A container that was named has gone; the charts keep what it was.
+            lambda _: self._keep([]),
+            interval=lambda: INTERVAL_SECONDS,
+            watched=lambda: self.watched,
+        )
         super().__init__(gallery, cell)
 
     def start(self) -> None:
         """Begin to sample."""
         self._keep(self._last)
-        threading.Thread(target=self._run, daemon=True).start()
+        self._loop.start()
 
     def greet(self, view: str) -> None:
         """Give a new view the last minutes."""
-        self.tell("hello", to=view, samples=list(self._samples))
+        self.tell(StatsHello(list(self._samples)), to=view)
+
+    def finish(self) -> None:
+        """End the sampling."""
+        self._loop.stop()
 
     def fallback(self) -> tuple[str, str]:
         """Return the last readings as a table."""
         return str(self._last), self._last._repr_html_()
-
-    def _run(self) -> None:
-        while not self._over.wait(INTERVAL_SECONDS):
-            if self.watched:
-                try:
-                    self._look()
-                except ContainersError:
-                    # A container that was named has gone; the charts keep what it was.
-                    self._keep([])
 
     def _look(self) -> None:
         self._last = self._take()
@@ -107,4 +109,4 @@ class StatsWidget(LiveWidget):
             sample = self._sampler.sample(readings)
             self._samples.append(sample)
             if self.watched:
-                self.tell("samples", samples=[sample])
+                self.tell(Samples([sample]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jupyter_containers.commands.render.ansi import ansi_to_html, visible_lines
@@ -20,7 +20,16 @@ from jupyter_containers.errors import ContainersError, OperationCancelledError
 from jupyter_containers.printable import printable
 from jupyter_containers.widgets.gallery import Gallery
 from jupyter_containers.widgets.keyboard import Keyboard
-from jupyter_containers.widgets.screen import ScreenWidget, number
+from jupyter_containers.widgets.messages import (
+    Close,
+    End,
+    Input,
+    Resized,
+    ScreenState,
+    Size,
+    TerminalFromView,
+)
+from jupyter_containers.widgets.screen import ScreenWidget
 
 _VIEW_SECONDS = 2.0
 _SIGN_OF_LIFE_SECONDS = 0.5
@@ -30,6 +39,7 @@ class TerminalWidget(ScreenWidget):
     """A terminal on one process; ``exit_code`` is None while it runs."""
 
     module = "terminal"
+    from_view = TerminalFromView
 
     def __init__(
         self,
@@ -89,19 +99,19 @@ class TerminalWidget(ScreenWidget):
         if self._scrollback.full_screen:
             self._nudges = 2
 
-    def handle(self, kind: str, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+    def handle(self, message: Any, view: str, buffers: Sequence[Any]) -> None:
         """Take keys, sizes, acknowledgements and the wish to end."""
-        view = str(message.get("view", ""))
-        if kind == "input" and buffers:
-            self._keyboard.type(bytes(buffers[0]))
-        elif kind == "size":
-            self._resize(_bounded(message.get("rows")), _bounded(message.get("columns")), view)
-        elif kind == "end":
-            self._cancel()
-        elif kind == "close":
-            self.close()
-        else:
-            super().handle(kind, message, buffers)
+        match message:
+            case Input():
+                self._keyboard.type(b"".join(map(bytes, buffers)))
+            case Size(rows, columns):
+                self._resize(_bounded(rows), _bounded(columns), view)
+            case End():
+                self._cancel()
+            case Close():
+                self.close()
+            case _:
+                super().handle(message, view, buffers)
 
     def finish(self) -> None:
         """Cancel the work and wait a moment for its end."""
@@ -161,22 +171,17 @@ class TerminalWidget(ScreenWidget):
             known = (self._rows, self._columns)
             self._rows, self._columns = self._gallery.terminal_size = (rows, columns)
             if known != (rows, columns):
-                self.tell("size", rows=rows, columns=columns, by=view)
+                self.tell(Resized(rows, columns, view))
         self._sized.set()
 
     def _receive_output(self, stream: str, data: bytes) -> None:  # noqa: ARG002  # one screen
         self.receive(data)
         self._alive.set()
 
-    def facts(self) -> dict[str, Any]:
+    def screen_state(self) -> ScreenState:
         """Return title, state and whether it runs."""
-        return {
-            "title": self.work.title,
-            "state": self.state,
-            "running": self.running,
-            "closable": self._on_close is not None,
-        }
+        return ScreenState(self.work.title, self.state, self.running, self._on_close is not None)
 
 
-def _bounded(value: object) -> int:
-    return min(max(number(value), 1), 1000)
+def _bounded(value: int) -> int:
+    return min(max(value, 1), 1000)

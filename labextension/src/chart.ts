@@ -1,9 +1,10 @@
 /** Small line charts (SVG) in the colours of the page. */
-import { child } from "./frame";
+import css from "./chart.css";
+import { addStyle, child } from "./frame";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 300;
-const HEIGHT = 80;
+const HEIGHT = 80; // as in the style sheet
 
 export interface Line {
   colour: string;
@@ -25,18 +26,11 @@ export interface Chart {
   draw(drawing: Drawing): void;
 }
 
-export const CHART_STYLE = `
-.jc-chart { min-width: 0; }
-.jc-chart-head { display: flex; gap: 6px; justify-content: space-between; font-size: 12px; white-space: nowrap; }
-.jc-chart-head > :first-child { color: var(--jp-ui-font-color2, inherit); }
-.jc-chart-head > :last-child { font-variant-numeric: tabular-nums; overflow: hidden; text-overflow: ellipsis; }
-.jc-chart svg { display: block; width: 100%; height: ${HEIGHT}px; margin-top: 2px;
-  border-bottom: 1px solid var(--jp-border-color1, rgba(128,128,128,.5));
-  background: linear-gradient(to top, transparent calc(50% - .5px), var(--jp-border-color3, rgba(128,128,128,.2)) calc(50% - .5px),
-    var(--jp-border-color3, rgba(128,128,128,.2)) calc(50% + .5px), transparent calc(50% + .5px)); }
-.jc-chart-top { font-size: 10px; color: var(--jp-ui-font-color2, inherit); position: absolute; right: 2px; top: 0; opacity: .85; }
-.jc-chart-mark { font-size: 10px; padding: 0 2px; background: var(--jp-layout-color1, var(--vscode-editor-background, Canvas)); font-weight: 700; color: var(--jp-error-color1, #d14343); position: absolute; top: 14px; }
-`;
+/** Add what charts and sparklines look like. */
+export function addChartStyle(el: HTMLElement): void {
+  addStyle(el, css);
+}
+
 // Told apart on white and on black, also by those who do not see red and green.
 export const COLOURS = ["#3b78d8", "#d9822b", "#1b8a6b", "#a651b5", "#c23b58", "#6b8e23", "#0b8fa8", "#8a6d3b"];
 
@@ -104,7 +98,7 @@ export function sparkline(values: number[], colour: string, top: number): SVGSVG
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 60 16");
   svg.setAttribute("preserveAspectRatio", "none");
-  svg.setAttribute("class", "jc-spark");
+  svg.setAttribute("class", "jc-chart-spark");
   svg.setAttribute("aria-hidden", "true");
   const highest = Math.max(top, ...values, 1e-9);
   const step = 60 / Math.max(values.length - 1, 1);
@@ -131,18 +125,4 @@ function niceTop(value: number): number {
   const magnitude = 10 ** Math.floor(Math.log10(value));
   const scaled = value / magnitude;
   return (scaled <= 1 ? 1 : scaled <= 2 ? 2 : scaled <= 5 ? 5 : 10) * magnitude;
-}
-
-const UNITS = ["B", "kB", "MB", "GB", "TB"];
-const BINARY = ["B", "KiB", "MiB", "GiB", "TiB"];
-
-export function bytes(value: number, binary = false): string {
-  const base = binary ? 1024 : 1000;
-  let index = 0;
-  while (value >= base && index < UNITS.length - 1) {
-    value /= base;
-    index++;
-  }
-  const digits = index === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
-  return `${value.toFixed(digits)} ${(binary ? BINARY : UNITS)[index]}`;
 }

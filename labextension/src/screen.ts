@@ -1,16 +1,12 @@
 /** A screen: xterm.js in the colours and the font of the page, as wide as its place. */
 import { FitAddon } from "@xterm/addon-fit";
 import { type ITheme, Terminal } from "@xterm/xterm";
-import css from "@xterm/xterm/css/xterm.css";
+import xtermCss from "@xterm/xterm/css/xterm.css";
 
 import { addStyle, child } from "./frame";
+import type { Ack } from "./messages";
+import css from "./screen.css";
 
-const STYLE = `
-.jc-screen { height: 24em; resize: vertical; overflow: hidden; padding: 4px 0 4px 8px; box-sizing: border-box;
-  background: var(--jc-ground); min-height: 6em; }
-.jc-screen .xterm { height: 100%; }
-.jc-screen .xterm-viewport { background: transparent !important; }
-`;
 // Readable on white and on black; black and white themselves follow the page.
 const LIGHT: ITheme = {
   black: "#1f2328",
@@ -49,6 +45,9 @@ const DARK: ITheme = {
   brightWhite: "#ffffff",
 };
 
+const ACKNOWLEDGED_AT_ONCE = 32 * 1024;
+const ACKNOWLEDGED_AFTER_MS = 200;
+
 export interface Screen {
   terminal: Terminal;
   place: HTMLElement;
@@ -57,7 +56,7 @@ export interface Screen {
 }
 
 export function openScreen(parent: HTMLElement, options: { scrollback: number; typing: boolean }): Screen {
-  addStyle(parent, css + STYLE);
+  addStyle(parent, xtermCss + css);
   const place = child(parent, "div", "jc-screen");
   const terminal = new Terminal({
     allowProposedApi: true,
@@ -75,7 +74,7 @@ export function openScreen(parent: HTMLElement, options: { scrollback: number; t
 
   const paint = (): void => {
     const theme = pageTheme(place, options.typing);
-    place.style.setProperty("--jc-ground", theme.background ?? "transparent");
+    place.style.setProperty("--jc-screen-ground", theme.background ?? "transparent");
     terminal.options.theme = theme;
   };
   const fit = (): void => {
@@ -178,4 +177,29 @@ export function wholeText(terminal: Terminal): string {
     else lines.push(text);
   }
   return `${lines.join("\n").trimEnd()}\n`;
+}
+
+/** Says how many bytes were drawn: few of them a moment later, out of the way of the next key. */
+export class Acknowledger {
+  private drawn = 0;
+  private timer = 0;
+
+  constructor(private readonly send: (message: Ack) => void) {}
+
+  add(bytes: number): void {
+    this.drawn += bytes;
+    if (this.drawn >= ACKNOWLEDGED_AT_ONCE) this.flush();
+    else this.timer ||= window.setTimeout(() => this.flush(), ACKNOWLEDGED_AFTER_MS);
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+  }
+
+  private flush(): void {
+    this.stop();
+    this.timer = 0;
+    this.send({ kind: "ack", bytes: this.drawn });
+    this.drawn = 0;
+  }
 }

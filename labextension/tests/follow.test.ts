@@ -1,6 +1,8 @@
 import { Signal } from "@lumino/signaling";
 import { beforeEach, expect, test, vi } from "vitest";
 
+import { VERSION } from "../src/lab/protocol";
+
 vi.mock("@jupyterlab/services", () => ({
   KernelMessage: { createMessage: ({ msgType, channel, content }: any) => ({ msgType, channel, content }) },
 }));
@@ -101,13 +103,13 @@ test("what a page that crashed has left is told and ended by the next one in its
   const first = new Kernel(true);
   follow(first);
   await soon();
-  expect(first.said).toEqual([{ versions: [1], left: [] }]);
+  expect(first.said).toEqual([{ versions: [VERSION], left: [] }]);
   // No "pagehide": it crashed.
   const second = new Kernel(true);
   const { follower, context } = follow(second);
   await soon();
   expect(second.said).toEqual([
-    { versions: [1], left: ["line-1"] },
+    { versions: [VERSION], left: ["line-1"] },
     ["delete_subshell_request", { subshell_id: "thread-1" }],
   ]);
   // A line that is closed in good order is nobody's business later.

@@ -1,19 +1,31 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import { connect } from "../src/link";
+import type { LogsFromView, LogsToView, Output, Who } from "../src/messages";
 
-interface Sent {
-  kind: string;
-  bytes?: number;
+type Listener = (message: object, buffers: DataView[]) => void;
+
+function opened() {
+  const sent: object[] = [];
+  let hear: Listener = () => undefined;
+  const model = {
+    send: (message: object) => sent.push(message),
+    on: (_: string, listener: Listener) => {
+      hear = listener;
+    },
+    off: () => {
+      hear = () => undefined;
+    },
+  };
+  const link = connect<LogsFromView, LogsToView>(model as never, document.createElement("div"));
+  const heard: string[] = [];
+  link.open((message) => heard.push(message.kind));
+  return { link, sent, heard, tell: (message: object) => hear(message, []) };
 }
 
-function opened(): { link: ReturnType<typeof connect>; acknowledged: () => number[] } {
-  const sent: Sent[] = [];
-  const model = { send: (message: Sent) => sent.push(message), on: () => undefined, off: () => undefined };
-  const link = connect(model as never, document.createElement("div"));
-  const acknowledged = (): number[] => sent.filter(({ kind }) => kind === "ack").map(({ bytes }) => bytes ?? 0);
-  return { link, acknowledged };
-}
+const HELLO = { kind: "hello", title: "", state: "", running: true, closable: false };
+const WHO: Who = { kind: "who" };
+const OUTPUT: Output = { kind: "output" };
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -22,27 +34,28 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("what was drawn of a few keys is said once, a moment later", () => {
-  const { link, acknowledged } = opened();
-  for (let key = 0; key < 5; key++) link.acknowledge(1);
-  expect(acknowledged()).toEqual([]);
+test("a view asks until it is greeted, and hears nothing before", () => {
+  const { link, sent, heard, tell } = opened();
+  tell(OUTPUT);
   vi.advanceTimersByTime(1000);
-  expect(acknowledged()).toEqual([5]);
+  expect(sent.length).toBeGreaterThan(2);
+  expect(sent[0]).toEqual({ kind: "ready", view: link.id });
+  tell({ ...HELLO, to: "another" });
+  expect(heard).toEqual([]);
+  tell({ ...HELLO, to: link.id });
+  tell(OUTPUT);
+  expect(heard).toEqual(["hello", "output"]);
+  const asked = sent.length;
+  vi.advanceTimersByTime(2000);
+  expect(sent.length).toBe(asked);
 });
 
-test("what was drawn of a flood is said at once", () => {
-  const { link, acknowledged } = opened();
-  link.acknowledge(1000);
-  link.acknowledge(64 * 1024);
-  expect(acknowledged()).toEqual([1000 + 64 * 1024]);
-  vi.advanceTimersByTime(1000);
-  expect(acknowledged()).toHaveLength(1);
-});
-
-test("nothing is said after the end", () => {
-  const { link, acknowledged } = opened();
-  link.acknowledge(1);
+test("a view says that it is there, and that it goes", () => {
+  const { link, sent, tell } = opened();
+  tell({ ...HELLO, to: link.id });
+  tell(WHO);
+  expect(sent.at(-1)).toEqual({ kind: "here", view: link.id });
   link.close();
   vi.advanceTimersByTime(1000);
-  expect(acknowledged()).toEqual([]);
+  expect(sent.at(-1)).toEqual({ kind: "gone", view: link.id });
 });

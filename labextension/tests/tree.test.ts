@@ -31,7 +31,8 @@ function row(key: string, more: Partial<Row> = {}): Row {
 const many = (count: number): Row[] => Array.from({ length: count }, (_, i) => row(`row${i}`));
 const press = (key: string, more: KeyboardEventInit = {}): boolean =>
   tree.node.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more }));
-const shown = (): string[] => [...document.querySelectorAll<HTMLElement>(".jc-row")].map((node) => node.dataset.key!);
+const shown = (): string[] =>
+  [...document.querySelectorAll<HTMLElement>(".jc-lab-row")].map((node) => node.dataset.key!);
 
 test("of a thousand rows only those near the view are in the page", () => {
   tree.set(many(1000));
@@ -92,7 +93,7 @@ test("Enter acts, the menu key and a click with the right button open the menu",
   press("F10", { shiftKey: true });
   press("ContextMenu");
   document
-    .querySelector(".jc-row")!
+    .querySelector(".jc-lab-row")!
     .dispatchEvent(new MouseEvent("contextmenu", { bubbles: true, clientX: 3, clientY: 4 }));
   expect(actions.menu).toHaveBeenCalledTimes(3);
   expect(actions.menu).toHaveBeenLastCalledWith("a", 3, 4);
@@ -118,7 +119,7 @@ test("where the active row has gone, the one in its place is active", () => {
 
 test("those who hear the page are told what a row is", () => {
   tree.set([row("x", { label: "web, running", position: 3, siblings: 7, expanded: false })]);
-  const node = document.querySelector(".jc-row")!;
+  const node = document.querySelector(".jc-lab-row")!;
   const attributes = ["role", "aria-label", "aria-level", "aria-posinset", "aria-setsize", "aria-expanded"];
   expect(attributes.map((name) => node.getAttribute(name))).toEqual([
     "treeitem",

@@ -61,11 +61,11 @@ class Panel:
     def row(self, text: str, within: str = "") -> Any:
         """Return the first row with a text; ``within`` is the beginning of its key."""
         keys = f'[data-key^="{within}"]' if within else ""
-        rows = self.page.locator(f".jc-panel .jc-row{keys}")
+        rows = self.page.locator(f".jc-lab-panel .jc-lab-row{keys}")
         return rows.filter(has_text=text).first
 
     def names(self, section: str) -> list[str]:
-        rows = self.page.locator(f'.jc-panel .jc-row[data-key^="{section}/"] .jc-name')
+        rows = self.page.locator(f'.jc-lab-panel .jc-lab-row[data-key^="{section}/"] .jc-lab-name')
         found: list[str] = rows.all_inner_texts()
         return found
 

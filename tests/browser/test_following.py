@@ -43,7 +43,7 @@ def test_a_network_is_drawn_as_it_changes(
     opened = notebook(LOAD, "%container network inspect shop", BUSY, KEPT)
     opened.start_all()
     page = opened.page
-    drawn = page.locator(".jc-networks")
+    drawn = page.locator(".jc-network-pictures")
     drawn.get_by_text("till").wait_for(timeout=30_000)
     page.get_by_text("1 running container").wait_for()
 
@@ -55,15 +55,15 @@ def test_a_network_is_drawn_as_it_changes(
     page.get_by_text("web was attached").wait_for()
     page.get_by_text("2 running containers").wait_for()
     assert "127.0.0.1:" in drawn.inner_text()
-    assert page.locator(".jc-fresh").count() == 1
+    assert page.locator(".jc-network-fresh").count() == 1
 
     opened.second_view(1)
-    until(lambda: page.locator(".jc-networks").count() == 2)
+    until(lambda: page.locator(".jc-network-pictures").count() == 2)
     shop.networks.disconnect("shop", "web")
     until(lambda: page.get_by_text("web was detached").count() == 2)
-    until(lambda: page.locator(".jc-networks").get_by_text("web", exact=True).count() == 0)
-    page.locator(".jc-json summary").first.click()
-    page.locator(".jc-json pre", has_text='"Subnet": "10.77.3.0/24"').first.wait_for()
+    until(lambda: page.locator(".jc-network-pictures").get_by_text("web", exact=True).count() == 0)
+    page.locator(".jc-network-json summary").first.click()
+    page.locator(".jc-network-json pre", has_text='"Subnet": "10.77.3.0/24"').first.wait_for()
     page.screenshot(path=tmp_path / "network.png")
 
     (lab.notebooks / "go").touch()
@@ -85,21 +85,21 @@ def test_an_explanation_follows_its_container(
     opened = notebook(LOAD, "%container explain till", BUSY, KEPT)
     opened.start_all()
     page = opened.page
-    sections = page.locator(".jc-mechanisms")
+    sections = page.locator(".jc-explain-sections")
     sections.get_by_text("sleep 1000").wait_for(timeout=30_000)
-    titles = page.locator(".jc-mechanism > summary")
+    titles = page.locator(".jc-explain-section > summary")
     assert [text.rstrip(" 0123456789") for text in titles.all_inner_texts()] == [
         *("Namespaces", "Processes", "Control groups", "Layers", "Mounts", "Privileges"),
         "Network",
     ]
     until(lambda: opened.prompts()[2] == "[*]:")
     opened.second_view(1)
-    until(lambda: page.locator(".jc-mechanisms").count() == 2)
+    until(lambda: page.locator(".jc-explain-sections").count() == 2)
 
     shop.containers.exec("till", ["sleep", "500"], detach=True)
     until(lambda: page.locator("td", has_text="sleep 500").count() == 2)
     page.screenshot(path=tmp_path / "explain.png")
-    limit = page.locator(".jc-sides tr", has_text="memory limit").first
+    limit = page.locator(".jc-explain-table tr", has_text="memory limit").first
     assert "unlimited" in limit.inner_text()
     shop.containers.update("till", memory="64m", memory_swap="64m")
     until(lambda: "64.0 MiB" in limit.inner_text())
@@ -116,12 +116,12 @@ def test_an_explanation_follows_its_container(
     shop.containers.remove("till", force=True)
     until(lambda: page.get_by_text("removed; this is how it was seen last").count() == 2)
     assert page.locator("td", has_text="sleep 1000").count() == 2
-    assert page.locator(".jc-notice:visible").count() == 0
+    assert page.locator(".jc-frame-notice:visible").count() == 0
 
     (lab.notebooks / "go").touch()
     opened.wait_for_end()
     opened.command("notebook:clear-all-cell-outputs")
-    until(lambda: page.locator(".jc-mechanisms").count() == 0)
+    until(lambda: page.locator(".jc-explain-sections").count() == 0)
     # The views of a cell that was cleared have gone; the kernel lets go of the widget.
     until(lambda: kept(opened) == 0, 15)
 

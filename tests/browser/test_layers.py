@@ -21,17 +21,17 @@ def test_the_layers_of_an_image_unfold(notebook: Any, lab: Lab) -> None:
     opened.run_all(60)
     page = opened.page
     page.get_by_text("efficiency").first.wait_for()
-    layers = page.locator(".jc-layers > .jc-layer")
+    layers = page.locator(".jc-layers > .jc-layers-layer")
     assert layers.count() == 3
     second = layers.nth(1)
     assert "wasted" in second.locator("summary").first.inner_text()
-    assert second.locator(".jc-entries").inner_text() == ""
+    assert second.locator(".jc-layers-entries").inner_text() == ""
     second.locator("summary").first.click()
     # Folders with one entry open by themselves, down to where there is a choice.
-    second.locator(".jc-name", has_text="a.txt").first.wait_for()
+    second.locator(".jc-layers-name", has_text="a.txt").first.wait_for()
 
     def order() -> list[str]:
-        names = second.locator(".jc-name").all_inner_texts()
+        names = second.locator(".jc-layers-name").all_inner_texts()
         return [name for name in names if "a.txt" in name or "lib" in name]
 
     assert order() == ["+ a.txt", "+ lib/"]
@@ -41,12 +41,12 @@ def test_the_layers_of_an_image_unfold(notebook: Any, lab: Lab) -> None:
 
     page.get_by_label("Search the files of all layers").fill("large.bin")
     until(lambda: not layers.first.is_visible())
-    until(lambda: page.locator(".jc-layers .jc-name", has_text="large.bin").count() == 2)
-    assert second.locator(".jc-name", has_text="a.txt").count() == 0
+    until(lambda: page.locator(".jc-layers .jc-layers-name", has_text="large.bin").count() == 2)
+    assert second.locator(".jc-layers-name", has_text="a.txt").count() == 0
     assert "~ large.bin" in layers.nth(2).inner_text()
     page.get_by_label("Search the files of all layers").fill("")
     until(layers.first.is_visible)
-    page.locator(".jc-waste summary").click()
+    page.locator(".jc-layers-waste summary").click()
     page.get_by_text("in 2 layers").first.wait_for()
     # What the notebook keeps is readable without a kernel.
     outputs = page.evaluate(

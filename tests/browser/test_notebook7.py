@@ -46,13 +46,13 @@ def test_cells_widgets_and_the_panel(lab: Lab, page: Any, engine: Engine, addres
 
     page.get_by_role("menuitem", name="View").click()
     page.get_by_role("menuitem", name="Show Containers").click()
-    row = page.locator('.jc-row[data-key^="containers/"]', has_text="beside")
+    row = page.locator('.jc-lab-row[data-key^="containers/"]', has_text="beside")
     row.wait_for(timeout=15_000)
     # There is no room for tabs beside the notebook: views stand below it, large enough to read.
     for entry, text in (("Logs", "began"), ("Terminal", "/ #")):
         row.click(button="right")
         page.get_by_role("menuitem", name=entry, exact=True).click()
-        view = page.locator("#jp-down-stack .jc-main:visible .xterm")
+        view = page.locator("#jp-down-stack .jc-lab-main:visible .xterm")
         view.get_by_text(text).first.wait_for()
         assert view.bounding_box()["height"] > 80
 
@@ -60,7 +60,7 @@ def test_cells_widgets_and_the_panel(lab: Lab, page: Any, engine: Engine, addres
     cell = page.locator(".jp-CodeCell").nth(1)
     cell.locator(".cm-content").click()
     cell.locator('.jp-cell-toolbar [data-command="containers:explain-cell"]').click()
-    page.locator("#jp-down-stack .jc-steps").get_by_text("from the cache").first.wait_for()
+    page.locator("#jp-down-stack .jc-lab-steps").get_by_text("from the cache").first.wait_for()
 
     with page.context.expect_page() as opened:
         page.evaluate("() => { window.jupyterapp.commands.execute('containers:new-notebook'); }")

@@ -33,8 +33,8 @@ def engine(lab: Lab) -> Iterator[Engine]:
 
 def test_the_panel_follows_and_acts_while_a_cell_runs(lab: Lab, page: Any, engine: Engine) -> None:
     panel = Panel(page, lab, "panel_live", "import time\nfor _ in range(200): time.sleep(0.1)")
-    assert "has not loaded" in page.locator(".jc-panel-empty").inner_text()
-    assert panel.violations(".jc-panel") == []
+    assert "has not loaded" in page.locator(".jc-lab-panel-empty").inner_text()
+    assert panel.violations(".jc-lab-panel") == []
     panel.load()
     assert page.locator(".jp-CodeCell").count() == 1  # no trace in the notebook
     panel.start("notebook:run-all-cells")
@@ -45,7 +45,7 @@ def test_the_panel_follows_and_acts_while_a_cell_runs(lab: Lab, page: Any, engin
     link = panel.row("web", "containers/").get_by_role("link", include_hidden=True)
     # The server of the tests has jupyter-server-proxy; test_ports clicks such a link.
     assert re.fullmatch(r"/proxy/\d+/", link.get_attribute("href"))
-    page.locator(".jc-right", has_text="%").first.wait_for(timeout=5_000)
+    page.locator(".jc-lab-right", has_text="%").first.wait_for(timeout=5_000)
     panel.choose("web", "Stop")
     panel.row("Exited (0)", "containers/").wait_for()
     panel.choose("web", "Start")
@@ -80,19 +80,19 @@ def test_keys_reach_everything_and_both_themes_are_readable(
     page.keyboard.press("Escape")
     until(lambda: tree.evaluate("node => node === document.activeElement"))
     page.keyboard.press("ArrowDown")
-    active = page.locator(".jc-row.jc-active")
+    active = page.locator(".jc-lab-row.jc-lab-active")
     assert "one" in active.inner_text()
     page.keyboard.press("Shift+F10")
     page.get_by_role("menuitem", name="Inspect").wait_for()
     for _ in range(7):
         page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    page.locator(".jc-json").wait_for()
-    assert "RestartCount" in page.locator(".jc-json").inner_text()
+    page.locator(".jc-lab-json").wait_for()
+    assert "RestartCount" in page.locator(".jc-lab-json").inner_text()
     page.get_by_label("Search keys and values").fill("FinishedAt")
-    until(lambda: "RestartCount" not in page.locator(".jc-json").inner_text())
-    assert "FinishedAt" in page.locator(".jc-json").inner_text()
-    assert panel.violations(".jc-main") == []
+    until(lambda: "RestartCount" not in page.locator(".jc-lab-json").inner_text())
+    assert "FinishedAt" in page.locator(".jc-lab-json").inner_text()
+    assert panel.violations(".jc-lab-main") == []
 
     tree.focus()
     page.keyboard.press("Home")
@@ -109,7 +109,7 @@ def test_keys_reach_everything_and_both_themes_are_readable(
     for theme in (LIGHT, DARK):
         panel.command("apputils:change-theme", theme=theme)
         page.wait_for_timeout(600)
-        assert panel.violations(".jc-panel") == [], theme
+        assert panel.violations(".jc-lab-panel") == [], theme
 
 
 def test_restarts_and_other_notebooks_are_followed(lab: Lab, page: Any, engine: Engine) -> None:
@@ -117,7 +117,7 @@ def test_restarts_and_other_notebooks_are_followed(lab: Lab, page: Any, engine: 
     panel = Panel(page, lab, "panel_first", LOAD)
     panel.start("notebook:run-all-cells")  # what a cell loads is heard of
     panel.row("shared", "volumes/").wait_for(timeout=15_000)
-    assert "panel_first.ipynb" in page.locator(".jc-panel-foot").inner_text()
+    assert "panel_first.ipynb" in page.locator(".jc-lab-panel-foot").inner_text()
     page.evaluate(
         "() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()"
         ".then(() => null)"
@@ -126,12 +126,12 @@ def test_restarts_and_other_notebooks_are_followed(lab: Lab, page: Any, engine: 
     panel.row("shared", "volumes/").wait_for()
 
     panel.start("containers:new-notebook")
-    page.locator(".jc-panel-foot", has_text="Untitled").wait_for(timeout=20_000)
+    page.locator(".jc-lab-panel-foot", has_text="Untitled").wait_for(timeout=20_000)
     panel.row("shared", "volumes/").wait_for()
     engine.volumes.create("later")
     panel.row("later", "volumes/").wait_for()
     page.get_by_role("tab", name="panel_first.ipynb").click()
-    page.locator(".jc-panel-foot", has_text="panel_first.ipynb").wait_for()
+    page.locator(".jc-lab-panel-foot", has_text="panel_first.ipynb").wait_for()
     panel.row("later", "volumes/").wait_for()
     page.evaluate(
         "() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown().then(() => null)"
@@ -156,7 +156,7 @@ def test_a_page_that_is_reloaded_while_a_cell_runs_is_live_at_once(
     engine.volumes.create("while-it-runs")
     panel.row("while-it-runs", "volumes/").wait_for(timeout=5_000)
     panel.choose("while-it-runs", "Inspect", "volumes/")
-    page.locator(".jc-json").get_by_text("Mountpoint").wait_for()
+    page.locator(".jc-lab-json").get_by_text("Mountpoint").wait_for()
     engine.volumes.remove("while-it-runs")
     until(lambda: panel.names("volumes") == [])
     page.evaluate(f"() => {_KERNEL}.interrupt()")
@@ -206,9 +206,9 @@ def test_a_busy_kernel_that_is_to_load_the_extension_says_so(
     page.locator(".jp-InputPrompt", has_text="*").first.wait_for()
     button = page.get_by_role("button", name="Load extension")
     button.click()
-    page.locator(".jc-panel-empty", has_text="The kernel is busy").wait_for(timeout=2_000)
+    page.locator(".jc-lab-panel-empty", has_text="The kernel is busy").wait_for(timeout=2_000)
     assert button.is_disabled()
-    assert panel.violations(".jc-panel") == []
+    assert panel.violations(".jc-lab-panel") == []
     panel.row("bridge").wait_for(timeout=20_000)
 
 
@@ -218,8 +218,8 @@ def test_launcher_settings_and_palette(lab: Lab, page: Any, engine: Engine) -> N
     panel.command("launcher:create")
     card = page.locator(".jp-LauncherCard", has_text="New Notebook with Containers")
     card.click()
-    page.locator(".jc-panel-foot", has_text="Untitled").wait_for(timeout=20_000)
-    usage = panel.row("measured", "containers/").locator(".jc-right", has_text="%")
+    page.locator(".jc-lab-panel-foot", has_text="Untitled").wait_for(timeout=20_000)
+    usage = panel.row("measured", "containers/").locator(".jc-lab-right", has_text="%")
     usage.wait_for(timeout=5_000)
 
     panel.start("settingeditor:open")
@@ -253,23 +253,23 @@ def test_dockerfile_cells_are_written_built_and_run(lab: Lab, page: Any, engine:
     page.locator(".cm-lintRange-warning").wait_for(timeout=10_000)
     assert page.locator(".cm-lintRange-warning").all_inner_texts() == ["MAINTAINER someone"]
     cell.locator(".cm-line", has_text="CMD").locator("span").first.hover()
-    page.locator(".jc-help").get_by_text("What a container runs").wait_for()
+    page.locator(".jc-lab-help").get_by_text("What a container runs").wait_for()
 
     other.locator(".cm-content").click()
     build = '.jp-cell-toolbar [data-command="containers:build-and-run-cell"]'
     until(lambda: not other.locator(build).is_visible())
     cell.locator(".cm-content").click()
     cell.locator(build).click()
-    page.locator(".jc-main .xterm").get_by_text("tick").first.wait_for(timeout=20_000)
+    page.locator(".jc-lab-main .xterm").get_by_text("tick").first.wait_for(timeout=20_000)
     assert engine.containers()[0].image == "fromcell:1"
     builds = len(engine.builds.history())
     page.get_by_role("tab", name="panel_cells.ipynb").click()
     cell.locator('.jp-cell-toolbar [data-command="containers:explain-cell"]').click()
-    steps = page.locator(".jc-steps")
+    steps = page.locator(".jc-lab-steps")
     steps.wait_for()
     assert "[3/4] RUN echo one > /of-the-panel" in steps.inner_text()
     assert steps.get_by_text("from the cache").count() == 4
-    assert panel.violations(".jc-main:has(.jc-steps)") == []
+    assert panel.violations(".jc-lab-main:has(.jc-lab-steps)") == []
     # It is about the cell as it stands, not about what was built.
     page.get_by_role("tab", name="panel_cells.ipynb").click()
     page.evaluate(
@@ -307,9 +307,9 @@ def test_views_of_the_main_area(lab: Lab, page: Any, engine: Engine, tmp_path: A
     panel = Panel(page, lab, "panel_views", "1")
     panel.load()
     panel.choose("viewed", "Terminal")
-    page.locator(".jc-main .xterm").get_by_text("/ #").first.wait_for()
+    page.locator(".jc-lab-main .xterm").get_by_text("/ #").first.wait_for()
     page.keyboard.type("echo sum-$((40+2)) > /made.txt; cat /made.txt\n")
-    page.locator(".jc-main .xterm").get_by_text("sum-42").first.wait_for()
+    page.locator(".jc-lab-main .xterm").get_by_text("sum-42").first.wait_for()
     panel.choose("viewed", "Files")
     with page.expect_download() as download:
         page.get_by_role("button", name="made.txt").click()
@@ -321,14 +321,14 @@ def test_views_of_the_main_area(lab: Lab, page: Any, engine: Engine, tmp_path: A
     files = [tmp_path / "large.bin", tmp_path / "given.txt"]
     page.get_by_label("Files to upload").set_input_files(files)
     page.get_by_role("button", name="given.txt").wait_for()
-    page.get_by_role("row", name="large.bin").get_by_text("12.0 MB").wait_for()
+    page.get_by_role("row", name="large.bin").get_by_text("12MB").wait_for()
     assert engine.containers.exec("viewed", ["cat", "/tmp/given.txt"]).output == "from the browser"
-    assert panel.violations(".jc-main:has(.jc-files)") == []
+    assert panel.violations(".jc-lab-main:has(.jc-lab-files)") == []
     page.evaluate("() => window.jupyterapp.shell.activateById('jp-running-sessions')")
     page.locator("#jp-running-sessions").get_by_text("viewed", exact=True).wait_for()
     panel.command("containers:show")
     panel.choose("busybox", "Layers", "images/")
-    page.locator(".jc-main .jc-layers").get_by_text("bootstrap").wait_for()
+    page.locator(".jc-lab-main .jc-layers").get_by_text("bootstrap").wait_for()
 
     panel.choose("busybox", "Run…", "images/")
     dialog = page.get_by_role("dialog")
@@ -341,6 +341,6 @@ def test_views_of_the_main_area(lab: Lab, page: Any, engine: Engine, tmp_path: A
     page.get_by_role("button", name="Prune…").click()
     dialog.get_by_text("things would go").or_(dialog.get_by_text("thing would go")).wait_for()
     dialog.locator("summary").first.click()
-    assert "asked" in dialog.locator(".jc-group").first.inner_text()
+    assert "asked" in dialog.locator(".jc-lab-group").first.inner_text()
     dialog.get_by_role("button", name="Remove", exact=True).click()
     until(lambda: panel.names("containers") == ["viewed"])

@@ -41,19 +41,19 @@ def opened(notebook: Any, shop: Any, request: pytest.FixtureRequest) -> LabNoteb
 def closed(opened: LabNotebook) -> None:
     """Clear the outputs; the kernel keeps nothing of the widget."""
     opened.command("notebook:clear-all-cell-outputs")
-    until(lambda: opened.page.locator(".jc-box").count() == 0)
+    until(lambda: opened.page.locator(".jc-frame").count() == 0)
     until(lambda: kept(opened) == 0, 15)
 
 
 @pytest.mark.parametrize("opened", ["%container ps -a --watch"], indirect=True)
 def test_the_dashboard(opened: LabNotebook, shop: Any) -> None:
-    rows = opened.page.locator(".jc-table tr", has_text="ticker")
+    rows = opened.page.locator(".jc-dashboard-table tr", has_text="ticker")
     until(lambda: rows.count() == 2)
     rows.last.get_by_role("button", name="Restart").wait_for()
     rows.last.get_by_role("button", name="Remove").click()
     rows.last.get_by_role("button", name="Really remove?").click()
     until(lambda: rows.count() == 0, 20)
-    assert opened.page.locator(".jc-table tr", has_text="ended").count() == 2
+    assert opened.page.locator(".jc-dashboard-table tr", has_text="ended").count() == 2
     closed(opened)
 
 
@@ -78,12 +78,12 @@ def drawn(paths: Any) -> list[str]:
 
 @pytest.mark.parametrize("opened", ["%container layers busybox"], indirect=True)
 def test_the_layers(opened: LabNotebook) -> None:
-    layers = opened.page.locator(".jc-layers > .jc-layer")
+    layers = opened.page.locator(".jc-layers > .jc-layers-layer")
     until(lambda: layers.count() == 2)
     layers.last.locator("summary").first.click()
-    layers.last.locator(".jc-name", has_text="bin/").first.wait_for()
+    layers.last.locator(".jc-layers-name", has_text="bin/").first.wait_for()
     # Each view unfolds by itself.
-    assert layers.first.locator(".jc-name").count() == 0
+    assert layers.first.locator(".jc-layers-name").count() == 0
     closed(opened)
 
 

@@ -38,9 +38,9 @@ def test_a_log_is_followed_searched_held_and_stopped(notebook: Any, lab: Lab) ->
     assert page.locator(".xterm-fg-2", has_text="tick").count() > 0
 
     page.get_by_label("Search the log").fill("tick 2")
-    until(lambda: re.match(r"\d+/\d+", page.locator(".jc-found").inner_text()))
+    until(lambda: re.match(r"\d+/\d+", page.locator(".jc-logs-found").inner_text()))
     page.get_by_label("Search the log").fill("nowhere")
-    until(lambda: page.locator(".jc-found").inner_text() == "none")
+    until(lambda: page.locator(".jc-logs-found").inner_text() == "none")
 
     page.get_by_role("button", name="Pause", exact=True).click()
     page.wait_for_timeout(300)
@@ -111,7 +111,9 @@ def test_the_dashboard_shows_and_acts(notebook: Any, lab: Lab) -> None:
     )
     opened.run_all()
     page = opened.page
-    site, idle = (page.locator(".jc-table tr", has_text=name) for name in ("site", "idle"))
+    site, idle = (
+        page.locator(".jc-dashboard-table tr", has_text=name) for name in ("site", "idle")
+    )
     site.get_by_text("Up ").wait_for()
     link = site.get_by_role("link")
     assert link.inner_text() == f"{port}→80"
@@ -123,7 +125,7 @@ def test_the_dashboard_shows_and_acts(notebook: Any, lab: Lab) -> None:
     page.set_viewport_size({"width": 1600, "height": 1000})
     until(
         lambda: page.evaluate(
-            "() => { const s = document.querySelector('.jc-scroll');"
+            "() => { const s = document.querySelector('.jc-dashboard-scroll');"
             " return s.scrollWidth <= s.clientWidth + 1 }"
         )
     )
@@ -171,9 +173,9 @@ def test_statistics_move_and_mark_out_of_memory(notebook: Any, lab: Lab) -> None
     page.locator(".jc-chart", has_text="Memory").get_by_text("out of memory").first.wait_for(
         timeout=20_000
     )
-    page.locator(".jc-legend").get_by_role("button", name="eater").click()
-    until(lambda: "16.0 MiB" not in page.locator(".jc-charts").inner_text())
-    page.locator(".jc-legend").get_by_role("button", name="eater").click()
+    page.locator(".jc-stats-legend").get_by_role("button", name="eater").click()
+    until(lambda: "16.0 MiB" not in page.locator(".jc-stats-charts").inner_text())
+    page.locator(".jc-stats-legend").get_by_role("button", name="eater").click()
     until(lambda: page.locator(".jc-chart", has_text="Processes").inner_text())
     with lab.place.engine() as engine:
         for name in ("eater", "spin"):

@@ -118,6 +118,20 @@ def test_add_clones_a_repository_and_is_cached_by_commit(
 
 
 @needs_git
+def test_a_repository_with_and_without_its_git_folder_are_two_steps(
+    engine: Engine, busybox: str, repository: tuple[str, Path]
+) -> None:
+    """Seen to fail while --keep-git-dir was not in the key: the second build had no ``.git``."""
+    listed = []
+    for flag in ("", "--keep-git-dir "):
+        text = f"FROM busybox\nADD {flag}{repository[0]}#main /r/\n"
+        image = engine.build({}, dockerfile=text, network="none")
+        run = engine.run(image, ["ls", "-A", "/r"], network="none", rm=True)
+        listed.append(".git\n" in run.stdout.decode())
+    assert listed == [False, True]
+
+
+@needs_git
 def test_a_context_keeps_its_git_folder_when_asked(
     engine: Engine, busybox: str, repository: tuple[str, Path]
 ) -> None:

@@ -28,7 +28,6 @@ BY_KEY = {"flag", "get", "pop", "setdefault"}
 _ACTIONS = {"start", "stop", "restart", "pause", "unpause", "kill"}
 _MODULE = "the name of the widget's module in the browser"
 EXCEPTIONS = {
-    "commands/completion.py": ({"pull", "restart", "tag"}, "keys of flags"),
     "commands/render/network.py": ({"start"}, "a value of SVG's text-anchor"),
     "commands/render/rawprogress.py": ({"logs"}, "a key of BuildKit's JSON"),
     "commands/verbs/builds.py": ({"build", "rm"}, "a value of --call, a key of a flag"),
@@ -47,8 +46,12 @@ EXCEPTIONS = {
     "panel/views.py": ({"layers", "logs"}, "kinds of views (messages.ViewKind)"),
     "widgets/dashboard.py": ({"start", "stop", "restart", "logs"}, "what its buttons send"),
     "widgets/explain.py": ({"explain"}, _MODULE),
-    "widgets/layers.py": ({"layers", "search"}, f"{_MODULE}, and what the page sends"),
+    "widgets/layers.py": ({"layers"}, _MODULE),
     "widgets/logs.py": ({"logs"}, _MODULE),
+    "widgets/messages.py": (
+        {"logs", "restart", "search", "start", "stop"},
+        "the schema of the widgets' messages",
+    ),
     "widgets/network.py": ({"create", "pause", "rename", "start", "unpause"}, "actions of events"),
     "widgets/stats.py": ({"stats"}, _MODULE),
 }

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from jupyter_containers.commands.grammar.flags import (
-    CONTENT_TRUST,
     FORCE,
     FORMAT,
     INTERACTIVE,
-    PLATFORM,
+    NETWORK_VALUES,
     QUIET,
     REMOVED,
     TTY,
     UNMADE,
 )
 from jupyter_containers.commands.words import Call, Flag, Interrupted, Operand, Verb
+from jupyter_containers.options.flags import CONTENT_TRUST, PLATFORM
 
 BUILD = Verb(
     "build",
@@ -25,7 +25,7 @@ BUILD = Verb(
         Flag("annotation", "Annotate the image (key=value)", "list"),
         Flag("build-arg", "Set a build argument", "list"),
         Flag("build-context", "Further context (NAME=PATH, URL, docker-image://…)", "list"),
-        Flag("cache-from", "Take steps from there (an image, or type=…)", "list"),
+        Flag("cache-from", "Take steps from there (an image, or type=…)", "list", names="image"),
         Flag("cache-to", "Keep steps there (type=registry|local|inline)", "list"),
         Flag("call", "Instead of a build: check, outline, targets, cache (METHOD,format=json)"),
         Flag("check", "Only check the Dockerfile", "bool"),
@@ -44,12 +44,16 @@ BUILD = Verb(
         Flag("label", "Set a label", "list"),
         Flag("load", "Short for --output=type=docker", "bool"),
         Flag("metadata-file", "Write facts about the result to a file"),
-        Flag("network", "Network of RUN steps"),
+        Flag("network", "Network of RUN steps", values=NETWORK_VALUES, names="network"),
         Flag("no-cache", "Do not use the cache", "bool"),
         Flag("no-cache-filter", "Do not use the cache for these stages", "list"),
         Flag("output", "Where the result goes (type=local|tar|oci|docker|image)", "list", "o"),
         PLATFORM,
-        Flag("progress", "auto, plain, tty, quiet or rawjson"),
+        Flag(
+            "progress",
+            "auto, plain, tty, quiet or rawjson",
+            values=("auto", "plain", "quiet", "rawjson", "tty"),
+        ),
         Flag("pull", "Pull base images even when they are here", "bool"),
         Flag("push", "Short for --output=type=registry", "bool"),
         Flag("quiet", "Show no progress", "bool", "q"),
@@ -61,7 +65,7 @@ BUILD = Verb(
         ),
         Flag("shm-size", "Size of /dev/shm of RUN steps (64m)"),
         Flag("ssh", "Agent or keys for RUN --mount=type=ssh (default|ID[=PATH,…])", "list"),
-        Flag("tag", "Name of the image (name[:tag])", "list", "t"),
+        Flag("tag", "Name of the image (name[:tag])", "list", "t", names="image"),
         Flag("target", "Stage to build"),
         Flag("trust-host-ca", "Give RUN steps the host's CA bundle", "bool"),
         Flag("ulimit", "Limits of the processes of RUN steps (nofile=1024:2048)", "list"),
@@ -88,7 +92,7 @@ DEBUG = Verb(
     "builds:debug",
     (
         INTERACTIVE,
-        Flag("network", "Network of the command"),
+        Flag("network", "Network of the command", values=NETWORK_VALUES, names="network"),
         Flag("step", "ID of the failed step (default: the latest)"),
         TTY,
     ),

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from jupyter_containers.commands.grammar.flags import (
-    CONTENT_TRUST,
     FILTER,
     FORMAT,
     INSPECT,
     NO_ARCHIVE,
     NO_TRUNC,
-    PLATFORM,
     PRUNE,
     QUIET,
     REMOVED,
     UNMADE,
 )
 from jupyter_containers.commands.words import Call, Flag, Interrupted, Live, Operand, Verb, View
+from jupyter_containers.options.flags import CONTENT_TRUST, PLATFORM
 
 VERBS: tuple[Verb, ...] = (
     Verb(

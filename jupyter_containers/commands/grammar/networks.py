@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from jupyter_containers.commands.grammar.flags import (
-    ENDPOINT_FLAGS,
     FORCE,
     INSPECT,
     LIST_FLAGS,
     PRUNE,
 )
 from jupyter_containers.commands.words import Call, Flag, Live, Operand, Verb, View
+from jupyter_containers.options.flag import declared
+from jupyter_containers.options.flags import EndpointFlags
 
 NETWORK = Operand("network", "NETWORK")
 NETWORKS = Operand("names", "NETWORK", "some")
@@ -58,7 +59,7 @@ VERBS: tuple[Verb, ...] = (
         (
             Flag("alias", "A further name in the network", "list"),
             Flag("gw-priority", "The highest of its networks has the default route", "int"),
-            *ENDPOINT_FLAGS,
+            *declared(EndpointFlags),
         ),
         (NETWORK, CONTAINER),
         examples=(("network connect --alias site backend web", "while it runs"),),

@@ -53,7 +53,7 @@ VERBS: tuple[Verb, ...] = (
             Flag("name", "Name of the container (registry)"),
             Flag("no-auth", "Let everybody who reaches it pull and push", "bool"),
             Flag("publish", "Where it listens: [address:]port (5000)", "text", "p"),
-            Flag("volume", "Volume for what is pushed (NAME-data)", "text", "v"),
+            Flag("volume", "Volume for what is pushed (NAME-data)", "text", "v", names="volume"),
         ),
         examples=(("registry start -p 5000", "push to localhost:5000 from now on"),),
     ),

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_containers.engine.containers.status_text import StatusText
 from jupyter_containers.engine.records import ContainerRecord
-from jupyter_containers.engine.units import human_duration
 from jupyter_containers.oci.state import Status
 from jupyter_containers.runtime.spec import process_args
 
@@ -88,18 +88,15 @@ class Container:
     @property
     def status_text(self) -> str:
         """The status in the words of ``docker ps``: ``Up 2 minutes``, ``Exited (0) …``."""
-        state, now = self.record.state, time.time()
-        if state.status is Status.RUNNING:
-            health = f"health: {self.health}" if self.health == "starting" else self.health
-            return f"Up {human_duration(now - state.started)}{f' ({health})' if health else ''}"
-        if state.status is Status.RESTARTING:
-            return f"Restarting ({state.exit_code}) {human_duration(now - state.finished)} ago"
-        if state.status is Status.PAUSED:
-            return f"Up {human_duration(now - state.started)} (Paused)"
-        if state.status is Status.EXITED:
-            oom = ", out of memory" if state.oom_killed else ""
-            return f"Exited ({state.exit_code}{oom}) {human_duration(now - state.finished)} ago"
-        return str(state.status).capitalize()
+        text = self.status_pattern.at(time.time())
+        if self.status is not Status.RUNNING or not self.health:
+            return text
+        return f"{text} ({'health: ' if self.health == 'starting' else ''}{self.health})"
+
+    @property
+    def status_pattern(self) -> StatusText:
+        """The status without the health, with a place for its age."""
+        return StatusText.of(self.record.state)
 
     @property
     def health(self) -> str:

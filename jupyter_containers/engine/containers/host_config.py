@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from jupyter_containers.engine.records import ContainerRecord, MountRecord
-from jupyter_containers.options.limits import DeviceLimit
+from jupyter_containers.options import RunOptions
+from jupyter_containers.options.flag import Block, declared
+from jupyter_containers.options.flags import RunFlags
 from jupyter_containers.options.mounts import MountRequest
 from jupyter_containers.options.network import DEFAULT_NETWORK
 from jupyter_containers.options.values import parse_restart
@@ -24,41 +26,41 @@ def host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
             {"HostIp": port.host_ip, "HostPort": port.host}
         )
     return {
-        "AutoRemove": options.rm,
-        "Binds": _binds(record),
-        "CapAdd": list(options.cap_add) or None,
-        "CapDrop": list(options.cap_drop) or None,
-        "ContainerIDFile": options.cidfile,
-        "Dns": list(options.dns),
-        "DnsOptions": list(options.dns_option),
-        "DnsSearch": list(options.dns_search),
-        "ExtraHosts": list(options.add_host) or None,
-        "GroupAdd": list(options.group_add) or None,
-        "Init": options.init or None,
-        "Links": _links(record),
-        "LogConfig": {
-            "Type": options.log_driver or "json-file",
-            "Config": dict(sorted((options.log_opt or {}).items())),
-        },
-        **_mounts(record),
-        "NetworkMode": options.network,
-        "PortBindings": bindings,
-        "PublishAllPorts": options.publish_all,
-        "ReadonlyRootfs": options.read_only,
-        "RestartPolicy": {"Name": policy, "MaximumRetryCount": retries},
-        "Runtime": runtime,
-        "ShmSize": options.shm_size,
-        "StorageOpt": dict(options.storage_opt or {}) or None,
-        "Tmpfs": {
-            request.target: request.written for request in options.mounts if request.flag == "tmpfs"
-        }
-        or None,
-        "VolumeDriver": options.volume_driver,
-        "VolumesFrom": list(options.volumes_from) or None,
-        **_isolation(record),
-        **_resources(record),
+        **_block(
+            options,
+            "host",
+            {
+                "Binds": _binds(record),
+                "Links": _links(record),
+                "LogConfig": {
+                    "Type": options.log_driver or "json-file",
+                    "Config": dict(sorted((options.log_opt or {}).items())),
+                },
+                **_mounts(record),
+                "PortBindings": bindings,
+                "RestartPolicy": {"Name": policy, "MaximumRetryCount": retries},
+                "Runtime": runtime,
+                "Tmpfs": {
+                    request.target: request.written
+                    for request in options.mounts
+                    if request.flag == "tmpfs"
+                }
+                or None,
+            },
+        ),
+        **_block(options, "isolation", _hidden_paths(options)),
+        **_block(options, "resources", _resources(options)),
         **_OTHER_SYSTEMS,
     }
+
+
+def _block(options: RunOptions, block: Block, others: dict[str, Any]) -> dict[str, Any]:
+    """Return a block of fields by name: what options declare to be shown there, and ``others``."""
+    fields = dict(others)
+    for flag in declared(RunFlags):
+        if flag.shown is not None and flag.shown.block == block:
+            fields[flag.shown.name] = flag.shown.value(getattr(options, flag.key))
+    return dict(sorted(fields.items()))
 
 
 # Fields that have a meaning on Windows or with older kernels only: programs look for them.
@@ -82,43 +84,17 @@ def _links(record: ContainerRecord) -> list[str] | None:
     ] or None
 
 
-def _isolation(record: ContainerRecord) -> dict[str, Any]:
-    options = record.options
+def _hidden_paths(options: RunOptions) -> dict[str, Any]:
     unmasked = security_options(options.security_opt, privileged=options.privileged).unmasked
     return {
-        "Annotations": dict(options.annotation or {}) or None,
-        "CgroupnsMode": options.cgroupns or "private",
-        "IpcMode": options.ipc or "private",
         "MaskedPaths": None if unmasked else list(MASKED_PATHS),
-        "PidMode": options.pid,
-        "Privileged": options.privileged,
         "ReadonlyPaths": None if unmasked else list(READONLY_PATHS),
-        "SecurityOpt": list(options.security_opt) or None,
-        "Sysctls": dict(options.sysctl or {}) or None,
-        "UTSMode": options.uts,
-        "UsernsMode": options.userns,
     }
 
 
-def _resources(record: ContainerRecord) -> dict[str, Any]:
-    options = record.options
+def _resources(options: RunOptions) -> dict[str, Any]:
     return {
-        "BlkioDeviceReadBps": _rates(options.device_read_bps, "Rate"),
-        "BlkioDeviceReadIOps": _rates(options.device_read_iops, "Rate"),
-        "BlkioDeviceWriteBps": _rates(options.device_write_bps, "Rate"),
-        "BlkioDeviceWriteIOps": _rates(options.device_write_iops, "Rate"),
-        "BlkioWeight": options.blkio_weight,
-        "BlkioWeightDevice": _rates(options.blkio_weight_device, "Weight"),
-        "CgroupParent": options.cgroup_parent,
-        "CpuPeriod": options.cpu_period,
-        "CpuQuota": options.cpu_quota,
-        "CpuRealtimePeriod": options.cpu_rt_period,
-        "CpuRealtimeRuntime": options.cpu_rt_runtime,
-        "CpuShares": options.cpu_shares,
-        "CpusetCpus": options.cpuset_cpus,
-        "CpusetMems": options.cpuset_mems,
-        "DeviceCgroupRules": list(options.device_cgroup_rule) or None,
-        "DeviceRequests": _cdi_requests(record),
+        "DeviceRequests": _cdi_requests(options),
         "Devices": [
             {
                 "PathOnHost": device.path,
@@ -128,25 +104,15 @@ def _resources(record: ContainerRecord) -> dict[str, Any]:
             for device in options.device
             if device.path
         ],
-        "KernelMemory": options.kernel_memory,
-        "Memory": options.memory,
-        "MemoryReservation": options.memory_reservation,
         "MemorySwap": options.memory_swap or 2 * options.memory,
         "MemorySwappiness": options.memory_swappiness if options.memory_swappiness >= 0 else None,
         "NanoCpus": round(options.cpus * 1e9),
-        "OomKillDisable": options.oom_kill_disable,
-        "OomScoreAdj": options.oom_score_adj,
-        "PidsLimit": options.pids_limit or None,
         "Ulimits": _ulimits(options.ulimit),
     }
 
 
-def _rates(limits: Sequence[DeviceLimit], word: str) -> list[dict[str, Any]] | None:
-    return [{"Path": limit.path, word: limit.value} for limit in limits] or None
-
-
-def _cdi_requests(record: ContainerRecord) -> list[dict[str, Any]] | None:
-    names = [device.cdi for device in record.options.device if device.cdi]
+def _cdi_requests(options: RunOptions) -> list[dict[str, Any]] | None:
+    names = [device.cdi for device in options.device if device.cdi]
     return [{"Driver": "cdi", "DeviceIDs": names}] if names else None
 
 

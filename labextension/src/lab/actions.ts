@@ -1,127 +1,251 @@
-/** What can be done with an item: the entries of its menu, in groups. */
+/** What the entries of the panel do. */
+import type { JupyterFrontEnd } from "@jupyterlab/application";
+import { InputDialog, type MainAreaWidget, Notification } from "@jupyterlab/apputils";
+import type { NotebookPanel } from "@jupyterlab/notebook";
+import { SplitPanel, TabPanel, type Widget } from "@lumino/widgets";
+
+import { copy } from "../screen";
 import type { Client } from "./client";
-import type {
-  BuildItem,
-  ContainerItem,
-  ImageItem,
-  Items,
-  NetworkItem,
-  RegistryItem,
-  Section,
-  VolumeItem,
-} from "./protocol";
-import { alive } from "./words";
+import { quoted, registryOf } from "./commandline";
+import { askRun, attempt, confirm, logIn, prune, type Remedy, runCommand } from "./dialogs";
+import { openFiles } from "./filesview";
+import { openInspect, openView } from "./mainviews";
+import { containerOf, nameOf } from "./menus";
+import type { ContainersPanel } from "./panel";
+import type { Action, BuildItem, ContainerItem, ImageItem, Items, ObjectKind, RegistryItem, Section } from "./protocol";
+import { openForecast, openSteps } from "./stepsview";
 
-export interface Action {
-  name: string;
-  label: string;
-  enabled?: boolean;
-  danger?: boolean;
-}
-
-/** What can be done with a section as a whole. */
-export const SECTION_ACTIONS: Record<Section, Action[]> = {
-  containers: [{ name: "prune", label: "Remove what is not used…" }],
-  images: [{ name: "pull", label: "Pull…" }],
-  volumes: [{ name: "create-volume", label: "New volume…" }],
-  networks: [{ name: "create-network", label: "New network…" }],
-  builds: [],
-  registries: [
-    { name: "login", label: "Log in…" },
-    { name: "start-registry", label: "Start a registry here" },
-  ],
+const DOING: Partial<Record<string, string>> = {
+  start: "starting …",
+  stop: "stopping …",
+  restart: "restarting …",
+  pause: "pausing …",
+  unpause: "going on …",
+};
+const KINDS: Partial<Record<Section, ObjectKind>> = {
+  containers: "container",
+  images: "image",
+  volumes: "volume",
+  networks: "network",
 };
 
-/** Return the groups of actions of an item. */
-export function actionsOf(section: Section, item: Items[Section]): Action[][] {
-  switch (section) {
-    case "containers":
-      return container(item as ContainerItem);
-    case "images":
-      return image(item as ImageItem);
-    case "volumes":
-      return [
-        [inspect, copy],
-        [{ name: "remove", label: "Remove…", danger: true, enabled: !(item as VolumeItem).containers.length }],
-      ];
-    case "networks":
-      return [
-        [inspect, copy],
-        [{ name: "remove", label: "Remove…", danger: true, enabled: !(item as NetworkItem).fixed }],
-      ];
-    case "builds":
-      return [
-        [
-          {
-            name: "steps",
-            label: "Steps and cache",
-            enabled: !["running", "killed"].includes((item as BuildItem).outcome),
-          },
-          { name: "layers", label: "Layers", enabled: Boolean((item as BuildItem).image) },
-          { ...copy, enabled: Boolean((item as BuildItem).image) },
-        ],
-      ];
-    case "registries":
-      return registry(item as RegistryItem);
+const NOTEBOOK_7 = "Jupyter Notebook";
+const STRIP = 120; // pixels: nothing can be read in less
+const PLACED_MS = 100;
+const LOAD = "%load_ext jupyter_containers";
+
+export class ItemActions {
+  panel: ContainersPanel | null = null;
+
+  constructor(private readonly app: JupyterFrontEnd) {}
+
+  show(widget: MainAreaWidget): void {
+    // What is shown again takes the place of what was shown before.
+    for (const area of ["main", "down"]) {
+      for (const other of this.app.shell.widgets(area)) if (other.id === widget.id && other !== widget) other.dispose();
+      // A page of Notebook 7 has room for its notebook only: other things stand below it.
+      if (!widget.isAttached) this.app.shell.add(widget, area);
+    }
+    this.app.shell.activateById(widget.id);
+    bringUp(widget);
+  }
+
+  async act(client: Client, section: Section, item: Items[Section], action: string): Promise<void> {
+    const name = nameOf(section, item);
+    if (action === "copy-id") {
+      copy(item.id);
+      Notification.info(`copied the ID of ${name}`, { autoClose: 2000 });
+      return;
+    }
+    if (action === "inspect") {
+      const what = KINDS[section];
+      const found = what && (await attempt("Inspect", () => client.call({ do: "inspect", what, name: item.id })));
+      if (found) this.show(openInspect(name, found));
+      return;
+    }
+    if (action === "remove") return this.remove(client, section, item, name);
+    if (section === "containers") return this.container(client, item as ContainerItem, action);
+    if (section === "images") return this.image(client, item as ImageItem, action);
+    if (section === "registries") return this.registry(client, item as RegistryItem, action);
+    if (action === "layers") return this.view(client, "layers", (item as BuildItem).image);
+    if (action === "steps") return this.steps(client, item as BuildItem);
+  }
+
+  async view(client: Client, kind: "logs" | "terminal" | "layers", name: string): Promise<void> {
+    const widget = await attempt(kind, () => openView(client, kind, name));
+    if (widget) this.show(widget);
+  }
+
+  /** Show the steps of a build: what came from the cache, and why the rest did not. */
+  async steps(client: Client, build: BuildItem): Promise<void> {
+    const steps = await attempt("Steps", () => client.call({ do: "build_steps", build: build.id }));
+    if (steps) this.show(openSteps(build, steps));
+  }
+
+  /** Show what the cache has of a cell as it stands now. */
+  async forecast(client: Client, source: string, cell: string, name: string): Promise<void> {
+    const steps = await attempt("Explain the cache", () => client.call({ do: "forecast", source, place: cell }));
+    if (steps) this.show(openForecast(cell, name, steps));
+  }
+
+  async pull(client: Client): Promise<void> {
+    const asked = await InputDialog.getText({ title: "Pull an image", label: "Name", placeholder: "python:3.11-slim" });
+    const name = asked.value?.trim();
+    if (name) await this.exchange(client, "Pull", name);
+  }
+
+  async actOnSection(client: Client, section: Section, action: string): Promise<void> {
+    if (action === "pull") return this.pull(client);
+    if (action === "prune") return prune(client);
+    if (action === "login") return void (await logIn(client));
+    if (action === "start-registry") return void (await runCommand(client, "Start a registry", "registry start"));
+    const what = KINDS[section];
+    if (action !== `create-${what}`) return;
+    const asked = await InputDialog.getText({ title: `New ${what}`, label: "Name" });
+    const name = asked.value?.trim();
+    if (name) await runCommand(client, `New ${what} ${name}`, `${what} create ${quoted(name)}`);
+  }
+
+  /** Pull or push; where the registry wants to know who asks, offer to log in and go on. */
+  private async exchange(client: Client, verb: "Pull" | "Push", name: string): Promise<void> {
+    const again: Remedy = {
+      label: "Log in…",
+      after: "UnauthorizedError",
+      execute: async () => {
+        if (await logIn(client, registryOf(name))) await this.exchange(client, verb, name);
+      },
+    };
+    await runCommand(client, `${verb} ${name}`, `${verb.toLowerCase()} ${quoted(name)}`, again);
+  }
+
+  private async container(client: Client, item: ContainerItem, action: string): Promise<void> {
+    if (action === "logs" || action === "terminal") return this.view(client, action, item.id);
+    if (action === "files") return this.show(openFiles(client, item));
+    if (action === "commit") {
+      const asked = await InputDialog.getText({
+        title: `Save ${item.name} as an image`,
+        label: "Name",
+        text: `${item.name}:latest`,
+      });
+      if (asked.value) await runCommand(client, `Save ${item.name}`, `commit ${item.id} ${quoted(asked.value)}`);
+      return;
+    }
+    const work = (): Promise<unknown> =>
+      attempt(item.name, () => client.call({ do: "act", action: action as Action, id: item.id }));
+    await this.panel?.whileBusy("containers", item.id, DOING[action] ?? `${action} …`, work);
+  }
+
+  private async image(client: Client, item: ImageItem, action: string): Promise<void> {
+    const name = item.names[0] ?? item.id;
+    if (action === "layers") return this.view(client, "layers", item.id);
+    if (action === "run") {
+      const line = await askRun(name);
+      if (line) await runCommand(client, `Run ${name}`, line);
+    } else if (action === "tag") {
+      const asked = await InputDialog.getText({
+        title: `One more name for ${name}`,
+        label: "Name",
+        placeholder: "registry/repository:tag",
+      });
+      const given = asked.value?.trim();
+      if (given) await attempt("Tag", () => client.call({ do: "tag", image: item.id, name: given }));
+    } else if (action === "push") {
+      const asked = await InputDialog.getItem({
+        title: "Push an image",
+        label: "Name",
+        items: item.names,
+        editable: false,
+      });
+      if (asked.value) await this.exchange(client, "Push", asked.value);
+    }
+  }
+
+  private async registry(client: Client, item: RegistryItem, action: string): Promise<void> {
+    const container = containerOf(client, item);
+    if (action === "logs" && container) return this.view(client, "logs", container.id);
+    if (action === "repositories") {
+      const text = await runCommand(client, `Look into ${item.id}`, `registry ls ${quoted(item.id)}`);
+      if (text !== undefined) this.show(openInspect(item.id, { repositories: text.split("\n") }));
+    } else if (action === "login") {
+      await logIn(client, item.id);
+    } else if (action === "logout") {
+      await runCommand(client, `Log out of ${item.id}`, `logout ${quoted(item.id)}`);
+    } else if (action === "stop-registry") {
+      const sure = await confirm(
+        `Stop the registry ${item.id}?`,
+        `Its container is removed; its images stay in the volume ${item.volume}.`,
+        "Stop",
+      );
+      if (sure) await runCommand(client, `Stop ${item.id}`, `registry stop ${quoted(item.container)}`);
+    }
+  }
+
+  private async remove(client: Client, section: Section, item: Items[Section], name: string): Promise<void> {
+    const what = KINDS[section];
+    if (!what) return;
+    const { body, label } = question(section, item);
+    if (!(await confirm(`Remove ${what} ${name}?`, body, label))) return;
+    const target = section === "images" ? ((item as ImageItem).names.length === 1 ? name : item.id) : item.id;
+    const force = section === "containers" || (section === "images" && (item as ImageItem).names.length > 1);
+    const work = (): Promise<unknown> =>
+      attempt(`Remove ${name}`, () => client.call({ do: "remove", what, name: target, force }));
+    await this.panel?.whileBusy(section, item.id, "removing …", work);
+  }
+
+  /** Open a notebook in a page of its own; its reader runs the first cell. */
+  private async newPage(): Promise<void> {
+    const { contents } = this.app.serviceManager;
+    const cell = { cell_type: "code", id: "load", source: LOAD, metadata: {}, outputs: [], execution_count: null };
+    const kernelspec = { name: "python3", display_name: "Python 3" };
+    const content = { cells: [cell], metadata: { kernelspec }, nbformat: 4, nbformat_minor: 5 };
+    await attempt("New notebook", async () => {
+      const { path } = await contents.newUntitled({ type: "notebook" });
+      await contents.save(path, { type: "notebook", format: "json", content });
+      await this.app.commands.execute("docmanager:open", { path });
+    });
+  }
+
+  async newNotebook(): Promise<void> {
+    if (this.app.name === NOTEBOOK_7) return this.newPage();
+    const panel = (await this.app.commands.execute("notebook:create-new", { kernelName: "python3" })) as NotebookPanel;
+    await panel.context.ready;
+    await panel.revealed;
+    const first = panel.content.model?.cells.get(0);
+    first?.sharedModel.setSource(LOAD);
+    await panel.sessionContext.ready;
+    await this.app.commands.execute("notebook:run-cell-and-select-next");
   }
 }
 
-function registry(item: RegistryItem): Action[][] {
-  const local = Boolean(item.container);
-  return [
-    [
-      { name: "repositories", label: "Repositories" },
-      { name: "logs", label: "Logs", enabled: local },
-    ],
-    [
-      item.credentials ? { name: "logout", label: "Log out" } : { name: "login", label: "Log in…" },
-      { name: "stop-registry", label: "Stop and remove…", danger: true, enabled: local },
-    ],
-  ];
+/** Notebook 7 has what stands below a notebook as a strip, with the first of several on top. */
+function bringUp(widget: Widget): void {
+  const tabs = widget.parent?.parent;
+  if (!(tabs instanceof TabPanel)) return;
+  tabs.currentWidget = widget;
+  const split = tabs.parent;
+  // Only once it has been given a place: what is hidden has no size that could change.
+  setTimeout(() => {
+    if (split instanceof SplitPanel && tabs.node.offsetHeight < STRIP) split.setRelativeSizes([3, 2]);
+  }, PLACED_MS);
 }
 
-const inspect: Action = { name: "inspect", label: "Inspect" };
-const copy: Action = { name: "copy-id", label: "Copy ID" };
-
-function container(item: ContainerItem): Action[][] {
-  const running = item.state === "running";
-  const up = alive(item);
-  return [
-    [
-      up ? { name: "stop", label: "Stop" } : { name: "start", label: "Start" },
-      { name: "restart", label: "Restart", enabled: up },
-      item.state === "paused"
-        ? { name: "unpause", label: "Unpause" }
-        : { name: "pause", label: "Pause", enabled: running },
-    ],
-    [
-      { name: "logs", label: "Logs" },
-      { name: "terminal", label: "Terminal", enabled: running },
-      { name: "files", label: "Files" },
-      inspect,
-    ],
-    [{ name: "commit", label: "Save as image…" }, copy],
-    [{ name: "remove", label: "Remove…", danger: true }],
-  ];
-}
-
-function image(item: ImageItem): Action[][] {
-  const named = item.names.length > 0;
-  return [
-    [{ name: "run", label: "Run…" }, { name: "layers", label: "Layers" }, inspect],
-    [{ name: "tag", label: "Tag…" }, { name: "push", label: "Push…", enabled: named }, copy],
-    [{ name: "remove", label: "Remove…", danger: true }],
-  ];
-}
-
-/** What an item is called where it is named in a question. */
-export function nameOf(section: Section, item: Items[Section]): string {
-  if (section === "containers" || section === "networks") return (item as ContainerItem).name;
-  if (section === "images") return (item as ImageItem).names[0] ?? item.id.slice(7, 19);
-  return item.id;
-}
-
-/** The container of a registry, as an item of its own section. */
-export function containerOf(client: Client, item: RegistryItem): ContainerItem | undefined {
-  return client.list("containers").find((one) => one.name === item.container);
+function question(section: Section, item: Items[Section]): { body: string; label: string } {
+  if (section === "containers") {
+    const running = (item as ContainerItem).state === "running";
+    return {
+      body: `${running ? "It runs and is ended. " : ""}Files that are only in it are lost.`,
+      label: running ? "End and remove" : "Remove",
+    };
+  }
+  if (section === "images") {
+    const { names } = item as ImageItem;
+    return {
+      body:
+        names.length > 1
+          ? `It goes under all of its names: ${names.join(", ")}.`
+          : "Layers that nothing else has go with it.",
+      label: "Remove",
+    };
+  }
+  return { body: section === "volumes" ? "Its files are lost." : "", label: "Remove" };
 }

@@ -1,5 +1,5 @@
 /**
- * The page's end of a line to a kernel's engine: calls with answers, items that stay current.
+ * The page's end of a connection to a kernel's engine: calls with answers, items that stay current.
  *
  * A client lives as long as its wire: `opening` → `open` (items arrive) → `closed`, or `refused` with
  * the kernel's words.  A call that is under way when the wire goes fails.
@@ -29,7 +29,7 @@ export type Name = Call["do"];
 export type CallOf<K extends Name> = Extract<Call, { do: K }>;
 export type ViewMessage = (content: Record<string, unknown>, buffers: DataView[]) => void;
 
-/** A failure that the kernel told: a line, and perhaps what helps. */
+/** A failure that the kernel sent: one line, and perhaps what helps. */
 export class CallError extends Error {
   constructor(readonly trouble: Trouble) {
     super(trouble.message);
@@ -49,7 +49,7 @@ interface Pending {
 }
 
 const SECTIONS: Section[] = ["containers", "images", "volumes", "networks", "builds", "registries"];
-const LOST: Trouble = { name: "LineClosed", message: "the kernel has gone", hint: "" };
+const LOST: Trouble = { name: "ConnectionClosed", message: "the kernel has gone", hint: "" };
 
 export class Client {
   state: State = "opening";
@@ -129,7 +129,7 @@ export class Client {
 
   closeView(channel: number): void {
     this.views.delete(channel);
-    // A line that has gone has taken its views along.
+    // A connection that has ended has ended its views.
     if (this.state === "open") void this.call({ do: "close_view", channel }).catch(() => undefined);
   }
 

@@ -4,15 +4,14 @@ import { type ICommandPalette, Notification } from "@jupyterlab/apputils";
 import { PathExt } from "@jupyterlab/coreutils";
 import type { INotebookTracker } from "@jupyterlab/notebook";
 import type { LabIcon } from "@jupyterlab/ui-components";
-
+import type { ItemActions } from "./actions";
 import type { Client } from "./client";
-import type { Deeds } from "./deeds";
+import { quoted } from "./commandline";
 import { attempt, logIn, prune, runCommand } from "./dialogs";
+import { imageName, isDockerfileCell } from "./dockerfiletext";
 import type { Follower } from "./follow";
 import { buildIcon, buildRunIcon, containerIcon, explainIcon } from "./icons";
-import { imageName, isDockerfileCell } from "./instructions";
 import type { BuildItem } from "./protocol";
-import { quoted } from "./words";
 
 const BUILD_TOLD_MS = 3000;
 
@@ -30,7 +29,7 @@ export function addCommands(
   app: JupyterFrontEnd,
   tracker: INotebookTracker,
   follower: Follower,
-  deeds: Deeds,
+  actions: ItemActions,
   palette: ICommandPalette | null,
 ): void {
   const add = (id: string, { label, full, icon, execute, isEnabled, isVisible }: Offer): void => {
@@ -47,7 +46,7 @@ export function addCommands(
   const withClient = (act: (client: Client) => Promise<unknown>) => () => follower.client && act(follower.client);
   const hasLine = (): boolean => follower.client?.state === "open";
   add("containers:show", { label: "Show Containers", execute: () => app.shell.activateById("jupyter-containers") });
-  add("containers:new-notebook", { label: "New Notebook with Containers", execute: () => deeds.newNotebook() });
+  add("containers:new-notebook", { label: "New Notebook with Containers", execute: () => actions.newNotebook() });
   add("containers:login", {
     label: "Log In to a Registry…",
     execute: withClient((client) => logIn(client)),
@@ -55,7 +54,7 @@ export function addCommands(
   });
   add("containers:pull", {
     label: "Pull an Image…",
-    execute: withClient((client) => deeds.pull(client)),
+    execute: withClient((client) => actions.pull(client)),
     isEnabled: hasLine,
   });
   add("containers:prune", { label: "Remove What Is Not Used…", execute: withClient(prune), isEnabled: hasLine });
@@ -66,7 +65,7 @@ export function addCommands(
   });
   const source = (): string => tracker.activeCell?.model.sharedModel.getSource() ?? "";
   const isVisible = (): boolean => isDockerfileCell(source());
-  const cells = new CellCommands(app, tracker, follower, deeds);
+  const cells = new CellCommands(app, tracker, follower, actions);
   add("containers:build-cell", {
     label: "Build",
     full: "Build the Dockerfile Cell",
@@ -112,7 +111,7 @@ class CellCommands {
     private readonly app: JupyterFrontEnd,
     private readonly tracker: INotebookTracker,
     private readonly follower: Follower,
-    private readonly deeds: Deeds,
+    private readonly actions: ItemActions,
   ) {}
 
   async build(): Promise<void> {
@@ -137,7 +136,7 @@ class CellCommands {
     const container = client
       .list("containers")
       .find((item) => !known.has(item.id) && (id ?? "").includes(item.id.slice(0, 12)));
-    if (container) await this.deeds.view(client, "logs", container.id);
+    if (container) await this.actions.view(client, "logs", container.id);
   }
 
   async explain(): Promise<void> {
@@ -145,7 +144,7 @@ class CellCommands {
     const model = this.tracker.activeCell?.model;
     if (client?.state !== "open" || !model) return;
     const source = model.sharedModel.getSource();
-    await this.deeds.forecast(client, source, model.id, imageName(source) || "the cell");
+    await this.actions.forecast(client, source, model.id, imageName(source) || "the cell");
   }
 
   /** The build that a cell has just made: the kernel tells it a moment after the cell's end. */

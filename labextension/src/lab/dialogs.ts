@@ -2,11 +2,11 @@
 import { Dialog, Notification, showDialog } from "@jupyterlab/apputils";
 import { Widget } from "@lumino/widgets";
 
-import { bytes } from "../chart";
 import { child } from "../frame";
+import { decimalSize, plural } from "../quantities";
 import { CallError, type Client } from "./client";
+import { quoted } from "./commandline";
 import type { PruneGroup } from "./protocol";
-import { plural, quoted } from "./words";
 
 /** Do something; a failure is shown. */
 export async function attempt<T>(what: string, work: () => Promise<T>): Promise<T | undefined> {
@@ -63,7 +63,7 @@ export async function confirm(title: string, body: string, label: string): Promi
 class Form extends Widget implements Dialog.IBodyWidget<string> {
   constructor(private readonly read: () => string) {
     super();
-    this.addClass("jc-form");
+    this.addClass("jc-lab-form");
   }
 
   getValue(): string {
@@ -71,7 +71,7 @@ class Form extends Widget implements Dialog.IBodyWidget<string> {
   }
 
   field(label: string, hint: string, value = ""): HTMLInputElement {
-    const line = child(this.node, "label", "jc-field");
+    const line = child(this.node, "label", "jc-lab-field");
     child(line, "span", "", label);
     const input = child(line, "input", "jp-mod-styled");
     input.placeholder = hint;
@@ -82,13 +82,13 @@ class Form extends Widget implements Dialog.IBodyWidget<string> {
 
   /** A line that says what went wrong, while there is something. */
   problem(text: string): void {
-    const line = child(this.node, "p", "jc-problem", text);
+    const line = child(this.node, "p", "jc-lab-problem", text);
     line.setAttribute("role", "alert");
     line.hidden = !text;
   }
 
   tick(label: string, ticked: boolean): HTMLInputElement {
-    const line = child(this.node, "label", "jc-tick");
+    const line = child(this.node, "label", "jc-lab-tick");
     const input = child(line, "input");
     input.type = "checkbox";
     input.checked = ticked;
@@ -106,7 +106,7 @@ export async function askRun(image: string): Promise<string> {
   const variables = form.field("Variables", "KEY=value OTHER=more");
   const command = form.field("Command", "the image's own");
   const remove = form.tick("Remove it when it ends", false);
-  const preview = child(form.node, "output", "jc-preview");
+  const preview = child(form.node, "output", "jc-lab-preview");
   preview.setAttribute("aria-label", "The command line");
   const several = (flag: string, input: HTMLInputElement): string[] =>
     input.value
@@ -181,8 +181,8 @@ export async function prune(client: Client): Promise<void> {
   let groups: PruneGroup[] = [];
   const form: Form = new Form(() => JSON.stringify(chosen()));
   const wide = form.tick("Also images and volumes that have a name", false);
-  const list = child(form.node, "div", "jc-prune");
-  const total = child(form.node, "div", "jc-total");
+  const list = child(form.node, "div", "jc-lab-prune");
+  const total = child(form.node, "div", "jc-lab-total");
   total.setAttribute("role", "status");
   const ticks = new Map<string, HTMLInputElement>();
   const chosen = (): string[] => groups.filter((group) => ticks.get(group.name)?.checked).map((group) => group.name);
@@ -191,7 +191,9 @@ export async function prune(client: Client): Promise<void> {
     const going = groups.filter((group) => names.has(group.name));
     const count = going.reduce((all, group) => all + group.items.length, 0);
     const size = going.reduce((all, group) => all + group.size, 0);
-    total.textContent = count ? `${plural(count, "thing")} would go; that frees ${bytes(size)}` : "nothing would go";
+    total.textContent = count
+      ? `${plural(count, "thing")} would go; that frees ${decimalSize(size)}`
+      : "nothing would go";
   };
   const look = async (): Promise<void> => {
     total.textContent = "looking …";
@@ -216,25 +218,32 @@ export async function prune(client: Client): Promise<void> {
   if (!result.button.accept || !names.length) return;
   const done = await attempt("Prune", () => client.call({ do: "prune", groups: names, all: wide.checked }));
   if (done)
-    Notification.success(`${plural(done.removed, "thing")} removed, ${bytes(done.freed)} freed`, { autoClose: 6000 });
+    Notification.success(`${plural(done.removed, "thing")} removed, ${decimalSize(done.freed)} freed`, {
+      autoClose: 6000,
+    });
 }
 
 function drawGroup(list: HTMLElement, group: PruneGroup, ticked: boolean, change: () => void): HTMLInputElement {
-  const box = child(list, "div", "jc-group");
-  const head = child(box, "label", "jc-tick");
+  const box = child(list, "div", "jc-lab-group");
+  const head = child(box, "label", "jc-lab-tick");
   const input = child(head, "input");
   input.type = "checkbox";
   input.disabled = !group.items.length;
   input.checked = ticked && !input.disabled;
   input.addEventListener("change", change);
-  child(head, "span", "jc-group-title", group.title);
-  child(head, "span", "jc-group-size", group.items.length ? `${group.items.length} · ${bytes(group.size)}` : "none");
+  child(head, "span", "jc-lab-group-title", group.title);
+  child(
+    head,
+    "span",
+    "jc-lab-group-size",
+    group.items.length ? `${group.items.length} · ${decimalSize(group.size)}` : "none",
+  );
   if (!group.items.length) return input;
   const details = child(box, "details");
   child(details, "summary", "", "what goes");
   const items = child(details, "ul");
   for (const item of group.items.slice(0, 200))
-    child(items, "li", "", item.size ? `${item.name} (${bytes(item.size)})` : item.name);
+    child(items, "li", "", item.size ? `${item.name} (${decimalSize(item.size)})` : item.name);
   if (group.items.length > 200) child(items, "li", "", `… and ${group.items.length - 200} more`);
   return input;
 }

@@ -13,10 +13,11 @@ import type { CodeEditor } from "@jupyterlab/codeeditor";
 import { EditorExtensionRegistry, IEditorExtensionRegistry, IEditorLanguageRegistry } from "@jupyterlab/codemirror";
 import { INotebookTracker, type NotebookPanel } from "@jupyterlab/notebook";
 
+import { INSTRUCTIONS } from "../facts";
 import { child } from "../frame";
 import type { Client } from "./client";
+import { checked, isDockerfileCell, keywordAt, MAGIC } from "./dockerfiletext";
 import type { Follower } from "./follow";
-import { checked, INSTRUCTIONS, isDockerfileCell, keywordAt, MAGIC } from "./instructions";
 import type { Squiggle } from "./protocol";
 import { IFollower } from "./tokens";
 
@@ -142,7 +143,7 @@ function help(view: EditorView, position: number): Tooltip | null {
     above: false,
     create: () => {
       const dom = document.createElement("div");
-      dom.className = "jc-help";
+      dom.className = "jc-lab-help";
       child(dom, "strong", "", found.keyword);
       child(dom, "p", "", words.replaceAll("`", ""));
       child(dom, "pre", "", forms.join("\n"));
@@ -164,7 +165,7 @@ async function complete(context: CompletionContext, client: Client | null): Prom
   return { from: context.pos - replaces, options };
 }
 
-const MARK = Decoration.line({ class: "jc-magic" });
+const MARK = Decoration.line({ class: "jc-lab-magic" });
 
 /** The magic's own line is no Dockerfile: it looks like the magics of other cells. */
 function magicLine(isDockerfile: () => boolean): Extension {
@@ -194,19 +195,19 @@ function magicLine(isDockerfile: () => boolean): Extension {
 }
 
 const THEME = EditorView.baseTheme({
-  ".jc-magic, .jc-magic *": {
+  ".jc-lab-magic, .jc-lab-magic *": {
     color: "var(--jp-mirror-editor-meta-color, #a2f) !important",
     fontWeight: "normal !important",
   },
-  ".jc-help": {
+  ".jc-lab-help": {
     padding: "6px 10px",
     maxWidth: "36em",
     fontFamily: "var(--jp-ui-font-family)",
     fontSize: "var(--jp-ui-font-size1)",
   },
-  ".jc-help p": { margin: "4px 0" },
-  ".jc-help pre": { margin: "0", fontFamily: "var(--jp-code-font-family)", whiteSpace: "pre-wrap" },
-  ".cm-tooltip:has(.jc-help), .cm-tooltip-lint": {
+  ".jc-lab-help p": { margin: "4px 0" },
+  ".jc-lab-help pre": { margin: "0", fontFamily: "var(--jp-code-font-family)", whiteSpace: "pre-wrap" },
+  ".cm-tooltip:has(.jc-lab-help), .cm-tooltip-lint": {
     background: "var(--jp-layout-color1)",
     color: "var(--jp-ui-font-color1)",
     border: "1px solid var(--jp-border-color1)",

@@ -1,8 +1,8 @@
 /** The files of a container: folders, download by a click, upload by a button or a drop. */
 import type { MainAreaWidget } from "@jupyterlab/apputils";
 
-import { bytes } from "../chart";
 import { child } from "../frame";
+import { decimalSize } from "../quantities";
 import type { Client } from "./client";
 import { attempt, textOf } from "./dialogs";
 import { asMain, Content } from "./mainviews";
@@ -29,11 +29,11 @@ class FilesView {
     private readonly client: Client,
     private readonly container: ContainerItem,
   ) {
-    const bar = child(place, "div", "jc-main-bar");
+    const bar = child(place, "div", "jc-lab-main-bar");
     child(bar, "strong", "", container.name);
-    this.path = child(bar, "nav", "jc-path");
+    this.path = child(bar, "nav", "jc-lab-path");
     this.path.setAttribute("aria-label", "Folder");
-    child(bar, "span", "jc-space").style.flex = "1 1 auto";
+    child(bar, "span", "jc-lab-space");
     const pick = child(bar, "input");
     pick.type = "file";
     pick.multiple = true;
@@ -43,20 +43,20 @@ class FilesView {
     this.tool(bar, "Upload…", "Put files into this folder", () => pick.click());
     this.tool(bar, "Download folder", "Download this folder as a tar", () => void this.download(this.here));
     this.tool(bar, "Refresh", "Look again", () => void this.go(this.here));
-    this.notice = child(place, "div", "jc-notice");
+    this.notice = child(place, "div", "jc-lab-notice");
     this.notice.setAttribute("role", "status");
-    this.body = child(place, "div", "jc-main-scroll");
+    this.body = child(place, "div", "jc-lab-main-scroll");
     this.body.tabIndex = 0;
     this.body.setAttribute("role", "region");
     this.body.setAttribute("aria-label", "Files");
     this.body.addEventListener("dragover", (event) => {
       event.preventDefault();
-      this.body.classList.add("jc-drop");
+      this.body.classList.add("jc-lab-drop");
     });
-    this.body.addEventListener("dragleave", () => this.body.classList.remove("jc-drop"));
+    this.body.addEventListener("dragleave", () => this.body.classList.remove("jc-lab-drop"));
     this.body.addEventListener("drop", (event) => {
       event.preventDefault();
-      this.body.classList.remove("jc-drop");
+      this.body.classList.remove("jc-lab-drop");
       void this.upload([...(event.dataTransfer?.files ?? [])]);
     });
   }
@@ -73,7 +73,7 @@ class FilesView {
   }
 
   private tool(bar: HTMLElement, label: string, hint: string, act: () => void): void {
-    const made = child(bar, "button", "jc-tool", label);
+    const made = child(bar, "button", "jc-lab-tool", label);
     made.type = "button";
     made.title = hint;
     made.addEventListener("click", act);
@@ -83,7 +83,7 @@ class FilesView {
     this.path.replaceChildren();
     const parts = this.here.split("/").filter(Boolean);
     const step = (text: string, path: string): void => {
-      const link = child(this.path, "button", "jc-link", text);
+      const link = child(this.path, "button", "jc-lab-link", text);
       link.type = "button";
       link.addEventListener("click", () => void this.go(path));
     };
@@ -94,12 +94,12 @@ class FilesView {
       step(part, `/${parts.slice(0, index + 1).join("/")}`);
     });
     this.body.replaceChildren();
-    const table = child(this.body, "table", "jc-files");
+    const table = child(this.body, "table", "jc-lab-files");
     const head = child(child(table, "thead"), "tr");
     for (const title of ["Name", "Size", "Mode", "Changed"]) child(head, "th", "", title);
     const lines = child(table, "tbody");
     for (const entry of listing.entries) this.drawEntry(lines, entry);
-    if (!listing.entries.length) child(this.body, "p", "jc-nothing", "an empty folder");
+    if (!listing.entries.length) child(this.body, "p", "jc-lab-nothing", "an empty folder");
   }
 
   private drawEntry(lines: HTMLElement, entry: FileEntry): void {
@@ -111,14 +111,14 @@ class FilesView {
     if (entry.kind === "other") {
       child(name, "span", "", shown);
     } else {
-      const link = child(name, "button", "jc-link", shown);
+      const link = child(name, "button", "jc-lab-link", shown);
       link.type = "button";
       link.title = entry.kind === "folder" ? "Open" : entry.kind === "file" ? "Download" : "Follow";
       link.addEventListener("click", () => void this.follow(entry, path));
     }
-    child(line, "td", "jc-number", entry.kind === "file" ? bytes(entry.size) : "");
-    child(line, "td", "jc-mode", entry.mode);
-    child(line, "td", "jc-number", new Date(entry.modified * 1000).toLocaleString());
+    child(line, "td", "jc-lab-number", entry.kind === "file" ? decimalSize(entry.size) : "");
+    child(line, "td", "jc-lab-mode", entry.mode);
+    child(line, "td", "jc-lab-number", new Date(entry.modified * 1000).toLocaleString());
   }
 
   private async follow(entry: FileEntry, path: string): Promise<void> {

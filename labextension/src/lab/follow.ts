@@ -1,5 +1,5 @@
 /**
- * The line of the current notebook: opened when its kernel has the extension, again after a restart,
+ * The connection of the current notebook: opened when its kernel has the extension, again after a restart,
  * another when the reader goes to another notebook.
  *
  * The kernel opens a *beacon* (a comm) when the extension is loaded; a page that comes later finds
@@ -10,19 +10,18 @@ import type { INotebookTracker, NotebookPanel } from "@jupyterlab/notebook";
 import type { Kernel } from "@jupyterlab/services";
 import { type ISignal, Signal } from "@lumino/signaling";
 
-import { endSubshell, hasComm, makeLine } from "./beside";
+import { BEACON, TARGET } from "../facts";
 import { Client } from "./client";
 import type { FromKernel } from "./protocol";
+import { endSubshell, hasComm, makeConnection } from "./subshell";
 
-const TARGET = "jupyter_containers.panel";
-const BEACON = "jupyter_containers.beacon";
 const AGAIN_MS = [200, 1000, 5000];
 
 /**
  * Where we are: no notebook is open; its kernel is not there (yet) or answers nothing because it
- * runs a cell; it has not loaded the extension; there is a line (`client` says in which state).
+ * runs a cell; it has not loaded the extension; there is a connection (`client` says in which state).
  */
-export type Place = "no-notebook" | "no-kernel" | "waiting" | "unloaded" | "line";
+export type Place = "no-notebook" | "no-kernel" | "waiting" | "unloaded" | "connection";
 
 /** Nothing is loaded; it is; it will be when the cell that runs has ended. */
 export type Loading = "" | "loading" | "waiting";
@@ -38,7 +37,7 @@ export class Follower {
   private round = 0;
   private failures = 0;
   private loadingState: Loading = "";
-  /** What is remembered for the next page is the line of this one. */
+  /** What is remembered for the next page is the connection of this one. */
   private remembered = false;
   private readonly changedSignal = new Signal<Follower, void>(this);
 
@@ -164,32 +163,32 @@ export class Follower {
   private async connect(): Promise<void> {
     const { kernel } = this;
     if (!kernel || kernel.isDisposed) return;
-    this.drop("line");
+    this.drop("connection");
     const round = this.round;
-    const line = await makeLine(kernel, TARGET);
+    const connection = await makeConnection(kernel, TARGET);
     if (round !== this.round) {
-      line.close();
+      connection.close();
       return;
     }
-    const client = new Client(line);
+    const client = new Client(connection);
     this.client = client;
     client.stateChanged.connect(() => this.changedSignal.emit());
-    line.comm.onMsg = (message) =>
+    connection.comm.onMsg = (message) =>
       client.receive(message.content.data as unknown as FromKernel, (message.buffers ?? []).map(view));
-    line.comm.onClose = () => {
-      line.ended();
+    connection.comm.onClose = () => {
+      connection.ended();
       client.lost();
       if (client.state !== "refused" && round === this.round) this.again();
     };
     this.changedSignal.emit();
     const left = takeLeft();
-    line.open(Client.hello(left ? [left.line] : []));
+    connection.open(Client.hello(left ? [left.connection] : []));
     if (left?.subshell) endSubshell(kernel, left.subshell);
-    rememberLeft({ line: line.comm.commId, subshell: line.subshell });
+    rememberLeft({ connection: connection.comm.commId, subshell: connection.subshell });
     this.remembered = true;
   }
 
-  /** The kernel has closed the line: its configuration changed, or the extension was unloaded. */
+  /** The kernel has closed the connection: its configuration changed, or the extension was unloaded. */
   private again(): void {
     const pause = AGAIN_MS[this.failures++];
     const round = this.round;
@@ -202,11 +201,11 @@ export class Follower {
 }
 
 // Of a page that goes nothing more may reach the kernel, and one that crashes says nothing at all: the
-// next page in the same tab tells of the line that was open, and ends the kernel's thread for it.
+// next page in the same tab tells of the connection that was open, and ends the kernel's thread for it.
 const LEFT = "jupyter-containers:left";
 
 interface Left {
-  line: string;
+  connection: string;
   subshell: string | null;
 }
 

@@ -10,8 +10,8 @@ import logs from "../widgets/logs";
 import terminal from "../widgets/terminal";
 import type { Client } from "./client";
 import { containerIcon } from "./icons";
+import css from "./lab.css";
 import type { ViewKind } from "./protocol";
-import { STYLE } from "./style";
 
 type Render = (props: RenderProps) => () => void;
 type Listener = (content: Record<string, unknown>, buffers: DataView[]) => void;
@@ -35,8 +35,8 @@ export class Content extends Widget {
 
 /** Return content as a widget of the main area. */
 export function asMain(content: Widget, id: string, title: string): MainAreaWidget {
-  addStyle(content.node, STYLE);
-  content.addClass("jc-main");
+  addStyle(content.node, css);
+  content.addClass("jc-lab-main");
   const widget = new MainAreaWidget({ content });
   widget.id = id;
   widget.title.label = title;
@@ -46,7 +46,7 @@ export function asMain(content: Widget, id: string, title: string): MainAreaWidg
   return widget;
 }
 
-/** Open a view on the line; the same code that shows it below a cell draws it. */
+/** Open a view on the connection; the same code that shows it below a cell draws it. */
 export async function openView(client: Client, view: ViewKind, name: string): Promise<MainAreaWidget> {
   const { channel, title } = await client.call({ do: "open_view", view, name });
   const listeners = new Set<Listener>();
@@ -66,7 +66,10 @@ export async function openView(client: Client, view: ViewKind, name: string): Pr
     },
     () => {
       // What was shown stays; nothing comes any more.
-      child(content.node, "div", "jc-notice", "The line to the kernel has ended.").setAttribute("role", "status");
+      child(content.node, "div", "jc-lab-notice", "The connection to the kernel has ended.").setAttribute(
+        "role",
+        "status",
+      );
     },
   );
   widget.disposed.connect(() => {
@@ -79,17 +82,17 @@ export async function openView(client: Client, view: ViewKind, name: string): Pr
 /** Show a JSON document as a tree that unfolds, with a search. */
 export function openInspect(name: string, document: unknown): MainAreaWidget {
   const content = new Content();
-  const bar = child(content.node, "div", "jc-main-bar");
+  const bar = child(content.node, "div", "jc-lab-main-bar");
   child(bar, "strong", "", name);
-  const search = child(bar, "input", "jc-filter");
+  const search = child(bar, "input", "jc-lab-filter");
   search.type = "search";
   search.placeholder = "Search";
   search.setAttribute("aria-label", "Search keys and values");
-  const copy = child(bar, "button", "jc-tool", "Copy");
+  const copy = child(bar, "button", "jc-lab-tool", "Copy");
   copy.type = "button";
   copy.title = "Copy the whole document";
   copy.addEventListener("click", () => void navigator.clipboard?.writeText(JSON.stringify(document, null, 2)));
-  const scroll = child(content.node, "div", "jc-main-scroll jc-json");
+  const scroll = child(content.node, "div", "jc-lab-main-scroll jc-lab-json");
   scroll.tabIndex = 0;
   scroll.setAttribute("role", "region");
   scroll.setAttribute("aria-label", `Document of ${name}`);
@@ -110,13 +113,13 @@ function contains(key: string, value: unknown, words: string): boolean {
 
 function drawValue(parent: Element, key: string, value: unknown, words: string, depth: number): void {
   if (words && !contains(key, value, words)) return;
-  const hit = (text: string): string => (words && text.toLowerCase().includes(words) ? " jc-hit" : "");
+  const hit = (text: string): string => (words && text.toLowerCase().includes(words) ? " jc-lab-hit" : "");
   if (value === null || typeof value !== "object") {
-    const line = child(parent, "div", "jc-leaf");
-    if (key) child(line, "span", `jc-key${hit(key)}`, key);
+    const line = child(parent, "div", "jc-lab-leaf");
+    if (key) child(line, "span", `jc-lab-key${hit(key)}`, key);
     if (key) line.append(": ");
     const text = JSON.stringify(value);
-    child(line, "span", `${typeof value === "string" ? "jc-string" : "jc-atom"}${hit(text)}`, text);
+    child(line, "span", `${typeof value === "string" ? "jc-lab-string" : "jc-lab-atom"}${hit(text)}`, text);
     return;
   }
   const entries = Object.entries(value);
@@ -126,14 +129,14 @@ function drawValue(parent: Element, key: string, value: unknown, words: string, 
     return;
   }
   if (!entries.length) {
-    const line = child(parent, "div", "jc-leaf");
-    child(line, "span", `jc-key${hit(key)}`, key);
+    const line = child(parent, "div", "jc-lab-leaf");
+    child(line, "span", `jc-lab-key${hit(key)}`, key);
     line.append(Array.isArray(value) ? ": []" : ": {}");
     return;
   }
   const box = child(parent, "details");
   const head = child(box, "summary");
-  child(head, "span", `jc-key${hit(key)}`, key);
+  child(head, "span", `jc-lab-key${hit(key)}`, key);
   head.append(` ${count}`);
   // What is folded is drawn when it is opened: documents have thousands of values.
   let drawn = false;

@@ -5,13 +5,13 @@ import type { Message } from "@lumino/messaging";
 import { Menu, Widget } from "@lumino/widgets";
 
 import { addStyle, child } from "../frame";
-import { actionsOf, SECTION_ACTIONS } from "./actions";
 import type { Client } from "./client";
 import type { Follower } from "./follow";
 import { containerIcon } from "./icons";
+import css from "./lab.css";
+import { actionsOf, SECTION_ACTIONS } from "./menus";
 import type { Items, Section } from "./protocol";
 import { itemOf, keyOf, rowsOf } from "./rows";
-import { STYLE } from "./style";
 import { Tree } from "./tree";
 
 const TICK_MS = 1000;
@@ -50,14 +50,14 @@ export class ContainersPanel extends Widget {
     this.id = "jupyter-containers";
     this.title.icon = containerIcon;
     this.title.caption = "Containers";
-    this.addClass("jc-panel");
+    this.addClass("jc-lab-panel");
     this.node.setAttribute("role", "region");
     this.node.setAttribute("aria-label", "Containers");
-    addStyle(this.node, STYLE);
-    const head = child(this.node, "div", "jc-panel-head");
+    addStyle(this.node, css);
+    const head = child(this.node, "div", "jc-lab-panel-head");
     child(head, "h2", "", "Containers");
-    this.tools = child(this.node, "div", "jc-panel-tools");
-    this.filter = child(this.tools, "input", "jc-filter");
+    this.tools = child(this.node, "div", "jc-lab-panel-tools");
+    this.filter = child(this.tools, "input", "jc-lab-filter");
     this.filter.type = "search";
     this.filter.placeholder = "Filter";
     this.filter.setAttribute("aria-label", "Filter by name, image, state or ID");
@@ -74,8 +74,8 @@ export class ContainersPanel extends Widget {
       act: (key) => this.open(key),
       menu: (key, x, y) => this.openMenu(key, x, y),
     });
-    this.empty = child(this.node, "div", "jc-panel-empty");
-    this.foot = child(this.node, "div", "jc-panel-foot");
+    this.empty = child(this.node, "div", "jc-lab-panel-empty");
+    this.foot = child(this.node, "div", "jc-lab-panel-foot");
     this.foot.setAttribute("role", "status");
     follower.changed.connect(() => this.takeClient());
     document.addEventListener("visibilitychange", () => this.tellVisible());
@@ -134,7 +134,7 @@ export class ContainersPanel extends Widget {
   }
 
   private tool(label: string, hint: string, act: (client: Client) => Promise<void>): void {
-    const made = child(this.tools, "button", "jc-tool", label);
+    const made = child(this.tools, "button", "jc-lab-tool", label);
     made.type = "button";
     made.title = hint;
     made.addEventListener("click", () => {
@@ -150,7 +150,7 @@ export class ContainersPanel extends Widget {
       this.busy.clear();
       client?.changed.connect(() => this.drawSoon());
     }
-    this.node.dataset.line = client?.state ?? "none";
+    this.node.dataset.connection = client?.state ?? "none";
     if (client?.state === "open") this.tellVisible();
     this.drawSoon();
   }
@@ -227,7 +227,7 @@ export class ContainersPanel extends Widget {
     this.empty.replaceChildren();
     const say = (text: string, kind = ""): void => void child(this.empty, "p", kind, text);
     const offer = (label: string, primary: boolean, act: () => Promise<unknown>, disabled = false): void => {
-      const made = child(this.empty, "button", `jc-tool${primary ? " primary" : ""}`, label);
+      const made = child(this.empty, "button", `jc-lab-tool${primary ? " jc-lab-primary" : ""}`, label);
       made.type = "button";
       made.disabled = disabled;
       made.addEventListener("click", () => {
@@ -250,17 +250,17 @@ export class ContainersPanel extends Widget {
       say("A kernel that runs a cell answers at its end.");
     } else if (place === "unloaded") {
       say(`The kernel of ${name} has not loaded jupyter_containers.`);
-      if (this.problem) say(this.problem, "jc-problem");
+      if (this.problem) say(this.problem, "jc-lab-problem");
       if (loading === "waiting") say("The kernel is busy: the extension loads when its cell has ended.");
       offer("Load extension", true, () => this.load(), loading !== "");
       newNotebook(false);
     } else if (client?.state === "refused") {
-      say(client.trouble?.message ?? "The kernel refuses.", "jc-problem");
+      say(client.trouble?.message ?? "The kernel refuses.", "jc-lab-problem");
       if (client.trouble?.hint) say(client.trouble.hint);
     } else if (client?.state === "closed") {
-      say("The line to the kernel has ended.");
+      say("The connection to the kernel has ended.");
     } else {
-      say(`Opening the line to the kernel of ${name} …`);
+      say(`Connecting to the kernel of ${name} …`);
     }
     if (focused) this.empty.querySelector("button")?.focus();
     this.say("");
@@ -310,7 +310,7 @@ export class ContainersPanel extends Widget {
     if (!groups.flat().length) return;
     const commands = new CommandRegistry();
     const menu = new Menu({ commands });
-    menu.addClass("jc-menu");
+    menu.addClass("jc-lab-menu");
     groups.forEach((group, index) => {
       if (index) menu.addItem({ type: "separator" });
       for (const action of group) {

@@ -1,8 +1,8 @@
 // Made from jupyter_containers/panel/messages.py; do not edit.
 //
-//   python -m tests.unit.panel.typescript
+//   python -m tests.typescript
 
-export const VERSION = 1;
+export const VERSION = 2;
 
 /** A port; `url` is where a browser may open it, empty where it cannot. */
 export interface Port {
@@ -10,19 +10,21 @@ export interface Port {
   url: string;
 }
 
-/** A container; `exit_code` is -1 before its first end. */
+/** A container; `exit_code` is -1 before its first end.
+
+    `status` are the words of `ps`, with `{age}` for the time since `since` where they age.
+     */
 export interface ContainerItem {
   id: string;
   name: string;
   image: string;
   command: string;
   state: string;
+  status: string;
+  since: number;
   health: string;
   created: number;
-  started: number;
-  finished: number;
   exit_code: number;
-  oom_killed: boolean;
   ports: Port[];
 }
 
@@ -398,19 +400,21 @@ export interface FromView {
   content: Record<string, any>;
 }
 
+export type Section = "containers" | "images" | "volumes" | "networks" | "builds" | "registries";
+
+export type Action = "start" | "stop" | "restart" | "pause" | "unpause" | "kill" | "remove";
+
+export type ViewKind = "logs" | "terminal" | "layers";
+
+export type ObjectKind = "container" | "image" | "volume" | "network";
+
 export type Call = Watch | Act | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
 
 export type FromPage = Request | ToView | Farewell;
 
+export type Item = ContainerItem | ImageItem | VolumeItem | NetworkItem | BuildItem | RegistryItem;
+
 export type FromKernel = Welcome | Refused | Answer | Failure | Progress | Changes | Used | FromView;
-
-export type Section = "builds" | "containers" | "images" | "networks" | "registries" | "volumes";
-
-export type Action = "kill" | "pause" | "remove" | "restart" | "start" | "stop" | "unpause";
-
-export type ObjectKind = "container" | "image" | "network" | "volume";
-
-export type ViewKind = "layers" | "logs" | "terminal";
 
 /** What a call returns. */
 export interface Returns {

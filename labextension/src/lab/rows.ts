@@ -1,8 +1,8 @@
 /** From items to the rows of the panel's tree: sections, filter, order, and what a row shows. */
-import { bytes } from "../chart";
 import { child } from "../frame";
-import { nameOf, SECTION_ACTIONS } from "./actions";
+import { ago, binarySize, decimalSize, plural, took } from "../quantities";
 import type { Client } from "./client";
+import { nameOf, SECTION_ACTIONS } from "./menus";
 import type {
   BuildItem,
   ContainerItem,
@@ -13,8 +13,8 @@ import type {
   Section,
   VolumeItem,
 } from "./protocol";
+import { alive, status } from "./status";
 import type { Row } from "./tree";
-import { alive, duration, plural, status, took } from "./words";
 
 export const TITLES: Record<Section, string> = {
   containers: "Containers",
@@ -40,7 +40,8 @@ interface Shown {
   title: string;
   right: string;
   below: string;
-  dot: string; // a class for the mark at the left
+  mark: "dot" | "cube" | "disk" | "net" | "build"; // its form at the left
+  state?: string; // what colours the mark
   badge?: string;
   links?: { text: string; url: string }[];
   hint?: string;
@@ -155,9 +156,10 @@ function container(item: ContainerItem, client: Client, view: View): Shown {
   const running = item.state === "running";
   return {
     title: item.name,
-    right: usage ? `${usage.cpu.toFixed(usage.cpu < 10 ? 1 : 0)} % · ${bytes(usage.memory, true)}` : "",
+    right: usage ? `${usage.cpu.toFixed(usage.cpu < 10 ? 1 : 0)} % · ${binarySize(usage.memory)}` : "",
     below: `${busy ?? status(item, view.now)} · ${item.image}`,
-    dot: `jc-dot ${item.state}${item.state === "exited" && item.exit_code ? " failed" : ""}`,
+    mark: "dot",
+    state: item.state === "exited" && item.exit_code ? "failed" : item.state,
     ...(item.health && alive(item) ? { badge: item.health } : {}),
     links: item.ports.filter((port) => port.text.includes("→")),
     hint: `${item.command}\n${item.id}`,
@@ -172,13 +174,14 @@ function container(item: ContainerItem, client: Client, view: View): Shown {
 function image(item: ImageItem, view: View): Shown {
   const id = item.id.replace(/^sha256:/, "").slice(0, 12);
   const [first, ...others] = item.names;
-  const age = item.created ? `${duration(view.now - item.created)} ago` : "";
+  const age = item.created ? ago(item.created, view.now) : "";
   const users = item.containers ? plural(item.containers, "container") : "";
   return {
     title: first ?? "<none>",
-    right: bytes(item.size),
+    right: decimalSize(item.size),
     below: [id, age, users, others.length ? `also ${others.join(", ")}` : ""].filter(Boolean).join(" · "),
-    dot: first ? "jc-cube" : "jc-cube none",
+    mark: "cube",
+    state: first ? "named" : "dangling",
     hint: item.names.join("\n") || item.id,
     quick: [{ action: "run", label: "Run…", sign: "▶" }],
   };
@@ -190,7 +193,7 @@ function volume(item: VolumeItem): Shown {
     title: anonymous ? item.id.slice(0, 12) : item.id,
     right: "",
     below: `${users(item.containers)}${anonymous ? " · anonymous" : ""}`,
-    dot: "jc-disk",
+    mark: "disk",
     hint: `${item.id}\n${item.mountpoint}`,
   };
 }
@@ -206,7 +209,7 @@ function network(item: NetworkItem): Shown {
     ]
       .filter(Boolean)
       .join(" · "),
-    dot: "jc-net",
+    mark: "net",
     hint: item.id,
   };
 }
@@ -217,14 +220,11 @@ function build(item: BuildItem, view: View): Shown {
   return {
     title: item.name,
     right: took(item.outcome === "running" ? Math.max(0, view.now - item.started) : item.seconds),
-    below: [
-      ended,
-      item.error || cached,
-      item.outcome === "running" ? item.source : `${duration(view.now - item.started)} ago`,
-    ]
+    below: [ended, item.error || cached, item.outcome === "running" ? item.source : ago(item.started, view.now)]
       .filter(Boolean)
       .join(" · "),
-    dot: `jc-build ${item.outcome}`,
+    mark: "build",
+    state: item.outcome,
     hint: [item.source, item.error].filter(Boolean).join("\n"),
   };
 }
@@ -239,7 +239,8 @@ function registry(item: RegistryItem): Shown {
     title: item.id,
     right: "",
     below: below.filter(Boolean).join(" · "),
-    dot: item.container ? "jc-dot running" : "jc-net",
+    mark: item.container ? "dot" : "net",
+    state: item.container ? "running" : "elsewhere",
   };
 }
 
@@ -249,10 +250,10 @@ function users(names: string[]): string {
 }
 
 function drawHeader(place: HTMLElement, section: Section, count: string, open: boolean, view: View): void {
-  const sign = child(place, "span", `jc-fold${open ? " open" : ""}`);
+  const sign = child(place, "span", `jc-lab-fold${open ? " jc-lab-open" : ""}`);
   sign.setAttribute("aria-hidden", "true");
-  child(place, "span", "jc-section", TITLES[section]);
-  child(place, "span", "jc-count", count);
+  child(place, "span", "jc-lab-section", TITLES[section]);
+  child(place, "span", "jc-lab-count", count);
   if (SECTION_ACTIONS[section].length) drawQuick(place, section, [{ action: "menu", label: "More", sign: "⋯" }], view);
 }
 
@@ -265,41 +266,42 @@ function emptyRow(section: Section, text: string): Row {
     position: 1,
     siblings: 1,
     version: text,
-    draw: (place) => void child(place, "span", "jc-nothing", text),
+    draw: (place) => void child(place, "span", "jc-lab-nothing", text),
   };
 }
 
 function drawItem(place: HTMLElement, key: string, shown: Shown, view: View): void {
-  const mark = child(place, "span", shown.dot);
+  const mark = child(place, "span", `jc-lab-mark jc-lab-${shown.mark}`);
+  mark.dataset.state = shown.state ?? "";
   mark.setAttribute("aria-hidden", "true");
-  const middle = child(place, "div", "jc-middle");
+  const middle = child(place, "div", "jc-lab-middle");
   if (shown.hint) middle.title = shown.hint;
-  const first = child(middle, "div", "jc-first");
-  child(first, "span", "jc-name", shown.title);
-  if (shown.badge) child(first, "span", `jc-badge ${shown.badge}`, shown.badge);
-  child(first, "span", "jc-right", shown.right);
-  const second = child(middle, "div", "jc-second");
+  const first = child(middle, "div", "jc-lab-first");
+  child(first, "span", "jc-lab-name", shown.title);
+  if (shown.badge) child(first, "span", "jc-lab-badge", shown.badge).dataset.health = shown.badge;
+  child(first, "span", "jc-lab-right", shown.right);
+  const second = child(middle, "div", "jc-lab-second");
   for (const link of shown.links ?? []) {
     if (!link.url) {
-      child(second, "span", "jc-port", link.text);
+      child(second, "span", "jc-lab-port", link.text);
       continue;
     }
-    const anchor = child(second, "a", "jc-port", link.text);
+    const anchor = child(second, "a", "jc-lab-port", link.text);
     anchor.href = link.url;
     anchor.target = "_blank";
     anchor.rel = "noopener";
     anchor.title = `Open ${link.url}`;
     anchor.tabIndex = -1;
   }
-  child(second, "span", "jc-below", shown.below);
+  child(second, "span", "jc-lab-below", shown.below);
   drawQuick(place, key, [...(shown.quick ?? []), { action: "menu", label: "More", sign: "⋯" }], view);
 }
 
 function drawQuick(place: HTMLElement, key: string, buttons: Quick[], view: View): void {
-  const quick = child(place, "div", "jc-quick");
+  const quick = child(place, "div", "jc-lab-quick");
   quick.setAttribute("aria-hidden", "true"); // the row's menu has all of it
   for (const one of buttons) {
-    const made = child(quick, "button", "jc-quick-button", one.sign);
+    const made = child(quick, "button", "jc-lab-quick-button", one.sign);
     made.type = "button";
     made.title = one.label;
     made.dataset.action = one.action;

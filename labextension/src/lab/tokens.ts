@@ -5,5 +5,5 @@ import type { Follower } from "./follow";
 
 export const IFollower = new Token<Follower>(
   "jupyter-containers-engine:IFollower",
-  "The line of the current notebook to its kernel's engine.",
+  "The connection of the current notebook to its kernel's engine.",
 );

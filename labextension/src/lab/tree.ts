@@ -47,11 +47,11 @@ export class Tree {
     label: string,
     private readonly actions: TreeActions,
   ) {
-    this.node = child(parent, "div", "jc-tree");
+    this.node = child(parent, "div", "jc-lab-tree");
     this.node.setAttribute("role", "tree");
     this.node.setAttribute("aria-label", label);
     this.node.tabIndex = 0;
-    this.space = child(this.node, "div", "jc-tree-space");
+    this.space = child(this.node, "div", "jc-lab-tree-space");
     this.space.setAttribute("role", "presentation");
     this.node.addEventListener("scroll", () => this.drawSoon(), { passive: true });
     this.node.addEventListener("keydown", (event) => this.onKey(event));
@@ -161,7 +161,7 @@ export class Tree {
     }
     const { node } = known;
     const active = row.key === this.activeKey;
-    node.className = `jc-row jc-level${row.level}${active ? " jc-active" : ""}`;
+    node.className = `jc-lab-row jc-lab-level${row.level}${active ? " jc-lab-active" : ""}`;
     node.style.transform = `translateY(${top}px)`;
     node.style.height = `${row.height}px`;
     node.setAttribute("aria-level", String(row.level));
@@ -179,7 +179,7 @@ export class Tree {
   }
 
   private idOf(key: string): string {
-    return `jc-row-${key.replaceAll(/[^\w-]/g, "_")}`;
+    return `jc-lab-row-${key.replaceAll(/[^\w-]/g, "_")}`;
   }
 
   private firstBelow(offset: number): number {
@@ -194,7 +194,7 @@ export class Tree {
   }
 
   private keyAt(event: Event): string {
-    const row = (event.target as Element).closest<HTMLElement>(".jc-row");
+    const row = (event.target as Element).closest<HTMLElement>(".jc-lab-row");
     return row?.dataset.key ?? "";
   }
 

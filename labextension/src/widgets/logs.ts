@@ -1,35 +1,33 @@
 /**
  * What a container writes: with its colours, searched, followed, held still, copied.
  *
- * From the kernel: `hello` (what was written so far) and `output`, both with a buffer; `state`.
- * To it: `ack` (bytes drawn) and `close`.  A view that is held still acknowledges nothing, so the
- * kernel keeps the rest, up to a limit.
+ * A view that is held still acknowledges nothing, so the kernel keeps the rest, up to a limit.
  */
 
 import type { RenderProps } from "@anywidget/types";
 import { SearchAddon } from "@xterm/addon-search";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 
+import { LOG_LINES } from "../facts";
 import { addStyle, child, makeFrame } from "../frame";
-import { connect, type Message } from "../link";
-import { copy, openScreen, wholeText } from "../screen";
+import { connect } from "../link";
+import type { LogsFromView, LogsToView, ScreenHello, ScreenState } from "../messages";
+import { Acknowledger, copy, openScreen, wholeText } from "../screen";
+import css from "./logs.css";
 
-const LINES = 20000; // the kernel's widget sends a new view no more
 const DECORATIONS = {
   matchBackground: "#ffe08a",
   activeMatchBackground: "#ff9f43",
   matchOverviewRuler: "#d9a400",
   activeMatchColorOverviewRuler: "#ff7f00",
 };
-const STYLE = `
-.jc-found { color: var(--jp-ui-font-color2, inherit); min-width: 4em; white-space: nowrap; font-variant-numeric: tabular-nums; }
-`;
 
 function render({ model, el }: RenderProps): () => void {
   const frame = makeFrame(el);
-  addStyle(el, STYLE);
-  const link = connect(model, el);
-  const screen = openScreen(frame.body, { scrollback: LINES, typing: false });
+  addStyle(el, css);
+  const link = connect<LogsFromView, LogsToView>(model, el);
+  const acknowledger = new Acknowledger(link.send);
+  const screen = openScreen(frame.body, { scrollback: LOG_LINES, typing: false });
   const { terminal } = screen;
   const search = new SearchAddon();
   terminal.loadAddon(search);
@@ -37,14 +35,14 @@ function render({ model, el }: RenderProps): () => void {
 
   let held: Uint8Array[] | null = null;
   const write = (bytes: Uint8Array): void => {
-    terminal.write(bytes, () => link.acknowledge(bytes.length));
+    terminal.write(bytes, () => acknowledger.add(bytes.length));
   };
 
-  const field = child(frame.bar, "input", "jc-input");
+  const field = child(frame.bar, "input", "jc-frame-input");
   field.type = "search";
   field.placeholder = "Search";
   field.setAttribute("aria-label", "Search the log");
-  const found = child(frame.bar, "span", "jc-found");
+  const found = child(frame.bar, "span", "jc-logs-found");
   const find = (backwards: boolean, incremental: boolean): void => {
     if (!field.value) {
       search.clearDecorations();
@@ -87,12 +85,12 @@ function render({ model, el }: RenderProps): () => void {
   frame.button("Copy", "Copy what is marked, or everything", () =>
     copy(terminal.hasSelection() ? terminal.getSelection() : wholeText(terminal)),
   );
-  const close = frame.button("✕", "Close", () => link.send("close"));
+  const close = frame.button("✕", "Close", () => link.send({ kind: "close" }));
   close.hidden = true;
 
-  const show = (message: Message): void => {
-    frame.setTitle(String(message.title ?? ""));
-    frame.setState(String(message.state ?? ""));
+  const show = (message: ScreenHello | ScreenState): void => {
+    frame.setTitle(message.title);
+    frame.setState(message.state);
     pause.disabled = !message.running && held === null;
     close.hidden = !message.closable;
   };
@@ -108,16 +106,17 @@ function render({ model, el }: RenderProps): () => void {
       terminal.reset();
       terminal.write(`\x1b[?25l`);
       if (bytes) terminal.write(bytes);
-    } else if (message.kind === "output" && bytes) {
-      if (held) held.push(bytes);
-      else write(bytes);
     } else if (message.kind === "state") {
       show(message);
+    } else if (bytes) {
+      if (held) held.push(bytes);
+      else write(bytes);
     }
   });
 
   return () => {
     places.disconnect();
+    acknowledger.stop();
     link.close();
     screen.dispose();
   };

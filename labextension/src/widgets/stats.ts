@@ -1,50 +1,23 @@
-/**
- * What containers use, as it changes.
- *
- * From the kernel: `hello` and `samples`, both with `samples`: a list of {time, containers: [...]};
- * `hello` brings those of the last minutes.  To it: nothing but the view's life.
- */
+/** What containers use, as it changes. */
 import type { RenderProps } from "@anywidget/types";
 
-import { bytes, CHART_STYLE, type Chart, COLOURS, type Line, makeChart } from "../chart";
+import { addChartStyle, type Chart, COLOURS, type Line, makeChart } from "../chart";
 import { addStyle, child, makeFrame } from "../frame";
 import { connect } from "../link";
+import type { Sample, SampledUsage, StatsFromView, StatsToView } from "../messages";
+import { binarySize, decimalSize } from "../quantities";
+import css from "./stats.css";
 
-interface Usage {
-  id: string;
-  name: string;
-  cpu: number;
-  memory: number;
-  limit: number;
-  received: number; // bytes a second, as the three below
-  sent: number;
-  read: number;
-  written: number;
-  pids: number;
-  oom: number; // out-of-memory kills since the sample before
-}
-
-interface Sample {
-  time: number;
-  containers: Usage[];
-}
-
-const STYLE = `
-.jc-charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 12px 18px; padding: 8px 12px 12px; }
-.jc-legend { display: flex; flex-wrap: wrap; gap: 2px 12px; padding: 6px 12px 0; }
-.jc-legend button { border: 0; background: none; color: inherit; font: inherit; padding: 0; cursor: pointer; display: flex; align-items: center; gap: 5px; }
-.jc-legend button[aria-pressed="false"] { opacity: .45; text-decoration: line-through; }
-.jc-legend i { width: 10px; height: 10px; border-radius: 2px; display: inline-block; }
-`;
 const SPAN = 120; // seconds
 const SHORTEST = 20;
 const KEPT = 300;
 
 function render({ model, el }: RenderProps): () => void {
   const frame = makeFrame(el);
-  addStyle(el, CHART_STYLE + STYLE);
+  addChartStyle(el);
+  addStyle(el, css);
   frame.setTitle("Statistics");
-  const link = connect(model, el);
+  const link = connect<StatsFromView, StatsToView>(model, el);
   let samples: Sample[] = [];
   let paused = false;
   const hidden = new Set<string>();
@@ -56,17 +29,17 @@ function render({ model, el }: RenderProps): () => void {
     pause.setAttribute("aria-pressed", String(paused));
     draw();
   });
-  const legend = child(frame.body, "div", "jc-legend");
-  const charts = child(frame.body, "div", "jc-charts");
+  const legend = child(frame.body, "div", "jc-stats-legend");
+  const charts = child(frame.body, "div", "jc-stats-charts");
   const percent = (value: number): string => `${value.toFixed(value < 10 ? 1 : 0)} %`;
-  const rate = (value: number): string => `${bytes(value)}/s`;
+  const rate = (value: number): string => `${decimalSize(value)}/s`;
   const cpu = makeChart(charts, "CPU", percent, 1, 10);
-  const memory = makeChart(charts, "Memory", (value) => bytes(value, true), 2 ** 20);
+  const memory = makeChart(charts, "Memory", (value) => binarySize(value), 2 ** 20);
   const network = makeChart(charts, "Network ↓ ↑", rate, 1, 1000);
   const block = makeChart(charts, "Disk read, write", rate, 1, 1000);
   const pids = makeChart(charts, "Processes", (value) => value.toFixed(0), 1, 5);
 
-  const lines = (shown: Usage[], value: (usage: Usage) => number, dashed = false): Line[] =>
+  const lines = (shown: SampledUsage[], value: (usage: SampledUsage) => number, dashed = false): Line[] =>
     shown.map(({ id }) => ({
       colour: colours.get(id) ?? COLOURS[0]!,
       dashed,
@@ -74,7 +47,7 @@ function render({ model, el }: RenderProps): () => void {
         sample.containers.filter((usage) => usage.id === id).map((usage) => [sample.time, value(usage)]),
       ),
     }));
-  const sum = (shown: Usage[], value: (usage: Usage) => number): number =>
+  const sum = (shown: SampledUsage[], value: (usage: SampledUsage) => number): number =>
     shown.reduce((total, usage) => total + value(usage), 0);
 
   function draw(): void {
@@ -98,7 +71,7 @@ function render({ model, el }: RenderProps): () => void {
     const used = sum(now, (usage) => usage.memory);
     memory.draw({
       ...range,
-      now: limit ? `${bytes(used, true)} / ${bytes(limit, true)}` : bytes(used, true),
+      now: limit ? `${binarySize(used)} / ${binarySize(limit)}` : binarySize(used),
       lines: lines(shown, (usage) => usage.memory),
       ...(limit ? { limit } : {}),
       marks: samples.filter((s) => s.containers.some((u) => u.oom && !hidden.has(u.id))).map((s) => s.time),
@@ -148,17 +121,15 @@ function render({ model, el }: RenderProps): () => void {
   }
 
   link.open((message) => {
-    const more = (message.samples ?? []) as Sample[];
-    if (message.kind === "hello") samples = more;
-    else if (message.kind === "samples") samples = [...samples, ...more].slice(-KEPT);
+    samples = message.kind === "hello" ? message.samples : [...samples, ...message.samples].slice(-KEPT);
     if (!paused) draw();
   });
   return () => link.close();
 }
 
 /** Each container of the samples as it was last. */
-function latest(samples: Sample[]): Usage[] {
-  const found = new Map<string, Usage>();
+function latest(samples: Sample[]): SampledUsage[] {
+  const found = new Map<string, SampledUsage>();
   for (const sample of samples) for (const usage of sample.containers) found.set(usage.id, usage);
   return [...found.values()];
 }

@@ -1,22 +1,19 @@
-/**
- * A terminal on a process in a container.
- *
- * To the kernel: `input` (buffer), `size`, `ack` (bytes drawn), `end`, `close`.  From it: `hello` (what was
- * written so far), `output` (buffer), `size` (another view has another size), `state`.
- */
+/** A terminal on a process in a container. */
 
 import type { RenderProps } from "@anywidget/types";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 
 import { askingButton, makeFrame } from "../frame";
-import { connect, type Message } from "../link";
-import { copy, openScreen, wholeText } from "../screen";
+import { connect } from "../link";
+import type { ScreenHello, ScreenState, TerminalFromView, TerminalToView } from "../messages";
+import { Acknowledger, copy, openScreen, wholeText } from "../screen";
 
 const SCROLLBACK = 5000;
 
 function render({ model, el }: RenderProps): () => void {
   const frame = makeFrame(el);
-  const link = connect(model, el);
+  const link = connect<TerminalFromView, TerminalToView>(model, el);
+  const acknowledger = new Acknowledger(link.send);
   const screen = openScreen(frame.body, { scrollback: SCROLLBACK, typing: true });
   const { terminal } = screen;
   terminal.loadAddon(new WebLinksAddon());
@@ -26,11 +23,11 @@ function render({ model, el }: RenderProps): () => void {
 
   const type = (data: string): void => {
     // What is replayed may ask the terminal questions; they were answered long ago.
-    if (!replaying && running) link.send("input", {}, [encoder.encode(data).buffer as ArrayBuffer]);
+    if (!replaying && running) link.send({ kind: "input" }, [encoder.encode(data).buffer as ArrayBuffer]);
   };
   terminal.onData(type);
   terminal.onBinary((data) => {
-    if (running) link.send("input", {}, [Uint8Array.from(data, (c) => c.charCodeAt(0)).buffer]);
+    if (running) link.send({ kind: "input" }, [Uint8Array.from(data, (c) => c.charCodeAt(0)).buffer]);
   });
 
   frame.button("Copy", "Copy what is marked, or everything", () => {
@@ -45,16 +42,16 @@ function render({ model, el }: RenderProps): () => void {
     terminal.focus();
   });
   paste.hidden = !navigator.clipboard?.readText;
-  const end = askingButton(frame.bar, "End", "Really end?", "End the process", () => link.send("end"));
+  const end = askingButton(frame.bar, "End", "Really end?", "End the process", () => link.send({ kind: "end" }));
 
-  const close = frame.button("✕", "Close", () => link.send("close"));
+  const close = frame.button("✕", "Close", () => link.send({ kind: "close" }));
   close.hidden = true;
 
-  const show = (message: Message): void => {
+  const show = (message: ScreenHello | ScreenState): void => {
     close.hidden = !message.closable;
-    frame.setTitle(String(message.title ?? ""));
-    frame.setState(String(message.state ?? ""));
-    running = Boolean(message.running);
+    frame.setTitle(message.title);
+    frame.setState(message.state);
+    running = message.running;
     end.disabled = !running;
     paste.disabled = !running;
     terminal.options.disableStdin = !running;
@@ -62,7 +59,7 @@ function render({ model, el }: RenderProps): () => void {
   };
 
   const sayOwnSize = (): void => {
-    if (running) link.send("size", { rows: terminal.rows, columns: terminal.cols });
+    if (running) link.send({ kind: "size", rows: terminal.rows, columns: terminal.cols });
   };
   const refit = (): void => {
     const { rows, cols } = terminal;
@@ -76,32 +73,30 @@ function render({ model, el }: RenderProps): () => void {
     sayOwnSize();
   });
 
-  link.open(
-    (message, buffers) => {
-      const data = buffers[0];
-      const bytes = data ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : null;
-      if (message.kind === "hello") {
-        show(message);
-        terminal.reset();
-        terminal.write(bytes ?? "", () => {
-          replaying = false;
-        });
-        screen.fit();
-        sayOwnSize();
-        places.observe(screen.place);
-      } else if (message.kind === "output" && bytes) {
-        terminal.write(bytes, () => link.acknowledge(bytes.length));
-      } else if (message.kind === "size" && message.by !== link.id) {
-        terminal.resize(Number(message.columns), Number(message.rows));
-      } else if (message.kind === "state") {
-        show(message);
-      }
-    },
-    { rows: terminal.rows, columns: terminal.cols },
-  );
+  link.open((message, buffers) => {
+    const data = buffers[0];
+    const bytes = data ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : null;
+    if (message.kind === "hello") {
+      show(message);
+      terminal.reset();
+      terminal.write(bytes ?? "", () => {
+        replaying = false;
+      });
+      screen.fit();
+      sayOwnSize();
+      places.observe(screen.place);
+    } else if (message.kind === "output") {
+      if (bytes) terminal.write(bytes, () => acknowledger.add(bytes.length));
+    } else if (message.kind === "size") {
+      if (message.by !== link.id) terminal.resize(message.columns, message.rows);
+    } else {
+      show(message);
+    }
+  });
 
   return () => {
     places.disconnect();
+    acknowledger.stop();
     link.close();
     screen.dispose();
   };

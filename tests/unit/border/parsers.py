@@ -38,6 +38,7 @@ from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.magics.line import words_of
 from jupyter_containers.network.names import parse_add_host
+from jupyter_containers.oci.decoding import convert_message
 from jupyter_containers.oci.descriptor import (
     DOCKER_MANIFEST,
     Platform,
@@ -59,7 +60,6 @@ from jupyter_containers.options.moments import parse_moment
 from jupyter_containers.options.output import Annotations, BuildOutput
 from jupyter_containers.options.run import ExecOptions, RunOptions, updated
 from jupyter_containers.options.volumes import parse_driver_options
-from jupyter_containers.panel.line import _converted
 from jupyter_containers.panel.messages import FromPage, Hello
 from jupyter_containers.registry.auth import parse_challenges, parse_token
 from jupyter_containers.registry.configuration import read_registry_files, route
@@ -265,7 +265,7 @@ def _page(data: bytes) -> object:
         return None
     for kind in (Hello, FromPage):
         try:
-            _converted(value, kind)
+            convert_message(value, kind)
         except InvalidArgumentError as error:
             error.message.encode()
     return None

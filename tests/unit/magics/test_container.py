@@ -219,33 +219,26 @@ def test_configuration_has_every_setting() -> None:
 
 
 PROBE = """
-import sys, time
+import sys
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell()
 shell.history_manager.enabled = False
 before = set(sys.modules)
-began = time.process_time()  # what others do on the machine says nothing here
 import jupyter_containers.magics
 jupyter_containers.magics.load_ipython_extension(shell)
-seconds = time.process_time() - began
 heavy = {"requests", "pyroute2", "msgspec", "ipywidgets", "anywidget", "pandas", "isal"}
-loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
-print(sorted(loaded & heavy), "jupyter_containers.engine" in sys.modules, seconds)
+new = set(sys.modules) - before
+loaded = {name.partition(".")[0] for name in new}
+print(sorted(loaded & heavy), "jupyter_containers.engine" in sys.modules, len(new))
 """
 
 
 def test_loading_is_cheap() -> None:
-    best = 9.0
-    for _ in range(3):
-        done = subprocess.run(
-            [sys.executable, "-c", PROBE], capture_output=True, text=True, check=True
-        )
-        heavy, engine, seconds = done.stdout.rsplit(maxsplit=2)
-        assert (heavy, engine) == ("[]", "False")
-        best = min(best, float(seconds))
-        if best < 0.1:
-            return
-    assert best < 0.1
+    """Seen to fail with an import of msgspec, and of a verb's module, in a magic's module."""
+    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True)
+    heavy, engine, modules = done.stdout.rsplit(maxsplit=2)
+    assert (heavy, engine) == ("[]", "False")
+    assert int(modules) < 60
 
 
 def test_a_cell_runs_by_the_shell_of_the_image(shell: Any, fake_engine: Any) -> None:

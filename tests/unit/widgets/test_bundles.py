@@ -16,7 +16,7 @@ from jupyter_containers.widgets import bundle
 SOURCES = Path(__file__).parents[3] / "labextension/src"
 WIDGETS = sorted((SOURCES / "widgets").glob("*.ts"))
 SHARED = sorted(SOURCES.glob("*.ts"))
-_IMPORT = re.compile(r"""^\s*(?:import|export)\b[^;]*?["']([^"']+)["'];""", re.M)
+_IMPORT = re.compile(r"""^\s*(?:import|export)\b[^;=]*?\b(?:from\s+)?["']([^"']+)["'];""", re.M)
 _BUILT_IMPORT = re.compile(r"""(?:^|[;}])import\s*(?:[\w{*$]|["'])""")
 
 
@@ -26,7 +26,7 @@ def test_a_widgets_source_imports_only_xterm_and_its_neighbours(path: Path) -> N
     assert [
         name
         for name in imported
-        if not re.fullmatch(r"\.{1,2}/[a-z]+|@anywidget/types|@xterm/[a-z/.-]+", name)
+        if not re.fullmatch(r"\.{1,2}/[a-z]+(\.css)?|@anywidget/types|@xterm/[a-z/.-]+", name)
     ] == []
     assert "./lab" not in imported
 

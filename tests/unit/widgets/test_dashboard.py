@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from jupyter_containers.commands.render.results import Table
 from jupyter_containers.commands.render.table import Column
 from jupyter_containers.commands.session import TerminalWork
+from jupyter_containers.engine.containers.status_text import StatusText
 from jupyter_containers.errors import InUseError
 from jupyter_containers.widgets.dashboard import DashboardWidget
 from jupyter_containers.widgets.gallery import Gallery
@@ -44,7 +46,7 @@ def web() -> Any:
         name="web",
         image="app:1",
         status=SimpleNamespace(alive=True, __str__=lambda self: "running"),
-        status_text="Up 3 minutes (healthy)",
+        status_pattern=StatusText("Up {age} (Paused)", time.time() - 200),
         health="healthy",
         ports=["127.0.0.1:8000->80/tcp", "0.0.0.0:53->53/udp", "9000/tcp"],
     )
@@ -69,7 +71,11 @@ def test_rows_tell_everything_of_a_container(dashboard: DashboardWidget) -> None
     page.say("ready")
     wait_for(lambda: "rows" in page.kinds() and page.last("rows")["rows"][0]["cpu"])
     row = page.last("rows")["rows"][0]
-    assert (row["name"], row["health"], row["status"]) == ("web", "healthy", "Up 3 minutes")
+    assert (row["name"], row["health"], row["status"]) == (
+        "web",
+        "healthy",
+        "Up 3 minutes (Paused)",
+    )
     assert row["ports"] == [
         {"text": "8000→80", "url": "http://127.0.0.1:8000/"},
         {"text": "53→53/udp", "url": ""},
@@ -90,10 +96,11 @@ def test_buttons_act_and_tell_what_failed(dashboard: DashboardWidget) -> None:
     assert ("remove", "c1", {"force": True}) in engine.done
     page.say("act", action="restart", id="c1")
     wait_for(lambda: page.last("notice")["text"] == "it cannot (not now)")
-    before = len(engine.done)
+    before = len(engine.done), page.kinds().count("notice")
     page.say("act", action="format_the_disk", id="c1")
-    wait_for(lambda: page.last("notice")["text"] == "")
-    assert len(engine.done) == before
+    page.say("act", action=["start"], id="c1")
+    assert not dashboard._over.wait(0.05)
+    assert (len(engine.done), page.kinds().count("notice")) == before
 
 
 def test_logs_and_terminals_open_below_and_go(dashboard: DashboardWidget, gallery: Gallery) -> None:

@@ -158,7 +158,7 @@ class TestExplain:
         page.say("ready")
         hello = page.last("hello")
         assert (hello["name"], hello["image"], hello["running"]) == ("web", "nginx", True)
-        assert hello["sections"][0]["lines"] == [["memory used", "1 MiB", "/sys/fs/cgroup/memory"]]
+        assert hello["sections"][0]["lines"] == [("memory used", "1 MiB", "/sys/fs/cgroup/memory")]
         found[0] = explained("", running=False)
         feed.happens("container", "die", "c1")
         wait_for(lambda: "explained" in page.kinds())

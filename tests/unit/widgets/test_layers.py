@@ -16,8 +16,8 @@ FILES = (
 
 
 def shown(tree: ChangeTree, folder: str = "", by_size: bool = False) -> list[tuple[str, int, int]]:
-    entries = tree.entries(folder, by_size)["entries"]
-    return [(entry["name"], entry["size"], entry["hidden"]) for entry in entries]
+    entries, _ = tree.entries(folder, by_size)
+    return [(entry.name, entry.size, entry.hidden) for entry in entries]
 
 
 def test_a_folder_has_the_bytes_of_what_is_below() -> None:
@@ -26,8 +26,8 @@ def test_a_folder_has_the_bytes_of_what_is_below() -> None:
     assert shown(tree, by_size=True) == [("opt", 500, 70), ("etc", 1, 0)]
     assert shown(tree, "/opt/lib") == [("big", 500, 0), ("gone", 0, 70)]
     assert shown(tree, "/nowhere") == []
-    opt = tree.entries("", False)["entries"][1]
-    assert (opt["folder"], opt["kind"]) == (True, "")
+    opt = tree.entries("", False)[0][1]
+    assert (opt.folder, opt.kind) == (True, "")
 
 
 def test_a_search_keeps_what_has_all_its_words() -> None:
@@ -40,9 +40,9 @@ def test_a_search_keeps_what_has_all_its_words() -> None:
 def test_a_large_folder_comes_in_parts() -> None:
     most = module.MOST_ENTRIES
     tree = ChangeTree(change(f"/f{number:04}") for number in range(most + 3))
-    part = tree.entries("", by_size=False, first=most)
-    assert [entry["name"] for entry in part["entries"]] == [f"f{most + n:04}" for n in range(3)]
-    assert part["total"] == most + 3
+    part, total = tree.entries("", by_size=False, first=most)
+    assert [entry.name for entry in part] == [f"f{most + n:04}" for n in range(3)]
+    assert total == most + 3
 
 
 def test_files_are_sent_when_a_folder_is_opened(gallery: Gallery) -> None:

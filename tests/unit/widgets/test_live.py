@@ -9,6 +9,7 @@ from ipykernel.comm.comm import BaseComm
 
 from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.widgets import bundle as bundles
+from jupyter_containers.widgets import messages
 from jupyter_containers.widgets.gallery import Gallery
 from jupyter_containers.widgets.live import LiveWidget
 from tests.unit.widgets.conftest import Page
@@ -17,6 +18,9 @@ from tests.unit.widgets.conftest import Page
 class Plain(LiveWidget):
     module = "plain"
     finished = 0
+
+    def greet(self, view: str) -> None:
+        self.tell(messages.StatsHello([]), to=view)
 
     def finish(self) -> None:
         self.finished += 1

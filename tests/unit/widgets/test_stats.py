@@ -31,14 +31,14 @@ def table(*samples: StatsSample) -> Table[StatsSample]:
 def test_counters_become_what_happened_in_between() -> None:
     times = iter([100.0, 102.0, 104.0])
     sampler = Sampler(lambda: next(times))
-    first = sampler.sample([reading(network_rx=500, oom_kills=1)])["containers"][0]
-    assert (first["received"], first["oom"]) == (0, 0)
+    first = sampler.sample([reading(network_rx=500, oom_kills=1)]).containers[0]
+    assert (first.received, first.oom) == (0, 0)
     second = sampler.sample([reading(network_rx=2500, block_write=400, oom_kills=3)])
-    usage = second["containers"][0]
-    assert second["time"] == 102.0
-    assert (usage["received"], usage["written"], usage["oom"]) == (1000, 200, 2)
+    usage = second.containers[0]
+    assert second.time == 102.0
+    assert (usage.received, usage.written, usage.oom) == (1000, 200, 2)
     # A restarted container counts from 0 again.
-    assert sampler.sample([reading(network_rx=10)])["containers"][0]["received"] == 0
+    assert sampler.sample([reading(network_rx=10)]).containers[0].received == 0
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ vi.mock("@jupyterlab/services", () => ({
   },
 }));
 
-const { hasComm, makeLine } = await import("../src/lab/beside");
+const { hasComm, makeConnection } = await import("../src/lab/subshell");
 
 /** A kernel whose shell answers when `free` says so; its control channel answers at once. */
 function kernel({ free, features = ["kernel subshells"] }: { free: boolean; features?: string[] }) {
@@ -57,7 +57,7 @@ function kernel({ free, features = ["kernel subshells"] }: { free: boolean; feat
 test("a kernel that is free is asked and spoken to as JupyterLab does", async () => {
   const free = kernel({ free: true });
   expect(await hasComm(free as any, "target")).toBe(false);
-  const line = await makeLine(free as any, "target");
+  const line = await makeConnection(free as any, "target");
   line.open({ versions: [1] });
   line.send({ a: 1 });
   line.close();
@@ -71,7 +71,7 @@ test("a kernel that is free is asked and spoken to as JupyterLab does", async ()
 test("a kernel that runs a cell is asked by the control channel, in a subshell of the page's own", async () => {
   const busy = kernel({ free: false });
   expect(await hasComm(busy as any, "target")).toBe(true);
-  const line = await makeLine(busy as any, "target");
+  const line = await makeConnection(busy as any, "target");
   line.open({ versions: [1] });
   line.send({ a: 1 });
   line.close();
@@ -90,7 +90,7 @@ test("a kernel that runs a cell is asked by the control channel, in a subshell o
 
 test("a busy kernel without subshells is spoken to on its shell", async () => {
   const old = kernel({ free: false, features: [] });
-  const line = await makeLine(old as any, "target");
+  const line = await makeConnection(old as any, "target");
   line.open({});
   expect(old.said).toEqual([
     ["control", "kernel_info_request"],

@@ -5,15 +5,14 @@ import { ILauncher } from "@jupyterlab/launcher";
 import { INotebookTracker } from "@jupyterlab/notebook";
 import { IRunningSessionManagers } from "@jupyterlab/running";
 import { ISettingRegistry } from "@jupyterlab/settingregistry";
-
+import { ItemActions } from "./actions";
 import { addCommands } from "./commands";
-import { Deeds } from "./deeds";
 import { prune } from "./dialogs";
 import { Follower } from "./follow";
 import { containerUrl } from "./icons";
 import { ContainersPanel } from "./panel";
 import type { Section } from "./protocol";
-import { runningContainers } from "./sessions";
+import { runningContainers } from "./runningcontainers";
 import { IFollower } from "./tokens";
 
 const ID = "jupyter-containers-engine:panel";
@@ -35,21 +34,21 @@ export const containers: JupyterFrontEndPlugin<Follower> = {
     settings: ISettingRegistry | null,
   ) => {
     const follower = new Follower(tracker);
-    const deeds = new Deeds(app);
+    const actions = new ItemActions(app);
     const panel = new ContainersPanel(follower, {
-      act: (client, section, item, action) => deeds.act(client, section, item, action),
-      actOnSection: (client, section, action) => deeds.actOnSection(client, section, action),
+      act: (client, section, item, action) => actions.act(client, section, item, action),
+      actOnSection: (client, section, action) => actions.actOnSection(client, section, action),
       prune,
-      pull: (client) => deeds.pull(client),
-      newNotebook: () => deeds.newNotebook(),
+      pull: (client) => actions.pull(client),
+      newNotebook: () => actions.newNotebook(),
       keepFolded: (sections) => void settings?.set(ID, "folded", sections).catch(() => undefined),
     });
-    deeds.panel = panel;
+    actions.panel = panel;
     app.shell.add(panel, "left", { rank: 550, type: "Containers" });
     restorer?.add(panel, "jupyter-containers");
-    addCommands(app, tracker, follower, deeds, palette);
+    addCommands(app, tracker, follower, actions, palette);
     launcher?.add({ command: "containers:new-notebook", category: "Notebook", rank: 10, kernelIconUrl: containerUrl });
-    sessions?.add(runningContainers(follower, deeds));
+    sessions?.add(runningContainers(follower, actions));
     if (settings) void useSettings(settings, follower, panel);
     return follower;
   },

@@ -14,7 +14,7 @@ const PATIENCE_MS = 400;
 const STARTING_MS = 3000;
 
 /** A comm and how to speak on it; the greeting opens it. */
-export interface Line extends Wire {
+export interface Connection extends Wire {
   readonly comm: Kernel.IComm;
   /** The kernel's thread that hears it, where it has one of its own. */
   readonly subshell: string | null;
@@ -32,17 +32,17 @@ export async function hasComm(kernel: Kernel.IKernelConnection, target: string):
   return status === "ok" && Object.keys(comms ?? {}).length > 0;
 }
 
-/** Make a line whose messages are handled beside the cells, where the kernel can. */
-export async function makeLine(kernel: Kernel.IKernelConnection, target: string): Promise<Line> {
+/** Make a connection whose messages are handled beside the cells, where the kernel can. */
+export async function makeConnection(kernel: Kernel.IKernelConnection, target: string): Promise<Connection> {
   const subshell = kernel.supportsSubshells ? null : await ownSubshell(kernel);
   const comm = kernel.createComm(target);
-  if (subshell) return new OwnLine(kernel, comm, subshell);
+  if (subshell) return new SubshellConnection(kernel, comm, subshell);
   if (kernel.supportsSubshells) {
     // What is said before the subshell is there would wait behind the cells.
     const { subshellStarted } = comm as { subshellStarted?: Promise<void> };
     await Promise.race([subshellStarted, after(STARTING_MS)]).catch(() => undefined);
   }
-  return new CommLine(kernel, comm);
+  return new CommConnection(kernel, comm);
 }
 
 /** End a kernel's thread that nobody speaks to any more. */
@@ -93,10 +93,10 @@ async function ownSubshell(kernel: Kernel.IKernelConnection): Promise<string | n
   return Promise.race([asked().catch(() => null), wait]);
 }
 
-// The kernel closes the line: JupyterLab would delete the subshell before the kernel has read that the comm is closed.
+// The kernel closes the connection: JupyterLab would delete the subshell before the kernel has read that the comm is closed.
 const FAREWELL: Farewell = { kind: "farewell" };
 
-class CommLine implements Line {
+class CommConnection implements Connection {
   private opened = false;
 
   constructor(
@@ -129,7 +129,7 @@ class CommLine implements Line {
 }
 
 /** A comm of which every message names a subshell of ours. */
-class OwnLine implements Line {
+class SubshellConnection implements Connection {
   private opened = false;
 
   constructor(

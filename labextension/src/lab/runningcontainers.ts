@@ -1,13 +1,12 @@
 /** Running containers in JupyterLab's panel of what runs. */
 import type { IRunningSessions } from "@jupyterlab/running";
 import { type ISignal, Signal } from "@lumino/signaling";
-
+import type { ItemActions } from "./actions";
 import type { Client } from "./client";
-import type { Deeds } from "./deeds";
 import { attempt } from "./dialogs";
 import type { Follower } from "./follow";
 import { containerIcon } from "./icons";
-import { alive } from "./words";
+import { alive } from "./status";
 
 class Running implements IRunningSessions.IManager {
   readonly name = "Containers";
@@ -19,7 +18,7 @@ class Running implements IRunningSessions.IManager {
 
   constructor(
     private readonly follower: Follower,
-    private readonly deeds: Deeds,
+    private readonly actions: ItemActions,
   ) {
     follower.changed.connect(() => {
       if (follower.client !== this.client) {
@@ -47,8 +46,8 @@ class Running implements IRunningSessions.IManager {
         labelTitle: () => `${item.name}\n${item.image}\n${item.command}`,
         detail: () => item.image,
         icon: () => containerIcon,
-        open: () => void this.deeds.act(client, "containers", item, "logs"),
-        shutdown: () => void this.deeds.act(client, "containers", item, "stop"),
+        open: () => void this.actions.act(client, "containers", item, "logs"),
+        shutdown: () => void this.actions.act(client, "containers", item, "stop"),
       }));
   }
 
@@ -63,6 +62,6 @@ class Running implements IRunningSessions.IManager {
   refreshRunning(): void {}
 }
 
-export function runningContainers(follower: Follower, deeds: Deeds): IRunningSessions.IManager {
-  return new Running(follower, deeds);
+export function runningContainers(follower: Follower, actions: ItemActions): IRunningSessions.IManager {
+  return new Running(follower, actions);
 }

@@ -1,0 +1,127 @@
+"""One option of a verb: how it is written, read, completed, explained and shown by ``inspect``.
+
+A verb family declares its options as a ``TypedDict`` (:mod:`.flags`): each key is the option's name
+in Python, its type what may be given there, and the :class:`Flag` beside it everything else.  So an
+editor completes ``engine.run(…, memory=``, and grammar, help, completion, reading and ``inspect``
+have one source.  A key without a Flag is a keyword of Python only.
+
+Nothing is imported here that costs time: every command reads the grammar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Literal
+
+FlagKind = Literal["bool", "text", "int", "list"]
+Names = Literal["", "container", "image", "network", "volume"]
+Reading = Literal[
+    "",
+    "argument vector",
+    "byte rates",
+    "cpus",
+    "cpuset",
+    "device rules",
+    "devices",
+    "folder",
+    "microseconds",
+    "pairs",
+    "ports",
+    "ports to expose",
+    "rates",
+    "size",
+    "size or -1",
+    "streams",
+    "text",
+    "volumes from",
+    "weight",
+    "weights",
+    "whole number",
+    "words",
+]
+"""How a value is read (:mod:`.readers`); empty: it is taken as it is."""
+
+Block = Literal["host", "isolation", "resources"]
+_AS_IT_IS: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A field of Docker's ``HostConfig``, by its block there.
+
+    ``empty`` stands for a value that was not given; ``number`` names the number of a device.
+    """
+
+    name: str
+    block: Block = "host"
+    empty: Any = _AS_IT_IS
+    number: str = ""
+
+    def value(self, given: Any) -> Any:
+        """Return the JSON value of an option's value."""
+        if not given and self.empty is not _AS_IT_IS:
+            return self.empty
+        if self.number:
+            return [{"Path": one.path, self.number: one.value} for one in given]
+        if isinstance(given, tuple):
+            return list(given)
+        return given if isinstance(given, (str, int, float)) else dict(given)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One flag: ``list`` may be repeated, ``bool`` takes no value (or ``=false``).
+
+    ``keyword`` is its name in Python; by default the name in snake_case.  ``values`` and the
+    ``names`` of that kind of object are what completion offers.  ``by_client`` marks a value that
+    Docker's client refuses, so that ``create`` ends with 125 as for an unknown flag.  ``redirect``
+    is the shell's sign that means the flag in a pasted line (``save IMAGE > FILE``).
+    """
+
+    name: str = ""
+    help: str = ""
+    kind: FlagKind = "text"
+    short: str = ""
+    metavar: str = ""
+    aliases: tuple[str, ...] = ()
+    keyword: str = ""
+    values: tuple[str, ...] = ()
+    names: Names = ""
+    reads: Reading = ""
+    by_client: bool = False
+    shown: Shown | None = None
+    redirect: Literal["", "<", ">"] = ""
+
+    @property
+    def key(self) -> str:
+        """The flag's name in Python."""
+        return self.keyword or self.name.replace("-", "_")
+
+    @property
+    def spelling(self) -> str:
+        """The flag as a help text shows it: ``-p, --publish list``."""
+        letter = f"-{self.short}, " if self.short else "    "
+        value = (
+            ""
+            if self.kind == "bool"
+            else self.metavar or {"text": "string"}.get(self.kind, self.kind)
+        )
+        return f"{letter}--{self.name} {value}".rstrip()
+
+
+@cache
+def declared(family: type) -> tuple[Flag, ...]:
+    """Return the flags that a family declares, by name."""
+    found = []
+    for key, hint in family.__annotations__.items():
+        for flag in getattr(hint, "__metadata__", ()):
+            if isinstance(flag, Flag):
+                name = flag.name or key.replace("_", "-")
+                found.append(replace(flag, name=name, keyword=key if flag.name else ""))
+    return tuple(sorted(found, key=lambda flag: flag.name))
+
+
+def keywords(family: type) -> tuple[str, ...]:
+    """Return the names in Python of a family's options."""
+    return tuple(family.__annotations__)

@@ -1,0 +1,252 @@
+// Made from what the kernel's side has (see tests/typescript.py); do not edit.
+//
+//   python -m tests.typescript
+
+/** How sizes are written: `digits` significant ones, in the largest unit that is reached. */
+export interface Scale {
+  base: number;
+  units: readonly string[];
+  digits: number;
+}
+
+export const DECIMAL: Scale = {
+  "base": 1000,
+  "units": [
+    "B",
+    "kB",
+    "MB",
+    "GB",
+    "TB",
+    "PB",
+    "EB"
+  ],
+  "digits": 3
+};
+
+export const BINARY: Scale = {
+  "base": 1024,
+  "units": [
+    "B",
+    "KiB",
+    "MiB",
+    "GiB",
+    "TiB",
+    "PiB",
+    "EiB"
+  ],
+  "digits": 4
+};
+
+/** How spans of less than `below` seconds are written.
+
+    `{}` in the text is their number of `unit` seconds, rounded down after `more` were added.
+     */
+export interface Span {
+  below: number;
+  text: string;
+  unit: number;
+  more: number;
+}
+
+export const SPANS: readonly Span[] = [
+  {
+    "below": 1,
+    "text": "Less than a second",
+    "unit": 1,
+    "more": 0
+  },
+  {
+    "below": 2,
+    "text": "1 second",
+    "unit": 1,
+    "more": 0
+  },
+  {
+    "below": 60,
+    "text": "{} seconds",
+    "unit": 1,
+    "more": 0
+  },
+  {
+    "below": 120,
+    "text": "About a minute",
+    "unit": 1,
+    "more": 0
+  },
+  {
+    "below": 3600,
+    "text": "{} minutes",
+    "unit": 60,
+    "more": 0
+  },
+  {
+    "below": 5400,
+    "text": "About an hour",
+    "unit": 1,
+    "more": 0
+  },
+  {
+    "below": 171000,
+    "text": "{} hours",
+    "unit": 3600,
+    "more": 1800
+  },
+  {
+    "below": 1207800,
+    "text": "{} days",
+    "unit": 86400,
+    "more": 1800
+  },
+  {
+    "below": 5182200,
+    "text": "{} weeks",
+    "unit": 604800,
+    "more": 1800
+  },
+  {
+    "below": 63070200,
+    "text": "{} months",
+    "unit": 2592000,
+    "more": 1800
+  },
+  {
+    "below": Infinity,
+    "text": "{} years",
+    "unit": 31536000,
+    "more": 1800
+  }
+];
+
+/** `words` say what an instruction does; `forms` are lines that show how it is written. */
+export interface Instruction {
+  words: string;
+  forms: readonly string[];
+}
+
+export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
+  "FROM": {
+    "words": "Begins a stage on an image, or on an earlier stage. `scratch` is empty.",
+    "forms": [
+      "FROM [--platform=OS/ARCH] IMAGE [AS NAME]"
+    ]
+  },
+  "RUN": {
+    "words": "Runs a command; what it changes becomes a layer. Mounts (cache, bind, tmpfs, secret, ssh) are there for this step only.",
+    "forms": [
+      "RUN COMMAND",
+      "RUN [\"program\", \"argument\"]",
+      "RUN --mount=type=cache,target=/root/.cache COMMAND",
+      "RUN <<EOF"
+    ]
+  },
+  "CMD": {
+    "words": "What a container runs when nothing else is asked for; with an ENTRYPOINT, its arguments. Only the last one counts.",
+    "forms": [
+      "CMD [\"program\", \"argument\"]",
+      "CMD COMMAND"
+    ]
+  },
+  "ENTRYPOINT": {
+    "words": "The program that a container always runs; CMD and the command line give its arguments.",
+    "forms": [
+      "ENTRYPOINT [\"program\", \"argument\"]"
+    ]
+  },
+  "COPY": {
+    "words": "Copies files of the context, of another stage or image, or written here. With --link the layer does not depend on those below.",
+    "forms": [
+      "COPY [--chown=USER:GROUP] [--chmod=755] SOURCE… TARGET",
+      "COPY --from=STAGE|IMAGE SOURCE TARGET",
+      "COPY <<EOF /path"
+    ]
+  },
+  "ADD": {
+    "words": "Like COPY; also fetches addresses and git repositories, and unpacks local archives.",
+    "forms": [
+      "ADD [--checksum=sha256:…] SOURCE… TARGET",
+      "ADD https://… TARGET"
+    ]
+  },
+  "WORKDIR": {
+    "words": "The folder in which RUN, CMD, COPY … work from here on; it is made if it is not there.",
+    "forms": [
+      "WORKDIR /path"
+    ]
+  },
+  "ENV": {
+    "words": "Variables for the steps that follow and for containers.",
+    "forms": [
+      "ENV NAME=value …"
+    ]
+  },
+  "ARG": {
+    "words": "A variable for the build only, set by --build-arg. Before the first FROM it is for FROM lines.",
+    "forms": [
+      "ARG NAME[=default]"
+    ]
+  },
+  "EXPOSE": {
+    "words": "Says which ports the program listens on; -p publishes them.",
+    "forms": [
+      "EXPOSE 8000[/tcp|/udp] …"
+    ]
+  },
+  "LABEL": {
+    "words": "Facts about the image, for people and filters.",
+    "forms": [
+      "LABEL name=\"value\" …"
+    ]
+  },
+  "USER": {
+    "words": "Who runs the steps that follow, and the container.",
+    "forms": [
+      "USER NAME|UID[:GROUP|GID]"
+    ]
+  },
+  "VOLUME": {
+    "words": "Places whose files outlive a container: each gets a volume.",
+    "forms": [
+      "VOLUME /path …",
+      "VOLUME [\"/path\"]"
+    ]
+  },
+  "SHELL": {
+    "words": "What runs the shell form of RUN, CMD and ENTRYPOINT.",
+    "forms": [
+      "SHELL [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]"
+    ]
+  },
+  "STOPSIGNAL": {
+    "words": "The signal that `stop` sends first.",
+    "forms": [
+      "STOPSIGNAL SIGTERM"
+    ]
+  },
+  "HEALTHCHECK": {
+    "words": "A command that tells whether a container is well: exit code 0 is healthy.",
+    "forms": [
+      "HEALTHCHECK [--interval=30s] [--timeout=30s] [--retries=3] CMD COMMAND",
+      "HEALTHCHECK NONE"
+    ]
+  },
+  "ONBUILD": {
+    "words": "An instruction that is carried out when another build begins with this image.",
+    "forms": [
+      "ONBUILD INSTRUCTION"
+    ]
+  },
+  "MAINTAINER": {
+    "words": "Deprecated: a label says it.",
+    "forms": [
+      "MAINTAINER NAME"
+    ]
+  }
+};
+
+export const AGE: string = "{age}";
+
+export const TARGET: string = "jupyter_containers.panel";
+
+export const BEACON: string = "jupyter_containers.beacon";
+
+export const LOG_LINES: number = 20000;

@@ -1,0 +1,57 @@
+/** Where instructions stand in the text of a Dockerfile, in a file or in a cell. */
+import { INSTRUCTIONS } from "../facts";
+
+const CONTINUED = /\\\s*$/;
+
+/** The instruction that a line begins, if it does: its keyword and where that stands. */
+export function keywordAt(
+  lines: readonly string[],
+  number: number,
+): { keyword: string; from: number; to: number } | null {
+  const line = lines[number] ?? "";
+  const match = /^(\s*)(?:ONBUILD\s+)?([A-Za-z]+)(?=\s|$)/.exec(line);
+  if (!match || isContinuation(lines, number)) return null;
+  const keyword = match[2]!.toUpperCase();
+  if (!(keyword in INSTRUCTIONS)) return null;
+  return { keyword, from: match[1]!.length, to: match[0].length };
+}
+
+function isContinuation(lines: readonly string[], number: number): boolean {
+  let above = number - 1;
+  while (above >= 0 && /^\s*#/.test(lines[above]!)) above--;
+  return above >= 0 && CONTINUED.test(lines[above]!);
+}
+
+/** What the kernel is to check of a cell or file, and how its line numbers are to be read. */
+export interface Checked {
+  text: string;
+  added: number; // lines of ours above the text's own
+}
+
+export const MAGIC = "%%dockerfile";
+
+/** Whether a cell's source is a Dockerfile. */
+export function isDockerfileCell(source: string): boolean {
+  const first = source.trimStart().split("\n", 1)[0] ?? "";
+  return first === MAGIC || first.startsWith(`${MAGIC} `);
+}
+
+/** Return what is to be checked; null where nothing can be said. */
+export function checked(source: string): Checked | null {
+  if (!isDockerfileCell(source)) return source.trim() ? { text: source, added: 0 } : null;
+  const above = source.length - source.trimStart().length;
+  const skipped = source.slice(0, above).split("\n").length - 1;
+  const [magic = "", ...rest] = source.slice(above).split("\n");
+  const body = rest.join("\n");
+  // What stands in braces is known to the kernel only when the cell is run.
+  if (/\s--interpolate\b/.test(magic) || !body.trim()) return null;
+  // A cell that continues another has no FROM: an unknown image stands where the magic stood.
+  if (/\s--continue\b/.test(magic)) return { text: `FROM the-cell-before.invalid/image\n${body}`, added: 0 - skipped };
+  return { text: body, added: -1 - skipped };
+}
+
+/** The name that a cell's magic line gives its image (`-t`), empty without one. */
+export function imageName(source: string): string {
+  const first = source.trimStart().split("\n", 1)[0] ?? "";
+  return /\s(?:-t|--tag)[\s=]*(\S+)/.exec(first)?.[1] ?? "";
+}

@@ -1,0 +1,112 @@
+"""Every option is declared once, and every declaration is used."""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import fields
+
+import pytest
+
+from jupyter_containers.commands.grammar import spellings
+from jupyter_containers.options import ExecOptions, RunOptions
+from jupyter_containers.options.flag import Flag, Shown, declared, keywords
+from jupyter_containers.options.flags import (
+    CreateFlags,
+    EndpointFlags,
+    ExecFlags,
+    HealthFlags,
+    NetworkFlags,
+    RunFlags,
+    UpdateFlags,
+)
+from jupyter_containers.options.readers import READERS
+
+# Options that come together in one field, and the field.
+TOGETHER = {
+    **dict.fromkeys(keywords(HealthFlags), "health"),
+    **dict.fromkeys(keywords(NetworkFlags), "networks"),
+    **dict.fromkeys(("volume", "mount", "tmpfs", "here"), "mounts"),
+    **dict.fromkeys(("label", "label_file"), "labels"),
+    "env_file": "env",
+    "gpus": "device",
+    "net": "network",
+}
+OPERANDS = {"image", "command", "networks", "health"}
+
+
+def test_every_option_of_run_has_a_field_and_every_field_an_option() -> None:
+    taken = {TOGETHER.get(key, key) for key in keywords(RunFlags)} | {"network"}
+    assert taken - set(RunOptions.__struct_fields__) == set()
+    assert set(RunOptions.__struct_fields__) - taken - OPERANDS == set()
+
+
+def test_every_option_of_exec_has_a_field() -> None:
+    names = {field.name for field in fields(ExecOptions)} - {"command"}
+    assert {TOGETHER.get(key, key) for key in keywords(ExecFlags)} == names
+
+
+@pytest.mark.parametrize(
+    ("verb", "family"),
+    [
+        ("run", RunFlags),
+        ("create", CreateFlags),
+        ("update", UpdateFlags),
+        ("exec", ExecFlags),
+        ("network connect", EndpointFlags),
+    ],
+)
+def test_the_grammar_has_what_is_declared(verb: str, family: type) -> None:
+    known = {flag.key: flag for flag in spellings()[verb].flags}
+    for flag in declared(family):
+        assert known[flag.key] == flag
+
+
+def test_each_letter_and_spelling_is_one_option() -> None:
+    for family in (RunFlags, ExecFlags, UpdateFlags):
+        letters = [flag.short for flag in declared(family) if flag.short]
+        names = [name for flag in declared(family) for name in (flag.name, *flag.aliases)]
+        assert len(set(letters)) == len(letters)
+        assert len(set(names)) == len(names)
+
+
+def test_every_reading_is_used_and_known() -> None:
+    used = {flag.reads for flag in declared(RunFlags)}
+    assert used == set(READERS)
+
+
+def test_a_field_of_inspect_is_one_option_s() -> None:
+    names = [flag.shown.name for flag in declared(RunFlags) if flag.shown]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("shown", "given", "value"),
+    [
+        (Shown("Dns"), (), []),
+        (Shown("CapAdd", empty=None), (), None),
+        (Shown("CapAdd", empty=None), ("ALL",), ["ALL"]),
+        (Shown("Sysctls", empty=None), {"a": "b"}, {"a": "b"}),
+        (Shown("IpcMode", empty="private"), "", "private"),
+        (Shown("ReadonlyRootfs"), False, False),
+    ],
+)
+def test_how_inspect_shows_a_value(shown: Shown, given: object, value: object) -> None:
+    assert shown.value(given) == value
+
+
+def test_names_come_from_the_keys() -> None:
+    flags = {flag.key: flag for flag in declared(RunFlags)}
+    assert flags["memory_swap"].name == "memory-swap"
+    assert flags["net" if "net" in flags else "network"].aliases == ("net",)
+    assert Flag("filter", keyword="filters").key == "filters"
+
+
+def test_keywords_have_a_static_type() -> None:
+    """So an editor completes ``memory=`` and a type checker refuses ``memroy=``."""
+    for method, family in (
+        (RunOptions.of, RunFlags),
+        (ExecOptions.of, ExecFlags),
+    ):
+        hint = method.__annotations__["flags"]
+        assert hint == f"Unpack[{family.__name__}]"
+    assert typing.get_args(RunFlags.__annotations__["memory"])[0] == int | str | None
