@@ -93,7 +93,9 @@ def test_a_pause_is_over_when_nothing_runs_any_more(tmp_path: Path, last: str) -
     state = tmp_path / "box/freezer.state"
     state.parent.mkdir()
     state.write_text("FREEZING\n")
-    ending = threading.Timer(0.1, lambda: state.write_text(f"{last}\n"))
+    after = tmp_path / "after"
+    after.write_text(f"{last}\n")
+    ending = threading.Timer(0.1, lambda: after.rename(state))
     ending.start()
     await_frozen(layout, "box", timeout=5)
     assert state.read_text() == f"{last}\n"
