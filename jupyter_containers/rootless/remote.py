@@ -65,7 +65,8 @@ class RemoteEngine:
         return made
 
     @property
-    def _connection(self) -> _Link:
+    def link(self) -> _Link:
+        """The worker, started where there is none."""
         with self._opening:
             if self._link is None or not self._link.alive:
                 self._link = _Link(self, self.settings)
@@ -93,7 +94,7 @@ class _RemoteService:
             return partial(attribute, self)
 
         def method(*args: Any, **flags: Any) -> Any:
-            return self._engine._connection.call(("service", self.noun), name, args, flags)
+            return self._engine.link.call(("service", self.noun), name, args, flags)
 
         return method
 

@@ -162,7 +162,7 @@ def take_in(
                 _unpack(rooms, layer, words, emit, cancel)
 
     jobs: list[Callable[[], None]] = [unpacked]
-    jobs += [lambda layer=layer: received(layer) for layer in layers]  # type: ignore[misc]
+    jobs += [lambda layer=layer: received(layer) for layer in layers]  # type: ignore[misc]  # a default has no type
     workers = rooms.settings.max_concurrent_downloads + 1
     in_parallel(lambda job: job(), jobs, workers=workers, cancel=cancel)
     return [layer.settled(cancel) for layer in layers]

@@ -81,7 +81,7 @@ def around(bench: Any) -> Iterator[Any]:
             None,
             lambda _: None,
             CancelToken(),
-            stack,  # type: ignore[arg-type,return-value]
+            stack,
         )
 
         def surroundings(instruction: Instruction) -> StepSurroundings:
