@@ -142,6 +142,10 @@ class _Link:
     def close(self) -> None:
         """End the worker and wait for it."""
         self._control.close()
+        with self._guard:
+            idle, self._idle = self._idle, []
+        for channel in idle:
+            channel.close()
         self._process.wait()
 
     def call(
@@ -180,7 +184,10 @@ class _Link:
     def give_back(self, channel: Channel) -> None:
         """Keep a channel for the next call."""
         with self._guard:
-            self._idle.append(channel)
+            if self._control.fileno() >= 0:
+                self._idle.append(channel)
+                return
+        channel.close()
 
     def drop(self, number: int) -> None:
         """Let the worker forget what it keeps for us."""
