@@ -1,4 +1,4 @@
-"""RUN as a file step: command, environment, mounts, and its failure."""
+"""RUN as a file step: command, environment, mounts, and errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SCRIPTS = "/dev/pipes"
 
 
 def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -> FileStep:
-    """Return RUN as a step; raise for mounts and modes that cannot be had."""
+    """Return RUN as a step; raise for mounts and modes that are not available."""
     _check_entitlements(instruction, around)
     argv, script = _command(instruction, around)
     specs = [_spec(text, expand, around) for text in instruction.mounts]
@@ -52,13 +52,13 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
         **{name: "\0".join(words) for name, words in flagged.items()},
     }
     request = StepRequest(
-        around.step_id,
-        argv,
-        (*env, *proxies),
-        config.cwd,
-        config.user,
-        network,
-        mounts,
+        step_id=around.step_id,
+        argv=argv,
+        env=(*env, *proxies),
+        cwd=config.cwd,
+        user=config.user,
+        network=network,
+        mounts=mounts,
         trust_host_ca=around.trust_host_ca,
         platform=around.state.platform,
         privileged=instruction.security == "insecure",
@@ -77,7 +77,7 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
 
 
 def _check_entitlements(instruction: Run, around: StepSurroundings) -> None:
-    """Raise where a step wants more than the request grants."""
+    """Raise if a step needs an entitlement that the request does not grant."""
     wanted = {
         "security.insecure": instruction.security == "insecure",
         "network.host": instruction.network == "host" and around.network != "host",
@@ -92,7 +92,7 @@ def _check_entitlements(instruction: Run, around: StepSurroundings) -> None:
 def _command(
     instruction: Run, around: StepSurroundings
 ) -> tuple[tuple[str, ...], tuple[StepMount, ...]]:
-    """Return the argument vector, and the script to mount when the heredoc has a ``#!`` line."""
+    """Return the argument vector, and the script to mount if the heredoc has a ``#!`` line."""
     command, heredocs = instruction.command, instruction.heredocs
     if not (command.shell and heredocs):
         return command_vector(command, around.state), ()
@@ -103,7 +103,7 @@ def _command(
             script = StepMount("file", path, mode=0o755, data=first.text.encode())
             return (*around.state.shell, path), (script,)
         return (*around.state.shell, first.text), ()
-    # The shell reads other heredocs itself, so the text is put together again.
+    # The shell reads other heredocs itself, so the text is joined again.
     documents = "".join(f"\n{one.content}{one.name}" for one in heredocs)
     return (*around.state.shell, command.arguments[0] + documents), ()
 
@@ -140,7 +140,7 @@ def _mount(spec: MountSpec, around: StepSurroundings) -> StepMount:
         )
     source = posixpath.normpath("/" + spec.source).replace("//", "/", 1)
     if context is not None:
-        # Found under the rules, so that an ignored file cannot be mounted by its name.
+        # Looked up under the ignore rules, so that an ignored file cannot be mounted by its name.
         [found] = context.tree.find(source.replace("\\", "\\\\")) or [None]
         if found is None:
             raise around.fail(f"mount source {spec.source!r} not found in the context")
@@ -155,7 +155,7 @@ def _mount(spec: MountSpec, around: StepSurroundings) -> StepMount:
 
 
 def _with_kind(mount: StepMount, around: StepSurroundings) -> StepMount:
-    """Return a mount from a stage or image that knows whether its source is a file."""
+    """Return a mount from a stage or image with the kind of its source filled in."""
     if mount.type != "bind" or mount.chain_id is None or mount.source == "/":
         return mount
     root = around.tree_of(mount.chain_id).root
@@ -164,9 +164,9 @@ def _with_kind(mount: StepMount, around: StepSurroundings) -> StepMount:
 
 
 def _variant(spec: MountSpec) -> str:
-    """Return what tells a cache from others of its id: owner and mode, where one was given.
+    """Return what distinguishes caches of one ID: owner and mode, if either is given.
 
-    As BuildKit: a cache made by root stays root's, and ``uid=1000`` gets a separate folder.
+    As in BuildKit: a cache made by root stays root's, and ``uid=1000`` gets a separate folder.
     """
     given = (spec.uid, spec.gid, spec.mode)
     if given == (None, None, None):
@@ -175,7 +175,7 @@ def _variant(spec: MountSpec) -> str:
 
 
 def _identity(mount: StepMount) -> tuple[object, ...]:
-    """Return what of a mount decides a step's result: no host path, no content of a cache."""
+    """Return the part of a mount that decides a step's result: no host path, no cache content."""
     return (mount.type, mount.target, mount.chain_id, mount.read_only, digest_of(mount.data))
 
 

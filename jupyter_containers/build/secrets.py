@@ -1,7 +1,7 @@
-"""Secrets of RUN steps: read when the step is carried out, shown to it alone.
+"""Secrets of RUN steps: read when the step is executed, visible to it alone.
 
-A secret's value is in no layer, no history and no cache key: a step whose secret changed is found
-in the cache.  The instruction's own words (id, target) are part of the key like all of its text.
+A secret's value is in no layer, no history and no cache key: a step is cached even if its secret
+has changed.  The instruction's own words (ID, target) are part of the key like all of its text.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from jupyter_containers.build.mounts import MountSpec
 from jupyter_containers.build.seams import StepMount
 from jupyter_containers.options.build import SecretSource
 
-_MAX_BYTES = 500 * 1024  # as BuildKit has it
+_MAX_BYTES = 500 * 1024  # as in BuildKit
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a step gets to see of its secrets."""
+    """The files and variables that give a step its secrets."""
 
     files: tuple[StepMount, ...]
     env: tuple[str, ...]
@@ -29,7 +29,7 @@ class Given:
 def given(specs: Iterable[MountSpec], around: StepSurroundings) -> Given:
     """Return the files and variables of the secrets that a step mounts.
 
-    A secret that was not given is left out, or an error when the mount says ``required``.
+    A secret that was not provided is left out, or an error if the mount has ``required``.
     """
     files: list[StepMount] = []
     env: list[str] = []
@@ -53,7 +53,7 @@ def _value(spec: MountSpec, around: StepSurroundings) -> bytes | None:
     data = None if source is None else _read(spec.id, source, around)
     if data is None and spec.required:
         raise around.fail(
-            f"secret {spec.id} is required and was not given",
+            f"secret {spec.id} is required and was not provided",
             hint=f"give it: --secret id={spec.id},src=FILE",
         )
     return data

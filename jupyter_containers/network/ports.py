@@ -1,10 +1,10 @@
 """Ports of the host, held by bound sockets while a container has them published.
 
 A *reservation* is made before a container starts: each port is bound, so that it is free now and
-nobody else can take it later; port 0 becomes a free port of the kernel's choice.  The sockets
-never carry data, because the firewall translates packets before they reach a socket.
-Hand ``fds`` to the container's monitor (``pass_fds``) and close the reservation: the ports are then
-held exactly as long as the monitor lives, with no process of ours.
+nobody else can take it later; port 0 becomes a free port of the kernel's choice.  The sockets never
+carry data, because the firewall translates packets before they reach a socket. Pass ``fds`` to the
+container's monitor (``pass_fds``) and close the reservation: the ports are then held exactly as
+long as the monitor lives, without a process of the engine.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class PortReservation:
 
     @property
     def fds(self) -> tuple[int, ...]:
-        """The descriptors to be inherited by whoever is to hold the ports."""
+        """The descriptors to pass to the process that will hold the ports."""
         return tuple(sock.fileno() for sock in self._sockets)
 
     def close(self) -> None:
-        """Close our copies of the sockets; heirs keep theirs."""
+        """Close this process's copies of the sockets; inherited ones stay open."""
         while self._sockets:
             self._sockets.pop().close()
 
@@ -59,12 +59,12 @@ class PortReservation:
 def reserve(
     ports: Iterable[PublishedPort], last: Mapping[PublishedPort, int] | None = None
 ) -> PortReservation:
-    """Return a reservation of all the ports, in the namespace of the calling thread.
+    """Reserve all the ports in the calling thread's network namespace.
 
-    A port that ``last`` has a number for may be any from its own to that one.
+    A port with a number in ``last`` may be any from its own to that one.
 
-    Raises :class:`AlreadyExistsError` when one is taken, :class:`InvalidArgumentError` when its
-    address is none of the host's; then none is held.
+    Raises :class:`AlreadyExistsError` if one is taken, :class:`InvalidArgumentError` if its address
+    is not one of the host's; then none is held.
     """
     resolved: list[PublishedPort] = []
     sockets: list[socket.socket] = []
@@ -104,9 +104,10 @@ def _bind_one(port: PublishedPort, last: int) -> socket.socket:
 
 
 def _holder(port: PublishedPort) -> str:
-    """Return who has a port: program and process; empty where that cannot be seen.
+    """Return the program and process that use a port; empty if that is not visible.
 
-    TCP ports that are bound but not listened on, as ours are, have no line in the kernel's tables.
+    TCP ports that are bound without listening, such as reservations, have no line in the kernel's
+    tables.
     """
     inodes = set()
     for table in (port.protocol, f"{port.protocol}6"):
@@ -127,19 +128,19 @@ def _holder(port: PublishedPort) -> str:
 def _bind(port: PublishedPort) -> socket.socket:
     _check(port)
     try:
-        return _bound(port, reuse=False)
+        return _bind_socket(port, reuse=False)
     except OSError as error:
         if error.errno == errno.EADDRINUSE and port.protocol == "tcp":
-            # Connections that linger in TIME_WAIT after a server of the host has ended block a
-            # plain bind, but not one with SO_REUSEADDR; that in turn must listen to be exclusive.
+            # Connections in TIME_WAIT, after a server of the host has ended, block a plain bind,
+            # but not one with SO_REUSEADDR; that in turn must listen to be exclusive.
             try:
-                return _bound(port, reuse=True)
+                return _bind_socket(port, reuse=True)
             except OSError:
                 raise _failure(port, error) from error
         raise _failure(port, error) from error
 
 
-def _bound(port: PublishedPort, *, reuse: bool) -> socket.socket:
+def _bind_socket(port: PublishedPort, *, reuse: bool) -> socket.socket:
     kind = socket.SOCK_STREAM if port.protocol == "tcp" else socket.SOCK_DGRAM
     family = socket.AF_INET6 if ":" in port.host_ip else socket.AF_INET
     sock = socket.socket(family, kind | socket.SOCK_CLOEXEC)

@@ -12,6 +12,7 @@ from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.options.buildcache import CachePlace
 from jupyter_containers.options.context import ContextSource, contents, named_contexts
+from jupyter_containers.options.names import AddedHost
 from jupyter_containers.options.output import (
     Annotations,
     BuildOutput,
@@ -20,6 +21,7 @@ from jupyter_containers.options.output import (
     require_single,
 )
 from jupyter_containers.options.run import nearest
+from jupyter_containers.options.ulimits import Ulimit
 from jupyter_containers.options.values import as_sequence, local_path, parse_labels, parse_size
 
 ENTITLEMENTS = frozenset({"network.host", "security.insecure"})
@@ -39,9 +41,9 @@ class SecretSource:
 class StepMeans:
     """What RUN steps find around them and images do not remember; ``shm_size`` 0: the usual."""
 
-    add_host: tuple[str, ...] = ()
+    add_host: tuple[AddedHost, ...] = ()
     shm_size: int = 0
-    ulimit: tuple[str, ...] = ()
+    ulimit: tuple[Ulimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,9 @@ class BuildOptions:
     no_cache_filter: tuple[str, ...] = ()
     pull: bool = False
     network: str = "bridge"
-    add_host: tuple[str, ...] = ()
+    add_host: tuple[AddedHost, ...] = ()
     shm_size: int = 0
-    ulimit: tuple[str, ...] = ()
+    ulimit: tuple[Ulimit, ...] = ()
     platform: str = ""
     quiet: bool = False
     trust_host_ca: bool | None = None
@@ -172,8 +174,8 @@ def _of_steps(values: dict[str, Any]) -> dict[str, Any]:
     return {
         "ssh": dict(_ssh(text) for text in as_sequence(values.get("ssh"))),
         "allow": _entitlements(as_sequence(values.get("allow"))),
-        "add_host": as_sequence(values.get("add_host")),
-        "ulimit": as_sequence(values.get("ulimit")),
+        "add_host": tuple(map(AddedHost, as_sequence(values.get("add_host")))),
+        "ulimit": tuple(map(Ulimit, as_sequence(values.get("ulimit")))),
         "shm_size": parse_size(values.get("shm_size") or 0, "shm-size"),
     }
 

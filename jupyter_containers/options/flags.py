@@ -193,6 +193,7 @@ class UpdateFlags(TypedDict, total=False):
         Flag(
             help="Restart policy: no, on-failure[:n], always, unless-stopped",
             values=("no", "on-failure", "always", "unless-stopped"),
+            reads="restart policy",
         ),
     ]
 
@@ -261,7 +262,7 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
         Flag(
             help="Add a host-to-IP line (host:ip)",
             kind="list",
-            reads="words",
+            reads="hosts",
             shown=Shown("ExtraHosts", empty=None),
         ),
     ]
@@ -386,7 +387,7 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
     ]
     disable_content_trust: Annotated[Switch, CONTENT_TRUST]
     dns: Annotated[
-        Texts, Flag(help="Set a DNS server", kind="list", reads="words", shown=Shown("Dns"))
+        Texts, Flag(help="Set a DNS server", kind="list", reads="addresses", shown=Shown("Dns"))
     ]
     dns_option: Annotated[
         Texts,
@@ -394,13 +395,18 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
             help="Set a DNS option",
             kind="list",
             aliases=("dns-opt",),
-            reads="words",
+            reads="resolver words",
             shown=Shown("DnsOptions"),
         ),
     ]
     dns_search: Annotated[
         Texts,
-        Flag(help="Set a DNS search domain", kind="list", reads="words", shown=Shown("DnsSearch")),
+        Flag(
+            help="Set a DNS search domain",
+            kind="list",
+            reads="resolver words",
+            shown=Shown("DnsSearch"),
+        ),
     ]
     domainname: Annotated[Text, Flag(help="NIS domain name of the container")]
     entrypoint: Annotated[
@@ -444,7 +450,7 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
     label_file: Annotated[Texts, Flag(help="Read labels from a file", kind="list")]
     log_driver: Annotated[Text, Flag(help="Where output goes: json-file or none")]
     log_opt: Annotated[
-        Pairs, Flag(help="Log options (max-size=10m, max-file=3)", kind="list", reads="pairs")
+        Pairs, Flag(help="Log options (max-size=10m, max-file=3)", kind="list", reads="log options")
     ]
     memory_swappiness: Annotated[
         Number,
@@ -529,7 +535,7 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
         Flag(
             help="Security options",
             kind="list",
-            reads="words",
+            reads="security options",
             shown=Shown("SecurityOpt", "isolation", empty=None),
         ),
     ]
@@ -543,7 +549,9 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
             shown=Shown("ShmSize"),
         ),
     ]
-    stop_signal: Annotated[Text, Flag(help="Signal that stops the container", values=_SIGNALS)]
+    stop_signal: Annotated[
+        Text, Flag(help="Signal that stops the container", values=_SIGNALS, reads="signal")
+    ]
     stop_timeout: Annotated[Number, Flag(help="Seconds before it is killed on stop", kind="int")]
     storage_opt: Annotated[
         Pairs,
@@ -571,7 +579,7 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
     ulimit: Annotated[
         Texts,
         Flag(
-            help="Resource limit (nofile=1024:2048)", kind="list", metavar="ulimit", reads="words"
+            help="Resource limit (nofile=1024:2048)", kind="list", metavar="ulimit", reads="ulimits"
         ),
     ]
     userns: Annotated[

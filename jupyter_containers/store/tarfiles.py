@@ -1,8 +1,8 @@
-"""The files of an archive by name: an uncompressed tar that is read at any place, or a folder.
+"""The files of an archive by name: an uncompressed tar with random access, or a folder.
 
-A compressed archive, or one that comes through a pipe, is first written uncompressed to a staging
-file.  Names are relative (``./a`` is ``a``); links inside the archive are followed there, which
-is how older engines write a layer that several images share.
+A compressed archive, or one from a pipe, is first written uncompressed to a staging file.  Names
+are relative (``./a`` is ``a``); links inside the archive are followed there, because older engines
+write a layer that several images share as a link.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Files(Protocol):
     """Named files; ``open`` and ``read`` raise :class:`ArchiveError` for a missing one."""
 
     def has(self, name: str) -> bool:
-        """Return whether there is a regular file of that name."""
+        """Return whether a regular file of that name exists."""
 
     def size(self, name: str) -> int:
         """Return the file's size in bytes."""
@@ -41,11 +41,11 @@ class Files(Protocol):
         """Return the file for reading; several may be open at once."""
 
     def read(self, name: str) -> bytes:
-        """Return the whole of a small file (a JSON document of at most 4 MiB)."""
+        """Return the contents of a small file (a JSON document of at most 4 MiB)."""
 
 
 class Section(io.RawIOBase):
-    """A part of an open file as a file of its own; never closes the other."""
+    """A part of an open file as a file; it never closes the other."""
 
     def __init__(self, descriptor: int, start: int, size: int) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Section(io.RawIOBase):
 
 
 class _FileBytes(ByteStream):
-    """Exact reads from a file in which skipping is a seek."""
+    """Exact reads from a file; skipping is a seek."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(bytes)
@@ -110,8 +110,8 @@ class TarFiles:
                 self._links[name] = _plain(os.path.dirname(entry.name) + b"/" + entry.target)
 
     def has(self, name: str) -> bool:
-        """Return whether there is a regular file of that name."""
-        return self._followed(name) in self._places
+        """Return whether a regular file of that name exists."""
+        return self._follow_links(name) in self._places
 
     def size(self, name: str) -> int:
         """Return the file's size in bytes."""
@@ -122,16 +122,16 @@ class TarFiles:
         return Section(self._descriptor, *self._place(name))  # type: ignore[return-value]  # it can do what readers need
 
     def read(self, name: str) -> bytes:
-        """Return the whole of a small file."""
+        """Return the contents of a small file."""
         return _small(self, name)
 
     def _place(self, name: str) -> tuple[int, int]:
-        place = self._places.get(self._followed(name))
+        place = self._places.get(self._follow_links(name))
         if place is None:
             raise ArchiveError(f"the archive has no file {name[:200]!r}")
         return place
 
-    def _followed(self, name: str) -> str:
+    def _follow_links(self, name: str) -> str:
         name = _plain(os.fsencode(name))
         for _ in range(_MAX_LINKS):
             if name not in self._links:
@@ -141,13 +141,13 @@ class TarFiles:
 
 
 class FolderFiles:
-    """The regular files below a folder (an OCI image layout); nothing outside it is reached."""
+    """The regular files below a folder (an OCI image layout) and nothing outside it."""
 
     def __init__(self, root: Root) -> None:
         self._root = root
 
     def has(self, name: str) -> bool:
-        """Return whether there is a regular file of that name."""
+        """Return whether a regular file of that name exists."""
         try:
             self.open(name).close()
         except ArchiveError:
@@ -171,7 +171,7 @@ class FolderFiles:
         return os.fdopen(descriptor, "rb", buffering=0)
 
     def read(self, name: str) -> bytes:
-        """Return the whole of a small file."""
+        """Return the contents of a small file."""
         return _small(self, name)
 
 
@@ -179,10 +179,10 @@ class FolderFiles:
 def open_files(
     source: BinaryIO | Path, scratch: Path, *, cancel: CancelToken, limits: Limits | None = None
 ) -> Iterator[Files]:
-    """Yield the files of a folder or of an archive, compressed or not, in a file or a pipe.
+    """Yield the files of a folder or of an archive, compressed or not, from a file or a pipe.
 
     ``scratch`` is a path that may be used for the uncompressed archive.  Raises
-    :class:`ArchiveError`, :class:`~jupyter_containers.errors.StorageError`.
+    :class:`ArchiveError` and :class:`~jupyter_containers.errors.StorageError`.
     """
     if isinstance(source, Path):
         with storage_errors(f"read {source}"):
@@ -198,7 +198,7 @@ def open_files(
     with storage_errors("unpack the archive"):
         spooled = os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        os.unlink(scratch)  # gone with the descriptor, whatever happens
+        os.unlink(scratch)  # removed with the descriptor in every case
         _spool(source, spooled, bounds, cancel)
         yield TarFiles(spooled, bounds, cancel)
     finally:

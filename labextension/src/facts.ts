@@ -117,7 +117,7 @@ export const SPANS: readonly Span[] = [
   }
 ];
 
-/** `words` say what an instruction does; `forms` are lines that show how it is written. */
+/** `words` describe an instruction; `forms` are example lines. */
 export interface Instruction {
   words: string;
   forms: readonly string[];
@@ -131,7 +131,7 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     ]
   },
   "RUN": {
-    "words": "Runs a command; what it changes becomes a layer. Mounts (cache, bind, tmpfs, secret, ssh) are there for this step only.",
+    "words": "Runs a command; its changes become a layer. Mounts (cache, bind, tmpfs, secret, ssh) are there for this step only.",
     "forms": [
       "RUN COMMAND",
       "RUN [\"program\", \"argument\"]",
@@ -140,20 +140,20 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     ]
   },
   "CMD": {
-    "words": "What a container runs when nothing else is asked for; with an ENTRYPOINT, its arguments. Only the last one counts.",
+    "words": "The default command; with an ENTRYPOINT, its default arguments. Only the last one counts.",
     "forms": [
       "CMD [\"program\", \"argument\"]",
       "CMD COMMAND"
     ]
   },
   "ENTRYPOINT": {
-    "words": "The program that a container always runs; CMD and the command line give its arguments.",
+    "words": "The program that a container always runs; CMD or the command line give its arguments.",
     "forms": [
       "ENTRYPOINT [\"program\", \"argument\"]"
     ]
   },
   "COPY": {
-    "words": "Copies files of the context, of another stage or image, or written here. With --link the layer does not depend on those below.",
+    "words": "Copies files of the context or of another stage or image, or inline documents. With --link the layer does not depend on those below.",
     "forms": [
       "COPY [--chown=USER:GROUP] [--chmod=755] SOURCE… TARGET",
       "COPY --from=STAGE|IMAGE SOURCE TARGET",
@@ -161,14 +161,14 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     ]
   },
   "ADD": {
-    "words": "Like COPY; also fetches addresses and git repositories, and unpacks local archives.",
+    "words": "Like COPY; also downloads URLs and git repositories, and unpacks local archives.",
     "forms": [
       "ADD [--checksum=sha256:…] SOURCE… TARGET",
       "ADD https://… TARGET"
     ]
   },
   "WORKDIR": {
-    "words": "The folder in which RUN, CMD, COPY … work from here on; it is made if it is not there.",
+    "words": "The folder in which RUN, CMD, COPY … work from here on; it is created if it is missing.",
     "forms": [
       "WORKDIR /path"
     ]
@@ -192,26 +192,26 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     ]
   },
   "LABEL": {
-    "words": "Facts about the image, for people and filters.",
+    "words": "Metadata of the image, for people and filters.",
     "forms": [
       "LABEL name=\"value\" …"
     ]
   },
   "USER": {
-    "words": "Who runs the steps that follow, and the container.",
+    "words": "The user of the following steps and of the container.",
     "forms": [
       "USER NAME|UID[:GROUP|GID]"
     ]
   },
   "VOLUME": {
-    "words": "Places whose files outlive a container: each gets a volume.",
+    "words": "Folders whose files outlive a container: each gets a volume.",
     "forms": [
       "VOLUME /path …",
       "VOLUME [\"/path\"]"
     ]
   },
   "SHELL": {
-    "words": "What runs the shell form of RUN, CMD and ENTRYPOINT.",
+    "words": "The shell for the shell form of RUN, CMD and ENTRYPOINT.",
     "forms": [
       "SHELL [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]"
     ]
@@ -223,20 +223,20 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     ]
   },
   "HEALTHCHECK": {
-    "words": "A command that tells whether a container is well: exit code 0 is healthy.",
+    "words": "A command that checks a container: exit code 0 means healthy.",
     "forms": [
       "HEALTHCHECK [--interval=30s] [--timeout=30s] [--retries=3] CMD COMMAND",
       "HEALTHCHECK NONE"
     ]
   },
   "ONBUILD": {
-    "words": "An instruction that is carried out when another build begins with this image.",
+    "words": "An instruction to execute when another build uses this image as its base.",
     "forms": [
       "ONBUILD INSTRUCTION"
     ]
   },
   "MAINTAINER": {
-    "words": "Deprecated: a label says it.",
+    "words": "Deprecated: use a label instead.",
     "forms": [
       "MAINTAINER NAME"
     ]

@@ -263,9 +263,9 @@ def test_tags_and_repositories_that_are_none(
 
     served.image([tar(member("f", b"1"))], "1")
     scripted.script = listing
-    with pytest.raises(VerificationError, match="no such name"):
+    with pytest.raises(VerificationError, match="no valid name"):
         own.pull(f"{scripted.host}/app", all_tags=True)
-    with pytest.raises(VerificationError, match="no such name"):
+    with pytest.raises(VerificationError, match="no valid name"):
         own.registries.repositories(scripted.host)
     assert own.images() == []
 

@@ -36,6 +36,7 @@ from jupyter_containers.oci.image import (
     History,
     ImageConfig,
     RootFS,
+    check_depth,
     new_manifest,
     parse_image_config,
     rfc3339,
@@ -341,6 +342,7 @@ class Images:
         """
         from jupyter_containers.engine.images.transfer import image_record
 
+        check_depth(len(layers))
         platform = platform or Platform.host()
         image = ImageConfig(
             architecture=platform.architecture,

@@ -27,6 +27,7 @@ from jupyter_containers.events import (
     TaskStarted,
 )
 from jupyter_containers.oci.descriptor import Descriptor, chain_id, short_id, validate_digest
+from jupyter_containers.oci.image import check_depth
 from jupyter_containers.store import Lease
 
 T = TypeVar("T")
@@ -88,12 +89,14 @@ def arrivals(
     """Return the layers of an image, lowest first, none of them here yet.
 
     ``named`` is False for an image without a manifest: any form of its layers will do.  Raises
-    :class:`VerificationError` where the manifest and the configuration do not agree.
+    :class:`VerificationError` where the manifest and the configuration do not agree, and
+    :class:`UnsupportedError` for more layers than can be mounted.
     """
     if len(blobs) != len(diff_ids):
         raise VerificationError(
             f"the manifest has {len(blobs)} layers, the configuration {len(diff_ids)}"
         )
+    check_depth(len(diff_ids))
     for diff_id in diff_ids:
         validate_digest(diff_id)
     chains = [chain_id(diff_ids[: depth + 1]) for depth in range(len(diff_ids))]

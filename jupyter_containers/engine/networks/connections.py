@@ -12,6 +12,7 @@ that is in internal networks only publishes nothing.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -22,11 +23,13 @@ from jupyter_containers.engine.context import Rooms
 from jupyter_containers.engine.naming import STEP_PREFIX, new_id
 from jupyter_containers.engine.networks.catalog import Networks
 from jupyter_containers.engine.networks.host_names import Hostnames
+from jupyter_containers.engine.networks.name_service import Names
 from jupyter_containers.engine.peers import joined
 from jupyter_containers.engine.records import ContainerRecord, EndpointRecord
 from jupyter_containers.errors import (
     AlreadyExistsError,
     ConflictError,
+    ContainersError,
     InvalidStateError,
     NetworkNotFoundError,
     StorageError,
@@ -35,6 +38,7 @@ from jupyter_containers.network.allocation import allocate_endpoint
 from jupyter_containers.network.model import Endpoint, Network, PublishedPort
 from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.ports import PortReservation, reserve
+from jupyter_containers.network.resolver import ResolverSockets
 from jupyter_containers.network.usermode import host_address
 from jupyter_containers.options.network import MODES, OF_CONTAINER, NetworkRequest
 from jupyter_containers.options.values import PortMapping, parse_publish
@@ -53,7 +57,11 @@ class Connection:
     endpoints: tuple[Endpoint, ...] = ()
     reservation: PortReservation | None = None
     target: ContainerRecord | None = None
+    # Where it asks for names, if it asks the name server of its networks.
+    sockets: ResolverSockets | None = None
+    named: bool = False
     _work: threading.Thread | None = None
+    _handing: threading.Thread | None = None
     _failures: list[BaseException] = field(default_factory=list)
 
     @property
@@ -80,10 +88,20 @@ class Connection:
         if self._failures:
             raise self._failures[0]
 
+    def hand_over(self, give: Callable[[ResolverSockets], None]) -> None:
+        """Have the name server answer in a thread; :meth:`close` waits for it."""
+        if self.sockets is not None:
+            self._handing = threading.Thread(target=_given, args=(give, self.sockets), daemon=True)
+            self._handing.start()
+
     def close(self) -> None:
         """Give up our descriptors of namespace and ports."""
         if self._work is not None:
             self._work.join()
+        if self._handing is not None:
+            self._handing.join()
+        if self.sockets is not None:
+            self.sockets.close()
         if self.namespace is not None:
             self.namespace.close()
         if self.reservation is not None:
@@ -96,6 +114,7 @@ class Connections:
     def __init__(self, rooms: Rooms, networks: Networks) -> None:
         self._rooms, self._networks = rooms, networks
         self.hostnames = Hostnames(rooms, networks)
+        self.names = Names(rooms, networks)
 
     @contextmanager
     def connecting(self, record: ContainerRecord) -> Iterator[Connection]:
@@ -145,6 +164,7 @@ class Connections:
             if self._rooms.firewall.holds_ports:
                 connection.reservation.close()
         namespace = connection.namespace = NetworkNamespace.create()
+        connection.named = self.names.answers(record, connection.endpoints)
 
         def work() -> None:
             for endpoint, network in zip(connection.endpoints, networks, strict=True):
@@ -152,6 +172,8 @@ class Connections:
                 self._rooms.bridge.attach(
                     namespace, endpoint, network, default_route=endpoint is routed
                 )
+            if connection.named:
+                connection.sockets = ResolverSockets.open(namespace)
             if connection.ports:
                 self._publish(record.id, connection.ports, networks)
             self.hostnames.introduce({network.id for network in networks})
@@ -260,6 +282,7 @@ class Connections:
             ),
         )
         self.hostnames.introduce({network.id})
+        self.names.update(changed)
         self._networks.note(network, "connect", record.id)
         return changed
 
@@ -294,6 +317,7 @@ class Connections:
         self.hostnames.forget(
             record.id, {text for item in gone for text in (item.address, item.address6)}
         )
+        self.names.update(changed)
         self._networks.note(network, "disconnect", record.id)
         return changed
 
@@ -475,6 +499,14 @@ class Connections:
                         hint=f"stop {record.name} first, or publish another port",
                     ) from error
             raise
+
+
+def _given(give: Callable[[ResolverSockets], None], sockets: ResolverSockets) -> None:
+    try:
+        give(sockets)
+    except (ContainersError, OSError) as error:
+        # It runs without: the hosts file has the names of its networks too.
+        warnings.warn(f"the name server of networks does not answer: {error}", stacklevel=2)
 
 
 def _port(mapping: PortMapping, endpoint: Endpoint, default: str) -> PublishedPort:

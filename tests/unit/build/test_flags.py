@@ -76,12 +76,12 @@ def around(bench: Any) -> Iterator[Any]:
     with ExitStack() as stack:
         context = stack.enter_context(LocalContext(bench.context))
         contexts = Contexts(
-            {},
-            lambda: bench.context,
-            None,
-            lambda _: None,
-            CancelToken(),
-            stack,
+            named={},
+            scratch=lambda: bench.context,
+            extract=None,
+            digests=lambda _: None,
+            cancel=CancelToken(),
+            stack=stack,
         )
 
         def surroundings(instruction: Instruction) -> StepSurroundings:
@@ -89,11 +89,23 @@ def around(bench: Any) -> Iterator[Any]:
             state.chain_id = "sha256:" + "b" * 64
             bench.layers.folder(state.chain_id).mkdir(parents=True, exist_ok=True)
             return StepSurroundings(
-                instruction, state, "1", context, contexts, bench.layers, None,
-                lambda name: f"chain of {name}", stack, CancelToken(), lambda *_: None, {},
-                "default", trust_host_ca=False, source_date_epoch=None,
+                instruction=instruction,
+                state=state,
+                step_id="1",
+                context=context,
+                contexts=contexts,
+                layers=bench.layers,
+                extract=None,
+                chain_of=lambda name: f"chain of {name}",
+                stack=stack,
+                cancel=CancelToken(),
+                output=lambda *_: None,
+                build_args={},
+                network="default",
+                trust_host_ca=False,
+                source_date_epoch=None,
                 allow=frozenset({"security.insecure"}),
-            )  # fmt: skip
+            )
 
         yield surroundings
 
