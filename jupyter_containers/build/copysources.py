@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from jupyter_containers.build.checks import EMPTY_WILDCARD, Finding
-from jupyter_containers.build.filestep import StepSurroundings
+from jupyter_containers.build.filestep import StepContext
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.instructions import Add, Copy
 from jupyter_containers.build.remote import (
@@ -45,7 +45,7 @@ class Origin:
 class CopySources:
     """Finds the sources of one step, once."""
 
-    def __init__(self, wanted: Copy, around: StepSurroundings) -> None:
+    def __init__(self, wanted: Copy, around: StepContext) -> None:
         """``wanted`` is the instruction with its words expanded."""
         self._wanted, self._around = wanted, around
         self._remote = isinstance(wanted, Add)

@@ -13,7 +13,7 @@ from jupyter_containers.build.cache import StepKey
 from jupyter_containers.build.checks import UNKNOWN_OWNER, Finding
 from jupyter_containers.build.copying import Copier, CopyRules, absolute_destination
 from jupyter_containers.build.copysources import CopySources, Origin
-from jupyter_containers.build.filestep import FileStep, StepSurroundings
+from jupyter_containers.build.filestep import FileStep, StepContext
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.instructions import Copy, Workdir
 from jupyter_containers.build.modes import ModeChange
@@ -46,7 +46,7 @@ class _Request:
         return IgnoreRules.of(self.copy.exclude, "--exclude")
 
 
-def describe_copy(instruction: Copy, expand: Expander, around: StepSurroundings) -> FileStep:
+def describe_copy(instruction: Copy, expand: Expander, around: StepContext) -> FileStep:
     """Return COPY or ADD as a step; raise for sources or flags that do not exist."""
     request = _expanded(instruction, expand, around)
     request.rules(None)  # a wrong mode or pattern fails the build before anything is read
@@ -66,7 +66,7 @@ def describe_copy(instruction: Copy, expand: Expander, around: StepSurroundings)
     )
 
 
-def _expanded(instruction: Copy, expand: Expander, around: StepSurroundings) -> _Request:
+def _expanded(instruction: Copy, expand: Expander, around: StepContext) -> _Request:
     written = expand(instruction.destination)
     documents = tuple(
         (one.name, (expand.document(one.text) if one.expand else one.text).encode())
@@ -84,7 +84,7 @@ def _expanded(instruction: Copy, expand: Expander, around: StepSurroundings) -> 
 class _CopyWork:
     """One COPY or ADD, from its description to its files; reads its sources once."""
 
-    def __init__(self, request: _Request, around: StepSurroundings) -> None:
+    def __init__(self, request: _Request, around: StepContext) -> None:
         self.request = request
         self.copy = request.copy
         self.around = around
@@ -237,7 +237,7 @@ def _standing(root: Root, destination: str) -> Iterator[_Standing]:
 
 
 def describe_workdir(
-    instruction: Workdir, expand: Expander, around: StepSurroundings
+    instruction: Workdir, expand: Expander, around: StepContext
 ) -> FileStep | None:
     """Return the creation of the working directory as a step; None for ``/``."""
     path = set_workdir(instruction, around.state, expand)

@@ -42,7 +42,7 @@ class FileStep:
 
 
 @dataclass(slots=True, kw_only=True)
-class StepSurroundings:
+class StepContext:
     """The environment for describing and executing one step.
 
     ``chain_of`` returns the chain ID of the stage or image that ``--from`` names.  ``stack`` closes

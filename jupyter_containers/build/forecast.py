@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from jupyter_containers.build.cache import CachedStep, StepKey
-from jupyter_containers.build.filestep import FileStep, StepSurroundings
+from jupyter_containers.build.filestep import FileStep, StepContext
 from jupyter_containers.build.instructions import Instruction
 from jupyter_containers.build.progress import Step
 from jupyter_containers.build.seams import BaseImage, ImageSource, LayerRef, LayerStore, Workspace
@@ -84,7 +84,7 @@ class StageForecast(StageWork):
         return opened
 
     def _describe(
-        self, instruction: Instruction, expand: Expander, around: StepSurroundings
+        self, instruction: Instruction, expand: Expander, around: StepContext
     ) -> FileStep | None:
         try:
             return super()._describe(instruction, expand, around)

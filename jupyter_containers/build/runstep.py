@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from jupyter_containers.build import flags, history, secrets, ssh
 from jupyter_containers.build.cache import StepKey
-from jupyter_containers.build.filestep import FileStep, StepSurroundings
+from jupyter_containers.build.filestep import FileStep, StepContext
 from jupyter_containers.build.instructions import Run
 from jupyter_containers.build.mountpoints import make_mount_points, remove_mount_points
 from jupyter_containers.build.mounts import MountSpec, parse_run_mount
@@ -31,7 +31,7 @@ _TAIL_BYTES = 64 * 1024
 _SCRIPTS = "/dev/pipes"
 
 
-def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -> FileStep:
+def describe_run(instruction: Run, expand: Expander, around: StepContext) -> FileStep:
     """Return RUN as a step; raise for mounts and modes that are not available."""
     _check_entitlements(instruction, around)
     argv, script = _command(instruction, around)
@@ -76,7 +76,7 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
     )
 
 
-def _check_entitlements(instruction: Run, around: StepSurroundings) -> None:
+def _check_entitlements(instruction: Run, around: StepContext) -> None:
     """Raise if a step needs an entitlement that the request does not grant."""
     wanted = {
         "security.insecure": instruction.security == "insecure",
@@ -90,7 +90,7 @@ def _check_entitlements(instruction: Run, around: StepSurroundings) -> None:
 
 
 def _command(
-    instruction: Run, around: StepSurroundings
+    instruction: Run, around: StepContext
 ) -> tuple[tuple[str, ...], tuple[StepMount, ...]]:
     """Return the argument vector, and the script to mount if the heredoc has a ``#!`` line."""
     command, heredocs = instruction.command, instruction.heredocs
@@ -108,7 +108,7 @@ def _command(
     return (*around.state.shell, command.arguments[0] + documents), ()
 
 
-def _spec(text: str, expand: Expander, around: StepSurroundings) -> MountSpec:
+def _spec(text: str, expand: Expander, around: StepContext) -> MountSpec:
     try:
         return parse_run_mount(text, expand, around.state.config.working_dir)
     except DockerfileSyntaxError:
@@ -119,7 +119,7 @@ def _spec(text: str, expand: Expander, around: StepSurroundings) -> MountSpec:
         ) from error
 
 
-def _mount(spec: MountSpec, around: StepSurroundings) -> StepMount:
+def _mount(spec: MountSpec, around: StepContext) -> StepMount:
     context = around.contexts.tree(spec.from_) if spec.from_ else around.context
     chain = around.chain_of(spec.from_) if context is None else None
     if spec.type == "tmpfs":
@@ -154,7 +154,7 @@ def _mount(spec: MountSpec, around: StepSurroundings) -> StepMount:
     return StepMount("bind", spec.target, source, chain, spec.read_only)
 
 
-def _with_kind(mount: StepMount, around: StepSurroundings) -> StepMount:
+def _with_kind(mount: StepMount, around: StepContext) -> StepMount:
     """Return a mount from a stage or image with the kind of its source filled in."""
     if mount.type != "bind" or mount.chain_id is None or mount.source == "/":
         return mount
@@ -179,7 +179,7 @@ def _identity(mount: StepMount) -> tuple[object, ...]:
     return (mount.type, mount.target, mount.chain_id, mount.read_only, digest_of(mount.data))
 
 
-def _context_files(specs: list[MountSpec], around: StepSurroundings) -> dict[str, str]:
+def _context_files(specs: list[MountSpec], around: StepContext) -> dict[str, str]:
     files: dict[str, str] = {}
     for spec in specs:
         context = around.contexts.tree(spec.from_) if spec.from_ else around.context
@@ -232,7 +232,7 @@ def _failed(instruction: Run, tail: _Tail, code: int, ending: str, hint: str) ->
 
 
 def _runner(
-    described: StepRequest, specs: list[MountSpec], instruction: Run, around: StepSurroundings
+    described: StepRequest, specs: list[MountSpec], instruction: Run, around: StepContext
 ) -> Callable[[Workspace], None]:
     def act(workspace: Workspace) -> None:
         tail = _Tail()

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from jupyter_containers.build.filestep import StepSurroundings
+from jupyter_containers.build.filestep import StepContext
 from jupyter_containers.build.mounts import MountSpec
 from jupyter_containers.build.seams import StepMount
 from jupyter_containers.options.build import SecretSource
@@ -26,7 +26,7 @@ class Given:
     env: tuple[str, ...]
 
 
-def given(specs: Iterable[MountSpec], around: StepSurroundings) -> Given:
+def given(specs: Iterable[MountSpec], around: StepContext) -> Given:
     """Return the files and variables of the secrets that a step mounts.
 
     A secret that was not provided is left out, or an error if the mount has ``required``.
@@ -48,7 +48,7 @@ def given(specs: Iterable[MountSpec], around: StepSurroundings) -> Given:
     return Given(tuple(files), tuple(env))
 
 
-def _value(spec: MountSpec, around: StepSurroundings) -> bytes | None:
+def _value(spec: MountSpec, around: StepContext) -> bytes | None:
     source = around.secrets.get(spec.id)
     data = None if source is None else _read(spec.id, source, around)
     if data is None and spec.required:
@@ -59,7 +59,7 @@ def _value(spec: MountSpec, around: StepSurroundings) -> bytes | None:
     return data
 
 
-def _read(name: str, source: SecretSource, around: StepSurroundings) -> bytes | None:
+def _read(name: str, source: SecretSource, around: StepContext) -> bytes | None:
     if source.value is not None:
         return _bounded(name, source.value, around)
     if source.file is None:
@@ -73,7 +73,7 @@ def _read(name: str, source: SecretSource, around: StepSurroundings) -> bytes | 
     return _bounded(name, data, around)
 
 
-def _bounded(name: str, data: bytes, around: StepSurroundings) -> bytes:
+def _bounded(name: str, data: bytes, around: StepContext) -> bytes:
     if len(data) > _MAX_BYTES:
         raise around.fail(f"secret {name} is over {_MAX_BYTES // 1024} KiB")
     return data

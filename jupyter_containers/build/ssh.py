@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from jupyter_containers.build.filestep import StepSurroundings
+from jupyter_containers.build.filestep import StepContext
 from jupyter_containers.build.mounts import MountSpec
 from jupyter_containers.build.seams import StepMount
 from jupyter_containers.errors import UnsupportedError
@@ -31,7 +31,7 @@ class Agents:
     env: tuple[str, ...]
 
 
-def agents(specs: Iterable[MountSpec], around: StepSurroundings) -> Agents:
+def agents(specs: Iterable[MountSpec], around: StepContext) -> Agents:
     """Return the agents that a step mounts.
 
     An agent that was not provided is left out, or an error if the mount has ``required``.
@@ -58,7 +58,7 @@ def agents(specs: Iterable[MountSpec], around: StepSurroundings) -> Agents:
     return Agents(tuple(sockets), (f"SSH_AUTH_SOCK={sockets[0].target}",) if sockets else ())
 
 
-def _socket(given: tuple[Path, ...], around: StepSurroundings) -> Path:
+def _socket(given: tuple[Path, ...], around: StepContext) -> Path:
     try:
         kinds = [stat.S_ISSOCK(path.stat().st_mode) for path in given]
     except OSError as error:
@@ -70,7 +70,7 @@ def _socket(given: tuple[Path, ...], around: StepSurroundings) -> Path:
     return _agent_of(given, around)
 
 
-def _agent_of(keys: tuple[Path, ...], around: StepSurroundings) -> Path:
+def _agent_of(keys: tuple[Path, ...], around: StepContext) -> Path:
     """Start an agent with the keys; it ends with the step."""
     socket = around.scratch() / "agent"
     try:

@@ -19,7 +19,7 @@ from jupyter_containers.build.checks import Finding
 from jupyter_containers.build.context import LocalContext
 from jupyter_containers.build.contexts import Contexts
 from jupyter_containers.build.copystep import describe_copy, describe_workdir
-from jupyter_containers.build.filestep import FileStep, StepSurroundings
+from jupyter_containers.build.filestep import FileStep, StepContext
 from jupyter_containers.build.instructions import Copy, Instruction, Run, Workdir
 from jupyter_containers.build.interpret import trigger
 from jupyter_containers.build.plan import SCRATCH, Plan, Stage, stage_references
@@ -148,7 +148,7 @@ class StageWork:
                 step.cached = self.progress.all_cached
                 return
             with ExitStack() as stack:
-                around = self._surroundings(instruction, state, step.task, stack)
+                around = self._step_context(instruction, state, step.task, stack)
                 described = self._describe(instruction, expand, around)
                 if described is None:
                     step.cached = self.progress.all_cached
@@ -164,7 +164,7 @@ class StageWork:
                 self._append_layer(made, state, described.history, step)
 
     def _describe(
-        self, instruction: Instruction, expand: Expander, around: StepSurroundings
+        self, instruction: Instruction, expand: Expander, around: StepContext
     ) -> FileStep | None:
         if isinstance(instruction, Run):
             return describe_run(instruction, expand, around)
@@ -173,14 +173,14 @@ class StageWork:
         assert isinstance(instruction, Workdir)
         return describe_workdir(instruction, expand, around)
 
-    def _surroundings(
+    def _step_context(
         self, instruction: Instruction, state: StageState, task: str, stack: ExitStack
-    ) -> StepSurroundings:
+    ) -> StepContext:
         def output(data: bytes, stream: Stream) -> None:
             self.progress.output(task, data, stream)
 
         means = self.means
-        return StepSurroundings(
+        return StepContext(
             instruction=instruction,
             state=state,
             step_id=task,

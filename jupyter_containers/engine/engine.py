@@ -182,10 +182,14 @@ class Engine:
 
     run = ShortCut("containers", ContainerService.run)
 
-    @property
-    def build(self) -> Any:
-        """Build an image; see :meth:`BuildService.build`."""
-        return self.builds.build
+    if TYPE_CHECKING:
+        build = ShortCut("builds", BuildService.build)
+    else:  # nothing of builds is loaded before there is one
+
+        @property
+        def build(self) -> Any:
+            """Build an image; see :meth:`BuildService.build`."""
+            return self.builds.build
 
     @property
     def pull(self) -> Any:

@@ -58,9 +58,9 @@ def _open_switchboard(shell: Any, magics: ContainerMagics) -> None:
     comms = getattr(kernel, "comm_manager", None)
     if comms is None:
         return
-    from jupyter_containers.panel.switchboard import Switchboard
+    from jupyter_containers.panel.connections import Connections
 
-    shell.jupyter_containers_panel = board = Switchboard(
+    shell.jupyter_containers_panel = board = Connections(
         comms, lambda: magics.engine, magics.forecast
     )
     magics.on_engine_closed = board.hang_up

@@ -78,6 +78,7 @@ class Names:
         self._turn = 0
         self.addresses: dict[str, list[str]] = {}
         self.names: dict[str, str] = {}
+        self.networks: list[str] = []
 
     def look(self) -> None:
         """Read the file if it may have changed."""
@@ -103,8 +104,10 @@ class Names:
         self.look()
         if question.kind == _PTR:
             name = self.names.get(question.name)
-            return None if name is None else [_record(_PTR, _encoded(name))]
-        known = self.addresses.get(question.name)
+            # As Docker's, where there is no doubt of which network.
+            suffix = f".{self.networks[0]}" if len(self.networks) == 1 else ""
+            return None if name is None else [_record(_PTR, _encoded(name + suffix))]
+        known = self.addresses.get(question.name) or self.addresses.get(self._bare(question.name))
         if known is None:
             return None
         sizes = {_A: 4, _AAAA: 16}
@@ -113,6 +116,12 @@ class Names:
         self._turn += 1
         turn = self._turn % len(fitting) if fitting else 0
         return [_record(question.kind, data) for data in fitting[turn:] + fitting[:turn]]
+
+    def _bare(self, name: str) -> str:
+        """Return a name without that of a network behind it."""
+        for network in self.networks:
+            name = name.removesuffix(f".{network.lower()}")
+        return name
 
     def close(self) -> None:
         """Close the file."""
@@ -232,7 +241,7 @@ class Server:
         with peer:
             peer.settimeout(1)
             data, descriptors, _, _ = socket.recv_fds(peer, 16384, 8)
-        name, forwards, servers = data.decode().split("\n")[:3]
+        name, forwards, servers, networks = data.decode().split("\n")[:4]
         known = self._containers.get(name)
         if len(descriptors) == 4:
             if known is not None:
@@ -246,6 +255,7 @@ class Server:
             self._watch(pid, known, select.EPOLLIN)
         if known is not None:
             known.servers = servers.split() if forwards == "forward" else None
+            known.names.networks = networks.split()
 
     def _forget(self, container: Container) -> None:
         for descriptor in (container.pid, container.udp.fileno(), container.tcp.fileno()):

@@ -2,7 +2,8 @@
 
 A *reservation* is made before a container starts: each port is bound, so that it is free now and
 nobody else can take it later; port 0 becomes a free port of the kernel's choice.  The sockets never
-carry data, because the firewall translates packets before they reach a socket. Pass ``fds`` to the
+carry data, because the firewall translates packets before they reach a socket; but the kernel
+routes nothing from ``::1``, so a relay accepts there (:mod:`.relay`).  Pass ``fds`` to the
 container's monitor (``pass_fds``) and close the reservation: the ports are then held exactly as
 long as the monitor lives, without a process of the engine.
 """
@@ -23,11 +24,11 @@ from jupyter_containers.errors import (
     AlreadyExistsError,
     InvalidArgumentError,
     NetworkError,
-    UnsupportedError,
 )
 from jupyter_containers.network.model import PublishedPort
+from jupyter_containers.network.programs import launch
 
-__all__ = ["PortReservation", "reserve"]
+__all__ = ["PortReservation", "is_relayed", "reserve"]
 
 
 class PortReservation:
@@ -44,6 +45,21 @@ class PortReservation:
         """The descriptors to pass to the process that will hold the ports."""
         return tuple(sock.fileno() for sock in self._sockets)
 
+    def relay(self, process: int) -> None:
+        """Serve the ports of ``::1`` until the process of a pidfd has ended."""
+        served = [
+            (sock.fileno(), port)
+            for sock, port in zip(self._sockets, self.ports, strict=False)
+            if is_relayed(port)
+        ]
+        if served:
+            words = [
+                f"{number},{port.protocol},{port.container_ip},{port.container_port}"
+                for number, port in served
+            ]
+            numbers = [number for number, _ in served]
+            launch("relay.py", [str(process), *words], [process, *numbers])
+
     def close(self) -> None:
         """Close this process's copies of the sockets; inherited ones stay open."""
         while self._sockets:
@@ -54,6 +70,11 @@ class PortReservation:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def is_relayed(port: PublishedPort) -> bool:
+    """Return whether a relay serves a port, as the packet filter cannot."""
+    return ":" in port.host_ip and ipaddress.ip_address(port.host_ip).is_loopback
 
 
 def reserve(
@@ -150,7 +171,9 @@ def _bind_socket(port: PublishedPort, *, reuse: bool) -> socket.socket:
         if reuse:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((port.host_ip, port.host_port))
-        if reuse:
+        if kind == socket.SOCK_STREAM and is_relayed(port):
+            sock.listen(128)
+        elif reuse:
             sock.listen(0)
     except BaseException:
         sock.close()
@@ -160,15 +183,9 @@ def _bind_socket(port: PublishedPort, *, reuse: bool) -> socket.socket:
 
 def _check(port: PublishedPort) -> None:
     try:
-        address = ipaddress.ip_address(port.host_ip)
+        ipaddress.ip_address(port.host_ip)
     except ValueError as error:
         raise InvalidArgumentError(f"cannot publish on {port.host_ip!r}: not an address") from error
-    if address.version == 6 and address.is_loopback:
-        raise UnsupportedError(
-            "cannot publish on ::1: the kernel routes nothing from there to a network",
-            capability="publishing on ::1",
-            provided_by="publish on 127.0.0.1, or on another IPv6 address of the host",
-        )
 
 
 def _failure(port: PublishedPort, error: OSError) -> Exception:

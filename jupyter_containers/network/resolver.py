@@ -11,21 +11,19 @@ import contextlib
 import fcntl
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jupyter_containers.errors import ContainersError, NetworkError
+from jupyter_containers.errors import NetworkError
 from jupyter_containers.network.namespace import NetworkNamespace
+from jupyter_containers.network.programs import launch
 from jupyter_containers.network.redirection import redirect
 
 __all__ = ["ADDRESS", "NameService", "ResolverSockets"]
 
 ADDRESS = "127.0.0.11"
 _PORT = 53
-_LAUNCH = 'setsid "$@" </dev/null >/dev/null 2>&1 &'
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +94,7 @@ class NameService:
         self,
         container_id: str,
         servers: Sequence[str] | None,
+        networks: Sequence[str],
         sockets: ResolverSockets | None = None,
         *,
         process: int = -1,
@@ -104,12 +103,12 @@ class NameService:
         """Let the name server answer a container; return False where it had to be started.
 
         Then it knows no other one any more.  ``servers`` are asked for what is not in ``hosts`` (a
-        descriptor), the machine's own where they are none, nobody where they are None; ``process``
-        is a pidfd.  Without ``sockets`` only the servers of a known container change.
+        descriptor), the machine's own where they are none, nobody where they are None; names may
+        have that of one of ``networks`` behind them; ``process`` is a pidfd.  Without ``sockets``
+        only servers and networks of a known container change.
         """
-        words = "\n".join(
-            (container_id, "closed" if servers is None else "forward", " ".join(servers or ()))
-        )
+        forwards = "closed" if servers is None else "forward"
+        words = "\n".join((container_id, forwards, " ".join(servers or ()), " ".join(networks)))
         handed = (process, hosts, sockets.udp.fileno(), sockets.tcp.fileno()) if sockets else ()
         with self._locked() as folder:
             connection = self._connected(folder)
@@ -152,17 +151,5 @@ class NameService:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC) as control:
             control.bind(f"/proc/self/fd/{folder}/{self._control.name}")
             control.listen(512)
-            program = str(Path(__file__).with_name("nameserver.py"))
-            # Apart from whatever the interpreter loads by default: it stays as small as it can be.
-            argv = [sys.executable, "-I", "-S", program, str(control.fileno()), str(self._lock)]
-            try:
-                # Started by a shell that ends at once: init, not this process, reaps it.
-                subprocess.run(
-                    ["/bin/sh", "-c", _LAUNCH, "sh", *argv],
-                    cwd="/",
-                    env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-                    pass_fds=(control.fileno(),),
-                    check=True,
-                )
-            except (OSError, subprocess.CalledProcessError) as error:
-                raise ContainersError(f"cannot start the name server: {error}") from error
+            words = [str(control.fileno()), str(self._lock)]
+            launch("nameserver.py", words, [control.fileno()])

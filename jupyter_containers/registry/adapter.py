@@ -27,7 +27,7 @@ def make_adapter(authorities: Sequence[Path], sockets: SocketRegister) -> HTTPAd
     context: ssl.SSLContext | None = None
     if authorities:
         context = urllib3.util.create_urllib3_context()
-        context.check_hostname = False  # as urllib3 wants it before it sets its own choice
+        context.check_hostname = False  # as urllib3 requires before it sets its own choice
         for path in authorities:
             try:
                 context.load_verify_locations(cafile=str(path))

@@ -158,7 +158,7 @@ class Worker:
             call.channel.send(result, self._refer)
         except (OSError, EOFError):
             return  # the caller is gone and needs no result
-        except Exception as error:  # noqa: BLE001  # a result that cannot travel is an error of ours
+        except Exception as error:  # noqa: BLE001  # a result that cannot be pickled is a defect here
             call.channel.send(("error", TypeError(f"{method}: {error}")), self._refer)
 
     def _interrupt(self, call: _Call) -> None:

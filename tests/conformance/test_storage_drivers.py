@@ -207,10 +207,10 @@ def test_a_killed_engine_leaves_no_server(tmp_path: Path) -> None:
     program = (
         "import os, sys; from pathlib import Path\n"
         "from jupyter_containers.oci.mount import Mount\n"
-        "from jupyter_containers.runtime.fuseoverlay import served\n"
+        "from jupyter_containers.runtime.fuseoverlay import serve_mount\n"
         "root = Path(sys.argv[1])\n"
         "for name in ('one', 'two', 'at'): (root / name).mkdir(parents=True)\n"
-        "with served(Mount(root, ('one', 'two'), fuse=True), root / 'at'):\n"
+        "with serve_mount(Mount(root, ('one', 'two'), fuse=True), root / 'at'):\n"
         "    print('served', flush=True)\n"
         "    os.kill(os.getpid(), 9)\n"
     )

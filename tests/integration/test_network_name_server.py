@@ -126,7 +126,8 @@ def test_names_are_answered_as_by_docker(engine: Engine, network: str) -> None:
     turns = {ask(engine, web, "shared")[1][0] for _ in range(4)}
     assert turns == {first, second}
     reverse = ".".join(str(byte) for byte in reversed(second)) + ".in-addr.arpa"
-    assert ask(engine, web, reverse, PTR) == (0, [b"\x04web2\0"])
+    assert ask(engine, web, reverse, PTR) == (0, [b"\x04web2\x05named\0"])
+    assert ask(engine, web, "web2.named") == (0, [second])
     assert f"Address: {socket.inet_ntoa(second)}" in sh(engine, web, "nslookup web2")
     engine.containers.rename("web2", "other")
     assert ask(engine, web, "web2")[0] == NXDOMAIN

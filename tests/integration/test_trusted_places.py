@@ -121,7 +121,7 @@ def test_settings_of_others(tmp_path: Path, place: Place) -> None:
     (docker / "config.json").write_text("{}")
     docker.chmod(0o777)
     named = {"DOCKER_CONFIG": str(docker)}
-    assert "a file of credentials" in refused("logout localhost:1", place, **named)
+    assert "a credentials file" in refused("logout localhost:1", place, **named)
     certificates = tmp_path / "certs/localhost:1"
     certificates.mkdir(parents=True)
     (certificates / "ca.crt").touch(0o666)

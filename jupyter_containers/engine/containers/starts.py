@@ -104,6 +104,7 @@ class Starts:
                     before_start()
                 connection.finish()
                 connections.hostnames.acquaint(record)
+                connection.relay(record.state.process)
                 connection.hand_over(partial(connections.names.hand_over, record))
                 rooms.runtime.start(record.id)
                 record = self._running(record, bundle, spec, time.time())

@@ -11,6 +11,7 @@ that is in internal networks only publishes nothing.
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -37,11 +38,12 @@ from jupyter_containers.errors import (
 from jupyter_containers.network.allocation import allocate_endpoint
 from jupyter_containers.network.model import Endpoint, Network, PublishedPort
 from jupyter_containers.network.namespace import NetworkNamespace
-from jupyter_containers.network.ports import PortReservation, reserve
+from jupyter_containers.network.ports import PortReservation, is_relayed, reserve
 from jupyter_containers.network.resolver import ResolverSockets
 from jupyter_containers.network.usermode import host_address
 from jupyter_containers.options.network import MODES, OF_CONTAINER, NetworkRequest
 from jupyter_containers.options.values import PortMapping, parse_publish
+from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.store.faults import finishing
 
 
@@ -87,6 +89,16 @@ class Connection:
             self._work.join()
         if self._failures:
             raise self._failures[0]
+
+    def relay(self, process: ProcessIdentity | None) -> None:
+        """Have the ports served to which the packet filter cannot lead."""
+        descriptor = process.open() if process is not None and self.reservation else None
+        if descriptor is not None:
+            assert self.reservation is not None  # see above
+            try:
+                self.reservation.relay(descriptor)
+            finally:
+                os.close(descriptor)
 
     def hand_over(self, give: Callable[[ResolverSockets], None]) -> None:
         """Have the name server answer in a thread; :meth:`close` waits for it."""
@@ -373,7 +385,10 @@ class Connections:
         self, container_id: str, ports: Sequence[PublishedPort], networks: Sequence[Network]
     ) -> None:
         """Let ports lead to a container, from the host's loopback too where they are there."""
-        self._rooms.firewall.publish(container_id, ports)
+        firewall = self._rooms.firewall
+        firewall.publish(
+            container_id, [port for port in ports if firewall.holds_ports or not is_relayed(port)]
+        )
         self._rooms.bridge.settle_loopback(networks)
 
     def _unpublish(self, container_id: str, endpoints: Sequence[Endpoint]) -> None:
@@ -523,6 +538,8 @@ def _port(mapping: PortMapping, endpoint: Endpoint, default: str) -> PublishedPo
 def _address(endpoint: Endpoint, host_ip: str) -> str:
     if ":" not in host_ip:
         return endpoint.address
+    if host_ip == "::1":
+        return endpoint.address6 or endpoint.address  # a relay reaches both
     if not endpoint.address6:
         raise InvalidStateError(
             f"cannot publish on [{host_ip}]: the container's network has no IPv6",

@@ -49,7 +49,7 @@ class Names:
     def update(self, record: ContainerRecord) -> None:
         """Let it know that a running container came into a network, or left one."""
         if record.state.status.alive and self.answers(record, record.endpoints):
-            self._service.hand_over(record.id, _servers(record))
+            self._service.hand_over(record.id, _servers(record), self._names_of(record))
 
     def look(self) -> None:
         """Start the name server again where it was killed."""
@@ -79,6 +79,10 @@ class Names:
             and self.answers(record, record.endpoints)
         ]
 
+    def _names_of(self, record: ContainerRecord) -> list[str]:
+        found = (self._rooms.networks.get(endpoint.network_id) for endpoint in record.endpoints)
+        return [network.name for network in found if network is not None]
+
     def _give(self, record: ContainerRecord, sockets: ResolverSockets) -> bool:
         """Hand one container over; return False where the name server had to be started."""
         process = record.state.process
@@ -93,7 +97,12 @@ class Names:
                 os.close(writable)
             try:
                 return self._service.hand_over(
-                    record.id, _servers(record), sockets, process=descriptor, hosts=hosts
+                    record.id,
+                    _servers(record),
+                    self._names_of(record),
+                    sockets,
+                    process=descriptor,
+                    hosts=hosts,
                 )
             finally:
                 os.close(hosts)

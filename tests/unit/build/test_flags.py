@@ -14,7 +14,7 @@ from jupyter_containers.build.context import LocalContext
 from jupyter_containers.build.contexts import Contexts
 from jupyter_containers.build.copystep import describe_copy
 from jupyter_containers.build.expand import Lexer
-from jupyter_containers.build.filestep import StepSurroundings
+from jupyter_containers.build.filestep import StepContext
 from jupyter_containers.build.flags import InstructionFlag, declared, key_parts, read_flags
 from jupyter_containers.build.instructions import (
     FLAGS,
@@ -84,11 +84,11 @@ def around(bench: Any) -> Iterator[Any]:
             stack=stack,
         )
 
-        def surroundings(instruction: Instruction) -> StepSurroundings:
+        def surroundings(instruction: Instruction) -> StepContext:
             state = StageState.empty(Platform.parse("linux/amd64"))
             state.chain_id = "sha256:" + "b" * 64
             bench.layers.folder(state.chain_id).mkdir(parents=True, exist_ok=True)
-            return StepSurroundings(
+            return StepContext(
                 instruction=instruction,
                 state=state,
                 step_id="1",

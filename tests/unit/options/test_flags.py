@@ -11,10 +11,13 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 
 from jupyter_containers.commands.grammar import spellings
+from jupyter_containers.engine.builds.service import BuildService
 from jupyter_containers.engine.containers.container import Container
 from jupyter_containers.engine.containers.service import ContainerService
 from jupyter_containers.engine.engine import Engine
 from jupyter_containers.options import ExecOptions, RunOptions
+from jupyter_containers.options.build import BuildOptions
+from jupyter_containers.options.buildflags import BuildFlags
 from jupyter_containers.options.flag import Flag, Shown, declared, keywords
 from jupyter_containers.options.flags import (
     CreateFlags,
@@ -52,6 +55,16 @@ def test_every_option_of_exec_has_a_field() -> None:
     assert {TOGETHER.get(key, key) for key in keywords(ExecFlags)} == names
 
 
+def test_every_option_of_build_has_a_field() -> None:
+    together = {
+        "annotation": "annotations", "build_arg": "build_args", "build_context": "build_contexts",
+        "label": "labels", "load": "outputs", "output": "outputs", "push": "outputs",
+        "secret": "secrets", "secret_values": "secrets", "tag": "tags",
+    }  # fmt: skip
+    names = {field.name for field in fields(BuildOptions)} - {"context"}
+    assert {together.get(key, key) for key in keywords(BuildFlags)} == names
+
+
 @pytest.mark.parametrize(
     ("verb", "family"),
     [
@@ -60,6 +73,7 @@ def test_every_option_of_exec_has_a_field() -> None:
         ("update", UpdateFlags),
         ("exec", ExecFlags),
         ("network connect", EndpointFlags),
+        ("build", BuildFlags),
     ],
 )
 def test_the_grammar_has_what_is_declared(verb: str, family: type) -> None:
@@ -69,7 +83,7 @@ def test_the_grammar_has_what_is_declared(verb: str, family: type) -> None:
 
 
 def test_each_letter_and_spelling_is_one_option() -> None:
-    for family in (RunFlags, ExecFlags, UpdateFlags):
+    for family in (RunFlags, ExecFlags, UpdateFlags, BuildFlags):
         letters = [flag.short for flag in declared(family) if flag.short]
         names = [name for flag in declared(family) for name in (flag.name, *flag.aliases)]
         assert len(set(letters)) == len(letters)
@@ -118,6 +132,8 @@ def test_keywords_have_a_static_type() -> None:
         (ContainerService.exec, ExecFlags),
         (ContainerService.update, UpdateFlags),
         (Container.update, UpdateFlags),
+        (BuildOptions.of, BuildFlags),
+        (BuildService.build, BuildFlags),
     ):
         hint = getattr(method, "__func__", method).__annotations__["flags"]
         assert hint == f"Unpack[{family.__name__}]"
