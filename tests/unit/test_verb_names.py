@@ -37,12 +37,12 @@ EXCEPTIONS = {
     ),
     "panel/calls.py": (_ACTIONS, "the panel's own actions (messages.Action)"),
     "panel/feed.py": ({"attach", "images", "top"}, "actions of events, the panel's sections"),
-    "panel/housekeeping.py": ({"images"}, "a section of the panel"),
     "panel/listing.py": ({"images"}, "a section of the panel"),
     "panel/messages.py": (
         _ACTIONS | {"images", "inspect", "layers", "login", "logs", "tag"},
         "the schema of the panel's messages",
     ),
+    "panel/prune.py": ({"images"}, "a section of the panel"),
     "panel/views.py": ({"layers", "logs"}, "kinds of views (messages.ViewKind)"),
     "widgets/dashboard.py": ({"start", "stop", "restart", "logs"}, "what its buttons send"),
     "widgets/explain.py": ({"explain"}, _MODULE),
