@@ -196,10 +196,10 @@ class Layout:
 
     @property
     def names(self) -> Path:
-        """The socket at which the name server of networks takes containers over."""
+        """The socket at which the networks' name server accepts containers."""
         return self.run_root / "names.sock"
 
     @property
     def names_lock(self) -> Path:
-        """Held while containers are handed over: the name server does not end then."""
+        """Held while containers are handed over, so that the name server does not end."""
         return self.run_root / "names.lock"

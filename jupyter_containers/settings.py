@@ -39,11 +39,11 @@ TrustHostCA = Literal["auto", "always", "never"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of one engine; what each means stands beside it (:func:`meanings`)."""
+    """All settings of one engine; each field is documented beside it (:func:`meanings`)."""
 
     root: Annotated[Path, "Folder of images, layers, containers and records; it survives a reboot."]
     run_root: Annotated[
-        Path, "Folder of sockets, pid files and locks; it does not need to survive a reboot."
+        Path, "Folder of sockets, pid files and locks; it need not survive a reboot."
     ]
     runtime: Annotated[str, "auto (probed), or the name or path of an OCI runtime."] = "auto"
     storage_driver: Annotated[
@@ -51,16 +51,16 @@ class Settings:
         "auto (probed), overlay, fuse-overlayfs, or vfs, which copies files where nothing can be "
         "mounted.",
     ] = "auto"
-    publish_address: Annotated[str, "Where -p binds when no address is given."] = "127.0.0.1"
+    publish_address: Annotated[str, "The address that -p binds by default."] = "127.0.0.1"
     bridge_name: Annotated[str, "Network device of the default network, chosen when empty."] = ""
-    subnet_pool: Annotated[str, "IPv4 range (CIDR) that networks take their /24 from."] = (
+    subnet_pool: Annotated[str, "IPv4 range (CIDR) from which networks take a /24."] = (
         "10.89.0.0/16"
     )
-    insecure_registries: Annotated[tuple[str, ...], "Registries that are reached without TLS."] = ()
+    insecure_registries: Annotated[tuple[str, ...], "Registries to use without TLS."] = ()
     registry_mirrors: Annotated[tuple[str, ...], "Mirrors of registries."] = ()
     registry_files: Annotated[
         tuple[str, ...],
-        "Docker's and Podman's own files about registries: mirrors, insecure ones, other "
+        "Docker's and Podman's configuration files for registries: mirrors, insecure ones, other "
         "locations.",
     ] = ()
     certificate_folders: Annotated[
@@ -71,24 +71,24 @@ class Settings:
     max_concurrent_downloads: Annotated[int, "Layers downloaded at the same time."] = 3
     additional_stores: Annotated[
         tuple[str, ...],
-        "Folders of images that are shared with everybody (store share): they are used as if they "
+        "Folders of images that are shared with all users (store share): usable as if they "
         "had been pulled, and never changed.",
     ] = (SHARED_STORE,)
     trust_host_ca: Annotated[
         TrustHostCA,
         "Give RUN steps and containers the host's CA bundle: auto, always or never. auto means RUN "
-        "steps only, and only where the host has CAs that distributions do not.",
+        "steps only, and only if the host has additional CAs.",
     ] = "auto"
-    debian_mirror: Annotated[str, "Where bootstrap takes packages from."] = ""
+    debian_mirror: Annotated[str, "The source of bootstrap's packages."] = ""
     stop_timeout: Annotated[int, "Seconds from stop to kill."] = 10
     pids_limit: Annotated[int, "Default limit of processes in a container."] = 2048
     no_new_privileges: Annotated[
         bool,
-        "Take the power of set-user-ID programs (sudo, su) from containers and RUN steps that do "
+        "Disable set-user-ID programs (sudo, su) in containers and RUN steps that do "
         "not ask for it with --security-opt no-new-privileges=false.",
     ] = False
     log_max_bytes: Annotated[int, "Size in bytes at which a log is rotated."] = 64 * 1024 * 1024
-    result_max_bytes: Annotated[int, "Bytes of a run's results (-o) that are read at most."] = (
+    result_max_bytes: Annotated[int, "Maximum size in bytes of a run's results (-o)."] = (
         1024 * 1024 * 1024
     )
 
@@ -99,7 +99,7 @@ class Settings:
 
 
 def meanings() -> dict[str, tuple[type, str]]:
-    """Return what every setting is, by name: its type and one or two sentences."""
+    """Return the documentation of every setting by name: its type and one or two sentences."""
     hints = get_type_hints(Settings, include_extras=True)
     return {
         field.name: (hints[field.name].__origin__, hints[field.name].__metadata__[0])

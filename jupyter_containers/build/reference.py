@@ -24,7 +24,7 @@ INSTRUCTIONS: Mapping[str, Help] = {
     ),
     "RUN": Help(
         "Runs a command; its changes become a layer. Mounts (cache, bind, tmpfs, secret, ssh) "
-        "are there for this step only.",
+        "exist during this step only.",
         (
             "RUN COMMAND",
             'RUN ["program", "argument"]',

@@ -23,7 +23,7 @@ def register(shell: Any) -> None:
     _rename(shell, magics, config.docker_magic)
     _show_values(shell)
     config.observe(lambda change: _rename(shell, magics, change.new), "docker_magic")
-    _open_switchboard(shell, magics)
+    _open_connections(shell, magics)
     shell.events.register("pre_run_cell", magics.cell_begins)
     atexit.register(magics.close)
 
@@ -32,7 +32,7 @@ def unregister(shell: Any) -> None:
     """Remove magics and configuration and close the engine; nothing happens when not loaded."""
     magics = registered(shell)
     if magics is not None:
-        _close_switchboard(shell)
+        _close_connections(shell)
         _show_values_no_more(shell)
         magics.close()
         _forget_completion(shell)
@@ -52,7 +52,7 @@ def unregister(shell: Any) -> None:
     ]
 
 
-def _open_switchboard(shell: Any, magics: ContainerMagics) -> None:
+def _open_connections(shell: Any, magics: ContainerMagics) -> None:
     """Let JupyterLab's panel reach the kernel's engine."""
     kernel = getattr(shell, "kernel", None)
     comms = getattr(kernel, "comm_manager", None)
@@ -67,7 +67,7 @@ def _open_switchboard(shell: Any, magics: ContainerMagics) -> None:
     board.open()
 
 
-def _close_switchboard(shell: Any) -> None:
+def _close_connections(shell: Any) -> None:
     board = shell.__dict__.pop("jupyter_containers_panel", None)
     if board is not None:
         board.close()

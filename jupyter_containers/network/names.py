@@ -59,7 +59,7 @@ class HostEntry:
 def added_hosts(added: Iterable[AddedHost], gateway: str) -> tuple[HostEntry, ...]:
     """Return the entries of ``--add-host``; the address ``host-gateway`` means ``gateway``.
 
-    Raises :class:`InvalidArgumentError` where that is asked for and there is none.
+    Raises :class:`InvalidArgumentError` if it is used without a gateway.
     """
     entries = []
     for host in added:
@@ -155,9 +155,9 @@ def resolv_conf(
 def embedded_resolv_conf(
     host_text: str, server: str, *, search: Sequence[str] = (), options: Sequence[str] = ()
 ) -> str:
-    """Return the resolv.conf of a container that asks the name server of its networks.
+    """Return the resolv.conf of a container that uses its networks' name server.
 
-    As with Docker names without a dot are asked for as they are, before any search domain.
+    As in Docker, names without a dot are queried as they are before any search domain is added.
     """
     chosen = list(options) or _words(host_text, "options")
     if not any(word.startswith("ndots:") for word in chosen):

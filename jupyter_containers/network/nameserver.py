@@ -1,14 +1,14 @@
 """The name server of one store's networks: a program that needs nothing of this package.
 
-It answers at 127.0.0.11 of each container in a network that people made, as Docker's does.  An
-engine makes the sockets there and hands them over (:mod:`.resolver`), with the container's hosts
-file, which says whom the container knows; what is not in it is asked of other servers, from the
+It listens at 127.0.0.11 in each container of a user-defined network, as Docker's does.  An engine
+creates the sockets there and hands them over (:mod:`.resolver`), with the container's hosts file,
+which lists the names visible to the container; other names are forwarded to other servers, from the
 host's network.  One process serves all containers: it holds their sockets until their first process
-has ended, and ends itself a moment after the last one.  Of what it was started with it keeps
-descriptors and no rights: it becomes nobody, and can start no process.
+has ended, and ends a moment after the last one.  It keeps descriptors but no privileges: it becomes
+nobody, and can start no process.
 
-See RFC 1035 (messages), RFC 6891 (EDNS) and RFC 7766 (TCP).  Python's own modules only, and few of
-them: it is as large as its interpreter.
+See RFC 1035 (messages), RFC 6891 (EDNS) and RFC 7766 (TCP).  It uses few modules, and only Python's
+own, so that it is no larger than its interpreter.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _TTL = 600  # as Docker's
 _PLAIN, _LARGEST = 512, 1232
 _HOSTS_BYTES = 1 << 20
 _PENDING, _CONNECTIONS = 128, 32  # of one container
-_BATCH = 64  # queries of one container before the next one's turn
+_BATCH = 64  # queries of one container before the next one is served
 _UPSTREAM_SECONDS, _IDLE_SECONDS, _LINGER_SECONDS = 2.0, 10.0, 1.0
-_FRESH_NS = 50_000_000  # the time stamps of files are no finer than a tick
+_FRESH_NS = 50_000_000  # file time stamps are no finer than a tick
 _NOBODY = 65534
 
 
 class Question:
-    """The one question of a query; ``limit`` is how long the answer may be."""
+    """The one question of a query; ``limit`` is the maximum length of the answer."""
 
     def __init__(self, data: bytes) -> None:
         self.id, self.flags, count, _, _, _ = struct.unpack_from("!6H", data)
@@ -58,9 +58,9 @@ class Question:
             self.limit = max(_PLAIN, min(size, _LARGEST))
 
     def answer(self, records: list[bytes], code: int = 0, *, limit: int = 65535) -> bytes:
-        """Return the message; more records than fit leave it empty and truncated."""
+        """Return the response message; if the records do not fit, it is empty and truncated."""
         extra = struct.pack("!BHHIH", 0, _OPT, _LARGEST, 0, 0) if self.extended else b""
-        # An answer; recursion is desired as it was, and available.
+        # A response; recursion desired as in the query, and available.
         flags = 0x8080 | (self.flags & 0x7900) | code
         body = b"".join(records)
         if 12 + len(self.section) + len(body) + len(extra) > limit:
@@ -70,7 +70,7 @@ class Question:
 
 
 class Names:
-    """What a container's hosts file says, read again when it has changed."""
+    """The names in a container's hosts file, which is read again after changes."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -100,7 +100,7 @@ class Names:
                 self.names.setdefault(_reverse(packed), names[0])
 
     def records(self, question: Question) -> list[bytes] | None:
-        """Return the answers, each time in another order; None for a name that is unknown."""
+        """Return the records for a name, in a different order each time; None if it is unknown."""
         self.look()
         if question.kind == _PTR:
             name = self.names.get(question.name)
@@ -129,7 +129,7 @@ class Names:
 
 
 class Container:
-    """One container: its sockets, whom it knows, and whom else to ask (None: nobody)."""
+    """One container: its sockets, its names, and its upstream servers (None: none at all)."""
 
     def __init__(self, pid: int, names: Names, udp: socket.socket, tcp: socket.socket) -> None:
         self.pid, self.names, self.udp, self.tcp = pid, names, udp, tcp
@@ -137,7 +137,7 @@ class Container:
         self.pending = self.connections = 0
 
     def close(self) -> None:
-        """Give up all that belongs to it."""
+        """Close everything that belongs to it."""
         os.close(self.pid)
         self.names.close()
         self.udp.close()
@@ -145,7 +145,7 @@ class Container:
 
 
 class Work:
-    """A query on its way: from a client (of ``udp`` an address, of TCP its connection), upwards."""
+    """A query in progress: from a client (its UDP address or TCP connection) to upstream."""
 
     def __init__(self, container: Container, question: Question, query: bytes) -> None:
         self.container, self.question, self.query = container, question, query
@@ -158,7 +158,7 @@ class Work:
 
 
 class Connection:
-    """A client's TCP connection: messages with their length in front."""
+    """A client's TCP connection: messages prefixed by their length."""
 
     def __init__(self, container: Container, sock: socket.socket) -> None:
         self.container, self.socket = container, sock
@@ -167,7 +167,7 @@ class Connection:
 
 
 class Server:
-    """The loop; ``control`` is where engines hand containers over, ``lock`` what they hold then."""
+    """The loop; engines hand containers over at ``control`` and hold ``lock`` while they do."""
 
     def __init__(self, control: socket.socket, lock: int) -> None:
         self._control, self._lock = control, lock
@@ -192,7 +192,7 @@ class Server:
                 return
 
     def _nobody_comes(self) -> bool:
-        """Return whether no engine is about to hand something over; none can from then on."""
+        """Return whether no engine is about to hand anything over; from then on none can."""
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -367,7 +367,7 @@ class Server:
     # -- other servers -----------------------------------------------------------------------------
 
     def _next(self, work: Work) -> None:
-        """Ask the next server; the client hears of a failure when there is none left."""
+        """Ask the next server; send the client a failure if there is none left."""
         self._release(work)
         while work.servers:
             server = work.servers.pop(0)
@@ -378,7 +378,7 @@ class Server:
                 sock = socket.socket(family, kind | socket.SOCK_NONBLOCK)
             except OSError:
                 break
-            # An identity that a stranger cannot guess, from a port that he cannot either.
+            # An ID that a third party cannot guess, from a port that it cannot guess either.
             query = os.urandom(2) + work.query[2:]
             work.received, work.unsent = b"", struct.pack("!H", len(query)) + query
             try:
@@ -416,7 +416,7 @@ class Server:
                 return
             answer = work.received[2 : 2 + size]
         if answer[:2] != identity or len(answer) < 12:
-            return  # of somebody else
+            return  # from another sender
         self._release(work)
         work.container.pending -= 1
         self._reply(work, work.query[:2] + answer[2:])
@@ -441,7 +441,7 @@ class Server:
 
 
 def host_servers() -> list[str]:
-    """Return the name servers of the machine, as they are now."""
+    """Return the machine's present name servers."""
     try:
         with open("/etc/resolv.conf", "rb") as file:
             rows = [line.split() for line in file.read(65536).decode("latin-1").splitlines()]
@@ -451,7 +451,7 @@ def host_servers() -> list[str]:
 
 
 def _packed(address: str) -> bytes:
-    """Return an address as bytes, empty for what is none."""
+    """Return an address as bytes, empty if it is not an address."""
     try:
         return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
     except (OSError, ValueError):
@@ -459,7 +459,7 @@ def _packed(address: str) -> bytes:
 
 
 def _reverse(packed: bytes) -> str:
-    """Return the name that is asked for an address (RFC 1035 3.5, RFC 3596 2.5)."""
+    """Return the name for a reverse lookup of an address (RFC 1035 3.5, RFC 3596 2.5)."""
     if len(packed) == 4:
         return ".".join(str(byte) for byte in reversed(packed)) + ".in-addr.arpa"
     return ".".join(reversed(packed.hex())) + ".ip6.arpa"
@@ -471,12 +471,12 @@ def _encoded(name: str) -> bytes:
 
 
 def _record(kind: int, data: bytes) -> bytes:
-    # The name is that of the question, by a pointer to it.
+    # The name is a pointer to that of the question.
     return struct.pack("!HHHIH", 0xC00C, kind, 1, _TTL, len(data)) + data
 
 
 def renounce() -> None:
-    """Become nobody, who can start no process; where users are not told apart, stay who one is."""
+    """Become nobody and give up starting processes; keep the user if there is only one."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         os.setgroups([])
@@ -489,7 +489,7 @@ def renounce() -> None:
 
 
 def main() -> int:
-    """Serve what comes through the socket of the number that is the first argument."""
+    """Serve the containers that arrive at the socket whose number is the first argument."""
     control = socket.socket(fileno=int(sys.argv[1]))
     lock = os.open(sys.argv[2], os.O_RDWR | os.O_CLOEXEC)
     renounce()

@@ -1,8 +1,8 @@
-"""One rule of a network namespace: what its processes send to an address and port goes to another.
+"""Redirects an address and port to another port within a network namespace.
 
-Written to the packet filter directly, as every start of a container in a network needs two of them
-and the program ``nft`` takes 4 ms (10 and more beside other work); this takes 0.3 ms.  It acts on
-the namespace of the calling thread.  As text, the table is::
+The rule is written to the packet filter directly, because every start of a container in a network
+needs two of them and the program ``nft`` takes 4 ms (10 and more beside other work); this takes 0.3
+ms.  It acts on the calling thread's namespace.  As text, the table is::
 
     table ip jupyter_containers_names {
       chain output {
@@ -46,10 +46,10 @@ _HEADER = struct.pack(">BBH", _IPV4, 0, 0)
 
 
 def redirect(address: str, port: int, targets: Mapping[int, int]) -> None:
-    """Lead what is sent to ``address`` and ``port`` to another port of the address.
+    """Redirect packets for ``address`` and ``port`` to another port of the address.
 
-    ``targets`` are ports by protocol (``socket.IPPROTO_UDP`` …).  A former redirection is replaced.
-    Raises OSError where the kernel has no address translation.
+    ``targets`` are ports by protocol (``socket.IPPROTO_UDP`` …).  An earlier redirection is
+    replaced. Raises OSError if the kernel has no address translation.
     """
     table, packed = _HEADER + attribute(1, text(_TABLE)), socket.inet_aton(address)
     made = [
@@ -112,7 +112,7 @@ def _rule(address: bytes, port: int, protocol: int, target: int) -> bytes:
 
 
 def _is(load: bytes, value: bytes) -> tuple[bytes, bytes]:
-    """Return the expressions that go on only where what was loaded has a value."""
+    """Return the expressions that continue only if the loaded data has a value."""
     compared = attribute(1, _number(_FIRST)) + attribute(2, _number(_EQUAL))
     return load, _expression("cmp", compared + attribute(3 | NLA_F_NESTED, attribute(1, value)))
 

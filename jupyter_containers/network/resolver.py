@@ -1,8 +1,8 @@
-"""The engine's side of :mod:`.nameserver`: sockets in a container's network, handed over.
+"""The engine's side of :mod:`.nameserver`: sockets in a container's network, handed over to it.
 
-A container asks 127.0.0.11:53.  A program in it may want port 53 of every address for itself, so
-the sockets are at other ports, and the packet filter of the container's own network namespace leads
-there.  Queries wait in the sockets until the name server takes them: nothing waits for it.
+A container queries 127.0.0.11:53.  A program in it may bind port 53 of every address itself, so the
+sockets use other ports, and the packet filter of the container's own network namespace redirects to
+them.  Queries wait in the sockets until the name server accepts them: nothing waits for it.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _PORT = 53
 
 @dataclass(frozen=True, slots=True)
 class ResolverSockets:
-    """Where one container's queries arrive; closed here once they are handed over."""
+    """The sockets for one container's queries; closed here once they are handed over."""
 
     udp: socket.socket
     tcp: socket.socket
 
     @classmethod
     def open(cls, namespace: NetworkNamespace) -> ResolverSockets:
-        """Return sockets in a namespace, to which its queries are led."""
+        """Return sockets in a namespace, to which its queries are redirected."""
         return namespace.run(cls._opened)
 
     @classmethod
@@ -60,15 +60,15 @@ class ResolverSockets:
         return cls(udp, tcp)
 
     def close(self) -> None:
-        """Give up our descriptors."""
+        """Close this process's descriptors."""
         self.udp.close()
         self.tcp.close()
 
 
 class NameService:
-    """One name server, started when it is needed; ``control`` is its socket.
+    """One name server, started on demand; ``control`` is its socket.
 
-    It does not end while ``lock``, a file in the same folder, is held.
+    It keeps running while ``lock``, a file in the same folder, is held.
     """
 
     __slots__ = ("_control", "_lock")
@@ -83,7 +83,7 @@ class NameService:
 
     @property
     def alive(self) -> bool:
-        """Whether the name server is there."""
+        """Whether the name server is running."""
         with self._locked() as folder:
             connection = self._connected(folder)
             if connection is not None:
@@ -100,7 +100,7 @@ class NameService:
         process: int = -1,
         hosts: int = -1,
     ) -> bool:
-        """Let the name server answer a container; return False where it had to be started.
+        """Let the name server serve a container; return False if it had to be started.
 
         Then it knows no other one any more.  ``servers`` are asked for what is not in ``hosts`` (a
         descriptor), the machine's own where they are none, nobody where they are None; names may
@@ -126,7 +126,7 @@ class NameService:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[int]:
-        """Hold the lock without which the name server does not end."""
+        """Hold the lock that keeps the name server running."""
         folder = os.open(self._lock.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             with open(self._lock, "wb") as lock:
@@ -138,7 +138,7 @@ class NameService:
     def _connected(self, folder: int) -> socket.socket | None:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
         try:
-            # A socket's path may have 107 bytes only; through a descriptor any folder's does.
+            # A socket's path is limited to 107 bytes; through a descriptor any folder's path fits.
             connection.connect(f"/proc/self/fd/{folder}/{self._control.name}")
         except OSError:
             connection.close()
@@ -146,7 +146,7 @@ class NameService:
         return connection
 
     def _launch(self, folder: int) -> None:
-        """Start the name server; what is handed over waits for it in its socket."""
+        """Start the name server; containers handed over wait for it in its socket."""
         self._control.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC) as control:
             control.bind(f"/proc/self/fd/{folder}/{self._control.name}")

@@ -26,7 +26,7 @@ from jupyter_containers.oci.descriptor import (
 )
 
 MAX_LAYERS = 1000
-# What the kernel stacks (OVL_MAX_STACK of fs/overlayfs).
+# The kernel's limit on stacked layers (OVL_MAX_STACK of fs/overlayfs).
 MAX_DEPTH = 500
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -184,7 +184,7 @@ def check_depth(layers: int) -> None:
         raise UnsupportedError(
             f"max depth exceeded: an image of {layers} layers, and the kernel stacks {MAX_DEPTH}",
             capability=f"images of more than {MAX_DEPTH} layers",
-            provided_by="make it one layer where it runs (export a container, import the archive), "
+            provided_by="flatten it on another machine (export a container, import the archive), "
             "or join the RUN and COPY instructions that it is built from",
         )
 

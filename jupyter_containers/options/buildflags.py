@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from jupyter_containers.options.flag import Flag
-from jupyter_containers.options.flags import PLATFORM, Number, Pairs, Switch, Text, Texts
+from jupyter_containers.options.flags import PLATFORM
+from jupyter_containers.options.given import Number, Pairs, Switch, Text, Texts
 
 if TYPE_CHECKING:
     from pathlib import Path

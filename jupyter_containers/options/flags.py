@@ -1,39 +1,29 @@
 """The options of ``run``, ``create``, ``update``, ``exec``: one declaration each.
 
 Names, letters and meanings are Docker's.  What ``update`` may change is what :class:`UpdateFlags`
-has.  A new option is declared here, gets a field of :class:`~.run.RunOptions` (or
-:class:`~.run.ExecOptions`), and somebody who honours it.
+has.  A new option is declared here and gets a field of :class:`~.run.RunOptions` (or
+:class:`~.run.ExecOptions`) and a use in the room that implements it.
 """
 
 # Annotations are values here: the grammar reads them.
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import Annotated, TypedDict
 
 from jupyter_containers.options.flag import Flag, Shown
-
-# What may be given for an option; None is the same as leaving it out.
-Switch = bool | None
-Text = str | None
-Number = int | str | None
-Decimal = float | str | None
-Texts = str | Iterable[str] | None
-Pairs = Mapping[str, object] | Texts
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from jupyter_containers.options.limits import DeviceLimit, DeviceRequest
-    from jupyter_containers.options.mounts import MountRequest
-    from jupyter_containers.options.network import NetworkRequest
-    from jupyter_containers.options.values import PortMapping
-
-    Limits = DeviceLimit | Iterable[DeviceLimit] | Texts
-    Devices = DeviceRequest | Iterable[DeviceRequest] | Texts
-    Ports = int | PortMapping | str | Iterable[int | str | PortMapping] | None
-    Networks = NetworkRequest | Iterable[NetworkRequest] | Texts
-    Mounts = Iterable[MountRequest] | None
-    Folder = Path | str | None
-else:  # types of modules that are not loaded for the grammar
-    Limits = Devices = Ports = Networks = Mounts = Folder = object
+from jupyter_containers.options.given import (
+    Decimal,
+    Devices,
+    Folder,
+    Limits,
+    Mounts,
+    Networks,
+    Number,
+    Pairs,
+    Ports,
+    Switch,
+    Text,
+    Texts,
+)
+from jupyter_containers.options.groupflags import HealthFlags, NetworkFlags
 
 _SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGKILL", "SIGHUP")
 CONTENT_TRUST = Flag(
@@ -196,62 +186,6 @@ class UpdateFlags(TypedDict, total=False):
             reads="restart policy",
         ),
     ]
-
-
-class EndpointFlags(TypedDict, total=False):
-    """Options of a container in one network."""
-
-    ip: Annotated[Text, Flag(help="IPv4 address (172.30.100.104)")]
-    ip6: Annotated[Text, Flag(help="IPv6 address (2001:db8::33)")]
-    link: Annotated[
-        Texts,
-        Flag(
-            help="A further name for another container (container:alias)",
-            kind="list",
-            names="container",
-        ),
-    ]
-    link_local_ip: Annotated[Texts, Flag(help="Link-local address", kind="list")]
-
-
-class NetworkFlags(EndpointFlags, total=False):
-    """Options that come together in ``RunOptions.networks``."""
-
-    mac_address: Annotated[Text, Flag(help="MAC address (92:d0:c6:0a:29:33)")]
-    network: Annotated[
-        Networks,
-        Flag(
-            help="Join a network (NAME or name=NAME,alias=…)",
-            kind="list",
-            aliases=("net",),
-            values=("bridge", "host", "none"),
-            names="network",
-            shown=Shown("NetworkMode"),
-        ),
-    ]
-    network_alias: Annotated[
-        Texts, Flag(help="A further name in the network", kind="list", aliases=("net-alias",))
-    ]
-
-
-class HealthFlags(TypedDict, total=False):
-    """Options that come together in ``RunOptions.health``."""
-
-    health_cmd: Annotated[Texts, Flag(help="Command that checks the health")]
-    health_interval: Annotated[Decimal, Flag(help="Time between two checks", metavar="duration")]
-    health_retries: Annotated[
-        Number, Flag(help="Failures in a row that mean unhealthy", kind="int")
-    ]
-    health_start_interval: Annotated[
-        Decimal, Flag(help="Time between checks while it starts", metavar="duration")
-    ]
-    health_start_period: Annotated[
-        Decimal, Flag(help="Time in which failures do not count", metavar="duration")
-    ]
-    health_timeout: Annotated[
-        Decimal, Flag(help="Time that one check may take", metavar="duration")
-    ]
-    no_healthcheck: Annotated[Switch, Flag(help="Do not run the image's health check", kind="bool")]
 
 
 class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=False):

@@ -30,7 +30,7 @@ class HealthOptions:
 
 
 def parse_health(flags: Mapping[str, Any]) -> HealthOptions | None:
-    """Return what the :class:`~.flags.HealthFlags` mean, or None without any.
+    """Return what the :class:`~.groupflags.HealthFlags` mean, or None without any.
 
     Raises :class:`InvalidArgumentError` as Docker does: a time below 1 ms, retries below 0, or
     ``no_healthcheck`` together with another flag.

@@ -17,13 +17,8 @@ from jupyter_containers.errors import (
 )
 from jupyter_containers.options import limits, network
 from jupyter_containers.options.flag import Flag, declared, keywords
-from jupyter_containers.options.flags import (
-    ExecFlags,
-    HealthFlags,
-    NetworkFlags,
-    RunFlags,
-    UpdateFlags,
-)
+from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags
+from jupyter_containers.options.groupflags import HealthFlags, NetworkFlags
 from jupyter_containers.options.health import HealthOptions, parse_health
 from jupyter_containers.options.limits import DeviceLimit, DeviceRequest
 from jupyter_containers.options.logs import KNOWN, LogOptions

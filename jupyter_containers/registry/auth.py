@@ -132,7 +132,7 @@ class Authenticator:
         self._challenge: Challenge | None = None
         self._tokens: list[Token] = []
         self._fetched = 0
-        # By token: how many had been fetched when it was last given out.
+        # By token: how many had been fetched when it was last used.
         self._given: dict[str, int] = {}
         self._credential: Credential | None = None
         self._asked = False
@@ -246,10 +246,10 @@ class Authenticator:
         return token
 
     def _drop(self, rejected: str) -> None:
-        """Forget a token, and all that were fetched before it was last given out.
+        """Drop a token, and all that were fetched before it was last used.
 
-        Whoever revoked it may have revoked them too; one that another thread has fetched since, for
-        the same reason, is good.
+        If it was revoked, those may have been revoked too; one that another thread has fetched
+        since, for the same reason, is good.
         """
         known = self._given.get(rejected, 0)
         self._tokens = [

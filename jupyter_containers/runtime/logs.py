@@ -128,20 +128,20 @@ def _lines(
 
 
 class _Reading:
-    """Where a reader stands, by the time of the last record, for when its file has no name."""
+    """A reader's position, by the time of the last record, for a file that loses its name."""
 
     def __init__(self, cancel: CancelToken | None) -> None:
         self._cancel = cancel
-        # As the monitor writes it; a reader that begins at the end has read what is older.
+        # In the monitor's format; a reader that begins at the end has read all older records.
         self._last = datetime.now().astimezone().isoformat()
         self._skipped = ""
 
     def skip_what_was_read(self) -> None:
-        """Skip the records that were read: their file has been cut into others."""
+        """Skip records that were already read: their file was split into others."""
         self._skipped = self._last
 
     def records(self, file: BinaryIO) -> Iterator[LogLine]:
-        """Yield the whole records from where the file stands; it then stands behind the last."""
+        """Yield the complete records from the file's position, and leave it behind the last."""
         for line in _records(file, self._cancel):
             if not self._skipped or line.timestamp > self._skipped:
                 self._skipped, self._last = "", line.timestamp
@@ -183,7 +183,7 @@ def _open_files(path: Path) -> list[BinaryIO]:
 def _newer(file: BinaryIO, path: Path) -> tuple[list[BinaryIO], bool]:
     """Return the files written after this one, oldest first; none while it is the log itself.
 
-    All files, and False, when it has no name any more.
+    Returns all files, and False, if it has no name any more.
     """
     mine = os.fstat(file.fileno())
     try:

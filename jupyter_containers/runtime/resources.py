@@ -100,7 +100,7 @@ def device_rules(*, privileged: bool) -> list[dict[str, Any]]:
 
 
 def rlimits(ulimits: Sequence[Ulimit], host: HostCapabilities) -> list[dict[str, Any]]:
-    """Return ``process.rlimits``; the last of several limits of one name counts.
+    """Return ``process.rlimits``; the last of several limits of one name applies.
 
     Without entries a container inherits this process's limits.  Raises as :func:`check_ulimits`.
     """

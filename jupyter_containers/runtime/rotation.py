@@ -1,9 +1,9 @@
 """Rotates logs: ``container.log`` is the newest, ``container.log.1`` the one before, and so on.
 
-The monitor itself limits a single file.  For several, a sidecar gives the full file its second name
-and makes the monitor open a new one: no line is lost.  If GNU's ``tail`` waits for the byte that
-is too much, that is some milliseconds after it was written, otherwise within a second; what a burst
-wrote in between is then cut into files of the right size, and the oldest are dropped.
+The monitor itself limits a single file.  For several, a sidecar renames the full file and makes the
+monitor open a new one: no line is lost.  If GNU's ``tail`` waits for the first byte beyond the
+limit, that happens some milliseconds after it was written, otherwise within a second; the output of
+a burst in between is then split into files of the right size, and the oldest are dropped.
 :func:`finish` does the same for the last burst of a container that has ended.
 """
 
@@ -21,7 +21,7 @@ from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.runtime.sidecar import start_sidecar
 
 _NAME = "container.log"
-# A file may be longer than its limit by a quarter, or one write of the monitor: 8 KiB and prefixes.
+# A file may exceed its limit by a quarter, or by one write of the monitor: 8 KiB and prefixes.
 _SLACK = 4
 _GRACE_SECONDS = 2.0
 # $1 is the limit, $2 the number of files.
@@ -96,15 +96,15 @@ def start_rotation(
 def finish(
     sidecars: Iterable[ProcessIdentity], bundle: Path, *, max_bytes: int, files: int
 ) -> None:
-    """End the rotation of a container that has ended, and cut what its last burst wrote.
+    """End the rotation of a container that has ended, and split the output of its last burst.
 
-    ``sidecars`` are asked to end; one that is just changing names does so first.
+    The ``sidecars`` are asked to end; one that is just renaming files does so first.
     """
     for sidecar in sidecars:
         if sidecar.alive:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(sidecar.pid, signal.SIGTERM)
-                os.killpg(sidecar.pid, signal.SIGCONT)  # it rests where the container was paused
+                os.killpg(sidecar.pid, signal.SIGCONT)  # it is stopped if the container was paused
             sidecar.wait(timeout=_GRACE_SECONDS)
     try:
         length = (bundle / _NAME).stat().st_size

@@ -413,7 +413,7 @@ def _sysfs(context: ContainerContext, options: list[str]) -> dict[str, Any]:
 
 
 def _file_mounts(options: RunOptions, context: ContainerContext) -> list[BindMount]:
-    # As Docker: read-only where the root is.
+    # As in Docker: read-only if the root is.
     pairs = (
         (context.resolv_conf, "/etc/resolv.conf"),
         (context.hostname_file, "/etc/hostname"),

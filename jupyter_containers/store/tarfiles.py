@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from jupyter_containers.errors import ArchiveError
 from jupyter_containers.events import CancelToken
@@ -23,6 +23,9 @@ from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.pipeline import TarSource
 from jupyter_containers.store.tarread import FILE, HARD_LINK, SYMLINK, ByteStream, TarReader
 from jupyter_containers.trees.rooted import Root, split
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _CHUNK = 1024 * 1024
 _MAX_LINKS = 10
@@ -50,15 +53,33 @@ class Section(io.RawIOBase):
     def __init__(self, descriptor: int, start: int, size: int) -> None:
         super().__init__()
         self._descriptor = descriptor
-        self._at, self._end = start, start + size
+        self._start = self._at = start
+        self._end = start + size
 
     def readable(self) -> bool:
         """Return True."""
         return True
 
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to a place in the part, and return it; reading behind the end gives nothing."""
+        base = {os.SEEK_SET: self._start, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
+        self._at = max(self._start, base + offset)
+        return self._at - self._start
+
+    def readinto(self, buffer: Buffer) -> int:
+        """Fill a buffer as far as the part goes; return how many bytes."""
+        view = memoryview(buffer)[: max(0, self._end - self._at)]
+        count = os.preadv(self._descriptor, [view], self._at)
+        self._at += count
+        return count
+
     def read(self, size: int = -1) -> bytes:
         """Return up to ``size`` bytes, ``b""`` at the end of the part."""
-        left = self._end - self._at
+        left = max(0, self._end - self._at)
         data = os.pread(self._descriptor, left if size < 0 else min(size, left), self._at)
         self._at += len(data)
         return data

@@ -57,7 +57,7 @@ export const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     }
   },
   "RUN": {
-    "words": "Runs a command; its changes become a layer. Mounts (cache, bind, tmpfs, secret, ssh) are there for this step only.",
+    "words": "Runs a command; its changes become a layer. Mounts (cache, bind, tmpfs, secret, ssh) exist during this step only.",
     "forms": [
       "RUN COMMAND",
       "RUN [\"program\", \"argument\"]",

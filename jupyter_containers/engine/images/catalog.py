@@ -340,7 +340,7 @@ class Images:
 
         ``lease`` protects them until the image is recorded; ``platform`` is the host's otherwise.
         """
-        from jupyter_containers.engine.images.transfer import image_record
+        from jupyter_containers.engine.images.places.store import image_record
 
         check_depth(len(layers))
         platform = platform or Platform.host()
@@ -359,7 +359,7 @@ class Images:
         manifest = new_manifest(stored, tuple(layer.blob for layer in layers))
         document = RawDocument(encode_json(manifest), MANIFEST)
         content.put(document.data, MANIFEST, lease)
-        record = image_record(self._rooms, document, manifest, image)
+        record = image_record(self._rooms.store, document, manifest, image)
         self._rooms.store.put_image(record, [str(reference)] if reference else ())
         return record
 

@@ -30,7 +30,7 @@ from jupyter_containers.commands.render.template import Template
 from jupyter_containers.commands.verbs.looking import _tail
 from jupyter_containers.engine.filters import Lookups, container_filter
 from jupyter_containers.engine.images.image import parse_time
-from jupyter_containers.engine.images.loading import _images
+from jupyter_containers.engine.images.places.archive import ArchiveReader
 from jupyter_containers.engine.images.selection import Selection
 from jupyter_containers.engine.quotas import LabFile, quotas_of, read_quotas
 from jupyter_containers.engine.records import ContainerRecord, VolumeRecord
@@ -231,7 +231,7 @@ def _archive(data: bytes) -> object:
             BytesIO(data), Path(folder, "scratch"), cancel=CancelToken(), limits=Limits()
         ) as files,
     ):
-        return list(_images(files, HOST))
+        return ArchiveReader(files, CancelToken()).targets(HOST)
 
 
 def packed(**members: bytes) -> bytes:

@@ -19,15 +19,8 @@ from jupyter_containers.options import ExecOptions, RunOptions
 from jupyter_containers.options.build import BuildOptions
 from jupyter_containers.options.buildflags import BuildFlags
 from jupyter_containers.options.flag import Flag, Shown, declared, keywords
-from jupyter_containers.options.flags import (
-    CreateFlags,
-    EndpointFlags,
-    ExecFlags,
-    HealthFlags,
-    NetworkFlags,
-    RunFlags,
-    UpdateFlags,
-)
+from jupyter_containers.options.flags import CreateFlags, ExecFlags, RunFlags, UpdateFlags
+from jupyter_containers.options.groupflags import EndpointFlags, HealthFlags, NetworkFlags
 from jupyter_containers.options.readers import READERS
 from jupyter_containers.rootless import RemoteEngine
 
