@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.registry_logins import RegistryLogin
     from jupyter_containers.network.bridge import BridgeDriver
     from jupyter_containers.network.firewall import Firewall
-    from jupyter_containers.network.relayed import RelayedFirewall
+    from jupyter_containers.network.packet_filter import PacketFilter
     from jupyter_containers.registry import (
         Credential,
         CredentialSource,
@@ -190,7 +190,7 @@ class Rooms:
         return hashlib.sha256(os.fsencode(self.settings.root)).hexdigest()[:8]
 
     @cached_property
-    def firewall(self) -> Firewall | RelayedFirewall:
+    def firewall(self) -> PacketFilter:
         """The firewall table of published ports and network isolation."""
         if self.host.users.initial:
             return self._table

@@ -269,5 +269,5 @@ def _rest() -> None:
 def _renamed(record: object, digest: str) -> object:
     import msgspec
 
-    manifest = msgspec.structs.replace(record.manifest, digest=digest)  # type: ignore[attr-defined]
-    return msgspec.structs.replace(record, manifest=manifest, config_digest=digest)  # type: ignore[type-var]
+    manifest = msgspec.structs.replace(record.manifest, digest=digest)
+    return msgspec.structs.replace(record, manifest=manifest, config_digest=digest)

@@ -120,11 +120,11 @@ def nothing(engine: Engine) -> None:
 
 
 def run(engine: Engine, **flags: object) -> None:
-    engine.run(BUSYBOX, flags.pop("command", ["sleep", "60"]), name="one", **flags)  # type: ignore[arg-type]
+    engine.run(BUSYBOX, flags.pop("command", ["sleep", "60"]), name="one", **flags)
 
 
 def create(engine: Engine, **flags: object) -> None:
-    engine.containers.create(BUSYBOX, ["sleep", "60"], name="one", **flags)  # type: ignore[arg-type]
+    engine.containers.create(BUSYBOX, ["sleep", "60"], name="one", **flags)
 
 
 def start(engine: Engine) -> None:

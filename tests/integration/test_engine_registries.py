@@ -186,7 +186,7 @@ def test_one_name_for_several_platforms(
         own.manifests.push(whole)
     sent = own.manifests.inspect(whole)
     assert sent.digest == digest
-    document = json.loads(sent.data)  # type: ignore[union-attr]
+    document = json.loads(sent.data)
     assert [(entry["digest"], entry["platform"]) for entry in document["manifests"]] == [
         (amd_digest, {"architecture": "amd64", "os": "linux"}),
         (
@@ -208,7 +208,7 @@ def test_one_name_for_several_platforms(
             check=True,
             capture_output=True,
         ).stdout
-        assert told == sent.data  # type: ignore[union-attr]
+        assert told == sent.data
 
 
 def test_a_list_takes_images_that_are_only_here_and_from_another_registry(

@@ -71,6 +71,18 @@ class Connection:
         """The published ports with all numbers decided."""
         return self.reservation.ports if self.reservation else ()
 
+    def begin(self, work: Callable[[], None]) -> None:
+        """Do the work in another thread; :meth:`finish` raises what it raises."""
+
+        def caught() -> None:
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001  # raised by finish()
+                self._failures.append(error)
+
+        self._work = threading.Thread(target=caught, name="network-setup", daemon=True)
+        self._work.start()
+
     def finish(self) -> None:
         """Return when all links are up; raise what went wrong."""
         if self._work is not None:
@@ -167,24 +179,20 @@ class Connections:
         connection.named = self.names.answers(record, connection.endpoints)
 
         def work() -> None:
-            try:
-                for endpoint, network in zip(connection.endpoints, networks, strict=True):
-                    self._ensure(network)
-                    self._rooms.bridge.attach(
-                        namespace, endpoint, network, default_route=endpoint is routed
-                    )
-                if connection.named:
-                    connection.sockets = ResolverSockets.open(namespace)
-                if connection.ports:
-                    self._publish(record.id, connection.ports, networks)
-                self.hostnames.introduce({network.id for network in networks})
-                for network in networks:
-                    self._networks.note(network, "connect", record.id)
-            except BaseException as error:  # noqa: BLE001  # raised by finish()
-                connection._failures.append(error)
+            for endpoint, network in zip(connection.endpoints, networks, strict=True):
+                self._ensure(network)
+                self._rooms.bridge.attach(
+                    namespace, endpoint, network, default_route=endpoint is routed
+                )
+            if connection.named:
+                connection.sockets = ResolverSockets.open(namespace)
+            if connection.ports:
+                self._publish(record.id, connection.ports, networks)
+            self.hostnames.introduce({network.id for network in networks})
+            for network in networks:
+                self._networks.note(network, "connect", record.id)
 
-        connection._work = threading.Thread(target=work, name="network-setup", daemon=True)
-        connection._work.start()
+        connection.begin(work)
 
     @contextmanager
     def temporary(self, owner_id: str, mode: str) -> Iterator[NetworkNamespace | None]:

@@ -242,7 +242,7 @@ class Checkup:
         held = self._under_containers(running=False)
         for layer in self._layer_records().values():
             if layer.blob.digest == digest and layer.chain_id not in held:
-                self._give_up(lambda chains, lost=layer.chain_id: lost in chains)  # type: ignore[misc]
+                self._give_up(lambda chains, lost=layer.chain_id: lost in chains)  # type: ignore[misc]  # a default has no type
 
     def _decompressed(self, digest: str) -> bool:
         """Make an uncompressed archive from the compressed form of its layer, if that is here."""

@@ -24,7 +24,7 @@ def caches(tmp_path: Path) -> Iterator[CacheMounts]:
 
 
 def mount(name: str = "id", **fields: object) -> StepMount:
-    return StepMount("cache", "/c", cache_id=name, read_only=False, **fields)  # type: ignore[arg-type]
+    return StepMount("cache", "/c", cache_id=name, read_only=False, **fields)
 
 
 def test_a_cache_keeps_what_was_written(caches: CacheMounts) -> None:

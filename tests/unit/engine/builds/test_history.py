@@ -31,7 +31,7 @@ def test_steps_are_counted_on_their_way(rooms: Rooms) -> None:
     with BuildHistory(rooms).keeping(OPTIONS, seen.append) as entry:
         for task, outcome in (("build-0-1", "cached"), ("build-0-2", "done"), ("pull", "done")):
             entry.receive(TaskStarted(task, f"title of {task}"))
-            entry.receive(TaskFinished(task, outcome, "because", 0.5))  # type: ignore[arg-type]
+            entry.receive(TaskFinished(task, outcome, "because", 0.5))
         entry.image = "sha256:1"
     assert len(seen) == 6
     [note] = BuildHistory(rooms).all()
