@@ -1,4 +1,4 @@
-"""The rooms below the engine, each opened when it is first needed and closed together.
+"""What services are made of: the parts below the engine, opened when first needed, closed together.
 
 Opening the store costs a millisecond, probing the host a few; a command that only lists images
 never probes, and one that only runs containers never loads the registry client.
@@ -60,7 +60,7 @@ MAIN_BRIDGE = "jc0"
 LENT: ContextVar[Mapping[str, Credential]] = ContextVar("LENT")
 
 
-class Rooms:
+class EngineContext:
     """Store, runtime, network and registry for one set of settings."""
 
     def __init__(self, settings: Settings) -> None:

@@ -170,7 +170,7 @@ class Transfers:
         from jupyter_containers.commands.execute import execute
         from jupyter_containers.commands.session import Session
 
-        records = self._engine._rooms.store.records
+        records = self._engine._context.store.records
         first = self._engine.images.get("bench/busybox").record
         for number in range(MANY):
             digest = f"sha256:{number:064x}"

@@ -325,7 +325,7 @@ def test_bombs(own: Engine, served: ServedImage, scripted: ScriptedRegistry, kin
     """The limits are those of the store, made small, so that the test is."""
     compress = zstd_module().compress
 
-    snapshots = own._rooms.store.snapshots
+    snapshots = own._context.store.snapshots
     snapshots._limits = Limits(entries=1000, ratio=100, ratio_floor=8 * 2**20, bytes=64 * 2**20)
     zeros = tar(member("zeros", bytes(48 * 2**20)))
     if kind == "many entries":
