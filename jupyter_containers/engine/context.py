@@ -1,4 +1,4 @@
-"""The rooms below the engine, each opened when it is first needed and closed together.
+"""What services are made of: the parts below the engine, opened when first needed, closed together.
 
 Opening the store costs a millisecond, probing the host a few; a command that only lists images
 never probes, and one that only runs containers never loads the registry client.
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.registry_logins import RegistryLogin
     from jupyter_containers.network.bridge import BridgeDriver
     from jupyter_containers.network.firewall import Firewall
-    from jupyter_containers.network.relayed import RelayedFirewall
+    from jupyter_containers.network.packet_filter import PacketFilter
     from jupyter_containers.registry import (
         Credential,
         CredentialSource,
@@ -60,7 +60,7 @@ MAIN_BRIDGE = "jc0"
 LENT: ContextVar[Mapping[str, Credential]] = ContextVar("LENT")
 
 
-class Rooms:
+class EngineContext:
     """Store, runtime, network and registry for one set of settings."""
 
     def __init__(self, settings: Settings) -> None:
@@ -190,7 +190,7 @@ class Rooms:
         return hashlib.sha256(os.fsencode(self.settings.root)).hexdigest()[:8]
 
     @cached_property
-    def firewall(self) -> Firewall | RelayedFirewall:
+    def firewall(self) -> PacketFilter:
         """The firewall table of published ports and network isolation."""
         if self.host.users.initial:
             return self._table

@@ -269,7 +269,7 @@ def test_containers_go_on_without_the_service_and_their_ends_are_recorded(
             body = {"Image": busybox, "Cmd": ["sleep", "3"], "HostConfig": host}
             client.request("POST", f"/containers/create?name={name}", body)
             assert client.request("POST", f"/containers/{name}/start")[0] == 204
-    records = engine._rooms.containers
+    records = engine._context.containers
     assert [item.state.status.alive for item in records.all()] == [True, True]
     deadline = time.monotonic() + 30
     # The records as they are: an engine that looks would settle them itself.

@@ -15,7 +15,7 @@ from jupyter_containers.engine.containers.filesystems import FileSystems
 from jupyter_containers.engine.containers.folders import PathStat, path_stat
 from jupyter_containers.engine.containers.inspect import container_summary
 from jupyter_containers.engine.containers.lifecycle import Lifecycle
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.errors import StorageError
 from jupyter_containers.runtime import cgroups, monitor
 from jupyter_containers.runtime.attach import Attachment
@@ -25,9 +25,9 @@ class ServedContainers:
     """The containers of one store; names are as everywhere a name, an ID or a unique prefix."""
 
     def __init__(
-        self, rooms: Rooms, catalog: Containers, lifecycle: Lifecycle, files: FileSystems
+        self, context: EngineContext, catalog: Containers, lifecycle: Lifecycle, files: FileSystems
     ) -> None:
-        self._rooms, self._catalog, self._lifecycle = rooms, catalog, lifecycle
+        self._context, self._catalog, self._lifecycle = context, catalog, lifecycle
         self._files = files
         self.attendance = Attendance(lifecycle)
 
@@ -44,12 +44,12 @@ class ServedContainers:
 
     def summaries(self, containers: Iterable[Container]) -> list[dict[str, Any]]:
         """Return the objects of Docker's list of containers."""
-        networks = {item.id: item for item in self._rooms.networks.all()}
+        networks = {item.id: item for item in self._context.networks.all()}
         return [container_summary(container, networks) for container in containers]
 
     def readings(self, name: str) -> cgroups.ContainerStats:
         """Return the counters of a container's control group now; zeros where it does not run."""
-        record, runtime = self._catalog.find(name), self._rooms.runtime
+        record, runtime = self._catalog.find(name), self._context.runtime
         found = None
         if record.state.status.alive:
             found = cgroups.stats(runtime.layout, runtime.cgroup_path(record.id))

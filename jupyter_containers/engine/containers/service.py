@@ -30,7 +30,7 @@ from jupyter_containers.engine.containers.streams import OutputSink, SignalSourc
 from jupyter_containers.engine.containers.sweep import SweptLifecycle
 from jupyter_containers.engine.containers.validation import warnings_of
 from jupyter_containers.engine.containers.workplace import run_options
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.filters import Filters
 from jupyter_containers.engine.frames import CONTAINER_FIELDS, frame_of
 from jupyter_containers.engine.images.image import Image
@@ -77,15 +77,15 @@ class ContainerService(Collection[Container]):
 
     def __init__(
         self,
-        rooms: Rooms,
+        context: EngineContext,
         images: ImageService,
         catalog: Containers,
         lifecycle: SweptLifecycle,
     ) -> None:
-        self._rooms, self._images = rooms, images
+        self._context, self._images = context, images
         self._containers, self._lifecycle = catalog, lifecycle
-        self._attaching = Attaching(rooms, lifecycle)
-        self._processes = Processes(rooms, lifecycle)
+        self._attaching = Attaching(context, lifecycle)
+        self._processes = Processes(context, lifecycle)
 
     @with_keywords(RunFlags)
     def run(
@@ -157,7 +157,7 @@ class ContainerService(Collection[Container]):
         from jupyter_containers.engine.containers.data_exchange import Exchange, Request
 
         request = Request(inputs or {}, results, script)
-        settings = self._rooms.settings
+        settings = self._context.settings
         return Exchange(settings.layout.exchange, request, settings.result_max_bytes)
 
     def attach(
@@ -255,7 +255,7 @@ class ContainerService(Collection[Container]):
             config = self._images.catalog.config(image)
             record = self._containers.create(options, image, config, owned=owned)
             write_id(record.id)
-        for number, text in enumerate(warnings_of(options, self._rooms.host)):
+        for number, text in enumerate(warnings_of(options, self._context.host)):
             warn(emit, text, of=str(number))
         return record
 
@@ -302,7 +302,7 @@ class ContainerService(Collection[Container]):
         if timeout is not None:
             return timeout
         own = record.options.stop_timeout
-        return own if own >= 0 else self._rooms.settings.stop_timeout
+        return own if own >= 0 else self._context.settings.stop_timeout
 
     def restart(
         self, name: str, timeout: float | None = None, *, signal: str | int | None = None
@@ -324,7 +324,9 @@ class ContainerService(Collection[Container]):
         """Change limits or the restart policy of a container, also while it runs."""
         record = self._containers.find(name)
         options = updated(record.options, **flags)
-        check_cgroup_support(options, self._rooms.host.cgroups, self._rooms.runtime.cgroup_parent)
+        check_cgroup_support(
+            options, self._context.host.cgroups, self._context.runtime.cgroup_parent
+        )
         self._lifecycle.update(record, options)
 
     def pause(self, name: str) -> None:
@@ -434,8 +436,8 @@ class ContainerService(Collection[Container]):
 
     def _sizes(self, record: ContainerRecord) -> tuple[int, int]:
         """Return the bytes of a container's own files, and of all with its image's."""
-        own = self._rooms.store.snapshots.size_rw(record.id)
-        image = self._rooms.store.records.get_image(record.manifest_digest)
+        own = self._context.store.snapshots.size_rw(record.id)
+        image = self._context.store.records.get_image(record.manifest_digest)
         return own, own + (image.size if image is not None else 0)
 
     def get(self, name: str) -> Container:
@@ -449,8 +451,8 @@ class ContainerService(Collection[Container]):
     def inspect(self, name: str, *, size: bool = False) -> dict[str, Any]:
         """Return Docker's ``container inspect`` object, with ``size`` the bytes of its files."""
         record = self._containers.find(name)
-        networks = {item.id: item for item in self._rooms.networks.all()}
-        runtime = self._rooms.host.runtime
+        networks = {item.id: item for item in self._context.networks.all()}
+        runtime = self._context.host.runtime
         folder = self._lifecycle.bundle(record.id).folder
         from jupyter_containers.engine.containers.inspect import container_document
 
@@ -463,9 +465,9 @@ class ContainerService(Collection[Container]):
     def _graph_driver(self, record: ContainerRecord) -> dict[str, Any]:
         """Return where a container's files are; only its own namespace sees them merged."""
         try:
-            mount = self._rooms.store.snapshots.mount(record.chain_id, record.id)
+            mount = self._context.store.snapshots.mount(record.chain_id, record.id)
         except NotFoundError:  # it is being removed
-            return {"Data": None, "Name": self._rooms.driver.name}
+            return {"Data": None, "Name": self._context.driver.name}
         if not mount.lowers and mount.upper is not None:
             return {"Data": {"Dir": str(mount.upper)}, "Name": "vfs"}  # a copy of all files
         data = {
@@ -481,24 +483,24 @@ class ContainerService(Collection[Container]):
         from jupyter_containers.engine.containers.explain import explain
 
         record = self._containers.find(name)
-        return explain(self._rooms, record, self.inspect(record.id))
+        return explain(self._context, record, self.inspect(record.id))
 
     def prune(self, *, filters: Filters | None = None) -> PruneResult:
         """Remove all containers that do not run; filters: ``label``, ``label!``, ``until``."""
-        return prune_containers(self._rooms, self._lifecycle, filters)
+        return prune_containers(self._context, self._lifecycle, filters)
 
     @cached_property
     def served(self) -> ServedContainers:
         """Containers as a service needs them that works for other programs (``api``)."""
         from jupyter_containers.engine.containers.served import ServedContainers
 
-        return ServedContainers(self._rooms, self._containers, self._lifecycle, self._files)
+        return ServedContainers(self._context, self._containers, self._lifecycle, self._files)
 
     @cached_property
     def _files(self) -> FileSystems:
         from jupyter_containers.engine.containers.filesystems import FileSystems
 
-        return FileSystems(self._rooms, self._lifecycle, self._images.catalog)
+        return FileSystems(self._context, self._lifecycle, self._images.catalog)
 
     def copy(
         self,

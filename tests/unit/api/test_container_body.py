@@ -79,7 +79,7 @@ def test_health_checks_have_nanoseconds() -> None:
     made = options(Healthcheck={"Test": ["CMD-SHELL", "true"], "Interval": 2_000_000_000})
     assert made.health is not None
     assert (made.health.command, made.health.interval) == ("true", 2.0)
-    assert options(Healthcheck={"Test": ["NONE"]}).health.disabled  # type: ignore[union-attr]
+    assert options(Healthcheck={"Test": ["NONE"]}).health.disabled
 
 
 def test_an_update_names_what_changes() -> None:

@@ -16,9 +16,10 @@ COLLECTION = {"get", "everything", "list", "names"}
 SURFACE = {
     "containers": COLLECTION
     | {
-        "attach", "commit", "copy", "create", "diff", "exec", "explain", "export", "folder",
-        "health", "inspect", "kill", "log_details", "logs", "pause", "port", "prune", "remove",
-        "rename", "restart", "run", "run_terminal", "start", "stats", "stop", "terminal",
+        "attach", "commit", "copy", "create", "diff", "exec", "explain",
+        "export", "folder", "health", "inspect", "kill", "log_details", "logs", "pause",
+        "port", "prune", "remove", "rename", "restart", "run",
+        "run_terminal", "start", "stats", "stop", "terminal",
         "to_dataframe", "top", "unpause", "update", "wait",
     },
     "images": COLLECTION
@@ -36,8 +37,7 @@ SURFACE = {
     },
     "registries": {
         "lending", "list", "login", "logins", "logout", "referrers", "relogin", "remove",
-        "repositories",
-        "search", "start", "stop", "tags", "verify",
+        "repositories", "search", "start", "stop", "tags", "verify",
     },
     "manifests": {"annotate", "create", "inspect", "push", "remove"},
     "stores": {"list", "map", "share", "unmap", "unshare"},
