@@ -3,18 +3,71 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import InvalidArgumentError, StorageError
+from jupyter_containers.events import EventSink, warn
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.containers.catalog import Containers
     from jupyter_containers.engine.containers.filesystems import FileSystems
+    from jupyter_containers.engine.containers.lifecycle import Lifecycle
     from jupyter_containers.engine.records import ContainerRecord
     from jupyter_containers.trees.handover import Handover
     from jupyter_containers.trees.rooted import Root
 
 
-def copy_out(
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """Copies files between the containers of a store and this machine."""
+
+    files: FileSystems
+    containers: Containers
+    lifecycle: Lifecycle
+
+    def copy(
+        self,
+        source: str,
+        target: str,
+        *,
+        archive: bool,
+        follow_link: bool,
+        stdin: BinaryIO | bytes | None,
+        stdout: BinaryIO | None,
+        emit: EventSink,
+    ) -> None:
+        """Copy from one to the other; see :meth:`ContainerService.copy`."""
+        taken, given = _container_path(source), _container_path(target)
+        if (taken is None) == (given is None):
+            raise InvalidArgumentError(
+                "copying between containers is not supported"
+                if taken
+                else "must specify at least one container source",
+                hint="one of the two is CONTAINER:PATH, the other a path of this machine, or -",
+            )
+        with ExitStack() as stack:
+            try:
+                if taken is not None:
+                    record = self.containers.find(taken[0])
+                    root = stack.enter_context(self.files.view(record))
+                    left_out = _copy_out(
+                        self.files, root, taken[1], target, archive, follow_link, stdout
+                    )
+                    warn(emit, str(left_out), of="cp")
+                    self.lifecycle.note(record, "archive-path")
+                elif given is not None:
+                    record = self.containers.find(given[0])
+                    root = stack.enter_context(self.files.view(_writable(record)))
+                    _copy_in(self.files, source, root, given[1], follow_link, stdin)
+                    self.lifecycle.note(record, "extract-to-dir")
+            except OSError as error:
+                # A container that runs may change its files while they are copied.
+                raise StorageError(f"cannot copy {source}: {error.strerror}") from error
+
+
+def _copy_out(
     files: FileSystems,
     root: Root,
     path: str,
@@ -45,7 +98,7 @@ def copy_out(
     return handover
 
 
-def copy_in(
+def _copy_in(
     files: FileSystems,
     source: str,
     root: Root,
@@ -68,7 +121,7 @@ def copy_in(
         files.copy(here, _local(source), root, path, follow=follow, owner=None)
 
 
-def container_path(text: str) -> tuple[str, str] | None:
+def _container_path(text: str) -> tuple[str, str] | None:
     """Return container and path of ``NAME:PATH``; None for a path of this machine or ``-``."""
     name, colon, path = text.partition(":")
     if not colon or text.startswith((".", "/")):
@@ -83,7 +136,7 @@ def _local(path: str) -> str:
     return path if path.startswith("/") else f"{os.getcwd()}/{path}"
 
 
-def writable(record: ContainerRecord) -> ContainerRecord:
+def _writable(record: ContainerRecord) -> ContainerRecord:
     """Return the record; raise :class:`InvalidArgumentError` for a read-only container."""
     if record.options.read_only:
         raise InvalidArgumentError(

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from jupyter_containers.engine.bundle import Bundle
 from jupyter_containers.engine.containers.host_config import host_config
 from jupyter_containers.engine.containers.sidecars import health_config
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.documents import (
     execution_document,
     healthcheck_document,
@@ -17,6 +19,7 @@ from jupyter_containers.engine.images.documents import (
 from jupyter_containers.engine.name_files import shown_path
 from jupyter_containers.engine.networks.documents import network_settings
 from jupyter_containers.engine.records import ContainerRecord, MountRecord
+from jupyter_containers.errors import NotFoundError
 from jupyter_containers.network.model import Network
 from jupyter_containers.oci.image import ExecutionConfig, timestamp
 from jupyter_containers.oci.state import Status
@@ -245,3 +248,36 @@ def _mount(mount: MountRecord, written: str) -> dict[str, Any]:
     if mount.type == "volume":
         document |= {"Name": mount.name, "Driver": "local"}
     return document
+
+
+def graph_driver(context: EngineContext, record: ContainerRecord, folder: Path) -> dict[str, Any]:
+    """Return where a container's files are; only its own namespace sees them merged."""
+    try:
+        mount = context.store.snapshots.mount(record.chain_id, record.id)
+    except NotFoundError:  # it is being removed
+        return {"Data": None, "Name": context.driver.name}
+    if not mount.lowers and mount.upper is not None:
+        return {"Data": {"Dir": str(mount.upper)}, "Name": "vfs"}  # a copy of all files
+    data = {
+        "LowerDir": ":".join(str(mount.base / name) for name in mount.lowers),
+        "MergedDir": str(Bundle(folder).rootfs),
+        "UpperDir": str(mount.upper),
+        "WorkDir": str(mount.work),
+    }
+    return {"Data": data, "Name": "fuse-overlayfs" if mount.fuse else "overlay"}
+
+
+def log_details(record: ContainerRecord) -> dict[str, str]:
+    """Return the labels and variables that ``log-opt labels=…`` and ``env=…`` name."""
+    given = record.options.log_opt
+    if given is None:
+        return {}
+    config = effective_config(record)
+    pairs = [entry.partition("=") for entry in config.env]
+    variables = {name: value for name, _, value in pairs}
+    return {
+        key: values[key]
+        for wanted, values in ((given.labels, config.labels), (given.env, variables))
+        for key in wanted
+        if key in values
+    }

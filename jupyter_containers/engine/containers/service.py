@@ -7,7 +7,6 @@ snake_case.  Long work reports to ``emit`` and stops at an interrupt or a cancel
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 from jupyter_containers.engine.collection import Collection, Items
 from jupyter_containers.engine.containers.catalog import Containers, id_file
 from jupyter_containers.engine.containers.container import Container
-from jupyter_containers.engine.containers.copying import container_path, copy_in, copy_out, writable
+from jupyter_containers.engine.containers.copying import Copying
 from jupyter_containers.engine.containers.foreground import (
     Attaching,
     Streams,
@@ -34,20 +33,19 @@ from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.filters import Filters
 from jupyter_containers.engine.frames import CONTAINER_FIELDS, frame_of
 from jupyter_containers.engine.images.image import Image
-from jupyter_containers.engine.images.service import ImageService
+from jupyter_containers.engine.images.service import ImageService, changed
 from jupyter_containers.engine.results import (
     PruneResult,
     RunResult,
     StatsSample,
 )
-from jupyter_containers.errors import InvalidArgumentError, NotFoundError, StorageError
+from jupyter_containers.errors import InvalidArgumentError, StorageError
 from jupyter_containers.events import (
     CancelToken,
     EventSink,
     discard,
     warn,
 )
-from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import ExecOptions, RunOptions
 from jupyter_containers.options.flag import with_keywords
 from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags
@@ -397,21 +395,9 @@ class ContainerService(Collection[Container]):
 
     def log_details(self, name: str) -> dict[str, str]:
         """Return the labels and variables that ``log-opt labels=…`` and ``env=…`` name."""
-        record = self._containers.find(name)
-        given = record.options.log_opt
-        if given is None:
-            return {}
-        from jupyter_containers.engine.containers.inspect import effective_config
+        from jupyter_containers.engine.containers.inspect import log_details
 
-        config = effective_config(record)
-        pairs = [entry.partition("=") for entry in config.env]
-        variables = {name: value for name, _, value in pairs}
-        return {
-            key: values[key]
-            for wanted, values in ((given.labels, config.labels), (given.env, variables))
-            for key in wanted
-            if key in values
-        }
+        return log_details(self._containers.find(name))
 
     def stats(self, names: Iterable[str] | None = None) -> Items[StatsSample]:
         """Return what containers use now: the named ones, or all that run."""
@@ -454,29 +440,13 @@ class ContainerService(Collection[Container]):
         networks = {item.id: item for item in self._context.networks.all()}
         runtime = self._context.host.runtime
         folder = self._lifecycle.bundle(record.id).folder
-        from jupyter_containers.engine.containers.inspect import container_document
+        from jupyter_containers.engine.containers.inspect import container_document, graph_driver
 
         found = container_document(record, networks, folder, runtime.name if runtime else "")
-        found["GraphDriver"] = self._graph_driver(record)
+        found["GraphDriver"] = graph_driver(self._context, record, folder)
         if size:
             found["SizeRw"], found["SizeRootFs"] = self._sizes(record)
         return found
-
-    def _graph_driver(self, record: ContainerRecord) -> dict[str, Any]:
-        """Return where a container's files are; only its own namespace sees them merged."""
-        try:
-            mount = self._context.store.snapshots.mount(record.chain_id, record.id)
-        except NotFoundError:  # it is being removed
-            return {"Data": None, "Name": self._context.driver.name}
-        if not mount.lowers and mount.upper is not None:
-            return {"Data": {"Dir": str(mount.upper)}, "Name": "vfs"}  # a copy of all files
-        data = {
-            "LowerDir": ":".join(str(mount.base / name) for name in mount.lowers),
-            "MergedDir": str(self._lifecycle.bundle(record.id).rootfs),
-            "UpperDir": str(mount.upper),
-            "WorkDir": str(mount.work),
-        }
-        return {"Data": data, "Name": "fuse-overlayfs" if mount.fuse else "overlay"}
 
     def explain(self, name: str) -> Explanation:
         """Return a container as it is inside and outside: what makes it one, for teaching."""
@@ -523,32 +493,15 @@ class ContainerService(Collection[Container]):
         do not leave a container as files, with ``archive`` neither; a warning to ``emit`` counts
         them.  A tar has them all.
         """
-        taken, given = container_path(source), container_path(target)
-        if (taken is None) == (given is None):
-            raise InvalidArgumentError(
-                "copying between containers is not supported"
-                if taken
-                else "must specify at least one container source",
-                hint="one of the two is CONTAINER:PATH, the other a path of this machine, or -",
-            )
-        with ExitStack() as stack:
-            try:
-                if taken is not None:
-                    record = self._containers.find(taken[0])
-                    root = stack.enter_context(self._files.view(record))
-                    left_out = copy_out(
-                        self._files, root, taken[1], target, archive, follow_link, stdout
-                    )
-                    warn(emit, str(left_out), of="cp")
-                    self._lifecycle.note(record, "archive-path")
-                elif given is not None:
-                    record = self._containers.find(given[0])
-                    root = stack.enter_context(self._files.view(writable(record)))
-                    copy_in(self._files, source, root, given[1], follow_link, stdin)
-                    self._lifecycle.note(record, "extract-to-dir")
-            except OSError as error:
-                # A container that runs may change its files while they are copied.
-                raise StorageError(f"cannot copy {source}: {error.strerror}") from error
+        Copying(self._files, self._containers, self._lifecycle).copy(
+            source,
+            target,
+            archive=archive,
+            follow_link=follow_link,
+            stdin=stdin,
+            stdout=stdout,
+            emit=emit,
+        )
 
     def diff(self, name: str) -> Items[FileChange]:
         """Return the files that a container added, changed and deleted, sorted by path."""
@@ -595,19 +548,10 @@ class ContainerService(Collection[Container]):
         """
         from jupyter_containers.oci.reference import Reference
 
-        changes = [change] if isinstance(change, str) else list(change)
-
-        def configure(config: ExecutionConfig) -> ExecutionConfig:
-            if not changes:
-                return config
-            from jupyter_containers.build.changes import changed_config
-
-            return changed_config(changes, config)
-
         image = self._files.commit(
             self._containers.find(name),
             Reference.parse(repository) if repository else None,
-            configure,
+            lambda config: changed(change, config),
             message=message,
             author=author,
             pause=pause,

@@ -232,7 +232,7 @@ class ImageService(Collection[Image]):
         self._context.quotas.check_archive("import")
         self._context.quotas.check_disk(self._context)
         reference = Reference.parse(name) if name else None
-        config = _changed(changes)
+        config = changed(changes)
         token = cancel or CancelToken()
         with fetched_archive(source, self._context.store, token) as (file, origin):
             record = self.catalog.import_tar(
@@ -449,11 +449,11 @@ class ImageService(Collection[Image]):
         return self.list()
 
 
-def _changed(changes: Sequence[str]) -> ExecutionConfig:
-    """Return the configuration that Dockerfile instructions make; one alone may be a string."""
+def changed(changes: str | Sequence[str], config: ExecutionConfig | None = None) -> ExecutionConfig:
+    """Return a configuration as Dockerfile instructions change it; one alone may be a string."""
     lines = [changes] if isinstance(changes, str) else list(changes)
     if not lines:
-        return ExecutionConfig()
+        return config or ExecutionConfig()
     from jupyter_containers.build.changes import changed_config
 
-    return changed_config(lines)
+    return changed_config(lines, config)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_containers.engine import backends
 from jupyter_containers.engine.collection import Collection
 from jupyter_containers.engine.engine import Engine
 from jupyter_containers.engine.services import NOUNS, service_class
@@ -66,6 +67,20 @@ def test_an_engine_has_its_nouns_and_four_short_cuts() -> None:
 @pytest.mark.parametrize("noun", NOUNS)
 def test_a_service_has_its_verbs(noun: str) -> None:
     assert _public(service_class(noun)) == SURFACE[noun]
+
+
+@pytest.mark.parametrize(
+    ("noun", "protocol"),
+    [
+        ("containers", backends.ContainerBackend),
+        ("networks", backends.NetworkBackend),
+        ("volumes", backends.VolumeBackend),
+        ("workloads", backends.WorkloadBackend),
+    ],
+)
+def test_a_backend_has_verbs_of_the_surface(noun: str, protocol: type) -> None:
+    """The type checker compares signatures; here, that no verb is demanded that is not there."""
+    assert {name for name in vars(protocol) if not name.startswith("_")} <= SURFACE[noun]
 
 
 @pytest.mark.parametrize("noun", NOUNS)
