@@ -65,7 +65,7 @@ def test_words_that_clients_look_for() -> None:
 def test_an_answer_that_broke_off_is_not_ended_as_a_whole_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Seen to fail before: half an archive ended like a whole one."""
+    """The connection must be cut, not ended: half an archive ended like a whole one."""
     with pytest.raises(VanishedError):
         answered(monkeypatch, failing(StorageError("disk")), begun=True)
     with pytest.raises(VanishedError):
