@@ -74,6 +74,11 @@ _CONTAINERS: Mapping[str, tuple[Example, ...]] = {
         ("port web", ""),
         ("port web 8000/tcp", "the address of one port"),
     ),
+    "compose config": (
+        ("compose config", "compose.yaml of this folder as it is understood, or where it is wrong"),
+        ("compose -f base.yaml -f dev.yaml config --services", "the services of two files, merged"),
+        ("compose config --no-interpolate", "variables as they are written"),
+    ),
     "cp": (
         ("cp web:/etc/passwd .", "out of the container"),
         ("cp app/index.html web:/srv/", "into it"),

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from jupyter_containers.commands.absent import INSTEAD
-from jupyter_containers.commands.grammar import GROUPS, members, spellings
+from jupyter_containers.commands.grammar import GROUPS, compose, members, spellings
 from jupyter_containers.commands.grammar.data import DATA_FLAGS, INPUT
 from jupyter_containers.commands.words import Flag, Operand, Parsed, Verb
 from jupyter_containers.errors import FlagError, InvalidArgumentError, UsageError
@@ -38,6 +38,8 @@ def parse(
     _check_text(words)
     if words[0] == "help":
         return _help_topic(words[1:])
+    if words[0] == "compose":
+        words = compose.reordered(words)
     known = spellings()
     two = " ".join(words[:2])
     if two in known:
