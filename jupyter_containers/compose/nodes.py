@@ -22,7 +22,7 @@ MAX_DEPTH = 100
 MAX_VALUES = 1_000_000
 """Values of one document, each alias counted as what it stands for."""
 
-_Parser: Any = getattr(yaml, "CParser", None) or yaml.Loader
+_Parser: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 @dataclass(slots=True)
@@ -72,7 +72,9 @@ def read_nodes(text: str) -> list[Node]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or "not YAML"
-        if "cannot start any token" in problem and "'\\t'" in problem:
+        lines = text.split("\n")
+        written = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
+        if "cannot start any token" in problem and written[mark.column : mark.column + 1] == "\t":
             problem = "a tab cannot indent"
         raise FileError(
             problem,
