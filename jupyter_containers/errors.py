@@ -1,4 +1,4 @@
-"""The whole error tree: one base, classes by what the caller can do about it.
+"""The exception tree: one base class, and classes by what the caller can do about the failure.
 
 ::
 
@@ -68,7 +68,8 @@ _LONGEST = 2000  # characters of a message or a hint
 class SourceLocation:
     """A range of lines in a text: ``first_line`` and ``last_line`` count from 1, both inclusive.
 
-    ``mark`` is the culprit's place: line (from 0) and column (from 0) in the excerpt, and length.
+    ``mark`` is the position of the marked text: line and column in the excerpt (both from 0), and
+    length.
     """
 
     filename: str
@@ -81,7 +82,7 @@ class SourceLocation:
         return f"{self.filename}:{self.first_line}"
 
     def at(self, text: str, offset: int | None = None) -> SourceLocation:
-        """Return the same lines with ``text`` marked, or its character at ``offset``."""
+        """Return the same location with ``text`` marked, or the single character at ``offset``."""
         for line, written in enumerate(self.excerpt):
             column = written.find(text) if text else -1
             if column >= 0:
@@ -91,11 +92,11 @@ class SourceLocation:
 
 
 class ContainersError(Exception):
-    """Something the engine was asked to do did not happen; nothing half-done is left behind.
+    """Base class: an operation failed, and nothing half-done is left behind.
 
-    ``done`` names what succeeded, where one command was given several names; ``printed`` is what
-    a terminal shows of it, if not those names.  What a message quotes may come from anybody: its
-    control characters are left out here, and so for every front end.
+    ``done`` lists what succeeded when a command was given several names; ``printed`` is what a
+    terminal prints instead of those names.  A message may quote text from any source: its control
+    characters are removed here, for every front end.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -106,7 +107,7 @@ class ContainersError(Exception):
         self.printed = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle with all that a class adds: an engine may work in another process."""
+        """Pickle the attributes of subclasses too: the engine may run in another process."""
         return _rebuilt, (type(self), self.args, self.__dict__)
 
     def __str__(self) -> str:
@@ -117,7 +118,7 @@ class ContainersError(Exception):
         return self.report().splitlines()
 
     def report(self) -> str:
-        """Return the text for a person: the message, details if any, and the hint."""
+        """Return the full text for a person: the message, the details and the hint."""
         lines = [f"{type(self).__name__}: {self.message}", *self.details()]
         if self.hint:
             lines.append(f"  hint: {self.hint}")
@@ -126,7 +127,7 @@ class ContainersError(Exception):
         return "\n".join(map(printable, lines))
 
     def details(self) -> Sequence[str]:
-        """Return further lines that help to understand the message."""
+        """Return further lines that explain the message."""
         return ()
 
 
@@ -139,11 +140,11 @@ def _rebuilt(
 
 
 class InvalidArgumentError(ContainersError, ValueError):
-    """A value that the caller gave is not acceptable; a changed value would be."""
+    """An argument is not acceptable; a different value would be."""
 
 
 class FlagError(InvalidArgumentError):
-    """A flag of a command line is unknown, or its value has not the flag's form."""
+    """A command-line flag is unknown, or its value has the wrong form."""
 
 
 class UsageError(InvalidArgumentError):
@@ -151,15 +152,15 @@ class UsageError(InvalidArgumentError):
 
 
 class UnknownUserError(InvalidArgumentError):
-    """A container's files know no user or group of that name."""
+    """The container's user database has no user or group of that name."""
 
 
 class InvalidReferenceError(InvalidArgumentError):
-    """Not an image reference (``[registry[:port]/]path[:tag][@digest]``)."""
+    """The text is not an image reference (``[registry[:port]/]path[:tag][@digest]``)."""
 
 
 class InvalidDigestError(InvalidArgumentError):
-    """Not a digest (``algorithm:hex``) of a supported algorithm."""
+    """The text is not a digest (``algorithm:hex``) of a supported algorithm."""
 
 
 class DockerfileSyntaxError(InvalidArgumentError):
@@ -187,7 +188,7 @@ class ComposeFileError(InvalidArgumentError):
 
 
 class NotFoundError(ContainersError, LookupError):
-    """The named thing does not exist here."""
+    """The named object does not exist here."""
 
 
 class ImageNotFoundError(NotFoundError):
@@ -211,11 +212,11 @@ class VolumeNotFoundError(NotFoundError):
 
 
 class ResultNotFoundError(NotFoundError):
-    """A container ended well and has not left a result that was asked for."""
+    """A container succeeded but did not write a requested result."""
 
 
 class ConflictError(ContainersError):
-    """The request is valid but the present state forbids it."""
+    """The request is valid but conflicts with the present state."""
 
 
 class AlreadyExistsError(ConflictError):
@@ -223,7 +224,7 @@ class AlreadyExistsError(ConflictError):
 
 
 class InUseError(ConflictError):
-    """Something still uses the object."""
+    """The object is still in use."""
 
 
 class InvalidStateError(ConflictError):
@@ -236,7 +237,7 @@ class InvalidStateError(ConflictError):
 
 
 class VerificationError(ContainersError):
-    """Content is not what its descriptor says; it was discarded."""
+    """Content does not match its descriptor; it was discarded."""
 
 
 class DigestMismatchError(VerificationError):
@@ -248,11 +249,11 @@ class SizeMismatchError(VerificationError):
 
 
 class ArchiveError(VerificationError):
-    """A layer or image archive is malformed, hostile, or over a limit."""
+    """A layer or image archive is malformed, hostile or over a limit."""
 
 
 class RegistryError(ContainersError):
-    """A registry refused or failed; ``status`` is the HTTP status, 0 when none arrived."""
+    """A registry refused or failed; ``status`` is the HTTP status, 0 without a response."""
 
     def __init__(
         self,
@@ -306,7 +307,7 @@ class BuildError(ContainersError):
 class StepFailedError(BuildError):
     """A RUN step's process ended with a status other than 0.
 
-    ``snapshot`` names what the step left, where that was kept.
+    ``snapshot`` names the step's file system, if it was kept.
     """
 
     def __init__(
@@ -325,8 +326,8 @@ class StepFailedError(BuildError):
         self.snapshot = ""
         self._cause = hint
 
-    def kept(self, way: str) -> None:
-        """End the hint with a way to look at what the step left, in the front end's words."""
+    def suggest_inspection(self, way: str) -> None:
+        """Append to the hint how to inspect the failed step, in the front end's words."""
         self.hint = "; ".join(filter(None, (self._cause, f"look at what it left: {way}")))
 
     def details(self) -> Sequence[str]:
@@ -336,7 +337,7 @@ class StepFailedError(BuildError):
 
 
 class ChecksFailedError(BuildError):
-    """A Dockerfile that was only checked has findings; ``findings`` are their texts."""
+    """A check of a Dockerfile reported problems; ``findings`` holds their texts."""
 
     def __init__(self, message: str, *, findings: Sequence[str], hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -348,23 +349,23 @@ class ChecksFailedError(BuildError):
 
 
 class StorageError(ContainersError):
-    """The disk (or database) under the store failed: full, read-only, damaged."""
+    """The disk or database of the store failed: full, read-only or damaged."""
 
 
 class DiskFullError(StorageError):
-    """No space, or no inode, is left on the disk of the store."""
+    """The store's disk has no free space or no free inode."""
 
 
 class ReadOnlyStoreError(StorageError):
-    """The file system of the store cannot be written to."""
+    """The file system of the store is read-only."""
 
 
 class DamagedRecordError(StorageError):
-    """One record cannot be read; all others can."""
+    """One record cannot be read; the others can."""
 
 
 class UnreadableRecordsError(StorageError):
-    """The record database as a whole cannot be read; ``path`` is its file."""
+    """The record database cannot be read at all; ``path`` is its file."""
 
     def __init__(self, message: str, *, hint: str = "", path: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -372,7 +373,7 @@ class UnreadableRecordsError(StorageError):
 
 
 class UntrustedPlaceError(StorageError):
-    """A folder or file belongs to another user, or others can change it."""
+    """A directory or file belongs to another user, or other users can change it."""
 
 
 class QuotaError(ContainersError):
@@ -380,11 +381,11 @@ class QuotaError(ContainersError):
 
 
 class NetworkError(ContainersError):
-    """The host's network could not be set up as asked."""
+    """The host's network could not be configured as requested."""
 
 
 class OCIRuntimeError(ContainersError):
-    """The OCI runtime or the monitor failed; ``stderr`` is what it said."""
+    """The OCI runtime or the monitor failed; ``stderr`` holds its error output."""
 
     def __init__(
         self,
@@ -402,7 +403,7 @@ class OCIRuntimeError(ContainersError):
 
 
 class UnsupportedError(ContainersError):
-    """This host cannot do it; ``provided_by`` names what would."""
+    """This host lacks a capability; ``provided_by`` names what provides it."""
 
     def __init__(
         self, message: str, *, capability: str, provided_by: str = "", hint: str = ""
@@ -413,7 +414,7 @@ class UnsupportedError(ContainersError):
 
 
 class OperationCancelledError(ContainersError):
-    """The work was cancelled by its caller and cleaned up."""
+    """The caller cancelled the operation; it was cleaned up."""
 
 
 class ContainerFailedError(ContainersError):
@@ -442,9 +443,10 @@ class ContainerFailedError(ContainersError):
 
 
 class ItemFailedError(ContainersError):
-    """An item of a map failed, and all others were ended; ``error`` is the item's own.
+    """An item of a map failed and the others were stopped; ``error`` is the item's own error.
 
-    ``index`` is its place among the items, ``results`` what had come of each by then, or None.
+    ``index`` is the item's position, ``results`` holds the results so far, None for unfinished
+    items.
     """
 
     def __init__(
@@ -464,7 +466,7 @@ class ItemFailedError(ContainersError):
         self.error = error
 
     def details(self) -> Sequence[str]:
-        """Return the details of the item's own error: the last lines that its container wrote."""
+        """Return the details of the item's own error: the last lines of its container's output."""
         return self.error.details()
 
 
@@ -485,7 +487,7 @@ def excerpt_lines(location: SourceLocation) -> list[str]:
     lines = [f"  {location.filename}:{location.first_line}"]
     line, column, length = location.mark or _keyword(location.excerpt)
     for offset, text in enumerate(location.excerpt):
-        # Tabs are one column wide here, so that the caret stands where the text stands.
+        # A tab counts as one column, so that the caret lines up with the text.
         lines.append(f"  > {location.first_line + offset:>3} | {text.replace(chr(9), ' ')}")
         if offset == line and length:
             lines.append(f"        | {' ' * column}{'^' * length}")
@@ -493,7 +495,7 @@ def excerpt_lines(location: SourceLocation) -> list[str]:
 
 
 def _keyword(excerpt: Sequence[str]) -> tuple[int, int, int]:
-    """Return the place of the first word of an excerpt."""
+    """Return the position of the first word of an excerpt."""
     first = excerpt[0] if excerpt else ""
     word = first.split(None, 1)[:1]
     return (0, len(first) - len(first.lstrip()), len(word[0])) if word else (0, 0, 0)

@@ -1,11 +1,12 @@
-"""Progress as values: frozen events, one sink to receive them, one token to cancel the work.
+"""Progress as values: frozen events, a sink that receives them, a token that cancels the work.
 
-Long work takes ``emit: EventSink`` and ``cancel: CancelToken``. It emits events from any thread
-(a sink is thread-safe and never raises) and calls ``cancel.check()`` at least every 100 ms.
+Long-running functions take ``emit: EventSink`` and ``cancel: CancelToken``. They emit events from
+any thread (a sink is thread-safe and never raises) and call ``cancel.check()`` at least every 100
+ms.
 
 Vocabulary: a *task* is one line of a progress display, named by an opaque ``task`` id that is
-unique within one operation.  Its life is ``TaskStarted → TaskProgress* → TaskFinished``;
-output lines of a build step or bootstrap travel as ``TaskOutput``.
+unique within one operation.  Its life is ``TaskStarted → TaskProgress* → TaskFinished``; output
+lines of a build step or bootstrap are sent as ``TaskOutput``.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class TaskStarted:
 
 @dataclass(frozen=True, slots=True)
 class TaskProgress:
-    """``current`` of the task's total is done; ``status`` is a short verb (``Downloading``)."""
+    """``current`` units of the task are done; ``status`` is a short verb (``Downloading``)."""
 
     task: str
     current: int
@@ -64,7 +65,7 @@ class TaskOutput:
 
 @dataclass(frozen=True, slots=True)
 class TaskFinished:
-    """A task ended; ``detail`` is a short text for people (size, reason of a cache miss)."""
+    """A task ended; ``detail`` is a short text for people (a size, the reason for a cache miss)."""
 
     task: str
     outcome: Outcome = "done"
@@ -72,9 +73,9 @@ class TaskFinished:
     seconds: float = 0.0
 
 
-# The task that tells what the build checks found.
+# The task under which the build checks are reported.
 CHECKS = "checks"
-# So begin the tasks that are nothing but a warning, their title.
+# The title prefix of a task that is only a warning.
 WARNING = "warning"
 
 Event = TaskStarted | TaskProgress | TaskOutput | TaskFinished
@@ -82,11 +83,11 @@ EventSink = Callable[[Event], None]
 
 
 def discard(event: Event) -> None:
-    """Receive an event and do nothing: the sink of callers that want no progress."""
+    """Ignore an event: the sink of callers that want no progress."""
 
 
 def warn(emit: EventSink, text: str, *, of: str = "") -> None:
-    """Emit a warning of one line, a task that ends at once; nothing for an empty text."""
+    """Emit a one-line warning as a task that ends at once; do nothing for an empty text."""
     if text:
         task = f"{WARNING} {of}".strip()
         emit(TaskStarted(task, f"WARNING: {text}"))
@@ -94,7 +95,7 @@ def warn(emit: EventSink, text: str, *, of: str = "") -> None:
 
 
 class CancelToken:
-    """A switch that the front end turns once and long work looks at; thread-safe."""
+    """A switch that the front end sets once and long-running work polls; thread-safe."""
 
     __slots__ = ("_flag",)
 
@@ -107,11 +108,11 @@ class CancelToken:
 
     @property
     def cancelled(self) -> bool:
-        """True once :meth:`cancel` was called."""
+        """True after :meth:`cancel`."""
         return self._flag.is_set()
 
     def check(self) -> None:
-        """Raise :class:`OperationCancelledError` when the work is to stop."""
+        """Raise :class:`OperationCancelledError` if the work was cancelled."""
         if self._flag.is_set():
             raise OperationCancelledError("cancelled")
 

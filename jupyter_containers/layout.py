@@ -1,7 +1,7 @@
-"""The folders and files of an engine on disk, each named once.
+"""The paths of an engine on disk, each defined once.
 
 ``root`` survives a reboot and holds the store, containers and volumes; ``run_root`` is empty after
-one and holds sockets, locks and pid files.  Below it each user without root has a folder, which
+one and holds sockets, locks and pid files.  It contains a folder for each user without root, which
 the processes inside and outside the user namespace share.
 """
 
@@ -27,7 +27,7 @@ class StoreLayout:
 
     @property
     def published(self) -> Path:
-        """The records of a shared store, as its readers open them; there in no other store."""
+        """The record database as published by a shared store; missing in any other store."""
         return self.root / "shared.db"
 
     @property
@@ -37,7 +37,7 @@ class StoreLayout:
 
     @property
     def ingest(self) -> Path:
-        """Downloads that have not ended."""
+        """Unfinished downloads."""
         return self.root / "ingest"
 
     @property
@@ -57,7 +57,7 @@ class StoreLayout:
 
     @property
     def reserve(self) -> Path:
-        """A file that is given up when the disk is full."""
+        """A file that is released when the disk is full."""
         return self.root / "reserve"
 
 
@@ -74,7 +74,7 @@ class UserLayout:
 
     @property
     def lock(self) -> Path:
-        """Held while the holder is looked for or started."""
+        """Held while the holder is looked up or started."""
         return self.folder / "lock"
 
     @property
@@ -84,7 +84,7 @@ class UserLayout:
 
     @property
     def cgroup(self) -> Path:
-        """The control group that the user may divide."""
+        """The control group delegated to the user."""
         return self.folder / "cgroup"
 
     @property
@@ -104,7 +104,7 @@ class UserLayout:
 
     @property
     def no_uplink(self) -> Path:
-        """The reason why networks have no way out."""
+        """The reason why networks have no uplink."""
         return self.folder / "no-uplink"
 
     @property
@@ -115,7 +115,7 @@ class UserLayout:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The places of one engine."""
+    """The paths of one engine."""
 
     root: Path
     run_root: Path
@@ -144,7 +144,7 @@ class Layout:
 
     @property
     def contexts(self) -> Path:
-        """What is known of the files of build contexts, so that they are not read again."""
+        """Cached digests of files in build contexts."""
         return self.root / "contexts"
 
     @property
@@ -154,7 +154,7 @@ class Layout:
 
     @property
     def exchange(self) -> Path:
-        """Values that go into containers and come out."""
+        """Inputs and results of containers."""
         return self.root / "exchange"
 
     @property
@@ -164,7 +164,7 @@ class Layout:
 
     @property
     def boot_id(self) -> Path:
-        """The boot that the store has seen last."""
+        """The boot ID at the store's last use."""
         return self.root / "boot-id"
 
     # -- run root --------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ class Layout:
 
     @property
     def builds(self) -> Path:
-        """A bundle for each build step that runs, by ID."""
+        """A bundle for each running build step, by ID."""
         return self.run_root / "builds"
 
     @property
@@ -191,5 +191,15 @@ class Layout:
 
     @property
     def storage_driver(self) -> Path:
-        """The storage driver that was found to work here."""
+        """The storage driver that was found to work."""
         return self.run_root / "storage-driver"
+
+    @property
+    def names(self) -> Path:
+        """The socket at which the networks' name server accepts containers."""
+        return self.run_root / "names.sock"
+
+    @property
+    def names_lock(self) -> Path:
+        """Held while containers are handed over, so that the name server does not end."""
+        return self.run_root / "names.lock"

@@ -1,13 +1,12 @@
-r"""Foreign text, made fit for a terminal, a page or a message.
+r"""Foreign text, made safe for a terminal, a page or a message.
 
-Names, labels, histories and messages come from images, registries, Dockerfiles and containers.
-Written to a terminal as they are, their control characters are commands: OSC 52 replaces the
-clipboard, CSI moves the cursor over what was printed before, and marks of direction show a text in
-another order than that of its characters.
+Names, labels, histories and messages come from images, registries, Dockerfiles and containers. A
+terminal executes the control characters in them: OSC 52 replaces the clipboard, CSI moves the
+cursor over earlier output, and directional marks show characters in another order.
 
-All that is printed, shown as a table or raised as an error passes :func:`printable`; JSON passes
-:func:`escaped`.  What a container itself writes (``logs``, ``attach``, ``run``) stays raw, as
-Docker's.
+Everything that is printed, shown in a table or raised as an error passes :func:`printable`; JSON
+passes :func:`escaped`.  A container's own output (``logs``, ``attach``, ``run``) stays raw, as in
+Docker.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ from __future__ import annotations
 import re
 
 # CSI … final byte | OSC … BEL or ST | DCS, SOS, PM, APC … ST | two- and three-byte escapes | lone
-# control characters (ECMA-48).  None goes on over a line's end: it could hide what others wrote.
+# control characters (ECMA-48).  None continues past the end of a line: it could hide the text of
+# others.
 SEQUENCE = re.compile(
     r"\x1b\[([0-?]*)[ -/]*([@-~])"
     r"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\|(?=\n)|$)"
@@ -23,16 +23,16 @@ SEQUENCE = re.compile(
     r"|\x1b[ -/]*[0-~]?"
     r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f]"
 )
-# Halves of UTF-16 pairs (bytes that are not UTF-8), line and paragraph separators, directions.
+# Surrogates (bytes that are not UTF-8), line and paragraph separators, directional marks.
 _UNSEEN = "\ud800-\udfff\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 _REPLACED = re.compile(f"[{_UNSEEN}]")
 _ESCAPED = re.compile(f"[\x7f-\x9f{_UNSEEN}]")
 
 
 def printable(text: str) -> str:
-    r"""Return the text without escape sequences and control characters but ``\n`` and ``\t``.
+    r"""Return the text without escape sequences and control characters, except ``\n`` and ``\t``.
 
-    Characters that change how others are shown become ``�``.
+    Characters that change how other characters are shown become ``�``.
     """
     if text.isprintable():
         return text
@@ -41,9 +41,9 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str, limit: int) -> str:
-    """Return the text on one line; of a text over ``limit`` characters the middle is left out."""
+    """Return the text on one line, with the middle left out if it is longer than ``limit``."""
     half = limit // 2
-    if len(text) > 4 * limit:  # no more than can be seen is looked at
+    if len(text) > 4 * limit:  # process no more than is visible
         text = f"{text[: 2 * limit]}{text[-2 * limit :]}"
     plain = printable(text)
     if not plain.isprintable():
@@ -52,7 +52,7 @@ def one_line(text: str, limit: int) -> str:
 
 
 def escaped(document: str) -> str:
-    r"""Return JSON whose control characters are written as ``\u009b``; the value is the same.
+    r"""Return JSON with control characters written as ``\u009b``; the value stays the same.
 
     JSON itself escapes only those below U+0020.
     """

@@ -7,12 +7,12 @@ A kernel spec names it in its metadata (``kernel install`` writes such specs)::
          "provisioner_name": "container",
          "config": {"image": "science:1", "options": ["--memory=4g"]}}}}
 
-The kernel is the command of ``jupyter container run`` in the foreground: the server waits for that
-process, and signals go to the container.  The five ports of the connection file are
-published on 127.0.0.1 with the same numbers; the notebook's folder is at its own path.
+The provisioner runs ``jupyter container run`` in the foreground: the server waits for that process,
+and signals are sent to the container.  The five ports of the connection file are published on
+127.0.0.1 with the same numbers; the notebook's folder is mounted at the same path.
 
 Every user of the machine can read command lines, so variables (``env`` of the spec, ``--env`` among
-the options) go through a file that is closed to others.
+the options) are passed in a file that only this user can read.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from traitlets import List, Unicode
 
 INSIDE = "/run/jupyter-kernel.json"
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "hb_port", "control_port")
-# Who started the kernel is not there for it to watch, and its settings are those of this machine.
+# A kernel in a container cannot watch the process that started it, and its settings are those of
+# this machine.
 _KEPT_OUT = ("JPY_PARENT_PID", "PYTHON", "VIRTUAL_ENV", "CONDA")
 # --env=NAME=VALUE, -eNAME=VALUE, or the value in the next word.
 _VARIABLE = re.compile(r"(?:--env|-e)(?:=(.*))?|-e(.+)", re.DOTALL)
@@ -52,7 +53,7 @@ class ContainerProvisioner(LocalProvisioner):
         self._variables_file = ""
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Start the container in place of the command."""
+        """Start the container instead of the kernel's command."""
         if not self.image:
             raise ValueError("the kernel spec names no image (metadata.kernel_provisioner.config)")
         assert self.parent is not None  # a kernel manager starts kernels
@@ -85,13 +86,13 @@ class ContainerProvisioner(LocalProvisioner):
         if cwd and os.path.isdir(cwd):
             words += ["--volume", f"{cwd}:{cwd}", "--workdir", cwd]
         options, given = without_values(self.options)
-        # The manager has filled in what the spec's values refer to.
+        # The manager has filled in the placeholders of the spec's values.
         mine = {name: environ.get(name, value) for name, value in self._spec_env().items()}
         if session := environ.get("JPY_SESSION_NAME"):
             mine["JPY_SESSION_NAME"] = session
-        words += self._handed({**mine, **given}, environ)
+        words += self._variable_options({**mine, **given}, environ)
         inside = [word.replace(outside, INSIDE) for word in cmd]
-        # The manager puts its own interpreter in place of a bare "python".
+        # The manager replaces a bare "python" by its own interpreter.
         if inside and inside[0] == sys.executable:
             inside[0] = "python"
         return [*words, *options, self.image, *inside]
@@ -100,8 +101,8 @@ class ContainerProvisioner(LocalProvisioner):
         env: dict[str, str] = self.kernel_spec.env or {}
         return {name: value for name, value in env.items() if not name.startswith(_KEPT_OUT)}
 
-    def _handed(self, values: Mapping[str, str], environ: dict[str, str]) -> list[str]:
-        """Return the options by which the container gets variables; no value is among them."""
+    def _variable_options(self, values: Mapping[str, str], environ: dict[str, str]) -> list[str]:
+        """Return the options that pass variables to the container; none contains a value."""
         lines = {name: value for name, value in values.items() if "\n" not in value}
         _write_closed(self._variables_file, "".join(f"{k}={v}\n" for k, v in lines.items()))
         words = ["--env-file", self._variables_file]
@@ -111,18 +112,18 @@ class ContainerProvisioner(LocalProvisioner):
         return words
 
     async def send_signal(self, signum: int) -> None:
-        """Send a signal to the kernel itself: its command would take some for its own."""
+        """Send a signal to the kernel itself: the client command would handle some itself."""
         if self._container and self.has_process:
             await self._command("kill", "--signal", str(int(signum)), self._container)
 
     async def kill(self, restart: bool = False) -> None:  # noqa: ARG002  # the base's signature
-        """End the container, and with it the command that runs it."""
+        """Stop the container, and with it the command that runs it."""
         await self._remove()
         if self.process:
             self.process.kill()
 
     async def cleanup(self, restart: bool = False) -> None:
-        """Take away what is left of the container."""
+        """Remove the remains of the container."""
         await self._remove()
         for file in (self._connection_file, self._variables_file):
             if file and os.path.exists(file):
@@ -145,7 +146,7 @@ class ContainerProvisioner(LocalProvisioner):
 
 
 def without_values(options: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Return options of ``run`` without the variables that they give a value, and those."""
+    """Return the options of ``run`` without variables that have a value, and those variables."""
     rest: list[str] = []
     given: dict[str, str] = {}
     words = iter(options)
@@ -164,7 +165,7 @@ def without_values(options: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def _write_closed(path: str, text: str) -> None:
-    """Write a file that nobody else can read."""
+    """Write a file that only this user can read."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
         os.fchmod(descriptor, 0o600)

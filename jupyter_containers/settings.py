@@ -1,8 +1,9 @@
-"""What may be configured, resolved once into one frozen value.
+"""The settings, resolved once into one frozen value.
 
 Precedence, lowest first: defaults < the administrator's file (``/etc/jupyter_containers/lab.toml``,
 its table ``settings``) < config file (TOML) < environment < overrides (traitlets, keyword arguments
-of :class:`~jupyter_containers.Engine`).  What the administrator's file locks, no other changes.
+of :class:`~jupyter_containers.Engine`).  No other source can change a setting that the
+administrator's file locks.
 
 The config file is ``$JUPYTER_CONTAINERS_CONFIG`` or ``jupyter_containers/config.toml`` under
 ``/etc`` (root) or ``$XDG_CONFIG_HOME`` (everyone else).  The environment variable of a field is
@@ -16,67 +17,80 @@ import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from jupyter_containers.errors import DeniedError, InvalidArgumentError, UntrustedPlaceError
+from jupyter_containers.filesystems import check_place, file_system, initial_namespace, is_remote
 from jupyter_containers.layout import Layout, StoreLayout
-from jupyter_containers.places import check_place, file_system, initial_namespace, is_remote
 
-# What the administrator says for all users: defaults, and limits (:mod:`.engine.quotas`).
+# The administrator's defaults and limits for all users (:mod:`.engine.quotas`).
 LAB_FILE = Path("/etc/jupyter_containers/lab.toml")
-# Where ``store share`` keeps images for all users of a machine.
+# The folder in which ``store share`` keeps images for all users of a machine.
 SHARED_STORE = "/var/lib/jupyter-containers-shared"
-# What the machine says about registries; others can only add to it.
+# The machine-wide registry configuration; the other files can only add to it.
 SYSTEM_REGISTRY_FILES = (Path("/etc/docker/daemon.json"), Path("/etc/containers/registries.conf"))
 _NOBODY = 65534
 _ALL_IDS = 2**32 - 1
 _CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
-# Where the store of a user is whose home is on another machine.
+# The folder for the store of a user whose home is on another machine.
 LOCAL = Path("/var/tmp")
 TrustHostCA = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of one engine.
+    """All settings of one engine; each field is documented beside it (:func:`meanings`)."""
 
-    ``root`` holds images, layers, containers and records and survives a reboot; ``run_root`` holds
-    sockets, pid files and locks and does not need to. ``runtime`` is ``auto`` (probed) or the name
-    or path of an OCI runtime. ``storage_driver`` is ``auto`` (probed), ``overlay``, ``fuse-
-    overlayfs``, or ``vfs``, which copies files where nothing can be mounted. ``publish_address`` is
-    where ``-p`` binds when no address is given. ``bridge_name`` is the interface of the default
-    network, chosen when empty. ``subnet_pool`` is the IPv4 range (CIDR) that networks take their
-    /24 from. ``registry_files`` are Docker's and Podman's own files about registries: mirrors,
-    insecure ones, other locations. ``certificate_folders`` hold a folder for each registry with
-    authorities (``*.crt``) and client certificates (``*.cert``, ``*.key``). ``additional_stores``
-    are folders of images that are shared with everybody (``store share``): they are used here as if
-    they had been pulled, and never changed. ``trust_host_ca`` gives RUN steps and containers the
-    host's CA bundle: ``auto`` means RUN steps only, and only where the host carries CAs of its own.
-    ``result_max_bytes`` are read of one run's results (``-o``) at most.  ``no_new_privileges``
-    takes the power of set-user-ID programs (sudo, su) from containers and RUN steps that do not ask
-    for it with ``--security-opt no-new-privileges=false``.
-    """
-
-    root: Path
-    run_root: Path
-    runtime: str = "auto"
-    storage_driver: str = "auto"
-    publish_address: str = "127.0.0.1"
-    bridge_name: str = ""
-    subnet_pool: str = "10.89.0.0/16"
-    insecure_registries: tuple[str, ...] = ()
-    registry_mirrors: tuple[str, ...] = ()
-    registry_files: tuple[str, ...] = ()
-    certificate_folders: tuple[str, ...] = _CERTIFICATES
-    max_concurrent_downloads: int = 3
-    additional_stores: tuple[str, ...] = (SHARED_STORE,)
-    trust_host_ca: TrustHostCA = "auto"
-    debian_mirror: str = ""
-    stop_timeout: int = 10
-    pids_limit: int = 2048
-    no_new_privileges: bool = False
-    log_max_bytes: int = 64 * 1024 * 1024
-    result_max_bytes: int = 1024 * 1024 * 1024
+    root: Annotated[Path, "Folder of images, layers, containers and records; it survives a reboot."]
+    run_root: Annotated[
+        Path, "Folder of sockets, pid files and locks; it need not survive a reboot."
+    ]
+    runtime: Annotated[str, "auto (probed), or the name or path of an OCI runtime."] = "auto"
+    storage_driver: Annotated[
+        str,
+        "auto (probed), overlay, fuse-overlayfs, or vfs, which copies files where nothing can be "
+        "mounted.",
+    ] = "auto"
+    publish_address: Annotated[str, "The address that -p binds by default."] = "127.0.0.1"
+    bridge_name: Annotated[str, "Network device of the default network, chosen when empty."] = ""
+    subnet_pool: Annotated[str, "IPv4 range (CIDR) from which networks take a /24."] = (
+        "10.89.0.0/16"
+    )
+    insecure_registries: Annotated[tuple[str, ...], "Registries to use without TLS."] = ()
+    registry_mirrors: Annotated[tuple[str, ...], "Mirrors of registries."] = ()
+    registry_files: Annotated[
+        tuple[str, ...],
+        "Docker's and Podman's configuration files for registries: mirrors, insecure ones, other "
+        "locations.",
+    ] = ()
+    certificate_folders: Annotated[
+        tuple[str, ...],
+        "Folders with a folder for each registry: authorities (*.crt) and client certificates "
+        "(*.cert, *.key).",
+    ] = _CERTIFICATES
+    max_concurrent_downloads: Annotated[int, "Layers downloaded at the same time."] = 3
+    additional_stores: Annotated[
+        tuple[str, ...],
+        "Folders of images that are shared with all users (store share): usable as if they "
+        "had been pulled, and never changed.",
+    ] = (SHARED_STORE,)
+    trust_host_ca: Annotated[
+        TrustHostCA,
+        "Give RUN steps and containers the host's CA bundle: auto, always or never. auto means RUN "
+        "steps only, and only if the host has additional CAs.",
+    ] = "auto"
+    debian_mirror: Annotated[str, "The source of bootstrap's packages."] = ""
+    stop_timeout: Annotated[int, "Seconds from stop to kill."] = 10
+    pids_limit: Annotated[int, "Default limit of processes in a container."] = 2048
+    no_new_privileges: Annotated[
+        bool,
+        "Disable set-user-ID programs (sudo, su) in containers and RUN steps that do "
+        "not ask for it with --security-opt no-new-privileges=false.",
+    ] = False
+    log_max_bytes: Annotated[int, "Size in bytes at which a log is rotated."] = 64 * 1024 * 1024
+    result_max_bytes: Annotated[int, "Maximum size in bytes of a run's results (-o)."] = (
+        1024 * 1024 * 1024
+    )
 
     @property
     def layout(self) -> Layout:
@@ -84,19 +98,28 @@ class Settings:
         return Layout(self.root, self.run_root)
 
 
+def meanings() -> dict[str, tuple[type, str]]:
+    """Return the documentation of every setting by name: its type and one or two sentences."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return {
+        field.name: (hints[field.name].__origin__, hints[field.name].__metadata__[0])
+        for field in fields(Settings)
+    }
+
+
 def load_settings(
     environ: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None
 ) -> Settings:
-    """Return the settings that apply to this process.
+    """Return the settings for this process.
 
-    Raises :class:`InvalidArgumentError` for an unknown field or a value of the wrong form,
-    naming where it came from, and :class:`DeniedError` for another value of a locked setting.
+    Raises :class:`InvalidArgumentError`, which names the source, for an unknown field or a value of
+    the wrong form, and :class:`DeniedError` for a change of a locked setting.
     """
     environ = os.environ if environ is None else environ
     settings = default_settings(environ)
     lab = read_lab()
     common = lab.get("settings", {})
-    settings = _updated(settings, _of_this_user(common, environ), str(LAB_FILE))
+    settings = _updated(settings, _expand_user(common, environ), str(LAB_FILE))
     locks = _Locks.of(lab)
     path = config_path(environ)
     if path.is_file():
@@ -115,7 +138,7 @@ def load_settings(
 
 @dataclass(frozen=True, slots=True)
 class _Locks:
-    """The settings (``names``) that the administrator's file keeps a user from changing."""
+    """The settings (``names``) that the administrator's file locks."""
 
     names: frozenset[str] = frozenset()
 
@@ -134,7 +157,7 @@ class _Locks:
         return cls(frozenset(locked))
 
     def updated(self, settings: Settings, values: Mapping[str, Any], origin: str) -> Settings:
-        """Return the settings with a user's values; raise for another value of a locked one."""
+        """Return the settings with a user's values; raise DeniedError for a locked one."""
         found = _updated(settings, values, origin)
         for name in sorted(self.names & values.keys()):
             if getattr(found, name) != getattr(settings, name):
@@ -146,9 +169,9 @@ class _Locks:
 
 
 def machine_user(uid_map: Path = Path("/proc/self/uid_map")) -> int:
-    """Return the user of the machine that this process is, also inside a user namespace.
+    """Return the user ID of this process on the machine, also inside a user namespace.
 
-    -1 stands for somebody whom a namespace within another hides: never root.
+    Returns -1 for a user that a nested namespace hides: never root.
     """
     uid = os.geteuid()
     try:
@@ -190,16 +213,16 @@ def default_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def _run_folder() -> str:
-    """Return the folder that systemd made for the user, also where nobody said so."""
+    """Return the runtime folder that systemd made for the user, even if no variable names it."""
     folder = f"/run/user/{os.geteuid()}"
     return folder if os.access(folder, os.W_OK) else ""
 
 
 def _registry_files(environ: Mapping[str, str], home: Path | None) -> tuple[str, ...]:
-    """Return where Docker and Podman keep what they know about registries.
+    """Return the files in which Docker and Podman configure registries.
 
-    Of ``registries.conf`` it is the one that Podman would read: named by the environment, the
-    user's own, or the machine's.
+    Of several ``registries.conf``, it is the one that Podman would read: the one the environment
+    names, the user's own, or the machine's.
     """
     docker, containers = ["/etc/docker/daemon.json"], "/etc/containers/registries.conf"
     if home is not None:
@@ -211,7 +234,7 @@ def _registry_files(environ: Mapping[str, str], home: Path | None) -> tuple[str,
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return the variables by which another process comes to the same settings, all of them."""
+    """Return all settings as environment variables, for another process to resolve."""
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     texts = {
         f"JUPYTER_CONTAINERS_{name.upper()}": ",".join(value)
@@ -223,21 +246,21 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def check_places(settings: Settings) -> None:
-    """Raise :class:`UntrustedPlaceError` for a store or run root that others can change.
+    """Raise :class:`UntrustedPlaceError` for a store or run root that other users can change.
 
-    A shared store is its owner's, whom the setting trusts, and nobody else's.
+    An additional store belongs to the one owner whom the setting trusts.
     """
-    hint = "give it to this user alone (chown, chmod go-w), or name another in the settings"
-    for name, path in (("a store", settings.root), ("a place of sockets", settings.run_root)):
+    hint = "give it to this user alone (chown, chmod go-w), or choose another in the settings"
+    for name, path in (("a store", settings.root), ("a folder for sockets", settings.run_root)):
         check_place(path, name, hint)
     for text in settings.additional_stores:
         check_shared_store(Path(text))
 
 
 def check_shared_store(root: Path) -> None:
-    """Raise :class:`UntrustedPlaceError` for a shared store that others than its owner can change.
+    """Raise :class:`UntrustedPlaceError` for a shared store that anyone but its owner can change.
 
-    For root of the machine the owner has to be root.
+    On the machine itself, root accepts only root as its owner.
     """
     try:
         owner = root.stat().st_uid
@@ -245,7 +268,7 @@ def check_shared_store(root: Path) -> None:
         return
     mine = os.geteuid()
     owners = frozenset({mine} if mine == 0 and initial_namespace() else {mine, owner})
-    hint = f"whoever keeps it: chmod go-w {root}, and the folders above"
+    hint = f"ask its owner: chmod go-w {root}, and the folders above"
     layout = StoreLayout(root)
     for path in (root, layout.published, layout.layers, layout.content):
         check_place(path, "a shared store", hint, owners=owners)
@@ -265,7 +288,7 @@ def config_path(environ: Mapping[str, str]) -> Path:
 def read_lab(path: Path = LAB_FILE) -> dict[str, Any]:
     """Return the administrator's file, empty when there is none.
 
-    Raises :class:`InvalidArgumentError` when others than root can write it, or for bad TOML.
+    Raises :class:`InvalidArgumentError` for bad TOML, or when anyone but root can write it.
     """
     if not path.is_file():
         return {}
@@ -274,17 +297,17 @@ def read_lab(path: Path = LAB_FILE) -> dict[str, Any]:
         check_place(path, "the administrator's file", hint, owners=frozenset())
     except UntrustedPlaceError as error:
         raise InvalidArgumentError(
-            f"{path} can be changed by others than root: {error}", hint=hint
+            f"{path} can be changed by users other than root: {error}", hint=hint
         ) from error
     if path.stat().st_mode & 0o022:
-        raise InvalidArgumentError(f"{path} can be changed by others than root", hint=hint)
+        raise InvalidArgumentError(f"{path} can be changed by users other than root", hint=hint)
     return _read_toml(path)
 
 
-def _of_this_user(values: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return settings with ``{user}``, ``{uid}`` and ``{home}`` filled in in the folders."""
+def _expand_user(values: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return settings with ``{user}``, ``{uid}`` and ``{home}`` expanded in the folders."""
     uid = machine_user()
-    # Not what the variables say: they are the user's.
+    # Not from the environment variables: the user controls them.
     try:
         entry = pwd.getpwuid(uid)
         known = {"user": entry.pw_name, "uid": str(uid), "home": entry.pw_dir}
@@ -327,10 +350,10 @@ def _updated(settings: Settings, values: Mapping[str, Any], origin: str) -> Sett
     return replace(settings, **changes) if changes else settings
 
 
-_MAX_CHARACTERS = 1024 * 1024  # of a file of settings
-_LARGEST = (1 << 63) - 1  # what records hold
+_MAX_CHARACTERS = 1024 * 1024  # of a settings file
+_LARGEST = (1 << 63) - 1  # the types that records hold
 _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
-_CHOICES = {"trust_host_ca": ("auto", "always", "never")}
+_CHOICES = {"trust_host_ca": get_args(TrustHostCA)}
 
 
 def _coerced(name: str, value: object, default: object, origin: str) -> object:
@@ -357,7 +380,7 @@ def _coerced(name: str, value: object, default: object, origin: str) -> object:
 
 
 def _path(text: str) -> Path:
-    """Return an absolute path; RuntimeError for the home folder of a user that is not there."""
+    """Return an absolute path; raise RuntimeError for the home folder of an unknown user."""
     if "\0" in text:
         raise ValueError("a path has no NUL")
     return Path(text).expanduser().absolute()

@@ -1,7 +1,7 @@
 """Run a notebook without a browser, keep the result, and show its headings and last output.
 
 run_notebook.py SOURCE TARGET: the kernel starts in SOURCE's folder and has this environment.  Ends
-with status 1 at the first cell that fails, after showing what the cell's reader would see.
+with status 1 at the first cell that fails, after showing its error as in the notebook.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main(source: str, target: str) -> int:
     notebook = nbformat.read(source, as_version=4)
     try:
         with TemporaryDirectory(prefix="kernel-") as folder:
-            # Sockets in a private folder: nobody else on the machine can talk to the kernel.
+            # Sockets in a private folder: no other user of the machine can connect to the kernel.
             transport = {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
             client = NotebookClient(
                 notebook,
@@ -62,7 +62,7 @@ def run_cells(client: NotebookClient) -> int:
 
 
 def print_failure(cell: nbformat.NotebookNode, error: Exception) -> None:
-    """Show the cell and what stands below it in the notebook."""
+    """Show the cell and the output below it."""
     lines = ["", "this cell failed:", "", *(f"    {line}" for line in cell.source.splitlines()), ""]
     outputs = [text_of(output).rstrip() for output in cell.get("outputs", [])]
     lines += outputs or [str(error)]

@@ -9,6 +9,7 @@ import json
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -16,10 +17,11 @@ import msgspec
 from msgspec import inspect
 
 from jupyter_containers.build import reference
+from jupyter_containers.build.instructions import FLAGS
 from jupyter_containers.engine import units
 from jupyter_containers.engine.containers import status_text
+from jupyter_containers.panel import connections
 from jupyter_containers.panel import messages as panel_messages
-from jupyter_containers.panel import switchboard
 from jupyter_containers.widgets import messages as widget_messages
 from jupyter_containers.widgets.logs import LogsWidget
 
@@ -69,25 +71,32 @@ def widgets() -> str:
 
 def facts() -> str:
     """Return the rules and words that both sides have."""
-    instructions = {name: asdict(one) for name, one in reference.INSTRUCTIONS.items()}
+    instructions = {
+        name: asdict(one) | {"flags": {flag.completion: flag.help for flag in FLAGS.get(name, ())}}
+        for name, one in reference.INSTRUCTIONS.items()
+    }
     scale = {"base": "number", "units": "readonly string[]", "digits": "number"}
     span = {"below": "number", "text": "string", "unit": "number", "more": "number"}
     parts = [
         _HEAD.format("what the kernel's side has (see tests/typescript.py)"),
-        _record("Scale", (units.Scale.__doc__ or "").replace("``", "`"), scale),
+        _record("Scale", units.Scale.__doc__ or "", scale),
         _constant("DECIMAL", asdict(units.DECIMAL), "Scale"),
         _constant("BINARY", asdict(units.BINARY), "Scale"),
-        _record("Span", (units.Span.__doc__ or "").replace("``", "`"), span),
+        _record("Span", units.Span.__doc__ or "", span),
         _constant("SPANS", [asdict(one) for one in units.SPANS], "readonly Span[]"),
         _record(
             "Instruction",
-            (reference.Help.__doc__ or "").replace("``", "`"),
-            {"words": "string", "forms": "readonly string[]"},
+            reference.Help.__doc__ or "",
+            {
+                "words": "string",
+                "forms": "readonly string[]",
+                "flags": "Readonly<Record<string, string>>",
+            },
         ),
         _constant("INSTRUCTIONS", instructions, "Readonly<Record<string, Instruction>>"),
         _constant("AGE", status_text.AGE, "string"),
-        _constant("TARGET", switchboard.TARGET, "string"),
-        _constant("BEACON", switchboard.BEACON, "string"),
+        _constant("TARGET", connections.TARGET, "string"),
+        _constant("BEACON", connections.BEACON, "string"),
         _constant("LOG_LINES", LogsWidget.kept_lines, "number"),
     ]
     return "\n".join(parts)
@@ -147,16 +156,29 @@ def _interface(kind: type[msgspec.Struct], from_page: Any) -> str:
     for field in info.fields:
         optional = "?" if kind in from_page and not field.required else ""
         fields[field.encode_name + optional] = _text(field.type)
-    return _record(kind.__name__, (kind.__doc__ or "").replace("``", "`"), fields)
+    return _record(kind.__name__, kind.__doc__ or "", fields)
 
 
 def _record(name: str, words: str, fields: Mapping[str, str]) -> str:
     lines = "".join(f"  {key}: {text};\n" for key, text in fields.items())
-    return f"/** {words} */\nexport interface {name} {{\n{lines}}}\n"
+    return f"{_comment(words)}\nexport interface {name} {{\n{lines}}}\n"
+
+
+def _comment(docstring: str) -> str:
+    """Return a docstring as a comment above a declaration."""
+    lines = cleandoc(docstring).replace("``", "`").split("\n")
+    if len(lines) == 1:
+        return f"/** {lines[0]} */"
+    return "\n".join(["/**", *(f" * {line}".rstrip() for line in lines), " */"])
 
 
 def _constant(name: str, value: object, kind: str) -> str:
-    return f"export const {name}: {kind} = {json.dumps(value, indent=2, ensure_ascii=False)};\n"
+    if isinstance(value, list):
+        lines = "".join(f"  {json.dumps(one, ensure_ascii=False)},\n" for one in value)
+        return f"export const {name}: {kind} = [\n{lines}];\n"
+    nested = isinstance(value, dict) and any(isinstance(one, dict) for one in value.values())
+    text = json.dumps(value, indent=2 if nested else None, ensure_ascii=False)
+    return f"export const {name}: {kind} = {text};\n"
 
 
 def _choice(value: Any) -> str:

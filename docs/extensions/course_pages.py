@@ -20,12 +20,12 @@ _INDEX = """# {title}
 ```
 """
 _WORDS = """Every notebook runs by itself in a few minutes, with or without the internet, as root or
-not; each ends with exercises whose checker cells tell how it went. Here they are to be read; to run
+not; each ends with exercises and cells that check them. These pages are for reading; to run
 them, open the folder `notebooks/` in JupyterLab."""
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Let Sphinx call us when a build begins."""
+    """Register the extension with Sphinx."""
     app.connect("builder-inited", lambda app: copy(Path(app.srcdir)))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 

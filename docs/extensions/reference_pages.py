@@ -1,7 +1,7 @@
-"""The pages that are made from the product itself: commands, settings, the administrator's file.
+"""Pages generated from the product itself: commands, settings, the administrator's file.
 
 They are written below ``docs/reference/generated`` when a build begins, from the same declarations
-that the parser, ``--help`` and completion read, so they cannot say anything else.
+that the parser, ``--help`` and completion read, so they cannot differ from these.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ PARTS = {
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Let Sphinx call us when a build begins."""
+    """Register the extension with Sphinx."""
     app.connect("builder-inited", lambda app: write(Path(app.srcdir) / "reference" / "generated"))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def write(folder: Path) -> None:
-    """Write all pages, and only those that changed: Sphinx reads no others again."""
+    """Write all pages that changed: Sphinx reads no others again."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = {f"{part}.md": commands_page(part, title) for part, title in PARTS.items()}
     pages["dockerfile-flags.md"] = dockerfile_page()
@@ -59,7 +59,7 @@ def write(folder: Path) -> None:
 
 
 def verbs_table() -> str:
-    """Return the table of all verbs that the index of the reference includes."""
+    """Return the table of all verbs, which the index of the reference includes."""
     lines = ["| Command | What it does |", "|---|---|"]
     for part, title in PARTS.items():
         lines.append(f"| **[{title}](generated/{part}.md)** | |")
@@ -75,7 +75,7 @@ def _verbs(part: str) -> list[Verb]:
 
 
 def commands_page(part: str, title: str) -> str:
-    """Return the page of one part of the grammar."""
+    """Return the page for one part of the grammar."""
     lines = [
         f"# {title}",
         "",
@@ -128,9 +128,8 @@ def dockerfile_page() -> str:
 def settings_page() -> str:
     """Return the table of all settings with their defaults for root and for users."""
     from jupyter_containers import settings
-    from jupyter_containers.magics.config import ContainersConfig
 
-    traits = ContainersConfig.class_own_traits(config=True)
+    meanings = settings.meanings()
     lines = [
         "# Settings",
         "",
@@ -140,10 +139,12 @@ def settings_page() -> str:
         "|---|---|---|",
     ]
     for field in fields(settings.Settings):
-        default = "see below" if field.name in ("root", "run_root") else _default(field.default)
-        meaning = str(traits[field.name].help or "") if field.name in traits else ""
+        by_user = field.name in ("root", "run_root")
+        default = "a system folder for root, an XDG folder for users" if by_user else ""
+        default = default or _default(field.default)
+        meaning = meanings[field.name][1]
         lines.append(f"| `{field.name}` | {_cell(meaning)} | {default} |")
-    lines += ["", inspect.getdoc(settings.Settings) or "", ""]
+    lines.append("")
     return (
         "\n".join(lines)
         .replace("``", "`")
@@ -161,7 +162,7 @@ def _default(value: object) -> str:
 
 
 def errors_page() -> str:
-    """Return the tree of errors and what each means."""
+    """Return the tree of errors and their meanings."""
     from jupyter_containers import errors
 
     tree = (inspect.getdoc(errors) or "").partition("::")

@@ -2,7 +2,7 @@
 
 The passes, each its own module: ``parser`` (text → nodes) → ``instructions`` (nodes → typed
 instructions) → ``plan`` (stages, arguments, order) → ``executor`` (steps → layers and an image).
-Nothing is imported until it is asked for.
+Names are imported on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which files ADD unpacks: tar archives, plain or compressed, known by content and not by name."""
+"""Detects the files that ADD unpacks: tar archives, plain or compressed, by content."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _BLOCK = 512
 
 @contextmanager
 def open_archive(tree: SourceTree, entry: Entry) -> Iterator[BinaryIO | None]:
-    """Yield the uncompressed tar that a regular file holds, or None when it holds none."""
+    """Yield the uncompressed tar in a regular file, or None if it contains none."""
     with os.fdopen(tree.open_regular(entry), "rb") as stream:
         yield decompressed(stream) if is_archive(stream) else None
 
 
 def is_archive(stream: BinaryIO) -> bool:
-    """True when a seekable stream holds a tar, plain or compressed; it is rewound."""
+    """Return whether a seekable stream is a tar, plain or compressed; rewind it."""
     found = _is_tar_header(_first_block(decompressed(stream)))
     stream.seek(0)
     return found
 
 
 def decompressed(stream: BinaryIO) -> BinaryIO:
-    """Return what a seekable stream holds, uncompressed."""
+    """Return the uncompressed contents of a seekable stream."""
     magic = stream.read(6)
     stream.seek(0)
     if magic.startswith(b"\x1f\x8b"):
@@ -62,7 +62,7 @@ def _first_block(stream: BinaryIO) -> bytes:
 
 
 def _is_tar_header(block: bytes) -> bool:
-    """True for a header whose checksum is right (POSIX.1-2017, pax, "ustar Interchange Format")."""
+    """Return whether a header's checksum is right (POSIX.1-2017, pax, "ustar Interchange")."""
     if len(block) < _BLOCK or not any(block):
         return False
     digits = block[148:156].strip(b" \0")

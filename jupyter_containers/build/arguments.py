@@ -1,8 +1,8 @@
-"""How the arguments after a keyword are cut: JSON arrays, words, name=value pairs, flags.
+"""Parses the arguments after a keyword: JSON arrays, words, name=value pairs, flags.
 
-Quotes and escapes stay in the words: they are removed where variables are expanded.  Every
-function raises :class:`ValueError` with a clear message; the caller knows the lines.  A
-:class:`MisplacedError` also knows which word it is about.
+Quotes and escapes stay in the words: they are removed when variables are expanded.  Every function
+raises :class:`ValueError` with a clear message; the caller adds the lines.  A
+:class:`MisplacedError` also names the word.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 
 class MisplacedError(ValueError):
-    """A word is not acceptable; ``word`` is as it is written."""
+    """A word is not acceptable; ``word`` is as written."""
 
     def __init__(self, message: str, word: str) -> None:
         super().__init__(message)
@@ -21,9 +21,9 @@ class MisplacedError(ValueError):
 
 
 def json_array(text: str) -> tuple[str, ...] | None:
-    """Return the strings of a JSON array, or None when ``text`` is no JSON array.
+    """Return the strings of a JSON array, or None if ``text`` is not a JSON array.
 
-    Raises :class:`ValueError` for a valid array that holds anything but strings.
+    Raises :class:`ValueError` for a valid array with anything but strings.
     """
     if not text.startswith("["):
         return None
@@ -33,7 +33,7 @@ def json_array(text: str) -> tuple[str, ...] | None:
         return None
     if not all(isinstance(item, str) for item in value):
         raise ValueError("only strings are allowed in the JSON array of an exec form")
-    # Half of a surrogate pair is valid JSON but no text; it becomes U+FFFD, as in Go.
+    # Half of a surrogate pair is valid JSON but not text; it becomes U+FFFD, as in Go.
     return tuple(
         item.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for item in value
     )
@@ -44,7 +44,7 @@ def _refuse(name: str) -> object:
 
 
 def words(text: str, escape: str) -> tuple[str, ...]:
-    """Return the words of ``text``, cut at white space outside quotes and escapes."""
+    """Return the words of ``text``, split at white space outside quotes and escapes."""
     result: list[str] = []
     word: list[str] = []
     quote = ""
@@ -97,7 +97,7 @@ def pairs(text: str, escape: str) -> tuple[tuple[tuple[str, str], ...], bool]:
 
 
 class Flags:
-    """The ``--name[=value]`` words of one instruction, checked against those it knows."""
+    """The ``--name[=value]`` words of one instruction, checked against its known flags."""
 
     def __init__(self, given: Iterable[str], known: Mapping[str, str]) -> None:
         """``known`` maps a flag to its kind: ``one`` value, ``many`` or ``switch``."""

@@ -1,9 +1,9 @@
-"""The layer cache: keys from what a step depends on, and why a step was not found.
+"""The build cache: keys derived from a step's inputs, and the reasons for misses.
 
 A *key* is the digest of named parts (parent, command, environment, files …).  A step that reads
-files of the context has one part a file, by content and never by mtime.  A *witness* is what the
-step at the same place of the same Dockerfile looked like last time; comparing the two tells the
-reason of a miss.
+files of the context has one part for each file, by content and never by mtime.  A *witness* records
+the step at the same position of the same Dockerfile in the last build; the difference between the
+two is the reason of a miss.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from jupyter_containers.oci.descriptor import Descriptor
 
 STEP_KEY = "step:"
 _VERSION = "1"
-# A large context's files are witnessed by a part of their digests: enough to see a change.
+# Only a part of each digest is kept for a large context: enough to see a change.
 _MAX_WITNESS_FILES = 100_000
 _MARK = 12
 
 
 @dataclass(frozen=True, slots=True)
 class StepKey:
-    """The parts that decide a step's result; ``files`` maps each path to its digest."""
+    """The inputs that determine a step's result; ``files`` maps each path to its digest."""
 
     parts: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
-        """The key under which the result is kept."""
+        """The key under which the result is stored."""
         total = hashlib.sha256(_VERSION.encode())
         for name, value in (*sorted(self.parts.items()), *sorted(self.files.items())):
             for text in (name, value):
@@ -46,7 +46,7 @@ class StepKey:
 
 
 class CachedStep(msgspec.Struct, frozen=True):
-    """What a step made; ``entries`` 0 says that it made no layer, ``title`` is for people."""
+    """The result of a step; ``entries`` 0 means that it made no layer, ``title`` is for people."""
 
     diff_id: str
     chain_id: str
@@ -58,7 +58,7 @@ class CachedStep(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, layer: CommittedLayer, created: str, title: str = "") -> CachedStep:
-        """Return the record of a layer just committed."""
+        """Return the record of a layer that was just committed."""
         return cls(
             layer.diff_id, layer.chain_id, layer.blob, layer.size, layer.entries, created, title
         )
@@ -70,7 +70,7 @@ class _Witness(msgspec.Struct, frozen=True):
 
 
 class StepCache:
-    """Looks steps up and remembers them; only results whose layer is usable count."""
+    """Looks up and stores results of steps; only results with a usable layer count."""
 
     def __init__(self, store: CacheStore, layers: LayerStore) -> None:
         self._store = store
@@ -90,11 +90,11 @@ class StepCache:
         return step
 
     def remember(self, key: str, step: CachedStep) -> None:
-        """Keep a result under ``key`` for as long as its layer lives."""
+        """Store a result under ``key`` for as long as its layer exists."""
         self._store.put(key, msgspec.json.encode(step), step.chain_id if step.entries else "")
 
     def stamp(self, key: str, now: str) -> str:
-        """Return the time that was first given with ``key``, which is ``now`` for a new key."""
+        """Return the time that was first stored under ``key``, which is ``now`` for a new key."""
         value = self._store.get(key)
         if value is not None:
             with suppress(UnicodeDecodeError):  # a damaged record is replaced
@@ -103,7 +103,7 @@ class StepCache:
         return now
 
     def alone(self, key: str, cancel: CancelToken) -> AbstractContextManager[object]:
-        """Return a block in which nobody else, in any process, makes the result of ``key``."""
+        """Return a block in which no other thread or process makes the result of ``key``."""
         return self._store.alone(key, cancel)
 
     def reason(self, place: str, key: StepKey, parent: str = "") -> str:
@@ -121,7 +121,7 @@ class StepCache:
         return difference(witness.parts, witness.files, key, parent)
 
     def witness(self, place: str, key: StepKey) -> None:
-        """Remember how the step at ``place`` looked this time."""
+        """Store a witness of the step at ``place``."""
         few = len(key.files) <= _MAX_WITNESS_FILES
         files = {name: value[-_MARK:] for name, value in key.files.items()} if few else {}
         self._store.put(
@@ -162,7 +162,7 @@ _ORDER = (*_NAMES, "env")
 def difference(
     parts: Mapping[str, str], files: Mapping[str, str], key: StepKey, parent: str = ""
 ) -> str:
-    """Return what differs first between a witness and ``key``, in words."""
+    """Return the first difference between a witness and ``key``, in words."""
     now_parts, now_files = _printable(key.parts), _printable(key.files)
     for name in _ORDER:
         if parts.get(name) == now_parts.get(name):
@@ -183,7 +183,7 @@ def difference(
 
 
 def _shown(path: str) -> str:
-    """Return a file of a key as people know it: without the number of its source."""
+    """Return a file of a key by its usual name: without the number of its source."""
     return path.partition(":")[2].partition("\0")[0] or path
 
 

@@ -23,8 +23,8 @@ from jupyter_containers.oci.image import ExecutionConfig
 def changed_config(
     changes: Iterable[str], config: ExecutionConfig | None = None
 ) -> ExecutionConfig:
-    """Return ``config`` after each change; raise :class:`InvalidArgumentError` for RUN and such."""
-    state = StageState(Platform.host(), config or ExecutionConfig())
+    """Apply instructions to ``config``; raise :class:`InvalidArgumentError` for RUN and such."""
+    state = StageState(platform=Platform.host(), config=config or ExecutionConfig())
     for number, text in enumerate(changes, 1):
         where = SourceLocation("--change", number, number, (text,))
         instruction = trigger(text.strip(), where)

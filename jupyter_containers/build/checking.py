@@ -1,7 +1,7 @@
-"""A plan gone through without carrying anything out: what its build would be warned of.
+"""Walks through a plan without executing it, and collects the warnings of its build.
 
-Base images are looked at when they are here and not pulled; of a stage on one that is not here,
-undefined variables cannot be told.
+Base images are used if they exist here and never pulled; in a stage on a missing image, undefined
+variables cannot be detected.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from jupyter_containers.options.context import is_git_address, is_url
 
 @dataclass(slots=True)
 class Rehearsal:
-    """Goes through all stages; ``look`` returns a base image that is here, or None."""
+    """Walks through all stages; ``look`` returns an existing base image, or None."""
 
     plan: Plan
     arguments: BuildArguments
@@ -40,12 +40,12 @@ class Rehearsal:
     _unknown: set[int] = field(default_factory=set)
 
     def findings(self) -> list[Finding]:
-        """Return what the steps would be warned of; stages that the target does not need count."""
+        """Return the warnings of the steps, including stages that the target does not need."""
         return [one for stage in self.plan.stages for one in self._stage(stage)]
 
     @property
     def states(self) -> Mapping[int, StageState]:
-        """What the stages that were gone through have become, by number."""
+        """The final states of the stages, by number."""
         return self._states
 
     def _stage(self, stage: Stage) -> list[Finding]:
@@ -93,7 +93,7 @@ class Rehearsal:
             assert isinstance(instruction, Run)
 
     def _ignored(self, instruction: Copy, sources: list[str]) -> list[Finding]:
-        """Return the sources that the ignore file hides."""
+        """Return the sources that the ignore file excludes."""
         if instruction.from_:
             return []
         rules = self.context.tree.rules

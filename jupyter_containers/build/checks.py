@@ -1,9 +1,9 @@
-"""Build checks: things in a Dockerfile that work but are seldom meant.
+"""Build checks: constructs in a Dockerfile that work but are seldom intended.
 
-A *rule* is data with a name (BuildKit's where it has the same rule), a line of description and a
-page in ``docs/checks``; a *finding* is one place where it applies.  A *policy* is what
-``# check=skip=RULE,…;error=true;experimental=RULE,…`` says: which rules are left out, which
-experimental ones are taken in, and whether a finding fails the build.
+A *rule* is data with a name (BuildKit's if it has the same rule), a one-line description and a page
+in ``docs/checks``; a *finding* is one place where it applies.  A *policy* is the value of ``#
+check=skip=RULE,…;error=true;experimental=RULE,…``: the rules to skip, the experimental ones to
+include, and whether a finding fails the build.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jupyter_containers.errors import SourceLocation
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a check is about, in one line; an ``experimental`` one must be asked for."""
+    """A check, described in one line; an ``experimental`` one must be enabled."""
 
     name: str
     description: str
@@ -30,7 +30,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule that applies at a place; ``message`` names the culprit."""
+    """A rule that applies at a location; ``message`` names the cause."""
 
     rule: Rule
     message: str
@@ -65,7 +65,7 @@ DESCRIPTION = Rule(
 EXPOSE_CASING = Rule("ExposeProtoCasing", "Protocols in EXPOSE should be lowercase")
 EXPOSE_FORMAT = Rule("ExposeInvalidFormat", "EXPOSE takes no address and no port of the host")
 BASE_PLATFORM = Rule("InvalidBaseImagePlatform", "The base image should be for the platform")
-# Ours.
+# The engine's own rules.
 UNKNOWN_OWNER = Rule("UnknownOwner", "An unknown name in --chown counts as 0")
 UNUSED_BUILD_ARG = Rule("UnusedBuildArg", "A build argument that no ARG declares has no effect")
 EMPTY_WILDCARD = Rule("EmptyWildcard", "A wildcard that matches nothing copies nothing")
@@ -85,7 +85,7 @@ OWN_RULES = (UNKNOWN_OWNER, UNUSED_BUILD_ARG, EMPTY_WILDCARD, SEVERAL_SOURCES)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Which rules count; names are in lower case, ``all`` stands for every rule."""
+    """The rules that apply; names are in lower case, ``all`` stands for every rule."""
 
     skip: frozenset[str] = frozenset()
     experimental: frozenset[str] = frozenset()
@@ -93,7 +93,7 @@ class Policy:
 
     @classmethod
     def parse(cls, text: str) -> Policy:
-        """Return what a ``check`` directive (or ``BUILDKIT_DOCKERFILE_CHECK``) says."""
+        """Return the policy in a ``check`` directive (or ``BUILDKIT_DOCKERFILE_CHECK``)."""
         values: dict[str, str] = {}
         for part in text.split(";"):
             name, _, value = part.partition("=")
@@ -104,8 +104,8 @@ class Policy:
             values.get("error", "").lower() in ("true", "1"),
         )
 
-    def kept(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-        """Return the findings that count, each once, in the order of their places."""
+    def applicable(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+        """Return the findings that apply, each once, in the order of their locations."""
         counted = dict.fromkeys(one for one in findings if self._counts(one.rule))
         return tuple(sorted(counted, key=_place))
 
@@ -125,7 +125,7 @@ def _place(finding: Finding) -> tuple[int, str]:
 
 
 def meant(name: str, known: Iterable[str], sigil: str = "") -> str:
-    """Return `` (did you mean NAME?)`` for the nearest known name, or empty text."""
+    """Return `` (did you mean NAME?)`` for the nearest known name, or an empty text."""
     near = min(known, key=lambda one: _distance(name, one), default="")
     if not near or _distance(name, near) > _NEAR:
         return ""
@@ -136,7 +136,7 @@ _NEAR = 2
 
 
 def _distance(one: str, other: str) -> int:
-    """Return how many letters to insert, delete or replace (Levenshtein)."""
+    """Return the number of letters to insert, delete or replace (Levenshtein)."""
     row = list(range(len(other) + 1))
     for at, letter in enumerate(one, 1):
         above, row[0] = row[0], at

@@ -1,8 +1,7 @@
 """The build context: a local folder, its ignore file and its Dockerfile.
 
 ``<Dockerfile>.dockerignore`` beside the Dockerfile takes precedence over ``.dockerignore`` at the
-context's root.  The Dockerfile stays readable when it is ignored: it is not read through the
-rules.
+context's root.  An ignored Dockerfile can still be built: the rules do not apply to reading it.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class DockerfileText:
-    """The text to build and the name that errors give it; ``path`` is None for a cell's text."""
+    """The text to build and its name in errors; ``path`` is None for a cell's text."""
 
     text: str
     name: str
@@ -36,9 +35,8 @@ class DockerfileText:
 class LocalContext:
     """An open build context; use as a context manager.
 
-    What lies in ``store``, the engine's own folder, is no part of a context: a process that reads
-    and closes the database which it has open loses its locks on it (fcntl(2)), and with them the
-    records.
+    ``store``, the engine's own folder, is never part of a context: a process that reads and closes
+    the database that it has open loses its locks on it (fcntl(2)), and with them the records.
     """
 
     def __init__(
@@ -56,20 +54,20 @@ class LocalContext:
                 f"cannot open the context {os.fspath(folder)}: {error.strerror}"
             ) from error
         try:
-            rules = _without_store(_ignore_rules(self.root, dockerfile), self._place(), store)
+            rules = _exclude_store(_ignore_rules(self.root, dockerfile), self._place(), store)
             self.tree = SourceTree(self.root, rules, digests=digests)
         except BaseException:
             self.root.close()
             raise
 
     def host_file(self, path: str) -> ContextFile:
-        """Return where ``path`` of the context lies on the host, links resolved inside it."""
+        """Return the host path of ``path`` in the context, links resolved inside it."""
         status = os.fstat(self.root.descriptor)
         identity = status.st_dev, status.st_ino
         return ContextFile(str(self._place()), identity, self.root.resolve(path))
 
     def _place(self) -> Path:
-        """Return where the open directory is now, wherever a link that led to it leads."""
+        """Return the present path of the open directory, whatever link led to it."""
         return Path(os.readlink(at.path_of(self.root.descriptor)))
 
     def __enter__(self) -> LocalContext:
@@ -104,10 +102,10 @@ def read_dockerfile(options: BuildOptions, folder: Path) -> DockerfileText:
                 path = folder / root.resolve(name)
                 data = root.read_bytes(name, MAX_DOCKERFILE_BYTES + 1)
     except (OSError, ValueError) as error:
-        if not os.path.exists(folder):  # False also for what cannot be a path
+        if not os.path.exists(folder):  # also False for a text that cannot be a path
             raise InvalidArgumentError(
-                f"the context {options.context.place!r} is not there",
-                hint="it is the folder of the Dockerfile and of the files that COPY finds",
+                f"the context {options.context.place!r} does not exist",
+                hint="name the folder of the Dockerfile and of the files to COPY",
             ) from error
         raise InvalidArgumentError(
             f"cannot read the Dockerfile {path}: {getattr(error, 'strerror', error)}",
@@ -133,7 +131,7 @@ def _ignore_rules(root: Root, dockerfile: Path | None) -> IgnoreRules:
     return IgnoreRules.parse(root.read_text(".dockerignore"))
 
 
-def _without_store(rules: IgnoreRules, folder: Path, store: Path | None) -> IgnoreRules:
+def _exclude_store(rules: IgnoreRules, folder: Path, store: Path | None) -> IgnoreRules:
     if store is None:
         return rules
     place, context = store.resolve(), folder

@@ -1,7 +1,7 @@
-"""The contexts of one build: the main one and the named ones, opened when they are first used.
+"""The contexts of one build: the main one and the named ones, opened on first use.
 
-A git repository, an archive, an address or files by name become a scratch folder that ends with
-the build.  Images (``docker-image://``, ``oci-layout://``) stay images.
+A git repository, an archive, an address or named files become a scratch folder that is removed
+after the build.  Images (``docker-image://``, ``oci-layout://``) stay images.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ Scratch = Callable[[], Path]
 OpenDigests = Callable[[Path], FileDigests]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Contexts:
-    """What a build reads from; ``stack`` closes it all.
+    """The contexts that a build reads from; ``stack`` closes them all.
 
-    ``files`` (by name) stand beside those of the main context.  ``keep_git_dir`` keeps
-    ``.git`` of a main context that is a repository.  ``memory`` knows what servers had before.
-    ``store`` is the folder that no context of this machine shows.
+    ``files`` (by name) are added to those of the main context.  ``keep_git_dir`` keeps ``.git`` of
+    a main context that is a repository.  ``memory`` holds what servers returned before. ``store``
+    is the folder that local contexts exclude.
     """
 
     named: Mapping[str, ContextSource]
@@ -54,11 +54,11 @@ class Contexts:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def folder(self, source: ContextSource) -> Path:
-        """Return a folder that holds the files of a context."""
+        """Return a folder with the files of a context."""
         if source.kind == "folder":
             return Path(source.place)
         if source.kind == "files":
-            return self._written(source.files)
+            return self._write_files(source.files)
         if source.kind == "git":
             address, git = GitAddress.parse(source.place), Git(self.cancel)
             return git.checkout(
@@ -68,20 +68,20 @@ class Contexts:
             got = download(source.place, self.scratch(), self.cancel)
             with got.path.open("rb") as stream:
                 if is_archive(stream):
-                    return self._unpacked(stream)
-            # An address that gives text is a Dockerfile and nothing else, as with Docker.
+                    return self._unpack(stream)
+            # An address that returns text is a Dockerfile and nothing else, as with Docker.
             got.path.rename(got.path.with_name("Dockerfile"))
             return got.path.parent
         if source.data is not None:
-            return self._unpacked(io.BytesIO(source.data))
+            return self._unpack(io.BytesIO(source.data))
         try:
             with open(source.place, "rb") as stream:
-                return self._unpacked(stream)
+                return self._unpack(stream)
         except OSError as error:
             raise InvalidArgumentError(f"cannot read {source.place}: {error.strerror}") from error
 
     def local(self, source: ContextSource, folder: Path, dockerfile: Path | None) -> LocalContext:
-        """Return an open context whose files are in ``folder``."""
+        """Return an open context of the files in ``folder``."""
         on_this_machine = source.kind == "folder"
         digests = self.digests(folder) if on_this_machine else None
         store = self.store if on_this_machine else None
@@ -91,12 +91,12 @@ class Contexts:
         return context
 
     def image(self, name: str) -> ContextSource | None:
-        """Return the named context when it is an image."""
+        """Return the named context if it is an image."""
         source = self.named.get(name.lower())
         return source if source is not None and source.kind in IMAGE_KINDS else None
 
     def tree(self, name: str) -> LocalContext | None:
-        """Return the named context when it is made of files, opened once for the build."""
+        """Return the tree of the named context if it has files, opened once for the build."""
         name = name.lower()
         source = self.named.get(name)
         if source is None or source.kind in IMAGE_KINDS:
@@ -109,16 +109,16 @@ class Contexts:
 
     @property
     def extra(self) -> SourceTree | None:
-        """The tree of the files that were given beside the main context."""
+        """The tree of the files given in addition to the main context."""
         if not self.files:
             return None
         with self._lock:
             if self._extra is None:
-                root = self.stack.enter_context(Root(self._written(self.files)))
+                root = self.stack.enter_context(Root(self._write_files(self.files)))
                 self._extra = SourceTree(root)
             return self._extra
 
-    def _written(self, files: Mapping[str, bytes]) -> Path:
+    def _write_files(self, files: Mapping[str, bytes]) -> Path:
         folder = self.scratch()
         with Root(folder) as root:
             for name, data in files.items():
@@ -133,7 +133,7 @@ class Contexts:
                 target.chmod(0o644)
         return folder
 
-    def _unpacked(self, stream: BinaryIO) -> Path:
+    def _unpack(self, stream: BinaryIO) -> Path:
         if self.extract is None:
             raise UnsupportedError("archives cannot be unpacked here", capability="archives")
         if not is_archive(stream):

@@ -1,6 +1,6 @@
-"""COPY and ADD into a root: what lands where, and with which owner, mode and times.
+"""Copies files for COPY and ADD into a root, with owner, mode and times.
 
-Rules (Dockerfile reference, "COPY"; where engines differ, BuildKit):
+Rules (Dockerfile reference, "COPY"; BuildKit's where engines differ):
 
 - A folder's *contents* are copied into the destination; a file goes into a destination that is a
   folder (it exists as one, or is written with a final ``/``) and otherwise becomes it.
@@ -9,8 +9,8 @@ Rules (Dockerfile reference, "COPY"; where engines differ, BuildKit):
   folder.
 - Modes, times, extended attributes and hard links among the copied files are kept.
 
-Somebody may have the destination at the same time (``-o FOLDER``): everything is made as one name
-in an open folder, and finished through the descriptor by which it was made.
+Other processes may change the destination at the same time (``-o FOLDER``): everything is created
+by one name in an open folder, and finished through the descriptor that created it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _CHUNK = 8 << 20
 class CopyRules:
     """None keeps each file's own ``owner``, ``mode`` and ``time_ns``.
 
-    With ``handover`` the files go to the host, without what is not fit for it.
+    With ``handover`` the files go to the host, without their privileges.
     """
 
     owner: Owner | None = None
@@ -67,19 +67,19 @@ class Copier:
         return (owner.uid, owner.gid) if owner else (0, 0)
 
     def copy(self, tree: SourceTree, sources: Iterable[Source]) -> None:
-        """Copy each source; raise :class:`BuildError` naming the file that cannot be."""
-        with tree.reading() as reading, self._writing() as writer:
+        """Copy each source; raise :class:`BuildError`, which names the file that failed."""
+        with tree.reading() as reading, self._open_writer() as writer:
             for source in sources:
                 target = self.destination.strip("/")
                 try:
                     target = self.place(source)
                     writer.copy(reading, source, target)
                 except OSError as error:
-                    raise _wrapped(error, target) from error
+                    raise _wrap_error(error, target) from error
 
     def copy_with_parents(self, tree: SourceTree, sources: Iterable[Source]) -> None:
-        """Copy each source below the folders that stand above it (``--parents``)."""
-        with tree.reading() as reading, self._writing() as writer:
+        """Copy each source below its parent folders (``--parents``)."""
+        with tree.reading() as reading, self._open_writer() as writer:
             for source in sources:
                 target = self.destination.strip("/")
                 try:
@@ -91,21 +91,21 @@ class Copier:
                         target = _join(target, source.name)
                     writer.copy(reading, source, target)
                 except OSError as error:
-                    raise _wrapped(error, target) from error
+                    raise _wrap_error(error, target) from error
 
     @contextmanager
-    def _writing(self) -> Iterator[_Writer]:
+    def _open_writer(self) -> Iterator[_Writer]:
         with Folders(self.root) as folders:
             yield _Writer(self.root, folders, self.rules, self.cancel, self.links)
 
     def place(self, source: Source) -> str:
-        """Return the canonical path where ``source`` goes, its folder created."""
+        """Return the canonical target path of ``source``; create its folder."""
         if source.is_folder:
             return self.folder(self.destination)
         return self.file_place(source.name)
 
     def file_place(self, name: str) -> str:
-        """Return the canonical path of a file called ``name``, its folder created."""
+        """Return the canonical path of a file called ``name``; create its folder."""
         if self.destination.endswith("/"):
             self.folder(self.destination)
         target = self.root.resolve(self.destination)
@@ -116,20 +116,20 @@ class Copier:
         return target
 
     def folder(self, path: str) -> str:
-        """Return a folder of the destination in canonical form, created where missing."""
+        """Return a folder of the destination in canonical form; create it if it is missing."""
         change, mode = self.rules.mode, 0o755
         if change is not None and change.octal is not None:
-            # As BuildKit has it: new folders get the files' mode less what its umask takes away,
-            # and a symbolic one leaves them alone.
+            # As in BuildKit: new folders get the files' mode restricted by its umask; a symbolic
+            # mode does not apply to them.
             mode = change.octal & 0o755
         return self.root.make_folders(path, mode, *self._new_owner)
 
     def write(self, name: str, data: bytes, mode: int = 0o644) -> None:
-        """Create a file called ``name`` that holds ``data`` (an inline document)."""
+        """Create a file called ``name`` with the contents ``data`` (an inline document)."""
         target = self.destination.strip("/")
         try:
             target = self.file_place(name)
-            with self._writing() as writer:
+            with self._open_writer() as writer:
                 fd = at.create(*writer.way(target))
             with os.fdopen(fd, "wb") as stream:
                 stream.write(data)
@@ -137,12 +137,12 @@ class Copier:
                 change = self.rules.mode
                 os.fchmod(stream.fileno(), change.apply(mode, folder=False) if change else mode)
         except OSError as error:
-            raise _wrapped(error, target) from error
+            raise _wrap_error(error, target) from error
 
 
 @dataclass(slots=True)
 class _Writer:
-    """Makes files of the destination, given by canonical paths; raises :class:`OSError`."""
+    """Creates files of the destination by canonical paths; raises :class:`OSError`."""
 
     root: Root
     folders: Folders
@@ -172,7 +172,7 @@ class _Writer:
             self._finish_folder(tree, entry, place)
 
     def folder_like(self, tree: SourceTree, entry: Entry, place: str) -> str:
-        """Return the canonical path of a folder, made like that of the source if it is missing."""
+        """Return the canonical path of a folder; create it like the source's if it is missing."""
         fresh = at.look(*self.folders.above(place)) is None
         place = self._make_folder(place)
         if fresh:
@@ -180,7 +180,7 @@ class _Writer:
         return place
 
     def way(self, place: str) -> tuple[int, str]:
-        """Return an open folder and the name in it that is free for a new file."""
+        """Return an open folder and a name in it that is free for a new file."""
         directory, name = self.folders.above(place)
         status = at.look(directory, name)
         if status is not None:
@@ -249,7 +249,7 @@ class _Writer:
         self._finish(tree, entry, at.path_of(self.folders.open(place)))
 
     def _finish(self, tree: SourceTree, entry: Entry, target: int | str) -> None:
-        """Give what was made its owner, mode, attributes and times, in this order."""
+        """Set owner, mode, attributes and times of a created entry, in this order."""
         give(target, *self._owner(tree, entry))
         mode, change = stat.S_IMODE(entry.status.st_mode), self.rules.mode
         if change is not None:
@@ -288,22 +288,22 @@ def _join(folder: str, name: str) -> str:
 
 
 def is_folder_destination(text: str) -> bool:
-    """True when a destination is written as a folder."""
+    """Return whether a destination is written as a folder."""
     return text in ("", ".") or text.endswith(("/", "/."))
 
 
 def absolute_destination(text: str, working_dir: str) -> str:
-    """Return the destination as an absolute path; a final ``/`` says it is a folder."""
+    """Return the destination as an absolute path; a final ``/`` marks a folder."""
     path = posixpath.normpath(posixpath.join("/", working_dir or "/", text)).replace("//", "/", 1)
     return path.rstrip("/") + "/" if is_folder_destination(text) else path
 
 
 def needs_slash(sources: Sequence[object], destination: str) -> bool:
-    """True when several sources go to a destination that is not written as a folder."""
+    """Return whether several sources have a destination that is not written as a folder."""
     return len(sources) > 1 and not is_folder_destination(destination)
 
 
-def _wrapped(error: OSError, target: str) -> BuildError | StorageError:
+def _wrap_error(error: OSError, target: str) -> BuildError | StorageError:
     if error.errno in (28, 122):
         return StorageError(f"cannot write /{target}: {error.strerror}", hint="free disk space")
     return BuildError(f"cannot write /{target}: {error.strerror}")

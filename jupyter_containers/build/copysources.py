@@ -1,8 +1,8 @@
-"""What COPY and ADD copy: files of the context, of stages and images, of addresses.
+"""The sources of COPY and ADD: files of the context, of stages and images, and addresses.
 
-An *origin* is one source of the instruction with the tree that holds it.  Addresses are read when
-the step needs them: a checksum, a commit id, or a server that says that its file is the one of the
-last time tells whether it is cached without a download.
+An *origin* is one source of the instruction with the tree that contains it.  Addresses are read
+when the step needs them: a checksum, a commit ID, or a server's answer that its file is unchanged
+decides without a download whether the step is cached.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from jupyter_containers.build.checks import EMPTY_WILDCARD, Finding
-from jupyter_containers.build.filestep import StepSurroundings
+from jupyter_containers.build.filestep import StepContext
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.instructions import Add, Copy
 from jupyter_containers.build.remote import (
@@ -34,7 +34,7 @@ from jupyter_containers.trees.rooted import Root
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """One source; ``commit`` stands for the files of a git repository in the step's key."""
+    """One source; in the step's key, ``commit`` replaces the files of a git repository."""
 
     tree: SourceTree
     matches: tuple[Source, ...]
@@ -45,7 +45,7 @@ class Origin:
 class CopySources:
     """Finds the sources of one step, once."""
 
-    def __init__(self, wanted: Copy, around: StepSurroundings) -> None:
+    def __init__(self, wanted: Copy, around: StepContext) -> None:
         """``wanted`` is the instruction with its words expanded."""
         self._wanted, self._around = wanted, around
         self._remote = isinstance(wanted, Add)
@@ -58,7 +58,7 @@ class CopySources:
             raise around.fail("--checksum can only be used with addresses")
 
     def quick(self) -> dict[str, str] | None:
-        """Return what decides the result without looking at files, or None where nothing does."""
+        """Return the inputs that decide the result without reading files, or None."""
         if self._chain is not None:
             return {"from": self._chain}
         wanted = self._wanted
@@ -74,13 +74,13 @@ class CopySources:
 
     @property
     def origins(self) -> tuple[Origin, ...]:
-        """What the sources name; addresses are downloaded."""
+        """The origins of the sources; addresses are downloaded."""
         if self._origins is None:
             self._origins = tuple(one for text in self._wanted.sources for one in self._find(text))
         return self._origins
 
     def files(self, exclude: IgnoreRules) -> dict[str, str]:
-        """Return a digest for each path that would be copied."""
+        """Return a digest for each path to copy."""
         files: dict[str, str] = {}
         for index, origin in enumerate(self.origins):
             if origin.commit:
@@ -158,7 +158,7 @@ class CopySources:
         return Origin(tree, tree.find("/"), commit=commit)
 
     def _current(self, url: str) -> str:
-        """Return what a server has under an address now; what it sends is kept for the step."""
+        """Return the present file of an address; keep a downloaded one for the step."""
         around, memory = self._around, self._around.contexts.memory
         key = f"address:{digest_of(url.encode())}"
         data = memory.get(key) if memory is not None else None

@@ -13,7 +13,7 @@ from jupyter_containers.build.cache import StepKey
 from jupyter_containers.build.checks import UNKNOWN_OWNER, Finding
 from jupyter_containers.build.copying import Copier, CopyRules, absolute_destination
 from jupyter_containers.build.copysources import CopySources, Origin
-from jupyter_containers.build.filestep import FileStep, StepSurroundings
+from jupyter_containers.build.filestep import FileStep, StepContext
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.instructions import Copy, Workdir
 from jupyter_containers.build.modes import ModeChange
@@ -36,20 +36,20 @@ class _Request:
     destination: str
 
     def rules(self, found_owner: Owner | None) -> CopyRules:
-        """Return how files are changed on their way."""
+        """Return the changes to apply to copied files."""
         mode = ModeChange.parse(self.copy.chmod) if self.copy.chmod else None
         return CopyRules(found_owner, mode, self.exclude)
 
     @property
     def exclude(self) -> IgnoreRules:
-        """The patterns of what is left out."""
+        """The patterns of files to leave out."""
         return IgnoreRules.of(self.copy.exclude, "--exclude")
 
 
-def describe_copy(instruction: Copy, expand: Expander, around: StepSurroundings) -> FileStep:
-    """Return COPY or ADD as a step; raise where it asks for what is not there."""
+def describe_copy(instruction: Copy, expand: Expander, around: StepContext) -> FileStep:
+    """Return COPY or ADD as a step; raise for sources or flags that do not exist."""
     request = _expanded(instruction, expand, around)
-    request.rules(None)  # a wrong mode or pattern ends the build before anything is read
+    request.rules(None)  # a wrong mode or pattern fails the build before anything is read
     work, copy = _CopyWork(request, around), request.copy
     return FileStep(
         work.quick_key(),
@@ -66,7 +66,7 @@ def describe_copy(instruction: Copy, expand: Expander, around: StepSurroundings)
     )
 
 
-def _expanded(instruction: Copy, expand: Expander, around: StepSurroundings) -> _Request:
+def _expanded(instruction: Copy, expand: Expander, around: StepContext) -> _Request:
     written = expand(instruction.destination)
     documents = tuple(
         (one.name, (expand.document(one.text) if one.expand else one.text).encode())
@@ -82,9 +82,9 @@ def _expanded(instruction: Copy, expand: Expander, around: StepSurroundings) -> 
 
 
 class _CopyWork:
-    """One COPY or ADD on its way from description to files; reads its sources once."""
+    """One COPY or ADD, from its description to its files; reads its sources once."""
 
-    def __init__(self, request: _Request, around: StepSurroundings) -> None:
+    def __init__(self, request: _Request, around: StepContext) -> None:
         self.request = request
         self.copy = request.copy
         self.around = around
@@ -99,7 +99,7 @@ class _CopyWork:
         }
         parts |= {name: "\0".join(words) for name, words in flags.key_parts(copy).items()}
         if copy.link and copy.chown:
-            # Names are those of the stage, though its files do not matter.
+            # Names are resolved in the stage, though its files do not matter.
             found = self._stage_owner()
             parts["owner"] = f"{found.uid}:{found.gid}"
         if copy.link and (standing := self._folders_below()):
@@ -107,7 +107,7 @@ class _CopyWork:
         return parts
 
     def _folders_below(self) -> tuple[_Standing, ...]:
-        """Return the folders on the way to a detached step's destination that the stage has."""
+        """Return the folders on the path of a detached step's destination that the stage has."""
         chain = self.around.state.chain_id
         if self._standing is None:
             root = self.around.tree_of(chain).root if chain else None
@@ -115,7 +115,7 @@ class _CopyWork:
         return self._standing
 
     def quick_key(self) -> StepKey | None:
-        """Return the key by the layers, commits or checksums that hold the sources."""
+        """Return the key by the layers, commits or checksums of the sources."""
         quick = self.sources.quick()
         return None if quick is None else StepKey(self._parts() | quick, self._documents())
 
@@ -145,7 +145,7 @@ class _CopyWork:
         workspace.call(copy)
 
     def _keep_folders(self, root: Root) -> None:
-        """Make the folders that the stage has as they are there: the layer resets none of them."""
+        """Create the stage's existing folders as they are: the layer must not reset any of them."""
         if not self.copy.link:
             return
         place = self.request.destination
@@ -153,7 +153,7 @@ class _CopyWork:
             source.is_folder for origin in self.sources.origins for source in origin.matches
         )
         for folder in self._folders_below():
-            if into or folder.path != place:  # a file takes the place of a folder
+            if into or folder.path != place:  # a file replaces a folder
                 root.make_folders(folder.path, folder.mode, folder.uid, folder.gid)
 
     def _copy(self, origin: Origin, copier: Copier) -> None:
@@ -165,7 +165,7 @@ class _CopyWork:
                 copier.copy(origin.tree, (source,))
 
     def _stage_owner(self) -> Owner:
-        """Return the owner by the files of the stage that the step does not look at otherwise."""
+        """Return the owner by the stage's user database, which the step does not read otherwise."""
         chain = self.around.state.chain_id
         if not chain or all(part.isdecimal() for part in self.copy.chown.split(":")):
             return owner(self.copy.chown, "", "")
@@ -189,7 +189,7 @@ class _CopyWork:
         return found
 
     def _unpacked(self, origin: Origin, source: Source, copier: Copier) -> bool:
-        """Unpack ``source`` when it is an archive; return whether it was."""
+        """Unpack ``source`` if it is an archive; return whether it was."""
         wanted = self.copy.unpack
         if source.is_folder or not (not origin.is_download if wanted is None else wanted):
             return False
@@ -217,7 +217,7 @@ class _CopyWork:
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """A folder that the stage has already."""
+    """A folder that the stage already has."""
 
     path: str
     mode: int
@@ -226,7 +226,7 @@ class _Standing:
 
 
 def _standing(root: Root, destination: str) -> Iterator[_Standing]:
-    """Yield the folders of a path from the top; a link ends it, for it is not followed."""
+    """Yield the folders of a path from the top; stop at a link, which is not followed."""
     path = ""
     for name in destination.strip("/").split("/"):
         path += f"/{name}"
@@ -237,7 +237,7 @@ def _standing(root: Root, destination: str) -> Iterator[_Standing]:
 
 
 def describe_workdir(
-    instruction: Workdir, expand: Expander, around: StepSurroundings
+    instruction: Workdir, expand: Expander, around: StepContext
 ) -> FileStep | None:
     """Return the creation of the working directory as a step; None for ``/``."""
     path = set_workdir(instruction, around.state, expand)
@@ -252,7 +252,7 @@ def describe_workdir(
 def _make_workdir(path: str, user: str) -> Callable[[Workspace], None]:
     def make(rootfs: str) -> None:
         with Root(rootfs) as root:
-            # New folders belong to the image's user, as BuildKit has it.
+            # New folders belong to the image's user, as in BuildKit.
             passwd, group = root.read_text("/etc/passwd"), root.read_text("/etc/group")
             found = owner(user, passwd, group)
             root.make_folders(path, 0o755, found.uid, found.gid)

@@ -1,11 +1,11 @@
-"""Digests of a folder's files, remembered by their status: what did not change is not read again.
+"""Digests of a folder's files, cached by file status: unchanged files are not read again.
 
-A digest is remembered with size, times, inode and device of its file.  A file that changed just
-before it was read is *racy*: it may change once more within the same tick of the clock and look
-the same.  Its digest is not remembered; the next build reads it again.
+A digest is stored with size, times, inode and device of its file.  A file that changed just before
+it was read is *racy*: it may change again within the same clock tick and look the same.  Its digest
+is not stored; the next build reads it again.
 
-With a ``path`` the digests are kept in a file, so that other kernels and later ones have them too.
-It may be lost or damaged at any time: then files are read again.
+With a ``path`` the digests are stored in a file, for other kernels and later builds. It may be lost
+or damaged at any time: then files are read again.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class FileDigests:
         self._fresh = 0
 
     def known(self, path: str, status: os.stat_result) -> str | None:
-        """Return the digest of the file at ``path`` when it is as it was."""
+        """Return the digest of the file at ``path`` if it is unchanged."""
         found = self._files.get(path)
         if found is None or found[0] != _stamp(status):
             return None
@@ -53,11 +53,11 @@ class FileDigests:
         return found[1].hex()
 
     def now(self) -> int:
-        """Return the time to give :meth:`remember`, before the file is looked at."""
+        """Return the time to pass to :meth:`remember`, taken before the file is read."""
         return self._clock()
 
     def remember(self, path: str, status: os.stat_result, digest: str, began: int) -> None:
-        """Keep a digest, unless the file changed so shortly before ``began`` that it is racy."""
+        """Store a digest, unless the file changed so shortly before ``began`` that it is racy."""
         newest = max(status.st_mtime_ns, status.st_ctime_ns)
         if newest > began - _RACY_NS:
             return
@@ -66,11 +66,11 @@ class FileDigests:
         self._fresh += 1
 
     def save(self) -> None:
-        """Write the digests to their file when there are new ones; a failure costs only time."""
+        """Write new digests to their file; a failure only costs time."""
         if self._path is None or not self._fresh:
             return
         if len(self._files) > 2 * len(self._used) + _SPARE:
-            # Most of what is remembered was not looked at: files that are gone.
+            # Most of the stored digests were not used: their files are gone.
             self._files = {path: self._files[path] for path in list(self._used)}
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def _encoded(files: dict[str, tuple[_Stamp, bytes]]) -> bytes:
     try:
         return msgspec.msgpack.encode(_Saved(_VERSION, files))
     except UnicodeEncodeError:
-        # Names that are no text are not kept.
+        # Names that are not text are not stored.
         plain = {path: value for path, value in files.items() if path.isprintable()}
         return msgspec.msgpack.encode(_Saved(_VERSION, plain))
 

@@ -1,6 +1,6 @@
-"""Carries a plan out: the needed stages side by side, then the image.
+"""Executes a plan: the needed stages in parallel, then the image.
 
-What is committed stays and is remembered, so that a build that was stopped goes on where it was.
+Committed steps stay in the cache, so that a stopped build continues where it was.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from jupyter_containers.options.build import EPOCH_ARG, BuildOptions
 from jupyter_containers.options.buildcache import CacheMode
 from jupyter_containers.options.output import ImageFormat
 
-# RUN and COPY steps at the same time; more of them would only take turns on the processors.
+# RUN and COPY steps at the same time; more would only compete for the processors.
 _CHECK_ARG = "BUILDKIT_DOCKERFILE_CHECK"
 _KEEP_GIT_ARG = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
 _MIN_PARALLEL = 4
@@ -70,9 +70,9 @@ def _temporary_folder() -> Iterator[Path]:
 class Builder:
     """Builds images with what the engine provides; one builder serves many builds.
 
-    ``digests`` returns what is remembered of a folder's files.  ``trust_host_ca`` applies where
-    the request does not say.  ``clock`` returns seconds since the epoch.  ``scratch`` opens an
-    empty folder.  ``store`` is the engine's own folder, which no context shows.
+    ``digests`` returns the cached digests of a folder's files.  ``trust_host_ca`` is the default
+    for requests.  ``clock`` returns seconds since the epoch.  ``scratch`` opens an empty folder.
+    ``store`` is the engine's own folder, which contexts exclude.
     """
 
     images: ImageSource
@@ -80,7 +80,7 @@ class Builder:
     cache: CacheStore
     blobs: BlobStore
     extract: ExtractArchive | None = None
-    add: ExtractArchive | None = None  # what ADD unpacks with, where that is another
+    add: ExtractArchive | None = None  # for the archives of ADD, if it is a different one
     digests: OpenDigests = _nothing_remembered
     trust_host_ca: bool = False
     clock: Callable[[], float] = time.time
@@ -90,7 +90,7 @@ class Builder:
     def build(
         self, options: BuildOptions, emit: EventSink = discard, cancel: CancelToken | None = None
     ) -> BuildResult:
-        """Return the image that the request describes, its blobs stored.
+        """Build an image and store its blobs; return the result.
 
         Raises :class:`DockerfileSyntaxError`, :class:`StepFailedError` or :class:`BuildError`,
         each with the lines, and :class:`OperationCancelledError`.
@@ -108,19 +108,19 @@ class Builder:
     def check(
         self, options: BuildOptions, cancel: CancelToken | None = None
     ) -> tuple[Finding, ...]:
-        """Return what the checks see in a Dockerfile; nothing is built or pulled."""
+        """Return the findings of the checks in a Dockerfile; build and pull nothing."""
         with ExitStack() as stack:
             return self._draft(options, cancel or CancelToken(), stack).checked(self.images)
 
     def outline(self, options: BuildOptions, cancel: CancelToken | None = None) -> Outline:
-        """Return what a Dockerfile can be asked for; nothing is built or pulled."""
+        """Return the outline of a Dockerfile; build and pull nothing."""
         with ExitStack() as stack:
             return self._draft(options, cancel or CancelToken(), stack).outline(self.images)
 
     def forecast(
         self, options: BuildOptions, cancel: CancelToken | None = None
     ) -> tuple[StepReport, ...]:
-        """Return the steps of a build: what is cached, and why not the rest; build nothing."""
+        """Return the steps of a build, whether each is cached, and why not; build nothing."""
         token = cancel or CancelToken()
         with ExitStack() as stack:
             draft = self._draft(options, token, stack)
@@ -151,28 +151,37 @@ class Builder:
         asked = options.build_args.get(_CHECK_ARG, "")
         policy = Policy.parse(asked or parsed.directives.check)
         arguments = BuildArguments(options.build_args, plan.global_args)
-        return _Draft(plan, arguments, context, contexts, findings, policy, dockerfile, parsed)
+        return _Draft(
+            plan=plan,
+            arguments=arguments,
+            context=context,
+            contexts=contexts,
+            findings=findings,
+            policy=policy,
+            dockerfile=dockerfile,
+            parsed=parsed,
+        )
 
     def _contexts(self, options: BuildOptions, cancel: CancelToken, stack: ExitStack) -> Contexts:
         def scratch() -> Path:
             return stack.enter_context(self.scratch())
 
         return Contexts(
-            options.build_contexts,
-            scratch,
-            self.extract,
-            self.digests,
-            cancel,
-            stack,
-            options.files,
-            options.build_args.get(_KEEP_GIT_ARG, "").lower() in ("1", "t", "true"),
-            self.cache,
-            self.store,
+            named=options.build_contexts,
+            scratch=scratch,
+            extract=self.extract,
+            digests=self.digests,
+            cancel=cancel,
+            stack=stack,
+            files=options.files,
+            keep_git_dir=options.build_args.get(_KEEP_GIT_ARG, "").lower() in ("1", "t", "true"),
+            memory=self.cache,
+            store=self.store,
         )
 
 
 def _refuse(findings: tuple[Finding, ...]) -> None:
-    """Raise when the checks found something and the Dockerfile says that this is an error."""
+    """Raise if there are findings and the Dockerfile declares them an error."""
     if findings:
         rules = ", ".join(dict.fromkeys(one.rule.name for one in findings))
         raise BuildError(
@@ -182,9 +191,9 @@ def _refuse(findings: tuple[Finding, ...]) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Draft:
-    """A Dockerfile read and planned, its contexts open."""
+    """A Dockerfile, parsed and planned, with open contexts."""
 
     plan: Plan
     arguments: BuildArguments
@@ -196,11 +205,11 @@ class _Draft:
     parsed: ParsedFile
 
     def checked(self, images: ImageSource) -> tuple[Finding, ...]:
-        """Return what the checks see without a build."""
-        return self.policy.kept([*self.findings, *self._rehearsal(images).findings()])
+        """Return the findings of the checks without a build."""
+        return self.policy.applicable([*self.findings, *self._rehearsal(images).findings()])
 
     def outline(self, images: ImageSource) -> Outline:
-        """Return what the Dockerfile can be asked for."""
+        """Return the outline of the Dockerfile."""
         rehearsal = self._rehearsal(images)
         rehearsal.findings()
         comments = {node.location.first_line: node.comments for node in self.parsed.nodes}
@@ -215,7 +224,7 @@ class _Draft:
 
 
 class _Build:
-    """One build under way."""
+    """One build in progress."""
 
     def __init__(
         self,
@@ -261,12 +270,12 @@ class _Build:
         )
 
     def steps(self) -> tuple[StepReport, ...]:
-        """Go through the stages and return their steps."""
+        """Walk through the stages and return their steps."""
         self.stages.run(self.plan.needed)
         return self.progress.reports
 
     def run(self) -> BuildResult:
-        """Return the finished image."""
+        """Build, and return the finished image."""
         self.stages.run(self.plan.needed)
         state = self.stages.result(self.plan.target)
         created = self._now() if self.epoch is not None else self._stamp(state)
@@ -281,17 +290,17 @@ class _Build:
         )
         findings = [one for _, found in sorted(self.findings.items()) for one in found]
         return BuildResult(
-            manifest,
-            config_digest,
-            config,
-            state.chain_id,
-            self.progress.reports,
-            self.policy.kept(findings),
-            tuple(state.layers),
-            self.epoch,
-            self._shared(),
-            self._inline,
-            state.inherited,
+            manifest=manifest,
+            config_digest=config_digest,
+            config=config,
+            chain_id=state.chain_id,
+            steps=self.progress.reports,
+            warnings=self.policy.applicable(findings),
+            layers=tuple(state.layers),
+            source_date_epoch=self.epoch,
+            shared=self._shared(),
+            extra=self._inline,
+            inherited=state.inherited,
         )
 
     @property
@@ -313,7 +322,7 @@ class _Build:
         return self.work(self.means, stage, steps, found).run()
 
     def _stamp(self, state: StageState) -> str:
-        """Return when an image like this was first made, so that rebuilding gives the same ID."""
+        """Return the creation time of the first equal image: a rebuild gives the same ID."""
         draft = encode_json(state.image_config("", self.options.labels))
         return self.cache.stamp(f"image:{digest_of(draft)}", self._now())
 
@@ -322,7 +331,7 @@ class _Build:
 
 
 class _Images:
-    """The base images of one build, each resolved once though several stages ask for it."""
+    """The base images of one build, each resolved once for all stages."""
 
     def __init__(self, source: ImageSource, pull: bool, contexts: Contexts) -> None:
         self._source, self._pull, self._contexts = source, pull, contexts
@@ -345,7 +354,7 @@ class _Images:
 
 
 def _form(options: BuildOptions) -> ImageFormat:
-    """Return the format of the image in the store: an output that says one has the last word."""
+    """Return the format of the image in the store; an output's explicit format wins."""
     said = [output.oci for output in options.outputs if output.in_store and output.oci is not None]
     return ("oci" if said[-1] else "docker") if said else options.format
 

@@ -25,14 +25,14 @@ from jupyter_containers.errors import InvalidArgumentError
 
 _SPECIAL_NAMES = "@*#?-$!0"
 _MAX_DEPTH = 40
-# Characters of a pattern times those of the value that it is compared with.
+# Characters of a pattern times those of the value that it is matched with.
 _MAX_COMPARISONS = 1 << 28
-# What the variables of one word may hold together; Linux takes 128 KiB (MAX_ARG_STRLEN) of one.
+# The limit for the variables of one word together; Linux accepts 128 KiB (MAX_ARG_STRLEN) for one.
 _MAX_SUBSTITUTED = 1 << 20
 
 
 class ExpansionError(InvalidArgumentError):
-    """A word cannot be expanded; ``position`` is the index in the word where it was noticed."""
+    """A word cannot be expanded; ``position`` is the index in the word where that was detected."""
 
     def __init__(self, message: str, *, position: int) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class ExpansionError(InvalidArgumentError):
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """What a word expands to; ``unset`` are the names that had no value."""
+    """The result of expanding a word; ``unset`` are the names without a value."""
 
     text: str
     words: tuple[str, ...]
@@ -50,11 +50,11 @@ class Expansion:
 
 @dataclass(frozen=True, slots=True)
 class Lexer:
-    """How words are read.
+    """The rules for reading words.
 
-    ``raw_quotes`` and ``raw_escapes`` leave these characters in the result; ``plain_quotes`` takes
-    quotes for ordinary characters (the contents of heredocs); ``keep_unset`` leaves variables
-    without a value as they are written.
+    ``raw_quotes`` and ``raw_escapes`` keep these characters in the result; ``plain_quotes`` treats
+    quotes as ordinary characters (the contents of heredocs); ``keep_unset`` leaves variables
+    without a value as written.
     """
 
     escape: str = "\\"
@@ -79,7 +79,7 @@ class _Words:
     quoted: bool = False
 
     def add(self, text: str) -> None:
-        """Append text whose white space separates words."""
+        """Append text that is split at white space."""
         for character in text:
             if character.isspace():
                 self.finish()
@@ -87,7 +87,7 @@ class _Words:
                 self.current.append(character)
 
     def add_quoted(self, text: str) -> None:
-        """Append text as it is."""
+        """Append text unchanged."""
         self.current.append(text)
         self.quoted = True
 
@@ -126,7 +126,7 @@ class _Reader:
         return character
 
     def _until(self, stop: str, raw_escapes: bool) -> tuple[str, list[str]]:
-        """Read up to ``stop`` (consumed) or, when that is empty, to the end."""
+        """Read up to ``stop`` (consumed) or, if that is empty, to the end."""
         self.depth += 1
         if self.depth > _MAX_DEPTH:
             raise self._fail("substitutions are nested too deeply")

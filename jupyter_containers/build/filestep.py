@@ -1,7 +1,7 @@
-"""Instructions that change files: what decides their result, and how to bring it about.
+"""Instructions that change files: the inputs of their result, and their execution.
 
-Life of a file step: *described* (its key is known, nothing was touched) → found in the cache, or
-carried out in a workspace and committed.
+Life of a file step: *described* (its key is known, nothing was changed) → found in the cache, or
+executed in a workspace and committed.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from jupyter_containers.trees.rooted import Root
 class FileStep:
     """A described step.
 
-    ``quick`` is a key that can be told without looking into other layers, when ``key`` cannot:
-    it is tried first.  ``key`` may open workspaces, which live until the step ends.  A
-    ``detached`` step works on an empty root and depends on no earlier step.
+    ``quick`` is a key that can be computed without reading other layers, if ``key`` cannot: it is
+    tried first.  ``key`` may open workspaces, which live until the step ends.  A ``detached`` step
+    works on an empty root and depends on no earlier step.
     """
 
     quick: StepKey | None
@@ -41,13 +41,13 @@ class FileStep:
     detached: bool = False
 
 
-@dataclass(slots=True)
-class StepSurroundings:
-    """What describing and carrying out one step needs.
+@dataclass(slots=True, kw_only=True)
+class StepContext:
+    """The environment for describing and executing one step.
 
-    ``chain_of`` returns the chain id of the stage or image that ``--from`` names.  What is opened
-    for the step is closed by ``stack``.  ``keep_times`` leaves the
-    times of files as they are, also those after the source date.
+    ``chain_of`` returns the chain ID of the stage or image that ``--from`` names.  ``stack`` closes
+    everything opened for the step.  ``keep_times`` leaves the times of files unchanged, even those
+    after the source date.
     """
 
     instruction: Instruction
@@ -75,25 +75,25 @@ class StepSurroundings:
     def tree_of(self, chain_id: str) -> SourceTree:
         """Return the files of a stack of layers; open until the step ends."""
         workspace = self.stack.enter_context(self.layers.workspace(chain_id))
-        # A descriptor of a folder works in every thread, whatever mounts that thread sees.
+        # A folder's descriptor works in every thread, whatever mounts that thread sees.
         root = self.stack.enter_context(workspace.call(Root))
         return SourceTree(root, keep_owner=True)
 
     @property
     def location(self) -> SourceLocation:
-        """Where the instruction stands."""
+        """The location of the instruction."""
         return self.instruction.location
 
     def note(self, finding: Finding) -> None:
-        """Report what a build check sees."""
+        """Report a finding of a build check."""
         self.findings.append(finding)
 
     def scratch(self) -> Path:
-        """Return an empty folder that ends with the build."""
+        """Return an empty folder that is removed after the build."""
         return self.contexts.scratch()
 
     def fail(self, message: str, *, hint: str = "") -> BuildError:
-        """Return an error that points at the instruction."""
+        """Return an error with the instruction's location."""
         return BuildError(
             message,
             location=self.instruction.location,
@@ -102,7 +102,7 @@ class StepSurroundings:
         )
 
     def base_parts(self, *, detached: bool = False) -> dict[str, str]:
-        """Return the parts that every key has; a detached step has no parent."""
+        """Return the parts of every key; a detached step has no parent."""
         parts = {
             "instruction": self.instruction.keyword,
             "parent": "" if detached else self.state.chain_id,

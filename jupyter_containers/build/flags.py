@@ -1,12 +1,12 @@
-"""The flags of Dockerfile instructions: one declaration each, beside the field that it fills.
+"""The flags of Dockerfile instructions: one declaration each, beside the field it sets.
 
 ``COPY --chown=…`` is the field ``chown`` of :class:`.instructions.Copy`, annotated with an
-:class:`InstructionFlag`.  Interpreting, the expansion of variables, the cache key, history,
+:class:`InstructionFlag`.  The interpreter, the expansion of variables, the cache key, history,
 completion and help read the declaration.
 
-A flag's value is written into the cache key of its step, unless the declaration says by which
-other part of the key a change is seen (:data:`Effect`).  A flag that somebody forgets elsewhere
-makes a step that is carried out once too often, never a stale layer.
+A flag's value is written into the cache key of its step, unless the declaration names another part
+of the key that changes with it (:data:`Effect`).  A flag that is forgotten elsewhere makes a step
+run once too often, and never gives a stale layer.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 Kind = Literal["one", "many", "switch"]
 
 Effect = Literal["written", "sources", "parent", "platform", "configuration"]
-"""Where a flag stands in the cache key of its step.
+"""How a flag enters the cache key of its step.
 
-``written``: as it is spelled, in the part :attr:`InstructionFlag.part`.  ``sources``: it decides
-which files are read, and the key has their digests.  ``parent``: the key has no parent.
-``platform``: every key has the platform.  ``configuration``: in no key, since it changes no file.
+``written``: as written, in the part :attr:`InstructionFlag.part`.  ``sources``: it selects the
+files to read, and the key has their digests.  ``parent``: the key has no parent. ``platform``:
+every key has the platform.  ``configuration``: in no key, because it changes no file.
 """
 
 _Written = TypeVar("_Written", bound="Instruction")
@@ -38,9 +38,9 @@ _Written = TypeVar("_Written", bound="Instruction")
 class InstructionFlag:
     """One flag: ``one`` value, ``many`` values, or a ``switch``.
 
-    ``of`` names the keywords that have it, where the class stands for several.  ``spelled`` gives
-    the words of the key for a value, by default ``--name=value``; ``always`` writes the default
-    too.  ``begins`` is what completion offers in place of ``--name=``.
+    ``of`` names the keywords that accept it, if the class has several.  ``spelled`` returns the
+    words of the key for a value, by default ``--name=value``; ``always`` writes the default too.
+    ``begins`` is the text that completion offers instead of ``--name=``.
     """
 
     help: str
@@ -58,18 +58,18 @@ class InstructionFlag:
 
     @property
     def completion(self) -> str:
-        """The word that completion offers."""
+        """The text that completion offers."""
         return self.begins or (f"--{self.name}" if self.kind == "switch" else f"--{self.name}=")
 
     def words(self, value: Any) -> tuple[str, ...]:
-        """Return the flag with a value as one writes it, a word for each value."""
+        """Return the flag with a value as written, one word for each value."""
         if self.kind == "switch":
             return (f"--{self.name}" if value else f"--{self.name}=false",)
         values = value if self.kind == "many" else (value,)
         return tuple(f"--{self.name}={one}" for one in values)
 
     def key_words(self, value: Any) -> tuple[str, ...]:
-        """Return what the cache key has of a value."""
+        """Return the words of the cache key for a value."""
         return self.words(value) if self.spelled is None else tuple(self.spelled(value))
 
 
@@ -90,12 +90,12 @@ def _declared(kind: type) -> tuple[InstructionFlag, ...]:
 
 
 def flags_of(kind: type, keyword: str) -> tuple[InstructionFlag, ...]:
-    """Return the flags that may follow ``keyword``."""
+    """Return the flags allowed after ``keyword``."""
     return tuple(flag for flag in declared(kind) if not flag.of or keyword in flag.of)
 
 
 def read_flags(kind: type, keyword: str, given: Iterable[str]) -> dict[str, Any]:
-    """Return the values of the fields that the given ``--name[=value]`` words fill."""
+    """Return the values of the fields set by the given ``--name[=value]`` words."""
     known = {flag.name: flag for flag in flags_of(kind, keyword)}
     flags = Flags(given, {name: flag.kind for name, flag in known.items()})
     read: dict[Kind, Callable[[str], Any]] = {
@@ -119,7 +119,7 @@ def expanded(instruction: _Written, expand: Callable[[str], str]) -> _Written:
 
 
 def key_parts(instruction: Instruction) -> Mapping[str, tuple[str, ...]]:
-    """Return the parts of a step's cache key that its flags make: part → words."""
+    """Return the parts of a step's cache key made from its flags: part → words."""
     defaults = {item.name: item.default for item in fields(instruction)}
     parts: dict[str, tuple[str, ...]] = {}
     for flag in declared(type(instruction)):
@@ -130,7 +130,7 @@ def key_parts(instruction: Instruction) -> Mapping[str, tuple[str, ...]]:
 
 
 def history_words(instruction: Instruction) -> tuple[str, ...]:
-    """Return the flags that history shows."""
+    """Return the flags to show in the history."""
     return tuple(
         word
         for flag in declared(type(instruction))

@@ -1,9 +1,9 @@
-"""What a build would take from the cache, and why not the rest: found out without building.
+"""Forecasts which steps a build would take from the cache, and why not the others.
 
-The stages are gone through as a build does.  A step that would be carried out leaves an *unmade*
-stack of layers, which has a name of its own: nothing that stands on it is found, as after a step
-whose result is new.  So a forecast never promises too much; where a step turns out to make what it
-made before, a build takes more from the cache than was foretold.
+The stages are walked through as in a build.  A step that would be executed leaves an *unmade* stack
+of layers with a unique name: no step on top of it is found, as after a step with a new result.  So
+a forecast never promises too much; if a step turns out to reproduce an earlier result, a build
+takes more from the cache than the forecast stated.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from jupyter_containers.build.cache import CachedStep, StepKey
-from jupyter_containers.build.filestep import FileStep, StepSurroundings
+from jupyter_containers.build.filestep import FileStep, StepContext
 from jupyter_containers.build.instructions import Instruction
 from jupyter_containers.build.progress import Step
 from jupyter_containers.build.seams import BaseImage, ImageSource, LayerRef, LayerStore, Workspace
@@ -29,12 +29,12 @@ _PULLED = f"{_UNMADE}pulled:"
 
 
 class _UnmadeError(BuildError):
-    """Files are asked for that only a build would make."""
+    """Files are requested that only a build would make."""
 
 
 @dataclass(frozen=True, slots=True)
 class PresentImages:
-    """The images that are here; one that is not stands for itself and has no files."""
+    """The images that exist here; a missing one is replaced by a placeholder without files."""
 
     source: ImageSource
 
@@ -47,13 +47,13 @@ class PresentImages:
         return BaseImage(name, "", config, (), f"{_PULLED}{name}")
 
     def look(self, name: str, platform: Platform) -> BaseImage | None:
-        """Return the image when it is here."""
+        """Return the image if it exists here."""
         return self.source.look(name, platform)
 
 
 @dataclass(frozen=True, slots=True)
 class MadeLayers:
-    """The layers that are here; those that are not are named, and never made."""
+    """The layers that exist here; the others get names, and are never made."""
 
     inner: LayerStore
 
@@ -68,14 +68,14 @@ class MadeLayers:
         return chain_id([parent_chain_id, layer.diff_id]) if parent_chain_id else layer.diff_id
 
     def workspace(self, parent_chain_id: str) -> AbstractContextManager[Workspace]:
-        """Return the files of a stack; raise where there are none yet."""
+        """Return the files of a stack; raise if they do not exist yet."""
         if parent_chain_id and not self.has(parent_chain_id):
             raise _UnmadeError("these files are made by the build")
         return self.inner.workspace(parent_chain_id)
 
 
 class StageForecast(StageWork):
-    """One stage of which nothing is carried out."""
+    """One stage of which nothing is executed."""
 
     def _open(self, step: Step) -> tuple[StageState, tuple[str, ...]]:
         opened = super()._open(step)
@@ -83,13 +83,13 @@ class StageForecast(StageWork):
             step.cached, step.reason = False, "the image is not here: it is pulled first"
         return opened
 
-    def _described(
-        self, instruction: Instruction, expand: Expander, around: StepSurroundings
+    def _describe(
+        self, instruction: Instruction, expand: Expander, around: StepContext
     ) -> FileStep | None:
         try:
-            return super()._described(instruction, expand, around)
+            return super()._describe(instruction, expand, around)
         except _UnmadeError as error:
-            return FileStep(None, _raising(error), _nothing, instruction.source)
+            return FileStep(None, _key_that_raises(error), _nothing, instruction.source)
 
     def _result(self, described: FileStep, state: StageState, step: Step) -> CachedStep:  # noqa: ARG002
         found = self._found(described, step)
@@ -120,7 +120,7 @@ class StageForecast(StageWork):
         return found
 
 
-def _raising(error: BuildError) -> Callable[[], StepKey]:
+def _key_that_raises(error: BuildError) -> Callable[[], StepKey]:
     def key() -> StepKey:
         raise error
 
@@ -128,4 +128,4 @@ def _raising(error: BuildError) -> Callable[[], StepKey]:
 
 
 def _nothing(workspace: Workspace) -> None:  # one of FileStep's acts
-    """Carry nothing out."""
+    """Do nothing."""

@@ -1,4 +1,4 @@
-"""How steps are written in an image's history: BuildKit's words, so that tools recognise them."""
+"""Formats steps for an image's history, in BuildKit's form, which tools recognise."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def healthcheck(check: Healthcheck) -> str:
 
 
 def run(argv: Iterable[str], arguments: Mapping[str, str]) -> str:
-    """Return ``RUN |1 A=x /bin/sh -c … # buildkit``: build arguments stand before the command."""
+    """Return ``RUN |1 A=x /bin/sh -c … # buildkit``: build arguments precede the command."""
     given = [f"{name}={value}" for name, value in arguments.items()]
     head = [f"|{len(given)}", *given] if given else []
     return " ".join(["RUN", *head, *argv, "# buildkit"])
@@ -57,7 +57,7 @@ def copy(
 
 
 def duration(nanoseconds: int) -> str:
-    """Return a duration as Go writes it: ``1m30s``, ``500ms``, ``0s``."""
+    """Return a duration in Go's format: ``1m30s``, ``500ms``, ``0s``."""
     if nanoseconds == 0:
         return "0s"
     if nanoseconds < 1_000_000_000:

@@ -1,8 +1,8 @@
-"""Which files of a context stay out: the patterns of ``.dockerignore``.
+"""The files that a context excludes: the patterns of ``.dockerignore``.
 
-The last pattern that matches a path, or one of its parent folders, decides; ``!pattern`` takes
-back.  Patterns are relative to the context's root whether or not they begin with ``/``.
-Follows the Docker documentation, "Build context", ".dockerignore files".
+The last pattern that matches a path, or one of its parent folders, decides; ``!pattern`` includes
+it again.  Patterns are relative to the context's root whether or not they begin with ``/``. Follows
+the Docker documentation, "Build context", ".dockerignore files".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jupyter_containers.errors import InvalidArgumentError
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One pattern; ``negated`` re-includes what it matches."""
+    """A pattern; ``negated`` includes its matches again."""
 
     pattern: str
     negated: bool
@@ -56,22 +56,22 @@ class IgnoreRules:
         return cls(tuple(rules))
 
     def without(self, folder: str) -> IgnoreRules:
-        """Return the rules that also keep ``folder`` (relative, taken literally) out."""
+        """Return the rules that also exclude ``folder`` (relative, taken literally)."""
         return IgnoreRules((*self.rules, Rule(folder, False, literal(folder))))
 
     def __bool__(self) -> bool:
         return bool(self.rules)
 
     def ignores(self, path: str) -> bool:
-        """True when the file or folder ``path`` (relative, ``/`` between names) stays out."""
+        """Return whether the file or folder ``path`` (relative, with ``/``) is excluded."""
         verdict = self.start()
         parts = path.split("/")
         for count in range(1, len(parts) + 1):
             verdict = self.step(verdict, "/".join(parts[:count]))
         return self.verdict(verdict)
 
-    # A walk carries, for each folder, which rules have matched it or a folder above it, so that
-    # every path is matched once and not once for each of its parents.
+    # A walk carries, for each folder, the rules that matched it or a folder above it, so that every
+    # path is matched once and not once for each of its parents.
 
     def start(self) -> int:
         """Return the state of a walk at the context's root."""
@@ -86,11 +86,11 @@ class IgnoreRules:
         return state
 
     def verdict(self, state: int) -> bool:
-        """True when a path with this state stays out."""
+        """Return whether a path with this state is excluded."""
         return state != 0 and not self.rules[state.bit_length() - 1].negated
 
     def may_return(self, path: str, state: int) -> bool:
-        """True when something below the ignored folder ``path`` could be taken back by a rule."""
+        """Return whether a rule could include something below the excluded ``path`` again."""
         last = state.bit_length() - 1
         return any(
             rule.negated and _could_match_below(rule.pattern, path)
@@ -102,13 +102,13 @@ def _could_match_below(pattern: str, folder: str) -> bool:
     wanted, given = pattern.split("/"), folder.split("/")
     for index, name in enumerate(given):
         if index >= len(wanted):
-            # The pattern names a folder above: matching it would already have taken it back.
+            # The pattern names a folder above: a match would already have included it again.
             return False
         if "**" in wanted[index]:
             return True
         try:
             if not tree_pattern(wanted[index]).fullmatch(name):
                 return False
-        except InvalidArgumentError:  # a slash within brackets: no name of its own
+        except InvalidArgumentError:  # a slash within brackets: not a separate name
             return True
     return len(wanted) > len(given)

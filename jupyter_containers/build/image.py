@@ -36,20 +36,20 @@ def write_image(
     annotations: Mapping[str, str] | None = None,
     extra: Mapping[str, object] | None = None,
 ) -> tuple[Descriptor, str]:
-    """Return the manifest's descriptor and the configuration's digest, both stored.
+    """Store manifest and configuration; return the manifest's descriptor and the image ID.
 
     Docker's format has no annotations.  ``extra`` are further members of the configuration.
     """
     docker = form == "docker"
     if docker and annotations:
         raise UnsupportedError(
-            "an image in Docker's format has no annotations",
+            "an image in Docker's format cannot have annotations",
             capability="annotations in Docker's image format",
             hint="leave --format docker (or oci-mediatypes=false) away",
         )
     document = encode_json({**msgspec.to_builtins(config), **extra} if extra else config)
     config_blob = blobs.put(document, DOCKER_CONFIG if docker else CONFIG)
-    # A manifest names layers by its own media types, whatever the base image called them.
+    # A manifest uses its own media types for layers, whatever the base image called them.
     manifest = Manifest(
         schema_version=2,
         media_type=DOCKER_MANIFEST if docker else MANIFEST,
@@ -67,7 +67,7 @@ def _layer(layer: Descriptor, form: ImageFormat) -> Descriptor:
         kind = _DOCKER_TYPES.get(layer.media_type, layer.media_type)
         if kind not in _OCI_TYPES:
             raise UnsupportedError(
-                f"a layer of type {kind} has no place in an image of Docker's format",
+                f"a layer of type {kind} is not allowed in an image of Docker's format",
                 capability=f"{kind} layers in Docker's image format",
                 hint="build in OCI's format: --format oci",
             )

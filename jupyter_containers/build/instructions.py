@@ -1,7 +1,7 @@
 """The instructions of a Dockerfile as values: one frozen class each, nothing expanded yet.
 
-Vocabulary: the *exec form* of a command is a JSON array, the *shell form* anything else.
-*Inline* sources of ADD and COPY are heredocs.  ``interpret`` makes these values out of nodes.
+Vocabulary: the *exec form* of a command is a JSON array, the *shell form* anything else. *Inline*
+sources of ADD and COPY are heredocs.  ``interpret`` creates these values from nodes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jupyter_containers.oci.image import Healthcheck
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """What all instructions have: where they stand and how they were written."""
+    """The base of all instructions: their location and their text as written."""
 
     location: SourceLocation
     source: str
@@ -91,7 +91,7 @@ class Run(Instruction):
 
 
 def _patterns(values: tuple[str, ...]) -> Iterator[str]:
-    # Bare, as stores have them; one that looks like a flag must not be taken for it.
+    # Bare, as caches store them; one that looks like a flag must not be parsed as one.
     for value in values:
         yield f"--exclude={value}" if value.startswith("--") else value
 
@@ -103,7 +103,7 @@ _ONLY_COPY, _ONLY_ADD = ("COPY",), ("ADD",)
 class Copy(Instruction):
     """Copies files; ``sources`` are paths as written, ``inline`` documents to create.
 
-    The order of the flags is that of the cache key.
+    The order of the flags is their order in the cache key.
     """
 
     sources: tuple[str, ...]
@@ -119,12 +119,14 @@ class Copy(Instruction):
     ] = ""
     chown: Annotated[
         str,
-        InstructionFlag(help="Owner of what is copied: user[:group]", expand=True, in_history=True),
+        InstructionFlag(
+            help="Owner of the copied files: user[:group]", expand=True, in_history=True
+        ),
     ] = ""
     chmod: Annotated[
         str,
         InstructionFlag(
-            help="Mode of what is copied: 755 or u=rwX,go=rX", expand=True, in_history=True
+            help="Mode of the copied files: 755 or u=rwX,go=rX", expand=True, in_history=True
         ),
     ] = ""
     link: Annotated[
@@ -138,7 +140,7 @@ class Copy(Instruction):
     exclude: Annotated[
         tuple[str, ...],
         InstructionFlag(
-            help="Leave out what matches a pattern", kind="many", expand=True, spelled=_patterns
+            help="Leave out files that match a pattern", kind="many", expand=True, spelled=_patterns
         ),
     ] = ()
     unpack: Annotated[

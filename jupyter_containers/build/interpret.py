@@ -1,6 +1,7 @@
 """Nodes → typed instructions, arguments checked but not expanded.
 
-An exec form that is not valid JSON silently is a shell form, as the Dockerfile reference says.
+An exec form that is not valid JSON is silently taken as a shell form, as the Dockerfile reference
+says.
 """
 
 from __future__ import annotations
@@ -46,12 +47,12 @@ _STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.IGNORECASE)
 
 
 def typed(parsed: ParsedFile) -> tuple[Instruction, ...]:
-    """Return the instructions of a file; raise :class:`DockerfileSyntaxError` at the first bad."""
+    """Return the instructions of a file; raise :class:`DockerfileSyntaxError` at an error."""
     return tuple(make(node) for node in parsed.nodes)
 
 
 def make(node: Node) -> Instruction:
-    """Return the instruction that ``node`` means."""
+    """Return the instruction in ``node``."""
     if not node.rest:
         raise DockerfileSyntaxError(
             f"{node.keyword} requires at least one argument", location=node.location
@@ -72,7 +73,7 @@ def make(node: Node) -> Instruction:
 
 
 def trigger(text: str, location: SourceLocation) -> Instruction:
-    """Return the instruction that an ONBUILD trigger means."""
+    """Return the instruction in an ONBUILD trigger."""
     return make(parse_fragment(text, location))
 
 
@@ -81,7 +82,7 @@ def _source(node: Node) -> str:
 
 
 def _no_flags(node: Node) -> None:
-    """Raise for any flag."""
+    """Raise if there is any flag."""
     Flags(node.flags, {})
 
 
@@ -198,7 +199,7 @@ def _shell(node: Node) -> Instruction:
 
 def _expose(node: Node) -> Instruction:
     _no_flags(node)
-    # BuildKit sorts what is written, and so do history and the image's configuration.
+    # BuildKit sorts them, and so do history and the image's configuration.
     return Expose(node.location, _source(node), tuple(sorted(node.rest.split())))
 
 

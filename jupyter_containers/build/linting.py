@@ -1,4 +1,4 @@
-"""What a Dockerfile's text and instructions show by themselves: the static build checks."""
+"""The static build checks: those that need only a Dockerfile's text and instructions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _REDUNDANT = re.compile(r"\$TARGETPLATFORM|\$\{TARGETPLATFORM\}")
 
 
 def static_findings(parsed: ParsedFile, instructions: Iterable[Instruction]) -> list[Finding]:
-    """Return what text and instructions show, without any variable's value."""
+    """Return the findings in text and instructions, without any variable's value."""
     findings = [*_casing(parsed.nodes), *_continuations(parsed)]
     stages = _Stages()
     stage = _Stage()
@@ -58,7 +58,7 @@ def static_findings(parsed: ParsedFile, instructions: Iterable[Instruction]) -> 
 
 
 def unused_build_args(instructions: Iterable[Instruction], given: Iterable[str]) -> list[Finding]:
-    """Return the build arguments that nothing in the file declares."""
+    """Return findings for the build arguments that no ARG declares."""
     declared = {name for one in instructions if isinstance(one, Arg) for name, _ in one.pairs}
     return [
         Finding(checks.UNUSED_BUILD_ARG, f"--build-arg {name} is declared by no ARG")
@@ -194,7 +194,7 @@ class _Stages:
 
 
 class _Stage:
-    """What the instructions of one stage have shown so far."""
+    """The facts about the instructions of one stage so far."""
 
     def __init__(self, *, shell: bool = False) -> None:
         self.seen: dict[type[Instruction], SourceLocation] = {}
@@ -262,7 +262,7 @@ def _ports(instruction: Expose) -> Iterator[Finding]:
 def undefined(
     names: Iterable[str], known: Mapping[str, object] | Iterable[str], where: SourceLocation
 ) -> Iterator[Finding]:
-    """Yield a finding for each variable that has no value and no declaration."""
+    """Yield a finding for each variable without a value or a declaration."""
     candidates = list(known)
     for name in sorted(names):
         suggestion = checks.meant(name, candidates, "$")

@@ -1,4 +1,4 @@
-"""File modes as ``--chmod`` takes them: octal (``0644``) or symbolic (``u=rwX,go=rX``)."""
+"""File modes in ``--chmod``: octal (``0644``) or symbolic (``u=rwX,go=rX``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ModeChange:
 
     @classmethod
     def parse(cls, text: str) -> ModeChange:
-        """Return the change that ``text`` means; raise :class:`InvalidArgumentError`."""
+        """Return the change in ``text``; raise :class:`InvalidArgumentError`."""
         if re.fullmatch(r"[0-7]{1,5}", text) and int(text, 8) <= 0o7777:
             return cls(text, int(text, 8))
         if all(_CLAUSE.fullmatch(clause) for clause in text.split(",")):
@@ -32,7 +32,7 @@ class ModeChange:
         )
 
     def apply(self, mode: int, *, folder: bool) -> int:
-        """Return the permission bits that a file of ``mode`` gets."""
+        """Return the permission bits of a file of ``mode`` after the change."""
         mode &= 0o7777
         if self.octal is not None:
             return self.octal

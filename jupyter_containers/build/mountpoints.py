@@ -1,10 +1,10 @@
-"""The places where a RUN step's mounts are attached, so that none of them is committed.
+"""The mount points of a RUN step, created before it and removed so that none is committed.
 
-A missing target of ``--mount`` is created before the step.  Every runtime also makes the standard
-places that an image lacks (``/proc``, ``/etc/hosts`` …).  After the step, what did not exist before
-and is still empty goes away again, and folders where nothing else changed get their times back.
+A missing target of ``--mount`` is created before the step.  Every runtime also creates the standard
+mount points that an image lacks (``/proc``, ``/etc/hosts`` …).  After the step, mount points that
+are new and still empty are removed again, and folders without other changes get their times back.
 
-The step may have put links where folders were: nothing behind one is touched.
+The step may have replaced folders by links: nothing behind one is changed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _VIRTUAL = ("/dev/", "/proc/", "/sys/")
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """A folder as it was before a mount point was made in it."""
+    """A folder before a mount point was created in it."""
 
     path: str
     names: frozenset[str]
@@ -37,7 +37,7 @@ class _Folder:
     @classmethod
     def look(cls, root: Root, path: str) -> _Folder | None:
         try:
-            with _opened(root, path) as directory:
+            with _open_folder(root, path) as directory:
                 status = os.fstat(directory)
                 names = frozenset(os.listdir(directory))
         except OSError:
@@ -45,24 +45,24 @@ class _Folder:
         return cls(path, names, (status.st_atime_ns, status.st_mtime_ns))
 
     def restore(self, root: Root) -> None:
-        """Give it its times back when it holds what it held."""
-        with suppress(OSError), _opened(root, self.path) as directory:
+        """Restore its times if its contents are the same."""
+        with suppress(OSError), _open_folder(root, self.path) as directory:
             if frozenset(os.listdir(directory)) == self.names:
                 os.utime(directory, ns=self.times)
 
 
 @dataclass(frozen=True, slots=True)
 class MountPoints:
-    """What a step's mounts bring into being: ``fresh`` paths, outermost first."""
+    """The mount points created for a step: ``fresh`` paths, outermost first."""
 
     fresh: tuple[str, ...]
     folders: tuple[_Folder, ...]
 
 
 def make_mount_points(rootfs: str, mounts: tuple[StepMount, ...]) -> MountPoints:
-    """Create the missing targets; return what is to be undone after the step."""
+    """Create the missing targets; return what to undo after the step."""
     with Root(rootfs) as root:
-        fresh = _missing(root, mounts)
+        fresh = _missing_targets(root, mounts)
         parents = dict.fromkeys(posixpath.dirname(path) for path in fresh)
         folders = [_Folder.look(root, path) for path in parents]
         for mount in mounts:
@@ -71,7 +71,7 @@ def make_mount_points(rootfs: str, mounts: tuple[StepMount, ...]) -> MountPoints
     return MountPoints(fresh, tuple(folder for folder in folders if folder))
 
 
-def _missing(root: Root, mounts: tuple[StepMount, ...]) -> tuple[str, ...]:
+def _missing_targets(root: Root, mounts: tuple[StepMount, ...]) -> tuple[str, ...]:
     paths = list(_STANDARD)
     for mount in mounts:
         if not mount.target.startswith(_VIRTUAL):
@@ -86,9 +86,9 @@ def _make(root: Root, mount: StepMount) -> None:
         fresh = root.stat(target) is None
         root.make_folders(target, 0o755, 0, 0)
         if fresh and mount.type == "tmpfs":
-            # runc gives a tmpfs the mode of what it covers; a new one is for everybody.
+            # runc gives a tmpfs the mode of the folder it covers; a new one is for everybody.
             with root.place(target) as (directory, name):
-                at.chmod(directory, name, 0o1777)  # as /tmp is
+                at.chmod(directory, name, 0o1777)  # as /tmp
         return
     root.make_folders(posixpath.dirname(target), 0o755, 0, 0)
     if root.stat(target) is None:
@@ -97,10 +97,10 @@ def _make(root: Root, mount: StepMount) -> None:
 
 
 def remove_mount_points(rootfs: str, points: MountPoints) -> None:
-    """Remove what was made for mounts, unless the step put something there."""
+    """Remove the created mount points, unless the step put something there."""
     with Root(rootfs) as root:
         for path in reversed(points.fresh):
-            # Not empty any more, or not what was made: it belongs to the step now.
+            # Not empty any more, or replaced: it belongs to the step now.
             with suppress(OSError), root.place(path) as (directory, name):
                 status = at.stat(directory, name)
                 if stat.S_ISDIR(status.st_mode):
@@ -112,7 +112,7 @@ def remove_mount_points(rootfs: str, points: MountPoints) -> None:
 
 
 @contextmanager
-def _opened(root: Root, path: str) -> Iterator[int]:
+def _open_folder(root: Root, path: str) -> Iterator[int]:
     parts = split(os.fsencode(path))
     descriptor = root.open(parts, os.O_RDONLY | os.O_DIRECTORY, links=False)
     try:

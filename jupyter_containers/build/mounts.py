@@ -38,7 +38,7 @@ _ONLY_FOR = {
 
 @dataclass(frozen=True, slots=True)
 class MountSpec:
-    """One ``--mount``; ``mode``, ``uid`` and ``gid`` are None when not given."""
+    """One ``--mount``; ``mode``, ``uid`` and ``gid`` are None if not given."""
 
     type: str
     target: str
@@ -56,12 +56,12 @@ class MountSpec:
 
 
 def mount_source(text: str) -> str:
-    """Return the stage or image of a ``--mount`` value, or empty text."""
+    """Return the stage or image of a ``--mount`` value, or an empty text."""
     return next((value for key, value in _fields(text) if key == "from"), "")
 
 
 def parse_run_mount(text: str, expand: Callable[[str], str], working_dir: str) -> MountSpec:
-    """Return what a ``--mount`` value means; raise :class:`InvalidArgumentError`."""
+    """Return the parsed ``--mount`` value; raise :class:`InvalidArgumentError`."""
     pairs: dict[str, str] = {}
     for key, value in _fields(text):
         if key not in _KEYS:

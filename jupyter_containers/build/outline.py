@@ -1,8 +1,8 @@
-"""What a Dockerfile can be asked for: its targets, and what the chosen one takes from outside.
+"""The outline of a Dockerfile: its targets, and the inputs of the chosen one.
 
-An *outline* is that of one stage with everything that it stands on or copies from: build arguments
-with the values that they have, secrets, SSH agents.  A comment right above FROM or ARG that begins
-with the name describes it.  Follows BuildKit's ``--call=outline`` and ``--call=targets``.
+An *outline* describes one stage with every stage that it continues or copies from: build arguments
+with their values, secrets, SSH agents.  A comment right above FROM or ARG that begins with the name
+is its description.  Follows BuildKit's ``--call=outline`` and ``--call=targets``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Comments = Mapping[int, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class OutlinedArg:
-    """A build argument: the value it has, and the line that declares it."""
+    """A build argument: its value, and the line that declares it."""
 
     name: str
     value: str
@@ -35,7 +35,7 @@ class OutlinedArg:
 
 @dataclass(frozen=True, slots=True)
 class OutlinedNeed:
-    """A secret or an SSH agent that a RUN asks for."""
+    """A secret or an SSH agent that a RUN requests."""
 
     name: str
     required: bool
@@ -44,7 +44,7 @@ class OutlinedNeed:
 
 @dataclass(frozen=True, slots=True)
 class OutlinedTarget:
-    """A stage that can be built; ``name`` is empty where it has none."""
+    """A stage that can be built; ``name`` is empty if it has none."""
 
     name: str
     description: str
@@ -53,9 +53,9 @@ class OutlinedTarget:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
-    """What the chosen stage takes; ``targets`` are all stages, ``source`` is the Dockerfile."""
+    """The inputs of the chosen stage; ``targets`` are all stages, ``source`` is the Dockerfile."""
 
     name: str
     description: str
@@ -68,7 +68,7 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Outliner:
-    """Reads a plan; ``states`` are its stages as a rehearsal left them, ``comments`` by line."""
+    """Reads a plan; ``states`` are its stages after a rehearsal, ``comments`` by line."""
 
     plan: Plan
     states: Mapping[int, StageState]
@@ -79,33 +79,33 @@ class Outliner:
 
     def outline(self) -> Outline:
         """Return the outline of the chosen stage."""
-        for stage in self._reached(self.plan.target, set()):
+        for stage in self._reachable(self.plan.target, set()):
             self._collect(stage)
         chosen = self.plan.stages[self.plan.target]
         return Outline(
-            chosen.name,
-            self._description(chosen.name, chosen.location.first_line),
-            tuple(sorted(self._args.values(), key=lambda one: one.line)),
-            self._of_kind("secret"),
-            self._of_kind("ssh"),
-            tuple(self._target(stage) for stage in self.plan.stages),
-            self.source,
+            name=chosen.name,
+            description=self._description(chosen.name, chosen.location.first_line),
+            args=tuple(sorted(self._args.values(), key=lambda one: one.line)),
+            secrets=self._of_kind("secret"),
+            ssh=self._of_kind("ssh"),
+            targets=tuple(self._target(stage) for stage in self.plan.stages),
+            source=self.source,
         )
 
-    def _reached(self, index: int, seen: set[int]) -> Iterator[Stage]:
-        """Go through a stage, what it stands on, and what it copies from."""
+    def _reachable(self, index: int, seen: set[int]) -> Iterator[Stage]:
+        """Walk through a stage, its base, and the stages it copies from."""
         if index in seen:
             return
         seen.add(index)
         stage = self.plan.stages[index]
         yield stage
         if stage.base is not None:
-            yield from self._reached(stage.base, seen)
+            yield from self._reachable(stage.base, seen)
         for instruction in stage.instructions:
             for reference in stage_references(instruction):
                 other = self.plan.stage_named(reference, index)
                 if other is not None:
-                    yield from self._reached(other, seen)
+                    yield from self._reachable(other, seen)
 
     def _collect(self, stage: Stage) -> None:
         values = self.states[stage.index].args
@@ -117,7 +117,7 @@ class Outliner:
             if isinstance(instruction, Arg):
                 own |= self._declared(instruction, values)
             elif isinstance(instruction, Run):
-                self._asked_for(instruction, self.states[stage.index].variables())
+                self._collect_needs(instruction, self.states[stage.index].variables())
         self._args.update({name: arg for name, arg in own.items() if name not in self._args})
 
     def _declared(self, arg: Arg, values: Mapping[str, str | None]) -> dict[str, OutlinedArg]:
@@ -125,11 +125,11 @@ class Outliner:
         return {
             name: OutlinedArg(name, values[name] or "", self._description(name, line), line)
             for name, default in arg.pairs
-            # What the builder sets itself (TARGETARCH) is nothing to give.
+            # Values that the builder itself sets (TARGETARCH) cannot be given.
             if name in values and not (default is None and name in _AUTOMATIC)
         }
 
-    def _asked_for(self, run: Run, variables: Mapping[str, str]) -> None:
+    def _collect_needs(self, run: Run, variables: Mapping[str, str]) -> None:
         def expand(word: str) -> str:
             return self.plan.lexer.expand(word, variables).text
 

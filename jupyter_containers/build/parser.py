@@ -1,11 +1,12 @@
-"""Text of a Dockerfile → nodes, each one instruction with its lines.
+"""Parses the text of a Dockerfile into nodes, each one instruction with its lines.
 
 Vocabulary: a *directive* is a comment ``# name=value`` at the very top (``syntax``, ``escape``,
 ``check``).  A *logical line* is one or more lines joined by the escape character at their ends;
-comments and empty lines inside it vanish.  A *heredoc* is text between ``<<NAME`` in an ADD, COPY
-or RUN and a line ``NAME``.  A *node* is a logical line cut into keyword, flags and the rest.
+comments and empty lines inside it are dropped.  A *heredoc* is text between ``<<NAME`` in an ADD,
+COPY or RUN and a line ``NAME``.  A *node* is a logical line, split into keyword, flags and the
+rest.
 
-This pass knows which keywords exist but not what their arguments mean.  Any text either parses or
+This pass knows the keywords but not the meaning of their arguments.  Any text either parses or
 raises :class:`DockerfileSyntaxError`.  Follows the Dockerfile reference, "Format", "Parser
 directives" and "Here-Documents".
 """
@@ -34,7 +35,7 @@ _NO_ENV: Mapping[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Heredoc:
-    """An inline document; ``expand`` is false when its delimiter was quoted."""
+    """An inline document; ``expand`` is false if its delimiter was quoted."""
 
     name: str
     content: str
@@ -43,24 +44,24 @@ class Heredoc:
 
     @property
     def text(self) -> str:
-        """The content, without leading tabs when it was opened by ``<<-``."""
+        """The content, without leading tabs if it was opened by ``<<-``."""
         return re.sub(r"^\t+", "", self.content, flags=re.MULTILINE) if self.chomp else self.content
 
 
 @dataclass(frozen=True, slots=True)
 class Directives:
-    """What the parser directives say."""
+    """The values of the parser directives."""
 
     syntax: str = ""
     escape: str = "\\"
     check: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One instruction: ``KEYWORD --flags… rest`` and its inline documents.
 
-    ``comments`` are those right above it; ``empty_continuation`` tells of empty lines inside it.
+    ``comments`` are those right above it; ``empty_continuation`` reports empty lines inside it.
     """
 
     keyword: str
@@ -91,7 +92,7 @@ class ParsedFile:
 def parse(text: str, name: str = "Dockerfile", lines_above: int = 0) -> ParsedFile:
     """Return the nodes of a Dockerfile; raise :class:`DockerfileSyntaxError` with the lines.
 
-    ``lines_above`` are lines of the source before the text (a cell's magic): they count.
+    ``lines_above`` is the number of lines before the text in its source (a cell's magic).
     """
     lines = re.split(r"(?<=\n)", text.removeprefix("\ufeff"))
     if lines and not lines[-1]:
@@ -167,7 +168,7 @@ class _Reader:
         return DockerfileSyntaxError(message, location=self.location(first, self.at), hint=hint)
 
     def _logical_line(self) -> str:
-        """Read up to the end of a logical line; empty for a comment or an empty line."""
+        """Read up to the end of a logical line; return ``""`` for a comment or an empty line."""
         parts: list[str] = []
         self.empty = False
         while self.at < len(self.lines):
@@ -210,7 +211,15 @@ class _Reader:
             heredocs = self._heredocs(rest, first)
         location = self.location(first, self.at)
         return Node(
-            keyword, spelling, flags, rest, heredocs, location, self.escape, comments, empty
+            keyword=keyword,
+            spelling=spelling,
+            flags=flags,
+            rest=rest,
+            heredocs=heredocs,
+            location=location,
+            escape=self.escape,
+            comments=comments,
+            empty_continuation=empty,
         )
 
     def _may_hold_heredocs(self, keyword: str, rest: str) -> bool:
@@ -269,12 +278,12 @@ def _open_heredoc(word: str) -> Heredoc | None:
 
 
 def is_heredoc_word(word: str) -> bool:
-    """True when ``word`` alone opens an inline document (``<<EOF``)."""
+    """Return whether ``word`` alone opens an inline document (``<<EOF``)."""
     return _open_heredoc(word) is not None
 
 
 def extract_flags(text: str) -> tuple[tuple[str, ...], str]:
-    """Return the leading ``--flag`` words (quotes removed) and what follows them."""
+    """Return the leading ``--flag`` words (quotes removed) and the rest."""
     flags: list[str] = []
     at = 0
     while True:

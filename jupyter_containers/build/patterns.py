@@ -2,14 +2,14 @@ r"""Patterns of file names and of shells, matched in time that grows with patter
 
 ``glob`` is Go's ``filepath.Match``: ``*`` and ``?`` stay within one path component, ``[a-z]`` and
 ``[^a]`` are classes, ``\`` escapes.  ``tree_pattern`` adds ``**`` for any number of components, as
-``.dockerignore`` and ``--exclude`` have it.  ``shell_pattern`` is that of ``${x#pattern}``: ``*``
-and ``?`` match every character, and there are no classes.
+in ``.dockerignore`` and ``--exclude``.  ``shell_pattern`` is the one in ``${x#pattern}``: ``*`` and
+``?`` match every character, and there are no classes.
 
 A pattern is a sequence of *items*; an *open* item matches any number of characters.  Backtracking
-costs the text's length to the power of the number of open items, so regular expressions serve only
-patterns of few of them, and an automaton the others: one bit for each item, all of them moved at
-once by every character (Baeza-Yates and Gonnet's Shift-And).  Patterns come with a context that
-anybody may have written.
+costs the text's length to the power of the number of open items, so regular expressions are used
+only for patterns with few of them, and an automaton for the others: one bit for each item, all of
+them shifted at once by every character (Baeza-Yates and Gonnet's Shift-And).  Patterns come with a
+context from any source.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST = 16 * 1024  # characters; a path of Linux has at most 4 KiB
 
 @dataclass(frozen=True, slots=True)
 class One:
-    """One character: within one of the ``ranges``, or, ``negated``, in none of them."""
+    """One character: within one of the ``ranges`` or, if ``negated``, in none of them."""
 
     ranges: tuple[tuple[str, str], ...] = ()
     negated: bool = False
@@ -38,7 +38,7 @@ class One:
 
     @property
     def letter(self) -> str | None:
-        """The only character, if there is one."""
+        """The only matching character, if there is one."""
         alone = not self.negated and len(self.ranges) == 1 and len(set(self.ranges[0])) == 1
         return self.ranges[0][0] if alone else None
 
@@ -80,12 +80,14 @@ _SLASH = One((("/", "/"),))
 
 
 class Automaton:
-    """Items as bits: bit *n* of a state means that the text so far brought the items before *n*."""
+    """Items as bits: bit *n* of a state means that the text so far matches the items before *n*."""
 
     def __init__(self, items: Sequence[Item]) -> None:
-        self._steps = _Masks()  # the bits that a character leads from to the next bit
-        self._loops = _Masks()  # the bits at which a character is taken, and that stay
-        self._skips = self._jumps = 0  # bits that lead to the next, or the next but one, by nothing
+        self._steps = _Masks()  # the bits that a character shifts to the next bit
+        self._loops = _Masks()  # the bits at which a character is consumed without a shift
+        self._skips = self._jumps = (
+            0  # bits that lead to the next, or the next but one, without a character
+        )
         self._moves: dict[str, tuple[int, int]] = {}
         bit = 1
         for item in items:
@@ -95,7 +97,7 @@ class Automaton:
                 self._skips |= bit
                 self._loops.add(item.one, bit)
             else:
-                # Two bits, for within it only a slash leads out.
+                # Two bits, because within it only a slash leads out.
                 self._skips |= bit
                 self._jumps |= bit
                 bit <<= 1
@@ -113,21 +115,21 @@ class Automaton:
                 return state
             state = wider
 
-    def _move(self, character: str) -> tuple[int, int]:
+    def _add_move(self, character: str) -> tuple[int, int]:
         move = self._moves[character] = (self._steps.of(character), self._loops.of(character))
         return move
 
     def ends(self, text: str, start: int = 0, *, anywhere: bool = False) -> Iterator[int]:
-        """Yield where in ``text`` matches end, ascending.
+        """Yield the ends of matches in ``text``, ascending.
 
-        They begin at ``start``, or with ``anywhere`` at any place from there on.
+        Matches begin at ``start``, or with ``anywhere`` at any position from there on.
         """
         state, moves = self._start, self._moves
         if state & self._accepting:
             yield start
         for at in range(start, len(text)):
             character = text[at]
-            steps, loops = moves.get(character) or self._move(character)
+            steps, loops = moves.get(character) or self._add_move(character)
             state = self._closed((state & steps) << 1 | state & loops)
             if anywhere:
                 state |= self._start
@@ -137,12 +139,12 @@ class Automaton:
                 yield at + 1
 
     def fullmatch(self, text: str) -> bool:
-        """True when the whole text matches."""
+        """Return whether the whole text matches."""
         return _chosen(self.ends(text), last=True) == len(text)
 
 
 class _Masks:
-    """Which bits belong to a character."""
+    """The bits of each character."""
 
     def __init__(self) -> None:
         self._letters: dict[str, int] = {}
@@ -163,7 +165,7 @@ class _Masks:
 
 
 class Pattern:
-    """A pattern of file names, ready to match."""
+    """A compiled pattern of file names."""
 
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = tuple(items)
@@ -175,12 +177,12 @@ class Pattern:
         )
 
     def fullmatch(self, text: str) -> bool:
-        """True when the whole text matches."""
+        """Return whether the whole text matches."""
         return bool(self._fullmatch(text))
 
 
 class ShellPattern:
-    """A pattern of a shell's substitution, which also finds where in a text it matches."""
+    """A pattern of a shell's substitution, which also finds the positions of its matches."""
 
     def __init__(self, items: Sequence[Item]) -> None:
         self._forward = Automaton(items)
@@ -225,12 +227,12 @@ def _chosen(found: Iterator[int], *, last: bool) -> int | None:
 
 
 def has_wildcard(text: str) -> bool:
-    """True when ``text`` holds an unescaped ``*``, ``?`` or ``[``."""
+    """Return whether ``text`` contains an unescaped ``*``, ``?`` or ``[``."""
     return re.search(r"[*?\[]", re.sub(r"\\.", "", text)) is not None
 
 
 def unescape(text: str) -> str:
-    """Return the literal name that a pattern without wildcards means."""
+    """Return the literal name of a pattern without wildcards."""
     return re.sub(r"\\(.)", r"\1", text)
 
 
@@ -241,7 +243,7 @@ def literal(text: str) -> Pattern:
 
 @lru_cache(maxsize=512)
 def glob(pattern: str) -> Pattern:
-    """Return the pattern that matches what Go's ``filepath.Match`` matches."""
+    """Return a pattern with the syntax of Go's ``filepath.Match``."""
     return Pattern(file_items(pattern, tree=False))
 
 
@@ -304,7 +306,7 @@ def file_items(pattern: str, *, tree: bool) -> list[Item]:
 
 
 def _append(items: list[Item], item: Item) -> None:
-    """Append an open item; one that the open item before it includes adds nothing."""
+    """Append an open item; an item included in the previous open item is dropped."""
     if items[-1:] != [item]:
         items.append(item)
 
@@ -315,7 +317,7 @@ def _letter(character: str) -> One:
 
 
 def _class(pattern: str, at: int) -> tuple[One, int]:
-    """Return the class whose ``[`` stands before ``at``, and its end; no class has a slash."""
+    """Return the class whose ``[`` precedes ``at``, and its end; no class has a slash."""
     negated = pattern.startswith("^", at)
     at += negated
     ranges: list[tuple[str, str]] = []

@@ -1,9 +1,9 @@
-"""Instructions → stages: what is built on what, for which platform, with which arguments.
+"""Plans a build: the stages with their bases, platforms and arguments.
 
 Vocabulary: a *stage* begins with FROM; the *target* is the stage whose image is wanted (the last
-one unless named); a stage is *needed* when the target reaches it by FROM, ``COPY --from`` or
-``RUN --mount=from=``.  *Global* arguments stand before the first FROM: FROM lines see them, a
-stage only what it declares again with ARG.
+one unless named); a stage is *needed* if the target reaches it by FROM, ``COPY --from`` or ``RUN
+--mount=from=``.  *Global* arguments precede the first FROM: FROM lines see them, a stage only those
+that it declares again with ARG.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ PROXY_ARGS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One stage; ``base`` is the stage it continues, or None when ``image`` is an image."""
+    """A stage; ``base`` is the stage it continues, or None if ``image`` is an image."""
 
     index: int
     name: str
@@ -57,9 +57,9 @@ class Stage:
         return self.name or f"stage-{self.index}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All stages; ``needed`` are those to build, in order; ``head`` is what stands before FROM."""
+    """All stages; ``needed`` are those to build, in order; ``head`` is the part before FROM."""
 
     stages: tuple[Stage, ...]
     target: int
@@ -71,7 +71,7 @@ class Plan:
     head: tuple[Arg, ...] = ()
 
     def stage_named(self, reference: str, before: int) -> int | None:
-        """Return the stage that ``--from=reference`` means in stage ``before``; None: an image."""
+        """Return the stage named by ``--from=reference`` in stage ``before``; None for an image."""
         return find_stage(self.stages, reference, before, self.contexts)
 
 
@@ -85,7 +85,7 @@ def make_plan(
     name: str = "Dockerfile",
     contexts: Iterable[str] = (),
 ) -> Plan:
-    """Return the plan of a Dockerfile; raise :class:`DockerfileSyntaxError` where it has none."""
+    """Return the plan of a Dockerfile; raise :class:`DockerfileSyntaxError` if it has none."""
     lexer = Lexer(escape)
     head, rest = _split_head(instructions)
     if not rest:
@@ -102,16 +102,34 @@ def make_plan(
     named = frozenset(contexts)
     for index, (opening, body) in enumerate(_cut(rest)):
         image = _base_name(opening, known, defaults, declared, lexer, findings)
-        # A named context takes the place of images and stages.
+        # A named context replaces images and stages.
         base = None if image.lower() in named else _by_name(stages, image)
         wished = _platform(opening, base, stages, known, lexer, platform)
         stages.append(
-            Stage(index, opening.name, image, base, wished, opening.location, opening.source, body)
+            Stage(
+                index=index,
+                name=opening.name,
+                image=image,
+                base=base,
+                platform=wished,
+                location=opening.location,
+                source=opening.source,
+                instructions=body,
+            )
         )
     chosen = _target(stages, target)
     needed = sorted(_reachable(stages, chosen, named))
     found = tuple(findings)
-    return Plan(tuple(stages), chosen, tuple(needed), known, lexer, found, named, tuple(head))
+    return Plan(
+        stages=tuple(stages),
+        target=chosen,
+        needed=tuple(needed),
+        global_args=known,
+        lexer=lexer,
+        findings=found,
+        contexts=named,
+        head=tuple(head),
+    )
 
 
 def _split_head(
@@ -123,9 +141,9 @@ def _split_head(
             return head, instructions[index:]
         if not isinstance(instruction, Arg):
             raise DockerfileSyntaxError(
-                f"no build stage in current context: {instruction.keyword} stands before FROM",
+                f"no build stage in current context: {instruction.keyword} precedes FROM",
                 location=instruction.location,
-                hint="begin with FROM; only ARG may stand before it",
+                hint="begin with FROM; only ARG may precede it",
             )
         head.append(instruction)
     return head, ()
@@ -142,7 +160,7 @@ def _cut(instructions: tuple[Instruction, ...]) -> Iterator[tuple[From, tuple[In
 def _automatic_args(wanted: Platform, stage: str) -> dict[str, str]:
     """Return the predefined arguments (Dockerfile reference, "platform ARGs in global scope").
 
-    ``stage`` is the target as it was given, empty for the last one.
+    ``stage`` is the target as given, empty for the last one.
     """
     values = {"TARGETSTAGE": stage or "default"}
     for prefix, platform in (("TARGET", wanted), ("BUILD", Platform.host())):
@@ -236,9 +254,9 @@ def _by_name(stages: list[Stage] | tuple[Stage, ...], name: str) -> int | None:
 def find_stage(
     stages: tuple[Stage, ...], reference: str, before: int, contexts: frozenset[str] = frozenset()
 ) -> int | None:
-    """Return the earlier stage that ``reference`` (a name or number) means.
+    """Return the earlier stage named by ``reference`` (a name or number).
 
-    None stands for an image, or one of the named ``contexts``.
+    Returns None for an image, or one of the named ``contexts``.
     """
     if reference.lower() in contexts:
         return None
@@ -248,7 +266,7 @@ def find_stage(
         return int(reference)
     found = _by_name(stages[:before], reference)
     if found is None and _by_name(stages[before:], reference) is not None:
-        raise BuildError(f"stage {reference!r} must stand before the stage that copies from it")
+        raise BuildError(f"stage {reference!r} must come before the stage that copies from it")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Steps as events and reports: numbering, titles, times, and where an error happened."""
+"""Steps as events and reports: numbers, titles, times, and the locations of errors."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _IMAGE_ID = re.compile(r"(?<!\S)sha256:([0-9a-f]{12})[0-9a-f]{52}(?!\S)")
 
 @dataclass(slots=True)
 class Step:
-    """The step under way; its results are filled in by whoever carries it out.
+    """The current step; the code that executes it fills in the results.
 
-    ``size`` is the bytes of the layer that it made or that was found.
+    ``size`` is the bytes of the layer that it made or found.
     """
 
     task: str
@@ -51,7 +51,7 @@ class Step:
 
 
 class Progress:
-    """Tells of a build's stages; each has its own numbers, so that they can run side by side."""
+    """Reports a build's stages; each has its own numbers, so that they can run in parallel."""
 
     def __init__(self, emit: EventSink, cancel: CancelToken) -> None:
         self.emit = emit
@@ -67,15 +67,15 @@ class Progress:
 
     @property
     def reports(self) -> tuple[StepReport, ...]:
-        """The steps that ended, by stage and number."""
+        """The reports of finished steps, by stage and number."""
         stages = sorted(self._stages, key=lambda one: one.index)
         return tuple(report for one in stages for report in one.reports)
 
 
 class StageProgress:
-    """Numbers the steps of one stage and tells of them; ``reports`` grows as they end.
+    """Numbers and reports the steps of one stage; ``reports`` grows as they end.
 
-    ``cause`` is the title of the first step that had to be carried out, empty while there is none.
+    ``cause`` is the title of the first step that had to be executed, empty if there is none yet.
     """
 
     def __init__(self, whole: Progress, index: int, prefix: str, total: int) -> None:
@@ -94,16 +94,16 @@ class StageProgress:
 
     @property
     def all_cached(self) -> bool:
-        """True while no step of the stage had to be carried out."""
+        """True while no step of the stage had to be executed."""
         return not self.cause
 
     def add_steps(self, count: int) -> None:
-        """Count ``count`` further steps (triggers of the base image) into the stage."""
+        """Add ``count`` further steps (triggers of the base image) to the stage's total."""
         self._total += count
 
     @contextmanager
     def step(self, source: str, location: SourceLocation) -> Iterator[Step]:
-        """Tell of one step from its beginning to its end; errors get its location."""
+        """Report one step from its beginning to its end; add its location to errors."""
         self.cancel.check()
         self.number += 1
         shown = source if len(source) <= _MAX_TITLE else source[: _MAX_TITLE - 1] + "…"
@@ -128,16 +128,24 @@ class StageProgress:
             emit(TaskProgress(step.task, step.size, step.size))
         emit(TaskFinished(step.task, "cached" if step.cached else "done", step.reason, seconds))
         self.reports.append(
-            StepReport(title, location, step.cached, step.reason, seconds, step.chain_id, step.size)
+            StepReport(
+                title=title,
+                location=location,
+                cached=step.cached,
+                reason=step.reason,
+                seconds=seconds,
+                chain_id=step.chain_id,
+                size=step.size,
+            )
         )
 
     def output(self, task: str, data: bytes, stream: Stream) -> None:
-        """Pass on what a step wrote."""
+        """Emit a step's output."""
         self._whole.emit(TaskOutput(task, data, stream))
 
 
 def _locate(error: BaseException, source: str, location: SourceLocation) -> None:
-    """Give an error its place in the Dockerfile, unless it has one."""
+    """Add the location in the Dockerfile to an error that has none."""
     if isinstance(error, BuildError) and error.location is None:
         error.location = location.at(error.culprit)
         error.instruction = source
@@ -155,7 +163,7 @@ def _locate(error: BaseException, source: str, location: SourceLocation) -> None
 
 
 def show_findings(findings: Sequence[Finding], emit: EventSink) -> None:
-    """Show what the build checks found as a task of its own, each with its lines."""
+    """Show the findings of the build checks as a separate task, each with its lines."""
     if not findings:
         return
     count = len(findings)
@@ -167,7 +175,7 @@ def show_findings(findings: Sequence[Finding], emit: EventSink) -> None:
 
 
 def finding_text(finding: Finding) -> str:
-    """Return a finding for people: the rule, what it is about, and the marked lines."""
+    """Return a finding for people: the rule, its description, and the marked lines."""
     lines = [f"{finding.rule.name}: {finding.message}"]
     if finding.location is not None:
         lines += excerpt_lines(finding.location)

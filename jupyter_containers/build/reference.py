@@ -1,6 +1,6 @@
-"""What each instruction of a Dockerfile is for, in a line or two, and its forms.
+"""A short description of each Dockerfile instruction, and its forms.
 
-Shown by an editor beside the text; ``labextension/src/facts.ts`` is made from here.
+Editors show it beside the text; ``labextension/src/facts.ts`` is generated from it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """``words`` say what an instruction does; ``forms`` are lines that show how it is written."""
+    """``words`` describe an instruction; ``forms`` are example lines."""
 
     words: str
     forms: tuple[str, ...]
@@ -23,8 +23,8 @@ INSTRUCTIONS: Mapping[str, Help] = {
         ("FROM [--platform=OS/ARCH] IMAGE [AS NAME]",),
     ),
     "RUN": Help(
-        "Runs a command; what it changes becomes a layer. Mounts (cache, bind, tmpfs, secret, ssh) "
-        "are there for this step only.",
+        "Runs a command; its changes become a layer. Mounts (cache, bind, tmpfs, secret, ssh) "
+        "exist during this step only.",
         (
             "RUN COMMAND",
             'RUN ["program", "argument"]',
@@ -33,17 +33,16 @@ INSTRUCTIONS: Mapping[str, Help] = {
         ),
     ),
     "CMD": Help(
-        "What a container runs when nothing else is asked for; with an ENTRYPOINT, its arguments. "
-        "Only the last one counts.",
+        "The default command; with an ENTRYPOINT, its default arguments. Only the last one counts.",
         ('CMD ["program", "argument"]', "CMD COMMAND"),
     ),
     "ENTRYPOINT": Help(
-        "The program that a container always runs; CMD and the command line give its arguments.",
+        "The program that a container always runs; CMD or the command line give its arguments.",
         ('ENTRYPOINT ["program", "argument"]',),
     ),
     "COPY": Help(
-        "Copies files of the context, of another stage or image, or written here. With --link the "
-        "layer does not depend on those below.",
+        "Copies files of the context or of another stage or image, or inline documents. With "
+        "--link the layer does not depend on those below.",
         (
             "COPY [--chown=USER:GROUP] [--chmod=755] SOURCE… TARGET",
             "COPY --from=STAGE|IMAGE SOURCE TARGET",
@@ -51,11 +50,11 @@ INSTRUCTIONS: Mapping[str, Help] = {
         ),
     ),
     "ADD": Help(
-        "Like COPY; also fetches addresses and git repositories, and unpacks local archives.",
+        "Like COPY; also downloads URLs and git repositories, and unpacks local archives.",
         ("ADD [--checksum=sha256:…] SOURCE… TARGET", "ADD https://… TARGET"),
     ),
     "WORKDIR": Help(
-        "The folder in which RUN, CMD, COPY … work from here on; it is made if it is not there.",
+        "The folder in which RUN, CMD, COPY … work from here on; it is created if it is missing.",
         ("WORKDIR /path",),
     ),
     "ENV": Help("Variables for the steps that follow and for containers.", ("ENV NAME=value …",)),
@@ -68,29 +67,29 @@ INSTRUCTIONS: Mapping[str, Help] = {
         "Says which ports the program listens on; -p publishes them.",
         ("EXPOSE 8000[/tcp|/udp] …",),
     ),
-    "LABEL": Help("Facts about the image, for people and filters.", ('LABEL name="value" …',)),
+    "LABEL": Help("Metadata of the image, for people and filters.", ('LABEL name="value" …',)),
     "USER": Help(
-        "Who runs the steps that follow, and the container.", ("USER NAME|UID[:GROUP|GID]",)
+        "The user of the following steps and of the container.", ("USER NAME|UID[:GROUP|GID]",)
     ),
     "VOLUME": Help(
-        "Places whose files outlive a container: each gets a volume.",
+        "Folders whose files outlive a container: each gets a volume.",
         ("VOLUME /path …", 'VOLUME ["/path"]'),
     ),
     "SHELL": Help(
-        "What runs the shell form of RUN, CMD and ENTRYPOINT.",
+        "The shell for the shell form of RUN, CMD and ENTRYPOINT.",
         ('SHELL ["/bin/bash", "-o", "pipefail", "-c"]',),
     ),
     "STOPSIGNAL": Help("The signal that `stop` sends first.", ("STOPSIGNAL SIGTERM",)),
     "HEALTHCHECK": Help(
-        "A command that tells whether a container is well: exit code 0 is healthy.",
+        "A command that checks a container: exit code 0 means healthy.",
         (
             "HEALTHCHECK [--interval=30s] [--timeout=30s] [--retries=3] CMD COMMAND",
             "HEALTHCHECK NONE",
         ),
     ),
     "ONBUILD": Help(
-        "An instruction that is carried out when another build begins with this image.",
+        "An instruction to execute when another build uses this image as its base.",
         ("ONBUILD INSTRUCTION",),
     ),
-    "MAINTAINER": Help("Deprecated: a label says it.", ("MAINTAINER NAME",)),
+    "MAINTAINER": Help("Deprecated: use a label instead.", ("MAINTAINER NAME",)),
 }

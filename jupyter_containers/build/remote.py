@@ -1,7 +1,7 @@
-"""Files from elsewhere: downloads over HTTP, and git repositories by the ``git`` program.
+"""Remote files: downloads over HTTP, and git repositories by the ``git`` program.
 
-A *git address* is ``URL[#ref[:folder]]`` (or ``URL?ref=…&subdir=…``).  Addresses may hold a
-password: what is shown of them does not.
+A *git address* is ``URL[#ref[:folder]]`` (or ``URL?ref=…&subdir=…``).  Addresses may contain a
+password, which is never shown.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _POLL_SECONDS = 0.02
 
 
 class Validators(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a server said about a file, and the ``name`` and ``digest`` that it had then."""
+    """A server's validators of a file, and the ``name`` and ``digest`` that it had then."""
 
     name: str
     digest: str
@@ -41,14 +41,14 @@ class Validators(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that ask for the file only when it has changed (RFC 9110, section 13)."""
+        """The headers that request the file only if it has changed (RFC 9110, section 13)."""
         pairs = (("If-None-Match", self.etag), ("If-Modified-Since", self.modified))
         return {name: value for name, value in pairs if value}
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A downloaded file; ``validators`` tell later whether it has changed."""
+    """A downloaded file; ``validators`` show later whether it has changed."""
 
     path: Path
     validators: Validators
@@ -67,7 +67,7 @@ class Download:
 def changed(
     url: str, known: Validators, folder: Callable[[], Path], cancel: CancelToken
 ) -> Download | None:
-    """Return the file when the server has another one than is known, else None."""
+    """Return the file if the server's version differs from the known one, else None."""
     if not known.headers:
         return download(url, folder(), cancel)
     try:
@@ -135,7 +135,7 @@ def _modified(headers: Message) -> int:
 
 
 def url_name(url: str) -> str:
-    """Return the file name that an address ends in, or empty text."""
+    """Return the file name at the end of an address, or an empty text."""
     try:
         return os.path.basename(unquote(urlsplit(url).path))
     except ValueError as error:  # brackets without an address
@@ -157,7 +157,7 @@ class GitAddress:
 
     @classmethod
     def parse(cls, text: str) -> GitAddress:
-        """Return what an address names."""
+        """Return the parsed address."""
         address, _, fragment = text.partition("#")
         ref, _, folder = fragment.partition(":")
         address, _, query = address.partition("?")
@@ -176,7 +176,7 @@ class GitAddress:
 
     @property
     def is_commit(self) -> bool:
-        """True when the ref is a whole commit id."""
+        """True if the ref is a full commit ID."""
         return re.fullmatch(r"[0-9a-f]{40}", self.ref) is not None
 
 
@@ -187,7 +187,7 @@ class Git:
     cancel: CancelToken
 
     def commit(self, address: GitAddress) -> str:
-        """Return the commit id that an address means now."""
+        """Return the commit ID to which an address refers now."""
         if address.is_commit:
             return address.ref
         wanted = address.ref or "HEAD"
@@ -206,7 +206,7 @@ class Git:
     def checkout(
         self, address: GitAddress, commit: str, folder: Path, *, keep_git_dir: bool = False
     ) -> Path:
-        """Put the files of a commit into ``folder``; return where the address points in it."""
+        """Check out a commit into ``folder``; return the folder of the address in it."""
         self._run(folder, "init", "-q")
         self._run(folder, "remote", "add", "origin", address.url)
         self._fetch(folder, address, commit)

@@ -1,4 +1,4 @@
-"""What a build returns."""
+"""The result of a build."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from jupyter_containers.oci.image import ImageConfig
 from jupyter_containers.options.buildcache import CacheMode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepReport:
     """One step.
 
-    ``reason`` says why its layer could not be taken from the cache; ``size`` is the layer's bytes.
+    ``reason`` explains why its layer was not taken from the cache; ``size`` is the layer's bytes.
     """
 
     title: str
@@ -30,13 +30,13 @@ class StepReport:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildResult:
     """An image in the blob store; ``chain_id``, ``layers`` and ``diff_ids`` name its layers.
 
     The first ``inherited`` layers are the base image's.  ``shared`` are the steps for
-    ``--cache-to``, by mode; ``extra`` is what the image's
-    configuration has beside ``config``.
+    ``--cache-to``, by mode; ``extra`` are the members of the image's configuration beside
+    ``config``.
     """
 
     manifest: Descriptor
@@ -58,5 +58,5 @@ class BuildResult:
 
     @property
     def source_date_ns(self) -> int | None:
-        """The time of all files that are handed out without an image (SOURCE_DATE_EPOCH)."""
+        """The time of all files that are exported without an image (SOURCE_DATE_EPOCH)."""
         return None if self.source_date_epoch is None else self.source_date_epoch * 10**9

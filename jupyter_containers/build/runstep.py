@@ -1,4 +1,4 @@
-"""RUN as a file step: command, environment, mounts, and its failure."""
+"""RUN as a file step: command, environment, mounts, and errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from jupyter_containers.build import flags, history, secrets, ssh
 from jupyter_containers.build.cache import StepKey
-from jupyter_containers.build.filestep import FileStep, StepSurroundings
+from jupyter_containers.build.filestep import FileStep, StepContext
 from jupyter_containers.build.instructions import Run
 from jupyter_containers.build.mountpoints import make_mount_points, remove_mount_points
 from jupyter_containers.build.mounts import MountSpec, parse_run_mount
@@ -31,8 +31,8 @@ _TAIL_BYTES = 64 * 1024
 _SCRIPTS = "/dev/pipes"
 
 
-def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -> FileStep:
-    """Return RUN as a step; raise for mounts and modes that cannot be had."""
+def describe_run(instruction: Run, expand: Expander, around: StepContext) -> FileStep:
+    """Return RUN as a step; raise for mounts and modes that are not available."""
     _check_entitlements(instruction, around)
     argv, script = _command(instruction, around)
     specs = [_spec(text, expand, around) for text in instruction.mounts]
@@ -52,13 +52,13 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
         **{name: "\0".join(words) for name, words in flagged.items()},
     }
     request = StepRequest(
-        around.step_id,
-        argv,
-        (*env, *proxies),
-        config.cwd,
-        config.user,
-        network,
-        mounts,
+        step_id=around.step_id,
+        argv=argv,
+        env=(*env, *proxies),
+        cwd=config.cwd,
+        user=config.user,
+        network=network,
+        mounts=mounts,
         trust_host_ca=around.trust_host_ca,
         platform=around.state.platform,
         privileged=instruction.security == "insecure",
@@ -76,8 +76,8 @@ def describe_run(instruction: Run, expand: Expander, around: StepSurroundings) -
     )
 
 
-def _check_entitlements(instruction: Run, around: StepSurroundings) -> None:
-    """Raise where a step wants more than the request grants."""
+def _check_entitlements(instruction: Run, around: StepContext) -> None:
+    """Raise if a step needs an entitlement that the request does not grant."""
     wanted = {
         "security.insecure": instruction.security == "insecure",
         "network.host": instruction.network == "host" and around.network != "host",
@@ -90,9 +90,9 @@ def _check_entitlements(instruction: Run, around: StepSurroundings) -> None:
 
 
 def _command(
-    instruction: Run, around: StepSurroundings
+    instruction: Run, around: StepContext
 ) -> tuple[tuple[str, ...], tuple[StepMount, ...]]:
-    """Return the argument vector, and the script to mount when the heredoc has a ``#!`` line."""
+    """Return the argument vector, and the script to mount if the heredoc has a ``#!`` line."""
     command, heredocs = instruction.command, instruction.heredocs
     if not (command.shell and heredocs):
         return command_vector(command, around.state), ()
@@ -103,12 +103,12 @@ def _command(
             script = StepMount("file", path, mode=0o755, data=first.text.encode())
             return (*around.state.shell, path), (script,)
         return (*around.state.shell, first.text), ()
-    # The shell reads other heredocs itself, so the text is put together again.
+    # The shell reads other heredocs itself, so the text is joined again.
     documents = "".join(f"\n{one.content}{one.name}" for one in heredocs)
     return (*around.state.shell, command.arguments[0] + documents), ()
 
 
-def _spec(text: str, expand: Expander, around: StepSurroundings) -> MountSpec:
+def _spec(text: str, expand: Expander, around: StepContext) -> MountSpec:
     try:
         return parse_run_mount(text, expand, around.state.config.working_dir)
     except DockerfileSyntaxError:
@@ -119,7 +119,7 @@ def _spec(text: str, expand: Expander, around: StepSurroundings) -> MountSpec:
         ) from error
 
 
-def _mount(spec: MountSpec, around: StepSurroundings) -> StepMount:
+def _mount(spec: MountSpec, around: StepContext) -> StepMount:
     context = around.contexts.tree(spec.from_) if spec.from_ else around.context
     chain = around.chain_of(spec.from_) if context is None else None
     if spec.type == "tmpfs":
@@ -140,7 +140,7 @@ def _mount(spec: MountSpec, around: StepSurroundings) -> StepMount:
         )
     source = posixpath.normpath("/" + spec.source).replace("//", "/", 1)
     if context is not None:
-        # Found under the rules, so that an ignored file cannot be mounted by its name.
+        # Looked up under the ignore rules, so that an ignored file cannot be mounted by its name.
         [found] = context.tree.find(source.replace("\\", "\\\\")) or [None]
         if found is None:
             raise around.fail(f"mount source {spec.source!r} not found in the context")
@@ -154,8 +154,8 @@ def _mount(spec: MountSpec, around: StepSurroundings) -> StepMount:
     return StepMount("bind", spec.target, source, chain, spec.read_only)
 
 
-def _with_kind(mount: StepMount, around: StepSurroundings) -> StepMount:
-    """Return a mount from a stage or image that knows whether its source is a file."""
+def _with_kind(mount: StepMount, around: StepContext) -> StepMount:
+    """Return a mount from a stage or image with the kind of its source filled in."""
     if mount.type != "bind" or mount.chain_id is None or mount.source == "/":
         return mount
     root = around.tree_of(mount.chain_id).root
@@ -164,9 +164,9 @@ def _with_kind(mount: StepMount, around: StepSurroundings) -> StepMount:
 
 
 def _variant(spec: MountSpec) -> str:
-    """Return what tells a cache from others of its id: owner and mode, where one was given.
+    """Return what distinguishes caches of one ID: owner and mode, if either is given.
 
-    As BuildKit: a cache made by root stays root's, and ``uid=1000`` gets a separate folder.
+    As in BuildKit: a cache made by root stays root's, and ``uid=1000`` gets a separate folder.
     """
     given = (spec.uid, spec.gid, spec.mode)
     if given == (None, None, None):
@@ -175,11 +175,11 @@ def _variant(spec: MountSpec) -> str:
 
 
 def _identity(mount: StepMount) -> tuple[object, ...]:
-    """Return what of a mount decides a step's result: no host path, no content of a cache."""
+    """Return the part of a mount that decides a step's result: no host path, no cache content."""
     return (mount.type, mount.target, mount.chain_id, mount.read_only, digest_of(mount.data))
 
 
-def _context_files(specs: list[MountSpec], around: StepSurroundings) -> dict[str, str]:
+def _context_files(specs: list[MountSpec], around: StepContext) -> dict[str, str]:
     files: dict[str, str] = {}
     for spec in specs:
         context = around.contexts.tree(spec.from_) if spec.from_ else around.context
@@ -232,7 +232,7 @@ def _failed(instruction: Run, tail: _Tail, code: int, ending: str, hint: str) ->
 
 
 def _runner(
-    described: StepRequest, specs: list[MountSpec], instruction: Run, around: StepSurroundings
+    described: StepRequest, specs: list[MountSpec], instruction: Run, around: StepContext
 ) -> Callable[[Workspace], None]:
     def act(workspace: Workspace) -> None:
         tail = _Tail()

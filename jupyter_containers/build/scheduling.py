@@ -1,8 +1,8 @@
-"""Stages side by side: each needed stage runs once, in a thread of its own.
+"""Runs the needed stages in parallel, each once, in a separate thread.
 
 A stage that continues another, or copies from it, waits for it at that very step and not before.
-Stages only name earlier stages, so nobody waits in a circle.  The first failure (or an interrupt)
-turns the build's token; every thread has ended before the error leaves here.
+Stages only name earlier stages, so there is no deadlock.  The first failure (or an interrupt)
+cancels the build's token; every thread has ended before the error is raised.
 """
 
 from __future__ import annotations
@@ -30,14 +30,16 @@ class StageRuns(Generic[T]):
         self._first_error: BaseException | None = None
 
     def run(self, needed: Sequence[int]) -> None:
-        """Build the stages; raise what failed first."""
+        """Build the stages; raise the first failure."""
         self._runs = {index: _Run() for index in needed}
         if len(needed) == 1:
-            # The caller's own thread: an interrupt finds the work where it is.
+            # In the caller's own thread, so that an interrupt reaches the work.
             self._alone(needed[0])
             return
         threads = [
-            threading.Thread(target=self._carry, args=(index,), name=f"stage-{index}", daemon=True)
+            threading.Thread(
+                target=self._run_stage, args=(index,), name=f"stage-{index}", daemon=True
+            )
             for index in needed
         ]
         for thread in threads:
@@ -46,7 +48,7 @@ class StageRuns(Generic[T]):
             self._wait()
         except BaseException:
             self._cancel.cancel()
-            self._settle()
+            self._join_threads()
             raise
         finally:
             for thread in threads:
@@ -55,9 +57,9 @@ class StageRuns(Generic[T]):
             raise self._first_error
 
     def result(self, index: int) -> T:
-        """Return what stage ``index`` became, as soon as it is there.
+        """Return the result of stage ``index`` as soon as it is finished.
 
-        A stage that nobody knew to be needed (a trigger of a base image reads from it) is built
+        A stage that was not known to be needed (a trigger of a base image reads from it) is built
         here and now.
         """
         with self._lock:
@@ -65,7 +67,7 @@ class StageRuns(Generic[T]):
             unforeseen = index not in self._runs
             self._runs[index] = run
         if unforeseen:
-            self._carry(index)
+            self._run_stage(index)
         while not run.ended.wait(_POLL_SECONDS):
             self._cancel.check()
         if run.result is None:
@@ -82,7 +84,7 @@ class StageRuns(Generic[T]):
         finally:
             self._runs[index].ended.set()
 
-    def _carry(self, index: int) -> None:
+    def _run_stage(self, index: int) -> None:
         run = self._runs[index]
         try:
             run.result = self._build(index)
@@ -101,15 +103,15 @@ class StageRuns(Generic[T]):
         for run in list(self._runs.values()):
             run.ended.wait()
 
-    def _settle(self) -> None:
-        """Wait for every thread, however often the caller is interrupted meanwhile."""
+    def _join_threads(self) -> None:
+        """Wait for every thread, however often the caller is interrupted."""
         while not all(run.ended.is_set() for run in list(self._runs.values())):
             with suppress(KeyboardInterrupt):
                 self._wait()
 
 
 class _Run(Generic[T]):
-    """One stage under way."""
+    """One stage in progress."""
 
     def __init__(self) -> None:
         self.ended = threading.Event()

@@ -1,4 +1,4 @@
-"""What a build needs from the rooms below it, as protocols that the engine fulfils.
+"""The protocols of a build's dependencies, implemented by the engine.
 
 Vocabulary: a *workspace* is the merged root of a stack of layers with an empty writable layer on
 top.  It may exist only in a private mount namespace, so it is used through :meth:`Workspace.call`
@@ -43,7 +43,7 @@ class BaseImage:
 
 @dataclass(frozen=True, slots=True)
 class CommittedLayer:
-    """A workspace's changes as a layer; ``entries`` 0 says that there were none."""
+    """A workspace's changes as a layer; ``entries`` 0 means that there were none."""
 
     diff_id: str
     chain_id: str
@@ -54,7 +54,7 @@ class CommittedLayer:
 
 @dataclass(frozen=True, slots=True)
 class ContextFile:
-    """What a mount shows of a build context.
+    """A file or folder of a build context for a mount.
 
     ``path`` is canonical below ``folder``, which is absolute and free of links; ``identity`` is
     its device and inode number.
@@ -67,17 +67,15 @@ class ContextFile:
 
 @dataclass(frozen=True, slots=True)
 class StepMount:
-    """A mount that exists during one RUN step only; nothing of it is committed.
+    """A mount that exists during one RUN step only; nothing in it is committed.
 
     ``bind``: the file or directory ``context`` of a context, or ``source`` inside the root of
-    ``chain_id``; writable binds (``read_only`` false) lose what is written.
-    ``is_file`` tells that the source is no folder.
-    ``cache``: a persistent folder named ``cache_id``; a new one is filled from ``source`` of
-    ``chain_id`` if given, else made with ``mode``, ``uid`` and ``gid``.
+    ``chain_id``; changes to writable binds (``read_only`` false) are discarded. ``is_file`` means
+    that the source is not a folder. ``cache``: a persistent folder named ``cache_id``; a new one is
+    filled from ``source`` of ``chain_id`` if given, else made with ``mode``, ``uid`` and ``gid``.
     ``variant`` tells caches of one id apart that were asked for with other owners or modes.
-    ``tmpfs``: ``size`` bytes, 0 for no limit.
-    ``file``: a read-only file that holds ``data`` with ``mode``.
-    ``socket``: the socket ``source`` of the host.
+    ``tmpfs``: ``size`` bytes, 0 for no limit. ``file``: a read-only file that holds ``data`` with
+    ``mode``. ``socket``: the socket ``source`` of the host.
     """
 
     type: Literal["bind", "cache", "tmpfs", "file", "socket"]
@@ -97,7 +95,7 @@ class StepMount:
     context: ContextFile | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepRequest:
     """One RUN step; ``user`` is as in an image's config, ``network`` as in ``run --network``."""
 
@@ -117,7 +115,7 @@ class StepRequest:
 
 @dataclass(frozen=True, slots=True)
 class FailedRun:
-    """A RUN step that ended badly; ``config`` is how its command ran."""
+    """A RUN step that failed; ``config`` is the configuration of its command."""
 
     title: str
     place: str
@@ -129,22 +127,22 @@ class Workspace(Protocol):
     """A root to change and then commit."""
 
     def call(self, function: Callable[[str], _Result]) -> _Result:
-        """Return ``function(rootfs)``, run where the path ``rootfs`` shows the merged root.
+        """Call ``function(rootfs)`` with the path of the merged root; return its result.
 
-        Open descriptors stay valid outside.  Exceptions pass through unchanged.
+        Open descriptors stay valid outside.  Exceptions propagate unchanged.
         """
         ...
 
     def run(self, request: StepRequest, on_output: OutputSink, cancel: CancelToken) -> int:
-        """Return the exit code of the step's process (128 + n for signal n)."""
+        """Run the step's process; return its exit code (128 + n for signal n)."""
         ...
 
     def keep(self, failed: FailedRun) -> str:
-        """Put the root aside for people to look at; return its name, empty where that failed."""
+        """Keep the root for inspection; return its name, empty if that failed."""
         ...
 
     def commit(self, *, source_date_epoch: int | None = None) -> CommittedLayer:
-        """Make the changes a layer; times after ``source_date_epoch`` (seconds) become it."""
+        """Commit the changes as a layer; limit times to ``source_date_epoch`` (seconds)."""
         ...
 
 
@@ -152,59 +150,59 @@ class ImageSource(Protocol):
     """Finds images by name."""
 
     def resolve(self, name: str, platform: Platform, pull: bool) -> BaseImage:
-        """Return the image that a name, an ID or ``oci-layout://PATH[:TAG]`` means, unpacked.
+        """Return the unpacked image for a name, an ID or ``oci-layout://PATH[:TAG]``.
 
-        It is pulled when it is missing here or ``pull``.
+        It is pulled if it is missing here, or with ``pull``.
         """
         ...
 
     def look(self, name: str, platform: Platform) -> BaseImage | None:
-        """Return the image when it is here; nothing is pulled."""
+        """Return the image if it exists here; pull nothing."""
         ...
 
 
 class LayerStore(Protocol):
-    """Holds unpacked layers; the empty chain id is the empty root."""
+    """Provides unpacked layers; the empty chain ID is the empty root."""
 
     def has(self, chain_id: str) -> bool:
         """Return whether the stack ``chain_id`` can be used now."""
         ...
 
     def stack(self, parent_chain_id: str, layer: LayerRef) -> str:
-        """Return the chain id of a stored layer on top of another stack, unpacked there."""
+        """Unpack a stored layer on top of another stack; return the resulting chain ID."""
         ...
 
     def workspace(self, parent_chain_id: str) -> AbstractContextManager[Workspace]:
-        """Return a workspace on top of ``parent_chain_id``; leaving it discards what is left."""
+        """Return a workspace on top of ``parent_chain_id``; discard uncommitted changes on exit."""
         ...
 
 
 class CacheStore(Protocol):
-    """Remembers results of steps; values vanish with the layer they name."""
+    """Stores results of steps; values vanish with the layer they name."""
 
     def get(self, key: str) -> bytes | None:
         """Return the value of ``key``, or None."""
         ...
 
     def put(self, key: str, value: bytes, chain_id: str) -> None:
-        """Remember ``value``; an empty ``chain_id`` ties it to no layer."""
+        """Store ``value``; an empty ``chain_id`` ties it to no layer."""
         ...
 
     def alone(self, key: str, cancel: CancelToken) -> AbstractContextManager[object]:
-        """Return a block in which nobody else, in any process, makes the result of ``key``."""
+        """Return a block in which no other thread or process makes the result of ``key``."""
         ...
 
 
 class BlobStore(Protocol):
-    """Holds verified blobs."""
+    """Stores verified blobs."""
 
     def put(self, data: bytes, media_type: str) -> Descriptor:
-        """Return the descriptor of ``data`` once it is on disk."""
+        """Store ``data`` on disk and return its descriptor."""
         ...
 
 
 class ExtractArchive(Protocol):
-    """Unpacks an uncompressed tar into a folder; nothing lands outside of it."""
+    """Unpacks an uncompressed tar into a folder and nowhere else."""
 
     def __call__(self, stream: BinaryIO, folder: str, owner: tuple[int, int] | None) -> None:
         """Extract; ``owner`` replaces every owner in the archive.  No whiteouts: plain files."""

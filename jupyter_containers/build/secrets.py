@@ -1,7 +1,7 @@
-"""Secrets of RUN steps: read when the step is carried out, shown to it alone.
+"""Secrets of RUN steps: read when the step is executed, visible to it alone.
 
-A secret's value is in no layer, no history and no cache key: a step whose secret changed is found
-in the cache.  The instruction's own words (id, target) are part of the key like all of its text.
+A secret's value is in no layer, no history and no cache key: a step is cached even if its secret
+has changed.  The instruction's own words (ID, target) are part of the key like all of its text.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from jupyter_containers.build.filestep import StepSurroundings
+from jupyter_containers.build.filestep import StepContext
 from jupyter_containers.build.mounts import MountSpec
 from jupyter_containers.build.seams import StepMount
 from jupyter_containers.options.build import SecretSource
 
-_MAX_BYTES = 500 * 1024  # as BuildKit has it
+_MAX_BYTES = 500 * 1024  # as in BuildKit
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a step gets to see of its secrets."""
+    """The files and variables that give a step its secrets."""
 
     files: tuple[StepMount, ...]
     env: tuple[str, ...]
 
 
-def given(specs: Iterable[MountSpec], around: StepSurroundings) -> Given:
+def given(specs: Iterable[MountSpec], around: StepContext) -> Given:
     """Return the files and variables of the secrets that a step mounts.
 
-    A secret that was not given is left out, or an error when the mount says ``required``.
+    A secret that was not provided is left out, or an error if the mount has ``required``.
     """
     files: list[StepMount] = []
     env: list[str] = []
@@ -48,18 +48,18 @@ def given(specs: Iterable[MountSpec], around: StepSurroundings) -> Given:
     return Given(tuple(files), tuple(env))
 
 
-def _value(spec: MountSpec, around: StepSurroundings) -> bytes | None:
+def _value(spec: MountSpec, around: StepContext) -> bytes | None:
     source = around.secrets.get(spec.id)
     data = None if source is None else _read(spec.id, source, around)
     if data is None and spec.required:
         raise around.fail(
-            f"secret {spec.id} is required and was not given",
+            f"secret {spec.id} is required and was not provided",
             hint=f"give it: --secret id={spec.id},src=FILE",
         )
     return data
 
 
-def _read(name: str, source: SecretSource, around: StepSurroundings) -> bytes | None:
+def _read(name: str, source: SecretSource, around: StepContext) -> bytes | None:
     if source.value is not None:
         return _bounded(name, source.value, around)
     if source.file is None:
@@ -73,7 +73,7 @@ def _read(name: str, source: SecretSource, around: StepSurroundings) -> bytes | 
     return _bounded(name, data, around)
 
 
-def _bounded(name: str, data: bytes, around: StepSurroundings) -> bytes:
+def _bounded(name: str, data: bytes, around: StepContext) -> bytes:
     if len(data) > _MAX_BYTES:
         raise around.fail(f"secret {name} is over {_MAX_BYTES // 1024} KiB")
     return data

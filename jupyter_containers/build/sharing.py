@@ -1,4 +1,4 @@
-"""Cached steps on their way to other stores, as a document.
+"""The exchange format of cached steps between stores.
 
 Each step is named by its keys (:class:`.cache.StepKey` digests), which depend on content alone and
 so are the same everywhere.  The document is the configuration of an OCI manifest whose layers are
@@ -22,7 +22,7 @@ _VERSION = 1
 
 
 class SharedStep(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One step: its keys, the chain that it stands on, what it made."""
+    """One step: its keys, the chain below it, and its result."""
 
     keys: tuple[str, ...]
     step: CachedStep
@@ -51,14 +51,14 @@ def decode(data: bytes) -> SharedSteps:
     except DECODE_ERRORS as error:
         raise VerificationError(f"not a build cache: {error}") from error
     if found.version != _VERSION:
-        raise VerificationError(f"a build cache of version {found.version} is not known here")
+        raise VerificationError(f"a build cache of version {found.version} is not supported here")
     for step in found.steps:
         step.step.blob.checked()
     return found
 
 
 def inline_steps(config: bytes) -> SharedSteps | None:
-    """Return the steps that an image's configuration carries, None when there are none."""
+    """Return the steps in an image's configuration, None if there are none."""
     try:
         document = decode_json(config)
     except DECODE_ERRORS:
@@ -68,19 +68,19 @@ def inline_steps(config: bytes) -> SharedSteps | None:
 
 
 class StepLedger:
-    """Notes the steps of a build as they end, of all its stages; thread-safe."""
+    """Records the steps of a build as they end, of all its stages; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._steps: list[tuple[int, int, SharedStep]] = []
 
     def note(self, stage: int, number: int, step: SharedStep) -> None:
-        """Note one step."""
+        """Record one step."""
         with self._lock:
             self._steps.append((stage, number, step))
 
     def steps(self, stage: int | None = None) -> SharedSteps:
-        """Return the steps by stage and number: all, or those of one stage and nothing else."""
+        """Return the steps by stage and number: all, or only those of one stage."""
         with self._lock:
             found = sorted(self._steps, key=lambda entry: entry[:2])
         return SharedSteps(

@@ -1,7 +1,7 @@
-"""SSH agents of RUN steps: ``--mount=type=ssh`` shows the step an agent, and never a key.
+"""SSH agents of RUN steps: ``--mount=type=ssh`` gives the step an agent, never a key.
 
-``--ssh ID`` names an agent's socket or private keys.  For keys an agent of their own is started,
-which ends with the step.
+``--ssh ID`` names an agent's socket or private keys.  For keys a separate agent is started, which
+ends with the step.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from jupyter_containers.build.filestep import StepSurroundings
+from jupyter_containers.build.filestep import StepContext
 from jupyter_containers.build.mounts import MountSpec
 from jupyter_containers.build.seams import StepMount
 from jupyter_containers.errors import UnsupportedError
@@ -25,16 +25,16 @@ _POLL_SECONDS = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Agents:
-    """What a step gets to see: sockets, and where programs look for the first of them."""
+    """The sockets for a step, and the variable that names the first of them."""
 
     sockets: tuple[StepMount, ...]
     env: tuple[str, ...]
 
 
-def agents(specs: Iterable[MountSpec], around: StepSurroundings) -> Agents:
+def agents(specs: Iterable[MountSpec], around: StepContext) -> Agents:
     """Return the agents that a step mounts.
 
-    One that was not given is left out, or an error when the mount says ``required``.
+    An agent that was not provided is left out, or an error if the mount has ``required``.
     """
     sockets: list[StepMount] = []
     for spec in specs:
@@ -44,7 +44,7 @@ def agents(specs: Iterable[MountSpec], around: StepSurroundings) -> Agents:
         if given is None:
             if spec.required:
                 raise around.fail(
-                    f"the SSH agent {spec.id} is required and was not given",
+                    f"the SSH agent {spec.id} is required and was not provided",
                     hint=f"give it: --ssh {spec.id}=PATH of a key or an agent's socket",
                 )
             continue
@@ -58,7 +58,7 @@ def agents(specs: Iterable[MountSpec], around: StepSurroundings) -> Agents:
     return Agents(tuple(sockets), (f"SSH_AUTH_SOCK={sockets[0].target}",) if sockets else ())
 
 
-def _socket(given: tuple[Path, ...], around: StepSurroundings) -> Path:
+def _socket(given: tuple[Path, ...], around: StepContext) -> Path:
     try:
         kinds = [stat.S_ISSOCK(path.stat().st_mode) for path in given]
     except OSError as error:
@@ -70,8 +70,8 @@ def _socket(given: tuple[Path, ...], around: StepSurroundings) -> Path:
     return _agent_of(given, around)
 
 
-def _agent_of(keys: tuple[Path, ...], around: StepSurroundings) -> Path:
-    """Start an agent that holds the keys; it ends with the step."""
+def _agent_of(keys: tuple[Path, ...], around: StepContext) -> Path:
+    """Start an agent with the keys; it ends with the step."""
     socket = around.scratch() / "agent"
     try:
         process = subprocess.Popen(
@@ -98,7 +98,7 @@ def _agent_of(keys: tuple[Path, ...], around: StepSurroundings) -> Path:
         around.cancel.check()
         time.sleep(_POLL_SECONDS)
     for key in keys:
-        # Without a terminal and without SSH_ASKPASS nobody is asked for a passphrase.
+        # Without a terminal and without SSH_ASKPASS there is no prompt for a passphrase.
         environment = {"PATH": os.environ.get("PATH", ""), "SSH_AUTH_SOCK": os.fspath(socket)}
         done = subprocess.run(
             ["ssh-add", "-q", key],

@@ -1,7 +1,7 @@
-"""One stage on its way from FROM to its last instruction.
+"""Builds one stage, from FROM to its last instruction.
 
-Life of a step: TaskStarted → (described → found | carried out → committed) → TaskFinished.  A step
-that several builds want at the same time, in this process or in others, is carried out once.
+Life of a step: TaskStarted → (described → found | executed → committed) → TaskFinished.  A step
+that several builds need at the same time, in this process or in others, is executed once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jupyter_containers.build.checks import Finding
 from jupyter_containers.build.context import LocalContext
 from jupyter_containers.build.contexts import Contexts
 from jupyter_containers.build.copystep import describe_copy, describe_workdir
-from jupyter_containers.build.filestep import FileStep, StepSurroundings
+from jupyter_containers.build.filestep import FileStep, StepContext
 from jupyter_containers.build.instructions import Copy, Instruction, Run, Workdir
 from jupyter_containers.build.interpret import trigger
 from jupyter_containers.build.plan import SCRATCH, Plan, Stage, stage_references
@@ -39,17 +39,17 @@ from jupyter_containers.build.state import StageState
 from jupyter_containers.build.steps import BuildArguments, Expander, apply, is_config_only
 from jupyter_containers.errors import BuildError, StepFailedError
 from jupyter_containers.oci.descriptor import Platform
-from jupyter_containers.oci.image import ExecutionConfig
+from jupyter_containers.oci.image import ExecutionConfig, check_depth
 from jupyter_containers.options.build import BuildOptions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What the stages of one build share.
+    """The objects shared by the stages of one build.
 
-    ``stage`` returns what another stage became and waits for it; ``image`` resolves a base image;
-    ``place`` names this Dockerfile among all; ``slots`` bounds the steps carried out at once.
-    ``ledger`` notes the steps where they are to be shared.
+    ``stage`` waits for another stage and returns its result; ``image`` resolves a base image;
+    ``place`` identifies this Dockerfile among all; ``slots`` limits the steps executed at once.
+    ``ledger`` records the steps if they are to be exported.
     """
 
     options: BuildOptions
@@ -72,7 +72,7 @@ class Means:
 
 
 class StageWork:
-    """One stage under way; ``findings`` grows with what the checks see."""
+    """One stage in progress; ``findings`` grows with the findings of the checks."""
 
     def __init__(
         self, means: Means, stage: Stage, progress: StageProgress, findings: list[Finding]
@@ -88,7 +88,7 @@ class StageWork:
         )
 
     def run(self) -> StageState:
-        """Return what the stage becomes."""
+        """Build the stage and return its result."""
         stage = self._stage
         if stage.base is not None:
             self.means.stage(stage.base)
@@ -96,16 +96,16 @@ class StageWork:
             state, triggers = self._open(step)
         self.progress.add_steps(len(triggers))
         if self.means.contexts.tree(stage.image):
-            self._carry(_whole_context(stage), state)
+            self._execute(_whole_context(stage), state)
             state.history.clear()
         for text in triggers:
-            self._carry(trigger(text, stage.location), state)
+            self._execute(trigger(text, stage.location), state)
         for instruction in stage.instructions:
-            self._carry(instruction, state)
+            self._execute(instruction, state)
         return state
 
     def _open(self, step: Step) -> tuple[StageState, tuple[str, ...]]:
-        """Return the state right after FROM, and the ONBUILD triggers to carry out."""
+        """Return the state right after FROM, and the ONBUILD triggers to execute."""
         stage = self._stage
         step.cached = True
         if stage.base is not None:
@@ -125,15 +125,15 @@ class StageWork:
         return self.means.image(reference, self._stage.platform).chain_id
 
     def _await_stages(self, instruction: Instruction) -> None:
-        """Wait for what the instruction reads from: waiting is no part of a step and its time."""
+        """Wait for the stages that the instruction reads from, outside the time of the step."""
         for reference in stage_references(instruction):
             index = None
-            with suppress(BuildError):  # told by the step itself, which has a place
+            with suppress(BuildError):  # the step itself reports it, with its location
                 index = self.means.plan.stage_named(reference, self.index)
             if index is not None:
                 self.means.stage(index)
 
-    def _carry(self, instruction: Instruction, state: StageState) -> None:
+    def _execute(self, instruction: Instruction, state: StageState) -> None:
         self._await_stages(instruction)
         expand = Expander(
             instruction,
@@ -148,8 +148,8 @@ class StageWork:
                 step.cached = self.progress.all_cached
                 return
             with ExitStack() as stack:
-                around = self._surroundings(instruction, state, step.task, stack)
-                described = self._described(instruction, expand, around)
+                around = self._step_context(instruction, state, step.task, stack)
+                described = self._describe(instruction, expand, around)
                 if described is None:
                     step.cached = self.progress.all_cached
                     state.history.append(history.entry(f"WORKDIR {state.config.working_dir}"))
@@ -161,10 +161,10 @@ class StageWork:
                     layer = LayerRef(made.blob, made.diff_id)
                     chain = self.means.layers.stack(state.chain_id, layer)
                     made = msgspec.structs.replace(made, chain_id=chain)
-                self._take(made, state, described.history, step)
+                self._append_layer(made, state, described.history, step)
 
-    def _described(
-        self, instruction: Instruction, expand: Expander, around: StepSurroundings
+    def _describe(
+        self, instruction: Instruction, expand: Expander, around: StepContext
     ) -> FileStep | None:
         if isinstance(instruction, Run):
             return describe_run(instruction, expand, around)
@@ -173,31 +173,31 @@ class StageWork:
         assert isinstance(instruction, Workdir)
         return describe_workdir(instruction, expand, around)
 
-    def _surroundings(
+    def _step_context(
         self, instruction: Instruction, state: StageState, task: str, stack: ExitStack
-    ) -> StepSurroundings:
+    ) -> StepContext:
         def output(data: bytes, stream: Stream) -> None:
             self.progress.output(task, data, stream)
 
         means = self.means
-        return StepSurroundings(
-            instruction,
-            state,
-            task,
-            means.context,
-            means.contexts,
-            means.layers,
-            means.extract,
-            self._chain_of,
-            stack,
-            self.progress.cancel,
-            output,
-            means.options.build_args,
-            means.options.network,
-            means.trust_host_ca,
-            means.epoch,
-            means.options.secrets,
-            self.findings,
+        return StepContext(
+            instruction=instruction,
+            state=state,
+            step_id=task,
+            context=means.context,
+            contexts=means.contexts,
+            layers=means.layers,
+            extract=means.extract,
+            chain_of=self._chain_of,
+            stack=stack,
+            cancel=self.progress.cancel,
+            output=output,
+            build_args=means.options.build_args,
+            network=means.options.network,
+            trust_host_ca=means.trust_host_ca,
+            source_date_epoch=means.epoch,
+            secrets=means.options.secrets,
+            findings=self.findings,
             keep_times=means.keep_times,
             ssh=means.options.ssh,
             allow=means.options.allow,
@@ -205,7 +205,7 @@ class StageWork:
         )
 
     def _result(self, described: FileStep, state: StageState, step: Step) -> CachedStep:
-        """Return what the step makes, from the cache where it is there."""
+        """Return the result of the step, from the cache if it is there."""
         cache, quick = self.means.cache, described.quick
         found = cache.find(quick.digest) if self._use_cache and quick else None
         if found is None:
@@ -216,7 +216,7 @@ class StageWork:
             found = cache.find(key.digest)
             if found is None:
                 with cache.alone(key.digest, self.progress.cancel):
-                    # Somebody else may have made it between the look and the lock.
+                    # Another process may have made it between the lookup and the lock.
                     found = cache.find(key.digest)
                     if found is None:
                         step.reason = cache.reason(self._place, key, self.progress.cause)
@@ -256,7 +256,7 @@ class StageWork:
     def _keep(
         self, error: StepFailedError, workspace: Workspace, state: StageState, step: Step
     ) -> None:
-        """Keep the root of a failed step, so that it can be looked at."""
+        """Keep the root of a failed step for inspection."""
         env, _ = state.run_env(self.means.options.build_args)
         config = ExecutionConfig(
             user=state.config.user,
@@ -270,7 +270,7 @@ class StageWork:
             FailedRun(title, str(error.location or ""), error.exit_code, config)
         )
         if error.snapshot:
-            error.kept("Engine.builds.failed_image()")
+            error.suggest_inspection("Engine.builds.failed_image()")
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
@@ -284,13 +284,14 @@ class StageWork:
     def _note(self, described: FileStep, parent: str, made: CachedStep) -> None:
         ledger, quick = self.means.ledger, described.quick
         if ledger is not None:
-            # The key by content is the one that also fits where other stages were made anew.
+            # The key by content is the one that also fits if other stages were rebuilt.
             keys = (described.key().digest, *((quick.digest,) if quick else ()))
             ledger.note(self.index, self.progress.number, SharedStep(keys, made, parent))
 
-    def _take(self, made: CachedStep, state: StageState, text: str, step: Step) -> None:
-        """Put a step's layer on the stage's stack and the step into its history."""
+    def _append_layer(self, made: CachedStep, state: StageState, text: str, step: Step) -> None:
+        """Add a step's layer to the stage's stack, and the step to its history."""
         if made.entries:
+            check_depth(len(state.layers) + 1)
             state.layers.append(LayerRef(made.blob, made.diff_id))
             state.chain_id = made.chain_id
             step.size = made.size
@@ -299,5 +300,5 @@ class StageWork:
 
 
 def _whole_context(stage: Stage) -> Instruction:
-    """Return what puts the files of a named context where a base image would be."""
+    """Return a step that copies the files of a named context in place of a base image."""
     return Copy(stage.location, stage.source, sources=("/",), destination="/", from_=stage.image)

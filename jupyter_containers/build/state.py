@@ -1,9 +1,9 @@
-"""What a stage has become so far: image configuration, layers, arguments.
+"""The state of a stage during a build: image configuration, layers, arguments.
 
-Precedence: ENV beats an ARG that stands before it; an ARG after the ENV beats it when it has a
-value (its default, ``--build-arg`` or the argument before FROM), as BuildKit has it.  The image's
-environment is ENV alone.  Proxy arguments are predefined for RUN only, and stay out of history and
-cache keys.
+Precedence: ENV beats an ARG before it; an ARG after the ENV beats it if it has a value (its
+default, ``--build-arg`` or the argument before FROM), as in BuildKit.  The image's environment is
+ENV alone.  Proxy arguments are predefined for RUN only, and are excluded from history and cache
+keys.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHELL = ("/bin/sh", "-c")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class StageState:
-    """The changing part of a build; :meth:`fork` gives a stage that continues this one its own.
+    """The changing part of a build; :meth:`fork` returns a copy for a stage that continues it.
 
     ``args`` are the declared arguments in order, None without a value; ``overriding`` are those
     that beat an ENV of the same name.  ``inherited`` counts the layers of the base image.
@@ -46,7 +46,7 @@ class StageState:
     def empty(cls, platform: Platform) -> StageState:
         """Return the state of ``FROM scratch``."""
         config = ExecutionConfig(env=(f"PATH={DEFAULT_PATH}",), working_dir="/")
-        return cls(platform, config)
+        return cls(platform=platform, config=config)
 
     @classmethod
     def of_image(cls, image: BaseImage) -> StageState:
@@ -55,26 +55,26 @@ class StageState:
         if not any(entry.startswith("PATH=") for entry in config.env):
             config = msgspec.structs.replace(config, env=(*config.env, f"PATH={DEFAULT_PATH}"))
         return cls(
-            image.config.platform,
-            config,
-            image.config.author,
-            list(image.config.history),
-            list(image.layers),
-            image.chain_id,
+            platform=image.config.platform,
+            config=config,
+            author=image.config.author,
+            history=list(image.config.history),
+            layers=list(image.layers),
+            chain_id=image.chain_id,
             inherited=len(image.layers),
         )
 
     def fork(self) -> StageState:
         """Return the state of a stage that continues this one; it inherits the arguments."""
         return StageState(
-            self.platform,
-            msgspec.structs.replace(self.config, on_build=()),
-            self.author,
-            list(self.history),
-            list(self.layers),
-            self.chain_id,
-            dict(self.args),
-            set(self.overriding),
+            platform=self.platform,
+            config=msgspec.structs.replace(self.config, on_build=()),
+            author=self.author,
+            history=list(self.history),
+            layers=list(self.layers),
+            chain_id=self.chain_id,
+            args=dict(self.args),
+            overriding=set(self.overriding),
             workdir_set=self.workdir_set,
             inherited=self.inherited,
         )
@@ -86,13 +86,13 @@ class StageState:
         return {name: value for name, _, value in pairs}
 
     def variables(self) -> dict[str, str]:
-        """Return what the next instruction's words expand with."""
+        """Return the variables for expanding the words of the next instruction."""
         values = {name: value for name, value in self.args.items() if value is not None}
         overriding = {name: values[name] for name in self.overriding if name in values}
         return values | self.env | overriding
 
     def run_env(self, build_args: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the environment of a RUN, and the proxy variables that come on top of it."""
+        """Return the environment of a RUN, and the proxy variables to add to it."""
         values = self.variables()
         names = [*self.env, *(name for name in self.args if name not in self.env)]
         env = tuple(f"{name}={values[name]}" for name in names if name in values)
@@ -104,7 +104,7 @@ class StageState:
         return env, proxies
 
     def argument_values(self) -> dict[str, str]:
-        """Return the declared arguments with the values that a RUN sees, as history shows them."""
+        """Return the declared arguments with their values in a RUN, as shown in the history."""
         values = self.variables()
         return {name: values.get(name, "") for name in self.args}
 

@@ -1,7 +1,7 @@
 """Instructions that change only the image's configuration.
 
-:func:`apply` takes one instruction to a :class:`StageState`; those that touch files (RUN, COPY,
-ADD, and the folder of WORKDIR) are the executor's.
+:func:`apply` applies one instruction to a :class:`StageState`; those that change files (RUN, COPY,
+ADD, and the folder of WORKDIR) belong to the executor.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Expander:
         return self._expand(self.lexer, text).text
 
     def words(self, text: str, *, quiet: bool = False) -> tuple[str, ...]:
-        """Return the words that ``text`` expands to; ``quiet`` reports no undefined variable."""
+        """Return the words of expanded ``text``; ``quiet`` reports no undefined variable."""
         return self._expand(self.lexer, text, quiet=quiet).words
 
     def document(self, text: str) -> str:
@@ -89,7 +89,7 @@ class BuildArguments:
 def apply(
     instruction: Instruction, state: StageState, expand: Expander, arguments: BuildArguments
 ) -> None:
-    """Change ``state`` as a configuration-only instruction says."""
+    """Apply a configuration-only instruction to ``state``."""
     if isinstance(instruction, Arg):
         _arg(instruction, state, expand, arguments)
         return
@@ -100,7 +100,7 @@ def apply(
 
 
 def is_config_only(instruction: Instruction) -> bool:
-    """True when :func:`apply` carries out the instruction."""
+    """Return whether :func:`apply` executes the instruction."""
     return type(instruction) in (Arg, *_VERBATIM, *_EXPANDING)
 
 
@@ -143,7 +143,7 @@ def _label(instruction: Instruction, state: StageState, expand: Expander) -> Non
 
 
 def command_vector(command: Command, state: StageState) -> tuple[str, ...]:
-    """Return the argument vector of a command: a shell form gets the stage's shell."""
+    """Return the argument vector of a command; a shell form uses the stage's shell."""
     return (*state.shell, *command.arguments) if command.shell else command.arguments
 
 
@@ -217,9 +217,9 @@ def _user(instruction: Instruction, state: StageState, expand: Expander) -> None
 
 
 def set_workdir(instruction: Workdir, state: StageState, expand: Expander) -> str:
-    """Return the new working directory, absolute and clean, after making it the image's.
+    """Set the image's working directory; return it, absolute and normalized.
 
-    An absolute one stays in the image as it is written, ``/tmp/`` too, as BuildKit has it.
+    An absolute one stays in the image as written, ``/tmp/`` too, as in BuildKit.
     """
     text = expand(instruction.text)
     if not state.workdir_set and not text.startswith("/"):

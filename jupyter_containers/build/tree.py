@@ -1,11 +1,11 @@
-"""Where COPY and ADD read from: a tree of files under a root, seen through ignore rules.
+"""The sources of COPY and ADD: a tree of files under a root, filtered by ignore rules.
 
-Vocabulary: a *source* is one path that an instruction names or a wildcard finds; a *walk* lists a
-source and everything below it, folders first, in the order of their names.  Sockets and ignored
-files do not exist here.
+Vocabulary: a *source* is one path that an instruction names or a wildcard matches; a *walk* lists a
+source and everything below it, folders first, sorted by name.  Sockets and ignored files do not
+exist here.
 
-A container may have a context too, and change it at any time: every file is reached as one name in
-an open folder.
+A container may have access to a context too, and change it at any time: every file is reached by
+one name in an open folder.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ NO_RULES = IgnoreRules()
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file or folder to copy: its canonical ``path``, and the ``name`` it keeps in a folder.
+    """A file or folder to copy: its canonical ``path``, and its ``name`` in the target folder.
 
-    ``kept`` is the path it keeps with ``--parents``, below the folder ``pivot``.
+    ``kept`` is the path that ``--parents`` keeps, below the folder ``pivot``.
     """
 
     path: str
@@ -65,12 +65,12 @@ class Entry:
 
 
 class SourceTree:
-    """A root and the rules of what is visible in it.
+    """A root, and the rules for what is visible in it.
 
-    ``keep_owner`` is false for a build context, whose files belong to 0:0.  ``digests`` remember
-    what was read; share them among builds to read a file once.
+    ``keep_owner`` is false for a build context, whose files belong to 0:0.  ``digests`` cache the
+    digests of files; builds share them so that a file is read once.
 
-    A tree may serve several threads; :meth:`reading` gives one that is faster, for one thread.
+    A tree may serve several threads; :meth:`reading` yields a faster one, for one thread.
     """
 
     def __init__(
@@ -101,15 +101,15 @@ class SourceTree:
             )
 
     def _open(self) -> AbstractContextManager[Folders]:
-        """Return folders for one act."""
+        """Return folders for one operation."""
         return Folders(self.root) if self._kept is None else nullcontext(self._kept)
 
     def find(self, pattern: str, *, parents: bool = False) -> tuple[Source, ...]:
-        """Return what ``pattern`` names, links followed.
+        """Return the sources for ``pattern``; links are followed.
 
-        A wildcard (Go's ``filepath.Match``) may find nothing; a plain path that is not there
-        raises :class:`BuildError`.  With ``parents`` the sources know the path they keep, and
-        ``**`` stands for any number of folders.
+        A wildcard (Go's ``filepath.Match``) may match nothing; a plain path that does not exist
+        raises :class:`BuildError`.  With ``parents`` the sources know the path to keep, and ``**``
+        stands for any number of folders.
         """
         pivot = _pivot(pattern) if parents else ""
         clean = posixpath.normpath("/" + pattern).lstrip("/")
@@ -171,22 +171,22 @@ class SourceTree:
             raise BuildError(
                 f"{pattern!r} not found",
                 culprit=pattern,
-                hint=self._near(path)
+                hint=self._similar(path)
                 or ("" if self.keep_owner else "sources are relative to the context"),
             )
         folder = stat.S_ISDIR(status.st_mode)
         state = self._state(canonical)
-        if self.rules.verdict(state) and not (folder and self._returns(canonical, state)):
+        if self.rules.verdict(state) and not (folder and self._is_included_again(canonical, state)):
             raise BuildError(
                 f"{pattern!r} not found: excluded by .dockerignore",
                 culprit=pattern,
-                hint=f"take it back with a last line !{canonical} there",
+                hint=f"include it again with a final line !{canonical} there",
             )
         kept = path.removeprefix(f"{pivot}/") if pivot else path
         return Source(canonical, posixpath.basename(path), folder, pivot, kept)
 
-    def _near(self, path: str) -> str:
-        """Return a hint that names what is spelt like the first part of a path that is missing."""
+    def _similar(self, path: str) -> str:
+        """Return a hint with a name similar to the first missing part of a path."""
         above, names = "", path.split("/")
         for name in names:
             here = self.root.resolve(f"{above}/{name}" if above else name)
@@ -194,19 +194,19 @@ class SourceTree:
                 break
             above = here
         try:
-            known = [one for one in self._names(above) if not self._hidden(above, one)]
+            known = [one for one in self._names(above) if not self._is_hidden(above, one)]
         except OSError:
             return ""
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-        if not near:  # another case is nothing like it to the matcher: Readme, README
+        if not near:  # another case is not similar to the matcher: Readme, README
             near = [one for one in known if one.casefold() == name.casefold()]
         return f"did you mean {posixpath.join(above, near[0])}?" if near else ""
 
-    def _hidden(self, folder: str, name: str) -> bool:
+    def _is_hidden(self, folder: str, name: str) -> bool:
         return self.rules.verdict(self._state(f"{folder}/{name}" if folder else name))
 
-    def _returns(self, folder: str, state: int) -> bool:
-        """Return whether something was taken back inside an ignored folder."""
+    def _is_included_again(self, folder: str, state: int) -> bool:
+        """Return whether something is included again inside an ignored folder."""
         if not self.rules.may_return(folder, state):
             return False
         with self._open() as folders:
@@ -227,9 +227,9 @@ class SourceTree:
             return at.names(folders.open(folder))
 
     def walk(self, source: Source, exclude: IgnoreRules = NO_RULES) -> Iterator[Entry]:
-        """Yield the source and what is below it, without what ``exclude`` matches below it.
+        """Yield the source and the entries below it that ``exclude`` does not match.
 
-        A file that was named, or found by a wildcard, is never excluded, as BuildKit has it.
+        A file that was named, or matched by a wildcard, is never excluded, as in BuildKit.
         """
         status = self.root.stat(source.path)
         if status is None:
@@ -277,7 +277,7 @@ class SourceTree:
                 continue
             inside = self._below(folders, path, inner, here, out, exclude)
             if hidden or left_out:
-                # An ignored folder exists only for what was taken back inside it.
+                # An ignored folder exists only for the entries included again inside it.
                 first = next(inside, None)
                 if first is None:
                     continue
@@ -300,7 +300,7 @@ class SourceTree:
             return ()
 
     def digest(self, entry: Entry) -> str:
-        """Return a digest of all that a copy of the entry keeps, except its times."""
+        """Return a digest of everything that a copy of the entry keeps, except its times."""
         known = self.digests.known(entry.path, entry.status)
         if known is None:
             began = self.digests.now()
@@ -326,7 +326,7 @@ class SourceTree:
         return total.hexdigest()
 
     def open_regular(self, entry: Entry) -> int:
-        """Return a descriptor to read a regular file."""
+        """Return a descriptor for reading a regular file."""
         try:
             if self._kept is not None:
                 return at.open_regular(*self._kept.above(entry.path))
@@ -337,7 +337,7 @@ class SourceTree:
 
 
 def _pivot(pattern: str) -> str:
-    """Return the folder above what a ``--parents`` source keeps: the part before ``/./``."""
+    """Return the folder above the path that ``--parents`` keeps: the part before ``/./``."""
     before, found, _ = pattern.removeprefix("./").partition("/./")
     return posixpath.normpath("/" + before).lstrip("/") if found else ""
 

@@ -1,7 +1,7 @@
-"""Names of users and groups → numbers, by an image's own passwd and group files.
+"""Resolves names of users and groups by an image's own passwd and group files.
 
 ``--chown=user[:group]``: without a group it is the user's own group (by passwd), or for a number
-the same number, as with BuildKit.
+the same number, as in BuildKit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _MAX_ID = 2**32 - 2
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Numbers of user and group; ``unknown`` are names that the image does not have."""
+    """IDs of user and group; ``unknown`` are names that the image does not have."""
 
     uid: int
     gid: int
@@ -24,7 +24,7 @@ ROOT_OWNER = Owner(0, 0)
 
 
 def owner(text: str, passwd: str, group: str) -> Owner:
-    """Return the owner that ``text`` names; an unknown name counts as 0."""
+    """Return the owner named by ``text``; an unknown name counts as 0."""
     user_text, _, group_text = text.partition(":")
     uid, gid, unknown = 0, 0, []
     if user_text.isdecimal():

@@ -17,6 +17,7 @@ from jupyter_containers.errors import UnreadableRecordsError
 from jupyter_containers.events import CancelToken, EventSink, discard
 
 if TYPE_CHECKING:
+    from jupyter_containers.commands.signals import CommandSignals
     from jupyter_containers.engine import Engine
 
 OnOutput = Callable[[str, bytes], None]
@@ -70,7 +71,8 @@ class Session:
     (``stdout`` or ``stderr``, bytes), possibly from another thread.  ``stdin`` is what ``-i``
     reads.  ``binary_output`` takes an archive, or is None where it must go to a file.
     ``variables`` are the notebook's, None elsewhere.  ``whole`` is true where an output of any
-    length is to be passed on rather than returned.
+    length is to be passed on rather than returned; ``signals`` are the process's, where those of
+    a container in the foreground go to it.
     ``terminal`` is the person's own terminal for ``-it``; ``open_terminal`` opens one on the page
     and returns it at once; where both are None ``-it`` cannot work.
     ``open_log`` shows a log as a place on the page until it ends, and returns False where it
@@ -91,6 +93,7 @@ class Session:
     shown: Callable[[], bool] = bool
     variables: Mapping[str, Any] | None = None
     whole: bool = False
+    signals: CommandSignals | None = None
 
     @property
     def engine(self) -> Engine:

@@ -26,8 +26,8 @@ from jupyter_containers.engine.records import (
 )
 from jupyter_containers.engine.shared_stores import additional_stores
 from jupyter_containers.events import CancelToken
+from jupyter_containers.filesystems import RUN_ROOT_HINT, check_contents, check_place
 from jupyter_containers.network.model import Network
-from jupyter_containers.places import RUN_ROOT_HINT, check_contents, check_place
 from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.settings import Settings, default_settings
 from jupyter_containers.store import Store
@@ -63,9 +63,9 @@ class Rooms:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.workbench = settings.layout.builds
-        check_place(settings.run_root, "a place of sockets and locks", RUN_ROOT_HINT)
+        check_place(settings.run_root, "a folder for sockets and locks", RUN_ROOT_HINT)
         if settings.run_root.is_dir():
-            check_contents(settings.run_root, "a place of sockets and locks", RUN_ROOT_HINT)
+            check_contents(settings.run_root, "a folder for sockets and locks", RUN_ROOT_HINT)
         self.store = Store.open(
             settings.root, additional_stores(settings), lambda: self.driver.name
         )
@@ -111,13 +111,13 @@ class Rooms:
     @cached_property
     def host(self) -> HostCapabilities:
         """What this machine can do, probed once."""
-        from jupyter_containers.runtime.handing import make_room
+        from jupyter_containers.runtime.cgroup_delegation import layout_for_root
         from jupyter_containers.runtime.host import probe
 
         found = probe(self.settings.runtime)
         if not found.users.initial:
             return found
-        return dataclasses.replace(found, cgroups=make_room(found.cgroups))
+        return dataclasses.replace(found, cgroups=layout_for_root(found.cgroups))
 
     @cached_property
     def driver(self) -> Driver:

@@ -8,8 +8,9 @@ is with its services, one for each noun: ``engine.containers.stop(…)``, ``engi
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from jupyter_containers.engine.containers.catalog import Containers
 from jupyter_containers.engine.containers.service import ContainerService
@@ -37,7 +38,24 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.system.stores import StoreService
     from jupyter_containers.engine.workloads.service import WorkloadService
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _DIGESTS = re.compile(rb"sha256:[0-9a-f]{64}")
+
+
+class ShortCut(Generic[P, R]):
+    """A method of a service as one of the engine, with its signature."""
+
+    def __init__(self, noun: str, method: Callable[Concatenate[Any, P], R]) -> None:
+        self._noun, self._method = noun, method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, engine: Engine | None, owner: type) -> Callable[P, R]:
+        """Return the service's method; without an engine, the function."""
+        if engine is None:
+            return cast("Callable[P, R]", self._method)
+        found: Callable[P, R] = getattr(getattr(engine, self._noun), self._method.__name__)
+        return found
 
 
 class Engine:
@@ -162,15 +180,16 @@ class Engine:
 
     # -- short cuts ------------------------------------------------------------------------------
 
-    @property
-    def run(self) -> Any:
-        """Create and start a container; see :meth:`ContainerService.run`."""
-        return self.containers.run
+    run = ShortCut("containers", ContainerService.run)
 
-    @property
-    def build(self) -> Any:
-        """Build an image; see :meth:`BuildService.build`."""
-        return self.builds.build
+    if TYPE_CHECKING:
+        build = ShortCut("builds", BuildService.build)
+    else:  # nothing of builds is loaded before there is one
+
+        @property
+        def build(self) -> Any:
+            """Build an image; see :meth:`BuildService.build`."""
+            return self.builds.build
 
     @property
     def pull(self) -> Any:

@@ -183,7 +183,7 @@ class Quotas:
 
     def hold(self, rooms: Rooms) -> bool:
         """Limit all that this store runs together; False where the kernel does not limit memory."""
-        from jupyter_containers.runtime.ceiling import limit_group
+        from jupyter_containers.runtime.cgroup_limits import limit_group
 
         layout, parent = rooms.host.cgroups, rooms.runtime.cgroup_parent
         return limit_group(layout, parent, memory=self.memory, cpus=self.cpus)

@@ -47,7 +47,7 @@ class HistoryEntry:
     empty_layer: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatsSample:
     """What a container uses; sizes in bytes, ``cpu_percent`` of one CPU, limits 0 for none."""
 

@@ -47,7 +47,7 @@ from jupyter_containers.store.additional import (
     AdditionalStore,
     close_layers,
     published_names,
-    views_of,
+    views_name,
 )
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _mountable(root: Path) -> Path | None:
 
 
 def _mapped(root: Path, uid: int) -> Path:
-    return MAPPED / str(uid) / views_of(root)
+    return MAPPED / str(uid) / views_name(root)
 
 
 def bring(rooms: Rooms, record: ImageRecord, emit: EventSink, cancel: CancelToken) -> None:

@@ -1,16 +1,16 @@
-"""Checks for exercises: each looks at one thing that a student made and says what it found.
+"""Checks for exercises: each inspects one thing that a student made and returns a verdict.
 
 A *check* returns one sentence that begins with ``✓``, or raises :class:`NotYetError`, an
-``AssertionError`` whose text says what is missing and what to try.  So it serves as it is in a
+``AssertionError`` that explains what is missing and what to try.  So it works unchanged in a
 notebook (``print(check.port_answers(8000))``), in an autograded cell of nbgrader, in a test of
 otter-grader and in pytest.
 
-Checks look at the store of the notebook's ``%container`` where that is loaded, and of this user
-elsewhere; ``engine=`` names another.  They change nothing.  Sizes are Docker's (``64m``), megabytes
-those that ``images`` shows (10⁶ bytes).
+Checks use the store of the notebook's ``%container`` if that is loaded, otherwise this user's;
+``engine=`` selects another.  They change nothing.  Sizes are Docker's (``64m``), megabytes are
+those of ``images`` (10⁶ bytes).
 
-What a student's containers hold is foreign: no link out of a volume is followed, nothing that is
-not a regular file is opened, and whatever is read or waited for has an end.
+The contents of a student's containers are untrusted: no link out of a volume is followed, only
+regular files are opened, and every read and wait is limited.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
 
 _OK = 200
-_SETTLED = 0.5  # seconds: most of what ends by itself has ended by then
-_PATIENCE = 1.0  # seconds that a container may need which the cell above has started
+_SETTLED = 0.5  # seconds: most programs that end have ended by then
+_PATIENCE = 1.0  # seconds that a container may need that the cell above has just started
 _SHOWN = 60
 _CHUNK = 1 << 20
 _MOST_FILE = 64 << 20
@@ -56,14 +56,14 @@ class NotYetError(AssertionError):
 
 
 def that(holds: object, says: str, *, otherwise: str, hint: str = "") -> str:
-    """Check anything else: return ``says`` where it ``holds``; ``otherwise`` is the verdict."""
+    """Check any condition: return ``says`` if it ``holds``; ``otherwise`` is the other verdict."""
     if not holds:
         raise NotYetError(otherwise, hint=hint)
     return f"✓ {says}"
 
 
 def running(container: str, *, engine: Engine | None = None) -> str:
-    """Check that a container runs, and still does half a second after its start."""
+    """Check that a container runs, and still runs half a second after its start."""
     with _looking(engine) as here:
         found = here.containers.get(container)
         age = time.time() - found.record.state.started
@@ -85,7 +85,7 @@ def running(container: str, *, engine: Engine | None = None) -> str:
 
 
 def exited(container: str, code: int = 0, *, engine: Engine | None = None) -> str:
-    """Check that a container has ended with an exit code; it may need a second for that."""
+    """Check that a container has ended with an exit code; wait up to a second for that."""
     with _looking(engine) as here:
         _await(lambda: not here.containers.get(container).status.alive)
         found = here.containers.get(container)
@@ -104,7 +104,7 @@ def exited(container: str, code: int = 0, *, engine: Engine | None = None) -> st
 
 
 def logged(container: str, text: str, *, engine: Engine | None = None) -> str:
-    """Check that a container wrote a text; it may need a second for that."""
+    """Check that a container wrote a text; wait up to a second for that."""
     with _looking(engine) as here:
 
         def wrote() -> bool:
@@ -122,9 +122,9 @@ def logged(container: str, text: str, *, engine: Engine | None = None) -> str:
 
 
 def runs_as_non_root(name: str, *, engine: Engine | None = None) -> str:
-    """Check that a container, or whatever runs from an image, is not root.
+    """Check that a container, or any container of an image, does not run as root.
 
-    Names of users are looked up in the container's ``/etc/passwd``: another name for uid 0 is root.
+    User names are looked up in the container's ``/etc/passwd``: another name for uid 0 is root.
     """
     with _looking(engine) as here:
         user = _user_of(here, name).partition(":")[0]
@@ -149,7 +149,7 @@ def limit_set(
     pids: int | None = None,
     engine: Engine | None = None,
 ) -> str:
-    """Check that a container has limits, none of them above those that are given."""
+    """Check that a container has limits, none of them above the given ones."""
     from jupyter_containers.engine.units import binary_size
     from jupyter_containers.options.values import parse_size
 
@@ -185,7 +185,7 @@ def port_answers(
     seconds: float = 10.0,
     engine: Engine | None = None,
 ) -> str:
-    """Check that a web server answers on a port of this machine, within ``seconds``."""
+    """Check that a web server responds on a port of this machine, within ``seconds``."""
     from http.client import HTTPException
 
     from jupyter_containers.grading.answers import ask
@@ -216,7 +216,7 @@ def port_answers(
 
 
 def _why_silent(port: int, engine: Engine | None) -> str:
-    """Return what to look at when nothing answers at a port."""
+    """Return a hint for a port without a response."""
     with _looking(engine) as here:
         published = [
             (container.name, place.rpartition("->")[2])
@@ -234,7 +234,7 @@ def _why_silent(port: int, engine: Engine | None) -> str:
 
 
 def on_network(container: str, network: str, *, engine: Engine | None = None) -> str:
-    """Check that a container is in a network."""
+    """Check that a container is connected to a network."""
     with _looking(engine) as here:
         here.networks.get(network)
         networks = here.containers.get(container).networks
@@ -248,7 +248,7 @@ def on_network(container: str, network: str, *, engine: Engine | None = None) ->
 
 
 def mounted(container: str, target: str, volume: str = "", *, engine: Engine | None = None) -> str:
-    """Check that something, or the volume of that name, is mounted in a container."""
+    """Check that a container has a mount, or mounts the volume of that name."""
     with _looking(engine) as here:
         mounts = {
             item["Destination"]: item for item in here.containers.inspect(container)["Mounts"]
@@ -271,7 +271,7 @@ def mounted(container: str, target: str, volume: str = "", *, engine: Engine | N
 def volume_holds(
     volume: str, path: str, *, contains: str = "", engine: Engine | None = None
 ) -> str:
-    """Check that a volume has a file, and what is in it."""
+    """Check that a volume has a file, and check its contents."""
     with _looking(engine) as here:
         place = here.volumes.get(volume).mountpoint
     try:
@@ -294,7 +294,7 @@ def volume_holds(
 
 
 def image_at_most(image: str, megabytes: float, *, engine: Engine | None = None) -> str:
-    """Check the size of an image, in the megabytes that ``images`` shows."""
+    """Check the size of an image, in the megabytes of ``images``."""
     with _looking(engine) as here:
         size = here.images.get(image).size / 1e6
     if size > megabytes:
@@ -307,7 +307,7 @@ def image_at_most(image: str, megabytes: float, *, engine: Engine | None = None)
 
 
 def layers_at_most(image: str, count: int, *, engine: Engine | None = None) -> str:
-    """Check the number of an image's layers, those of its base included."""
+    """Check the number of an image's layers, including those of its base."""
     with _looking(engine) as here:
         found = len(here.images.inspect(image)["RootFS"]["Layers"])
     if found > count:
@@ -319,9 +319,9 @@ def layers_at_most(image: str, count: int, *, engine: Engine | None = None) -> s
 
 
 def image_sets(image: str, setting: str, value: Any, *, engine: Engine | None = None) -> str:
-    """Check a setting of an image as ``inspect`` names it: ``WorkingDir``, ``Cmd``, ``Labels`` ….
+    """Check a setting of an image, named as in ``inspect``: ``WorkingDir``, ``Cmd``, ``Labels`` ….
 
-    Of a mapping, ``value`` is a part; of a list, the whole or one of its words.
+    For a mapping, ``value`` is a part of it; for a list, the whole or one of its words.
     """
     with _looking(engine) as here:
         found = here.images.inspect(image)["Config"].get(setting)
@@ -338,7 +338,7 @@ def image_sets(image: str, setting: str, value: Any, *, engine: Engine | None = 
 
 
 def same_image(first: str, second: str, *, engine: Engine | None = None) -> str:
-    """Check that two names mean one image."""
+    """Check that two names refer to one image."""
     with _looking(engine) as here:
         one, other = here.images.get(first).id, here.images.get(second).id
     if one != other:
@@ -350,7 +350,7 @@ def same_image(first: str, second: str, *, engine: Engine | None = None) -> str:
 
 
 def has_file(image: str, path: str, *, engine: Engine | None = None) -> str:
-    """Check that a file or folder is in the image."""
+    """Check that an image contains a file or folder."""
     if path.strip("/") not in _paths(image, engine):
         raise NotYetError(
             f"{image} has no {path}", hint=f"%container layers --files {image} lists its files"
@@ -359,7 +359,7 @@ def has_file(image: str, path: str, *, engine: Engine | None = None) -> str:
 
 
 def has_no_file(image: str, path: str, *, engine: Engine | None = None) -> str:
-    """Check that a file or folder is in no container of the image."""
+    """Check that containers of an image do not contain a file or folder."""
     if path.strip("/") in _paths(image, engine):
         raise NotYetError(
             f"{image} has {path}",
@@ -370,7 +370,7 @@ def has_no_file(image: str, path: str, *, engine: Engine | None = None) -> str:
 
 
 def step_cached(image: str, text: str, *, engine: Engine | None = None) -> str:
-    """Check that the last build of that name took the step with ``text`` in it from the cache."""
+    """Check that the last build of that name took a step with ``text`` from the cache."""
     with _looking(engine) as here:
         names = {image, f"{image}:latest"}
         notes = [note for note in here.builds.history() if names & set(note.names)]
@@ -389,9 +389,9 @@ def step_cached(image: str, text: str, *, engine: Engine | None = None) -> str:
 
 
 def no_secret_in_layers(image: str, *secrets: str, engine: Engine | None = None) -> str:
-    """Check that no layer of an image, nor its settings and history, contains a secret.
+    """Check that no layer of an image, nor its settings or history, contains a secret.
 
-    Files that a later layer removes count: whoever has the image has them.
+    Files that a later layer removes count: everybody who has the image has them.
     """
     wanted = [secret.encode() for secret in secrets]
     if not all(wanted) or not wanted:
@@ -413,7 +413,7 @@ def no_secret_in_layers(image: str, *secrets: str, engine: Engine | None = None)
 
 
 def in_registry(name: str, *, engine: Engine | None = None) -> str:
-    """Check that a registry has an image under ``REGISTRY/REPOSITORY:TAG``."""
+    """Check that a registry has the image ``REGISTRY/REPOSITORY:TAG``."""
     repository, _, tag = name.rpartition(":")
     if not repository or "/" in tag:
         repository, tag = name, "latest"
@@ -431,7 +431,7 @@ def in_registry(name: str, *, engine: Engine | None = None) -> str:
 
 
 def _await(holds: Callable[[], bool]) -> None:
-    """Wait a moment for what holds soon; whether it does is for the caller to say."""
+    """Wait a moment for a condition; the caller checks the result."""
     deadline = time.monotonic() + _PATIENCE
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -439,7 +439,7 @@ def _await(holds: Callable[[], bool]) -> None:
 
 @contextmanager
 def _looking(engine: Engine | None) -> Iterator[Engine]:
-    """Yield the engine to look with; what it does not find, or cannot do, is not there yet."""
+    """Yield the engine for a check; treat missing or unsupported objects as not done yet."""
     own = None
     try:
         if engine is None:
@@ -459,7 +459,7 @@ def _looking(engine: Engine | None) -> Iterator[Engine]:
 
 
 def _notebooks_engine() -> Engine | None:
-    """Return the engine of ``%container`` in this process, where there is one."""
+    """Return the engine of ``%container`` in this process, if there is one."""
     if "IPython" not in sys.modules:
         return None
     from IPython.core.getipython import get_ipython
@@ -472,7 +472,7 @@ def _notebooks_engine() -> Engine | None:
 
 
 def _user_of(engine: Engine, name: str) -> str:
-    """Return the user that a container, or an image, names."""
+    """Return the user of a container or image."""
     try:
         document = engine.containers.inspect(name)
     except NotFoundError:
@@ -484,11 +484,11 @@ def _user_of(engine: Engine, name: str) -> str:
 
 
 def _uid(engine: Engine, name: str, user: str) -> str | None:
-    """Return the number of a user by name, as the container's own ``/etc/passwd`` has it."""
+    """Return the number of a user, from the container's own ``/etc/passwd``."""
     archive = untrusted.SmallArchive(_MOST_PASSWD)
     try:
         engine.containers.copy(f"{name}:/etc/passwd", "-", follow_link=True, stdout=archive)  # type: ignore[arg-type]  # only written to
-    except NotFoundError:  # an image, or a container without that file: the name has to do
+    except NotFoundError:  # an image, or a container without that file: only the name is known
         return None
     text = archive.only_file()
     if text is None:
@@ -511,7 +511,7 @@ def _cpus(host: dict[str, Any]) -> float:
 
 
 def _paths(image: str, engine: Engine | None) -> set[str]:
-    """Return the paths that a container of the image begins with, without the first slash."""
+    """Return the initial paths of a container of the image, without the leading slash."""
     paths: set[str] = set()
     with _looking(engine) as here:
         for layer in here.images.layers(image).layers:
@@ -547,7 +547,7 @@ def _places_with(saved: tarfile.TarFile, secrets: Sequence[bytes]) -> Iterator[s
 
 
 def _in_time(file: IO[bytes], deadline: float) -> Iterator[bytes]:
-    """Yield what is in a file of an image; a sparse one may have more than can ever be read."""
+    """Yield the contents of a file of an image; a sparse one may be too large to read."""
     while piece := file.read(_CHUNK):
         if time.monotonic() > deadline:
             raise NotYetError(

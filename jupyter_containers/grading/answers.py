@@ -1,7 +1,7 @@
-"""One question to a student's web server, which may answer anything, for ever, or not at all.
+"""Sends one request to a student's web server, which may send anything, for ever, or nothing.
 
-The whole exchange has one deadline and a most number of bytes; a redirect is followed only to the
-same server.  Nothing else is asked: neither another port or machine nor a proxy.
+The whole exchange has one deadline and a maximum number of bytes; a redirect is followed only to
+the same server.  Nothing else is contacted: no other port or machine, and no proxy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MOST_BYTES = 4 << 20
 _MOST_HOPS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _LOOPBACK = ("127.0.0.1", "localhost")
-# What requests leaves as it is in an address.
+# Characters that requests does not escape in a URL.
 _SAFE = "!$%&'()*+,/:;=?@[]~"
 # Python has codecs that take hours for a crafted text.
 _CHARSETS = {
@@ -31,9 +31,9 @@ _CHARSETS = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered: ``text`` is the beginning of a very long body.
+    """A server's response: ``text`` is the beginning of a very long body.
 
-    ``elsewhere`` is the address of a redirect that was not followed.
+    ``elsewhere`` is the target of a redirect that was not followed.
     """
 
     status: int
@@ -42,10 +42,9 @@ class Answer:
 
 
 def ask(port: int, path: str, seconds: float) -> Answer:
-    """Return what the server at a port of this machine answers to GET.
+    """Return the response to a GET from the server at a port of this machine.
 
-    Raises :class:`OSError` or :class:`http.client.HTTPException` where it does not within
-    ``seconds``.
+    Raises :class:`OSError` or :class:`http.client.HTTPException` without one within ``seconds``.
     """
     deadline = time.monotonic() + seconds
     place = urllib.parse.quote(f"/{path.removeprefix('/')}".partition("#")[0], _SAFE)
@@ -75,7 +74,7 @@ def _get(port: int, place: str, deadline: float) -> Answer:
 
 
 def _place_here(port: int, place: str, location: str) -> str | None:
-    """Return the path that a redirect names on the same server; None when it leads elsewhere."""
+    """Return the path of a redirect to the same server; None for any other target."""
     try:
         url = urllib.parse.urlsplit(
             urllib.parse.urljoin(f"http://127.0.0.1:{port}{place}", location)
@@ -98,7 +97,7 @@ def _text(data: bytes, response: http.client.HTTPResponse) -> str:
 
 
 class _Patient(socket.socket):
-    """A connection whose every step ends at the same deadline, however often a byte arrives."""
+    """A connection with one deadline for all steps, however slowly bytes arrive."""
 
     def __init__(self, deadline: float) -> None:
         super().__init__(socket.AF_INET, socket.SOCK_STREAM)

@@ -1,4 +1,4 @@
-"""Files and logs that a student's containers wrote: read without following, waiting or filling."""
+"""Reads files and logs of a student's containers: no links, no waiting, bounded memory."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _CHUNK = 1 << 20
 
 @contextmanager
 def regular_file(folder: str, path: str) -> Iterator[IO[bytes]]:
-    """Yield a regular file below a folder, open to read; links are followed inside the folder.
+    """Yield a regular file below a folder, open for reading; links are followed inside the folder.
 
-    Anything else raises :class:`OSError`, a FIFO too.
+    Raises :class:`OSError` for any other kind, including a FIFO.
     """
     with Root(folder) as root:
         descriptor = root.open_path(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
@@ -31,7 +31,7 @@ def regular_file(folder: str, path: str) -> Iterator[IO[bytes]]:
 
 
 def contains(pieces: Iterable[bytes], wanted: Sequence[bytes]) -> bool:
-    """Return whether one of the texts is in the pieces, also across two of them."""
+    """Return whether one of the texts is in the pieces, even across two of them."""
     overlap = max(len(text) for text in wanted) - 1
     kept = b""
     for piece in pieces:
@@ -43,14 +43,14 @@ def contains(pieces: Iterable[bytes], wanted: Sequence[bytes]) -> bool:
 
 
 def pieces(file: IO[bytes], most: int) -> Iterator[bytes]:
-    """Yield what is in a file, the first ``most`` bytes."""
+    """Yield the contents of a file, up to the first ``most`` bytes."""
     while most > 0 and (piece := file.read(min(most, _CHUNK))):
         most -= len(piece)
         yield piece
 
 
 def first(items: Iterable[bytes], most: int) -> Iterator[bytes]:
-    """Yield items until they have ``most`` bytes together."""
+    """Yield items until they have ``most`` bytes in total."""
     for item in items:
         yield item
         most -= len(item)
@@ -59,7 +59,7 @@ def first(items: Iterable[bytes], most: int) -> Iterator[bytes]:
 
 
 class SmallArchive(io.RawIOBase):
-    """A tar that is written to memory, no larger than ``most`` bytes."""
+    """A tar written to memory, of at most ``most`` bytes."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -70,14 +70,14 @@ class SmallArchive(io.RawIOBase):
         return True
 
     def write(self, data: bytes) -> int:  # type: ignore[override]  # bytes are enough here
-        """Add to it; raise :class:`StorageError` where that is too much."""
+        """Append to it; raise :class:`StorageError` if it becomes too large."""
         self._data += data
         if len(self._data) > self._most:
             raise StorageError("a file that should be small is not")
         return len(data)
 
     def only_file(self) -> bytes | None:
-        """Return what is in the first entry if that is a regular file."""
+        """Return the contents of the first entry if that is a regular file."""
         with suppress(tarfile.TarError), tarfile.open(fileobj=io.BytesIO(self._data)) as archive:
             entry = archive.next()
             file = archive.extractfile(entry) if entry is not None and entry.isreg() else None

@@ -23,7 +23,7 @@ def register(shell: Any) -> None:
     _rename(shell, magics, config.docker_magic)
     _show_values(shell)
     config.observe(lambda change: _rename(shell, magics, change.new), "docker_magic")
-    _open_switchboard(shell, magics)
+    _open_connections(shell, magics)
     shell.events.register("pre_run_cell", magics.cell_begins)
     atexit.register(magics.close)
 
@@ -32,7 +32,7 @@ def unregister(shell: Any) -> None:
     """Remove magics and configuration and close the engine; nothing happens when not loaded."""
     magics = registered(shell)
     if magics is not None:
-        _close_switchboard(shell)
+        _close_connections(shell)
         _show_values_no_more(shell)
         magics.close()
         _forget_completion(shell)
@@ -52,22 +52,22 @@ def unregister(shell: Any) -> None:
     ]
 
 
-def _open_switchboard(shell: Any, magics: ContainerMagics) -> None:
+def _open_connections(shell: Any, magics: ContainerMagics) -> None:
     """Let JupyterLab's panel reach the kernel's engine."""
     kernel = getattr(shell, "kernel", None)
     comms = getattr(kernel, "comm_manager", None)
     if comms is None:
         return
-    from jupyter_containers.panel.switchboard import Switchboard
+    from jupyter_containers.panel.connections import Connections
 
-    shell.jupyter_containers_panel = board = Switchboard(
+    shell.jupyter_containers_panel = board = Connections(
         comms, lambda: magics.engine, magics.forecast
     )
     magics.on_engine_closed = board.hang_up
     board.open()
 
 
-def _close_switchboard(shell: Any) -> None:
+def _close_connections(shell: Any) -> None:
     board = shell.__dict__.pop("jupyter_containers_panel", None)
     if board is not None:
         board.close()

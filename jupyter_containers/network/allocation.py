@@ -1,7 +1,7 @@
-"""Which subnet, address, MAC and interface name is next: pure functions over what is taken.
+"""Allocation of subnets, addresses, MACs and interface names: pure functions of those in use.
 
-Nothing here looks at the host or remembers anything.  The caller passes what is in use (its
-records, the host's routes), records the result in the same transaction, and so is the only arbiter.
+Nothing here reads the host or keeps state.  The caller passes the values in use (from its records
+and the host's routes), records the result in the same transaction, and so is the only arbiter.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ _NAME_LENGTH = 15  # IFNAMSIZ without its final zero byte
 def choose_subnet(pool: str, used_subnets: Iterable[str], host_routes: Iterable[str]) -> str:
     """Return the first /24 of ``pool`` that overlaps no used subnet and no route of the host.
 
-    A default route (prefix length 0) covers everything and is not counted.  Raises
-    :class:`ConflictError` when nothing is left.
+    A default route (prefix length 0) covers everything and does not count.  Raises
+    :class:`ConflictError` if nothing is left.
     """
     network = _network(pool)
     taken = [_network(item) for item in used_subnets]
@@ -58,10 +58,10 @@ def choose_subnet(pool: str, used_subnets: Iterable[str], host_routes: Iterable[
 
 
 def check_subnet(subnet: str, used_subnets: Iterable[str], host_routes: Iterable[str]) -> str:
-    """Return ``subnet`` in canonical form when a network may have it.
+    """Return ``subnet`` in canonical form if a network may have it.
 
-    Raises :class:`InvalidArgumentError` for a bad or too small one and
-    :class:`AlreadyExistsError` when it overlaps another network or a route of the host.
+    Raises :class:`InvalidArgumentError` for a bad or too small one and :class:`AlreadyExistsError`
+    if it overlaps another network or a route of the host.
     """
     network = _network(subnet)
     if network.prefixlen > 29:
@@ -77,18 +77,18 @@ def check_subnet(subnet: str, used_subnets: Iterable[str], host_routes: Iterable
 
 
 def gateway_of(subnet: str) -> str:
-    """Return the address that the bridge takes: the first of the subnet (either family)."""
+    """Return the address of the bridge: the first of the subnet (either family)."""
     return str(ipaddress.ip_network(subnet).network_address + 1)
 
 
 def choose_subnet6(network_id: str) -> str:
-    """Return the unique local /64 that belongs to a network's id (RFC 4193)."""
+    """Return the unique local /64 derived from a network's ID (RFC 4193)."""
     digest = hashlib.sha256(network_id.encode()).digest()
     return str(ipaddress.IPv6Network((b"\xfd" + digest[:7] + bytes(8), 64)))
 
 
 def check_subnet6(subnet: str, used_subnets: Iterable[str], host_routes: Iterable[str]) -> str:
-    """Return an IPv6 ``subnet`` in canonical form when a network may have it.
+    """Return an IPv6 ``subnet`` in canonical form if a network may have it.
 
     Errors as :func:`check_subnet`.
     """
@@ -110,10 +110,10 @@ def check_subnet6(subnet: str, used_subnets: Iterable[str], host_routes: Iterabl
 def addresses(
     subnet: str, gateway: str, used: Collection[str] = (), after: str = ""
 ) -> Iterator[str]:
-    """Yield the free addresses of ``subnet``, beginning behind ``after`` and going round once.
+    """Yield the free addresses of ``subnet``, starting after ``after`` and wrapping around once.
 
-    With ``after`` the address that was given out last, an address rests as long as possible
-    before it is used again: neighbours may still remember who had it.
+    If ``after`` is the address allocated last, an address is reused as late as possible: neighbours
+    may still remember its former owner.
     """
     network = _network(subnet)
     size = network.num_addresses
@@ -132,7 +132,7 @@ def addresses(
 def choose_address(
     network: Network, used: Collection[str], after: str = "", wanted: str = ""
 ) -> str:
-    """Return a free address of the network, or ``wanted`` if that can be had.
+    """Return a free address of the network, or ``wanted`` if it is free.
 
     Raises :class:`InvalidArgumentError` (outside the subnet), :class:`AlreadyExistsError` (taken)
     or :class:`ConflictError` (none left).
@@ -163,9 +163,9 @@ def choose_address(
 
 
 def choose_address6(network: Network, address: str, used: Collection[str], wanted: str = "") -> str:
-    """Return a free IPv6 address of the network, or ``wanted`` if that can be had.
+    """Return a free IPv6 address of the network, or ``wanted`` if it is free.
 
-    It has the number that ``address`` has in the IPv4 subnet, or the next free one.
+    It has the same number as ``address`` in the IPv4 subnet, or the next free one.
     """
     subnet = ipaddress.IPv6Network(network.subnet6)
     taken = {*used, network.gateway6, *network.reserved.values()}
@@ -226,9 +226,9 @@ def allocate_endpoint(
 
 
 def mac_address(address: str) -> str:
-    """Return the MAC that belongs to an IPv4 address: 02:6a, then its four bytes.
+    """Return the MAC for an IPv4 address: 02:6a, then its four bytes.
 
-    Bit 1 of the first byte marks it as locally administered.  Because the MAC follows from the
+    Bit 1 of the first byte marks it as locally administered.  Because the MAC derives from the
     address, a neighbour table entry of an earlier owner of the address is never wrong.
     """
     return OUR_MACS + ":".join(f"{byte:02x}" for byte in ipaddress.IPv4Address(address).packed)
@@ -245,7 +245,7 @@ def bridge_interface(network_id: str) -> str:
 
 
 def _name(prefix: str, key: str) -> str:
-    # A hash, because ids may differ only behind the part that fits.
+    # A hash, because IDs may differ only in characters that do not fit.
     digest = hashlib.sha256(key.encode()).hexdigest()
     return (prefix + digest)[:_NAME_LENGTH]
 

@@ -1,7 +1,7 @@
-"""Bridges and the veth pairs that join containers to them.
+"""Bridges, and the veth pairs that connect containers to them.
 
-Lifecycle: ``ensure_bridge`` (before every start; nearly free when all is in place) → ``attach``
-(a veth pair whose container end is born inside the namespace) → the container ends, its namespace
+Lifecycle: ``ensure_bridge`` (before every start; nearly free if all is in place) → ``attach`` (a
+veth pair whose container end is created inside the namespace) → the container ends, its namespace
 vanishes, and the kernel removes the pair → ``remove_bridge`` (with the network).  ``detach`` is for
 a container that keeps running without the network.
 
@@ -43,9 +43,9 @@ _CARRIER_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class BridgeStatus:
-    """What :meth:`BridgeDriver.ensure_bridge` had to do.
+    """The result of :meth:`BridgeDriver.ensure_bridge`.
 
-    ``changed`` names, for people, what was changed on the host beyond our own bridge and table;
+    ``changed`` lists, for people, the changes to the host beyond the engine's own bridge and table;
     ``rules_written`` means that the firewall did not know the network (see there).
     """
 
@@ -55,7 +55,7 @@ class BridgeStatus:
 
 
 class BridgeDriver:
-    """Makes and removes bridges and their ports; holds no state of its own, thread-safe."""
+    """Creates and removes bridges and their ports; stateless, thread-safe."""
 
     __slots__ = ("_firewall", "_forward_policy")
 
@@ -66,12 +66,12 @@ class BridgeDriver:
         self._forward_policy = forward_policy or ForwardPolicy()
 
     def ensure_bridge(self, network: Network) -> BridgeStatus:
-        """The network's bridge is up, with gateway address and rules; idempotent, race-safe.
+        """Bring up the network's bridge with gateway address and rules; idempotent, race-safe.
 
-        Raises :class:`AlreadyExistsError` when the interface name belongs to something else and
-        :class:`NetworkError` when the kernel refuses.
+        Raises :class:`AlreadyExistsError` if the interface name belongs to another object and
+        :class:`NetworkError` if the kernel refuses.
         """
-        with _reported(f"cannot set up bridge {network.interface}"), NetlinkSocket() as route:
+        with _report_errors(f"cannot set up bridge {network.interface}"), NetlinkSocket() as route:
             link = links.get_link(route, network.interface)
             if link is not None and _is_orphan(route, link, network):
                 route.send(links.delete_link(link.name))
@@ -85,7 +85,7 @@ class BridgeDriver:
                     f"interface {network.interface} exists and is not a bridge",
                     hint="set bridge_name to another name",
                 )
-            # The MAC follows from the gateway, so it tells whose bridge this is.
+            # The MAC derives from the gateway, so it identifies the bridge's network.
             if link.mac != mac_address(network.gateway):
                 raise AlreadyExistsError(
                     f"bridge {network.interface} belongs to something other than {network.subnet}",
@@ -97,9 +97,9 @@ class BridgeDriver:
         return BridgeStatus(created, rules, () if network.internal else self._open_host(network))
 
     def _open_host(self, network: Network) -> tuple[str, ...]:
-        # Only when the rules are in place: from here on the host forwards.
+        # Only after the rules are in place: from here on the host forwards packets.
         changed = []
-        with _reported("cannot turn on net.ipv4.ip_forward"):
+        with _report_errors("cannot turn on net.ipv4.ip_forward"):
             if write_sysctl("ipv4/ip_forward", "1"):
                 changed.append("net.ipv4.ip_forward = 1 (the host forwards packets)")
         if network.subnet6:
@@ -120,7 +120,7 @@ class BridgeDriver:
                 raise
         link = links.get_link(route, name)
         if link is None or link.kind != "bridge":
-            return link or _vanished(name)
+            return link or _raise_vanished(name)
         if not network.subnet6:
             with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
                 write_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
@@ -132,7 +132,7 @@ class BridgeDriver:
             requests.append(links.add_address(link.index, network.gateway6, prefix))
         mtu = links.set_mtu(link.index, network.mtu)
         route.send(*requests, mtu, links.set_up(link.index))
-        return links.get_link(route, name) or _vanished(name)
+        return links.get_link(route, name) or _raise_vanished(name)
 
     def attach(
         self,
@@ -142,13 +142,13 @@ class BridgeDriver:
         *,
         default_route: bool = True,
     ) -> None:
-        """The endpoint's interface is up in ``namespace``, with addresses and default route.
+        """Create the endpoint's interface in ``namespace``, with addresses and default route.
 
-        The bridge must be there (:meth:`ensure_bridge`).  Raises :class:`NetworkError`; then the
+        The bridge must exist (:meth:`ensure_bridge`).  Raises :class:`NetworkError`; then the
         namespace has no such interface.
         """
         what = f"cannot attach a container to {network.interface}"
-        with _reported(what), NetlinkSocket() as route:
+        with _report_errors(what), NetlinkSocket() as route:
             bridge = links.get_link(route, network.interface)
             if bridge is None:
                 raise NetworkError(f"the bridge {network.interface} does not exist")
@@ -189,9 +189,9 @@ class BridgeDriver:
             except OSError as error:
                 if error.errno != errno.EEXIST:
                     raise
-            # The container was started before and the kernel has not yet finished removing its
-            # former pair, or the namespace already has an interface of that name: told apart by
-            # a second look, since the former pair may vanish right after the refusal.
+            # Either the container was started before and the kernel is still removing its former
+            # pair, or the namespace already has an interface of that name.  A second look tells
+            # them apart, since the former pair may vanish right after the refusal.
             if links.get_link(route, endpoint.host_interface) is not None:
                 route.send(links.delete_link(endpoint.host_interface))
             elif (absent := absent + 1) > 1:
@@ -199,27 +199,28 @@ class BridgeDriver:
         raise NetworkError(f"the container already has an interface {endpoint.interface}")
 
     def detach(self, host_interface: str) -> None:
-        """The pair is gone from the bridge and from the container; idempotent.
+        """Remove the pair from the bridge and the container; idempotent.
 
         Takes 20-40 ms, as the kernel waits for packets in flight; not needed for a container
         that has ended.
         """
-        with _reported(f"cannot remove {host_interface}"), NetlinkSocket() as route:
+        with _report_errors(f"cannot remove {host_interface}"), NetlinkSocket() as route:
             route.send(links.delete_link(host_interface))
 
     def route(
         self, namespace: NetworkNamespace, former: Endpoint | None, endpoint: Endpoint | None
     ) -> None:
-        """The way out is by ``endpoint`` (None: there is none) and no longer by ``former``."""
-        with _reported("cannot set the default route"):
+        """Set the default route through ``endpoint`` (None for no route), replacing ``former``."""
+        with _report_errors("cannot set the default route"):
             namespace.run(lambda: _route(former, endpoint))
 
     def remove_bridge(self, network: Network, *, with_ports: bool = False) -> None:
-        """The bridge and its rules are gone; idempotent.
+        """Remove the bridge and its rules; idempotent.
 
-        Raises :class:`InUseError` while the bridge has ports, unless they are to go ``with_ports``.
+        Raises :class:`InUseError` while the bridge has ports, unless ``with_ports`` removes them
+        too.
         """
-        with _reported(f"cannot remove bridge {network.interface}"), NetlinkSocket() as route:
+        with _report_errors(f"cannot remove bridge {network.interface}"), NetlinkSocket() as route:
             bridge = links.get_link(route, network.interface)
             if bridge is not None and bridge.kind == "bridge":
                 ports = [link for link in links.get_links(route) if link.master == bridge.index]
@@ -235,11 +236,11 @@ class BridgeDriver:
         self._forward_policy.withdraw(network.interface)
 
     def settle_loopback(self, networks: Iterable[Network]) -> None:
-        """Bridges lead from the host's loopback while a port there needs it, and no longer.
+        """Let bridges route from the host's loopback while a port there needs it, and no longer.
 
-        To be called after ports were published or withdrawn, and for what a dead process left.
+        Call it after publishing or unpublishing ports, and after a dead process left some.
         """
-        with _reported("cannot set route_localnet"):
+        with _report_errors("cannot set route_localnet"):
             loopback.settle(
                 networks,
                 lambda: [port for owned in self._firewall.current().values() for port in owned],
@@ -247,18 +248,18 @@ class BridgeDriver:
 
     def host_routes(self) -> tuple[str, ...]:
         """Return the destinations of the host's IPv4 routes, for choosing a subnet."""
-        with _reported("cannot read the host's routes"), NetlinkSocket() as route:
+        with _report_errors("cannot read the host's routes"), NetlinkSocket() as route:
             return tuple(sorted({entry.destination for entry in links.get_routes(route)}))
 
     def host_routes6(self) -> tuple[str, ...]:
         """Return the destinations of the host's IPv6 routes."""
-        with _reported("cannot read the host's routes"), NetlinkSocket() as route:
+        with _report_errors("cannot read the host's routes"), NetlinkSocket() as route:
             entries = links.get_routes(route, socket.AF_INET6)
         return tuple(sorted({entry.destination for entry in entries}))
 
     def uplink_mtu(self) -> int:
-        """Return the MTU of the interface of the default route, 1500 when there is none."""
-        with _reported("cannot read the host's routes"), NetlinkSocket() as route:
+        """Return the MTU of the interface of the default route, 1500 if there is none."""
+        with _report_errors("cannot read the host's routes"), NetlinkSocket() as route:
             indexes = {
                 entry.index for entry in links.get_routes(route) if entry.destination == "0.0.0.0/0"
             }
@@ -266,11 +267,11 @@ class BridgeDriver:
         return min(mtus, default=_DEFAULT_MTU)
 
     def leftovers(self, known: Collection[str]) -> tuple[str, ...]:
-        """Return interfaces named by our scheme that no record knows.
+        """Return interfaces with names of the engine's scheme that no record knows.
 
-        Another engine root's interfaces look the same: remove only what belongs to you.
+        Another engine root's interfaces look the same: remove only those of your own root.
         """
-        with _reported("cannot list interfaces"), NetlinkSocket() as route:
+        with _report_errors("cannot list interfaces"), NetlinkSocket() as route:
             found = links.get_links(route)
         return tuple(
             link.name
@@ -314,7 +315,7 @@ def _route(former: Endpoint | None, endpoint: Endpoint | None) -> None:
     if former is not None:
         kept = (endpoint.gateway, endpoint.gateway6) if endpoint else ()
         for gateway in (former.gateway, former.gateway6):
-            # Setting a route took the former's place already, where both have the family.
+            # Setting a route already replaced the former one, if both have the family.
             if gateway and gateway not in kept:
                 requests.append(links.delete_default_route(gateway))
     with NetlinkSocket() as route:
@@ -322,10 +323,10 @@ def _route(former: Endpoint | None, endpoint: Endpoint | None) -> None:
 
 
 def _filters_bridged() -> bool:
-    """Return whether the packet filter sees what passes within a bridge (br_netfilter).
+    """Return whether the packet filter sees packets within a bridge (br_netfilter).
 
-    It then decides who may talk to whom.  An isolated port would also drop what goes to a
-    published port, because that is translated before the bridge looks where it goes.
+    It then enforces isolation.  An isolated port would also drop packets to a published port,
+    because they are translated before the bridge looks up their destination.
     """
     try:
         return read_sysctl("bridge/bridge-nf-call-iptables") == "1"
@@ -334,11 +335,11 @@ def _filters_bridged() -> bool:
 
 
 def _enable_ipv6(interface: str) -> None:
-    """Let an interface have the IPv6 addresses it is given, and none that a neighbour announces.
+    """Allow an interface the IPv6 addresses assigned to it, and none announced by neighbours.
 
-    Its link-local address is usable at once too.  While the kernel looks for a duplicate, for up to
-    two seconds, the host has no address to ask the first containers of a bridge for theirs, and
-    drops what is to reach them from elsewhere.
+    Its link-local address is usable at once too.  While the kernel checks for duplicates, for up to
+    two seconds, the host has no address from which to solicit the first containers of a bridge, and
+    drops packets to them from elsewhere.
     """
     try:
         write_sysctl(f"ipv6/conf/{interface}/accept_ra", "0")
@@ -355,7 +356,7 @@ def _enable_ipv6(interface: str) -> None:
 def _forward_ipv6() -> list[str]:
     if read_sysctl("ipv6/conf/all/forwarding") == "1":
         return []
-    # A host that forwards no longer listens to its router, unless told so.
+    # A forwarding host ignores its router's advertisements unless configured otherwise.
     with NetlinkSocket() as route:
         default = {
             entry.index
@@ -367,16 +368,16 @@ def _forward_ipv6() -> list[str]:
         with contextlib.suppress(OSError):
             if read_sysctl(f"ipv6/conf/{name}/accept_ra") == "1":
                 write_sysctl(f"ipv6/conf/{name}/accept_ra", "2")
-    with _reported("cannot turn on net.ipv6.conf.all.forwarding"):
+    with _report_errors("cannot turn on net.ipv6.conf.all.forwarding"):
         write_sysctl("ipv6/conf/all/forwarding", "1")
     return ["net.ipv6.conf.all.forwarding = 1 (the host forwards IPv6 packets)"]
 
 
 def _await_carrier(route: NetlinkSocket, *names: str) -> None:
-    """Return when packets pass the links, or after a short while all the same.
+    """Wait until packets pass the links, but only for a short time.
 
-    The kernel notices that a peer came up in a work queue of its own.  A packet sent before is lost
-    and repeated after a whole second, seen for 1 in 80 first containers of a bridge.
+    The kernel notices in a separate work queue that a peer came up.  A packet sent before that is
+    lost and repeated after a whole second, observed for 1 in 80 first containers of a bridge.
     """
     deadline = time.monotonic() + _CARRIER_SECONDS
     for name in names:
@@ -390,13 +391,13 @@ def _await_carrier(route: NetlinkSocket, *names: str) -> None:
 def _check_overlap(
     route: NetlinkSocket, name: str, subnet: ipaddress.IPv4Network | ipaddress.IPv6Network
 ) -> None:
-    """Raise :class:`AlreadyExistsError` when the host has a route into the subnet by now.
+    """Raise :class:`AlreadyExistsError` if the host now has a route into the subnet.
 
     Its networks may have changed since the subnet was chosen (a VPN came up): two equal routes
-    would lead either side's packets into the other.
+    would send packets of either side into the other.
     """
-    # The routes are read first: a bridge that another process makes just now is then seen as the
-    # owner of its route.
+    # The routes are read first: the bridge of another process that is making it just now is then
+    # seen as the owner of its route.
     entries = links.get_routes(route, socket.AF_INET if subnet.version == 4 else socket.AF_INET6)
     own = links.get_link(route, name)
     for entry in entries:
@@ -411,9 +412,9 @@ def _check_overlap(
 
 
 def _is_orphan(route: NetlinkSocket, link: links.Link, network: Network) -> bool:
-    """Return whether a bridge of ours serves nobody and another subnet than the network's.
+    """Return whether a bridge of the engine has no ports and a subnet other than the network's.
 
-    It is what remains when the store that made it was deleted by hand.
+    Such a bridge remains when the store that made it was deleted by hand.
     """
     ours = link.kind == "bridge" and link.mac.startswith(OUR_MACS)
     if not ours or link.mac == mac_address(network.gateway):
@@ -421,12 +422,12 @@ def _is_orphan(route: NetlinkSocket, link: links.Link, network: Network) -> bool
     return all(other.master != link.index for other in links.get_links(route))
 
 
-def _vanished(name: str) -> links.Link:
+def _raise_vanished(name: str) -> links.Link:
     raise NetworkError(f"the bridge {name} was removed while it was being set up")
 
 
 @contextlib.contextmanager
-def _reported(what: str) -> Iterator[None]:
+def _report_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

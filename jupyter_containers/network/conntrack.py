@@ -1,7 +1,7 @@
-"""Forgetting what the kernel remembers about flows to a UDP port.
+"""Deletes the kernel's tracked flows to a UDP port.
 
 The address translation of a flow is decided by its first packet.  A UDP flow has no end, so a
-client that keeps sending from one port would for ever be led to the former container, or past a
+client that keeps sending from one port would be led to the former container for ever, or past a
 container that was published after the client began.  TCP notices by itself.
 
 Numbers are those of linux/netfilter/nfnetlink_conntrack.h.
@@ -34,10 +34,10 @@ _FAMILY = struct.pack("=BBH", socket.AF_INET, 0, 0)
 
 
 def forget_flows(ports: Iterable[PublishedPort]) -> int:
-    """Return how many flows to the UDP ports among ``ports`` the kernel was made to forget.
+    """Delete the kernel's flows to the UDP ports among ``ports``; return how many.
 
-    Best effort: a kernel whose connection tracking cannot be asked counts as 0, because a client
-    that has to begin anew is no reason to refuse a container.
+    Best effort: returns 0 if the kernel's connection tracking cannot be accessed, because a client
+    that has to reconnect is no reason to refuse a container.
     """
     wanted = {port.host_port for port in ports if port.protocol == "udp"}
     if not wanted:

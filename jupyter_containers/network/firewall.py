@@ -1,13 +1,13 @@
-"""One nftables table of ours: who may talk to whom, NAT, and published ports.
+"""The engine's nftables table: isolation, NAT and published ports.
 
-What the table does, for the bridges and subnets in its sets:
+For the bridges and subnets in its sets, the table does:
 
 * *masquerade*: packets of a network that leave by another interface get the host's address.
 * *published ports* are elements of two maps, one keyed by protocol, address and port, one by
   protocol and port (every local address).  Adding or removing one is one element, not a rule.
   Packets from outside meet the maps in prerouting, the host's own in output; loopback is only
   translated in output, so that 127.0.0.1 is never reachable from another machine.
-* *hairpin*: a container that calls a published port, even its own, gets the answer by the host.
+* *hairpin*: a container that calls a published port, even its own, gets the reply through the host.
 * *isolation*: a bridge accepts new connections from itself, from the host, and to published ports;
   nothing else, so networks do not reach each other.  An internal network has no way out or in.
   Packets for 127.0.0.0/8 that arrive by a bridge are dropped: publishing on loopback
@@ -45,7 +45,7 @@ __all__ = ["DEFAULT_TABLE", "Firewall"]
 
 DEFAULT_TABLE = "jupyter_containers"
 
-# To be raised when _RULES change: tables of another edition are rewritten at the next start.
+# Increase it when _RULES change: tables of another edition are rewritten at the next start.
 _EDITION = 3
 
 _RULES = """
@@ -114,9 +114,9 @@ _ATTEMPTS = 4
 
 
 class Firewall:
-    """The table ``table`` of the namespace that the calling thread is in; thread-safe."""
+    """The table ``table`` in the calling thread's network namespace; thread-safe."""
 
-    # Whether publishing itself takes the host's ports, so that nobody may hold them meanwhile.
+    # Whether publishing itself binds the host's ports, so that no reservation may hold them.
     holds_ports = False
 
     __slots__ = ("_kernel", "_nft", "table")
@@ -132,10 +132,10 @@ class Firewall:
         self._kernel = kernel or nf_tables.NfTables()
 
     def ensure_network(self, network: Network) -> bool:
-        """Return True when the table or the network had to be set up; idempotent.
+        """Return whether the table or the network had to be set up; idempotent.
 
-        True for a network that was there before means that somebody flushed the rules of the
-        host; published ports of running containers are then to be published again.
+        True for an existing network means that the host's rules were flushed; published ports of
+        running containers must then be published again.
         """
         if self._is_there(network):
             return False
@@ -144,7 +144,7 @@ class Firewall:
         return True
 
     def _is_there(self, network: Network) -> bool:
-        with _reported("cannot read the packet filter"):
+        with _report_errors("cannot read the packet filter"):
             edition = self._kernel.elements(self.table, "edition")
             if edition is None or int.from_bytes(edition[0].key, sys.byteorder) != _EDITION:
                 return False
@@ -152,19 +152,19 @@ class Firewall:
                 return False
             if network.internal or not network.masquerade:
                 return True
-            # A bridge of that name may have had another subnet, when its store was deleted by hand.
+            # A bridge of that name may have had another subnet if its store was deleted by hand.
             start = ipaddress.IPv4Network(network.subnet).network_address.packed
             subnets = self._kernel.elements(self.table, "subnets") or []
             return any(element.key == start for element in subnets)
 
     def _interfaces(self) -> set[str]:
-        """Return the bridges that the table knows; the last element a network adds."""
+        """Return the bridges in the table; a network adds its bridge last."""
         found = self._kernel.elements(self.table, "bridges") or []
         return {element.key.rstrip(b"\0").decode() for element in found}
 
     def remove_network(self, network: Network) -> None:
-        """The network is unknown to the table; with the last one the table is gone."""
-        with _reported("cannot read the packet filter"):
+        """Remove the network from the table, and the table with the last network."""
+        with _report_errors("cannot read the packet filter"):
             names = self._interfaces()
         if names <= {network.interface}:
             self._nft.try_run(f"delete table inet {self.table}")
@@ -188,17 +188,17 @@ class Firewall:
         )
 
     def publish(self, container_id: str, ports: Sequence[PublishedPort]) -> None:
-        """The ports lead to the container: all of them, or none when an error is raised.
+        """Lead the ports to the container: all of them, or none if an error is raised.
 
-        The caller holds the ports (see :func:`.ports.reserve`), so an element that is already
-        there was left by a container that ended while no engine was alive, and is replaced.
+        The caller holds the ports (see :func:`.ports.reserve`), so an existing element belongs to a
+        container that ended while no engine was alive, and is replaced.
         """
         if not ports:
             return
         owner = _word(container_id)
         wanted = [(_map(port), _element(port, owner)) for port in ports]
         for _ in range(_ATTEMPTS):
-            with _reported("cannot publish"):
+            with _report_errors("cannot publish"):
                 stale = self._change(wanted)
             if not stale:
                 forget_flows(ports)
@@ -206,7 +206,7 @@ class Firewall:
         raise NetworkError("cannot publish: the ports keep changing under another process")
 
     def _change(self, wanted: Sequence[tuple[str, nf_tables.Element]]) -> bool:
-        """Add elements, in place of present ones; return True when another process interfered."""
+        """Add elements, replacing existing ones; return whether another process interfered."""
         try:
             self._kernel.change(self.table, add=wanted)
             return False
@@ -215,7 +215,9 @@ class Firewall:
                 raise
         keys = {(name, element.key) for name, element in wanted}
         stale = [
-            (name, element) for name, element in self._published() if (name, element.key) in keys
+            (name, element)
+            for name, element in self._read_published()
+            if (name, element.key) in keys
         ]
         try:
             self._kernel.change(self.table, delete=stale, add=wanted)
@@ -226,33 +228,33 @@ class Firewall:
         return False
 
     def unpublish(self, container_id: str) -> None:
-        """No port leads to the container; ports that others took over are left alone.
+        """Remove the container's ports; ports that others have taken over are left alone.
 
         Takes 10-30 ms, as the kernel waits for packets in flight.
         """
-        with _reported("cannot unpublish"):
-            own = [item for item in self._published() if item[1].comment == container_id]
+        with _report_errors("cannot unpublish"):
+            own = [item for item in self._read_published() if item[1].comment == container_id]
             try:
                 if own:
                     self._kernel.change(self.table, delete=own)
             except OSError as error:
                 if error.errno != errno.ENOENT:
                     raise
-                # Another process removes them too: whatever is still there goes one by one.
+                # Another process removes them too: remove the remaining ones one by one.
                 for item in own:
                     with contextlib.suppress(FileNotFoundError):
                         self._kernel.change(self.table, delete=[item])
         forget_flows([_port(name, element) for name, element in own])
 
     def current(self) -> dict[str, tuple[PublishedPort, ...]]:
-        """Return the published ports in the table by container id."""
+        """Return the published ports in the table by container ID."""
         found: dict[str, list[PublishedPort]] = {}
-        with _reported("cannot read the packet filter"):
-            for name, element in self._published():
+        with _report_errors("cannot read the packet filter"):
+            for name, element in self._read_published():
                 found.setdefault(element.comment, []).append(_port(name, element))
         return {owner: tuple(sorted(ports)) for owner, ports in found.items()}
 
-    def _published(self) -> list[tuple[str, nf_tables.Element]]:
+    def _read_published(self) -> list[tuple[str, nf_tables.Element]]:
         return [
             (name, element)
             for name in _MAPS
@@ -260,7 +262,7 @@ class Firewall:
         ]
 
     def sweep(self, alive: Iterable[str]) -> tuple[str, ...]:
-        """Return the container ids, not among ``alive``, whose ports were still published."""
+        """Unpublish ports of containers not among ``alive``; return their IDs."""
         dead = sorted(set(self.current()) - set(alive))
         for container_id in dead:
             self.unpublish(container_id)
@@ -298,7 +300,7 @@ def _port(name: str, element: nf_tables.Element) -> PublishedPort:
 
 
 @contextlib.contextmanager
-def _reported(what: str) -> Iterator[None]:
+def _report_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

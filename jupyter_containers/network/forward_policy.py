@@ -1,11 +1,11 @@
-"""Other people's FORWARD policy: letting our bridges through a filter that drops by default.
+"""Lets the engine's bridges through a FORWARD chain that drops by default.
 
-Docker (and ufw) set the policy of iptables' FORWARD chain to DROP.  An accept in our own table
-does not help then, because a packet must pass every table.  So where that policy is found, two
-rules for each of our bridges go in front: into ``DOCKER-USER``, the chain Docker leaves to
-others, or into FORWARD itself.  Firewalld rejects what belongs to none of its zones at the end of
-its own chains; there the rules go in front too.  What comes *to* a bridge is still decided by our
-table.
+Docker (and ufw) set the policy of iptables' FORWARD chain to DROP.  Accepting a packet in the
+engine's table does not help then, because a packet must pass every table.  So under that policy,
+two rules for each bridge are inserted at the front: into ``DOCKER-USER``, the chain that Docker
+leaves to others, or into FORWARD itself.  Firewalld rejects what belongs to none of its zones at
+the end of its own chains; there the rules are inserted at the front too.  Packets *to* a bridge are
+still filtered by the engine's table.
 
 Rules are written through nftables where iptables is its front end (iptables-nft, the default of
 current distributions), and through ``iptables-legacy`` where only that has a filter table.
@@ -34,7 +34,7 @@ _HANDLE = re.compile(r"# handle (\d+)")
 
 
 class ForwardPolicy:
-    """Keeps bridges reachable in the namespace of the calling thread."""
+    """Keeps bridges reachable in the calling thread's network namespace."""
 
     __slots__ = ("_kernel", "_nft")
 
@@ -43,8 +43,8 @@ class ForwardPolicy:
         self._kernel = kernel or nf_tables.NfTables()
 
     def admit(self, interface: str) -> bool:
-        """Return True when rules for the bridge were missing and are there now; idempotent."""
-        # Nearly always nothing is to be done, and asking the kernel for that starts no program.
+        """Add missing rules for the bridge; return whether any were missing.  Idempotent."""
+        # There is nearly always nothing to do, and asking the kernel that starts no program.
         changed = False
         if self._kernel.chain_policy(nf_tables.IPV4, "filter", "FORWARD") is False:
             listing = self._nft.try_run("list chain ip filter FORWARD") or ""
@@ -74,7 +74,7 @@ class ForwardPolicy:
         return bool(missing)
 
     def withdraw(self, interface: str) -> None:
-        """The rules for the bridge are gone; idempotent."""
+        """Remove the rules for the bridge; idempotent."""
         for table, chain in _CHAINS:
             for line in self._listing(table, chain):
                 handle = _HANDLE.search(line)

@@ -1,7 +1,7 @@
-"""Links (network interfaces), addresses and routes: what to ask the kernel, what it answers.
+"""Links (network interfaces), addresses and routes: requests to rtnetlink and its responses.
 
-Builders return a :class:`Request` and do no I/O, so that several travel together; queries take
-an open :class:`NetlinkSocket`.  All of it is about the network namespace of that socket.
+Builders return a :class:`Request` and do no I/O, so that several can be sent together; queries take
+an open :class:`NetlinkSocket`.  Everything concerns that socket's network namespace.
 
 Numbers are those of linux/if_link.h, linux/if_addr.h and linux/rtnetlink.h.
 """
@@ -49,7 +49,7 @@ _ROUTE = struct.Struct("=BBBBBBBBI")
 class Link:
     """A network interface; ``master`` is the index of its bridge or 0, ``kind`` may be empty.
 
-    ``up`` is what was asked for; ``operational`` is True once packets really pass.
+    ``up`` is the requested state; ``operational`` is True once packets really pass.
     """
 
     index: int
@@ -87,7 +87,7 @@ def get_links(route: NetlinkSocket) -> list[Link]:
 
 
 def get_routes(route: NetlinkSocket, family: int = socket.AF_INET) -> list[Route]:
-    """Return the routes of all tables but the kernel's own table of local addresses."""
+    """Return the routes of all tables except the kernel's own table of local addresses."""
     body = _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
     found = []
     for item in route.send(Request(_RTM_GETROUTE, NLM_F_DUMP, body)):
@@ -101,7 +101,7 @@ def get_routes(route: NetlinkSocket, family: int = socket.AF_INET) -> list[Route
 
 
 def add_bridge(name: str, mac: str) -> Request:
-    """Return the request for a new bridge, down; its MAC stays whichever ports come and go."""
+    """Return the request for a new bridge, down; its MAC does not change with its ports."""
     body = _header() + attribute(_IFLA_IFNAME, text(name)) + _mac(mac)
     body += attribute(_IFLA_LINKINFO, attribute(_IFLA_INFO_KIND, text("bridge")))
     return Request(_RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body)
@@ -112,8 +112,8 @@ def add_veth(
 ) -> Request:
     """Return the request for a veth pair: this end up in the bridge, the peer in ``namespace``.
 
-    ``namespace`` is an open descriptor; the peer is born in it, down, and never seen
-    elsewhere (veth refuses a peer that is up at birth).
+    ``namespace`` is an open descriptor; the peer is created in it, down, and never visible
+    elsewhere (veth refuses a peer that is up at creation).
     """
     peer = _header() + attribute(_IFLA_IFNAME, text(peer_name)) + _mac(peer_mac) + _mtu(mtu)
     peer += attribute(_IFLA_NET_NS_FD, struct.pack("=I", namespace))
@@ -125,7 +125,7 @@ def add_veth(
 
 
 def set_hairpin(index: int, *, isolated: bool = False) -> Request:
-    """Return the request that lets a bridge port send a frame back where it came from.
+    """Return the request that lets a bridge port send a frame back through the same port.
 
     An ``isolated`` port sends nothing to other isolated ports.
     """
@@ -144,22 +144,22 @@ def set_up(index: int) -> Request:
 def set_mtu(index: int, mtu: int) -> Request:
     """Return the request that gives a link its MTU.
 
-    A bridge keeps only what is changed so: what it was born with it loses to the least of its
-    ports', 1500 when there is none.
+    A bridge keeps only an MTU set in this way; its initial one is lowered to the smallest MTU of
+    its ports, or 1500 without ports.
     """
     return Request(_RTM_NEWLINK, 0, _header(0, index) + _mtu(mtu))
 
 
 def delete_link(name: str) -> Request:
-    """Return the request that deletes a link by name; an absent one counts as success."""
+    """Return the request that deletes a link by name; a missing one counts as success."""
     body = _header() + attribute(_IFLA_IFNAME, text(name))
     return Request(_RTM_DELLINK, 0, body, (errno.ENODEV,))
 
 
 def add_address(index: int, address: str, prefix: int, broadcast: str = "") -> Request:
-    """Return the request that gives a link an address; present already counts as success.
+    """Return the request that adds an address to a link; an existing one counts as success.
 
-    An IPv6 address is usable at once: we are the ones who give them out, so none is a duplicate.
+    An IPv6 address is usable at once: the engine assigns them, so there are no duplicates.
     """
     family, packed = _packed(address)
     flags = _IFA_F_NODAD if family == socket.AF_INET6 else 0
@@ -171,13 +171,13 @@ def add_address(index: int, address: str, prefix: int, broadcast: str = "") -> R
 
 
 def set_default_route(index: int, gateway: str) -> Request:
-    """Return the request for the default route by ``gateway``, in place of a present one."""
+    """Return the request for the default route through ``gateway``, replacing an existing one."""
     body = _default_route(gateway) + attribute(_RTA_OIF, struct.pack("=I", index))
     return Request(_RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body)
 
 
 def delete_default_route(gateway: str) -> Request:
-    """Return the request that removes the default route by ``gateway``; absent is success."""
+    """Return the request that removes the default route through ``gateway``; missing is success."""
     return Request(_RTM_DELROUTE, 0, _default_route(gateway), (errno.ESRCH, errno.ENOENT))
 
 
@@ -193,7 +193,7 @@ def _packed(address: str) -> tuple[int, bytes]:
 
 
 def _header(family: int = 0, index: int = 0, *, up: bool = False) -> bytes:
-    # An ifinfomsg: the mask (last field) says which flags are changed at all.
+    # An ifinfomsg: the mask (last field) selects the flags to change.
     return _LINK.pack(family, 0, index, _IFF_UP if up else 0, _IFF_UP if up else 0)
 
 

@@ -1,12 +1,12 @@
-"""Whether a bridge leads to the host's loopback, and what a container can never send.
+"""Routing from the host's loopback to a bridge, and the guard on containers' packets.
 
-A port that is published on 127.0.0.1 (or on every address, and asked for there) is reached from a
-loopback address, which the kernel sends by no other interface unless ``route_localnet`` of the
-bridge is on.  Then it also takes what containers send *to* 127.0.0.1 for the host's own programs.
-So it is on only while such a port is published (:func:`settle`), and two guards stand before it,
-of which neither depends on the other: the packet filter's rules (:mod:`.firewall`), which go when
-somebody flushes the host's rules, and a filter of traffic control on each port of a bridge
-(:func:`guard`), which goes with the port.
+A port published on 127.0.0.1 (or on every address, and used there) is reached from a loopback
+address, which the kernel routes through no other interface unless ``route_localnet`` of the bridge
+is on.  Then the bridge also accepts packets that containers send *to* 127.0.0.1, for the host's own
+programs. So it is on only while such a port is published (:func:`settle`), and two independent
+guards protect it: the packet filter's rules (:mod:`.firewall`), which vanish if the host's rules
+are flushed, and a traffic control filter on each port of a bridge (:func:`guard`), which vanishes
+only with the port.
 
 See ip-sysctl (route_localnet), tc-bpf(8); numbers are those of linux/pkt_sched.h, linux/pkt_cls.h,
 linux/filter.h.
@@ -37,7 +37,7 @@ _TCA_KIND, _TCA_OPTIONS = 1, 2
 _TCA_BPF_OPS_LEN, _TCA_BPF_OPS, _TCA_BPF_FLAGS, _DIRECT_ACTION = 4, 5, 8, 1
 _CLSACT, _CLSACT_HANDLE, _INGRESS = 0xFFFFFFF1, 0xFFFF0000, 0xFFFFFFF2
 _TC = struct.Struct("=BxxxiIII")
-# A kernel without the filter, or one that is there already.
+# A kernel without the filter, or a filter that exists already.
 _TOLERATED = (errno.ENOENT, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM, errno.EEXIST)
 
 # Classic BPF: the first byte of an IPv4 packet's destination, and of its source.
@@ -54,11 +54,11 @@ _PROGRAM = (
 
 
 def guard(index: int) -> tuple[Request, Request]:
-    """Return the requests that let no IPv4 loopback address in by a port of a bridge.
+    """Return the requests that drop IPv4 loopback addresses arriving at a port of a bridge.
 
-    They look at what a container sends before anything else does, so answers that the packet
-    filter translates back to 127.0.0.1 are not concerned.  A kernel without traffic control's BPF
-    filters does nothing.
+    The filter sees a container's packets before anything else does, so replies that the packet
+    filter translates back to 127.0.0.1 are unaffected.  Without BPF filters in the kernel's traffic
+    control it does nothing.
     """
     operations = b"".join(struct.pack("=HBBI", *step) for step in _PROGRAM)
     options = attribute(_TCA_BPF_OPS_LEN, struct.pack("=H", len(_PROGRAM)))
@@ -76,7 +76,7 @@ def guard(index: int) -> tuple[Request, Request]:
 
 
 def needs_loopback(network: Network, ports: Iterable[PublishedPort]) -> bool:
-    """Return True when a port of the network's containers can be asked for on 127.0.0.1."""
+    """Return whether a port of the network's containers can be reached on 127.0.0.1."""
     subnet = ipaddress.IPv4Network(network.subnet)
     return any(
         ipaddress.ip_address(port.container_ip) in subnet
@@ -86,10 +86,10 @@ def needs_loopback(network: Network, ports: Iterable[PublishedPort]) -> bool:
 
 
 def settle(networks: Iterable[Network], published: Callable[[], Iterable[PublishedPort]]) -> None:
-    """Turn ``route_localnet`` of these networks' bridges on or off, as ``published`` needs it.
+    """Turn ``route_localnet`` of the networks' bridges on or off, as ``published`` requires.
 
-    Idempotent, and needs no lock: ports are published before and withdrawn before, and whoever
-    changes the parameter looks at the ports once more.
+    Idempotent, and needs no lock: ports are published or unpublished before the call, and the ports
+    are read again after every change of the parameter.
     """
     for network in networks:
         while (wanted := needs_loopback(network, published())) != leads_to_loopback(

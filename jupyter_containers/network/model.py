@@ -1,8 +1,8 @@
-"""The values of networks: frozen, kept by the engine as JSON, without behaviour in the kernel.
+"""The values of networks: frozen, stored by the engine as JSON, without access to the kernel.
 
-A *network* is a bridge on the host with an IPv4 subnet, perhaps an IPv6 one too, and a gateway
-address in each (the bridge's own).  An *endpoint* joins one container to one network: addresses, a
-MAC and a veth pair of which one end is a port of the bridge and the other, ``eth0``, is in the
+A *network* is a bridge on the host with an IPv4 subnet, optionally an IPv6 one, and a gateway
+address in each (the bridge's own).  An *endpoint* connects one container to one network: addresses,
+a MAC and a veth pair of which one end is a port of the bridge and the other, ``eth0``, is in the
 container.  A *published port* leads from an address and port of the host to a port of an endpoint.
 """
 
@@ -21,9 +21,9 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     """A bridge network; ``subnet`` is CIDR, ``mtu`` bytes, ``created`` an RFC 3339 time.
 
     ``interface`` is the name of the bridge on the host.  An ``internal`` network has no way out:
-    its containers reach each other and the gateway address only.  ``ip_range`` is the part of the
-    subnet that addresses are chosen from, ``reserved`` are addresses by name that are never
-    chosen.  ``options`` are the driver options as they were given.
+    its containers reach only each other and the gateway address.  ``ip_range`` is the part of the
+    subnet from which addresses are allocated, ``reserved`` are named addresses that are never
+    allocated.  ``options`` are the driver options as given.
     """
 
     id: str
@@ -48,10 +48,10 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A container's place in a network.
+    """A container's connection to a network.
 
     ``host_interface`` is the bridge's port and ``interface`` its other end in the container;
-    ``gateway`` is empty where the container gets no default route from this network.
+    ``gateway`` is empty if the container gets no default route from this network.
     """
 
     network_id: str
@@ -71,7 +71,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublishedPort(msgspec.Struct, frozen=True, kw_only=True, order=True):
-    """A port of the host that leads into a container; ``host_ip`` 0.0.0.0 or :: means all."""
+    """A port of the host that leads to a container; ``host_ip`` 0.0.0.0 or :: means all."""
 
     host_ip: str
     host_port: int

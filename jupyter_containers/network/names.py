@@ -1,43 +1,44 @@
-"""The texts of /etc/hosts, /etc/hostname and /etc/resolv.conf of a container.
+"""The contents of a container's /etc/hosts, /etc/hostname and /etc/resolv.conf.
 
-All pure, but :func:`read_resolv_conf`, which looks at the host.  On the default network a
-container's hosts file holds itself; on a network that the user made it also holds its *peers*, the
-other containers by name, alias and short id.  The engine rewrites the files of running containers
-in place (they are bind-mounted, so a new file would not be seen) whenever the peers change.
+All functions are pure except :func:`read_resolv_conf`, which reads the host's file.  On the default
+network a container's hosts file contains only itself; on a user-defined network it also contains
+its *peers*, the other containers by name, alias and short ID.  The engine rewrites the files of
+running containers in place (they are bind-mounted, so a new file would not be seen) whenever the
+peers change.
 
-The choice of name servers is Docker's: the host's without loopback addresses, which would mean the
-container itself, and public ones when none is left.  See hosts(5) and resolv.conf(5).
+The name servers are chosen as in Docker: the host's without loopback addresses, which would mean
+the container itself, and public ones if none is left.  See hosts(5) and resolv.conf(5).
 """
 
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.options.names import HOST_GATEWAY, HOST_NAME, AddedHost
 
 __all__ = [
     "HostEntry",
+    "added_hosts",
+    "embedded_resolv_conf",
     "host_aliases",
     "hostname_file",
     "hosts_file",
     "hosts_lines",
-    "parse_add_host",
     "read_resolv_conf",
     "resolv_conf",
 ]
 
-# What Docker gives a container whose host has nothing but a loopback resolver.
+# Docker's choice if the host has only a loopback resolver.
 FALLBACK_NAMESERVERS = ("8.8.8.8", "8.8.4.4")
 HOST_NAMES = ("host.containers.internal", "host.docker.internal")
 
 _RESOLV_CONF = Path("/etc/resolv.conf")
-# Where systemd-resolved, itself on 127.0.0.53, writes the servers that it asks.
+# The file in which systemd-resolved, itself on 127.0.0.53, lists its upstream servers.
 _UPSTREAM_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
-_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?")
 _LOCAL = """127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
 fe00::0\tip6-localnet
@@ -49,39 +50,32 @@ ff02::2\tip6-allrouters
 
 @dataclass(frozen=True, slots=True)
 class HostEntry:
-    """One line of a hosts file: an address and the names that lead to it."""
+    """One line of a hosts file: an address and its names."""
 
     address: str
     names: tuple[str, ...]
 
 
-def parse_add_host(entries: Iterable[str], gateway: str) -> tuple[HostEntry, ...]:
-    """Return the entries of ``--add-host`` values: ``name:address`` or ``name=address``.
+def added_hosts(added: Iterable[AddedHost], gateway: str) -> tuple[HostEntry, ...]:
+    """Return the entries of ``--add-host``; the address ``host-gateway`` means ``gateway``.
 
-    The address ``host-gateway`` means ``gateway``.  Raises :class:`InvalidArgumentError`.
+    Raises :class:`InvalidArgumentError` if it is used without a gateway.
     """
-    parsed = []
-    for entry in entries:
-        name, separator, address = entry.partition("=" if "=" in entry else ":")
-        if separator and address == "host-gateway":
-            if not gateway:
-                raise InvalidArgumentError(
-                    f"invalid add-host: {entry!r}: this network has no host gateway"
-                )
-            address = gateway
-        address = address.removeprefix("[").removesuffix("]")
-        if not _HOST_NAME.fullmatch(name) or not _is_address(address):
+    entries = []
+    for host in added:
+        address = gateway if host.address == HOST_GATEWAY else host.address
+        if not address:
             raise InvalidArgumentError(
-                f"invalid add-host: {entry!r}", hint="write name:192.0.2.7 or name:host-gateway"
+                f"invalid add-host: {str(host)!r}: this network has no host gateway"
             )
-        parsed.append(HostEntry(address, (name,)))
-    return tuple(parsed)
+        entries.append(HostEntry(address, (host.name,)))
+    return tuple(entries)
 
 
 def host_aliases(gateway: str, extra: Iterable[HostEntry] = ()) -> tuple[HostEntry, ...]:
-    """Return the entry of the names by which containers call the host.
+    """Return the entry with the names by which containers call the host.
 
-    Names that ``extra`` (``--add-host``) defines are left to it; without a gateway there is none.
+    Names that ``extra`` (``--add-host``) defines are omitted; without a gateway there is no entry.
     """
     taken = {name for entry in extra for name in entry.names}
     names = tuple(name for name in HOST_NAMES if name not in taken)
@@ -100,9 +94,8 @@ def hosts_file(
     """Return a container's hosts file.
 
     ``hostname`` may be several words, the full name first.  ``addresses`` are its own, the first
-    network's first; ``extra`` comes before everything that
-    could contradict it.  ``base`` replaces the standard head: the host's own file, for a
-    container in the host's network.
+    network's first; ``extra`` precedes everything that could contradict it.  ``base`` replaces the
+    standard beginning: the host's own file, for a container in the host's network.
     """
     own = [HostEntry(address, tuple(hostname.split())) for address in addresses]
     entries = [*extra, *host_aliases(gateway, extra), *own, *peers]
@@ -111,7 +104,7 @@ def hosts_file(
 
 
 def hosts_lines(entries: Iterable[HostEntry]) -> str:
-    """Return the lines of further entries of a hosts file, none twice."""
+    """Return the lines of further entries of a hosts file, without duplicates."""
     return "".join(dict.fromkeys(_hosts_line(entry) for entry in entries))
 
 
@@ -121,9 +114,9 @@ def hostname_file(hostname: str) -> str:
 
 
 def read_resolv_conf() -> str:
-    """Return the host's resolver configuration, empty when it has none.
+    """Return the host's resolver configuration, empty if it has none.
 
-    Where systemd-resolved is the only server, the file with the servers behind it.
+    If systemd-resolved is the only server, returns the file with its upstream servers.
     """
     text = _read(_RESOLV_CONF)
     if _nameservers(text) == ["127.0.0.53"]:
@@ -139,24 +132,18 @@ def resolv_conf(
     options: Sequence[str] = (),
     keep_loopback: bool = False,
 ) -> str:
-    """Return a container's resolv.conf, made from the host's; given lists replace its own.
+    """Return a container's resolv.conf, made from the host's; the given lists replace its own.
 
     ``search`` of ``.`` alone means no search domain.  ``keep_loopback`` is for containers in the
-    host's network.  Raises :class:`InvalidArgumentError` for a server that is not an address.
+    host's network.
     """
-    for server in servers:
-        if not _is_address(server):
-            raise InvalidArgumentError(f"invalid dns: {server!r} is not an IP address")
-    for word in (*search, *options):
-        if not word or word.split() != [word]:
-            raise InvalidArgumentError(f"invalid dns search domain or option: {word!r}")
     found = [
         server for server in _nameservers(host_text) if keep_loopback or not _is_loopback(server)
     ]
     chosen = list(servers) or found or list(FALLBACK_NAMESERVERS)
     domains = list(search) or _words(host_text, "search") or _words(host_text, "domain")
     words = list(options) or _words(host_text, "options")
-    # The order of Docker since version 25; before, the search domains came first.
+    # Docker's order since version 25; before, the search domains came first.
     lines = [f"nameserver {server}" for server in chosen]
     if domains and domains != ["."]:
         lines.append(f"search {' '.join(domains)}")
@@ -165,9 +152,22 @@ def resolv_conf(
     return "\n".join(lines) + "\n"
 
 
+def embedded_resolv_conf(
+    host_text: str, server: str, *, search: Sequence[str] = (), options: Sequence[str] = ()
+) -> str:
+    """Return the resolv.conf of a container that uses its networks' name server.
+
+    As in Docker, names without a dot are queried as they are before any search domain is added.
+    """
+    chosen = list(options) or _words(host_text, "options")
+    if not any(word.startswith("ndots:") for word in chosen):
+        chosen.append("ndots:0")
+    return resolv_conf(host_text, servers=(server,), search=search, options=chosen)
+
+
 def _hosts_line(entry: HostEntry) -> str:
     for name in entry.names:
-        if not _HOST_NAME.fullmatch(name):
+        if not HOST_NAME.fullmatch(name):
             raise InvalidArgumentError(f"invalid host name: {name[:80]!r}")
     return f"{entry.address}\t{' '.join(dict.fromkeys(entry.names))}\n" if entry.names else ""
 
@@ -183,19 +183,11 @@ def _words(text: str, keyword: str) -> list[str]:
     return next((row[1:] for row in reversed(rows) if row[:1] == [keyword]), [])
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _is_loopback(text: str) -> bool:
     try:
         return ipaddress.ip_address(text.partition("%")[0]).is_loopback
     except ValueError:
-        return True  # not an address: of no use to a container either
+        return True  # not an address: useless for a container too
 
 
 def _read(path: Path) -> str:

@@ -1,9 +1,9 @@
-"""Network namespaces that live as long as something uses them, and nowhere in the file system.
+"""Network namespaces that live as long as they are used, without a file system entry.
 
 A namespace is *created* in a short-lived thread and kept as an open descriptor of this process.
-``path`` hands it to a runtime (``/proc/<pid>/fd/<n>``); from then on the container's processes
+``path`` passes it to a runtime (``/proc/<pid>/fd/<n>``); from then on the container's processes
 keep it alive.  When they end, and this process has closed its descriptor or died, the kernel
-removes the namespace with every interface in it: nothing is left to be swept.
+removes the namespace with every interface in it: there is nothing to sweep.
 
 See namespaces(7), setns(2) and the ``linux.namespaces[].path`` field of the OCI runtime spec.
 """
@@ -32,7 +32,7 @@ _LOOPBACK = 1  # the index of lo in every namespace
 
 
 class NetworkNamespace:
-    """An open network namespace; :meth:`close` (or garbage collection) gives up the descriptor."""
+    """An open network namespace; :meth:`close` (or garbage collection) closes the descriptor."""
 
     __slots__ = ("__weakref__", "_finalizer", "fd")
 
@@ -42,16 +42,16 @@ class NetworkNamespace:
 
     @classmethod
     def create(cls) -> NetworkNamespace:
-        """Return a new namespace in which only the loopback interface exists, and is up.
+        """Return a new namespace with only the loopback interface, which is up.
 
-        Interfaces added later have no IPv6 address until they are given one: a link-local address
+        Interfaces added later have no IPv6 address until one is assigned: a link-local address
         would only let a neighbour send router advertisements.
         """
         return _in_thread(lambda: cls(_new_namespace()))
 
     @classmethod
     def from_pid(cls, pid: int) -> NetworkNamespace:
-        """Return the namespace that the process ``pid`` is in; raises :class:`NetworkError`."""
+        """Return the network namespace of process ``pid``; raise :class:`NetworkError`."""
         try:
             return cls(os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC))
         except OSError as error:
@@ -63,16 +63,16 @@ class NetworkNamespace:
         return f"/proc/{os.getpid()}/fd/{self.fd}"
 
     def run(self, function: Callable[[], T]) -> T:
-        """Return ``function()``, called in a thread that is inside this namespace."""
+        """Call ``function`` in a thread inside this namespace; return its result."""
 
-        def entered() -> T:
+        def enter_and_call() -> T:
             _call("setns", self.fd, _CLONE_NEWNET)
             return function()
 
-        return _in_thread(entered)
+        return _in_thread(enter_and_call)
 
     def close(self) -> None:
-        """Close the descriptor; the namespace lives on while processes are in it."""
+        """Close the descriptor; the namespace exists while processes are in it."""
         self._finalizer()
 
     def __enter__(self) -> NetworkNamespace:
@@ -103,10 +103,10 @@ def _call(name: str, *arguments: int) -> None:
 
 
 def _in_thread(function: Callable[[], T]) -> T:
-    """Return the result of ``function`` run in a thread that ends with it.
+    """Run ``function`` in a new thread and return its result.
 
-    The namespace of a thread cannot be given back safely, so no thread is used twice.  An
-    interrupt waits for the thread (these calls take milliseconds) and is raised then.
+    A thread cannot safely return to its former namespace, so no thread is used twice.  An interrupt
+    waits for the thread (these calls take milliseconds) and is raised then.
     """
     results: list[T] = []
     failures: list[BaseException] = []

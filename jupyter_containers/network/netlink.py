@@ -1,13 +1,13 @@
-"""The wire form of netlink: requests go out in one system call, answers come back as bytes.
+"""The netlink protocol: requests are sent in one system call, responses are returned as bytes.
 
-A *request* is one netlink message (kind, flags, fixed header and attributes).  Several requests
-travel in one ``send``; the kernel works them off in order, in the caller's network namespace,
-and acknowledges each.  A socket belongs to the namespace of the thread that opened it.
+A *request* is one netlink message (kind, flags, fixed header and attributes).  Several requests are
+sent in one ``send``; the kernel processes them in order, in the socket's network namespace, and
+acknowledges each.  A socket belongs to the namespace of the thread that opened it.
 
-Why not pyroute2, otherwise the better-kept part.  Measured (2 cores, pyroute2 0.9.7): ``import
-pyroute2`` costs 92 ms and 344 modules, 58 ms even where asyncio is loaded already, and every run
-from a terminal would pay it; this module costs 2 ms.  Attaching a container takes 3.0 ms of
-requests there and 1.3 ms here.  Its synchronous calls also raise RuntimeError in a thread whose
+Why not pyroute2, which is otherwise better maintained.  Measured (2 cores, pyroute2 0.9.7):
+``import pyroute2`` costs 92 ms and 344 modules, 58 ms even where asyncio is loaded already, and
+every run from a terminal would pay it; this module costs 2 ms.  Attaching a container takes 3.0 ms
+of requests there and 1.3 ms here.  Its synchronous calls also raise RuntimeError in a thread whose
 asyncio loop is running, as a notebook's main thread always is.
 
 Numbers are those of the kernel's UAPI: linux/netlink.h, linux/rtnetlink.h.
@@ -38,7 +38,7 @@ _RECEIVE_BYTES = 1 << 17
 class Request:
     """One message; an acknowledgement with an errno in ``tolerate`` counts as success.
 
-    Few messages (the two ends of a packet filter's transaction) are not ``acknowledged``.
+    A few messages (the two ends of a packet filter's transaction) are not ``acknowledged``.
     """
 
     kind: int
@@ -72,9 +72,9 @@ class NetlinkSocket:
         self._socket.close()
 
     def send(self, *requests: Request) -> list[bytes]:
-        """Return the payloads that came back; raise OSError of the first request that failed.
+        """Send requests; return the response payloads or raise the OSError of the first failure.
 
-        All requests are worked off, also those that follow a failed one.
+        All requests are processed, even those after a failed one.
         """
         first = self._sequence + 1
         buffer = b""
@@ -108,7 +108,7 @@ class NetlinkSocket:
 
 
 def attribute(kind: int, *values: bytes) -> bytes:
-    """Return one attribute that holds the values one after the other, padded to four bytes."""
+    """Return one attribute with the concatenated values, padded to four bytes."""
     value = b"".join(values)
     return struct.pack("=HH", len(value) + 4, kind) + _padded(value)
 
@@ -119,7 +119,7 @@ def attributes(data: bytes) -> dict[int, bytes]:
 
 
 def each_attribute(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield type (flags removed) and value of the attributes in ``data``, one after the other."""
+    """Yield type (flags removed) and value of the attributes in ``data``, in order."""
     position = 0
     while position + 4 <= len(data):
         size, kind = struct.unpack_from("=HH", data, position)
@@ -130,7 +130,7 @@ def each_attribute(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def text(value: str) -> bytes:
-    """Return a string as attributes carry it."""
+    """Return a string as an attribute value."""
     return value.encode() + b"\0"
 
 
@@ -147,6 +147,6 @@ def _padded(data: bytes) -> bytes:
 
 
 def _reason(code: int, payload: bytes) -> str:
-    # The kernel's own words follow the errno and the (capped) header of the request.
+    # The kernel's error message follows the errno and the (capped) header of the request.
     said = attributes(payload[4 + _HEADER.size :]).get(_NLMSGERR_ATTR_MSG, b"")
     return said.rstrip(b"\0").decode(errors="replace") or os.strerror(code)

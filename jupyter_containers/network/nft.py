@@ -1,9 +1,10 @@
 """nftables commands, run by ``nft -f -``.
 
-One *script* is one atomic transaction: all of its commands happen, or none.  It acts on the network
-namespace of the calling thread.  A script takes 4 ms; in this process, through libnftables, it took
-0.3 ms, but that library ends its process with a segmentation fault when the packet filter holds
-tables that a newer nftables made (seen with 1.0.6), and a notebook's kernel must survive that.
+One *script* is one atomic transaction: all of its commands take effect, or none.  It acts on the
+calling thread's network namespace.  A script takes 4 ms; in this process, through libnftables, it
+took 0.3 ms, but that library ends its process with a segmentation fault when the packet filter
+holds tables that a newer nftables made (seen with 1.0.6), and a notebook's kernel must survive
+that.
 """
 
 from __future__ import annotations
@@ -20,28 +21,28 @@ from jupyter_containers.errors import NetworkError, UnsupportedError
 __all__ = ["Nft", "NftError"]
 
 _SECONDS = 30
-# What the kernel answers when somebody else changed the packet filter since the script was begun:
-# nothing of the script happened.
+# The kernel's error if another process changed the packet filter since the script began: nothing of
+# the script took effect.
 _OVERTAKEN = "Interrupted system call"
 _ATTEMPTS = 20
 
 
 class NftError(NetworkError):
-    """The kernel (or nft's parser) refused a script; nothing of it happened."""
+    """The kernel (or nft's parser) refused a script; nothing of it took effect."""
 
     @property
     def exists(self) -> bool:
-        """True when something that was to be created exists already."""
+        """True if an object to create already exists."""
         return "File exists" in self.message
 
     @property
     def missing(self) -> bool:
-        """True when something that was named does not exist."""
+        """True if a named object does not exist."""
         return "No such file or directory" in self.message or "does not exist" in self.message
 
 
 class Nft:
-    """Runs scripts with ``program``, looked for in the administrator's folders too."""
+    """Runs scripts with ``program``, which is also searched in the administrator's folders."""
 
     __slots__ = ("_program",)
 
@@ -51,9 +52,9 @@ class Nft:
         self._program = shutil.which(program, path=folders) or program
 
     def run(self, script: str, *, handles: bool = False) -> str:
-        """Return what the script printed (``list`` and ``get`` do), with rule handles if wanted.
+        """Run a script; return its output (of ``list`` and ``get``), optionally with rule handles.
 
-        Raises :class:`NftError`, or :class:`UnsupportedError` when nftables is not installed.
+        Raises :class:`NftError`, or :class:`UnsupportedError` if nftables is not installed.
         """
         for attempt in range(_ATTEMPTS):
             result = self._run(script, handles=handles)
@@ -67,7 +68,7 @@ class Nft:
                 f"nft was ended by {signal.Signals(-result.returncode).name}",
                 hint="does the packet filter hold tables of a newer nftables? update nftables here",
             )
-        # nft quotes the command under its message; the first line says what is wrong.
+        # nft quotes the command below its message; the first line holds the error.
         lines = result.stderr.splitlines()
         reasons = [line for line in lines if "Error:" in line] or [result.stderr.strip()]
         reason = "; ".join(line.split("Error:", 1)[-1].strip() for line in reasons[:2])
@@ -78,7 +79,7 @@ class Nft:
         )
 
     def try_run(self, script: str, *, handles: bool = False) -> str | None:
-        """Return what the script printed, or None when something it names does not exist."""
+        """Run a script; return its output, or None if a named object does not exist."""
         try:
             return self.run(script, handles=handles)
         except NftError as error:

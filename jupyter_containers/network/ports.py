@@ -1,10 +1,11 @@
 """Ports of the host, held by bound sockets while a container has them published.
 
 A *reservation* is made before a container starts: each port is bound, so that it is free now and
-nobody else can take it later; port 0 becomes a free port of the kernel's choice.  The sockets
-never carry data, because the firewall translates packets before they reach a socket.
-Hand ``fds`` to the container's monitor (``pass_fds``) and close the reservation: the ports are then
-held exactly as long as the monitor lives, with no process of ours.
+nobody else can take it later; port 0 becomes a free port of the kernel's choice.  The sockets never
+carry data, because the firewall translates packets before they reach a socket; but the kernel
+routes nothing from ``::1``, so a relay accepts there (:mod:`.relay`).  Pass ``fds`` to the
+container's monitor (``pass_fds``) and close the reservation: the ports are then held exactly as
+long as the monitor lives, without a process of the engine.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from jupyter_containers.errors import (
     AlreadyExistsError,
     InvalidArgumentError,
     NetworkError,
-    UnsupportedError,
 )
 from jupyter_containers.network.model import PublishedPort
+from jupyter_containers.network.programs import launch
 
-__all__ = ["PortReservation", "reserve"]
+__all__ = ["PortReservation", "is_relayed", "reserve"]
 
 
 class PortReservation:
@@ -41,11 +42,26 @@ class PortReservation:
 
     @property
     def fds(self) -> tuple[int, ...]:
-        """The descriptors to be inherited by whoever is to hold the ports."""
+        """The descriptors to pass to the process that will hold the ports."""
         return tuple(sock.fileno() for sock in self._sockets)
 
+    def relay(self, process: int) -> None:
+        """Serve the ports of ``::1`` until the process of a pidfd has ended."""
+        served = [
+            (sock.fileno(), port)
+            for sock, port in zip(self._sockets, self.ports, strict=False)
+            if is_relayed(port)
+        ]
+        if served:
+            words = [
+                f"{number},{port.protocol},{port.container_ip},{port.container_port}"
+                for number, port in served
+            ]
+            numbers = [number for number, _ in served]
+            launch("relay.py", [str(process), *words], [process, *numbers])
+
     def close(self) -> None:
-        """Close our copies of the sockets; heirs keep theirs."""
+        """Close this process's copies of the sockets; inherited ones stay open."""
         while self._sockets:
             self._sockets.pop().close()
 
@@ -56,15 +72,20 @@ class PortReservation:
         self.close()
 
 
+def is_relayed(port: PublishedPort) -> bool:
+    """Return whether a relay serves a port, as the packet filter cannot."""
+    return ":" in port.host_ip and ipaddress.ip_address(port.host_ip).is_loopback
+
+
 def reserve(
     ports: Iterable[PublishedPort], last: Mapping[PublishedPort, int] | None = None
 ) -> PortReservation:
-    """Return a reservation of all the ports, in the namespace of the calling thread.
+    """Reserve all the ports in the calling thread's network namespace.
 
-    A port that ``last`` has a number for may be any from its own to that one.
+    A port with a number in ``last`` may be any from its own to that one.
 
-    Raises :class:`AlreadyExistsError` when one is taken, :class:`InvalidArgumentError` when its
-    address is none of the host's; then none is held.
+    Raises :class:`AlreadyExistsError` if one is taken, :class:`InvalidArgumentError` if its address
+    is not one of the host's; then none is held.
     """
     resolved: list[PublishedPort] = []
     sockets: list[socket.socket] = []
@@ -104,9 +125,10 @@ def _bind_one(port: PublishedPort, last: int) -> socket.socket:
 
 
 def _holder(port: PublishedPort) -> str:
-    """Return who has a port: program and process; empty where that cannot be seen.
+    """Return the program and process that use a port; empty if that is not visible.
 
-    TCP ports that are bound but not listened on, as ours are, have no line in the kernel's tables.
+    TCP ports that are bound without listening, such as reservations, have no line in the kernel's
+    tables.
     """
     inodes = set()
     for table in (port.protocol, f"{port.protocol}6"):
@@ -127,19 +149,19 @@ def _holder(port: PublishedPort) -> str:
 def _bind(port: PublishedPort) -> socket.socket:
     _check(port)
     try:
-        return _bound(port, reuse=False)
+        return _bind_socket(port, reuse=False)
     except OSError as error:
         if error.errno == errno.EADDRINUSE and port.protocol == "tcp":
-            # Connections that linger in TIME_WAIT after a server of the host has ended block a
-            # plain bind, but not one with SO_REUSEADDR; that in turn must listen to be exclusive.
+            # Connections in TIME_WAIT, after a server of the host has ended, block a plain bind,
+            # but not one with SO_REUSEADDR; that in turn must listen to be exclusive.
             try:
-                return _bound(port, reuse=True)
+                return _bind_socket(port, reuse=True)
             except OSError:
                 raise _failure(port, error) from error
         raise _failure(port, error) from error
 
 
-def _bound(port: PublishedPort, *, reuse: bool) -> socket.socket:
+def _bind_socket(port: PublishedPort, *, reuse: bool) -> socket.socket:
     kind = socket.SOCK_STREAM if port.protocol == "tcp" else socket.SOCK_DGRAM
     family = socket.AF_INET6 if ":" in port.host_ip else socket.AF_INET
     sock = socket.socket(family, kind | socket.SOCK_CLOEXEC)
@@ -149,7 +171,9 @@ def _bound(port: PublishedPort, *, reuse: bool) -> socket.socket:
         if reuse:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((port.host_ip, port.host_port))
-        if reuse:
+        if kind == socket.SOCK_STREAM and is_relayed(port):
+            sock.listen(128)
+        elif reuse:
             sock.listen(0)
     except BaseException:
         sock.close()
@@ -159,15 +183,9 @@ def _bound(port: PublishedPort, *, reuse: bool) -> socket.socket:
 
 def _check(port: PublishedPort) -> None:
     try:
-        address = ipaddress.ip_address(port.host_ip)
+        ipaddress.ip_address(port.host_ip)
     except ValueError as error:
         raise InvalidArgumentError(f"cannot publish on {port.host_ip!r}: not an address") from error
-    if address.version == 6 and address.is_loopback:
-        raise UnsupportedError(
-            "cannot publish on ::1: the kernel routes nothing from there to a network",
-            capability="publishing on ::1",
-            provided_by="publish on 127.0.0.1, or on another IPv6 address of the host",
-        )
 
 
 def _failure(port: PublishedPort, error: OSError) -> Exception:

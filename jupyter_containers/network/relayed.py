@@ -1,9 +1,9 @@
 """Bridges and published ports of a user who is root in one network namespace only.
 
-Inside that namespace bridges, addresses and rules are what they are for root.  The engine stays
-outside, where registries and the host's own servers are, and each call goes in
-(:class:`InNamespace`).  The host's ports are outside too: the uplink (slirp4netns) listens there
-and hands what comes to the same port inside, where the firewall's map leads it to the container.
+Inside that namespace bridges, addresses and rules are the same as for root.  The engine stays
+outside, where registries and the host's own servers are reachable, and each call enters the
+namespace (:class:`InNamespace`).  The host's ports are outside too: the uplink (slirp4netns)
+listens there and relays to the same port inside, where the firewall's map leads to the container.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ __all__ = ["InNamespace", "RelayedFirewall"]
 
 
 class InNamespace:
-    """An object of this room whose methods are called inside a network namespace.
+    """Wraps an object of this room, so that its methods are called inside a network namespace.
 
-    ``enter`` opens the namespace anew for each call.  ``outside`` names methods that are called
-    where the caller is.
+    ``enter`` opens the namespace for each call.  ``outside`` names methods that are called in the
+    caller's namespace.
     """
 
     __slots__ = ("_enter", "_outside", "_target")
@@ -50,10 +50,10 @@ class InNamespace:
 
 
 class RelayedFirewall:
-    """The protocol of :class:`~.firewall.Firewall` for one that is inside a user's namespace.
+    """The protocol of :class:`~.firewall.Firewall` for a firewall inside a user's namespace.
 
-    The uplink holds the published ports: a reservation must be given up before.  ``missing`` says
-    why there is no uplink.
+    The uplink holds the published ports: a reservation must be closed first.  ``missing`` is the
+    reason if there is no uplink.
     """
 
     holds_ports = True
@@ -64,15 +64,15 @@ class RelayedFirewall:
         self._firewall, self._uplink, self._missing = firewall, uplink, missing
 
     def ensure_network(self, network: Network) -> bool:
-        """Return True when the table or the network had to be set up; idempotent."""
+        """Return whether the table or the network had to be set up; idempotent."""
         return self._firewall.ensure_network(network)
 
     def remove_network(self, network: Network) -> None:
-        """The network is unknown to the table."""
+        """Remove the network from the table."""
         self._firewall.remove_network(network)
 
     def publish(self, container_id: str, ports: Sequence[PublishedPort]) -> None:
-        """The ports lead to the container: all of them, or none when an error is raised."""
+        """Lead the ports to the container: all of them, or none if an error is raised."""
         if not ports:
             return
         if self._missing:
@@ -89,11 +89,12 @@ class RelayedFirewall:
                     provided_by="publish on 127.0.0.1 or 0.0.0.0",
                 )
         inside = [msgspec.structs.replace(port, host_ip=GUEST_ADDRESS) for port in ports]
-        # The uplink first: it tells what is taken, and then what is in the map is only a leftover.
+        # The uplink first: it reports ports in use, so an element in the map can only be a
+        # leftover.
         opened: list[PublishedPort] = []
         try:
             for port in ports:
-                # It is open where the same container is published anew, with a table made anew.
+                # It is open if the same container is published again in a recreated table.
                 if not self._uplink.is_open(port):
                     self._uplink.open_port(port)
                     opened.append(port)
@@ -103,7 +104,7 @@ class RelayedFirewall:
             raise
 
     def unpublish(self, container_id: str) -> None:
-        """No port leads to the container."""
+        """Remove the container's ports."""
         ports = self.current().get(container_id, ())
         self._firewall.unpublish(container_id)
         self._close(ports)
@@ -114,11 +115,11 @@ class RelayedFirewall:
             self._uplink.close_ports(numbers)
 
     def current(self) -> dict[str, tuple[PublishedPort, ...]]:
-        """Return the published ports by container id; the address is that of the uplink inside."""
+        """Return the published ports by container ID; the address is the uplink's inside."""
         return self._firewall.current()
 
     def sweep(self, alive: Iterable[str]) -> tuple[str, ...]:
-        """Return the container ids, not among ``alive``, whose ports were still published."""
+        """Unpublish ports of containers not among ``alive``; return their IDs."""
         dead = sorted(set(self.current()) - set(alive))
         for container_id in dead:
             self.unpublish(container_id)

@@ -1,4 +1,4 @@
-"""Kernel parameters under /proc/sys/net, which are those of the calling thread's namespace."""
+"""Kernel parameters under /proc/sys/net, in the calling thread's namespace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def read_sysctl(name: str) -> str:
 
 
 def write_sysctl(name: str, value: str) -> bool:
-    """Set ``net.<name>`` and return True if that changed it; raises OSError."""
+    """Set ``net.<name>``; return whether that changed it; raise OSError."""
     if read_sysctl(name) == value:
         return False
     with open(f"/proc/sys/net/{name}", "w") as file:
@@ -23,7 +23,7 @@ def write_sysctl(name: str, value: str) -> bool:
 
 
 def leads_to_loopback(interface: str) -> bool:
-    """Return whether ``route_localnet`` of an interface is on; False when it is not there."""
+    """Return whether ``route_localnet`` of an interface is on; False if it does not exist."""
     with suppress(OSError):
         return read_sysctl(f"ipv4/conf/{interface}/route_localnet") == "1"
     return False

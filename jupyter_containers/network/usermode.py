@@ -1,8 +1,8 @@
-"""A way out for the network namespace of an ordinary user: slirp4netns.
+"""slirp4netns: the uplink of an ordinary user's network namespace.
 
-It carries packets between the namespace and the host's sockets, so it needs no right that the user
-does not have, and it opens and closes ports of the host at any time.  (pasta is faster, but its
-ports are decided when it starts.)
+It relays packets between the namespace and sockets of the host, so it needs no privilege, and it
+can open and close ports of the host at any time.  (pasta is faster, but its ports are fixed when it
+starts.)
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ GUEST_ADDRESS = "10.0.2.100"  # slirp4netns' own choice for the namespace's end
 _SECONDS = 10
 _PAUSES = (0.0, 0.02, 0.1, 0.3)
 _TUN = "/dev/net/tun"
-# How the program confines itself, the strongest first; it knows both since 0.4.0.
+# The program's sandbox options, the strongest first; it supports both since 0.4.0.
 _CONFINED = (("--enable-sandbox", "--enable-seccomp"), ("--enable-seccomp",), ())
 
 
 def host_address() -> str:
-    """Return the address by which this machine is known to others, empty when it has none.
+    """Return the address of this machine in its network, empty if it has none.
 
-    A namespace of the user's reaches the machine's own programs there: what leads to its loopback
-    is closed, as those programs expect.
+    A user's namespace reaches the machine's own programs there: the way to its loopback is closed,
+    as those programs expect.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as looking:
         try:
-            looking.connect(("198.51.100.1", 9))  # sends nothing: it only chooses a way
+            looking.connect(("198.51.100.1", 9))  # sends nothing: only selects a route
         except OSError:
             return ""
         return str(looking.getsockname()[0])
@@ -54,13 +54,13 @@ class Uplink:
         self.control = control
 
     def start(self, pid: int, alive: int) -> str:
-        """Connect the namespace of process ``pid``, until the descriptor ``alive`` reads its end.
+        """Connect the namespace of process ``pid``, until the descriptor ``alive`` is at its end.
 
-        Returns when packets pass: why the program is less confined than it could be, or nothing.
-        Raises :class:`UnsupportedError` where slirp4netns or its device is missing.
+        Returns when packets pass: why the program's sandbox is weaker than possible, or an empty
+        text. Raises :class:`UnsupportedError` if slirp4netns or its device is missing.
         """
         program = _program("slirp4netns")
-        withheld = _sandbox_withheld()
+        withheld = _sandbox_restriction()
         weaker = withheld
         for flags in _CONFINED[1:] if withheld else _CONFINED:
             said = self._launch([program, *flags], pid, alive)
@@ -72,7 +72,7 @@ class Uplink:
         raise _failure("slirp4netns", said)
 
     def _launch(self, command: list[str], pid: int, alive: int) -> str:
-        """Start the program; return what it said when it ended before packets passed."""
+        """Start the program; return its error output if it ended before packets passed."""
         ready, written = os.pipe2(os.O_CLOEXEC)
         argv = [*command, "--configure", "--mtu=65520", "--disable-host-loopback"]
         argv += [f"--api-socket={self.control}", f"--exit-fd={alive}", f"--ready-fd={written}"]
@@ -94,17 +94,17 @@ class Uplink:
             if os.read(ready, 1):
                 return ""
             child.wait()
-            return log.read_text(errors="replace").strip() or "it ended without a word"
+            return log.read_text(errors="replace").strip() or "it ended without an error message"
         finally:
             os.close(ready)
             if written >= 0:
                 os.close(written)
 
     def open_port(self, port: PublishedPort) -> None:
-        """A port of the host leads to the same port of the namespace.
+        """Forward a port of the host to the same port of the namespace.
 
-        Raises :class:`AlreadyExistsError` when it is taken.  That nobody has it was seen a moment
-        ago, so it is tried again for a moment.
+        Raises :class:`AlreadyExistsError` if it is taken.  The port was free a moment ago, so it is
+        retried briefly.
         """
         for pause in _PAUSES:
             time.sleep(pause)
@@ -124,22 +124,22 @@ class Uplink:
         )
 
     def is_open(self, port: PublishedPort) -> bool:
-        """Whether the port of the host leads to the namespace already."""
+        """Return whether the port of the host is already forwarded."""
         wanted = (port.protocol, port.host_ip, port.host_port)
         return any(
             (entry["proto"], entry["host_addr"], entry["host_port"]) == wanted
-            for entry in self._forwarded()
+            for entry in self._list_forwarded()
         )
 
     def close_ports(self, ports: Collection[tuple[str, int]]) -> None:
-        """The ports (protocol and number) of the host are free; idempotent."""
-        for entry in self._forwarded():
+        """Stop forwarding the ports (protocol and number); idempotent."""
+        for entry in self._list_forwarded():
             if (entry["proto"], entry["host_port"]) in ports:
                 self._ask("remove_hostfwd", id=entry["id"])
 
-    def _forwarded(self) -> list[dict[str, Any]]:
+    def _list_forwarded(self) -> list[dict[str, Any]]:
         answer = self._ask("list_hostfwd")
-        # slirp4netns 1.2.0 gives the list bare, unlike its other answers.
+        # slirp4netns 1.2.0 returns the list bare, unlike its other responses.
         entries: list[dict[str, Any]] = answer.get("return", answer).get("entries", [])
         return entries
 
@@ -173,8 +173,8 @@ def _program(name: str) -> str:
     return found
 
 
-def _sandbox_withheld(resolver: str = "/etc/resolv.conf") -> str:
-    """Return why the program cannot live with ``/etc`` and ``/run`` alone, or nothing."""
+def _sandbox_restriction(resolver: str = "/etc/resolv.conf") -> str:
+    """Return why the program's sandbox cannot work with ``/etc`` and ``/run`` alone, or ``""``."""
     target = os.path.realpath(resolver)
     if target.startswith(("/etc/", "/run/")):
         return ""

@@ -1,4 +1,4 @@
-"""What becomes of foreign JSON, and what may go wrong with it."""
+"""Decoding of JSON from outside, and the errors it can raise."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import msgspec
 
 from jupyter_containers.errors import InvalidArgumentError
 
-# Malformed, of another form, not UTF-8, nested too deeply, a number that does not fit.
+# Malformed, of another shape, not UTF-8, nested too deeply, a number out of range.
 DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
-# Empty ones take 20 times as much memory as they do in the document.
+# An empty one takes 20 times as much memory as it does in the document.
 _MOST_CONTAINERS = 200_000
 
 
 def decode_json(data: bytes) -> Any:
-    """Return the value of a document; raise one of :data:`DECODE_ERRORS`.
+    """Return the decoded document; raise one of :data:`DECODE_ERRORS`.
 
-    More than 200,000 lists and objects are refused before they take memory.
+    A document with more than 200,000 lists and objects is refused before it takes memory.
     """
     if data.count(b"[") + data.count(b"{") > _MOST_CONTAINERS:
         raise ValueError(f"more than {_MOST_CONTAINERS} lists and objects")
@@ -25,9 +25,9 @@ def decode_json(data: bytes) -> Any:
 
 
 def convert_message(data: object, kind: Any) -> Any:
-    """Return what a page sent as a value; raise :class:`InvalidArgumentError` for anything else.
+    """Convert a page's message to a value; raise :class:`InvalidArgumentError` if invalid.
 
-    Half of a UTF-16 pair is text in a browser, but neither UTF-8 nor JSON's.
+    A lone surrogate is text in a browser, but neither UTF-8 nor JSON.
     """
     try:
         value = msgspec.convert(data, kind)

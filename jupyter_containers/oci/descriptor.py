@@ -1,7 +1,7 @@
 """Digests, media types, platforms and descriptors (OCI Image Specification 1.1).
 
-A *digest* names bytes as they are stored or sent (``sha256:<64 hex>``).  A layer's *diff_id* is
-the digest of its uncompressed tar, its *chain_id* names the stack of layers up to it.
+A *digest* names bytes as they are stored or sent (``sha256:<64 hex>``).  A layer's *diff_id* is the
+digest of its uncompressed tar; its *chain_id* names the stack of layers up to it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 
 def validate_digest(text: str) -> str:
-    """Return ``text`` when it is a digest, else raise :class:`InvalidDigestError`."""
+    """Return ``text`` if it is a digest; raise :class:`InvalidDigestError` otherwise."""
     if not isinstance(text, str) or not _DIGEST.fullmatch(text):
         raise InvalidDigestError(f"not a digest: {str(text)[:80]!r}")
     return text
@@ -66,7 +66,7 @@ def chain_id(diff_ids: Sequence[str]) -> str:
 
 
 def short_id(digest: str) -> str:
-    """Return the 12 hexadecimal characters by which people know an ID or digest."""
+    """Return the 12 hexadecimal characters by which IDs and digests are usually shown."""
     return digest.rpartition(":")[2][:12]
 
 
@@ -81,7 +81,7 @@ class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def parse(cls, text: str) -> Platform:
-        """Return the platform that ``os[/architecture[/variant]]`` or ``architecture`` means."""
+        """Return the platform named by ``os[/architecture[/variant]]`` or ``architecture``."""
         parts = text.lower().split("/")
         if not all(re.fullmatch(r"[a-z0-9_.-]+", part) for part in parts) or len(parts) > 3:
             raise InvalidArgumentError(
@@ -109,7 +109,7 @@ class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
     def match_score(self, offered: Platform) -> int:
-        """Return how well ``offered`` serves this wish: 0 not at all, higher is better."""
+        """Return how well ``offered`` matches this platform: 0 for not at all, higher is better."""
         if (self.os, self.architecture) != (offered.os, offered.architecture):
             return 0
         wished = self.variant or _DEFAULT_VARIANT.get(self.architecture, "")
@@ -137,7 +137,7 @@ _MACHINES = {
 }
 
 
-# Go's words, as far as images are made for them (containerd's platforms).
+# Go's names, as far as images exist for them (containerd's platforms).
 _SYSTEMS = ("linux", "windows", "darwin", "freebsd")
 _ARCHITECTURES = (
     *("386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle"),
@@ -162,7 +162,7 @@ def host_architecture() -> str:
 
 
 class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """What is needed to fetch and verify a blob (OCI Image Specification 1.1, descriptor.md)."""
+    """A reference to fetch and verify a blob (OCI Image Specification 1.1, descriptor.md)."""
 
     media_type: str
     digest: str
@@ -174,7 +174,7 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
     artifact_type: str = ""
 
     def checked(self) -> Descriptor:
-        """Return self when digest and size are acceptable, else raise."""
+        """Return self; raise :class:`VerificationError` if digest or size is not acceptable."""
         validate_digest(self.digest)
         if self.size < 0:
             raise InvalidDigestError(f"descriptor of {self.digest} has a negative size")
@@ -183,7 +183,7 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
 
 @dataclass(frozen=True, slots=True)
 class RawDocument:
-    """A JSON document exactly as received, beside what describes it."""
+    """A JSON document exactly as received, with its media type."""
 
     data: bytes
     media_type: str
@@ -200,5 +200,5 @@ class RawDocument:
 
 
 def encode_json(value: Any) -> bytes:
-    """Return compact JSON with fields in declaration order: the form in which we author blobs."""
+    """Return compact JSON with fields in declaration order, the form of the blobs we write."""
     return msgspec.json.encode(value)

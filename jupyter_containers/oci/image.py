@@ -1,8 +1,8 @@
-"""Manifests, indexes and image configurations, validated where they enter.
+"""Manifests, indexes and image configurations, validated when they are parsed.
 
 OCI Image Specification 1.1 (manifest.md, image-index.md, config.md) and Docker's Image Manifest
-version 2, schema 2, which differ only in media types.  Raw bytes stay beside the parsed values
-(:class:`~jupyter_containers.oci.descriptor.RawDocument`): documents are never re-encoded.
+version 2, schema 2, which differ only in media types.  The raw bytes are kept beside the parsed
+values (:class:`~jupyter_containers.oci.descriptor.RawDocument`): documents are never re-encoded.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from jupyter_containers.oci.descriptor import (
 )
 
 MAX_LAYERS = 1000
+# The kernel's limit on stacked layers (OVL_MAX_STACK of fs/overlayfs).
+MAX_DEPTH = 500
 
 NEVER = "0001-01-01T00:00:00Z"
 
@@ -55,7 +57,7 @@ class Index(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     def select(self, wished: Platform) -> Descriptor | None:
         """Return the manifest that fits ``wished`` best, or None.
 
-        Ties go to the first; attestations (platform ``unknown/unknown``) never match.
+        The first of equal matches wins; attestations (platform ``unknown/unknown``) never match.
         """
         scored = [
             (wished.match_score(entry.platform), entry)
@@ -83,7 +85,7 @@ def clean_path(path: str) -> str:
 
 
 class ExecutionConfig(msgspec.Struct, frozen=True, omit_defaults=True, rename="pascal"):
-    """How a container of the image starts: the ``config`` object of the image configuration."""
+    """The defaults for a container: the ``config`` object of the image configuration."""
 
     user: str = ""
     exposed_ports: dict[str, dict[str, Any]] = {}
@@ -100,7 +102,7 @@ class ExecutionConfig(msgspec.Struct, frozen=True, omit_defaults=True, rename="p
 
     @property
     def cwd(self) -> str:
-        """The working directory of a process, clean; ``working_dir`` is kept as it was written."""
+        """The normalized working directory; ``working_dir`` keeps the text as written."""
         return clean_path(self.working_dir or "/")
 
 
@@ -112,7 +114,7 @@ class RootFS(msgspec.Struct, frozen=True):
 
 
 class History(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One step of how the image came to be; ``empty_layer`` steps changed only the config."""
+    """One step of the image's history; ``empty_layer`` steps changed only the config."""
 
     created: str = ""
     created_by: str = ""
@@ -143,11 +145,11 @@ _Document = TypeVar("_Document", Manifest, Index, ImageConfig)
 
 
 def parse_manifest(document: RawDocument) -> Manifest | Index:
-    """Return the manifest or index that ``document`` holds.
+    """Return the manifest or index in ``document``.
 
-    The shape must agree with the media type (a manifest that also lists ``manifests`` is
-    refused: OCI Image Specification 1.1, "mediaType" confusion).  Raises
-    :class:`VerificationError` for a malformed document, :class:`UnsupportedError` for schema 1.
+    The shape must agree with the media type (a manifest that also lists ``manifests`` is refused:
+    OCI Image Specification 1.1, "mediaType" confusion).  Raises :class:`VerificationError` for a
+    malformed document and :class:`UnsupportedError` for schema 1.
     """
     value = _json_object(document.data, "manifest")
     media_type = str(value.get("mediaType") or document.media_type)
@@ -176,13 +178,24 @@ def parse_image_config(data: bytes) -> ImageConfig:
     return _convert(_json_object(data, "image configuration"), ImageConfig, "image configuration")
 
 
+def check_depth(layers: int) -> None:
+    """Raise :class:`UnsupportedError` for more layers than the kernel can stack."""
+    if layers > MAX_DEPTH:
+        raise UnsupportedError(
+            f"max depth exceeded: an image of {layers} layers, and the kernel stacks {MAX_DEPTH}",
+            capability=f"images of more than {MAX_DEPTH} layers",
+            provided_by="flatten it on another machine (export a container, import the archive), "
+            "or join the RUN and COPY instructions that it is built from",
+        )
+
+
 def new_manifest(config: Descriptor, layers: tuple[Descriptor, ...]) -> Manifest:
-    """Return an OCI image manifest of our own making."""
+    """Return a new OCI image manifest."""
     return Manifest(schema_version=2, media_type=MANIFEST, config=config, layers=layers)
 
 
 def new_index(manifests: tuple[Descriptor, ...]) -> Index:
-    """Return an OCI image index of our own making."""
+    """Return a new OCI image index."""
     return Index(schema_version=2, media_type=INDEX, manifests=manifests)
 
 
@@ -214,11 +227,11 @@ def _without_nulls(value: Any) -> Any:
 
 
 def rfc3339(seconds: float) -> str:
-    """Return a moment (seconds since the epoch) in UTC, written as Go and so Docker write it."""
+    """Return a time (seconds since the epoch) in UTC, formatted as in Go and Docker."""
     text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
     return text.rstrip("0").rstrip(".") + "Z"
 
 
 def timestamp(seconds: float) -> str:
-    """Return a time as Docker writes it; 0 is its "never"."""
+    """Return a time in Docker's format; 0 is its "never"."""
     return rfc3339(seconds) if seconds else NEVER

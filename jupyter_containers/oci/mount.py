@@ -1,4 +1,4 @@
-"""The one value in which the store and the runtime meet: how a root file system is put together."""
+"""The value that the store hands to the runtime: how to assemble a root file system."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Mount:
     """An overlay of read-only ``lowers`` (topmost first) under a writable ``upper``.
 
     Without ``upper`` the result is read-only.  ``base`` is a folder that contains the lowers; the
-    mount uses names relative to it, so that hundreds of layers fit the kernel's one-page limit
-    on mount options.  ``fuse`` has it made by the program fuse-overlayfs.
+    mount uses names relative to it, so that hundreds of layers fit the kernel's one-page limit on
+    mount options.  With ``fuse``, the program fuse-overlayfs mounts it.
     """
 
     base: Path

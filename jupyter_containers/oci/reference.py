@@ -1,7 +1,7 @@
-"""Image references: ``[registry[:port]/]path[:tag][@digest]``, read the way Docker reads them.
+"""Image references: ``[registry[:port]/]path[:tag][@digest]``, parsed as Docker does.
 
 Follows the grammar of OCI Distribution Specification 1.1, "Pulling manifests", and Docker's
-defaults: registry ``docker.io``, ``library/`` before one-part names there, tag ``latest``.
+defaults: registry ``docker.io``, ``library/`` in front of one-part names there, tag ``latest``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAX_NAME = 255
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A complete reference: registry and repository are always there, tag or digest may not be."""
+    """A complete reference: registry and repository are always set, tag and digest may not be."""
 
     registry: str
     repository: str
@@ -36,9 +36,9 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """Return the reference that ``text`` means; tag ``latest`` when it names none.
+        """Return the reference in ``text``; with tag ``latest`` if it names none.
 
-        Raises :class:`InvalidReferenceError` with the part that is wrong.
+        Raises :class:`InvalidReferenceError`, which names the wrong part.
         """
         name, digest = text, None
         if "@" in text:
@@ -75,7 +75,7 @@ class Reference:
 
     @property
     def name(self) -> str:
-        """Registry and repository, complete: the key under which images are recorded."""
+        """The full name, registry and repository: the key under which images are recorded."""
         return f"{self.registry}/{self.repository}"
 
     def with_tag(self, tag: str) -> Reference:
@@ -93,12 +93,12 @@ class Reference:
 
 
 def is_tag(text: str) -> bool:
-    """Return whether ``text`` has the form of a tag."""
+    """Return whether ``text`` is a valid tag."""
     return _TAG.fullmatch(text) is not None
 
 
 def is_repository(text: str) -> bool:
-    """Return whether ``text`` has the form of a repository's name within a registry."""
+    """Return whether ``text`` is a valid repository name within a registry."""
     return len(text) <= _MAX_NAME and _PATH.fullmatch(text) is not None
 
 
@@ -116,7 +116,7 @@ def _split_registry(name: str) -> tuple[str, str]:
 
 
 def _bare(repository: str) -> str:
-    """Return a repository of Docker Hub without the ``library/`` that is put before one part."""
+    """Return a Docker Hub repository without the implied ``library/``."""
     name = repository.removeprefix("library/")
     return repository if "/" in name else name  # library/foo/bar is not foo/bar
 
@@ -130,7 +130,7 @@ def _check_names(text: str, registry: str, repository: str) -> None:
         raise InvalidReferenceError(
             f"invalid reference {text!r}: bad repository name {bare!r}", hint=hint
         )
-    if len(repository) > _MAX_NAME:  # the registry is not counted
+    if len(repository) > _MAX_NAME:  # the registry does not count
         raise InvalidReferenceError(
             f"invalid reference: repository name longer than {_MAX_NAME} characters"
         )

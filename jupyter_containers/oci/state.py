@@ -1,4 +1,4 @@
-"""The life of a container: its statuses and which operation is allowed in which.
+"""The life of a container: its statuses and the operations allowed in each.
 
 ::
 
@@ -7,9 +7,9 @@
        │                 ▼ (process ends)
        └──remove──▶   exited ──start──▶ running …   exited ──remove──▶ (gone)
 
-``restarting``, ``removing`` and ``dead`` are Docker's words for the states in between; the words
-``created``, ``running`` and ``stopped`` of the OCI Runtime Specification 1.1 ("State") map to
-``created``, ``running`` and ``exited`` here.
+``restarting``, ``removing`` and ``dead`` are Docker's words for the states in between; ``created``,
+``running`` and ``stopped`` of the OCI Runtime Specification 1.1 ("State") map to ``created``,
+``running`` and ``exited`` here.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _ALLOWED: dict[str, frozenset[Status]] = {
 
 
 def require(name: str, status: Status, operation: str) -> None:
-    """Raise :class:`InvalidStateError` when ``operation`` is not allowed in ``status``."""
+    """Raise :class:`InvalidStateError` if ``operation`` is not allowed in ``status``."""
     if status in _ALLOWED[operation]:
         return
     hints = {

@@ -6,12 +6,15 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.options.buildcache import CachePlace
+from jupyter_containers.options.buildflags import BuildFlags
 from jupyter_containers.options.context import ContextSource, contents, named_contexts
+from jupyter_containers.options.flag import declared, keywords
+from jupyter_containers.options.names import AddedHost
 from jupyter_containers.options.output import (
     Annotations,
     BuildOutput,
@@ -19,8 +22,10 @@ from jupyter_containers.options.output import (
     require_index,
     require_single,
 )
+from jupyter_containers.options.readers import read
 from jupyter_containers.options.run import nearest
-from jupyter_containers.options.values import as_sequence, local_path, parse_labels, parse_size
+from jupyter_containers.options.ulimits import Ulimit
+from jupyter_containers.options.values import as_sequence, local_path, parse_labels
 
 ENTITLEMENTS = frozenset({"network.host", "security.insecure"})
 EPOCH_ARG = "SOURCE_DATE_EPOCH"
@@ -39,9 +44,9 @@ class SecretSource:
 class StepMeans:
     """What RUN steps find around them and images do not remember; ``shm_size`` 0: the usual."""
 
-    add_host: tuple[str, ...] = ()
+    add_host: tuple[AddedHost, ...] = ()
     shm_size: int = 0
-    ulimit: tuple[str, ...] = ()
+    ulimit: tuple[Ulimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +78,9 @@ class BuildOptions:
     no_cache_filter: tuple[str, ...] = ()
     pull: bool = False
     network: str = "bridge"
-    add_host: tuple[str, ...] = ()
+    add_host: tuple[AddedHost, ...] = ()
     shm_size: int = 0
-    ulimit: tuple[str, ...] = ()
+    ulimit: tuple[Ulimit, ...] = ()
     platform: str = ""
     quiet: bool = False
     trust_host_ca: bool | None = None
@@ -104,7 +109,7 @@ class BuildOptions:
         return tuple(self.platform.split(","))
 
     @classmethod
-    def of(cls, context: Any = ".", **flags: Any) -> BuildOptions:
+    def of(cls, context: Any = ".", **flags: Unpack[BuildFlags]) -> BuildOptions:
         """Return the options that Docker's ``build`` flags mean.
 
         ``tag`` (one or several), ``build_arg`` and ``label`` (mapping or ``NAME=value`` texts; a
@@ -118,7 +123,7 @@ class BuildOptions:
         texts, where ``docker-image://`` and ``oci-layout://`` name images).  ``files`` maps names
         to contents that COPY finds beside the context.
         """
-        values = {name: value for name, value in flags.items() if value is not None}
+        values: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
         tags = as_sequence(values.pop("tag", None)) + as_sequence(values.pop("tags", None))
         args = _build_args(values.pop("build_arg", None) or values.pop("build_args", ()))
         labels = parse_labels(values.pop("label", None) or values.pop("labels", ()))
@@ -150,12 +155,11 @@ class BuildOptions:
             if name in values:
                 values[name] = Path(values[name])
         known = {item.name for item in fields(cls)} - {"context"}
-        spellings = {"tag", "secret", "output", "annotation", "build_context"}
         unknown = sorted(set(values) - known)
         if unknown:
             raise InvalidArgumentError(
                 f"unknown option {unknown[0]!r}",
-                hint=nearest(unknown[0], known | spellings),
+                hint=nearest(unknown[0], known.union(keywords(BuildFlags))),
             )
         return cls(
             ContextSource.of(context),
@@ -167,14 +171,15 @@ class BuildOptions:
         )
 
 
+_OF_STEPS = {flag.key: flag for flag in declared(BuildFlags) if flag.reads}
+
+
 def _of_steps(values: dict[str, Any]) -> dict[str, Any]:
     """Return what RUN steps are given, as values of its own kind."""
     return {
         "ssh": dict(_ssh(text) for text in as_sequence(values.get("ssh"))),
         "allow": _entitlements(as_sequence(values.get("allow"))),
-        "add_host": as_sequence(values.get("add_host")),
-        "ulimit": as_sequence(values.get("ulimit")),
-        "shm_size": parse_size(values.get("shm_size") or 0, "shm-size"),
+        **{name: read(flag, values[name]) for name, flag in _OF_STEPS.items() if name in values},
     }
 
 

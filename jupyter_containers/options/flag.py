@@ -10,14 +10,17 @@ Nothing is imported here that costs time: every command reads the grammar.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 FlagKind = Literal["bool", "text", "int", "list"]
 Names = Literal["", "container", "image", "network", "volume"]
 Reading = Literal[
     "",
+    "addresses",
     "argument vector",
     "byte rates",
     "cpus",
@@ -25,15 +28,22 @@ Reading = Literal[
     "device rules",
     "devices",
     "folder",
+    "hosts",
+    "log options",
     "microseconds",
     "pairs",
     "ports",
     "ports to expose",
     "rates",
+    "resolver words",
+    "restart policy",
+    "security options",
+    "signal",
     "size",
     "size or -1",
     "streams",
     "text",
+    "ulimits",
     "volumes from",
     "weight",
     "weights",
@@ -42,6 +52,7 @@ Reading = Literal[
 ]
 """How a value is read (:mod:`.readers`); empty: it is taken as it is."""
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 Block = Literal["host", "isolation", "resources"]
 _AS_IT_IS: Any = object()
 
@@ -65,7 +76,7 @@ class Shown:
         if self.number:
             return [{"Path": one.path, self.number: one.value} for one in given]
         if isinstance(given, tuple):
-            return list(given)
+            return [str(one) for one in given]
         return given if isinstance(given, (str, int, float)) else dict(given)
 
 
@@ -118,6 +129,31 @@ def declared(family: type) -> tuple[Flag, ...]:
                 name = flag.name or key.replace("_", "-")
                 found.append(replace(flag, name=name, keyword=key if flag.name else ""))
     return tuple(sorted(found, key=lambda flag: flag.name))
+
+
+def with_keywords(family: type) -> Callable[[Function], Function]:
+    """Name the options in the signature of a function that takes ``**flags: Unpack[family]``.
+
+    A type checker knows them without; a notebook's kernel completes what the signature names.
+    """
+
+    def change(function: Function) -> Function:
+        own = inspect.signature(function)
+        named = [item for item in own.parameters.values() if item.kind is not item.VAR_KEYWORD]
+        options = [
+            inspect.Parameter(
+                key,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=getattr(hint, "__origin__", hint),
+            )
+            for key, hint in family.__annotations__.items()
+            if key not in own.parameters
+        ]
+        function.__signature__ = own.replace(parameters=[*named, *options])  # type: ignore[attr-defined]  # inspect reads it from any function
+        return function
+
+    return change
 
 
 def keywords(family: type) -> tuple[str, ...]:

@@ -1,39 +1,29 @@
 """The options of ``run``, ``create``, ``update``, ``exec``: one declaration each.
 
 Names, letters and meanings are Docker's.  What ``update`` may change is what :class:`UpdateFlags`
-has.  A new option is declared here, gets a field of :class:`~.run.RunOptions` (or
-:class:`~.run.ExecOptions`), and somebody who honours it.
+has.  A new option is declared here and gets a field of :class:`~.run.RunOptions` (or
+:class:`~.run.ExecOptions`) and a use in the room that implements it.
 """
 
 # Annotations are values here: the grammar reads them.
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import Annotated, TypedDict
 
 from jupyter_containers.options.flag import Flag, Shown
-
-# What may be given for an option; None is the same as leaving it out.
-Switch = bool | None
-Text = str | None
-Number = int | str | None
-Decimal = float | str | None
-Texts = str | Iterable[str] | None
-Pairs = Mapping[str, object] | Texts
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from jupyter_containers.options.limits import DeviceLimit, DeviceRequest
-    from jupyter_containers.options.mounts import MountRequest
-    from jupyter_containers.options.network import NetworkRequest
-    from jupyter_containers.options.values import PortMapping
-
-    Limits = DeviceLimit | Iterable[DeviceLimit] | Texts
-    Devices = DeviceRequest | Iterable[DeviceRequest] | Texts
-    Ports = int | PortMapping | str | Iterable[int | str | PortMapping] | None
-    Networks = NetworkRequest | Iterable[NetworkRequest] | Texts
-    Mounts = Iterable[MountRequest] | None
-    Folder = Path | str | None
-else:  # types of modules that are not loaded for the grammar
-    Limits = Devices = Ports = Networks = Mounts = Folder = object
+from jupyter_containers.options.given import (
+    Decimal,
+    Devices,
+    Folder,
+    Limits,
+    Mounts,
+    Networks,
+    Number,
+    Pairs,
+    Ports,
+    Switch,
+    Text,
+    Texts,
+)
+from jupyter_containers.options.groupflags import HealthFlags, NetworkFlags
 
 _SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGKILL", "SIGHUP")
 CONTENT_TRUST = Flag(
@@ -193,64 +183,9 @@ class UpdateFlags(TypedDict, total=False):
         Flag(
             help="Restart policy: no, on-failure[:n], always, unless-stopped",
             values=("no", "on-failure", "always", "unless-stopped"),
+            reads="restart policy",
         ),
     ]
-
-
-class EndpointFlags(TypedDict, total=False):
-    """Options of a container in one network."""
-
-    ip: Annotated[Text, Flag(help="IPv4 address (172.30.100.104)")]
-    ip6: Annotated[Text, Flag(help="IPv6 address (2001:db8::33)")]
-    link: Annotated[
-        Texts,
-        Flag(
-            help="A further name for another container (container:alias)",
-            kind="list",
-            names="container",
-        ),
-    ]
-    link_local_ip: Annotated[Texts, Flag(help="Link-local address", kind="list")]
-
-
-class NetworkFlags(EndpointFlags, total=False):
-    """Options that come together in ``RunOptions.networks``."""
-
-    mac_address: Annotated[Text, Flag(help="MAC address (92:d0:c6:0a:29:33)")]
-    network: Annotated[
-        Networks,
-        Flag(
-            help="Join a network (NAME or name=NAME,alias=…)",
-            kind="list",
-            aliases=("net",),
-            values=("bridge", "host", "none"),
-            names="network",
-            shown=Shown("NetworkMode"),
-        ),
-    ]
-    network_alias: Annotated[
-        Texts, Flag(help="A further name in the network", kind="list", aliases=("net-alias",))
-    ]
-
-
-class HealthFlags(TypedDict, total=False):
-    """Options that come together in ``RunOptions.health``."""
-
-    health_cmd: Annotated[Texts, Flag(help="Command that checks the health")]
-    health_interval: Annotated[Decimal, Flag(help="Time between two checks", metavar="duration")]
-    health_retries: Annotated[
-        Number, Flag(help="Failures in a row that mean unhealthy", kind="int")
-    ]
-    health_start_interval: Annotated[
-        Decimal, Flag(help="Time between checks while it starts", metavar="duration")
-    ]
-    health_start_period: Annotated[
-        Decimal, Flag(help="Time in which failures do not count", metavar="duration")
-    ]
-    health_timeout: Annotated[
-        Decimal, Flag(help="Time that one check may take", metavar="duration")
-    ]
-    no_healthcheck: Annotated[Switch, Flag(help="Do not run the image's health check", kind="bool")]
 
 
 class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=False):
@@ -261,7 +196,7 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
         Flag(
             help="Add a host-to-IP line (host:ip)",
             kind="list",
-            reads="words",
+            reads="hosts",
             shown=Shown("ExtraHosts", empty=None),
         ),
     ]
@@ -386,7 +321,7 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
     ]
     disable_content_trust: Annotated[Switch, CONTENT_TRUST]
     dns: Annotated[
-        Texts, Flag(help="Set a DNS server", kind="list", reads="words", shown=Shown("Dns"))
+        Texts, Flag(help="Set a DNS server", kind="list", reads="addresses", shown=Shown("Dns"))
     ]
     dns_option: Annotated[
         Texts,
@@ -394,13 +329,18 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
             help="Set a DNS option",
             kind="list",
             aliases=("dns-opt",),
-            reads="words",
+            reads="resolver words",
             shown=Shown("DnsOptions"),
         ),
     ]
     dns_search: Annotated[
         Texts,
-        Flag(help="Set a DNS search domain", kind="list", reads="words", shown=Shown("DnsSearch")),
+        Flag(
+            help="Set a DNS search domain",
+            kind="list",
+            reads="resolver words",
+            shown=Shown("DnsSearch"),
+        ),
     ]
     domainname: Annotated[Text, Flag(help="NIS domain name of the container")]
     entrypoint: Annotated[
@@ -444,7 +384,7 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
     label_file: Annotated[Texts, Flag(help="Read labels from a file", kind="list")]
     log_driver: Annotated[Text, Flag(help="Where output goes: json-file or none")]
     log_opt: Annotated[
-        Pairs, Flag(help="Log options (max-size=10m, max-file=3)", kind="list", reads="pairs")
+        Pairs, Flag(help="Log options (max-size=10m, max-file=3)", kind="list", reads="log options")
     ]
     memory_swappiness: Annotated[
         Number,
@@ -529,7 +469,7 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
         Flag(
             help="Security options",
             kind="list",
-            reads="words",
+            reads="security options",
             shown=Shown("SecurityOpt", "isolation", empty=None),
         ),
     ]
@@ -543,7 +483,9 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
             shown=Shown("ShmSize"),
         ),
     ]
-    stop_signal: Annotated[Text, Flag(help="Signal that stops the container", values=_SIGNALS)]
+    stop_signal: Annotated[
+        Text, Flag(help="Signal that stops the container", values=_SIGNALS, reads="signal")
+    ]
     stop_timeout: Annotated[Number, Flag(help="Seconds before it is killed on stop", kind="int")]
     storage_opt: Annotated[
         Pairs,
@@ -571,7 +513,7 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
     ulimit: Annotated[
         Texts,
         Flag(
-            help="Resource limit (nofile=1024:2048)", kind="list", metavar="ulimit", reads="words"
+            help="Resource limit (nofile=1024:2048)", kind="list", metavar="ulimit", reads="ulimits"
         ),
     ]
     userns: Annotated[

@@ -13,7 +13,7 @@ from jupyter_containers.options.values import parse_duration
 _TIMES = ("interval", "timeout", "start_period", "start_interval")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HealthOptions:
     """What replaces parts of the image's HEALTHCHECK; times in seconds, 0 and empty: the image's.
 
@@ -30,7 +30,7 @@ class HealthOptions:
 
 
 def parse_health(flags: Mapping[str, Any]) -> HealthOptions | None:
-    """Return what the :class:`~.flags.HealthFlags` mean, or None without any.
+    """Return what the :class:`~.groupflags.HealthFlags` mean, or None without any.
 
     Raises :class:`InvalidArgumentError` as Docker does: a time below 1 ms, retries below 0, or
     ``no_healthcheck`` together with another flag.
@@ -48,7 +48,14 @@ def parse_health(flags: Mapping[str, Any]) -> HealthOptions | None:
     command = given.get("health_cmd", "")
     text = command if isinstance(command, str) else _quoted(command)
     interval, timeout, start_period, start_interval = (_time(given, name) for name in _TIMES)
-    return HealthOptions(text, interval, timeout, start_period, start_interval, retries)
+    return HealthOptions(
+        command=text,
+        interval=interval,
+        timeout=timeout,
+        start_period=start_period,
+        start_interval=start_interval,
+        retries=retries,
+    )
 
 
 def _time(given: Mapping[str, Any], name: str) -> float:

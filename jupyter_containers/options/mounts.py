@@ -7,11 +7,12 @@ A *bind* shows a folder of the host, a *volume* one of the store's, a *tmpfs* me
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Literal
 
 from jupyter_containers.errors import FlagError, InvalidArgumentError, UnsupportedError
 from jupyter_containers.options.values import check_name, csv_fields, parse_size
+from jupyter_containers.options.written import Written
 
 PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
 # How the mounts below a bind are shown: Docker's values of bind-recursive.
@@ -35,6 +36,7 @@ class MountRequest:
     type: Literal["bind", "volume", "tmpfs"]
     target: str
     source: str = ""
+    _: KW_ONLY
     read_only: bool = False
     size: int = 0
     mode: int = 0o1777
@@ -148,16 +150,16 @@ def parse_mount(text: str) -> MountRequest:
         kind,  # type: ignore[arg-type]  # checked above
         _target(target, text),
         source,
-        read_only,
-        size,
-        mode,
-        (propagation,) if propagation else (),
-        copy,
-        create,
-        recursion,
-        subpath,
-        tuple(several.get("volume-label", ())),
-        tuple(several.get("volume-opt", ())),
+        read_only=read_only,
+        size=size,
+        mode=mode,
+        options=(propagation,) if propagation else (),
+        copy=copy,
+        create_source=create,
+        recursion=recursion,
+        subpath=subpath,
+        labels=tuple(several.get("volume-label", ())),
+        driver_options=tuple(several.get("volume-opt", ())),
     )
 
 
@@ -216,19 +218,34 @@ def parse_tmpfs(text: str) -> MountRequest:
             options.append(item)
     place = _target(target, text)
     return MountRequest(
-        "tmpfs", place, "", read_only, size, mode, tuple(options), flag="tmpfs", written=rest
+        "tmpfs",
+        place,
+        "",
+        read_only=read_only,
+        size=size,
+        mode=mode,
+        options=tuple(options),
+        flag="tmpfs",
+        written=rest,
     )
 
 
-def parse_volumes_from(text: str) -> tuple[str, str]:
-    """Return the container and the mode (``ro``, ``rw`` or none) of a ``--volumes-from`` value."""
-    name, _, mode = text.partition(":")
-    words = set(filter(None, mode.split(",")))
-    if not name or words - {"ro", "rw", "z", "Z"} or {"ro", "rw"} <= words:
-        raise InvalidArgumentError(
-            f"invalid volumes-from: {text!r}", hint="write CONTAINER or CONTAINER:ro"
-        )
-    return name, "ro" if "ro" in words else "rw" if "rw" in words else ""
+class VolumesFrom(Written):
+    """A container whose volumes are mounted: ``NAME[:ro|rw]``; ``mode`` may be empty."""
+
+    __slots__ = ("mode", "name")
+    name: str
+    mode: str
+
+    def read(self) -> dict[str, Any]:
+        """Return the container's name and the mode."""
+        name, _, mode = self.partition(":")
+        words = set(filter(None, mode.split(",")))
+        if not name or words - {"ro", "rw", "z", "Z"} or {"ro", "rw"} <= words:
+            raise InvalidArgumentError(
+                f"invalid volumes-from: {str(self)!r}", hint="write CONTAINER or CONTAINER:ro"
+            )
+        return {"name": name, "mode": "ro" if "ro" in words else "rw" if "rw" in words else ""}
 
 
 def _target(path: str, whole: str) -> str:

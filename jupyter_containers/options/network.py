@@ -51,7 +51,7 @@ class NetworkRequest:
 
 
 def parse_networks(flags: Mapping[str, Any]) -> tuple[NetworkRequest, ...]:
-    """Return the requests that the :class:`~.flags.NetworkFlags` mean, at least one.
+    """Return the requests that the :class:`~.groupflags.NetworkFlags` mean, at least one.
 
     Raises :class:`InvalidArgumentError` for what Docker refuses as conflicting.
     """

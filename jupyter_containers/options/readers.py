@@ -14,15 +14,22 @@ from jupyter_containers.errors import FlagError, InvalidArgumentError
 from jupyter_containers.oci.image import clean_path
 from jupyter_containers.options import limits
 from jupyter_containers.options.flag import Flag, Reading
-from jupyter_containers.options.mounts import parse_volumes_from
+from jupyter_containers.options.logs import LogOptions
+from jupyter_containers.options.mounts import VolumesFrom
+from jupyter_containers.options.names import AddedHost, parse_resolver_words, parse_servers
+from jupyter_containers.options.restart import RestartPolicy
+from jupyter_containers.options.security import SecurityOption
+from jupyter_containers.options.ulimits import Ulimit
 from jupyter_containers.options.values import (
     PortMapping,
     as_sequence,
     parse_cpus,
     parse_exposed,
     parse_publish,
+    parse_signal,
     parse_size,
 )
+from jupyter_containers.options.written import Written
 
 Reader = Callable[[Any, str], Any]
 """Takes what was given and the option's name; returns the value of the field."""
@@ -79,9 +86,19 @@ def _streams(value: Any) -> tuple[str, ...]:
     return names
 
 
-def _volumes_from(text: str) -> str:
-    parse_volumes_from(text)
-    return text
+def _signal(value: Any) -> str:
+    if value:
+        parse_signal(value)
+    return str(value)
+
+
+def _log_options(value: Any, name: str) -> LogOptions:
+    return LogOptions(limits.parse_pairs(value, name))
+
+
+def _written(kind: type[Written]) -> Reader:
+    """Return a reader of one text or several as values of a kind."""
+    return _alone(lambda value: tuple(kind(text) for text in as_sequence(value)))
 
 
 def _each(parse: Callable[[str, str], Any]) -> Reader:
@@ -105,19 +122,27 @@ READERS: Mapping[Reading, Reader] = {
     "byte rates": _each(lambda text, name: limits.parse_rate(text, name, in_bytes=True)),
     "cpus": _alone(parse_cpus),
     "cpuset": limits.parse_cpuset,
+    "addresses": _alone(parse_servers),
     "device rules": _each(_alone(limits.parse_device_rule)),
     "devices": _each(_alone(limits.parse_device)),
     "folder": _alone(lambda value: clean_path(value) if value else ""),
+    "hosts": _written(AddedHost),
+    "log options": _log_options,
     "microseconds": limits.microseconds,
     "pairs": limits.parse_pairs,
     "ports": _alone(_ports),
     "ports to expose": _alone(_exposed),
     "rates": _each(lambda text, name: limits.parse_rate(text, name, in_bytes=False)),
+    "resolver words": _alone(parse_resolver_words),
+    "restart policy": _alone(RestartPolicy),
+    "security options": _written(SecurityOption),
+    "signal": _alone(_signal),
     "size": parse_size,
     "size or -1": _signed_size,
     "streams": _alone(_streams),
     "text": _alone(str),
-    "volumes from": _each(_alone(_volumes_from)),
+    "ulimits": _written(Ulimit),
+    "volumes from": _written(VolumesFrom),
     "weight": _alone(limits.check_weight),
     "weights": _each(_alone(limits.parse_weight)),
     "whole number": limits.whole,

@@ -17,23 +17,24 @@ from jupyter_containers.errors import (
 )
 from jupyter_containers.options import limits, network
 from jupyter_containers.options.flag import Flag, declared, keywords
-from jupyter_containers.options.flags import (
-    ExecFlags,
-    HealthFlags,
-    NetworkFlags,
-    RunFlags,
-    UpdateFlags,
-)
+from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags
+from jupyter_containers.options.groupflags import HealthFlags, NetworkFlags
 from jupyter_containers.options.health import HealthOptions, parse_health
 from jupyter_containers.options.limits import DeviceLimit, DeviceRequest
+from jupyter_containers.options.logs import KNOWN, LogOptions
 from jupyter_containers.options.mounts import (
     MountRequest,
+    VolumesFrom,
     parse_mount,
     parse_tmpfs,
     parse_volume,
 )
+from jupyter_containers.options.names import AddedHost
 from jupyter_containers.options.network import NetworkRequest, parse_networks
 from jupyter_containers.options.readers import client_checks, read
+from jupyter_containers.options.restart import NEVER, RestartPolicy
+from jupyter_containers.options.security import SecurityOption
+from jupyter_containers.options.ulimits import Ulimit
 from jupyter_containers.options.values import (
     PortMapping,
     as_command,
@@ -41,8 +42,6 @@ from jupyter_containers.options.values import (
     check_name,
     parse_env,
     parse_labels,
-    parse_restart,
-    parse_size,
 )
 
 MIN_MEMORY = 6 * 1024 * 1024
@@ -84,7 +83,7 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     publish: tuple[PortMapping, ...] = ()
     publish_all: bool = False
     expose: tuple[str, ...] = ()
-    add_host: tuple[str, ...] = ()
+    add_host: tuple[AddedHost, ...] = ()
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     dns_option: tuple[str, ...] = ()
@@ -113,10 +112,10 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     device_read_iops: tuple[DeviceLimit, ...] = ()
     device_write_iops: tuple[DeviceLimit, ...] = ()
     pids_limit: int = 0
-    ulimit: tuple[str, ...] = ()
+    ulimit: tuple[Ulimit, ...] = ()
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
-    security_opt: tuple[str, ...] = ()
+    security_opt: tuple[SecurityOption, ...] = ()
     privileged: bool = False
     device: tuple[DeviceRequest, ...] = ()
     device_cgroup_rule: tuple[str, ...] = ()
@@ -129,16 +128,16 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     uts: str = ""
     userns: str = ""
     domainname: str = ""
-    volumes_from: tuple[str, ...] = ()
+    volumes_from: tuple[VolumesFrom, ...] = ()
     volume_driver: str = ""
     isolation: str = ""
     disable_content_trust: bool = True
     storage_opt: Mapping[str, str] | None = None
     log_driver: str = ""
-    log_opt: Mapping[str, str] | None = None
+    log_opt: LogOptions | None = None
     health: HealthOptions | None = None
     init: bool = False
-    restart: str = "no"
+    restart: RestartPolicy = NEVER
     runtime: str = ""
     cidfile: str = ""
     stop_signal: str = ""
@@ -221,7 +220,6 @@ def updated(options: RunOptions, **flags: Unpack[UpdateFlags]) -> RunOptions:
     if not given:
         raise InvalidArgumentError("update needs at least one flag")
     values = {name: _read(name, value) for name, value in given.items()}
-    parse_restart(values.get("restart", options.restart))
     if values.get("cpus") and (options.cpu_period or options.cpu_quota):
         raise InvalidArgumentError("cpus cannot be updated: cpu-period or cpu-quota is set")
     if options.cpus and (values.get("cpu_period") or values.get("cpu_quota")):
@@ -252,7 +250,7 @@ def _checked(options: RunOptions) -> RunOptions:
     _check_log(options)
     if options.attach and options.detach:
         raise UsageError("attach and detach cannot be used together")
-    if options.rm and parse_restart(options.restart)[0] != "no":
+    if options.rm and options.restart.name != "no":
         raise FlagError("rm and restart cannot be used together")
     check_mode(options)
     if options.pull not in ("always", "missing", "never"):
@@ -321,19 +319,13 @@ def _check_log(options: RunOptions) -> None:
             provided_by=f"use one of {', '.join(LOG_DRIVERS)}",
         )
     for name in options.log_opt or {}:
-        if name not in ("max-size", "max-file", "labels", "env") or driver == "none":
+        if name not in KNOWN or driver == "none":
             raise InvalidArgumentError(f"unknown log opt {name!r} for the log driver {driver}")
-    log_rotation(options)
 
 
 def log_rotation(options: RunOptions) -> tuple[int, int]:
     """Return the bytes (0: no limit) a log file may have and how many files are kept."""
-    given = options.log_opt or {}
-    size = parse_size(given.get("max-size", 0), "log-opt max-size")
-    count = limits.whole(given.get("max-file", 1), "log-opt max-file")
-    if count < 1:
-        raise InvalidArgumentError("invalid log-opt max-file: a number below 1")
-    return size, count if size else 1  # a file without a limit is the only one
+    return (options.log_opt.max_bytes, options.log_opt.files) if options.log_opt else (0, 1)
 
 
 def check_mode(options: RunOptions) -> None:

@@ -278,19 +278,6 @@ def _address(text: str, whole: object) -> str:
         ) from error
 
 
-def parse_restart(text: str) -> tuple[str, int]:
-    """Return policy and maximum retries (0: no limit) of a ``--restart`` value."""
-    policy, colon, count = text.partition(":")
-    if policy not in ("no", "always", "on-failure", "unless-stopped") or (
-        colon and (policy != "on-failure" or natural(count) is None)
-    ):
-        raise InvalidArgumentError(
-            f"invalid restart policy: {text!r}",
-            hint="one of no, on-failure[:retries], always, unless-stopped",
-        )
-    return policy, natural(count) or 0
-
-
 def check_name(name: str, what: str, *, shortest: int = 2) -> str:
     """Return ``name`` when it may name a container, network or volume, else raise.
 

@@ -93,7 +93,7 @@ class Calls:
                 engine.containers.remove(call.id, force=True)
 
     def _keep_house(self, call: Remove | Tag | Prune | PrunePreview) -> Any:
-        from jupyter_containers.panel import housekeeping
+        from jupyter_containers.panel import prune
 
         engine = self._engine
         match call:
@@ -108,16 +108,16 @@ class Calls:
             case Remove("network", name):
                 engine.networks.remove(name)
             case PrunePreview(everything):
-                return housekeeping.preview(engine, all=everything)
+                return prune.preview(engine, all=everything)
             case Prune(groups, everything):
-                return housekeeping.prune(engine, groups, all=everything)
+                return prune.prune(engine, groups, all=everything)
         return None
 
     def _write(self, call: Call) -> Any:
         """Help somebody who writes a Dockerfile."""
         match call:
             case Check(text):
-                from jupyter_containers.panel.writing import squiggles
+                from jupyter_containers.panel.dockerfile_checks import squiggles
 
                 return squiggles(self._engine, text)
             case Complete(before):
@@ -151,20 +151,20 @@ class Calls:
     def _command(self, line: str) -> Output:
         from jupyter_containers.commands.execute import execute
         from jupyter_containers.commands.session import Session
-        from jupyter_containers.panel.telling import Telling
+        from jupyter_containers.panel.command_progress import CommandProgress
 
         try:
             words = shlex.split(line)
         except ValueError as error:
             raise InvalidArgumentError(f"cannot read the line: {error}") from error
-        telling = Telling(self._say)
+        progress = CommandProgress(self._say)
         session = Session(
             provide_engine=lambda: self._engine,
             program="%container",
-            progress=telling.progress,
-            on_output=telling.receive,
+            progress=progress.progress,
+            on_output=progress.receive,
         )
         result = execute(session, words)
         # What was passed on as it came is not repeated as the command's value.
-        text = telling.text or ("" if result is None else str(result))
+        text = progress.text or ("" if result is None else str(result))
         return Output(text[-_OUTPUT_CHARACTERS:])

@@ -1,4 +1,4 @@
-"""All messages of a line; ``labextension/src/lab/protocol.ts`` is made from this module.
+"""All messages of a connection; ``labextension/src/lab/protocol.ts`` is made from this module.
 
 Calls carry ``do``, what the kernel tells carries ``kind``.  Times are seconds since the epoch,
 sizes bytes, an absent time is 0.  A change that an older page would misread raises ``VERSION``.
@@ -145,7 +145,7 @@ class Tag(Struct, frozen=True, tag_field="do", tag="tag"):
 
 
 class Command(Struct, frozen=True, tag_field="do", tag="command"):
-    """Carry out a line as ``%container`` does; progress is told meanwhile."""
+    """Carry out a line as ``%container`` does; progress is reported."""
 
     line: str
 
@@ -153,7 +153,7 @@ class Command(Struct, frozen=True, tag_field="do", tag="command"):
 class Login(Struct, frozen=True, tag_field="do", tag="login"):
     """Check credentials against a registry (a name or address, empty for Docker Hub) and keep them.
 
-    They are no part of a line, so that no message of ours can show them.
+    They are no part of a line, so that no message can show them.
     """
 
     registry: str
@@ -294,7 +294,7 @@ class ToView(Struct, frozen=True, tag_field="kind", tag="to_view"):
 
 
 class Farewell(Struct, frozen=True, tag_field="kind", tag="farewell"):
-    """The page goes; the kernel closes the line.
+    """The page goes; the kernel closes the connection.
 
     JupyterLab deletes a comm's subshell with the comm: its own word that a comm is closed may find
     nobody who reads it.
@@ -305,9 +305,9 @@ FromPage: TypeAlias = Request | ToView | Farewell
 
 
 class Hello(Struct, frozen=True):
-    """What a page says when it opens a line.
+    """What a page says when it opens a connection.
 
-    ``left`` are the IDs of lines that the page before it in the same tab has left.
+    ``left`` are the IDs of connections that the page before it in the same tab has left.
     """
 
     versions: list[int]
@@ -434,7 +434,7 @@ class Trouble(Struct, frozen=True):
 
 
 class Welcome(Struct, frozen=True, tag_field="kind", tag="welcome"):
-    """The line is open; ``version`` is what both speak."""
+    """The connection is open; ``version`` is what both speak."""
 
     version: int
     engine: str

@@ -1,7 +1,7 @@
 """Files on their way from a page, part by part: a server's websocket takes 10 MiB a message.
 
 An upload has a token that its page chose.  Parts come in order, each after the answer to the one
-before; what is not finished when the line ends is forgotten.
+before; what is not finished when the connection ends is forgotten.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _IN_MEMORY = 1024 * 1024
 
 
 class Uploads:
-    """The unfinished uploads of one line."""
+    """The unfinished uploads of one connection."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,6 +1,6 @@
-"""Views of the main area: the widgets of cell outputs, on the panel's line instead of a comm each.
+"""Views of the main area: the widgets of cell outputs, on the panel's connection.
 
-A view's messages are the widget's own; the line adds the number of the channel.
+A view's messages are the widget's own; the connection adds the number of the channel.
 """
 
 from __future__ import annotations

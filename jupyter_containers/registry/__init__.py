@@ -1,8 +1,8 @@
-"""Talking to registries: OCI Distribution Specification 1.1 and what Docker Hub adds to it.
+"""A registry client: OCI Distribution Specification 1.1 and Docker Hub's additions.
 
-Vocabulary: a *registry* (``docker.io``, ``localhost:5000``) serves *repositories*; a *reference*
-in one is a tag or a digest.  Manifests are small documents, *blobs* are the configurations and
-compressed layers they name.  A *mirror* answers reads in a registry's stead.
+Vocabulary: a *registry* (``docker.io``, ``localhost:5000``) serves *repositories*; a *reference* in
+one is a tag or a digest.  Manifests are small documents, *blobs* are the configurations and
+compressed layers they name.  A *mirror* serves reads in place of a registry.
 
 From the outside in: :mod:`client` (the verbs), :mod:`upload` and :mod:`download` (one blob),
 :mod:`exchange` (requests to one registry, with authorization), :mod:`delivery` (retries,

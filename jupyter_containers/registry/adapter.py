@@ -1,4 +1,4 @@
-"""The parts of requests that are adapted: extra authorities, and sockets that are registered.
+"""The adapted parts of requests: extra authorities and registered sockets.
 
 Imported only when a request is sent, because it loads requests and urllib3.
 """
@@ -20,14 +20,14 @@ from jupyter_containers.registry.sockets import SocketRegister
 
 
 def make_adapter(authorities: Sequence[Path], sockets: SocketRegister) -> HTTPAdapter:
-    """Return an adapter that trusts ``authorities`` too and registers its sockets.
+    """Return an adapter that also trusts ``authorities`` and registers its sockets.
 
-    Raises :class:`RegistryError` when a file of ``authorities`` cannot be read.
+    Raises :class:`RegistryError` if a file of ``authorities`` cannot be read.
     """
     context: ssl.SSLContext | None = None
     if authorities:
         context = urllib3.util.create_urllib3_context()
-        context.check_hostname = False  # as urllib3 wants it before it sets its own choice
+        context.check_hostname = False  # as urllib3 requires before it sets its own choice
         for path in authorities:
             try:
                 context.load_verify_locations(cafile=str(path))

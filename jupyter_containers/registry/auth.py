@@ -1,8 +1,8 @@
-"""Authorization: challenges are read, and answered with a token or with Basic credentials.
+"""Authorization: parses challenges and answers them with a token or Basic credentials.
 
-Vocabulary: a *challenge* is what ``WWW-Authenticate`` asks for.  A *scope* is
-``repository:<name>:<actions>``.  A *token* is what a token server gives for a set of scopes, for
-a short time; an *identity token* is a credential that buys tokens.
+Vocabulary: a *challenge* is the content of ``WWW-Authenticate``.  A *scope* is
+``repository:<name>:<actions>``.  A *token* is issued by a token server for a set of scopes and a
+short time; an *identity token* is a credential that is exchanged for tokens.
 
 Follows RFC 9110, section 11, and the token flow of the Distribution project (its documents
 "Token Authentication Specification" and "OAuth2 Token Authentication").
@@ -42,9 +42,9 @@ from jupyter_containers.registry.transport import Request, Response
 
 CLIENT_ID = "jupyter-containers"
 MAX_TOKEN_BYTES = 1024 * 1024
-# What a token lives at least, by the token specification, when the server does not say.
+# The minimum lifetime of a token, by the token specification, if the server states none.
 DEFAULT_LIFETIME = 60.0
-# A token this close to its end might not reach the registry alive.
+# A token this close to its end may expire before it reaches the registry.
 MARGIN = 5.0
 
 
@@ -98,17 +98,21 @@ def _pairs(scopes: Iterable[str]) -> frozenset[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token, what it was asked for, and the clock's reading at which it is used up."""
+    """A token, its scopes, and the clock's reading at which it expires.
+
+    ``number`` counts those of one registry.
+    """
 
     value: str = field(repr=False)
     scopes: frozenset[tuple[str, str]] = frozenset()
     end: float = 0.0
+    number: int = 0
 
 
 class Authenticator:
-    """Knows how one registry wants to be spoken to; usable from several threads.
+    """The authorization for one registry; usable from several threads.
 
-    ``deliver`` brings a request to the token server.  ``clock`` counts seconds and never goes back.
+    ``deliver`` sends a request to the token server.  ``clock`` counts seconds and is monotonic.
     """
 
     def __init__(
@@ -127,12 +131,15 @@ class Authenticator:
         self._lock = threading.RLock()
         self._challenge: Challenge | None = None
         self._tokens: list[Token] = []
+        self._fetched = 0
+        # By token: how many had been fetched when it was last used.
+        self._given: dict[str, int] = {}
         self._credential: Credential | None = None
         self._asked = False
         self._trouble: RegistryError | None = None
 
     def header(self, scopes: tuple[str, ...]) -> str | None:
-        """Return the ``Authorization`` for these scopes, or None while none was ever asked for."""
+        """Return the ``Authorization`` for these scopes; None if the registry asked for none."""
         with self._lock:
             challenge = self._challenge
             if challenge is None:
@@ -142,7 +149,7 @@ class Authenticator:
             return f"Bearer {self._token(challenge, scopes).value}"
 
     def learn(self, response: Response) -> None:
-        """Remember what the registry asks for, from any response with status 401."""
+        """Record the challenges of a response with status 401."""
         challenge = self._choose(parse_challenges(response.headers.get("WWW-Authenticate", "")))
         with self._lock:
             if challenge is not None:
@@ -151,9 +158,9 @@ class Authenticator:
     def answer(
         self, response: Response, scopes: tuple[str, ...], rejected: str | None
     ) -> str | None:
-        """Return an ``Authorization`` that may satisfy a 401, or None when there is none left.
+        """Return an ``Authorization`` that may satisfy a 401, or None if there is no other.
 
-        ``rejected`` is the one that was sent.  Raises :class:`UnauthorizedError` when the token
+        ``rejected`` is the one that was sent.  Raises :class:`UnauthorizedError` if the token
         server refuses.
         """
         challenge = self._choose(parse_challenges(response.headers.get("WWW-Authenticate", "")))
@@ -165,13 +172,12 @@ class Authenticator:
                 header = self._basic()
                 return None if header == rejected else header
             if rejected is not None:
-                value = rejected.removeprefix("Bearer ")
-                self._tokens = [token for token in self._tokens if token.value != value]
+                self._drop(rejected.removeprefix("Bearer "))
             header = f"Bearer {self._token(challenge, scopes).value}"
             return None if header == rejected else header
 
     def rejection(self, response: Response, request: Request, subject: str) -> RegistryError:
-        """Return the error for a 401 that could not be answered; closes the response."""
+        """Return the error for a 401 that could not be answered; close the response."""
         challenges = parse_challenges(response.headers.get("WWW-Authenticate", ""))
         error = refusal(response, request, self._endpoint.registry, subject)
         registry = self._endpoint.registry
@@ -215,7 +221,7 @@ class Authenticator:
             try:
                 self._credential = self._credentials.get(self._endpoint.registry)
             except RegistryError as error:
-                # A broken helper must not stand in the way of what anyone may read.
+                # A broken helper must not block public repositories.
                 self._trouble = error
             self._asked = True
         return self._credential
@@ -232,12 +238,23 @@ class Authenticator:
         needed = _pairs(scopes)
         now = self._clock()
         self._tokens = [token for token in self._tokens if token.end > now]
-        for token in self._tokens:
-            if needed <= token.scopes:
-                return token
-        token = self._fetch(challenge, wanted)
-        self._tokens.append(token)
+        token = next((token for token in self._tokens if needed <= token.scopes), None)
+        if token is None:
+            token = self._fetch(challenge, wanted)
+            self._tokens.append(token)
+        self._given[token.value] = self._fetched
         return token
+
+    def _drop(self, rejected: str) -> None:
+        """Drop a token, and all that were fetched before it was last used.
+
+        If it was revoked, those may have been revoked too; one that another thread has fetched
+        since, for the same reason, is good.
+        """
+        known = self._given.get(rejected, 0)
+        self._tokens = [
+            token for token in self._tokens if token.value != rejected and token.number > known
+        ]
 
     def _fetch(self, challenge: Challenge, scopes: tuple[str, ...]) -> Token:
         credential = self._load()
@@ -248,7 +265,7 @@ class Authenticator:
                 raise self._wrong_credentials(status=response.status, request=str(request))
             if response.status in (401, 403):
                 raise UnauthorizedError(
-                    f"{self._endpoint.registry} gives nothing without a login",
+                    f"{self._endpoint.registry} requires a login",
                     status=response.status,
                     request=str(request),
                     hint=login_hint(self._endpoint.registry),
@@ -260,11 +277,12 @@ class Authenticator:
             response.close()
         if not value:
             raise RegistryError(
-                f"the token server of {self._endpoint.registry} answered without a token",
+                f"the token server of {self._endpoint.registry} sent no token",
                 request=str(request),
             )
         end = self._clock() + max(lifetime - MARGIN, lifetime / 2)
-        return Token(value, _pairs(scopes), end)
+        self._fetched += 1
+        return Token(value, _pairs(scopes), end, self._fetched)
 
     def _token_request(
         self, challenge: Challenge, scopes: tuple[str, ...], credential: Credential | None
@@ -291,7 +309,7 @@ class Authenticator:
         return Request("GET", with_query(realm, query), headers)
 
     def _check_realm(self, realm: str) -> None:
-        """Raise when the token server is not one to send credentials to."""
+        """Raise if the token server must not receive credentials."""
         try:
             scheme, name, _ = origin(realm)
         except InvalidArgumentError:
@@ -305,7 +323,7 @@ class Authenticator:
             return
         raise RegistryError(
             f"the token server of {self._endpoint.registry} is not safe: {redacted(realm)[:200]}",
-            hint=f"add {netloc} to insecure_registries when plain http is meant" if name else "",
+            hint=f"add {netloc} to insecure_registries if plain http is intended" if name else "",
         )
 
 
@@ -321,7 +339,7 @@ class _TokenDocument(msgspec.Struct):
 
 
 def parse_token(data: bytes) -> tuple[str, float]:
-    """Return a token server's token and its lifetime in seconds; an empty token when it has none.
+    """Return the token and its lifetime in seconds; an empty token if there is none.
 
     ``access_token`` means the same as ``token``; servers send either or both.
     """
@@ -333,5 +351,5 @@ def parse_token(data: bytes) -> tuple[str, float]:
     if not re.fullmatch(r"[\x21-\x7e]*", value):
         return "", 0.0
     lifetime = document.expires_in or 0.0
-    # Less than a minute is against the specification, but servers for tests do it.
+    # Less than a minute violates the specification, but test servers do it.
     return value, lifetime if 0 < lifetime < 1e9 else DEFAULT_LIFETIME

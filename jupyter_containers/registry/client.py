@@ -1,8 +1,8 @@
 """The registry client: the verbs of the Distribution specification, one method each.
 
-Lifecycle: made for one registry and one operation of the engine, used from several threads at
-once, closed at the end (``with``).  Reads ask the mirrors first and the registry last; writes go
-to the registry alone.  Nothing here touches the store: bytes come out of and go into callables.
+Lifecycle: created for one registry and one operation of the engine, used from several threads at
+once, closed at the end (``with``).  Reads try the mirrors first and the registry last; writes go to
+the registry alone.  Nothing here touches the store: bytes are read from and written to callables.
 """
 
 from __future__ import annotations
@@ -85,12 +85,11 @@ _Result = TypeVar("_Result")
 class RegistryClient:
     """A client of one registry.
 
-    ``registry`` is the name in references (``docker.io``); ``endpoint`` says where it is, when the
-    name does not.  ``insecure`` and ``mirrors`` are described in
+    ``registry`` is the name in references (``docker.io``); ``endpoint`` is its address, if it
+    differs from the name.  ``insecure`` and ``mirrors`` are described in
     :class:`~jupyter_containers.registry.endpoint.TrustPolicy` and
-    :func:`~jupyter_containers.registry.endpoint.mirrors_for`.  ``on_wait(host, seconds)`` is
-    called from any thread before a pause of a second or more.  A transport that is given is not
-    closed.
+    :func:`~jupyter_containers.registry.endpoint.mirrors_for`.  ``on_wait(host, seconds)`` is called
+    from any thread before a pause of a second or more.  A given transport is not closed.
     """
 
     def __init__(
@@ -124,7 +123,7 @@ class RegistryClient:
             return Exchange(endpoint, delivery, policy, source)
 
         self._main = exchange(endpoint or Endpoint.of_registry(registry), self._retry)
-        # Whoever has a mirror would rather go on to the registry than wait for the mirror.
+        # With a mirror, going on to the registry is better than waiting for the mirror.
         impatient = RetryPolicy(attempts=1)
         self._mirrors = [
             exchange(Endpoint.of_mirror(each) if isinstance(each, str) else each, impatient)
@@ -143,19 +142,19 @@ class RegistryClient:
         self.close()
 
     def close(self) -> None:
-        """End idle connections."""
+        """Close idle connections."""
         if self._own_transport:
             self._transport.close()
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """What the registry said last about how much it still allows; None when it did not."""
+        """The rate limit in the registry's last response; None if it had none."""
         return self._main.rate_limit
 
     def ping(self) -> None:
-        """Return when the registry answers and accepts the credentials, else raise.
+        """Return if the registry responds and accepts the credentials, raise otherwise.
 
-        Raises :class:`UnauthorizedError` when it wants other credentials, or any.
+        Raises :class:`UnauthorizedError` if it requires credentials, or different ones.
         """
         response = self._main.send(
             Request("GET", self._main.url("")), scopes=(), ok=(200,), subject="a login"
@@ -165,7 +164,7 @@ class RegistryClient:
     # Manifests
 
     def resolve(self, repository: str, reference: str) -> Descriptor:
-        """Return what a tag or digest names, without fetching it where the registry allows.
+        """Return the descriptor of a tag or digest, without fetching the manifest where possible.
 
         Raises :class:`ImageNotFoundError`, :class:`RegistryError`, :class:`VerificationError`.
         """
@@ -176,11 +175,11 @@ class RegistryClient:
     def manifest(
         self, repository: str, reference: str, expected: Descriptor | None = None
     ) -> RawDocument:
-        """Return a manifest or index as it was sent, verified as far as anything is known of it.
+        """Return a manifest or index as it was sent, verified as far as possible.
 
-        With ``expected``, or by digest, the bytes are exactly those.  Raises
-        :class:`ImageNotFoundError`, :class:`VerificationError` (also for more than 4 MiB, and for
-        a media type that the document itself contradicts), :class:`UnsupportedError` (schema 1).
+        With ``expected``, or by digest, the bytes match exactly.  Raises
+        :class:`ImageNotFoundError`, :class:`VerificationError` (also for more than 4 MiB, and for a
+        media type that the document itself contradicts), :class:`UnsupportedError` (schema 1).
         """
         if expected is not None:
             reference = expected.checked().digest
@@ -191,8 +190,8 @@ class RegistryClient:
     def push_manifest(self, repository: str, reference: str, document: RawDocument) -> str:
         """Put a manifest under a tag or its digest; return the digest.
 
-        Everything that it names must be there already.  What points at another manifest is added
-        to the list of its referrers where the registry keeps none.
+        Everything that it names must already be there.  A manifest with a subject is added to the
+        list of its referrers if the registry keeps none.
         """
         url = self._main.url(f"{repository}/manifests/{reference}")
         response = self._main.send(
@@ -216,7 +215,7 @@ class RegistryClient:
         return document.digest
 
     def delete_manifest(self, repository: str, reference: str) -> None:
-        """Remove a manifest by digest, or a tag where the registry supports that."""
+        """Delete a manifest by digest, or a tag where the registry supports that."""
         url = self._main.url(f"{repository}/manifests/{reference}")
         response = self._main.send(
             Request("DELETE", url),
@@ -238,7 +237,7 @@ class RegistryClient:
     def catalog(self) -> list[str]:
         """Return the repositories that the registry lists, in its order.
 
-        Raises :class:`RegistryError` where it lists none to this account, as Docker Hub does.
+        Raises :class:`RegistryError` if it lists none to this account, as Docker Hub does.
         """
         names: list[str] = []
         scopes = ("registry:catalog:*",)
@@ -247,15 +246,16 @@ class RegistryClient:
         return names
 
     def search(self, word: str, limit: int) -> list[FoundRepository]:
-        """Return repositories by a word of their names or descriptions, best first."""
+        """Return repositories whose name or description contains a word, best first."""
         found = search_index(self._main, word, limit)
         return among(self.catalog(), word, limit) if found is None else found
 
     def delete_tag(self, repository: str, tag: str) -> str:
-        """Remove what a tag names; return its digest.
+        """Delete the manifest of a tag, or the tag; return its digest.
 
-        A registry that cannot remove a tag by itself loses the manifest, and with it every other
-        tag of it.  Raises :class:`ImageNotFoundError`, :class:`RegistryError` (removal is off).
+        A registry that cannot delete a tag by itself deletes the manifest, and with it every other
+        tag of it.  Raises :class:`ImageNotFoundError` and :class:`RegistryError` (deletion is
+        disabled).
         """
         digest = self._resolve(self._main, repository, tag).digest
         try:
@@ -269,10 +269,10 @@ class RegistryClient:
     def referrers(
         self, repository: str, digest: str, artifact_type: str = ""
     ) -> tuple[Descriptor, ...]:
-        """Return the manifests that name ``digest`` as their subject.
+        """Return the manifests whose subject is ``digest``.
 
-        Where the registry has no referrers API, the tag ``<algorithm>-<hex>`` is read instead
-        (OCI Distribution Specification 1.1, "Referrers tag schema").
+        Without a referrers API in the registry, the tag ``<algorithm>-<hex>`` is read instead (OCI
+        Distribution Specification 1.1, "Referrers tag schema").
         """
         validate_digest(digest)
         path = f"{repository}/referrers/{digest}"
@@ -295,7 +295,7 @@ class RegistryClient:
     # Blobs
 
     def has_blob(self, repository: str, digest: str) -> bool:
-        """True when the repository has the blob."""
+        """Return whether the repository has the blob."""
         url = self._main.url(f"{repository}/blobs/{validate_digest(digest)}")
         response = self._main.send(
             Request("HEAD", url),
@@ -314,11 +314,11 @@ class RegistryClient:
         *,
         cancel: CancelToken | None = None,
     ) -> BlobReader:
-        """Return a reader of the blob's bytes from ``offset`` on, to be used in a ``with`` block.
+        """Return a reader of the blob's bytes from ``offset`` on, for use in a ``with`` block.
 
-        The reader takes broken connections up again by itself; see
-        :class:`~jupyter_containers.registry.download.BlobReader` for what it promises.
-        Raises :class:`BlobNotFoundError`, :class:`RegistryError`, :class:`SizeMismatchError`.
+        The reader resumes broken connections by itself; see
+        :class:`~jupyter_containers.registry.download.BlobReader` for its guarantees. Raises
+        :class:`BlobNotFoundError`, :class:`RegistryError`, :class:`SizeMismatchError`.
         """
         descriptor = descriptor.checked()
         return BlobReader(
@@ -333,7 +333,7 @@ class RegistryClient:
         )
 
     def mount_blob(self, repository: str, digest: str, from_repository: str) -> bool:
-        """True when the blob of another repository is now in this one too, without an upload."""
+        """Mount the blob of another repository into this one; return whether that worked."""
         upload = self._blob_upload(repository, Descriptor("", validate_digest(digest), 0), _nothing)
         return upload.mount_only(from_repository)
 
@@ -347,11 +347,11 @@ class RegistryClient:
         progress: Progress = ignore_progress,
         cancel: CancelToken | None = None,
     ) -> PushOutcome:
-        """Make the blob be in the repository; say whether it was there, mounted, or uploaded.
+        """Push a blob; return whether it already existed, was mounted or was uploaded.
 
-        ``open_blob`` returns the seekable file anew each time it is called; it is closed here.
-        ``progress`` gets the bytes sent so far, and may start over when an upload is repeated.
-        Raises :class:`RegistryError`, :class:`DigestMismatchError`, :class:`SizeMismatchError`.
+        ``open_blob`` returns a new seekable file on each call; it is closed here. ``progress`` is
+        called with the bytes sent so far, and may restart when an upload is repeated. Raises
+        :class:`RegistryError`, :class:`DigestMismatchError`, :class:`SizeMismatchError`.
         """
         upload = self._blob_upload(repository, descriptor.checked(), open_blob, progress, cancel)
         return upload.push(mount_from)
@@ -360,7 +360,7 @@ class RegistryClient:
         """Begin to send a blob whose digest is known only at its end."""
         return BlobStream(self._main, repository)
 
-    # The parts of the above
+    # Implementation
 
     def _blob_upload(
         self,
@@ -381,7 +381,7 @@ class RegistryClient:
         )
 
     def _read(self, reference: str, operation: Callable[[Exchange], _Result]) -> _Result:
-        """Return the first success of mirrors and registry, else the registry's error."""
+        """Return the first success of mirrors and registry, or raise the registry's error."""
         for mirror in self._mirrors:
             if not mirror.endpoint.answers(reference):
                 continue
@@ -523,7 +523,7 @@ class RegistryClient:
                     f"{exchange.endpoint.registry} continues a list elsewhere", request=str(request)
                 )
             url = following
-        raise RegistryError(f"{exchange.endpoint.registry} sends a list without end")
+        raise RegistryError(f"{exchange.endpoint.registry} sends an endless list")
 
     def _no_image(self, exchange: Exchange, repository: str, reference: str) -> ImageNotFoundError:
         return ImageNotFoundError(
@@ -552,5 +552,5 @@ def _nothing() -> Any:
 
 
 def _length(text: str) -> int:
-    """Return what a ``Content-Length`` says, 0 where it says nothing."""
+    """Return the ``Content-Length``, 0 if it is missing or malformed."""
     return natural(text) or 0

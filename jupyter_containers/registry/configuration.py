@@ -1,13 +1,12 @@
-"""What Docker's and Podman's own files say about registries, and the way to one that follows.
+"""Docker's and Podman's configuration files for registries, and the resulting routes.
 
 Vocabulary: a *rule* is a ``[[registry]]`` table of containers-registries.conf(5), version 2: for
-the references under its *prefix* it names another *location*, mirrors, or a refusal.  A *route* is
-what follows for one repository: the endpoint, the mirrors before it, whom to trust.
+the references under its *prefix* it gives another *location*, mirrors, or blocks them.  A *route*
+is the result for one repository: the endpoint, the mirrors before it, and the trust policy.
 
-Read are ``daemon.json`` (``registry-mirrors`` of Docker Hub, ``insecure-registries``) and
-``registries.conf`` with the ``*.conf`` of ``registries.conf.d`` beside it, where they exist.  What
-a rule says about short names and search orders has no meaning here: names are read as Docker
-reads them.
+Reads ``daemon.json`` (``registry-mirrors`` of Docker Hub, ``insecure-registries``) and
+``registries.conf`` with the ``*.conf`` of ``registries.conf.d`` beside it, if they exist.  Rules
+for short names and search orders are ignored: names are parsed as in Docker.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_containers.errors import DeniedError, InvalidArgumentError, RegistryError
-from jupyter_containers.places import check_place
+from jupyter_containers.filesystems import check_place
 from jupyter_containers.registry.endpoint import Endpoint, Pulls, mirrors_for
 
 _MAX_CHARACTERS = 1024 * 1024
@@ -28,7 +27,7 @@ _PULLS: Mapping[str, Pulls] = {"all": "all", "digest-only": "digest-only", "tag-
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where images are: ``host[:port][/path]``, and what may be asked there."""
+    """A location of images: ``host[:port][/path]``, and the kinds of pull it serves."""
 
     location: str
     insecure: bool = False
@@ -42,7 +41,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a file says about the references under ``prefix``; ``origin`` is the file."""
+    """The configuration of the references under ``prefix``; ``origin`` is the file."""
 
     prefix: str
     place: Place
@@ -51,7 +50,7 @@ class Rule:
     origin: str = ""
 
     def match(self, name: str) -> str:
-        """Return the part of ``registry/repository`` that the prefix stands for, or empty text."""
+        """Return the part of ``registry/repository`` that the prefix matches, or an empty text."""
         if self.prefix.startswith("*."):
             host = name.partition("/")[0]
             return host if host.endswith(self.prefix[1:]) else ""
@@ -61,14 +60,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RegistryFiles:
-    """All that the files say; of several rules with one prefix the last counts."""
+    """The merged configuration of all files; of several rules with one prefix the last wins."""
 
     hub_mirrors: tuple[str, ...] = ()
     insecure: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
 
     def rule_for(self, name: str) -> Rule | None:
-        """Return the rule with the longest prefix that fits ``registry/repository``."""
+        """Return the rule with the longest prefix of ``registry/repository``."""
         known = {rule.prefix: rule for rule in self.rules}.values()
         fitting = [rule for rule in known if rule.match(name)]
         return max(fitting, key=lambda rule: len(rule.prefix), default=None)
@@ -76,7 +75,7 @@ class RegistryFiles:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How to reach one repository: mirrors for reading first, ``main`` last and for writing."""
+    """The route to one repository: mirrors for reading first, ``main`` last and for writing."""
 
     main: Endpoint
     mirrors: tuple[Endpoint, ...] = ()
@@ -92,11 +91,11 @@ def route(
     files: RegistryFiles,
     push: bool = False,
 ) -> Route:
-    """Return how to reach a repository (or, with an empty one, the registry as a whole).
+    """Return the route to a repository (or, if it is empty, to the registry as a whole).
 
-    ``insecure`` and ``mirrors`` are the settings; they come before what the files say.  A ``push``
-    goes where the name says: mirrors and other locations are for pulling, as with Podman.  Raises
-    :class:`DeniedError` where a file blocks it.
+    ``insecure`` and ``mirrors`` are the settings; they precede the files.  A ``push`` goes to the
+    registry in the name: mirrors and other locations are for pulling, as with Podman.  Raises
+    :class:`DeniedError` if a file blocks it.
     """
     name = f"{registry}/{repository}" if repository else registry
     rule = files.rule_for(name)
@@ -127,9 +126,9 @@ def _endpoint(place: Place, prefix: str) -> Endpoint:
 
 
 def read_registry_files(paths: Iterable[Path]) -> RegistryFiles:
-    """Return what the files at ``paths`` say; those that do not exist say nothing.
+    """Return the configuration in the files at ``paths``; missing files are skipped.
 
-    A name that ends in ``.json`` is Docker's, any other ``registries.conf``'s.  Raises
+    A name that ends in ``.json`` is Docker's, any other is a ``registries.conf``.  Raises
     :class:`RegistryError` for a file that cannot be read.
     """
     mirrors: list[str] = []
@@ -154,7 +153,9 @@ def _toml(text: str) -> dict[str, Any]:
 
 def _read(path: Path, parse: Any) -> dict[str, Any]:
     if path.exists():
-        check_place(path, "a file about registries", f"chmod go-w {path}, and the folders above")
+        check_place(
+            path, "a registry configuration file", f"chmod go-w {path}, and the folders above"
+        )
     try:
         text = path.read_text()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -162,7 +163,7 @@ def _read(path: Path, parse: Any) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise RegistryError(f"cannot read {path}: {error}") from error
     if len(text) > _MAX_CHARACTERS:
-        raise RegistryError(f"{path} is over 1 MiB: not a file about registries")
+        raise RegistryError(f"{path} is over 1 MiB: not a registry configuration file")
     try:
         document = parse(text) if text.strip() else {}
     except (ValueError, RecursionError) as error:

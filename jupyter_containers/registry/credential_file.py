@@ -1,7 +1,7 @@
 """A JSON file of credentials that other programs read and write too.
 
-It is replaced as a whole (mode 0600), never rewritten in place, and what is not understood in it
-is kept.  Writers of this package take turns through a lock on its folder.
+It is replaced as a whole (mode 0600), never rewritten in place, and unknown entries are kept.
+Writers of this package take turns through a lock on its folder.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_containers.errors import RegistryError
-from jupyter_containers.places import check_place
+from jupyter_containers.filesystems import check_place
 
 _MAX_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialFile:
-    """One file by its path; it need not exist."""
+    """A file, which need not exist."""
 
     path: Path
 
     def read(self) -> dict[str, Any]:
-        """Return the document, empty when there is no file.
+        """Return the document, empty if there is no file.
 
-        Raises :class:`RegistryError` when it cannot be read or is not a JSON object, and
-        :class:`UntrustedPlaceError` when others can change it.
+        Raises :class:`RegistryError` if it cannot be read or is not a JSON object, and
+        :class:`UntrustedPlaceError` if other users can change it.
         """
         if self.path.exists():  # it may name a program that is started
             self._check()
@@ -42,7 +42,7 @@ class CredentialFile:
         except OSError as error:
             raise RegistryError(f"cannot read {self.path}: {error.strerror}") from error
         if len(data) > _MAX_BYTES:
-            raise RegistryError(f"{self.path} is over 1 MiB: not a file of credentials")
+            raise RegistryError(f"{self.path} is over 1 MiB: not a credentials file")
         if not data.strip():
             return {}
         try:
@@ -57,16 +57,16 @@ class CredentialFile:
         return document
 
     def update(self, change: Callable[[dict[str, Any]], bool]) -> bool:
-        """Apply ``change`` to the document and write it when ``change`` returns True.
+        """Apply ``change`` to the document; write it if ``change`` returns True.
 
-        Returns what ``change`` returned; raises :class:`RegistryError` when writing fails.
+        Returns the result of ``change``; raises :class:`RegistryError` if writing fails.
         """
         # A link stays a link: dotfiles are often kept elsewhere.
         target = Path(os.path.realpath(self.path))
         self._check()
         try:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _locked(target.parent):
+            with _lock(target.parent):
                 document = self.read()
                 changed = change(document)
                 if changed:
@@ -77,11 +77,11 @@ class CredentialFile:
 
     def _check(self) -> None:
         hint = f"chmod 600 {self.path}, and go-w for the folders above"
-        check_place(self.path, "a file of credentials", hint)
+        check_place(self.path, "a credentials file", hint)
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _lock(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -91,7 +91,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    # One fixed name, safe under the lock: what a killed process left is overwritten.
+    # One fixed name, safe under the lock: the remains of a killed process are overwritten.
     staged = target.with_name(f".{target.name}.jupyter-containers")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(staged, flags, 0o600)

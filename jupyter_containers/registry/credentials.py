@@ -1,13 +1,12 @@
-"""Credentials where Docker and Podman keep them; nothing is kept anywhere else.
+"""Credentials in the files of Docker and Podman, and nowhere else.
 
-Vocabulary: a *credential helper* is a program ``docker-credential-<name>`` that keeps secrets in
-a keychain; ``credHelpers`` names one for a registry, ``credsStore`` one for all.  Without one, a
+Vocabulary: a *credential helper* is a program ``docker-credential-<name>`` that keeps secrets in a
+keychain; ``credHelpers`` names one for a registry, ``credsStore`` one for all.  Without a helper, a
 secret is only base64-encoded in the file's ``auths``, as with Docker.
 
-Files, the first that knows the registry wins: ``$REGISTRY_AUTH_FILE``, Docker's
-``$DOCKER_CONFIG/config.json`` (default ``~/.docker``), Podman's
-``$XDG_RUNTIME_DIR/containers/auth.json``.  A login is written to the first of the first two that
-is set.
+Files, in order of precedence: ``$REGISTRY_AUTH_FILE``, Docker's ``$DOCKER_CONFIG/config.json``
+(default ``~/.docker``), Podman's ``$XDG_RUNTIME_DIR/containers/auth.json``.  A login is written to
+the first of the first two that is set.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What proves an identity to a registry: name and secret, or an identity token."""
+    """A proof of identity for a registry: name and secret, or an identity token."""
 
     username: str
     secret: str = field(default="", repr=False)
@@ -43,18 +42,18 @@ class Credential:
 
 
 class CredentialSource(Protocol):
-    """Where a client looks for credentials."""
+    """A source of credentials for a client."""
 
     def get(self, registry: str) -> Credential | None:
-        """Return the credential for ``registry``, or None when there is none.
+        """Return the credential for ``registry``, or None if there is none.
 
-        Raises :class:`RegistryError` when it cannot be read.
+        Raises :class:`RegistryError` if it cannot be read.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class FixedCredentials:
-    """Credentials held in memory: to try a login before it is stored, and for nobody at all."""
+    """Credentials held in memory: to try a login before it is stored, and for anonymous access."""
 
     known: Mapping[str, Credential] = field(default_factory=dict)
 
@@ -65,7 +64,7 @@ class FixedCredentials:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryCredentials:
-    """Stored credentials, as far as one repository goes."""
+    """Stored credentials, restricted to one repository."""
 
     store: CredentialStore
     repository: str
@@ -76,16 +75,16 @@ class RepositoryCredentials:
 
 
 class CredentialStore:
-    """The user's stored credentials; reads the files anew each time, because others write them."""
+    """The user's stored credentials; files are read on every call, because others write them."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
 
     def get(self, registry: str, repository: str = "") -> Credential | None:
-        """Return the credential for ``registry``, or None when there is none.
+        """Return the credential for ``registry``, or None if there is none.
 
-        Podman also keeps some for one namespace of a registry, or one ``repository``: the nearest
-        counts.  Raises :class:`RegistryError` when a file or a helper cannot be read.
+        Podman also keeps credentials for one namespace or one ``repository`` of a registry: the
+        most specific wins.  Raises :class:`RegistryError` if a file or a helper cannot be read.
         """
         for file in self._files():
             document = file.read()
@@ -102,15 +101,15 @@ class CredentialStore:
         return None
 
     def store(self, registry: str, credential: Credential) -> str:
-        """Keep a credential; return where: a path, or the name of a helper.
+        """Store a credential; return where: a path, or the name of a helper.
 
-        Raises :class:`RegistryError` when it cannot be written.
+        Raises :class:`RegistryError` if it cannot be written.
         """
         file = self._own_file()
         helper = _helper_of(file.read(), registry)
         if helper:
             self._helper_store(helper, registry, credential)
-            entry: dict[str, str] = {}  # as Docker does: the key alone says who is logged in
+            entry: dict[str, str] = {}  # as Docker does: the key alone shows who is logged in
         else:
             entry = _entry(credential)
 
@@ -125,9 +124,9 @@ class CredentialStore:
         return f"docker-credential-{helper}" if helper else str(file.path)
 
     def erase(self, registry: str) -> bool:
-        """Forget a credential; return False when there was none.
+        """Delete a credential; return False if there was none.
 
-        Raises :class:`RegistryError` when it cannot be removed.
+        Raises :class:`RegistryError` if it cannot be deleted.
         """
         file = self._own_file()
         helper = _helper_of(file.read(), registry)
@@ -146,9 +145,9 @@ class CredentialStore:
         return file.update(change) or erased
 
     def registries(self) -> list[str]:
-        """Return the registries that there are credentials for, helpers' too, by name.
+        """Return the registries with stored credentials, including helpers', sorted by name.
 
-        Raises :class:`RegistryError` when a file cannot be read.
+        Raises :class:`RegistryError` if a file cannot be read.
         """
         found: set[str] = set()
         for file in self._files():
@@ -185,7 +184,7 @@ class CredentialStore:
             document = json.loads(answer)
             username, secret = str(document["Username"]), str(document["Secret"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            # The answer itself may hold the secret, so neither it nor its error is shown.
+            # The response itself may contain the secret, so neither it nor its error is shown.
             raise RegistryError(
                 f"docker-credential-{helper} gave no valid answer for {registry}"
             ) from error.with_traceback(None)
@@ -246,7 +245,7 @@ def _host_of(key: str) -> str:
 
 
 def _keys_in(table: Any, registry: str) -> list[str]:
-    """Return the keys that mean ``registry``; its own form first, older forms behind."""
+    """Return the keys for ``registry``; its own form first, older forms after it."""
     if not isinstance(table, dict):
         return []
     own = server_key(registry)
@@ -281,7 +280,7 @@ def _from_auths(document: dict[str, Any], registry: str) -> Credential | None:
 
 
 def _from_namespaces(document: dict[str, Any], registry: str, repository: str) -> Credential | None:
-    """Return what containers-auth.json(5) has for the repository or the nearest part above it."""
+    """Return the entry of containers-auth.json(5) for the repository or its nearest namespace."""
     auths: Any = document.get("auths")
     parts = repository.split("/") if repository and isinstance(auths, dict) else []
     for count in range(len(parts), 0, -1):

@@ -1,9 +1,9 @@
-"""A request is brought to its end: retries, rate limits and redirects, but no authorization.
+"""Delivers a request: retries, rate limits and redirects, but no authorization.
 
-What may safely be sent twice is tried again after a transient failure (no connection, 5xx), with
-growing pauses.  A 429 is waited out when the registry says how long and that is not too long.
-Redirects are followed here, one by one, because ``Authorization`` must stay behind when another
-host takes over, and TLS must not be lost on the way.
+A request that may safely be sent twice is retried after a transient failure (no connection, 5xx),
+with growing pauses.  A 429 is waited out if the registry states how long and that is not too long.
+Redirects are followed here, one by one, because ``Authorization`` must not be sent to another host,
+and TLS must not be lost on the way.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How patient a client is; times in seconds.
+    """The retry limits of a client; times in seconds.
 
-    ``attempts`` counts the first one.  ``pause`` doubles with each attempt.  A registry that asks
-    for more than ``longest_wait`` before the next request is not waited for.
+    ``attempts`` includes the first one.  ``pause`` doubles with each attempt.  If a registry asks
+    for more than ``longest_wait`` before the next request, the client gives up.
     """
 
     attempts: int = 4
@@ -47,7 +47,7 @@ class RetryPolicy:
 
 
 def ignore_wait(registry: str, seconds: float) -> None:
-    """Take note of a pause and do nothing."""
+    """Ignore a pause."""
 
 
 class Delivery:
@@ -71,11 +71,11 @@ class Delivery:
     def deliver(
         self, request: Request, *, repeatable: bool | None = None, first: Response | None = None
     ) -> Response:
-        """Return the final response; its status is any that patience cannot change.
+        """Return the final response, whose status no retry can change.
 
-        ``repeatable`` says that sending twice does no harm; by default the method decides.
-        ``first`` is the response to the first attempt, where that was made already.
-        Raises :class:`RegistryError` when no response came, and
+        ``repeatable`` states that sending twice does no harm; by default the method decides.
+        ``first`` is the response to the first attempt, if that was already made. Raises
+        :class:`RegistryError` without a response, and
         :class:`~jupyter_containers.errors.OperationCancelledError`.
         """
         may_repeat = request.method in _REPEATABLE if repeatable is None else repeatable
@@ -99,7 +99,7 @@ class Delivery:
             self._pause(request, wait)
 
     def send_once(self, request: Request) -> Response:
-        """Return the response to one attempt, redirects not followed."""
+        """Return the response to one attempt, without following redirects."""
         self._cancel.check()
         return self._transport.send(request)
 
@@ -140,14 +140,14 @@ class Delivery:
             url = urljoin(request.url, target)
             old, new = origin(request.url), origin(url)
         except ValueError as error:
-            raise _nowhere(request) from error
+            raise _bad_redirect(request) from error
         if new[0] not in ("http", "https") or not new[1]:
-            raise _nowhere(request)
+            raise _bad_redirect(request)
         if new[0] == "http" and not self._policy.allows_plain(urlsplit(url).netloc):
             raise RegistryError(
                 f"a redirect leads from {old[1]} to plain http on {new[1]}",
                 request=str(request),
-                hint=f"add {new[1]} to insecure_registries when that is meant",
+                hint=f"add {new[1]} to insecure_registries if that is intended",
             )
         headers = dict(request.headers)
         if new != old:
@@ -155,14 +155,14 @@ class Delivery:
         return replace(request, url=url, headers=headers)
 
 
-def _nowhere(request: Request) -> RegistryError:
+def _bad_redirect(request: Request) -> RegistryError:
     return RegistryError(
         f"a redirect from {redacted(request.url)} leads nowhere", request=str(request)
     )
 
 
 def retry_after(text: str, now: float) -> float | None:
-    """Return the seconds that a ``Retry-After`` header asks for; None when it says nothing.
+    """Return the seconds in a ``Retry-After`` header; None if there are none.
 
     RFC 9110, section 10.2.3: a number of seconds or a date; ``now`` is the time since the epoch.
     """

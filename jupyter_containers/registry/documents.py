@@ -1,7 +1,7 @@
-"""What registries send as documents, checked before anyone relies on it.
+"""Checks of the documents that registries send.
 
-Manifests are kept as bytes; only what is needed to trust them is read here: their digest, their
-size, and the media type that they themselves claim.
+Manifests are kept as bytes; only the facts needed to trust them are read here: their digest, their
+size, and the media type that they declare.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def next_page(header: str) -> str:
 
 
 def list_page(data: bytes, request: Request) -> dict[str, Any]:
-    """Return one page of a list, or raise :class:`RegistryError` when it is none."""
+    """Return one page of a list; raise :class:`RegistryError` if it is malformed."""
     try:
         document = decode_json(data) if len(data) <= MAX_LIST_BYTES else None
     except DECODE_ERRORS:
@@ -52,10 +52,10 @@ def list_page(data: bytes, request: Request) -> dict[str, Any]:
 
 
 def names_of(page: dict[str, Any], key: str, fits: Callable[[str], bool]) -> list[str]:
-    """Return the names that a page of a list holds, each of the form that ``fits``.
+    """Return the names in a page of a list, each of the form that ``fits``.
 
-    They become parts of addresses and of records, so :class:`VerificationError` is raised for
-    anything else.  Some registries write null for an empty list.
+    They become parts of URLs and records, so :class:`VerificationError` is raised for any other
+    form.  Some registries write null for an empty list.
     """
     names = page.get(key) or []
     if not isinstance(names, list):
@@ -63,13 +63,13 @@ def names_of(page: dict[str, Any], key: str, fits: Callable[[str], bool]) -> lis
     for name in names:
         if not isinstance(name, str) or not fits(name):
             raise VerificationError(
-                f"the registry sent {str(name)[:80]!r} in its list of {key}, which is no such name"
+                f"the registry sent {str(name)[:80]!r} in a list of {key}, which is no valid name"
             )
     return names
 
 
 def media_type_of(data: bytes, header: str, name: str) -> str:
-    """Return the document's media type: its own word, the header's, or what its form implies.
+    """Return the document's media type: its own, the header's, or the one implied by its form.
 
     OCI Image Specification 1.1, manifest.md: header and ``mediaType`` must agree.
     """
@@ -88,7 +88,7 @@ def media_type_of(data: bytes, header: str, name: str) -> str:
         )
     if isinstance(own, str) and own:
         if told in KNOWN_TYPES and told != own:
-            raise VerificationError(f"{name} was sent as {told} but says that it is {own[:100]}")
+            raise VerificationError(f"{name} was sent as {told} but declares {own[:100]}")
         return own
     if told in KNOWN_TYPES:
         return told
@@ -105,7 +105,7 @@ def bare_type(content_type: str) -> str:
 
 
 def check_digest(data: bytes, digest: str, name: str) -> None:
-    """Raise when ``digest`` is one of a known algorithm and ``data`` has another."""
+    """Raise if ``digest`` uses a known algorithm and ``data`` has another digest."""
     algorithm, _, wanted = digest.partition(":")
     if algorithm not in ("sha256", "sha512"):
         return
@@ -122,5 +122,5 @@ def too_large(repository: str, reference: str) -> VerificationError:
 
 
 def named(repository: str, reference: str) -> str:
-    """Return repository and tag or digest as people write them."""
+    """Return the usual notation of a repository with a tag or digest."""
     return f"{repository}{'@' if ':' in reference else ':'}{reference}"

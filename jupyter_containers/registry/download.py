@@ -1,6 +1,6 @@
-"""A blob on its way in: pieces of bytes, taken up again where a broken connection left off.
+"""Downloads a blob in pieces, and resumes after a broken connection.
 
-The reader counts bytes but does not verify them: the content store hashes what it writes, and
+The reader counts bytes but does not verify them: the content store hashes the bytes it writes, and
 must do so in any case.
 """
 
@@ -17,16 +17,16 @@ from jupyter_containers.registry.transport import ConnectionFailedError, Respons
 
 PIECE_BYTES = 1024 * 1024
 _LEAST_BYTES = 256 * 1024
-# Attempts that bring nothing at all; each piece that arrives starts the count anew.
+# Attempts that bring nothing at all; each piece that arrives resets the count.
 FRUITLESS_ATTEMPTS = 4
 
 
 class BlobReader:
     """The bytes of a blob from ``offset`` on, to be iterated once, in a ``with`` block.
 
-    ``offset`` is where the bytes really start: 0 when the registry ignored the wish to resume.
-    Pieces are of 256 KiB or more, the last excepted.  Never more than ``size - offset + 1`` bytes
-    come, so that a blob that is too long shows.
+    ``offset`` is the actual start: 0 if the registry ignored the requested range. Pieces are 256
+    KiB or more, except the last.  At most ``size - offset + 1`` bytes are yielded, so that a blob
+    that is too long is noticed.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class BlobReader:
         self.close()
 
     def close(self) -> None:
-        """Release the connection; what was not read stays unread."""
+        """Release the connection; the rest stays unread."""
         response, self._response = self._response, None
         if response is not None:
             response.close()
@@ -96,7 +96,7 @@ class BlobReader:
                 raise failure
 
     def _pieces(self, limit: int) -> Iterator[bytes]:
-        """Yield what the present response still has, up to ``limit`` bytes, then end or raise."""
+        """Yield the rest of the present response, up to ``limit`` bytes, then end or raise."""
         assert self._response is not None
         gathered: list[bytes] = []
         size = 0
@@ -129,7 +129,7 @@ class BlobReader:
             return
         if start != 0:
             raise _misplaced(self._descriptor)
-        # The registry started over: what is already known runs past unseen.
+        # The registry started over: skip the bytes already received.
         while start < position:
             self._cancel.check()
             data = self._response.read(min(PIECE_BYTES, position - start))
@@ -145,9 +145,9 @@ class BlobReader:
 
 
 def start_of(response: Response, descriptor: Descriptor) -> int:
-    """Return the position of the response's first byte; closes it when that makes no sense.
+    """Return the position of the response's first byte; close the response if that is invalid.
 
-    RFC 9110, section 14.4.  Raises :class:`SizeMismatchError` when the whole has another size.
+    RFC 9110, section 14.4.  Raises :class:`SizeMismatchError` if the total size differs.
     """
     if response.status != 206:
         return 0
@@ -168,4 +168,4 @@ def start_of(response: Response, descriptor: Descriptor) -> int:
 
 
 def _misplaced(descriptor: Descriptor) -> RegistryError:
-    return RegistryError(f"the registry sent another part of {descriptor.digest} than asked for")
+    return RegistryError(f"the registry sent another part of {descriptor.digest} than requested")

@@ -1,4 +1,4 @@
-"""Where a registry is reached, and whether plain http may be used to reach it.
+"""Addresses of registries, and whether plain http is allowed for them.
 
 Vocabulary: an *endpoint* is a registry's network address.  An *origin* is scheme, host and port
 of a URL: credentials belong to an origin.  *Plain* means http without TLS.
@@ -25,7 +25,7 @@ class Endpoint:
     """One registry or mirror: its name for people and credentials, host, and a fixed scheme if any.
 
     ``prefix`` is a path before ``/v2/``, which only mirrors have.  Repositories under ``old`` are
-    under ``new`` there.  ``pulls`` limits what a mirror is asked for.
+    under ``new`` there.  ``pulls`` limits the requests to a mirror.
     """
 
     registry: str
@@ -37,14 +37,14 @@ class Endpoint:
     pulls: Pulls = "all"
 
     def renamed(self, path: str) -> str:
-        """Return a repository, or a path that begins with one, as it is called here."""
+        """Return a repository, or a path that begins with one, under its name at this endpoint."""
         if self.old == self.new or not path or path.startswith("_"):
             return path
         rest = path.removeprefix(self.old).lstrip("/")
         return "/".join(part for part in (self.new, rest) if part)
 
     def answers(self, reference: str) -> bool:
-        """True when a mirror may be asked for a tag or digest."""
+        """Return whether a mirror serves this tag or digest."""
         return self.pulls == "all" or (self.pulls == "digest-only") == (":" in reference)
 
     @classmethod
@@ -80,16 +80,16 @@ def _prefix(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TrustPolicy:
-    """Which hosts may be spoken to without TLS, or with TLS that nobody vouches for.
+    """The hosts that may be used without TLS, or with an unverified certificate.
 
     ``insecure`` lists ``host``, ``host:port`` (this port only) or networks (``10.0.0.0/8``).
-    Loopback may always be plain, but a certificate that it shows is verified.
+    Loopback may always be plain, but its certificates are verified.
     """
 
     insecure: tuple[str, ...] = ()
 
     def is_listed(self, host: str) -> bool:
-        """True when ``host`` (``name[:port]``) is listed as insecure."""
+        """Return whether ``host`` (``name[:port]``) is listed as insecure."""
         name, port = split_host(host)
         address = _address(name)
         for entry in self.insecure:
@@ -103,12 +103,12 @@ class TrustPolicy:
         return False
 
     def allows_plain(self, host: str) -> bool:
-        """True when http may be used with ``host`` (``name[:port]``)."""
+        """Return whether http may be used with ``host`` (``name[:port]``)."""
         return is_loopback(host) or self.is_listed(host)
 
 
 def mirrors_for(registry: str, entries: Iterable[str]) -> tuple[str, ...]:
-    """Return the mirrors of one registry out of the setting ``registry_mirrors``.
+    """Return the mirrors of one registry from the setting ``registry_mirrors``.
 
     An entry is a mirror of Docker Hub (``https://mirror``), or of a named registry when written
     ``quay.io=https://mirror``.
@@ -132,7 +132,7 @@ def split_host(host: str) -> tuple[str, int | None]:
 
 
 def is_loopback(host: str) -> bool:
-    """True for ``localhost``, 127.0.0.0/8 and ``[::1]``, with any port."""
+    """Return whether the host is ``localhost``, in 127.0.0.0/8, or ``[::1]``, with any port."""
     name, _ = split_host(host)
     if name == "localhost":
         return True
@@ -162,7 +162,7 @@ def redacted(url: str) -> str:
 
 
 def with_query(url: str, parameters: Sequence[tuple[str, str]]) -> str:
-    """Return ``url`` with parameters added behind the query that it already has, untouched."""
+    """Return ``url`` with parameters appended to its query, which is otherwise unchanged."""
     from urllib.parse import urlencode
 
     parts: SplitResult = urlsplit(url)

@@ -1,8 +1,8 @@
-"""Requests to one registry (or mirror), with its scheme found out and authorization attached.
+"""Requests to one registry (or mirror), with scheme detection and authorization.
 
-Lifecycle: the first request itself decides between https and http where the trust policy leaves
-a choice (one that writes is preceded by a question); the first 401 teaches how to authorize; from
-then on every request carries what it needs.
+Lifecycle: the first request itself decides between https and http if the trust policy allows both
+(a request that writes is preceded by a probe); the first 401 shows how to authorize; from then on
+every request is authorized.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PROBE_TIMEOUT = 10.0
 class Exchange:
     """Exchanges requests and responses with one endpoint; usable from several threads.
 
-    ``rate_limit`` is what the endpoint said last about how much it still allows.
+    ``rate_limit`` is the rate limit in the endpoint's last response.
     """
 
     def __init__(
@@ -57,23 +57,23 @@ class Exchange:
 
     @property
     def scheme(self) -> str:
-        """The scheme in use, or the one that is tried first while that is open."""
+        """The scheme in use, or the one to try first while that is open."""
         return self._scheme or self._schemes()[0]
 
     def url(self, path: str) -> str:
-        """Return the address of ``path`` (which starts behind ``/v2/``)."""
+        """Return the URL of ``path`` (which follows ``/v2/``)."""
         path = self.endpoint.renamed(path)
         return f"{self.scheme}://{self.endpoint.host}{self.endpoint.prefix}/v2/{path}"
 
     def address(self, path: str) -> str:
-        """Return the address of an absolute path of the endpoint."""
+        """Return the URL of an absolute path of the endpoint."""
         return f"{self.scheme}://{self.endpoint.host}{path}"
 
     def located(self, response: Response) -> str:
-        """Return the absolute form of a response's ``Location``, its query untouched.
+        """Return the absolute form of a response's ``Location``, its query unchanged.
 
-        A proxy that ends TLS makes some registries name themselves with http: such an address is
-        brought back to the scheme in use.  Raises :class:`RegistryError` when there is none.
+        Behind a proxy that terminates TLS, some registries return http URLs: such a URL is changed
+        back to the scheme in use.  Raises :class:`RegistryError` if there is none.
         """
         target = response.headers.get("Location", "")
         try:
@@ -90,13 +90,13 @@ class Exchange:
             safe = False
         if not safe:
             raise RegistryError(
-                f"{self.endpoint.registry} gave no usable address to go on with (Location)",
+                f"{self.endpoint.registry} returned no usable Location",
                 status=response.status,
             )
         return absolute
 
     def is_own(self, url: str) -> bool:
-        """True when ``url`` belongs to this endpoint, so that credentials may be sent there."""
+        """Return whether ``url`` belongs to this endpoint, so that it may receive credentials."""
         try:
             return origin(url) == origin(f"{self.scheme}://{self.endpoint.host}")
         except InvalidArgumentError:
@@ -113,20 +113,20 @@ class Exchange:
     ) -> Response:
         """Return a response whose status is one of ``ok``; the caller closes it.
 
-        Raises the typed error for any other status.  ``subject`` tells people what it was about.
+        Raises the typed error for any other status.  ``subject`` describes the request for people.
         """
         scopes = tuple(self._scope(scope) for scope in scopes)
         first = None
         if not self._scheme and self.is_own(request.url):
             request, first = self._first(request)
-        elif request.url.startswith(self._made_early()):
+        elif request.url.startswith(self._early_prefix()):
             request = replace(request, url=_in_scheme(request.url, self.scheme))
         own = self.is_own(request.url)
         sent = self._auth.header(scopes) if own and first is None else None
         response = self._deliver(request, sent, repeatable, first)
         if response.status == 401 and own and self.is_own(response.url):
-            # Read to its end, so that its connection serves the token server's request too.
-            response = _heard(response)
+            # Read to its end, so that its connection can also serve the token server's request.
+            response = _read_refusal(response)
             answer = self._auth.answer(response, scopes, sent)
             if answer is not None:
                 response = self._deliver(request, answer, repeatable)
@@ -155,22 +155,23 @@ class Exchange:
         return self._delivery.deliver(request, repeatable=repeatable, first=first)
 
     def _schemes(self) -> tuple[str, ...]:
-        """Return the schemes that may be used, in the order in which they are tried.
+        """Return the allowed schemes, in the order in which to try them.
 
-        On loopback nobody can listen in, so http comes first: a plain server may wait for ever
-        for the end of what looks like a strange request line.  Elsewhere TLS comes first.
+        On loopback nobody can listen in, so http comes first: a plain server may wait for ever for
+        the end of a TLS handshake that looks like a strange request line.  Elsewhere TLS comes
+        first.
         """
         host = self.endpoint.host
         if not self._policy.allows_plain(host):
             return ("https",)
         return ("http", "https") if is_loopback(host) else ("https", "http")
 
-    def _made_early(self) -> str:
-        """Return how an address begins that was made before the scheme was found out."""
+    def _early_prefix(self) -> str:
+        """Return the beginning of URLs that were made before the scheme was known."""
         return f"{self._schemes()[0]}://{self.endpoint.host}/"
 
     def _first(self, request: Request) -> tuple[Request, Response | None]:
-        """Find the scheme out; return the request in it, and its response where it has one."""
+        """Detect the scheme; return the request with it, and its response if there is one."""
         with self._lock:
             response: Response | None = None
             if not self._scheme and len(self._schemes()) == 1:
@@ -185,7 +186,7 @@ class Exchange:
         return replace(request, url=_in_scheme(request.url, self._scheme)), response
 
     def _find_scheme(self, question: Request) -> tuple[str, Response | None]:
-        """Return the scheme that the endpoint speaks and its answer; sends no credentials."""
+        """Return the endpoint's scheme and its response to a probe; send no credentials."""
         failures: list[ConnectionFailedError] = []
         plain: Response | None = None
         for scheme in self._schemes():
@@ -199,20 +200,20 @@ class Exchange:
                     raise
                 failures.append(error)
                 continue
-            # A TLS server says 400 to a plain request: then TLS is worth a try.
+            # A TLS server answers 400 to a plain request: then try TLS.
             if not (scheme == "http" and response.status == 400 and not failures):
                 self._auth.learn(response)
                 return scheme, response
-            plain = _heard(response)
-        # A plain server that is slow with its first answer shows by the failure of TLS.
+            plain = _read_refusal(response)
+        # A plain server with a slow first response is recognised by the failure of TLS.
         if plain is not None or [f.kind for f in failures] == ["timeout", "not-tls"]:
             return "http", plain
-        # What says most about the cause, not what merely went wrong in the attempt with TLS.
+        # The error nearest to the cause, not a side effect of the attempt with TLS.
         raise next((f for f in failures if f.kind not in ("not-tls", "broken")), failures[0])
 
 
-class _Heard:
-    """A refusal that was read and whose connection is free again."""
+class _Refusal:
+    """A refusal that was read; its connection is free again."""
 
     def __init__(self, response: Response, body: bytes) -> None:
         self.status, self.url, self.headers = response.status, response.url, response.headers
@@ -226,14 +227,14 @@ class _Heard:
         self._body = b""
 
 
-def _heard(response: Response) -> _Heard:
+def _read_refusal(response: Response) -> _Refusal:
     try:
         body = read_up_to(response, MAX_ERROR_BYTES)
     except ConnectionFailedError:
         body = b""
     finally:
         response.close()
-    return _Heard(response, body)
+    return _Refusal(response, body)
 
 
 def _in_scheme(url: str, scheme: str) -> str:

@@ -1,7 +1,7 @@
-"""Responses that say no, as typed errors: one line for people, status and codes for programs.
+"""Error responses as typed errors: one line for people, status and codes for programs.
 
-Follows OCI Distribution Specification 1.1, "Error codes".  What a registry writes is foreign
-text: it is cut to size and freed of control characters before anyone sees it.
+Follows OCI Distribution Specification 1.1, "Error codes".  A registry's text is foreign: it is
+shortened and stripped of control characters before it is shown.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """What the body of a refusal said: the codes, and one line of text that may be empty."""
+    """The body of a refusal: its codes, and one line of text that may be empty."""
 
     codes: tuple[str, ...] = ()
     text: str = ""
 
 
 def read_complaint(response: Response) -> Complaint:
-    """Return what the response's body says, whatever form it has; closes the response."""
+    """Return the complaint in a response's body, in any form; close the response."""
     try:
         data = read_up_to(response, MAX_ERROR_BYTES)
     except ConnectionFailedError:
@@ -55,7 +55,7 @@ def read_complaint(response: Response) -> Complaint:
 
 
 def parse_complaint(data: bytes) -> Complaint:
-    """Return codes and message of an error document; of other text nothing is repeated."""
+    """Return codes and message of an error document; ignore any other text."""
     try:
         document: Any = decode_json(data)
     except DECODE_ERRORS:
@@ -64,7 +64,7 @@ def parse_complaint(data: bytes) -> Complaint:
         return Complaint()
     entries = document.get("errors")
     if not isinstance(entries, list):
-        # Token servers and Docker Hub's front also answer {"details": …} or {"message": …}.
+        # Token servers and Docker Hub's front end also send {"details": …} or {"message": …}.
         text = document.get("details") or document.get("message") or ""
         return Complaint((), cleaned(text) if isinstance(text, str) else "")
     known = [entry for entry in entries[:10] if isinstance(entry, dict)]
@@ -89,9 +89,9 @@ def read_up_to(response: Response, limit: int) -> bytes:
 
 
 def refusal(response: Response, request: Request, registry: str, subject: str) -> RegistryError:
-    """Return the error for a response with an unwelcome status; closes it.
+    """Return the error for a response with an unexpected status; close it.
 
-    ``subject`` is what was asked for, in words for people (``manifest debian:13``).
+    ``subject`` describes the request for people (``manifest debian:13``).
     """
     complaint = read_complaint(response)
     status = response.status
@@ -105,7 +105,7 @@ def refusal(response: Response, request: Request, registry: str, subject: str) -
         return DeniedError(message, hint="the account may not do this in this repository", **facts)
     if status == 429:
         return TooManyRequestsError(
-            f"{registry} answers no more requests for now (rate limit): {subject}",
+            f"{registry} accepts no more requests for now (rate limit): {subject}",
             hint=rate_limit_hint(response.headers, registry),
             **facts,
         )
@@ -114,7 +114,7 @@ def refusal(response: Response, request: Request, registry: str, subject: str) -
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """What a registry still allows: ``remaining`` of ``limit`` requests in ``window`` seconds."""
+    """A registry's rate limit: ``remaining`` of ``limit`` requests in ``window`` seconds."""
 
     limit: int
     remaining: int
@@ -126,9 +126,10 @@ class RateLimit:
 
 
 def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
-    """Return what a response says about the rate limit, or None when it says nothing.
+    """Return the rate limit in a response's headers, or None if there is none.
 
-    Docker Hub's headers: ``RateLimit-Limit: 100;w=21600`` and ``RateLimit-Remaining`` alike.
+    Docker Hub's headers: ``RateLimit-Limit: 100;w=21600``, and ``RateLimit-Remaining`` in the same
+    form.
     """
     limit, window = _quota(headers.get("RateLimit-Limit", ""))
     remaining, _ = _quota(headers.get("RateLimit-Remaining", ""))
@@ -138,12 +139,12 @@ def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
 
 
 def login_hint(registry: str) -> str:
-    """Return the hint that tells how to give credentials."""
+    """Return a hint to log in."""
     return f"log in first: login {registry}"
 
 
 def rate_limit_hint(headers: Mapping[str, str], registry: str) -> str:
-    """Return what the rate limit headers say, in words."""
+    """Return the rate limit headers in words."""
     parts = []
     limit, window = _quota(headers.get("RateLimit-Limit", ""))
     remaining, _ = _quota(headers.get("RateLimit-Remaining", ""))

@@ -1,7 +1,7 @@
-"""Manifests that point at another one: signatures, bills of materials, attestations.
+"""Manifests that refer to another one: signatures, bills of materials, attestations.
 
-Such a manifest names a *subject*.  A registry that knows of them says so by ``OCI-Subject`` when it
-takes one; where it does not, the client keeps the list itself, as an index under the tag
+Such a manifest names a *subject*.  A registry that supports them returns ``OCI-Subject`` when it
+receives one; otherwise the client keeps the list itself, as an index under the tag
 ``<algorithm>-<hex>`` of the subject.  OCI Distribution Specification 1.1, "Pushing manifests with
 subject".
 """
@@ -19,7 +19,7 @@ from jupyter_containers.oci.descriptor import INDEX, RawDocument, validate_diges
 
 
 def subject_of(document: RawDocument) -> str:
-    """Return the digest of what the manifest points at, or empty text."""
+    """Return the digest of the manifest's subject, or an empty text."""
     subject = _object(document).get("subject")
     digest = subject.get("digest") if isinstance(subject, dict) else ""
     try:
@@ -34,7 +34,7 @@ def referrers_tag(digest: str) -> str:
 
 
 def with_referrer(pages: list[dict[str, Any]], document: RawDocument) -> RawDocument | None:
-    """Return the list with one more manifest in it; None where it is there already."""
+    """Return the list with one more manifest; None if it already contains it."""
     listed = [entry for page in pages for entry in page.get("manifests") or ()]
     if any(entry.get("digest") == document.digest for entry in listed):
         return None

@@ -1,7 +1,7 @@
-"""Repositories found by a word: Docker Hub's search, and the catalog of other registries.
+"""Searches for repositories: Docker Hub's search, and the catalog of other registries.
 
-Docker Hub answers ``/v1/search``, the only part of its first protocol that is left.  A registry
-without it may list all it has (``/v2/_catalog``); then the word is looked for in the names.
+Docker Hub serves ``/v1/search``, the only remaining part of its first protocol.  A registry without
+it may list all repositories (``/v2/_catalog``); the word is then searched in their names.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TEXT = 500
 
 @dataclass(frozen=True, slots=True)
 class FoundRepository:
-    """A repository that a search found; registries without stars and words leave them empty."""
+    """A repository found by a search; without stars or a description they are empty."""
 
     name: str
     description: str = ""
@@ -39,32 +39,32 @@ class FoundRepository:
 
 
 def search_endpoint(registry: str) -> Endpoint:
-    """Return where a registry is searched: Docker Hub has a host for it."""
+    """Return the endpoint for searching a registry: Docker Hub has a separate host for it."""
     if registry == DEFAULT_REGISTRY:
         return Endpoint(registry, HUB_SEARCH_HOST)
     return Endpoint.of_registry(registry)
 
 
 def split_term(term: str) -> tuple[str, str]:
-    """Return registry and word of ``[registry/]word``, as Docker reads it."""
+    """Return registry and word of ``[registry/]word``, as Docker parses it."""
     first, slash, rest = term.partition("/")
     is_registry = slash and ("." in first or ":" in first or first == "localhost")
     registry, word = (first, rest) if is_registry else (DEFAULT_REGISTRY, term)
     if registry in ("index.docker.io", "registry-1.docker.io"):
         registry = DEFAULT_REGISTRY
     if not word:
-        raise InvalidArgumentError("search needs a word to look for")
+        raise InvalidArgumentError("search needs a search term")
     return registry, word
 
 
 def check_limit(limit: int) -> None:
-    """Raise unless ``limit`` is one that Docker Hub takes."""
+    """Raise unless Docker Hub accepts ``limit``."""
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidArgumentError(f"limit {limit} is outside the range of [1, {MAX_LIMIT}]")
 
 
 def search_index(exchange: Exchange, word: str, limit: int) -> list[FoundRepository] | None:
-    """Return what ``/v1/search`` finds, best first; None where the registry has no such search."""
+    """Return the results of ``/v1/search``, best first; None if the registry has no such search."""
     query = urlencode({"q": word, "n": limit})
     request = Request("GET", exchange.address(f"/v1/search?{query}"))
     response = exchange.send(
@@ -97,5 +97,5 @@ def _found(entry: dict[str, Any]) -> FoundRepository:
 
 
 def among(names: Sequence[str], word: str, limit: int) -> list[FoundRepository]:
-    """Return the repositories whose names hold the word, as far as ``limit`` goes."""
+    """Return up to ``limit`` repositories whose names contain the word."""
     return [FoundRepository(name) for name in names if word.lower() in name.lower()][:limit]

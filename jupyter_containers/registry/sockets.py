@@ -1,4 +1,4 @@
-"""The open sockets of a transport, so that another thread can end what waits in them."""
+"""The open sockets of a transport, so that another thread can interrupt reads from them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class SocketRegister:
-    """Knows the open sockets of a transport, and ends them all from another thread."""
+    """A register of a transport's open sockets; shuts all of them down from another thread."""
 
     def __init__(self) -> None:
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
@@ -18,7 +18,7 @@ class SocketRegister:
         self._ended = False
 
     def add(self, opened: Any) -> None:
-        """Remember a socket; it is ended at once when all others were already."""
+        """Register a socket; shut it down at once if all others already were."""
         if not isinstance(opened, socket.socket):
             return
         with self._lock:
@@ -28,7 +28,7 @@ class SocketRegister:
             _shut_down(opened)
 
     def shut_down(self) -> None:
-        """End every socket: threads that wait in one wake up with an error or an end of data."""
+        """Shut down every socket: waiting threads wake up with an error or at the end of data."""
         with self._lock:
             self._ended = True
             opened = list(self._sockets)

@@ -1,8 +1,8 @@
-"""A blob that is sent while it is still being made: its digest is known only at the end.
+"""Sends a blob while it is still being made: its digest is known only at the end.
 
-The pieces go out as chunks of one upload session (OCI Distribution Specification 1.1, "Pushing a
-blob in chunks").  Nothing is sent twice: who streams keeps the bytes, and sends the whole in the
-ordinary way when a :class:`RegistryError` ends the stream.
+The pieces are sent as chunks of one upload session (OCI Distribution Specification 1.1, "Pushing a
+blob in chunks").  Nothing is sent twice: the caller keeps the bytes, and sends the whole blob in
+the ordinary way if a :class:`RegistryError` ends the stream.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class BlobStream:
         self._session = exchange.located(response)
 
     def write(self, data: bytes) -> None:
-        """Send bytes, joined to chunks."""
+        """Send bytes, joined into chunks."""
         self._pending += data
         while len(self._pending) >= self._chunk:
             self._patch(bytes(self._pending[: self._chunk]))
             del self._pending[: self._chunk]
 
     def finish(self, digest: str) -> None:
-        """Send what is left and give the blob its name."""
+        """Send the rest and commit the blob under its digest."""
         if self._pending:
             self._patch(bytes(self._pending))
             self._pending.clear()
@@ -52,7 +52,7 @@ class BlobStream:
         self._send(Request("PUT", url, _OCTETS, b"", COMMIT_TIMEOUT), (201, 204))
 
     def abandon(self) -> None:
-        """Tell the registry that nothing more comes; it forgets the session by itself anyway."""
+        """Cancel the upload session; the registry would also expire it by itself."""
         with suppress(ContainersError):
             self._send(Request("DELETE", self._session, read_timeout=5.0), tuple(range(200, 600)))
 

@@ -1,11 +1,10 @@
-"""One request, one response: the seam between the registry room and the network.
+"""One request, one response: the interface between this room and the network.
 
-:class:`Transport` neither follows redirects, nor retries, nor authorizes: its callers do.  What
-can go wrong below HTTP is raised as :class:`ConnectionFailedError` with a ``kind``.
+:class:`Transport` neither follows redirects, nor retries, nor authorizes: its callers do.  Failures
+below HTTP are raised as :class:`ConnectionFailedError` with a ``kind``.
 
-:class:`RequestsTransport` is the real one, safe to share between threads.  It ends every
-connection as soon as its cancel token is turned, so that a thread that waits for a silent
-registry comes back at once.
+:class:`RequestsTransport` is the real one, safe to share between threads.  It ends every connection
+as soon as its cancel token is set, so that a thread waiting for a silent registry returns at once.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from jupyter_containers.errors import OperationCancelledError, RegistryError
 from jupyter_containers.events import CancelToken
-from jupyter_containers.places import check_place
+from jupyter_containers.filesystems import check_place
 from jupyter_containers.registry.endpoint import TrustPolicy, is_loopback, redacted
 from jupyter_containers.registry.sockets import SocketRegister
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
-# A registry answers the end of an upload only after it has moved the blob to where it stays.
+# A registry answers the end of an upload only after moving the blob to its final place.
 COMMIT_TIMEOUT = 600.0
 CERTIFICATE_FOLDERS = (Path("/etc/docker/certs.d"), Path("/etc/containers/certs.d"))
 _SHORT_REST = 16 * 1024
@@ -50,7 +49,7 @@ FailureKind = Literal["refused", "unreachable", "name", "timeout", "tls", "not-t
 
 
 class ConnectionFailedError(RegistryError):
-    """No usable answer came; ``kind`` says at which step it failed."""
+    """No usable response arrived; ``kind`` is the step that failed."""
 
     def __init__(self, message: str, *, kind: FailureKind, request: str, hint: str = "") -> None:
         super().__init__(message, request=request, hint=hint)
@@ -58,7 +57,7 @@ class ConnectionFailedError(RegistryError):
 
 
 class Body(Protocol):
-    """A request body of known length that can be sent again: each iteration starts afresh."""
+    """A request body of known length that can be sent again: each iteration starts over."""
 
     def __len__(self) -> int: ...
 
@@ -67,7 +66,7 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """What is sent; ``read_timeout`` is in seconds, between two received pieces."""
+    """A request; ``read_timeout`` is in seconds, between two received pieces."""
 
     method: str
     url: str
@@ -79,12 +78,12 @@ class Request:
         return f"{self.method} {redacted(self.url)}"
 
     def __repr__(self) -> str:
-        # Headers, query and body may hold secrets.
+        # Headers, query and body may contain secrets.
         return f"<Request {self}>"
 
 
 class Response(Protocol):
-    """What came back; the caller closes it.  ``headers`` are looked up without regard to case."""
+    """A response, which the caller closes.  ``headers`` are looked up case-insensitively."""
 
     @property
     def status(self) -> int:
@@ -92,16 +91,16 @@ class Response(Protocol):
 
     @property
     def url(self) -> str:
-        """The address that answered."""
+        """The URL that responded."""
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers, several of one name joined by commas."""
+        """The headers; several of one name are joined by commas."""
 
     def read(self, limit: int) -> bytes:
-        """Return up to ``limit`` bytes of the body as soon as any are there; empty at its end.
+        """Return up to ``limit`` bytes of the body as soon as any have arrived; empty at its end.
 
-        Raises :class:`ConnectionFailedError` when the connection breaks before the body's end.
+        Raises :class:`ConnectionFailedError` if the connection breaks before the body's end.
         """
 
     def close(self) -> None:
@@ -109,13 +108,13 @@ class Response(Protocol):
 
 
 class Transport(Protocol):
-    """Sends requests, each by itself; usable from several threads."""
+    """Sends requests one by one; usable from several threads."""
 
     def send(self, request: Request) -> Response:
-        """Return the response with its body unread, or raise :class:`ConnectionFailedError`."""
+        """Return the response with its body unread; raise :class:`ConnectionFailedError`."""
 
     def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
 
 
 class RequestsTransport:
@@ -173,7 +172,7 @@ class RequestsTransport:
         return _RequestsResponse(response, request, host, self._raise_if_cancelled)
 
     def close(self) -> None:
-        """End all idle connections; the watching thread ends by itself."""
+        """Close all idle connections; the watching thread ends by itself."""
         with self._lock:
             adapters = [adapter for adapter, _ in self._adapters.values()]
             self._adapters.clear()
@@ -201,8 +200,8 @@ class RequestsTransport:
             return {}
         from requests.utils import get_environ_proxies
 
-        # Not told what no_proxy is, it reads the process's own, and need not set it for a moment
-        # (which other threads would see).
+        # Without no_proxy it would read the process's own variable, and set it for a moment
+        # (visible to other threads).
         return dict(get_environ_proxies(url, no_proxy=None))
 
     def _watch(self) -> None:
@@ -234,7 +233,7 @@ def _end_when_cancelled(
 
 
 class _RequestsResponse:
-    """A response whose body is read as it was sent, without undoing any encoding."""
+    """A response whose body is read as it was sent, without decoding."""
 
     __slots__ = ("_check", "_host", "_request", "_response", "headers", "status", "url")
 
@@ -254,7 +253,7 @@ class _RequestsResponse:
 
         raw = self._response.raw
         try:
-            # read1 comes back with what one system call gave, so cancelling stays quick.
+            # read1 returns the data of one system call, so cancelling stays fast.
             data: bytes = raw.read1(limit, decode_content=False)
             return data
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
@@ -262,7 +261,7 @@ class _RequestsResponse:
             raise failure_of(error, self._request, self._host) from error
 
     def close(self) -> None:
-        # A short rest is read, because only then the connection can serve the next request.
+        # A short rest is read, because only then can the connection serve the next request.
         length = self.headers.get("Content-Length", "")
         short = length.isascii() and length.isdigit() and int(length[:9]) <= _SHORT_REST
         if short or self._request.method == "HEAD" or self.status == 204:
@@ -273,7 +272,7 @@ class _RequestsResponse:
 
 
 def ca_bundle(environ: Mapping[str, str]) -> str | bool:
-    """Return the file of trusted authorities: named by the environment, else the system's."""
+    """Return the file of trusted authorities: the one in the environment, else the system's."""
     for name in _BUNDLE_VARIABLES:
         if environ.get(name):
             return environ[name]
@@ -286,9 +285,9 @@ def ca_bundle(environ: Mapping[str, str]) -> str | bool:
 def certificates(
     folders: Iterable[Path], host: str
 ) -> tuple[tuple[Path, ...], tuple[str, str] | None]:
-    """Return the authorities (``*.crt``) and the client's certificate and key kept for ``host``.
+    """Return the authorities (``*.crt``) and the client's certificate and key for ``host``.
 
-    Raises :class:`UntrustedPlaceError` for some that others could change.
+    Raises :class:`UntrustedPlaceError` if other users could change them.
     """
     authorities: list[Path] = []
     pair: tuple[str, str] | None = None
@@ -297,7 +296,7 @@ def certificates(
         if not place.is_dir():
             continue
         for trusted in (place, *place.iterdir()):
-            check_place(trusted, "a place of certificates", f"chmod -R go-w {place}")
+            check_place(trusted, "a folder of certificates", f"chmod -R go-w {place}")
         authorities += sorted(place.glob("*.crt"))
         for certificate in sorted(place.glob("*.cert")):
             key = certificate.with_suffix(".key")
@@ -312,7 +311,7 @@ def certificates(
 
 
 def failure_of(error: BaseException, request: Request, host: str) -> ConnectionFailedError:
-    """Return the typed error for what requests, urllib3, ssl or the system raised."""
+    """Return the typed error for an exception of requests, urllib3, ssl or the system."""
     import ssl
 
     import urllib3.exceptions as http
@@ -327,19 +326,19 @@ def failure_of(error: BaseException, request: Request, host: str) -> ConnectionF
     if secure is not None:
         return _tls_failure(secure, host, failed)
     if any(isinstance(e, http.ProxyError) for e in chain):
-        # A proxy that says no, or is not there, is so a moment later too.
+        # A proxy that refuses, or is missing, will still do so a moment later.
         final = any(isinstance(e, ConnectionRefusedError) for e in chain)
         final = final or any(_REFUSED_BY_PROXY.search(str(e)) for e in chain)
         return failed(
             "refused" if final else "unreachable",
-            f"cannot reach the registry {host}: the proxy does not let it through",
+            f"cannot reach the registry {host}: the proxy refused the connection",
             "check HTTPS_PROXY and NO_PROXY",
         )
     if any(isinstance(e, http.NameResolutionError | socket.gaierror) for e in chain):
         return failed(
             "name",
             f"cannot find the registry {host}: its name does not resolve",
-            "check the name and this machine's DNS, or set HTTPS_PROXY when a proxy is needed",
+            "check the name and this machine's DNS, or set HTTPS_PROXY if a proxy is needed",
         )
     if any(isinstance(e, ConnectionRefusedError) for e in chain):
         return failed(
@@ -352,7 +351,7 @@ def failure_of(error: BaseException, request: Request, host: str) -> ConnectionF
         return failed(
             "timeout",
             f"the registry {host} did not answer in time",
-            "check the network, or set HTTPS_PROXY when a proxy is needed",
+            "check the network, or set HTTPS_PROXY if a proxy is needed",
         )
     system = next((e for e in chain if isinstance(e, OSError) and e.errno and e.strerror), None)
     if any(isinstance(e, http.NewConnectionError) for e in chain):
@@ -384,7 +383,7 @@ def _tls_failure(error: BaseException, host: str, failed: Any) -> ConnectionFail
         made = failed(
             "not-tls",
             f"{host} does not speak TLS",
-            f"add {host} to insecure_registries when it is meant to be plain http",
+            f"add {host} to insecure_registries if plain http is intended",
         )
     elif isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         made = failed("broken", f"the TLS connection to {host} broke")
@@ -394,7 +393,7 @@ def _tls_failure(error: BaseException, host: str, failed: Any) -> ConnectionFail
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and everything it was made from, in whatever way it is attached."""
+    """Yield the error and all its causes, however they are attached."""
     seen: set[int] = set()
     waiting: list[BaseException] = [error]
     while waiting:

@@ -1,7 +1,7 @@
-"""A blob on its way out: found there, mounted from a neighbour, or uploaded.
+"""Pushes a blob: found in the repository, mounted from another one, or uploaded.
 
-Vocabulary: an *upload session* is an address that the registry gives for one upload; it moves
-with each request.  A *monolithic* upload sends the whole blob in one request, a *chunked* one in
+Vocabulary: an *upload session* is a URL that the registry returns for one upload; it changes with
+each request.  A *monolithic* upload sends the whole blob in one request, a *chunked* one in
 several, each with its range (``a-b``, both inclusive).
 
 Follows OCI Distribution Specification 1.1, "Pushing blobs" and "Mounting a blob from another
@@ -45,19 +45,19 @@ SMALLEST_CHUNK = 64 * 1024
 MOUNT_ATTEMPTS = 3
 SESSION_ATTEMPTS = 3
 FRUITLESS_ATTEMPTS = 4
-# Statuses by which registries say that they do not take a blob in one request.
+# Statuses of registries that do not accept a blob in one request.
 _NOT_AT_ONCE = (405, 411, 413, 415, 416, 501)
 _OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 def ignore_progress(sent: int) -> None:
-    """Take note of the bytes sent and do nothing."""
+    """Ignore the number of bytes sent."""
 
 
 class FileBody:
-    """A part of a file as a request body of known length; each iteration opens the file anew.
+    """A part of a file as a request body of known length; each iteration reopens the file.
 
-    ``progress`` is called with the number of bytes of the whole blob that were handed over.
+    ``progress`` is called with the number of bytes of the whole blob handed over so far.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class FileBody:
 
 
 class BlobUpload:
-    """One blob on its way to one repository; used once, by one thread."""
+    """The push of one blob to one repository; used once, by one thread."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class BlobUpload:
         self._subject = f"upload of {short_id(descriptor.digest)} to {repository}"
 
     def push(self, mount_from: Sequence[str] = ()) -> PushOutcome:
-        """Make the blob be in the repository; say how it came there.
+        """Push the blob unless it is there; return how it got there.
 
         Raises :class:`RegistryError` and :class:`DigestMismatchError` (the registry computed
         another digest).
@@ -140,7 +140,7 @@ class BlobUpload:
         return "uploaded"
 
     def exists(self) -> bool:
-        """True when the repository already has the blob."""
+        """Return whether the repository already has the blob."""
         url = self._exchange.url(f"{self._repository}/blobs/{self._descriptor.digest}")
         response = self._exchange.send(
             Request("HEAD", url), scopes=self._scopes, ok=(200, 404), subject=self._subject
@@ -149,9 +149,9 @@ class BlobUpload:
         return response.status == 200
 
     def mount(self, source: str) -> str | None:
-        """Ask for the blob of another repository: empty text when it is there now.
+        """Mount the blob of another repository; return an empty text if that worked.
 
-        Otherwise the session to upload it with, or None when the registry gave none.
+        Otherwise return the session to upload it with, or None if the registry gave none.
         """
         query = [("mount", self._descriptor.digest), ("from", source)]
         url = with_query(self._exchange.url(f"{self._repository}/blobs/uploads/"), query)
@@ -167,7 +167,7 @@ class BlobUpload:
         except (OperationCancelledError, ConnectionFailedError, TooManyRequestsError):
             raise
         except RegistryError:
-            # No right to read there, or no mounting at all: the ordinary way remains.
+            # No permission to read there, or no mounting at all: upload in the ordinary way.
             return None
         response.close()
         if response.status == 201:
@@ -175,14 +175,14 @@ class BlobUpload:
         return self._session(response)
 
     def mount_only(self, source: str) -> bool:
-        """True when the other repository's blob is now here; a session offered is given back."""
+        """Mount the blob of another repository; cancel the session if one is offered instead."""
         session = self.mount(source)
         if session:
             self._abandon(session)
         return session == ""
 
     def _upload(self, session: str | None) -> None:
-        """Upload at once; when that fails for want of a connection, or is refused, in chunks."""
+        """Upload in one request; if the connection fails or the registry refuses, in chunks."""
         at_once = True
         for attempt in range(1, SESSION_ATTEMPTS + 1):
             if session is None:
@@ -249,7 +249,7 @@ class BlobUpload:
                 if not lost or fruitless >= FRUITLESS_ATTEMPTS:
                     raise
                 if fruitless > 1:
-                    # Some servers hang up on a large body without a word about its size.
+                    # Some servers hang up on a large body without an error about its size.
                     self._chunk = max(length // 16, self._least)
                 if self._cancel.wait(self._pause * fruitless):
                     self._cancel.check()
@@ -262,14 +262,14 @@ class BlobUpload:
         self._finish(session, b"")
 
     def _patch(self, session: str, position: int, length: int) -> tuple[str, int]:
-        """Send one chunk; return the moved session and how many bytes the registry now has."""
+        """Send one chunk; return the next session and the number of bytes that the registry has."""
         headers = {**_OCTETS, "Content-Range": f"{position}-{position + length - 1}"}
         request = Request("PATCH", session, headers, self._body(position, length), COMMIT_TIMEOUT)
         response = self._exchange.send(
             request, scopes=self._scopes, ok=(202, 201, 204), subject=self._subject
         )
         response.close()
-        return self._exchange.located(response), _reached(response, position + length)
+        return self._exchange.located(response), _session_size(response, position + length)
 
     def _status(self, session: str) -> tuple[str, int]:
         response = self._exchange.send(
@@ -277,7 +277,7 @@ class BlobUpload:
         )
         response.close()
         moved = self._exchange.located(response) if "Location" in response.headers else session
-        return moved, _reached(response, 0)
+        return moved, _session_size(response, 0)
 
     def _finish(self, session: str, body: FileBody | bytes) -> None:
         url = with_query(session, [("digest", self._descriptor.digest)])
@@ -306,7 +306,7 @@ class BlobUpload:
         return FileBody(self._open, start, length, progress=self._progress, cancel=self._cancel)
 
     def _abandon(self, session: str) -> None:
-        """Tell the registry that a session will not be used; it forgets it by itself anyway."""
+        """Cancel a session; the registry would also expire it by itself."""
         try:
             response = self._exchange.send(
                 Request("DELETE", session, read_timeout=5.0),
@@ -322,8 +322,8 @@ class BlobUpload:
         response.close()
 
 
-def _reached(response: Response, otherwise: int) -> int:
-    """Return how many bytes a session has: ``Range: 0-<last byte>``; ``0-0`` means none or one."""
+def _session_size(response: Response, otherwise: int) -> int:
+    """Return the size of a session: ``Range: 0-<last byte>``; ``0-0`` means none or one."""
     found = re.fullmatch(r"\s*(?:bytes=)?0-(\d{1,18})\s*", response.headers.get("Range", "")[:100])
     if not found:
         return otherwise

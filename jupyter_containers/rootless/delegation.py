@@ -1,12 +1,12 @@
-"""A control group of the user's own, where the limits of containers apply (cgroup v2).
+"""Delegated control groups of ordinary users, for limits on containers (cgroup v2).
 
-Vocabulary: the *base* is a group that was given to the user (cgroups(7), "Delegation"); the
-engine's processes are in the group ``ENGINE`` below it, containers' groups beside that.  Two ways
-lead there.  A systemd of the user's makes a *scope* on request, and moves into it what may not
-move itself (systemd.scope(5), and systemd's "Control Group APIs and Delegation").  Where the
-server's own group belongs to the user (a service of the machine with ``Delegate=yes`` and
-``User=``, a container that was given its groups), that is the base, and all its processes move
-into ``ENGINE``.  Whatever belongs to somebody else is left in peace.
+Vocabulary: the *base* is a group that is delegated to the user (cgroups(7), "Delegation"); the
+engine's processes are in the group ``ENGINE`` below it, containers' groups beside that.  There are
+two ways to a base.  The user's systemd creates a *scope* on request, and moves processes into it
+that may not move themselves (systemd.scope(5), and systemd's "Control Group APIs and Delegation").
+If the server's own group belongs to the user (a service of the machine with ``Delegate=yes`` and
+``User=``, a container with delegated groups), that is the base, and all its processes move into
+``ENGINE``.  Groups of other users are never changed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_containers.runtime.cgroup_delegation import delegate_controllers
 from jupyter_containers.runtime.cgroups import ENGINE, UNIFIED, CgroupLayout
-from jupyter_containers.runtime.handing import hand_on
 
 SCOPE = "jupyter-containers.scope"
 _MANAGER = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
@@ -35,7 +35,7 @@ _SERVICE = "Delegate=yes beside User= in the service that starts the notebook se
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why there is no base, and what an administrator can do about it."""
+    """Why there is no base, and how an administrator can provide one."""
 
     reason: str
     remedy: str
@@ -44,24 +44,27 @@ class Refusal:
 def settle(
     memory: Path, layout: CgroupLayout | None = None, own: str | None = None
 ) -> Refusal | None:
-    """Put this process where its containers can have limits; return why that went nowhere.
+    """Move this process to a group in which containers can have limits; return why that failed.
 
-    It must have one thread only.  ``memory`` is a file that keeps the place for
-    the user's next processes.
-    ``layout`` and ``own`` (the text of ``/proc/self/cgroup``) are read when not given.
+    It must have only one thread.  ``memory`` is a file that records the group for the user's next
+    processes. ``layout`` and ``own`` (the text of ``/proc/self/cgroup``) are read if not given.
     """
     layout = layout or CgroupLayout.read()
     if layout.version != "v2":
         return Refusal(
-            f"control groups here are {layout.version}: only parts of cgroup v2 are given to users",
+            f"control groups here are {layout.version}: only cgroup v2 can be delegated to users",
             "boot with systemd.unified_cgroup_hierarchy=1",
         )
     if layout.of_user(own).version == "v2":
         return None
     place = _Place(layout, memory, layout.own_group(own))
-    if place.joined():
+    if place.join():
         return None
-    ways = (place.taken, place.asked) if place.is_service else (place.asked, place.taken)
+    ways = (
+        (place.take_own_group, place.ask_systemd)
+        if place.is_service
+        else (place.ask_systemd, place.take_own_group)
+    )
     refusals = []
     for way in ways:
         refusal = way()
@@ -73,7 +76,7 @@ def settle(
 
 
 class _Place:
-    """This process's way into a base of its user's."""
+    """The ways of this process into a base of its user."""
 
     def __init__(self, layout: CgroupLayout, note: Path, own: str) -> None:
         self._mount = layout.mounts[UNIFIED]
@@ -84,35 +87,35 @@ class _Place:
 
     @property
     def is_service(self) -> bool:
-        """True where the server's group is outside the user's systemd, and the user's."""
+        """True if the server's group belongs to the user, but not to the user's systemd."""
         inside = f"/user@{self._user}.service/" in self._own
         return not inside and self._is_ours(self._own)
 
-    def joined(self) -> bool:
-        """Enter the base that an earlier process found; return False where that does not go."""
+    def join(self) -> bool:
+        """Enter the base that an earlier process found; return False if that fails."""
         try:
             base = self._note.read_text()
         except OSError:
             return False
         return self._enter(base)
 
-    def taken(self) -> Refusal | None:
-        """Make a base of this process's own group; return why not."""
+    def take_own_group(self) -> Refusal | None:
+        """Make this process's own group the base; return why that failed."""
         if not self._own:
-            return Refusal("this process's control group is not in sight", _SERVICE)
+            return Refusal("this process's control group is not visible", _SERVICE)
         if not self._is_ours(self._own):
             return Refusal(f"the server's control group {self._own} is not this user's", _SERVICE)
-        return self._found(self._own)
+        return self._use_base(self._own)
 
-    def asked(self) -> Refusal | None:
-        """Have the user's systemd make the scope, or move this process there; return why not."""
+    def ask_systemd(self) -> Refusal | None:
+        """Let the user's systemd create the scope, or move this process there; return an error."""
         runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{self._user}"
         usual = f"/run/user/{self._user}"
         runtime = next((one for one in (runtime, usual) if os.path.exists(f"{one}/bus")), "")
         if not runtime or not shutil.which("busctl"):
             return Refusal(f"no systemd of this user answers ({usual}/bus)", _MANAGER_OF_USER)
         pid = str(os.getpid())
-        # It may be there already, and this process be of a session that cannot move by itself.
+        # The process may be there already, and be in a session that cannot move by itself.
         failed = _call(runtime, "AttachProcessesToUnit", "ssau", SCOPE, f"/{ENGINE}", "1", pid)
         if not failed:
             moved = self._in_scope(settled=True)
@@ -123,8 +126,8 @@ class _Place:
         words = [SCOPE, "fail", "4", *properties, "0"]
         failed = _call(runtime, "StartTransientUnit", "ssa(sv)a(sa(sv))", *words)
         if failed or not self._in_scope(settled=False):
-            return Refusal(f"systemd makes no scope: {failed or 'it took too long'}", "")
-        return self._found(self._layout.own_group())
+            return Refusal(f"systemd created no scope: {failed or 'it took too long'}", "")
+        return self._use_base(self._layout.own_group())
 
     def _in_scope(self, *, settled: bool) -> bool:
         ending = f"/{SCOPE}/{ENGINE}" if settled else f"/{SCOPE}"
@@ -144,8 +147,8 @@ class _Place:
             return False
         return owner == self._user and all(os.access(one, os.W_OK) for one in (folder, *files))
 
-    def _found(self, base: str) -> Refusal | None:
-        reason = hand_on(self._layout, base)
+    def _use_base(self, base: str) -> Refusal | None:
+        reason = delegate_controllers(self._layout, base)
         if reason:
             return Refusal(reason, _CONTROLLERS if "controllers" in reason else _SERVICE)
         self._note.write_text(base)
@@ -155,12 +158,12 @@ class _Place:
         try:
             Path(f"{self._mount}{base}/{ENGINE}/cgroup.procs").write_text(str(os.getpid()))
         except OSError:
-            return False  # it is gone, or the way there leads through what is not the user's
+            return False  # the group is gone, or its path leads through groups of others
         return True
 
 
 def _call(runtime: str, method: str, signature: str, *words: str) -> str:
-    """Return why the user's systemd refused, or nothing."""
+    """Return why the user's systemd refused, or an empty text."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("DBUS_")}
     argv = ["busctl", "--user", "--quiet", "call", *_MANAGER, f"{_MANAGER[0]}.Manager", method]
     done = subprocess.run(

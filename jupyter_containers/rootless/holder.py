@@ -1,4 +1,4 @@
-"""The namespaces in which an ordinary user is root, kept by a process that does nothing else.
+"""The namespaces in which an ordinary user is root, kept by a process with no other purpose.
 
 See user_namespaces(7), newuidmap(1) and setns(2).
 """
@@ -18,28 +18,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.errors import ContainersError, UnsupportedError
+from jupyter_containers.filesystems import private_folder
 from jupyter_containers.layout import USER_FOLDER, UserLayout
 from jupyter_containers.network.links import set_up
 from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.netlink import NetlinkSocket
 from jupyter_containers.network.usermode import Uplink
 from jupyter_containers.oci.idmap import IDMap, IDMapping
-from jupyter_containers.places import private_folder
 from jupyter_containers.rootless.delegation import settle
 from jupyter_containers.runtime.process import ProcessIdentity
+from jupyter_containers.runtime.restrictions import namespace_restriction
 from jupyter_containers.runtime.subids import subordinate
-from jupyter_containers.runtime.surroundings import namespaces_withheld
 
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_DUMPABLE = 4
 _LOOPBACK = 1
-# It waits for its map, for without one it could not even start a program.
+# It waits for its map: without one it could not even start a program.
 _HOLD = "echo ready; read go; exec sleep 2147483647"
 
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """The users and groups that will exist inside; ``reason`` is why there are no more of them."""
+    """The users and groups that will exist inside; ``reason`` explains why there are no more."""
 
     users: IDMap
     groups: IDMap
@@ -56,7 +56,7 @@ class Holder:
 
     @classmethod
     def of(cls, files: UserLayout) -> Holder | None:
-        """Return the holder that another process started, if it is still there."""
+        """Return the holder that another process started, if it is still alive."""
         try:
             pid, began = files.holder.read_text().split()
         except (OSError, ValueError):
@@ -65,13 +65,14 @@ class Holder:
 
     @classmethod
     def start(cls, files: UserLayout) -> Holder:
-        """Return new namespaces, with a way out where the host has slirp4netns.
+        """Create new namespaces, with an uplink if the host has slirp4netns.
 
-        Raises :class:`UnsupportedError` where the host does not let users make namespaces.
+        Raises :class:`UnsupportedError` if the host does not let users create namespaces.
         """
         alive, kept = os.pipe2(os.O_CLOEXEC)
         try:
-            # It keeps the pipe's other end, so that the uplink notices its end, however it comes.
+            # It keeps the pipe's other end, so that the uplink notices when it ends, for any
+            # reason.
             process = subprocess.Popen(
                 ["unshare", "--user", "--net", "sh", "-c", _HOLD],
                 stdin=subprocess.PIPE,
@@ -93,17 +94,17 @@ class Holder:
             if kept >= 0:
                 os.close(kept)
         identity = ProcessIdentity.of(process.pid)
-        # Who ended it at once will find none there, and start another.
+        # A process that ended it at once finds none there, and starts another.
         files.holder.write_text(f"{identity.pid} {identity.start_time}" if identity else "")
         return holder
 
     def _prepare(self, process: subprocess.Popen[bytes], alive: int) -> None:
-        assert process.stdin is not None  # all three were asked for
+        assert process.stdin is not None  # all three were requested
         assert process.stdout is not None
         assert process.stderr is not None
         if process.stdout.readline() != b"ready\n":
             said = process.stderr.read().decode(errors="replace").strip()
-            withheld = namespaces_withheld(said)
+            withheld = namespace_restriction(said)
             raise UnsupportedError(
                 withheld.reason, capability="user namespaces", provided_by=withheld.remedy
             )
@@ -122,11 +123,11 @@ class Holder:
 
     @property
     def uplink(self) -> Uplink:
-        """The program that carries packets in and out."""
+        """The program that relays packets in and out."""
         return Uplink(self.files.uplink)
 
     def stop(self) -> None:
-        """End the holder; the namespaces end when the last container in them has."""
+        """Stop the holder; the namespaces end with the last container in them."""
         try:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
@@ -135,15 +136,16 @@ class Holder:
 
 
 def enter(files: UserLayout) -> None:
-    """Make this process root in the user's namespace, started when it is not there.
+    """Make this process root in the user's namespaces, which are created if they do not exist.
 
-    It must have one thread only, and stays in the host's network.  ``files`` hold what processes
-    of the user need to find the namespaces.
+    It must have only one thread, and stays in the host's network.  ``files`` are those by which
+    processes of the user find the namespaces.
     """
     private_folder(files.folder.parent)
     private_folder(files.folder)
-    with _locked(files.lock):
-        # Before it is another user to the user's systemd; a new holder is started in its group.
+    with _lock(files.lock):
+        # Before it becomes another user for the user's systemd; a new holder is started in its
+        # group.
         refused = settle(files.cgroup)
         told = f"{refused.reason}\n{refused.remedy}" if refused else ""
         files.no_cgroup.write_text(told)
@@ -156,7 +158,7 @@ def enter(files: UserLayout) -> None:
 
 
 def end(run_root: Path) -> None:
-    """End the namespaces that belong to a run root, with all that keeps them."""
+    """End the namespaces of a run root, with all processes that keep them."""
     files = UserLayout(run_root / USER_FOLDER)
     found = Holder.of(files)
     if found is not None:
@@ -168,7 +170,7 @@ def end(run_root: Path) -> None:
 
 
 def identities() -> Identities:
-    """Return whom this user may be inside: itself as root, and its subordinate ids from 1 on."""
+    """Return the IDs for the namespace: this user as root, and its subordinate IDs from 1 on."""
     uid, gid = os.getuid(), os.getgid()
     own_user, own_group = IDMapping(0, uid, 1), IDMapping(0, gid, 1)
     alone = (IDMap((own_user,)), IDMap((own_group,)))
@@ -180,12 +182,14 @@ def identities() -> Identities:
     if not shutil.which("newuidmap") or not shutil.which("newgidmap"):
         return Identities(*alone, "newuidmap is missing: apt-get install uidmap")
     if _no_new_privileges():
-        return Identities(*alone, "the server runs with NoNewPrivileges, so newuidmap has no power")
+        return Identities(
+            *alone, "the server runs with NoNewPrivileges, so newuidmap has no effect"
+        )
     return Identities(IDMap((own_user, *users)), IDMap((own_group, *groups)))
 
 
 def map_identities(pid: int) -> str:
-    """Give a new user namespace its users and groups; return why it has only one, or nothing."""
+    """Write the ID maps of a new user namespace; return why it has only one ID, or ``""``."""
     wanted = identities()
     if not wanted.reason:
         failed = _map_with("newuidmap", pid, wanted.users) or _map_with(
@@ -209,7 +213,7 @@ def map_identities(pid: int) -> str:
 
 
 def _map_with(program: str, pid: int, wanted: IDMap) -> str:
-    """Return why the program refused, or nothing."""
+    """Return why the program refused, or an empty text."""
     words = [word for one in wanted.mappings for word in _line(one).split()]
     done = subprocess.run([program, str(pid), *words], capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else (done.stderr.strip() or f"{program} failed")
@@ -244,12 +248,12 @@ def _join(pid: int) -> None:
             raise ContainersError(f"cannot enter the user's own namespace: {reason}")
     finally:
         os.close(fd)
-    # The kernel took it away with the change of rights; /proc/self/* would not be ours.
+    # The kernel removed it with the change of credentials; /proc/self/* would belong to root.
     libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
 @contextmanager
-def _locked(file: Path) -> Iterator[None]:
+def _lock(file: Path) -> Iterator[None]:
     with open(file, "wb") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield

@@ -1,7 +1,8 @@
-"""An engine whose work is done by a worker: what a kernel of an ordinary user holds.
+"""The engine for a kernel of an ordinary user: a worker process does its work.
 
-It has the services of :class:`~jupyter_containers.engine.Engine`, and they behave alike: values and
-errors come back as they are, callbacks are called here, an interrupt ends the work there first.
+It has the services of :class:`~jupyter_containers.engine.Engine`, with the same behaviour: values
+and errors are returned and raised here, callbacks are called here, an interrupt first stops the
+work in the worker.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from types import MethodType
 from typing import Any, Literal
 
 from jupyter_containers.engine.collection import Collection
@@ -24,22 +26,22 @@ from jupyter_containers.engine.services import NOUNS, service_class
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.rootless.wire import Channel, send_socket, values_only
-from jupyter_containers.runtime.ownprogram import own_program
+from jupyter_containers.runtime.self_exec import self_exec_command
 from jupyter_containers.settings import Settings, environment, load_settings
 
 _LOOK_SECONDS = 0.02
 _SHORT_CUTS = {"run": "containers", "build": "builds", "pull": "images", "push": "images"}
-# Callbacks that return nothing: the work there does not wait for them.
+# Callbacks that return nothing: the worker does not wait for them.
 _TOLD = ("emit", "on_output")
-# Made of public methods and kept by the caller, or of modules of the caller's: they live here.
+# Composed of public methods and kept by the caller, or using modules of the caller: they live here.
 _COMPOSED = ("service", "to_dataframe")
 
 
 class RemoteEngine:
     """The engine of a user who is not root; the arguments are those of ``Engine``.
 
-    The worker starts with the first call.  Raises :class:`UnsupportedError` then, where the host
-    lets users make no namespaces.
+    The worker starts with the first call.  Raises :class:`UnsupportedError` then if the host does
+    not let users create namespaces.
     """
 
     def __init__(self, **overrides: Any) -> None:
@@ -72,7 +74,7 @@ class RemoteEngine:
             return self._link
 
     def close(self) -> None:
-        """End the worker; containers go on."""
+        """End the worker; containers keep running."""
         with self._opening:
             link, self._link = self._link, None
         if link is not None:
@@ -86,7 +88,7 @@ class _RemoteService:
         self._engine, self.noun, self._service = engine, noun, service
 
     def __getattr__(self, name: str) -> Any:
-        if name[1:] in NOUNS:  # a composed method's other services: _containers, _images …
+        if name[1:] in NOUNS:  # another service that a composed method uses: _containers, _images …
             return getattr(self._engine, name[1:])
         attribute = getattr(self._service, name)
         if name in _COMPOSED:
@@ -95,27 +97,30 @@ class _RemoteService:
         def method(*args: Any, **flags: Any) -> Any:
             return self._engine._connection.call(("service", self.noun), name, args, flags)
 
+        if callable(attribute):  # signature and docstring, for completion and help
+            method.__wrapped__ = MethodType(attribute, self)  # type: ignore[attr-defined]
+            method.__doc__ = attribute.__doc__
         return method
 
 
 class _RemoteCollection(_RemoteService, Collection[Any]):
-    """A service that is a collection too."""
+    """A service that is also a collection."""
 
     def __call__(self, *args: Any, **flags: Any) -> Any:
         return self.list(*args, **flags)
 
     def get(self, name: str, *args: Any) -> Any:
-        """Return one; raise :class:`NotFoundError`."""
+        """Return one item; raise :class:`NotFoundError`."""
         return self.__getattr__("get")(name, *args)
 
     def everything(self) -> list[Any]:
-        """Return all of them."""
+        """Return all items."""
         found: list[Any] = self.__getattr__("everything")()
         return found
 
 
 class _Link:
-    """A worker, and the channels to it that no call uses at the moment."""
+    """A worker, and the channels to it that no call is using."""
 
     def __init__(self, engine: RemoteEngine, settings: Settings) -> None:
         self.engine = engine
@@ -130,7 +135,7 @@ class _Link:
         if answer[0] == "error":
             self.close()
             raise answer[1]
-        # Without this a worker would go on when its engine is forgotten but never closed.
+        # Otherwise a worker would survive an engine that is deleted but never closed.
         self._end = weakref.finalize(engine, self._control.close)
 
     @property
@@ -151,7 +156,7 @@ class _Link:
         flags: dict[str, Any],
         tokens: dict[int, CancelToken] | None = None,
     ) -> Any:
-        """Return what the method returns there, or raise what it raises.
+        """Call a method in the worker; return its result or raise its exception.
 
         ``tokens`` are those that the target was given before.
         """
@@ -182,18 +187,18 @@ class _Link:
             self._idle.append(channel)
 
     def drop(self, number: int) -> None:
-        """Let the worker forget what it keeps for us."""
+        """Let the worker drop an object that it keeps for this process."""
         if self.alive:
             try:
                 channel = self._channel()
                 channel.send(("drop", number), values_only)
                 self.give_back(channel)
             except OSError:
-                return  # the worker is gone, and all that it kept
+                return  # the worker is gone, with all its objects
 
 
 class _Target:
-    """What a method is called on, as a reference."""
+    """The target of a method call, as a reference."""
 
     def __init__(self, reference: Any) -> None:
         self.reference = reference
@@ -201,14 +206,14 @@ class _Target:
 
 @dataclass(frozen=True, slots=True)
 class _Lent:
-    """An argument that is no value, and how the worker gets at it."""
+    """An argument that is not a value, and how the worker accesses it."""
 
     kind: Literal["told", "asked", "stream", "descriptor", "rb", "wb"]
     value: Any
 
 
 def _lent(name: str, value: Any) -> Any:
-    """Return an argument as it travels."""
+    """Return an argument in the form in which it is sent."""
     if name == "stdin" and isinstance(value, int):
         return _Lent("descriptor", value)
     if hasattr(value, "read") or hasattr(value, "write"):
@@ -223,7 +228,7 @@ def _lent(name: str, value: Any) -> Any:
 
 
 class _Exchange:
-    """One call: a thread of its own listens, so that an interrupt can come at any time."""
+    """One call: a separate thread receives, so that an interrupt can come at any time."""
 
     def __init__(self, link: _Link, channel: Channel, tokens: dict[int, CancelToken]) -> None:
         self._link, self._channel = link, channel
@@ -235,7 +240,7 @@ class _Exchange:
         self._fault: BaseException | None = None
 
     def begin(self, message: tuple[Any, ...]) -> None:
-        """Send the call and listen."""
+        """Send the call and start receiving."""
         self._channel.send(("call", *message), self._refer)
         context = contextvars.copy_context()
         threading.Thread(
@@ -243,7 +248,7 @@ class _Exchange:
         ).start()
 
     def result(self) -> Any:
-        """Return or raise the outcome; an interrupt ends the work there before it is raised."""
+        """Return or raise the outcome; an interrupt first stops the work in the worker."""
         try:
             self._wait()
         except BaseException:
@@ -267,7 +272,7 @@ class _Exchange:
                     self._say(("cancel", number))
 
     def _stop(self) -> None:
-        """The work there has ended, however often the caller is interrupted."""
+        """Wait until the work in the worker has ended, however often the caller is interrupted."""
         while not self._ended.is_set():
             try:
                 self._say(("interrupt",))
@@ -281,7 +286,7 @@ class _Exchange:
         try:
             self._channel.send(message, values_only)
         except OSError:
-            return  # the worker is gone: the listener says so
+            return  # the worker is gone: the receiver reports that
 
     def _listen(self) -> None:
         try:
@@ -362,12 +367,12 @@ class _Exchange:
 
 
 class _RemoteIterator(Iterator[Any]):
-    """What an iterator in the worker yields; it is forgotten there when it is here."""
+    """The items of an iterator in the worker, which is dropped there when it is deleted here."""
 
     def __init__(self, link: _Link, number: int, tokens: dict[int, CancelToken]) -> None:
         self._link, self._number, self._tokens = link, number, tokens
         self._end = weakref.finalize(self, link.drop, number)
-        # A kernel that ends takes its worker along.
+        # A kernel that ends also ends its worker.
         self._end.atexit = False
 
     def __next__(self) -> Any:
@@ -388,27 +393,27 @@ class RemoteSession:
         self._closed = False
 
     def read(self, timeout: float | None = None) -> bytes | None:
-        """Return output, ``b""`` once it has ended, None when there was none in ``timeout``."""
+        """Return output, ``b""`` at its end, None if there was none in ``timeout``."""
         if not select.select([self.descriptor], [], [], timeout)[0]:
             return None
         data: bytes | None = self._call("read", 0)
         return data
 
     def write(self, data: bytes) -> None:
-        """Type keys; after the end they are dropped."""
+        """Write typed keys; after the end they are dropped."""
         self._call("write", data)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Set the terminal's size and tell the process."""
+        """Set the terminal's size and signal the process."""
         self._call("resize", rows, columns)
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Return the exit code, or None when the process still runs after ``timeout`` seconds."""
+        """Return the exit code, None if the process is still running after ``timeout`` seconds."""
         code: int | None = self._call("wait", timeout)
         return code
 
     def close(self) -> None:
-        """Let go of the terminal; a second call does nothing."""
+        """Close the terminal; a second call does nothing."""
         if not self._closed:
             self._closed = True
             os.close(self.descriptor)
@@ -421,9 +426,9 @@ class RemoteSession:
 
 def _started(descriptor: int, settings: Settings) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        own_program("jupyter_containers.rootless.worker", str(descriptor)),
+        self_exec_command("jupyter_containers.rootless.worker", str(descriptor)),
         pass_fds=(descriptor,),
         env={**os.environ, **environment(settings)},
-        # An interrupt of the kernel's process group is not the worker's: the kernel passes it on.
+        # The worker ignores interrupts of the kernel's process group: the kernel relays them.
         start_new_session=True,
     )

@@ -1,4 +1,4 @@
-"""Which settings hold inside: those of the user outside, handed on by the environment."""
+"""Enters the user's namespaces with the settings of the user outside."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from jupyter_containers.settings import (
 def enter_for(
     overrides: dict[str, Any] | None = None, environ: MutableMapping[str, str] | None = None
 ) -> Settings:
-    """Make this process root in its user's namespaces; return the settings of before.
+    """Make this process root in its user's namespaces; return the settings from before.
 
-    They are put into the environment, so that programs started from here find the same store.
-    Where the host lets users make no namespaces the process stays what it is: images and
-    registries work, and what needs more says so.
+    They are also set as environment variables, so that programs started from here find the same
+    store. If the host does not let users create namespaces, the process is unchanged: images and
+    registries work, and everything else raises the reason.
     """
     environ = os.environ if environ is None else environ
     settings = load_settings(environ, overrides)
     files = settings.layout.user
-    # Here, where users are told apart: inside, every other one is nobody.
+    # Here, where users can be told apart: inside, every other user is nobody.
     check_places(settings)
     denied = files.denied
     try:

@@ -1,9 +1,9 @@
 """Messages between a kernel and its worker: pickled tuples, with descriptors beside them.
 
-One *channel* (a connected pair of sockets) carries one call at a time.  What cannot be a value
-goes as a reference: the engine itself; what the caller lends (*callbacks*, streams, a token that
-cancels); what the engine gives to be used step by step (iterators, terminals).  Both ends are our
-own processes of one user, so pickle is safe here.
+One *channel* (a connected pair of sockets) carries one call at a time.  Objects that are not values
+are sent as references: the engine itself; objects that the caller lends (*callbacks*, streams, a
+cancel token); objects that the engine returns for use step by step (iterators, terminals).  Both
+ends are the engine's own processes of one user, so pickle is safe here.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Resolve = Callable[[Any, list[int]], Any]
 
 
 class Channel:
-    """One end of a pair of sockets; any thread may send, one at a time receives."""
+    """One end of a pair of sockets; any thread may send, one at a time may receive."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._sending = threading.Lock()
 
     def send(self, message: object, refer: Refer) -> None:
-        """Send a message; ``refer`` turns what is no value into a reference (None keeps it)."""
+        """Send a message; ``refer`` returns an object's reference, or None to send its value."""
         descriptors: list[int] = []
         output = BytesIO()
         _Pickler(output, lambda value: refer(value, descriptors)).dump(message)
@@ -46,14 +46,14 @@ class Channel:
             self._socket.sendall(data)
 
     def receive(self, resolve: Resolve) -> Any:
-        """Return the next message; raise :class:`EOFError` when the other end is closed."""
+        """Return the next message; raise :class:`EOFError` if the other end is closed."""
         try:
-            body, ancillary = self._received()
-        except ConnectionError as error:  # it was closed with something of ours unread
+            body, ancillary = self._receive_message()
+        except ConnectionError as error:  # it was closed with unread data of this end
             raise EOFError("the other end is gone") from error
         return _Unpickler(BytesIO(body), lambda reference: resolve(reference, ancillary)).load()
 
-    def _received(self) -> tuple[bytearray, list[int]]:
+    def _receive_message(self) -> tuple[bytearray, list[int]]:
         head, ancillary = b"", list[int]()
         while len(head) < _HEADER.size:
             data, descriptors, _, _ = socket.recv_fds(
@@ -74,14 +74,14 @@ class Channel:
         return body, ancillary
 
     def close(self) -> None:
-        """Close this end, which the other one notices; a receiver here is woken too."""
+        """Close this end, which the other one notices; a thread receiving here is woken too."""
         with suppress(OSError):  # the other end was first
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
 
 def values_only(value: object, descriptors: list[int]) -> None:  # one of Refer
-    """Refer to nothing: the message is made of values."""
+    """Return None: the message contains only values."""
 
 
 class _Pickler(pickle.Pickler):
@@ -90,7 +90,7 @@ class _Pickler(pickle.Pickler):
         self._refer = refer
 
     def persistent_id(self, value: Any) -> Any:
-        """Return the reference that stands for what is no value."""
+        """Return the reference for an object that is not a value."""
         return self._refer(value)
 
 
@@ -100,17 +100,17 @@ class _Unpickler(pickle.Unpickler):
         self._resolve = resolve
 
     def persistent_load(self, reference: Any) -> Any:
-        """Return what a reference stands for at this end."""
+        """Return the object for a reference at this end."""
         return self._resolve(reference)
 
 
 def send_socket(over: socket.socket, which: socket.socket) -> None:
-    """Hand a socket to the process at the other end."""
+    """Send a socket to the process at the other end."""
     socket.send_fds(over, [b"c"], [which.fileno()])
 
 
 def receive_socket(over: socket.socket) -> socket.socket | None:
-    """Return the next socket that the other end hands over; None when it is gone."""
+    """Return the next socket from the other end; None if it is gone."""
     try:
         data, descriptors, _, _ = socket.recv_fds(over, 1, 1)
     except ConnectionError:

@@ -1,7 +1,7 @@
 """The process in which an ordinary user's engine works, for one kernel.
 
-Every call has a thread, but those that the caller makes in its main thread are made in the main
-thread here: only there an interrupt ends any wait, as it does in an engine of the same process.
+Every call has a thread, but the calls of the caller's main thread run in the main thread here: only
+there does an interrupt end any wait, as in an engine of the same process.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.rootless.wire import Channel, receive_socket, values_only
 
-# The terminals of engine.containers.foreground, which stay here and are used from there.
+# The terminals of engine.containers.foreground, which stay here and are used from the kernel.
 _SESSIONS = ("ContainerSession", "ExecSession")
 
 
 @dataclass(slots=True)
 class _Call:
-    """One call under way: what it lends from the caller, and what the caller says meanwhile."""
+    """A call in progress: the objects that the caller lends, and the caller's messages to it."""
 
     channel: Channel
     answers: queue.SimpleQueue[tuple[str, Any]] = field(default_factory=queue.SimpleQueue)
@@ -43,7 +43,7 @@ class Worker:
     def __init__(self, control: socket.socket, engine: Any) -> None:
         self._control, self._engine = control, engine
         self._objects: dict[int, Any] = {}
-        # By the caller's numbers; those of a call that gave an iterator live as long as that.
+        # By the caller's numbers; those of a call that returned an iterator live as long as it.
         self._tokens: dict[int, CancelToken] = {}
         self._of_object: dict[int, set[int]] = {}
         self._numbers = itertools.count()
@@ -52,7 +52,7 @@ class Worker:
         self._switching = threading.Lock()
 
     def run(self) -> None:
-        """Make the calls of the main thread, until the kernel closes its end."""
+        """Run the calls of the main thread, until the kernel closes its end."""
         signal.signal(signal.SIGINT, self._interrupted)
         threading.Thread(target=self._accept, daemon=True).start()
         while (work := self._main.get()) is not None:
@@ -122,7 +122,7 @@ class Worker:
         try:
             os.chdir(place)
         except OSError:
-            os.chdir("/")  # the kernel's folder is gone: names in it will be too
+            os.chdir("/")  # the kernel's folder is gone: so are the names in it
 
     def _perform(
         self,
@@ -157,8 +157,8 @@ class Worker:
         try:
             call.channel.send(result, self._refer)
         except (OSError, EOFError):
-            return  # the caller is gone, and with it the need to know
-        except Exception as error:  # noqa: BLE001  # a result that cannot travel is an error of ours
+            return  # the caller is gone and needs no result
+        except Exception as error:  # noqa: BLE001  # a result that cannot be pickled is a defect here
             call.channel.send(("error", TypeError(f"{method}: {error}")), self._refer)
 
     def _interrupt(self, call: _Call) -> None:
@@ -221,7 +221,7 @@ _OWN = "JUPYTER_CONTAINERS_"
 
 @dataclass(frozen=True, slots=True)
 class _Callback:
-    """Something of the caller's that can be called here; it is told, or asked and waited for."""
+    """A callable of the caller; called without waiting, or with its result awaited."""
 
     call: _Call
     number: int
@@ -242,7 +242,7 @@ class _Callback:
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """A file object of the caller's that is no file of the system's."""
+    """A file object of the caller without a descriptor."""
 
     ask: _Callback
 
@@ -256,11 +256,11 @@ class _Stream:
         return len(data)
 
     def flush(self) -> None:
-        """Do nothing: every write has arrived."""
+        """Do nothing: every write has been delivered."""
 
 
 def _portable(error: BaseException) -> BaseException:
-    """Return an error that can be pickled and says the same."""
+    """Return an error that can be pickled and has the same text."""
     import pickle
 
     error.__traceback__ = error.__cause__ = error.__context__ = None

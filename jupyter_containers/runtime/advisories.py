@@ -1,10 +1,10 @@
-"""Which versions of the programs that containers are made of have known holes.
+"""Known vulnerabilities of the programs that containers depend on, by version.
 
-A *hole* has a CVE number and the versions of each release line in which it is fixed.  A
-distribution may mend a version and leave its number: the revisions of Debian's packages that did
-are in the table too.  Only holes that a container or an image can use are listed; conmon,
-fuse-overlayfs and nft have none that this table knows.  crun was looked at for CVE-2025-31133 and
-its sisters, and is not concerned (containers/crun issue 1906).
+An *advisory* is a vulnerability: its CVE number and the first fixed version of each release line. A
+distribution may fix a version without changing its number: the fixed revisions of Debian's packages
+are in the table too.  Only vulnerabilities that a container or an image can exploit are listed; for
+conmon, fuse-overlayfs and nft this table knows none.  crun was checked for CVE-2025-31133 and
+related ones, and is not affected (containers/crun issue 1906).
 
 Sources: the advisories of opencontainers/runc, containers/crun, rootless-containers/slirp4netns
 and libslirp; changelogs of Debian's packages.
@@ -17,15 +17,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _NUMBERS = re.compile(r"\d+|[a-z]+")
-# What comes before a release: 1.0.0-rc95 is older than 1.0.0.
+# A pre-release: 1.0.0-rc95 is older than 1.0.0.
 _BEFORE = {"alpha": -4, "beta": -3, "rc": -2}
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
-    """One hole: ``fixed`` are the first good versions of each release line, the last for all after.
+class Advisory:
+    """A vulnerability: ``fixed`` are the first good versions of each release line.
 
-    ``backports`` are versions of Debian's packages that have the fix all the same.
+    The last one holds for all later lines.  ``backports`` are versions of Debian's packages that
+    contain the fix.
     """
 
     cve: str
@@ -36,55 +37,57 @@ class Hole:
 
 
 _RUNC_1_1_5 = "1.1.5+ds1-1+deb12u1"
-HOLES = (
-    Hole("CVE-2019-5736", "runc", "a container overwrites runc", ("1.0.0-rc7",)),
-    Hole("CVE-2019-16884", "runc", "a volume on /proc evades AppArmor", ("1.0.0-rc9",)),
-    Hole("CVE-2019-19921", "runc", "shared volumes race the mounts", ("1.0.0-rc10",)),
-    Hole(
+ADVISORIES = (
+    Advisory("CVE-2019-5736", "runc", "a container overwrites runc", ("1.0.0-rc7",)),
+    Advisory("CVE-2019-16884", "runc", "a volume on /proc evades AppArmor", ("1.0.0-rc9",)),
+    Advisory("CVE-2019-19921", "runc", "shared volumes race the mounts", ("1.0.0-rc10",)),
+    Advisory(
         "CVE-2021-30465", "runc", "a link swapped while mounting leads to the host",
         ("1.0.0-rc95",), ("1.0.0~rc94+ds1-2",),
     ),
-    Hole("CVE-2021-43784", "runc", "a long configuration overflows a message", ("1.0.3",)),
-    Hole("CVE-2022-29162", "runc", "inheritable capabilities are not empty", ("1.1.2",)),
-    Hole("CVE-2023-25809", "runc", "/sys/fs/cgroup can be written without root", ("1.1.5",)),
-    Hole("CVE-2023-27561", "runc", "shared volumes race the mounts, again", ("1.1.5",)),
-    Hole("CVE-2023-28642", "runc", "/proc as a link evades AppArmor", ("1.1.5",)),
-    Hole(
+    Advisory("CVE-2021-43784", "runc", "a long configuration overflows a message", ("1.0.3",)),
+    Advisory("CVE-2022-29162", "runc", "inheritable capabilities are not empty", ("1.1.2",)),
+    Advisory("CVE-2023-25809", "runc", "/sys/fs/cgroup can be written without root", ("1.1.5",)),
+    Advisory("CVE-2023-27561", "runc", "shared volumes race the mounts, again", ("1.1.5",)),
+    Advisory("CVE-2023-28642", "runc", "/proc as a link evades AppArmor", ("1.1.5",)),
+    Advisory(
         "CVE-2024-21626", "runc", "a working directory leads to the host by a leaked descriptor",
         ("1.1.12",), (_RUNC_1_1_5,),
     ),
-    Hole("CVE-2024-45310", "runc", "empty files can be made on the host", ("1.1.14", "1.2.0-rc3")),
-    Hole(
+    Advisory(
+        "CVE-2024-45310", "runc", "empty files can be made on the host", ("1.1.14", "1.2.0-rc3")
+    ),
+    Advisory(
         "CVE-2025-31133", "runc", "a link for /dev/null unmasks files of the kernel",
         ("1.2.8", "1.3.3", "1.4.0-rc3"),
     ),
-    Hole(
+    Advisory(
         "CVE-2025-52565", "runc", "/dev/console is mounted over a file of the kernel",
         ("1.2.8", "1.3.3", "1.4.0-rc3"),
     ),
-    Hole(
+    Advisory(
         "CVE-2025-52881", "runc", "writes to /proc are led elsewhere",
         ("1.2.8", "1.3.3", "1.4.0-rc3"),
     ),
-    Hole("CVE-2019-18837", "crun", "an image's link leads a mount to the host", ("0.10.5",)),
-    Hole("CVE-2022-27650", "crun", "inheritable capabilities are not empty", ("1.4.4",)),
-    Hole("CVE-2025-24965", "crun", "the handler krun writes to the host", ("1.20",)),
-    Hole("CVE-2019-14378", "slirp4netns", "writes beyond a packet's fragments", ("0.3.2",)),
-    Hole("CVE-2019-15890", "slirp4netns", "use after free with fragments", ("0.4.1",)),
-    Hole("CVE-2020-1983", "libslirp", "use after free with fragments", ("4.3.0",)),
-    Hole("CVE-2020-10756", "libslirp", "reads beyond an ICMPv6 packet", ("4.3.1",)),
-    Hole("CVE-2020-29129", "libslirp", "reads beyond NC-SI packets", ("4.4.0",)),
-    Hole("CVE-2020-29130", "libslirp", "reads beyond ARP packets", ("4.4.0",)),
-    Hole("CVE-2021-3592", "libslirp", "reads beyond BOOTP packets", ("4.6.0",)),
-    Hole("CVE-2021-3593", "libslirp", "reads beyond UDP packets of IPv6", ("4.6.0",)),
-    Hole("CVE-2021-3594", "libslirp", "reads beyond UDP packets", ("4.6.0",)),
-    Hole("CVE-2021-3595", "libslirp", "reads beyond TFTP packets", ("4.6.0",)),
+    Advisory("CVE-2019-18837", "crun", "an image's link leads a mount to the host", ("0.10.5",)),
+    Advisory("CVE-2022-27650", "crun", "inheritable capabilities are not empty", ("1.4.4",)),
+    Advisory("CVE-2025-24965", "crun", "the handler krun writes to the host", ("1.20",)),
+    Advisory("CVE-2019-14378", "slirp4netns", "writes beyond a packet's fragments", ("0.3.2",)),
+    Advisory("CVE-2019-15890", "slirp4netns", "use after free with fragments", ("0.4.1",)),
+    Advisory("CVE-2020-1983", "libslirp", "use after free with fragments", ("4.3.0",)),
+    Advisory("CVE-2020-10756", "libslirp", "reads beyond an ICMPv6 packet", ("4.3.1",)),
+    Advisory("CVE-2020-29129", "libslirp", "reads beyond NC-SI packets", ("4.4.0",)),
+    Advisory("CVE-2020-29130", "libslirp", "reads beyond ARP packets", ("4.4.0",)),
+    Advisory("CVE-2021-3592", "libslirp", "reads beyond BOOTP packets", ("4.6.0",)),
+    Advisory("CVE-2021-3593", "libslirp", "reads beyond UDP packets of IPv6", ("4.6.0",)),
+    Advisory("CVE-2021-3594", "libslirp", "reads beyond UDP packets", ("4.6.0",)),
+    Advisory("CVE-2021-3595", "libslirp", "reads beyond TFTP packets", ("4.6.0",)),
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program or library, its version and, where it says so, that of its Debian package."""
+    """A program or library, its version and, if known, that of its Debian package."""
 
     name: str
     version: str
@@ -92,11 +95,11 @@ class Program:
 
 
 def versions(name: str, said: str) -> tuple[Program, ...]:
-    """Return the versions in what ``--version`` of the program ``name`` printed."""
+    """Return the versions in the ``--version`` output of the program ``name``."""
     found = []
     own = re.search(rf"{re.escape(name)}(?: version|: version|) v?(\d\S*)", said)
     if own:
-        # Debian's runc says the version of its package where others have the commit.
+        # Debian's runc prints its package version where others print the commit.
         package = re.search(r"^commit: (\d\S*-\S+)$", said, re.MULTILINE)
         found.append(Program(name, own[1], package[1] if package else ""))
     library = re.search(r"^libslirp: (\d\S*)", said, re.MULTILINE)
@@ -105,20 +108,20 @@ def versions(name: str, said: str) -> tuple[Program, ...]:
     return tuple(found)
 
 
-def known_holes(program: Program) -> tuple[Hole, ...]:
-    """Return the holes of one version of a program, the latest last."""
+def known_advisories(program: Program) -> tuple[Advisory, ...]:
+    """Return the vulnerabilities of one version of a program, the latest last."""
     return tuple(
-        hole for hole in HOLES if hole.program == program.name and not _is_fixed(hole, program)
+        hole for hole in ADVISORIES if hole.program == program.name and not _is_fixed(hole, program)
     )
 
 
-def remedy(holes: tuple[Hole, ...]) -> str:
-    """Return which versions have none of these holes, one for each release line that has any."""
+def remedy(holes: tuple[Advisory, ...]) -> str:
+    """Return the versions without these vulnerabilities, one for each affected release line."""
     last = holes[-1]
     return f"{last.program} {' or '.join(last.fixed)}, or newer"
 
 
-def _is_fixed(hole: Hole, program: Program) -> bool:
+def _is_fixed(hole: Advisory, program: Program) -> bool:
     if program.package and any(_is_revision(program.package, one) for one in hole.backports):
         return True
     own = _key(program.version)
@@ -134,7 +137,7 @@ def _is_revision(package: str, good: str) -> bool:
 
 
 def _key(version: str) -> tuple[int, ...]:
-    """Return something by which versions of one program are in order."""
+    """Return a sort key for the versions of one program."""
     return tuple(_each(version))
 
 
@@ -145,4 +148,4 @@ def _each(version: str) -> Iterator[int]:
             yield int(part)
         elif part in _BEFORE:
             yield _BEFORE[part]
-    yield 0  # so that a release is more than its candidates
+    yield 0  # so that a release sorts after its candidates

@@ -1,11 +1,11 @@
-"""A container's live standard streams, through the socket that its monitor keeps.
+"""A container's live standard streams, through its monitor's socket.
 
 Vocabulary: an *attachment* is one client of the monitor's ``attach`` socket (SOCK_SEQPACKET: one
 packet is one byte naming the stream, 2 stdout or 3 stderr, and the data).  With a terminal all
 output is stdout.
 
-Lifecycle: connect after ``create`` and before ``start`` and no byte is lost;
-:meth:`Attachment.pump` delivers until the container's streams end.  The log has every byte too.
+Lifecycle: connect after ``create`` and before ``start``, and no byte is lost;
+:meth:`Attachment.pump` delivers until the container's streams end.  The log also holds every byte.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Attachment:
 
     def __init__(self, bundle: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # A socket's path may have 107 bytes only; through a descriptor any bundle's does.
+        # A socket's path is limited to 107 bytes; through a descriptor any bundle's path fits.
         folder = os.open(bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self._socket.connect(f"/proc/self/fd/{folder}/attach")
@@ -59,11 +59,11 @@ class Attachment:
         self.close()
 
     def close(self) -> None:
-        """Detach; the container goes on."""
+        """Detach; the container keeps running."""
         self._socket.close()
 
     def send(self, data: bytes, *, cancel: CancelToken | None = None) -> bool:
-        """Write to the container's standard input; return False when it takes no more."""
+        """Write to the container's standard input; return False if it is closed."""
         for start in range(0, len(data), _STDIN_CHUNK):
             while not self._poll(select.POLLOUT):
                 if cancel is not None:
@@ -75,17 +75,17 @@ class Attachment:
         return True
 
     def close_stdin(self) -> None:
-        """Tell the container that no more input comes."""
+        """Close the container's standard input."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
     @property
     def descriptor(self) -> int:
-        """What becomes readable when the container has written or its streams have ended."""
+        """A descriptor that is readable when there is output or the streams have ended."""
         return self._socket.fileno()
 
     def receive(self) -> tuple[StreamName, bytes] | None:
-        """Return the next piece of output, waiting for it; None when the streams have ended."""
+        """Return the next piece of output, waiting for it; None at the end of the streams."""
         while True:
             try:
                 packet = self._socket.recv(_PACKET)
@@ -107,10 +107,10 @@ class Attachment:
     ) -> None:
         """Deliver output until the container's streams end.
 
-        ``stdin`` is data or a descriptor to copy from until its end; None leaves the container's
+        ``stdin`` is data, or a descriptor to copy from until its end; None leaves the container's
         input alone (for :meth:`send`).  ``on_tick`` is called at least every 50 ms.  Raises
         ``OperationCancelledError`` within 50 ms of a cancellation, and
-        :class:`~jupyter_containers.runtime.keys.DetachedError` when ``keys`` were typed, with the
+        :class:`~jupyter_containers.runtime.keys.DetachedError` when ``keys`` are typed, with the
         container still running.
         """
         pending = memoryview(stdin if isinstance(stdin, bytes) else b"")
@@ -167,7 +167,7 @@ class Attachment:
         except BlockingIOError:
             return pending
         except OSError:
-            # The container closed its input; the rest has no reader.
+            # The container closed its input; drop the rest.
             return pending[:0]
         return pending[sent:]
 
@@ -178,5 +178,5 @@ def _read(descriptor: int) -> bytes:
     except BlockingIOError:
         return b""
     except OSError:
-        # A terminal whose other side has gone reads as an error.
+        # A terminal whose other side was closed raises an error on reading.
         return b""

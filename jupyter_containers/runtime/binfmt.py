@@ -1,6 +1,6 @@
-"""Programs of other architectures: what the kernel's binfmt_misc hands to an emulator.
+"""Emulators for programs of other architectures, registered in the kernel's binfmt_misc.
 
-An entry serves containers when it is enabled and has the flag ``F``: its interpreter was opened on
+An entry works in containers if it is enabled and has the flag ``F``: its interpreter was opened on
 the host, so that the image need not contain it (kernel documentation, "binfmt-misc").
 """
 
@@ -12,7 +12,7 @@ from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.oci.descriptor import Platform
 
 REGISTRY = Path("/proc/sys/fs/binfmt_misc")
-# What QEMU calls the architectures that have another name in Go.
+# QEMU's names of architectures whose names differ in Go.
 _NAMES = {
     "amd64": "x86_64",
     "386": "i386",
@@ -28,7 +28,7 @@ _NATIVE = {"amd64": {"386"}}
 def require_runnable(
     wanted: Platform, host: Platform | None = None, registry: Path = REGISTRY
 ) -> None:
-    """Raise :class:`UnsupportedError` when this machine cannot run programs of a platform."""
+    """Raise :class:`UnsupportedError` if this machine cannot run programs of a platform."""
     machine = host or Platform.host()
     own = {machine.architecture} | _NATIVE.get(machine.architecture, set())
     if wanted.os == machine.os and wanted.architecture in own:
@@ -45,7 +45,7 @@ def require_runnable(
 
 
 def _problem(registry: Path, name: str) -> str:
-    """Return why no emulator serves containers, empty when one does."""
+    """Return why no emulator works in containers; an empty text if one does."""
     found = ""
     for entry in (f"qemu-{name}", f"qemu-{name}-static"):
         try:

@@ -1,8 +1,8 @@
-"""Devices by name, as their vendors describe them in CDI files.
+"""Devices by name, described by their vendors in CDI files.
 
 Vocabulary: a *CDI name* is ``vendor.com/class=device``; a *specification* is a JSON or YAML file of
-one kind (``vendor.com/class``) in ``/etc/cdi`` or ``/var/run/cdi`` (the later folder wins);
-*edits* are what a device needs in a container: variables, nodes, mounts, hooks, groups.
+one kind (``vendor.com/class``) in ``/etc/cdi`` or ``/var/run/cdi`` (the later folder wins); *edits*
+are the changes to a container that a device needs: variables, nodes, mounts, hooks, groups.
 
 Container Device Interface specification, versions 0.3 to 1.0.  The files are the administrator's.
 """
@@ -31,9 +31,9 @@ _HOOKS = {
 
 
 def edits_of(names: Sequence[str], folders: Sequence[Path] = FOLDERS) -> list[dict[str, Any]]:
-    """Return the edits for CDI names: those of each device, and once those of its whole file.
+    """Return the edits for CDI names: those of each device, and those of each file once.
 
-    Raises :class:`UnsupportedError` when no file describes a device.
+    Raises :class:`UnsupportedError` if no file describes a device.
     """
     found: list[dict[str, Any]] = []
     general: list[str] = []
@@ -61,7 +61,7 @@ def edits_of(names: Sequence[str], folders: Sequence[Path] = FOLDERS) -> list[di
 
 
 def apply_edits(spec: Spec, edits: Sequence[dict[str, Any]]) -> None:
-    """Change a runtime spec by edits, in order."""
+    """Apply edits to a runtime spec, in order."""
     for edit in edits:
         environment = spec["process"]["env"]
         for entry in edit.get("env") or ():
@@ -93,7 +93,7 @@ def apply_edits(spec: Spec, edits: Sequence[dict[str, Any]]) -> None:
 
 
 def add_device(spec: Spec, device: Device, access: str) -> None:
-    """Give a spec one more device node and the right to use it."""
+    """Add a device node, and permission to use it, to a spec."""
     devices = spec["linux"]["devices"]
     devices[:] = [item for item in devices if item["path"] != device.path]
     devices.append(
@@ -179,7 +179,9 @@ def _yaml(text: str, path: Path) -> Any:
     import importlib
 
     try:
-        yaml = importlib.import_module("yaml")  # comes with Jupyter; without it JSON still works
+        yaml = importlib.import_module(
+            "yaml"
+        )  # installed with Jupyter; without it JSON still works
     except ImportError as error:
         raise UnsupportedError(
             f"the CDI file {path} is YAML, which this Python cannot read",

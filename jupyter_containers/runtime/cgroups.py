@@ -1,14 +1,14 @@
-"""Control groups of containers: where they are, what they use, how they end.
+"""Control groups of containers: paths, usage, killing and removal.
 
-Vocabulary: a *layout* says where each controller's hierarchy is mounted (cgroup v1: one a
+Vocabulary: a *layout* holds the mount point of each controller's hierarchy (cgroup v1: one for each
 controller; v2: one for all; hybrid: v1 plus an almost empty v2).  A container's *cgroup path* is
-the same text in every hierarchy, ``/jupyter-containers/<id>``.  A user without root may have been
-given a group of the v2 hierarchy (*delegated*): that is the layout's *base*, under which the user's
-containers are, and beside them in the group *ENGINE* the processes that start them: the kernel lets
-no group have both processes and limits below it (cgroups(7), "no internal processes").
+the same text in every hierarchy, ``/jupyter-containers/<id>``.  A user without root may have a
+*delegated* group of the v2 hierarchy: it is the layout's *base*, and contains the user's containers
+and, in the group *ENGINE*, the processes that start them: the kernel allows no group to have both
+processes and limits below it (cgroups(7), "no internal processes").
 
-Lifecycle: the runtime makes the groups at ``create``; :func:`stats` and :func:`oom_kills` read
-them; :func:`kill_all` empties them; :func:`remove` takes the empty directories away.
+Lifecycle: the runtime creates the groups at ``create``; :func:`stats` and :func:`oom_kills` read
+them; :func:`kill_all` empties them; :func:`remove` removes the empty directories.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _V1_CONTROLLERS = frozenset(
 class CgroupLayout:
     """Mount points by controller; the key ``""`` is the unified (v2) hierarchy.
 
-    ``top`` is the group that the unified mount shows as its root, ``base`` that of a user's own.
+    ``top`` is the group at the root of the unified mount, ``base`` the user's delegated group.
     """
 
     version: Version
@@ -45,7 +45,7 @@ class CgroupLayout:
 
     @classmethod
     def read(cls, mountinfo: str | None = None) -> CgroupLayout:
-        """Return the layout that ``/proc/self/mountinfo`` (or its given text) describes."""
+        """Return the layout described by ``/proc/self/mountinfo`` (or by the given text)."""
         if mountinfo is None:
             with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
                 mountinfo = file.read()
@@ -68,14 +68,15 @@ class CgroupLayout:
             return cls("hybrid" if UNIFIED in mounts else "v1", mounts, frozenset(v1))
         if UNIFIED in mounts:
             words = _text(f"{mounts[UNIFIED]}/cgroup.controllers") or ""
-            # v2 has no controllers for these: programs attached to the group do their work.
+            # v2 has no controllers for these: programs attached to the group replace them.
             return cls("v2", mounts, frozenset(words.split()) | {"devices", "freezer"}, top)
         return cls("none", mounts, frozenset())
 
     def of_user(self, own: str | None = None) -> CgroupLayout:
-        """Return what a user without root may use: what is left is where groups can be made.
+        """Return the layout for a user without root: the hierarchies in which it can create groups.
 
-        ``own`` is the text of ``/proc/self/cgroup``: in v2 this process's own group tells the base.
+        ``own`` is the text of ``/proc/self/cgroup``: in v2 the base derives from this process's
+        group.
         """
         if self.version == "v2":
             group = self.own_group(own)
@@ -88,7 +89,7 @@ class CgroupLayout:
         return self.writable()
 
     def writable(self) -> CgroupLayout:
-        """Return the layout without the hierarchies in which this process may make no group."""
+        """Return the layout without the hierarchies in which this process may not create groups."""
         mounts = {name: point for name, point in self.mounts.items() if os.access(point, os.W_OK)}
         if mounts == self.mounts:
             return self
@@ -96,7 +97,7 @@ class CgroupLayout:
         return CgroupLayout(self.version if left else "none", mounts if left else {}, left)
 
     def own_group(self, own: str | None = None) -> str:
-        """Return this process's group of the v2 hierarchy; empty where the mount does not show it.
+        """Return this process's group of the v2 hierarchy; empty if the mount does not show it.
 
         ``own`` is the text of ``/proc/self/cgroup``.
         """
@@ -117,7 +118,7 @@ class CgroupLayout:
         return tuple(f"{point}/{relative}" for point in points)
 
     def folder(self, path: str, controller: str) -> str:
-        """Return the directory in which ``controller`` acts on ``path``; empty when nowhere."""
+        """Return the directory of ``path`` for ``controller``; empty if there is none."""
         point = self.mounts.get(controller)
         if point is None:
             point = self.mounts.get(UNIFIED) if self.version == "v2" else None
@@ -126,10 +127,10 @@ class CgroupLayout:
 
 @dataclass(frozen=True, slots=True)
 class ContainerStats:
-    """One reading: times in nanoseconds, sizes in bytes, ``memory_limit`` 0 when there is none.
+    """One reading: times in nanoseconds, sizes in bytes, ``memory_limit`` 0 for no limit.
 
-    ``memory`` leaves out file pages that the kernel may drop at once (``inactive_file``), as
-    Docker does.
+    ``memory`` excludes file pages that the kernel may drop at once (``inactive_file``), as in
+    Docker.
     """
 
     read_at: float
@@ -147,7 +148,7 @@ class ContainerStats:
 
 
 def stats(layout: CgroupLayout, path: str) -> ContainerStats | None:
-    """Return what the group uses now, or None when it does not exist."""
+    """Return the present usage of the group, or None if it does not exist."""
     memory = layout.folder(path, "memory")
     cpu = layout.folder(path, "cpu")
     if not any(os.path.isdir(folder) for folder in (memory, cpu) if folder):
@@ -157,7 +158,7 @@ def stats(layout: CgroupLayout, path: str) -> ContainerStats | None:
 
 
 def oom_kills(layout: CgroupLayout, path: str) -> int:
-    """Return how many of the group's processes the kernel killed for want of memory."""
+    """Return how many of the group's processes the kernel's OOM killer has killed."""
     name = "memory.events" if layout.version == "v2" else "memory.oom_control"
     return _pairs(f"{layout.folder(path, 'memory')}/{name}").get("oom_kill", 0)
 
@@ -174,10 +175,10 @@ def processes(layout: CgroupLayout, path: str) -> set[int]:
 
 
 def kill_all(layout: CgroupLayout, path: str, *, timeout: float = 5.0) -> bool:
-    """Kill every process of the group; return True when none is left after ``timeout`` seconds.
+    """Kill every process of the group; return whether none is left after ``timeout`` seconds.
 
     With a unified hierarchy (hybrid hosts included) the kernel does it in one step; elsewhere the
-    group is frozen so that nothing forks away between reading and killing.
+    group is frozen, so that no process forks between reading and killing.
     """
     unified = layout.mounts.get(UNIFIED)
     deadline = time.monotonic() + timeout
@@ -197,14 +198,14 @@ def kill_all(layout: CgroupLayout, path: str, *, timeout: float = 5.0) -> bool:
 
 
 def exists(layout: CgroupLayout, path: str) -> bool:
-    """Return True while the group is there in some hierarchy."""
+    """Return whether the group exists in any hierarchy."""
     return any(map(os.path.isdir, layout.folders(path)))
 
 
 def remove(layout: CgroupLayout, path: str, *, timeout: float = 2.0) -> bool:
-    """Remove the group (and groups below) in all hierarchies; return True when it is gone.
+    """Remove the group and its subgroups in all hierarchies; return whether it is gone.
 
-    A group stays busy for a moment after its last process ended, hence the retries.
+    A group stays busy for a moment after its last process has ended, hence the retries.
     """
     deadline = time.monotonic() + timeout
     pause = 0.001
@@ -219,7 +220,7 @@ def remove(layout: CgroupLayout, path: str, *, timeout: float = 2.0) -> bool:
 
 
 def is_frozen(layout: CgroupLayout, path: str) -> bool:
-    """Return True while the group is paused."""
+    """Return whether the group is paused."""
     if layout.version == "v2":
         return _pairs(f"{layout.folder(path, UNIFIED)}/cgroup.events").get("frozen", 0) == 1
     state = _text(f"{layout.folder(path, 'freezer')}/freezer.state") or ""
@@ -323,7 +324,7 @@ def _v1_block(name: str) -> tuple[int, int]:
 
 
 def _text(name: str) -> str | None:
-    # Without a file object: that is two thirds of the time, and statistics read hundreds.
+    # No file object: it would take two thirds of the time, and statistics read hundreds of files.
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -1,8 +1,8 @@
-"""What the host's security modules add to a container's walls: AppArmor and SELinux.
+"""Confinement of containers by the host's security modules, AppArmor and SELinux.
 
 Vocabulary: a *profile* is AppArmor's, a *label* (or context) SELinux's: ``user:role:type:level``,
 where the level of a container has two *categories*, so that one container's label does not cover
-another's files.  Docker's defaults hold: a profile of the engine and a label of the policy's own
+another's files.  Docker's defaults apply: the engine's profile and a label of the policy's
 ``container_t``, none for privileged containers, and no label where processes or memory are shared
 with the host.  ``--security-opt apparmor=…`` and ``label=…`` change them.
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from jupyter_containers.errors import InvalidArgumentError
 
-# The number changes with the profile's text, so that an old one is never taken for it.
+# The number changes with the profile's text, so that an outdated profile is never used.
 PROFILE_NAME = "jupyter-containers-1"
 _CATEGORIES = 1024
 _PARTS = ("user", "role", "type", "level")
@@ -61,7 +61,7 @@ profile {PROFILE_NAME} flags=(attach_disconnected, mediate_deleted) {{
 
 @dataclass(frozen=True, slots=True)
 class SecurityModules:
-    """Which modules are on, and the policy's labels for containers (empty when it has none)."""
+    """The enabled modules, and the policy's labels for containers (empty if it has none)."""
 
     apparmor: bool = False
     selinux: bool = False
@@ -69,13 +69,13 @@ class SecurityModules:
     file_label: str = ""
 
     def has(self, name: str) -> bool:
-        """Return whether the module of that name (``apparmor``, ``selinux``) is on."""
+        """Return whether the module of that name (``apparmor``, ``selinux``) is enabled."""
         return {"apparmor": self.apparmor, "selinux": self.selinux}[name]
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What one container gets: a profile, a label for its processes, one for its files."""
+    """The labels of one container: a profile, a process label and a file label."""
 
     profile: str = ""
     process: str = ""
@@ -83,7 +83,7 @@ class Labels:
 
     @property
     def mount_option(self) -> str:
-        """The option of mount(8) that gives all files of a file system the label, or nothing."""
+        """The mount(8) option that labels all files of a file system, or an empty text."""
         return f'context="{self.mount}"' if self.mount else ""
 
 
@@ -91,7 +91,7 @@ NO_MODULES, NO_LABELS = SecurityModules(), Labels()
 
 
 def security_modules(root: Path = _HOST) -> SecurityModules:
-    """Return which security modules this host has on, and what their policy says."""
+    """Return the security modules enabled on this host, and their policy's labels."""
     apparmor = _text(root / "sys/module/apparmor/parameters/enabled").startswith("Y")
     selinux = (root / "sys/fs/selinux/enforce").exists()
     process = files = ""
@@ -103,15 +103,15 @@ def security_modules(root: Path = _HOST) -> SecurityModules:
 
 
 def profile_is_loaded(root: Path = _HOST) -> bool:
-    """Return whether the kernel knows the engine's profile."""
+    """Return whether the engine's profile is loaded into the kernel."""
     profiles = _text(root / "sys/kernel/security/apparmor/profiles")
     return any(line.partition(" ")[0] == PROFILE_NAME for line in profiles.splitlines())
 
 
 def profile_of(asked: str, modules: SecurityModules, *, privileged: bool, loaded: bool) -> str:
-    """Return the AppArmor profile of a container; empty for that of the engine itself.
+    """Return the AppArmor profile of a container; empty for the engine's own profile.
 
-    ``asked`` is ``--security-opt apparmor=…``, ``loaded`` whether the engine's own is there.
+    ``asked`` is ``--security-opt apparmor=…``, ``loaded`` whether the engine's profile is loaded.
     """
     if not modules.apparmor:
         return ""
@@ -128,8 +128,8 @@ def labels_of(
     """Return the SELinux labels of a container's processes and files; empty for none.
 
     ``asked`` are the values of ``--security-opt label=…``; ``shared`` is for a container that is
-    privileged or shares processes or memory with the host.  The categories follow from the ID, so
-    a container has the same at every start.
+    privileged or shares processes or memory with the host.  The categories derive from the ID, so
+    they are the same at every start.
     """
     if not modules.selinux or "disable" in asked or (shared and not asked):
         return "", ""
@@ -160,7 +160,7 @@ def shared_label(modules: SecurityModules) -> str:
 
 
 def categories(container_id: str) -> str:
-    """Return the two categories of a container: different ones, the lesser first."""
+    """Return the two categories of a container, different and in ascending order."""
     number = int.from_bytes(hashlib.sha256(container_id.encode()).digest()[:8], "big")
     first = number % _CATEGORIES
     second = (first + 1 + number // _CATEGORIES % (_CATEGORIES - 1)) % _CATEGORIES

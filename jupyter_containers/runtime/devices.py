@@ -1,4 +1,4 @@
-"""The host's device nodes: all for a privileged container, the asked ones for others."""
+"""The host's device nodes: all for a privileged container, the requested ones for others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.options.limits import DeviceRequest
 from jupyter_containers.runtime.spec import Device
 
-# File systems of their own, or names that mean the process that looks.
+# Separate file systems, or names that refer to the reading process.
 _LEFT_OUT = frozenset({"pts", "shm", "fd", "mqueue", "console", "ptmx"})
 
 
@@ -21,7 +21,7 @@ def host_devices(folder: str = "/dev") -> tuple[Device, ...]:
 
 
 def requested_devices(request: DeviceRequest) -> Iterator[Device]:
-    """Yield the device that ``--device`` names, under its path in the container.
+    """Yield the device named by ``--device``, under its path in the container.
 
     A folder stands for all devices below it.  Raises :class:`InvalidArgumentError` for a path
     that is neither.

@@ -1,13 +1,12 @@
-"""How the layers of an image become one root file system here: by overlay mounts, or by copies.
+"""The storage driver: how image layers become one root file system, by mounts or by copies.
 
 Vocabulary: the *driver* has Docker's names: ``overlay`` (overlayfs(5) of the kernel, with
-``userxattr`` for users without root, Linux 5.11), ``fuse-overlayfs`` (the program of that name
-does the same for older kernels, and on top of overlay mounts, a little slower) and ``vfs`` (all
-files are copied for every container and step: it works everywhere, takes time and disk space, and
-isolates no less).
+``userxattr`` for users without root, Linux 5.11), ``fuse-overlayfs`` (the program does the same on
+older kernels and on top of overlay mounts, a little slower) and ``vfs`` (all files are copied for
+every container and step: it works everywhere, takes time and disk space, and isolates no less).
 
-It is tried once on the file system of the store; a note remembers the answer until the kernel,
-the rights or the store change.
+Drivers are tried once on the file system of the store; the result is cached in a note until the
+kernel, the rights or the store change.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from typing import Literal
 import msgspec
 
 from jupyter_containers.errors import ContainersError, InvalidArgumentError, UnsupportedError
+from jupyter_containers.filesystems import private_folder
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.mount import Mount
-from jupyter_containers.places import private_folder
 from jupyter_containers.runtime import fuseoverlay
 from jupyter_containers.runtime.mounts import PrivateMounts
 
@@ -34,9 +33,9 @@ NAMES = ("auto", "overlay", "fuse-overlayfs", "vfs")
 
 
 class Driver(msgspec.Struct, frozen=True):
-    """The driver in use; ``reason`` is why overlay mounts are not.
+    """The driver in use; ``reason`` explains why overlay mounts are not used.
 
-    ``no_mounts`` says why nothing at all can be mounted, so that nothing can be run either.
+    ``no_mounts`` explains why nothing at all can be mounted, so that nothing can be run either.
     """
 
     name: Name
@@ -45,13 +44,13 @@ class Driver(msgspec.Struct, frozen=True):
 
     @property
     def refusal(self) -> UnsupportedError | None:
-        """The error of whoever needs mounts, or None where they can be made."""
+        """The error for operations that need mounts, or None if mounts work."""
         return _refusal(self.no_mounts) if self.no_mounts else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Circumstances:
-    """What the answer depends on."""
+    """The circumstances on which the choice depends."""
 
     root: Path
 
@@ -64,21 +63,21 @@ class _Circumstances:
 
 
 def choose(wish: str, root: Path, note: Path, scratch: Scratch) -> Driver:
-    """Return the driver for the store in ``root``; ``wish`` is a driver's name, or ``auto``.
+    """Return the driver for the store in ``root``; ``wish`` is a driver's name or ``auto``.
 
-    What was found is kept in the file ``note``.  ``scratch`` yields a name in the store's file
-    system for a folder to try things in; what is made there is removed, also if this process dies.
+    The result is cached in the file ``note``.  ``scratch`` yields a name in the store's file system
+    for a trial folder, which is removed afterwards, even if this process dies.
 
-    Raises :class:`InvalidArgumentError` for another wish, :class:`UnsupportedError` where the
-    wished one does not work.
+    Raises :class:`InvalidArgumentError` for an unknown driver, :class:`UnsupportedError` if the
+    requested one does not work.
     """
     if wish not in NAMES:
         raise InvalidArgumentError(f"no such storage driver: {wish!r}", hint=", ".join(NAMES))
     circumstances = f"{_Circumstances(root)} {wish}"
     private_folder(note.parent)
-    found = _noted(note, circumstances)
+    found = _read_note(note, circumstances)
     if found is None:
-        found = _tried(wish, scratch)
+        found = _try_drivers(wish, scratch)
         note.write_bytes(msgspec.json.encode((circumstances, found)))
     if wish == "vfs" and found.name != "vfs":
         return Driver("vfs", "chosen in the settings")
@@ -91,7 +90,7 @@ def choose(wish: str, root: Path, note: Path, scratch: Scratch) -> Driver:
     return found
 
 
-def _noted(note: Path, circumstances: str) -> Driver | None:
+def _read_note(note: Path, circumstances: str) -> Driver | None:
     try:
         asked, found = msgspec.json.decode(note.read_bytes(), type=tuple[str, Driver])
     except (OSError, *DECODE_ERRORS):
@@ -99,23 +98,23 @@ def _noted(note: Path, circumstances: str) -> Driver | None:
     return found if asked == circumstances else None
 
 
-def _tried(wish: str, scratch: Scratch) -> Driver:
+def _try_drivers(wish: str, scratch: Scratch) -> Driver:
     """Return the first driver that works."""
     reason = "chosen in the settings"
     if wish != "fuse-overlayfs":
-        found = _mounted(scratch, fuse=False)
+        found = _try_mounts(scratch, fuse=False)
         if found.name == "overlay" or found.no_mounts:
             return found
         reason = found.reason
     missing = fuseoverlay.missing()
-    other = Driver("vfs", missing) if missing else _mounted(scratch, fuse=True)
+    other = Driver("vfs", missing) if missing else _try_mounts(scratch, fuse=True)
     if other.name == "fuse-overlayfs":
         return Driver(other.name, reason)
     return other if wish == "fuse-overlayfs" else Driver("vfs", reason)
 
 
-def _mounted(scratch: Scratch, *, fuse: bool) -> Driver:
-    """Mount two layers and change something, as every container will."""
+def _try_mounts(scratch: Scratch, *, fuse: bool) -> Driver:
+    """Mount two layers and change a file, as every container will."""
     with scratch() as folder:
         folder.mkdir(mode=0o700)
         for name in ("low", "top", "upper", "work", "merged"):
@@ -127,7 +126,7 @@ def _mounted(scratch: Scratch, *, fuse: bool) -> Driver:
             with PrivateMounts() as mounts:
                 try:
                     mounts.overlay(mount, folder / "merged")
-                    mounts.call(_change, folder / "merged")
+                    mounts.call(_change_files, folder / "merged")
                 except (ContainersError, OSError) as error:
                     return Driver("vfs", str(error))
         except UnsupportedError as error:
@@ -135,7 +134,7 @@ def _mounted(scratch: Scratch, *, fuse: bool) -> Driver:
         return Driver("fuse-overlayfs" if fuse else "overlay")
 
 
-def _change(merged: Path) -> None:
+def _change_files(merged: Path) -> None:
     (merged / "gone").unlink()
     (merged / "kept").rename(merged / "moved")
     (merged / "new").mkdir()

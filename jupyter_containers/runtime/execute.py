@@ -1,8 +1,9 @@
-"""A further process in a running container.
+"""Runs a further process in a running container (``exec``).
 
 Lifecycle: :func:`execute` runs one to its end with pipes; :func:`open_terminal` starts one on a
-pseudo-terminal and returns a handle; :func:`start_detached` leaves it to itself.  The process is
-described by ``spec.exec_process``.  Scratch files lie in the container's bundle and are removed.
+pseudo-terminal and returns a handle; :func:`start_detached` starts one in the background.  The
+process is described by ``spec.exec_process``.  Scratch files are created in the container's bundle
+and removed.
 """
 
 from __future__ import annotations
@@ -31,31 +32,31 @@ from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.runtime.pump import OutputSink, StreamName
 
 _DYING_SECONDS = 5.0
-_READING_SECONDS = 60.0  # from the end of a process until its exit code has been read
+_READING_SECONDS = 60.0  # between the end of a process and the reading of its exit code
 _PREFIX = "exec-"
 _END_OF_FILE = b"\x04"
 
 
 def _scratch(bundle: Path) -> Path:
-    """Return a new folder in the bundle; its name tells the process that made it."""
+    """Return a new folder in the bundle; its name identifies the process that created it."""
     me = ProcessIdentity.of(os.getpid())
-    assert me is not None  # this process runs
+    assert me is not None  # this process is running
     return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{me.pid}-{me.start_time}-", dir=bundle))
 
 
 def sweep_scratch(bundle: Path) -> None:
-    """Remove the scratch folders in a bundle that nobody needs any more.
+    """Remove unused scratch folders of a bundle.
 
-    Their makers are dead, and so are the monitors of processes that were left to themselves; what
-    is younger than a minute may still be read for the exit code.
+    Their creators and the monitors of their background processes are dead; a folder younger than a
+    minute may still be read for the exit code.
     """
-    with suppress(FileNotFoundError):  # the container has been removed
+    with suppress(FileNotFoundError):  # the container was removed
         for name in os.listdir(bundle):
-            if name.startswith(_PREFIX) and _is_left(bundle / name):
+            if name.startswith(_PREFIX) and _is_abandoned(bundle / name):
                 shutil.rmtree(bundle / name, ignore_errors=True)
 
 
-def _is_left(folder: Path) -> bool:
+def _is_abandoned(folder: Path) -> bool:
     try:
         pid, start_time, _ = folder.name.removeprefix(_PREFIX).split("-", 2)
         maker = ProcessIdentity(int(pid), int(start_time))
@@ -91,7 +92,7 @@ class _Call:
     def kill(self) -> None:
         """Kill the process in the container; the runtime's own process ends with it."""
         deadline = time.monotonic() + 2
-        # A pid file that is not there yet means that the runtime is still at work.
+        # A missing pid file means that the runtime is still at work.
         while time.monotonic() < deadline:
             pid = read_number(self._pid_file)
             if pid:
@@ -102,7 +103,7 @@ class _Call:
             time.sleep(0.01)
 
     def check(self, code: int) -> None:
-        """Raise what the runtime logged, when it was the runtime that failed."""
+        """Raise the runtime's logged error, if the runtime failed."""
         if code != 0 and (message := log_error(self._log)):
             raise runtime_error(message, operation="exec", argv=self.argv)
 
@@ -112,7 +113,7 @@ class _Call:
 
 
 class _Held:
-    """Passes output on, but for a runtime's own first words: they are in its log and told there."""
+    """Passes output on, except a runtime's own first messages, which are in its log too."""
 
     def __init__(self, on_output: OutputSink) -> None:
         self._on_output = on_output
@@ -128,11 +129,11 @@ class _Held:
         self._began = True
 
     def drop(self) -> None:
-        """Forget the words: they were the runtime's."""
+        """Drop the held output: it was the runtime's."""
         self._words = b""
 
     def release(self) -> None:
-        """Pass on what a program has written, after all."""
+        """Pass the held output on: it was the program's."""
         words, self._words = self._words, b""
         if words:
             self._on_output("stderr", words)
@@ -148,11 +149,11 @@ def execute(
     stdin: bytes | int | None = None,
     cancel: CancelToken | None = None,
 ) -> int:
-    """Return the exit code of ``process``, run to its end in the container.
+    """Run ``process`` in the container to its end; return its exit code.
 
     ``stdin`` is data, a descriptor, or None for an empty input.  Raises ``OCIRuntimeError``
-    (``exit_code`` 126 or 127 for a program that cannot run); on cancellation the process is
-    killed and the container goes on.
+    (``exit_code`` 126 or 127 for a program that cannot run); on cancellation the process is killed
+    and the container keeps running.
     """
     call, held = _Call(runtime, container_id, bundle, process), _Held(on_output)
     try:
@@ -177,11 +178,11 @@ def start_detached(
     *,
     exit_command: Sequence[str] = (),
 ) -> int:
-    """Return the pid (as the host sees it) of ``process``, started and left to itself.
+    """Start ``process`` in the background; return its pid on the host.
 
-    A monitor of its own stays with it and reaps it: left to the host's first process, which may
-    be a notebook server that reaps nothing, it could keep the whole container from ending.
-    ``exit_command`` is run at the end with one more word: the folder in which
+    A separate monitor stays with it and reaps it: otherwise it would belong to the host's first
+    process, which may be a notebook server that reaps nothing, and could keep the whole container
+    from ending. ``exit_command`` is run at the end with one more argument: the folder in which
     ``monitor.read_exit`` finds the exit code, and which it removes.
     """
     folder = _scratch(bundle)
@@ -204,7 +205,7 @@ def start_detached(
 
 
 class TerminalSession:
-    """A process on a terminal in a container, with a monitor of its own.
+    """A process on a terminal in a container, with its own monitor.
 
     Close it, which ends the process; or leave it; or use ``with``.
     """
@@ -226,20 +227,20 @@ class TerminalSession:
 
     @property
     def descriptor(self) -> int:
-        """What becomes readable when there is something to :meth:`read`."""
+        """A descriptor that is readable when there is something to :meth:`read`."""
         return self._attachment.descriptor
 
     def read(self) -> bytes:
-        """Return output, waiting for it; ``b""`` once it has ended."""
+        """Return output, waiting for it; ``b""`` at its end."""
         piece = self._attachment.receive()
         return b"" if piece is None else piece[1]
 
     def write(self, data: bytes) -> None:
-        """Type keys; after the end they are dropped."""
+        """Write typed keys; after the end they are dropped."""
         self._attachment.send(data)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Set the terminal's size and tell the process."""
+        """Set the terminal's size and signal the process."""
         resize(self._folder, rows, columns)
 
     def communicate(
@@ -250,10 +251,10 @@ class TerminalSession:
         keys: DetachKeys | None = None,
         on_tick: Callable[[], None] | None = None,
     ) -> int:
-        """Return the exit code, after all output was delivered as stdout.
+        """Deliver all output as stdout, then return the exit code.
 
-        Raises :class:`~jupyter_containers.runtime.keys.DetachedError` when ``keys`` were typed;
-        the process goes on, and :meth:`leave` lets it.
+        Raises :class:`~jupyter_containers.runtime.keys.DetachedError` when ``keys`` are typed; the
+        process keeps running, and :meth:`leave` detaches from it.
 
         ``stdin`` is data, followed by an end of file (Ctrl-D), or a descriptor to copy from.
         ``on_tick`` is called at least every 50 ms.
@@ -265,9 +266,9 @@ class TerminalSession:
         return code
 
     def leave(self, on_end: Callable[[int], None]) -> None:
-        """Release the terminal and let the process go on, with nobody at its terminal.
+        """Close the terminal and let the process keep running without it.
 
-        ``on_end`` gets its exit code, if this process still lives then.
+        ``on_end`` is called with its exit code, if this Python process is still alive.
         """
         if not self._open:
             return
@@ -283,9 +284,9 @@ class TerminalSession:
         threading.Thread(target=await_end, name="left-exec", daemon=True).start()
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Return the exit code, or None when the process still runs after ``timeout`` seconds.
+        """Return the exit code, or None if the process is still running after ``timeout`` seconds.
 
-        Raises :class:`OCIRuntimeError` when its monitor was killed before it could write it.
+        Raises :class:`OCIRuntimeError` if its monitor was killed before writing it.
         """
         status = wait(self._folder, self._state, timeout=timeout)
         if status is not None and status.code is None:
@@ -293,9 +294,9 @@ class TerminalSession:
         return None if status is None else status.code
 
     def close(self) -> int | None:
-        """End the process if it still runs and was not left, and release the terminal.
+        """End the process, unless it has ended or was left, and close the terminal.
 
-        Returns the exit code, None where there is none to tell (any more).
+        Returns the exit code, None if there is none (any more).
         """
         if not self._open:
             return None
@@ -339,7 +340,7 @@ def open_terminal(
     except BaseException:
         for one in attached:
             one.close()
-        # Where an interrupt came between, the process may have begun.
+        # After an interrupt here, the process may have started.
         begun = ProcessIdentity.of(read_number(folder / "container.pid") or 0)
         if begun is not None:
             begun.signal(signal.SIGKILL)

@@ -1,8 +1,8 @@
-"""What an OCI runtime says when it fails, as one line and the exit code Docker gives it.
+"""Parses an OCI runtime's errors into one line and Docker's exit code.
 
-Exit codes: 127 when the program was not found, 126 when it cannot be executed, 125 otherwise; an
-``exec`` that cannot be started for another reason is 126 too.
-crun and runc write JSON lines (``level``, ``msg``) to their log, or plain text to stderr.
+Exit codes: 127 when the program was not found, 126 when it cannot be executed, 125 otherwise; 126
+also for an ``exec`` that cannot be started for another reason. crun and runc write JSON lines
+(``level``, ``msg``) to their log, or plain text to stderr.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jupyter_containers.errors import OCIRuntimeError
-from jupyter_containers.runtime.surroundings import system_files_withheld
+from jupyter_containers.runtime.restrictions import system_files_restriction
 
 _NOT_FOUND = re.compile(
     r"executable file .*not found|exec: \S+ ?(stat \S+: )?.*no such file or directory"
@@ -26,9 +26,9 @@ _NOT_EXECUTABLE = re.compile(
     r"|executable path is a directory|exec format error",
     re.IGNORECASE,
 )
-# The kernel shows a user namespace no more of these than its user sees already.
+# In a user namespace the kernel mounts these only as far as its user sees them already.
 _WITHHELD = re.compile(r"mount\w* .*\b(proc|sysfs)\b.*operation not permitted", re.IGNORECASE)
-# What runc says when the kernel ended its child together with the container's first process.
+# runc's error when the kernel kills its child together with the container's first process.
 _TORN = re.compile(r"setns process|init-p\b|connection reset by peer")
 _PREFIXES = re.compile(
     r"^(?:(?:runc|crun|oci runtime|container_linux\.go:\d+|time=\S+|level=\w+|msg=)"
@@ -45,7 +45,7 @@ _A_FLAG = re.compile(r'exec: "--?[A-Za-z]')
 
 
 def log_error(path: Path) -> str:
-    """Return the last error in a runtime's JSON log, or nothing."""
+    """Return the last error in a runtime's JSON log, or an empty text."""
     try:
         with open(path, "rb") as file:
             data = file.read(_MAX_LOG)
@@ -55,7 +55,7 @@ def log_error(path: Path) -> str:
 
 
 def last_error(text: str) -> str:
-    """Return the message of the last JSON line of level error or fatal, or nothing."""
+    """Return the message of the last JSON line of level error or fatal, or an empty text."""
     for line in reversed(text.splitlines()):
         try:
             entry = json.loads(line)
@@ -69,30 +69,30 @@ def last_error(text: str) -> str:
 def runtime_error(
     message: str, *, operation: str, argv: Sequence[str] = (), stderr: str = ""
 ) -> OCIRuntimeError:
-    """Return the error that a runtime's ``message`` means."""
-    line = clean(message) or f"the runtime could not {operation} and did not say why"
+    """Return the error for a runtime's ``message``."""
+    line = clean(message) or f"the runtime could not {operation} and gave no reason"
     code, hint = 126 if operation == "exec" else 125, ""
-    # A message quotes the image's words, which may be long and made to match slowly.
+    # A message quotes text of the image, which may be long and crafted to match slowly.
     quoted = message if len(message) <= _LOOKED_AT else f"{message[:1000]}\n{message[-1000:]}"
     if _NOT_FOUND.search(quoted):
-        code, hint = 127, "check the command's spelling, or that the image contains it"
+        code, hint = 127, "check the command's spelling, and that the image contains it"
         if _A_FLAG.search(line):
             name = "container" if operation == "exec" else "image"
-            hint = f"flags stand before the {name}: what follows it is the command"
+            hint = f"flags go before the {name}: the words after it are the command"
     elif _NOT_EXECUTABLE.search(quoted):
         code, hint = 126, "the file is in the image but is not an executable program"
-    elif _WITHHELD.search(quoted) and (withheld := system_files_withheld()):
+    elif _WITHHELD.search(quoted) and (withheld := system_files_restriction()):
         line, hint = f"{withheld.reason} ({line})", withheld.remedy
     return OCIRuntimeError(line, argv=argv, exit_code=code, stderr=stderr or message, hint=hint)
 
 
-def torn(message: str) -> bool:
-    """Return whether a runtime's process in the container was ended from outside."""
+def ended_from_outside(message: str) -> bool:
+    """Return whether a runtime's process in the container was killed from outside."""
     return bool(_TORN.search(message))
 
 
 def clean(message: str) -> str:
-    """Return one readable line: the runtime's own prefixes and escapes taken off."""
+    """Return one readable line, without the runtime's own prefixes and escapes."""
     parsed = last_error(message)
     lines = [line.strip() for line in (parsed or message).splitlines() if line.strip()]
     text = lines[-1] if lines else ""

@@ -1,10 +1,10 @@
 """Overlay mounts by the program fuse-overlayfs, where the kernel's own do not work.
 
-The program serves the mount from a process, which must be there as long as the mount and no longer.
-It mounts in a mount namespace of its own; the mount is taken over into the container's
-(:meth:`.mounts.PrivateMounts.graft`) and given up there.  Now only the container's namespace has
-it, and when that ends the kernel ends the connection and the program with it.  Until it is taken
-over, a shell stands beside it that ends it when this process dies.
+The program serves the mount from a process, which must live exactly as long as the mount. It mounts
+in its own mount namespace; the mount is moved into the container's
+(:meth:`.mounts.PrivateMounts.graft`) and removed from the first.  From then on only the container's
+namespace has it, and when that ends the kernel closes the connection and the program ends.  Until
+the mount is moved, a shell beside the program ends it if this process dies.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BESIDE = '"$@" </dev/null >/dev/null & echo $!; exec 2>/dev/null; read taken ||
 
 
 def missing() -> str:
-    """Return what this needs and is not there, or nothing."""
+    """Return the missing requirement, or an empty text."""
     if shutil.which(PROGRAM) is None:
         return f"{PROGRAM} is not installed"
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
@@ -38,10 +38,10 @@ def missing() -> str:
 
 
 @contextmanager
-def served(mount: Mount, target: Path) -> Iterator[int]:
-    """Yield a process that has the mount at ``target``, to take it over before the block ends.
+def serve_mount(mount: Mount, target: Path) -> Iterator[int]:
+    """Yield a process that has the mount at ``target``; move the mount before the block ends.
 
-    Raises :class:`StorageError` when the program does not mount it.
+    Raises :class:`StorageError` if the program does not mount it.
     """
     with PrivateMounts() as own, tempfile.TemporaryFile() as errors:
         process = own.call(

@@ -1,4 +1,4 @@
-"""Health checks: run by a companion of the container, read by anybody.
+"""Health checks: run by a sidecar of the container, readable by any process.
 
 Vocabulary: a *probe* is one run of the check inside the container; its exit code 0 means healthy.
 The *streak* counts failures in a row; ``retries`` of them mean unhealthy.  Failures in the *start
@@ -19,15 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_containers.runtime.companion import start_companion
 from jupyter_containers.runtime.process import ProcessIdentity
+from jupyter_containers.runtime.sidecar import start_sidecar
 
 TIMED_OUT = -1
 _KEPT = 5
 _OUTPUT_BYTES = 4096
 
-# $1 interval, $2 timeout, $3 interval while starting (seconds); $4 start period (milliseconds);
-# $5 retries; $6 the command that is told the new status; then the words of the probe.
+# $1 interval, $2 timeout, $3 interval while starting (seconds); $4 start period (milliseconds); $5
+# retries; $6 the command to run with the new status; then the probe's words.
 _SCRIPT = """
 interval=$1 timeout=$2 starting=$3 period=$4 retries=$5 notify=$6
 shift 6
@@ -71,7 +71,7 @@ done
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """What is to be run and when; times in seconds, defaults filled in."""
+    """A health check with its timing; times in seconds, defaults filled in."""
 
     command: tuple[str, ...]
     interval: float = 30.0
@@ -83,7 +83,7 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """One probe; times in seconds since the epoch, ``exit_code`` -1 when it took too long."""
+    """The result of a probe; times in seconds since the epoch, ``exit_code`` -1 after a timeout."""
 
     start: float
     end: float
@@ -93,7 +93,7 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a container is: ``starting``, ``healthy`` or ``unhealthy``; the last results."""
+    """The health of a container: ``starting``, ``healthy`` or ``unhealthy``; the last results."""
 
     status: str
     failing_streak: int
@@ -109,10 +109,10 @@ def start_checks(
     probe: Sequence[str],
     notify: Sequence[str],
 ) -> ProcessIdentity | None:
-    """Return the companion that checks a running container.
+    """Start the sidecar that checks a running container.
 
     ``specification`` is the process to run in the container, ``probe`` the runtime's exec command
-    up to its options; ``notify`` is run with one more word, the new status, when that changes.
+    up to its options; ``notify`` is run with one more argument, the new status, on each change.
     """
     folder = bundle / "health"
     shutil.rmtree(folder, ignore_errors=True)
@@ -123,11 +123,11 @@ def start_checks(
     arguments = [f"{number:g}" for number in numbers]
     arguments += [str(round(check.start_period * 1000)), str(check.retries), shlex.join(notify)]
     options = ["--pid-file", "pid", "--process", "process.json", bundle.name]
-    return start_companion(_SCRIPT, folder, process, [*arguments, *probe, *options])
+    return start_sidecar(_SCRIPT, folder, process, [*arguments, *probe, *options])
 
 
 def read_health(bundle: Path) -> Health | None:
-    """Return the health of a container, or None for one without checks."""
+    """Return the health of a container, or None if it has no checks."""
     folder = bundle / "health"
     try:
         word, streak = (folder / "status").read_text().split()
@@ -141,7 +141,7 @@ def read_health(bundle: Path) -> Health | None:
 
 
 def read_status(bundle: Path) -> str:
-    """Return the word of a container's health; empty for one without checks."""
+    """Return the health status of a container; empty if it has no checks."""
     try:
         return (bundle / "health" / "status").read_text().partition(" ")[0]
     except OSError:

@@ -1,12 +1,12 @@
-"""What this machine can do for containers, found out once and passed around as a value.
+"""The capabilities of this machine, probed once and passed around as a value.
 
-Vocabulary: a *capability* (of the host) is something a feature needs, whether it was found, why
-it matters and what would provide it; ``kernel_capabilities`` are those of capabilities(7) in this
-process's bounding set.
+Vocabulary: a *capability* (of the host) is a requirement of a feature: whether it was found, why it
+matters and what provides it; ``kernel_capabilities`` are those of capabilities(7) in this process's
+bounding set.
 
 How the runtime is chosen: crun starts faster, so it comes first — except on a hybrid host (cgroup
 v1 controllers and a cgroup v2 mount side by side), which crun refuses.  The mount table decides
-that; nothing is started to find out, and a runtime named in the settings is taken as it is.
+that without starting a program; a runtime named in the settings is used as it is.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _EVERYBODY = IDMap.parse("0 0 4294967295")
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """One thing the host has or lacks; ``detail`` is a version, a path or a reason."""
+    """A capability that the host has or lacks; ``detail`` is a version, a path or a reason."""
 
     name: str
     found: bool
@@ -63,7 +63,7 @@ class Capability:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeFacts:
-    """An OCI runtime of this host; ``version`` is empty until it was asked for."""
+    """An OCI runtime of this host; ``version`` is empty until requested."""
 
     name: RuntimeName
     path: str
@@ -72,7 +72,7 @@ class RuntimeFacts:
 
 @dataclass(frozen=True, slots=True)
 class HostCA:
-    """The host's certificate authorities; ``extra`` when some are not the distribution's own."""
+    """The host's certificate authorities; ``extra`` if some are not the distribution's own."""
 
     bundle: Path | None
     extra: bool
@@ -81,7 +81,7 @@ class HostCA:
 
 @dataclass(frozen=True, slots=True)
 class HostCapabilities:
-    """Everything the runtime room knows of the machine; read once, never changed."""
+    """All facts of the runtime room about the machine; read once, never changed."""
 
     capabilities: tuple[Capability, ...]
     runtime: RuntimeFacts | None
@@ -101,30 +101,30 @@ class HostCapabilities:
     modules: SecurityModules = NO_MODULES
 
     def has(self, name: str) -> bool:
-        """Return True when the capability of that name was found."""
+        """Return whether the capability of that name was found."""
         return any(item.found for item in self.capabilities if item.name == name)
 
     @property
     def raises_limits(self) -> bool:
-        """True when hard limits can be raised: rights in a user namespace do not count."""
+        """Whether hard limits can be raised: rights in a user namespace do not count."""
         return self.users.initial and "CAP_SYS_RESOURCE" in self.kernel_capabilities
 
     def require_runtime(self) -> RuntimeFacts:
-        """Return the runtime, or raise :class:`UnsupportedError` that says how to get one."""
+        """Return the runtime; raise :class:`UnsupportedError` with a way to install one."""
         if self.runtime is None:
             raise self._missing("runtime")
         return self.runtime
 
     def require_conmon(self) -> str:
-        """Return the path of conmon, or raise :class:`UnsupportedError`."""
+        """Return the path of conmon; raise :class:`UnsupportedError`."""
         if not self.conmon:
             raise self._missing("conmon")
         return self.conmon
 
     def require_cgroups(self) -> None:
-        """Raise :class:`UnsupportedError` where root can make no control groups.
+        """Raise :class:`UnsupportedError` if root can create no control groups.
 
-        Without them nothing would keep a container of root's from the machine's devices.
+        Without them nothing would keep root's containers from the machine's devices.
         """
         if self.users.initial and self.cgroups.version == "none":
             raise self._missing("cgroups")
@@ -152,15 +152,15 @@ class HostCapabilities:
 
 
 def probe(runtime: str = "auto", *, versions: bool = False) -> HostCapabilities:
-    """Return what this host can do; ``runtime`` is a name, a path, or ``auto``.
+    """Return the capabilities of this host; ``runtime`` is a name, a path, or ``auto``.
 
-    Nothing is started unless ``versions`` is asked for (some 5 ms).
+    No program is started unless ``versions`` is requested (some 5 ms).
     """
     users = IDMap.of_users()
     groups = IDMap.parse(Path("/proc/self/gid_map").read_text())
     mounted = CgroupLayout.read()
     layout = mounted.writable() if users.initial else mounted.of_user()
-    # crun looks at what is mounted, whoever may use it.
+    # crun looks at the mounts, whether or not this user may use them.
     chosen, reason = _choose_runtime(runtime, mounted)
     conmon = find_program("conmon")
     conmon_version = ""
@@ -224,7 +224,7 @@ def _choose_runtime(wish: str, layout: CgroupLayout) -> tuple[RuntimeFacts | Non
         path = wish if "/" in wish else find_program(wish)
         if not path or not os.access(path, os.X_OK):
             return None, f"{wish} (from the settings) is not a program here"
-        # Another name is taken for a build of runc, whose command line all of them follow.
+        # Any other name is assumed to be a build of runc, whose command line all of them follow.
         name: RuntimeName = "crun" if "crun" in os.path.basename(path) else "runc"
         return RuntimeFacts(name, path), "chosen in the settings"
     for name in names:
@@ -239,7 +239,7 @@ def _choose_runtime(wish: str, layout: CgroupLayout) -> tuple[RuntimeFacts | Non
 
 
 def find_program(name: str) -> str:
-    """Return where a program is, or nothing."""
+    """Return the path of a program, or an empty text."""
     return shutil.which(name) or _in_system_folders(name)
 
 
@@ -251,11 +251,11 @@ def _in_system_folders(name: str) -> str:
 
 
 def _version_of(path: str) -> str:
-    return (said_version(path).splitlines() or [""])[0].rpartition(" ")[2]
+    return (version_output(path).splitlines() or [""])[0].rpartition(" ")[2]
 
 
-def said_version(path: str) -> str:
-    """Return all that a program prints for ``--version``; nothing when it cannot be started."""
+def version_output(path: str) -> str:
+    """Return a program's ``--version`` output; empty if it cannot be started."""
     import subprocess
 
     try:
@@ -283,7 +283,7 @@ def _swap_accounting(layout: CgroupLayout) -> bool:
 
 
 def _static_init() -> str:
-    """Return a small init that needs no libraries, so that it runs in any image; or nothing."""
+    """Return a small static init, which runs in any image; an empty text if there is none."""
     for name in ("catatonit", "tini-static", "docker-init", "tini"):
         path = find_program(name)
         if path and _is_static(path):

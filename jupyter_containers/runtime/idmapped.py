@@ -1,13 +1,13 @@
 """Mounts that show a folder's files with other owners: idmapped mounts, mount_setattr(2).
 
-A file of root is then a file of the user who is root in a user namespace, and so on for the other
-ids, as if the folder had been made by that user; the files themselves stay what they are.  Linux
-5.12, overlay mounts on top 5.19; only the machine's root makes them.
+A file of root then belongs to the user who is root in a user namespace, and so on for the other
+IDs, as if that user had created the folder; the files themselves are unchanged.  Linux 5.12,
+overlay mounts on top 5.19; only the machine's root can create such mounts.
 
-Such a mount hands out files with the user's own id, set-user-ID programs included.  It therefore
-stands behind a *gate*: a tmpfs that the user alone can enter and nobody can write, so that other
-users reach nothing by path and the user cannot move a mount point.  The mounts are also
-``nosuid,nodev``: overlay mounts on top of them are not affected by that.
+Such a mount shows files with the user's own ID, set-user-ID programs included.  It is therefore
+behind a *gate*: a tmpfs that only the user can enter and nobody can write, so that other users
+reach nothing by path and the user cannot move a mount point.  The mounts are also ``nosuid,nodev``:
+overlay mounts on top of them are not affected by that.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def mount_idmapped(source: Path, target: Path, users: IDMap, groups: IDMap) -> N
 
     Set-user-ID bits, file capabilities and device nodes have no effect there.
 
-    Raises :class:`StorageError` where the kernel or the file system of ``source`` cannot.
+    Raises :class:`StorageError` if the kernel or the file system of ``source`` cannot map IDs.
     """
     with _user_namespace(users, groups) as namespace:
         try:
@@ -90,12 +90,12 @@ def make_gate(folder: Path, uid: int, gid: int) -> None:
 
 
 def make_places(folder: Path, names: Iterable[str]) -> None:
-    """Make directories to mount on behind a gate, which stays read-only for everybody else.
+    """Create mount points behind a gate, which stays read-only for everybody else.
 
     Raises :class:`StorageError`.
     """
     try:
-        gate = _clone(folder)  # a mount of this process alone, so the attribute is too
+        gate = _clone(folder)  # a mount of this process alone, so changing it affects nobody else
         try:
             _set(gate, 0, cleared=_RDONLY)
             for name in names:
@@ -108,7 +108,7 @@ def make_places(folder: Path, names: Iterable[str]) -> None:
 
 
 def move_behind_gate(folder: Path, mounts: Iterable[Path], uid: int, gid: int) -> None:
-    """Put mounts below ``folder`` behind a gate on it, ``nosuid`` and ``nodev``.
+    """Put the mounts below ``folder`` behind a gate on it, ``nosuid`` and ``nodev``.
 
     For mounts of an older version, which every user could enter.  Raises :class:`StorageError`.
     """
@@ -156,7 +156,7 @@ def _call(number: int, *arguments: object) -> int:
 
 @contextmanager
 def _user_namespace(users: IDMap, groups: IDMap) -> Iterator[int]:
-    """Yield a descriptor of a user namespace with these ids; nobody stays in it."""
+    """Yield a descriptor of a user namespace with these IDs and no processes."""
     import subprocess
 
     own = os.readlink("/proc/self/ns/user")

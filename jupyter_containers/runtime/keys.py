@@ -1,8 +1,8 @@
-"""The keys that detach a person from a container's terminal (Docker's ``--detach-keys``).
+"""The key sequence that detaches from a container's terminal (Docker's ``--detach-keys``).
 
-A *sequence* is one to several keys separated by commas: a character, or ``ctrl-`` and a letter or
-one of a few signs; the usual one is ``ctrl-p,ctrl-q``.  Keys that may begin the sequence are held
-back until the next key decides.
+A *sequence* is one or more keys separated by commas: a character, or ``ctrl-`` and a letter or one
+of a few symbols; the default is ``ctrl-p,ctrl-q``.  Keys that may begin the sequence are held back
+until the next key decides.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CONTROL = {
 
 
 class DetachedError(Exception):
-    """The person typed the sequence; ``typed`` is what came before it."""
+    """The user typed the sequence; ``typed`` is the input before it."""
 
     def __init__(self, typed: bytes) -> None:
         super().__init__("detached")
@@ -30,14 +30,14 @@ class DetachedError(Exception):
 
 
 class DetachKeys:
-    """Watches what is typed at one terminal for the sequence."""
+    """Watches the input of one terminal for the sequence."""
 
     def __init__(self, text: str = USUAL_KEYS) -> None:
         self._sequence = parse_keys(text)
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Return what the container is to have; raise :class:`DetachedError` at the sequence."""
+        """Return the input for the container; raise :class:`DetachedError` at the sequence."""
         if not self._sequence:
             return data
         passed = bytearray()
@@ -53,7 +53,7 @@ class DetachKeys:
 
 
 def parse_keys(text: str) -> bytes:
-    """Return the bytes of a sequence; raise :class:`InvalidArgumentError` for another word."""
+    """Return the bytes of a sequence; raise :class:`InvalidArgumentError` for an unknown key."""
     result = bytearray()
     for key in text.split(",") if text else ():
         if len(key) == 1:

@@ -1,12 +1,12 @@
-"""What a container wrote, read back from its monitor's log.
+"""Reads a container's output back from its monitor's log.
 
-Vocabulary: the log is in conmon's ``k8s-file`` format, one *record* a line: time, stream, tag,
-content.  The tag is ``F`` for a full line and ``P`` for a part of one whose rest follows.  The
-monitor starts a new file under the same name when a size limit is set and reached; with several
-files the older ones are ``NAME.1``, ``NAME.2`` and so on, and a reader reads them all.
+Vocabulary: the log is in conmon's ``k8s-file`` format, one *record* on each line: time, stream,
+tag, content.  The tag is ``F`` for a full line and ``P`` for a partial line that the next record
+continues.  When the log reaches its size limit, the monitor starts a new file under the same name;
+with several files the older ones are ``NAME.1``, ``NAME.2`` and so on, and a reader reads them all.
 
 The monitor ends an unterminated last line with an empty full record, so a reader sees a line feed
-that the program did not write; attach where every byte matters.
+that the program did not write; use attach if every byte matters.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FOLLOW_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One record; ``data`` ends with a line feed unless its rest follows in the next record."""
+    """A record; ``data`` ends with a line feed unless the next record continues the line."""
 
     timestamp: str
     stream: StreamName
@@ -36,12 +36,12 @@ class LogLine:
 
     @property
     def time(self) -> datetime:
-        """When the monitor read it, with time zone; microseconds."""
+        """The time when the monitor read it, with time zone; microseconds."""
         return datetime.fromisoformat(self.timestamp)
 
     @property
     def partial(self) -> bool:
-        """True when the rest of the line follows."""
+        """True if the next record continues the line."""
         return not self.data.endswith(b"\n")
 
 
@@ -59,9 +59,9 @@ def read_log(
 ) -> Iterator[LogLine]:
     """Yield the records of a log, oldest first.
 
-    ``tail`` counts full lines of the chosen streams.  With ``follow`` it goes on until ``ended()``
-    is true and everything was read; ``since`` and ``until`` carry a time zone.  A missing log is
-    an empty one.
+    ``tail`` counts full lines of the chosen streams.  With ``follow`` it continues until
+    ``ended()`` is true and everything was read; ``since`` and ``until`` carry a time zone.  A
+    missing log counts as empty.
     """
     wanted = {name for name, on in (("stdout", stdout), ("stderr", stderr)) if on}
     for line in _lines(path, tail, wanted, follow, ended, cancel):
@@ -77,7 +77,7 @@ def read_log(
 
 
 def parse_record(record: bytes) -> LogLine | None:
-    """Return the record in one line of the file (line feed taken off), or None if malformed."""
+    """Return the record in a line of the file (without line feed), or None if malformed."""
     parts = record.split(b" ", 3)
     if len(parts) < 3 or parts[1] not in (b"stdout", b"stderr"):
         return None
@@ -95,21 +95,25 @@ def _lines(
     ended: Callable[[], bool],
     cancel: CancelToken | None,
 ) -> Iterator[LogLine]:
-    files = _opened(path)
+    files = _open_files(path)
+    reading = _Reading(cancel)
     try:
         if tail is not None:
             _skip_to_tail(files, tail, wanted)
         while True:
-            # Asked before reading: what was written before the end is then surely read.
+            # Evaluated before reading, so that everything written before the end is read.
             last = not follow or ended()
-            files = files or _opened(path)
+            files = files or _open_files(path)
             while files:
-                yield from _records(files[0], cancel)
-                files[1:] = files[1:] or _newer(files[0], path)
+                yield from reading.records(files[0])
+                newer, known = ([], True) if files[1:] else _newer(files[0], path)
+                files += newer
                 if len(files) == 1:
                     break
-                # Another file has its name: nothing is written to this one any more.
-                yield from _records(files[0], cancel)
+                # Another file has taken the name: nothing is written to this one any more.
+                yield from reading.records(files[0])
+                if not known:
+                    reading.skip_what_was_read()
                 files.pop(0).close()
             if last:
                 return
@@ -123,8 +127,29 @@ def _lines(
             file.close()
 
 
+class _Reading:
+    """A reader's position, by the time of the last record, for a file that loses its name."""
+
+    def __init__(self, cancel: CancelToken | None) -> None:
+        self._cancel = cancel
+        # In the monitor's format; a reader that begins at the end has read all older records.
+        self._last = datetime.now().astimezone().isoformat()
+        self._skipped = ""
+
+    def skip_what_was_read(self) -> None:
+        """Skip records that were already read: their file was split into others."""
+        self._skipped = self._last
+
+    def records(self, file: BinaryIO) -> Iterator[LogLine]:
+        """Yield the complete records from the file's position, and leave it behind the last."""
+        for line in _records(file, self._cancel):
+            if not self._skipped or line.timestamp > self._skipped:
+                self._skipped, self._last = "", line.timestamp
+                yield line
+
+
 def _records(file: BinaryIO, cancel: CancelToken | None) -> Iterator[LogLine]:
-    """Yield the whole records from where the file stands; it then stands behind the last."""
+    """Yield the complete records from the file's position, and leave it behind the last."""
     rest = b""
     while chunk := file.read(_BLOCK):
         if cancel is not None:
@@ -135,8 +160,8 @@ def _records(file: BinaryIO, cancel: CancelToken | None) -> Iterator[LogLine]:
         file.seek(-len(rest), os.SEEK_CUR)
 
 
-def _opened(path: Path) -> list[BinaryIO]:
-    """Return the files of a log, oldest first; a rotation meanwhile neither hides nor doubles."""
+def _open_files(path: Path) -> list[BinaryIO]:
+    """Return the files of a log, oldest first; a rotation neither hides nor repeats any."""
     files: list[BinaryIO] = []
     seen: set[int] = set()
     name, number = path, 0
@@ -155,25 +180,28 @@ def _opened(path: Path) -> list[BinaryIO]:
         name = path.with_name(f"{path.name}.{number}")
 
 
-def _newer(file: BinaryIO, path: Path) -> list[BinaryIO]:
-    """Return the files written after this one, oldest first; none while it is the log itself."""
+def _newer(file: BinaryIO, path: Path) -> tuple[list[BinaryIO], bool]:
+    """Return the files written after this one, oldest first; none while it is the log itself.
+
+    Returns all files, and False, if it has no name any more.
+    """
     mine = os.fstat(file.fileno())
     try:
         now = os.stat(path)
     except FileNotFoundError:
-        return []
+        return [], True
     if (now.st_dev, now.st_ino) == (mine.st_dev, mine.st_ino) and mine.st_size >= file.tell():
-        return []
-    files = _opened(path)
+        return [], True
+    files = _open_files(path)
     inodes = [os.fstat(other.fileno()).st_ino for other in files]
     known = inodes.index(mine.st_ino) + 1 if mine.st_ino in inodes[:-1] else 0
     for older in files[:known]:
         older.close()
-    return files[known:]
+    return files[known:], known > 0
 
 
 def _skip_to_tail(files: list[BinaryIO], count: int, wanted: set[str]) -> None:
-    """Place the files so that the last ``count`` full lines of the wanted streams are left."""
+    """Position the files so that the last ``count`` full lines of the wanted streams remain."""
     for index in range(len(files) - 1, -1, -1):
         offset, count = _tail_offset(files[index], count, wanted)
         files[index].seek(offset)
@@ -185,7 +213,7 @@ def _skip_to_tail(files: list[BinaryIO], count: int, wanted: set[str]) -> None:
 
 
 def _tail_offset(file: BinaryIO, count: int, wanted: set[str]) -> tuple[int, int]:
-    """Return where the last ``count`` full lines of the wanted streams begin, and how many lack."""
+    """Return the offset of the last ``count`` full lines of the streams, and the missing number."""
     position = file.seek(0, os.SEEK_END)
     if count <= 0:
         return position, 0
@@ -208,6 +236,6 @@ def _tail_offset(file: BinaryIO, count: int, wanted: set[str]) -> tuple[int, int
                 continue
             seen += 1
             if seen > count:
-                # This full line is one too many: what follows it is the tail.
+                # This full line is one too many: the tail begins behind it.
                 return offset + len(record) + 1, 0
     return 0, count - seen

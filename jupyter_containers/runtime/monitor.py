@@ -3,7 +3,7 @@
 Vocabulary: the *monitor* is conmon; its *bundle* folder gets these files beside ``config.json``:
 ``conmon.pid`` and ``container.pid``; ``container.log`` (k8s-file format); ``attach`` (socket) and
 ``ctl`` (fifo); ``persist/exit`` (the exit code) and ``persist/oom``; ``runtime.log`` and
-``monitor.log`` (what the two programs said when they failed).
+``monitor.log`` (the two programs' error messages).
 
 Lifecycle: :meth:`Monitor.create` starts conmon, which runs the runtime's ``create`` and reports
 the container's pid through a pipe; the container then waits for ``OCIRuntime.start``.  When its
@@ -44,14 +44,14 @@ class MonitorState:
 
 @dataclass(frozen=True, slots=True)
 class ExitStatus:
-    """How a container ended; ``code`` is None when the monitor died before it could write it."""
+    """How a container ended; ``code`` is None if the monitor died before writing it."""
 
     code: int | None
     oom_killed: bool
 
 
 class Monitor:
-    """conmon of this host, over one runtime; stateless, usable from any thread."""
+    """conmon of this host, with one runtime; stateless, usable from any thread."""
 
     def __init__(self, conmon: str, runtime: OCIRuntime) -> None:
         self._conmon = conmon
@@ -72,13 +72,12 @@ class Monitor:
     ) -> MonitorState:
         """Create the container of ``bundle`` under a new monitor; its process waits for start.
 
-        Call it inside the private mount namespace that shows the root file system.
-        ``interactive`` gives the container a standard input, closed when the first attached
-        client closes its side unless ``keep_stdin_open``.  ``log_max_bytes`` 0 means no limit;
-        ``log_driver`` ``none`` keeps no log.
-        ``exit_command`` is run by conmon after the container ended; ``pass_fds`` are held open
-        by it until then (reserved ports).  Raises
-        :class:`OCIRuntimeError` (``exit_code`` 125, 126 or 127) with nothing left behind.
+        Call it inside the private mount namespace with the root file system. ``interactive`` gives
+        the container a standard input, closed when the first attached client closes its side unless
+        ``keep_stdin_open``.  ``log_max_bytes`` 0 means no limit; ``log_driver`` ``none`` keeps no
+        log. ``exit_command`` is run by conmon after the container has ended; conmon holds
+        ``pass_fds`` open until then (reserved ports).  Raises :class:`OCIRuntimeError`
+        (``exit_code`` 125, 126 or 127) with nothing left behind.
         """
         clear(bundle)
         argv = self._argv(container_id, bundle, log_driver)
@@ -95,10 +94,10 @@ class Monitor:
             raise
 
     def abandon(self, container_id: str) -> None:
-        """Kill the monitor of a container, and the runtime that is still creating it.
+        """Kill the monitor of a container, and the runtime if it is still creating it.
 
-        For a container whose starter died before its program began.  They are found by their
-        arguments, because neither may have written its number yet.
+        For a container whose starter died before its program began.  The processes are found by
+        their arguments, because neither may have written its pid yet.
         """
         monitor, wanted = os.fsencode(self._conmon), os.fsencode(container_id)
 
@@ -119,11 +118,11 @@ class Monitor:
         exit_command: Sequence[str] = (),
         connect: Callable[[], None] | None = None,
     ) -> MonitorState:
-        """Start a further process in a container, with a monitor of its own.
+        """Start a further process in a container, with its own monitor.
 
-        ``folder`` is to the process what the bundle is to a container.  ``connect`` is called
-        before the process begins, for attaching; without it the output goes nowhere.  Conmon runs
-        the ``exit_command`` when the process has ended; the exit code is in the folder then
+        ``folder`` has the role of a container's bundle for the process.  ``connect`` is called
+        before the process begins, for attaching; without it the output is discarded.  conmon runs
+        the ``exit_command`` when the process has ended; the exit code is then in the folder
         (:func:`read_exit`).
         """
         argv = [*self._program(container_id, folder), "--bundle", str(folder)]
@@ -149,8 +148,8 @@ class Monitor:
         argv = [*self._program(container_id, bundle), "--bundle", str(bundle)]
         log = "none" if log_driver == "none" else f"k8s-file:{bundle / 'container.log'}"
         argv += ["--log-path", log]
-        # Only a power failure could lose log lines that were not synced; syncing costs
-        # milliseconds at every end of a container.
+        # Only a power failure could lose unsynced log lines; syncing costs milliseconds at every
+        # end of a container.
         return [*argv, "--persist-dir", str(bundle / "persist"), "--no-sync-log"]
 
     def _launch(
@@ -170,11 +169,12 @@ class Monitor:
                 ready = pipes.enter_context(_Pipe("_OCI_ATTACHPIPE"))
                 gate = pipes.enter_context(_Pipe("_OCI_STARTPIPE", into_conmon=True))
                 given += [ready, gate]
-            child = _started(argv, bundle, given, pass_fds)
+            child = _start_program(argv, bundle, given, pass_fds)
             try:
                 if connect is not None:
-                    with suppress(BrokenPipeError):  # it failed, and the report says why
-                        # Once for conmon to begin, once for the process when we are connected.
+                    with suppress(BrokenPipeError):  # it failed, and the report contains the reason
+                        # Once for conmon to begin, once for the process when the client is
+                        # connected.
                         os.write(gate.ours, b"0")
                         if _read_report(ready.ours):
                             connect()
@@ -189,7 +189,7 @@ class Monitor:
 
 
 class _Pipe:
-    """A pipe; conmon gets ``theirs`` and finds its number in a variable of its environment."""
+    """A pipe; conmon inherits ``theirs`` and finds its number in an environment variable."""
 
     def __init__(self, variable: str, *, into_conmon: bool = False) -> None:
         self.variable = variable
@@ -205,12 +205,12 @@ class _Pipe:
             os.close(end)
 
     def hand_over(self) -> None:
-        """Close their end here: a reader sees its end when conmon's is closed too."""
+        """Close the other end here: the reader sees its end when conmon's copy is closed too."""
         os.close(self.theirs)
         self._open.discard(self.theirs)
 
 
-def _started(
+def _start_program(
     argv: list[str], bundle: Path, pipes: Sequence[_Pipe], pass_fds: Sequence[int]
 ) -> subprocess.Popen[bytes]:
     try:
@@ -240,11 +240,11 @@ def _exit_arguments(command: Sequence[str]) -> list[str]:
 
 
 def clear(bundle: Path) -> None:
-    """Remove what an earlier run of the same container left, its exit status included."""
+    """Remove the files of an earlier run of the same container, its exit status included."""
     persist = bundle / "persist"
     try:
         persist.mkdir(mode=0o700)
-    except FileExistsError:  # else this is the first run, and nothing is there
+    except FileExistsError:  # otherwise this is the first run, and there are none
         for path in [*(bundle / name for name in _STALE), persist / "exit", persist / "oom"]:
             path.unlink(missing_ok=True)
 
@@ -278,9 +278,9 @@ def wait(
 ) -> ExitStatus | None:
     """Return how the container of ``bundle`` ended, or None after ``timeout`` seconds.
 
-    Works from any process and after any crash: when the monitor was killed, it waits for the
-    container's own process and returns a status without a code.  ``state`` makes it safe against
-    reused pids; without it the pid files are trusted.
+    Works from any process and after any crash: if the monitor was killed, it waits for the
+    container's own process and returns a status without a code.  ``state`` protects against reused
+    pids; without it the pid files are trusted.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     if state is None:
@@ -289,7 +289,7 @@ def wait(
         state = MonitorState(conmon, ProcessIdentity.of(container_pid), container_pid)
     if state.container is not None and not state.container.wait(timeout=timeout, cancel=cancel):
         return None
-    # The monitor writes the code once it has all output, and may live on for its exit command.
+    # The monitor writes the code once it has all output, and may stay alive for its exit command.
     while (code := read_exit(bundle)) is None:
         if state.conmon is None or state.conmon.wait(timeout=_EXIT_POLL, cancel=cancel):
             code = read_exit(bundle)
@@ -300,12 +300,12 @@ def wait(
 
 
 def read_exit(bundle: Path) -> int | None:
-    """Return the exit code that the monitor wrote, or None when there is none (yet)."""
+    """Return the exit code that the monitor wrote, or None if there is none (yet)."""
     return read_number(bundle / "persist" / "exit")
 
 
 def resize(bundle: Path, rows: int, columns: int) -> None:
-    """Set the size of the container's terminal; a container that ended is left in peace."""
+    """Set the size of the container's terminal; do nothing for a container that has ended."""
     with suppress(OSError):
         descriptor = os.open(bundle / "ctl", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -332,7 +332,7 @@ def _read_report(reader: int) -> bytes:
         if not chunk:
             break
         data += chunk
-    # An exec whose process ends at once has its exit code reported right behind its pid.
+    # An exec whose process ends at once has its exit code reported right after its pid.
     return data.partition(b"\n")[0]
 
 

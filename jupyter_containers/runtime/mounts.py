@@ -1,4 +1,4 @@
-"""Mounts that the host never sees.
+"""Mounts that are invisible on the host.
 
 Vocabulary: a *private mount namespace* belongs to one thread of this process and to the processes
 started from that thread.  The kernel drops its mounts when the last of them has ended, so no
@@ -42,10 +42,10 @@ _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 429, 430, 431, 432
 _MOUNT_SETATTR, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, 0x8000, 1
 _SET_FLAG, _SET_STRING, _CMD_CREATE = 0, 1, 6
 _AT_FDCWD, _MOVE_MOUNT_F_EMPTY_PATH = -100, 4
-# The driver's optional features would put marks into upper directories that mean nothing in an
-# image layer; a distribution may have switched them on.
+# The driver's optional features would put marks into upper directories that have no meaning in an
+# image layer; a distribution may have enabled them.
 _PLAIN = ("redirect_dir=off", "metacopy=off", "index=off")
-# With userxattr the driver makes no redirects, and refuses to be told so.
+# With userxattr the driver makes no redirects, and refuses an option that disables them.
 _PLAIN_OF_USERS = ("metacopy=off", "index=off")
 
 _FLAG_WORDS = {
@@ -62,7 +62,7 @@ _PROPAGATIONS = {
     "private": 1 << 18, "rprivate": 1 << 18 | _MS_REC, "slave": _MS_SLAVE,
     "rslave": _MS_SLAVE | _MS_REC, "shared": 1 << 20, "rshared": 1 << 20 | _MS_REC,
 }  # fmt: skip
-# What a remount must repeat: a user may not take it off a mount of the machine's root.
+# Flags that a remount must repeat: a user may not remove them from a mount of the machine's root.
 _STANDING = {
     os.ST_RDONLY: _MS_RDONLY, os.ST_NOSUID: _MS_NOSUID, os.ST_NODEV: _MS_NODEV, os.ST_NOEXEC: 8,
     os.ST_NOATIME: 1024, os.ST_NODIRATIME: 2048, os.ST_RELATIME: 1 << 21,
@@ -98,16 +98,16 @@ class PrivateMounts:
         self.close()
 
     def close(self) -> None:
-        """End the thread once its present work is done; the mounts go with it."""
+        """End the thread after its present call; its mounts end with it."""
         self._work.put(None)
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what ``function`` returns (or raises) when run inside the namespace.
+        """Call ``function`` inside the namespace; return its result or raise its exception.
 
-        A ``cancel`` token among the keyword arguments is cancelled when the caller is
-        interrupted; either way the function has ended before this returns.
+        A ``cancel`` token among the keyword arguments is cancelled if the caller is interrupted;
+        either way the function has ended before this returns.
         """
         if threading.current_thread() is self._thread:
             return function(*args, **kwargs)
@@ -119,7 +119,7 @@ class PrivateMounts:
             token = kwargs.get("cancel")
             if not task.ended.is_set() and isinstance(token, CancelToken):
                 token.cancel()
-            _settle(task.ended)
+            _wait_for_end(task.ended)
             raise
         return task.result()
 
@@ -130,25 +130,25 @@ class PrivateMounts:
 
         ``label`` is an option of mount(8) that gives the files their SELinux label.
 
-        ``volatile`` drops the driver's own syncing, for an upper directory that is thrown away
-        when the machine stops.  Raises :class:`StorageError` when the kernel refuses.
+        ``volatile`` disables the driver's own syncing, for an upper directory that is discarded
+        when the machine stops.  Raises :class:`StorageError` if the kernel refuses.
         """
         if mount.fuse and len(mount.lowers) + (mount.upper is not None) > 1:
-            from jupyter_containers.runtime.fuseoverlay import served
+            from jupyter_containers.runtime.fuseoverlay import serve_mount
 
-            with served(mount, target) as server:
+            with serve_mount(mount, target) as server:
                 self.graft(server, str(target), target)
         else:
             self.call(self._overlay, mount, target, volatile, label)
 
     def bind(self, source: Path, target: Path, *, read_only: bool = False) -> None:
-        """Show ``source`` (with what is mounted below it) at ``target``."""
+        """Bind ``source`` (with the mounts below it) to ``target``."""
         self.call(self._bind, source, target, read_only)
 
     def bind_open(self, source: int, target: Path, *, recursive: bool = True) -> None:
-        """Show an open file or directory of this namespace at ``target``, which is made.
+        """Bind an open file or directory of this namespace to ``target``, which is created.
 
-        ``recursive`` brings along what is mounted below it.
+        ``recursive`` includes the mounts below it.
         """
         self.call(self._bind_open, source, target, recursive)
 
@@ -162,17 +162,17 @@ class PrivateMounts:
         flags, data = mount_flags(options)
         self.call(self._mount, device, str(target), kind or None, flags, data)
         if flags & _MS_BIND and flags & ~(_MS_BIND | _MS_REC):
-            # A bind takes its other flags in a second call.
-            flags |= _MS_REMOUNT | self.call(_standing_flags, target)
+            # A bind mount needs a second call for its other flags.
+            flags |= _MS_REMOUNT | self.call(_present_flags, target)
             self.call(self._mount, None, str(target), None, flags & ~_MS_REC, "")
 
     def propagate(self, target: Path, word: str) -> None:
-        """Set the propagation of a mount, by its word in mount(8): ``rslave``, ``private`` …."""
+        """Set the propagation of a mount, by its name in mount(8): ``rslave``, ``private`` …."""
         self.call(self._mount, None, str(target), None, _PROPAGATIONS[word], "")
 
     def lock(self, target: Path) -> None:
         """Make a mount read-only, but not the mounts below it."""
-        flags = _MS_BIND | _MS_REMOUNT | _MS_RDONLY | self.call(_standing_flags, target)
+        flags = _MS_BIND | _MS_REMOUNT | _MS_RDONLY | self.call(_present_flags, target)
         self.call(self._mount, None, str(target), None, flags, "")
 
     def lock_below(self, target: Path) -> None:
@@ -192,15 +192,15 @@ class PrivateMounts:
         )
 
     def tmpfs(self, target: Path, options: str, label: str = "") -> None:
-        """Mount an empty file system in memory, with an SELinux label if one is given."""
+        """Mount an empty file system in memory, optionally with an SELinux label."""
         flags, data = mount_flags(options)
-        # The label holds a comma, so it is no word of the options.
+        # The label contains a comma, so it cannot be one of the options.
         self.call(
             self._mount, "tmpfs", str(target), "tmpfs", flags, ",".join(filter(None, (data, label)))
         )
 
     def graft(self, pid: int, path: str, target: Path) -> None:
-        """Show at ``target`` the mount that the process ``pid`` has at ``path``."""
+        """Bind the mount at ``path`` of the process ``pid`` to ``target``."""
         self.call(self._graft, pid, path, target)
 
     def _graft(self, pid: int, path: str, target: Path) -> None:
@@ -228,7 +228,7 @@ class PrivateMounts:
 
     def _enter(self, namespace: int) -> None:
         if self._libc.setns(namespace, _CLONE_NEWNS) != 0:
-            raise _refused("cannot enter a mount namespace")
+            raise _mount_error("cannot enter a mount namespace")
 
     def _move(self, tree: int, target: Path) -> None:
         self._system(
@@ -264,7 +264,7 @@ class PrivateMounts:
                 self._mount("tmpfs", str(target), "tmpfs", _MS_RDONLY, "size=4k,mode=755")
             return
         if mount.upper is not None and not mount.lowers:
-            # Nothing below: the upper directory is the whole file system.
+            # No lowers: the upper directory is the whole file system.
             self._bind(mount.upper, target, read_only=False)
             return
         settings = list(_PLAIN_OF_USERS if self._user_attributes else _PLAIN)
@@ -294,7 +294,7 @@ class PrivateMounts:
         context = self._system("mounting the overlay", _FSOPEN, b"overlay", 1)
         try:
             pairs = [("lowerdir+", name) for name in mount.lowers]
-            # The kernel still takes backslashes off these two, but commas mean nothing here.
+            # The kernel still unescapes backslashes in these two, but not commas.
             pairs += [
                 (name, value.strip('"').replace("\\,", ","))
                 for name, _, value in (setting.partition("=") for setting in settings)
@@ -338,37 +338,37 @@ class PrivateMounts:
             os.fsencode(data) if data else None,
         )
         if result != 0:
-            raise _refused(f"cannot mount {kind or source or 'a bind'} on {target}")
+            raise _mount_error(f"cannot mount {kind or source or 'a bind'} on {target}")
 
     def _system(self, what: str, number: int, *args: Any) -> int:
         plain = [ctypes.c_long(item) if isinstance(item, int) else item for item in args]
         result = int(self._libc.syscall(ctypes.c_long(number), *plain))
         if result < 0:
-            raise _refused(f"{what} failed")
+            raise _mount_error(f"{what} failed")
         return result
 
 
 class Unmounted:
-    """Stands in for :class:`PrivateMounts` where no namespace can be made: it mounts nothing.
+    """Replaces :class:`PrivateMounts` where no namespace can be created: it mounts nothing.
 
-    ``refusal`` is the error of whoever needs more.
+    ``refusal`` is the error for operations that need mounts.
     """
 
     def __init__(self, refusal: UnsupportedError) -> None:
         self.refusal = refusal
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what ``function`` returns."""
+        """Return the result of ``function``."""
         return function(*args, **kwargs)
 
     def close(self) -> None:
-        """Do nothing: there is nothing to end."""
+        """Do nothing."""
 
 
 class _Task(Generic[T]):
-    """One call in the thread, and what came of it.
+    """A call in the thread, and its result.
 
-    ``concurrent.futures`` has the same, but loading it costs every start of a command 4 ms.
+    ``concurrent.futures`` offers the same, but loading it adds 4 ms to every start of a command.
     """
 
     def __init__(self, function: Callable[[], T]) -> None:
@@ -380,7 +380,7 @@ class _Task(Generic[T]):
     def run(self) -> None:
         try:
             self._results.append(self._function())
-        except BaseException as error:  # noqa: BLE001  # handed to the caller's thread
+        except BaseException as error:  # noqa: BLE001  # passed to the caller's thread
             self._error = error
         finally:
             self.ended.set()
@@ -391,12 +391,12 @@ class _Task(Generic[T]):
                 raise self._error
             return self._results[0]
         finally:
-            # The traceback holds this frame, and the frame would hold the error.
+            # The traceback refers to this frame, and the frame would refer to the error.
             del self
 
 
 def make_place(place: Path, *, folder: bool) -> None:
-    """Make an empty directory or file of the engine to mount something on."""
+    """Create an empty directory or file of the engine as a mount point."""
     if place.is_dir() != folder and place.exists():
         place.rmdir() if place.is_dir() else place.unlink()
     if folder:
@@ -407,17 +407,17 @@ def make_place(place: Path, *, folder: bool) -> None:
 
 
 def is_bind(options: str) -> bool:
-    """Return whether the words of ``-o`` ask for another view of a directory."""
+    """Return whether the words of ``-o`` request a bind mount."""
     return bool(mount_flags(options)[0] & _MS_BIND)
 
 
-def _standing_flags(target: Path) -> int:
+def _present_flags(target: Path) -> int:
     found = os.statvfs(target).f_flag
     return sum(flag for bit, flag in _STANDING.items() if found & bit)
 
 
 def mount_flags(options: str) -> tuple[int, str]:
-    """Return the flags of mount(2) that the words of ``-o`` mean, and the rest as data."""
+    """Return the mount(2) flags in the words of ``-o``, and the rest as data."""
     flags, rest = 0, []
     for word in options.split(","):
         if word in _FLAG_WORDS:
@@ -429,9 +429,9 @@ def mount_flags(options: str) -> tuple[int, str]:
 
 
 def is_mounted(target: Path, kind: str = "") -> bool:
-    """Return whether this thread sees something mounted there, also of the same file system.
+    """Return whether this thread sees a mount there, also one of the same file system.
 
-    ``kind`` is how the type of the file system begins.
+    ``kind`` is a prefix of the file system's type.
     """
     with open("/proc/thread-self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         lines = [line.partition(" - ") for line in file]
@@ -440,26 +440,26 @@ def is_mounted(target: Path, kind: str = "") -> bool:
 
 
 def unmount(target: Path) -> None:
-    """Take the mount away where this thread sees it; who uses it keeps it."""
+    """Detach the mount in this thread's namespace; processes that use it keep it."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.umount2(os.fsencode(target), _MNT_DETACH) != 0:
         raise StorageError(f"cannot unmount {target}: {os.strerror(ctypes.get_errno())}")
 
 
 def detach(target: Path) -> None:
-    """Take a mount on ``target`` away where this thread sees one.
+    """Detach a mount on ``target`` in this thread's namespace, if there is one.
 
-    For a process that conmon started: it is inside the container's private mount namespace, where
-    the root file system is still mounted and its mount point therefore cannot be removed.
+    For a process started by conmon: it is inside the container's private mount namespace, where the
+    root file system is still mounted and its mount point therefore cannot be removed.
     """
     if os.path.ismount(target):
         ctypes.CDLL(None, use_errno=True).umount2(os.fsencode(target), _MNT_DETACH)
 
 
 def detach_inside(folder: Path) -> None:
-    """Take away every mount below a folder that this thread sees, but none on the folder itself.
+    """Detach every mount below a folder in this thread's namespace, but none on the folder itself.
 
-    The outermost take those in them along: no path leads through a mount that is to go.
+    The outermost take nested ones along: no path goes through a mount that is to be removed.
     """
     with open("/proc/thread-self/mountinfo", "rb") as file:
         points = [line.split()[4] for line in file]
@@ -472,8 +472,8 @@ def detach_inside(folder: Path) -> None:
             libc.umount2(point.replace(rb"\040", b" "), _MNT_DETACH | _UMOUNT_NOFOLLOW)
 
 
-def _settle(ended: threading.Event) -> None:
-    """Wait until the work ended, however often the caller is interrupted meanwhile."""
+def _wait_for_end(ended: threading.Event) -> None:
+    """Wait until the work has ended, however often the caller is interrupted."""
     while not ended.is_set():
         with suppress(KeyboardInterrupt):
             ended.wait()
@@ -483,7 +483,7 @@ def _escaped(path: str) -> str:
     return path.replace("\\", "\\\\").replace(",", "\\,")
 
 
-def _refused(message: str) -> StorageError | UnsupportedError:
+def _mount_error(message: str) -> StorageError | UnsupportedError:
     number = ctypes.get_errno()
     text = f"{message}: {os.strerror(number)}"
     if number in (errno.EPERM, errno.ENODEV, errno.ENOSYS):

@@ -1,13 +1,13 @@
 """Mounts inside other mounts, made without a path through a tree that others change.
 
-A *nested* mount has its target below that of a bind.  The runtime would look for the target, and
-make it where it is missing, by a path in a tree that another container may have too; runc before
-1.1.14 then follows a link that comes between (CVE-2024-45310).  So nested mounts, and those which
-they are nested in, are *composed*: mounted on the root file system before the runtime begins, each
-on a descriptor of its target.  The runtime binds the root with all that is mounted below it.
+A *nested* mount has its target below that of a bind.  The runtime would look up the target, or
+create it, by a path in a tree that another container may share; runc before 1.1.14 then follows a
+link that appears in between (CVE-2024-45310).  So nested mounts, and the mounts that contain them,
+are *composed*: mounted on the root file system before the runtime begins, each on a descriptor of
+its target.  The runtime binds the root with all mounts below it.
 
-What only the runtime can mount (``/proc``, ``/sys``, ``/dev/pts`` …), and what lies in there, is
-left to it.
+Mounts that only the runtime can make (``/proc``, ``/sys``, ``/dev/pts`` …), and everything inside
+them, are left to it.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _COMPOSED = ("bind", "tmpfs")
 def compose(
     wanted: Sequence[RuntimeMount], rootfs: Path, places: Path, mounts: PrivateMounts
 ) -> list[RuntimeMount]:
-    """Mount what is nested on ``rootfs``; return the mounts that are left to the runtime.
+    """Mount nested mounts on ``rootfs``; return the mounts that are left to the runtime.
 
-    To be called in the private mount namespace; ``places`` is a folder that no container can reach.
+    Call it in the private mount namespace; ``places`` is a folder that no container can reach.
     Raises :class:`ContainersError`.
     """
     if not any(_holds_others(mount) for mount in wanted):
@@ -51,7 +51,7 @@ def compose(
 
 
 def nested(wanted: Sequence[RuntimeMount], root: Root) -> frozenset[int]:
-    """Return the numbers of the mounts to be composed: nested ones and all that they are in."""
+    """Return the indexes of the mounts to compose: nested ones and those that contain them."""
     found: set[int] = set()
     targets: dict[str, int] = {}
     resolve = lru_cache(maxsize=None)(root.resolve)  # /etc is above several targets
@@ -68,9 +68,9 @@ def nested(wanted: Sequence[RuntimeMount], root: Root) -> frozenset[int]:
 def _place(
     resolve: Callable[[str], str], mount: RuntimeMount, targets: Mapping[str, int]
 ) -> tuple[str, frozenset[int]]:
-    """Return where a target lies in the root, and the earlier mounts that it is in.
+    """Return the path of a target in the root, and the earlier mounts that contain it.
 
-    Links of the image are resolved; what lies in another mount is not looked at.
+    Links of the image are resolved; the contents of other mounts are not read.
     """
     if mount["type"] not in _COMPOSED:
         return mount["destination"].strip("/"), frozenset()
@@ -91,7 +91,7 @@ def _holds_others(mount: RuntimeMount) -> bool:
 
 
 def _prepare(mount: RuntimeMount, place: Path, mounts: PrivateMounts) -> Path:
-    """Mount something with all its options on a place of the engine."""
+    """Mount something with all its options on a mount point of the engine."""
     words = list(mount["options"])
     propagation = [word for word in words if word in PROPAGATIONS]
     recursive_lock = "rro" in words
@@ -107,10 +107,10 @@ def _prepare(mount: RuntimeMount, place: Path, mounts: PrivateMounts) -> Path:
 
 
 def attach(place: Path, root: Root, target: str, mounts: PrivateMounts) -> None:
-    """Bind what a place shows at ``target`` of a root; the mount point is made where missing.
+    """Bind a prepared mount to ``target`` of a root; create the mount point if it is missing.
 
-    To be called in the private mount namespace.  Raises :class:`ContainersError`, also when
-    somebody exchanges a directory of the target for a link at this moment.
+    Call it in the private mount namespace.  Raises :class:`ContainersError`, also if a directory of
+    the target is replaced by a link at this moment.
     """
     try:
         descriptor = _mount_point(root, target, folder=place.is_dir())
@@ -141,6 +141,6 @@ def _mount_point(root: Root, target: str, *, folder: bool) -> int:
 def _unreachable(target: str, error: OSError) -> ContainersError:
     return InvalidArgumentError(
         f"cannot make the mount point {target}: {error.strerror}",
-        hint="it lies inside another mount: look there for what is in the way"
+        hint="it is inside another mount: check what is at that path there"
         + (", or mount that for writing" if error.errno == errno.EROFS else ""),
     )

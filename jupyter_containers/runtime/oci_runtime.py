@@ -1,17 +1,17 @@
 """crun or runc, started for one verb at a time.
 
-Vocabulary: the *state folder* of a container lies under the runtime's ``root`` and is the
-runtime's own record; a container exists for the runtime while that folder does.
+Vocabulary: the *state folder* of a container is below the runtime's ``root`` and is the runtime's
+own record; a container exists for the runtime while that folder does.
 
-Lifecycle: ``create`` is the monitor's; here are ``start``, ``state``, ``kill``, ``pause``,
+Lifecycle: the monitor calls ``create``; here are ``start``, ``state``, ``kill``, ``pause``,
 ``resume``, ``update``, ``delete``, and ``run`` (create, start, wait and delete in one, without a
-monitor, for build steps).  Every child is started in a session of its own, so that Ctrl-C in a
-kernel does not reach it, and is reaped.
+monitor, for build steps).  Every child is started in its own session, so that Ctrl-C in a kernel
+does not reach it, and is reaped.
 
-Two verbs have a shorter way with runc, taken only when its state file shows the expected shape:
-``start`` reads the byte that the container's init offers in ``exec.fifo`` and removes the fifo,
-and ``delete`` removes the empty cgroups and the state folder.  That is all that runc itself does
-there for containers without hooks, and it saves two program starts (some 8 ms) a run.
+Two verbs have a shortcut with runc, taken only if its state file has the expected form: ``start``
+reads the byte that the container's init offers in ``exec.fifo`` and removes the fifo, and
+``delete`` removes the empty cgroups and the state folder.  runc itself does no more for containers
+without hooks, and the shortcut saves two program starts (some 8 ms) for each run.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ class OCIRuntime:
         self.cgroup_parent = self.layout.base + cgroup_parent
 
     def program(self, container_id: str) -> str:
-        """Return the program for a container: the one that made it, also where another is chosen.
+        """Return the program for a container: the one that created it, even if another is chosen.
 
-        Raises :class:`UnsupportedError` when that one is not here any more.
+        Raises :class:`UnsupportedError` if that program is no longer here.
         """
         maker = self._maker(container_id)
         if maker == self.name:
@@ -74,55 +74,55 @@ class OCIRuntime:
         path = find_program(maker)
         if not path:
             raise UnsupportedError(
-                f"container {container_id[:12]} was started by {maker}, which is not here any more",
+                f"container {container_id[:12]} was started by {maker}, which is not installed now",
                 capability=maker,
                 provided_by=f"apt-get install {maker}",
             )
         return path
 
     def _maker(self, container_id: str) -> str:
-        """Return the runtime that keeps the container's state; the chosen one where none does."""
+        """Return the runtime that has the container's state; the chosen one if none has."""
         folder = self.root / container_id
         if (folder / "state.json").exists():
             return "runc"
         return "crun" if (folder / "status").exists() else self.name
 
     def cgroup_path(self, container_id: str) -> str:
-        """Return the cgroup path to put into a container's spec."""
+        """Return the cgroup path for a container's spec."""
         try:
-            parent = self._placement(container_id).read_text()
+            parent = self._parent_file(container_id).read_text()
         except OSError:
             parent = self.cgroup_parent
         return f"{parent.rstrip('/')}/{container_id}"
 
-    def place(self, container_id: str, parent: str) -> None:
-        """Put a container that is about to be created below another cgroup than the usual one."""
-        file = self._placement(container_id)
+    def set_cgroup_parent(self, container_id: str, parent: str) -> None:
+        """Set a different parent cgroup for a container that is about to be created."""
+        file = self._parent_file(container_id)
         if parent or self.layout.base:
             file.parent.mkdir(parents=True, exist_ok=True)
-            # The base of another day, or of another service of the user's, may be another.
+            # The base may differ at another time, or in another service of the user.
             below = f"{self.layout.base}/{parent.strip('/')}" if parent else self.cgroup_parent
             file.write_text(below)
         else:
             file.unlink(missing_ok=True)
 
-    def _placement(self, container_id: str) -> Path:
+    def _parent_file(self, container_id: str) -> Path:
         return self.root.parent / "cgroups" / container_id
 
     def global_arguments(self, log: Path | None = None) -> list[str]:
-        """Return the arguments that come before the verb."""
+        """Return the arguments before the verb."""
         arguments = ["--root", str(self.root), "--log-format", "json"]
         return [*arguments, "--log", str(log)] if log else arguments
 
     def container_ids(self) -> tuple[str, ...]:
-        """Return the ids of all containers that have a state folder."""
+        """Return the IDs of all containers that have a state folder."""
         try:
             return tuple(sorted(entry.name for entry in os.scandir(self.root) if entry.is_dir()))
         except FileNotFoundError:
             return ()
 
     def exists(self, container_id: str) -> bool:
-        """Return True while the container has a state folder."""
+        """Return whether the container has a state folder."""
         return (self.root / container_id).is_dir()
 
     def state(self, container_id: str) -> dict[str, Any] | None:
@@ -142,22 +142,22 @@ class OCIRuntime:
         return value
 
     def init_process(self, container_id: str) -> ProcessIdentity | None:
-        """Return the live first process of a container, or None when it has ended."""
+        """Return the live first process of a container, or None if it has ended."""
         if self._maker(container_id) == "runc":
-            init = _init_of(container_id, self._recorded(container_id))
+            init = _init_of(container_id, self._read_record(container_id))
             return init if init is not None and init.alive else None
         state = self.state(container_id)
         return ProcessIdentity.of(int(state.get("pid", 0))) if state else None
 
     def start(self, container_id: str) -> None:
-        """Let a created container's process run."""
+        """Start the process of a created container."""
         if not self._release_init(container_id):
             self._verb("start", container_id)
 
     def started(self, container_id: str, process: ProcessIdentity) -> bool:
-        """Return whether a container that was created has been started, also if it has ended.
+        """Return whether a created container has been started, even if it has ended.
 
-        ``process`` is its first one.  The runtime keeps ``exec.fifo`` in the state folder until
+        ``process`` is its first process.  The runtime keeps ``exec.fifo`` in the state folder until
         the start; the process writes to it right before it becomes the program.
         """
         folder = self.root / container_id
@@ -165,7 +165,7 @@ class OCIRuntime:
             fifo = os.stat(folder / "exec.fifo")
         except OSError:
             return folder.is_dir()
-        # Who started it may have died before it could remove the fifo.
+        # The starter may have died before it could remove the fifo.
         if process.alive and not _is_runtimes(process.pid):
             return True
         try:
@@ -173,10 +173,10 @@ class OCIRuntime:
         except OSError:
             return False
 
-    def settle(self, process: ProcessIdentity) -> None:
+    def await_program(self, process: ProcessIdentity) -> None:
         """Wait until a started container's first process is its program.
 
-        In its first milliseconds it is the runtime's own.
+        In its first milliseconds it is still the runtime's own program.
         """
         deadline = time.monotonic() + _PROGRAM_TIMEOUT
         while _is_runtimes(process.pid) and time.monotonic() < deadline:
@@ -185,17 +185,17 @@ class OCIRuntime:
     def signal(self, process: ProcessIdentity, number: int, *, caught: bool = False) -> bool:
         """Send a signal to the program of a started container, never to the runtime before it.
 
-        With ``caught`` it is sent only to a program that has a handler for it.  Returns False
-        when it was not sent.
+        With ``caught`` it is sent only to a program with a handler for it.  Returns False if it was
+        not sent.
         """
-        self.settle(process)
+        self.await_program(process)
         return (not caught or process.catches(number)) and process.signal(number)
 
     def kill_all(self, container_id: str) -> bool:
-        """Kill every process of the container at once; return True when none is left."""
+        """Kill every process of the container at once; return whether none is left."""
         if self.layout.version != "none":
             return cgroups.kill_all(self.layout, self.cgroup_path(container_id))
-        # No group to empty: the kernel ends a process namespace with its first process.
+        # No group to empty: the kernel ends a pid namespace with its first process.
         init = self.init_process(container_id)
         if init is not None:
             init.signal(signal.SIGKILL)
@@ -207,7 +207,7 @@ class OCIRuntime:
         self._verb("pause", container_id)
 
     def resume(self, container_id: str) -> None:
-        """Let a paused container go on."""
+        """Resume a paused container."""
         self._verb("resume", container_id)
 
     def update(self, container_id: str, limits: Mapping[str, Any]) -> None:
@@ -216,7 +216,7 @@ class OCIRuntime:
         self._verb("update", container_id, "--resources", "-", stdin=document)
 
     def delete(self, container_id: str, *, force: bool = False) -> None:
-        """Remove all that the runtime holds of a container; nothing there is not an error.
+        """Remove everything that the runtime has of a container; do nothing if there is nothing.
 
         A live container is refused unless ``force``, which kills it first.
         """
@@ -225,7 +225,7 @@ class OCIRuntime:
             return
         if force:
             init = self.init_process(container_id)
-            # A group that can be removed at once has no process, and nothing needs to be killed.
+            # A group that can be removed at once has no process to kill.
             if init is not None or not cgroups.remove(self.layout, path, timeout=0):
                 self.kill_all(container_id)
             if init is not None:
@@ -236,7 +236,7 @@ class OCIRuntime:
             if self.exists(container_id):
                 self._verb("delete", container_id, *(["--force"] if force else []))
             cgroups.remove(self.layout, path)
-        self.place(container_id, "")
+        self.set_cgroup_parent(container_id, "")
 
     def abandon(self, container_id: str, *verbs: str) -> None:
         """Kill the runtime's own processes that work on a container for a dead owner.
@@ -252,10 +252,10 @@ class OCIRuntime:
         )
 
     def forget(self, container_id: str) -> None:
-        """Remove the traces of a container of an earlier boot: nothing of it can be alive."""
+        """Remove the traces of a container of an earlier boot: no process of it can be alive."""
         shutil.rmtree(self.root / container_id, ignore_errors=True)
         cgroups.remove(self.layout, self.cgroup_path(container_id))
-        self.place(container_id, "")
+        self.set_cgroup_parent(container_id, "")
 
     def run(
         self,
@@ -266,11 +266,11 @@ class OCIRuntime:
         stdin: bytes | int | None = None,
         cancel: CancelToken | None = None,
     ) -> int:
-        """Return the exit code of a container that was created, run to its end and deleted.
+        """Create a container, run it to its end and delete it; return its exit code.
 
         ``stdin`` is data, a descriptor, or None for an empty input.  Raises
-        :class:`OCIRuntimeError` when it could not be started, ``OperationCancelledError`` after
-        everything is gone.
+        :class:`OCIRuntimeError` if it could not be started, and ``OperationCancelledError`` after
+        everything was cleaned up.
         """
         log = bundle / "runtime.log"
         argv = [self.path, *self.global_arguments(log), "run", "--bundle", str(bundle)]
@@ -321,7 +321,7 @@ class OCIRuntime:
         )
 
     def _kill_until_gone(self, container_id: str) -> None:
-        # The runtime may be killed between making the cgroup and filling it, so look again.
+        # The runtime may be killed between creating the cgroup and filling it, so look again.
         for _ in range(3):
             self.kill_all(container_id)
             time.sleep(0.01)
@@ -351,8 +351,8 @@ class OCIRuntime:
             raise runtime_error(last_error(text) or text, operation=verb, argv=argv, stderr=text)
         return output.decode(errors="replace")
 
-    def _recorded(self, container_id: str) -> bytes:
-        """Return runc's own record of a container, empty when there is none."""
+    def _read_record(self, container_id: str) -> bytes:
+        """Return runc's own record of a container, empty if there is none."""
         try:
             with open(self.root / container_id / "state.json", "rb") as file:
                 return file.read()
@@ -362,7 +362,7 @@ class OCIRuntime:
     def _release_init(self, container_id: str) -> bool:
         """Start the container as ``runc start`` does; return False to leave it to runc."""
         fifo = self.root / container_id / "exec.fifo"
-        recorded = self._recorded(container_id)
+        recorded = self._read_record(container_id)
         init = _init_of(container_id, recorded)
         if _has_late_hooks(recorded) or init is None or not init.alive:
             return False
@@ -384,11 +384,11 @@ class OCIRuntime:
 
     def _forget(self, container_id: str) -> bool:
         """Delete an ended container as ``runc delete`` does; return False to leave it to runc."""
-        recorded = self._recorded(container_id)
+        recorded = self._read_record(container_id)
         init = _init_of(container_id, recorded)
         if _has_late_hooks(recorded) or init is None or init.alive:
             return False
-        # Cgroups first: while the state folder is there, a sweep still finds the container.
+        # Cgroups first: while the state folder exists, a sweep still finds the container.
         path = self.cgroup_path(container_id)
         if not cgroups.remove(self.layout, path, timeout=0) and (
             cgroups.processes(self.layout, path) or not cgroups.remove(self.layout, path)
@@ -407,7 +407,7 @@ def _is_runtimes(pid: int) -> bool:
 
 
 class _State(msgspec.Struct):
-    """What is read of runc's ``state.json``: the rest, some 25 kB, is passed over."""
+    """The relevant part of runc's ``state.json``: the rest, some 25 kB, is skipped."""
 
     id: str
     init_process_pid: int
@@ -425,7 +425,7 @@ def _init_of(container_id: str, recorded: bytes) -> ProcessIdentity | None:
 
 
 def _has_late_hooks(recorded: bytes) -> bool:
-    """Return whether something is to be run after the start or the end (devices want it)."""
+    """Return whether there are hooks to run after the start or the end (devices need them)."""
     return b'"poststart":[' in recorded or b'"poststop":[' in recorded
 
 
@@ -436,7 +436,7 @@ def spawn(
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
-    """Return a started program: own session, no inherited descriptors, small environment."""
+    """Start a program: own session, no inherited descriptors, small environment."""
     try:
         return subprocess.Popen(
             list(argv),
@@ -453,7 +453,7 @@ def spawn(
 
 
 def program_environment() -> dict[str, str]:
-    """Return what a runtime or monitor needs of our environment; secrets in it stay here."""
+    """Return the environment for a runtime or monitor, without secrets of this process's."""
     # The engine that conmon starts at a container's end finds an unprivileged user's store by it.
     home = ("HOME", "XDG_DATA_HOME")
     kept = ("PATH", *home, "XDG_RUNTIME_DIR", "LANG", "TMPDIR", "DBUS_SESSION_BUS_ADDRESS")

@@ -1,6 +1,6 @@
-"""Which process is meant: a pid together with the moment that process started.
+"""The identity of a process: its pid together with its start time.
 
-A pid alone may be reused after its process ended; the pair is unique until the next boot.
+A pid alone may be reused after its process has ended; the pair is unique until the next boot.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class ProcessIdentity:
 
     @property
     def alive(self) -> bool:
-        """True while this very process runs."""
+        """True while exactly this process is running."""
         return ProcessIdentity.of(self.pid) == self
 
     def open(self) -> int | None:
-        """Return a pidfd of the process, or None when it has ended; the caller closes it."""
+        """Return a pidfd of the process, or None if it has ended; the caller closes it."""
         try:
             descriptor = os.pidfd_open(self.pid)
         except OSError:
@@ -57,7 +57,7 @@ class ProcessIdentity:
         return None
 
     def signal(self, number: int = signal.SIGKILL) -> bool:
-        """Send a signal to this process and no other; return False when it has ended."""
+        """Send a signal to this process and no other; return False if it has ended."""
         descriptor = self.open()
         if descriptor is None:
             return False
@@ -110,7 +110,7 @@ def find_processes(matches: Callable[[Sequence[bytes]], bool]) -> list[ProcessId
 
 
 def kill_processes(matches: Callable[[Sequence[bytes]], bool]) -> None:
-    """Kill all processes whose argument vector ``matches``, with those they start meanwhile."""
+    """Kill all processes whose argument vector ``matches``, including new ones they start."""
     deadline = time.monotonic() + _DEATH_SECONDS
     while (found := find_processes(matches)) and time.monotonic() < deadline:
         for process in found:
@@ -122,7 +122,7 @@ def kill_processes(matches: Callable[[Sequence[bytes]], bool]) -> None:
 def wait_readable(
     descriptor: int, *, timeout: float | None = None, cancel: CancelToken | None = None
 ) -> bool:
-    """Return True when ``descriptor`` has something to read, False after ``timeout`` seconds."""
+    """Return True when ``descriptor`` is readable, False after ``timeout`` seconds."""
     deadline = None if timeout is None else time.monotonic() + timeout
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)

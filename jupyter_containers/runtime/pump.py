@@ -1,7 +1,7 @@
-"""Bytes between a child process's pipes and its caller, until the child ends or is cancelled.
+"""Copies bytes between a child process's pipes and its caller, until its end or a cancellation.
 
-Lifecycle: the caller starts the child with pipes and hands it to :func:`communicate`, which calls
-``on_output`` for every chunk in order of arrival, feeds ``stdin``, looks at the cancel token every
+Lifecycle: the caller starts the child with pipes and passes it to :func:`communicate`, which calls
+``on_output`` for every chunk in order of arrival, writes ``stdin``, checks the cancel token every
 50 ms and always reaps the child.
 """
 
@@ -36,10 +36,10 @@ def communicate(
     cancel: CancelToken | None = None,
     on_cancel: Callable[[], None],
 ) -> int:
-    """Return the child's exit status (128+n when signal n killed it), its output delivered.
+    """Deliver the child's output; return its exit status (128+n when signal n killed it).
 
-    When the token is cancelled, the caller is interrupted or ``on_output`` raises, ``on_cancel``
-    is called to end the work, the child is reaped and the exception goes on.
+    If the token is cancelled, the caller is interrupted or ``on_output`` raises, ``on_cancel`` is
+    called to end the work, the child is reaped and the exception propagates.
     """
     try:
         _pump(child, on_output, stdin, cancel)
@@ -55,7 +55,7 @@ def communicate(
 
 
 def exit_status(returncode: int) -> int:
-    """Return a status as a shell gives it: 128+n for a process that signal n ended."""
+    """Return a status as in a shell: 128+n for a process that was killed by signal n."""
     return 128 - returncode if returncode < 0 else returncode
 
 
@@ -86,7 +86,7 @@ def _pump(
                         feeder.feed()
                     elif key.data != "ended" and not _deliver(key.fd, key.data, on_output):
                         selector.unregister(key.fileobj)
-        # A process that the child left behind may hold the pipes open, and write on and on.
+        # A process that the child left behind may keep the pipes open and keep writing.
         for pipe, name in outputs:
             if pipe is not None:
                 _drain(pipe.fileno(), name, on_output)
@@ -95,7 +95,7 @@ def _pump(
 
 
 def _deliver(descriptor: int, name: StreamName, on_output: OutputSink) -> bool:
-    """Hand one chunk on; return False at the end of file."""
+    """Deliver one chunk; return False at the end of file."""
     try:
         data = os.read(descriptor, _CHUNK)
     except BlockingIOError:
@@ -106,7 +106,7 @@ def _deliver(descriptor: int, name: StreamName, on_output: OutputSink) -> bool:
 
 
 def _drain(descriptor: int, name: StreamName, on_output: OutputSink) -> None:
-    """Hand on what is in a pipe at this moment."""
+    """Deliver the data that is in a pipe at this moment."""
     [left] = array("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))
     while left > 0 and (data := os.read(descriptor, min(left, _CHUNK))):
         on_output(name, data)
@@ -114,7 +114,7 @@ def _drain(descriptor: int, name: StreamName, on_output: OutputSink) -> None:
 
 
 class _Feeder:
-    """The child's standard input: written as the child takes it, then closed."""
+    """The child's standard input: written as fast as the child reads, then closed."""
 
     def __init__(
         self, pipe: IO[bytes] | None, data: bytes, selector: selectors.BaseSelector
@@ -128,7 +128,7 @@ class _Feeder:
         selector.register(pipe, selectors.EVENT_WRITE, "stdin")
 
     def feed(self) -> None:
-        """Write what fits; close the pipe after the last byte or when nobody reads it."""
+        """Write as much as fits; close the pipe after the last byte or if nobody reads it."""
         assert self._pipe is not None
         with suppress(BlockingIOError):
             try:
@@ -147,7 +147,7 @@ def _end(child: subprocess.Popen[bytes], on_cancel: Callable[[], None]) -> None:
                 on_cancel()
             break
         except KeyboardInterrupt:
-            continue  # pressed again: the work is to end all the more
+            continue  # another interrupt: continue ending the work
     deadline = time.monotonic() + _GRACE_SECONDS
     # The child must not stay blocked on a full pipe that nobody reads any more.
     for pipe in (child.stdout, child.stderr):
@@ -160,5 +160,5 @@ def _end(child: subprocess.Popen[bytes], on_cancel: Callable[[], None]) -> None:
         except subprocess.TimeoutExpired:
             child.kill()
         except KeyboardInterrupt:
-            # A second interrupt must not leave the child behind; the first is on its way.
+            # A second interrupt must not leave the child behind; the first is being raised already.
             deadline = time.monotonic()

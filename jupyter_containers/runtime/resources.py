@@ -1,8 +1,8 @@
 """Limits of a container as ``linux.resources`` and ``process.rlimits`` of its runtime spec.
 
-Sizes are bytes, CPU time is a quota of microseconds in periods of 100000.  A limit that the user
-asked for and the host cannot enforce is an error; a default that it cannot is left out.  OCI
-Runtime Specification 1.1, config-linux.md "Control groups".  Pure.
+Sizes are bytes, CPU time is a quota of microseconds in periods of 100000.  A requested limit that
+the host cannot enforce is an error; such a default is left out.  OCI Runtime Specification 1.1,
+config-linux.md "Control groups".  Pure.
 """
 
 from __future__ import annotations
@@ -11,21 +11,16 @@ import resource
 from collections.abc import Sequence
 from typing import Any
 
-from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.options import RunOptions
-from jupyter_containers.options.limits import DeviceLimit, whole
+from jupyter_containers.options.limits import DeviceLimit
+from jupyter_containers.options.ulimits import Ulimit
+from jupyter_containers.runtime.cgroup_support import block_device
 from jupyter_containers.runtime.host import HostCapabilities
-from jupyter_containers.runtime.knobs import block_device
-from jupyter_containers.runtime.substitutes import needed
+from jupyter_containers.runtime.rlimit_fallback import needed
 
 CPU_PERIOD = 100_000
 _MIN_QUOTA = 1_000
-_NAMES = (
-    "RLIMIT_AS RLIMIT_CORE RLIMIT_CPU RLIMIT_DATA RLIMIT_FSIZE RLIMIT_MEMLOCK "
-    "RLIMIT_MSGQUEUE RLIMIT_NICE RLIMIT_NOFILE RLIMIT_NPROC RLIMIT_RSS RLIMIT_RTPRIO "
-    "RLIMIT_RTTIME RLIMIT_SIGPENDING RLIMIT_STACK RLIMIT_LOCKS"
-)
-_ULIMITS = {name.removeprefix("RLIMIT_").lower(): name for name in _NAMES.split()}
 _INFINITY = 2**64 - 1
 # Memory and terminal devices of "Default devices", as allow rules: (type, major, minor).
 _STANDARD_DEVICES = (
@@ -81,13 +76,18 @@ def limits(
     return result
 
 
+def check_limits(options: RunOptions, host: HostCapabilities) -> None:
+    """Raise :class:`UnsupportedError` for a limit that this host cannot enforce."""
+    limits(options, host)
+
+
 def device_rules(*, privileged: bool) -> list[dict[str, Any]]:
-    """Return the device rules: all denied but the standard ones, or all allowed."""
+    """Return the device rules: all denied except the standard ones, or all allowed."""
     if privileged:
         return [{"allow": True, "access": "rwm"}]
     rules: list[dict[str, Any]] = [
         {"allow": False, "access": "rwm"},
-        # Nodes may be made (archives hold them); using one needs a rule of its own.
+        # Nodes may be created (archives contain them); using one needs another rule.
         {"allow": True, "type": "c", "access": "m"},
         {"allow": True, "type": "b", "access": "m"},
     ]
@@ -99,54 +99,32 @@ def device_rules(*, privileged: bool) -> list[dict[str, Any]]:
     return rules
 
 
-def rlimits(ulimits: Sequence[str], host: HostCapabilities) -> list[dict[str, Any]]:
-    """Return ``process.rlimits`` for Docker's ``--ulimit name=soft[:hard]`` values.
+def rlimits(ulimits: Sequence[Ulimit], host: HostCapabilities) -> list[dict[str, Any]]:
+    """Return ``process.rlimits``; the last of several limits of one name applies.
 
-    Without entries a container inherits this process's limits.  Raising a hard limit without
-    CAP_SYS_RESOURCE raises :class:`UnsupportedError`.
+    Without entries a container inherits this process's limits.  Raises as :func:`check_ulimits`.
     """
-    chosen: dict[str, tuple[int, int]] = {}
-    for text in ulimits:
-        name, soft, hard = parse_ulimit(text)
-        _check_hard_limit(name, hard, host)
-        chosen[name] = (soft, hard)
+    check_ulimits(ulimits, host)
+    chosen = {limit.name: limit for limit in ulimits}
     return [
-        {"type": _ULIMITS[name], "soft": _unsigned(soft), "hard": _unsigned(hard)}
-        for name, (soft, hard) in sorted(chosen.items())
+        {"type": limit.resource, "soft": _unsigned(limit.soft), "hard": _unsigned(limit.hard)}
+        for _, limit in sorted(chosen.items())
     ]
 
 
-def parse_ulimit(text: str) -> tuple[str, int, int]:
-    """Return name, soft and hard limit of one ``--ulimit`` value; -1 is unlimited."""
-    name, _, value = text.partition("=")
-    soft_text, colon, hard_text = value.partition(":")
-    try:
-        soft = whole(soft_text, "ulimit")
-        hard = whole(hard_text, "ulimit") if colon else soft
-    except InvalidArgumentError:
-        name = ""
-        soft = hard = 0
-    if name not in _ULIMITS or soft < -1 or hard < -1:
-        raise InvalidArgumentError(
-            f"invalid ulimit: {text!r}",
-            hint=f"write nofile=1024:2048; names are {', '.join(sorted(_ULIMITS))}",
-        )
-    if hard != -1 and (soft > hard or soft == -1):
-        raise InvalidArgumentError(f"invalid ulimit: {text!r}: soft limit is above hard limit")
-    return name, soft, hard
-
-
-def _check_hard_limit(name: str, hard: int, host: HostCapabilities) -> None:
-    number = getattr(resource, _ULIMITS[name], None)
-    if number is None or host.raises_limits:
-        return
-    _, current = resource.getrlimit(number)
-    if current != resource.RLIM_INFINITY and (hard == -1 or hard > current):
-        raise UnsupportedError(
-            f"cannot raise ulimit {name} above this process's own hard limit of {current}",
-            capability="CAP_SYS_RESOURCE",
-            provided_by="start the notebook server with CAP_SYS_RESOURCE, or ask for less",
-        )
+def check_ulimits(ulimits: Sequence[Ulimit], host: HostCapabilities) -> None:
+    """Raise :class:`UnsupportedError` for a hard limit raised without CAP_SYS_RESOURCE."""
+    for limit in ulimits:
+        number = getattr(resource, limit.resource, None)
+        if number is None or host.raises_limits:
+            continue
+        name, (_, current) = limit.name, resource.getrlimit(number)
+        if current != resource.RLIM_INFINITY and (limit.hard == -1 or limit.hard > current):
+            raise UnsupportedError(
+                f"cannot raise ulimit {name} above this process's own hard limit of {current}",
+                capability="CAP_SYS_RESOURCE",
+                provided_by="start the notebook server with CAP_SYS_RESOURCE, or ask for less",
+            )
 
 
 def _unsigned(value: int) -> int:

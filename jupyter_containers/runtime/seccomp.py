@@ -1,16 +1,17 @@
-"""Which system calls a container may use: an allow list, written from the kernel's call tables.
+"""The seccomp profile: an allow list of system calls, written from the kernel's call tables.
 
-Vocabulary: an *action* is what the kernel does with a call (``SCMP_ACT_ALLOW``, ``…_ERRNO``).  A
-call on no list fails with EPERM.  Calls that act on the whole machine (mounts, clocks, modules,
-keys, kernel introspection) come only with the capability that the kernel asks for anyway, so that
-a mistake in the kernel's own check is not enough.  ``clone3`` fails with ENOSYS, because its flags
-lie in memory where no filter can look; C libraries then use ``clone``, whose flags are checked.
+Vocabulary: an *action* is the kernel's reaction to a call (``SCMP_ACT_ALLOW``, ``…_ERRNO``).  A
+call on no list fails with EPERM.  Calls that affect the whole machine (mounts, clocks, modules,
+keys, kernel introspection) are allowed only with the capability that the kernel requires anyway, so
+that a mistake in the kernel's own check is not enough.  ``clone3`` fails with ENOSYS, because its
+flags are in memory that no filter can read; C libraries then use ``clone``, whose flags are
+checked.
 
-Two families of sockets are refused.  AF_VSOCK reaches the hypervisor, in no namespace; AF_ALG
+Two socket families are refused.  AF_VSOCK reaches the hypervisor, outside any namespace; AF_ALG
 opens the kernel's ciphers to everybody (CVE-2026-31431).  ``socketcall``, the 32-bit way to
-``socket``, hides the family in memory, so it fails with ENOSYS: a 32-bit program gets sockets by
-the calls of Linux 4.3, which musl and Go use and glibc of some distributions does not.  Machines
-whose C library knows no other way keep it (:func:`hides_socket_families`).
+``socket``, has the family in memory, so it fails with ENOSYS: a 32-bit program gets sockets by the
+calls of Linux 4.3, which musl and Go use and glibc of some distributions does not.  Machines whose
+C library has no other way keep it (:func:`hides_socket_families`).
 
 OCI Runtime Specification 1.1, config-linux.md "Seccomp".  Pure.
 """
@@ -24,9 +25,9 @@ from typing import Any
 EPERM, ENOSYS = 1, 38
 # CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET of clone(2).
 _NEW_NAMESPACES = 0x7E020000
-# The families that socket(2) may name, as (mask, value) of the low 32 bits, which are all that the
-# kernel looks at: 0-31, 32-35, 36-37, 39 (no AF_ALG, 38), 41 (no AF_VSOCK, 40), 42-43, 44-47.  A
-# comparison of the whole argument would let 2**32 + 40 pass.
+# The families allowed for socket(2), as (mask, value) of the low 32 bits, the only ones that the
+# kernel reads: 0-31, 32-35, 36-37, 39 (no AF_ALG, 38), 41 (no AF_VSOCK, 40), 42-43, 44-47.  A
+# comparison of the whole argument would allow 2**32 + 40.
 _WORD = 0xFFFFFFFF
 _FAMILIES = (
     (0xFFFFFFE0, 0), (0xFFFFFFFC, 32), (0xFFFFFFFE, 36), (_WORD, 39), (_WORD, 41),
@@ -96,14 +97,14 @@ shmdt shmctl semget semop semctl semtimedop semtimedop_time64 msgget msgsnd msgr
 mq_open mq_unlink mq_timedsend mq_timedsend_time64 mq_timedreceive mq_timedreceive_time64 mq_notify
 mq_getsetattr
 """
-# What package managers do as root and nobody can do where only one user exists.
+# Calls that package managers make as root and that fail where only one user exists.
 _OWNERSHIP = """
 chown chown32 fchown fchown32 fchownat lchown lchown32 setgroups setgroups32
 """
 _X86 = "arch_prctl modify_ldt"
 _ARM = "arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls sync_file_range2"
 _MIPS = "cachectl cacheflush sysmips"
-# What only one kind of machine has, by the beginning of its name (uname -m).
+# Calls of one architecture only, by the beginning of its name (uname -m).
 _OF_MACHINE = {
     "x86_64": _X86,
     "i": _X86,
@@ -138,11 +139,11 @@ _WITH_CAPABILITY = {
     "CAP_SYSLOG": "syslog",
 }
 
-# The call tables of a machine's kernel, in the words of libseccomp.  It adds the runtime's own by
-# itself, for every machine that it knows: so others need only be listed for further tables.
+# The call tables of a machine's kernel, in libseccomp's names.  It adds the runtime's own table by
+# itself, for every machine that it knows: so machines are listed only for further tables.
 _TABLES: Mapping[str | tuple[str, str], tuple[str, ...]] = {
-    # No x32: nothing uses that table, every filter would be built a third time (2-4 ms a start),
-    # and a table left out is refused as a whole.
+    # No x32: no program uses that table, every filter would be built a third time (2-4 ms for each
+    # start), and a missing table is refused as a whole.
     "x86_64": ("SCMP_ARCH_X86_64", "SCMP_ARCH_X86"),
     "aarch64": ("SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"),
     "s390x": ("SCMP_ARCH_S390X", "SCMP_ARCH_S390"),
@@ -153,12 +154,12 @@ _TABLES: Mapping[str | tuple[str, str], tuple[str, ...]] = {
     ),
     ("mips64", "big"): ("SCMP_ARCH_MIPS64", "SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64N32"),
 }
-# glibc makes every socket by socketcall on these.
+# glibc creates every socket by socketcall on these.
 _BY_SOCKETCALL = ("i386", "i486", "i586", "i686", "m68k", "s390", "s390x")
 
 
 def hides_socket_families(machine: str) -> bool:
-    """Return True where no filter can see which family of socket a program asks for."""
+    """Return whether filters cannot see the socket family that a program requests."""
     return machine in _BY_SOCKETCALL
 
 
@@ -172,7 +173,7 @@ def seccomp_profile(
     """Return ``linux.seccomp`` for a process with ``capabilities`` on ``machine`` (uname -m).
 
     Without ``compat32`` programs of the machine's 32-bit tables are killed; building the filter
-    then takes half the time.  With ``single_user`` changes of owners succeed and do nothing: no
+    then takes half the time.  With ``single_user`` changes of owners succeed without effect: no
     other user exists.
     """
     held = set(capabilities)
@@ -214,10 +215,10 @@ def _tables(machine: str) -> tuple[str, ...]:
 
 
 def _socket_rules(machine: str) -> list[dict[str, Any]]:
-    """Return the rules about sockets.
+    """Return the rules for sockets.
 
-    The refusal of ``socketcall`` comes first: for every rule about ``socket`` libseccomp would
-    otherwise add one that lets it pass with any family.
+    The rule that refuses ``socketcall`` comes first: for every rule about ``socket`` libseccomp
+    would otherwise add one that allows it with any family.
     """
     call: dict[str, Any] = {"names": ["socketcall"], "action": "SCMP_ACT_ALLOW"}
     if not hides_socket_families(machine):

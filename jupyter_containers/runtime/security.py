@@ -1,7 +1,7 @@
-"""What a container's process may do: capabilities, security options, hidden paths.
+"""The privileges of a container's process: capabilities, security options, masked paths.
 
-Vocabulary: kernel capabilities are named ``CAP_…`` as in capabilities(7); Docker's flags leave
-the prefix out.  Pure values and functions.
+Vocabulary: kernel capabilities are named ``CAP_…`` as in capabilities(7); Docker's flags omit the
+prefix.  Pure values and functions.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.options.security import SecurityOption
 
 # In the order of their bit numbers (linux/capability.h).
 _BITS = (
@@ -53,9 +54,9 @@ READONLY_PATHS = (
 
 @dataclass(frozen=True, slots=True)
 class SecurityOptions:
-    """The ``--security-opt`` values; ``seccomp`` is empty (ours), ``unconfined`` or a path.
+    """The ``--security-opt`` values; ``seccomp`` is empty (the default), ``unconfined`` or a path.
 
-    ``apparmor`` is empty (ours), ``unconfined`` or a profile, ``labels`` the words of SELinux.
+    ``apparmor`` is empty (the default), ``unconfined`` or a profile, ``labels`` the SELinux words.
     """
 
     no_new_privileges: bool = False
@@ -66,42 +67,30 @@ class SecurityOptions:
 
 
 def security_options(
-    values: Sequence[str], *, privileged: bool = False, no_new_privileges: bool = False
+    values: Sequence[SecurityOption], *, privileged: bool = False, no_new_privileges: bool = False
 ) -> SecurityOptions:
-    """Return the meaning of ``--security-opt`` values; ``privileged`` changes the defaults.
+    """Return the parsed ``--security-opt`` values; ``privileged`` changes the defaults.
 
-    ``no_new_privileges`` is for those that do not say it: off, as in Docker, so that sudo, su and
-    gosu work, or what the settings say.  Raises :class:`InvalidArgumentError` for an unknown
-    option.
+    ``no_new_privileges`` is the default for options that do not set it: off, as in Docker, so that
+    sudo, su and gosu work, or the value in the settings.
     """
-    no_new_privileges, unmasked = no_new_privileges and not privileged, privileged
-    seccomp = "unconfined" if privileged else ""
-    apparmor = ""
-    labels: list[str] = []
-    for value in values:
-        separator = "=" if "=" in value else ":"
-        name, _, argument = value.partition(separator)
-        if name == "no-new-privileges" and argument in ("", "true", "false"):
-            no_new_privileges = argument != "false"
-        elif name == "seccomp" and argument:
-            seccomp = "" if argument in ("default", "builtin") else argument
-        elif name == "apparmor" and argument:
-            apparmor = argument
-        elif name == "label" and argument:
-            labels.append(argument)
-        elif name == "systempaths" and argument == "unconfined":
-            unmasked = True
-        else:
-            raise InvalidArgumentError(
-                f"invalid security-opt: {value!r}",
-                hint="no-new-privileges, seccomp=unconfined or =FILE, apparmor=PROFILE, "
-                "label=disable, systempaths=unconfined",
-            )
-    return SecurityOptions(no_new_privileges, seccomp, apparmor, tuple(labels), unmasked)
+    last = {value.name: value.argument for value in values}
+    if "no-new-privileges" in last:
+        no_new_privileges = last["no-new-privileges"] != "false"
+    else:
+        no_new_privileges = no_new_privileges and not privileged
+    seccomp = last.get("seccomp", "unconfined" if privileged else "")
+    return SecurityOptions(
+        no_new_privileges=no_new_privileges,
+        seccomp="" if seccomp in ("default", "builtin") else seccomp,
+        apparmor=last.get("apparmor", ""),
+        labels=tuple(value.argument for value in values if value.name == "label"),
+        unmasked=privileged or "systempaths" in last,
+    )
 
 
 def capability_names(mask: int) -> frozenset[str]:
-    """Return the names of the bits set in ``mask``; bits newer than this table are left out."""
+    """Return the names of the bits set in ``mask``, without bits newer than this table."""
     return frozenset(name for bit, name in enumerate(CAPABILITY_NAMES) if mask >> bit & 1)
 
 
@@ -110,9 +99,9 @@ def effective_capabilities(
 ) -> tuple[str, ...]:
     """Return a container's capabilities, sorted by bit number.
 
-    Defaults that the host itself lacks are left out; asking for one by name raises
-    :class:`UnsupportedError`, an unknown name :class:`InvalidArgumentError`.  As in Docker,
-    ``drop ALL`` with additions leaves the additions.
+    Defaults that the host itself lacks are left out; requesting one by name raises
+    :class:`UnsupportedError`, an unknown name :class:`InvalidArgumentError`.  As in Docker, ``drop
+    ALL`` with additions leaves the additions.
     """
     added, dropped = _normal(add), _normal(drop)
     chosen = set(CAPABILITY_NAMES if privileged else DEFAULT_CAPABILITIES)

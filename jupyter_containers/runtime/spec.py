@@ -1,8 +1,8 @@
-"""A container's runtime spec, made by a pure function that anyone can print.
+"""Builds a container's runtime spec, by a pure function whose result can be printed.
 
-Vocabulary: the *context* is what the engine resolved for this one container — ids, files, mounts
-— as opposed to what the image says (``ExecutionConfig``) and what the user asked for
-(``RunOptions``).  Where the user and the image both speak, Docker's precedence holds.
+Vocabulary: the *context* holds what the engine resolved for this one container — IDs, files, mounts
+— in contrast to the image's defaults (``ExecutionConfig``) and the user's request (``RunOptions``).
+If both the user and the image set a value, Docker's precedence applies.
 
 OCI Runtime Specification 1.1 (config.md, config-linux.md).  The result is plain JSON data; keys
 are the specification's.
@@ -21,6 +21,7 @@ from jupyter_containers.options.values import set_variables
 from jupyter_containers.runtime.confinement import NO_LABELS, Labels
 from jupyter_containers.runtime.host import HostCapabilities
 from jupyter_containers.runtime.resources import resources, rlimits
+from jupyter_containers.runtime.rlimit_fallback import memory_rlimits
 from jupyter_containers.runtime.seccomp import seccomp_profile
 from jupyter_containers.runtime.security import (
     CAPABILITY_NAMES,
@@ -30,7 +31,6 @@ from jupyter_containers.runtime.security import (
     effective_capabilities,
     security_options,
 )
-from jupyter_containers.runtime.substitutes import memory_rlimits
 from jupyter_containers.runtime.users import User
 
 Spec = dict[str, Any]
@@ -40,15 +40,15 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CGROUP_PARENT = "/jupyter-containers"
 INIT_TARGET = "/sbin/docker-init"
 _LAST_PING_GROUP = 2**31 - 1
-_TTY_GROUP = 5  # of every distribution that images come from
+_TTY_GROUP = 5  # in every distribution that images are made from
 
 
 @dataclass(frozen=True, slots=True)
 class BindMount:
-    """A host path shown in the container; ``propagation`` is a mount(8) word.
+    """A host path bound into the container; ``propagation`` is a mount(8) word.
 
-    ``recursion`` says what becomes of the mounts below it (Docker's bind-recursive); empty means
-    that there are none.
+    ``recursion`` determines how the mounts below it are treated (Docker's bind-recursive); empty
+    means that there are none.
     """
 
     source: str
@@ -60,7 +60,7 @@ class BindMount:
 
 @dataclass(frozen=True, slots=True)
 class TmpfsMount:
-    """An empty file system in memory; ``size`` in bytes, 0 meaning the kernel's default."""
+    """An empty file system in memory; ``size`` in bytes, 0 for the kernel's default."""
 
     target: str
     size: int = 0
@@ -71,7 +71,7 @@ class TmpfsMount:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device node to be made in the container."""
+    """A device node to create in the container."""
 
     path: str
     kind: Literal["c", "b"]
@@ -84,19 +84,18 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class ContainerContext:
-    """What the engine resolved for one container.
+    """The values that the engine resolved for one container.
 
-    ``rootfs`` is the path at which the private mount namespace shows the root file system.
-    ``network`` is ``path`` (join ``netns``), ``new`` (an empty one of its own: loopback only) or
-    ``host``.  ``mounts`` are volumes, binds and tmpfs from options and image, in any order.
-    ``hosts_file``, ``resolv_conf`` and ``hostname_file`` are host paths, empty for none.
-    ``seccomp`` is a profile that the engine read because a security option names a file.
-    ``namespaces`` are those that are not the container's own: by kind (``pid``, ``ipc``, ``uts``,
-    ``cgroup``) a path to join, or ``host``.  ``shm`` is the host path of another's /dev/shm.
-    ``labels`` is what the host's security modules give.  ``default_pids_limit`` 0 means none.
-    ``compat32`` False is for an image known to hold no 32-bit program: its seccomp filter is built
-    several milliseconds faster.  ``no_new_privileges`` is the settings' default, for options that
-    do not say it.
+    ``rootfs`` is the path of the root file system in the private mount namespace. ``network`` is
+    ``path`` (join ``netns``), ``new`` (a new, empty one: loopback only) or ``host``.  ``mounts``
+    are volumes, binds and tmpfs from options and image, in any order. ``hosts_file``,
+    ``resolv_conf`` and ``hostname_file`` are host paths, empty for none. ``seccomp`` is the profile
+    from the file that a security option names. ``namespaces`` are the shared ones: by kind
+    (``pid``, ``ipc``, ``uts``, ``cgroup``) a path to join, or ``host``.  ``shm`` is the host path
+    of another container's /dev/shm. ``labels`` are those of the host's security modules.
+    ``default_pids_limit`` 0 means none. ``compat32`` False is for an image known to hold no 32-bit
+    program: its seccomp filter is built several milliseconds faster.  ``no_new_privileges`` is the
+    default in the settings, for options that do not set it.
     """
 
     container_id: str
@@ -130,8 +129,8 @@ class ContainerContext:
 def runtime_spec(config: ExecutionConfig, options: RunOptions, context: ContainerContext) -> Spec:
     """Return ``config.json`` for a container of an image.
 
-    Raises :class:`InvalidArgumentError` for a request that makes no sense and
-    :class:`UnsupportedError` for one that this host cannot fulfil.
+    Raises :class:`InvalidArgumentError` for an inconsistent request and :class:`UnsupportedError`
+    for one that this host cannot fulfil.
     """
     security = security_options(
         options.security_opt,
@@ -160,7 +159,7 @@ def runtime_spec(config: ExecutionConfig, options: RunOptions, context: Containe
 def process_args(config: ExecutionConfig, options: RunOptions) -> tuple[str, ...]:
     """Return the argument vector: entrypoint plus command.
 
-    Arguments replace the image's CMD; ``entrypoint`` (also an empty one) drops it.
+    Arguments replace the image's CMD; ``entrypoint`` (even an empty one) drops it.
     """
     if options.entrypoint is not None:
         entrypoint = tuple(item for item in options.entrypoint if item)
@@ -183,7 +182,7 @@ def environment(
     hostname: str,
     home: str,
 ) -> list[str]:
-    """Return ``NAME=value`` entries: defaults < image < options; a later entry wins in place.
+    """Return ``NAME=value`` entries: defaults < image < options; later ones replace in place.
 
     A bare ``NAME`` among the options removes the variable.
     """
@@ -203,11 +202,11 @@ def exec_process(
     *,
     available: frozenset[str] = frozenset(CAPABILITY_NAMES),
 ) -> Spec:
-    """Return the process of an ``exec`` into the container that ``spec`` describes.
+    """Return the process of an ``exec`` in the container described by ``spec``.
 
-    Environment, folder, rights and limits are the container's unless the options say otherwise;
-    ``user`` is the resolved ``options.user`` or None to keep the container's; ``available`` are
-    the host's kernel capabilities, all of which a privileged exec gets.
+    Environment, folder, rights and limits are the container's unless the options set them; ``user``
+    is the resolved ``options.user`` or None to keep the container's; ``available`` are the host's
+    kernel capabilities, all of which a privileged exec gets.
     """
     process: Spec = {**spec["process"], "args": list(options.command), "terminal": options.tty}
     process.pop("consoleSize", None)
@@ -300,12 +299,12 @@ def _linux(
 def _sysctl(options: RunOptions, context: ContainerContext) -> dict[str, str]:
     result: dict[str, str] = {}
     if context.network != "host":
-        # Inside a network of its own, low ports and ping need no privilege.
+        # Inside its own network namespace, low ports and ping need no privilege.
         result["net.ipv4.ip_unprivileged_port_start"] = "0"
         last = min(context.host.groups.last, _LAST_PING_GROUP)
         result["net.ipv4.ping_group_range"] = f"0 {last}"
     if options.domainname:
-        # The runtimes of today do not know the specification's own field yet.
+        # Current runtimes do not know the specification's own field yet.
         result["kernel.domainname"] = options.domainname
     return result | dict(options.sysctl or {})
 
@@ -358,7 +357,7 @@ def _device(device: Device) -> dict[str, Any]:
 
 
 def _mounts(options: RunOptions, context: ContainerContext) -> list[dict[str, Any]]:
-    wanted = [_user_mount(mount) for mount in (*_file_mounts(context), *context.mounts)]
+    wanted = [_user_mount(mount) for mount in (*_file_mounts(options, context), *context.mounts)]
     if options.init:
         if not context.host.init_program:
             raise UnsupportedError(
@@ -367,7 +366,7 @@ def _mounts(options: RunOptions, context: ContainerContext) -> list[dict[str, An
                 provided_by="apt-get install catatonit",
             )
         wanted.append(_user_mount(BindMount(context.host.init_program, INIT_TARGET, True)))
-    # A later mount on the same place replaces an earlier one, the standard ones included.
+    # A later mount on the same target replaces an earlier one, the standard ones included.
     unique = {mount["destination"]: mount for mount in wanted}
     chosen = [
         mount for mount in _standard_mounts(options, context) if mount["destination"] not in unique
@@ -401,25 +400,26 @@ def _standard_mounts(options: RunOptions, context: ContainerContext) -> list[dic
 
 def _proc(options: RunOptions, context: ContainerContext, locked: list[str]) -> dict[str, Any]:
     if options.pid == "host" and not context.host.users.initial:
-        # Only who owns a process namespace may mount its /proc.
+        # Only the owner of a pid namespace may mount its /proc.
         return _mount("/proc", "bind", "/proc", ["rbind", *locked])
     return _mount("/proc", "proc", "proc", locked)
 
 
 def _sysfs(context: ContainerContext, options: list[str]) -> dict[str, Any]:
     if context.network == "host" and not context.host.users.initial:
-        # Only who owns a network namespace may mount its /sys.
+        # Only the owner of a network namespace may mount its /sys.
         return _mount("/sys", "bind", "/sys", ["rbind", *options])
     return _mount("/sys", "sysfs", "sysfs", options)
 
 
-def _file_mounts(context: ContainerContext) -> list[BindMount]:
+def _file_mounts(options: RunOptions, context: ContainerContext) -> list[BindMount]:
+    # As in Docker: read-only if the root is.
     pairs = (
         (context.resolv_conf, "/etc/resolv.conf"),
         (context.hostname_file, "/etc/hostname"),
         (context.hosts_file, "/etc/hosts"),
     )
-    return [BindMount(source, target) for source, target in pairs if source]
+    return [BindMount(source, target, options.read_only) for source, target in pairs if source]
 
 
 def _user_mount(mount: BindMount | TmpfsMount) -> dict[str, Any]:
@@ -433,7 +433,7 @@ def _user_mount(mount: BindMount | TmpfsMount) -> dict[str, Any]:
         if mount.read_only and mount.recursion in ("enabled", "readonly"):
             options.append("rro")  # and the mounts below it too (mount_setattr, Linux 5.12)
         return _mount(target, "bind", mount.source, options)
-    # As in Docker nothing in it runs unless "exec" is among the options.
+    # As in Docker, programs in it cannot be executed unless "exec" is among the options.
     defaults = {"noexec": "exec", "nosuid": "suid", "nodev": "dev"}
     options = [word for word, opposite in defaults.items() if opposite not in mount.options]
     options += [option for option in mount.options if option not in options]

@@ -1,4 +1,4 @@
-"""Which ids a user may give to the processes in its user namespaces: subuid(5) and subgid(5)."""
+"""The IDs that a user may assign in user namespaces: subuid(5) and subgid(5)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from jupyter_containers.oci.idmap import IDMapping
 
 
 def subordinate(file: Path, names: set[str]) -> list[IDMapping]:
-    """Return the ranges that belong to somebody (by name or number), from id 1 inside on."""
+    """Return the ranges that belong to a user (by name or number), from ID 1 inside on."""
     try:
         lines = [line.split(":") for line in file.read_text().splitlines()]
     except OSError:

@@ -1,14 +1,15 @@
-"""Where in a container something may be mounted or begin: not in the places of the runtime.
+"""Checks mount targets and working directories: none may be inside the runtime's folders.
 
 Vocabulary: the *places* are ``/dev``, ``/proc`` and ``/sys``.  The runtime mounts its own file
-systems there, makes devices and hides files of the kernel by mounting ``/dev/null`` on them.
-Whoever decides what is in these folders decides what is hidden (the class of CVE-2025-31133), and
-an image in which a place is a link to somewhere has old runtimes write to that place of the host.
+systems there, creates devices and masks files of the kernel by mounting ``/dev/null`` on them.
+Control over the contents of these folders is control over the masking (the class of
+CVE-2025-31133), and an image in which a place is a link makes old runtimes write to the link's
+target on the host.
 
-Allowed is what users of Docker do: anything below ``/dev`` that is not one of the runtime's own
-names, binds of what the host itself has at the same place (``/dev``, ``/sys/fs/cgroup``), of device
+Allowed are the mounts that users of Docker make: anything below ``/dev`` except the runtime's own
+names, binds of the host's own object at the same path (``/dev``, ``/sys/fs/cgroup``), of device
 nodes, of a file on one of the files of ``/proc`` that runc allows, and a tmpfs below ``/sys``.
-Image links are followed as far as a place; what is behind it is the runtime's, not the image's.
+Links of the image are followed up to a place; the rest belongs to the runtime, not the image.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from jupyter_containers.trees.rooted import Root
 
 _PLACES = ("dev", "proc", "sys")
 _MOST_LINKS = 40
-# What the runtime makes in /dev, and looks at when it hides files or opens a terminal.
+# The runtime creates these in /dev, and uses them to mask files or to open a terminal.
 _OF_THE_RUNTIME = {
     "null", "zero", "full", "random", "urandom", "tty", "console", "ptmx", "pts", "fd", "stdin",
     "stdout", "stderr", "core",
 }  # fmt: skip
-# Those that lxcfs and its like give other contents (runc, "checkProcMount").
+# Files that lxcfs and similar programs replace (runc, "checkProcMount").
 _FILES_OF_PROC = {
     "cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime",
 }  # fmt: skip
@@ -38,7 +39,7 @@ _FILES_OF_PROC = {
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A mount that somebody asked for; ``source`` is a path of the host, empty for a tmpfs."""
+    """A requested mount; ``source`` is a path of the host, empty for a tmpfs."""
 
     target: str
     source: str = ""
@@ -64,31 +65,31 @@ def check_targets(root: Root, wishes: tuple[Wish, ...]) -> None:
             )
     for wish in wishes:
         check_target(wish)
-        _check(led_to(root, wish.target), wish)
+        _check(resolve_target(root, wish.target), wish)
 
 
 def check_folder(root: Root | None, path: str) -> None:
     """Raise :class:`InvalidArgumentError` for a working directory that is a process's descriptor.
 
-    Without a root only the path as it is written is looked at.
+    Without a root, only the path as written is checked.
     """
     found = [tuple(posixpath.normpath("/" + path).strip("/").split("/"))]
     if root is not None:
-        found.append(led_to(root, path))
+        found.append(resolve_target(root, path))
     for parts in found:
         of_process = parts[0] == "proc" and len(parts) > 2
         if (of_process and _is_process(parts[1])) or parts[:2] == ("dev", "fd"):
             raise InvalidArgumentError(
                 f"{path} cannot be the working directory: it belongs to a process",
-                hint="begin in a folder of the image, as / is",
+                hint="choose a folder of the image, such as /",
             )
 
 
-def led_to(root: Root, path: str) -> tuple[str, ...]:
-    """Return the parts of what ``path`` means when the container runs.
+def resolve_target(root: Root, path: str) -> tuple[str, ...]:
+    """Return the parts that ``path`` resolves to when the container runs.
 
-    The image's links are followed, but none inside a place: what is there now will not be there.
-    A path that leaves a place again by ``..`` counts as that place.
+    The image's links are followed, but none inside a place: its present contents will be covered. A
+    path that leaves a place again by ``..`` counts as that place.
     """
     pending = [part for part in path.split("/") if part not in ("", ".")][::-1]
     done: list[str] = []
@@ -114,7 +115,7 @@ def led_to(root: Root, path: str) -> tuple[str, ...]:
 
 
 def _link(root: Root, folders: list[str], name: str) -> str:
-    """Return the target of a link of the image; empty for anything else."""
+    """Return the target of a link of the image; empty for any other entry."""
     try:
         with root.place("/".join([*folders, name])) as (directory, last):
             return os.fsdecode(at.readlink(directory, last))
@@ -124,14 +125,14 @@ def _link(root: Root, folders: list[str], name: str) -> str:
 
 def _check(parts: tuple[str, ...], wish: Wish) -> None:
     if parts == ("",):
-        raise _refused(wish, "it would hide the whole image")
-    if parts[0] not in _PLACES or _same_place(parts, wish) or _allowed(parts, wish):
+        raise _target_error(wish, "it would hide the whole image")
+    if parts[0] not in _PLACES or _is_same_path(parts, wish) or _allowed(parts, wish):
         return
-    raise _refused(wish, f"/{'/'.join(parts[:2])} belongs to the runtime")
+    raise _target_error(wish, f"/{'/'.join(parts[:2])} belongs to the runtime")
 
 
-def _same_place(parts: tuple[str, ...], wish: Wish) -> bool:
-    """Return whether it is a bind of what the host has there; below /proc runtimes refuse it."""
+def _is_same_path(parts: tuple[str, ...], wish: Wish) -> bool:
+    """Return whether it binds the host's own object at that path; not below /proc."""
     if not wish.source or (parts[0] == "proc" and len(parts) > 1):
         return False
     own = os.path.realpath(f"/{'/'.join(parts)}")
@@ -159,8 +160,8 @@ def _is_process(name: str) -> bool:
     return name in ("self", "thread-self") or name.isdigit()
 
 
-def _refused(wish: Wish, reason: str) -> InvalidArgumentError:
+def _target_error(wish: Wish, reason: str) -> InvalidArgumentError:
     return InvalidArgumentError(
         f"cannot mount on {wish.target}: {reason}",
-        hint="mount it at a place of your own, as /data; devices: --device",
+        hint="mount it elsewhere, such as /data; use --device for devices",
     )

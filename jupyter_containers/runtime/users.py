@@ -1,7 +1,7 @@
-"""Who a container's process is: names resolved by the image's own passwd and group files.
+"""The user of a container's process: names resolved by the image's passwd and group files.
 
-Pure: the texts come from the caller, who reads them safely under the container's root.  The
-grammar is Docker's ``--user``: ``name | uid [:group | :gid]``.  passwd(5), group(5).
+Pure: the caller reads the texts safely below the container's root.  The grammar is Docker's
+``--user``: ``name | uid [:group | :gid]``.  passwd(5), group(5).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MAX_ID = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Numeric ids of a process; ``name`` is empty for a number without a passwd entry."""
+    """Numeric IDs of a process; ``name`` is empty for a number without a passwd entry."""
 
     uid: int = 0
     gid: int = 0
@@ -27,8 +27,8 @@ class User:
     def spec(self) -> dict[str, object]:
         """Return ``process.user`` of the OCI Runtime Specification 1.1.
 
-        The primary group is repeated among the additional ones: without that a process could
-        drop a group that negative permissions rely on.
+        The primary group is repeated among the additional ones: otherwise a process could drop a
+        group that negative permissions rely on.
         """
         groups = list(dict.fromkeys((self.gid, *self.additional_gids)))
         return {"uid": self.uid, "gid": self.gid, "additionalGids": groups}
@@ -37,10 +37,10 @@ class User:
 def resolve_user(
     text: str, passwd: str = "", group: str = "", group_add: Sequence[str] = ()
 ) -> User:
-    """Return the user that ``text`` means in an image; empty means root.
+    """Return the user for ``text`` in an image; an empty text means root.
 
     A number needs no entry.  Raises :class:`InvalidArgumentError` for a name without an entry and
-    for ids out of range.
+    for IDs out of range.
     """
     user_part, colon, group_part = text.strip().partition(":")
     if colon and not group_part:
@@ -118,6 +118,6 @@ def _groups(group: str) -> Iterator[tuple[str, int, tuple[str, ...]]]:
 
 
 def _entry_id(text: str) -> int | None:
-    # The image is hostile input: an entry out of range is as if it were not there.
+    # The image is hostile input: an entry out of range is ignored.
     valid = text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= MAX_ID
     return int(text) if valid else None

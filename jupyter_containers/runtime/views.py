@@ -1,9 +1,9 @@
-"""What the kernel says about a process that is isolated, read from ``/proc`` and the cgroup files.
+"""The kernel's view of an isolated process, read from ``/proc`` and the cgroup files.
 
-Vocabulary: *inside* is what a process in the container sees, *outside* what the host sees of the
-same thing.  A namespace is named by its inode number: two processes with the same number share it.
-Everything is read when asked and may be gone a moment later: what a process that ended had is
-empty, never an error.
+Vocabulary: *inside* is the view of a process in the container, *outside* that of the host.  A
+namespace is named by its inode number: two processes with the same number share it. Everything is
+read on demand and may be gone a moment later: the values of a process that has ended are empty,
+never an error.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jupyter_containers.runtime.security import capability_names
 
 NAMESPACES = ("pid", "mnt", "net", "uts", "ipc", "user", "cgroup", "time")
 
-# What a limit is, the controller it belongs to, and its file in cgroup v1 and v2.
+# A limit's name, its controller, and its file in cgroup v1 and v2.
 _LIMITS = (
     ("memory limit", "memory", "memory.limit_in_bytes", "memory.max"),
     ("memory used", "memory", "memory.usage_in_bytes", "memory.current"),
@@ -49,7 +49,7 @@ class ProcessView:
 
 @dataclass(frozen=True, slots=True)
 class Privileges:
-    """What a process may do: capabilities by name, and the locks on gaining more."""
+    """The privileges of a process: capabilities by name, and the locks on gaining more."""
 
     capabilities: frozenset[str]
     seccomp: str
@@ -68,7 +68,7 @@ class MountView:
 
 @dataclass(frozen=True, slots=True)
 class CgroupFile:
-    """One value of a control group: what it says, its path on the host, its text."""
+    """One value of a control group: its label, its path on the host, its text."""
 
     meaning: str
     path: str
@@ -87,7 +87,7 @@ def namespaces(pid: int) -> dict[str, int]:
 
 
 def process_view(pid: int) -> ProcessView | None:
-    """Return a process by its number outside and inside, or None when it has ended."""
+    """Return a process by its number outside and inside, or None if it has ended."""
     status = _status(pid)
     if not status:
         return None
@@ -98,18 +98,18 @@ def process_view(pid: int) -> ProcessView | None:
 
 
 def _command(pid: int) -> str:
-    """Return a process's command line; empty for one that has none, as a zombie."""
+    """Return a process's command line; empty if it has none, as for a zombie."""
     for _ in range(_LOOKS):
         raw = _bytes(f"/proc/{pid}/cmdline").rstrip(b"\0").replace(b"\0", b" ")
         if raw:
             return raw.decode("utf-8", "replace")
-        # While it becomes another program it has none for a moment.
+        # While a process executes another program it has none for a moment.
         time.sleep(_BETWEEN_LOOKS)
     return ""
 
 
 def privileges(pid: int) -> Privileges:
-    """Return what a process may do, from its ``/proc/PID/status``."""
+    """Return the privileges of a process, from its ``/proc/PID/status``."""
     status = _status(pid)
     modes = {"0": "off", "1": "strict", "2": "filter"}
     return Privileges(
@@ -120,7 +120,7 @@ def privileges(pid: int) -> Privileges:
 
 
 def id_map(pid: int) -> str:
-    """Return the user ids of a process' user namespace as ``inside → outside``, ``;`` between."""
+    """Return the user IDs of a process's user namespace as ``inside → outside; …``."""
     lines = _bytes(f"/proc/{pid}/uid_map").decode().splitlines()
     words = [line.split() for line in lines]
     return "; ".join(
@@ -130,7 +130,7 @@ def id_map(pid: int) -> str:
 
 
 def mounts(pid: int) -> list[MountView]:
-    """Return the mounts that a process sees, in the order they were made (proc(5), mountinfo)."""
+    """Return the mounts that a process sees, in order of creation (proc(5), mountinfo)."""
     text = _bytes(f"/proc/{pid}/mountinfo").decode("utf-8", "replace")
     found = []
     for line in text.splitlines():

@@ -1,14 +1,14 @@
-"""Other stores below this one: their images are seen and used here and never changed.
+"""Read-only image stores below this one: their images can be used here but never changed.
 
-A *published* store has ``shared.db`` beside its content: images, names and unpacked layers as they
-were when a name changed last, written anew and put in place by a rename.  Readers need no right
-to write there, take no lock, and see one state of it or the next.  The records themselves stay
-closed: they know more than images (the environment of containers, for one).
+A *published* store has ``shared.db`` beside its content: the images, names and unpacked layers at
+the last change of a name, written to a new file that replaces the old one by a rename.  Readers
+need no write permission there, take no lock, and see either the old or the new state.  The records
+themselves stay private: they hold more than images (the environment of containers, for one).
 
 In the database of the store above, the tables ``images``, ``names`` and ``layers`` are views for
-whoever reads: its own rows first, then those of each additional store that it has not itself.
-Whoever writes says ``main.``.  Layers appear only where this process can mount them, as
-``@<name>/<directory>``; the others are *offered*, to be unpacked here (:mod:`.snapshots`).
+readers: the store's own rows first, then the rows of each additional store that it lacks. Writers
+use ``main.``.  Layers are listed only if this process can mount them, as ``@<name>/<directory>``;
+the others are *offered*, to be unpacked here (:mod:`.snapshots`).
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _TABLES = (
 class AdditionalStore:
     """A store to read from.
 
-    ``layers`` is the folder that its unpacked layers are mounted from: its own, one that shows
-    them with the owners that a user's containers need, or None where they cannot be mounted.
+    ``layers`` is the folder from which its unpacked layers are mounted: its own, one that shows
+    them with the owners that a user's containers need, or None if they cannot be mounted.
     """
 
     root: Path
@@ -51,40 +51,40 @@ class AdditionalStore:
 
     @property
     def database(self) -> Path:
-        """What it publishes."""
+        """The published database."""
         return StoreLayout(self.root).published
 
     @property
     def content(self) -> Path:
-        """Its OCI image layout."""
+        """The OCI image layout."""
         return StoreLayout(self.root).content
 
     @property
     def link(self) -> str:
         """The name, in the ``layers`` of the store above, of the link to its layers."""
-        return views_of(self.layers or self.root)
+        return views_name(self.layers or self.root)
 
 
-def views_of(folder: Path) -> str:
-    """Return a short name for what is seen of a folder elsewhere."""
+def views_name(folder: Path) -> str:
+    """Return a short name for the views of a folder."""
     return "@" + directory_name(os.fspath(folder))[:5]
 
 
 def link_layers(folder: Path, stores: Iterable[AdditionalStore]) -> None:
-    """Make the links in ``folder`` by which overlay mounts find the layers of other stores."""
+    """Create the links in ``folder`` by which overlay mounts find the layers of other stores."""
     with storage_errors("link the layers of additional stores"):
         for store in stores:
             link = folder / store.link
             if store.layers is not None and not link.is_symlink():
-                with suppress(FileExistsError):  # another process made it, and the same
+                with suppress(FileExistsError):  # another process created the same link
                     link.symlink_to(store.layers)
 
 
 def close_layers(root: Path) -> bool:
     """Let only the owner of a shared store enter its unpacked layers; return whether that holds.
 
-    They have the owners, set-user-ID programs and file capabilities of images, which would be
-    everybody's by their path on the host (the class of CVE-2021-41103).  Who cannot mount them
+    They have the owners, set-user-ID programs and file capabilities of images, which everybody
+    could use by their path on the host (the class of CVE-2021-41103).  A user who cannot mount them
     unpacks the archives in ``content`` instead.
     """
     try:
@@ -111,25 +111,25 @@ def layers_open(root: Path) -> bool:
         return False
 
 
-def states(stores: Iterable[AdditionalStore]) -> tuple[tuple[int, int], ...]:
-    """Return values that are others once one of the stores has published anew."""
+def fingerprint(stores: Iterable[AdditionalStore]) -> tuple[tuple[int, int], ...]:
+    """Return a fingerprint that changes whenever an additional store publishes."""
     found = []
     for store in stores:
         try:
             state = os.stat(store.database)
         except OSError as error:
             raise StorageError(
-                f"the image store {store.root} went away: {error.strerror}",
-                hint="whoever keeps it can tell; the setting additional_stores names it",
+                f"lost the image store {store.root}: {error.strerror}",
+                hint="ask its owner; the setting additional_stores names it",
             ) from error
         found.append((state.st_ino, state.st_mtime_ns))
     return tuple(found)
 
 
 def attach(connection: sqlite3.Connection, stores: Sequence[AdditionalStore]) -> None:
-    """Let a connection see the stores, in place of those that it saw before.
+    """Attach the stores to a connection, in place of those attached before.
 
-    Raises :class:`StorageError` for one that was published by another version.
+    Raises :class:`StorageError` for a store published by another version.
     """
     attached = {row[1] for row in connection.execute("PRAGMA database_list")}
     for table in ("images", "names", "layers", "offered"):
@@ -137,7 +137,7 @@ def attach(connection: sqlite3.Connection, stores: Sequence[AdditionalStore]) ->
     for number, store in enumerate(stores):
         if f"s{number}" in attached:
             connection.execute(f"DETACH s{number}")
-        # What is published never changes in place, so no lock has to be taken on it.
+        # A published file never changes in place, so it needs no lock.
         connection.execute(
             f"ATTACH ? AS s{number}", (f"file:{quote(os.fspath(store.database))}?immutable=1",)
         )
@@ -182,7 +182,7 @@ def _absent(key: str, table: str, above: Iterable[int], condition: str = "") -> 
 
 
 def published_names(root: Path) -> list[str]:
-    """Return the names of the images that a store publishes."""
+    """Return the names of a store's published images."""
     with closing(
         sqlite3.connect(f"file:{quote(str(StoreLayout(root).published))}?immutable=1", uri=True)
     ) as db:
@@ -190,7 +190,7 @@ def published_names(root: Path) -> list[str]:
 
 
 def publish(connection: sqlite3.Connection, staged: Path) -> None:
-    """Write what a store publishes into the new file ``staged``: its images, not its other records.
+    """Write the images, and no other records, of a store into the new file ``staged``.
 
     Raises :class:`StorageError`.
     """

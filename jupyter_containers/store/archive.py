@@ -1,15 +1,15 @@
-"""Applies a layer's tar to a directory; every archive is taken for hostile.
+"""Applies a layer's tar to a directory; every archive is treated as hostile.
 
-Names are made parts below the root and resolved by the kernel inside it
-(:mod:`~jupyter_containers.trees.rooted`); an entry is then made with one name in an open
-directory (:mod:`~jupyter_containers.trees.at`), never following a link.
+Names are split into parts below the root and resolved by the kernel inside it
+(:mod:`~jupyter_containers.trees.rooted`); an entry is then created by one name in an open directory
+(:mod:`~jupyter_containers.trees.at`), never following a link.
 
-A layer directory becomes an overlay lower, so whiteouts are translated: ``.wh.name`` to a
-character device 0:0, ``.wh..wh..opq`` to the opaque attribute.  They hide lower layers only, in
-whatever order they come: what the same archive adds stays.  Without lower layers they mean
-nothing and leave nothing.  OCI Image Specification 1.1, layer.md.
+A layer directory becomes an overlay lower, so whiteouts are translated: ``.wh.name`` to a character
+device 0:0, ``.wh..wh..opq`` to the opaque attribute.  They hide lower layers only, in any order:
+entries of the same archive stay.  Without lower layers they have no effect and leave nothing.  OCI
+Image Specification 1.1, layer.md.
 
-Directories get owner, mode and time at the end, when nothing is created in them any more.
+Directories get their owner, mode and time at the end, when nothing is created in them any more.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _MAX_TIME = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What came out of an archive: entries, and bytes of regular files."""
+    """The result of applying an archive: entries, and bytes of regular files."""
 
     entries: int
     size: int
@@ -75,11 +75,11 @@ class Applied:
 class Applier:
     """Applies one archive to one directory; use once, then :meth:`close` it.
 
-    ``lower_folders`` are the layers below, topmost first: folders that the archive uses without
-    naming them take owner and mode from there.  ``whiteouts="literal"`` extracts ``.wh.`` names
-    like all others (``ADD archive.tar``).  ``owner`` (uid, gid) takes the place of every owner,
-    ``handover`` takes away what must not reach the host.  With ``keep_kinds`` no directory that is
-    there already gives way to a file, and no file to a directory.
+    ``lower_folders`` are the layers below, topmost first: folders that the archive uses without an
+    entry take owner and mode from there.  ``whiteouts="literal"`` extracts ``.wh.`` names like all
+    others (``ADD archive.tar``).  ``owner`` (uid, gid) replaces every owner, ``handover`` removes
+    what must not reach the host.  With ``keep_kinds`` an existing directory is never replaced by a
+    file, and no file by a directory.
     """
 
     def __init__(
@@ -133,9 +133,9 @@ class Applier:
     def apply(self, reader: TarReader, progress: Callable[[int], object] | None = None) -> Applied:
         """Apply all entries.
 
-        ``progress`` is told the number of entries now and then.  Raises :class:`ArchiveError`
-        naming the layer and the entry, :class:`~jupyter_containers.errors.StorageError` when the
-        disk is full.
+        ``progress`` is called with the number of entries from time to time.  Raises
+        :class:`ArchiveError`, which names the layer and the entry, and
+        :class:`~jupyter_containers.errors.StorageError` for a full disk.
         """
         self._reader = reader
         name = b""
@@ -146,7 +146,7 @@ class Applier:
                 if self._owner is not None:
                     entry = entry._replace(uid=self._owner[0], gid=self._owner[1])
                 if self._handover is not None:
-                    entry = _handed_over(entry, self._handover)
+                    entry = _without_privileges(entry, self._handover)
                 self._entry(entry)
                 if progress is not None and not self._entries % 256:
                     progress(self._entries)
@@ -193,7 +193,7 @@ class Applier:
     # -- directories ------------------------------------------------------------------------------
 
     def _parent(self, parts: tuple[bytes, ...]) -> int:
-        """Return a descriptor of a directory, made with its parents when it is not there."""
+        """Return a descriptor of a directory; create it and its parents if they are missing."""
         if not parts:
             return self._root.descriptor
         descriptor = self._open.get(parts)
@@ -202,17 +202,17 @@ class Applier:
         try:
             descriptor = self._root.open_directory(parts)
         except FileNotFoundError:
-            descriptor = self._implied(parts)
+            descriptor = self._make_implied(parts)
         except NotADirectoryError:
-            # A whiteout of this archive may stand where a parent belongs.
+            # A whiteout of this archive may be where a parent belongs.
             self._parent(parts[:-1])
-            descriptor = self._implied(parts)
+            descriptor = self._make_implied(parts)
         if len(self._open) >= _OPEN_DIRECTORIES:
             self._forget_open()
         self._open[parts] = descriptor
         return descriptor
 
-    def _implied(self, parts: tuple[bytes, ...]) -> int:
+    def _make_implied(self, parts: tuple[bytes, ...]) -> int:
         parent = self._parent(parts[:-1])
         state = at.look(parent, parts[-1])
         if state is None or is_whiteout(state, parent, parts[-1]):
@@ -221,7 +221,7 @@ class Applier:
             self._folder(parts, attributes or Attributes(uid=uid, gid=gid))
         elif not stat.S_ISDIR(state.st_mode):
             raise ArchiveError("a parent of it is not a directory")
-        # Again, because making it may have closed the parent.
+        # Again, because creating it may have closed the parent.
         return self._root.open_directory(parts)
 
     def _folder(self, parts: tuple[bytes, ...], attributes: Attributes) -> None:
@@ -236,7 +236,7 @@ class Applier:
                     raise ArchiveError("cannot overwrite a file with a directory") from None
                 self._clear(name, parent)
                 at.mkdir(parent, name)
-                # It takes the place of something that hid the lower layers.
+                # It replaces something that hid the lower layers.
                 opaque = bool(self._lowers) and self._translate
         if opaque:
             self._set_opaque(name, parent)
@@ -251,7 +251,7 @@ class Applier:
             os.close(self._open.popitem()[1])
 
     def _clear(self, name: bytes, parent: int) -> None:
-        """Remove whatever has this name."""
+        """Remove an entry of any kind."""
         state = at.look(parent, name)
         if state is None:
             return
@@ -260,7 +260,7 @@ class Applier:
                 raise ArchiveError("cannot overwrite a directory with a file")
             parent = os.dup(parent)
             try:
-                # Open directories may lie inside.
+                # Open directories may be inside.
                 self._forget_open()
                 remove_tree(parent, name)
             finally:
@@ -300,7 +300,7 @@ class Applier:
             os.close(descriptor)
 
     def _hide(self, name: bytes, parent: int) -> None:
-        """Hide ``name`` of the lower layers; what this archive put there stays."""
+        """Hide ``name`` of the lower layers; an entry from this archive stays."""
         state = at.look(parent, name)
         if state is None:
             make_whiteout(parent, name)
@@ -387,7 +387,7 @@ class Applier:
     def _device(self, entry: Entry, parent: int, name: bytes) -> None:
         if self._handover is not None and self._handover.leaves_out(stat.S_IFCHR):
             return
-        # A device 0:0 is how overlayfs writes a whiteout; an archive has another way to say that.
+        # overlayfs writes a whiteout as a device 0:0; an archive has a different form for that.
         if not self._privileges.devices or (entry.kind == CHAR and entry.device == (0, 0)):
             return
         kind = stat.S_IFCHR if entry.kind == CHAR else stat.S_IFBLK
@@ -411,7 +411,7 @@ class Applier:
             os.close(node)
 
     def _make_room(self, entry: Entry, parent: int, name: bytes) -> int:
-        """Remove what has this name and return the (perhaps reopened) parent."""
+        """Remove the entry of this name and return the (perhaps reopened) parent."""
         state = at.look(parent, name)
         if state is None:
             return parent
@@ -431,7 +431,7 @@ class Applier:
             inherited = lowers.attributes(self._lowers, ())
             if inherited is not None:
                 self._folders[()] = inherited
-        # The deepest first: a folder's own mode may forbid to reach what is inside.
+        # The deepest first: a folder's own mode may forbid access to its contents.
         for parts in sorted(self._folders, reverse=True):
             try:
                 descriptor = self._root.open(parts, _OPEN_FOLDER)
@@ -442,11 +442,11 @@ class Applier:
                     continue
                 raise
             try:
-                self._dress(descriptor, self._folders[parts])
+                self._set_metadata(descriptor, self._folders[parts])
             finally:
                 os.close(descriptor)
 
-    def _dress(self, descriptor: int, attributes: Attributes) -> None:
+    def _set_metadata(self, descriptor: int, attributes: Attributes) -> None:
         self._privileges.give(descriptor, attributes.uid, attributes.gid)
         if attributes.xattrs:
             _set_xattrs(partial(os.setxattr, descriptor), attributes.xattrs)
@@ -460,7 +460,7 @@ class Applier:
             self._hide(name, self._root.descriptor)
 
 
-def _handed_over(entry: Entry, handover: Handover) -> Entry:
+def _without_privileges(entry: Entry, handover: Handover) -> Entry:
     mode = handover.mode(entry.mode)
     xattrs = handover.xattrs(entry.xattrs) if entry.xattrs else entry.xattrs
     return (
@@ -487,7 +487,7 @@ def _times(mtime_ns: int) -> tuple[int, int]:
 def _set_xattrs(set_one: Callable[[bytes, bytes], object], xattrs: dict[bytes, bytes]) -> None:
     for name, value in xattrs.items():
         if name.startswith((*OVERLAY_NAMESPACES, OWNER_MARK)):
-            continue  # they would steer the overlay mount, or belie the owner
+            continue  # they would affect the overlay mount, or contradict the owner
         try:
             set_one(name, value)
         except OSError as error:

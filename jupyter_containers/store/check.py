@@ -1,8 +1,8 @@
-"""Is the store whole?  Compares bytes, records and directories with each other.
+"""Checks a store: compares bytes, records and directories with each other.
 
-A *problem* is a place where they do not agree.  Looking changes nothing and may go on beside
-working processes: what they do meanwhile can look like a problem for a moment, so the caller
-looks twice and believes what it saw both times.
+A *problem* is a place where they disagree.  A check changes nothing and may run beside working
+processes: their changes can look like a problem for a moment, so the caller checks twice and
+reports the problems found both times.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it should be; ``subject`` is a digest, a name or a path."""
+    """A fault of the store; ``subject`` is a digest, a name or a path."""
 
     kind: ProblemKind
     subject: str
@@ -59,14 +59,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """What containers stand on: chain ids, and the keys of writable layers, each by name."""
+    """The needs of containers: chain IDs and keys of writable layers, each by container name."""
 
     chains: Mapping[str, str]
     uppers: Mapping[str, str]
 
 
 class StoreCheck:
-    """One look at a store; ``progress`` is told the bytes that were read."""
+    """One check of a store; ``progress`` is called with the bytes read."""
 
     def __init__(
         self, store: Store, cancel: CancelToken, progress: Callable[[int], object] | None = None
@@ -78,7 +78,7 @@ class StoreCheck:
         self.blobs = self.bytes = self.layers = self.images = 0
 
     def problems(self, needed: Needed) -> list[Problem]:
-        """Return everything that is wrong, causes before effects."""
+        """Return all problems, causes before effects."""
         found = [
             *(Problem("damaged records", "records.db", text) for text in self._store.damage()),
             *self._stray(),
@@ -91,7 +91,7 @@ class StoreCheck:
             *self._mounts(),
             *self._shared(),
         ]
-        # A blob may be missed by several; once is enough.
+        # Several records may miss the same blob; it is reported once.
         return list({(item.kind, item.subject): item for item in reversed(found)}.values())[::-1]
 
     # -- bytes ------------------------------------------------------------------------------------
@@ -105,13 +105,13 @@ class StoreCheck:
                     if actual is not None and actual != digest:
                         yield Problem("damaged blob", digest, f"its content's digest is {actual}")
             except BaseException:
-                # An interrupt comes in this thread; the others stop reading then.
+                # An interrupt is raised in this thread; the others then stop reading.
                 self._cancel.cancel()
                 raise
         self.bytes = self._read
 
     def _digest(self, digest: str) -> str | None:
-        """Return the digest of a blob's content, None when it went away meanwhile."""
+        """Return the digest of a blob's content, None if it was removed."""
         algorithm = digest.partition(":")[0]
         found = hashlib.new(algorithm)
         try:
@@ -129,7 +129,7 @@ class StoreCheck:
         return f"{algorithm}:{found.hexdigest()}"
 
     def _stray(self) -> Iterator[Problem]:
-        """Yield files and folders that no record and no rule of the layout accounts for."""
+        """Yield files and folders that belong to no record and no rule of the layout."""
         store = self._store
         blobs = store.content.root / "blobs"
         for folder in blobs.iterdir():
@@ -143,7 +143,7 @@ class StoreCheck:
                     yield Problem("stray file", str(Path(entry.path).relative_to(store.root)))
         known = store.snapshots.layers.directories() | {store.snapshots.scratch.name}
         known |= {name for name in os.listdir(store.snapshots.root) if name.startswith("@")}
-        # The directory of a damaged record is not known, and may be in use.
+        # The directory of a damaged record is unknown and may be in use.
         if not store.snapshots.layers.damaged():
             for name in sorted(set(os.listdir(store.snapshots.root)) - known):
                 yield Problem("stray file", f"layers/{name}")
@@ -161,25 +161,25 @@ class StoreCheck:
             yield from self._layer(record)
         for chain, name in needed.chains.items():
             if chain and not self._store.snapshots.layers.known(chain):
-                yield Problem("missing layer", chain, f"container {name} stands on it")
+                yield Problem("missing layer", chain, f"container {name} needs it")
 
     def _layer(self, record: LayerRecord) -> Iterator[Problem]:
         snapshots = self._store.snapshots
         folder = snapshots.root / record.directory
         parent = record.parent_chain_id
         if not folder.is_dir():
-            yield Problem("missing layer", record.chain_id, f"{folder.name} is not there")
+            yield Problem("missing layer", record.chain_id, f"{folder.name} is missing")
         elif (size := tree_size(folder)) != record.size and self._changed(record, size):
             yield Problem(
                 "changed layer", record.chain_id, f"{size} bytes instead of {record.size}"
             )
         if parent and not snapshots.layers.known(parent):
-            yield Problem("missing layer", parent, f"{record.chain_id} stands on it")
+            yield Problem("missing layer", parent, f"{record.chain_id} needs it")
         if not self._store.content.has(record.blob.digest):
             yield Problem("missing blob", record.blob.digest, f"of layer {record.chain_id}")
 
     def _changed(self, record: LayerRecord, size: int) -> bool:
-        """Return whether a layer is not what its archive says: one may hold a file twice."""
+        """Return whether a layer differs from its archive; an archive may contain a file twice."""
         try:
             return self._store.snapshots.measure(record, self._cancel) != size
         except ContainersError:
@@ -251,7 +251,7 @@ class StoreCheck:
             yield Problem("stray file", f"uppers/{key}")
 
     def _mounts(self) -> Iterator[Problem]:
-        """Yield mounts inside the store: containers mount in namespaces of their own only."""
+        """Yield the mounts inside the store: containers mount only in their own namespaces."""
         folders = tuple(f"{self._store.root}/{name}/" for name in ("layers", "uppers", "staging"))
         for line in _MOUNTS.read_text(errors="surrogateescape").splitlines():
             point = line.split(" ")[4].replace("\\040", " ")

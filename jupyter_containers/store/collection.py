@@ -1,8 +1,8 @@
-"""Named documents: what the engine knows about containers, networks and volumes.
+"""Named documents: the records of containers, networks and volumes.
 
 A document is a :class:`msgspec.Struct` stored as JSON under an *id* and, optionally, a *name* that
-is unique in its collection.  A document that cannot be decoded is set aside (:mod:`.damage`): it
-is returned by no look, but keeps its id and name.
+is unique in its collection.  A document that cannot be decoded is set aside (:mod:`.damage`): no
+lookup returns it, but it keeps its ID and name.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from jupyter_containers.errors import (
     NotFoundError,
 )
 from jupyter_containers.oci.decoding import DECODE_ERRORS
+from jupyter_containers.options.written import from_json, to_json
 from jupyter_containers.store.damage import column_text
 from jupyter_containers.store.database import Database
 
@@ -29,9 +30,9 @@ _SHOWN = 5
 
 
 def encoded(value: msgspec.Struct) -> bytes:
-    """Return a document as JSON; raise :class:`InvalidArgumentError` for what JSON cannot hold."""
+    """Return a document as JSON; raise :class:`InvalidArgumentError` if JSON cannot hold it."""
     try:
-        return msgspec.json.encode(value)
+        return msgspec.json.encode(value, enc_hook=to_json)
     except (UnicodeEncodeError, OverflowError) as error:
         raise InvalidArgumentError(f"this cannot be recorded: {error}") from error
 
@@ -43,12 +44,13 @@ class Collection(Generic[T]):
         self._database = database
         self.name = name
         self._kind = kind
-        self._decoder = msgspec.json.Decoder(kind)
+        self._decoder = msgspec.json.Decoder(kind, dec_hook=from_json)
 
     def insert(self, document_id: str, name: str | None, value: T) -> None:
         """Add a document.
 
-        Raises :class:`AlreadyExistsError` naming the holder when the id or the name is taken.
+        Raises :class:`AlreadyExistsError`, which names the other document, if the ID or the name is
+        taken.
         """
         data = self._encode(value)
         with self._database.transaction(f"record a new entry of {self.name}") as connection:
@@ -58,11 +60,11 @@ class Collection(Generic[T]):
             )
 
     def get(self, document_id: str) -> T | None:
-        """Return the document with exactly this id, or None."""
+        """Return the document with exactly this ID, or None."""
         return self._one("id = ?", document_id)
 
     def known(self, document_id: str) -> bool:
-        """Return whether there is a document with this id, damaged or not."""
+        """Return whether a document with this ID exists, damaged or not."""
         rows = self._database.query(
             "SELECT 1 FROM documents WHERE collection = ? AND id = ?", (self.name, document_id)
         )
@@ -73,10 +75,10 @@ class Collection(Generic[T]):
         return self._one("name = ?", name)
 
     def find(self, text: str) -> T | None:
-        """Return what ``text`` means: a name, an id, or the beginning of exactly one id.
+        """Return the document with the name or ID ``text``, or with the one ID that begins with it.
 
-        None when nothing fits; :class:`InvalidArgumentError` listing the candidates when an id
-        prefix fits several.
+        Returns None if there is none; raises :class:`InvalidArgumentError`, which lists the
+        candidates, if several IDs begin with it.
         """
         exact = self.by_name(text) or self.get(text)
         if exact is not None or not text:
@@ -96,16 +98,16 @@ class Collection(Generic[T]):
         return self._sound(rows[0]) if rows else None
 
     def replace(self, document_id: str, value: T, name: str | None = None) -> None:
-        """Put ``value`` in place of the document, under a new name if one is given.
+        """Replace a document, optionally under a new name.
 
-        Raises :class:`NotFoundError`, :class:`AlreadyExistsError` when the name is taken.
+        Raises :class:`NotFoundError`, or :class:`AlreadyExistsError` if the name is taken.
         """
         self.update(document_id, lambda _: value, name=name)
 
     def update(self, document_id: str, change: Callable[[T], T], name: str | None = None) -> T:
-        """Read, change and write a document with nobody in between; return the new value.
+        """Read, change and write a document atomically; return the new value.
 
-        ``change`` runs inside the transaction: it is to be quick and must not wait for others.
+        ``change`` runs inside the transaction: it must be fast and must not wait for others.
         """
         with self._database.transaction(f"change an entry of {self.name}") as connection:
             row = connection.execute(
@@ -129,7 +131,7 @@ class Collection(Generic[T]):
         return value
 
     def delete(self, document_id: str) -> bool:
-        """Forget a document; False when it was not there."""
+        """Delete a document; return False if it does not exist."""
         with self._database.transaction(f"delete an entry of {self.name}") as connection:
             cursor = connection.execute(
                 "DELETE FROM documents WHERE collection = ? AND id = ?", (self.name, document_id)
@@ -145,7 +147,7 @@ class Collection(Generic[T]):
         return [value for value in found if value is not None]
 
     def damaged(self) -> list[DamagedDocument]:
-        """Return the documents that are set aside."""
+        """Return the damaged documents."""
         rows = self._database.query(
             "SELECT rowid, id, name, value FROM documents WHERE collection = ? ORDER BY rowid",
             (self.name,),
@@ -162,7 +164,7 @@ class Collection(Generic[T]):
         return found
 
     def mend(self, damaged: DamagedDocument, value: T | None) -> None:
-        """Put a value in place of a damaged document, or forget it."""
+        """Replace a damaged document by a value, or delete it."""
         with self._database.transaction(f"mend an entry of {self.name}") as connection:
             if value is None:
                 connection.execute("DELETE FROM documents WHERE rowid = ?", (damaged.row,))
@@ -173,7 +175,7 @@ class Collection(Generic[T]):
                 )
 
     def decoded(self, data: bytes) -> T | None:
-        """Return the document that ``data`` is, or None."""
+        """Return the decoded document, or None if ``data`` is damaged."""
         try:
             return self._decode(data, "")
         except DamagedRecordError:
@@ -189,7 +191,7 @@ class Collection(Generic[T]):
         if row is None:
             return
         if document_id is not None and row[0] == document_id and self._sound(row) is None:
-            # What is damaged gives way to what takes its place.
+            # A damaged document gives way to its replacement.
             connection.execute(
                 "DELETE FROM documents WHERE collection = ? AND id = ?", (self.name, document_id)
             )
@@ -199,7 +201,7 @@ class Collection(Generic[T]):
         if self._sound(row) is None:
             raise AlreadyExistsError(
                 f"the name {name!r} belongs to a damaged record",
-                hint="mend or remove that one: system check --repair",
+                hint="repair or remove it: system check --repair",
             )
         raise AlreadyExistsError(
             f"the name {name!r} is used by {str(row[0])[:12]}",
@@ -214,7 +216,7 @@ class Collection(Generic[T]):
         return self._sound(rows[0]) if rows else None
 
     def _encode(self, value: T) -> bytes:
-        """Return a document that can be read back: JSON has no infinity, so null would be written.
+        """Return a document as JSON that can be read back: infinity would be written as null.
 
         Raises :class:`InvalidArgumentError`.
         """
@@ -229,7 +231,7 @@ class Collection(Generic[T]):
         return data
 
     def _sound(self, row: tuple[object, bytes]) -> T | None:
-        """Return the document of a row (id and value); None, with a warning, when it is damaged."""
+        """Return the document of a row (ID and value); None, with a warning, if it is damaged."""
         try:
             return self._decode(row[1], row[0])
         except DamagedRecordError as error:
@@ -242,13 +244,13 @@ class Collection(Generic[T]):
         except (*DECODE_ERRORS, TypeError) as error:
             raise DamagedRecordError(
                 f"the record {column_text(document_id)} of {self.name} is damaged: {error}",
-                hint="to mend it: system check --repair",
+                hint="to repair it: system check --repair",
             ) from error
 
 
 @dataclass(frozen=True, slots=True)
 class DamagedDocument:
-    """A document that cannot be decoded: its row's number, id and name, its bytes, and why."""
+    """A document that cannot be decoded: its row number, ID, name and bytes, and the reason."""
 
     row: int
     id: str

@@ -1,7 +1,7 @@
-"""Compression of layers, recognised by content: media types are often wrong.
+"""Compression of layers, detected from the content: media types are often wrong.
 
-gzip goes through isal (several members are fine), zstd through the standard library or its
-backport, bzip2 and xz through the standard library.  Decompression always happens in process.
+gzip uses isal (several members are fine), zstd the standard library or its backport, bzip2 and xz
+the standard library.  Decompression always happens in process.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _MAGIC = (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much an archive may ask for.
+    """The limits of an archive.
 
-    ``bytes`` bounds the uncompressed stream and each file.  The expansion ``ratio`` counts only
+    ``bytes`` limits the uncompressed stream and each file.  The expansion ``ratio`` counts only
     beyond ``ratio_floor`` bytes, because small archives of empty files compress very well.
     """
 
@@ -44,7 +44,7 @@ class Limits:
 
 
 class CountingReader(io.RawIOBase):
-    """A readable file that knows how many bytes were taken from it; never closes the other."""
+    """A reader that counts the bytes read from another file; it never closes that file."""
 
     def __init__(self, raw: BinaryIO) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class CountingReader(io.RawIOBase):
         return True
 
     def peek_front(self, size: int) -> bytes:
-        """Return the first bytes without taking them; only before the first read."""
+        """Return the first bytes without consuming them; only before the first read."""
         while len(self._front) < size and (data := self._raw.read(size - len(self._front))):
             self._front += data
         return self._front
@@ -83,13 +83,13 @@ class CountingReader(io.RawIOBase):
 
 
 def compression_of(front: bytes) -> str:
-    """Return ``gzip``, ``zstd``, ``bzip2`` or ``xz`` by the first bytes, else ``""``."""
+    """Return ``gzip``, ``zstd``, ``bzip2`` or ``xz`` from the first bytes, or ``""``."""
     return next((name for magic, name in _MAGIC if front.startswith(magic)), "")
 
 
 @contextmanager
 def decompressed(raw: CountingReader, label: str) -> Iterator[BinaryIO]:
-    """Return the uncompressed stream; errors of the format become :class:`ArchiveError`."""
+    """Return the uncompressed stream; errors of the format are raised as :class:`ArchiveError`."""
     kind = compression_of(raw.peek_front(6))
     stream, failures = _OPENERS[kind](raw)
     try:
@@ -117,7 +117,7 @@ def _open_gzip(raw: CountingReader) -> _Opened:
 
 
 def zstd_module() -> Any:
-    """Return Python's own zstd, or the package that brings it to versions before 3.14."""
+    """Return Python's own zstd module, or its backport before 3.14."""
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
@@ -154,8 +154,8 @@ _OPENERS: dict[str, Callable[[CountingReader], _Opened]] = {
 class GzipWriter:
     """A gzip stream of one member, without a time stamp: the same input gives the same bytes.
 
-    ``level`` None is the fast one; 0 to 9 are zlib's.  What comes out depends on how the input is
-    divided, so it is divided alike in whatever pieces it comes.
+    ``level`` None is the fast one; 0 to 9 are zlib's.  The output depends on how the input is
+    divided, so it is always divided into blocks of the same size.
     """
 
     def __init__(self, write: Callable[[bytes], object], level: int | None = None) -> None:
@@ -172,7 +172,7 @@ class GzipWriter:
         self._begun = bytearray()
 
     def write(self, chunk: bytes) -> None:
-        """Compress a chunk and pass on what is complete."""
+        """Compress a chunk and write the complete part."""
         left = memoryview(chunk)
         if self._begun:
             missing = _GZIP_BLOCK - len(self._begun)
@@ -187,7 +187,7 @@ class GzipWriter:
         self._begun += left
 
     def finish(self) -> None:
-        """Pass on the end of the stream."""
+        """Write the end of the stream."""
         self._compress(self._begun)
         self._write(self._deflate.flush())
 
@@ -207,7 +207,7 @@ def decompressed_stream(file: BinaryIO, label: str) -> Iterator[bytes]:
 def compressed(
     write: Callable[[bytes], object], kind: str, level: int | None = None
 ) -> Iterator[Callable[[bytes], object]]:
-    """Yield a function that compresses what it is given into ``write``: gzip, zstd or none."""
+    """Yield a function that compresses chunks into ``write``: gzip, zstd or none."""
     if kind == "gzip":
         gzip = GzipWriter(write, level)
         yield gzip.write

@@ -1,12 +1,12 @@
-"""Verified bytes: an OCI image layout in which every blob is what its name says.
+"""Verified bytes: an OCI image layout in which every blob has the digest in its name.
 
 Layout (OCI Image Specification 1.1, image-layout.md)::
 
     oci-layout   index.json   blobs/<algorithm>/<hex>
 
 The life of a blob: ``ingest`` (digest known before: a download, resumable) or ``writer`` (digest
-known after: something we make) → verify → fsync → rename into ``blobs`` → fsync the folder.
-Nothing under ``blobs`` is ever half written or changed again.
+known after: a new blob) → verify → fsync → rename into ``blobs`` → fsync the folder. A file under
+``blobs`` is never half written and never changed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ EMPTY_INDEX = (
 class ContentStore:
     """The blobs of a store; thread-safe and shared between processes.
 
-    Blobs of the layouts in the folders ``additional`` are read as if they were here.
+    Blobs of the layouts in the folders ``additional`` can be read as if they were here.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class ContentStore:
                 self._write_file(name, data)
 
     def path(self, digest: str) -> Path:
-        """Return where the blob is or would be."""
+        """Return the path of the blob, whether or not it exists."""
         own = _blob(self.root, digest)
         if self._additional and not own.is_file():
             for root in self._additional:
@@ -85,7 +85,7 @@ class ContentStore:
         return own
 
     def has(self, digest: str) -> bool:
-        """Return whether the blob is here, complete and verified."""
+        """Return whether the blob is complete and verified."""
         return self.path(digest).is_file()
 
     def size(self, digest: str) -> int:
@@ -96,7 +96,7 @@ class ContentStore:
             raise _missing(digest) from error
 
     def open(self, digest: str) -> BinaryIO:
-        """Return the blob as a readable file; raise :class:`BlobNotFoundError`."""
+        """Open a blob for reading; raise :class:`BlobNotFoundError`."""
         with storage_errors(f"read blob {digest}"):
             try:
                 return self.path(digest).open("rb")
@@ -104,10 +104,10 @@ class ContentStore:
                 raise _missing(digest) from error
 
     def read(self, digest: str, limit: int = MAX_MANIFEST_BYTES) -> bytes:
-        """Return a small blob (a manifest, a configuration), verified once more.
+        """Return a small blob (a manifest, a configuration), verified again.
 
         Raises :class:`BlobNotFoundError`, :class:`VerificationError` for a blob over ``limit``
-        bytes, :class:`DigestMismatchError` when the disk damaged it.
+        bytes, and :class:`DigestMismatchError` if the disk damaged it.
         """
         with self.open(digest) as file:
             data = file.read(limit + 1)
@@ -120,7 +120,7 @@ class ContentStore:
         return data
 
     def put(self, data: bytes, media_type: str, lease: Lease | None = None) -> Descriptor:
-        """Store ``data`` and return its descriptor; protect it by ``lease`` before it appears."""
+        """Store ``data`` and return its descriptor; ``lease`` protects it before it appears."""
         descriptor = Descriptor(media_type, digest_of(data), len(data))
         if lease is not None:
             lease.add(descriptor.digest)
@@ -134,9 +134,9 @@ class ContentStore:
     def ingest(self, descriptor: Descriptor, cancel: CancelToken | None = None) -> Iterator[Ingest]:
         """Receive a blob whose digest and size are known; see :class:`.ingest.Ingest`.
 
-        One ingest a digest at a time: a second caller, in any process, waits (looking at
-        ``cancel``) and then finds ``present`` True.  Leaving without ``commit`` keeps what was
-        received, for a later ingest to go on from.
+        One ingest of a digest at a time: a second caller, in any process, waits (checking
+        ``cancel``) and then finds ``present`` True.  Without ``commit`` the received bytes are
+        kept, and a later ingest resumes there.
         """
         descriptor.checked()
         target = self.path(descriptor.digest)
@@ -154,7 +154,7 @@ class ContentStore:
 
     @contextmanager
     def writer(self) -> Iterator[BlobWriter]:
-        """Make a blob whose digest is known only at its end; leaving without commit drops it."""
+        """Write a blob whose digest is known only at its end; it is dropped without a commit."""
         writer = BlobWriter(self._staging.name(), self.path)
         try:
             yield writer
@@ -162,7 +162,7 @@ class ContentStore:
             writer.close()
 
     def delete(self, digest: str) -> bool:
-        """Remove a blob; False when it was not here."""
+        """Remove a blob; return False if it does not exist."""
         with storage_errors(f"remove blob {digest}"):
             try:
                 _blob(self.root, digest).unlink()
@@ -171,7 +171,7 @@ class ContentStore:
         return True
 
     def digests(self) -> list[str]:
-        """Return the digests of all blobs; a file that is not named so is none."""
+        """Return the digests of all blobs; ignore files with other names."""
         names = (
             f"{folder.name}:{entry.name}"
             for folder in sorted((self.root / "blobs").iterdir())
@@ -181,14 +181,14 @@ class ContentStore:
         return [name for name in names if is_digest(name)]
 
     def set_index(self, entries: Iterable[tuple[str, Descriptor]]) -> None:
-        """Write ``index.json``: names and the manifests or indexes they point at.
+        """Write ``index.json``: names and the manifests or indexes they refer to.
 
-        The records are the truth; this file lets other tools read the layout.
+        The records are authoritative; this file lets other tools read the layout.
         """
         self._write_file("index.json", index_document(entries))
 
     def index(self) -> bytes:
-        """Return what is in ``index.json``; nothing when it is not there."""
+        """Return the entries of ``index.json``; none if it does not exist."""
         with storage_errors("read index.json"):
             try:
                 return (self.root / "index.json").read_bytes()
@@ -196,12 +196,12 @@ class ContentStore:
                 return b""
 
     def sweep(self, now: float | None = None) -> int:
-        """Remove partial downloads that nobody touched for a week; return how many."""
+        """Remove partial downloads that were not touched for a week; return how many."""
         oldest = (time.time() if now is None else now) - PARTIAL_DAYS * 24 * 3600
         removed = 0
         for name in os.listdir(self._partials):
             partial = self._partials / name
-            with suppress(FileNotFoundError):  # another process finished its download meanwhile
+            with suppress(FileNotFoundError):  # another process has just finished its download
                 if partial.lstat().st_mtime < oldest:
                     with self._locks.hold(f"ingest-{name}"):
                         partial.unlink()
@@ -209,7 +209,7 @@ class ContentStore:
         return removed
 
     def partial_bytes(self) -> int:
-        """Return the bytes of downloads that ended early."""
+        """Return the bytes of interrupted downloads."""
         found = 0
         for entry in os.scandir(self._partials):
             with suppress(OSError):
@@ -217,7 +217,7 @@ class ContentStore:
         return found
 
     def drop_partials(self) -> int:
-        """Remove the downloads that ended early and nobody continues now; return their bytes."""
+        """Remove interrupted downloads that are not being resumed; return their bytes."""
         return drop_partials(self._partials, self._locks)
 
     def _write_file(self, name: str, data: bytes) -> None:
@@ -231,9 +231,9 @@ class ContentStore:
 
 
 def drop_partials(folder: Path, locks: Locks) -> int:
-    """Remove the partial downloads of a folder that nobody continues now; return their bytes.
+    """Remove a folder's partial downloads that are not being resumed; return their bytes.
 
-    One that cannot be locked (it is in use, or the disk has no inode for the lock) stays.
+    A download stays if it cannot be locked (it is in use, or the disk has no inode for the lock).
     """
     freed = 0
     for name in os.listdir(folder):
@@ -246,7 +246,7 @@ def drop_partials(folder: Path, locks: Locks) -> int:
 
 
 def index_document(entries: Iterable[tuple[str, Descriptor]]) -> bytes:
-    """Return the layout's index of names and what they point at."""
+    """Return the layout's index of names and what they refer to."""
     named = tuple(
         Descriptor(
             media_type=target.media_type,

@@ -1,12 +1,12 @@
-"""Layers where nothing can be mounted: a copy of all their files, and what became of it.
+"""Root file systems where nothing can be mounted: a copy of all files, and its changes.
 
-Vocabulary: a *copy* is a stack of layers merged into one folder, to be written in.  A *note*
-beside it says which inode and change time (ctime, inode(7)) each file had at first: the kernel
-sets that time with every change, at the very moments when overlayfs would copy a file up.  The
-*difference* is a folder like an overlay mount's upper directory, so that whatever reads those
-reads it too: changed files are hard links into the copy, missing ones whiteouts.
+Vocabulary: a *copy* is a stack of layers merged into one writable folder.  A *note* beside it
+records the inode and change time (ctime, inode(7)) that each file had at first: the kernel updates
+that time with every change, at the very moments when overlayfs would copy a file up.  The
+*difference* is a folder in the form of an overlay mount's upper directory, so that readers of
+uppers can read it too: changed files are hard links into the copy, missing ones whiteouts.
 
-Life of a copy: :func:`make` → written in → :func:`difference`, as often as one likes.
+Life of a copy: :func:`make` → changed by processes → :func:`difference`, any number of times.
 """
 
 from __future__ import annotations
@@ -41,36 +41,36 @@ _TICK_SECONDS = 0.001
 def make(
     folders: Sequence[Path], target: Path, privileges: Privileges, cancel: CancelToken
 ) -> Note:
-    """Merge layers (topmost first) into an empty folder; return the note of it.
+    """Merge layers (topmost first) into an empty folder; return its note.
 
-    The folder's own attributes are left alone.  Raises :class:`OSError`.
+    The folder's own attributes stay unchanged.  Raises :class:`OSError`.
     """
     with ExitStack() as stack:
         roots = [stack.enter_context(Root(folder)) for folder in folders]
-        # There may be a hundred layers: each keeps few of its folders open.
+        # There may be a hundred layers: each keeps only a few of its folders open.
         layers = [stack.enter_context(Folders(root, limit=2)) for root in roots]
         root = stack.enter_context(Root(target))
         made = stack.enter_context(Folders(root))
         _Merger(made, privileges, cancel).merge("", layers)
     note = {path: _mark(state) for path, state in _all(target)}
-    _let_the_clock_go_on(target.parent, max((at for _, at in note.values()), default=0))
+    _await_clock_tick(target.parent, max((at for _, at in note.values()), default=0))
     return note
 
 
 def save(note: Note, file: Path) -> None:
-    """Keep a note in a file."""
+    """Write a note to a file."""
     file.write_bytes(msgspec.msgpack.encode(note))
 
 
 def load(file: Path) -> Note:
-    """Return the note that :func:`save` kept."""
+    """Read a note written by :func:`save`."""
     return msgspec.msgpack.decode(file.read_bytes(), type=Note)
 
 
 def difference(copy: Path, note: Note, target: Path, privileges: Privileges) -> None:
-    """Fill the empty folder ``target`` with what has changed; on the file system of the copy.
+    """Write the changes of a copy to the empty folder ``target`` of the same file system.
 
-    The copy may be that of a container that runs; what vanishes on the way is left out.
+    The copy may belong to a running container; entries that vanish are left out.
     """
     with (
         Root(copy) as source,
@@ -82,7 +82,7 @@ def difference(copy: Path, note: Note, target: Path, privileges: Privileges) -> 
 
 
 def changed_bytes(copy: Path, note: Note) -> int:
-    """Return the size of the regular files that are new or changed; a hard link counts once."""
+    """Return the bytes of regular files that are new or changed; a hard link counts once."""
     seen: set[int] = set()
     total = 0
     for path, state in _all(copy):
@@ -104,7 +104,7 @@ class _Merger:
         self._links: dict[tuple[int, int], str] = {}
 
     def merge(self, inside: str, places: Sequence[Folders]) -> None:
-        """Copy what an overlay of a folder of the layers ``places`` shows."""
+        """Copy the overlaid contents of one folder in the layers ``places``."""
         for name, found in sorted(self._merged(inside, places).items()):
             self._cancel.check()
             path, layer = _join(inside, name), found[0]
@@ -119,7 +119,7 @@ class _Merger:
                 self._make(layer.above(path), self._target.above(path), state)
                 if state.st_nlink > 1:
                     self._links[state.st_dev, state.st_ino] = path
-            _dress(self._target.above(path), layer.above(path), state, self._privileges)
+            _copy_metadata(self._target.above(path), layer.above(path), state, self._privileges)
 
     def _make(self, source: Place, target: Place, state: os.stat_result) -> None:
         if stat.S_ISREG(state.st_mode):
@@ -130,7 +130,7 @@ class _Merger:
             at.mknod(*target, state.st_mode, state.st_rdev)
 
     def _merged(self, inside: str, places: Sequence[Folders]) -> dict[str, list[Folders]]:
-        """Return what is visible, by name: one file, or the layers that make a folder together."""
+        """Return the visible entries by name: one file, or the layers that form a folder."""
         found: dict[str, list[Folders]] = {}
         closed: set[str] = set()
         for place in places:
@@ -175,7 +175,7 @@ class _Comparer:
             self._known.setdefault(folder, []).append(os.fsdecode(name))
 
     def compare(self, copy: int, target: int) -> None:
-        """Put what has changed in the copy into the target, and give it the root's attributes."""
+        """Write a folder's changes to the target, and set its attributes on the target's root."""
         self._folder("", new=False)
         state = os.fstat(copy)
         if self._privileges.owners:
@@ -192,27 +192,27 @@ class _Comparer:
             with suppress(FileNotFoundError):
                 self._entry(path, at.stat(*self._copy.above(path)), new)
         if not new:
-            for name in sorted(set(self._known.get(_noted(inside), ())) - set(names)):
+            for name in sorted(set(self._known.get(_note_key(inside), ())) - set(names)):
                 path = _join(inside, name)
-                self._reach(inside)
+                self._make_parents(inside)
                 directory, last = self._target.above(path)
                 make_whiteout(directory, os.fsencode(last))
 
     def _entry(self, path: str, state: os.stat_result, new: bool) -> None:
-        changed = new or _mark(state) != self._note.get(_noted(path))
+        changed = new or _mark(state) != self._note.get(_note_key(path))
         if stat.S_ISDIR(state.st_mode):
             self._inner(path, state, changed, new)
         elif changed:
-            self._reach(path.rpartition("/")[0])
+            self._make_parents(path.rpartition("/")[0])
             at.link(*self._copy.above(path), *self._target.above(path))
 
     def _inner(self, path: str, state: os.stat_result, changed: bool, new: bool) -> None:
-        known = self._note.get(_noted(path))
-        # Another folder of the same name: nothing of the old one shines through.
+        known = self._note.get(_note_key(path))
+        # Another folder of the same name: hide everything of the old one.
         replaced = new or known is None or known[0] != state.st_ino
         if changed:
-            self._reach(path)
-        # It may be a link by now, or gone: then there is nothing in it.
+            self._make_parents(path)
+        # It may be a link by now, or be gone: then it has no contents.
         with suppress(FileNotFoundError, NotADirectoryError), _no_link():
             self._folder(path, new=replaced)
         if path in self._made:
@@ -220,12 +220,12 @@ class _Comparer:
                 at.setxattr(*self._target.above(path), self._privileges.opaque_name, b"y")
             with suppress(FileNotFoundError):
                 source, target = self._copy.above(path), self._target.above(path)
-                _dress(target, source, state, self._privileges)
+                _copy_metadata(target, source, state, self._privileges)
 
-    def _reach(self, inside: str) -> None:
-        """Make a folder of the target with those above it; the walk dresses them later."""
+    def _make_parents(self, inside: str) -> None:
+        """Create a folder of the target and its parents; the walk sets their attributes later."""
         if inside not in self._made:
-            self._reach(inside.rpartition("/")[0])
+            self._make_parents(inside.rpartition("/")[0])
             at.mkdir(*self._target.above(inside))
             self._made.add(inside)
 
@@ -239,8 +239,10 @@ def _no_link() -> Iterator[None]:
             raise
 
 
-def _dress(target: Place, source: Place, state: os.stat_result, privileges: Privileges) -> None:
-    """Give an entry the owner, mode, attributes and time of another."""
+def _copy_metadata(
+    target: Place, source: Place, state: os.stat_result, privileges: Privileges
+) -> None:
+    """Copy the owner, mode, attributes and time of an entry to another."""
     if privileges.owners:
         at.chown(*target, state.st_uid, state.st_gid)
     for name, value in entry_xattrs(source[0], os.fsencode(source[1])).items():
@@ -261,7 +263,7 @@ def _join(inside: str, name: str) -> str:
     return f"{inside}/{name}" if inside else name
 
 
-def _noted(path: str) -> bytes:
+def _note_key(path: str) -> bytes:
     return b"/" + os.fsencode(path) if path else b""
 
 
@@ -277,8 +279,8 @@ def _is_opaque(directory: int, name: str) -> bool:
     return False
 
 
-def _let_the_clock_go_on(folder: Path, latest: int) -> None:
-    """Wait until a change would get a later time: the kernel's clock of files has coarse ticks."""
+def _await_clock_tick(folder: Path, latest: int) -> None:
+    """Wait until a change would get a later time: the kernel's file clock has coarse ticks."""
     probe = folder / "tick"
     while True:
         probe.touch()

@@ -1,7 +1,7 @@
-"""Records that cannot be read: each is set aside, with one warning, and the others are used.
+"""Damaged records: each is set aside with one warning; the others can be used.
 
-A record is *damaged* when its row does not decode into its type: a disk or another program changed
-it.  Readers leave it out; ``system check`` names it and its repair mends or removes it.
+A record is *damaged* if its row does not decode into its type: a disk or another program changed
+it.  Readers skip it; ``system check`` reports it and its repair mends or removes it.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ import warnings
 
 
 class DamagedRecordWarning(UserWarning):
-    """A record is damaged and was left out."""
+    """A damaged record was left out."""
 
 
 class SetAside:
-    """The damaged records that one process has met."""
+    """The damaged records that this process has found."""
 
     def __init__(self) -> None:
         self._known: set[tuple[str, str]] = set()
 
     def note(self, kind: str, label: object, reason: object) -> None:
-        """Warn of a damaged record, once."""
+        """Warn about a damaged record, once."""
         name = column_text(label)
         if (kind, name) in self._known:
             return
         self._known.add((kind, name))
         warnings.warn(
             f"the record {name} of {kind} is damaged and was set aside ({column_text(reason)});"
-            " to mend it: system check --repair",
+            " to repair it: system check --repair",
             DamagedRecordWarning,
             stacklevel=2,
         )
 
 
 def column_text(value: object, limit: int = 80) -> str:
-    """Return what a database column holds as a short printable text."""
+    """Return the value of a database column as a short printable text."""
     if isinstance(value, bytes):
         value = value.decode("ascii", "backslashreplace")
     text = "".join(

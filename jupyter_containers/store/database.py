@@ -1,14 +1,15 @@
-"""The record database: one SQLite file, opened once in each process, short transactions.
+"""The record database: one SQLite file, one connection in each process, short transactions.
 
 ``records.db`` is in WAL mode with ``synchronous=NORMAL``: a SIGKILL loses nothing that was
-committed; a power cut may lose the last commits but never damages the file.  That is enough
-because records only point at content that was made durable before, and content without a record
-is found and removed by gc.  In return a commit costs microseconds instead of a disk flush.
+committed; a power cut may lose the last commits but never damages the file.  That is enough,
+because records only refer to content that was made durable before, and content without a record is
+found and removed by garbage collection.  In return a commit costs microseconds instead of a disk
+flush.
 
-A process that forked gets a connection of its own on first use; the parent's is never touched.
+A forked process opens its own connection on first use; the parent's is never touched.
 
-Where the file system cannot be written to (full, in spite of the :mod:`.reserve`, or read-only)
-what is recorded can still be read (:mod:`.readonly`); a transaction raises the reason.
+If the file system is not writable (full, in spite of the :mod:`.reserve`, or read-only), the
+records can still be read (:mod:`.readonly`); a transaction raises the reason.
 """
 
 from __future__ import annotations
@@ -93,18 +94,18 @@ class _Handle:
         self.depth = 0
         self.seen: tuple[tuple[int, int], ...] = ()
         self.connection = connection
-        # Why nothing can be written, and when that was seen.
+        # Why nothing can be written, and when that was found.
         self.refused = refused
         self.opened = time.monotonic()
-        # A damaged text must not end a query for all rows.
+        # A damaged text must not fail a query of all rows.
         connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
 
 
 class Database:
     """The open record database; thread-safe, usable after a fork.
 
-    ``additional`` are stores whose images are read beside its own, see :mod:`.additional`.
-    ``reserve`` is given up where the disk is full.
+    ``additional`` are stores whose images can be read too, see :mod:`.additional`. ``reserve`` is
+    released when the disk is full.
     """
 
     def __init__(
@@ -129,9 +130,9 @@ class Database:
 
     @contextmanager
     def transaction(self, what: str) -> Iterator[sqlite3.Connection]:
-        """Run the block as one write transaction, taken at once; all of it happens or nothing.
+        """Run the block as one write transaction, begun at once; commit all of it or nothing.
 
-        A block inside a block of the same thread joins it.  Raises :class:`StorageError`
+        A nested block of the same thread joins the outer one.  Raises :class:`StorageError`
         (``cannot <what>: …``).
         """
         handle = self._current()
@@ -140,7 +141,7 @@ class Database:
                 yield handle.connection
                 return
             if handle.refused is not None:
-                handle = self._reopened(handle)
+                handle = self._reopen(handle)
             if handle.refused is not None:
                 raise type(handle.refused)(handle.refused.message, hint=handle.refused.hint)
             if self._reserve is not None:
@@ -151,14 +152,14 @@ class Database:
                 yield handle.connection
                 handle.connection.execute("COMMIT")
             except sqlite3.Error as error:
-                raise self._failed(what, error) from error
+                raise self._transaction_error(what, error) from error
             finally:
                 handle.depth = 0
                 if handle.connection.in_transaction:
                     handle.connection.execute("ROLLBACK")
 
-    def _failed(self, what: str, error: sqlite3.Error) -> StorageError:
-        """Return the error of a transaction; the next one finds some room after a full disk."""
+    def _transaction_error(self, what: str, error: sqlite3.Error) -> StorageError:
+        """Return the error of a transaction; after a full disk, make room for the next one."""
         failure = database_error(what, error, self.path)
         if isinstance(failure, DiskFullError) and self._reserve is not None:
             self._reserve.give_up()
@@ -174,7 +175,7 @@ class Database:
             raise database_error("read the records", error, self.path) from error
 
     def rebuild_indexes(self) -> None:
-        """Write the file again from its tables."""
+        """Rewrite the file from its tables."""
         handle = self._current()
         try:
             with handle.lock:
@@ -184,9 +185,9 @@ class Database:
             raise database_error("rebuild the records", error, self.path) from error
 
     def start_over(self) -> None:
-        """Put the file aside and begin with an empty one, if it is damaged.
+        """Put a damaged file aside and begin with an empty one.
 
-        Raises :class:`StorageError` for one that is whole: an additional store may be damaged.
+        Raises :class:`StorageError` for a sound file: an additional store may be the damaged one.
         """
         handle = self._current()
         with handle.lock:
@@ -195,7 +196,7 @@ class Database:
             self._handle = self._open()
 
     def publish(self, staged: Path) -> None:
-        """Write what other stores may read of this one into the new file ``staged``."""
+        """Write the part that other stores may read into the new file ``staged``."""
         from jupyter_containers.store.additional import publish
 
         handle = self._current()
@@ -207,21 +208,21 @@ class Database:
         if handle is None:
             raise StorageError("the store is closed")
         if handle.pid != os.getpid():
-            # Closing the parent's connection here would disturb the parent's file locks.
+            # Closing the parent's connection here would release the parent's file locks.
             self._abandoned.append(handle)
             handle = self._handle = self._open()
         elif handle.refused is not None and time.monotonic() > handle.opened + _RETRY_SECONDS:
-            handle = self._reopened(handle)
+            handle = self._reopen(handle)
         if self.additional:
-            self._look_at_additional(handle)
+            self._refresh_additional(handle)
         return handle
 
-    def _reopened(self, handle: _Handle) -> _Handle:
-        """Open the records again after they could only be read: perhaps there is room now."""
+    def _reopen(self, handle: _Handle) -> _Handle:
+        """Reopen a database that could only be read: there may be room now."""
         with handle.lock:
             if self._handle is handle:
                 self._handle = self._open()
-                # Another thread may be about to read from it; from those before, nobody is.
+                # Another thread may be about to read from it; no thread reads from earlier ones.
                 ours = [other for other in self._abandoned if other.pid == handle.pid]
                 for other in ours:
                     other.connection.close()
@@ -229,14 +230,14 @@ class Database:
                 self._abandoned.append(handle)
             return self._handle or handle
 
-    def _look_at_additional(self, handle: _Handle) -> None:
-        """See what the additional stores publish now, if that changed, between transactions."""
-        from jupyter_containers.store.additional import attach, states
+    def _refresh_additional(self, handle: _Handle) -> None:
+        """Attach the current state of the additional stores if it changed, between transactions."""
+        from jupyter_containers.store.additional import attach, fingerprint
 
         with handle.lock:
             if handle.depth:
                 return
-            now = states(self.additional)
+            now = fingerprint(self.additional)
             if now != handle.seen:
                 try:
                     attach(handle.connection, self.additional)
@@ -284,7 +285,7 @@ class Database:
 def put_aside(path: Path) -> Path:
     """Rename a damaged database to ``….damaged`` and return its new path.
 
-    Raises :class:`StorageError` for one that is whole.
+    Raises :class:`StorageError` for a sound file.
     """
     if not damage_of(path):
         raise StorageError(
@@ -299,19 +300,19 @@ def put_aside(path: Path) -> Path:
 
 
 def damage_of(path: Path) -> list[str]:
-    """Return what SQLite finds wrong with a database file; nothing when it is whole."""
+    """Return the damage that SQLite finds in a database file; nothing if it is sound."""
     try:
         with closing(sqlite3.connect(f"file:{quote(os.fspath(path))}?mode=rw", uri=True)) as opened:
             rows = opened.execute("PRAGMA quick_check(10)").fetchall()
     except sqlite3.OperationalError:
-        return []  # it could not be looked at
+        return []  # it could not be checked
     except sqlite3.DatabaseError as error:
         return [str(error)]
     return [str(row[0]) for row in rows if row[0] != "ok"]
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch to WAL; the switch does not honour busy_timeout, so wait for others here."""
+    """Switch to WAL; the switch ignores busy_timeout, so wait for other processes here."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:

@@ -1,10 +1,10 @@
-"""Turns an overlay upper directory into a layer's tar: the inverse of :mod:`.archive`.
+"""Writes an overlay upper directory as a layer's tar: the inverse of :mod:`.archive`.
 
-Entries come sorted by name, a folder before what is in it, so the same tree gives the same
-bytes.  A character device 0:0 becomes ``.wh.name``; an opaque folder gets ``.wh..wh..opq`` when a
-lower layer really has a folder there (overlayfs marks every new folder, as an optimisation).
-Hard links, extended attributes, devices and nanoseconds are kept; sockets and overlayfs' own
-attributes are not.
+Entries are sorted by name, a folder before its contents, so the same tree gives the same bytes. A
+character device 0:0 becomes ``.wh.name``; an opaque folder gets ``.wh..wh..opq`` if a lower layer
+really has a folder there (overlayfs marks every new folder, as an optimisation). Hard links,
+extended attributes, devices and nanoseconds are kept; sockets and overlayfs' own attributes are
+not.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from jupyter_containers.trees import at
 from jupyter_containers.trees.owners import marked_owner
 
 _READ = 1024 * 1024
-# Something else has its name by now.
+# The name now belongs to another entry.
 _REPLACED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO}
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What went into the archive: entries, bytes of regular files, and sockets passed over."""
+    """The result of writing an archive: entries, bytes of regular files, and skipped sockets."""
 
     entries: int
     size: int
@@ -53,10 +53,10 @@ class Written:
 class Differ:
     """Writes one upper directory as a tar; use once.
 
-    ``latest_ns`` bounds modification times from above (SOURCE_DATE_EPOCH), ``time_ns`` replaces
-    them all.  ``prefix`` (``folder/``) stands before the paths in the archive.  With ``settle`` the
-    files on disk get the bounded times too, so that the directory equals its own archive.
-    ``skip`` are paths (without a leading slash) that are left out with all below them.
+    ``latest_ns`` is the upper limit of modification times (SOURCE_DATE_EPOCH), ``time_ns`` replaces
+    them all.  ``prefix`` (``folder/``) precedes the paths in the archive.  With ``settle`` the
+    files on disk get the limited times too, so that the directory equals its own archive. ``skip``
+    are paths (without a leading slash) that are left out with everything below them.
     """
 
     def __init__(
@@ -87,10 +87,10 @@ class Differ:
         self._size = 0
 
     def write(self) -> Written:
-        """Write all entries and the end mark; raise :class:`OSError` when the tree is unreadable.
+        """Write all entries and the end mark; raise :class:`OSError` if the tree is unreadable.
 
-        The root itself is an entry only when its owner, mode or attributes differ from those of
-        the layer below.
+        The root itself is an entry only if its owner, mode or attributes differ from those of the
+        layer below.
         """
         descriptor = os.open(self._folder, _OPEN_FOLDER)
         try:
@@ -107,15 +107,15 @@ class Differ:
             self._walk(descriptor, b"")
         finally:
             os.close(descriptor)
-        return self._ended()
+        return self._finish()
 
     def write_as(self, parent: int, name: bytes, path: bytes) -> Written:
         """Write one file or tree of an open folder under another name, and the end mark."""
         self._entry(parent, name, path, at.stat(parent, name))
-        return self._ended()
+        return self._finish()
 
     def write_part(self) -> None:
-        """Write all entries below the prefix, and no end mark: more follows."""
+        """Write all entries below the prefix without an end mark: more entries follow."""
         self._put(encode_header(self._prefix, DIRECTORY, mode=0o755, mtime_ns=self._time or 0))
         descriptor = os.open(self._folder, _OPEN_FOLDER)
         try:
@@ -125,13 +125,13 @@ class Differ:
         self._output.flush()
 
     def write_contents(self, folder: int, *, dotted: bool = False) -> Written:
-        """Write what is in an open folder and the end mark; ``dotted`` with it, as ``./``."""
+        """Write the contents of an open folder and the end mark; ``dotted`` adds ``./`` itself."""
         if dotted:
             self._header(b"./", DIRECTORY, os.fstat(folder), xattrs=lowers.read_xattrs(folder))
         self._walk(folder, b"./" if dotted else b"")
-        return self._ended()
+        return self._finish()
 
-    def _ended(self) -> Written:
+    def _finish(self) -> Written:
         self._output.write(END)
         self._output.flush()
         return Written(self._entries, self._size, tuple(self._sockets))
@@ -147,10 +147,10 @@ class Differ:
                 continue
             if name in OPAQUE_MARKS and (self._lowers or self._settle):
                 if self._settle:
-                    at.unlink(folder, name)  # where it matters an attribute says it now
+                    at.unlink(folder, name)  # where needed, an attribute records it now
                 continue
             self._cancel.check()
-            # A container that runs may change its files: what has vanished is left out.
+            # A running container may change its files: skip entries that have vanished.
             state = at.look(folder, name)
             if state is not None:
                 self._entry(folder, name, prefix + name, state)
@@ -165,7 +165,7 @@ class Differ:
             return
         if is_whiteout(state, folder, name):
             if not lowers.exists(self._lowers, tuple(path.split(b"/"))):
-                return  # fuse-overlayfs leaves them also where there is nothing to hide
+                return  # fuse-overlayfs also leaves them where they hide nothing
             parent = path[: len(path) - len(name)]
             self._put(encode_header(parent + WHITEOUT + name, FILE, mode=0, mtime_ns=0))
             return
@@ -227,7 +227,7 @@ class Differ:
             while left:
                 self._cancel.check()
                 data = os.read(descriptor, min(left, _READ))
-                # A file that shrinks while it is read is filled up; the header is out already.
+                # A file that shrinks while it is read is padded; its header is already written.
                 data = data or bytes(min(left, _READ))
                 left -= len(data)
                 self._output.write(data)
@@ -257,7 +257,7 @@ class Differ:
                 uid=uid,
                 gid=gid,
                 size=size,
-                mtime_ns=self._bounded(state.st_mtime_ns),
+                mtime_ns=self._limited_time(state.st_mtime_ns),
                 target=target,
                 device=device,
                 xattrs=xattrs,
@@ -268,12 +268,12 @@ class Differ:
         self._entries += 1
         self._output.write(header)
 
-    def _bounded(self, mtime_ns: int) -> int:
+    def _limited_time(self, mtime_ns: int) -> int:
         if self._time is not None:
             return self._time
         return mtime_ns if self._latest is None else min(mtime_ns, self._latest)
 
     def _settle_time(self, folder: int, name: bytes, state: os.stat_result) -> None:
-        bounded = self._bounded(state.st_mtime_ns)
+        bounded = self._limited_time(state.st_mtime_ns)
         if self._settle and bounded != state.st_mtime_ns:
             at.utime(folder, name, (bounded, bounded))

@@ -1,4 +1,4 @@
-"""Extracts an archive into a directory that may hold files (``ADD archive.tar``, ``cp``)."""
+"""Extracts an archive into a directory that may contain files (``ADD archive.tar``, ``cp``)."""
 
 from __future__ import annotations
 
@@ -27,13 +27,12 @@ def extract_archive(
     handover: Handover | None = None,
     keep_kinds: bool = False,
 ) -> Applied:
-    """Extract a tar, compressed or not, below ``folder``; nothing gets out of it.
+    """Extract a tar, compressed or not, below ``folder`` and nowhere else.
 
     Directories are merged, everything else is replaced (with ``keep_kinds`` only files by files).
-    ``owner`` (uid, gid) takes the place of the archive's owners, ``handover`` takes away what must
-    not reach the host.  Raises :class:`~jupyter_containers.errors.ArchiveError`, also for a name
-    that leads upwards out of the folder, and
-    :class:`~jupyter_containers.errors.StorageError`.
+    ``owner`` (uid, gid) replaces the archive's owners, ``handover`` removes what must not reach the
+    host.  Raises :class:`~jupyter_containers.errors.ArchiveError`, also for a name that leads out
+    of the folder, and :class:`~jupyter_containers.errors.StorageError`.
     """
     bounds = limits or Limits()
     with (
@@ -52,10 +51,10 @@ def extract_archive(
 
 
 class _Contained(TarReader):
-    """Reads an archive that keeps to its folder, as BuildKit and Docker want it.
+    """Reads an archive and refuses names outside its folder, as BuildKit and Docker do.
 
-    A layer's ``../`` is clamped to the root by whoever unpacks it; in an archive that a user adds
-    it is an error, or an attack.
+    In a layer, ``../`` is clamped to the root on unpacking; in an archive that a user adds it is an
+    error, or an attack.
     """
 
     def __iter__(self) -> Iterator[Entry]:

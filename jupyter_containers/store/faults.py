@@ -1,4 +1,4 @@
-"""The border between the operating system's errors and ours."""
+"""Converts the operating system's errors to :class:`StorageError`."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ _PAGES = 64 * 1024
 
 
 def storage_error(what: str, error: OSError) -> StorageError:
-    """Return the error that tells a person what the disk refused."""
+    """Return the error to raise for a refusal of the disk."""
     number = error.errno or 0
     reason, hint = _REASONS.get(number, (error.strerror or str(error), ""))
     return _CLASSES.get(number, StorageError)(f"cannot {what}: {reason}", hint=hint)
 
 
 def database_error(what: str, error: sqlite3.Error, path: Path | None = None) -> StorageError:
-    """Return the error that tells a person what the record database refused.
+    """Return the error to raise for a refusal of the record database.
 
-    ``path`` is the database's: SQLite calls it an I/O error when its shared memory finds no room.
+    ``path`` is the database: SQLite reports an I/O error if its shared memory finds no room.
     """
     code = getattr(error, "sqlite_errorname", "") or ""
     room = code.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")) and path is not None
@@ -58,7 +58,7 @@ def database_error(what: str, error: sqlite3.Error, path: Path | None = None) ->
     if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) and path is not None:
         return UnreadableRecordsError(
             f"cannot {what}: {path} is damaged ({error})",
-            hint="system check --repair makes new records of the images and volumes that are there,"
+            hint="system check --repair makes new records from the existing images and volumes,"
             " without containers; system reset --force removes everything",
             path=str(path),
         )
@@ -70,17 +70,17 @@ def database_error(what: str, error: sqlite3.Error, path: Path | None = None) ->
 
 
 def is_full(folder: Path) -> bool:
-    """Return whether a file system has no block or no inode left for this process."""
+    """Return whether a file system has no free block or inode for this process."""
     try:
         state = os.statvfs(folder)
     except OSError:
         return False
-    # A page of the database's shared memory is what fits last.
+    # A page of the database's shared memory needs the most room.
     return state.f_bavail * state.f_frsize < _PAGES or (state.f_files > 0 and state.f_favail == 0)
 
 
 def is_read_only(path: Path) -> bool:
-    """Return whether a path's file system is mounted read-only."""
+    """Return whether the file system of a path is mounted read-only."""
     try:
         return bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
     except OSError:
@@ -92,22 +92,22 @@ _PATIENCE_SECONDS = 0.5
 
 @contextmanager
 def finishing(clean_up: Callable[[], object]) -> Iterator[None]:
-    """Call ``clean_up`` after the block, whatever happens in it.
+    """Call ``clean_up`` after the block, whether or not it raises.
 
-    Where the block failed, a :class:`StorageError` of the clean-up (a full disk often causes both)
-    does not take the place of its error: the sweep does later what could not be done now.  It is
-    tried for half a second, because the kernel gives back the room of a mount a moment after.
+    If the block failed, a :class:`StorageError` of the clean-up (a full disk often causes both)
+    does not replace the block's error: the sweep finishes the clean-up later.  The clean-up is
+    retried for half a second, because the kernel frees the room of a mount a moment later.
     """
     try:
         yield
     except BaseException:
         with suppress(StorageError):
-            _patiently(clean_up)
+            _retry(clean_up)
         raise
     clean_up()
 
 
-def _patiently(clean_up: Callable[[], object]) -> None:
+def _retry(clean_up: Callable[[], object]) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
@@ -121,14 +121,14 @@ def _patiently(clean_up: Callable[[], object]) -> None:
 
 @contextmanager
 def tolerated() -> Iterator[None]:
-    """Leave housekeeping to later where the disk is full or read-only: nobody asked for it now."""
+    """Postpone housekeeping if the disk is full or read-only: no user requested it now."""
     with suppress(DiskFullError, ReadOnlyStoreError):
         yield
 
 
 @contextmanager
 def storage_errors(what: str) -> Iterator[None]:
-    """Turn an :class:`OSError` of the block into ``StorageError("cannot <what>: …")``."""
+    """Raise an :class:`OSError` of the block as ``StorageError("cannot <what>: …")``."""
     try:
         yield
     except OSError as error:

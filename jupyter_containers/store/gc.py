@@ -1,11 +1,11 @@
-"""Finds and removes what nothing needs: layers and blobs that no root reaches.
+"""Garbage collection: finds and removes layers and blobs that no root reaches.
 
-*Roots* are what the caller knows to be alive.  From there: an index reaches its manifests, a
-manifest its configuration and layer blobs, an image record its layers, a layer the layers below
-it and its blob, a build cache entry its layers.  Live leases protect beside all that.
+*Roots* are the objects that the caller knows to be alive.  From there: an index reaches its
+manifests, a manifest its configuration and layer blobs, an image record its layers, a layer the
+layers below it and its blob, a build cache entry its layers.  Live leases protect more.
 
-Deciding and taking out of use happen in one write transaction (one for the layers, then one for
-the blobs); see :mod:`.leases` for why nothing is lost to work that goes on meanwhile.
+The decision and the removal from the records are one write transaction (one for the layers, then
+one for the blobs); see :mod:`.leases` for why concurrent work loses nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ATTEMPTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """What is alive: digests of manifests, indexes and other blobs; chain ids of layers."""
+    """The live objects: digests of manifests, indexes and other blobs; chain IDs of layers."""
 
     digests: frozenset[str] = frozenset()
     chain_ids: frozenset[str] = frozenset()
@@ -41,7 +41,7 @@ class Roots:
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """What no root reaches and no live lease names."""
+    """The layers and blobs that no root reaches and no live lease names."""
 
     layers: tuple[LayerRecord, ...] = ()
     blobs: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class Collector:
         self._leases = leases
 
     def recorded_roots(self, *, cache: bool = True) -> Roots:
-        """Return the roots that the records hold: all images and, if wished, the build cache.
+        """Return the roots in the records: all images and, if ``cache``, the build cache.
 
         The caller adds the chain ids of its containers.
         """
@@ -78,7 +78,7 @@ class Collector:
         return Roots(frozenset(digests), frozenset(chains - {""}))
 
     def _chains_of(self, config_digest: str) -> set[str]:
-        """Return the layers of an image of which only the configuration can be read, if it can."""
+        """Return the layers of an image of which only the configuration can be read, if any."""
         try:
             diff_ids = parse_image_config(self._content.read(config_digest)).rootfs.diff_ids
         except ContainersError:
@@ -98,21 +98,21 @@ class Collector:
         return Garbage(dead, blobs, size)
 
     def size_of(self, digests: Iterable[str]) -> int:
-        """Return the bytes of the blobs that are here."""
+        """Return the bytes of the blobs that exist here."""
         return sum(self._size(digest) for digest in digests)
 
     def prune(self, find_roots: Callable[[], Roots]) -> Garbage:
         """Remove what is unreferenced and return it.
 
-        ``find_roots`` is called again when a lease ended while the garbage was being found.
+        ``find_roots`` is called again if a lease ended while the garbage was being found.
         """
         removed = Garbage()
         for _ in range(_ATTEMPTS):
             epoch = self._leases.epoch()
             garbage = self.unreferenced(find_roots())
             layers = self._retire(garbage.layers, epoch)
-            # Only when no record of a layer tells of them any more: killed in between, this
-            # leaves blobs that the next prune finds, and no layer without its blob.
+            # Only after the layers' records are gone: a kill in between leaves blobs that the next
+            # prune finds, and no layer without its blob.
             blobs, freed = self._delete(garbage.blobs, epoch) if layers is not None else (None, 0)
             for layer in layers or ():
                 self._snapshots.finish_removal(layer.chain_id, layer.directory)
@@ -128,7 +128,7 @@ class Collector:
     def _retire(
         self, layers: tuple[LayerRecord, ...], epoch: int
     ) -> tuple[LayerRecord, ...] | None:
-        """Take unprotected layers out of use; None when a lease ended since ``epoch``."""
+        """Take unprotected layers out of use; return None if a lease ended since ``epoch``."""
         with self._snapshots.layers.deletion():
             if self._leases.epoch() != epoch:
                 return None
@@ -141,7 +141,7 @@ class Collector:
     def _delete(
         self, digests: tuple[str, ...], epoch: int
     ) -> tuple[tuple[str, ...], int] | tuple[None, int]:
-        """Delete unprotected blobs; return them and their bytes, None as :meth:`_retire`."""
+        """Delete unprotected blobs; return them and their bytes, or None as :meth:`_retire`."""
         with self._snapshots.layers.deletion():
             if self._leases.epoch() != epoch:
                 return None, 0
@@ -153,7 +153,7 @@ class Collector:
             return chosen, freed
 
     def reachable_blobs(self, digests: frozenset[str]) -> set[str]:
-        """Return the digests and those of all blobs that they lead to, in the store or not."""
+        """Return the digests and those of all blobs reachable from them, in the store or not."""
         seen: set[str] = set()
         todo = [digest for digest in digests if is_digest(digest)]
         while todo:
@@ -170,7 +170,7 @@ class Collector:
         return seen
 
     def _document(self, digest: str) -> Index | Manifest | None:
-        """Return the manifest or index that a blob is, None for all others."""
+        """Return the manifest or index in a blob, None for any other blob."""
         if not 0 < self._size(digest) <= MAX_MANIFEST_BYTES:
             return None
         try:
@@ -189,7 +189,7 @@ class Collector:
 
 
 def with_parents(chains: Iterable[str], layers: dict[str, LayerRecord]) -> set[str]:
-    """Return the chain ids and those of all layers below them."""
+    """Return the chain IDs and those of all layers below them."""
     live: set[str] = set()
     for chain in chains:
         while chain and chain not in live:

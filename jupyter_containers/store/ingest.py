@@ -1,6 +1,6 @@
-"""Bytes on their way into the content store: :class:`Ingest` downloads, :class:`BlobWriter` makes.
+"""Writing of blobs: :class:`Ingest` for downloads, :class:`BlobWriter` for new blobs.
 
-Both hash while they write and become a blob in one rename, after an fsync.
+Both hash while they write, and create the blob by one rename after an fsync.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _POLL_SECONDS = 0.05
 
 
 class Ingest:
-    """A download that ends as exactly the expected bytes or not at all.
+    """A download that becomes a blob only with exactly the expected bytes.
 
-    ``present`` is True when the blob is there already: nothing is to be written then.
-    ``offset`` is the number of bytes that are there; the next :meth:`write` continues behind them.
+    ``present`` is True if the blob exists already: nothing may be written then. ``offset`` is the
+    number of bytes received; the next :meth:`write` appends to them.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class Ingest:
     def write(self, chunk: bytes | memoryview) -> None:
         """Append bytes.
 
-        Raises :class:`SizeMismatchError`, and drops everything, as soon as there are more than
-        expected; :class:`~jupyter_containers.errors.StorageError` when the disk is full (what
-        was written stays, for a later ingest).
+        Raises :class:`SizeMismatchError`, and drops everything, as soon as there are more bytes
+        than expected; :class:`~jupyter_containers.errors.StorageError` for a full disk (the
+        received bytes stay, for a later ingest).
         """
         view = memoryview(chunk)
         if self.offset + len(view) > self.descriptor.size:
@@ -85,17 +85,17 @@ class Ingest:
             self._flushed = self.offset
 
     def follow(self) -> BinaryIO:
-        """Return a reader of the blob from its beginning, for another thread, while it arrives.
+        """Return a reader of the blob, for another thread, while it is still being downloaded.
 
-        It ends when the blob is committed, and raises :class:`OperationCancelledError` when the
-        ingest ends without.  Not to be used across a :meth:`restart`.
+        The reader ends when the blob is committed, and raises :class:`OperationCancelledError` if
+        the ingest ends without a commit.  Not to be used across a :meth:`restart`.
         """
         assert self._partial is not None
-        # Complete since a moment ago, it has its final name.
+        # It was completed a moment ago and has its final name.
         for path in (self._partial, self._target):
             with storage_errors(f"read blob {self.descriptor.digest}"), suppress(FileNotFoundError):
                 return Growing(path, self._wait_beyond)  # type: ignore[return-value]
-        raise OperationCancelledError("the download has ended early")
+        raise OperationCancelledError("the download ended early")
 
     def _wait_beyond(self, position: int) -> int:
         with self._moved:
@@ -103,13 +103,13 @@ class Ingest:
                 if self.present:
                     return 0
                 if self._file < 0:
-                    raise OperationCancelledError("the download has ended early")
+                    raise OperationCancelledError("the download ended early")
                 self._cancel.check()
                 self._moved.wait(_POLL_SECONDS)
             return self.offset - position
 
     def restart(self) -> None:
-        """Drop what was received and begin at offset 0."""
+        """Drop the received bytes and begin at offset 0."""
         with storage_errors(f"store blob {self.descriptor.digest}"):
             os.ftruncate(self._file, 0)
             os.lseek(self._file, 0, os.SEEK_SET)
@@ -117,10 +117,10 @@ class Ingest:
         self.offset = self._flushed = 0
 
     def commit(self) -> None:
-        """Verify size and digest and make the blob appear.
+        """Verify size and digest and create the blob.
 
-        Raises :class:`SizeMismatchError` or :class:`DigestMismatchError`; the received bytes are
-        dropped then, because no continuation could make them right.
+        Raises :class:`SizeMismatchError` or :class:`DigestMismatchError`, and drops the received
+        bytes, because no continuation could make them right.
         """
         if self.present:
             return
@@ -138,14 +138,14 @@ class Ingest:
         assert self._partial is not None
         with storage_errors(f"store blob {expected.digest}"):
             move_into_place(self._partial, self._target, self._file)
-            # Only now: a partial file that a kill leaves behind has to stay writable.
+            # Not before: a partial file must stay writable after a kill.
             os.fchmod(self._file, _READ_ONLY)
         with self._moved:
             self.present = True
             self._moved.notify_all()
 
     def close(self) -> None:
-        """Let go of the file; a partial download stays on disk."""
+        """Close the file; a partial download stays on disk."""
         if self._file >= 0:
             with self._moved:
                 descriptor, self._file = self._file, -1
@@ -174,15 +174,15 @@ class Ingest:
 
 
 class Growing(io.RawIOBase):
-    """A file that is read while another thread still writes it, up to its verified end.
+    """A file that one thread reads while another writes it, up to its verified end.
 
-    ``wait_beyond(position)`` returns how many bytes are there after ``position``: 0 once the file
-    is complete and verified.  It raises when the file will not become complete.
+    ``wait_beyond(position)`` returns how many bytes follow ``position``: 0 once the file is
+    complete and verified.  It raises if the file cannot become complete.
     """
 
     def __init__(self, path: Path, wait_beyond: Callable[[int], int]) -> None:
         super().__init__()
-        # Closed also when it could not be opened, as every file is that is forgotten.
+        # io calls close() on every object that is deleted, even if it was never opened.
         self._descriptor = -1
         self._guard = threading.Lock()
         self._wait = wait_beyond
@@ -204,7 +204,7 @@ class Growing(io.RawIOBase):
         return data
 
     def close(self) -> None:
-        """Close this reader's own descriptor; a read that waits ends at its next byte."""
+        """Close this reader's own descriptor; a waiting read ends at its next byte."""
         with self._guard:
             if self._descriptor >= 0:
                 descriptor, self._descriptor = self._descriptor, -1
@@ -213,7 +213,7 @@ class Growing(io.RawIOBase):
 
 
 class BlobWriter:
-    """A blob in the making; its digest is known when it is complete."""
+    """A blob being written; its digest is known when it is complete."""
 
     def __init__(self, staged: Path, place: Callable[[str], Path]) -> None:
         self._staged = staged
@@ -225,7 +225,7 @@ class BlobWriter:
             self._file = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def write(self, chunk: bytes | memoryview) -> None:
-        """Append bytes; raise :class:`~jupyter_containers.errors.StorageError` if it fails."""
+        """Append bytes; raise :class:`~jupyter_containers.errors.StorageError` on failure."""
         view = memoryview(chunk)
         with storage_errors("write a blob"):
             self._hash.update(view)
@@ -239,11 +239,11 @@ class BlobWriter:
 
     @property
     def digest(self) -> str:
-        """The digest of what was written so far."""
+        """The digest of the bytes written so far."""
         return "sha256:" + self._hash.hexdigest()
 
     def commit(self, media_type: str, lease: Lease | None = None) -> Descriptor:
-        """Make the blob appear and return its descriptor; protect it by ``lease`` before."""
+        """Create the blob and return its descriptor; ``lease`` protects it before it appears."""
         digest = self.digest
         if lease is not None:
             lease.add(digest)
@@ -255,7 +255,7 @@ class BlobWriter:
         return Descriptor(media_type, digest, self.size)
 
     def close(self) -> None:
-        """Drop what was not committed."""
+        """Drop uncommitted bytes."""
         if self._file >= 0:
             descriptor, self._file = self._file, -1
             os.close(descriptor)

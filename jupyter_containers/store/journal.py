@@ -1,10 +1,10 @@
-"""The table of what happened: numbered entries, oldest first, of which the newest are kept.
+"""The event table: numbered entries, oldest first, of which the newest are kept.
 
-An *entry* gets the next number when its transaction commits; numbers are never used twice and
-never go back, so a reader who knows the last number it saw misses nothing and reads nothing twice.
-Writers come from any process.  A reader that waits is woken by the kernel when a writer touches
-the file beside the database (:class:`Watch`); it does not poll.  (Watching the database's own
-write-ahead log would wake it a moment before the new entry can be read.)
+An *entry* gets the next number when its transaction commits; numbers are never reused and never
+decrease, so a reader who knows the last number it saw misses nothing and reads nothing twice. Any
+process may write.  A waiting reader does not poll: the kernel wakes it when a writer touches the
+file beside the database (:class:`Watch`).  (A watch on the database's own write-ahead log would
+wake it a moment before the new entry can be read.)
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from jupyter_containers.store.linux import IN_ATTRIB, inotify
 
 KEPT_ENTRIES = 20_000
 _PRUNE_EVERY = 256
-_POLL_SECONDS = 0.25  # only where the kernel grants no watch
+_POLL_SECONDS = 0.25  # only if the kernel grants no watch
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One thing that happened; ``time`` is nanoseconds since the epoch, ``attributes`` JSON."""
+    """An event; ``time`` is nanoseconds since the epoch, ``attributes`` is JSON."""
 
     sequence: int
     time: int
@@ -45,9 +45,10 @@ class JournalTable:
         self._bell = database.path.with_suffix(".bell")
 
     def append(self, time: int, type: str, action: str, id: str, attributes: bytes) -> int:
-        """Write an entry, wake the readers that wait, and return its number.
+        """Write an entry, wake the waiting readers, and return its number.
 
-        Inside another transaction only within :meth:`together`, which wakes the readers again.
+        Within another transaction, call it only inside :meth:`together`, which wakes the readers
+        again.
         """
         with self._database.transaction(f"write down {type} {action}") as connection:
             cursor = connection.execute(
@@ -64,7 +65,7 @@ class JournalTable:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Make the block's changes of records and its entries one transaction: all or nothing."""
+        """Commit the block's changes of records and its entries as one transaction."""
         with self._database.transaction("change the records and write down why"):
             yield
         self._ring()
@@ -76,10 +77,10 @@ class JournalTable:
             with suppress(OSError):
                 self._bell.touch(mode=0o600)
         except OSError:
-            pass  # a full or read-only disk: the entry is what counts
+            pass  # a full or read-only disk: only the entry counts
 
     def after(self, sequence: int, limit: int = 1000) -> list[JournalEntry]:
-        """Return up to ``limit`` entries with a greater number, in order."""
+        """Return up to ``limit`` entries with greater numbers, in order."""
         rows = self._database.query(
             "SELECT sequence, time, type, action, id, attributes FROM journal"
             " WHERE sequence > ? ORDER BY sequence LIMIT ?",
@@ -88,22 +89,22 @@ class JournalTable:
         return [JournalEntry(*row) for row in rows]
 
     def left_out(self, entry: JournalEntry, reason: object) -> None:
-        """Warn of an entry that cannot be read."""
+        """Warn about an entry that cannot be read."""
         self._database.set_aside.note("journal", entry.sequence, reason)
 
     def last(self) -> int:
-        """Return the number of the newest entry; 0 when nothing has happened yet."""
+        """Return the number of the newest entry; 0 if there is none."""
         return int(self._database.query("SELECT MAX(sequence) FROM journal")[0][0] or 0)
 
     def watch(self) -> Watch:
-        """Return what wakes when any process has written an entry; close it after use."""
+        """Return a watch that wakes when any process has written an entry; close it after use."""
         if not self._bell.exists():
             self._ring()
         return Watch(self._bell)
 
 
 class Watch:
-    """Wakes when a file is touched; where the kernel grants no watch, every 0.25 s."""
+    """Wakes when a file is touched; every 0.25 s if the kernel grants no watch."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = -1
@@ -111,7 +112,7 @@ class Watch:
             self._descriptor = inotify(path, IN_ATTRIB)
 
     def wait(self, seconds: float) -> bool:
-        """Return True as soon as the file was touched since the last call, False after that."""
+        """Return True when the file was touched since the last call, False after ``seconds``."""
         if self._descriptor < 0:
             import time
 
@@ -126,7 +127,7 @@ class Watch:
         return True
 
     def close(self) -> None:
-        """Give the watch back; a second call does nothing."""
+        """Close the watch; a second call does nothing."""
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)

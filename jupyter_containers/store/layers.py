@@ -1,6 +1,6 @@
-"""The records of unpacked layers: which directory is which layer, and whether it is complete.
+"""The records of unpacked layers: the directory of each layer, and whether it is complete.
 
-States: ``incomplete`` (being made or being removed) and ``ready``.  Only ready layers are used.
+States: ``incomplete`` (being unpacked or removed) and ``ready``.  Only ready layers are used.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _COLUMNS = "chain_id, parent, diff_id, directory, size, entries, blob"
 class LayerRecord:
     """An unpacked layer.
 
-    ``size`` is the bytes of its regular files, ``entries`` the number of members of its archive
-    (0: the layer changes nothing), ``blob`` the archive that it came from or was written to.
+    ``size`` is the bytes of its regular files, ``entries`` the number of members of its archive (0:
+    the layer changes nothing), ``blob`` the archive that it was unpacked from or written to.
     """
 
     chain_id: str
@@ -47,7 +47,7 @@ class Layers:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # Whether layers of other stores are seen too.
+        # Whether the layers of additional stores are included.
         self.additional = bool(database.additional)
 
     def ready(self, chain_id: str) -> LayerRecord | None:
@@ -66,15 +66,15 @@ class Layers:
             f"SELECT {_COLUMNS} FROM offered WHERE chain_id = ?",  # noqa: S608
             (chain_id,),
         )
-        # The view names a folder that is not linked here.
+        # The view names a folder without a link here.
         return self._sound([(*row[:3], str(row[3]).lstrip("/"), *row[4:]) for row in rows])
 
     def known(self, chain_id: str) -> bool:
-        """Return whether the layer is here, or can be had from an additional store."""
+        """Return whether the layer exists here or in an additional store."""
         return self.ready(chain_id) is not None or self.offered(chain_id) is not None
 
     def all(self) -> list[LayerRecord]:
-        """Return all complete layers of this store itself, the oldest first."""
+        """Return all complete layers of this store itself, oldest first."""
         rows = self._database.query(
             f"SELECT {_COLUMNS} FROM main.layers WHERE state = 'ready' ORDER BY created"  # noqa: S608
         )
@@ -91,7 +91,7 @@ class Layers:
     def stack(self, chain_id: str) -> list[str]:
         """Return the directories of a layer and those below it, topmost first.
 
-        Shorter than the stack when a layer is missing; the caller compares.
+        Incomplete if a layer is missing; the caller checks the length.
         """
         rows = self._database.query(
             """WITH RECURSIVE stack (directory, parent, depth) AS (
@@ -134,7 +134,7 @@ class Layers:
         return name
 
     def complete(self, chain_id: str, size: int, entries: int, blob: Descriptor) -> None:
-        """Declare a layer ready; its directory and its blob are in place and durable."""
+        """Mark a layer as ready; its directory and its blob are in place and durable."""
         with self._database.transaction("record a layer") as connection:
             connection.execute(
                 "UPDATE main.layers SET state = 'ready', size = ?, entries = ?, blob = ?"
@@ -143,7 +143,7 @@ class Layers:
             )
 
     def mark_incomplete(self, chain_id: str) -> None:
-        """Take a layer out of use before its directory goes."""
+        """Take a layer out of use before its directory is removed."""
         with self._database.transaction("remove a layer") as connection:
             connection.execute(
                 "UPDATE main.layers SET state = 'incomplete', owner = ? WHERE chain_id = ?",
@@ -155,19 +155,19 @@ class Layers:
         return self._database.transaction("remove what is unused")
 
     def forget(self, chain_id: str) -> None:
-        """Delete the record; the directory is gone."""
+        """Delete the record of a removed directory."""
         with self._database.transaction("remove a layer") as connection:
             connection.execute("DELETE FROM main.layers WHERE chain_id = ?", (chain_id,))
 
     def children(self, chain_id: str) -> list[str]:
-        """Return the chain ids of the layers directly above."""
+        """Return the chain IDs of the layers directly above."""
         rows = self._database.query(
             "SELECT chain_id FROM main.layers WHERE parent = ?", (chain_id,)
         )
         return [row[0] for row in rows if isinstance(row[0], str)]
 
     def incomplete(self) -> list[tuple[str, str, str]]:
-        """Return chain id, directory and owner of the layers that are being made or removed."""
+        """Return chain ID, directory and owner of the layers that are being unpacked or removed."""
         rows = self._database.query(
             "SELECT chain_id, directory, owner FROM main.layers WHERE state = 'incomplete'"
         )
@@ -182,7 +182,7 @@ class Layers:
         return {row[0] for row in self._database.query("SELECT directory FROM main.layers")}
 
     def _sound(self, rows: list[tuple[Any, ...]]) -> LayerRecord | None:
-        """Return the first row's layer; None without one, or, with a warning, for a damaged one."""
+        """Return the layer of the first row; None for no row or, with a warning, a damaged one."""
         for row in rows[:1]:
             try:
                 return layer_of(row)
@@ -199,7 +199,7 @@ def layer_of(row: tuple[Any, ...]) -> LayerRecord:
     if not _is_directory(directory):
         raise ValueError("it names no directory")
     if not all(isinstance(number, int) and number >= 0 for number in (size, entries)):
-        raise ValueError("its size is no number")
+        raise ValueError("its size is not a number")
     blob = _BLOB.decode(row[6])
     if not is_digest(blob.digest):
         raise ValueError("it names no archive")
@@ -207,7 +207,7 @@ def layer_of(row: tuple[Any, ...]) -> LayerRecord:
 
 
 def is_sound(row: tuple[Any, ...]) -> bool:
-    """Return whether a row (with state, owner and time of creation) is undamaged."""
+    """Return whether a row (with state, owner and creation time) is undamaged."""
     try:
         layer_of(row)
     except (msgspec.MsgspecError, TypeError, ValueError):
@@ -222,7 +222,7 @@ def _is_digest(value: object) -> bool:
 
 
 def _is_directory(value: object) -> bool:
-    """Return whether a directory can be named so: here, or through the link to another store."""
+    """Return whether a directory name is valid: here, or through the link to another store."""
     return isinstance(value, str) and _DIRECTORY.fullmatch(value) is not None
 
 

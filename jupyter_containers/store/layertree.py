@@ -1,11 +1,11 @@
-"""What a layer does to the files below it, read off its unpacked directory.
+"""The changes that a layer makes to the files below it, read from its unpacked directory.
 
 A :class:`MergedTree` starts empty and takes layers from the lowest to the highest; each gives its
-*changes*: files and folders that it adds, changes or removes.  A folder that only leads to a
-change is none itself.  A hard link's bytes count once.
+*changes*: files and folders that it adds, changes or removes.  A folder that only contains a change
+does not count.  A hard link's bytes count once.
 
-The topmost may be a container's own, which changes while it is read: it is read through
-descriptors, and what vanishes or becomes something else on the way is left out.
+The topmost may belong to a running container, and change while it is read: it is read through
+descriptors, and entries that vanish or change their kind are left out.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from jupyter_containers.trees import at
 from jupyter_containers.trees.rooted import Root, split
 
 ChangeKind = Literal["added", "changed", "removed"]
-# By folder (the root is the empty text), the names in it that matter; None for all of them.
+# The relevant names in each folder (the root is the empty text); None for all names.
 Names = Mapping[str, frozenset[str] | None]
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """One file or folder of an image; ``real`` is the layer that has it, and its path there."""
+    """A file or folder of an image; ``real`` is the layer that contains it, and its path there."""
 
     type: str
     size: int
@@ -47,7 +47,7 @@ class FileState:
 
 @dataclass(frozen=True, slots=True)
 class LayerChange:
-    """One path that a layer changes; ``size`` counts its new bytes, or those that it hides."""
+    """A path that a layer changes; ``size`` is its new bytes, or the bytes that it hides."""
 
     path: str
     kind: ChangeKind
@@ -75,9 +75,9 @@ class MergedTree:
     )
 
     def apply(self, folder: Path, within: Names | None = None) -> list[LayerChange]:
-        """Put one layer on top; return its changes, sorted by path.
+        """Add a layer on top; return its changes, sorted by path.
 
-        ``within`` are the only names that matter; a layer is then read only where they lead.
+        ``within`` limits the names; a layer is then read only along them.
         """
         found: dict[str, LayerChange] = {}
         opaque, seen = Privileges.current().opaque_name, set[int]()
@@ -93,7 +93,7 @@ class MergedTree:
         return [found[path] for path in sorted(found)]
 
     def files(self) -> Iterator[tuple[str, FileState]]:
-        """Yield every path with its state, folders too, in no order."""
+        """Yield every path with its state, folders included, in no order."""
         for path, node in _walk(self._root, ""):
             if path:
                 yield path, node.state
@@ -106,7 +106,7 @@ class MergedTree:
         opaque: bytes,
         seen: set[int],
     ) -> _Node | None:
-        """Take one directory entry into the tree; return the node of a folder to look into."""
+        """Merge one directory entry into the tree; return the node of a folder to descend into."""
         assert parent.children is not None
         state, path = entry.state, entry.path
         existing = parent.children.get(entry.name)
@@ -135,10 +135,10 @@ class MergedTree:
 
 
 def changes_on(lowers: Sequence[Path], upper: Path) -> list[LayerChange]:
-    """Return what the topmost layer does to those below, sorted by path.
+    """Return the changes of the topmost layer to those below, sorted by path.
 
-    ``lowers`` are given topmost first.  They are read only where the topmost has something, so
-    this takes time with the changes and not with the image; what a removed folder held is not
+    ``lowers`` are in order, topmost first.  They are read only where the topmost has an entry, so
+    the time grows with the changes and not with the image; the contents of a removed folder are not
     counted.
     """
     names, tree = _names_in(upper), MergedTree()
@@ -154,7 +154,7 @@ def _names_in(folder: Path) -> Names:
     with storage_errors(f"look through layer {folder.name}"), Root(folder) as root:
         while todo:
             path = todo.pop()
-            with _opened(root, path) as directory:
+            with _open_folder(root, path) as directory:
                 if directory is None:
                     names[path] = frozenset()
                     continue
@@ -167,7 +167,7 @@ def _names_in(folder: Path) -> Names:
 
 
 class _Entry(NamedTuple):
-    """An entry of an open directory of a layer; ``path`` is that in the image."""
+    """An entry in an open directory of a layer; ``path`` is its path in the image."""
 
     directory: int
     name: str
@@ -177,8 +177,8 @@ class _Entry(NamedTuple):
 
 
 def _entries(root: Root, path: str, layer: str, names: frozenset[str] | None) -> Iterator[_Entry]:
-    """Yield what is in a folder of a layer, of the ``names`` if given."""
-    with _opened(root, path) as directory:
+    """Yield the entries of a layer's folder, or those in ``names``."""
+    with _open_folder(root, path) as directory:
         if directory is None:
             return
         with os.scandir(directory) as found:
@@ -195,8 +195,8 @@ def _entries(root: Root, path: str, layer: str, names: frozenset[str] | None) ->
 
 
 @contextmanager
-def _opened(root: Root, path: str) -> Iterator[int | None]:
-    """Yield a descriptor of a folder to read; None where there is none any more."""
+def _open_folder(root: Root, path: str) -> Iterator[int | None]:
+    """Yield a descriptor for reading a folder; None if it is no longer there."""
     try:
         parts = split(os.fsencode(path))
         descriptor = root.open(parts, os.O_RDONLY | os.O_DIRECTORY, links=False)
@@ -251,11 +251,11 @@ def _target(entry: _Entry) -> str:
     try:
         return os.fsdecode(at.readlink(entry.directory, entry.name))
     except OSError:
-        return ""  # something else by now
+        return ""  # no longer a folder
 
 
 def same(one: FileState, other: FileState) -> bool:
-    """Return whether two states are the same for an image: attributes and content, not times."""
+    """Return whether two states are equal for an image: attributes and content, not times."""
     if one.real == other.real:
         return True
     alike = (one.type, one.mode, one.owner, one.target, one.device)

@@ -1,11 +1,12 @@
-"""Leases: work in progress names what it needs, and gc leaves that alone.
+"""Leases: work in progress names its resources, and garbage collection spares them.
 
-The order that makes this safe is *first lease, then look*: a deletion checks the leases inside
-its own write transaction, so it comes either before the lease (and the look finds nothing) or
+The order that makes this safe is *lease first, then look up*: a deletion checks the leases inside
+its own write transaction, so it comes either before the lease (and the lookup finds nothing) or
 after it (and is not done).  A lease ends with its block or with its process.
 
-Each release moves the *epoch* on.  gc computes what is referenced, and starts over when the epoch
-moved meanwhile: what the released lease protected may be referenced only since then.
+Each release increments the *epoch*.  Garbage collection computes what is referenced, and starts
+over if the epoch has changed: the resources of the released lease may have been referenced only
+since then.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from jupyter_containers.store.owner import Owner
 
 
 class Lease:
-    """A live lease; :meth:`add` names one more resource (a digest or chain id)."""
+    """A live lease; :meth:`add` protects further resources (digests or chain IDs)."""
 
     def __init__(self, database: Database, lease: str, owner: str) -> None:
         self._database = database
@@ -45,7 +46,7 @@ class Leases:
 
     @contextmanager
     def hold(self, resources: Iterable[str] = ()) -> Iterator[Lease]:
-        """Protect ``resources`` (digests, chain ids) while the block runs."""
+        """Protect ``resources`` (digests, chain IDs) while the block runs."""
         lease = Lease(self._database, secrets.token_hex(8), str(Owner.current()))
         with finishing(lambda: self._release(lease._lease)):
             lease.add(*resources)
@@ -56,12 +57,12 @@ class Leases:
             _end(connection, "lease", lease)
 
     def protected(self) -> frozenset[str]:
-        """Return what live leases name."""
+        """Return the resources of all live leases."""
         rows = self._rows()
         return frozenset(row[0] for row in rows if _alive(row[1]) and isinstance(row[0], str))
 
     def sweep(self) -> int:
-        """End the leases of dead processes; return how many processes."""
+        """End the leases of dead processes; return the number of processes."""
         owners = {row[1] for row in self._rows()}
         dead = [owner for owner in owners if not _alive(owner)]
         for owner in dead:
@@ -76,7 +77,7 @@ class Leases:
         return rows[0][0] if rows and isinstance(rows[0][0], int) else 0
 
     def holds(self, resource: str) -> bool:
-        """Return whether a live lease names ``resource``; ask inside the deleting transaction."""
+        """Return whether a live lease names ``resource``; call it in the deleting transaction."""
         rows = self._database.query("SELECT owner FROM leases WHERE resource = ?", (resource,))
         return any(_alive(row[0]) for row in rows)
 

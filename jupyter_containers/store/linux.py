@@ -1,4 +1,4 @@
-"""System calls that Python has no function for, each with the errors of the ``os`` module.
+"""System calls that Python lacks, with the errors of the :mod:`os` module.
 
 All of them release the interpreter lock while they run and raise :class:`OSError`.
 """
@@ -44,7 +44,7 @@ def inotify(path: Path, events: int) -> int:
 
 
 def syncfs(descriptor: int) -> None:
-    """Write everything of the file system that holds ``descriptor`` to its disk."""
+    """Write all data of the file system of ``descriptor`` to its disk."""
     if _syncfs(descriptor) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
@@ -53,17 +53,17 @@ def syncfs(descriptor: int) -> None:
 def start_writeback(descriptor: int, offset: int, length: int) -> None:
     """Ask the kernel to begin writing a range of a file, so that a later fsync has less to do.
 
-    A hint: its failure is of no consequence and not reported.
+    A hint: failures have no consequence and are ignored.
     """
     _sync_file_range(descriptor, offset, length, _SYNC_FILE_RANGE_WRITE)
 
 
 def spread_children(path: Path) -> None:
-    """Ask ext4 to place each folder made in ``path`` in a part of the disk of its own.
+    """Ask ext4 to place each new folder in ``path`` in a separate part of the disk.
 
-    Unpacking soon after a deletion is many times slower without it (6 to 7 s against 0.25 s for
-    a Debian root), all of it kernel time; most likely ext4 searches past inodes that were freed
-    in the last seconds.  A hint: file systems that do not know it are left as they are.
+    Unpacking soon after a deletion is many times slower without it (6 to 7 s against 0.25 s for a
+    Debian root), all of it kernel time; most likely ext4 searches past inodes that were freed in
+    the last seconds.  A hint: file systems that do not support it are left unchanged.
     """
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

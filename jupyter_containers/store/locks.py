@@ -1,8 +1,8 @@
 """Named locks between processes and threads: one ``flock`` on a file for each name.
 
-The kernel drops a lock with its process, so there is nothing to repair after a SIGKILL.  The
-holder unlinks the file before it lets go; who then finally gets a lock on an unlinked file
-notices and opens the new one.  Locks are not reentrant.
+The kernel releases a lock with its process, so there is nothing to repair after a SIGKILL.  The
+holder unlinks the file before it releases the lock; a process that then locks an unlinked file
+notices that and opens the new one.  Locks are not reentrant.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _POLL_SECONDS = 0.05
 
 
 class Locks:
-    """The locks that live in one folder."""
+    """The locks in one folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @contextmanager
     def hold(self, name: str, cancel: CancelToken | None = None) -> Iterator[bool]:
-        """Hold the lock ``name``; the value is True when somebody else held it before.
+        """Hold the lock ``name``; yield True if another holder had it before.
 
-        Looks at ``cancel`` every 50 ms while it waits.  Raises
+        Checks ``cancel`` every 50 ms while it waits.  Raises
         :class:`~jupyter_containers.errors.OperationCancelledError` or
         :class:`~jupyter_containers.errors.StorageError`.
         """
@@ -51,7 +51,7 @@ class Locks:
 
     @contextmanager
     def attempt(self, name: str) -> Iterator[bool]:
-        """Hold the lock ``name`` if nobody else does; the value tells whether it is held."""
+        """Hold the lock ``name`` if it is free; yield whether it is held."""
         path = self._folder / name
         descriptor = self._attempt(path)
         try:
@@ -61,7 +61,7 @@ class Locks:
                 _release(path, descriptor)
 
     def sweep(self) -> int:
-        """Remove the files of locks that nobody holds; return how many."""
+        """Remove the files of free locks; return how many."""
         removed = 0
         for name in os.listdir(self._folder):
             descriptor = self._attempt(self._folder / name)
@@ -71,7 +71,7 @@ class Locks:
         return removed
 
     def _attempt(self, path: Path) -> int:
-        """Return a locked descriptor, or -1 when the lock is taken."""
+        """Return a locked descriptor, or -1 if the lock is taken."""
         with storage_errors(f"lock {path.name}"):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             locked = False
@@ -92,7 +92,7 @@ def _release(path: Path, descriptor: int) -> None:
         if _same_file(path, descriptor):
             path.unlink(missing_ok=True)
     except OSError:
-        # A lock file that stays is swept later; the lock itself goes with the descriptor.
+        # A remaining lock file is swept later; the lock itself is released with the descriptor.
         pass
     finally:
         os.close(descriptor)

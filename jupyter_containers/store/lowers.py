@@ -1,4 +1,4 @@
-"""Looks into the layers below without mounting them: what is at a path, seen through the stack."""
+"""Looks up paths in a stack of layers without mounting them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jupyter_containers.trees.rooted import Root
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What a directory has beside its content."""
+    """The metadata of a directory."""
 
     mode: int = 0o755
     uid: int = 0
@@ -28,7 +28,7 @@ class Attributes:
 
 
 def attributes(folders: Sequence[Path], parts: tuple[bytes, ...]) -> Attributes | None:
-    """Return those of the topmost directory at ``parts``, or None when something else is there.
+    """Return those of the topmost entry at ``parts``, or None if it is not a directory.
 
     ``folders`` are layer directories, topmost first.
     """
@@ -40,7 +40,7 @@ def attributes(folders: Sequence[Path], parts: tuple[bytes, ...]) -> Attributes 
 
 
 def exists(folders: Sequence[Path], parts: tuple[bytes, ...]) -> bool:
-    """Return whether the layers show something at ``parts`` (as :func:`attributes` looks)."""
+    """Return whether the layers have an entry at ``parts`` (as :func:`attributes`)."""
     with _topmost(folders, parts) as descriptor:
         if descriptor is None:
             return False
@@ -50,7 +50,7 @@ def exists(folders: Sequence[Path], parts: tuple[bytes, ...]) -> bool:
 
 @contextmanager
 def _topmost(folders: Sequence[Path], parts: tuple[bytes, ...]) -> Iterator[int | None]:
-    """Yield what the topmost layer with something at ``parts`` has there, opened by path only."""
+    """Yield an ``O_PATH`` descriptor of the topmost entry at ``parts``."""
     for folder in folders:
         with Root(folder) as root:
             try:
@@ -82,7 +82,7 @@ def read_xattrs(descriptor: int) -> dict[bytes, bytes]:
 
 
 def entry_xattrs(directory: int, name: bytes) -> dict[bytes, bytes]:
-    """Return those of an entry of an open directory, as :func:`read_xattrs` does."""
+    """Return those of an entry of an open directory, as :func:`read_xattrs`."""
     found = at.listxattr(directory, name)
     return {each: at.getxattr(directory, name, each) for each in _of_image(found)} if found else {}
 
@@ -95,5 +95,5 @@ def _of_image(names: Sequence[str]) -> list[bytes]:
     ]
 
 
-# Labels of the host's security module say nothing about the image.
+# Labels of the host's security module do not belong to the image.
 _NOT_OF_AN_IMAGE = (b"security.selinux", b"security.ima", b"security.evm")

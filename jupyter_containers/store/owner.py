@@ -1,7 +1,7 @@
-"""Who does a piece of work: a process that can be told from a later one with the same number.
+"""The owner of a piece of work: a process, told apart from later ones with the same number.
 
-An *owner* is a process number, the process's start time (clock ticks since boot) and the boot.
-Staging names and leases carry it, so that a sweep knows what a dead process left behind.
+An *owner* is a process ID, the process's start time (clock ticks since boot) and the boot ID.
+Staging names and leases include it, so that a sweep knows what a dead process left behind.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TEXT = re.compile(r"([0-9]{1,10})-([0-9]{1,20})-([0-9a-f]{8})")
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process: its number, start time and the first 8 characters of the boot's id."""
+    """A process: its ID, start time and the first 8 characters of the boot ID."""
 
     pid: int
     started: int
@@ -26,19 +26,19 @@ class Owner:
 
     @classmethod
     def current(cls) -> Owner:
-        """Return the calling process; asked anew each time because a fork changes the answer."""
+        """Return the calling process; read on every call, because a fork changes it."""
         pid = os.getpid()
         return cls(pid, _start_time(pid) or 0, _boot_id())
 
     @classmethod
     def parse(cls, text: str) -> Owner | None:
-        """Return the owner that :meth:`__str__` wrote, or None."""
+        """Return the owner written by :meth:`__str__`, or None."""
         match = _TEXT.fullmatch(text)
         return cls(int(match[1]), int(match[2]), match[3]) if match else None
 
     @property
     def alive(self) -> bool:
-        """True while that very process exists (a zombie does not)."""
+        """True while that process exists (a zombie does not)."""
         return self.boot == _boot_id() and _start_time(self.pid) == self.started
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
-"""Streams with a thread at one end: decompression ahead of a reader, compression behind a writer.
+"""Streams with a worker thread: decompression ahead of a reader, compression behind a writer.
 
-Chunks are about 1 MiB and queues hold a few of them, so memory stays small however large a layer
-is.  Hashing, inflating and deflating release the interpreter lock: the stages truly run at once.
+Chunks are about 1 MiB and queues hold a few of them, so memory use stays small for any size of
+layer.  Hashing, inflating and deflating release the interpreter lock: the stages run in parallel.
 An error in a thread is raised in the caller at its next step.
 """
 
@@ -28,7 +28,7 @@ _JOIN_SECONDS = 2.0
 class TarSource:
     """The uncompressed bytes of an archive, inflated and hashed by a thread that reads ahead.
 
-    Use as a context manager; ``diff_id`` is right once :meth:`next_chunk` returned ``b""``.
+    Use as a context manager; ``diff_id`` is valid after :meth:`next_chunk` returned ``b""``.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class TarSource:
 
     @property
     def consumed(self) -> int:
-        """The number of compressed bytes that were read so far."""
+        """The number of compressed bytes read so far."""
         return self._raw.count
 
     @property
@@ -66,7 +66,7 @@ class TarSource:
         trace: TracebackType | None,
     ) -> None:
         self._stop.set()
-        # A read from a pipe cannot be broken off; the daemon thread then ends with its source.
+        # A read from a pipe cannot be interrupted; the daemon thread then ends with its source.
         self._thread.join(_JOIN_SECONDS)
 
     def next_chunk(self) -> bytes:
@@ -128,7 +128,7 @@ class TarSource:
 
 
 class Stage:
-    """A thread that hands each chunk it is given to ``consume``, in order."""
+    """A thread that passes each chunk to ``consume``, in order."""
 
     def __init__(self, name: str, consume: Callable[[bytes], object]) -> None:
         self._consume = consume
@@ -138,7 +138,7 @@ class Stage:
         self._thread.start()
 
     def put(self, chunk: bytes) -> None:
-        """Hand over a chunk; raise what an earlier chunk failed with."""
+        """Queue a chunk; raise the error of an earlier chunk."""
         while True:
             if self._error is not None:
                 raise self._error
@@ -149,13 +149,13 @@ class Stage:
             return
 
     def finish(self) -> None:
-        """Wait until all chunks are consumed; raise what failed."""
+        """Wait until all chunks are consumed; raise the error of any of them."""
         self._end()
         if self._error is not None:
             raise self._error
 
     def abandon(self) -> None:
-        """End the thread and forget what it has not consumed; safe to call twice."""
+        """End the thread and drop unconsumed chunks; safe to call twice."""
         self._error = self._error or VerificationError("abandoned")
         self._end()
 

@@ -1,4 +1,4 @@
-"""What this process may do to files, asked once for each store and passed on as a value."""
+"""What this process may do to files, determined once for each store and passed as a value."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ OVERLAY_NAMESPACES = (b"trusted.overlay.", b"user.overlay.", b"user.fuseoverlayf
 class Privileges:
     """Whether owners, devices and ``trusted.*`` attributes can be set.
 
-    ``privileged`` is root of the machine, who can set all.  Root of a user namespace gives files
-    to the users that exist there: to ``subordinate`` ones, or to itself only.  A
-    ``restricted`` root lacks CAP_SYS_ADMIN, as in most pods: it mounts nothing, and may not set
-    ``trusted.*``.  Files of somebody
-    who may not are that user's own, who is root (0:0) in the image.  Overlay mounts of everybody
-    but the machine's root use ``userxattr``; the layers of a ``shared`` store serve both.
+    ``privileged`` is root of the machine, who can set all of them.  Root of a user namespace can
+    give files to the users that exist there: to ``subordinate`` ones, or to itself only.  A
+    ``restricted`` root lacks CAP_SYS_ADMIN, as in most pods: it cannot mount or set ``trusted.*``.
+    Files of a process without the right to set owners belong to its user, who is root (0:0) in the
+    image.  Overlay mounts of everybody but the machine's root use ``userxattr``; the layers of a
+    ``shared`` store serve both.
     """
 
     privileged: bool
@@ -34,7 +34,7 @@ class Privileges:
 
     @classmethod
     def current(cls, *, shared: bool = False) -> Privileges:
-        """Return what the calling process may do, for a store that other users mount if shared."""
+        """Return the privileges of this process; ``shared`` for a store that other users mount."""
         uid = os.geteuid()
         users = IDMap.of_users()
         root = uid == 0
@@ -44,19 +44,19 @@ class Privileges:
 
     @property
     def owners(self) -> bool:
-        """True when a file can be given to other users."""
+        """True if files can be given to other users."""
         return self.privileged or self.subordinate
 
     @property
     def devices(self) -> bool:
-        """True when device nodes of an image are made: never where other users see the layers."""
+        """True if device nodes of an image are created: never where other users see the layers."""
         return self.privileged and not self.shared
 
     def hide_below(self, directory: int) -> None:
-        """Let an open directory of a layer hide those of the layers below it."""
+        """Make an open directory of a layer hide those of the layers below it."""
         os.setxattr(directory, self.opaque_name, b"y")
         if self.shared and self.privileged:
-            # A user's mounts look for this one.
+            # Mounts by ordinary users read this one.
             os.setxattr(directory, b"user.overlay.opaque", b"y")
 
     @property
@@ -66,12 +66,12 @@ class Privileges:
         return b"trusted.overlay.opaque" if trusted else b"user.overlay.opaque"
 
     def give(self, target: int | str | bytes, uid: int, gid: int) -> None:
-        """Set the owner of a file, see :func:`.owners.give`, where this process may."""
+        """Set the owner of a file (:func:`.owners.give`) if this process may."""
         if self.privileged or self.uid == 0:
             give(target, uid, gid)
 
     def give_entry(self, directory: int, name: bytes, uid: int, gid: int) -> None:
-        """Set the owner of an entry, see :func:`.owners.give_entry`, where this process may."""
+        """Set the owner of an entry (:func:`.owners.give_entry`) if this process may."""
         if self.privileged or self.uid == 0:
             give_entry(directory, name, uid, gid)
 

@@ -1,8 +1,8 @@
-"""The record database where nothing can be written: on a full disk, on a read-only file system.
+"""Reads the record database where nothing can be written: on a full or read-only file system.
 
-SQLite cannot open a database with a write-ahead log without writing beside it.  Without pending
-entries in the log the file itself is complete, and is read as one that nobody changes; with some,
-a copy in memory-backed storage is read.
+SQLite cannot open a database with a write-ahead log without writing beside it.  If the log has no
+pending entries, the file itself is complete and is opened as immutable; otherwise a copy in
+memory-backed storage is read.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _IN_MEMORY = ("/dev/shm", "/run")
 
 
 def open_to_read(path: Path, refused: StorageError) -> sqlite3.Connection:
-    """Return a connection that reads the records as they are now; raise ``refused`` if none can."""
+    """Return a connection that reads the current records; raise ``refused`` if there is none."""
     try:
-        return _connected(path)
+        return _connect(path)
     except (OSError, sqlite3.Error):
         raise refused from None
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     log = path.with_name(f"{path.name}-wal")
     if not log.exists() or log.stat().st_size == 0:
-        return _opened(path, "mode=ro&immutable=1")
+        return _open(path, "mode=ro&immutable=1")
     for place in (*_IN_MEMORY, tempfile.gettempdir()):
         try:
             folder = Path(tempfile.mkdtemp(dir=place))
@@ -40,16 +40,16 @@ def _connected(path: Path) -> sqlite3.Connection:
             copy = folder / path.name
             shutil.copyfile(path, copy)
             shutil.copyfile(log, folder / log.name)
-            # Its files are open from here on, and need no names.
-            return _opened(copy, "mode=rw")
+            # The connection keeps the files open, so they need no names.
+            return _open(copy, "mode=rw")
         except OSError:
             continue
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    return _opened(path, "mode=ro&immutable=1")
+    return _open(path, "mode=ro&immutable=1")
 
 
-def _opened(path: Path, options: str) -> sqlite3.Connection:
+def _open(path: Path, options: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"file:{quote(os.fspath(path))}?{options}",
         isolation_level=None,

@@ -1,4 +1,4 @@
-"""A layer's tar on its way to a gzip blob: both digests in one pass, two threads behind it."""
+"""Writes a layer's tar as a gzip blob: both digests in one pass, on two threads."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from jupyter_containers.store.pipeline import Stage
 
 
 class LayerWriter:
-    """Takes the chunks of an uncompressed tar; a context manager that drops what is not committed.
+    """Takes the chunks of an uncompressed tar; a context manager that drops uncommitted data.
 
-    One thread hashes the tar, another compresses, hashes and stores.  Where the tar's source
-    hashes it anyway, ``diff_id`` tells what came out once all is written.
+    One thread hashes the tar, another compresses, hashes and stores.  If the tar's source hashes it
+    anyway, ``diff_id`` returns that digest once everything is written.
     """
 
     def __init__(self, content: ContentStore, diff_id: Callable[[], str] | None = None) -> None:
@@ -55,7 +55,7 @@ class LayerWriter:
         return self._blob.commit(media_type, lease), diff_id
 
     def commit_as(self, digest: str) -> bool:
-        """Complete the blob if its digest is this one; else drop it and return False."""
+        """Complete the blob if it has this digest; otherwise drop it and return False."""
         self._finish()
         if self._blob.digest != digest:
             return False

@@ -1,9 +1,9 @@
-"""What the store knows beside the bytes: images, their names, build cache, where blobs came from.
+"""The records beside the blobs: images, their names, build cache, sources of blobs.
 
 An *image* is recorded under the digest of its manifest; its *ID* is the digest of its
-configuration.  A *name* is a complete reference (``docker.io/library/x:tag``) and points at a
-manifest and at the *target*: what was pulled under that name, an index or that same manifest.
-The records of unpacked layers belong to :mod:`.snapshots`, those of leases to :mod:`.leases`.
+configuration.  A *name* is a complete reference (``docker.io/library/x:tag``) to a manifest and to
+the *target*: the object that was pulled under that name, an index or that same manifest. The
+records of unpacked layers belong to :mod:`.snapshots`, those of leases to :mod:`.leases`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ImageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """An image whose manifest, configuration and layers are in the content store.
 
     ``size`` is the sum of the uncompressed layers in bytes; ``created`` is the configuration's
-    text; ``index_digest`` names the index that the image was chosen from, or is empty.
+    text; ``index_digest`` names the index from which the image was selected, or is empty.
     """
 
     manifest: Descriptor
@@ -49,7 +49,7 @@ class ImageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def chain_id(self) -> str:
-        """The chain id of all layers; empty for an image without layers."""
+        """The chain ID of all layers; empty for an image without layers."""
         return self.chain_ids[-1] if self.chain_ids else ""
 
     def has_id(self, text: str) -> bool:
@@ -63,7 +63,7 @@ _DECODER = msgspec.json.Decoder(ImageRecord)
 
 @dataclass(frozen=True, slots=True)
 class NameRecord:
-    """A name and what it points at."""
+    """A name, its manifest and its target."""
 
     name: str
     manifest_digest: str
@@ -72,7 +72,7 @@ class NameRecord:
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """A remembered build step; ``used`` and ``created`` are seconds since the epoch."""
+    """A cached build step; ``used`` and ``created`` are seconds since the epoch."""
 
     key: str
     value: bytes
@@ -82,7 +82,7 @@ class CacheEntry:
 
 
 class Records:
-    """The typed face of the record database; every method is one transaction."""
+    """Typed access to the record database; every method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -90,10 +90,10 @@ class Records:
     def put_image(
         self, record: ImageRecord, names: Iterable[str] = (), target_digest: str = ""
     ) -> bool:
-        """Record an image, in place of an earlier record of the same manifest, with its names.
+        """Record an image with its names, replacing an earlier record of the same manifest.
 
-        Nobody sees it without them in between: a prune would take it for one that nobody wants.
-        False when no name changed; ``target_digest`` as for :meth:`set_name`.
+        One transaction: a prune in between would remove an image without a name. Returns False if
+        no name changed; ``target_digest`` as for :meth:`set_name`.
         """
         validate_digest(record.manifest.digest)
         validate_digest(record.config_digest)
@@ -116,7 +116,7 @@ class Records:
         return self._image(rows[0]) if rows else None
 
     def is_own(self, manifest_digest: str) -> bool:
-        """Return whether an image is recorded here, and not in an additional store only."""
+        """Return whether an image is recorded here, and not only in an additional store."""
         rows = self._database.query(
             "SELECT 1 FROM main.images WHERE manifest_digest = ?", (manifest_digest,)
         )
@@ -129,12 +129,12 @@ class Records:
         return [record for record in found if record is not None]
 
     def damaged_images(self) -> list[tuple[str, str]]:
-        """Return manifest and configuration digest of the images whose records are set aside."""
+        """Return manifest and configuration digest of the images with damaged records."""
         rows = self._database.query(f"SELECT {_IMAGE} FROM main.images")  # noqa: S608 -- literals
         return [(str(row[0]), str(row[1])) for row in rows if self._image(row) is None]
 
     def find_images(self, id_prefix: str) -> list[ImageRecord]:
-        """Return the images whose ID or manifest digest begins so, ``sha256:`` written or not."""
+        """Return the images whose ID or manifest digest begins with a text (``sha256:`` or not)."""
         if not _PREFIX.fullmatch(id_prefix):
             return []
         prefixes = [id_prefix] if ":" in id_prefix else [f"sha256:{id_prefix}"]
@@ -153,7 +153,7 @@ class Records:
         return list(found.values())
 
     def delete_image(self, manifest_digest: str) -> bool:
-        """Forget an image and the names that point at it; False when it was not recorded."""
+        """Delete an image and its names; return False if it was not recorded."""
         with self._database.transaction("delete an image") as connection:
             connection.execute(
                 "DELETE FROM main.names WHERE manifest_digest = ?", (manifest_digest,)
@@ -165,7 +165,7 @@ class Records:
             return cursor.rowcount > 0
 
     def own_names(self) -> list[NameRecord]:
-        """Return the names that were given here, none of an additional store, in order."""
+        """Return the names of this store, without additional ones, in order."""
         return self._names(self._database.query("SELECT * FROM main.names ORDER BY name"))
 
     def names(self, manifest_digest: str | None = None) -> list[NameRecord]:
@@ -179,15 +179,15 @@ class Records:
         return self._names(rows)
 
     def get_name(self, name: str) -> NameRecord | None:
-        """Return what a name points at, or None."""
+        """Return the record of a name, or None."""
         rows = self._database.query("SELECT * FROM names WHERE name = ?", (name,))
         return next(iter(self._names(rows)), None)
 
     def set_name(self, name: str, manifest_digest: str, target_digest: str = "") -> bool:
-        """Point a name at a recorded image, moving it if it pointed elsewhere.
+        """Point a name at a recorded image, replacing its earlier target.
 
-        ``target_digest`` is the manifest itself when empty.  False when the name pointed there
-        already.  Raises :class:`ImageNotFoundError` for a manifest that is not recorded.
+        An empty ``target_digest`` means the manifest itself.  Returns False if nothing changed.
+        Raises :class:`ImageNotFoundError` for a manifest that is not recorded.
         """
         entry = (name, manifest_digest, target_digest or manifest_digest)
         with self._database.transaction(f"record the name {name}") as connection:
@@ -196,7 +196,8 @@ class Records:
             ).fetchone()
             if known is None:
                 raise ImageNotFoundError(f"no image {manifest_digest} to give the name {name}")
-            # One of an additional store is recorded here too: its new name outlives its others.
+            # An image of an additional store is recorded here too: its new name outlives the other
+            # store.
             connection.execute(
                 "INSERT OR IGNORE INTO main.images SELECT * FROM images WHERE manifest_digest = ?",
                 (manifest_digest,),
@@ -209,25 +210,25 @@ class Records:
             return True
 
     def restore_name(self, name: str, manifest_digest: str) -> None:
-        """Point a name at an image as the layout's index does: that is not to be written again."""
+        """Restore a name from the layout's index, which then need not be written again."""
         with self._database.transaction(f"restore the name {name}") as connection:
             entry = (name, manifest_digest, manifest_digest)
             connection.execute("INSERT OR IGNORE INTO main.names VALUES (?, ?, ?)", entry)
 
     def remove_name(self, name: str) -> bool:
-        """Forget a name; False when it was not there."""
+        """Delete a name; return False if it does not exist."""
         with self._database.transaction(f"remove the name {name}") as connection:
             _names_changed(connection)
             return connection.execute("DELETE FROM main.names WHERE name = ?", (name,)).rowcount > 0
 
     def name_changes(self) -> int:
-        """Return a number that is 0 while the layout's index is up to date, else grows."""
+        """Return 0 while the layout's index is up to date, else a number that grows."""
         rows = self._database.query("SELECT value FROM counters WHERE name = 'name changes'")
-        # A damaged number: the next note of a change, or of the index, replaces it.
+        # A damaged number is replaced at the next change, or when the index is written.
         return (rows[0][0] if isinstance(rows[0][0], int) else 1) if rows else 0
 
     def index_written(self, changes: int) -> None:
-        """Note that the layout's index holds the names up to this number of changes."""
+        """Record that the layout's index includes this number of changes."""
         with self._database.transaction("note that the index is written") as connection:
             connection.execute(
                 "DELETE FROM counters WHERE name = 'name changes'"
@@ -240,7 +241,7 @@ class Records:
         return Collection(self._database, name, kind)
 
     def cache_get(self, key: str) -> bytes | None:
-        """Return a remembered build step and note that it was used, or None."""
+        """Return a cached build step and record its use, or None."""
         rows = self._database.query("SELECT value FROM cache WHERE key = ?", (key,))
         if not rows or not isinstance(rows[0][0], bytes):
             return None
@@ -249,7 +250,7 @@ class Records:
         return bytes(rows[0][0])
 
     def cache_put(self, key: str, value: bytes, chain_id: str = "") -> None:
-        """Remember a build step and the layers that its result stands on."""
+        """Cache a build step and the layers of its result."""
         now = time.time()
         with self._database.transaction("remember a build step") as connection:
             connection.execute(
@@ -258,12 +259,12 @@ class Records:
             )
 
     def cache_use(self, key: str, value: bytes) -> None:
-        """Note the use of an entry that stands on no layer, remembered on its first use."""
+        """Record the use of an entry without layers; it is created on first use."""
         if self.cache_get(key) is None:
             self.cache_put(key, value)
 
     def cache_entries(self) -> list[CacheEntry]:
-        """Return all remembered build steps, the least recently used first."""
+        """Return all cached build steps, the least recently used first."""
         rows = self._database.query(
             "SELECT key, value, chain_id, created, used FROM cache ORDER BY used"
         )
@@ -276,12 +277,12 @@ class Records:
         return found
 
     def cache_delete(self, key: str) -> bool:
-        """Forget a build step; False when it was not there."""
+        """Delete a cached build step; return False if it does not exist."""
         with self._database.transaction("forget a build step") as connection:
             return connection.execute("DELETE FROM cache WHERE key = ?", (key,)).rowcount > 0
 
     def remember_blob_source(self, digest: str, registry: str, repository: str) -> None:
-        """Remember that a repository holds a blob, so that a push can mount it from there."""
+        """Record that a repository has a blob, so that a push can mount it from there."""
         with self._database.transaction("remember where a blob came from") as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO blob_sources VALUES (?, ?, ?)",
@@ -289,7 +290,7 @@ class Records:
             )
 
     def blob_sources(self, digest: str) -> list[tuple[str, str]]:
-        """Return the (registry, repository) pairs that are known to hold a blob."""
+        """Return the (registry, repository) pairs known to have a blob."""
         rows = self._database.query(
             "SELECT registry, repository FROM blob_sources WHERE digest = ?"
             " ORDER BY registry, repository",
@@ -347,7 +348,7 @@ def cache_entry(row: tuple[Any, ...]) -> CacheEntry:
         validate_digest(chain_id)
     for moment in (created, used):
         if not isinstance(moment, (int, float)) or not 0 <= moment < _LATEST:
-            raise ValueError(f"{moment!r} is no time")
+            raise ValueError(f"{moment!r} is not a time")
     return CacheEntry(*row)
 
 

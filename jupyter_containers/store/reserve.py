@@ -1,9 +1,9 @@
-"""A little disk set aside, given up when the disk is full: removing things needs some room too.
+"""Reserved disk space, released when the disk is full: removing things needs some space too.
 
-The record database cannot even be opened without room for its log and its shared memory, and all
-that makes room (``rm``, ``prune``, ``stop``) writes records first.  The *reserve* is a folder of
-small files, made while the disk has plenty, and removed a few at a time when there is too little:
-each gives back its blocks and its inode.  It is made again once there is room.
+The record database cannot even be opened without room for its log and its shared memory, and every
+operation that frees space (``rm``, ``prune``, ``stop``) writes records first.  The *reserve* is a
+folder of small files, created while the disk has plenty, and removed a few at a time when there is
+too little: each frees its blocks and its inode.  It is created again once there is room.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from jupyter_containers.oci.idmap import IDMap
 PIECES = 64
 PIECE_BYTES = 16 * 1024
 _AT_ONCE = 8
-# Below these a verb gets a part of the reserve before it begins.
+# Below these, part of the reserve is released before a verb begins.
 _FEW_BYTES = 256 * 1024
 _FEW_INODES = 16
-# Above these the reserve is made (again).
+# Above these, the reserve is created (again).
 _PLENTY_BYTES = 24 * 1024 * 1024
 _PLENTY_INODES = 1024
 
 
 class Reserve:
-    """The reserve of one store; ``more`` removes something else of no value, if there is any."""
+    """The reserve of one store; ``more`` removes another disposable object, if there is any."""
 
     def __init__(self, folder: Path, more: Callable[[], bool]) -> None:
         self._folder = folder
         self._more = more
-        # What a file system keeps back for root counts for root alone.
+        # The blocks that a file system reserves for root count for root alone.
         self._root = os.geteuid() == 0 and IDMap.of_users().initial
 
     def keep(self) -> None:
-        """Make what is missing of the reserve while the disk has plenty."""
+        """Create the missing files of the reserve while the disk has plenty of room."""
         with suppress(OSError):
             there = set(os.listdir(self._folder)) if self._folder.is_dir() else set()
             if len(there) >= PIECES or not self._at_least(_PLENTY_BYTES, _PLENTY_INODES):
                 return
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            # Random, for file systems that store zeros without blocks.
+            # Random data, for file systems that store zeros without blocks.
             data = os.urandom(PIECE_BYTES)
             for name in sorted(_NAMES - there):
                 (self._folder / name).write_bytes(data)
 
     def ensure(self) -> None:
-        """Give up a part of the reserve when there is too little room for a verb."""
+        """Release part of the reserve if there is too little room for a verb."""
         if not self._at_least(_FEW_BYTES, _FEW_INODES):
             self.give_up()
 
     def give_up(self) -> bool:
-        """Give a part of the reserve back to the disk; False when there is nothing left."""
+        """Release part of the reserve; return False if nothing is left."""
         removed = 0
         with suppress(OSError):
             for name in sorted(os.listdir(self._folder))[:_AT_ONCE]:

@@ -1,6 +1,6 @@
-"""Every row of the record database looked at, for ``system check``: which are damaged.
+"""Checks every row of the record database for damage, for ``system check``.
 
-Documents are not among them: their types belong to the engine (:mod:`.collection`).
+Documents are excluded: their types belong to the engine (:mod:`.collection`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class DamagedRow:
-    """A damaged row: its table, a printable form of its key, the key in hexadecimal, and why."""
+    """A damaged row: its table, a printable form of its key, the key in hexadecimal, the reason."""
 
     table: str
     label: str
@@ -31,13 +31,13 @@ class DamagedRow:
 
     @property
     def subject(self) -> str:
-        """The row as a problem names it."""
+        """The subject of a problem with this row."""
         return f"{self.table}/{self.label}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """How to find a row again (an expression of its key), what to look at, and with what."""
+    """How to check a table: an expression for its key, the columns to read, and the check."""
 
     key: str
     columns: str
@@ -45,7 +45,7 @@ class _Table:
 
 
 def damaged_rows(database: Database) -> list[DamagedRow]:
-    """Return the damaged rows of every table but that of documents."""
+    """Return the damaged rows of every table except the documents."""
     found = []
     for table, how in _TABLES.items():
         # All are literals of this module.
@@ -68,18 +68,18 @@ def forget_row(database: Database, row: DamagedRow) -> None:
 def _layer(row: Row) -> None:
     layer_of(row)
     if not is_sound(row):
-        raise ValueError("its state, owner or time is none")
+        raise ValueError("its state, owner or time is invalid")
 
 
 def _lease(row: Row) -> None:
     _texts(row)
     if Owner.parse(row[1]) is None:
-        raise ValueError("its owner is no process")
+        raise ValueError("its owner is not a process")
 
 
 def _counter(row: Row) -> None:
     if not isinstance(row[1], int):
-        raise TypeError("it is no number")
+        raise TypeError("it is not a number")
 
 
 def _texts(row: Row) -> None:
@@ -93,7 +93,7 @@ def _journal(row: Row) -> None:
     number, moment, *texts, attributes = row
     _texts(tuple(texts))
     if not isinstance(moment, int) or not isinstance(number, int):
-        raise TypeError("its time is no number")
+        raise TypeError("its time is not a number")
     _ATTRIBUTES.decode(attributes)
 
 

@@ -1,11 +1,11 @@
 """Unpacked layers: directories that overlay mounts use as lowers.
 
-A layer is named by its chain id and lives in ``layers/<10 characters>``.  Its life::
+A layer is named by its chain ID and lives in ``layers/<10 characters>``.  Its life::
 
     record "incomplete" → stage → verify diff_id → syncfs → rename → record "ready"
     … → record "incomplete" → rename to staging → delete → forget the record
 
-One lock for each layer: two processes that need the same layer make it once.  A directory without
+One lock for each layer: two processes that need the same layer unpack it once.  A directory without
 a ready record is never used, and a record without its directory counts as absent.
 """
 
@@ -45,14 +45,14 @@ _SCRATCH = "scratch"
 
 
 def plain_overlay() -> str:
-    """Return the driver of a store that nobody mounts anything of, and of most others."""
+    """Return the driver of stores that mount nothing, and of most others."""
     return "overlay"
 
 
 class SnapshotStore:
     """The unpacked layers and the writable uppers of a store; thread-safe.
 
-    ``driver`` returns, when it matters, how layers become one file system: ``overlay``,
+    ``driver`` returns, on demand, how layers become one file system: ``overlay``,
     ``fuse-overlayfs``, or ``vfs`` where nothing can be mounted: new uppers are copies then.
     """
 
@@ -83,7 +83,7 @@ class SnapshotStore:
             for folder in (root, root.parent / "uppers"):
                 folder.mkdir(mode=0o700, exist_ok=True)
                 spread_children(folder)
-            # What a container FROM scratch stands on: overlayfs wants at least one lower.
+            # The lower of a container FROM scratch: overlayfs needs at least one.
             (root / _SCRATCH).mkdir(mode=0o755, exist_ok=True)
 
     # -- reading ----------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ class SnapshotStore:
         return self.get(chain_id) is not None
 
     def get(self, chain_id: str) -> LayerRecord | None:
-        """Return the layer's record when it is unpacked and complete, else None."""
+        """Return the layer's record if it is unpacked and complete, else None."""
         record = self.layers.ready(chain_id)
         return record if record and (self.root / record.directory).is_dir() else None
 
@@ -107,7 +107,7 @@ class SnapshotStore:
     def lower_folders(self, chain_id: str) -> tuple[Path, ...]:
         """Return the directories of the layer and of all below it, topmost first.
 
-        Raises :class:`NotFoundError` when one of them is not unpacked.
+        Raises :class:`NotFoundError` if one of them is not unpacked.
         """
         if not chain_id:
             return ()
@@ -120,7 +120,7 @@ class SnapshotStore:
         return folders
 
     def _stack(self, chain_id: str) -> tuple[Path, ...]:
-        """Return the directories as :meth:`lower_folders`; nothing when one is missing."""
+        """Return the directories as :meth:`lower_folders`; an empty list if one is missing."""
         folders = tuple(self.root / name for name in self.layers.stack(chain_id))
         return folders if all(folder.is_dir() for folder in folders) else ()
 
@@ -130,9 +130,9 @@ class SnapshotStore:
         cancel: CancelToken | None = None,
         progress: Callable[[LayerRecord], Progress] | None = None,
     ) -> None:
-        """Unpack here what an additional store has of a stack and this process cannot mount.
+        """Unpack the layers of a stack that an additional store has and this process cannot mount.
 
-        ``progress`` returns, for each layer that is unpacked, what is told of its bytes.
+        ``progress`` returns, for each layer to unpack, the function that receives its bytes.
         """
         if not self.layers.additional:
             return
@@ -142,7 +142,7 @@ class SnapshotStore:
             if layer is None:
                 layer = self.layers.offered(chain_id)
                 if layer is None:
-                    return  # not of such a store, or not whole: the caller finds out
+                    return  # not of such a store, or incomplete: the caller finds out
                 missing.append(layer)
             chain_id = layer.parent_chain_id
         for layer in reversed(missing):
@@ -157,7 +157,7 @@ class SnapshotStore:
     def mount(self, chain_id: str, upper_key: str | None = None) -> Mount:
         """Return how to mount the layers, under the key's upper if one is given.
 
-        An empty ``chain_id`` is an image without layers.  Raises :class:`NotFoundError`.
+        An empty ``chain_id`` means an image without layers.  Raises :class:`NotFoundError`.
         """
         folders = self.lower_folders(chain_id)
         names = tuple(str(folder.relative_to(self.root)) for folder in folders) or (_SCRATCH,)
@@ -177,7 +177,7 @@ class SnapshotStore:
     # -- uppers -----------------------------------------------------------------------------------
 
     def prepare(self, key: str, chain_id: str = "", *, transient: bool = False) -> Path:
-        """Make the key's upper and work directories and return the upper.
+        """Create the key's upper and work directories and return the upper.
 
         Owner and mode of ``/`` are those of the topmost layer.  A ``transient`` upper ends with
         this process at the latest (build steps); the others stay until :meth:`discard`.
@@ -188,7 +188,7 @@ class SnapshotStore:
         return self.uppers.prepare(key, root, transient=transient, fill=fill)
 
     def prepare_over(self, folder: Path, key: str) -> Mount:
-        """Return how to show a folder of the host so that what is written there is lost.
+        """Return how to mount a folder of the host so that changes to it are discarded.
 
         The key is transient.
         """
@@ -202,14 +202,14 @@ class SnapshotStore:
         return lambda upper: copies.make(folders, upper, self._privileges, CancelToken())
 
     def discard(self, key: str, *, soon: bool = False) -> None:
-        """Remove the key's upper and work directories; a missing key is fine.
+        """Remove the key's upper and work directories; do nothing for a missing key.
 
         ``soon`` does not wait until the files are deleted.
         """
         self.uppers.discard(key, soon=soon)
 
     def size_rw(self, key: str) -> int:
-        """Return the bytes of the files that the key's upper holds; 0 for a missing key."""
+        """Return the bytes of the files in the key's upper; 0 for a missing key."""
         return self.uppers.size(key)
 
     # -- making layers ----------------------------------------------------------------------------
@@ -224,14 +224,14 @@ class SnapshotStore:
         progress: Progress | None = None,
         settled: Callable[[], Descriptor] | None = None,
     ) -> LayerRecord:
-        """Unpack a layer archive on top of its parent, or return it when that is done already.
+        """Unpack a layer archive on top of its parent; return the layer, also if it existed.
 
-        ``open_blob`` may give bytes that still arrive; ``settled`` then waits until the blob is
-        in the store and returns its final descriptor, before the layer is declared ready.
-        ``progress`` is told the compressed bytes consumed so far.  Raises
-        :class:`~jupyter_containers.errors.ArchiveError`, :class:`DigestMismatchError` when the
-        uncompressed bytes are not ``diff_id``, :class:`NotFoundError` when the parent is not
-        unpacked, :class:`~jupyter_containers.errors.StorageError`.
+        ``open_blob`` may return bytes that are still arriving; ``settled`` then waits until the
+        blob is in the store and returns its final descriptor, before the layer is marked ready.
+        ``progress`` is called with the compressed bytes consumed so far.  Raises
+        :class:`~jupyter_containers.errors.ArchiveError`, :class:`DigestMismatchError` if the
+        uncompressed bytes are not ``diff_id``, :class:`NotFoundError` if the parent is not
+        unpacked, and :class:`~jupyter_containers.errors.StorageError`.
         """
         validate_digest(diff_id)
         chain = _chain(parent_chain_id, diff_id)
@@ -257,7 +257,7 @@ class SnapshotStore:
                     chain, name, staged, applied, settled() if settled is not None else blob
                 )
             finally:
-                self._give_up(chain, staged)
+                self._clean_up(chain, staged)
 
     def commit(
         self,
@@ -272,12 +272,12 @@ class SnapshotStore:
     ) -> LayerRecord:
         """Write an upper (a key, or a path) as a compressed layer and return its record.
 
-        With ``consume`` the upper directory itself becomes the unpacked layer and the key is
-        gone; nothing may be mounted on it.  Without, the upper stays as it is (``commit`` of a
-        container) and the layer is unpacked from the new blob.  ``entries == 0`` tells that
-        nothing had changed.  ``source_date_epoch`` (seconds) bounds all times from above.
-        ``lease`` protects blob and layer before they appear.  ``skip`` are paths that are left out
-        of a layer that is not consumed.
+        With ``consume`` the upper directory itself becomes the unpacked layer and the key is gone;
+        nothing may be mounted on it.  Otherwise the upper stays as it is (``commit`` of a
+        container) and the layer is unpacked from the new blob.  ``entries == 0`` means that nothing
+        changed.  ``source_date_epoch`` (seconds) is the upper limit of all times. ``lease``
+        protects blob and layer before they appear.  ``skip`` are paths left out of a layer that is
+        not consumed.
         """
         token = cancel or CancelToken()
         key = upper if isinstance(upper, str) else ""
@@ -325,7 +325,7 @@ class SnapshotStore:
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
     ) -> LayerRecord:
-        """Make a base layer of a root file system's tar, compressed or not, read once.
+        """Create a base layer from the tar of a root file system, compressed or not, read once.
 
         The uncompressed bytes are kept exactly; the blob is gzip.
         """
@@ -348,7 +348,7 @@ class SnapshotStore:
                 try:
                     return self._finish(diff_id, name, staged, applied, blob)
                 finally:
-                    self._give_up(diff_id, staged)
+                    self._clean_up(diff_id, staged)
         finally:
             self._staging.remove(staged)
 
@@ -356,11 +356,11 @@ class SnapshotStore:
 
     @property
     def scratch(self) -> Path:
-        """The empty directory that an image without layers stands on."""
+        """The empty directory for images without layers."""
         return self.root / _SCRATCH
 
     def measure(self, record: LayerRecord, cancel: CancelToken) -> int:
-        """Return the bytes of the files that a layer's archive makes, by unpacking it anew."""
+        """Return the bytes of the files in a layer's archive, by unpacking it again."""
         staged = self._staging.new_folder()
         label = f"layer {short_id(record.blob.digest)}"
         try:
@@ -375,7 +375,7 @@ class SnapshotStore:
             self._staging.remove(staged)
 
     def restore(self, record: LayerRecord, cancel: CancelToken) -> LayerRecord:
-        """Unpack a layer again in place of a directory that is gone or changed.
+        """Unpack a layer again, replacing a missing or changed directory.
 
         Nothing may be mounted on it.  Raises :class:`BlobNotFoundError` without its archive.
         """
@@ -386,9 +386,9 @@ class SnapshotStore:
         return self.unpack(record.parent_chain_id, record.diff_id, record.blob, cancel=cancel)
 
     def rebuild_blob(self, record: LayerRecord, cancel: CancelToken) -> bool:
-        """Make a layer's archive again from its directory; False when other bytes come out.
+        """Rewrite a layer's archive from its directory; return False if the bytes differ.
 
-        Archives that this engine wrote can be made again; those of others rarely.
+        Archives written by this engine can be reproduced; others rarely can.
         """
         with LayerWriter(self._content) as writer:
             differ = Differ(
@@ -405,9 +405,9 @@ class SnapshotStore:
     # -- removing ---------------------------------------------------------------------------------
 
     def remove(self, chain_id: str) -> bool:
-        """Delete an unpacked layer; False when it was not there or a live lease names it.
+        """Delete an unpacked layer; return False if it does not exist or a live lease names it.
 
-        Raises :class:`InUseError` when a layer above it exists.
+        Raises :class:`InUseError` if a layer above it exists.
         """
         with self._locks.hold(_lock_name(chain_id)):
             return self._remove(chain_id)
@@ -426,7 +426,7 @@ class SnapshotStore:
         return True
 
     def finish_removal(self, chain_id: str, directory: str) -> bool:
-        """Delete a layer that was marked incomplete; False when it is ready again meanwhile."""
+        """Delete a layer that was marked incomplete; return False if it is ready again."""
         with self._locks.hold(_lock_name(chain_id)):
             if self.layers.ready(chain_id) is not None:
                 return False
@@ -445,7 +445,7 @@ class SnapshotStore:
             if owner is not None and owner.alive:
                 continue
             removed += self.finish_removal(chain, directory)
-        # Folders come after their records, so one without a record belongs to a lost record.
+        # Folders are created after their records, so a folder without one belongs to a lost record.
         on_disk = {name for name in os.listdir(self.root) if not name.startswith("@")} - {_SCRATCH}
         for name in on_disk - self.layers.directories():
             self._staging.remove(self.root / name)
@@ -483,7 +483,7 @@ class SnapshotStore:
             return applier.apply(TarReader(ByteStream(next_chunk), self._limits))
 
     def _begin(self, chain: str, parent: str, diff_id: str, blob: Descriptor) -> str:
-        """Record the layer as incomplete and clear what an earlier attempt left in its place."""
+        """Record the layer as incomplete and remove the remains of an earlier attempt."""
         name = self.layers.begin(chain, parent, diff_id, blob)
         self._staging.remove(self.root / name)
         return name
@@ -495,8 +495,8 @@ class SnapshotStore:
         try:
             descriptor = os.open(staged, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                # One call for thousands of files; before the rename, so that a layer that is in
-                # place is whole even after a power cut.
+                # One call for thousands of files; before the rename, so that a layer in its final
+                # place is complete even after a power cut.
                 syncfs(descriptor)
             finally:
                 os.close(descriptor)
@@ -517,7 +517,7 @@ class SnapshotStore:
         blob: Descriptor,
         written: Written,
     ) -> LayerRecord:
-        """Make an upper the unpacked form of the layer that was just written from it."""
+        """Turn an upper into the unpacked form of the layer that was just written from it."""
         with storage_errors("store the layer"):
             for path in written.sockets:
                 os.unlink(os.fsencode(upper) + b"/" + path)
@@ -526,9 +526,9 @@ class SnapshotStore:
             applied = Applied(written.entries, written.size)
             return self._finish(chain, name, upper, applied, blob)
         finally:
-            self._give_up(chain, None)
+            self._clean_up(chain, None)
 
-    def _give_up(self, chain: str, staged: Path | None) -> None:
+    def _clean_up(self, chain: str, staged: Path | None) -> None:
         """Clean up after a failure; after success there is nothing to do."""
         if self.layers.ready(chain) is not None:
             return

@@ -1,8 +1,8 @@
-"""Where unfinished work lives: folders and files that belong to a process until they are renamed.
+"""Unfinished work: folders and files that belong to a process until they are renamed.
 
-A name in the staging folder is ``<owner>.<random>`` (see :mod:`.owner`).  What belongs to a dead
-owner may be removed by anyone at any time.  Removal renames first: a tree is gone for everybody
-else in one step, however long deleting its files takes, and belongs to the one who deletes it.
+A name in the staging folder is ``<owner>.<random>`` (see :mod:`.owner`).  Entries of a dead owner
+may be removed by anyone at any time.  Removal renames first: a tree disappears for other processes
+in one step, however long deleting its files takes, and belongs to the process that deletes it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Staging:
         self._deleting: list[threading.Thread] = []
 
     def name(self) -> Path:
-        """Return a new path that belongs to this process; nothing is created."""
+        """Return a new path that belongs to this process, without creating it."""
         return self.folder / f"{Owner.current()}.{secrets.token_hex(6)}"
 
     def new_folder(self) -> Path:
@@ -37,11 +37,11 @@ class Staging:
         return path
 
     def owned(self, key: str) -> Path:
-        """Return the path of this process's own entry ``key``; nothing is created."""
+        """Return the path of this process's own entry ``key``, without creating it."""
         return self.folder / f"{Owner.current()}.{key}"
 
     def remove(self, path: Path) -> None:
-        """Remove a file or tree of this file system; a path that is not there is fine."""
+        """Remove a file or tree of this file system; do nothing if the path does not exist."""
         trash = self._take_away(path)
         if trash is None:
             return
@@ -49,21 +49,21 @@ class Staging:
             try:
                 removal.remove(trash)
             except KeyboardInterrupt:
-                # What was taken away is deleted to the end; a sweep would find it otherwise.
+                # Delete a renamed tree to the end; a sweep would find the rest otherwise.
                 removal.remove(trash)
                 raise
 
     def remove_soon(self, path: Path) -> None:
-        """Remove a file or tree: gone at once for everybody, deleted while this process goes on.
+        """Remove a file or tree: hidden at once, deleted while this process continues.
 
-        For small trees of which nobody waits for the space.
+        For small trees whose space is not needed at once.
         """
         trash = self._take_away(path)
         if trash is None:
             return
 
         def delete() -> None:
-            # A later process's sweep meets again what cannot be deleted, and says so.
+            # The sweep of a later process finds the undeletable rest, and reports it.
             with suppress(OSError):
                 removal.remove(trash)
 
@@ -72,7 +72,7 @@ class Staging:
         thread.start()
 
     def finish(self) -> None:
-        """Return when what was to be removed soon is deleted."""
+        """Wait until all trees of :meth:`remove_soon` are deleted."""
         for thread in self._deleting:
             thread.join()
 
@@ -86,7 +86,7 @@ class Staging:
         return trash
 
     def sweep(self) -> int:
-        """Remove what dead owners left; return how many entries."""
+        """Remove the entries of dead owners; return how many."""
         removed = 0
         for name in sorted(os.listdir(self.folder)):
             owner = Owner.parse(name.partition(".")[0])

@@ -1,4 +1,4 @@
-"""The store as one object: it opens the parts, closes them, and sweeps what the dead left.
+"""The store as one object: it opens and closes the parts, and sweeps the remains of dead processes.
 
 On disk, under one root of mode 0700::
 
@@ -9,7 +9,7 @@ On disk, under one root of mode 0700::
     records.db  images, names, documents, layers, leases, build cache, journal (and its bell)
     shared.db   what other users see of it, if it is published (:mod:`.additional`)
 
-Locks live here and not in the run root: whoever shares the root must share the locks.
+Locks live here and not in the run root: processes that share the root must share the locks.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jupyter_containers.errors import StorageError
+from jupyter_containers.filesystems import check_contents, check_place, close_empty
 from jupyter_containers.layout import StoreLayout
 from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.oci.reference import Reference
-from jupyter_containers.places import check_contents, check_place, close_empty
 from jupyter_containers.store.additional import (
     AdditionalStore,
     close_layers,
@@ -47,13 +47,13 @@ from jupyter_containers.store.snapshots import SnapshotStore, plain_overlay
 from jupyter_containers.store.staging import Staging
 
 _HINT = (
-    "give it to this user alone (chown, chmod go-w), or name another with JUPYTER_CONTAINERS_ROOT"
+    "give it to this user alone (chown, chmod go-w), or choose another with JUPYTER_CONTAINERS_ROOT"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """How many things of dead processes a sweep removed."""
+    """The number of objects of dead processes that a sweep removed."""
 
     leases: int = 0
     staged: int = 0
@@ -104,7 +104,7 @@ class Store:
         additional: Sequence[AdditionalStore] = (),
         driver: Callable[[], str] = plain_overlay,
     ) -> Store:
-        """Return the store under ``root``, made when it is not there, above ``additional`` ones.
+        """Return the store under ``root``, created if it is missing, above ``additional`` ones.
 
         ``driver`` is that of :class:`.snapshots.SnapshotStore`.  Raises
         :class:`~jupyter_containers.errors.StorageError`.
@@ -141,16 +141,17 @@ class Store:
 
     @property
     def published(self) -> bool:
-        """Whether other users see this store's images."""
+        """Whether other users can see this store's images."""
         return self.layout.published.exists()
 
     @classmethod
     def publish(cls, root: Path) -> None:
         """Let every user of the machine read this store's images, now and after each change.
 
-        Raises :class:`~jupyter_containers.errors.StorageError` for one with layers of before:
-        they are not made for the mounts of others.  Other users read ``content`` and what
-        is published; everything else (layers, records, uppers, unfinished work) stays closed.
+        Raises :class:`~jupyter_containers.errors.StorageError` for a store that already has layers:
+        they are not made for the mounts of other users.  Other users can read ``content`` and the
+        published database; everything else (layers, records, uppers, unfinished work) stays
+        private.
         """
         with cls.open(root) as store, storage_errors(f"publish the store in {root}"):
             if store.published:
@@ -163,7 +164,7 @@ class Store:
             store._write_published()
             for folder in ("content", "content/blobs", "content/blobs/sha256"):
                 (root / folder).chmod(0o755)
-            # Last: only now does anybody come in.
+            # Last: this opens the store to others.
             root.chmod(0o755)
 
     def _write_published(self) -> None:
@@ -186,23 +187,23 @@ class Store:
             self._mirror_names()
 
     def remove_name(self, name: str) -> bool:
-        """Forget a name; False when it was not there."""
+        """Delete a name; return False if it does not exist."""
         removed = self.records.remove_name(name)
         if removed:
             self._mirror_names()
         return removed
 
     def delete_image(self, manifest_digest: str) -> bool:
-        """Forget an image with its names; its blobs and layers stay until they are collected."""
+        """Delete an image with its names; its blobs and layers stay until garbage collection."""
         deleted = self.records.delete_image(manifest_digest)
         if deleted:
             self._mirror_names()
         return deleted
 
     def delete_images(self, choose: Callable[[frozenset[str]], Iterable[str]]) -> None:
-        """Forget the images that ``choose`` returns (digests of manifests), with their names.
+        """Delete the images that ``choose`` returns (digests of manifests), with their names.
 
-        It is called with what live leases protect, and nobody changes a record meanwhile.
+        It is called with the resources of live leases; no record changes during the call.
         """
         with self.snapshots.layers.deletion():
             chosen = list(choose(self.leases.protected()))
@@ -212,13 +213,13 @@ class Store:
             self._mirror_names()
 
     def _mirror_names(self) -> None:
-        """Write the index now, or at a later sweep where the disk has no room for it."""
+        """Write the index now, or at a later sweep if the disk has no room for it."""
         with tolerated():
             self.write_index()
 
     def write_index(self) -> None:
         """Write the layout's index after names changed, so that other tools find the images."""
-        # Read and written under one lock: the last writer has seen every change before it.
+        # Read and written under one lock: the last writer has seen every earlier change.
         with self.locks.hold("index"):
             changes = self.records.name_changes()
             self.content.set_index(self._index())
@@ -227,7 +228,7 @@ class Store:
             self.records.index_written(changes)
 
     def index_differs(self) -> bool:
-        """Return whether the layout's index is not what the records say."""
+        """Return whether the layout's index differs from the records."""
         with self.locks.hold("index"):
             return self.content.index() != index_document(self._index())
 
@@ -240,19 +241,19 @@ class Store:
         ]
 
     def damage(self) -> list[str]:
-        """Return what SQLite finds wrong with the record database; nothing when it is whole."""
+        """Return the damage that SQLite finds in the record database; nothing if it is sound."""
         return damage_of(self._database.path)
 
     def rebuild_records(self) -> None:
-        """Write the record database again from its tables."""
+        """Rewrite the record database from its tables."""
         self._database.rebuild_indexes()
 
     def start_over(self) -> None:
-        """Begin with empty records; blobs, index and volumes tell a repair what was there."""
+        """Begin with empty records; a repair restores them from blobs, index and volumes."""
         self._database.start_over()
 
     def damaged_rows(self) -> list[DamagedRow]:
-        """Return the damaged records, documents excepted."""
+        """Return the damaged records, except documents."""
         return damaged_rows(self._database)
 
     def forget_row(self, row: DamagedRow) -> None:
@@ -261,7 +262,7 @@ class Store:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Yield a path in the store's file system for unfinished work, removed afterwards."""
+        """Yield a path for unfinished work in the store's file system, removed afterwards."""
         path = self._staging.name()
         try:
             yield path
@@ -269,7 +270,7 @@ class Store:
             self._staging.remove(path)
 
     def remove_tree(self, path: Path, *, soon: bool = False) -> None:
-        """Remove a file or tree below the root in one step, also when killed in between.
+        """Remove a file or tree below the root in one step, even if killed in between.
 
         ``soon`` does not wait until the files are deleted.
         """
@@ -287,10 +288,10 @@ class Store:
         self.close()
 
     def sweep(self) -> SweepReport:
-        """Remove what dead processes left; safe at any time, beside working processes.
+        """Remove the remains of dead processes; safe at any time, beside working processes.
 
-        Partial downloads are kept for a week, so that they can be resumed.  What cannot be done on
-        a full or read-only disk is left to a later sweep.
+        Partial downloads are kept for a week, so that they can be resumed.  Work that fails on a
+        full or read-only disk is left to a later sweep.
         """
         report = SweepReport()
         with tolerated():

@@ -1,8 +1,8 @@
-"""The files of an archive by name: an uncompressed tar that is read at any place, or a folder.
+"""The files of an archive by name: an uncompressed tar with random access, or a folder.
 
-A compressed archive, or one that comes through a pipe, is first written uncompressed to a staging
-file.  Names are relative (``./a`` is ``a``); links inside the archive are followed there, which
-is how older engines write a layer that several images share.
+A compressed archive, or one from a pipe, is first written uncompressed to a staging file.  Names
+are relative (``./a`` is ``a``); links inside the archive are followed there, because older engines
+write a layer that several images share as a link.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from jupyter_containers.errors import ArchiveError
 from jupyter_containers.events import CancelToken
@@ -24,6 +24,9 @@ from jupyter_containers.store.pipeline import TarSource
 from jupyter_containers.store.tarread import FILE, HARD_LINK, SYMLINK, ByteStream, TarReader
 from jupyter_containers.trees.rooted import Root, split
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 _CHUNK = 1024 * 1024
 _MAX_LINKS = 10
 
@@ -32,7 +35,7 @@ class Files(Protocol):
     """Named files; ``open`` and ``read`` raise :class:`ArchiveError` for a missing one."""
 
     def has(self, name: str) -> bool:
-        """Return whether there is a regular file of that name."""
+        """Return whether a regular file of that name exists."""
 
     def size(self, name: str) -> int:
         """Return the file's size in bytes."""
@@ -41,31 +44,49 @@ class Files(Protocol):
         """Return the file for reading; several may be open at once."""
 
     def read(self, name: str) -> bytes:
-        """Return the whole of a small file (a JSON document of at most 4 MiB)."""
+        """Return the contents of a small file (a JSON document of at most 4 MiB)."""
 
 
 class Section(io.RawIOBase):
-    """A part of an open file as a file of its own; never closes the other."""
+    """A part of an open file as a file; it never closes the other."""
 
     def __init__(self, descriptor: int, start: int, size: int) -> None:
         super().__init__()
         self._descriptor = descriptor
-        self._at, self._end = start, start + size
+        self._start = self._at = start
+        self._end = start + size
 
     def readable(self) -> bool:
         """Return True."""
         return True
 
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to a place in the part, and return it; reading behind the end gives nothing."""
+        base = {os.SEEK_SET: self._start, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
+        self._at = max(self._start, base + offset)
+        return self._at - self._start
+
+    def readinto(self, buffer: Buffer) -> int:
+        """Fill a buffer as far as the part goes; return how many bytes."""
+        view = memoryview(buffer)[: max(0, self._end - self._at)]
+        count = os.preadv(self._descriptor, [view], self._at)
+        self._at += count
+        return count
+
     def read(self, size: int = -1) -> bytes:
         """Return up to ``size`` bytes, ``b""`` at the end of the part."""
-        left = self._end - self._at
+        left = max(0, self._end - self._at)
         data = os.pread(self._descriptor, left if size < 0 else min(size, left), self._at)
         self._at += len(data)
         return data
 
 
 class _FileBytes(ByteStream):
-    """Exact reads from a file in which skipping is a seek."""
+    """Exact reads from a file; skipping is a seek."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(bytes)
@@ -110,8 +131,8 @@ class TarFiles:
                 self._links[name] = _plain(os.path.dirname(entry.name) + b"/" + entry.target)
 
     def has(self, name: str) -> bool:
-        """Return whether there is a regular file of that name."""
-        return self._followed(name) in self._places
+        """Return whether a regular file of that name exists."""
+        return self._follow_links(name) in self._places
 
     def size(self, name: str) -> int:
         """Return the file's size in bytes."""
@@ -122,16 +143,16 @@ class TarFiles:
         return Section(self._descriptor, *self._place(name))  # type: ignore[return-value]
 
     def read(self, name: str) -> bytes:
-        """Return the whole of a small file."""
+        """Return the contents of a small file."""
         return _small(self, name)
 
     def _place(self, name: str) -> tuple[int, int]:
-        place = self._places.get(self._followed(name))
+        place = self._places.get(self._follow_links(name))
         if place is None:
             raise ArchiveError(f"the archive has no file {name[:200]!r}")
         return place
 
-    def _followed(self, name: str) -> str:
+    def _follow_links(self, name: str) -> str:
         name = _plain(os.fsencode(name))
         for _ in range(_MAX_LINKS):
             if name not in self._links:
@@ -141,13 +162,13 @@ class TarFiles:
 
 
 class FolderFiles:
-    """The regular files below a folder (an OCI image layout); nothing outside it is reached."""
+    """The regular files below a folder (an OCI image layout) and nothing outside it."""
 
     def __init__(self, root: Root) -> None:
         self._root = root
 
     def has(self, name: str) -> bool:
-        """Return whether there is a regular file of that name."""
+        """Return whether a regular file of that name exists."""
         try:
             self.open(name).close()
         except ArchiveError:
@@ -171,7 +192,7 @@ class FolderFiles:
         return os.fdopen(descriptor, "rb", buffering=0)
 
     def read(self, name: str) -> bytes:
-        """Return the whole of a small file."""
+        """Return the contents of a small file."""
         return _small(self, name)
 
 
@@ -179,10 +200,10 @@ class FolderFiles:
 def open_files(
     source: BinaryIO | Path, scratch: Path, *, cancel: CancelToken, limits: Limits | None = None
 ) -> Iterator[Files]:
-    """Yield the files of a folder or of an archive, compressed or not, in a file or a pipe.
+    """Yield the files of a folder or of an archive, compressed or not, from a file or a pipe.
 
     ``scratch`` is a path that may be used for the uncompressed archive.  Raises
-    :class:`ArchiveError`, :class:`~jupyter_containers.errors.StorageError`.
+    :class:`ArchiveError` and :class:`~jupyter_containers.errors.StorageError`.
     """
     if isinstance(source, Path):
         with storage_errors(f"read {source}"):
@@ -198,7 +219,7 @@ def open_files(
     with storage_errors("unpack the archive"):
         spooled = os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        os.unlink(scratch)  # gone with the descriptor, whatever happens
+        os.unlink(scratch)  # removed with the descriptor in every case
         _spool(source, spooled, bounds, cancel)
         yield TarFiles(spooled, bounds, cancel)
     finally:

@@ -1,7 +1,7 @@
 """Sparse files in tar archives: GNU's old header form and the PAX forms 0.0, 0.1 and 1.0.
 
-A map is pairs of offset and length, in order; the archive stores only those bytes.
-See the GNU tar manual, "Storing Sparse Files".
+A map is a list of offset and length pairs, in order; the archive stores only those bytes. See the
+GNU tar manual, "Storing Sparse Files".
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class _Stream(Protocol):
 def read_map(
     header: bytes, pax: dict[bytes, bytes], pairs: list[bytes], stream: _Stream
 ) -> tuple[Map, int, int]:
-    """Return the map, the file's real size, and how many stored bytes the map itself took."""
+    """Return the map, the file's real size, and the stored bytes used by the map itself."""
     used = 0
     if header[156] == 0x53:
         numbers = _old_form(header, stream)

@@ -1,11 +1,11 @@
-"""A tar writer whose output depends on its input only: ustar headers, PAX records where needed.
+"""A tar writer whose output depends only on its input: ustar headers, PAX records where needed.
 
-Records are written for names over 100 bytes or not ASCII, large numbers, fractions of a second
-and extended attributes, sorted by key.  The archive ends with two zero blocks, nothing more.
+PAX records are written for names over 100 bytes or not ASCII, large numbers, fractions of a second
+and extended attributes, sorted by key.  The archive ends with exactly two zero blocks.
 
-Not :mod:`tarfile`: its ``TarInfo.tobuf`` took 0.29 s of processor time for 10,000 headers and
-0.51 s with PAX records, this module 0.06 s and 0.15 s.  Its times are floats, and nothing says that
-it writes the same bytes in every version of Python, as the digest of a layer needs.
+Not :mod:`tarfile`: its ``TarInfo.tobuf`` took 0.29 s of processor time for 10,000 headers and 0.51
+s with PAX records, this module 0.06 s and 0.15 s.  Its times are floats, and it does not promise
+the same bytes in every version of Python, which the digest of a layer needs.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def encode_header(
 
 
 class ChunkedOutput:
-    """Joins small writes to chunks of about 1 MiB."""
+    """Joins small writes into chunks of about 1 MiB."""
 
     def __init__(self, put: Callable[[bytes], object]) -> None:
         self._put = put
@@ -78,7 +78,7 @@ class ChunkedOutput:
             self.flush()
 
     def flush(self) -> None:
-        """Pass on what is pending."""
+        """Write pending bytes."""
         if self._pending:
             chunk = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
             self._pending, self._size = [], 0
@@ -124,7 +124,7 @@ def _time(mtime_ns: int) -> bytes:
 
 
 def _record(key: bytes, value: bytes) -> bytes:
-    """Return ``<length> <key>=<value>`` with a line end, the length counting its own digits."""
+    """Return ``<length> <key>=<value>`` with a newline; the length includes its own digits."""
     bare = len(key) + len(value) + 3
     length = bare + len(str(bare))
     if len(str(length)) != len(str(bare)):

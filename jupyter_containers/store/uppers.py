@@ -1,8 +1,9 @@
 """The writable directories of containers and build steps: an overlay's upper and work.
 
 One folder for each *key*: ``uppers/<key>/{upper,work}`` for containers, which outlive the process
-that made them, or in the staging folder for *transient* keys (build steps), which do not.  Where
-nothing can be mounted the upper is a copy of all files, with its ``note`` (:mod:`.copies`) beside.
+that created them, or in the staging folder for *transient* keys (build steps), which do not.  Where
+nothing can be mounted the upper is a copy of all files, with its ``note`` (:mod:`.copies`) beside
+it.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ class Uppers:
         transient: bool,
         fill: Callable[[Path], copies.Note] | None = None,
     ) -> Path:
-        """Make upper and work; the upper's owner and mode are those of the image's ``/``.
+        """Create upper and work; the upper gets the owner and mode of the image's ``/``.
 
-        ``fill`` makes the upper a copy.
+        ``fill`` copies the files into the upper.
         """
         path = self._staging.owned(key) if transient else self._folder / _checked(key)
         new = self._staging.new_folder()
@@ -71,7 +72,7 @@ class Uppers:
         return path / "upper"
 
     def keep(self, key: str, name: str) -> None:
-        """Make the transient upper ``key`` a lasting one called ``name``."""
+        """Make the transient upper ``key`` permanent, under ``name``."""
         with storage_errors(f"keep the writable layer {key}"):
             self._staging.owned(key).rename(self._folder / _checked(name))
 
@@ -88,9 +89,9 @@ class Uppers:
 
     @contextmanager
     def changes(self, key: str) -> Iterator[Path]:
-        """Yield what the key's upper has beyond the layers below, as an overlay's upper has it.
+        """Yield the key's changes to the layers below, in the form of an overlay's upper.
 
-        It is to be read only, and of a copy it ends with the block.
+        The folder is read-only for the caller; that of a copy is removed after the block.
         """
         upper = self.path(key)
         if not self.is_copy(key):
@@ -103,7 +104,7 @@ class Uppers:
             self._staging.remove(found)
 
     def difference(self, key: str) -> Path:
-        """Return a new staged folder with what has changed in a copy."""
+        """Return a new staged folder with the changes of a copy."""
         upper, found = self.path(key), self._staging.new_folder()
         with storage_errors(f"find what has changed in {key}"):
             note = copies.load(upper.parent / _NOTE)
@@ -111,7 +112,7 @@ class Uppers:
         return found
 
     def discard(self, key: str, *, soon: bool = False) -> None:
-        """Remove upper and work; a key that is not there is fine.
+        """Remove upper and work; do nothing for a missing key.
 
         ``soon`` does not wait until the files are deleted.
         """
@@ -126,7 +127,7 @@ class Uppers:
     def size(self, key: str) -> int:
         """Return the bytes of the regular files in the upper; a hard link counts once.
 
-        0 for a key that is not there: a container may go while somebody adds up.
+        Returns 0 for a missing key: a container may be removed during the calculation.
         """
         try:
             upper = self.path(key)

@@ -1,10 +1,10 @@
-"""Marks of what a layer hides of those below it: a character device 0:0, as overlayfs has them.
+"""Whiteouts: the marks by which a layer hides entries below it, in overlayfs' form (device 0:0).
 
-On an overlay mount (a server in a container) the kernel makes no such device.  There, where no
-overlay can be mounted either, an empty file with an attribute of ours stands in.
+On an overlay mount (a server in a container) the kernel creates no such device.  There, where no
+overlay can be mounted either, an empty file with an extended attribute is used instead.
 
-A folder that hides all that is below it has an attribute (:mod:`.privileges`); where the program
-fuse-overlayfs wrote it, it holds a file of this name.
+A folder that hides everything below it has an attribute (:mod:`.privileges`); fuse-overlayfs writes
+a file of this name into it instead.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import stat
 from jupyter_containers.trees import at
 
 OPAQUE_FILE = b".wh..wh..opq"
-# The second is how that program hides the file itself.
+# The second is how fuse-overlayfs hides the file itself.
 OPAQUE_MARKS = frozenset({OPAQUE_FILE, b".wh..opq"})
 _MARK = b"user.jupyter-containers.whiteout"
 
 
 def make_whiteout(directory: int, name: bytes) -> None:
-    """Make a mark of that name in an open directory; raise :class:`FileExistsError`."""
+    """Make a whiteout of that name in an open directory; raise :class:`FileExistsError`."""
     try:
         at.mknod(directory, name, stat.S_IFCHR)
     except PermissionError:
@@ -33,7 +33,7 @@ def make_whiteout(directory: int, name: bytes) -> None:
 
 
 def is_whiteout(state: os.stat_result, directory: int, name: bytes) -> bool:
-    """Return whether an entry of an open directory, whose status is given, is such a mark."""
+    """Return whether an entry of an open directory, with the given status, is a whiteout."""
     if stat.S_ISCHR(state.st_mode):
         return state.st_rdev == 0
     if not stat.S_ISREG(state.st_mode) or state.st_size or stat.S_IMODE(state.st_mode):
@@ -45,7 +45,7 @@ def is_whiteout(state: os.stat_result, directory: int, name: bytes) -> bool:
 
 
 def hides_below(folder: int, attribute: bytes) -> bool:
-    """Return whether an open folder of a layer hides what is below it."""
+    """Return whether an open folder of a layer hides everything below it."""
     try:
         if os.getxattr(folder, attribute) == b"y":
             return True

@@ -1,11 +1,11 @@
 """Operations on one name below a directory descriptor, after the ``*at`` calls of POSIX.
 
-Every function takes the descriptor of an open directory and *one* name in it, and acts on the
-entry itself: a symbolic link is never followed.  A name with a slash, ``.`` and ``..`` are
-refused with ``EINVAL``, so no caller can slip a path in.  All raise :class:`OSError`.
+Every function takes the descriptor of an open directory and *one* name in it, and acts on the entry
+itself: a symbolic link is never followed.  A name with a slash, ``.`` and ``..`` are refused with
+``EINVAL``, so no caller can pass a path.  All raise :class:`OSError`.
 
-Modes are permission bits as in chmod(2), times are nanoseconds since the epoch.  Descriptors that
-are returned are close-on-exec; the caller closes them.
+Modes are permission bits as in chmod(2), times are nanoseconds since the epoch.  Returned
+descriptors are close-on-exec; the caller closes them.
 """
 
 from __future__ import annotations
@@ -43,32 +43,32 @@ def open(directory: int, name: Name, flags: int, mode: int = 0) -> int:  # opena
 
 
 def open_path(directory: int, name: Name) -> int:
-    """Return a descriptor that only names the entry (``O_PATH``), also of a link."""
+    """Return an ``O_PATH`` descriptor, which only names the entry; also of a link."""
     return open(directory, name, O_PATH)
 
 
 def open_folder(directory: int, name: Name) -> int:
-    """Return a descriptor of a directory, to read and as a ``directory`` for these functions."""
+    """Return a descriptor of a directory, to read it or pass it to these functions."""
     return os.open(_one(name), _FOLDER, dir_fd=directory)
 
 
 def enter(directory: int, name: Name) -> int:
-    """Return a descriptor of a directory only to act below it: it need not be readable."""
+    """Return a descriptor of a directory for operations below it: it need not be readable."""
     return os.open(_one(name), _ENTER, dir_fd=directory)
 
 
 def reopen(directory: int) -> int:
-    """Return another, readable descriptor of an open directory, with its own offset."""
+    """Return a second, readable descriptor of an open directory, with its own offset."""
     return os.open(".", _FOLDER, dir_fd=directory)
 
 
 def open_regular(directory: int, name: Name) -> int:
-    """Return a descriptor to read a regular file; anything else raises ``EINVAL`` at once."""
+    """Return a descriptor for reading a regular file; raise ``EINVAL`` for any other kind."""
     return regular(directory, name)[0]
 
 
 def regular(directory: int, name: Name) -> tuple[int, os.stat_result]:
-    """Return a descriptor as :func:`open_regular` does, and the status of the open file."""
+    """Return the descriptor of :func:`open_regular` and the status of the open file."""
     descriptor = os.open(_one(name), _READ, dir_fd=directory)
     status = os.fstat(descriptor)
     if not modes.S_ISREG(status.st_mode):
@@ -78,12 +78,12 @@ def regular(directory: int, name: Name) -> tuple[int, os.stat_result]:
 
 
 def create(directory: int, name: Name, mode: int = 0o600) -> int:
-    """Return a descriptor to write a file that did not exist before."""
+    """Return a descriptor for writing a new file."""
     return os.open(_one(name), _CREATE, mode, dir_fd=directory)
 
 
 def path_of(descriptor: int) -> str:
-    """Return a path to what a descriptor names, for calls that take none of ``O_PATH``."""
+    """Return a path to a descriptor's target, for calls that accept no ``O_PATH`` descriptor."""
     return f"/proc/self/fd/{descriptor}"
 
 
@@ -96,7 +96,7 @@ def stat(directory: int, name: Name) -> os.stat_result:
 
 
 def look(directory: int, name: Name) -> os.stat_result | None:
-    """Return the status of the entry itself, or None when there is none."""
+    """Return the status of the entry itself, or None if it does not exist."""
     try:
         return os.stat(_one(name), dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
@@ -105,7 +105,7 @@ def look(directory: int, name: Name) -> os.stat_result | None:
 
 def names(directory: int) -> list[str]:
     """Return the names in the directory, sorted."""
-    # By another descriptor, so that two readers never share an offset.
+    # A separate descriptor, so that two readers never share an offset.
     again = reopen(directory)
     try:
         return sorted(os.listdir(again))
@@ -114,7 +114,7 @@ def names(directory: int) -> list[str]:
 
 
 def readlink(directory: int, name: Name) -> bytes:
-    """Return the target of a symbolic link; anything else raises ``EINVAL``."""
+    """Return the target of a symbolic link; raise ``EINVAL`` for any other kind."""
     return os.readlink(os.fsencode(_one(name)), dir_fd=directory)
 
 
@@ -127,20 +127,20 @@ def mkdir(directory: int, name: Name, mode: int = 0o700) -> None:
 
 
 def symlink(target: Name, directory: int, name: Name) -> None:
-    """Make a symbolic link with the text ``target``."""
+    """Make a symbolic link to ``target``."""
     os.symlink(target, _one(name), dir_fd=directory)
 
 
 def mknod(directory: int, name: Name, mode: int, device: int = 0) -> None:
-    """Make a FIFO, a device node or an empty file; ``mode`` holds the kind."""
+    """Make a FIFO, a device node or an empty file; ``mode`` includes the kind."""
     os.mknod(_one(name), mode, device, dir_fd=directory)
 
 
 def new_node(directory: int, name: Name, kind: int, device: int = 0) -> int:
-    """Make a FIFO or a device node and return a descriptor that names it (``O_PATH``).
+    """Make a FIFO or a device node and return an ``O_PATH`` descriptor of it.
 
-    Owner, mode and time are set through it (:func:`path_of`), so that they never become those of
-    an entry that somebody has put in its place.  One that is there already raises ``EINVAL``.
+    Owner, mode and time are set through it (:func:`path_of`), never on an entry that replaced it.
+    Raises ``EINVAL`` if the entry already exists.
     """
     os.mknod(_one(name), kind | 0o600, device, dir_fd=directory)
     descriptor = open_path(directory, name)
@@ -152,14 +152,14 @@ def new_node(directory: int, name: Name, kind: int, device: int = 0) -> int:
 
 
 def link(source: int, name: Name, directory: int, as_name: Name) -> None:
-    """Make another name of the entry ``name`` in the directory ``source``."""
+    """Make another hard link to the entry ``name`` of the directory ``source``."""
     os.link(
         _one(name), _one(as_name), src_dir_fd=source, dst_dir_fd=directory, follow_symlinks=False
     )
 
 
 def link_open(descriptor: int, directory: int, as_name: Name) -> None:
-    """Make another name of an open file, whatever its present name leads to."""
+    """Make another hard link to an open file, whatever its present name refers to."""
     os.link(path_of(descriptor), _one(as_name), dst_dir_fd=directory, follow_symlinks=True)
 
 
@@ -172,14 +172,14 @@ def rename(source: int, name: Name, directory: int, as_name: Name) -> None:
 
 
 def chmod(directory: int, name: Name, mode: int) -> None:
-    """Set the mode of an entry; of a symbolic link it raises ``EOPNOTSUPP``."""
+    """Set the mode of an entry; raise ``EOPNOTSUPP`` for a symbolic link."""
     try:
         fchmodat2(directory, os.fsencode(_one(name)), mode)
         return
     except OSError as error:
         if error.errno not in _NO_FCHMODAT2:
             raise
-    # Before Linux 6.6, and under filters that do not know the call.
+    # Before Linux 6.6, and under seccomp filters that do not know the call.
     descriptor = open_path(directory, name)
     try:
         if modes.S_ISLNK(os.fstat(descriptor).st_mode):
@@ -199,24 +199,24 @@ def utime(directory: int, name: Name, times: tuple[int, int]) -> None:
     os.utime(_one(name), ns=times, dir_fd=directory, follow_symlinks=False)
 
 
-def _beside(directory: int, name: Name) -> bytes:
-    """Return a path to the entry for calls without ``dir_fd`` that do not follow links."""
+def _path_of_entry(directory: int, name: Name) -> bytes:
+    """Return a path to the entry, for calls without ``dir_fd`` that do not follow links."""
     return b"/proc/self/fd/%d/%s" % (directory, os.fsencode(_one(name)))
 
 
 def listxattr(directory: int, name: Name) -> list[str]:
     """Return the names of the extended attributes of an entry."""
-    return os.listxattr(_beside(directory, name), follow_symlinks=False)
+    return os.listxattr(_path_of_entry(directory, name), follow_symlinks=False)
 
 
 def getxattr(directory: int, name: Name, attribute: Name) -> bytes:
     """Return an extended attribute of an entry."""
-    return os.getxattr(_beside(directory, name), attribute, follow_symlinks=False)
+    return os.getxattr(_path_of_entry(directory, name), attribute, follow_symlinks=False)
 
 
 def setxattr(directory: int, name: Name, attribute: Name, value: bytes) -> None:
     """Set an extended attribute of an entry."""
-    os.setxattr(_beside(directory, name), attribute, value, follow_symlinks=False)
+    os.setxattr(_path_of_entry(directory, name), attribute, value, follow_symlinks=False)
 
 
 # -- removing ----------------------------------------------------------------------------
@@ -234,7 +234,7 @@ def rmdir(directory: int, name: Name) -> None:
 
 @contextmanager
 def folder(directory: int, name: Name) -> Iterator[int]:
-    """Yield a descriptor of a directory and close it."""
+    """Yield a descriptor of a directory; close it at the end."""
     descriptor = open_folder(directory, name)
     try:
         yield descriptor

@@ -1,10 +1,9 @@
-"""A copy of a tree into a directory that others may change at the same time.
+"""Copies a tree into a directory that others may change at the same time.
 
-The copy keeps what Docker's first filling of a volume keeps: kinds, owners, modes with the
+The copy keeps what Docker keeps when it first fills a volume: kinds, owners, modes with the
 set-user-ID bits, times, extended attributes, holes, and the hard links inside the tree.  The source
-must be at rest.  Everything in the target is made new, one name below a descriptor: an entry that
-is there already stays as it is, and what somebody puts in the place of a new one gets no owner,
-mode or attribute of it.
+must not change.  Every entry in the target is created, one name below a descriptor: an existing
+entry stays as it is, and an entry that replaces a new one gets no owner, mode or attribute.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from jupyter_containers.trees.owners import give
 from jupyter_containers.trees.rooted import Root
 from jupyter_containers.trees.walk import Found, walk
 
-# Somebody else was faster, or has moved a directory away: theirs stays.
+# Another process created it first, or moved a directory away: its entry stays.
 _TAKEN = {
     errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.EINVAL,
 }  # fmt: skip
@@ -32,14 +31,14 @@ _PIECE = 1 << 30
 _Identity = tuple[int, int]
 
 
-class _Look(NamedTuple):
-    """The attributes of a file, to be given to its copy."""
+class _Attributes(NamedTuple):
+    """The attributes of a file, for its copy."""
 
     status: os.stat_result
     xattrs: dict[str, bytes]
 
     @classmethod
-    def at(cls, descriptor: int, status: os.stat_result | None = None) -> _Look:
+    def at(cls, descriptor: int, status: os.stat_result | None = None) -> _Attributes:
         place = at.path_of(descriptor)
         names = os.listxattr(place)
         found = {name: os.getxattr(place, name) for name in names}
@@ -47,25 +46,25 @@ class _Look(NamedTuple):
 
 
 def copy_tree(source: int, target: int) -> None:
-    """Copy what is in one open directory, and its own attributes, into another.
+    """Copy the contents and the attributes of one open directory into another.
 
-    Device nodes are left out where the kernel lets nobody make them.  Raises :class:`OSError`.
+    Device nodes are left out where the kernel does not allow them.  Raises :class:`OSError`.
     """
     with Root(at.path_of(target)) as root, Folders(root) as folders:
         _Copy(root, folders).contents(source)
-    _dress(target, _Look.at(source))
+    _set_attributes(target, _Attributes.at(source))
 
 
 def copy_file(source: int, target: int) -> None:
     """Copy the data and attributes of an open regular file into another open one."""
     _copy_data(source, target, os.fstat(source).st_size)
-    _dress(target, _Look.at(source))
+    _set_attributes(target, _Attributes.at(source))
 
 
 class _Copy:
     def __init__(self, root: Root, folders: Folders) -> None:
         self._root, self._folders = root, folders
-        self._made: list[tuple[str, _Identity, _Look]] = []
+        self._made: list[tuple[str, _Identity, _Attributes]] = []
         self._links: dict[_Identity, tuple[str, _Identity]] = {}
 
     def contents(self, source: int) -> None:
@@ -75,30 +74,32 @@ class _Copy:
             except OSError as error:
                 if error.errno not in _TAKEN:
                     raise
-        # Only now, for making what is in a directory changes its times.
+        # Last, because creating entries in a directory changes its times.
         for path, identity, look in reversed(self._made):
-            with suppress(FileNotFoundError, NotADirectoryError), self._again(path) as made:
+            with suppress(FileNotFoundError, NotADirectoryError), self._reopen(path) as made:
                 if made.is_one(identity):
-                    _dress(made.descriptor, look)
+                    _set_attributes(made.descriptor, look)
 
     def _entry(self, found: Found, path: str) -> None:
         directory, name = self._folders.above(path)
         if stat.S_ISDIR(found.status.st_mode):
             at.mkdir(directory, name)
             with _Opened(at.enter(directory, name)) as made, _source(found) as source:
-                self._made.append((path, made.identity, _Look.at(source.descriptor, found.status)))
-        elif not self._linked(found, directory, name):
+                self._made.append(
+                    (path, made.identity, _Attributes.at(source.descriptor, found.status))
+                )
+        elif not self._link_copied(found, directory, name):
             with _Opened(_make(found, directory, name)) as made:
                 if found.status.st_nlink > 1:
                     self._links[_identity(found.status)] = path, made.identity
 
-    def _linked(self, found: Found, directory: int, name: str) -> bool:
-        """Make another name of a file that was copied before; False when there is none."""
+    def _link_copied(self, found: Found, directory: int, name: str) -> bool:
+        """Make another hard link to a file copied before; return False if there is none."""
         path, identity = self._links.get(_identity(found.status), ("", (0, 0)))
         if not path:
             return False
         try:
-            with self._again(path) as first:
+            with self._reopen(path) as first:
                 if not first.is_one(identity):
                     return False
                 at.link_open(first.descriptor, directory, name)
@@ -108,13 +109,13 @@ class _Copy:
             return False
         return True
 
-    def _again(self, path: str) -> _Opened:
+    def _reopen(self, path: str) -> _Opened:
         parts = tuple(os.fsencode(path).split(b"/"))
         return _Opened(self._root.open(parts, O_PATH | os.O_NOFOLLOW, links=False))
 
 
 class _Opened:
-    """A descriptor that is closed at the end of the block."""
+    """A descriptor, closed at the end of the block."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -134,7 +135,7 @@ class _Opened:
 
 
 def _make(found: Found, directory: int, name: str) -> int:
-    """Return a descriptor of the new copy of an entry that is no directory."""
+    """Create the copy of an entry that is not a directory; return its descriptor."""
     kind = stat.S_IFMT(found.status.st_mode)
     if kind == stat.S_IFREG:
         return _file(found, directory, name)
@@ -148,7 +149,7 @@ def _make(found: Found, directory: int, name: str) -> int:
             raise
         raise FileNotFoundError(errno.ENOENT, "nobody may make a device here", name) from error
     with _closing_on_error(made), _source(found) as source:
-        _dress(made, _Look.at(source.descriptor, found.status))
+        _set_attributes(made, _Attributes.at(source.descriptor, found.status))
     return made
 
 
@@ -166,10 +167,10 @@ def _link(found: Found, directory: int, name: str) -> int:
         if not stat.S_ISLNK(os.fstat(made).st_mode):
             raise OSError(errno.EINVAL, "another file has taken its place", name)
         status = found.status
-        # By descriptor: a path there leads to the link itself, and no further.
+        # By descriptor: a path there ends at the link itself.
         try:
             os.chown(at.path_of(made), status.st_uid, status.st_gid)
-        except OSError as error:  # a user that is not here, and a link cannot be marked
+        except OSError as error:  # the user does not exist here, and a link cannot be marked
             if error.errno not in _NOT_ALLOWED:
                 raise
         os.utime(at.path_of(made), ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -180,8 +181,8 @@ def _source(found: Found) -> _Opened:
     return _Opened(at.open_path(found.directory, found.name))
 
 
-def _dress(target: int, look: _Look) -> None:
-    """Give an open file its attributes, in the order in which the kernel takes none away again."""
+def _set_attributes(target: int, look: _Attributes) -> None:
+    """Set the attributes of an open file, in an order in which none resets another."""
     place, status = at.path_of(target), look.status
     give(place, status.st_uid, status.st_gid)
     for name, value in look.xattrs.items():
@@ -195,7 +196,7 @@ def _dress(target: int, look: _Look) -> None:
 
 
 def _copy_data(source: int, target: int, size: int) -> None:
-    """Copy the parts of a file that are no holes."""
+    """Copy the parts of a file that are not holes."""
     start = 0
     while start < size:
         try:
@@ -203,8 +204,8 @@ def _copy_data(source: int, target: int, size: int) -> None:
             end = os.lseek(source, start, os.SEEK_HOLE)
         except OSError as error:
             if error.errno == errno.ENXIO:
-                break  # only a hole is left
-            end = size  # a file system that knows of no holes
+                break  # only a hole remains
+            end = size  # a file system without holes
         os.lseek(target, start, os.SEEK_SET)
         while start < end:
             sent = os.sendfile(target, source, start, min(end - start, _PIECE))
@@ -215,7 +216,7 @@ def _copy_data(source: int, target: int, size: int) -> None:
 
 
 class _closing_on_error:  # noqa: N801  # used as a word of a with statement
-    """Close a descriptor when the block raises."""
+    """Close a descriptor if the block raises."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

@@ -1,8 +1,8 @@
-"""Open directories below a root, found by their canonical paths.
+"""Open directories below a root, looked up by canonical path.
 
-Walks act on many entries of one directory after another.  Resolving each path again costs time, and
-so would holding a descriptor for each directory of a deep tree: the most recently used stay open.
-A directory that was moved in the tree while it is open stays the one that was opened.
+A walk acts on many entries of one directory after another.  Resolving each path again costs time,
+and a descriptor for each directory of a deep tree costs too many: the most recently used stay open.
+A directory that is moved in the tree while it is open remains the opened one.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ class Folders:
         self.close()
 
     def close(self) -> None:
-        """Close all; they are opened again when they are asked for."""
+        """Close all of them; they are opened again on demand."""
         while self._open:
             os.close(self._open.popitem()[1])
 
     def open(self, canonical: str) -> int:
-        """Return a descriptor of a directory to act in; it belongs to this object.
+        """Return a descriptor of a directory for operations in it; it belongs to this object.
 
-        It is valid until some others were asked for, at least the next.  Raises :class:`OSError`,
-        with ``ELOOP`` or ``ENOTDIR`` where a link has come between.
+        It is valid at least until the next call.  Raises :class:`OSError`, with ``ELOOP`` or
+        ``ENOTDIR`` if a link has appeared on the path.
         """
         descriptor = self._open.pop(canonical, -1)
         if descriptor < 0:
@@ -44,7 +44,7 @@ class Folders:
                 os.close(self._open.pop(next(iter(self._open))))
             parts = split(os.fsencode(canonical))
             descriptor = self._root.open_directory(parts, links=False)
-        # The last one in the order is the most recently used.
+        # The most recently used is last.
         self._open[canonical] = descriptor
         return descriptor
 

@@ -1,9 +1,9 @@
-"""Files that a container gives to the host: what they leave behind.
+"""Removes privileges from files that a container hands to the host.
 
-A container decides on mode, attributes and kind of its files.  On the host a set-user-ID program,
-a file capability or a device node would carry the rights of whoever fetched it to everybody who
-can reach it.  So files that come out of a container one by one have none of them.  Archives keep
-everything: whoever unpacks one decides.
+A container chooses the mode, attributes and kind of its files.  On the host, a set-user-ID program,
+a file capability or a device node would give the rights of the user who fetched it to everybody who
+can reach it.  Files that are copied out of a container one by one therefore have none of these.
+Archives keep everything: their reader decides.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _Name = TypeVar("_Name", str, bytes)
 
 @dataclass(slots=True)
 class Handover:
-    """Takes away what must not reach the host, and counts it; for one command."""
+    """Removes what must not reach the host and counts it; one instance for each command."""
 
     set_id: int = 0
     attributes: int = 0
@@ -34,20 +34,20 @@ class Handover:
         return mode
 
     def xattrs(self, found: dict[_Name, bytes]) -> dict[_Name, bytes]:
-        """Return the extended attributes that are only a user's (``user.*``)."""
+        """Return only the user's extended attributes (``user.*``)."""
         kept = {name: value for name, value in found.items() if _of_user(name)}
         self.attributes += len(kept) < len(found)
         return kept
 
     def leaves_out(self, kind: int) -> bool:
-        """Return whether an entry of a kind (``stat.S_IFMT``) is left out altogether."""
+        """Return whether entries of a kind (``stat.S_IFMT``) are left out altogether."""
         if kind not in _DEVICES:
             return False
         self.devices += 1
         return True
 
     def __str__(self) -> str:
-        """Say in one line what was left out; empty for nothing."""
+        """Return one line about what was left out; empty if nothing was."""
         parts = (
             (self.set_id, "the set-user-ID or set-group-ID bits of {}", "file"),
             (self.attributes, "the security attributes of {}", "file"),

@@ -1,4 +1,4 @@
-"""System calls on descriptors that Python has no function for, with the errors of :mod:`os`.
+"""System calls on descriptors that Python lacks, with the errors of :mod:`os`.
 
 They release the interpreter lock while they run and raise :class:`OSError`.
 """
@@ -54,14 +54,14 @@ def openat2(directory: int, path: bytes, flags: int, resolve: int, mode: int = 0
         if descriptor >= 0:
             return int(descriptor)
         number = ctypes.get_errno()
-        # EAGAIN: a rename elsewhere in the tree raced with the walk; the kernel asks to try again.
+        # EAGAIN: a concurrent rename in the tree; the kernel asks to try again.
         if number not in (errno.EAGAIN, errno.EINTR):
             break
     raise OSError(number, os.strerror(number), path)
 
 
 def fchmodat2(directory: int, name: bytes, mode: int) -> None:
-    """Set the mode of an entry itself, never of the target of a link; Linux 6.6.
+    """Set the mode of an entry itself, never of a link's target; Linux 6.6.
 
     See fchmodat2(2).
     """

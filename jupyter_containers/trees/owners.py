@@ -1,9 +1,9 @@
-"""Owners of files, and the mark that stands for an owner where it cannot be set.
+"""Owners of files, and the attribute that records an owner that cannot be set.
 
 In a user namespace many users of an image do not exist, and an unprivileged process may not change
-owners.  The file then keeps its owner on disk and carries an extended attribute with the owner
-that it has in the image; layers made of it use the mark.  Links cannot be marked, nor can files of
-file systems without attributes.
+owners.  The file then keeps its owner on disk and gets an extended attribute with its owner in the
+image; layers made from it use the attribute.  Links, and files on file systems without attributes,
+cannot be marked.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import stat
 
 from jupyter_containers.trees import at
 
-# The owner that a file has in its image, where that user does not exist here: ``uid:gid``.
+# The owner of a file in its image, ``uid:gid``, if that user does not exist here.
 OWNER_MARK = b"user.jupyter-containers.owner"
 
 
 def give(target: int | str | bytes | os.PathLike[str], uid: int, gid: int) -> None:
     """Set the owner of an open file, or mark it.
 
-    A path is for the engine's own folders only: the last link in it is followed.  Raises
+    A path is for the engine's own folders only: the last component may be a link.  Raises
     :class:`OSError`.
     """
     try:
@@ -37,7 +37,7 @@ def give(target: int | str | bytes | os.PathLike[str], uid: int, gid: int) -> No
 
 
 def give_entry(directory: int, name: at.Name, uid: int, gid: int) -> None:
-    """Set the owner of one entry of an open directory, or mark it; a link is not followed."""
+    """Set the owner of one entry of an open directory, or mark it; do not follow a link."""
     try:
         at.chown(directory, name, uid, gid)
     except OSError as error:
@@ -65,7 +65,7 @@ def _mark(uid: int, gid: int) -> bytes:
 
 
 def marked_owner(xattrs: dict[bytes, bytes]) -> tuple[int, int] | None:
-    """Take the mark of :func:`give` out of a file's attributes and return its user and group."""
+    """Remove the mark of :func:`give` from a file's attributes; return its user and group."""
     text = xattrs.pop(OWNER_MARK, b"")
     uid, colon, gid = text.partition(b":")
     return (int(uid), int(gid)) if colon and uid.isdigit() and gid.isdigit() else None

@@ -1,4 +1,4 @@
-"""Removes trees that may change at the same time, of any depth."""
+"""Removes trees of any depth that may change at the same time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _ATTEMPTS = 4
 
 
 def remove_tree(directory: int, name: at.Name) -> None:
-    """Remove an entry of an open directory and all below it; what vanishes is passed over.
+    """Remove an entry of an open directory and all below it; ignore entries that vanish.
 
-    Raises :class:`OSError`, with ``ENOTEMPTY`` where somebody fills the tree again and again.
+    Raises :class:`OSError`, with ``ENOTEMPTY`` if another process keeps filling the tree.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -31,7 +31,7 @@ def remove_tree(directory: int, name: at.Name) -> None:
 
 
 def remove(path: Path | str) -> None:
-    """Remove a file or tree by its path, whose folder is the engine's own."""
+    """Remove a file or tree by its path, in a folder of the engine's own."""
     folder, name = os.path.split(os.fspath(path))
     with suppress(FileNotFoundError):
         directory = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -62,6 +62,6 @@ def _remove_folder(parent: int, name: bytes) -> None:
 
 
 def _open_up(directory: int, name: at.Name) -> None:
-    """Give this process access to a folder; root has it anyway."""
+    """Give this process access to a folder; root does not need it."""
     if os.geteuid() != 0:
         at.chmod(directory, name, 0o700)

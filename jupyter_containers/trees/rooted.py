@@ -1,14 +1,14 @@
-"""Paths that cannot leave a directory: names from archives, Dockerfiles and containers.
+"""Resolves paths that cannot leave a directory: names from archives, Dockerfiles and containers.
 
-A *root* is a directory that stands for ``/``.  A name is first made *parts*: a lexical clean-up in
-which ``.``, empty parts and leading slashes vanish and ``..`` stops at the root.  The kernel then
+A *root* is a directory that stands for ``/``.  A name is first split into *parts*, lexically:
+``.``, empty parts and leading slashes are dropped and ``..`` stops at the root.  The kernel then
 resolves the parts with ``openat2(RESOLVE_IN_ROOT)``: symbolic links, absolute ones too, are
-followed inside the root.  Where the kernel (before 5.6) or a sandbox has no ``openat2``, a walk
-with one ``O_NOFOLLOW`` open for each part gives the same answers.
+followed inside the root.  Where the kernel (before 5.6) or a sandbox lacks ``openat2``, a walk with
+one ``O_NOFOLLOW`` open for each part gives the same results.
 
-A *canonical* path is text relative to the root in which no part is a symbolic link (the root
-itself is the empty path): :meth:`Root.resolve` makes one, and :meth:`Root.place` opens the
-directory above it, for the operations of :mod:`.at`.
+A *canonical* path is text relative to the root in which no part is a symbolic link (the root itself
+is the empty path): :meth:`Root.resolve` returns one, and :meth:`Root.place` opens the directory
+above it, for the operations of :mod:`.at`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MAX_LINKS = 40
 
 
 def split(name: bytes) -> tuple[bytes, ...]:
-    """Return the parts of ``name`` below the root; ``..`` never climbs above it."""
+    """Return the parts of ``name`` below the root; ``..`` never leaves it."""
     parts = name.split(b"/")
     if b".." not in parts:
         return tuple(part for part in parts if part not in (b"", b"."))
@@ -80,10 +80,10 @@ class Root:
     def open(
         self, parts: tuple[bytes, ...], flags: int, *, links: bool = True, mode: int = 0
     ) -> int:
-        """Return a descriptor of what ``parts`` name; the caller closes it.
+        """Return a descriptor of the entry at ``parts``; the caller closes it.
 
-        With ``links=False`` any symbolic link on the way is an error (``ELOOP``); ``mode`` is that
-        of a file which ``O_CREAT`` makes.  Raises :class:`OSError` as open(2) does.
+        With ``links=False`` any symbolic link in the path raises ``ELOOP``; ``mode`` is the mode of
+        a file that ``O_CREAT`` creates.  Raises :class:`OSError` as open(2) does.
         """
         if self._by_kernel:
             resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
@@ -93,7 +93,7 @@ class Root:
         return self._walk(parts, flags, links=links, mode=mode)
 
     def open_directory(self, parts: tuple[bytes, ...], *, links: bool = True) -> int:
-        """Return a path-only descriptor of a directory, for :mod:`.at`; the caller closes it."""
+        """Return an ``O_PATH`` descriptor of a directory, for :mod:`.at`; the caller closes it."""
         return self.open(parts, O_PATH | os.O_DIRECTORY, links=links)
 
     def open_path(self, path: str, flags: int, mode: int = 0) -> int:
@@ -102,9 +102,9 @@ class Root:
 
     @contextmanager
     def place(self, canonical: str) -> Iterator[tuple[int, bytes]]:
-        """Yield an open directory and the one name in it that a canonical path means.
+        """Yield the open parent directory of a canonical path, and the name in it.
 
-        A link that has come between raises ``ELOOP``; the root itself has no place (``EINVAL``).
+        A link that has appeared in the path raises ``ELOOP``; the root itself raises ``EINVAL``.
         """
         parts = split(os.fsencode(canonical))
         if not parts:
@@ -116,9 +116,9 @@ class Root:
             os.close(descriptor)
 
     def resolve(self, path: str, *, follow_last: bool = True) -> str:
-        """Return the canonical form of ``path``; names that do not exist are taken as they are.
+        """Return the canonical form of ``path``; missing components are kept as they are.
 
-        Raises :class:`OSError`, for too many links with ``ELOOP``.
+        Raises :class:`OSError`, with ``ELOOP`` for too many links.
         """
         pending = [name for name in path.split("/") if name not in ("", ".")][::-1]
         if ".." not in pending:
@@ -146,7 +146,7 @@ class Root:
         return "/".join(done)
 
     def _target(self, folders: list[str], name: str) -> str | None:
-        """Return the target of the link ``name``; None when it is no link or nothing at all."""
+        """Return the target of the link ``name``; None if it is not a link or does not exist."""
         if "\0" in name:
             raise OSError(errno.EINVAL, "a name holds a null byte", name)
         try:
@@ -158,9 +158,9 @@ class Root:
             raise
 
     def stat(self, canonical: str) -> os.stat_result | None:
-        """Return the status of a canonical path, or None when nothing is there.
+        """Return the status of a canonical path, or None if it does not exist.
 
-        Behind a link that has come between there is nothing.
+        A path through a link that has appeared counts as missing.
         """
         parts = split(os.fsencode(canonical))
         if not parts:
@@ -177,11 +177,11 @@ class Root:
             os.close(descriptor)
 
     def exists(self, path: str) -> bool:
-        """Return whether something is at ``path``, links followed inside the root."""
+        """Return whether ``path`` exists; links are followed inside the root."""
         return self.stat(self.resolve(path)) is not None
 
     def read_bytes(self, path: str, limit: int) -> bytes:
-        """Return the first ``limit`` bytes of a regular file below the root, links followed in it.
+        """Return the first ``limit`` bytes of a regular file; links are followed inside the root.
 
         Raises :class:`OSError`, with ``EINVAL`` at once for a FIFO or device.
         """
@@ -195,14 +195,14 @@ class Root:
             os.close(descriptor)
 
     def read_text(self, path: str, limit: int = 1 << 20) -> str:
-        """Return the text of a regular file below the root; empty when there is none."""
+        """Return the text of a regular file below the root; empty if it does not exist."""
         try:
             return self.read_bytes(path, limit).decode("utf-8", "replace")
         except OSError:
             return ""
 
     def make_folders(self, path: str, mode: int, uid: int, gid: int) -> str:
-        """Return ``path`` in canonical form after creating what is missing of it.
+        """Create the missing folders of ``path`` and return its canonical form.
 
         Mode and owner are those of the new folders.  Raises :class:`OSError`.
         """
@@ -228,14 +228,14 @@ class Root:
         try:
             os.close(openat2(self._descriptor, b".", O_PATH, RESOLVE_IN_ROOT))
         except OSError as error:
-            # Old seccomp filters answer EPERM to calls that they do not know.
+            # Old seccomp filters return EPERM for calls that they do not know.
             if error.errno in (errno.ENOSYS, errno.EPERM):
                 return False
             raise
         return True
 
     def _walk(self, parts: tuple[bytes, ...], flags: int, *, links: bool, mode: int) -> int:
-        """Resolve one part at a time; ``trail`` holds the directories from the root downwards."""
+        """Resolve one part at a time; ``trail`` holds the directories from the root down."""
         trail = [os.dup(self._descriptor)]
         todo = list(reversed(parts))
         followed = 0

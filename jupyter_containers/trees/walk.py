@@ -1,4 +1,4 @@
-"""Every entry of a tree that may change at the same time, found through descriptors."""
+"""Walks a tree that may change at the same time, through descriptors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OPEN = 64
 
 
 class Found(NamedTuple):
-    """An entry: its ``name`` in an open directory, valid until the next; ``path`` has no root."""
+    """An entry: its ``name`` in an open directory, valid until the next; ``path`` is relative."""
 
     directory: int
     name: bytes
@@ -33,13 +33,13 @@ class _Level:
 
 
 def walk(top: int, leaving: Callable[[int, bytes], object] | None = None) -> Iterator[Found]:
-    """Yield all entries below an open directory, a directory before what is in it.
+    """Yield all entries below an open directory, each directory before its contents.
 
-    ``leaving`` is called with the open parent and the name of each directory when all that is in
-    it was yielded.  What vanishes on the way and directories that may not be read are passed over.
+    ``leaving`` is called with the open parent and the name of each directory after its contents.
+    Entries that vanish and directories that may not be read are skipped.
 
-    Trees of any depth take a bounded number of descriptors.  When a directory has been moved
-    elsewhere, the rest of those above it is left out.
+    Trees of any depth take a bounded number of descriptors.  If a directory is moved elsewhere, the
+    remaining entries of the directories above it are left out.
     """
     levels: list[_Level] = []
     try:
@@ -85,7 +85,7 @@ def _level(descriptor: int, name: bytes, path: bytes) -> _Level:
 
 
 def _open_again(levels: list[_Level], left: _Level) -> None:
-    """Open the directory above the one that is left again, where that was closed."""
+    """Reopen the directory above the current one if it was closed."""
     if not levels or levels[-1].descriptor >= 0:
         return
     above = os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=left.descriptor)

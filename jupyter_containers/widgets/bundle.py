@@ -1,4 +1,4 @@
-"""The JavaScript of the widgets, bundled into this package when it was built."""
+"""The JavaScript of the widgets, bundled into this package when it is built."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STATIC = Path(__file__).with_name("static")
 
 @cache
 def bundle(name: str) -> str:
-    """Return the module of one widget; raises :class:`UnsupportedError` where none was built."""
+    """Return the module of one widget; raise :class:`UnsupportedError` if it was not built."""
     try:
         return (_STATIC / f"{name}.js").read_text(encoding="utf-8")
     except FileNotFoundError as error:

@@ -1,7 +1,7 @@
-"""Containers at a glance, with buttons; logs and terminals open below.
+"""An overview of containers with buttons; logs and terminals open below.
 
-A thread looks while somebody watches.  A button's work runs in a thread of its own: a handler must
-stay short, and a stop may take ten seconds.
+A thread updates it while it is visible.  A button's work runs in a separate thread: a handler must
+be short, and a stop may take ten seconds.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ _DOING = {
 
 
 class DashboardWidget(LiveWidget):
-    """All containers that ``look`` returns, with what they use.
+    """All containers that ``look`` returns, with their usage.
 
-    ``base`` is the notebook server's, where it proxies ports.
+    ``base`` is the notebook server's base URL, if it proxies ports.
     """
 
     module = "dashboard"
@@ -83,16 +83,16 @@ class DashboardWidget(LiveWidget):
         self._box = ipywidgets.VBox([self])
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start updating."""
         self._loop.start()
 
     def greet(self, view: str) -> None:
-        """Give a new view all rows."""
+        """Send all rows to a new view."""
         self.tell(DashboardHello(self.rows()), to=view)
         self._loop.wake()
 
     def handle(self, message: Any, view: str, buffers: Sequence[Any]) -> None:
-        """Take the buttons."""
+        """Handle the buttons."""
         del view, buffers
         if not isinstance(message, Act):
             return
@@ -103,7 +103,7 @@ class DashboardWidget(LiveWidget):
         threading.Thread(target=self._act, args=(action, container_id), daemon=True).start()
 
     def finish(self) -> None:
-        """Close what was opened below."""
+        """Close everything opened below."""
         self._loop.stop()
         for child in self._box.children[1:]:
             child.close()
@@ -114,7 +114,7 @@ class DashboardWidget(LiveWidget):
         return str(self._containers), self._containers._repr_html_()
 
     def rows(self) -> list[Row]:
-        """Return the rows as the page takes them."""
+        """Return the rows in the page's form."""
         return [self._row(container) for container in self._containers]
 
     def _bundle(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A container seen from inside and outside, as it changes."""
+"""A container from inside and outside, updated as it changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ExplainWidget(FollowingWidget):
-    """The explanation of one container; ``look`` makes it anew."""
+    """The explanation of one container; ``look`` computes it again."""
 
     module = "explain"
     # Memory, CPU time and processes change without an event.
@@ -37,18 +37,18 @@ class ExplainWidget(FollowingWidget):
         super().__init__(engine, gallery, cell)
 
     def concerns(self, event: JournalEvent) -> bool:
-        """Look after whatever happens to the container, its networks among it."""
+        """Return whether an event concerns the container or its networks."""
         container_id = self._seen.explanation.container_id
         return container_id in (event.id, event.attributes.get("container"))
 
     def look(self) -> None:
-        """Explain it again; what is the same as before is not told again."""
+        """Explain it again; send only the changes."""
         before, self._seen = self._seen.explanation, self._find()
         if self._seen.explanation != before:
             self.tell(self._message())
 
     def hello(self) -> ExplainHello:
-        """Return the sections as the page takes them."""
+        """Return the sections in the page's form."""
         return ExplainHello(**msgspec.structs.asdict(self._message()))
 
     def _message(self) -> messages.Explained:

@@ -1,7 +1,7 @@
-"""The loop that keeps a page up to date: it looks again, but never while nobody watches.
+"""The loop that keeps a page up to date: it polls only while a view is visible.
 
-One thread reads the event feed, another looks: after an event that concerns it, when it is woken,
-and at an interval where what is shown also changes without an event.
+One thread reads the event feed, another looks: after a relevant event, when woken, and at an
+interval if the shown values also change without events.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class FollowLoop:
     """Calls ``look`` until :meth:`stop`.
 
-    ``failed`` takes what ``look`` raises, and the loop goes on.  ``interval`` returns the seconds
-    to the next look, None to wait for an event.  Events within ``together`` seconds have one look.
+    ``failed`` receives exceptions of ``look``, and the loop continues.  ``interval`` returns the
+    seconds to the next look, None to wait for an event.  Events within ``together`` seconds cause
+    one look.
     """
 
     def __init__(
@@ -45,9 +46,9 @@ class FollowLoop:
         concerns: Callable[[JournalEvent], bool] = lambda _: True,
         lost: Callable[[ContainersError], None] | None = None,
     ) -> None:
-        """Begin; ``lost`` takes what ends the feed, ``failed`` where there is none.
+        """Start; ``lost`` receives the error that ends the feed, ``failed`` if it is None.
 
-        The feed is to end when ``cancel`` is cancelled.
+        The feed must end when ``cancel`` is cancelled.
         """
         if events is not None:
             arguments = (events, concerns, lost or self._failed)

@@ -1,4 +1,4 @@
-"""Widgets that show one thing again when the event feed says that something happened to it."""
+"""Widgets that update when the event feed reports a change of what they show."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
     from jupyter_containers.engine.journal import JournalEvent
 
-# Events of one cause come together, and a page is drawn at most ten times a second.
+# Related events come together, and a page is drawn at most ten times a second.
 _TOGETHER_SECONDS = 0.1
 
 
 class FollowingWidget(LiveWidget):
-    """A widget over one bundle; subclasses say which events concern it and how to look.
+    """A widget over one bundle; subclasses select the events and implement the update.
 
-    ``interval`` is the seconds between looks without an event, None for no such looks.
+    ``interval`` is the seconds between updates without an event, None for none.
     """
 
     interval: ClassVar[float | None] = None
@@ -39,14 +39,14 @@ class FollowingWidget(LiveWidget):
             watched=lambda: self.watched,
             together=_TOGETHER_SECONDS,
         )
-        # The place in the feed is taken before the first look: nothing falls between.
+        # The position in the feed is taken before the first look: nothing is missed.
         self._feed = engine.system.events(
             filters={"type": ["container", "network"]}, cancel=self._loop.cancel
         )
         super().__init__(gallery, cell)
 
     def start(self) -> None:
-        """Begin to follow."""
+        """Start following."""
         self._loop.start(
             self._feed,
             self.concerns,
@@ -54,19 +54,19 @@ class FollowingWidget(LiveWidget):
         )
 
     def concerns(self, event: JournalEvent) -> bool:
-        """Return whether to look again."""
+        """Return whether an event requires another look."""
         raise NotImplementedError
 
     def look(self) -> None:
-        """Look, and tell the views what is new; raises :class:`NotFoundError` when it has gone."""
+        """Look, and send changes to the views; raise :class:`NotFoundError` if it was removed."""
         raise NotImplementedError
 
     def hello(self) -> msgspec.Struct:
-        """Return what a new view draws."""
+        """Return the message that a new view draws."""
         raise NotImplementedError
 
     def greet(self, view: str) -> None:
-        """Give a new view what was seen last, and look again: nobody may have for a while."""
+        """Send the last state to a new view, and look again: it may be outdated."""
         self.tell(self.hello(), to=view)
         self._loop.wake()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 # Takes a widget's message and its buffers to a page.
-SendLine = Callable[[dict[str, Any], Sequence[bytes]], None]
+SendMessage = Callable[[dict[str, Any], Sequence[bytes]], None]
 
 
 class Closable(Protocol):
@@ -20,13 +20,13 @@ class Closable(Protocol):
 class Gallery:
     """Knows which cell made which widget, and closes those of a cell that is run again.
 
-    With a ``line`` the widgets have no comm each: their messages go there.
+    With ``send`` the widgets have no comm each: their messages go there.
     ``terminal_size`` is the size (rows, columns) that a terminal had last: the best guess for the
     next one before its view has said its own.
     """
 
-    def __init__(self, line: SendLine | None = None) -> None:
-        self.line = line
+    def __init__(self, send: SendMessage | None = None) -> None:
+        self.send = send
         self._lock = threading.Lock()
         self._cell: str | None = None
         self._made: dict[Closable, str | None] = {}

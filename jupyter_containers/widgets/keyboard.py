@@ -1,4 +1,4 @@
-"""What is typed, on its way to a program that may not read it at once."""
+"""Sends typed keys to a program that may not read them at once."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import select
 import threading
 from contextlib import suppress
 
-_MOST = 16 * 1024 * 1024  # of a paste that nobody reads
+_MOST = 16 * 1024 * 1024  # of a paste that is not read
 
 
 class Keyboard:
-    """Writes to a pipe without ever holding up whoever types; thread-safe.
+    """Writes to a pipe without ever blocking the sender; thread-safe.
 
-    Before :meth:`open` and after :meth:`close` keys are kept back or dropped.  A thread exists only
-    while something is left over.
+    Before :meth:`open` keys are kept back, after :meth:`close` they are dropped.  A thread exists
+    only while something is left over.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Keyboard:
         self._closed = False
 
     def open(self, descriptor: int) -> None:
-        """Take the pipe's end for writing, which does not block; it is closed with this object."""
+        """Open the pipe's non-blocking writing end; it is closed with this object."""
         with self._lock:
             self._descriptor = descriptor
             self._write()
@@ -38,7 +38,7 @@ class Keyboard:
                 self._write()
 
     def close(self) -> None:
-        """Close the pipe; what was not written is dropped."""
+        """Close the pipe; drop unwritten keys."""
         with self._lock:
             self._closed = True
             self._waiting.clear()
@@ -50,7 +50,7 @@ class Keyboard:
         if self._descriptor is None:
             return
         with suppress(OSError):
-            # Full, or nobody reads any more: the first is tried again, the second ends soon.
+            # Full, or its reader is gone: the first is retried, the second ends soon.
             while self._waiting:
                 del self._waiting[: os.write(self._descriptor, self._waiting)]
         if self._waiting and self._helper is None:

@@ -1,7 +1,7 @@
-"""The layers of an image as trees that unfold, with search and the largest first.
+"""The layers of an image as expandable trees, with search and the largest first.
 
-The kernel keeps the changes; a page gets those of a folder when somebody opens it, so an image of
-a hundred thousand files opens at once.
+The kernel keeps the changes; a page gets those of a folder when it is expanded, so an image of a
+hundred thousand files opens at once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Node:
 
 
 class ChangeTree:
-    """The changes of one layer by folder; of a search, those whose path has its words."""
+    """The changes of one layer by folder; for a search, those whose path has its words."""
 
     def __init__(self, changes: Iterable[LayerChange], words: str = "") -> None:
         self._inside: dict[str, dict[str, _Node]] = {}
@@ -56,7 +56,7 @@ class ChangeTree:
                 self._add(change)
 
     def entries(self, folder: str, by_size: bool, first: int = 0) -> tuple[list[TreeEntry], int]:
-        """Return a folder's entries (``""`` is the root) from ``first`` on, and their number."""
+        """Return a folder's entries (``""`` is the root) from ``first`` on, and their total."""
         inside = list(self._inside.get(folder, {}).values())
         if by_size:
             inside.sort(key=lambda node: (-max(node.size, node.hidden), node.name))
@@ -104,7 +104,7 @@ class LayersWidget(LiveWidget):
         super().__init__(gallery, cell)
 
     def greet(self, view: str) -> None:
-        """Give a new view the layers, without their files."""
+        """Send the layers, without their files, to a new view."""
         image = self._layers.image
         hello = LayersHello(
             name=image.name,
@@ -132,7 +132,7 @@ class LayersWidget(LiveWidget):
         self.tell(hello, to=view)
 
     def handle(self, message: Any, view: str, buffers: Sequence[Any]) -> None:
-        """Answer what a view wants to see of a folder, or where the words of a search are."""
+        """Send a view the contents of a folder, or the results of a search."""
         del buffers
         match message:
             case Open():
@@ -162,7 +162,7 @@ class LayersWidget(LiveWidget):
         return str(self._layers), self._layers._repr_html_()
 
     def _tree(self, number: int, words: str) -> ChangeTree:
-        """Return the tree of a layer for the present words; those of other words are forgotten."""
+        """Return the tree of a layer for the present words; drop those for other words."""
         if words != self._words:
             self._words, self._trees = words, {}
         if number not in self._trees:

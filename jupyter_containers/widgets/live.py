@@ -39,7 +39,7 @@ class LiveWidget(anywidget.AnyWidget):
 
     def __init__(self, gallery: Gallery, cell: Callable[[], object] = lambda: None) -> None:
         self._gallery, self._cell = gallery, cell
-        if gallery.line is None:
+        if gallery.send is None:
             self.add_traits(_esm=traitlets.Unicode(bundle(self.module)).tag(sync=True))
         super().__init__()
         self._shown_in: object = None
@@ -54,22 +54,22 @@ class LiveWidget(anywidget.AnyWidget):
         self.on_msg(self._receive)
         gallery.add(self)
 
-    # How messages travel: on a comm of its own, or on the line of its gallery.
+    # How messages travel: on a comm of its own, or on the connection of its gallery.
 
     def open(self) -> None:
         """Open the comm, where there is to be one (called by ipywidgets)."""
-        if self._gallery.line is None:
+        if self._gallery.send is None:
             super().open()
 
     def send(self, content: dict[str, Any], buffers: Sequence[bytes] | None = None) -> None:
         """Send to all views."""
-        if self._gallery.line is None:
+        if self._gallery.send is None:
             super().send(content, buffers)
         else:
-            self._gallery.line(content, buffers or ())
+            self._gallery.send(content, buffers or ())
 
     def receive_message(self, content: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        """Take a message that came on the line."""
+        """Take a message that came on the connection."""
         self._receive(self, content, buffers)
 
     # What a subclass says and does.
@@ -167,7 +167,7 @@ class LiveWidget(anywidget.AnyWidget):
 
     def _stay_live(self) -> bool:
         comm = self.comm
-        if comm is None and self._gallery.line is not None:
+        if comm is None and self._gallery.send is not None:
             return True
         if not hasattr(comm, "_reply_subshell_for"):
             return False
@@ -179,9 +179,9 @@ class LiveWidget(anywidget.AnyWidget):
             return
         try:
             said = convert_message(message, self.from_view)
+            view = convert_message(message.get("view", ""), str)
         except InvalidArgumentError:
             return
-        view = str(message.get("view", ""))
         with self._lock:
             match said:
                 case messages.Ready() if view not in self._views:

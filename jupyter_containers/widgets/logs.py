@@ -1,7 +1,7 @@
-"""A container's log in a cell's output: followed, searched, held still, copied.
+"""A container's log in a cell's output: follow, search, pause, copy.
 
-A thread here reads the log; memory is capped in the kernel and in the page, whatever a container
-writes.  When the container ends, or the widget is told to stop following, it stays as it is.
+A thread in the kernel reads the log; memory is limited in the kernel and in the page, however much
+a container writes.  When the container ends, or the widget is stopped, its contents stay.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _FALLBACK_LINES = 200
 
 
 class LogsWidget(ScreenWidget):
-    """What one container writes."""
+    """The output of one container."""
 
     module = "logs"
     from_view = LogsFromView
     kept_bytes = 2 * 1024 * 1024
     kept_lines = 20_000
-    # A view that its reader holds still is not one that has gone.
+    # A paused view is still there.
     stalled_seconds = float("inf")
 
     def __init__(
@@ -50,19 +50,19 @@ class LogsWidget(ScreenWidget):
         super().__init__(gallery, cell)
 
     def start(self) -> None:
-        """Begin to follow."""
+        """Start following."""
         self.begin()
         threading.Thread(target=self._follow, daemon=True).start()
 
     def wait(self) -> None:
-        """Wait until the log has ended; raises what kept it from being read."""
+        """Wait until the log has ended; raise the error that prevented reading it."""
         while not self._ended.wait(0.5):
             pass
         if self._failure is not None:
             raise self._failure
 
     def stop(self) -> None:
-        """Follow no longer; what was read stays."""
+        """Stop following; keep the contents."""
         self._cancel.cancel()
 
     def screen_state(self) -> ScreenState:
@@ -71,7 +71,7 @@ class LogsWidget(ScreenWidget):
 
     @property
     def state(self) -> str:
-        """Where it is in its life, in a few words."""
+        """The state in its life, in a few words."""
         if self.running:
             return "following"
         if self._failure is not None:
@@ -79,14 +79,14 @@ class LogsWidget(ScreenWidget):
         return "no longer followed" if self._cancel.cancelled else "the container has ended"
 
     def handle(self, message: Any, view: str, buffers: Sequence[Any]) -> None:
-        """Take acknowledgements and the wish to close."""
+        """Handle acknowledgements and the request to close."""
         if isinstance(message, Close):
             self.close()
         else:
             super().handle(message, view, buffers)
 
     def finish(self) -> None:
-        """Stop following; whoever shows it takes it away."""
+        """Stop following; the page removes the view."""
         self.stop()
         super().finish()
         if self._on_close is not None:
@@ -107,7 +107,8 @@ class LogsWidget(ScreenWidget):
         try:
             for line in self._source(self._cancel):
                 batch += line
-                # A quick writer's lines come in blocks anyway; a slow one's must not wait.
+                # The lines of a fast writer arrive in blocks anyway; those of a slow one must not
+                # wait.
                 if len(batch) >= _BATCH_BYTES or not self._pending:
                     self.receive(bytes(batch))
                     batch.clear()

@@ -1,4 +1,4 @@
-"""Networks as pictures that follow what is attached to them and what leaves."""
+"""Drawings of networks that follow connected and disconnected containers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WORDS = {
     "create": "it was created",
     "destroy": "it was removed",
 }
-# Of a container's many events, those after which a picture may be another.
+# The events of a container after which a drawing may change.
 _REDRAWING = frozenset({"start", "die", "rename", "destroy", "pause", "unpause"})
 
 
@@ -48,7 +48,7 @@ class NetworkWidget(FollowingWidget):
         super().__init__(engine, gallery, cell)
 
     def concerns(self, event: JournalEvent) -> bool:
-        """Note what is told of our networks; look after that, and after what renames or ends."""
+        """Record events of these networks; look after those, and after renames and ends."""
         if event.type == "container":
             self._members.setdefault(event.id, event.attributes.get("name", ""))
             return event.action in _REDRAWING
@@ -71,7 +71,7 @@ class NetworkWidget(FollowingWidget):
         self.tell(self._drawn())
 
     def hello(self) -> NetworkHello:
-        """Return the pictures, the JSON below them, and what has happened."""
+        """Return the drawings, the JSON below them, and the events."""
         return NetworkHello(**msgspec.structs.asdict(self._drawn()))
 
     def _drawn(self) -> Drawn:

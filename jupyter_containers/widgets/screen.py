@@ -1,8 +1,8 @@
-"""A screen on the page: bytes that come at any speed, shown as fast as the views draw them.
+"""A screen on the page: bytes arrive at any speed and are shown as fast as the views draw.
 
-Every byte goes to all views, which acknowledge what they have drawn; a few hundred kilobytes may be
-on their way.  What comes faster waits here, and of that the oldest is left out beyond a limit: it
-would be out of sight at once.  What was shown is kept, up to a limit, for views that come later.
+Every byte is sent to all views, which acknowledge what they have drawn; a few hundred kilobytes may
+be in flight.  Further output is queued here; beyond a limit the oldest is dropped: it would scroll
+out of sight at once.  Past output is kept, up to a limit, for later views.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ScreenWidget(LiveWidget):
     """A widget that shows a stream of bytes, and its ``screen_state``."""
 
     kept_bytes = 512 * 1024
-    # What a view can hold; None where lines are not what it holds.
+    # The capacity of a view; None if lines do not limit it.
     kept_lines: int | None = None
     stalled_seconds = _STALLED_SECONDS
 
@@ -48,18 +48,18 @@ class ScreenWidget(LiveWidget):
 
     @property
     def running(self) -> bool:
-        """True until the last byte has come."""
+        """True until the last byte has arrived."""
         return not self._ended.is_set()
 
     def greet(self, view: str) -> None:
-        """Give a new view what was shown so far."""
+        """Send the output so far to a new view."""
         self._flush()
         self._drawn[view] = self._sent
         hello = ScreenHello(**msgspec.structs.asdict(self.screen_state()))
         self.tell(hello, [self._scrollback.replay(self.kept_lines)], to=view)
 
     def handle(self, message: Any, view: str, buffers: Sequence[Any]) -> None:
-        """Take acknowledgements."""
+        """Handle acknowledgements."""
         del buffers
         if isinstance(message, Ack):
             with self._lock:
@@ -69,14 +69,14 @@ class ScreenWidget(LiveWidget):
             self._drawn.pop(view, None)
 
     def begin(self) -> None:
-        """Start to deliver what comes."""
+        """Start delivering output."""
         threading.Thread(target=self._deliver, daemon=True).start()
 
     def receive(self, data: bytes) -> None:
-        """Take more bytes, from any thread."""
+        """Add bytes, from any thread."""
         with self._lock:
             self._scrollback.add(data)
-            # The echo of a key goes out from here at once: another thread would take its time.
+            # A key's echo is sent from here at once: another thread would take longer.
             calm = not self._pending and time.monotonic() - self._moved > _PAUSE_SECONDS
             self._pending += data
             if calm:
@@ -87,7 +87,7 @@ class ScreenWidget(LiveWidget):
             self._wakened.set()
 
     def end(self) -> None:
-        """Say that no more comes."""
+        """Mark the end of the output."""
         self._ended.set()
         self._wakened.set()
 
@@ -105,7 +105,7 @@ class ScreenWidget(LiveWidget):
                         self._wakened.wait(_PAUSE_SECONDS * 5)
                         self._wakened.clear()
                         continue
-                    # A page that has gone without a word must not stop those that come later.
+                    # A page that vanished must not block later ones.
                     self._drawn = dict.fromkeys(self._drawn, self._sent)
                 with self._lock:
                     self._flush(_CHUNK)

@@ -1,4 +1,4 @@
-"""What a terminal has shown, kept up to a limit so that a view that comes later can show it too."""
+"""Past terminal output, kept up to a limit for views that are opened later."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FULL_SCREEN = re.compile(r"\x1b\[\?(?:1049|1047|47)h.*?(?:\x1b\[\?(?:1049|1047|
 
 
 class Scrollback:
-    """The last bytes that a terminal was sent; not thread-safe."""
+    """The last bytes sent to a terminal; not thread-safe."""
 
     def __init__(self, limit: int = _LIMIT) -> None:
         self._limit = limit
@@ -20,14 +20,14 @@ class Scrollback:
         self.full_screen = False
 
     def add(self, data: bytes) -> None:
-        """Keep more output."""
-        # A sequence may be cut in two by a read.
+        """Append output."""
+        # A sequence may be split between two reads.
         for match in _SCREENS.finditer(self._edge + data):
             self.full_screen = match[1] == b"h"
         self._edge = (self._edge + data)[-8:]
         self._kept += data
         if len(self._kept) > 2 * self._limit:
-            # Cut behind a line feed: not inside a character or an escape sequence.
+            # Cut after a line feed: not inside a character or an escape sequence.
             cut = self._kept.find(b"\n", len(self._kept) - self._limit)
             del self._kept[: cut + 1 if cut >= 0 else len(self._kept) - self._limit]
 
@@ -42,5 +42,5 @@ class Scrollback:
 
     @property
     def text(self) -> str:
-        """What stands on the first screen, with its colours; full-screen programs left out."""
+        """The contents of the first screen, with colours; without full-screen programs."""
         return _FULL_SCREEN.sub("", self._kept.decode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""Live charts of what containers use; a thread samples while somebody looks."""
+"""Live charts of containers' usage; a thread samples while a view is visible."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _KEPT = 300
 
 
 class Sampler:
-    """Turns readings of counters into what happened since the reading before."""
+    """Converts readings of counters into changes since the previous reading."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._before: dict[str, tuple[float, StatsSample]] = {}
 
     def sample(self, readings: Sequence[StatsSample]) -> Sample:
-        """Return one moment, as the charts take it."""
+        """Return one sample, in the charts' form."""
         now = self._clock()
         containers = [self._usage(now, reading) for reading in readings]
         self._before = {reading.container_id: (now, reading) for reading in readings}
@@ -76,7 +76,7 @@ class StatsWidget(LiveWidget):
         self._last: Table[StatsSample] = take()
         self._loop = FollowLoop(
             self._look,
-            # A container that was named has gone; the charts keep what it was.
+            # A container that was named was removed; the charts keep its values.
             lambda _: self._keep([]),
             interval=lambda: INTERVAL_SECONDS,
             watched=lambda: self.watched,
@@ -84,16 +84,16 @@ class StatsWidget(LiveWidget):
         super().__init__(gallery, cell)
 
     def start(self) -> None:
-        """Begin to sample."""
+        """Start sampling."""
         self._keep(self._last)
         self._loop.start()
 
     def greet(self, view: str) -> None:
-        """Give a new view the last minutes."""
+        """Send the last minutes to a new view."""
         self.tell(StatsHello(list(self._samples)), to=view)
 
     def finish(self) -> None:
-        """End the sampling."""
+        """Stop sampling."""
         self._loop.stop()
 
     def fallback(self) -> tuple[str, str]:

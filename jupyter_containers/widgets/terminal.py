@@ -32,7 +32,7 @@ from jupyter_containers.widgets.messages import (
 from jupyter_containers.widgets.screen import ScreenWidget
 
 _VIEW_SECONDS = 2.0
-_SIGN_OF_LIFE_SECONDS = 0.5
+_SIGN_OF_LIFE_SECONDS = 5.0
 
 
 class TerminalWidget(ScreenWidget):
@@ -53,7 +53,7 @@ class TerminalWidget(ScreenWidget):
         self.exit_code: int | None = None
         self._failure: ContainersError | None = None
         self._rows, self._columns = gallery.terminal_size
-        self._nudges = 0
+        self._nudges = self._looks = 0
         self._sized, self._alive = threading.Event(), threading.Event()
         self._keyboard = Keyboard()
         super().__init__(gallery, cell)
@@ -152,9 +152,13 @@ class TerminalWidget(ScreenWidget):
             self._alive.set()
 
     def _size(self) -> tuple[int, int]:
-        """Return rows and columns; asked by the work every 50 ms, so a cancel ends it soon."""
+        """Return rows and columns; called every 50 ms, so a cancel ends the work soon."""
         if self._cancelled:
             raise OperationCancelledError("the terminal was closed")
+        # The first call may come before the process starts; with the second one it runs.
+        self._looks += 1
+        if self._looks > 1:
+            self._alive.set()
         if self._nudges:
             # Another size and back: a full-screen program draws everything anew.
             self._nudges -= 1

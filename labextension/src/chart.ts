@@ -1,4 +1,9 @@
-/** Small line charts (SVG) in the colours of the page. */
+/**
+ * Small line charts (SVG) in the colours of the page.
+ *
+ * Not uPlot, the smallest of the libraries that draw such charts: minified it has 51 kB and its own colours for
+ * axes on a canvas; this module has 1.8 kB of a bundle of 10 kB.
+ */
 import css from "./chart.css";
 import { addStyle, child } from "./frame";
 

@@ -196,10 +196,11 @@ export interface LayersHello {
   layers: LayerLine[];
 }
 
-/** An entry of a folder; `hidden` bytes are those of what the layer removes.
-
-    `path` is opaque (hexadecimal): names are bytes.  `kind` is empty for an unchanged folder.
-     */
+/**
+ * An entry of a folder; `hidden` bytes are those of what the layer removes.
+ *
+ * `path` is opaque (hexadecimal): names are bytes.  `kind` is empty for an unchanged folder.
+ */
 export interface TreeEntry {
   name: string;
   path: string;

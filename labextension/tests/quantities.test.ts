@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { expect, test } from "vitest";
 
 import { ago, binarySize, decimalSize, duration, plural, took } from "../src/quantities";

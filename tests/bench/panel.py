@@ -21,12 +21,12 @@ _BUSY = "import time\nwhile True: time.sleep(0.1)"
 # When the page asks for a line, when the kernel answers, and when the first rows are drawn.
 _WATCH_OPENING = """() => {
     window.opening = {};
-    const panel = document.querySelector('.jc-panel');
+    const panel = document.querySelector('.jc-lab-panel');
     const look = () => {
         const now = performance.now();
         if (panel.dataset.line === 'opening') window.opening.asked ??= now;
         if (panel.dataset.line === 'open') window.opening.answered ??= now;
-        if (document.querySelector('.jc-row.jc-level2')) window.opening.drawn ??= now;
+        if (document.querySelector('.jc-lab-row.jc-lab-level2')) window.opening.drawn ??= now;
     };
     new MutationObserver(look).observe(
         panel, {subtree: true, childList: true, attributeFilter: ['data-line']});
@@ -34,15 +34,15 @@ _WATCH_OPENING = """() => {
 _WATCH_NAME = """name => {
     window.seen = null;
     const observer = new MutationObserver(() => {
-        const names = [...document.querySelectorAll('.jc-row .jc-name')];
+        const names = [...document.querySelectorAll('.jc-lab-row .jc-lab-name')];
         if (!names.some(node => node.textContent === name)) return;
         window.seen = Date.now() / 1000;
         observer.disconnect();
     });
-    observer.observe(document.querySelector('.jc-panel'), {subtree: true, childList: true});
+    observer.observe(document.querySelector('.jc-lab-panel'), {subtree: true, childList: true});
 }"""
 _SCROLL = """async () => {
-    const tree = document.querySelector('.jc-tree');
+    const tree = document.querySelector('.jc-lab-tree');
     const times = [];
     let last = await new Promise(requestAnimationFrame);
     for (let i = 0; i < 250; i++) {
@@ -86,7 +86,7 @@ def _measured(page: Any, panel: Panel, engine: Engine, count: int, events: int) 
     page.get_by_role("button", name="Load extension").wait_for()
     page.evaluate(_WATCH_OPENING)
     page.get_by_role("button", name="Load extension").click()
-    page.locator(".jc-count", has_text=str(count)).first.wait_for()
+    page.locator(".jc-lab-count", has_text=str(count)).first.wait_for()
     opening = page.evaluate("() => window.opening")
     page.wait_for_timeout(1500)
     frames = sorted(page.evaluate(_SCROLL))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import nbformat
 import pytest
 
-from tests.browser.lab import CHROMIUM, LabNotebook, browser_page, lab_server
+from tests.browser.lab import CHROMIUM, LabNotebook, browser, lab_server
 from tests.integration.engine_fixtures import Place, demolish
 
 
@@ -47,10 +49,31 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             demolish(engine)
 
 
+@pytest.fixture(scope="package")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One browser for all tests: JupyterLab's scripts are fetched and compiled once."""
+    if not os.path.exists(CHROMIUM):
+        pytest.skip(f"needs {CHROMIUM}: apt-get install chromium")
+    with browser(tmp_path_factory.mktemp("profile")) as chromium:
+        yield chromium
+
+
 @pytest.fixture
-def page() -> Iterator[Any]:
-    with browser_page() as page:
-        yield page
+def page(lab: Lab, chromium: Any) -> Iterator[Any]:
+    """A page; when it goes, the kernels of its notebooks end."""
+    page = chromium.new_page()
+    yield page
+    page.close()
+    end_kernels(lab.address)
+
+
+def end_kernels(address: str) -> None:
+    """Shut down the kernels of a server: what a test has left running disturbs no other."""
+    with urlopen(f"{address}/api/sessions") as reply:
+        sessions = json.load(reply)
+    for session in sessions:
+        with urlopen(Request(f"{address}/api/sessions/{session['id']}", method="DELETE")):
+            pass
 
 
 @pytest.fixture

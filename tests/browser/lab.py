@@ -22,7 +22,11 @@ from urllib.request import urlopen
 from tests.ports import free_port
 
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
-_START_SECONDS = 30.0
+_THEMES = (
+    "@jupyterlab/theme-light-extension/index.css",
+    "@jupyterlab/theme-dark-extension/index.css",
+)
+_START_SECONDS = 90.0
 _READY = """() => {
     const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
     return context?.isReady && context.session?.kernel?.status === 'idle'
@@ -86,6 +90,9 @@ def lab_server(
         try:
             address = f"http://127.0.0.1:{port}"
             _wait_for(f"{address}/api/status", server, work / "lab.log")
+            # A page shows a dialog over everything where a theme takes more than some seconds.
+            for theme in _THEMES:
+                _wait_for(f"{address}/lab/api/themes/{theme}", server, work / "lab.log")
             yield address
         finally:
             # SIGINT asks a terminal for confirmation; SIGTERM ends server and kernels.
@@ -111,6 +118,24 @@ def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
         with contextlib.suppress(URLError, OSError), urlopen(url, timeout=2):
             return
         time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def browser(profile: Path) -> Iterator[Any]:
+    """Yield a headless Chromium (Debian's) whose pages share what they have fetched."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=CHROMIUM,
+            args=list(_FLAGS),
+            viewport={"width": 1200, "height": 1000},
+        )
+        try:
+            yield context
+        finally:
+            context.close()
 
 
 @contextlib.contextmanager

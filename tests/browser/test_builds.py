@@ -27,6 +27,7 @@ _TITLE_LEFT = """area => [...area.querySelectorAll('span')]
 
 
 def test_a_build_with_debug_opens_a_shell_in_what_a_step_left(notebook: Any, lab: Lab) -> None:
+    before = names(lab)
     opened = notebook(
         LOAD,
         "%%dockerfile --debug\nFROM busybox\nWORKDIR /w\nRUN echo half > done; echo why; exit 3",
@@ -43,7 +44,7 @@ def test_a_build_with_debug_opens_a_shell_in_what_a_step_left(notebook: Any, lab
     assert "after RUN echo half" in outputs.inner_text()
     typist.type("exit\n")
     opened.page.get_by_text("ended with exit code 0").wait_for()
-    until(lambda: names(lab) == [])
+    until(lambda: names(lab) == before)
 
 
 def test_running_steps_show_their_last_lines_and_stay_where_they_are(notebook: Any) -> None:

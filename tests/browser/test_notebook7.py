@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jupyter_containers.engine import Engine
-from tests.browser.conftest import Lab, write_notebook
+from tests.browser.conftest import Lab, end_kernels, write_notebook
 from tests.browser.lab import lab_server
 from tests.browser.panel import LOAD
 from tests.browser.test_panel import FOREVER
@@ -34,6 +34,7 @@ def address(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     }
     with lab_server(work, lab.notebooks, environ, "notebook") as address:
         yield address
+        end_kernels(address)
 
 
 def test_cells_widgets_and_the_panel(lab: Lab, page: Any, engine: Engine, address: str) -> None:

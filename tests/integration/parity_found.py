@@ -241,4 +241,10 @@ FOUND: dict[str, list[str]] = {
         "rm -f less template",
         "rmi parity/env:1",
     ],
+    "name files": [
+        f'{_RUN} {flags} {BOX} sh -c \'echo "# x" >> /etc/{name}; echo $?; '
+        f'grep " /etc/{name} " /proc/mounts | cut -d" " -f4 | cut -d, -f1\''
+        for flags in ("", "--read-only", "--read-only --add-host there:10.0.0.1")
+        for name in ("hosts", "hostname", "resolv.conf")
+    ],
 }

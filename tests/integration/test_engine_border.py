@@ -26,8 +26,8 @@ from jupyter_containers.errors import ContainersError, InvalidDigestError, Verif
 from jupyter_containers.magics import load_ipython_extension
 from jupyter_containers.magics.registration import registered
 from jupyter_containers.oci.descriptor import Platform
+from jupyter_containers.panel.dockerfile_checks import squiggles
 from jupyter_containers.panel.listing import Listing
-from jupyter_containers.panel.writing import squiggles
 from tests.integration.engine_fixtures import Place, demolish
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

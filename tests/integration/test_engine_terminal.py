@@ -66,7 +66,7 @@ class Person:
 
     def close(self) -> None:
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.process.kill()
             self.process.wait(10)
         os.close(self.theirs)
         os.close(self.ours)
@@ -129,7 +129,8 @@ def test_the_end_of_input_ends_a_shell(person, engine: Engine, busybox: str) -> 
 
 def test_a_program_hears_of_a_resize(person, engine: Engine, busybox: str) -> None:
     engine.run(busybox, ["sleep", "60"], detach=True, name="session", network="none")
-    script = "trap 'echo heard; stty size' WINCH; echo ready; while :; do sleep 0.05; done"
+    traps = "trap 'exit 143' TERM; trap 'echo heard; stty size' WINCH"
+    script = f"{traps}; echo ready; while :; do sleep 0.05; done"
     for words in (
         ("run", "-it", "--rm", "--network", "none", busybox),
         ("exec", "-it", "session"),

@@ -9,7 +9,6 @@ from contextlib import closing
 
 import pytest
 
-from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.network import links
 from jupyter_containers.network.allocation import allocate_endpoint
 from jupyter_containers.network.model import Network, PublishedPort
@@ -159,14 +158,6 @@ def test_forwarding_keeps_router_advertisements(world6: World) -> None:
     assert world6.host.run(lambda: read_sysctl("ipv6/conf/all/forwarding")) == "1"
     assert world6.host.run(lambda: read_sysctl("ipv6/conf/eth0/accept_ra")) == "2"
     assert world6.on_host(world6.driver.ensure_bridge, net).changed == ()
-
-
-def test_loopback_is_refused_with_the_reason(world6: World) -> None:
-    wanted = PublishedPort(
-        host_ip="::1", host_port=8080, container_ip="fd12:1::2", container_port=80
-    )
-    with pytest.raises(UnsupportedError, match="::1"):
-        world6.on_host(reserve, [wanted])
 
 
 def test_loopback_refuses_at_once_what_is_published_on_every_address(world6: World) -> None:

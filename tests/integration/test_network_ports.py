@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jupyter_containers.errors import AlreadyExistsError, InvalidArgumentError, UnsupportedError
+from jupyter_containers.errors import AlreadyExistsError, InvalidArgumentError
 from jupyter_containers.network.model import PublishedPort
 from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.ports import reserve
@@ -143,7 +143,6 @@ def test_heir_of_the_sockets_holds_the_port_until_it_ends(host):
     [
         (port(80, "192.0.2.77"), InvalidArgumentError),
         (port(80, "localhost"), InvalidArgumentError),
-        (port(80, "::1"), UnsupportedError),
     ],
 )
 def test_address_that_cannot_be_published_on(host, bad, error):

@@ -9,7 +9,8 @@ from tests.integration.test_rootless import pytestmark as pytestmark
 _SCRIPT = """
 import threading, time
 from jupyter_containers import Engine
-from jupyter_containers.panel.line import Line
+from jupyter_containers.panel.connection import Connection
+from jupyter_containers.panel.messages import VERSION
 
 class Comm:
     def __init__(self):
@@ -40,8 +41,8 @@ def has(section, name):
 
 with Engine() as e:
     comm = Comm()
-    line = Line(comm, lambda: e)
-    line.begin({"versions": [1]})
+    connection = Connection(comm, lambda: e)
+    connection.begin({"versions": [VERSION]})
     comm.wait(has("images", "busybox"))
     comm.call(1, do="watch", visible=True)
     e.build({}, dockerfile="FROM busybox\\nRUN echo one > /one", tag="made:1", network="none")
@@ -57,7 +58,7 @@ with Engine() as e:
     [first, second] = e.builds.forecast({}, dockerfile=other, network="none")
     print(first.cached, second.cached)
     print(comm.call(6, do="act", action="remove", id="beside")["kind"])
-    line.close()
+    connection.close()
 """
 
 

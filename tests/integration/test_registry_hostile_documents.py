@@ -154,8 +154,8 @@ DOCUMENTS: dict[Twist, tuple[type[ContainersError], str]] = {
     huge: (VerificationError, "larger than 4 MiB"),
     many_layers: (VerificationError, "2001 entries"),
     both_kinds: (VerificationError, "both an index and an image"),
-    an_index_said_to_be_a_manifest: (VerificationError, "says that it is"),
-    a_manifest_said_to_be_an_index: (VerificationError, "says that it is"),
+    an_index_said_to_be_a_manifest: (VerificationError, "but declares"),
+    a_manifest_said_to_be_an_index: (VerificationError, "but declares"),
     an_index_in_an_index: (VerificationError, "index inside an index"),
     an_index_of_itself: (VerificationError, "digest"),
     schema_1: (UnsupportedError, "schema 1"),
@@ -263,9 +263,9 @@ def test_tags_and_repositories_that_are_none(
 
     served.image([tar(member("f", b"1"))], "1")
     scripted.script = listing
-    with pytest.raises(VerificationError, match="no such name"):
+    with pytest.raises(VerificationError, match="no valid name"):
         own.pull(f"{scripted.host}/app", all_tags=True)
-    with pytest.raises(VerificationError, match="no such name"):
+    with pytest.raises(VerificationError, match="no valid name"):
         own.registries.repositories(scripted.host)
     assert own.images() == []
 

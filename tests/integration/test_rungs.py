@@ -138,7 +138,7 @@ def test_without_a_runtime_folder(account: Account) -> None:
     try:
         code, text = said(squatted, "images")
         assert code == 1
-        assert f"cannot use {folder} as a place of sockets" in text
+        assert f"cannot use {folder} as a folder for sockets" in text
         folder.rmdir()
         assert bare.container(HELLO) == "hello\n"
         assert folder.stat().st_mode & 0o777 == 0o700
@@ -238,7 +238,7 @@ def test_a_user_in_a_pod_without_namespaces_builds_what_is_copied(
     assert files == "[(420, 7, 8, 2), (420, 0, 0, 2), (420, 0, 0, 2)] True"
     assert int(layers) == 6
     assert refused.startswith("mount namespaces | ")
-    assert rights.startswith("a filter of system calls lets this process make no namespaces")
+    assert rights.startswith("a system call filter keeps this process from creating namespaces")
     assert "seccompProfile" in rights
     assert driver == "vfs True"
     assert "jupyter container doctor" in bridged

@@ -151,6 +151,23 @@ def test_users_alter_nothing(teacher: Engine, store: Path) -> None:
         assert (done.returncode, b"only root maps" in done.stderr) == (1, True)
 
 
+def test_what_is_shared_keeps_its_digests_and_passes_no_archive(
+    teacher: Engine, store: Path, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+    teacher.images.tag("lesson:1", "kept:1")
+    teacher.stores.share(
+        "kept:1",
+        store=str(store),
+        emit=lambda event: seen.extend(os.listdir(teacher.settings.root / "staging")),
+    )
+    with Place.under(tmp_path).engine(additional_stores=[str(store)]) as other:
+        [found, own] = [engine.images.get("kept:1") for engine in (other, teacher)]
+        assert (found.digest, found.id) == (own.digest, own.id)
+    assert seen == []
+    teacher.stores.unshare("kept:1", store=str(store))
+
+
 def test_an_open_kernel_sees_what_is_shared_later(
     teacher: Engine, store: Path, tmp_path: Path
 ) -> None:

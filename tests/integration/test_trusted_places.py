@@ -73,7 +73,7 @@ def test_a_folder_on_the_way_of_another_user(tmp_path: Path, part: str) -> None:
     place = Place(**places)
     place.engine().close()
     theirs(way)
-    assert f"{way}, on the way to it, belongs to user nobody" in refused("ps", place)
+    assert f"{way}, a folder above it, belongs to user nobody" in refused("ps", place)
     os.chown(way, 0, 0)
     way.chmod(0o777)
     assert "changed by every user" in refused("ps", place)
@@ -99,7 +99,7 @@ def test_a_shared_store_that_others_can_change(tmp_path: Path, place: Place) -> 
         assert "as a shared store" in refused("ps", place, **named)
         os.chown(folder, 0, 0)
     shared.parent.chmod(0o777)
-    assert "on the way to it, can be changed" in refused("ps", place, **named)
+    assert "a folder above it, can be changed" in refused("ps", place, **named)
 
 
 def test_settings_of_others(tmp_path: Path, place: Place) -> None:
@@ -115,19 +115,19 @@ def test_settings_of_others(tmp_path: Path, place: Place) -> None:
     conf.write_text("")
     conf.chmod(0o666)
     named = {"JUPYTER_CONTAINERS_REGISTRY_FILES": str(conf)}
-    assert "a file about registries" in refused("pull localhost:1/x", place, **named)
+    assert "a registry configuration file" in refused("pull localhost:1/x", place, **named)
     docker = tmp_path / "docker"
     docker.mkdir()
     (docker / "config.json").write_text("{}")
     docker.chmod(0o777)
     named = {"DOCKER_CONFIG": str(docker)}
-    assert "a file of credentials" in refused("logout localhost:1", place, **named)
+    assert "a credentials file" in refused("logout localhost:1", place, **named)
     certificates = tmp_path / "certs/localhost:1"
     certificates.mkdir(parents=True)
     (certificates / "ca.crt").touch(0o666)
     (certificates / "ca.crt").chmod(0o666)
     named = {"JUPYTER_CONTAINERS_CERTIFICATE_FOLDERS": str(tmp_path / "certs")}
-    assert "a place of certificates" in refused("pull localhost:1/x", place, **named)
+    assert "a folder of certificates" in refused("pull localhost:1/x", place, **named)
 
 
 class TestAnOrdinaryUser:
@@ -146,7 +146,7 @@ class TestAnOrdinaryUser:
             user = dataclasses.replace(account, variables=variables)
             done = user.run(user.command("ps"))
             assert done.returncode == 1
-            assert b"on the way to it, belongs to user daemon" in done.stderr
+            assert b"a folder above it, belongs to user daemon" in done.stderr
             os.chown(way, 0, 0)
             way.chmod(0o755)
             assert "IMAGE" in user.container("ps")

@@ -28,7 +28,7 @@ def untruth(engine: Engine, container: Container) -> str:
         return "running without process or monitor"
     if frozen:
         return "running, and frozen"
-    runtime.settle(process)
+    runtime.await_program(process)
     with open(f"/proc/{process.pid}/comm") as comm:
         if comm.read().startswith("runc"):
             return "running without its program"

@@ -119,7 +119,7 @@ def test_a_lab_file_below_a_folder_of_others_is_refused(tmp_path: Path) -> None:
     (folder / "lab.toml").write_text("for_root = true\n")
     assert read_lab(folder / "lab.toml") == {"for_root": True}
     folder.chmod(0o777)
-    with pytest.raises(InvalidArgumentError, match="on the way to it, can be changed by every"):
+    with pytest.raises(InvalidArgumentError, match="a folder above it, can be changed by every"):
         read_lab(folder / "lab.toml")
     folder.chmod(0o755)
     os.chown(folder, 12345, 0)

@@ -33,7 +33,6 @@ EXCEPTIONS = {
     ("build/remote.py", "shutil.rmtree"): "a checkout that this build has just made",
     ("engine/images/bootstrap.py", "shutil.copyfile"): "a program of the host into a fresh root",
     ("engine/images/bootstrap.py", "shutil.rmtree"): "a root that mmdebstrap has just made",
-    ("engine/builds/remote_cache.py", "shutil.copyfile"): _OWN,
     ("engine/builds/builds.py", "shutil.rmtree"): _OWN,
     (
         "engine/containers/data_exchange.py",
@@ -48,7 +47,6 @@ EXCEPTIONS = {
         "shutil.copyfile",
     ): "a program of the host into a fresh root",
     ("engine/system/reset.py", "shutil.rmtree"): _OWN,
-    ("engine/images/saving.py", "shutil.copyfile"): "a blob of the store, whose digest is known",
     ("engine/containers/sweep.py", "shutil.rmtree"): _OWN,
     ("engine/system/sweep.py", "shutil.rmtree"): _OWN,
     ("engine/builds/workspaces.py", "shutil.rmtree"): _OWN,

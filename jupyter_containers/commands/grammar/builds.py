@@ -11,66 +11,36 @@ from jupyter_containers.commands.grammar.flags import (
     TTY,
 )
 from jupyter_containers.commands.words import Flag, Operand, Verb
-from jupyter_containers.options.flags import CONTENT_TRUST, PLATFORM
+from jupyter_containers.options.buildflags import BuildFlags
+from jupyter_containers.options.flag import declared
+from jupyter_containers.options.flags import CONTENT_TRUST
+
+_OF_FRONT_ENDS = (
+    Flag("call", "Instead of a build: check, outline, targets, cache (METHOD,format=json)"),
+    Flag("check", "Only check the Dockerfile", "bool"),
+    Flag("compress", "Taken and without effect: no daemon is sent a context", "bool"),
+    Flag(
+        "context-var",
+        "Put a notebook's variable (or a dict of them) beside the context (PATH=NAME)",
+        "list",
+    ),
+    CONTENT_TRUST,
+    Flag("debug", "Show what a failed step left, or open a shell in it", "bool"),
+    Flag("force-rm", "Taken and without effect: steps leave no containers", "bool"),
+    Flag(
+        "progress",
+        "auto, plain, tty, quiet or rawjson",
+        values=("auto", "plain", "quiet", "rawjson", "tty"),
+    ),
+    Flag("rm", "Taken and without effect: steps leave no containers", "bool"),
+)
 
 VERBS: tuple[Verb, ...] = (
     Verb(
         "build",
         "Build an image from a Dockerfile",
         "builds:build",
-        (
-            Flag("add-host", "Add a host-to-IP line for RUN steps (host:ip)", "list"),
-            Flag("allow", "Grant an entitlement (network.host, security.insecure)", "list"),
-            Flag("annotation", "Annotate the image (key=value)", "list"),
-            Flag("build-arg", "Set a build argument", "list"),
-            Flag("build-context", "Further context (NAME=PATH, URL, docker-image://…)", "list"),
-            Flag(
-                "cache-from", "Take steps from there (an image, or type=…)", "list", names="image"
-            ),
-            Flag("cache-to", "Keep steps there (type=registry|local|inline)", "list"),
-            Flag("call", "Instead of a build: check, outline, targets, cache (METHOD,format=json)"),
-            Flag("check", "Only check the Dockerfile", "bool"),
-            Flag("compress", "Taken and without effect: no daemon is sent a context", "bool"),
-            Flag(
-                "context-var",
-                "Put a notebook's variable (or a dict of them) beside the context (PATH=NAME)",
-                "list",
-            ),
-            CONTENT_TRUST,
-            Flag("debug", "Show what a failed step left, or open a shell in it", "bool"),
-            Flag("file", "The Dockerfile (default PATH/Dockerfile, - for the input)", "text", "f"),
-            Flag("force-rm", "Taken and without effect: steps leave no containers", "bool"),
-            Flag("format", "Format of the image: oci or docker"),
-            Flag("iidfile", "Write the image ID to a file"),
-            Flag("label", "Set a label", "list"),
-            Flag("load", "Short for --output=type=docker", "bool"),
-            Flag("metadata-file", "Write facts about the result to a file"),
-            Flag("network", "Network of RUN steps", values=NETWORK_VALUES, names="network"),
-            Flag("no-cache", "Do not use the cache", "bool"),
-            Flag("no-cache-filter", "Do not use the cache for these stages", "list"),
-            Flag("output", "Where the result goes (type=local|tar|oci|docker|image)", "list", "o"),
-            PLATFORM,
-            Flag(
-                "progress",
-                "auto, plain, tty, quiet or rawjson",
-                values=("auto", "plain", "quiet", "rawjson", "tty"),
-            ),
-            Flag("pull", "Pull base images even when they are here", "bool"),
-            Flag("push", "Short for --output=type=registry", "bool"),
-            Flag("quiet", "Show no progress", "bool", "q"),
-            Flag("rm", "Taken and without effect: steps leave no containers", "bool"),
-            Flag(
-                "secret",
-                "Give RUN --mount=type=secret a value (id=NAME,src=FILE|env=NAME|var=NAME)",
-                "list",
-            ),
-            Flag("shm-size", "Size of /dev/shm of RUN steps (64m)"),
-            Flag("ssh", "Agent or keys for RUN --mount=type=ssh (default|ID[=PATH,…])", "list"),
-            Flag("tag", "Name of the image (name[:tag])", "list", "t", names="image"),
-            Flag("target", "Stage to build"),
-            Flag("trust-host-ca", "Give RUN steps the host's CA bundle", "bool"),
-            Flag("ulimit", "Limits of the processes of RUN steps (nofile=1024:2048)", "list"),
-        ),
+        tuple(sorted((*declared(BuildFlags), *_OF_FRONT_ENDS), key=lambda flag: flag.name)),
         (Operand("context", "PATH", "optional"),),
         ("image build", "builder build", "buildx build"),
         reads_stdin=True,

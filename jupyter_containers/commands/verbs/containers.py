@@ -6,7 +6,7 @@ from typing import Any
 
 from jupyter_containers.commands.render.results import Lines
 from jupyter_containers.commands.session import Session
-from jupyter_containers.commands.verbs.attaching import lent, outcome, said_once
+from jupyter_containers.commands.verbs.attaching import lent, outcome, said_once, signals
 from jupyter_containers.commands.verbs.listing import done, each
 from jupyter_containers.commands.verbs.terminals import (
     execute_in_terminal,
@@ -30,7 +30,12 @@ def run(session: Session, parsed: Parsed) -> Any:
             return session.engine.run(image, command, emit=_heard(emit, quiet), **flags)
     if opens_terminal(session, parsed):
         return run_in_terminal(session, image, command, flags)
-    with session.progress() as emit, lent(session, parsed) as streams, said_once(session):
+    with (
+        session.progress() as emit,
+        lent(session, parsed) as streams,
+        signals(session, flags),
+        said_once(session),
+    ):
         result = session.engine.run(image, command, emit=_heard(emit, quiet), **streams, **flags)
     return outcome(session, result)
 

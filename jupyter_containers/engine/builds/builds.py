@@ -29,9 +29,10 @@ from jupyter_containers.engine.builds.remote_cache import Exchange, ImportedStep
 from jupyter_containers.engine.builds.workspaces import BuildLayers
 from jupyter_containers.engine.context import Rooms
 from jupyter_containers.engine.images.catalog import Images
-from jupyter_containers.engine.images.indexes import IndexPush, for_platform
+from jupyter_containers.engine.images.indexes import for_platform
 from jupyter_containers.engine.images.loading import load
-from jupyter_containers.engine.images.transfer import image_record, push
+from jupyter_containers.engine.images.places.store import image_record, stored_target
+from jupyter_containers.engine.images.transfer import push
 from jupyter_containers.engine.naming import step_name
 from jupyter_containers.engine.networks.connections import Connections
 from jupyter_containers.errors import (
@@ -111,10 +112,8 @@ class Builds:
                 export_steps(exchange, place, steps)
         pushing = any(output.push for output in options.outputs)
         for reference in references if pushing else ():
-            if index is not None:
-                IndexPush(self._rooms, emit, cancel).push(records, index, reference)
-            else:
-                push(self._rooms, records[0], reference, emit=emit, cancel=cancel)
+            target = stored_target(self._rooms.store, records, index)
+            push(self._rooms, target, reference, emit=emit, cancel=cancel)
         write_facts(options, results, index, [one.familiar for one in references])
         return own(records)
 
@@ -141,7 +140,8 @@ class Builds:
         if len(records) == 1:
             return None
         outputs = [output for output in options.outputs if output.in_store]
-        index = image_index(records, options, outputs)
+        manifests = [(record.manifest, record.platform) for record in records]
+        index = image_index(manifests, options, outputs)
         blobs.put(index.data, index.media_type)
         return index
 
@@ -225,7 +225,7 @@ class Builds:
         document = RawDocument(content.read(result.manifest.digest), result.manifest.media_type)
         manifest = parse_manifest(document)
         assert isinstance(manifest, Manifest)  # the builder writes manifests only
-        return image_record(self._rooms, document, manifest, result.config)
+        return image_record(self._rooms.store, document, manifest, result.config)
 
     def _keep(
         self,

@@ -30,7 +30,7 @@ from jupyter_containers.store import CacheEntry, Garbage, LayerRecord
 from jupyter_containers.store.gc import with_parents
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRecord:
     """One record; ``size`` is bytes on disk, ``type`` is Docker's word."""
 
@@ -171,12 +171,12 @@ class BuildRecords:
         size = self._rooms.store.snapshots.size_rw
         return [
             BuildRecord(
-                step.id,
-                "failed-step",
-                f"failed: {step.title}",
-                size(step.key),
-                step.time,
-                step.time,
+                id=step.id,
+                type="failed-step",
+                description=f"failed: {step.title}",
+                size=size(step.key),
+                created=step.time,
+                last_used=step.time,
             )
             for step in FailedSteps(self._rooms).all()
         ]
@@ -194,15 +194,17 @@ class BuildRecords:
         )
         return [
             BuildRecord(
-                short_id(chain),
-                "regular",
-                _title(of[0]),
-                layers[chain].size + layers[chain].blob.size,
-                _time(min(entry.created for entry in of)),
-                _time(used[chain]),
-                chain in leased,
-                chain in held,
-                short_id(layers[chain].parent_chain_id) if layers[chain].parent_chain_id else "",
+                id=short_id(chain),
+                type="regular",
+                description=_title(of[0]),
+                size=layers[chain].size + layers[chain].blob.size,
+                created=_time(min(entry.created for entry in of)),
+                last_used=_time(used[chain]),
+                in_use=chain in leased,
+                shared=chain in held,
+                parent=short_id(layers[chain].parent_chain_id)
+                if layers[chain].parent_chain_id
+                else "",
             )
             for chain, of in by_chain.items()
         ]
@@ -222,13 +224,13 @@ class BuildRecords:
             moment = folder.stat().st_mtime
             found.append(
                 BuildRecord(
-                    folder.name,
-                    "exec.cachemount",
-                    f"cache mount {entry.value.decode()}" if entry else "cache mount",
-                    size,
-                    _time(entry.created if entry else moment),
-                    _time(entry.used if entry else moment),
-                    used,
+                    id=folder.name,
+                    type="exec.cachemount",
+                    description=f"cache mount {entry.value.decode()}" if entry else "cache mount",
+                    size=size,
+                    created=_time(entry.created if entry else moment),
+                    last_used=_time(entry.used if entry else moment),
+                    in_use=used,
                 )
             )
         return found

@@ -15,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
-
 from jupyter_containers.build.copying import Copier, CopyRules
 from jupyter_containers.build.image import write_image
 from jupyter_containers.build.result import BuildResult
@@ -26,14 +24,12 @@ from jupyter_containers.build.users import Owner
 from jupyter_containers.engine.builds.layers import BuiltLayers
 from jupyter_containers.engine.builds.platforms import folder_name, image_index
 from jupyter_containers.engine.context import Rooms
-from jupyter_containers.engine.images.saving import (
-    Format,
-    Saved,
-    SavedIndex,
-    archive_output,
-    save,
-    save_folder,
-)
+from jupyter_containers.engine.images.copy import copy, image_of
+from jupyter_containers.engine.images.places.archive import ArchiveWriter, Format
+from jupyter_containers.engine.images.places.base import Image, Target, Transfer
+from jupyter_containers.engine.images.places.layout import LayoutPlace
+from jupyter_containers.engine.images.places.store import open_store
+from jupyter_containers.engine.images.saving import archive_output
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import (
     CancelToken,
@@ -44,11 +40,9 @@ from jupyter_containers.events import (
     warn,
 )
 from jupyter_containers.oci.descriptor import RawDocument
-from jupyter_containers.oci.image import Manifest, parse_manifest
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.options.build import BuildOptions
 from jupyter_containers.options.output import STREAM, BuildOutput
-from jupyter_containers.store import ImageRecord
 from jupyter_containers.store.differ import Differ
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.tarwrite import END, ChunkedOutput
@@ -128,29 +122,31 @@ class Exporter:
     def _layout(
         self, output: BuildOutput, results: Sequence[BuildResult], options: BuildOptions
     ) -> None:
-        images = [self._saved(output, result, options) for result in results]
+        images = [self._image(output, result, options) for result in results]
         names = tuple(map(Reference.parse, dict.fromkeys((*options.tags, *output.names))))
-        saved: list[Saved | SavedIndex] = [replace(image, names=names) for image in images]
+        created = {"org.opencontainers.image.created": results[0].config.created}
+        notes = {**created, **options.annotations.descriptor}
+        target = Target(tuple(images), names, annotations=notes)
         if len(images) > 1:
-            index = image_index([image.record for image in images], options, [output])
+            platforms = [result.config.platform for result in results]
+            listed = [Target((image,)).document.descriptor for image in images]
+            index = image_index(zip(listed, platforms, strict=True), options, [output])
             self.blobs.put(index.data, index.media_type)
-            notes = {
-                "org.opencontainers.image.created": results[0].config.created,
-                **options.annotations.index_descriptor,
-            }
-            target = msgspec.structs.replace(index.descriptor, annotations=notes)
-            saved = [SavedIndex(target, names, tuple(images))]
-        if not output.as_tar:
-            save_folder(self.rooms, saved, output.path, cancel=self.cancel)
-            return
-        form: Format = "oci-archive" if output.type == "oci" else "docker-archive"
-        with self._target(output) as put:
-            save(self.rooms, saved, put, format=form, emit=discard, cancel=self.cancel)
+            notes = {**created, **options.annotations.index_descriptor}
+            target = replace(target, index=index, annotations=notes)
+        quiet = Transfer(discard, self.cancel)
+        with open_store(self.rooms, quiet) as here:
+            if not output.as_tar:
+                copy(here, LayoutPlace.at(output.path, self.cancel, fresh=True), [target], quiet)
+                return
+            form: Format = "oci-archive" if output.type == "oci" else "docker-archive"
+            with self._target(output) as put, ArchiveWriter(put, quiet, form) as archive:
+                copy(here, archive, [target], quiet)
 
-    def _saved(self, output: BuildOutput, result: BuildResult, options: BuildOptions) -> Saved:
+    def _image(self, output: BuildOutput, result: BuildResult, options: BuildOptions) -> Image:
         """Return one platform's image as the output wants it, stored."""
         is_oci = output.type == "oci" if output.oci is None else output.oci
-        target, config_digest = write_image(
+        written, _ = write_image(
             self.blobs,
             result.config,
             self.built.of(result, output.compressed),
@@ -159,18 +155,8 @@ class Exporter:
             annotations={**options.annotations.manifest, **output.annotations},
             extra=result.extra,
         )
-        document = RawDocument(self.rooms.store.content.read(target.digest), target.media_type)
-        manifest = parse_manifest(document)
-        assert isinstance(manifest, Manifest)  # it was written as one
-        described = msgspec.structs.replace(
-            target,
-            annotations={
-                "org.opencontainers.image.created": result.config.created,
-                **options.annotations.descriptor,
-            },
-        )
-        record = ImageRecord(described, config_digest, result.config.platform)
-        return Saved(record, (), manifest)
+        document = RawDocument(self.rooms.store.content.read(written.digest), written.media_type)
+        return image_of(document, result.config.platform)
 
     @contextmanager
     def _target(self, output: BuildOutput) -> Iterator[Callable[[bytes], object]]:

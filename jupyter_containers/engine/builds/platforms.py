@@ -50,21 +50,23 @@ def own(records: Sequence[ImageRecord]) -> ImageRecord:
 
 
 def image_index(
-    records: Iterable[ImageRecord], options: BuildOptions, outputs: Iterable[BuildOutput]
+    images: Iterable[tuple[Descriptor, Platform]],
+    options: BuildOptions,
+    outputs: Iterable[BuildOutput],
 ) -> RawDocument:
-    """Return the index of the images, with the annotations that the outputs ask for."""
+    """Return the index of manifests for platforms, annotated as the outputs ask for."""
     annotations = dict(options.annotations.index)
     for output in outputs:
         annotations |= output.index_annotations
     targets = tuple(
         Descriptor(
-            record.manifest.media_type,
-            record.manifest.digest,
-            record.manifest.size,
-            platform=record.platform,
+            manifest.media_type,
+            manifest.digest,
+            manifest.size,
+            platform=platform,
             annotations=dict(options.annotations.descriptor),
         )
-        for record in records
+        for manifest, platform in images
     )
     index = msgspec.structs.replace(new_index(targets), annotations=annotations)
     return RawDocument(encode_json(index), INDEX)

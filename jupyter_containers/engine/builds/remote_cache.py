@@ -7,16 +7,11 @@ and passed over: a cache is never needed.
 
 from __future__ import annotations
 
-import json
-import shutil
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
-
-import msgspec
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from jupyter_containers.build.sharing import (
     MEDIA_TYPE,
@@ -26,9 +21,16 @@ from jupyter_containers.build.sharing import (
     inline_steps,
 )
 from jupyter_containers.engine.context import Rooms
-from jupyter_containers.engine.images.saving import blob_path
-from jupyter_containers.engine.images.transfer import Job, download, upload
-from jupyter_containers.engine.work import in_parallel
+from jupyter_containers.engine.images.copy import choose, copy
+from jupyter_containers.engine.images.places.base import (
+    Image,
+    Target,
+    Transfer,
+    ignore_progress,
+)
+from jupyter_containers.engine.images.places.layout import LayoutPlace
+from jupyter_containers.engine.images.places.registry import RegistryPlace, open_repository
+from jupyter_containers.engine.images.places.store import StorePlace, store_place
 from jupyter_containers.errors import (
     ContainersError,
     NotFoundError,
@@ -36,7 +38,6 @@ from jupyter_containers.errors import (
     VerificationError,
 )
 from jupyter_containers.events import CancelToken, EventSink, TaskFinished, TaskStarted
-from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import (
     CONFIG,
     DOCKER_CONFIG,
@@ -50,8 +51,7 @@ from jupyter_containers.oci.image import Index, Manifest, parse_manifest
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.options.buildcache import CachePlace
 from jupyter_containers.store import Lease
-from jupyter_containers.store.content import LAYOUT, REF_NAME
-from jupyter_containers.store.faults import storage_errors
+from jupyter_containers.store.content import REF_NAME
 
 _BUILDKITS = "application/vnd.buildkit.cacheconfig.v0"
 
@@ -64,6 +64,16 @@ class Exchange:
     lease: Lease
     emit: EventSink
     cancel: CancelToken
+
+    @property
+    def transfer(self) -> Transfer:
+        """How copies are reported and stopped."""
+        return Transfer(self.emit, self.cancel)
+
+    @property
+    def here(self) -> StorePlace:
+        """The store under the build's lease."""
+        return store_place(self.rooms, self.lease, self.cancel)
 
     @contextmanager
     def told(self, task: str, title: str, *, optional: bool) -> Iterator[None]:
@@ -82,133 +92,76 @@ class Exchange:
             self.emit(TaskFinished(task))
 
 
-class _Place(Protocol):
-    """Where documents and blobs come from and go to."""
+class _Cache(Protocol):
+    """A place with the name that the cache has in it."""
 
     def manifest(self) -> RawDocument:
-        """Return the document that the place names."""
+        """Return the document that the name means."""
         ...
 
     def bring(self, blob: Descriptor) -> None:
         """Make a blob part of this store."""
         ...
 
+    def take(self, target: Target) -> None:
+        """Keep a cache of this store under the name; what else is there stays."""
+        ...
 
-class _Registry:
-    def __init__(self, exchange: Exchange, place: CachePlace) -> None:
-        self._exchange = exchange
-        self._reference = Reference.parse(place.ref)
 
-    @contextmanager
-    def _job(self, push: bool = False) -> Iterator[Job]:
-        exchange = self._exchange
-        registry, repository = self._reference.registry, self._reference.repository
-        with exchange.rooms.registry(
-            registry, cancel=exchange.cancel, repository=repository, push=push
-        ) as client:
-            yield Job(exchange.rooms, client, repository, exchange.emit, exchange.cancel)
+@dataclass(frozen=True, slots=True)
+class _Repository:
+    """A tag of a repository; each use has a client for as long as it takes."""
 
-    @property
-    def _name(self) -> str:
-        return self._reference.digest or self._reference.tag or "latest"
+    exchange: Exchange
+    reference: Reference
+
+    def _open(self, push: bool = False) -> AbstractContextManager[RegistryPlace]:
+        exchange = self.exchange
+        return open_repository(exchange.rooms, self.reference, exchange.transfer, push=push)
 
     def manifest(self) -> RawDocument:
-        with self._job() as job:
-            document = job.client.manifest(job.repository, self._name)
+        with self._open() as place:
+            document = place.find(self.reference.digest or self.reference.tag or "latest")
             parsed = parse_manifest(document)
             if isinstance(parsed, Index):
                 _refuse_buildkits([one.media_type for one in parsed.manifests])
-                chosen = parsed.select(Platform.host())
-                if chosen is None:
-                    raise NotFoundError(f"{self._reference.familiar} has nothing for this platform")
-                document = job.client.manifest(job.repository, chosen.digest)
-            return document
+            chosen = choose(place, document, Platform.host())
+            if chosen is None:
+                raise NotFoundError(f"{self.reference.familiar} has nothing for this platform")
+            return chosen.images[0].document or document
 
     def bring(self, blob: Descriptor) -> None:
-        with self._job() as job:
-            download(job, blob)
+        with self._open() as place:
+            self.exchange.here.write(blob, place, ignore_progress)
 
-    def take(self, document: RawDocument, blobs: Sequence[Descriptor]) -> None:
-        """Keep blobs and the document that names them."""
-        with self._job(push=True) as job:
-            in_parallel(
-                lambda blob: upload(job, blob),
-                blobs,
-                workers=job.rooms.settings.max_concurrent_downloads,
-                cancel=job.cancel,
-            )
-            job.client.push_manifest(job.repository, self._name, document)
+    def take(self, target: Target) -> None:
+        exchange = self.exchange
+        with self._open(push=True) as place:
+            named = replace(target, names=(self.reference,))
+            copy(exchange.here, place, [named], exchange.transfer)
 
 
-def _descriptor(entry: dict[str, Any]) -> Descriptor:
-    try:
-        return msgspec.convert(entry, Descriptor).checked()
-    except DECODE_ERRORS as error:
-        raise VerificationError(f"a malformed entry of a build cache: {error}") from error
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A tag of an image layout."""
 
-
-class _Folder:
-    """An OCI image layout; each tag of its index is one cache."""
-
-    def __init__(self, exchange: Exchange, place: CachePlace) -> None:
-        self._exchange, self._folder, self._tag = exchange, place.folder, place.tag
+    exchange: Exchange
+    place: LayoutPlace
+    tag: str
 
     def manifest(self) -> RawDocument:
-        for entry in self._index():
-            if entry.get("annotations", {}).get(REF_NAME) == self._tag:
-                target = _descriptor(entry)
-                with storage_errors(f"read {self._folder}"):
-                    data = (self._folder / blob_path(target.digest)).read_bytes()
-                document = RawDocument(data, target.media_type)
-                if document.digest != target.digest:
-                    raise VerificationError(f"{self._folder}: {target.digest} is damaged")
-                return document
-        raise NotFoundError(f"no build cache {self._tag!r} in {self._folder}")
-
-    def _index(self) -> list[dict[str, Any]]:
         try:
-            entries = json.loads((self._folder / "index.json").read_bytes())["manifests"]
-        except FileNotFoundError:
-            return []
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise VerificationError(f"{self._folder} is not an image layout") from error
-        return [entry for entry in entries if isinstance(entry, dict)]
+            return self.place.find(self.tag)
+        except NotFoundError as error:
+            raise NotFoundError(f"no build cache {self.tag!r} in {self.place.folder}") from error
 
     def bring(self, blob: Descriptor) -> None:
-        content, cancel = self._exchange.rooms.store.content, self._exchange.cancel
-        with content.ingest(blob, cancel=cancel) as ingest:
-            if ingest.present:
-                return
-            ingest.restart()
-            with (
-                storage_errors(f"read {self._folder}"),
-                (self._folder / blob_path(blob.digest)).open("rb") as file,
-            ):
-                while chunk := file.read(1 << 20):
-                    cancel.check()
-                    ingest.write(chunk)
-            ingest.commit()
+        self.exchange.here.write(blob, self.place, ignore_progress)
 
-    def take(self, document: RawDocument, blobs: Sequence[Descriptor]) -> None:
-        """Keep blobs and the document that names them; what else is there stays."""
-        content, folder = self._exchange.rooms.store.content, self._folder
-        with storage_errors(f"write {folder}"):
-            for blob in blobs:
-                self._exchange.cancel.check()
-                _put(folder / blob_path(blob.digest), content.path(blob.digest))
-            target = folder / blob_path(document.digest)
-            target.write_bytes(document.data)
-            others = [
-                entry
-                for entry in self._index()
-                if entry.get("annotations", {}).get(REF_NAME) != self._tag
-            ]
-            own = msgspec.structs.replace(document.descriptor, annotations={REF_NAME: self._tag})
-            index = {"schemaVersion": 2, "manifests": [*others, msgspec.to_builtins(own)]}
-            (folder / "oci-layout").write_bytes(LAYOUT)
-            partial = folder / ".index.json.partial"
-            partial.write_bytes(json.dumps(index).encode())
-            partial.rename(folder / "index.json")
+    def take(self, target: Target) -> None:
+        exchange = self.exchange
+        named = replace(target, annotations={REF_NAME: self.tag})
+        copy(exchange.here, self.place, [named], exchange.transfer)
 
 
 def _refuse_buildkits(media_types: Sequence[str]) -> None:
@@ -217,16 +170,10 @@ def _refuse_buildkits(media_types: Sequence[str]) -> None:
         raise VerificationError("a cache of BuildKit's; its keys mean nothing to another builder")
 
 
-def _put(target: Path, source: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.exists():
-        partial = target.with_name(f".{target.name}.partial")
-        shutil.copyfile(source, partial)
-        partial.rename(target)
-
-
-def _place(exchange: Exchange, place: CachePlace) -> _Registry | _Folder:
-    return (_Folder if place.type == "local" else _Registry)(exchange, place)
+def _cache(exchange: Exchange, place: CachePlace) -> _Cache:
+    if place.type == "local":
+        return _Layout(exchange, LayoutPlace.at(place.folder, exchange.cancel), place.tag)
+    return _Repository(exchange, Reference.parse(place.ref))
 
 
 @dataclass(slots=True)
@@ -236,7 +183,7 @@ class ImportedSteps:
     exchange: Exchange
     places: tuple[CachePlace, ...]
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _known: dict[str, tuple[_Place, SharedStep]] | None = None
+    _known: dict[str, tuple[_Cache, SharedStep]] | None = None
 
     def find(self, key: str) -> SharedStep | None:
         """Return the step under ``key``, its layer unpacked in this store, or None."""
@@ -257,17 +204,17 @@ class ImportedSteps:
             return None  # the step is carried out instead
         return shared
 
-    def _open(self) -> dict[str, tuple[_Place, SharedStep]]:
-        known: dict[str, tuple[_Place, SharedStep]] = {}
+    def _open(self) -> dict[str, tuple[_Cache, SharedStep]]:
+        known: dict[str, tuple[_Cache, SharedStep]] = {}
         for number, place in enumerate(self.places):
             title = f"importing the build cache from {place}"
             with self.exchange.told(f"cache-from-{number}", title, optional=True):
-                source = _place(self.exchange, place)
+                source = _cache(self.exchange, place)
                 for key, step in self._steps(source).by_key().items():
                     known.setdefault(key, (source, step))
         return known
 
-    def _steps(self, source: _Place) -> SharedSteps:
+    def _steps(self, source: _Cache) -> SharedSteps:
         manifest = parse_manifest(source.manifest())
         if not isinstance(manifest, Manifest):
             _refuse_buildkits([one.media_type for one in manifest.manifests])
@@ -289,7 +236,7 @@ class ImportedSteps:
             raise NotFoundError("the image carries no build cache")
         return steps
 
-    def _unpack(self, place: _Place, shared: SharedStep) -> None:
+    def _unpack(self, place: _Cache, shared: SharedStep) -> None:
         step, store = shared.step, self.exchange.rooms.store
         if not step.entries:
             return
@@ -316,5 +263,4 @@ def export_steps(exchange: Exchange, place: CachePlace, steps: SharedSteps) -> N
         layers = tuple(blobs.values())
         manifest = Manifest(2, config, layers, media_type=MANIFEST, artifact_type=MEDIA_TYPE)
         document = RawDocument(encode_json(manifest), MANIFEST)
-        exchange.lease.add(*blobs)
-        _place(exchange, place).take(document, [*layers, config])
+        _cache(exchange, place).take(Target((Image(manifest, document),)))

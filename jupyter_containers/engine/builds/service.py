@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 from jupyter_containers.engine.builds.builds import Builds
 from jupyter_containers.engine.context import Rooms
@@ -13,6 +13,8 @@ from jupyter_containers.engine.images.image import Image
 from jupyter_containers.engine.images.service import ImageService
 from jupyter_containers.engine.results import PruneResult
 from jupyter_containers.events import CancelToken, EventSink, discard
+from jupyter_containers.options.buildflags import BuildFlags
+from jupyter_containers.options.flag import with_keywords
 from jupyter_containers.options.values import parse_size
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class BuildService:
         self._rooms, self._images, self._builds = rooms, images, builder
         self._garbage = garbage
 
+    @with_keywords(BuildFlags)
     def build(
         self,
         context: str | Path | bytes | Mapping[str, str | bytes] = ".",
@@ -43,7 +46,7 @@ class BuildService:
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
         stream: BinaryIO | None = None,
-        **flags: Any,
+        **flags: Unpack[BuildFlags],
     ) -> Image:
         """Build an image from a folder with a Dockerfile (or ``dockerfile="…text…"``).
 
@@ -55,32 +58,35 @@ class BuildService:
             self._builds.build(options, emit, cancel or CancelToken(), stream)
         )
 
+    @with_keywords(BuildFlags)
     def check(
         self,
         context: str | Path | bytes | Mapping[str, str | bytes] = ".",
         *,
         cancel: CancelToken | None = None,
-        **flags: Any,
+        **flags: Unpack[BuildFlags],
     ) -> tuple[Finding, ...]:
         """Return what the build checks see in a Dockerfile (``build --check``); build nothing."""
         return self._builds.check(_options(context, flags), cancel or CancelToken())
 
+    @with_keywords(BuildFlags)
     def outline(
         self,
         context: str | Path | bytes | Mapping[str, str | bytes] = ".",
         *,
         cancel: CancelToken | None = None,
-        **flags: Any,
+        **flags: Unpack[BuildFlags],
     ) -> Outline:
         """Return the targets of a Dockerfile and what the chosen one takes (``build --call``)."""
         return self._builds.outline(_options(context, flags), cancel or CancelToken())
 
+    @with_keywords(BuildFlags)
     def forecast(
         self,
         context: str | Path | bytes | Mapping[str, str | bytes] = ".",
         *,
         cancel: CancelToken | None = None,
-        **flags: Any,
+        **flags: Unpack[BuildFlags],
     ) -> tuple[StepReport, ...]:
         """Return a build's steps, what is cached and why not the rest (``build --call=cache``)."""
         return self._builds.forecast(_options(context, flags), cancel or CancelToken())
@@ -158,7 +164,7 @@ class BuildService:
 
 
 def _options(
-    context: str | Path | bytes | Mapping[str, str | bytes], flags: Mapping[str, Any]
+    context: str | Path | bytes | Mapping[str, str | bytes], flags: BuildFlags
 ) -> BuildOptions:
     from jupyter_containers.options.build import BuildOptions
 

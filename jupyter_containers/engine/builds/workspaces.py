@@ -44,6 +44,7 @@ from jupyter_containers.oci.descriptor import chain_id
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import RunOptions
 from jupyter_containers.options.run import SHM_BYTES
+from jupyter_containers.options.security import SecurityOption
 from jupyter_containers.runtime.binfmt import require_runnable
 from jupyter_containers.runtime.confinement import Labels
 from jupyter_containers.runtime.mounts import PrivateMounts, Unmounted, detach_inside
@@ -185,7 +186,9 @@ class _Workspace:
 
         No SELinux label, for the step's files become a layer, and its binds are the context's.
         """
-        options = RunOptions(image="build", privileged=privileged, security_opt=("label=disable",))
+        options = RunOptions(
+            image="build", privileged=privileged, security_opt=(SecurityOption("label=disable"),)
+        )
         return labels_for(self.layers.rooms, options, self.key)
 
     def _write_spec(
@@ -248,7 +251,7 @@ class _Workspace:
     def _files(self, request: StepRequest) -> dict[str, str]:
         on_host = request.network == "host"
         gateway = self.layers.connections.gateway_of(request.network)
-        extra = names.parse_add_host(request.means.add_host, gateway)
+        extra = names.added_hosts(request.means.add_host, gateway)
         return {
             "hosts": names.hosts_file(request.hostname, ["127.0.0.1"], extra=extra),
             "resolv.conf": names.resolv_conf(names.read_resolv_conf(), keep_loopback=on_host),

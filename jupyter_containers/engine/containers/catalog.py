@@ -27,7 +27,7 @@ from jupyter_containers.oci.image import ImageConfig
 from jupyter_containers.options import MountRequest, RunOptions
 from jupyter_containers.options.values import check_name, local_path, parse_labels
 from jupyter_containers.runtime.health import read_status
-from jupyter_containers.runtime.resources import limits
+from jupyter_containers.runtime.resources import check_limits
 from jupyter_containers.runtime.spec import process_args
 from jupyter_containers.runtime.targets import Wish, check_target
 from jupyter_containers.store import ImageRecord
@@ -90,7 +90,7 @@ class Containers:
         refuse(options, self._rooms)
         options = self._rooms.quotas.capped(options)
         self._rooms.quotas.check_disk(self._rooms)
-        limits(options, self._rooms.host, default_pids_limit=self._rooms.settings.pids_limit)
+        check_limits(options, self._rooms.host)
         # A prune that began before the record was there looks again when the lease ends.
         with self._rooms.store.leases.hold([image.manifest.digest, image.chain_id]):
             record = self._insert(options, image, config)

@@ -8,19 +8,33 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 from jupyter_containers.engine.containers.status_text import StatusText
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.oci.state import Status
+from jupyter_containers.options.flag import with_keywords
+from jupyter_containers.options.flags import ExecFlags, UpdateFlags
 from jupyter_containers.runtime.spec import process_args
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.containers.filesystems import FileChange
+    from jupyter_containers.engine.containers.foreground import TerminalSize
     from jupyter_containers.engine.containers.service import ContainerService
+    from jupyter_containers.engine.containers.streams import OutputSink
     from jupyter_containers.engine.images.image import Image
     from jupyter_containers.engine.results import RunResult, StatsSample
     from jupyter_containers.runtime.logs import LogLine
+
+
+class ExecCall(ExecFlags, total=False):
+    """Keywords of ``exec``: its options, and what this call lends it."""
+
+    on_output: OutputSink | None
+    stdin: bytes | int | BinaryIO | None
+    check: bool
+    terminal_size: TerminalSize | None
+    detach_keys: str
 
 
 class Container:
@@ -185,7 +199,8 @@ class Container:
         self._service.unpause(self.id)
         return self.reload()
 
-    def update(self, **flags: Any) -> Container:
+    @with_keywords(UpdateFlags)
+    def update(self, **flags: Unpack[UpdateFlags]) -> Container:
         """Change its limits (see :meth:`ContainerService.update`); return self, looked at again."""
         self._service.update(self.id, **flags)
         return self.reload()
@@ -198,7 +213,8 @@ class Container:
         """Remove it; ``force`` also when it runs."""
         self._service.remove(self.id, force=force, volumes=volumes)
 
-    def exec(self, command: str | Sequence[str], **flags: Any) -> RunResult:
+    @with_keywords(ExecCall)
+    def exec(self, command: str | Sequence[str], **flags: Unpack[ExecCall]) -> RunResult:
         """Run a command in it; see :meth:`ContainerService.exec`."""
         return self._service.exec(self.id, command, **flags)
 

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_containers.runtime.ownprogram import own_program
+from jupyter_containers.runtime.self_exec import self_exec_command
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.context import Rooms
@@ -60,7 +60,7 @@ def exec_end_command(rooms: Rooms, container_id: str, exec_id: str) -> tuple[str
 
 
 def _command(rooms: Rooms) -> tuple[str, ...]:
-    return own_program(__name__, rooms.settings_text)
+    return self_exec_command(__name__, rooms.settings_text)
 
 
 def main() -> int:

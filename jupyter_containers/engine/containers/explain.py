@@ -73,7 +73,7 @@ def explain(rooms: Rooms, record: ContainerRecord, document: Mapping[str, Any]) 
     process = record.state.process if record.state.status.alive else None
     pid = process.pid if process else 0
     if process:
-        rooms.runtime.settle(process)
+        rooms.runtime.await_program(process)
     group = rooms.runtime.cgroup_path(record.id)
     sections: list[Section] = []
     if pid:

@@ -10,18 +10,24 @@ from __future__ import annotations
 import select
 import signal
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO, Protocol
 
 from jupyter_containers.engine.containers.exit_command import leave
 from jupyter_containers.engine.containers.lifecycle import Lifecycle
-from jupyter_containers.engine.containers.streams import Capture, OutputSink, StreamName
+from jupyter_containers.engine.containers.streams import (
+    Capture,
+    OutputSink,
+    SignalSource,
+    StreamName,
+)
 from jupyter_containers.engine.context import Rooms
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.results import RunResult
-from jupyter_containers.errors import ContainerFailedError, OCIRuntimeError
+from jupyter_containers.errors import ContainerFailedError, ContainersError, OCIRuntimeError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.state import require
 from jupyter_containers.runtime import execute, monitor
@@ -38,13 +44,14 @@ _EXIT_HINTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Streams:
     """What a caller lends to a container's streams.
 
     ``terminal_size`` is asked for the size of the caller's terminal, before the first instruction
     and from then on; the container's terminal follows.  ``keys`` detach where there is a terminal
-    and an input; ``sig_proxy`` passes an interrupt on.  ``attach`` names the outputs that are
+    and an input; ``sig_proxy`` passes an interrupt on, and with a source all of its signals, which
+    then do not end the call.  ``attach`` names the outputs that are
     wanted, both when it is empty; an input that is given is passed on in any case, as Docker does.
     ``cancel`` is an interrupt that may come from any thread.
     """
@@ -53,7 +60,7 @@ class Streams:
     stdin: Stdin = None
     terminal_size: TerminalSize | None = None
     keys: DetachKeys | None = None
-    sig_proxy: bool = True
+    sig_proxy: bool | SignalSource = True
     attach: tuple[str, ...] = ()
     cancel: CancelToken | None = None
 
@@ -122,10 +129,17 @@ class Attaching:
         with attachment:
             try:
                 stdin = source_of(streams.stdin)
-                attachment.pump(
-                    deliver, stdin=stdin, keys=keys, cancel=streams.cancel, on_tick=resizing.look
-                )
-                code, oom = self._follow(record)
+                with self._signals(record, streams.sig_proxy):
+                    attachment.pump(
+                        deliver,
+                        stdin=stdin,
+                        keys=keys,
+                        cancel=streams.cancel,
+                        on_tick=resizing.look,
+                    )
+                    if record.state.process is not None:
+                        record.state.process.wait()
+                ended = self._lifecycle.end(record.id)
             except DetachedError:
                 self.leave(record)
                 self._lifecycle.note(record, "detach")
@@ -140,8 +154,8 @@ class Attaching:
                         self.leave(record)
                     error.add_note(self._kept(record))
                 raise
-        result = self._result(code, capture, record, oom)
-        if code != 0 and check:
+        result = self._result(ended.exit_code, capture, record, ended.oom_killed)
+        if result.exit_code != 0 and check:
             raise self._failure(record, result, capture)
         return result
 
@@ -149,12 +163,28 @@ class Attaching:
         out, err = capture.value("stdout"), capture.value("stderr")
         return RunResult(code, out, err, record.id, oom, capture.truncated)
 
-    def _follow(self, record: ContainerRecord) -> tuple[int, bool]:
-        process = record.state.process
-        if process is not None:
-            process.wait()
-        ended = self._lifecycle.end(record.id)
-        return ended.exit_code, ended.oom_killed
+    def _signals(
+        self, record: ContainerRecord, proxy: bool | SignalSource
+    ) -> AbstractContextManager[None]:
+        """Pass a source's signals on while nothing but the container's end is waited for.
+
+        Recording the end is not part of it: a handler must not come upon an open transaction.
+        """
+        if isinstance(proxy, bool):
+            return nullcontext()
+
+        def send(number: int, caught: bool) -> bool:
+            process = record.state.process
+            if process is None:
+                return False
+            self._rooms.runtime.await_program(process)
+            if caught and not process.catches(number):
+                return False
+            with suppress(ContainersError):  # it has ended, and that is being waited for
+                self._lifecycle.signal(record, number)
+            return True
+
+        return proxy.passed_to(send)
 
     def leave(self, record: ContainerRecord) -> None:
         """Leave a container to itself that this process attended."""

@@ -11,15 +11,12 @@ from jupyter_containers.options.flag import Block, declared
 from jupyter_containers.options.flags import RunFlags
 from jupyter_containers.options.mounts import MountRequest
 from jupyter_containers.options.network import DEFAULT_NETWORK
-from jupyter_containers.options.values import parse_restart
-from jupyter_containers.runtime.resources import parse_ulimit
 from jupyter_containers.runtime.security import MASKED_PATHS, READONLY_PATHS, security_options
 
 
 def host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
     """Return the object of a container's ``inspect``."""
     options = record.options
-    policy, retries = parse_restart(options.restart)
     bindings: dict[str, list[dict[str, str]]] = {}
     for port in sorted(options.publish, key=lambda port: (port.container_port, port.protocol)):
         bindings.setdefault(port.container, []).append(
@@ -38,7 +35,10 @@ def host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
                 },
                 **_mounts(record),
                 "PortBindings": bindings,
-                "RestartPolicy": {"Name": policy, "MaximumRetryCount": retries},
+                "RestartPolicy": {
+                    "Name": options.restart.name,
+                    "MaximumRetryCount": options.restart.retries,
+                },
                 "Runtime": runtime,
                 "Tmpfs": {
                     request.target: request.written
@@ -107,18 +107,16 @@ def _resources(options: RunOptions) -> dict[str, Any]:
         "MemorySwap": options.memory_swap or 2 * options.memory,
         "MemorySwappiness": options.memory_swappiness if options.memory_swappiness >= 0 else None,
         "NanoCpus": round(options.cpus * 1e9),
-        "Ulimits": _ulimits(options.ulimit),
+        "Ulimits": [
+            {"Name": limit.name, "Hard": limit.hard, "Soft": limit.soft} for limit in options.ulimit
+        ]
+        or None,
     }
 
 
 def _cdi_requests(options: RunOptions) -> list[dict[str, Any]] | None:
     names = [device.cdi for device in options.device if device.cdi]
     return [{"Driver": "cdi", "DeviceIDs": names}] if names else None
-
-
-def _ulimits(texts: tuple[str, ...]) -> list[dict[str, Any]] | None:
-    parsed = [parse_ulimit(text) for text in texts]
-    return [{"Name": name, "Hard": hard, "Soft": soft} for name, soft, hard in parsed] or None
 
 
 def _binds(record: ContainerRecord) -> list[str] | None:

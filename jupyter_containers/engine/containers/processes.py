@@ -36,7 +36,7 @@ from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.state import Status, require
 from jupyter_containers.options import ExecOptions
 from jupyter_containers.runtime import cgroups, execute
-from jupyter_containers.runtime.failures import torn
+from jupyter_containers.runtime.failures import ended_from_outside
 from jupyter_containers.runtime.keys import DetachedError, DetachKeys
 from jupyter_containers.runtime.logs import LogLine, read_log
 from jupyter_containers.runtime.spec import Spec, exec_process
@@ -132,7 +132,7 @@ class Processes:
         except OCIRuntimeError as error:
             process = record.state.process
             # Its first process ends last, a moment after what was started beside it.
-            if torn(error.message) and process is not None:
+            if ended_from_outside(error.message) and process is not None:
                 process.wait(timeout=_DYING_SECONDS)
             if self._lifecycle.running(record):
                 raise
@@ -242,7 +242,7 @@ class Processes:
         require(record.name, record.state.status, "exec")
         runtime = self._rooms.runtime
         if record.state.process:
-            runtime.settle(record.state.process)
+            runtime.await_program(record.state.process)
         pids = cgroups.processes(runtime.layout, runtime.cgroup_path(record.id))
         try:
             done = subprocess.run(

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.records import ContainerRecord, StateRecord
-from jupyter_containers.options.values import parse_restart
+from jupyter_containers.options.restart import RestartPolicy
 from jupyter_containers.runtime.oci_runtime import program_environment
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ _SHORT_WAIT = 0.5
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def delay_of(policy: str, state: StateRecord) -> float | None:
+def delay_of(policy: RestartPolicy, state: StateRecord) -> float | None:
     """Return the seconds until the restart of a container that has ended, or None for no restart.
 
-    ``policy`` is the text of ``--restart``; ``state`` is that of the end.
+    ``state`` is that of the end.
     """
-    name, most = parse_restart(policy)
+    name, most = policy.name, policy.retries
     if name == "no" or state.stopped_by_user:
         return None
     if name == "on-failure" and (state.exit_code == 0 or (most and state.restart_count >= most)):
@@ -51,12 +51,12 @@ def delay_of(policy: str, state: StateRecord) -> float | None:
 
 def restarts(record: ContainerRecord) -> bool:
     """Return whether the container has a restart policy."""
-    return parse_restart(record.options.restart)[0] != "no"
+    return record.options.restart.name != "no"
 
 
 def restarts_at_boot(record: ContainerRecord) -> bool:
     """Return whether a container that ended with its machine is started at the next boot."""
-    name, most = parse_restart(record.options.restart)
+    name, most = record.options.restart.name, record.options.restart.retries
     state = record.state
     if not state.started:
         return False

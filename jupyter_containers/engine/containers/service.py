@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 from jupyter_containers.engine.collection import Collection, Items
 from jupyter_containers.engine.containers.catalog import Containers, id_file
@@ -26,7 +26,7 @@ from jupyter_containers.engine.containers.foreground import (
 )
 from jupyter_containers.engine.containers.processes import Processes
 from jupyter_containers.engine.containers.prune import prune_containers
-from jupyter_containers.engine.containers.streams import OutputSink
+from jupyter_containers.engine.containers.streams import OutputSink, SignalSource
 from jupyter_containers.engine.containers.sweep import SweptLifecycle
 from jupyter_containers.engine.containers.validation import warnings_of
 from jupyter_containers.engine.containers.workplace import run_options
@@ -49,11 +49,13 @@ from jupyter_containers.events import (
 )
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import ExecOptions, RunOptions
+from jupyter_containers.options.flag import with_keywords
+from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags
 from jupyter_containers.options.run import updated
 from jupyter_containers.options.values import parse_signal
+from jupyter_containers.runtime.cgroup_support import check_cgroup_support
 from jupyter_containers.runtime.health import read_status
 from jupyter_containers.runtime.keys import USUAL_KEYS, DetachKeys
-from jupyter_containers.runtime.knobs import check_knobs
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.containers.data_exchange import Exchange
@@ -84,6 +86,7 @@ class ContainerService(Collection[Container]):
         self._attaching = Attaching(rooms, lifecycle)
         self._processes = Processes(rooms, lifecycle)
 
+    @with_keywords(RunFlags)
     def run(
         self,
         image: str | Image,
@@ -95,12 +98,12 @@ class ContainerService(Collection[Container]):
         check: bool = True,
         terminal_size: TerminalSize | None = None,
         detach_keys: str = USUAL_KEYS,
-        sig_proxy: bool = True,
+        sig_proxy: bool | SignalSource = True,
         inputs: Mapping[str, Any] | None = None,
         results: Sequence[str] = (),
         script: str | None = None,
         cancel: CancelToken | None = None,
-        **flags: Any,
+        **flags: Unpack[RunFlags],
     ) -> Container | RunResult:
         """Create and start a container.
 
@@ -122,7 +125,15 @@ class ContainerService(Collection[Container]):
             flags.setdefault("interactive", True)
         options = run_options(image_name(image), command, flags)
         attach = options.attach
-        streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy, attach, cancel)
+        streams = Streams(
+            on_output=on_output,
+            stdin=stdin,
+            terminal_size=terminal_size,
+            keys=keys,
+            sig_proxy=sig_proxy,
+            attach=attach,
+            cancel=cancel,
+        )
         if not (inputs or results or script is not None):
             return self._run(options, streams, emit, check)
         with self._exchange(inputs, results, script) as exchange:
@@ -157,7 +168,7 @@ class ContainerService(Collection[Container]):
         check: bool = True,
         terminal_size: TerminalSize | None = None,
         detach_keys: str = USUAL_KEYS,
-        sig_proxy: bool = True,
+        sig_proxy: bool | SignalSource = True,
     ) -> RunResult:
         """Attach to a running container, whoever started it, until it ends or ``detach_keys``.
 
@@ -165,9 +176,16 @@ class ContainerService(Collection[Container]):
         on to it with ``sig_proxy``.  The other arguments are those of :meth:`run`.
         """
         keys = DetachKeys(detach_keys)
-        streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy)
+        streams = Streams(
+            on_output=on_output,
+            stdin=stdin,
+            terminal_size=terminal_size,
+            keys=keys,
+            sig_proxy=sig_proxy,
+        )
         return self._attaching.attach(self._containers.find(name), streams, check=check)
 
+    @with_keywords(ExecFlags)
     def terminal(
         self,
         name: str,
@@ -175,7 +193,7 @@ class ContainerService(Collection[Container]):
         *,
         rows: int = 24,
         columns: int = 80,
-        **flags: Any,
+        **flags: Unpack[ExecFlags],
     ) -> TerminalSession:
         """Return a terminal in a container: of ``command`` (``exec -it``) or of the container.
 
@@ -184,7 +202,8 @@ class ContainerService(Collection[Container]):
         """
         record = self._containers.find(name)
         if command is not None:
-            options = ExecOptions.of(command, interactive=True, tty=True, **flags)
+            flags |= {"interactive": True, "tty": True}
+            options = ExecOptions.of(command, **flags)
             return self._processes.open_session(record, options, rows, columns)
         if not (record.options.tty and record.options.interactive):
             raise InvalidArgumentError(
@@ -193,6 +212,7 @@ class ContainerService(Collection[Container]):
             )
         return self._attaching.open_terminal(record, rows, columns)
 
+    @with_keywords(RunFlags)
     def run_terminal(
         self,
         image: str | Image,
@@ -201,7 +221,7 @@ class ContainerService(Collection[Container]):
         rows: int = 24,
         columns: int = 80,
         emit: EventSink = discard,
-        **flags: Any,
+        **flags: Unpack[RunFlags],
     ) -> TerminalSession:
         """Create and start a container with a terminal (``run -it``) and return the terminal."""
         flags |= {"tty": True, "interactive": True}
@@ -213,13 +233,14 @@ class ContainerService(Collection[Container]):
                 self._lifecycle.remove(record, force=True, volumes=True)
             raise
 
+    @with_keywords(RunFlags)
     def create(
         self,
         image: str | Image,
         command: str | Sequence[str] | None = None,
         *,
         emit: EventSink = discard,
-        **flags: Any,
+        **flags: Unpack[RunFlags],
     ) -> Container:
         """Create a container that :meth:`start` can start."""
         flags.setdefault("detach", True)
@@ -247,13 +268,19 @@ class ContainerService(Collection[Container]):
         check: bool = True,
         terminal_size: TerminalSize | None = None,
         detach_keys: str = USUAL_KEYS,
-        sig_proxy: bool = True,
+        sig_proxy: bool | SignalSource = True,
     ) -> Container | RunResult:
         """Start a created or exited container; with ``attach`` wait for its end."""
         record = self._containers.find(name)
         if attach:
             keys = DetachKeys(detach_keys)
-            streams = Streams(on_output, stdin, terminal_size, keys, sig_proxy)
+            streams = Streams(
+                on_output=on_output,
+                stdin=stdin,
+                terminal_size=terminal_size,
+                keys=keys,
+                sig_proxy=sig_proxy,
+            )
             go = self._attaching.attach if record.state.status.alive else self._attaching.run
             return go(record, streams, check=check)
         return Container(self, self._processes.start(record))
@@ -291,16 +318,12 @@ class ContainerService(Collection[Container]):
         """Send a signal to a running container's first process."""
         self._lifecycle.signal(self._containers.find(name), parse_signal(signal))
 
-    def update(self, name: str, **flags: Any) -> None:
-        """Change limits or the restart policy of a container, also while it runs.
-
-        ``flags`` are Docker's: ``memory``, ``memory_swap``, ``memory_reservation``, ``cpus``,
-        ``cpu_shares``, ``cpu_period``, ``cpu_quota``, ``cpuset_cpus``, ``cpuset_mems``,
-        ``pids_limit``, ``blkio_weight``, ``restart``.
-        """
+    @with_keywords(UpdateFlags)
+    def update(self, name: str, **flags: Unpack[UpdateFlags]) -> None:
+        """Change limits or the restart policy of a container, also while it runs."""
         record = self._containers.find(name)
         options = updated(record.options, **flags)
-        check_knobs(options, self._rooms.host.cgroups, self._rooms.runtime.cgroup_parent)
+        check_cgroup_support(options, self._rooms.host.cgroups, self._rooms.runtime.cgroup_parent)
         self._lifecycle.update(record, options)
 
     def pause(self, name: str) -> None:
@@ -323,6 +346,7 @@ class ContainerService(Collection[Container]):
         """Give a container another name."""
         self._containers.rename(name, new_name)
 
+    @with_keywords(ExecFlags)
     def exec(
         self,
         name: str,
@@ -333,7 +357,7 @@ class ContainerService(Collection[Container]):
         check: bool = True,
         terminal_size: TerminalSize | None = None,
         detach_keys: str = USUAL_KEYS,
-        **flags: Any,
+        **flags: Unpack[ExecFlags],
     ) -> RunResult:
         """Run a command in a running container and wait for it (not with ``detach``).
 
@@ -371,7 +395,9 @@ class ContainerService(Collection[Container]):
     def log_details(self, name: str) -> dict[str, str]:
         """Return the labels and variables that ``log-opt labels=…`` and ``env=…`` name."""
         record = self._containers.find(name)
-        given = record.options.log_opt or {}
+        given = record.options.log_opt
+        if given is None:
+            return {}
         from jupyter_containers.engine.containers.inspect import effective_config
 
         config = effective_config(record)
@@ -379,8 +405,8 @@ class ContainerService(Collection[Container]):
         variables = {name: value for name, _, value in pairs}
         return {
             key: values[key]
-            for flag, values in (("labels", config.labels), ("env", variables))
-            for key in given.get(flag, "").split(",")
+            for wanted, values in ((given.labels, config.labels), (given.env, variables))
+            for key in wanted
             if key in values
         }
 

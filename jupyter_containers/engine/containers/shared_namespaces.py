@@ -21,7 +21,7 @@ from jupyter_containers.engine.records import ContainerRecord, MountRecord
 from jupyter_containers.errors import (
     InvalidArgumentError,
 )
-from jupyter_containers.options.mounts import parse_volumes_from
+from jupyter_containers.options.mounts import VolumesFrom
 from jupyter_containers.runtime.mounts import PrivateMounts, detach_inside
 
 OF_CONTAINER = "container:"
@@ -85,16 +85,15 @@ def _pid(rooms: Rooms, value: str, flag: str) -> int:
     return other.state.process.pid
 
 
-def inherited(rooms: Rooms, texts: tuple[str, ...]) -> dict[str, MountRecord]:
+def inherited(rooms: Rooms, others: tuple[VolumesFrom, ...]) -> dict[str, MountRecord]:
     """Return the mounts of other containers (``--volumes-from``) by target; later ones win."""
     found: dict[str, MountRecord] = {}
-    for text in texts:
-        name, mode = parse_volumes_from(text)
-        for mount in peer(rooms, name).mounts:
+    for other in others:
+        for mount in peer(rooms, other.name).mounts:
             if mount.type != "tmpfs":
                 # Its volume belongs to the one it was made for, and goes with that one.
                 changes: dict[str, object] = {"anonymous": False}
-                if mode == "ro":  # rw leaves a read-only mount as it is, as with Docker
+                if other.mode == "ro":  # rw leaves a read-only mount as it is, as with Docker
                     changes["read_only"] = True
                 found[mount.target] = msgspec.structs.replace(mount, **changes)
     return found

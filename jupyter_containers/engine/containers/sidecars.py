@@ -17,9 +17,9 @@ from jupyter_containers.oci.image import ExecutionConfig, Healthcheck
 from jupyter_containers.options import ExecOptions
 from jupyter_containers.options.health import HealthOptions
 from jupyter_containers.options.run import log_rotation
-from jupyter_containers.runtime.companion import end_companion, end_companions, hold_companion
 from jupyter_containers.runtime.health import HealthCheck, start_checks
-from jupyter_containers.runtime.rotation import start_rotation
+from jupyter_containers.runtime.rotation import finish, start_rotation
+from jupyter_containers.runtime.sidecar import end_sidecar, end_sidecars, pause_sidecar
 from jupyter_containers.runtime.spec import Spec, exec_process
 
 if TYPE_CHECKING:
@@ -63,17 +63,22 @@ class Companions:
 
     def forget(self, process: ProcessIdentity) -> None:
         """End what a starter began for the container of ``process`` and could not record."""
-        end_companions(process)
+        end_sidecars(process)
 
     def end(self, record: ContainerRecord) -> None:
         """End the companions of a container that has ended."""
+        size, files = log_rotation(record.options)
+        if files > 1:
+            bundle = self._rooms.settings.layout.containers / record.id
+            # It was begun last.
+            finish(record.state.companions[-1:], bundle, max_bytes=size, files=files)
         for companion in record.state.companions:
-            end_companion(companion)
+            end_sidecar(companion)
 
     def hold(self, record: ContainerRecord, *, still: bool) -> None:
         """Let them rest at a pause, and go on."""
         for companion in record.state.companions:
-            hold_companion(companion, still=still)
+            pause_sidecar(companion, paused=still)
 
 
 def health_config(config: ExecutionConfig, options: HealthOptions | None) -> Healthcheck | None:

@@ -24,8 +24,10 @@ from jupyter_containers.engine.records import ContainerRecord, MountRecord
 from jupyter_containers.engine.volumes.catalog import fill_from_image
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.network import names
+from jupyter_containers.network.resolver import ADDRESS
 from jupyter_containers.network.usermode import host_address
 from jupyter_containers.options.limits import DeviceRequest
+from jupyter_containers.options.security import SecurityOption
 from jupyter_containers.runtime.confinement import Labels
 from jupyter_containers.runtime.devices import host_devices, requested_devices
 from jupyter_containers.runtime.host import HostCapabilities
@@ -89,7 +91,7 @@ def assemble(
         make_folder(root, options.workdir or config.cwd, user)
     trusting = trusts_host_ca(options.trust_host_ca, rooms.settings)
     host_mounts, host_env = of_the_host(rooms.host, bundle, trusting=trusting)
-    rooms.runtime.place(record.id, options.cgroup_parent)
+    rooms.runtime.set_cgroup_parent(record.id, options.cgroup_parent)
     files = _name_files(record, bundle, connection, hostnames, rooms.host)
     context = ContainerContext(
         container_id=record.id,
@@ -227,7 +229,7 @@ def _name_files(
     head = hosts_text(record, connection, machine)
     return {
         "hosts": hostnames.write(record.id, head),
-        "resolv.conf": bundle.write_name_file("resolv.conf", resolv_text(record)),
+        "resolv.conf": bundle.write_name_file("resolv.conf", resolv_text(record, connection)),
         "hostname": bundle.write_name_file("hostname", hostname_of(record, connection) + "\n"),
     }
 
@@ -256,14 +258,21 @@ def hosts_text(record: ContainerRecord, connection: Connection, machine: str = "
             if address
         ],
         gateway=gateway,
-        extra=names.parse_add_host(options.add_host, gateway or ("127.0.0.1" if on_host else "")),
+        extra=names.added_hosts(options.add_host, gateway or ("127.0.0.1" if on_host else "")),
         base=_read(Path("/etc/hosts")) if on_host else "",
     )
 
 
-def resolv_text(record: ContainerRecord) -> str:
+def resolv_text(record: ContainerRecord, connection: Connection) -> str:
     """Return the container's resolver configuration."""
     options = record.options
+    if connection.named:
+        return names.embedded_resolv_conf(
+            names.read_resolv_conf(),
+            ADDRESS,
+            search=options.dns_search,
+            options=options.dns_option,
+        )
     return names.resolv_conf(
         names.read_resolv_conf(),
         servers=options.dns,
@@ -288,7 +297,9 @@ def _runtime_mount(mount: MountRecord, shared: Shared) -> BindMount | TmpfsMount
     return BindMount(source, mount.target, mount.read_only, propagation, mount.recursion)
 
 
-def seccomp_file(security_opt: Sequence[str], *, privileged: bool) -> Mapping[str, Any] | None:
+def seccomp_file(
+    security_opt: Sequence[SecurityOption], *, privileged: bool
+) -> Mapping[str, Any] | None:
     """Return the seccomp profile that a security option names, read from its file."""
     name = security_options(security_opt, privileged=privileged).seccomp
     if name in ("", "unconfined"):

@@ -18,6 +18,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from jupyter_containers.engine.bundle import Bundle
 from jupyter_containers.engine.containers.exit_command import exit_command, unattended_command
@@ -35,7 +36,7 @@ from jupyter_containers.engine.records import ContainerRecord, StateRecord
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.oci.state import Status
 from jupyter_containers.options.run import log_rotation
-from jupyter_containers.runtime import substitutes
+from jupyter_containers.runtime import rlimit_fallback
 from jupyter_containers.runtime.attach import Attachment
 from jupyter_containers.runtime.mounts import PrivateMounts
 from jupyter_containers.runtime.spec import Spec
@@ -77,7 +78,7 @@ class Starts:
             shared = share(rooms, record, mounts)
             parts = (bundle, connection, connections.hostnames, shared, mounts, labels)
             spec = mounts.call(assemble, rooms, record, *parts)
-            if few := substitutes.processors(record.options, rooms.host):
+            if few := rlimit_fallback.processors(record.options, rooms.host):
                 mounts.call(os.sched_setaffinity, 0, few)  # what is started there inherits it
             created = mounts.call(
                 rooms.monitor.create,
@@ -103,6 +104,8 @@ class Starts:
                     before_start()
                 connection.finish()
                 connections.hostnames.acquaint(record)
+                connection.relay(record.state.process)
+                connection.hand_over(partial(connections.names.hand_over, record))
                 rooms.runtime.start(record.id)
                 record = self._running(record, bundle, spec, time.time())
             except BaseException:

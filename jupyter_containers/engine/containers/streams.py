@@ -5,12 +5,26 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Literal
+from contextlib import AbstractContextManager
+from typing import Literal, Protocol
 
 StreamName = Literal["stdout", "stderr"]
 OutputSink = Callable[[StreamName, bytes], None]
 
+# Sends a signal to the program, or (True) only to one with a handler: False when not sent.
+SendSignal = Callable[[int, bool], bool]
+
 KEPT_BYTES = 16 * 1024 * 1024
+
+
+class SignalSource(Protocol):
+    """Signals that reach a caller in its main thread and belong to a container's program."""
+
+    def passed_to(self, send: SendSignal) -> AbstractContextManager[None]:
+        """Give signals to ``send`` for the time of the block, those that came before first.
+
+        ``send`` is not reentrant.
+        """
 
 
 class Capture:

@@ -23,6 +23,7 @@ from jupyter_containers.engine.containers.restarts import (
 )
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.records import ContainerRecord
+from jupyter_containers.errors import ContainersError
 from jupyter_containers.network.sysctl import leads_to_loopback
 from jupyter_containers.oci.state import Status
 
@@ -80,6 +81,7 @@ class SweptLifecycle(Lifecycle):
         self._sweep_runtime()
         self._sweep_addresses()
         self._sweep_loopback()
+        self._sweep_names()
         self._sweep_testaments()
         self._sweep_folders()
 
@@ -118,6 +120,11 @@ class SweptLifecycle(Lifecycle):
         opened = [network for network in networks if leads_to_loopback(network.interface)]
         if opened:
             self._rooms.bridge.settle_loopback(opened)
+
+    def _sweep_names(self) -> None:
+        """Start the name server of networks again where it was killed."""
+        with suppress(ContainersError, OSError):
+            self._connections.names.look()
 
     def _sweep_folders(self) -> None:
         """Remove bundles without a record, which comes first and goes last, and files of execs."""

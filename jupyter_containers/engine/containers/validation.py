@@ -13,47 +13,37 @@ from jupyter_containers.engine.containers.spec_builder import seccomp_file
 from jupyter_containers.engine.context import Rooms
 from jupyter_containers.engine.peers import peer
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
-from jupyter_containers.network import names
 from jupyter_containers.options import RunOptions
 from jupyter_containers.options.limits import DeviceRequest
-from jupyter_containers.options.mounts import parse_volumes_from
 from jupyter_containers.options.network import MODES
-from jupyter_containers.options.values import parse_restart, parse_signal
-from jupyter_containers.runtime import substitutes
+from jupyter_containers.runtime import rlimit_fallback
+from jupyter_containers.runtime.cgroup_support import check_cgroup_support
 from jupyter_containers.runtime.devices import requested_devices
 from jupyter_containers.runtime.host import HostCapabilities
-from jupyter_containers.runtime.knobs import check_knobs
-from jupyter_containers.runtime.resources import rlimits
+from jupyter_containers.runtime.resources import check_ulimits
 from jupyter_containers.runtime.security import effective_capabilities, security_options
 
 
 def refuse(options: RunOptions, rooms: Rooms) -> None:
     """Raise for what has no effect or no meaning."""
     host = rooms.host
-    parse_restart(options.restart)
     if options.network.startswith(OF_CONTAINER):
         peer(rooms, options.network)
     _check_words(options)
-    if options.stop_signal:
-        parse_signal(options.stop_signal)
-    names.resolv_conf(
-        "", servers=options.dns, search=options.dns_search, options=options.dns_option
-    )
-    names.parse_add_host(options.add_host, gateway="192.0.2.1")  # only the form matters here
-    rlimits(options.ulimit, host)
+    check_ulimits(options.ulimit, host)
     _check_security(options, host)
     for mode in (options.pid, options.ipc):
         if mode.startswith(OF_CONTAINER):
             peer(rooms, mode)
-    for text in options.volumes_from:
-        peer(rooms, parse_volumes_from(text)[0])
+    for other in options.volumes_from:
+        peer(rooms, other.name)
     _check_devices(options.device)
     _check_place(options, rooms)
 
 
 def warnings_of(options: RunOptions, host: HostCapabilities) -> list[str]:
     """Return what a container is told to have and will not: said, but no reason to refuse it."""
-    return [*_discarded_ports(options), *substitutes.notices(options, host)]
+    return [*_discarded_ports(options), *rlimit_fallback.notices(options, host)]
 
 
 def _discarded_ports(options: RunOptions) -> list[str]:
@@ -136,7 +126,7 @@ def _check_place(options: RunOptions, rooms: Rooms) -> None:
     parent = options.cgroup_parent or rooms.runtime.cgroup_parent
     if ".." in parent.split("/"):
         raise InvalidArgumentError(f"invalid cgroup-parent: {parent!r}")
-    check_knobs(options, rooms.host.cgroups, parent)
+    check_cgroup_support(options, rooms.host.cgroups, parent)
     if options.cgroupns == "private" and not rooms.host.cgroup_namespaces:
         raise UnsupportedError(
             "this kernel has no cgroup namespaces",

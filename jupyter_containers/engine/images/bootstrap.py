@@ -42,7 +42,7 @@ from jupyter_containers.events import (
 )
 from jupyter_containers.oci.image import ExecutionConfig, History, rfc3339
 from jupyter_containers.oci.reference import Reference
-from jupyter_containers.runtime.pretend import pretending
+from jupyter_containers.runtime.fake_chown import fake_chown_command
 from jupyter_containers.store import ImageRecord
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -156,7 +156,7 @@ class Bootstrap:
         if self._rooms.host.users.size > 1:
             return argv
         # The tool's own /dev/pts belongs to a group that does not exist.
-        return pretending([argv[0], *_DEVICES_OF_ONE_USER, *argv[1:]])
+        return fake_chown_command([argv[0], *_DEVICES_OF_ONE_USER, *argv[1:]])
 
 
 def keyrings(root: Path = Path("/")) -> list[str]:

@@ -36,6 +36,7 @@ from jupyter_containers.oci.image import (
     History,
     ImageConfig,
     RootFS,
+    check_depth,
     new_manifest,
     parse_image_config,
     rfc3339,
@@ -339,8 +340,9 @@ class Images:
 
         ``lease`` protects them until the image is recorded; ``platform`` is the host's otherwise.
         """
-        from jupyter_containers.engine.images.transfer import image_record
+        from jupyter_containers.engine.images.places.store import image_record
 
+        check_depth(len(layers))
         platform = platform or Platform.host()
         image = ImageConfig(
             architecture=platform.architecture,
@@ -357,7 +359,7 @@ class Images:
         manifest = new_manifest(stored, tuple(layer.blob for layer in layers))
         document = RawDocument(encode_json(manifest), MANIFEST)
         content.put(document.data, MANIFEST, lease)
-        record = image_record(self._rooms, document, manifest, image)
+        record = image_record(self._rooms.store, document, manifest, image)
         self._rooms.store.put_image(record, [str(reference)] if reference else ())
         return record
 

@@ -6,17 +6,15 @@ OCI Image Specification 1.1, image-index.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from jupyter_containers.engine.context import Rooms
-from jupyter_containers.engine.images.transfer import note_push, pauses, push, send
+from jupyter_containers.engine.images.places.store import stored_target
+from jupyter_containers.engine.images.transfer import push
 from jupyter_containers.errors import ImageNotFoundError
 from jupyter_containers.events import CancelToken, EventSink
-from jupyter_containers.oci.descriptor import INDEX, Platform, RawDocument, encode_json
+from jupyter_containers.oci.descriptor import INDEX, Platform, RawDocument
 from jupyter_containers.oci.image import Index, parse_manifest
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store import ImageRecord
@@ -69,40 +67,6 @@ def whole_index(rooms: Rooms, record: ImageRecord) -> tuple[RawDocument, list[Im
 
 
 @dataclass(frozen=True, slots=True)
-class IndexPush:
-    """Sends images and then the index that names them."""
-
-    rooms: Rooms
-    emit: EventSink
-    cancel: CancelToken
-    compression: Compression | None = None
-
-    def push(self, records: Iterable[ImageRecord], index: RawDocument, reference: Reference) -> str:
-        """Send every image by its digest, and the index under the name; return its digest."""
-        sent: dict[str, RawDocument] = {}
-        for record in records:
-            sent[record.manifest.digest] = send(
-                self.rooms,
-                record,
-                replace(reference, tag=None),
-                compression=self.compression,
-                emit=self.emit,
-                cancel=self.cancel,
-            )
-        index = _naming(index, sent)
-        with self.rooms.registry(
-            reference.registry,
-            cancel=self.cancel,
-            repository=reference.repository,
-            push=True,
-            on_wait=pauses(self.emit),
-        ) as client:
-            client.push_manifest(reference.repository, reference.tag or index.digest, index)
-        note_push(self.rooms, reference)
-        return index.digest
-
-
-@dataclass(frozen=True, slots=True)
 class NamePush:
     """Sends what a name means: one image, or all of an index when all of them are here."""
 
@@ -115,36 +79,14 @@ class NamePush:
     def push(self, record: ImageRecord, reference: Reference) -> str:
         """Send the image to ``reference``; return the digest that the name has there."""
         whole = None if self.platform else whole_index(self.rooms, record)
-        if whole is not None:
-            document, records = whole
-            sender = IndexPush(self.rooms, self.emit, self.cancel, self.compression)
-            return sender.push(records, document, reference)
+        index, records = whole or (None, [record])
         if self.platform:
-            record = for_platform(self.rooms, record, self.platform)
+            records = [for_platform(self.rooms, record, self.platform)]
         return push(
             self.rooms,
-            record,
+            stored_target(self.rooms.store, records, index),
             reference,
             compression=self.compression,
             emit=self.emit,
             cancel=self.cancel,
         )
-
-
-def _naming(index: RawDocument, sent: dict[str, RawDocument]) -> RawDocument:
-    """Return the index as it is, or one of what became of its images on the way."""
-    if all(document.digest == digest for digest, document in sent.items()):
-        return index
-    parsed = parse_manifest(index)
-    assert isinstance(parsed, Index)
-    entries = tuple(
-        msgspec.structs.replace(
-            entry,
-            media_type=sent[entry.digest].media_type,
-            digest=sent[entry.digest].digest,
-            size=len(sent[entry.digest].data),
-        )
-        for entry in parsed.manifests
-    )
-    changed = msgspec.structs.replace(parsed, manifests=entries)
-    return RawDocument(encode_json(changed), index.media_type)

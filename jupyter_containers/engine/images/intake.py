@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO, TypeVar
 
-from jupyter_containers.engine.context import Rooms
 from jupyter_containers.engine.work import in_parallel
 from jupyter_containers.errors import ContainersError, OperationCancelledError, VerificationError
 from jupyter_containers.events import (
@@ -27,7 +26,8 @@ from jupyter_containers.events import (
     TaskStarted,
 )
 from jupyter_containers.oci.descriptor import Descriptor, chain_id, short_id, validate_digest
-from jupyter_containers.store import Lease
+from jupyter_containers.oci.image import check_depth
+from jupyter_containers.store import Lease, Store
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.05
@@ -88,12 +88,14 @@ def arrivals(
     """Return the layers of an image, lowest first, none of them here yet.
 
     ``named`` is False for an image without a manifest: any form of its layers will do.  Raises
-    :class:`VerificationError` where the manifest and the configuration do not agree.
+    :class:`VerificationError` where the manifest and the configuration do not agree, and
+    :class:`UnsupportedError` for more layers than can be mounted.
     """
     if len(blobs) != len(diff_ids):
         raise VerificationError(
             f"the manifest has {len(blobs)} layers, the configuration {len(diff_ids)}"
         )
+    check_depth(len(diff_ids))
     for diff_id in diff_ids:
         validate_digest(diff_id)
     chains = [chain_id(diff_ids[: depth + 1]) for depth in range(len(diff_ids))]
@@ -128,25 +130,26 @@ def told(emit: EventSink, task: str, *, reason: bool = True) -> Iterator[None]:
 
 
 def take_in(
-    rooms: Rooms,
+    store: Store,
     layers: Sequence[Arrival],
     receive: Callable[[Arrival], None],
     *,
     words: str,
     lease: Lease,
+    workers: int,
     emit: EventSink,
     cancel: CancelToken,
 ) -> list[Descriptor]:
     """Receive and unpack all layers; return the descriptors of their blobs, lowest first.
 
-    ``receive`` runs in several threads; ``words`` says how a layer is reported when it is done.
+    ``receive`` runs in ``workers`` threads; ``words`` says how a layer is reported when it is done.
     The first failure ends everything.
     """
     lease.add(*(layer.chain_id for layer in layers))
     announce([layer.blob for layer in layers], emit)
 
     def received(layer: Arrival) -> None:
-        known = _already_here(rooms, layer)
+        known = _already_here(store, layer)
         if known is not None:
             layer.settle(known)
             return
@@ -159,31 +162,30 @@ def take_in(
     def unpacked() -> None:
         for layer in layers:
             with told(emit, layer.task):
-                _unpack(rooms, layer, words, emit, cancel)
+                _unpack(store, layer, words, emit, cancel)
 
     jobs: list[Callable[[], None]] = [unpacked]
     jobs += [lambda layer=layer: received(layer) for layer in layers]  # type: ignore[misc]
-    workers = rooms.settings.max_concurrent_downloads + 1
-    in_parallel(lambda job: job(), jobs, workers=workers, cancel=cancel)
+    in_parallel(lambda job: job(), jobs, workers=workers + 1, cancel=cancel)
     return [layer.settled(cancel) for layer in layers]
 
 
-def _already_here(rooms: Rooms, layer: Arrival) -> Descriptor | None:
+def _already_here(store: Store, layer: Arrival) -> Descriptor | None:
     """Return the blob of a layer that is unpacked and whose blob is here too.
 
     A blob that a manifest names must be that very one: ``save`` and ``push`` send it.
     """
-    record = rooms.store.snapshots.get(layer.chain_id)
+    record = store.snapshots.get(layer.chain_id)
     if record is None:
         return None
     for blob in (layer.blob,) if layer.named else (layer.blob, record.blob):
-        if rooms.store.content.has(blob.digest):
+        if store.content.has(blob.digest):
             return blob
     return None
 
 
-def _unpack(rooms: Rooms, layer: Arrival, words: str, emit: EventSink, cancel: CancelToken) -> None:
-    started, snapshots = time.monotonic(), rooms.store.snapshots
+def _unpack(store: Store, layer: Arrival, words: str, emit: EventSink, cancel: CancelToken) -> None:
+    started, snapshots = time.monotonic(), store.snapshots
     if snapshots.has(layer.chain_id):
         layer.settled(cancel)
         emit(TaskFinished(layer.task, "exists", "Already exists"))

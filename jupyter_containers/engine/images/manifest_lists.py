@@ -8,14 +8,17 @@ elsewhere) and then the list itself.  OCI Image Specification 1.1, image-index.m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace as changed
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from jupyter_containers.engine.context import Rooms
-from jupyter_containers.engine.images.transfer import Job, download, upload
+from jupyter_containers.engine.images.copy import copy, image_of
+from jupyter_containers.engine.images.places.base import Target, Transfer
+from jupyter_containers.engine.images.places.registry import RegistryPlace, open_repository
+from jupyter_containers.engine.images.places.store import StorePlace, ThroughStore, open_store
 from jupyter_containers.errors import (
     AlreadyExistsError,
     ImageNotFoundError,
@@ -154,57 +157,35 @@ class ManifestLists:
         """Send a draft and all that it names to its registry; return its digest."""
         draft = self._draft(name)
         reference = Reference.parse(draft.name)
-        document = draft.document()
+        transfer = Transfer(emit, cancel)
         with (
-            self._client(reference, cancel, push=True) as client,
-            self._rooms.store.leases.hold() as lease,
+            open_store(self._rooms, transfer) as here,
+            open_repository(
+                self._rooms, reference, transfer, push=True, insecure=self._insecure
+            ) as there,
         ):
-            target = Job(self._rooms, client, reference.repository, emit, cancel)
             for entry in draft.entries:
-                source = Reference.parse(entry.reference)
-                lease.add(entry.descriptor.digest)
-                emit(TaskStarted(entry.descriptor.digest, source.familiar))
-                manifest = self._source_manifest(source, entry.descriptor, cancel)
-                parsed = parse_manifest(manifest)
-                assert isinstance(parsed, Manifest)  # checked when the entry was made
-                blobs = {blob.digest: blob for blob in (*parsed.layers, parsed.config)}
-                lease.add(*blobs)
-                self._bring(target, source, blobs.values())
-                client.push_manifest(reference.repository, manifest.digest, manifest)
-                emit(TaskFinished(entry.descriptor.digest, "done", "Pushed"))
-            digest = client.push_manifest(
-                reference.repository, reference.tag or document.digest, document
-            )
+                self._bring(here, there, entry, transfer)
+            target = Target((), (reference,), draft.document())
+            there.tag(target)
         if purge:
             self._drafts.delete(draft.name)
-        return digest
+        return target.document.digest
 
-    def _bring(self, target: Job, source: Reference, blobs: Iterable[Descriptor]) -> None:
-        """Make blobs be in the target's repository: there, mounted, or copied over this store."""
-        content, client = self._rooms.store.content, target.client
-        same = source.registry == client.registry
-        with self._client(source, target.cancel) as reader:
-            origin = Job(self._rooms, reader, source.repository, target.emit, target.cancel)
-            for blob in blobs:
-                if client.has_blob(target.repository, blob.digest):
-                    continue
-                moved = same and client.mount_blob(
-                    target.repository, blob.digest, source.repository
-                )
-                if moved:
-                    continue
-                if not content.has(blob.digest):
-                    download(origin, blob)
-                upload(target, blob)
-
-    def _source_manifest(
-        self, source: Reference, descriptor: Descriptor, cancel: CancelToken
-    ) -> RawDocument:
-        content = self._rooms.store.content
-        if content.has(descriptor.digest):
-            return RawDocument(content.read(descriptor.digest), descriptor.media_type)
-        with self._client(source, cancel) as client:
-            return client.manifest(source.repository, descriptor.digest, descriptor)
+    def _bring(
+        self, here: StorePlace, there: RegistryPlace, entry: DraftEntry, transfer: Transfer
+    ) -> None:
+        """Make an entry's image be in the list's repository, by its digest."""
+        reference = Reference.parse(entry.reference)
+        transfer.emit(TaskStarted(entry.descriptor.digest, reference.familiar))
+        with open_repository(
+            self._rooms, reference, transfer, insecure=self._insecure
+        ) as repository:
+            source = ThroughStore(here, repository)
+            here.hold(entry.descriptor.digest)
+            image = image_of(source.manifest(entry.descriptor))
+            copy(source, there, [Target((image,))], transfer)
+        transfer.emit(TaskFinished(entry.descriptor.digest, "done", "Pushed"))
 
     def _entries(self, image: str, cancel: CancelToken) -> list[DraftEntry]:
         """Return the image (or all images of an index) as entries; from here, where only here."""
@@ -232,14 +213,11 @@ class ManifestLists:
             )
         return draft
 
-    def _client(
-        self, reference: Reference, cancel: CancelToken, *, push: bool = False
-    ) -> RegistryClient:
+    def _client(self, reference: Reference, cancel: CancelToken) -> RegistryClient:
         return self._rooms.registry(
             reference.registry,
             cancel=cancel,
             repository=reference.repository,
-            push=push,
             insecure=self._insecure,
         )
 

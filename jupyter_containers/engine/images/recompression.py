@@ -1,6 +1,6 @@
 """Layers that are pushed in another compression than they are stored in (``push --compression``).
 
-Each layer is decompressed, compressed anew and sent in one pipeline, several layers at once: the
+Each layer is decompressed, compressed again and sent in one pipeline, several layers at once: the
 first bytes are on the wire long before the last are compressed.  What came out is remembered by
 diff_id: a later push only asks the registry whether it still has those blobs.  The stored image
 stays as it is.
@@ -9,25 +9,33 @@ stays as it is.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from jupyter_containers.engine.images.transfer import Job, upload
+from jupyter_containers.engine.images.places.base import Image, Source, Transfer
+from jupyter_containers.engine.work import in_parallel
 from jupyter_containers.errors import InvalidArgumentError, RegistryError
 from jupyter_containers.events import TaskFinished, TaskProgress, TaskStarted
 from jupyter_containers.oci.descriptor import (
+    CONFIG,
     LAYER_GZIP,
     LAYER_TAR,
     LAYER_ZSTD,
+    MANIFEST,
     Descriptor,
+    RawDocument,
+    encode_json,
     short_id,
 )
-from jupyter_containers.store import Lease
+from jupyter_containers.oci.image import new_manifest, parse_image_config
+from jupyter_containers.store import Lease, Store
 from jupyter_containers.store.compression import compressed, decompressed_stream
 from jupyter_containers.store.pipeline import Stage
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.images.places.registry import RegistryPlace
     from jupyter_containers.registry.streaming import BlobStream
 
 Compression = Literal["gzip", "zstd", "none"]
@@ -49,83 +57,120 @@ def checked(text: str) -> Compression:
     raise InvalidArgumentError(f"invalid compression {text!r}", hint="one of gzip, zstd, none")
 
 
-def push_layer(
-    job: Job, blob: Descriptor, diff_id: str, compression: Compression, lease: Lease
-) -> Descriptor:
-    """Make a layer be in the repository in this compression; return what it is there."""
-    if blob.media_type.endswith(_SUFFIXES[compression]):
-        upload(job, blob)
-        return blob
-    known = job.rooms.store.records.collection("compressed layers", CompressedLayer)
-    key = f"{diff_id} {compression}"
-    earlier = known.get(key)
-    if earlier is not None and job.client.has_blob(job.repository, earlier.blob.digest):
-        task = short_id(earlier.blob.digest)
-        job.emit(TaskStarted(task, task, earlier.blob.size))
-        job.emit(TaskFinished(task, "exists", "Layer already exists"))
-        return earlier.blob
-    made, sent = _compress(job, blob, compression, lease)
-    if sent:
-        job.rooms.store.records.remember_blob_source(
-            made.digest, job.client.registry, job.repository
+@dataclass(frozen=True, slots=True)
+class Recompression:
+    """Sends images of a store whose layers get one compression on the way."""
+
+    store: Store
+    lease: Lease
+    compression: Compression
+
+    def send(
+        self, image: Image, source: Source, registry: RegistryPlace, transfer: Transfer
+    ) -> Image:
+        """Make an image be in a repository, but for its manifest; return it as it is there."""
+        manifest = image.manifest
+        config = parse_image_config(self.store.content.read(manifest.config.digest))
+        registry.send([manifest.config], source, transfer)
+        layers = in_parallel(
+            lambda pair: _Layer(self, source, registry, transfer, *pair).send(),
+            zip(manifest.layers, config.rootfs.diff_ids, strict=True),
+            workers=registry.workers,
+            cancel=transfer.cancel,
         )
-    else:
-        upload(job, made)
-    if earlier is None:
-        known.insert(key, None, CompressedLayer(made))
-    elif earlier.blob != made:
-        known.replace(key, CompressedLayer(made))
-    return made
+        if tuple(layers) == manifest.layers:
+            return image
+        described = Descriptor(CONFIG, manifest.config.digest, manifest.config.size)
+        changed = new_manifest(described, tuple(layers))
+        return Image(changed, RawDocument(encode_json(changed), MANIFEST), image.platform)
 
 
-def _compress(
-    job: Job, blob: Descriptor, compression: Compression, lease: Lease
-) -> tuple[Descriptor, bool]:
-    """Compress a layer into the store and, at the same time, onto the wire.
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One layer on its way; ``blob`` is what the store has of it."""
 
-    Returns its descriptor, and whether the registry has all of it.
-    """
-    content, task = job.rooms.store.content, short_id(blob.digest)
-    started = time.monotonic()
-    job.emit(TaskStarted(task, task, blob.size))
-    with (
-        content.open(blob.digest) as source,
-        content.writer() as writer,
-        _Sending(job) as sending,
-    ):
+    work: Recompression
+    source: Source
+    registry: RegistryPlace
+    transfer: Transfer
+    blob: Descriptor
+    diff_id: str
 
-        def put(data: bytes) -> None:
-            writer.write(data)
-            sending.put(data)
+    def send(self) -> Descriptor:
+        """Make the layer be in the repository in this compression; return what it is there."""
+        kind, registry, emit = self.work.compression, self.registry, self.transfer.emit
+        if self.blob.media_type.endswith(_SUFFIXES[kind]):
+            self._upload(self.blob)
+            return self.blob
+        known = self.work.store.records.collection("compressed layers", CompressedLayer)
+        key = f"{self.diff_id} {kind}"
+        earlier = known.get(key)
+        if earlier is not None and registry.has(earlier.blob.digest):
+            task = short_id(earlier.blob.digest)
+            emit(TaskStarted(task, task, earlier.blob.size))
+            emit(TaskFinished(task, "exists", "Layer already exists"))
+            return earlier.blob
+        made, sent = self._compress()
+        if sent:
+            home = registry.home
+            registry.ledger.remember_blob_source(made.digest, home.registry, home.repository)
+        else:
+            self._upload(made)
+        if earlier is None:
+            known.insert(key, None, CompressedLayer(made))
+        elif earlier.blob != made:
+            known.replace(key, CompressedLayer(made))
+        return made
 
-        with compressed(put, compression) as write:
-            stage = Stage("compress", write)
-            try:
-                for chunk in decompressed_stream(source, f"layer {task}"):
-                    job.cancel.check()
-                    stage.put(chunk)
-                    job.emit(TaskProgress(task, min(source.tell(), blob.size), status="Pushing"))
-                stage.finish()
-            finally:
-                stage.abandon()
-        made = writer.commit(_TYPES[compression], lease)
-        sent = sending.finish(made.digest)
-    words = "Pushed" if sent else "Compressed"
-    job.emit(TaskFinished(task, "done", words, time.monotonic() - started))
-    return made, sent
+    def _upload(self, blob: Descriptor) -> None:
+        self.registry.send([blob], self.source, self.transfer)
+
+    def _compress(self) -> tuple[Descriptor, bool]:
+        """Compress the layer into the store and, at the same time, onto the wire.
+
+        Returns its descriptor, and whether the registry has all of it.
+        """
+        content, blob, emit = self.work.store.content, self.blob, self.transfer.emit
+        task, started = short_id(blob.digest), time.monotonic()
+        emit(TaskStarted(task, task, blob.size))
+        with (
+            content.open(blob.digest) as source,
+            content.writer() as writer,
+            _Sending(self.registry) as sending,
+        ):
+
+            def put(data: bytes) -> None:
+                writer.write(data)
+                sending.put(data)
+
+            with compressed(put, self.work.compression) as write:
+                stage = Stage("compress", write)
+                try:
+                    for chunk in decompressed_stream(source, f"layer {task}"):
+                        self.transfer.cancel.check()
+                        stage.put(chunk)
+                        emit(TaskProgress(task, min(source.tell(), blob.size), status="Pushing"))
+                    stage.finish()
+                finally:
+                    stage.abandon()
+            made = writer.commit(_TYPES[self.work.compression], self.work.lease)
+            sent = sending.finish(made.digest)
+        words = "Pushed" if sent else "Compressed"
+        emit(TaskFinished(task, "done", words, time.monotonic() - started))
+        return made, sent
 
 
 class _Sending:
     """The wire's end of a compression: it may fail, and then only says so at the end."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, registry: RegistryPlace) -> None:
         self._stream: BlobStream | None = None
         self._stage: Stage | None = None
         try:
-            self._stream = job.client.stream_blob(job.repository)
+            self._stream = registry.client.stream_blob(registry.repository)
             self._stage = Stage("send", self._stream.write)
         except RegistryError:
-            job.cancel.check()
+            registry.cancel.check()
 
     def __enter__(self) -> _Sending:
         return self

@@ -33,6 +33,7 @@ from jupyter_containers.oci.reference import Reference
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.images.layers import ImageDifference, ImageLayers
+    from jupyter_containers.engine.images.loading import Loaded
     from jupyter_containers.engine.images.saving import Format
     from jupyter_containers.engine.images.tree import LayerNode
     from jupyter_containers.store import ImageRecord
@@ -299,6 +300,36 @@ class ImageService(Collection[Image]):
         else:
             with open_archive(source) as (file, _):
                 loaded = load(self._rooms, file, wanted, emit=emit, cancel=token)
+        return self._loaded(loaded)
+
+    def take(
+        self,
+        owner: ImageService,
+        name: str,
+        *,
+        emit: EventSink = discard,
+        cancel: CancelToken | None = None,
+    ) -> Items[Image]:
+        """Bring the images of a name of another store here, as a save and a load would."""
+        from jupyter_containers.engine.images.loading import take_over
+        from jupyter_containers.engine.images.saving import chosen
+
+        self._rooms.quotas.check_archive("load")
+        self._rooms.quotas.check_disk(self._rooms)
+        images = chosen(owner._rooms, owner.catalog.named_by(name))
+        taken = take_over(
+            owner._rooms,
+            self._rooms,
+            [image.target for image in images],
+            emit=emit,
+            cancel=cancel or CancelToken(),
+        )
+        for image in images:
+            owner.catalog.note("save", image.record)
+        return self._loaded(taken)
+
+    def _loaded(self, loaded: Sequence[Loaded]) -> Items[Image]:
+        """Note what has been loaded; return it with the names that it came with."""
         for item in loaded:
             self.catalog.note("load", item.record)
         return [

@@ -11,8 +11,10 @@ that is in internal networks only publishes nothing.
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -22,11 +24,13 @@ from jupyter_containers.engine.context import Rooms
 from jupyter_containers.engine.naming import STEP_PREFIX, new_id
 from jupyter_containers.engine.networks.catalog import Networks
 from jupyter_containers.engine.networks.host_names import Hostnames
+from jupyter_containers.engine.networks.name_service import Names
 from jupyter_containers.engine.peers import joined
 from jupyter_containers.engine.records import ContainerRecord, EndpointRecord
 from jupyter_containers.errors import (
     AlreadyExistsError,
     ConflictError,
+    ContainersError,
     InvalidStateError,
     NetworkNotFoundError,
     StorageError,
@@ -34,10 +38,12 @@ from jupyter_containers.errors import (
 from jupyter_containers.network.allocation import allocate_endpoint
 from jupyter_containers.network.model import Endpoint, Network, PublishedPort
 from jupyter_containers.network.namespace import NetworkNamespace
-from jupyter_containers.network.ports import PortReservation, reserve
+from jupyter_containers.network.ports import PortReservation, is_relayed, reserve
+from jupyter_containers.network.resolver import ResolverSockets
 from jupyter_containers.network.usermode import host_address
 from jupyter_containers.options.network import MODES, OF_CONTAINER, NetworkRequest
 from jupyter_containers.options.values import PortMapping, parse_publish
+from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.store.faults import finishing
 
 
@@ -53,7 +59,11 @@ class Connection:
     endpoints: tuple[Endpoint, ...] = ()
     reservation: PortReservation | None = None
     target: ContainerRecord | None = None
+    # Where it asks for names, if it asks the name server of its networks.
+    sockets: ResolverSockets | None = None
+    named: bool = False
     _work: threading.Thread | None = None
+    _handing: threading.Thread | None = None
     _failures: list[BaseException] = field(default_factory=list)
 
     @property
@@ -68,10 +78,30 @@ class Connection:
         if self._failures:
             raise self._failures[0]
 
+    def relay(self, process: ProcessIdentity | None) -> None:
+        """Have the ports served to which the packet filter cannot lead."""
+        descriptor = process.open() if process is not None and self.reservation else None
+        if descriptor is not None:
+            assert self.reservation is not None  # see above
+            try:
+                self.reservation.relay(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def hand_over(self, give: Callable[[ResolverSockets], None]) -> None:
+        """Have the name server answer in a thread; :meth:`close` waits for it."""
+        if self.sockets is not None:
+            self._handing = threading.Thread(target=_given, args=(give, self.sockets), daemon=True)
+            self._handing.start()
+
     def close(self) -> None:
         """Give up our descriptors of namespace and ports."""
         if self._work is not None:
             self._work.join()
+        if self._handing is not None:
+            self._handing.join()
+        if self.sockets is not None:
+            self.sockets.close()
         if self.namespace is not None:
             self.namespace.close()
         if self.reservation is not None:
@@ -84,6 +114,7 @@ class Connections:
     def __init__(self, rooms: Rooms, networks: Networks) -> None:
         self._rooms, self._networks = rooms, networks
         self.hostnames = Hostnames(rooms, networks)
+        self.names = Names(rooms, networks)
 
     @contextmanager
     def connecting(self, record: ContainerRecord) -> Iterator[Connection]:
@@ -133,6 +164,7 @@ class Connections:
             if self._rooms.firewall.holds_ports:
                 connection.reservation.close()
         namespace = connection.namespace = NetworkNamespace.create()
+        connection.named = self.names.answers(record, connection.endpoints)
 
         def work() -> None:
             try:
@@ -141,6 +173,8 @@ class Connections:
                     self._rooms.bridge.attach(
                         namespace, endpoint, network, default_route=endpoint is routed
                     )
+                if connection.named:
+                    connection.sockets = ResolverSockets.open(namespace)
                 if connection.ports:
                     self._publish(record.id, connection.ports, networks)
                 self.hostnames.introduce({network.id for network in networks})
@@ -252,6 +286,7 @@ class Connections:
             ),
         )
         self.hostnames.introduce({network.id})
+        self.names.update(changed)
         self._networks.note(network, "connect", record.id)
         return changed
 
@@ -286,6 +321,7 @@ class Connections:
         self.hostnames.forget(
             record.id, {text for item in gone for text in (item.address, item.address6)}
         )
+        self.names.update(changed)
         self._networks.note(network, "disconnect", record.id)
         return changed
 
@@ -341,7 +377,10 @@ class Connections:
         self, container_id: str, ports: Sequence[PublishedPort], networks: Sequence[Network]
     ) -> None:
         """Let ports lead to a container, from the host's loopback too where they are there."""
-        self._rooms.firewall.publish(container_id, ports)
+        firewall = self._rooms.firewall
+        firewall.publish(
+            container_id, [port for port in ports if firewall.holds_ports or not is_relayed(port)]
+        )
         self._rooms.bridge.settle_loopback(networks)
 
     def _unpublish(self, container_id: str, endpoints: Sequence[Endpoint]) -> None:
@@ -469,6 +508,14 @@ class Connections:
             raise
 
 
+def _given(give: Callable[[ResolverSockets], None], sockets: ResolverSockets) -> None:
+    try:
+        give(sockets)
+    except (ContainersError, OSError) as error:
+        # It runs without: the hosts file has the names of its networks too.
+        warnings.warn(f"the name server of networks does not answer: {error}", stacklevel=2)
+
+
 def _port(mapping: PortMapping, endpoint: Endpoint, default: str) -> PublishedPort:
     host_ip = mapping.host_ip or default
     return PublishedPort(
@@ -483,6 +530,8 @@ def _port(mapping: PortMapping, endpoint: Endpoint, default: str) -> PublishedPo
 def _address(endpoint: Endpoint, host_ip: str) -> str:
     if ":" not in host_ip:
         return endpoint.address
+    if host_ip == "::1":
+        return endpoint.address6 or endpoint.address  # a relay reaches both
     if not endpoint.address6:
         raise InvalidStateError(
             f"cannot publish on [{host_ip}]: the container's network has no IPv6",

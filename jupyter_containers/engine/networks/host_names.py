@@ -1,9 +1,9 @@
 """By which names containers know each other, kept in their hosts files.
 
-There is no name server of ours that would have to live: every container of a network that people
-made has the others in its ``/etc/hosts``, by name, alias, short ID and host name.  That is read by
-every C library and language, answers in both directions, and is rewritten in place whenever
-somebody joins or leaves (:mod:`.name_files` says where it is).  On the default network only what
+Every container of a network that people made has the others in its ``/etc/hosts``, by name, alias,
+short ID and host name.  That is read by every C library and language, answers in both directions,
+and is rewritten in place whenever somebody joins or leaves (:mod:`.name_files` says where it is).
+The name server (:mod:`.name_service`) reads the same file.  On the default network only what
 ``--link`` asked for is known.
 
 What is ours stands between two comment lines; the rest of the file is never touched while the

@@ -18,10 +18,10 @@ from jupyter_containers.engine.system.programs import (
     seccomp,
     versions_said,
 )
-from jupyter_containers.places import file_system, is_remote
+from jupyter_containers.filesystems import file_system, is_remote
 from jupyter_containers.runtime.confinement import profile_is_loaded
 from jupyter_containers.runtime.host import Capability, HostCapabilities, probe
-from jupyter_containers.runtime.surroundings import system_files_withheld
+from jupyter_containers.runtime.restrictions import system_files_restriction
 from jupyter_containers.settings import LOCAL
 from jupyter_containers.store.additional import layers_open
 
@@ -205,7 +205,7 @@ def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
         "limits of memory, CPU and processes that all of a container's processes share",
         remedy,
     )
-    withheld = system_files_withheld()
+    withheld = system_files_restriction()
     files = Capability(
         "/proc and /sys",
         withheld is None,

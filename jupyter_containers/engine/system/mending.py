@@ -93,7 +93,7 @@ class Mending:
 
     def _restore_image(self, manifest_digest: str) -> None:
         """Record an image again from its blobs; raise when one is missing or wrong."""
-        from jupyter_containers.engine.images.transfer import image_record
+        from jupyter_containers.engine.images.places.store import image_record
 
         store = self._rooms.store
         document = RawDocument(store.content.read(manifest_digest), "")
@@ -109,7 +109,7 @@ class Mending:
                 if not store.snapshots.has(chain):
                     store.snapshots.unpack(parent, diff_ids[depth], blob, cancel=self._cancel)
             document = RawDocument(document.data, manifest.media_type or document.media_type)
-            store.put_image(image_record(self._rooms, document, manifest, config))
+            store.put_image(image_record(self._rooms.store, document, manifest, config))
 
     # -- documents ----------------------------------------------------------------------------
 

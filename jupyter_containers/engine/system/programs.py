@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from jupyter_containers.runtime.advisories import known_holes, remedy, versions
-from jupyter_containers.runtime.host import Capability, HostCapabilities, find_program, said_version
+from jupyter_containers.runtime.advisories import known_advisories, remedy, versions
+from jupyter_containers.runtime.host import (
+    Capability,
+    HostCapabilities,
+    find_program,
+    version_output,
+)
 from jupyter_containers.runtime.seccomp import hides_socket_families
 
 _FURTHER = ("slirp4netns", "fuse-overlayfs", "nft")
@@ -17,7 +22,7 @@ def versions_said(host: HostCapabilities) -> dict[str, str]:
     paths = {name: find_program(name) for name in _FURTHER} | {"conmon": host.conmon}
     if host.runtime is not None:
         paths[host.runtime.name] = host.runtime.path
-    return {name: said_version(path) for name, path in paths.items() if path}
+    return {name: version_output(path) for name, path in paths.items() if path}
 
 
 def advisories(said: Mapping[str, str]) -> tuple[Capability, ...]:
@@ -25,7 +30,7 @@ def advisories(said: Mapping[str, str]) -> tuple[Capability, ...]:
     found = []
     for name, text in said.items():
         for program in versions(name, text):
-            holes = known_holes(program)
+            holes = known_advisories(program)
             if holes:
                 numbers = ", ".join(hole.cve for hole in holes)
                 detail = f"{program.package or program.version}: {numbers}"

@@ -65,13 +65,8 @@ class StoreService:
                 if self._images.catalog.lookup(name) is None:
                     shared += keeper.images.pull(name, emit=emit, cancel=token).names
                     continue
-                # An OCI archive keeps every byte, and so every digest.
-                with self._rooms.store.scratch() as archive:
-                    self._images.save(
-                        name, archive, format="oci-archive", compression="none", cancel=token
-                    )
-                    loaded = keeper.images.load(archive, emit=emit, cancel=token)
-                    shared += [tag for image in loaded for tag in image.names]
+                taken = keeper.images.take(self._images, name, emit=emit, cancel=token)
+                shared += [tag for image in taken for tag in image.names]
         return shared
 
     def unshare(self, names: str | Sequence[str], *, store: str = "") -> Items[str]:

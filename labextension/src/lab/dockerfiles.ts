@@ -136,7 +136,7 @@ function help(view: EditorView, position: number): Tooltip | null {
   const found = keywordAt(lines, line.number - 1);
   const column = position - line.from;
   if (!found || column < found.from || column > found.to) return null;
-  const { forms, words } = INSTRUCTIONS[found.keyword]!;
+  const { forms, words, flags } = INSTRUCTIONS[found.keyword]!;
   return {
     pos: line.from + found.from,
     end: line.from + found.to,
@@ -147,6 +147,11 @@ function help(view: EditorView, position: number): Tooltip | null {
       child(dom, "strong", "", found.keyword);
       child(dom, "p", "", words.replaceAll("`", ""));
       child(dom, "pre", "", forms.join("\n"));
+      const list = child(dom, "dl");
+      for (const [flag, about] of Object.entries(flags)) {
+        child(list, "dt", "", flag);
+        child(list, "dd", "", about);
+      }
       return { dom };
     },
   };
@@ -206,6 +211,9 @@ const THEME = EditorView.baseTheme({
     fontSize: "var(--jp-ui-font-size1)",
   },
   ".jc-lab-help p": { margin: "4px 0" },
+  ".jc-lab-help dl": { display: "grid", gridTemplateColumns: "max-content 1fr", gap: "0 12px", margin: "6px 0 0" },
+  ".jc-lab-help dt": { fontFamily: "var(--jp-code-font-family)" },
+  ".jc-lab-help dd": { margin: "0" },
   ".jc-lab-help pre": { margin: "0", fontFamily: "var(--jp-code-font-family)", whiteSpace: "pre-wrap" },
   ".cm-tooltip:has(.jc-lab-help), .cm-tooltip-lint": {
     background: "var(--jp-layout-color1)",

@@ -10,10 +10,11 @@ export interface Port {
   url: string;
 }
 
-/** A container; `exit_code` is -1 before its first end.
-
-    `status` are the words of `ps`, with `{age}` for the time since `since` where they age.
-     */
+/**
+ * A container; `exit_code` is -1 before its first end.
+ *
+ * `status` are the words of `ps`, with `{age}` for the time since `since` where they age.
+ */
 export interface ContainerItem {
   id: string;
   name: string;
@@ -88,10 +89,11 @@ export interface Usage {
   memory_limit: number;
 }
 
-/** The panel is seen, or no longer: what containers use is measured only for one who looks.
-
-    A page that is seen says it again every half minute.
-     */
+/**
+ * The panel is seen, or no longer: what containers use is measured only for one who looks.
+ *
+ * A page that is seen says it again every half minute.
+ */
 export interface Watch {
   do: "watch";
   visible: boolean;
@@ -119,16 +121,17 @@ export interface Tag {
   name: string;
 }
 
-/** Carry out a line as `%container` does; progress is told meanwhile. */
+/** Carry out a line as `%container` does; progress is reported. */
 export interface Command {
   do: "command";
   line: string;
 }
 
-/** Check credentials against a registry (a name or address, empty for Docker Hub) and keep them.
-
-    They are no part of a line, so that no message of ours can show them.
-     */
+/**
+ * Check credentials against a registry (a name or address, empty for Docker Hub) and keep them.
+ *
+ * They are no part of a line, so that no message can show them.
+ */
 export interface Login {
   do: "login";
   registry: string;
@@ -170,10 +173,11 @@ export interface Download {
   path: string;
 }
 
-/** Put a file into a folder of a container: the call's buffer is the part from `offset` on.
-
-    The `last` part completes it; `token` is the page's name for the upload.
-     */
+/**
+ * Put a file into a folder of a container: the call's buffer is the part from `offset` on.
+ *
+ * The `last` part completes it; `token` is the page's name for the upload.
+ */
 export interface Upload {
   do: "upload";
   container: string;
@@ -242,19 +246,21 @@ export interface ToView {
   content: Record<string, any>;
 }
 
-/** The page goes; the kernel closes the line.
-
-    JupyterLab deletes a comm's subshell with the comm: its own word that a comm is closed may find
-    nobody who reads it.
-     */
+/**
+ * The page goes; the kernel closes the connection.
+ *
+ * JupyterLab deletes a comm's subshell with the comm: its own word that a comm is closed may find
+ * nobody who reads it.
+ */
 export interface Farewell {
   kind: "farewell";
 }
 
-/** What a page says when it opens a line.
-
-    `left` are the IDs of lines that the page before it in the same tab has left.
-     */
+/**
+ * What a page says when it opens a connection.
+ *
+ * `left` are the IDs of connections that the page before it in the same tab has left.
+ */
 export interface Hello {
   versions: number[];
   left: string[];
@@ -343,7 +349,7 @@ export interface Trouble {
   hint: string;
 }
 
-/** The line is open; `version` is what both speak. */
+/** The connection is open; `version` is what both speak. */
 export interface Welcome {
   kind: "welcome";
   version: number;

@@ -30,14 +30,13 @@ from jupyter_containers.commands.render.template import Template
 from jupyter_containers.commands.verbs.looking import _tail
 from jupyter_containers.engine.filters import Lookups, container_filter
 from jupyter_containers.engine.images.image import parse_time
-from jupyter_containers.engine.images.loading import _images
+from jupyter_containers.engine.images.places.archive import ArchiveReader
 from jupyter_containers.engine.images.selection import Selection
 from jupyter_containers.engine.quotas import LabFile, quotas_of, read_quotas
 from jupyter_containers.engine.records import ContainerRecord, VolumeRecord
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.magics.line import words_of
-from jupyter_containers.network.names import parse_add_host
 from jupyter_containers.oci.decoding import convert_message
 from jupyter_containers.oci.descriptor import (
     DOCKER_MANIFEST,
@@ -57,8 +56,12 @@ from jupyter_containers.options.build import BuildOptions
 from jupyter_containers.options.buildcache import CachePlace
 from jupyter_containers.options.health import parse_health
 from jupyter_containers.options.moments import parse_moment
+from jupyter_containers.options.names import AddedHost
 from jupyter_containers.options.output import Annotations, BuildOutput
+from jupyter_containers.options.restart import RestartPolicy
 from jupyter_containers.options.run import ExecOptions, RunOptions, updated
+from jupyter_containers.options.security import SecurityOption
+from jupyter_containers.options.ulimits import Ulimit
 from jupyter_containers.options.volumes import parse_driver_options
 from jupyter_containers.panel.messages import FromPage, Hello
 from jupyter_containers.registry.auth import parse_challenges, parse_token
@@ -69,7 +72,6 @@ from jupyter_containers.registry.endpoint import Endpoint, TrustPolicy, origin, 
 from jupyter_containers.registry.problems import parse_complaint
 from jupyter_containers.registry.transport import Request
 from jupyter_containers.runtime.cdi import edits_of
-from jupyter_containers.runtime.resources import parse_ulimit
 from jupyter_containers.settings import load_settings
 from jupyter_containers.store.collection import Collection, encoded
 from jupyter_containers.store.compression import Limits
@@ -229,7 +231,7 @@ def _archive(data: bytes) -> object:
             BytesIO(data), Path(folder, "scratch"), cancel=CancelToken(), limits=Limits()
         ) as files,
     ):
-        return list(_images(files, HOST))
+        return ArchiveReader(files, CancelToken()).targets(HOST)
 
 
 def packed(**members: bytes) -> bytes:
@@ -389,7 +391,7 @@ TEXT_PARSERS = (
     Parser("labels", lambda text: values.parse_labels([text]), ("a=b", "a")),
     Parser("publish", values.parse_publish, ("127.0.0.1:80-81:90-91/udp", "[::1]:1:2", "80")),
     Parser("expose", values.parse_exposed, ("80-90", "53/udp")),
-    Parser("restart", values.parse_restart, ("on-failure:3", "always")),
+    Parser("restart", RestartPolicy, ("on-failure:3", "always")),
     Parser("name", lambda text: values.check_name(text, "container"), ("web-1",)),
     Parser("signal", values.parse_signal, ("SIGTERM", "RTMIN+3", "9")),
     Parser("command", values.as_command, ("sh -c 'echo \"x\"'",)),
@@ -410,7 +412,7 @@ TEXT_PARSERS = (
         ("type=bind,source=/a,target=/b,readonly", "type=tmpfs,dst=/x,tmpfs-size=1m"),
     ),
     Parser("tmpfs", mounts.parse_tmpfs, ("/x:size=64m,mode=1777,ro",)),
-    Parser("volumes from", mounts.parse_volumes_from, ("a:ro",)),
+    Parser("volumes from", mounts.VolumesFrom, ("a:ro",)),
     Parser("network", network.parse_network, ("bridge", "name=a,ip=10.0.0.1,gw-priority=3")),
     Parser("link", network.parse_link, ("a:b",)),
     Parser(
@@ -426,8 +428,9 @@ TEXT_PARSERS = (
     Parser("volume create --opt", lambda t: parse_driver_options([t]), ("type=tmpfs", "o=size=1")),
     Parser("health", lambda t: parse_health({"health_retries": t}), ("3",)),
     Parser("health time", lambda t: parse_health({"health_interval": t}), ("3s",)),
-    Parser("ulimit", parse_ulimit, ("nofile=1024:2048", "core=-1")),
-    Parser("add host", lambda text: parse_add_host([text], "10.0.0.1"), ("a:1.2.3.4", "a=::1")),
+    Parser("security-opt", SecurityOption, ("seccomp=unconfined", "label:type:x_t")),
+    Parser("ulimit", Ulimit, ("nofile=1024:2048", "core=-1")),
+    Parser("add host", AddedHost, ("a:1.2.3.4", "a=::1")),
     Parser(
         "output",
         lambda text: BuildOutput.parse(text).path,

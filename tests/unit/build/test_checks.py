@@ -24,11 +24,14 @@ def test_a_policy_chooses() -> None:
         return Finding(rule, "m", SourceLocation("D", line, line))
 
     found = [finding(checks.ONCE, 3), finding(checks.COPY_IGNORED, 2), finding(checks.SECRETS, 1)]
-    assert [one.rule for one in Policy().kept([*found, *found])] == [checks.SECRETS, checks.ONCE]
+    assert [one.rule for one in Policy().applicable([*found, *found])] == [
+        checks.SECRETS,
+        checks.ONCE,
+    ]
     policy = Policy.parse("skip=secretsusedinargorenv; experimental=CopyIgnoredFile;error=true")
-    assert [one.rule for one in policy.kept(found)] == [checks.COPY_IGNORED, checks.ONCE]
+    assert [one.rule for one in policy.applicable(found)] == [checks.COPY_IGNORED, checks.ONCE]
     assert policy.error
-    assert Policy.parse("skip=all").kept(found) == ()
+    assert Policy.parse("skip=all").applicable(found) == ()
     assert not Policy.parse("").error
 
 

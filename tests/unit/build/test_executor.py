@@ -115,7 +115,7 @@ def test_a_failing_step_says_where_and_why(bench: Any) -> None:
     assert (kept.title, kept.place, kept.exit_code) == ("RUN nosuch thing", "Cell:3", 127)
     assert error.snapshot == "kept1"
     assert error.hint.endswith("; look at what it left: Engine.builds.failed_image()")
-    error.kept("builder debug ls")
+    error.suggest_inspection("builder debug ls")
     assert error.hint.endswith("; look at what it left: builder debug ls")
     assert "Engine" not in error.hint
     assert [path.name for path in bench.layers.base.iterdir()] == ["empty"]
@@ -361,7 +361,7 @@ def test_dockerfiles_are_read_from_files(bench: Any) -> None:
     assert names == {"Dockerfile", "kept", ".dockerignore", "Dockerfile.dockerignore"}
     with pytest.raises(InvalidArgumentError, match="cannot read the Dockerfile"):
         bench.builder.build(BuildOptions.of(bench.context, file=bench.context / "none"))
-    with pytest.raises(InvalidArgumentError, match=r"context '.*none' is not there"):
+    with pytest.raises(InvalidArgumentError, match=r"context '.*none' does not exist"):
         bench.builder.build(BuildOptions.of(bench.context / "none"))
 
 

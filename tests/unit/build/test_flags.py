@@ -14,7 +14,7 @@ from jupyter_containers.build.context import LocalContext
 from jupyter_containers.build.contexts import Contexts
 from jupyter_containers.build.copystep import describe_copy
 from jupyter_containers.build.expand import Lexer
-from jupyter_containers.build.filestep import StepSurroundings
+from jupyter_containers.build.filestep import StepContext
 from jupyter_containers.build.flags import InstructionFlag, declared, key_parts, read_flags
 from jupyter_containers.build.instructions import (
     FLAGS,
@@ -76,24 +76,36 @@ def around(bench: Any) -> Iterator[Any]:
     with ExitStack() as stack:
         context = stack.enter_context(LocalContext(bench.context))
         contexts = Contexts(
-            {},
-            lambda: bench.context,
-            None,
-            lambda _: None,
-            CancelToken(),
-            stack,  # type: ignore[arg-type,return-value]
+            named={},
+            scratch=lambda: bench.context,
+            extract=None,
+            digests=lambda _: None,
+            cancel=CancelToken(),
+            stack=stack,  # type: ignore[arg-type,return-value]
         )
 
-        def surroundings(instruction: Instruction) -> StepSurroundings:
+        def surroundings(instruction: Instruction) -> StepContext:
             state = StageState.empty(Platform.parse("linux/amd64"))
             state.chain_id = "sha256:" + "b" * 64
             bench.layers.folder(state.chain_id).mkdir(parents=True, exist_ok=True)
-            return StepSurroundings(
-                instruction, state, "1", context, contexts, bench.layers, None,
-                lambda name: f"chain of {name}", stack, CancelToken(), lambda *_: None, {},
-                "default", trust_host_ca=False, source_date_epoch=None,
+            return StepContext(
+                instruction=instruction,
+                state=state,
+                step_id="1",
+                context=context,
+                contexts=contexts,
+                layers=bench.layers,
+                extract=None,
+                chain_of=lambda name: f"chain of {name}",
+                stack=stack,
+                cancel=CancelToken(),
+                output=lambda *_: None,
+                build_args={},
+                network="default",
+                trust_host_ca=False,
+                source_date_epoch=None,
                 allow=frozenset({"security.insecure"}),
-            )  # fmt: skip
+            )
 
         yield surroundings
 

@@ -26,8 +26,8 @@ from jupyter_containers.trees.rooted import Root
         ("source/main.py/x", "sources are relative to the context"),
         ("nothing-like-it", "sources are relative to the context"),
         ("secrets.txt", "sources are relative to the context"),
-        ("secret.txt", "take it back with a last line !secret.txt there"),
-        ("source/hidden.py", "take it back with a last line !source/hidden.py there"),
+        ("secret.txt", "include it again with a final line !secret.txt there"),
+        ("source/hidden.py", "include it again with a final line !source/hidden.py there"),
     ],
 )
 def test_hints(tmp_path: Path, pattern: str, hint: str) -> None:

@@ -79,7 +79,7 @@ def test_a_later_stage_of_the_same_name_hides_the_earlier() -> None:
     [
         ("", "", "has no FROM", ""),
         ("ARG a", "", "has no FROM", ""),
-        ("RUN x\nFROM a", "", "RUN stands before FROM", "begin with FROM"),
+        ("RUN x\nFROM a", "", "RUN precedes FROM", "begin with FROM"),
         ("FROM $X", "", "should not be blank", "declare the variable before FROM"),
         ("FROM ${X", "", "missing '}'", ""),
         ("FROM --platform=!! a", "", "not a platform", ""),
@@ -87,8 +87,8 @@ def test_a_later_stage_of_the_same_name_hides_the_earlier() -> None:
         ("FROM a", "x", "could not be found", "no stage has a name"),
         ("FROM a\nCOPY --from=0 a b", "", "not an earlier stage", ""),
         ("FROM a\nCOPY --from=7 a b", "", "not an earlier stage", ""),
-        ("FROM a AS x\nCOPY --from=x a b", "", "must stand before", ""),
-        ("FROM a\nCOPY --from=x a b\nFROM b AS x\nFROM 0\nCOPY --from=0 a b", "", "must stand", ""),
+        ("FROM a AS x\nCOPY --from=x a b", "", "must come before", ""),
+        ("FROM a\nCOPY --from=x a b\nFROM b AS x\nFROM 0\nCOPY --from=0 a b", "", "must come", ""),
     ],
 )
 def test_plans_that_fail(text: str, target: str, message: str, hint: str) -> None:

@@ -143,10 +143,10 @@ def test_the_file_is_roots_and_has_its_form(tmp_path: Path) -> None:
         with pytest.raises(InvalidArgumentError, match=words):
             read_quotas(_lab(file, text))
     for mode in (0o666, 0o664):
-        with pytest.raises(InvalidArgumentError, match="can be changed by others than root"):
+        with pytest.raises(InvalidArgumentError, match="can be changed by users other than root"):
             read_quotas(_lab(file, "[limits]\n", mode))
     os.chown(_lab(file, "[limits]\n"), 1, 1)
-    with pytest.raises(InvalidArgumentError, match="can be changed by others than root"):
+    with pytest.raises(InvalidArgumentError, match="can be changed by users other than root"):
         read_quotas(file)
 
 

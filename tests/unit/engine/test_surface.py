@@ -24,8 +24,8 @@ SURFACE = {
     "images": COLLECTION
     | {
         "bootstrap", "diff", "fetch", "handle", "history", "import_archive", "inspect", "layers",
-        "load", "provide", "prune", "pull", "push", "remove", "save", "tag", "to_dataframe",
-        "tree",
+        "load", "provide", "prune", "pull", "push", "remove", "save", "tag", "take",
+        "to_dataframe", "tree",
     },
     "networks": COLLECTION
     | {"connect", "create", "disconnect", "inspect", "prune", "remove", "unused"},

@@ -5,11 +5,12 @@ import pytest
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.network.names import (
     HostEntry,
+    added_hosts,
     hostname_file,
     hosts_file,
-    parse_add_host,
     resolv_conf,
 )
+from jupyter_containers.options.names import AddedHost, parse_resolver_words, parse_servers
 
 HEAD = hosts_file("", [])
 
@@ -24,7 +25,7 @@ def test_hosts_file_holds_itself_the_host_and_its_peers():
         "web",
         ["10.89.0.2", "10.89.1.2"],
         gateway="10.89.0.1",
-        extra=parse_add_host(["api:192.0.2.7"], "10.89.0.1"),
+        extra=added_hosts([AddedHost("api:192.0.2.7")], "10.89.0.1"),
         peers=[HostEntry("10.89.1.3", ("db", "database", "db"))],
     )
     assert text.removeprefix(HEAD).splitlines() == [
@@ -37,7 +38,7 @@ def test_hosts_file_holds_itself_the_host_and_its_peers():
 
 
 def test_add_host_overrides_the_names_of_the_host():
-    extra = parse_add_host(["host.docker.internal:192.0.2.9"], "10.89.0.1")
+    extra = added_hosts([AddedHost("host.docker.internal:192.0.2.9")], "10.89.0.1")
     text = hosts_file("web", [], gateway="10.89.0.1", extra=extra)
     assert "10.89.0.1\thost.containers.internal\n" in text
     assert text.count("host.docker.internal") == 1
@@ -63,18 +64,18 @@ def test_host_network_keeps_the_hosts_file():
     ],
 )
 def test_add_host(entry, address):
-    assert parse_add_host([entry], "10.0.0.1") == (HostEntry(address, ("a",)),)
+    assert added_hosts([AddedHost(entry)], "10.0.0.1") == (HostEntry(address, ("a",)),)
 
 
 @pytest.mark.parametrize("entry", ["a", "a:", ":1.2.3.4", "a:b", "a b:1.2.3.4", "a\nb:1.2.3.4"])
 def test_bad_add_host_is_refused(entry):
     with pytest.raises(InvalidArgumentError, match="invalid add-host"):
-        parse_add_host([entry], "10.0.0.1")
+        added_hosts([AddedHost(entry)], "10.0.0.1")
 
 
 def test_host_gateway_needs_a_gateway():
     with pytest.raises(InvalidArgumentError, match="no host gateway"):
-        parse_add_host(["a:host-gateway"], "")
+        added_hosts([AddedHost("a:host-gateway")], "")
 
 
 def test_alias_cannot_smuggle_a_line_in():
@@ -118,11 +119,16 @@ def test_resolv_conf(text, flags, expected):
 
 
 @pytest.mark.parametrize(
-    "flags", [{"servers": ["dns.example"]}, {"search": ["a b"]}, {"options": ["x\nnameserver 1"]}]
+    ("parse", "text"),
+    [
+        (parse_servers, "dns.example"),
+        (parse_resolver_words, "a b"),
+        (parse_resolver_words, "x\nnameserver 1"),
+    ],
 )
-def test_bad_dns_flags_are_refused(flags):
+def test_bad_dns_flags_are_refused(parse, text):
     with pytest.raises(InvalidArgumentError, match="invalid dns"):
-        resolv_conf("", **flags)
+        parse([text])
 
 
 def test_hostname_file_is_one_line():

@@ -37,7 +37,7 @@ def started(
     device.touch()
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setattr(usermode, "_TUN", str(device))
-    monkeypatch.setattr(usermode, "_sandbox_withheld", lambda: resolver)
+    monkeypatch.setattr(usermode, "_sandbox_restriction", lambda: resolver)
     try:
         weaker = Uplink(folder / "uplink.sock").start(1, alive)
     finally:
@@ -76,8 +76,8 @@ def test_a_resolver_outside_its_sandbox(
     link = tmp_path / "resolv.conf"
     link.symlink_to("/mnt/wsl/resolv.conf")
     monkeypatch.undo()
-    assert "/mnt/wsl/resolv.conf" in usermode._sandbox_withheld(str(link))
-    assert usermode._sandbox_withheld("/etc/hosts") == ""
+    assert "/mnt/wsl/resolv.conf" in usermode._sandbox_restriction(str(link))
+    assert usermode._sandbox_restriction("/etc/hosts") == ""
 
 
 def test_what_never_starts_is_an_error(

@@ -27,8 +27,8 @@ from jupyter_containers.options import MountRequest, mounts
         (mounts.parse_mount, "type=bind,source=/a,target=/x,ro,bind-recursive=readonly"),
         (mounts.parse_mount, "type=bind,source=/a,target=/x,readonly=maybe"),
         (mounts.parse_mount, 'type=bind,"source=/a,target=/x'),
-        (mounts.parse_volumes_from, ":ro"),
-        (mounts.parse_volumes_from, "name:rw,ro"),
+        (mounts.VolumesFrom, ":ro"),
+        (mounts.VolumesFrom, "name:rw,ro"),
     ],
 )
 def test_bad_values_are_quoted(parse: Callable[[str], object], text: str) -> None:
@@ -49,13 +49,19 @@ def test_bad_values_are_quoted(parse: Callable[[str], object], text: str) -> Non
             mounts.parse_volume,
             "./src:/app:ro",
             MountRequest(
-                "bind", "/app", "./src", True, create_source=True, flag="volume", written="ro"
+                "bind",
+                "/app",
+                "./src",
+                read_only=True,
+                create_source=True,
+                flag="volume",
+                written="ro",
             ),
         ),
         (
             mounts.parse_mount,
             "type=bind,src=/a,dst=/b,readonly",
-            MountRequest("bind", "/b", "/a", True),
+            MountRequest("bind", "/b", "/a", read_only=True),
         ),
         (
             mounts.parse_mount,
@@ -85,7 +91,9 @@ def test_mounts(parse: Callable[[str], MountRequest], text: str, mount: MountReq
     [
         (
             "type=bind,src=/a,dst=/b,ro,bind-propagation=rprivate,bind-recursive=readonly",
-            MountRequest("bind", "/b", "/a", True, options=("rprivate",), recursion="readonly"),
+            MountRequest(
+                "bind", "/b", "/a", read_only=True, options=("rprivate",), recursion="readonly"
+            ),
         ),
         (
             "type=bind,src=/a,dst=/b,bind-nonrecursive=true,bind-create-src,consistency=cached",
@@ -121,6 +129,5 @@ def test_another_driver_is_named() -> None:
 
 
 def test_volumes_from() -> None:
-    assert mounts.parse_volumes_from("web") == ("web", "")
-    assert mounts.parse_volumes_from("web:ro") == ("web", "ro")
-    assert mounts.parse_volumes_from("web:rw,z") == ("web", "rw")
+    found = [mounts.VolumesFrom(text) for text in ("web", "web:ro", "web:rw,z")]
+    assert [(one.name, one.mode) for one in found] == [("web", ""), ("web", "ro"), ("web", "rw")]

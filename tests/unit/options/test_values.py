@@ -6,6 +6,7 @@ import pytest
 
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.options import PortMapping, values
+from jupyter_containers.options.restart import RestartPolicy
 
 
 @pytest.mark.parametrize(
@@ -74,8 +75,8 @@ def test_the_hosts_side_of_a_port_is_written_as_docker_does() -> None:
         (values.parse_publish, "x:80:80"),
         (values.parse_publish, "-5"),
         (values.parse_exposed, "80:80"),
-        (values.parse_restart, "sometimes"),
-        (values.parse_restart, "always:3"),
+        (RestartPolicy, "sometimes"),
+        (RestartPolicy, "always:3"),
     ],
 )
 def test_bad_values_are_quoted(parse: Callable[[str], object], text: str) -> None:

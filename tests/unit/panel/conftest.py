@@ -12,7 +12,7 @@ from jupyter_containers.panel.messages import VERSION
 
 
 class FakeComm:
-    """A comm of ipykernel 7, as far as a line knows it."""
+    """A comm of ipykernel 7, as far as a connection knows it."""
 
     def __init__(self, comm_id: str = "comm") -> None:
         self.comm_id = comm_id
@@ -36,7 +36,7 @@ class FakeComm:
 
 
 class FakePage:
-    """The page's side of a line."""
+    """The page's side of a connection."""
 
     def __init__(self, comm: FakeComm) -> None:
         self.comm = comm

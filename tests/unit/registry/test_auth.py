@@ -136,6 +136,22 @@ def test_a_rejected_token_is_not_used_again() -> None:
     assert auth.header(PULL) == "Bearer t2"
 
 
+def test_tokens_that_were_revoked_together_are_all_forgotten() -> None:
+    """A push has one token to read and one to write.
+
+    Seen to fail before: the second void one was tried, and the push failed.
+    """
+    auth = Server().authenticator()
+    assert auth.answer(challenged(), PULL, None) == "Bearer t1"
+    assert auth.header(PUSH) == "Bearer t2"
+    assert auth.header(PULL) == "Bearer t1"
+    assert auth.answer(challenged(), PULL, "Bearer t1") == "Bearer t3"
+    # What another thread had sent with the former one is answered with the new one.
+    assert auth.answer(challenged(), PULL, "Bearer t1") == "Bearer t3"
+    assert auth.answer(challenged(), PUSH, "Bearer t2") == "Bearer t4"
+    assert auth.header(PUSH) == "Bearer t4"
+
+
 def test_the_challenge_may_ask_for_more() -> None:
     server = Server()
     auth = server.authenticator()
@@ -155,7 +171,9 @@ def test_basic_is_offered_once() -> None:
     assert auth.answer(FakeResponse(401, {}), PULL, None) is None
 
 
-@pytest.mark.parametrize(("pair", "words"), [(("ada", "pw"), "user name"), ((), "without a login")])
+@pytest.mark.parametrize(
+    ("pair", "words"), [(("ada", "pw"), "user name"), ((), "requires a login")]
+)
 def test_a_refusing_token_server(pair: tuple[str, ...], words: str) -> None:
     with pytest.raises(UnauthorizedError, match=words) as caught:
         Server(status=401).authenticator(*pair).answer(challenged(), PULL, None)

@@ -4,7 +4,13 @@ import re
 
 import pytest
 
-from jupyter_containers.runtime.advisories import HOLES, Program, known_holes, remedy, versions
+from jupyter_containers.runtime.advisories import (
+    ADVISORIES,
+    Program,
+    known_advisories,
+    remedy,
+    versions,
+)
 
 RUNC = """runc version 1.1.5+ds1
 commit: 1.1.5+ds1-1+deb12u1
@@ -17,7 +23,7 @@ OF_2025 = {"CVE-2025-31133", "CVE-2025-52565", "CVE-2025-52881"}
 
 
 def cves(name: str, version: str, package: str = "") -> set[str]:
-    return {hole.cve for hole in known_holes(Program(name, version, package))}
+    return {hole.cve for hole in known_advisories(Program(name, version, package))}
 
 
 def test_what_programs_say() -> None:
@@ -83,13 +89,13 @@ def test_other_programs() -> None:
 
 
 def test_the_remedy_names_the_line_of_each_release() -> None:
-    holes = known_holes(Program("runc", "1.1.5+ds1", "1.1.5+ds1-1+deb12u1"))
+    holes = known_advisories(Program("runc", "1.1.5+ds1", "1.1.5+ds1-1+deb12u1"))
     assert remedy(holes) == "runc 1.2.8 or 1.3.3 or 1.4.0-rc3, or newer"
 
 
 def test_the_table_is_well_formed() -> None:
-    assert len({(hole.cve, hole.program) for hole in HOLES}) == len(HOLES)
-    for hole in HOLES:
+    assert len({(hole.cve, hole.program) for hole in ADVISORIES}) == len(ADVISORIES)
+    for hole in ADVISORIES:
         assert re.fullmatch(r"CVE-20\d\d-\d{4,5}", hole.cve)
         assert hole.fixed
         assert len(hole.what) < 70

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.runtime.failures import clean, last_error, log_error, runtime_error, torn
+from jupyter_containers.runtime.failures import (
+    clean,
+    ended_from_outside,
+    last_error,
+    log_error,
+    runtime_error,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +41,7 @@ from jupyter_containers.runtime.failures import clean, last_error, log_error, ru
             125,
             'error mounting "/a" to rootfs at "/b": stat /a: no such file or directory',
         ),
-        ("", 125, "the runtime could not create and did not say why"),
+        ("", 125, "the runtime could not create and gave no reason"),
     ],
 )
 def test_exit_codes_and_lines(message: str, code: int, line: str) -> None:
@@ -64,15 +70,17 @@ def test_an_exec_that_cannot_be_started_has_dockers_code() -> None:
 
 
 def test_a_child_that_was_ended_from_outside_is_told_from_a_command_that_cannot_run() -> None:
-    assert torn("error executing setns process: exit status 1")
-    assert torn("read init-p: connection reset by peer")
-    assert not torn('exec: "x": executable file not found in $PATH')
-    assert not torn('chdir to cwd ("/x") set in config.json failed: no such file or directory')
+    assert ended_from_outside("error executing setns process: exit status 1")
+    assert ended_from_outside("read init-p: connection reset by peer")
+    assert not ended_from_outside('exec: "x": executable file not found in $PATH')
+    assert not ended_from_outside(
+        'chdir to cwd ("/x") set in config.json failed: no such file or directory'
+    )
 
 
 def test_a_flag_behind_the_image_is_told_from_a_command_that_is_missing() -> None:
     text = 'unable to start container process: exec: "{}": executable file not found in $PATH'
-    for word, hint in (("-p", "flags stand before"), ("--name", "flags stand"), ("-", "spelling")):
+    for word, hint in (("-p", "flags go before"), ("--name", "flags go"), ("-", "spelling")):
         error = runtime_error(text.format(word), operation="create")
         assert hint in error.hint
         assert error.exit_code == 127

@@ -8,8 +8,9 @@ import pytest
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.options import RunOptions
+from jupyter_containers.options.ulimits import Ulimit
 from jupyter_containers.runtime.cgroups import CgroupLayout
-from jupyter_containers.runtime.resources import device_rules, limits, parse_ulimit, rlimits
+from jupyter_containers.runtime.resources import device_rules, limits, rlimits
 from tests.unit.runtime.test_spec import HOST
 
 MIB = 1024 * 1024
@@ -66,7 +67,8 @@ def test_swap_without_accounting() -> None:
     ],
 )
 def test_ulimit_values(text: str, expected: tuple[str, int, int]) -> None:
-    assert parse_ulimit(text) == expected
+    limit = Ulimit(text)
+    assert (limit.name, limit.soft, limit.hard) == expected
 
 
 @pytest.mark.parametrize(
@@ -74,20 +76,21 @@ def test_ulimit_values(text: str, expected: tuple[str, int, int]) -> None:
 )
 def test_bad_ulimits(text: str) -> None:
     with pytest.raises(InvalidArgumentError, match="invalid ulimit"):
-        parse_ulimit(text)
+        Ulimit(text)
 
 
 def test_a_hard_limit_is_raised_only_with_the_capability() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert rlimits([], HOST) == []
-    asked = [f"nofile=10:{hard + 1}"]
+    asked = [Ulimit(f"nofile=10:{hard + 1}")]
     assert rlimits(asked, HOST)[0]["hard"] == hard + 1
     weak = replace(HOST, kernel_capabilities=frozenset())
     with pytest.raises(UnsupportedError) as caught:
         rlimits(asked, weak)
     assert caught.value.capability == "CAP_SYS_RESOURCE"
     expected = [{"type": "RLIMIT_NOFILE", "soft": 10, "hard": hard}]
-    assert rlimits([f"nofile=10:{hard}"], weak) == expected
+    same = [Ulimit(f"nofile=10:{hard}")]
+    assert rlimits(same, weak) == expected
 
 
 def test_device_rules_deny_first() -> None:

@@ -53,6 +53,25 @@ def test_an_archive_is_read_by_name(tmp_path: Path, make_tar: Tar, form: str) ->
     assert os.listdir(tmp_path) == ["a.tar"], "the staging file has no name"
 
 
+def test_a_file_of_an_archive_is_read_at_any_place(tmp_path: Path, make_tar: Tar) -> None:
+    """As an upload does that goes on in the middle; what follows in the archive is not seen."""
+    (tmp_path / "a.tar").write_bytes(make_tar(("file", "one", "0123456789"), ("file", "two", "x")))
+    with (
+        (tmp_path / "a.tar").open("rb") as source,
+        open_files(source, tmp_path / "scratch", cancel=CancelToken()) as files,
+        files.open("one") as file,
+    ):
+        assert (file.seek(7), file.read(100), file.read(1)) == (7, b"789", b"")
+        assert (file.seek(-2, os.SEEK_END), file.read()) == (8, b"89")
+        assert (file.seek(2), file.seek(3, os.SEEK_CUR), file.tell()) == (2, 5, 5)
+        buffer = bytearray(8)
+        assert file.readinto(buffer) == 5  # type: ignore[attr-defined]  # a raw file has it
+        assert buffer == b"56789\0\0\0"
+        assert file.readinto(buffer) == 0  # type: ignore[attr-defined]  # a raw file has it
+        assert (file.seek(50), file.read(10), file.readinto(buffer)) == (50, b"", 0)  # type: ignore[attr-defined]  # a raw file has it
+        assert (file.seek(-50), file.read(1)) == (0, b"0")
+
+
 def test_a_folder_is_read_by_name(tmp_path: Path) -> None:
     root = tmp_path / "layout"
     (root / "blobs").mkdir(parents=True)

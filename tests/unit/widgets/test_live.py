@@ -61,6 +61,10 @@ def test_a_view_is_greeted_once_and_strangers_are_ignored(gallery: Gallery) -> N
     assert widget.seen.is_set()
     widget._receive(widget, "no mapping", [])
     widget._receive(widget, {"kind": ["odd"]}, [])
+    widget._receive(widget, {"kind": "format_the_disk", "view": "v1"}, [])
+    widget._receive(widget, {"kind": "ready", "view": 1}, [])
+    widget._receive(widget, {"kind": "ready", "view": "\ud800"}, [])
+    assert page.kinds() == ["hello"]
     page.say("gone")
     assert not widget.watched
 

@@ -131,6 +131,33 @@ def test_what_keeps_it_from_starting_is_raised(gallery: Gallery) -> None:
     assert "no such image: nope" in terminal.text
 
 
+def test_a_failure_that_takes_its_time_is_raised(gallery: Gallery) -> None:
+    def work(on_output: Any, keys: int, size: Any) -> int:
+        size()
+        time.sleep(0.8)
+        raise ImageNotFoundError("no such program: nope")
+
+    terminal = TerminalWidget(TerminalWork("nope", work), gallery)
+    with pytest.raises(ImageNotFoundError):
+        terminal.start()
+
+
+def test_a_silent_program_does_not_hold_up_its_cell(gallery: Gallery) -> None:
+    release = threading.Event()
+
+    def work(on_output: Any, keys: int, size: Any) -> int:
+        while not release.wait(0.05):
+            size()
+        return 0
+
+    terminal = TerminalWidget(TerminalWork("quiet", work), gallery)
+    began = time.monotonic()
+    terminal.start()
+    assert time.monotonic() - began < 4
+    release.set()
+    assert terminal.wait(5) == 0
+
+
 def test_a_cleared_output_closes_it(
     terminal: TerminalWidget, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,7 +152,13 @@ def test_prune_passes_its_limits_on(fake_engine: Any) -> None:
 def test_the_cache_as_a_table(fake_engine: Any) -> None:
     moment = datetime.now(UTC) - timedelta(hours=3)
     record = BuildRecord(
-        "abc", "regular", "RUN " + "x" * 80, 12_000_000, moment, moment, shared=True
+        id="abc",
+        type="regular",
+        description="RUN " + "x" * 80,
+        size=12_000_000,
+        created=moment,
+        last_used=moment,
+        shared=True,
     )
     fake_engine.answers["builds.records"] = [record]
     found = perform(fake_engine, "builder", "du")

@@ -149,7 +149,18 @@ def test_logs_mistakes(fake_engine: Any, words: list[str]) -> None:
 
 
 def test_stats(fake_engine: Any) -> None:
-    sample = StatsSample("4f" * 32, "web", 12.5, 52428800, 104857600, 1000, 2000, 0, 4096, 3)
+    sample = StatsSample(
+        container_id="4f" * 32,
+        name="web",
+        cpu_percent=12.5,
+        memory_usage=52428800,
+        memory_limit=104857600,
+        network_rx=1000,
+        network_tx=2000,
+        block_read=0,
+        block_write=4096,
+        pids=3,
+    )
     fake_engine.answers["containers.stats"] = [sample]
     head, row = str(perform(fake_engine, "stats", "web")).splitlines()
     assert "MEM USAGE / LIMIT" in head

@@ -14,6 +14,7 @@ from jupyter_containers.engine.containers.restarts import (
 )
 from jupyter_containers.engine.records import StateRecord
 from jupyter_containers.oci.state import Status
+from jupyter_containers.options.restart import RestartPolicy
 from tests.unit.engine.engine_records import a_record
 
 
@@ -41,7 +42,7 @@ def ended(exit_code: int = 1, seconds: float = 1.0, **changes: object) -> StateR
     ],
 )
 def test_the_delay_is_dockers(policy: str, state: StateRecord, delay: float | None) -> None:
-    assert delay_of(policy, state) == delay
+    assert delay_of(RestartPolicy(policy), state) == delay
 
 
 @pytest.mark.parametrize(

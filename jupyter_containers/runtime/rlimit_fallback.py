@@ -1,7 +1,7 @@
-"""What stands in for limits where a user was given no control groups: limits of each process.
+"""Fallbacks for limits without delegated control groups: limits of each process.
 
-They are weaker, and whoever asks for them is told.  Only users without root get them: a machine's
-root can have the real ones.
+They are weaker, and the user is warned.  Only users without root get them: the machine's root can
+have the real ones.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 from jupyter_containers.options import RunOptions
 from jupyter_containers.runtime.host import HostCapabilities
 
-# The runtime's own process lives under the limit until it becomes the container's.
+# The runtime's own process is under the limit until it becomes the container's.
 _LEAST_DATA = 96 * 1024 * 1024
 
 
 def needed(host: HostCapabilities, controller: str) -> bool:
-    """True where a limit of the controller has to be one of each process."""
+    """True if a limit of the controller must be replaced by one for each process."""
     return not host.users.initial and controller not in host.cgroups.controllers
 
 
 def memory_rlimits(options: RunOptions, host: HostCapabilities) -> list[dict[str, Any]]:
-    """Return the entry of ``process.rlimits`` that stands in for ``--memory``.
+    """Return the entry of ``process.rlimits`` that replaces ``--memory``.
 
-    RLIMIT_DATA counts what a process has of its own in memory, as setrlimit(2) has it.
+    RLIMIT_DATA counts a process's own data in memory, see setrlimit(2).
     """
     if not options.memory or not needed(host, "memory"):
         return []
@@ -37,23 +37,23 @@ def memory_rlimits(options: RunOptions, host: HostCapabilities) -> list[dict[str
 
 
 def processors(options: RunOptions, host: HostCapabilities) -> frozenset[int]:
-    """Return the processors that a container with ``--cpus`` keeps to; empty for all."""
+    """Return the processors for a container with ``--cpus``; empty for all."""
     if not options.cpus or not needed(host, "cpu"):
         return frozenset()
     allowed = sorted(os.sched_getaffinity(0))
     count = min(len(allowed), math.ceil(options.cpus))
-    # Not always the first: containers share the machine.
+    # Not always the first ones: containers share the machine.
     first = int.from_bytes(os.urandom(2)) % len(allowed)
     return frozenset((allowed + allowed)[first : first + count])
 
 
 def notices(options: RunOptions, host: HostCapabilities) -> list[str]:
-    """Return what the user is told about limits that are weaker than asked for."""
+    """Return the warnings for limits that are weaker than requested."""
     told = []
     if options.memory and needed(host, "memory"):
         told.append(
             "No control group is delegated to this user: --memory limits the data of each process"
-            " (RLIMIT_DATA, 96m at least), not what all use together"
+            " (RLIMIT_DATA, 96m at least), not their total"
         )
     if options.cpus and needed(host, "cpu"):
         told.append(

@@ -1,10 +1,10 @@
-"""Where files are kept: what a file system is, and which places nobody else can change.
+"""File systems of the host: their types, and which paths other users cannot change.
 
-A place is *trusted* when it and every folder on the way to it belong to root or to this user, and
-others can write into none of them, as OpenSSH's StrictModes has it.  A folder on the way may be
-sticky (``/tmp``), for what is in it is looked at too; a group may write that has no other member;
-and in a pod of Kubernetes a volume's own folder may be open, as that of an ``emptyDir`` always is:
-only the pod has it.
+A path is *trusted* when it and every folder above it belong to root or to this user and no one else
+can write to them, as in OpenSSH's StrictModes.  A folder above it may be sticky (``/tmp``), because
+the entries in it are checked too; group write permission is allowed if the group has no other
+member; and in a Kubernetes pod the folder of a volume itself may be open, as that of an
+``emptyDir`` always is: only the pod can reach it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from jupyter_containers.errors import StorageError, UntrustedPlaceError
 
 _MOST_LINKS = 40
-# What root of the machine is in a user namespace that does not have it.
+# The ID that stands for the machine's root in a user namespace that does not map it.
 _NOBODY = 65534
 _ALL_IDS = ["0", "0", "4294967295"]
 
@@ -29,9 +29,10 @@ _REMOTE = (
 
 
 def file_system(path: Path, mountinfo: str | None = None) -> str:
-    """Return the type of the file system that holds a path, which need not exist yet.
+    """Return the type of the file system of a path, which need not exist yet.
 
-    ``mountinfo`` is the text of ``/proc/self/mountinfo``; empty when nothing is known.
+    ``mountinfo`` is the text of ``/proc/self/mountinfo``.  Returns an empty text if nothing is
+    known.
     """
     if mountinfo is None:
         try:
@@ -44,22 +45,22 @@ def file_system(path: Path, mountinfo: str | None = None) -> str:
         left, _, right = line.partition(" - ")
         point = left.split()[4].replace("\\040", " ")
         inside = real == point or real.startswith(point.rstrip("/") + "/")
-        # Of several on one point the last is seen.
+        # Of several mounts on one point, only the last is visible.
         if inside and len(point) >= len(best):
             best, kind = point, right.split()[0]
     return kind
 
 
 def is_remote(kind: str) -> bool:
-    """Return whether files of that type are on other machines: no place for a store.
+    """Return whether a type of file system is remote, and so unsuitable for a store.
 
-    Locks of the record database and writable layers need a disk of this machine.
+    Locks of the record database and writable layers need a local disk.
     """
     return kind in _REMOTE.split()
 
 
 def initial_namespace() -> bool:
-    """Return whether the users of this process are those of the machine."""
+    """Return whether this process is in the machine's own user namespace."""
     try:
         return Path("/proc/self/uid_map").read_text().split() == _ALL_IDS
     except OSError:
@@ -74,10 +75,10 @@ def check_place(
     owners: frozenset[int] | None = None,
     way_only: bool = False,
 ) -> None:
-    """Raise :class:`UntrustedPlaceError` unless a file or folder, if it is there, is trusted.
+    """Raise :class:`UntrustedPlaceError` unless an existing file or folder is trusted.
 
-    ``what`` is what the place is for.  ``owners`` are the users who may own it and the way to it
-    beside root, by default this user.  ``way_only`` looks only at the folders above.
+    ``what`` describes the purpose of the path.  ``owners`` are the users, beside root, who may own
+    it and the folders above; by default this user.  ``way_only`` checks only the folders above.
     """
     trusted = {0, *((os.geteuid(),) if owners is None else owners)}
     if not initial_namespace():
@@ -86,17 +87,17 @@ def check_place(
     for step, state, final in _steps(path):
         if final and way_only:
             return
-        reason = _untrusted(state, trusted, sticky=not final)
+        reason = _why_untrusted(state, trusted, sticky=not final)
         volume, device = device not in (-1, state.st_dev), state.st_dev
         if reason and volume and not final and state.st_uid in trusted and _in_pod():
             continue
         if reason:
-            there = "it" if step == path else f"{step}, on the way to it,"
+            there = "it" if step == path else f"{step}, a folder above it,"
             raise UntrustedPlaceError(f"cannot use {path} as {what}: {there} {reason}", hint=hint)
 
 
 def check_contents(folder: Path, what: str, hint: str) -> None:
-    """Raise :class:`UntrustedPlaceError` for a folder in which something is another user's."""
+    """Raise :class:`UntrustedPlaceError` for a folder with an entry of another user."""
     trusted = {0, os.geteuid()} | (set() if initial_namespace() else {_NOBODY})
     try:
         with os.scandir(folder) as entries:
@@ -109,15 +110,15 @@ def check_contents(folder: Path, what: str, hint: str) -> None:
                         hint=hint,
                     )
     except FileNotFoundError:
-        return  # another process has just removed it
+        return  # another process removed it just now
     except OSError as error:
         raise StorageError(f"cannot read {folder}: {error.strerror}") from error
 
 
 def _steps(path: Path) -> Iterator[tuple[Path, os.stat_result, bool]]:
-    """Yield every folder and link on the way to a path, as far as they go, and what it leads to.
+    """Yield every existing folder and link on the path, and its final target.
 
-    The third value is True for that.
+    The third value is True for the target.
     """
     current = Path("/")
     todo = list((Path.cwd() / path).parts[1:])
@@ -140,27 +141,27 @@ def _steps(path: Path) -> Iterator[tuple[Path, os.stat_result, bool]]:
             continue
         links += 1
         if links > _MOST_LINKS:
-            return  # whoever opens it fails
+            return  # opening it will fail
         target = Path(os.readlink(step))
         current = Path("/") if target.is_absolute() else current
         todo = [*target.parts[1 if target.is_absolute() else 0 :], *todo]
 
 
-def _untrusted(state: os.stat_result, trusted: set[int], *, sticky: bool) -> str:
-    """Return why others could change a file or folder, or nothing; links have an owner only."""
+def _why_untrusted(state: os.stat_result, trusted: set[int], *, sticky: bool) -> str:
+    """Return why others could change a file or folder, or ""; of a link only the owner counts."""
     if state.st_uid not in trusted:
         return f"belongs to {_user(state.st_uid)}"
     if stat.S_ISLNK(state.st_mode) or (sticky and state.st_mode & stat.S_ISVTX):
         return ""
     if state.st_mode & stat.S_IWOTH:
         return f"can be changed by every user (mode {stat.S_IMODE(state.st_mode):04o})"
-    if state.st_mode & stat.S_IWGRP and not _alone_in(state.st_gid):
+    if state.st_mode & stat.S_IWGRP and not _is_only_member(state.st_gid):
         return f"can be changed by the group {_group(state.st_gid)}"
     return ""
 
 
 def _in_pod() -> bool:
-    """Return whether this is a pod: what starts programs here may not keep their environment."""
+    """Return whether this is a pod: the environment of processes may not be kept here."""
     if "KUBERNETES_SERVICE_HOST" in os.environ:
         return True
     try:
@@ -169,13 +170,13 @@ def _in_pod() -> bool:
         return False
 
 
-def _alone_in(group: int) -> bool:
-    """Return whether a group has no member but this user and root."""
+def _is_only_member(group: int) -> bool:
+    """Return whether this user is the only member of a group, beside root."""
     import grp
     import pwd
 
     if not initial_namespace():
-        # Names are those of outside here; who entered it was looked at there.
+        # The names are those of the outside; they were checked there on entering.
         return group in (os.getegid(), _NOBODY)
     try:
         mine = pwd.getpwuid(os.geteuid()).pw_name
@@ -189,10 +190,10 @@ def _alone_in(group: int) -> bool:
     if not named <= {mine, "root"}:
         return False
     if name == mine:
-        return True  # the private group that a user gets by custom
+        return True  # the private group that users have by convention
     everybody = pwd.getpwall()
     primary = {user.pw_name for user in everybody if user.pw_gid == group}
-    # Users of a directory service may not be listed.
+    # Users of a directory service may not be enumerable.
     return primary <= {mine, "root"} and any(user.pw_name == mine for user in everybody)
 
 
@@ -214,16 +215,16 @@ def _group(gid: int) -> str:
         return str(gid)
 
 
-RUN_ROOT_HINT = "name another folder with JUPYTER_CONTAINERS_RUN_ROOT"
+RUN_ROOT_HINT = "choose another folder with JUPYTER_CONTAINERS_RUN_ROOT"
 
 
 def private_folder(path: Path) -> None:
-    """Make a folder for this user alone; one that others can change, or have put to, is refused.
+    """Create a folder for this user alone; refuse one that other users can change or made.
 
-    Below ``/tmp`` anybody may have made it before.  Raises :class:`StorageError`.
+    Below ``/tmp``, any user may have created it before.  Raises :class:`StorageError`.
     """
     try:
-        check_place(path, "a place of sockets and locks", RUN_ROOT_HINT, way_only=True)
+        check_place(path, "a folder for sockets and locks", RUN_ROOT_HINT, way_only=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             path.mkdir(mode=0o700)
@@ -234,13 +235,13 @@ def private_folder(path: Path) -> None:
                     f"{path} is not this user's own", hint=RUN_ROOT_HINT
                 ) from None
             close_empty(path)
-        check_place(path, "a place of sockets and locks", RUN_ROOT_HINT)
+        check_place(path, "a folder for sockets and locks", RUN_ROOT_HINT)
     except OSError as error:
         raise StorageError(f"cannot make {path}: {error.strerror}") from error
 
 
 def close_empty(path: Path) -> None:
-    """Take others' right to write from a folder of this user, if nobody has put anything there."""
+    """Remove other users' write permission from a folder of this user, if it is still empty."""
     state = path.stat()
     if state.st_mode & 0o022 and state.st_uid == os.geteuid():
         path.chmod(0o700)

@@ -1,7 +1,7 @@
-"""What the place around this process withholds from users, and who can give it.
+"""Restrictions of this process's environment on users, and how to lift them.
 
-Pods, hubs and hardened hosts switch off what containers are made of, each in its own way; the
-kernel only says EPERM.  Here the reasons are found.  All functions read files below ``root``, so
+Pods, hubs and hardened hosts disable features that containers need, each in its own way; the kernel
+only returns EPERM.  This module finds the reasons.  All functions read files below ``root``, so
 that a folder can stand in for a host.
 """
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _HOST = Path("/")
-# Folders that are empty by nature: what is mounted there hides nothing (the kernel's
-# proc_create_mount_point and sysfs_create_mount_point).
+# Folders that are always empty: a mount there hides nothing (the kernel's proc_create_mount_point
+# and sysfs_create_mount_point).
 _EMPTY = (
     "/proc/sys/fs/binfmt_misc /proc/fs/nfsd /proc/xen /sys/fs/cgroup /sys/fs/bpf /sys/fs/pstore"
     " /sys/fs/fuse/connections /sys/fs/selinux /sys/fs/smackfs /sys/kernel/security"
@@ -22,17 +22,17 @@ _EMPTY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Withheld:
-    """Why something is not to be had, and what would provide it."""
+class Restriction:
+    """A restriction: its reason, and how to lift it."""
 
     reason: str
     remedy: str
 
 
-def namespaces_withheld(said: str = "", root: Path = _HOST) -> Withheld:
-    """Return why this process makes no user namespace; ``said`` is what the attempt said."""
+def namespace_restriction(said: str = "", root: Path = _HOST) -> Restriction:
+    """Return why this process cannot create a user namespace; ``said`` is the attempt's error."""
     if not (root / "proc/self/ns/user").exists():
-        return Withheld("this kernel has no user namespaces", "a kernel with CONFIG_USER_NS")
+        return Restriction("this kernel has no user namespaces", "a kernel with CONFIG_USER_NS")
     for name, refusing, remedy in (
         ("user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=15000"),
         (
@@ -48,27 +48,27 @@ def namespaces_withheld(said: str = "", root: Path = _HOST) -> Withheld:
     ):
         if _text(root / "proc/sys" / name).strip() == refusing:
             setting = f"{name.replace('/', '.')}={refusing}"
-            return Withheld(
+            return Restriction(
                 f"this host lets users make no namespaces ({setting})",
                 f"as root: {remedy} (and in /etc/sysctl.d, to stay)",
             )
     if "Seccomp:\t2" in _text(root / "proc/self/status"):
-        return Withheld(
-            "a filter of system calls lets this process make no namespaces, as in most pods",
+        return Restriction(
+            "a system call filter keeps this process from creating namespaces, as in most pods",
             "in a pod: hostUsers: false and securityContext.seccompProfile.type: Unconfined;"
             " with docker run: --security-opt seccomp=unconfined",
         )
-    return Withheld(
+    return Restriction(
         f"this host lets users make no namespaces: {said}" if said else "no user namespaces",
         "as root: sysctl user.max_user_namespaces=15000",
     )
 
 
-def system_files_withheld(root: Path = _HOST) -> Withheld | None:
-    """Return why a user's container can have no ``/proc`` or ``/sys`` of its own, or None.
+def system_files_restriction(root: Path = _HOST) -> Restriction | None:
+    """Return why a user's container cannot have its own ``/proc`` or ``/sys``, or None.
 
-    The kernel shows nobody more than they see already: where something is mounted over parts of
-    ``/proc``, a user namespace mounts no other (mount_namespaces(7), "locked").
+    The kernel shows users no more than they see already: if something is mounted over parts of
+    ``/proc``, a user namespace cannot mount another one (mount_namespaces(7), "locked").
     """
     masked = []
     for line in _text(root / "proc/self/mountinfo").splitlines():
@@ -78,9 +78,9 @@ def system_files_withheld(root: Path = _HOST) -> Withheld | None:
     if not masked:
         return None
     more = f" and {len(masked) - 1} more" if len(masked) > 1 else ""
-    return Withheld(
+    return Restriction(
         f"parts of /proc or /sys are masked here ({masked[0]}{more}),"
-        " so the kernel lets no container have its own",
+        " so the kernel refuses containers their own",
         "in a pod: securityContext.procMount: Unmasked (with hostUsers: false);"
         " with docker run: --security-opt systempaths=unconfined",
     )

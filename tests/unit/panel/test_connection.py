@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from jupyter_containers.errors import UnsupportedError
-from jupyter_containers.panel.line import Line
+from jupyter_containers.panel.connection import Connection
 from jupyter_containers.panel.messages import VERSION
 from tests.unit.panel.conftest import FakeComm, FakeEngine, FakePage, hello
 
@@ -23,12 +23,12 @@ def engine() -> FakeEngine:
 
 @pytest.fixture
 def page(comm: FakeComm, engine: FakeEngine) -> Iterator[FakePage]:
-    line = Line(comm, lambda: engine)  # type: ignore[arg-type]  # as much of it as is needed
-    line.begin(hello())
+    connection = Connection(comm, lambda: engine)  # type: ignore[arg-type]  # as much of it as is needed
+    connection.begin(hello())
     page = FakePage(comm)
     page.wait(lambda said: said["kind"] == "changes" and said["section"] == "registries")
     yield page
-    line.close()
+    connection.close()
 
 
 def test_a_page_is_welcomed_and_told_everything(page: FakePage) -> None:
@@ -117,7 +117,7 @@ def test_what_is_no_call_is_refused(page: FakePage, comm: FakeComm, call: object
 
 
 def test_versions_that_differ_are_said_and_the_line_ends(comm: FakeComm) -> None:
-    Line(comm, FakeEngine).begin(hello(98, 99))  # type: ignore[arg-type]
+    Connection(comm, FakeEngine).begin(hello(98, 99))  # type: ignore[arg-type]
     [(refused, _)] = comm.told
     assert "version 98, 99" in refused["trouble"]["message"]
     assert comm.closed
@@ -125,7 +125,7 @@ def test_versions_that_differ_are_said_and_the_line_ends(comm: FakeComm) -> None
 
 @pytest.mark.parametrize("data", [None, "hello", {"versions": "1"}, {}])
 def test_a_page_that_says_no_hello_is_refused(comm: FakeComm, data: object) -> None:
-    Line(comm, FakeEngine).begin(data)  # type: ignore[arg-type]
+    Connection(comm, FakeEngine).begin(data)  # type: ignore[arg-type]
     assert comm.told[0][0]["kind"] == "refused"
     assert comm.closed
 
@@ -134,26 +134,26 @@ def test_an_engine_that_cannot_be_made_is_said(comm: FakeComm) -> None:
     def provide() -> FakeEngine:
         raise UnsupportedError("needs root", capability="root", provided_by="sudo")
 
-    Line(comm, provide).begin(hello())  # type: ignore[arg-type]
+    Connection(comm, provide).begin(hello())  # type: ignore[arg-type]
     refused = FakePage(comm).wait(lambda said: said["kind"] == "refused")
     assert refused["trouble"]["name"] == "UnsupportedError"
 
 
 def test_messages_do_not_wait_for_the_cell_that_runs(comm: FakeComm) -> None:
-    Line(comm, FakeEngine)  # type: ignore[arg-type]
+    Connection(comm, FakeEngine)  # type: ignore[arg-type]
     assert comm._reply_subshell_for is None
 
 
 def test_closing_ends_the_threads(comm: FakeComm, engine: FakeEngine) -> None:
-    closed: list[Line] = []
-    line = Line(comm, lambda: engine, closed.append)  # type: ignore[arg-type]
-    line.begin(hello())
+    closed: list[Connection] = []
+    connection = Connection(comm, lambda: engine, closed.append)  # type: ignore[arg-type]
+    connection.begin(hello())
     FakePage(comm).wait(lambda said: said["kind"] == "changes")
     comm.on_farewell({})
-    line.close()
-    assert closed == [line]
+    connection.close()
+    assert closed == [connection]
     told = len(comm.told)
-    line.tell(line_answer())
+    connection.tell(line_answer())
     assert len(comm.told) == told
     for thread in threading.enumerate():
         if thread.name.startswith("panel-"):

@@ -15,7 +15,7 @@ _PAUSE_SECONDS = 0.1
 _KEPT_BYTES = 256 * 1024
 
 
-class Telling:
+class CommandProgress:
     """Takes progress and output from any thread; says the latest line ten times a second."""
 
     def __init__(self, say: Callable[[str], None]) -> None:

@@ -1,8 +1,8 @@
-"""Programs for which changes of owners succeed and do nothing, as where only one user exists.
+"""Runs programs for which changes of owners succeed without effect, where only one user exists.
 
-Tools that make root file systems end at the first owner that cannot be; the files may as well be
-root's.  A filter of the kernel answers those system calls itself: seccomp(2),
-SECCOMP_RET_ERRNO with error 0.  Containers get the same by their own filter, see :mod:`.seccomp`.
+Tools that create root file systems stop at the first owner that cannot be set; root may as well own
+the files.  A kernel filter answers these system calls itself: seccomp(2), SECCOMP_RET_ERRNO with
+error 0.  Containers get the same from their own filter, see :mod:`.seccomp`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import struct
 import sys
 from collections.abc import Sequence
 
-from jupyter_containers.runtime.ownprogram import own_program
+from jupyter_containers.runtime.self_exec import self_exec_command
 
 # AUDIT_ARCH_… of linux/audit.h; the numbers of chown, lchown, fchown, fchownat, setgroups.
 _CALLS = {
@@ -26,11 +26,11 @@ _LOAD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _OFFSET_NUMBER, _OFFSET_ARCHITECTURE = 0, 4
 
 
-def pretending(argv: Sequence[str]) -> list[str]:
-    """Return the words that run a program so; on other machines than x86-64 and arm64 as it is."""
+def fake_chown_command(argv: Sequence[str]) -> list[str]:
+    """Return the command that runs a program under the filter (x86-64 and arm64 only)."""
     if os.uname().machine not in _CALLS:
         return list(argv)
-    return list(own_program(__name__, *argv))
+    return list(self_exec_command(__name__, *argv))
 
 
 def filter_program(machine: str) -> bytes:
@@ -39,7 +39,7 @@ def filter_program(machine: str) -> bytes:
     count = len(numbers)
     code = [
         _instruction(_LOAD, 0, 0, _OFFSET_ARCHITECTURE),
-        # Another architecture's calls have other numbers: to the end, which allows.
+        # Another architecture has other numbers: jump to the end, which allows the call.
         _instruction(_JUMP_EQUAL, 0, count + 1, architecture),
         _instruction(_LOAD, 0, 0, _OFFSET_NUMBER),
     ]
@@ -55,7 +55,7 @@ def _instruction(code: int, if_true: int, if_false: int, value: int) -> bytes:
 
 
 def main() -> None:
-    """Become the program that the arguments name, with the filter on."""
+    """Install the filter and execute the program in the arguments."""
     argv = sys.argv[1:]
     code = filter_program(os.uname().machine)
     text = ctypes.create_string_buffer(code, len(code))
@@ -66,4 +66,4 @@ def main() -> None:
         libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0) != 0
     ):
         raise OSError(ctypes.get_errno(), "cannot install a seccomp filter")
-    os.execvp(argv[0], argv)  # noqa: S606  # the words of a tool
+    os.execvp(argv[0], argv)  # noqa: S606  # a fixed argument vector

@@ -1,8 +1,8 @@
-"""Which of the asked limits this host's cgroup files can hold.
+"""Checks which requested limits this host's control groups support.
 
-Pure values say what a container should get (:mod:`~jupyter_containers.runtime.resources`); this
-module looks at the machine and refuses, by the missing capability's name, what would have no
-effect: nothing is dropped in silence.  Only what was asked for is looked at.
+Pure values describe the limits of a container (:mod:`~jupyter_containers.runtime.resources`); this
+module reads the machine and refuses limits without effect, naming the missing capability: nothing
+is dropped silently.  Only requested limits are checked.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from jupyter_containers.runtime.cgroups import CgroupLayout
 _SCHEDULERS = "/sys/block"
 
 
-def check_knobs(options: RunOptions, layout: CgroupLayout, parent: str) -> None:
+def check_cgroup_support(options: RunOptions, layout: CgroupLayout, parent: str) -> None:
     """Raise :class:`UnsupportedError` for a limit that has no effect on this host.
 
-    ``parent`` is the cgroup that the container's will be in.
+    ``parent`` is the parent cgroup of the container's.
     """
     v1 = layout.version != "v2"
     if options.kernel_memory:
@@ -51,7 +51,7 @@ def check_knobs(options: RunOptions, layout: CgroupLayout, parent: str) -> None:
 
 
 def block_device(limit: DeviceLimit) -> tuple[int, int]:
-    """Return major and minor number of the block device that a limit names."""
+    """Return major and minor number of a limit's block device."""
     try:
         status = os.stat(limit.path)
     except OSError as error:
@@ -77,7 +77,7 @@ def _has(layout: CgroupLayout, controller: str, file: str) -> bool:
 
 
 def _check_real_time(options: RunOptions, layout: CgroupLayout, parent: str) -> None:
-    """A group may only have as much real-time CPU as its parent group was given."""
+    """A group's real-time CPU time is limited by that of its parent group."""
     folder = layout.folder(parent, "cpu")
     text = _first([f"{folder}/cpu.rt_runtime_us"])
     granted = int(text) if text.isdigit() else 0
@@ -90,7 +90,7 @@ def _check_real_time(options: RunOptions, layout: CgroupLayout, parent: str) -> 
 
 
 def _check_weight(layout: CgroupLayout, schedulers: str = _SCHEDULERS) -> None:
-    """Weights are worked by an I/O scheduler of the disks: bfq, or v1's old cfq."""
+    """Weights are applied by an I/O scheduler of the disks: bfq, or v1's old cfq."""
     v1 = layout.version != "v2"
     active = any(
         word in text

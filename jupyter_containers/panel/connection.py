@@ -1,7 +1,7 @@
-"""One line to one page: calls are decoded, carried out in threads and answered once.
+"""One connection to one page: calls are decoded, carried out in threads and answered once.
 
 What arrives is data from a browser and is checked against the schema.  Sending is done from any
-thread.  ``Line.close`` ends everything that the page had open here.
+thread.  ``Connection.close`` ends everything that the page had open here.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Buffers = Sequence[bytes]
 
 
 class Comm(Protocol):
-    """What a line needs of a comm."""
+    """What a connection needs of a comm."""
 
     comm_id: str
 
@@ -69,17 +69,17 @@ class Comm(Protocol):
         """Say farewell to the page."""
 
 
-class Line:
-    """A page's line to the engine that ``provide_engine`` returns.
+class Connection:
+    """A page's connection to the engine that ``provide_engine`` returns.
 
-    ``hang_up`` is given the IDs of lines that the page has left behind.
+    ``hang_up`` is given the IDs of connections that the page has left behind.
     """
 
     def __init__(
         self,
         comm: Comm,
         provide_engine: Callable[[], Engine],
-        on_close: Callable[[Line], None] = lambda _: None,
+        on_close: Callable[[Connection], None] = lambda _: None,
         forecast: Foretell | None = None,
         hang_up: Callable[[Sequence[str]], None] = lambda _: None,
     ) -> None:
@@ -100,7 +100,7 @@ class Line:
         return self._comm.comm_id
 
     def begin(self, data: object) -> None:
-        """Answer what the page said when it opened the line; the rest is done in a thread."""
+        """Answer what the page said when it opened the connection; the rest is done in a thread."""
         try:
             hello = convert_message(data, Hello)
         except InvalidArgumentError as error:
@@ -127,7 +127,7 @@ class Line:
             self._comm.send(msgspec.to_builtins(message), buffers=list(buffers or ()) or None)
 
     def close(self) -> None:
-        """End views and feed and the line itself; a second time does nothing."""
+        """End views and feed and the connection itself; a second time does nothing."""
         with self._lock:
             if self._closed:
                 return
@@ -199,7 +199,7 @@ class Line:
         from jupyter_containers.panel.calls import Calls
 
         if self._feed is None or self._views is None:
-            raise InvalidArgumentError("the line is not open yet")
+            raise InvalidArgumentError("the connection is not open yet")
         match call:
             case Watch(visible):
                 self._feed.watch(visible)

@@ -1,4 +1,4 @@
-"""Where pages reach this kernel: the comm target of ``%load_ext``, and the lines that are open.
+"""Where pages reach this kernel: the comm target of ``%load_ext``, and the open connections.
 
 A page that is open while the extension is loaded hears of it by a *beacon*, a comm that the
 kernel opens; one that comes later finds the beacon among the kernel's open comms.
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
     from jupyter_containers.panel.calls import Foretell
-    from jupyter_containers.panel.line import Line
+    from jupyter_containers.panel.connection import Connection
 
 TARGET = "jupyter_containers.panel"
 BEACON = "jupyter_containers.beacon"
 
 
-class Switchboard:
-    """The lines of one kernel; ``provide_engine`` is asked when a page has come.
+class Connections:
+    """The connections of one kernel; ``provide_engine`` is asked when a page has come.
 
     ``forecast`` reads a cell as the magics do: its text and ID to the steps of its build.
     """
@@ -33,7 +33,7 @@ class Switchboard:
     ) -> None:
         self._comms, self._provide_engine, self._forecast = comms, provide_engine, forecast
         self._lock = threading.Lock()
-        self._lines: set[Line] = set()
+        self._open: set[Connection] = set()
         self._beacon: Any = None
 
     def open(self) -> None:
@@ -44,14 +44,14 @@ class Switchboard:
         self._beacon = comm.create_comm(target_name=BEACON)
 
     def hang_up(self) -> None:
-        """Close all lines: pages open others, to the engine of now."""
+        """Close all connections: pages open others, to the engine of now."""
         with self._lock:
-            lines = list(self._lines)
-        for line in lines:
-            line.close()
+            connections = list(self._open)
+        for connection in connections:
+            connection.close()
 
     def close(self) -> None:
-        """Let no more pages come, and close all lines."""
+        """Let no more pages come, and close all connections."""
         if self._comms.targets.get(TARGET) == self._connect:
             self._comms.unregister_target(TARGET, self._connect)
         if self._beacon is not None:
@@ -60,22 +60,24 @@ class Switchboard:
         self.hang_up()
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._open)
 
     def _connect(self, comm: Any, message: Any) -> None:
-        from jupyter_containers.panel.line import Line
+        from jupyter_containers.panel.connection import Connection
 
-        line = Line(comm, self._provide_engine, self._forget, self._forecast, self._close_left)
+        connection = Connection(
+            comm, self._provide_engine, self._forget, self._forecast, self._close_left
+        )
         with self._lock:
-            self._lines.add(line)
-        line.begin(message["content"].get("data"))
+            self._open.add(connection)
+        connection.begin(message["content"].get("data"))
 
     def _close_left(self, ids: Sequence[str]) -> None:
         with self._lock:
-            left = [line for line in self._lines if line.id in ids]
-        for line in left:
-            line.close()
+            left = [connection for connection in self._open if connection.id in ids]
+        for connection in left:
+            connection.close()
 
-    def _forget(self, line: Line) -> None:
+    def _forget(self, connection: Connection) -> None:
         with self._lock:
-            self._lines.discard(line)
+            self._open.discard(connection)

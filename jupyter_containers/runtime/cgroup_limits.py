@@ -1,4 +1,4 @@
-"""One limit over many containers: on the control group that those of the containers are in."""
+"""A limit for several containers together, set on their parent control group."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from jupyter_containers.runtime.resources import CPU_PERIOD
 
 
 def limit_group(layout: CgroupLayout, path: str, *, memory: int, cpus: float) -> bool:
-    """Limit all of a group together, to ``memory`` bytes and ``cpus`` CPUs; 0 is no limit.
+    """Limit a group as a whole to ``memory`` bytes and ``cpus`` CPUs; 0 means no limit.
 
-    The group is made when it is not there.  Returns whether the memory is limited now; what this
-    process cannot set it does not hold.
+    Creates the group if it is missing.  Returns whether the memory is limited now; a limit that
+    this process cannot set has no effect.
     """
     unified = layout.version == "v2"
     memory_file = "memory.max" if unified else "memory.limit_in_bytes"

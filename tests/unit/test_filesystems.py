@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_containers import settings
 from jupyter_containers.errors import StorageError, UntrustedPlaceError
-from jupyter_containers.places import (
+from jupyter_containers.filesystems import (
     check_contents,
     check_place,
     file_system,
@@ -112,7 +112,7 @@ def test_a_folder_that_others_can_write(tmp_path: Path, mode: int) -> None:
     folder.mkdir(parents=True)
     folder.parent.chmod(mode)
     said = refused(folder)
-    assert f"{folder.parent}, on the way to it," in said
+    assert f"{folder.parent}, a folder above it," in said
     assert f"{mode:04o}" in said
     refused(folder / "not/there/yet")
     # What a sticky folder holds cannot be taken away by others.
@@ -126,7 +126,7 @@ def test_what_belongs_to_another_user(tmp_path: Path) -> None:
     folder = tmp_path / "theirs/store"
     folder.mkdir(parents=True)
     os.chown(folder.parent, OTHER, 0)
-    assert f"on the way to it, belongs to user {OTHER}" in refused(folder)
+    assert f"a folder above it, belongs to user {OTHER}" in refused(folder)
     check_place(folder, "a store", "", owners=frozenset({OTHER}))
     os.chown(folder.parent, 0, 0)
     os.chown(folder, OTHER, 0)

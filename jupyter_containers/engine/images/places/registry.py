@@ -1,0 +1,238 @@
+"""A repository of a registry as a place.
+
+A blob that the registry has elsewhere is mounted from there instead of being uploaded: from the
+source, where that is another repository of the same registry, and from those that the *ledger*
+(the store's record of where blobs are) knows.  An upload that fails is repeated, so it reads its
+blob as a file; what only streams has to pass a store (:class:`~.store.ThroughStore`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.images.intake import announce, told
+from jupyter_containers.engine.images.places.base import (
+    Facts,
+    Home,
+    Image,
+    Outcome,
+    Pieces,
+    Progress,
+    Source,
+    Target,
+    Transfer,
+    Words,
+)
+from jupyter_containers.engine.work import in_parallel
+from jupyter_containers.errors import UnsupportedError
+from jupyter_containers.events import (
+    CancelToken,
+    EventSink,
+    TaskFinished,
+    TaskProgress,
+    TaskStarted,
+)
+from jupyter_containers.events import Outcome as TaskOutcome
+from jupyter_containers.oci.descriptor import Descriptor, RawDocument, short_id
+from jupyter_containers.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.images.recompression import Recompression
+    from jupyter_containers.registry import RegistryClient
+
+_ENDS: dict[Outcome, str] = {
+    "exists": "Layer already exists",
+    "mounted": "Mounted",
+    "uploaded": "Pushed",
+}
+_PULLING = Words(
+    "Downloading", "Verifying", "Download complete", "Pull complete", "the manifest lists"
+)
+
+
+class Ledger(Protocol):
+    """What is known of where blobs are: (registry, repository) pairs by digest."""
+
+    def blob_sources(self, digest: str) -> list[tuple[str, str]]:
+        """Return what is known to have a blob."""
+
+    def remember_blob_source(self, digest: str, registry: str, repository: str) -> None:
+        """Remember that a repository has a blob."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryPlace:
+    """One repository; ``recompression`` says how layers are to be compressed in it, if not as is.
+
+    ``insecure`` and credentials are the client's.
+    """
+
+    client: RegistryClient
+    repository: str
+    ledger: Ledger
+    cancel: CancelToken
+    workers: int = 3
+    recompression: Recompression | None = None
+
+    @property
+    def home(self) -> Home:
+        """This repository."""
+        return Home(self.client.registry, self.repository)
+
+    @property
+    def facts(self) -> Facts:
+        """What this source is like."""
+        return Facts(_PULLING, streams=True, home=self.home)
+
+    def find(self, name: str) -> RawDocument:
+        """Return the manifest or index of a tag or digest."""
+        return self.client.manifest(self.repository, name)
+
+    def manifest(self, target: Descriptor) -> RawDocument:
+        """Return the manifest or index that a descriptor means."""
+        return self.client.manifest(self.repository, target.digest)
+
+    def has(self, digest: str) -> bool:
+        """Return whether the repository has a blob."""
+        return self.client.has_blob(self.repository, digest)
+
+    def open(self, blob: Descriptor, offset: int = 0) -> AbstractContextManager[Pieces]:
+        """Give a blob's bytes; broken connections are taken up again."""
+        return self.client.blob(self.repository, blob, offset=offset, cancel=self.cancel)
+
+    def file(self, blob: Descriptor) -> BinaryIO:
+        """Raise: a registry has no files."""
+        raise UnsupportedError(
+            f"blob {blob.digest} of a registry is read from the front only",
+            capability="reading a registry's blobs at any place",
+        )
+
+    def hold(self, *digests: str) -> None:
+        """Do nothing: what a registry keeps is its own affair."""
+
+    def expect(self, targets: Sequence[Target]) -> None:
+        """Do nothing."""
+
+    def write(self, blob: Descriptor, source: Source, progress: Progress) -> Outcome:
+        """Find the blob here, mount it, or upload it.
+
+        Raises :class:`~jupyter_containers.errors.RegistryError`,
+        :class:`~jupyter_containers.errors.DigestMismatchError` (the registry received other bytes).
+        """
+        known = [
+            repository
+            for registry, repository in self.ledger.blob_sources(blob.digest)
+            if registry == self.client.registry and repository != self.repository
+        ]
+        outcome = self._brought(blob, source) or self.client.push_blob(
+            self.repository,
+            blob,
+            lambda: source.file(blob),
+            mount_from=known,
+            progress=progress,
+            cancel=self.cancel,
+        )
+        self.ledger.remember_blob_source(blob.digest, self.client.registry, self.repository)
+        return outcome
+
+    def _brought(self, blob: Descriptor, source: Source) -> Outcome | None:
+        """Return how a blob of another repository came here without being fetched, else fetch it.
+
+        Where the source is one, its blob may not be on this machine.
+        """
+        home = source.facts.home
+        if home is None:
+            return None
+        if self.has(blob.digest):
+            return "exists"
+        if home.registry == self.client.registry and self.client.mount_blob(
+            self.repository, blob.digest, home.repository
+        ):
+            return "mounted"
+        source.file(blob).close()  # an upload must not wait for a download
+        return None
+
+    def receive(self, image: Image, source: Source, transfer: Transfer) -> Image:
+        """Make an image's blobs be in the repository, several at once."""
+        if self.recompression is not None:
+            return self.recompression.send(image, source, self, transfer)
+        self.send(image.blobs, source, transfer)
+        return image
+
+    def send(self, blobs: Sequence[Descriptor], source: Source, transfer: Transfer) -> None:
+        """Write blobs, several at once, and report them: all are listed from the beginning."""
+        announce(blobs, transfer.emit)
+        in_parallel(
+            lambda blob: self._send(blob, source, transfer),
+            blobs,
+            workers=self.workers,
+            cancel=transfer.cancel,
+        )
+
+    def _send(self, blob: Descriptor, source: Source, transfer: Transfer) -> None:
+        task, started = short_id(blob.digest), time.monotonic()
+
+        def progress(done: int) -> None:
+            transfer.emit(TaskProgress(task, done, blob.size, "Pushing"))
+
+        with told(transfer.emit, task):
+            outcome = self.write(blob, source, progress)
+        seconds = time.monotonic() - started
+        state: TaskOutcome = "exists" if outcome == "exists" else "done"
+        transfer.emit(TaskFinished(task, state, _ENDS[outcome], seconds))
+
+    def put(self, document: RawDocument) -> None:
+        """Keep a manifest or index by its digest."""
+        self.client.push_manifest(self.repository, document.digest, document)
+
+    def tag(self, target: Target) -> None:
+        """Put a manifest or index under the tags of its names, or by its digest."""
+        document = target.document
+        tags = dict.fromkeys(name.tag for name in target.names if name.tag)
+        for reference in tags or (document.digest,):
+            self.client.push_manifest(self.repository, reference, document)
+
+
+def pauses(emit: EventSink) -> Callable[[str, float], None]:
+    """Return what reports a pause before a registry is asked again."""
+
+    def paused(host: str, seconds: float) -> None:
+        task = f"pause of {host}"
+        emit(TaskStarted(task, f"{host} is asked again in {seconds:.0f} s"))
+        emit(TaskFinished(task, "done"))
+
+    return paused
+
+
+@contextmanager
+def open_repository(
+    rooms: Rooms,
+    reference: Reference,
+    transfer: Transfer,
+    *,
+    push: bool = False,
+    insecure: bool = False,
+    recompression: Recompression | None = None,
+) -> Iterator[RegistryPlace]:
+    """Yield the repository that a reference names; ``push`` says that it will be written to."""
+    with rooms.registry(
+        reference.registry,
+        cancel=transfer.cancel,
+        repository=reference.repository,
+        push=push,
+        insecure=insecure,
+        on_wait=pauses(transfer.emit),
+    ) as client:
+        yield RegistryPlace(
+            client,
+            reference.repository,
+            rooms.store.records,
+            transfer.cancel,
+            rooms.settings.max_concurrent_downloads,
+            recompression,
+        )
