@@ -228,6 +228,8 @@ class Loader:
         for section in ("services", "networks", "volumes", "secrets", "configs", "models"):
             for key, value in (included.get(section) or {}).items():
                 own = model.setdefault(section, {}) or {}
+                if not isinstance(own, dict):
+                    raise ModelError((section,), f"{section} must be a mapping")
                 model[section] = own
                 if key in own and own[key] != value:
                     raise ModelError(

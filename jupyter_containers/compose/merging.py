@@ -44,7 +44,9 @@ def merge(base: Any, over: Any, path: Path = (), pattern: Pattern = ()) -> Any:
     return over
 
 
-def _mappings(base: dict[str, Any], over: dict[str, Any], path: Path, pattern: Pattern) -> Any:
+def _mappings(base: Any, over: Any, path: Path, pattern: Pattern) -> Any:
+    if not isinstance(base, dict) or not isinstance(over, dict):
+        raise ModelError(path, f"cannot override {dotted(path)}: a mapping and another value")
     merged = dict(base)
     tags = over.tags if isinstance(over, Marked) else {}
     for key, value in over.items():
@@ -300,7 +302,8 @@ def _by_key(items: list[Any], key_of: Callable[[Any], Any], path: Path) -> Itera
     found: dict[Any, Any] = {}
     for index, item in enumerate(items):
         try:
-            found[key_of(item)] = item
+            key = key_of(item)
+            found[key if isinstance(key, str) else repr(key)] = item
         except ModelError as problem:
             raise ModelError((*path, index), problem.message, hint=problem.hint) from None
     return found.values()

@@ -61,11 +61,12 @@ def _build(build: dict[str, Any], folder: str) -> dict[str, Any]:
             if isinstance(others, list)
             else others
         )
+        texts = {name: "" if value is None else str(value) for name, value in pairs.items()}
         found["additional_contexts"] = {
             name: value
             if is_remote(value) or value.startswith("service:")
             else absolute(value, folder)
-            for name, value in pairs.items()
+            for name, value in texts.items()
         }
     return found
 

@@ -470,15 +470,13 @@ class MapOf(Shape):
                 self._short.check(value, path)
             return
         for key, item in value.items():
-            if self._pattern and not self._pattern.search(key):
-                if self._closed:
-                    raise ModelError(
-                        (*path, key),
-                        f"{dotted(path)} additional properties {key!r} not allowed",
-                        hint="letters, digits, dots, dashes and underscores",
-                        at_key=True,
-                    )
-                continue
+            if self._closed and self._pattern and not self._pattern.search(key):
+                raise ModelError(
+                    (*path, key),
+                    f"{dotted(path)} additional properties {key!r} not allowed",
+                    hint="letters, digits, dots, dashes and underscores",
+                    at_key=True,
+                )
             self.item.check(item, (*path, key))
 
     def shaped(self, value: Any, path: Path) -> Any:

@@ -143,3 +143,24 @@ def test_two_thousand_lines_are_soon_read(tmp_path: Path) -> None:
     project = load(LoadOptions(folder=str(tmp_path), environment={}))
     assert len(project.services) == 330
     assert project.services["s7"]["environment"] == {"A": "b", "B": "c"}
+
+
+@pytest.mark.parametrize(
+    ("text", "over"),
+    [
+        ("services: {a: {image: x, volumes: [{type: volume, target: [1]}]}}", ""),
+        ("services: {a: {image: x, build: {context: ., additional_contexts: {q: }}}}", ""),
+        ("services: {a: {image: x, networks: [n]}}", "services: {a: {networks: text}}"),
+        ("include: [f0.yaml]\nservices: text\n", ""),
+        ("include: [f0.yaml]\nservices: [a]\n", ""),
+    ],
+)
+def test_values_of_another_kind(text: str, over: str, tmp_path: Path) -> None:
+    """Found by changing the cases at random; each ended in a TypeError or AttributeError."""
+    (tmp_path / "f0.yaml").write_text("services: {z: {image: x}}\n")
+    (tmp_path / "compose.override.yaml").write_text(over or "services: {b: {image: x}}\n")
+    if "additional_contexts" in text:
+        (tmp_path / "compose.yaml").write_text(text)
+        load(LoadOptions(folder=str(tmp_path), environment={}))
+    else:
+        refusal(text, tmp_path)
