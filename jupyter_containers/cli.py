@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jupyter_containers.commands.execute import perform
-from jupyter_containers.commands.parser import parse
+from jupyter_containers.commands.grammar.system import VERSION
+from jupyter_containers.commands.parser import parse, verb_of
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.signals import CommandSignals, Signalled
 from jupyter_containers.commands.words import Parsed
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None, make_engine: Callable[[], Engine] | 
     debug = words[:1] in (["--debug"], ["-D"])
     words = words[1:] if debug else words
     if words and words[0] in ("--version", "-v"):
-        words = ["version", "--format", "{{.Version}}"]
+        words = [VERSION.name, "--format", "{{.Version}}"]
     _open_streams()
     output = _Output()
     warnings.showwarning = _warned  # type: ignore[assignment]  # what it is given beside the text
@@ -180,14 +181,13 @@ class _Output:
 
 
 def _print(result: Any, parsed: Parsed, output: _Output) -> int:
-    from jupyter_containers.commands.render.results import Outcome, log_bytes
+    from jupyter_containers.commands.render.results import Log, Outcome, log_bytes
 
     if result is None:
         return 0
-    name = parsed.verb.name if parsed.verb and not parsed.help else ""
     if isinstance(result, Outcome):
         return result.exit_code  # its output was passed on while it ran
-    if name == "logs":
+    if isinstance(result, Log):
         for line in result:
             output.write(line.stream, log_bytes(line, result.timestamps, result.details))
         return 0
@@ -198,20 +198,21 @@ def _print(result: Any, parsed: Parsed, output: _Output) -> int:
 
 
 def _text(result: Any, parsed: Parsed) -> str:
-    verb = parsed.verb.name if parsed.verb and not parsed.help else ""
-    if verb in ("run", "create", "build", "import", "commit") and hasattr(result, "id"):
+    prints = parsed.verb.prints if parsed.verb and not parsed.help else "text"
+    if prints == "id" and hasattr(result, "id"):
         return str(result.id)
-    if verb in ("pull", "bootstrap") and hasattr(result, "names"):
+    if prints in ("familiar", "reference") and hasattr(result, "names"):
         from jupyter_containers.oci.reference import Reference
 
-        # As asked for, whatever other names the image has; whole after a pull, as Docker's.
+        # As asked for, whatever other names the image has.
         reference = Reference.parse(parsed.operands["reference"])
-        return str(reference) if verb == "pull" else reference.familiar
+        return str(reference) if prints == "reference" else reference.familiar
     return str(result)
 
 
 def _reported(error: ContainersError, words: Sequence[str], output: _Output) -> int:
-    verb = [word for word in words if word != "container"][:1]
+    verb, _ = verb_of(words)
+    starts = verb.starts if verb else ""
     if isinstance(error, ContainerFailedError) and not error.oom_killed:
         return error.exit_code  # the container has said itself what was wrong
     for line in [error.printed] if error.printed else error.done:
@@ -224,13 +225,13 @@ def _reported(error: ContainersError, words: Sequence[str], output: _Output) -> 
         sys.stderr.flush()
     if isinstance(error, ContainerFailedError):
         return error.exit_code
-    if isinstance(error, OCIRuntimeError) and verb in (["run"], ["exec"]):
+    if isinstance(error, OCIRuntimeError) and starts:
         return error.exit_code if error.exit_code in (125, 126, 127) else 125
-    if isinstance(error, UnknownUserError) and verb == ["exec"]:
+    if isinstance(error, UnknownUserError) and starts == "command":
         return 126
     if isinstance(error, FlagError):
         return 125
-    return 125 if verb == ["run"] and not isinstance(error, UsageError) else 1
+    return 125 if starts == "container" and not isinstance(error, UsageError) else 1
 
 
 def _warned(message: Warning | str, *_: object) -> None:
@@ -287,9 +288,8 @@ def _confirm(question: str) -> bool:
 def _is_watched(parsed: Parsed) -> bool:
     if parsed.verb is None or parsed.help or parsed.flag("format") or not sys.stdout.isatty():
         return False
-    if parsed.verb.name == "ps":
-        return bool(parsed.flag("watch"))
-    return parsed.verb.name == "stats" and not parsed.flag("no_stream")
+    live = parsed.verb.live
+    return live is not None and live.in_terminal and live.wanted(parsed)
 
 
 def _watch(session: Session, parsed: Parsed, output: _Output) -> int:

@@ -190,6 +190,11 @@ class Layout:
         return self.run_root / "mounts"
 
     @property
+    def api_socket(self) -> Path:
+        """The socket of the Docker Engine API."""
+        return self.run_root / "docker.sock"
+
+    @property
     def storage_driver(self) -> Path:
         """The storage driver that was found to work."""
         return self.run_root / "storage-driver"

@@ -30,6 +30,8 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import List, Unicode
 
+from jupyter_containers.commands.grammar.containers import KILL, REMOVE, RUN
+
 INSIDE = "/run/jupyter-kernel.json"
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "hb_port", "control_port")
 # A kernel in a container cannot watch the process that started it, and its settings are those of
@@ -79,7 +81,7 @@ class ContainerProvisioner(LocalProvisioner):
         environ: dict[str, str],
     ) -> list[str]:
         """Return the command line that runs the kernel's command in a container."""
-        words = [*_COMMAND, "run", "--rm", "--name", self._container]
+        words = [*_COMMAND, RUN.name, "--rm", "--name", self._container]
         words += ["--volume", f"{self._connection_file}:{INSIDE}:ro"]
         for name in _PORTS:
             words += ["--publish", f"127.0.0.1:{connection[name]}:{connection[name]}"]
@@ -114,7 +116,7 @@ class ContainerProvisioner(LocalProvisioner):
     async def send_signal(self, signum: int) -> None:
         """Send a signal to the kernel itself: the client command would handle some itself."""
         if self._container and self.has_process:
-            await self._command("kill", "--signal", str(int(signum)), self._container)
+            await self._command(KILL.name, "--signal", str(int(signum)), self._container)
 
     async def kill(self, restart: bool = False) -> None:  # noqa: ARG002  # the base's signature
         """Stop the container, and with it the command that runs it."""
@@ -133,7 +135,7 @@ class ContainerProvisioner(LocalProvisioner):
     async def _remove(self) -> None:
         if self._container:
             name, self._container = self._container, ""
-            await self._command("rm", "--force", name)
+            await self._command(REMOVE.name, "--force", name)
 
     async def _command(self, *words: str) -> None:
         process = await asyncio.create_subprocess_exec(

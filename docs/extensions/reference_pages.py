@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_containers.commands.examples import lines_of
+from jupyter_containers.commands.help import example_lines
 from jupyter_containers.commands.words import Flag, Verb
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def commands_page(part: str, title: str) -> str:
 def _verb(verb: Verb) -> Iterator[str]:
     yield from (f"## {verb.name}", "", f"{verb.help}.", "")
     yield from ("```text", f"%container {verb.usage}", "```", "")
-    if examples := lines_of(verb.name, "%container"):
+    if examples := example_lines(verb, "%container"):
         yield from ("```bash", *examples, "```", "")
     if verb.aliases:
         spellings = ", ".join(f"`{alias}`" for alias in verb.aliases)

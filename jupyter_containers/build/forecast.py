@@ -91,7 +91,7 @@ class StageForecast(StageWork):
         except _UnmadeError as error:
             return FileStep(None, _key_that_raises(error), _nothing, instruction.source)
 
-    def _result(self, described: FileStep, state: StageState, step: Step) -> CachedStep:  # noqa: ARG002
+    def _result(self, described: FileStep, state: StageState, step: Step) -> CachedStep:  # noqa: ARG002  # the signature
         found = self._found(described, step)
         if found is not None:
             step.cached = True

@@ -64,10 +64,8 @@ INSTEAD = {
     "ssh": "exec -it NAME sh opens a shell in a container",
     "shell": "exec -it NAME sh opens a shell in a container",
     "dockerfile": "a cell that begins with %%dockerfile, or build -f FILE",
-    **{
-        f"buildx {word}": _BUILDERS
-        for word in ("create", "use", "ls", "inspect", "bootstrap", "version", "rm", "stop")
-    },
+    **dict.fromkeys(("buildx create", "buildx use", "buildx ls", "buildx inspect"), _BUILDERS),
+    **dict.fromkeys(("buildx bootstrap", "buildx version", "buildx rm", "buildx stop"), _BUILDERS),
     **{
         f"build --{flag}": "BuildKit does without it too: leave it out"
         for flag in (

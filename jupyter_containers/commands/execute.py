@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import Any
 
 from jupyter_containers.commands.parser import parse
+from jupyter_containers.commands.passing import pass_on
 from jupyter_containers.commands.session import Session
-from jupyter_containers.commands.words import Parsed
+from jupyter_containers.commands.words import Call, Parsed
 from jupyter_containers.errors import ContainerFailedError, StepFailedError
 
 
@@ -27,11 +28,14 @@ def perform(session: Session, parsed: Parsed) -> Any:
         from jupyter_containers.commands.render.results import Text
 
         return Text(help_text(parsed, session.program))
-    module, _, function = parsed.verb.handler.partition(":")
-    # A verb's module is imported when the verb is used: the others cost nothing.
-    handler = getattr(import_module(f"jupyter_containers.commands.verbs.{module}"), function)
+    handler = parsed.verb.handler
     try:
-        return handler(session, parsed)
+        if isinstance(handler, Call):
+            return pass_on(session, parsed, handler)
+        module, _, function = handler.partition(":")
+        # A verb's module is imported when the verb is used: the others cost nothing.
+        found = import_module(f"jupyter_containers.commands.verbs.{module}")
+        return getattr(found, function)(session, parsed)
     except (StepFailedError, ContainerFailedError) as error:
         error.log_tail = tuple(_readable(error.log_tail))
         raise

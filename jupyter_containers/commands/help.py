@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from jupyter_containers.commands.examples import lines_of
 from jupyter_containers.commands.grammar import GROUPS, VERBS, members
 from jupyter_containers.commands.words import Parsed, Verb
 
@@ -21,7 +20,7 @@ def verb_help(verb: Verb, program: str) -> str:
     lines = [f"Usage:  {program} {verb.usage}", "", verb.help]
     if verb.aliases:
         lines += ["", f"Aliases:  {', '.join(verb.aliases)}"]
-    if examples := lines_of(verb.name, program):
+    if examples := example_lines(verb, program):
         lines += ["", "Examples:", *(f"  {line}" for line in examples)]
     if verb.flags:
         flags = sorted(verb.flags, key=lambda flag: flag.name)
@@ -54,6 +53,16 @@ def overview(program: str) -> str:
             f"'{program} COMMAND --help' shows more about a command.",
         ]
     )
+
+
+def example_lines(verb: Verb, program: str) -> list[str]:
+    """Return the lines that show a verb's examples, each below what it does."""
+    lines = []
+    for line, meaning in verb.examples:
+        if meaning:
+            lines.append(f"# {meaning}")
+        lines.append(f"{program} {line}")
+    return lines
 
 
 def _columns(rows: list[tuple[str, str]]) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from jupyter_containers.commands.absent import INSTEAD
 from jupyter_containers.commands.grammar import GROUPS, compose, members, spellings
-from jupyter_containers.commands.grammar.data import DATA_FLAGS, INPUT
+from jupyter_containers.commands.grammar.data import INPUT
 from jupyter_containers.commands.words import Flag, Operand, Parsed, Verb
 from jupyter_containers.errors import FlagError, InvalidArgumentError, UsageError
 
@@ -35,17 +35,15 @@ def parse(
     """
     if not words or words[0] in ("--help", "-h"):
         return Parsed(None, help=True)
+    if words[0] == "compose":
+        words = compose.reordered(words)
     _check_text(words)
     if words[0] == "help":
         return _help_topic(words[1:])
-    if words[0] == "compose":
-        words = compose.reordered(words)
-    known = spellings()
+    verb, count = verb_of(words)
+    if verb is not None:
+        return _parse_known(verb, words[count:], extra, is_data)
     two = " ".join(words[:2])
-    if two in known:
-        return _parse_known(known[two], words[2:], extra, is_data)
-    if words[0] in known:
-        return _parse_known(known[words[0]], words[1:], extra, is_data)
     if words[0] in GROUPS:
         if len(words) == 1 or words[1] in ("--help", "-h"):
             return Parsed(None, help=True, topic=words[0])
@@ -59,22 +57,28 @@ def parse(
             f"unknown flag: {words[0]}",
             hint="the command comes first (ps --all): there is no daemon to choose before it",
         )
-    names = sorted({name for name in known if " " not in name} | set(GROUPS))
+    names = sorted({name for name in spellings() if " " not in name} | set(GROUPS))
     raise InvalidArgumentError(
         f"unknown command: {words[0]!r}",
         hint=INSTEAD.get(words[0]) or _near(words[0], names) or "--help lists the commands",
     )
 
 
-# Verbs that take paths of this machine and record none of them.
-_OF_FILES = ("build", "cp", "export", "import", "load", "save")
+def verb_of(words: Sequence[str]) -> tuple[Verb | None, int]:
+    """Return the verb that a command begins with, and how many words spell it."""
+    known = spellings()
+    for count in (2, 1):
+        verb = known.get(" ".join(words[:count])) if len(words) >= count else None
+        if verb is not None:
+            return verb, count
+    return None, 0
 
 
 def _check_text(words: Sequence[str]) -> None:
     """Refuse bytes that are not UTF-8: they fit into no record and no runtime's configuration."""
-    verb = next((word for word in words if word not in GROUPS), "")
+    verb, _ = verb_of(words)
     foreign = [word for word in words if not word.isascii() and not _is_utf8(word)]
-    if foreign and verb not in _OF_FILES:
+    if foreign and not (verb and verb.takes_paths):
         raise FlagError(f"this argument is not UTF-8: {foreign[0]!r}")
 
 
@@ -87,8 +91,8 @@ def _is_utf8(word: str) -> bool:
 def _parse_known(
     verb: Verb, words: Sequence[str], extra: Sequence[Flag], is_data: IsData | None
 ) -> Parsed:
-    if is_data is not None and verb.name == "run":
-        return parse_verb(_with_flags(verb, (*DATA_FLAGS, *extra)), words, is_data)
+    if is_data is not None and verb.notebook_flags:
+        return parse_verb(_with_flags(verb, (*verb.notebook_flags, *extra)), words, is_data)
     return parse_verb(_with_flags(verb, extra), words)
 
 
@@ -258,8 +262,8 @@ def _count_error(verb: Verb, needed: int, words: list[str]) -> UsageError:
     wanted = f"{bound}{count} argument{plural}" if count else "no arguments"
     verb_word = "accepts" if not count else "requires"
     hint = f"usage: {verb.usage}"
-    if len(words) > count and verb.name in ("build",):
-        hint += "; quote values with spaces"
+    if len(words) > count and verb.surplus:
+        hint += f"; {verb.surplus}"
     return UsageError(f"{verb.name!r} {verb_word} {wanted}", hint=hint)
 
 

@@ -1,4 +1,4 @@
-"""The rooms below the engine, each opened when it is first needed and closed together.
+"""What services are made of: the parts below the engine, opened when first needed, closed together.
 
 Opening the store costs a millisecond, probing the host a few; a command that only lists images
 never probes, and one that only runs containers never loads the registry client.
@@ -11,7 +11,8 @@ import hashlib
 import ipaddress
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.registry_logins import RegistryLogin
     from jupyter_containers.network.bridge import BridgeDriver
     from jupyter_containers.network.firewall import Firewall
-    from jupyter_containers.network.relayed import RelayedFirewall
+    from jupyter_containers.network.packet_filter import PacketFilter
     from jupyter_containers.registry import (
         Credential,
         CredentialSource,
@@ -55,9 +56,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAIN_BRIDGE = "jc0"
+# Credentials by registry that hold for the work of a block (see RegistryService.lending).
+LENT: ContextVar[Mapping[str, Credential]] = ContextVar("LENT")
 
 
-class Rooms:
+class EngineContext:
     """Store, runtime, network and registry for one set of settings."""
 
     def __init__(self, settings: Settings) -> None:
@@ -187,7 +190,7 @@ class Rooms:
         return hashlib.sha256(os.fsencode(self.settings.root)).hexdigest()[:8]
 
     @cached_property
-    def firewall(self) -> Firewall | RelayedFirewall:
+    def firewall(self) -> PacketFilter:
         """The firewall table of published ports and network isolation."""
         if self.host.users.initial:
             return self._table
@@ -284,6 +287,7 @@ class Rooms:
             push=push,
         )
         self._check_route(name, repository, way)
+        credential = credential or LENT.get({}).get(name)
         source = RepositoryCredentials(self.credentials, repository)
         given = FixedCredentials({way.main.registry: credential}) if credential else None
         return RegistryClient(

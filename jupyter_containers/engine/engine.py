@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from jupyter_containers.engine.containers.catalog import Containers
 from jupyter_containers.engine.containers.service import ContainerService
 from jupyter_containers.engine.containers.sweep import SweptLifecycle
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.garbage import GarbageCollection
 from jupyter_containers.engine.images.catalog import Images
 from jupyter_containers.engine.images.service import ImageService
@@ -68,18 +69,20 @@ class Engine:
 
     def __init__(self, settings: Settings | None = None, **overrides: Any) -> None:
         self.settings = settings or load_settings(overrides=overrides)
-        self._rooms = Rooms(self.settings)
-        self._images, self._volumes = Images(self._rooms), Volumes(self._rooms)
-        self._networks = Networks(self._rooms)
-        self._connections = Connections(self._rooms, self._networks)
-        self._lifecycle = SweptLifecycle(self._rooms, self._connections)
-        self._containers = Containers(self._rooms, self._images, self._volumes, self._lifecycle)
-        self._garbage = GarbageCollection(self._rooms.store, (self._of_containers, self._of_builds))
+        self._context = EngineContext(self.settings)
+        self._images, self._volumes = Images(self._context), Volumes(self._context)
+        self._networks = Networks(self._context)
+        self._connections = Connections(self._context, self._networks)
+        self._lifecycle = SweptLifecycle(self._context, self._connections)
+        self._containers = Containers(self._context, self._images, self._volumes, self._lifecycle)
+        self._garbage = GarbageCollection(
+            self._context.store, (self._of_containers, self._of_builds)
+        )
         self._sweep()
 
     def close(self) -> None:
         """Close the store; running containers go on."""
-        self._rooms.close()
+        self._context.close()
 
     def __enter__(self) -> Engine:
         return self
@@ -93,7 +96,7 @@ class Engine:
     def containers(self) -> ContainerService:
         """Containers: call it to list those that run, iterate, ``get(name)``, ``run(…)``."""
         return ContainerService(
-            self._rooms,
+            self._context,
             self.images,
             self._containers,
             self._lifecycle,
@@ -103,7 +106,7 @@ class Engine:
     def images(self) -> ImageService:
         """Images: call it to list them, iterate, ``get(name)``, ``pull(…)``."""
         return ImageService(
-            self._rooms,
+            self._context,
             self._images,
             lambda: [
                 (record.name, record.manifest_digest, record.state.status.alive)
@@ -122,7 +125,7 @@ class Engine:
     def volumes(self) -> VolumeService:
         """Volumes: call it to list them, iterate, ``get(name)``, ``create(…)``."""
         return VolumeService(
-            self._rooms,
+            self._context,
             self._volumes,
             lambda: [(record.name, record.mounts) for record in self._containers.all()],
         )
@@ -132,28 +135,28 @@ class Engine:
         """Builds: ``build(…)``, checks, history, the build cache."""
         from jupyter_containers.engine.builds.service import BuildService
 
-        return BuildService(self._rooms, self.images, self._builder, self._garbage)
+        return BuildService(self._context, self.images, self._builder, self._garbage)
 
     @cached_property
     def registries(self) -> RegistryService:
         """Registries: log in, search, list, and run one here."""
         from jupyter_containers.engine.registries.service import RegistryService
 
-        return RegistryService(self._rooms, self.images, self.containers)
+        return RegistryService(self._context, self.images, self.containers)
 
     @cached_property
     def manifests(self) -> ManifestService:
         """Manifest lists that make one name serve several platforms."""
         from jupyter_containers.engine.images.manifests import ManifestService
 
-        return ManifestService(self._rooms, self._images)
+        return ManifestService(self._context, self._images)
 
     @cached_property
     def stores(self) -> StoreService:
         """Image stores that the users of this machine share."""
         from jupyter_containers.engine.system.stores import StoreService
 
-        return StoreService(self._rooms, self.images, Engine)
+        return StoreService(self._context, self.images, Engine)
 
     @cached_property
     def workloads(self) -> WorkloadService:
@@ -168,7 +171,7 @@ class Engine:
         from jupyter_containers.engine.system.service import SystemService
 
         return SystemService(
-            self._rooms,
+            self._context,
             self.containers,
             self.images,
             self.networks,
@@ -201,27 +204,36 @@ class Engine:
         """Send an image to its registry; see :meth:`ImageService.push`."""
         return self.images.push
 
+    def api(self, address: str = "") -> AbstractContextManager[str]:
+        """Serve the Docker Engine API for as long as a ``with`` block lasts; yield its address.
+
+        ``address`` is ``unix://PATH``, by default of a socket below the run root.
+        """
+        from jupyter_containers.engine.system.serving import serving
+
+        return serving(self.settings, address)
+
     # -- what the services share -----------------------------------------------------------------
 
     @cached_property
     def _builder(self) -> Builds:
         from jupyter_containers.engine.builds.builds import Builds
 
-        return Builds(self._rooms, self._images, self._connections, self.images.fetch)
+        return Builds(self._context, self._images, self._connections, self.images.fetch)
 
     def _build_text(self, text: str, tag: str, emit: EventSink, cancel: CancelToken) -> ImageRecord:
         return self._builder.build_text(text, tag, emit, cancel)
 
     def _sweep(self) -> None:
         """Finish or remove what dead processes left; done at every start of an engine."""
-        sweep(self._rooms, self._lifecycle)
+        sweep(self._context, self._lifecycle)
 
     def _of_containers(self) -> Roots:
-        records = self._rooms.containers.all()
+        records = self._context.containers.all()
         # The images that a damaged record still names are kept until it is mended.
         named = frozenset(
             text.decode()
-            for document in self._rooms.containers.damaged()
+            for document in self._context.containers.damaged()
             for text in _DIGESTS.findall(document.data)
         )
         return Roots(
@@ -232,4 +244,4 @@ class Engine:
     def _of_builds(self) -> Roots:
         from jupyter_containers.engine.builds.failed_steps import FailedSteps
 
-        return Roots(chain_ids=frozenset(FailedSteps(self._rooms).chain_ids()))
+        return Roots(chain_ids=frozenset(FailedSteps(self._context).chain_ids()))

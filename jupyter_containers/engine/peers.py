@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.errors import ContainerNotFoundError, InvalidStateError
 from jupyter_containers.options.network import OF_CONTAINER
 
 
-def peer(rooms: Rooms, value: str) -> ContainerRecord:
+def peer(context: EngineContext, value: str) -> ContainerRecord:
     """Return the container that ``container:NAME`` (or a name) means."""
     name = value.removeprefix(OF_CONTAINER)
-    record = rooms.containers.find(name)
+    record = context.containers.find(name)
     if record is None:
         raise ContainerNotFoundError(f"no such container: {name}")
     return record
 
 
-def joined(rooms: Rooms, value: str, flag: str) -> ContainerRecord:
+def joined(context: EngineContext, value: str, flag: str) -> ContainerRecord:
     """Return the running container whose namespace is to be joined.
 
     Raises :class:`InvalidStateError` when it does not run.
     """
-    other = peer(rooms, value)
+    other = peer(context, value)
     process = other.state.process
     if not other.state.status.alive or process is None or not process.alive:
         raise InvalidStateError(

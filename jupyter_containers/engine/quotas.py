@@ -51,7 +51,7 @@ from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.settings import LAB_FILE, SYSTEM_REGISTRY_FILES, machine_user, read_lab
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.context import Rooms
+    from jupyter_containers.engine.context import EngineContext
     from jupyter_containers.options import RunOptions
 
 
@@ -100,7 +100,7 @@ class Quotas:
     roots: KnownRoots | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
 
-    def facts(self, rooms: Rooms) -> dict[str, float]:
+    def facts(self, context: EngineContext) -> dict[str, float]:
         """Return the limits that there are (bytes, CPUs), and what of the disk's is used."""
         limits = {
             "Containers": self.containers,
@@ -108,7 +108,7 @@ class Quotas:
             "CPUs": self.cpus,
             "Disk": self.disk,
         }
-        used = {"DiskUsed": self._disk_used(rooms)} if self.disk else {}
+        used = {"DiskUsed": self._disk_used(context)} if self.disk else {}
         return {name: value for name, value in limits.items() if value} | used
 
     @property
@@ -144,7 +144,9 @@ class Quotas:
         )
 
     @contextmanager
-    def starting(self, rooms: Rooms, container_id: str, options: RunOptions) -> Iterator[None]:
+    def starting(
+        self, context: EngineContext, container_id: str, options: RunOptions
+    ) -> Iterator[None]:
         """Hold the room for one more container while it starts.
 
         Raises :class:`QuotaError` when there is none.
@@ -152,13 +154,13 @@ class Quotas:
         if not self.limited:
             yield
             return
-        with rooms.store.locks.hold("quota"), self._known_roots(rooms) as roots:
+        with context.store.locks.hold("quota"), self._known_roots(context) as roots:
             others = [
                 record.options
-                for record in rooms.containers.all()
+                for record in context.containers.all()
                 if record.id != container_id and record.state.status.alive
             ]
-            beyond = roots.elsewhere(rooms.settings.root) if roots else Elsewhere()
+            beyond = roots.elsewhere(context.settings.root) if roots else Elsewhere()
             count = len(others) + len(beyond.running)
             if self.containers and count >= self.containers:
                 where = (
@@ -168,32 +170,36 @@ class Quotas:
                     f"{count} containers run{where}, and your limit is {self.containers}",
                     "stop one of them",
                 )
-            self._enforce(rooms, options, others, beyond)
+            self._enforce(context, options, others, beyond)
             yield
 
     @contextmanager
-    def _known_roots(self, rooms: Rooms) -> Iterator[KnownRoots | None]:
+    def _known_roots(self, context: EngineContext) -> Iterator[KnownRoots | None]:
         """Note this store among the user's; yield them while no other engine of the user counts."""
         if self.roots is None:
             yield None
             return
-        self.roots.note(rooms.settings.root)
+        self.roots.note(context.settings.root)
         with self.roots.held():
             yield self.roots
 
-    def hold(self, rooms: Rooms) -> bool:
+    def hold(self, context: EngineContext) -> bool:
         """Limit all that this store runs together; False where the kernel does not limit memory."""
         from jupyter_containers.runtime.cgroup_limits import limit_group
 
-        layout, parent = rooms.host.cgroups, rooms.runtime.cgroup_parent
+        layout, parent = context.host.cgroups, context.runtime.cgroup_parent
         return limit_group(layout, parent, memory=self.memory, cpus=self.cpus)
 
     def _enforce(
-        self, rooms: Rooms, options: RunOptions, others: list[RunOptions], beyond: Elsewhere
+        self,
+        context: EngineContext,
+        options: RunOptions,
+        others: list[RunOptions],
+        beyond: Elsewhere,
     ) -> None:
         # The kernel holds what one store runs together; over several stores it is added up.
         elsewhere = [each for _, each in beyond.running]
-        if (self.hold(rooms) and not elsewhere) or not (self.memory or self.cpus):
+        if (self.hold(context) and not elsewhere) or not (self.memory or self.cpus):
             return
         if self.memory:
             asked = sum(one.memory for one in [*others, *elsewhere])
@@ -212,11 +218,11 @@ class Quotas:
                     f"give it fewer with --cpus, or stop one in {beyond.roots}",
                 )
 
-    def check_disk(self, rooms: Rooms, more: int = 0) -> None:
+    def check_disk(self, context: EngineContext, more: int = 0) -> None:
         """Raise :class:`QuotaError` when the user has, or would have, more than is allowed."""
         if not self.disk:
             return
-        used = self._disk_used(rooms)
+        used = self._disk_used(context)
         if used + more > self.disk:
             coming = f", {_size(more)} would come" if more else ""
             raise self._error(
@@ -224,9 +230,9 @@ class Quotas:
                 "remove what is unused: system prune -a",
             )
 
-    def _disk_used(self, rooms: Rooms) -> int:
+    def _disk_used(self, context: EngineContext) -> int:
         """Return the bytes of this store and of the user's others."""
-        own, root = store_size(rooms.store), rooms.settings.root
+        own, root = store_size(context.store), context.settings.root
         if self.roots is None:
             return own
         self.roots.note(root)

@@ -51,7 +51,7 @@ from jupyter_containers.store.additional import (
 )
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.context import Rooms
+    from jupyter_containers.engine.context import EngineContext
 
 # One folder a user, which only that user can enter, with a mount for each shared store.
 MAPPED = Path("/run/jupyter-containers-shared")
@@ -104,7 +104,9 @@ def _mapped(root: Path, uid: int) -> Path:
     return MAPPED / str(uid) / views_name(root)
 
 
-def bring(rooms: Rooms, record: ImageRecord, emit: EventSink, cancel: CancelToken) -> None:
+def bring(
+    context: EngineContext, record: ImageRecord, emit: EventSink, cancel: CancelToken
+) -> None:
     """Unpack here what the image has in a shared store and this process cannot mount there."""
 
     def told(layer: LayerRecord) -> Callable[[int], object]:
@@ -118,7 +120,7 @@ def bring(rooms: Rooms, record: ImageRecord, emit: EventSink, cancel: CancelToke
 
         return progress
 
-    rooms.store.snapshots.take_offered(record.chain_id, cancel, told)
+    context.store.snapshots.take_offered(record.chain_id, cancel, told)
 
 
 def refuse_shared(store: Store, record: ImageRecord, names: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from jupyter_containers.commands.grammar import spellings
+from jupyter_containers.commands.grammar.builds import BUILD
 from jupyter_containers.commands.grammar.data import DATA_FLAGS
 from jupyter_containers.commands.words import Flag, Parsed, Verb
 from jupyter_containers.errors import InvalidArgumentError
@@ -29,7 +29,6 @@ MAGIC_FLAGS = (_OUT, _INTERPRETER)
 _OWN = (_OUT, _INTERPRETER, _INTERPOLATE, _CONTINUE, *DATA_FLAGS)
 # One argument of a program may have 128 KiB (execve(2), "Limits on size of arguments").
 _ARGUMENT_BYTES = 100_000
-_SCRIPTED = ("run", "exec")
 
 
 def split_flags(parsed: Parsed) -> tuple[Parsed, Mapping[str, Any]]:
@@ -54,10 +53,14 @@ def variable_named(own: Mapping[str, Any]) -> str | None:
 
 def dockerfile_verb() -> Verb:
     """Return ``%%dockerfile`` as a verb: ``build`` without a file, with what a cell adds."""
-    build = spellings()["build"]
-    flags = tuple(flag for flag in build.flags if flag.key != "file")
+    flags = tuple(flag for flag in BUILD.flags if flag.key != "file")
     return replace(
-        build, name="dockerfile", flags=(*flags, _OUT, _INTERPOLATE, _CONTINUE), aliases=()
+        BUILD,
+        name="dockerfile",
+        flags=(*flags, _OUT, _INTERPOLATE, _CONTINUE),
+        aliases=(),
+        examples=(),
+        surplus="",
     )
 
 
@@ -66,14 +69,15 @@ def with_body(
 ) -> tuple[Parsed, bytes | None]:
     """Return the command and its standard input, with the text below the line put to use.
 
-    ``run`` and ``exec`` without a command have it run: by the image's shell (as a Dockerfile's
-    RUN), or by ``--interpreter``.  Everything else that reads input gets it as that.
+    A verb that starts a program (``run``, ``exec``) without a command runs the text: by the
+    image's shell (as a Dockerfile's RUN), or by ``--interpreter``.  Every other verb that reads
+    input gets it as that.
     """
     verb = parsed.verb
     if verb is None or parsed.help:
         return parsed, b""
     interpreter = own.get("interpreter")
-    is_script = verb.name in _SCRIPTED and not parsed.operands.get("command")
+    is_script = bool(verb.starts) and not parsed.operands.get("command")
     if interpreter and not is_script:
         raise InvalidArgumentError(
             "--interpreter takes the place of a command, and one is given",
@@ -114,7 +118,8 @@ def _script(
                 hint="leave --detach out",
             )
         flags["interactive"] = True
-    if parsed.verb is not None and parsed.verb.name == "run" and "entrypoint" not in flags:
+    in_new = parsed.verb is not None and parsed.verb.starts == "container"
+    if in_new and "entrypoint" not in flags:
         # The text is a program of its own, not an argument of the image's entrypoint.
         flags["entrypoint"], command = command[0], command[1:]
     operands = {**parsed.operands, "command": command}

@@ -287,9 +287,9 @@ class ContainerMagics(Magics):
             whole = _whole_log(parsed, result)
             return page.present(session, parsed, result) if page else result
         except KeyboardInterrupt as interrupt:
-            from jupyter_containers.commands.interrupted import answered, told
+            from jupyter_containers.commands.interrupted import answered, remark
 
-            raise answered(told(parsed, interrupt)) from interrupt
+            raise answered(remark(parsed, interrupt)) from interrupt
         finally:
             live.close(whole)
 
@@ -307,7 +307,7 @@ class ContainerMagics(Magics):
 def _whole_log(parsed: Parsed, result: Any) -> str:
     """Return where all that a container wrote is to be found after its end."""
     kept = getattr(result, "container_id", "") and not parsed.flag("rm")
-    if parsed.verb is None or parsed.verb.name != "run" or not kept:
+    if parsed.verb is None or parsed.verb.starts != "container" or not kept:
         return "_.stdout and _.stderr have the last 16 MB"
     return f"%container logs {result.container_id[:12]} has them"
 

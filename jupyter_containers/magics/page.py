@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.commands.execute import perform
 from jupyter_containers.commands.session import LogSource, Session, TerminalWork
-from jupyter_containers.commands.words import Parsed
+from jupyter_containers.commands.words import Parsed, View
 
 if TYPE_CHECKING:
     from jupyter_containers.widgets.gallery import Gallery
@@ -84,27 +84,26 @@ class Page:
 
         if not isinstance(result, Showable):
             return result  # -q and --format make texts
-        match parsed.verb.name:
-            case "stats" if not parsed.flag("no_stream") and not parsed.flag("format"):
-                return result.shown_by(lambda: self._show_stats(session, parsed))
-            case "ps" if parsed.flag("watch"):
-                return result.shown_by(lambda: self._show_dashboard(session, parsed))
-            case "layers":
-                return result.shown_by(lambda: self._show_layers(result))
-            case "network inspect":
-                return result.shown_by(lambda: self._show_network(session, parsed, result))
-            case "explain":
-                return result.shown_by(lambda: self._show_explained(session, parsed, result))
-        return result
+        live = parsed.verb.live
+        if live is None or not live.wanted(parsed):
+            return result
+        show = {
+            View.STATS: self._show_stats,
+            View.DASHBOARD: self._show_dashboard,
+            View.LAYERS: self._show_layers,
+            View.NETWORK: self._show_network,
+            View.EXPLANATION: self._show_explained,
+        }[live.view]
+        return result.shown_by(partial(show, session, parsed, result))
 
-    def _show_stats(self, session: Session, parsed: Parsed) -> None:
+    def _show_stats(self, session: Session, parsed: Parsed, _: Any) -> None:
         from jupyter_containers.widgets.stats import StatsWidget
 
         widget = StatsWidget(lambda: perform(session, parsed), self.gallery, self._cell_number)
         widget.start()
         widget.show()
 
-    def _show_layers(self, layers: Any) -> None:
+    def _show_layers(self, _: Session, __: Parsed, layers: Any) -> None:
         from jupyter_containers.widgets.layers import LayersWidget
 
         LayersWidget(layers, self.gallery, self._cell_number).show()
@@ -128,7 +127,7 @@ class Page:
         widget.start()
         widget.show()
 
-    def _show_dashboard(self, session: Session, parsed: Parsed) -> None:
+    def _show_dashboard(self, session: Session, parsed: Parsed, _: Any) -> None:
         from jupyter_containers.commands.render.links import proxy_base
         from jupyter_containers.commands.verbs.looking import log_source
         from jupyter_containers.commands.verbs.terminals import shell_work

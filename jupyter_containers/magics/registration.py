@@ -113,8 +113,8 @@ _SHOWN = {
     ("jupyter_containers.engine.containers.container", "Container"): _container_html,
     ("jupyter_containers.engine.images.image", "Image"): _image_html,
     ("jupyter_containers.engine.results", "RunResult"): _text_html,
-    ("jupyter_containers.engine.workloads.local_registry", "LocalRegistry"): _text_html,
-    ("jupyter_containers.engine.workloads.services", "Service"): _text_html,
+    ("jupyter_containers.engine.registries.local", "LocalRegistry"): _text_html,
+    ("jupyter_containers.engine.workloads.service_block", "Service"): _text_html,
 }
 
 

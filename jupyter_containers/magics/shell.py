@@ -19,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+from jupyter_containers.commands.grammar import spellings
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.settings import Settings, environment
 
@@ -44,7 +45,6 @@ _INSTEAD = {
     "<": "%%container run -i … gives the lines below to the container",
     ";": "%%container takes several commands, one a line",
 }
-_FILE_FLAGS = {("save", ">"): "-o", ("export", ">"): "-o", ("load", "<"): "-i"}
 
 
 def without_shell(line: str, answer: Answer | None) -> str:
@@ -160,11 +160,18 @@ class _Reader:
 
     def _operate(self, rest: str, operator: str) -> int:
         sign = operator.lstrip("012")[:1]
-        flag = _FILE_FLAGS.get((self._verb, sign)) if operator == sign else None
-        if flag is None or not rest[len(operator) :].strip():
+        flag = _file_flag(self._verb, sign) if operator == sign else ""
+        if not flag or not rest[len(operator) :].strip():
             raise _refusal(operator)
         self._made.append(f"{flag} ")
         return len(operator)
+
+
+def _file_flag(word: str, sign: str) -> str:
+    """Return the flag of a verb that takes the file of a redirection; empty where it has none."""
+    verb = spellings().get(word)
+    flags = verb.flags if verb else ()
+    return next((f"-{flag.short}" for flag in flags if flag.redirect == sign), "")
 
 
 def _refusal(operator: str) -> InvalidArgumentError:

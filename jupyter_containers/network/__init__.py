@@ -6,6 +6,7 @@
 ``names``          pure: hosts, hostname, resolv.conf
 ``namespace``      network namespaces held by a descriptor
 ``bridge``         bridges and veth pairs, IPv4 and IPv6
+``packet_filter``  what networks and published ports need of a packet filter
 ``firewall``       NAT, published ports and isolation in one nftables table
 ``forward_policy`` exceptions to a FORWARD chain that Docker or ufw set to DROP
 ``loopback``       routing from the host's loopback to a bridge, and its guard

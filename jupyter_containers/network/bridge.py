@@ -32,6 +32,7 @@ from jupyter_containers.network.forward_policy import ForwardPolicy
 from jupyter_containers.network.model import Endpoint, Network
 from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.netlink import NetlinkSocket, Request
+from jupyter_containers.network.packet_filter import PacketFilter
 from jupyter_containers.network.sysctl import leads_to_loopback, read_sysctl, write_sysctl
 
 __all__ = ["BridgeDriver", "BridgeStatus"]
@@ -60,7 +61,7 @@ class BridgeDriver:
     __slots__ = ("_firewall", "_forward_policy")
 
     def __init__(
-        self, firewall: Firewall | None = None, forward_policy: ForwardPolicy | None = None
+        self, firewall: PacketFilter | None = None, forward_policy: ForwardPolicy | None = None
     ) -> None:
         self._firewall = firewall or Firewall()
         self._forward_policy = forward_policy or ForwardPolicy()

@@ -50,7 +50,7 @@ class InNamespace:
 
 
 class RelayedFirewall:
-    """The protocol of :class:`~.firewall.Firewall` for a firewall inside a user's namespace.
+    """The :class:`~.packet_filter.PacketFilter` of a user, whose table is inside a namespace.
 
     The uplink holds the published ports: a reservation must be closed first.  ``missing`` is the
     reason if there is no uplink.

@@ -86,7 +86,8 @@ class Flag:
 
     ``keyword`` is its name in Python; by default the name in snake_case.  ``values`` and the
     ``names`` of that kind of object are what completion offers.  ``by_client`` marks a value that
-    Docker's client refuses, so that ``create`` ends with 125 as for an unknown flag.
+    Docker's client refuses, so that ``create`` ends with 125 as for an unknown flag.  ``redirect``
+    is the shell's sign that means the flag in a pasted line (``save IMAGE > FILE``).
     """
 
     name: str = ""
@@ -101,6 +102,7 @@ class Flag:
     reads: Reading = ""
     by_client: bool = False
     shown: Shown | None = None
+    redirect: Literal["", "<", ">"] = ""
 
     @property
     def key(self) -> str:

@@ -140,10 +140,11 @@ class Calls:
 
     def _login(self, call: Login) -> Output:
         from jupyter_containers.commands.execute import execute
+        from jupyter_containers.commands.grammar.registries import LOGIN
         from jupyter_containers.commands.session import Session
 
         session = Session(provide_engine=lambda: self._engine, stdin=call.password.encode())
-        words = ["login", f"--username={call.username}", "--password-stdin"]
+        words = [LOGIN.name, f"--username={call.username}", "--password-stdin"]
         if call.registry:
             words += ["--", call.registry]
         return Output(str(execute(session, words)))

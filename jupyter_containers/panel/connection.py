@@ -234,4 +234,4 @@ def stay_live(comm: Any) -> None:
     the main thread all the same once a cell has sent something on the comm.
     """
     if hasattr(comm, "_reply_subshell_for"):
-        comm._reply_subshell_for = None
+        comm._reply_subshell_for = None  # noqa: SLF001  # there is no public way

@@ -16,6 +16,7 @@ import subprocess
 import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from types import MethodType
@@ -66,8 +67,15 @@ class RemoteEngine:
         setattr(self, name, made)
         return made
 
+    def api(self, address: str = "") -> AbstractContextManager[str]:
+        """Serve the Docker Engine API for as long as a ``with`` block lasts; yield its address."""
+        from jupyter_containers.engine.system.serving import serving
+
+        return serving(self.settings, address)
+
     @property
-    def _connection(self) -> _Link:
+    def link(self) -> _Link:
+        """The worker, started where there is none."""
         with self._opening:
             if self._link is None or not self._link.alive:
                 self._link = _Link(self, self.settings)
@@ -95,10 +103,10 @@ class _RemoteService:
             return partial(attribute, self)
 
         def method(*args: Any, **flags: Any) -> Any:
-            return self._engine._connection.call(("service", self.noun), name, args, flags)
+            return self._engine.link.call(("service", self.noun), name, args, flags)
 
         if callable(attribute):  # signature and docstring, for completion and help
-            method.__wrapped__ = MethodType(attribute, self)  # type: ignore[attr-defined]
+            method.__wrapped__ = MethodType(attribute, self)  # type: ignore[attr-defined]  # as functools.wraps does
             method.__doc__ = attribute.__doc__
         return method
 
@@ -146,6 +154,10 @@ class _Link:
     def close(self) -> None:
         """End the worker and wait for it."""
         self._control.close()
+        with self._guard:
+            idle, self._idle = self._idle, []
+        for channel in idle:
+            channel.close()
         self._process.wait()
 
     def call(
@@ -184,7 +196,10 @@ class _Link:
     def give_back(self, channel: Channel) -> None:
         """Keep a channel for the next call."""
         with self._guard:
-            self._idle.append(channel)
+            if self._control.fileno() >= 0:
+                self._idle.append(channel)
+                return
+        channel.close()
 
     def drop(self, number: int) -> None:
         """Let the worker drop an object that it keeps for this process."""

@@ -227,6 +227,19 @@ def is_frozen(layout: CgroupLayout, path: str) -> bool:
     return state.strip() in ("FROZEN", "FREEZING")
 
 
+def await_frozen(layout: CgroupLayout, path: str, timeout: float) -> None:
+    """Wait until every process of a group that is being paused stands still.
+
+    crun returns while some still run towards a place where they can be frozen (cgroup v1).
+    """
+    freezer = layout.folder(path, "freezer")
+    deadline = time.monotonic() + timeout
+    while layout.version != "v2" and freezer and time.monotonic() < deadline:
+        if (_text(f"{freezer}/freezer.state") or "").strip() != "FREEZING":
+            return
+        time.sleep(0.001)
+
+
 def _kill_one_by_one(layout: CgroupLayout, path: str) -> None:
     freezer = layout.folder(path, "freezer")
     if layout.version != "v2" and freezer:

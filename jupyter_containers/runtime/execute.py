@@ -24,7 +24,7 @@ from typing import Any
 from jupyter_containers.errors import OCIRuntimeError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.runtime.attach import Attachment
-from jupyter_containers.runtime.failures import log_error, runtime_error
+from jupyter_containers.runtime.failures import log_error, program_of, runtime_error
 from jupyter_containers.runtime.keys import DetachKeys
 from jupyter_containers.runtime.monitor import Monitor, MonitorState, read_number, resize, wait
 from jupyter_containers.runtime.oci_runtime import OCIRuntime
@@ -105,7 +105,8 @@ class _Call:
     def check(self, code: int) -> None:
         """Raise the runtime's logged error, if the runtime failed."""
         if code != 0 and (message := log_error(self._log)):
-            raise runtime_error(message, operation="exec", argv=self.argv)
+            program = program_of(self._folder)
+            raise runtime_error(message, operation="exec", argv=self.argv, program=program)
 
     def close(self) -> None:
         """Remove the scratch folder."""

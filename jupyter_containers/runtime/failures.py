@@ -22,7 +22,7 @@ _NOT_FOUND = re.compile(
 )
 _NOT_EXECUTABLE = re.compile(
     r"exec: .*(permission denied|is a directory|not a directory)"
-    r"|(open|exec\w*)\b.*executable.*permission denied"
+    r"|(open|exec\w*)\b.*executable.*(permission denied|operation not permitted)"
     r"|executable path is a directory|exec format error",
     re.IGNORECASE,
 )
@@ -67,9 +67,17 @@ def last_error(text: str) -> str:
 
 
 def runtime_error(
-    message: str, *, operation: str, argv: Sequence[str] = (), stderr: str = ""
+    message: str,
+    *,
+    operation: str,
+    argv: Sequence[str] = (),
+    stderr: str = "",
+    program: str = "",
 ) -> OCIRuntimeError:
-    """Return the error for a runtime's ``message``."""
+    """Return the error for a runtime's ``message``.
+
+    ``program`` is the one to run in the container: crun does not always name it.
+    """
     line = clean(message) or f"the runtime could not {operation} and gave no reason"
     code, hint = 126 if operation == "exec" else 125, ""
     # A message quotes text of the image, which may be long and crafted to match slowly.
@@ -81,9 +89,25 @@ def runtime_error(
             hint = f"flags go before the {name}: the words after it are the command"
     elif _NOT_EXECUTABLE.search(quoted):
         code, hint = 126, "the file is in the image but is not an executable program"
+        if program not in line:
+            line = f'exec: "{program[:200]}": {line}'
     elif _WITHHELD.search(quoted) and (withheld := system_files_restriction()):
         line, hint = f"{withheld.reason} ({line})", withheld.remedy
     return OCIRuntimeError(line, argv=argv, exit_code=code, stderr=stderr or message, hint=hint)
+
+
+def program_of(folder: Path) -> str:
+    """Return the program of a bundle, or of the process that an ``exec`` describes in a folder.
+
+    Empty where there is none: its files are read after a failure, which they must not hide.
+    """
+    for name in ("config.json", "process.json"):
+        try:
+            document = json.loads((folder / name).read_bytes())
+            return str(document.get("process", document)["args"][0])
+        except (OSError, ValueError, LookupError, AttributeError, TypeError):
+            continue
+    return ""
 
 
 def ended_from_outside(message: str) -> bool:

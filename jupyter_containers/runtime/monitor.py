@@ -24,7 +24,7 @@ from typing import overload
 
 from jupyter_containers.errors import ContainersError, OCIRuntimeError
 from jupyter_containers.events import CancelToken
-from jupyter_containers.runtime.failures import log_error, runtime_error
+from jupyter_containers.runtime.failures import log_error, program_of, runtime_error
 from jupyter_containers.runtime.oci_runtime import OCIRuntime, program_environment
 from jupyter_containers.runtime.process import ProcessIdentity, kill_processes, wait_readable
 
@@ -357,4 +357,10 @@ def _reported_pid(report: bytes, argv: Sequence[str], bundle: Path, operation: s
     with suppress(OSError):
         said = (bundle / "monitor.log").read_text(errors="replace")[-2000:]
     text = log_error(bundle / "runtime.log") or message or said
-    raise runtime_error(text, operation=operation, argv=argv, stderr=message or said)
+    raise runtime_error(
+        text,
+        operation=operation,
+        argv=argv,
+        stderr=message or said,
+        program=program_of(bundle),
+    )

@@ -33,7 +33,7 @@ from jupyter_containers.errors import ContainersError, OCIRuntimeError, Unsuppor
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.runtime import cgroups
-from jupyter_containers.runtime.failures import last_error, log_error, runtime_error
+from jupyter_containers.runtime.failures import last_error, log_error, program_of, runtime_error
 from jupyter_containers.runtime.host import HostCapabilities, find_program
 from jupyter_containers.runtime.process import (
     ProcessIdentity,
@@ -203,8 +203,9 @@ class OCIRuntime:
         return init is None or not init.alive
 
     def pause(self, container_id: str) -> None:
-        """Freeze all processes of the container."""
+        """Freeze all processes of the container; return when they stand still."""
         self._verb("pause", container_id)
+        cgroups.await_frozen(self.layout, self.cgroup_path(container_id), _VERB_TIMEOUT)
 
     def resume(self, container_id: str) -> None:
         """Resume a paused container."""
@@ -289,7 +290,8 @@ class OCIRuntime:
             raise
         if code != 0 and (message := log_error(log)):
             self.delete(container_id, force=True)
-            raise runtime_error(message, operation="run", argv=argv)
+            program = program_of(bundle)
+            raise runtime_error(message, operation="run", argv=argv, program=program)
         if self.exists(container_id):
             self.delete(container_id, force=True)
         return code

@@ -148,10 +148,10 @@ def attach(connection: sqlite3.Connection, stores: Sequence[AdditionalStore]) ->
                 hint="share its images again with this version of jupyter-containers-engine",
             )
     for table, key in (("images", "manifest_digest"), ("names", "name")):
-        parts = [f"SELECT * FROM main.{table}"]  # noqa: S608 -- literals, here and below
+        parts = [f"SELECT * FROM main.{table}"]  # noqa: S608  # literals, here and below
         for number in range(len(stores)):
             absent = _absent(key, table, range(number))
-            parts.append(f"SELECT * FROM s{number}.{table} WHERE {absent}")  # noqa: S608
+            parts.append(f"SELECT * FROM s{number}.{table} WHERE {absent}")  # noqa: S608  # literals
         connection.execute(f"CREATE TEMP VIEW {table} AS {' UNION ALL '.join(parts)}")
     mounted = [number for number, store in enumerate(stores) if store.layers is not None]
     every = "SELECT * FROM main.layers"
@@ -168,7 +168,7 @@ def _view_layers(
         columns = _COLUMNS.format(f"'{link}/' || directory")
         others = [other for other in numbers if other < number]
         above = _absent("chain_id", "layers", others, " WHERE state = 'ready'")
-        parts.append(f"SELECT {columns} FROM s{number}.layers WHERE {above}")  # noqa: S608
+        parts.append(f"SELECT {columns} FROM s{number}.layers WHERE {above}")  # noqa: S608  # literals
     connection.execute(f"CREATE TEMP VIEW {view} AS {' UNION ALL '.join(parts)}")
 
 
@@ -176,7 +176,7 @@ def _absent(key: str, table: str, above: Iterable[int], condition: str = "") -> 
     """Return the condition for rows that neither the store itself nor those ``above`` have."""
     names = ["main", *(f"s{number}" for number in above)]
     return " AND ".join(
-        f"{key} NOT IN (SELECT {key} FROM {name}.{table}{condition})"  # noqa: S608
+        f"{key} NOT IN (SELECT {key} FROM {name}.{table}{condition})"  # noqa: S608  # literals
         for name in names
     )
 
@@ -210,7 +210,7 @@ def publish(connection: sqlite3.Connection, staged: Path) -> None:
                 ("layers", "state = 'ready'"),
             ):
                 connection.execute(
-                    f"INSERT INTO published.{table}"  # noqa: S608 -- literals
+                    f"INSERT INTO published.{table}"  # noqa: S608  # literals
                     f" SELECT * FROM main.{table} WHERE {condition}"
                 )
             connection.execute(f"PRAGMA published.user_version = {_FORMAT}")

@@ -210,7 +210,7 @@ class Collection(Generic[T]):
 
     def _one(self, condition: str, value: str) -> T | None:
         rows = self._database.query(
-            f"SELECT id, value FROM documents WHERE collection = ? AND {condition}",  # noqa: S608 -- literal
+            f"SELECT id, value FROM documents WHERE collection = ? AND {condition}",  # noqa: S608  # literal
             (self.name, value),
         )
         return self._sound(rows[0]) if rows else None

@@ -76,7 +76,7 @@ class CountingReader(io.RawIOBase):
 
     def readinto(self, buffer: object) -> int:
         """Fill ``buffer`` and return the number of bytes."""
-        view = memoryview(buffer)  # type: ignore[arg-type]
+        view = memoryview(buffer)  # type: ignore[arg-type]  # Buffer is of 3.12
         data = self.read(len(view))
         view[: len(data)] = data
         return len(data)
@@ -104,7 +104,7 @@ _Opened = tuple[BinaryIO, tuple[type[Exception], ...]]
 
 
 def _open_plain(raw: CountingReader) -> _Opened:
-    return raw, ()  # type: ignore[return-value]
+    return raw, ()  # type: ignore[return-value]  # it reads, and no more is asked
 
 
 def _open_gzip(raw: CountingReader) -> _Opened:
@@ -112,8 +112,9 @@ def _open_gzip(raw: CountingReader) -> _Opened:
 
     from isal import igzip, isal_zlib
 
-    failures = (igzip.BadGzipFile, isal_zlib.error, zlib.error)
-    return igzip.IGzipFile(fileobj=raw, mode="rb"), failures  # type: ignore[no-untyped-call, return-value]
+    failures: tuple[Any, ...] = (igzip.BadGzipFile, isal_zlib.error, zlib.error)
+    opened: Any = igzip.IGzipFile  # the package has no annotations
+    return opened(fileobj=raw, mode="rb"), failures
 
 
 def zstd_module() -> Any:
@@ -133,13 +134,14 @@ def _open_zstd(raw: CountingReader) -> _Opened:
 def _open_bzip2(raw: CountingReader) -> _Opened:
     import bz2
 
-    return bz2.BZ2File(raw, "rb"), (OSError, ValueError)  # type: ignore[return-value]
+    return bz2.BZ2File(raw, "rb"), (OSError, ValueError)  # type: ignore[return-value]  # no BinaryIO
 
 
 def _open_xz(raw: CountingReader) -> _Opened:
     import lzma
 
-    return lzma.LZMAFile(raw, "rb"), (lzma.LZMAError,)  # type: ignore[return-value, arg-type]
+    opened: Any = lzma.LZMAFile  # neither its reader nor itself is a BinaryIO by name
+    return opened(raw, "rb"), (lzma.LZMAError,)
 
 
 _OPENERS: dict[str, Callable[[CountingReader], _Opened]] = {

@@ -94,7 +94,7 @@ class Ingest:
         # It was completed a moment ago and has its final name.
         for path in (self._partial, self._target):
             with storage_errors(f"read blob {self.descriptor.digest}"), suppress(FileNotFoundError):
-                return Growing(path, self._wait_beyond)  # type: ignore[return-value]
+                return Growing(path, self._wait_beyond)  # type: ignore[return-value]  # it can do what readers need
         raise OperationCancelledError("the download ended early")
 
     def _wait_beyond(self, position: int) -> int:

@@ -53,7 +53,7 @@ class Layers:
     def ready(self, chain_id: str) -> LayerRecord | None:
         """Return a complete layer, or None."""
         rows = self._database.query(
-            f"SELECT {_COLUMNS} FROM layers WHERE chain_id = ? AND state = 'ready'",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM layers WHERE chain_id = ? AND state = 'ready'",  # noqa: S608  # literals
             (chain_id,),
         )
         return self._sound(rows)
@@ -63,7 +63,7 @@ class Layers:
         if not self.additional:
             return None
         rows = self._database.query(
-            f"SELECT {_COLUMNS} FROM offered WHERE chain_id = ?",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM offered WHERE chain_id = ?",  # noqa: S608  # literals
             (chain_id,),
         )
         # The view names a folder without a link here.
@@ -76,7 +76,7 @@ class Layers:
     def all(self) -> list[LayerRecord]:
         """Return all complete layers of this store itself, oldest first."""
         rows = self._database.query(
-            f"SELECT {_COLUMNS} FROM main.layers WHERE state = 'ready' ORDER BY created"  # noqa: S608
+            f"SELECT {_COLUMNS} FROM main.layers WHERE state = 'ready' ORDER BY created"  # noqa: S608  # literals
         )
         found = (self._sound([row]) for row in rows)
         return [record for record in found if record is not None]
@@ -84,7 +84,7 @@ class Layers:
     def damaged(self) -> bool:
         """Return whether a record of this store itself is damaged."""
         rows = self._database.query(
-            f"SELECT {_COLUMNS}, state, owner, created FROM main.layers"  # noqa: S608
+            f"SELECT {_COLUMNS}, state, owner, created FROM main.layers"  # noqa: S608  # literals
         )
         return any(not is_sound(row) for row in rows)
 

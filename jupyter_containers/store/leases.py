@@ -22,11 +22,11 @@ from jupyter_containers.store.owner import Owner
 
 
 class Lease:
-    """A live lease; :meth:`add` protects further resources (digests or chain IDs)."""
+    """A live lease, ``id`` in the records; :meth:`add` protects one more digest or chain id."""
 
     def __init__(self, database: Database, lease: str, owner: str) -> None:
         self._database = database
-        self._lease = lease
+        self.id = lease
         self._owner = owner
 
     def add(self, *resources: str) -> None:
@@ -34,7 +34,7 @@ class Lease:
         with self._database.transaction("take a lease") as connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO leases VALUES (?, ?, ?)",
-                [(self._lease, self._owner, resource) for resource in resources if resource],
+                [(self.id, self._owner, resource) for resource in resources if resource],
             )
 
 
@@ -48,7 +48,7 @@ class Leases:
     def hold(self, resources: Iterable[str] = ()) -> Iterator[Lease]:
         """Protect ``resources`` (digests, chain IDs) while the block runs."""
         lease = Lease(self._database, secrets.token_hex(8), str(Owner.current()))
-        with finishing(lambda: self._release(lease._lease)):
+        with finishing(lambda: self._release(lease.id)):
             lease.add(*resources)
             yield lease
 
@@ -95,7 +95,7 @@ def _alive(text: object) -> bool:
 
 
 def _end(connection: sqlite3.Connection, column: str, value: str) -> None:
-    connection.execute(f"DELETE FROM leases WHERE {column} = ?", (value,))  # noqa: S608 -- literal
+    connection.execute(f"DELETE FROM leases WHERE {column} = ?", (value,))  # noqa: S608  # literal
     connection.execute(
         "INSERT INTO counters VALUES ('lease epoch', 1)"
         " ON CONFLICT (name) DO UPDATE SET value = value + 1"

@@ -94,7 +94,7 @@ class TarSource:
             self._put(error)
         except OSError as error:
             self._put(storage_error(f"read {self._label}", error))
-        except BaseException as error:  # noqa: BLE001 -- carried over to the reading thread
+        except BaseException as error:  # noqa: BLE001  # carried over to the reading thread
             self._put(error)
 
     def _inflate(self) -> None:
@@ -173,5 +173,5 @@ class Stage:
             if self._error is None:
                 try:
                     self._consume(chunk)
-                except BaseException as error:  # noqa: BLE001 -- raised again by put and finish
+                except BaseException as error:  # noqa: BLE001  # raised again by put and finish
                     self._error = error

@@ -110,7 +110,7 @@ class Records:
     def get_image(self, manifest_digest: str) -> ImageRecord | None:
         """Return the image of a manifest, or None."""
         rows = self._database.query(
-            f"SELECT {_IMAGE} FROM images WHERE manifest_digest = ?",  # noqa: S608 -- literals
+            f"SELECT {_IMAGE} FROM images WHERE manifest_digest = ?",  # noqa: S608  # literals
             (manifest_digest,),
         )
         return self._image(rows[0]) if rows else None
@@ -124,13 +124,13 @@ class Records:
 
     def images(self) -> list[ImageRecord]:
         """Return all images."""
-        rows = self._database.query(f"SELECT {_IMAGE} FROM images")  # noqa: S608 -- literals
+        rows = self._database.query(f"SELECT {_IMAGE} FROM images")  # noqa: S608  # literals
         found = (self._image(row) for row in rows)
         return [record for record in found if record is not None]
 
     def damaged_images(self) -> list[tuple[str, str]]:
         """Return manifest and configuration digest of the images with damaged records."""
-        rows = self._database.query(f"SELECT {_IMAGE} FROM main.images")  # noqa: S608 -- literals
+        rows = self._database.query(f"SELECT {_IMAGE} FROM main.images")  # noqa: S608  # literals
         return [(str(row[0]), str(row[1])) for row in rows if self._image(row) is None]
 
     def find_images(self, id_prefix: str) -> list[ImageRecord]:
@@ -143,7 +143,7 @@ class Records:
             bounds = (prefix, prefix + "g")
             for column in ("config_digest", "manifest_digest"):
                 rows = self._database.query(
-                    f"SELECT {_IMAGE} FROM images WHERE {column} >= ? AND {column} < ?",  # noqa: S608 -- literal
+                    f"SELECT {_IMAGE} FROM images WHERE {column} >= ? AND {column} < ?",  # noqa: S608  # literal
                     bounds,
                 )
                 for row in rows:

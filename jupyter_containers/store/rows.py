@@ -49,7 +49,7 @@ def damaged_rows(database: Database) -> list[DamagedRow]:
     found = []
     for table, how in _TABLES.items():
         # All are literals of this module.
-        statement = f"SELECT {how.key}, {how.columns} FROM main.{table}"  # noqa: S608
+        statement = f"SELECT {how.key}, {how.columns} FROM main.{table}"  # noqa: S608  # literals
         for key, *row in database.query(statement):
             try:
                 how.look(tuple(row))
@@ -62,7 +62,7 @@ def forget_row(database: Database, row: DamagedRow) -> None:
     """Delete a damaged row."""
     how = _TABLES[row.table]
     with database.transaction("remove a damaged record") as connection:
-        connection.execute(f"DELETE FROM main.{row.table} WHERE {how.key} = ?", (row.key,))  # noqa: S608
+        connection.execute(f"DELETE FROM main.{row.table} WHERE {how.key} = ?", (row.key,))  # noqa: S608  # literals
 
 
 def _layer(row: Row) -> None:

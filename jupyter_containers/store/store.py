@@ -161,13 +161,14 @@ class Store:
                     f"{root} holds images that are not shared",
                     hint="choose an empty folder for shared images",
                 )
-            store._write_published()
+            store.write_published()
             for folder in ("content", "content/blobs", "content/blobs/sha256"):
                 (root / folder).chmod(0o755)
             # Last: this opens the store to others.
             root.chmod(0o755)
 
-    def _write_published(self) -> None:
+    def write_published(self) -> None:
+        """Write the database that readers of a shared store look at."""
         with self.scratch() as staged:
             staged.touch(mode=0o644)
             self._database.publish(staged)
@@ -224,7 +225,7 @@ class Store:
             changes = self.records.name_changes()
             self.content.set_index(self._index())
             if self.published:
-                self._write_published()
+                self.write_published()
             self.records.index_written(changes)
 
     def index_differs(self) -> bool:

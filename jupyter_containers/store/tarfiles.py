@@ -140,7 +140,7 @@ class TarFiles:
 
     def open(self, name: str) -> BinaryIO:
         """Return the file for reading."""
-        return Section(self._descriptor, *self._place(name))  # type: ignore[return-value]
+        return Section(self._descriptor, *self._place(name))  # type: ignore[return-value]  # it can do what readers need
 
     def read(self, name: str) -> bytes:
         """Return the contents of a small file."""

@@ -171,7 +171,7 @@ class LiveWidget(anywidget.AnyWidget):
             return True
         if not hasattr(comm, "_reply_subshell_for"):
             return False
-        comm._reply_subshell_for = None
+        comm._reply_subshell_for = None  # noqa: SLF001  # there is no public way
         return True
 
     def _receive(self, _: Any, message: Any, buffers: Any) -> None:

@@ -158,7 +158,7 @@ class BuildFigures:
             for _ in range(_LARGE_BYTES // len(block)):
                 file.write(block)
         (context / "Dockerfile").write_text("FROM bench/busybox\nCOPY large.bin /\n")
-        settings = self._engine._rooms.settings
+        settings = self._engine._context.settings
         done = subprocess.run(
             [sys.executable, "-c", _PEAK, str(settings.root), str(settings.run_root), str(context)],
             capture_output=True,

@@ -44,7 +44,7 @@ class Contest:
 
     def close(self) -> None:
         """Close our engine; its networks go with the namespace, its cgroups are removed here."""
-        parent = self._engine._rooms.runtime.cgroup_parent
+        parent = self._engine._context.runtime.cgroup_parent
         self._engine.close()
         remove_cgroups(parent)
 

@@ -61,7 +61,7 @@ def listing(engine: Engine, image: str) -> list[Row]:
         msgspec.structs.replace(container.record, id=new_id(), name=f"listed-{number}", state=state)
         for number in range(_LISTED)
     ]
-    collection = engine._rooms.containers
+    collection = engine._context.containers
     for record in records:
         collection.insert(record.id, record.name, record)
     try:
@@ -88,7 +88,7 @@ def listing(engine: Engine, image: str) -> list[Row]:
 
 def beyond_runtime(engine: Engine, image: str, folder: Path, rounds: int) -> list[Row]:
     """Measure what a whole run adds to the bare runtime's, without a filter and with ours."""
-    runtime, host = engine._rooms.runtime, engine._rooms.host
+    runtime, host = engine._context.runtime, engine._context.host
     profile = seccomp_profile(host.architecture, DEFAULT_CAPABILITIES)
     bundles = {
         "bare": _bundle(folder / "bare", None),

@@ -170,7 +170,7 @@ class Transfers:
         from jupyter_containers.commands.execute import execute
         from jupyter_containers.commands.session import Session
 
-        records = self._engine._rooms.store.records
+        records = self._engine._context.store.records
         first = self._engine.images.get("bench/busybox").record
         for number in range(MANY):
             digest = f"sha256:{number:064x}"
@@ -269,5 +269,5 @@ def _rest() -> None:
 def _renamed(record: object, digest: str) -> object:
     import msgspec
 
-    manifest = msgspec.structs.replace(record.manifest, digest=digest)  # type: ignore[attr-defined]
-    return msgspec.structs.replace(record, manifest=manifest, config_digest=digest)  # type: ignore[type-var]
+    manifest = msgspec.structs.replace(record.manifest, digest=digest)
+    return msgspec.structs.replace(record, manifest=manifest, config_digest=digest)

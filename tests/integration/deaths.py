@@ -82,7 +82,7 @@ def _watched(place: Place, work: Work, note: OnPoint) -> None:
 @contextmanager
 def _hooks(root: str, note: OnPoint) -> Iterator[None]:
     def area(path: object) -> str:
-        text = os.fsdecode(os.readlink(f"/proc/self/fd/{path}") if isinstance(path, int) else path)  # type: ignore[arg-type]
+        text = os.fsdecode(os.readlink(f"/proc/self/fd/{path}") if isinstance(path, int) else path)
         if not text.startswith(root + "/"):
             return ""
         return text.removeprefix(root + "/").partition("/")[0]
@@ -110,13 +110,13 @@ def _hooks(root: str, note: OnPoint) -> Iterator[None]:
 
     for name, function in real.items():
         setattr(os, name, hooked(name, function, 1 if name == "rename" else 0))
-    Database.transaction = watched  # type: ignore[method-assign,assignment]
+    Database.transaction = watched
     try:
         yield
     finally:
         for name, function in real.items():
             setattr(os, name, function)
-        Database.transaction = transaction  # type: ignore[method-assign]
+        Database.transaction = transaction
 
 
 @contextmanager
@@ -144,12 +144,12 @@ def _program_hooks(note: OnPoint) -> Iterator[None]:
         else:
             unlink(path, *args, **kwargs)
 
-    subprocess.Popen.__init__ = started  # type: ignore[method-assign,assignment]
-    oci_runtime.wait_readable = waited  # type: ignore[attr-defined]
-    os.unlink = unlinked  # type: ignore[assignment]
+    subprocess.Popen.__init__ = started
+    oci_runtime.wait_readable = waited
+    os.unlink = unlinked
     try:
         yield
     finally:
-        subprocess.Popen.__init__ = popen  # type: ignore[method-assign]
-        oci_runtime.wait_readable = wait  # type: ignore[attr-defined]
+        subprocess.Popen.__init__ = popen
+        oci_runtime.wait_readable = wait
         os.unlink = unlink

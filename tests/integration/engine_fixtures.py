@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from jupyter_containers.engine import Engine
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.network import links
 from jupyter_containers.network.netlink import NetlinkSocket
 from jupyter_containers.runtime import cgroups
@@ -70,16 +70,16 @@ class Traces:
 
 
 def traces(engine: Engine) -> Traces:
-    rooms: Rooms = engine._rooms
+    context: EngineContext = engine._context
     root, run_root = str(engine.settings.root), str(engine.settings.run_root)
-    layout, parent = rooms.host.cgroups, rooms.runtime.cgroup_parent
+    layout, parent = context.host.cgroups, context.runtime.cgroup_parent
     groups = {
         f"{folder}/{name}"
         for folder in layout.folders(parent)
         for name in (os.listdir(folder) if os.path.isdir(folder) else ())
         if os.path.isdir(f"{folder}/{name}")
     }
-    bridges = {network.interface for network in rooms.networks.all()}
+    bridges = {network.interface for network in context.networks.all()}
     with NetlinkSocket() as route:
         found = links.get_links(route)
     masters = {link.index for link in found if link.name in bridges}
@@ -87,17 +87,19 @@ def traces(engine: Engine) -> Traces:
     return Traces(
         mounts=frozenset(line for line in mounts if root in line or run_root in line),
         links=frozenset(link.name for link in found if link.master in masters),
-        ports=frozenset(str(port) for owned in rooms.firewall.current().values() for port in owned),
+        ports=frozenset(
+            str(port) for owned in context.firewall.current().values() for port in owned
+        ),
         cgroups=frozenset(groups),
         processes=frozenset(_processes(root, run_root, {Path(name).name for name in groups})),
-        states=frozenset(rooms.runtime.container_ids()),
-        addresses=frozenset(item.address for item in rooms.endpoints.all()),
+        states=frozenset(context.runtime.container_ids()),
+        addresses=frozenset(item.address for item in context.endpoints.all()),
     )
 
 
 def staged(engine: Engine) -> list[str]:
     """Return what is in the staging folder when what was to be deleted is deleted."""
-    engine._rooms.store._staging.finish()
+    engine._context.store._staging.finish()
     return os.listdir(engine.settings.root / "staging")
 
 
@@ -144,21 +146,21 @@ def nothing_left(engine: Engine) -> Iterator[None]:
 
 def demolish(engine: Engine) -> None:
     """Remove every container of the store, its bridges, firewall table and cgroup parent."""
-    rooms = engine._rooms
+    context = engine._context
     for container in engine.containers(all=True):
         engine.containers.remove(container.id, force=True, volumes=True)
     deadline = time.monotonic() + 5
-    for network in rooms.networks.all():
+    for network in context.networks.all():
         while True:
             try:
-                rooms.bridge.remove_bridge(network)
+                context.bridge.remove_bridge(network)
                 break
             except Exception:
                 # The kernel takes the last veth pair away a moment after its container ended.
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)
-    cgroups.remove(rooms.host.cgroups, rooms.runtime.cgroup_parent)
+    cgroups.remove(context.host.cgroups, context.runtime.cgroup_parent)
 
 
 @contextmanager
@@ -174,7 +176,7 @@ def fresh_engine(folder: Path, **settings: object) -> Iterator[Engine]:
 def busybox_program(engine: Engine) -> bytes:
     """Return the program that all of the image's commands are; the image is in the store."""
     [chain] = engine._images.find(BUSYBOX).chain_ids
-    [folder] = engine._rooms.store.snapshots.lower_folders(chain)
+    [folder] = engine._context.store.snapshots.lower_folders(chain)
     return (folder / "bin/busybox").read_bytes()
 
 

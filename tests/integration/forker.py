@@ -111,7 +111,7 @@ def _fork(
         with open(writer, "wb") as pipe:
             pickle.dump(function(*arguments), pipe)
         status = 0
-    except BaseException:  # noqa: BLE001 -- a forked child must not return
+    except BaseException:  # noqa: BLE001  # a forked child must not return
         traceback.print_exc()
     finally:
         os._exit(status)

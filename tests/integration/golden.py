@@ -307,4 +307,4 @@ def _history(entries: Iterable[Mapping[str, Any]], filled: list[bool]) -> Iterat
 def _plain(stream: BinaryIO) -> BinaryIO:
     magic = stream.read(2)
     stream.seek(0)
-    return gzip.GzipFile(fileobj=stream) if magic == b"\x1f\x8b" else stream  # type: ignore[return-value]
+    return gzip.GzipFile(fileobj=stream) if magic == b"\x1f\x8b" else stream

@@ -35,9 +35,9 @@ def nothing_left(engine: Engine) -> None:
     root = engine.settings.root
     assert engine.images() == []
     assert os.listdir(root / "staging") == []
-    assert engine._rooms.store.snapshots.layers.incomplete() == []
+    assert engine._context.store.snapshots.layers.incomplete() == []
     engine.system.prune(all=True)
-    assert engine._rooms.store.content.digests() == []
+    assert engine._context.store.content.digests() == []
 
 
 def honest(engine: Engine, served: ServedImage, scripted: ScriptedRegistry) -> None:

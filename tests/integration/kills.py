@@ -331,8 +331,8 @@ def _left(engine: Engine, place: Place, before: Any) -> dict[str, Any]:
             engine.images.remove(image.id, force=True)
     engine.system.prune(all=True, volumes=True)
     engine.volumes.prune(all=True)
-    engine._rooms.store.sweep()
-    engine._rooms.store._staging.finish()
+    engine._context.store.sweep()
+    engine._context.store._staging.finish()
     found |= remains(place, *OF_STORES)
     if unknown := strange(place, *AT_ROOT):
         found["unknown"] = unknown

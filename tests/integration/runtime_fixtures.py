@@ -8,8 +8,10 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.oci.mount import Mount
@@ -23,6 +25,8 @@ from jupyter_containers.runtime.oci_runtime import OCIRuntime
 from jupyter_containers.runtime.spec import ContainerContext, Spec, runtime_spec
 from jupyter_containers.runtime.users import resolve_user
 
+P = ParamSpec("P")
+T = TypeVar("T")
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n"
 GROUP = "root:x:0:\nann:x:1000:\ndata:x:2000:ann\n"
 
@@ -65,7 +69,7 @@ class Container:
     state: MonitorState
 
     def start(self) -> None:
-        self.lab.runtime.start(self.id)
+        self.lab.call(self.lab.runtime.start, self.id)
 
     def wait(self, timeout: float = 20) -> ExitStatus:
         status = monitor.wait(self.bundle, self.state, timeout=timeout)
@@ -81,9 +85,19 @@ class Container:
 
 
 class Lab:
-    """One temporary place for bundles, a runtime root and a cgroup parent of our own."""
+    """One temporary place for bundles, a runtime root and a cgroup parent.
 
-    def __init__(self, folder: Path, host: HostCapabilities) -> None:
+    ``prepare`` changes each mount namespace in which the runtime is started; without it only
+    containers are created in one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        host: HostCapabilities,
+        prepare: Callable[[PrivateMounts], None] | None = None,
+    ) -> None:
+        self._prepare = prepare
         self.folder = folder
         self.host = host
         self.layers = folder / "layers"
@@ -93,6 +107,21 @@ class Lab:
         self.runtime = OCIRuntime(host, folder / "runtime", cgroup_parent=self.parent)
         self.monitor = Monitor(host.require_conmon(), self.runtime)
         self.containers: list[Container] = []
+
+    @contextmanager
+    def mounts(self) -> Iterator[PrivateMounts]:
+        """Yield a mount namespace in which the runtime can be started."""
+        with PrivateMounts() as mounts:
+            if self._prepare is not None:
+                self._prepare(mounts)
+            yield mounts
+
+    def call(self, function: Callable[P, T], *args: P.args, **flags: P.kwargs) -> T:
+        """Return what a function that starts the runtime returns."""
+        if self._prepare is None:
+            return function(*args, **flags)
+        with self.mounts() as mounts:
+            return mounts.call(function, *args, **flags)
 
     def bundle(
         self,
@@ -130,7 +159,7 @@ class Lab:
             "interactive": bool(flags.get("interactive")),
             **(monitor_flags or {}),
         }
-        with PrivateMounts() as mounts:
+        with self.mounts() as mounts:
             mounts.overlay(mount, bundle / "rootfs")
             state = mounts.call(self.monitor.create, container_id, bundle, **keywords)
         container = Container(self, container_id, bundle, spec, state)
@@ -146,12 +175,12 @@ class Lab:
             attachment.pump(output, stdin=stdin)
         status = container.wait()
         assert status.code is not None
-        self.runtime.delete(container.id)
+        self.call(self.runtime.delete, container.id)
         return status.code, output
 
     def remove_containers(self) -> None:
         for container in self.containers:
-            self.runtime.delete(container.id, force=True)
+            self.call(self.runtime.delete, container.id, force=True)
             if container.state.conmon is not None:
                 container.state.conmon.wait(timeout=5)
         self.containers.clear()
@@ -159,7 +188,7 @@ class Lab:
     def close(self) -> None:
         self.remove_containers()
         for container_id in self.runtime.container_ids():
-            self.runtime.delete(container_id, force=True)
+            self.call(self.runtime.delete, container_id, force=True)
         cgroups.remove(self.host.cgroups, self.parent)
 
 

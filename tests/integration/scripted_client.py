@@ -94,7 +94,7 @@ class Uploads:
         self.location = "/v2/a/b/blobs/uploads/{}?_state=abc%3D%3D"
 
     def __call__(self, asked: Asked) -> Answer:
-        return getattr(self, asked.method.lower(), self.other)(asked)  # type: ignore[no-any-return]
+        return getattr(self, asked.method.lower(), self.other)(asked)
 
     def other(self, asked: Asked) -> Answer:
         return Answer(404 if asked.method == "HEAD" else 200)

@@ -141,7 +141,7 @@ def _ended(program: subprocess.Popen[str]) -> list[str]:
 
 def _kept(engine: Engine, place: Place) -> dict[str, list[str]]:
     """Return what the store itself still has: records, files of containers, namespaces' names."""
-    rooms = engine._rooms
+    context = engine._context
     folders = {
         "bundles": place.root / "containers",
         "writable layers": place.root / "uppers",
@@ -153,9 +153,9 @@ def _kept(engine: Engine, place: Place) -> dict[str, list[str]]:
     found = {
         name: sorted(os.listdir(folder)) for name, folder in folders.items() if folder.is_dir()
     }
-    found["records"] = [record.name for record in rooms.containers.all()]
-    found["addresses"] = [item.id for item in rooms.endpoints.all()]
-    found["namespaces"] = sorted(_network_namespaces(rooms.runtime.cgroup_parent))
+    found["records"] = [record.name for record in context.containers.all()]
+    found["addresses"] = [item.id for item in context.endpoints.all()]
+    found["namespaces"] = sorted(_network_namespaces(context.runtime.cgroup_parent))
     return {kind: names for kind, names in found.items() if names}
 
 

@@ -55,7 +55,7 @@ def app(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 
 def shell(*words: str, **more: object) -> str:
-    return subprocess.run(words, check=True, capture_output=True, text=True, **more).stdout  # type: ignore[call-overload, no-any-return]
+    return subprocess.run(words, check=True, capture_output=True, text=True, **more).stdout
 
 
 def says(engine: Engine, name: str) -> str:
@@ -126,7 +126,7 @@ def test_streams_and_formats(engine: Engine, own: Engine, app: str, tmp_path: Pa
     assert own.images.load(folder) == [image]
     for bad in ({"format": "tar"}, {"compression": "lzma"}):
         with pytest.raises(InvalidArgumentError):
-            engine.images.save(app, stream, **bad)  # type: ignore[arg-type]
+            engine.images.save(app, stream, **bad)
     with pytest.raises(InvalidArgumentError, match="does not exist"):
         engine.images.save(app, tmp_path / "missing" / "x.tar")
 
@@ -192,7 +192,7 @@ def test_a_docker_archive_of_bare_and_compressed_layers(own: Engine) -> None:
     data = docker_archive(first, gzip.compress(second, mtime=0), tags=["tool:1", "tool:2"])
     (image,) = own.images.load(data)
     assert image.names == ("tool:1", "tool:2")
-    manifest = json.loads(own._rooms.store.content.read(image.digest))
+    manifest = json.loads(own._context.store.content.read(image.digest))
     assert [layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]] == ["gzip"] * 2
     received = digest(gzip.compress(second, mtime=0))
     assert manifest["layers"][1]["digest"] == received, "bytes as received"
@@ -200,7 +200,7 @@ def test_a_docker_archive_of_bare_and_compressed_layers(own: Engine) -> None:
     assert own.images.load(gzip.compress(data)) == [image]
     own.images.remove("tool:1")
     own.images.remove("tool:2")
-    assert own._rooms.store.content.digests() == []
+    assert own._context.store.content.digests() == []
 
 
 def test_damaged_archives_leave_nothing(own: Engine) -> None:
@@ -223,7 +223,7 @@ def test_damaged_archives_leave_nothing(own: Engine) -> None:
             own.images.load(data)
     assert own.images() == []
     own._garbage.collect()
-    assert own._rooms.store.content.digests() == []
+    assert own._context.store.content.digests() == []
     assert os.listdir(own.settings.root / "staging") == []
 
 

@@ -268,7 +268,7 @@ def test_a_prune_by_size_takes_the_least_recently_used(own: Engine, bench: Bench
 
 def test_a_prune_by_age(own: Engine, bench: Bench) -> None:
     grow(own, bench, "old", output=str(bench.context / "out"))
-    database = own._rooms.store._database
+    database = own._context.store._database
     with database.transaction("make the entries old") as connection:
         connection.execute("UPDATE cache SET used = used - 7200")
     grow(own, bench, "new", output=str(bench.context / "out"))
@@ -279,9 +279,9 @@ def test_a_prune_by_age(own: Engine, bench: Bench) -> None:
 
 
 def test_a_prune_leaves_what_a_build_works_with(own: Engine, bench: Bench) -> None:
-    with own._rooms.store.leases.hold() as lease:
+    with own._context.store.leases.hold() as lease:
         grow(own, bench, "busy", output=str(bench.context / "out"))
-        layers = own._rooms.store.snapshots.layers.all()
+        layers = own._context.store.snapshots.layers.all()
         lease.add(*(layer.chain_id for layer in layers))
         assert [record.in_use for record in own.builds.records()] == [True, True]
         assert own.builds.prune(all=True).removed == ()

@@ -78,7 +78,7 @@ def test_debug_tells_at_once_where_there_is_no_terminal(bench: Bench) -> None:
 
 
 def test_only_a_few_are_kept_and_a_prune_removes_them(bench: Bench) -> None:
-    uppers = bench.engine._rooms.settings.root / "uppers"
+    uppers = bench.engine._context.settings.root / "uppers"
     for number in range(KEPT + 2):
         fail(bench, f"FROM busybox\nRUN echo {number} > /f; false\n")
     verb(bench, "builder", "debug", "true")

@@ -32,7 +32,7 @@ EPOCH = ["SOURCE_DATE_EPOCH=1700000000"]
 
 
 def manifest_of(bench: Bench, digest: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(bench.engine._rooms.store.content.read(digest))
+    document: dict[str, Any] = json.loads(bench.engine._context.store.content.read(digest))
     return document
 
 
@@ -217,7 +217,7 @@ def test_times_are_rewritten_only_when_asked_and_never_made_younger(bench: Bench
     for output in ("", "type=image,rewrite-timestamp=true", "type=image,rewrite-timestamp=false"):
         image = bench.build(text, build_arg=EPOCH, output=output or None)
         blob = manifest_of(bench, image.digest)["layers"][0]["digest"]
-        with tarfile.open(bench.engine._rooms.store.content.path(blob)) as archive:
+        with tarfile.open(bench.engine._context.store.content.path(blob)) as archive:
             found[output] = {one.name: int(one.mtime) for one in archive}
     as_it_is = {"old": 1000, "new": int((bench.context / "new").stat().st_mtime)}
     assert found == {
@@ -248,7 +248,7 @@ def test_a_secret_value_is_nowhere_but_in_its_step(bench: Bench) -> None:
         secret_values={"t": value},
     )
     assert bench.run(image, "cat /count") == f"{len(value)}\n"
-    store = bench.engine._rooms.settings.root
+    store = bench.engine._context.settings.root
     # Another process reads: one that closes the database it has open loses its locks on it.
     found = subprocess.run(
         ["grep", "-rlF", value, str(store)], check=False, capture_output=True, text=True
@@ -382,7 +382,7 @@ def test_images_for_several_platforms_stay_together(bench: Bench, tmp_path: Path
     with DockerRegistry(tmp_path / "registry") as registry:
         name, other = f"{registry.host}/team/both:1", f"{registry.host}/team/other"
         bench.build(f"{EACH}LABEL of=this\n", tag=[name, f"{other}:1"], push=True, **BOTH)
-        with engine._rooms.registry(registry.host) as client:
+        with engine._context.registry(registry.host) as client:
             index = client.resolve("team/both", "1").digest
             assert engine.push(f"{other}:1") == index == client.resolve("team/other", "1").digest
             engine.images.tag(name, f"{other}:arm")
@@ -446,7 +446,7 @@ def test_layers_in_another_compression(
     with Place.under(tmp_path / "other").engine() as other:
         try:
             [again] = other.images.load(path)
-            document = json.loads(other._rooms.store.content.read(again.digest))
+            document = json.loads(other._context.store.content.read(again.digest))
             assert all(layer["mediaType"].endswith(suffix) for layer in document["layers"])
             run = other.run(again, ["wc", "-c", "/a"], rm=True, network="none")
             assert run.stdout == b"100000 /a\n"

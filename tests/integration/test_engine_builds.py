@@ -35,12 +35,12 @@ def layer_names(engine: Engine, image: Image, depth: int = -1) -> list[str]:
     """Return the members of one layer's archive."""
     document = engine.system.inspect(image.id, kind="image")
     assert document["RootFS"]["Layers"]
-    manifest = engine._rooms.store.content.read(image.digest)
+    manifest = engine._context.store.content.read(image.digest)
     import json
 
     blob = json.loads(manifest)["layers"][depth]["digest"]
     with (
-        engine._rooms.store.content.open(blob) as file,
+        engine._context.store.content.open(blob) as file,
         tarfile.open(fileobj=io.BytesIO(file.read()), mode="r:*") as archive,
     ):
         return archive.getnames()
@@ -301,7 +301,7 @@ def test_secrets_are_seen_by_their_step_only(
     image = bench.build(text, secret=secret)
     assert bench.output.split()[:3] == ["400", "0", "16"]
     assert bench.run(image, "cat /length") == "20\n"
-    content = bench.engine._rooms.store.content
+    content = bench.engine._context.store.content
     for digest in content.digests():
         assert b"s3cr3t-in" not in content.path(digest).read_bytes()
     file.write_text("another")
@@ -353,7 +353,7 @@ def test_host_trust_stays_out_of_layers_keys_and_history(
     )
     image = bench.build(text, trust_host_ca=True)
     assert "<http://proxy.invalid:3128>" in bench.output
-    if bench.engine._rooms.host.ca.bundle:
+    if bench.engine._context.host.ca.bundle:
         assert "host-ca-certificates" in bench.output
         assert int(bench.output.split()[-1]) > 0
     assert layer_names(bench.engine, image) == ["dev-list"]
@@ -392,7 +392,7 @@ def test_passwords_of_the_hosts_proxies_reach_no_step(
     assert "printed-1" not in shown
     told = engine.run(image.id, ["env"], network="none", rm=True, env=["http_proxy=mine"]).output
     assert "http_proxy=mine\n" in told
-    engine._rooms.store._staging.finish()
+    engine._context.store._staging.finish()
     kept = subprocess.run(
         ["grep", "-rlaE", "secret-[12]", str(engine.settings.root)],
         capture_output=True, text=True, check=False,

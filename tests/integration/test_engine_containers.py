@@ -244,7 +244,7 @@ def test_the_hosts_cas_are_given_on_request_and_by_setting(
     engine: Engine, busybox: str, place: Place
 ) -> None:
     script = "echo $SSL_CERT_FILE; head -c 1 $SSL_CERT_FILE | wc -c"
-    if engine._rooms.host.ca.bundle is None:
+    if engine._context.host.ca.bundle is None:
         pytest.skip("the host has no CA bundle")
     given = f"{HOST_CA_TARGET}\n1\n"
     assert sh(engine, busybox, "echo $SSL_CERT_FILE") == "\n"
@@ -331,7 +331,7 @@ def test_cpu_stays_within_its_quota(engine: Engine, busybox: str) -> None:
     # Two at once want more than the share also where others keep the processors busy.
     command = ["sh", "-c", "while :; do :; done & while :; do :; done"]
     container = engine.run(busybox, command, detach=True, cpus=0.3, **NONE)
-    layout, group = engine._rooms.host.cgroups, engine._rooms.runtime.cgroup_path(container.id)
+    layout, group = engine._context.host.cgroups, engine._context.runtime.cgroup_path(container.id)
     before = cgroups.stats(layout, group)
     time.sleep(1.0)
     after = cgroups.stats(layout, group)
@@ -344,7 +344,7 @@ def test_cpu_stays_within_its_quota(engine: Engine, busybox: str) -> None:
 def test_a_fork_bomb_ends_at_its_limit(engine: Engine, busybox: str) -> None:
     script = "(i=0; while [ $i -lt 60 ]; do sleep 20 & i=$((i+1)); done); sleep 20"
     container = engine.run(busybox, ["sh", "-c", script], detach=True, pids_limit=20, **NONE)
-    layout, group = engine._rooms.host.cgroups, engine._rooms.runtime.cgroup_path(container.id)
+    layout, group = engine._context.host.cgroups, engine._context.runtime.cgroup_path(container.id)
     most = 0
     deadline = time.monotonic() + 2
     while time.monotonic() < deadline and container.reload().status.alive:
@@ -359,7 +359,7 @@ def test_stats_are_the_cgroups_numbers(engine: Engine, busybox: str) -> None:
     container = engine.run(
         busybox, ["sh", "-c", script], detach=True, memory="64m", pids_limit=50, **NONE
     )
-    layout, group = engine._rooms.host.cgroups, engine._rooms.runtime.cgroup_path(container.id)
+    layout, group = engine._context.host.cgroups, engine._context.runtime.cgroup_path(container.id)
     until(lambda: len(cgroups.processes(layout, group)) == 3)
     sample = container.stats()
     reading = cgroups.stats(layout, group)
@@ -582,7 +582,7 @@ def test_a_container_stays_with_the_runtime_that_started_it(
     """Another one may be chosen, or come first once it is installed, while containers run."""
     container = engine.run(busybox, ["sleep", "60"], detach=True, **NONE)
     with place.engine(runtime="crun") as other:
-        assert other._rooms.runtime.name != engine._rooms.runtime.name
+        assert other._context.runtime.name != engine._context.runtime.name
         assert other.containers.exec(container.id, ["echo", "here"]).output == "here\n"
         assert other.containers.exec(container.id, ["tty"], tty=True).output == "/dev/pts/0\r\n"
         other.containers.update(container.id, pids_limit=50)

@@ -165,23 +165,23 @@ def test_a_container_outlives_its_kernel_and_ends_without_one(own: Engine, place
     before = traces(own)
     port = orphan(place, "sleep 0.7; echo done; exit 6", publish="80")
     assert is_held(port)
-    assert own._rooms.firewall.current() != {}
+    assert own._context.firewall.current() != {}
     # Nobody looks: only the records are read, without settling anything.
-    records = own._rooms.containers
+    records = own._context.containers
     until(lambda: records.by_name("orphan").state.status is Status.EXITED)
     assert records.by_name("orphan").state.exit_code == 6
     until(lambda: not is_held(port))
     left = settled(own, before)
     assert not left
-    assert own._rooms.firewall.current() == {}
+    assert own._context.firewall.current() == {}
     assert [line.data for line in own.containers.logs("orphan")] == [b"done\n"]
     own.run(BUSYBOX, ["true"], publish=[f"{port}:80"], rm=True)
 
 
 def test_it_removes_itself_without_a_kernel(own: Engine, place: Place) -> None:
     orphan(place, "sleep 0.3", rm="rm")
-    assert own._rooms.containers.by_name("orphan") is not None
-    until(lambda: own._rooms.containers.by_name("orphan") is None)
+    assert own._context.containers.by_name("orphan") is not None
+    until(lambda: own._context.containers.by_name("orphan") is None)
     until(lambda: list((place.root / "containers").iterdir()) == [])
 
 
@@ -203,7 +203,7 @@ def test_the_end_is_recorded_with_the_package_in_another_environment(
     script = f"import sys; sys.path.insert(0, {str(tmp_path / 'library')!r})\n" + _DETACHED
     program = run_program(script, str(place.root), str(place.run_root), "sleep 0.3; exit 4", "", "")
     program.communicate(timeout=30)
-    records = own._rooms.containers
+    records = own._context.containers
     until(lambda: records.by_name("orphan").state.status is Status.EXITED)
     assert records.by_name("orphan").state.exit_code == 4
 
@@ -242,7 +242,7 @@ def test_a_reboot_leaves_no_container_running(own: Engine, place: Place) -> None
     """What a restart of the machine does: processes and the run folder are gone."""
     container = own.run(BUSYBOX, ["sleep", "60"], detach=True, publish=["80"], name="old")
     port = container.record.ports[0].host_port
-    own._rooms.runtime.kill_all(container.id)
+    own._context.runtime.kill_all(container.id)
     until(lambda: not own._lifecycle.running(container.record))
     shutil.rmtree(place.run_root)
     with place.engine() as later:

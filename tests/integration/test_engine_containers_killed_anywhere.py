@@ -68,7 +68,7 @@ def survives(
     before = traces(own)
     for point in points:
         prepare(own)
-        last = own._rooms.journal.last()
+        last = own._context.journal.last()
         if not deaths.die_at(place, work, point):
             empty(own)
             continue
@@ -87,7 +87,7 @@ def is_true(engine: Engine, point: str, last: int) -> None:
             break
         assert time.monotonic() < deadline, f"{point}: {wrong}"
     known = {one.id for one in listed}
-    assert set(engine._rooms.runtime.container_ids()) <= known, point
+    assert set(engine._context.runtime.container_ids()) <= known, point
     for container in listed:
         started = [
             event
@@ -109,9 +109,9 @@ def nothing_is_left(engine: Engine, place: Place, before: Traces, point: str) ->
     with place.engine():
         pass  # its sweep
     assert settled(engine, before, timeout=5) == {}, point
-    assert engine._rooms.containers.all() == [], point
+    assert engine._context.containers.all() == [], point
     assert engine.volumes() == [], point
-    assert engine._rooms.endpoints.all() == [], point
+    assert engine._context.endpoints.all() == [], point
     assert remains(place, *OF_CONTAINERS) == {}, point
 
 
@@ -120,11 +120,11 @@ def nothing(engine: Engine) -> None:
 
 
 def run(engine: Engine, **flags: object) -> None:
-    engine.run(BUSYBOX, flags.pop("command", ["sleep", "60"]), name="one", **flags)  # type: ignore[arg-type]
+    engine.run(BUSYBOX, flags.pop("command", ["sleep", "60"]), name="one", **flags)
 
 
 def create(engine: Engine, **flags: object) -> None:
-    engine.containers.create(BUSYBOX, ["sleep", "60"], name="one", **flags)  # type: ignore[arg-type]
+    engine.containers.create(BUSYBOX, ["sleep", "60"], name="one", **flags)
 
 
 def start(engine: Engine) -> None:
@@ -273,7 +273,7 @@ def test_a_start_that_was_broken_off_is_as_if_it_had_not_been(
     assert deaths.die_at(place, partial(run, detach=True, publish=["80"], rm=rm), point)
     assert [one.status for one in own.containers(all=True)] == ([] if rm else [Status.CREATED])
     assert [event.action for event in started_events(own)] == (["destroy"] if rm else [])
-    assert own._rooms.firewall.current() == {}
+    assert own._context.firewall.current() == {}
     if not rm:
         assert own.containers.start("one").status is Status.RUNNING
 
@@ -292,7 +292,7 @@ def test_what_a_dead_process_tried_goes(deaths: Deaths, place: Place) -> None:
 
 
 def choose_driver(engine: Engine) -> None:
-    assert engine._rooms.driver.name
+    assert engine._context.driver.name
 
 
 def test_a_dead_creator_frees_its_name(deaths: Deaths, own: Engine, place: Place) -> None:

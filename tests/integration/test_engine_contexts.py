@@ -381,7 +381,7 @@ def test_unchanged_files_are_not_read_again_by_another_engine(
 
 def test_the_engines_own_folder_is_no_part_of_a_context(engine: Engine, tmp_path: Path) -> None:
     """Reading the open database and closing it would end this process's locks on it."""
-    store = engine._rooms.settings.root
+    store = engine._context.settings.root
     (store.parent / "beside").write_text("here\n")
     (store.parent / ".dockerignore").write_text(f"!{store.name}\n")
     try:
@@ -391,7 +391,7 @@ def test_the_engines_own_folder_is_no_part_of_a_context(engine: Engine, tmp_path
     shown = engine.run(built, ["ls", "/all"], network="none", rm=True).stdout.decode().split()
     assert "beside" in shown
     assert store.name not in shown
-    with Engine(root=store, run_root=engine._rooms.settings.run_root) as other:
+    with Engine(root=store, run_root=engine._context.settings.run_root) as other:
         other.images.tag("busybox", "seen:1")
     assert engine.system.inspect("seen:1")
     with pytest.raises(InvalidArgumentError, match="own store"):

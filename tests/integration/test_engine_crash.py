@@ -106,10 +106,10 @@ def is_whole(engine: Engine) -> None:
     root, run_root = engine.settings.root, engine.settings.run_root
     assert not list((root / "staging").iterdir())
     assert not list((run_root / "builds").glob("*"))
-    assert not engine._rooms.store.leases.protected()
+    assert not engine._context.store.leases.protected()
     result = engine.run("survivor:1", ["cat", "/safe"], rm=True, network="none")
     assert result.stdout == b"safe\n"
-    content = engine._rooms.store.content
+    content = engine._context.store.content
     for digest in content.digests():
         if content.size(digest) < 4_000_000:
             content.read(digest)
@@ -145,7 +145,7 @@ def test_a_build_goes_on_from_its_cache(home: Place, tmp_path: Path) -> None:
 
     def kept() -> int:
         with home.engine() as engine:
-            entries = engine._rooms.store.records.cache_entries()
+            entries = engine._context.store.records.cache_entries()
         return len([entry for entry in entries if entry.chain_id])
 
     # A step's layer is written while the next one runs.
@@ -289,7 +289,7 @@ def test_killed_while_importing(home: Place, tmp_path: Path) -> None:
     with home.engine() as engine:
         engine.images.import_archive(tmp_path / "root.tar", "victim:1")
         engine.system.prune(all=True)
-        assert engine._rooms.store.content.digests() == []
+        assert engine._context.store.content.digests() == []
 
 
 @pytest.mark.skipif(not shutil.which("mmdebstrap"), reason="mmdebstrap is not installed")

@@ -453,7 +453,7 @@ def test_what_each_thing_takes(own: Engine) -> None:
 
 
 def test_what_happens_to_images_is_told(own: Engine, tmp_path: Path) -> None:
-    start = own._rooms.journal.last()
+    start = own._context.journal.last()
     image = own.images.get("busybox")
     own.images.tag("busybox", "second:1")
     own.images.save("second:1", tmp_path / "x.tar")

@@ -45,7 +45,7 @@ def image() -> ServedImage:
 
 def on_disk(engine: Engine) -> list[str]:
     """Return all blobs, and the folders of all layers."""
-    store = engine._rooms.store
+    store = engine._context.store
     layers = set(os.listdir(store.snapshots.root)) - {"scratch"}
     return sorted({*store.content.digests(), *layers})
 
@@ -56,7 +56,7 @@ def check(place: Place, point: str) -> None:
         report = engine.system.check()
         assert report.problems == (), point
         assert os.listdir(engine.settings.root / "staging") == [], point
-        assert engine._rooms.store.leases.protected() == frozenset(), point
+        assert engine._context.store.leases.protected() == frozenset(), point
 
 
 def emptied(place: Place) -> None:
@@ -155,7 +155,7 @@ def test_a_push_may_die_anywhere(
 
         def pushed(engine: Engine) -> bool:
             digest = engine.images.get(name).digest
-            with engine._rooms.registry(registry.host) as client:
+            with engine._context.registry(registry.host) as client:
                 return client.resolve("team/app", "1").digest == digest
 
         count = survives(deaths, place, prepare, partial(push, name=name), pushed)

@@ -29,7 +29,7 @@ FORK_BOMB = "(f() { sleep 30 & f & f & wait; }; f) & exec sleep 60"
 
 def cpu_share(engine: Engine, *names: str, seconds: float = 1.0) -> list[float]:
     """Return how many CPUs each container used over a second."""
-    runtime = engine._rooms.runtime
+    runtime = engine._context.runtime
 
     def used() -> list[int]:
         paths = [runtime.cgroup_path(engine.containers.get(name).id) for name in names]
@@ -43,7 +43,7 @@ def cpu_share(engine: Engine, *names: str, seconds: float = 1.0) -> list[float]:
 
 
 def processes_of(engine: Engine, container_id: str) -> set[int]:
-    runtime = engine._rooms.runtime
+    runtime = engine._context.runtime
     return cgroups.processes(runtime.layout, runtime.cgroup_path(container_id))
 
 
@@ -135,7 +135,7 @@ def test_stats_are_the_cgroups_own_numbers(engine: Engine, busybox: str) -> None
     engine.run(busybox, ["sh", "-c", script], detach=True, name="seen", memory="64m", **NONE)
     until(lambda: engine.containers.stats(["seen"])[0].memory_usage > 20 * MIB)
     sample = engine.containers.stats(["seen"])[0]
-    runtime = engine._rooms.runtime
+    runtime = engine._context.runtime
     path = runtime.cgroup_path(sample.container_id)
     if runtime.layout.version != "v2":
         folder = Path(runtime.layout.folder(path, "memory"))
@@ -162,7 +162,7 @@ def test_forced_removal_leaves_no_process(engine: Engine, busybox: str, script: 
     assert members
     engine.containers.remove("bomb", force=True)
     assert processes_of(engine, container.id) == set()
-    layout = engine._rooms.host.cgroups
+    layout = engine._context.host.cgroups
     assert not any(map(os.path.isdir, layout.folders(f"/jupyter-containers/{container.id}")))
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -259,10 +259,10 @@ def test_flushed_rules_open_no_service_of_the_host(engine: Engine, busybox: str)
 
     Seen to fail at 39323e0: with the table gone, the service of the host answered.
     """
-    rooms = engine._rooms
+    context = engine._context
 
     def flush() -> None:  # only the table of this store
-        subprocess.run(["nft", "delete", "table", "inet", rooms.firewall.table], check=True)
+        subprocess.run(["nft", "delete", "table", "inet", context.firewall.table], check=True)
 
     def answer() -> None:
         with suppress(OSError):
@@ -281,7 +281,7 @@ def test_flushed_rules_open_no_service_of_the_host(engine: Engine, busybox: str)
             cap_add=["NET_ADMIN"],
             sysctl={"net.ipv4.conf.all.route_localnet": "1"},
         )
-        interface = rooms.networks.by_name("bridge").interface
+        interface = context.networks.by_name("bridge").interface
         assert _loops(attacker, port) == ""
         flush()
         assert _loops(attacker, port) == ""
@@ -302,7 +302,7 @@ def test_a_port_that_a_killed_engine_left_is_closed_by_the_next(
 ) -> None:
     """``route_localnet`` that nothing needs goes at the start of an engine."""
     engine.run(busybox, ["true"], rm=True)
-    interface = engine._rooms.networks.by_name("bridge").interface
+    interface = engine._context.networks.by_name("bridge").interface
     write_sysctl(f"ipv4/conf/{interface}/route_localnet", "1")
     with place.engine():
         assert not leads_to_loopback(interface)

@@ -34,13 +34,13 @@ def sleeper(engine: Engine, image: str, name: str, **flags: Any) -> Any:
 
 
 def group_file(engine: Engine, container_id: str, controller: str, name: str) -> str:
-    runtime = engine._rooms.runtime
+    runtime = engine._context.runtime
     folder = runtime.layout.folder(runtime.cgroup_path(container_id), controller)
     return Path(folder, name).read_text().strip()
 
 
 def v1_only(engine: Engine) -> None:
-    if engine._rooms.host.cgroups.version == "v2":
+    if engine._context.host.cgroups.version == "v2":
         pytest.skip("cgroup v1 files are looked at here")
 
 
@@ -205,7 +205,7 @@ def test_a_cdi_file_gives_a_device(
 
 def test_cgroup_parent(engine: Engine, busybox: str) -> None:
     container = sleeper(engine, busybox, "placed", cgroup_parent="/jc-test-parent", memory="32m")
-    layout = engine._rooms.host.cgroups
+    layout = engine._context.host.cgroups
     folder = layout.folder(f"/jc-test-parent/{container.id}", "memory")
     assert os.path.isdir(folder)
     assert engine.containers.stats(["placed"])[0].memory_limit == 32 * MIB

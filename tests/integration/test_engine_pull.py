@@ -87,9 +87,9 @@ def test_an_image_that_is_no_longer_whole_is_fetched_again(
     served.image([tar(member("f", b"1"))], "1")
     own.pull(name)
     layer = next(digest for digest, data in served.blobs.items() if data[:1] != b"{")
-    own._rooms.store.content.delete(layer)
+    own._context.store.content.delete(layer)
     own.pull(name)
-    assert own._rooms.store.content.has(layer)
+    assert own._context.store.content.has(layer)
 
 
 def test_what_remains_of_the_rate_limit_is_told(

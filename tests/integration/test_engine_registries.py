@@ -124,12 +124,12 @@ def test_a_registry_asks_others_for_a_password(engine: Engine, own_registry: str
         engine.push(name)
         assert engine.registries.tags(name.rpartition(":")[0]) == ["1"]
         engine.images.remove(name)
-    source = engine._rooms._with_logins(FixedCredentials())
+    source = engine._context._with_logins(FixedCredentials())
     assert source.get(own_registry) == Credential(registry.username, registry.password)
     for other in ("localhost:1", f"elsewhere:{own_registry.rpartition(':')[2]}", "docker.io"):
         assert source.get(other) is None
     engine.containers.stop(registry.container.id)
-    assert engine._rooms._with_logins(FixedCredentials()).get(own_registry) is None
+    assert engine._context._with_logins(FixedCredentials()).get(own_registry) is None
     assert engine.registries.start().address.startswith("localhost:")
     engine.registries.stop()
     assert list((engine.settings.root / "registries").iterdir()) == []
@@ -186,7 +186,7 @@ def test_one_name_for_several_platforms(
         own.manifests.push(whole)
     sent = own.manifests.inspect(whole)
     assert sent.digest == digest
-    document = json.loads(sent.data)  # type: ignore[union-attr]
+    document = json.loads(sent.data)
     assert [(entry["digest"], entry["platform"]) for entry in document["manifests"]] == [
         (amd_digest, {"architecture": "amd64", "os": "linux"}),
         (
@@ -208,7 +208,7 @@ def test_one_name_for_several_platforms(
             check=True,
             capture_output=True,
         ).stdout
-        assert told == sent.data  # type: ignore[union-attr]
+        assert told == sent.data
 
 
 def test_a_list_takes_images_that_are_only_here_and_from_another_registry(
@@ -303,7 +303,7 @@ def test_what_points_at_an_image_is_listed_where_the_registry_keeps_no_list(
     subject = own.images.get(name).record.manifest
     assert own.registries.referrers(name) == ()
     empty = RawDocument(b"{}", "application/vnd.oci.empty.v1+json")
-    with own._rooms.registry(registry.host, push=True) as client:
+    with own._context.registry(registry.host, push=True) as client:
         client.push_blob("signed", empty.descriptor, lambda: io.BytesIO(empty.data))
         digests = []
         for kind in ("application/vnd.example.sbom", "application/vnd.example.signature"):
@@ -344,6 +344,6 @@ def test_a_registry_that_keeps_the_list_is_left_to_it(
     [found] = own.registries.referrers(f"{scripted.host}/app:1")
     assert found.artifact_type == "x"
     document = RawDocument(json.dumps({"subject": image, "schemaVersion": 2}).encode(), MANIFEST)
-    with own._rooms.registry(scripted.host, push=True) as client:
+    with own._context.registry(scripted.host, push=True) as client:
         client.push_manifest("app", document.digest, document)
     assert len(scripted.requests("PUT")) == 1

@@ -53,7 +53,7 @@ def view(engine: Engine) -> tuple[set[str], str]:
     """Return what the kernel knows of the engine's networks: links, and its table's maps."""
     links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     names = set(re.findall(r"^\d+: (jcv\w+)", links, re.MULTILINE))
-    table = engine._rooms.firewall.table
+    table = engine._context.firewall.table
     rules = subprocess.run(
         ["nft", "list", "table", "inet", table], capture_output=True, text=True, check=False
     ).stdout

@@ -293,9 +293,9 @@ def busybox_layer(engine: Engine) -> bytes:
 def nothing_new(engine: Engine, digests: set[str]) -> None:
     assert engine.images() == []
     assert not list((engine.settings.root / "staging").iterdir())
-    assert not digests & set(engine._rooms.store.content.digests())
+    assert not digests & set(engine._context.store.content.digests())
     engine.system.prune(all=True)
-    assert engine._rooms.store.content.digests() == []
+    assert engine._context.store.content.digests() == []
 
 
 @pytest.mark.parametrize(
@@ -490,7 +490,7 @@ def test_a_push_in_another_compression(
     assert engine.images.get(name).digest == image.digest
     pulled = own.pull(name)
     assert (pulled.digest, pulled.id) == (digest, image.id)
-    manifest = json.loads(own._rooms.store.content.read(digest))
+    manifest = json.loads(own._context.store.content.read(digest))
     assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"zstd"}
     assert says(own, name, "wc -c < /1").strip() == "100000"
     events.clear()

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.commands.examples import EXAMPLES
 from jupyter_containers.commands.execute import execute
+from jupyter_containers.commands.grammar import VERBS
 from jupyter_containers.commands.session import Session
 from jupyter_containers.engine import Engine
 from tests.integration.engine_fixtures import Place, demolish
@@ -64,9 +64,9 @@ SHOWN = {
 }
 CASES = [
     line
-    for verb, examples in EXAMPLES.items()
-    for line, _ in examples
-    if line not in ELSEWHERE and verb.split()[0] not in GROUPS_ELSEWHERE
+    for verb in VERBS
+    for line, _ in verb.examples
+    if line not in ELSEWHERE and verb.name.split()[0] not in GROUPS_ELSEWHERE
 ]
 
 

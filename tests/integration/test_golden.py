@@ -56,8 +56,8 @@ def test_case(name: str, oven: Engine, tmp_path: Path) -> None:
                 build()
             return
         image = build()
-        content = oven._rooms.store.content
-        record = oven._rooms.store.records.get_image(image.digest)
+        content = oven._context.store.content
+        record = oven._context.store.records.get_image(image.digest)
         assert record is not None
         manifest = json.loads(content.read(record.manifest.digest))
         layers = [content.open(layer["digest"]) for layer in manifest["layers"]]

@@ -183,29 +183,29 @@ class Around:
 
 
 def _store(around: Around) -> Kept:
-    rooms = around.engine()._rooms
+    context = around.engine()._context
 
     def opened(transfer: Transfer) -> AbstractContextManager[Place]:
-        return open_store(rooms, transfer)
+        return open_store(context, transfer)
 
     return Kept(opened, opened)
 
 
 def _registry(around: Around) -> Kept:
-    rooms, number = around.engine()._rooms, around.made
+    context, number = around.engine()._context, around.made
     reference = around.reference
     reference = replace(reference, repository=f"{reference.repository}{number}")
 
     @contextmanager
     def reading(transfer: Transfer) -> Iterator[Source]:
         with (
-            open_repository(rooms, reference, transfer) as place,
-            open_store(rooms, transfer) as store,
+            open_repository(context, reference, transfer) as place,
+            open_store(context, transfer) as store,
         ):
             yield ThroughStore(store, place)
 
     def writing(transfer: Transfer) -> AbstractContextManager[Place]:
-        return open_repository(rooms, reference, transfer, push=True)
+        return open_repository(context, reference, transfer, push=True)
 
     return Kept(writing, reading, lambda name: name.tag or "")
 

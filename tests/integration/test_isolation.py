@@ -71,7 +71,7 @@ def test_its_cgroup_is_the_root_it_sees(engine: Engine, busybox: str) -> None:
 def test_capabilities_are_the_usual_fourteen(engine: Engine, busybox: str) -> None:
     lines = sh(engine, busybox, "grep ^Cap /proc/self/status").splitlines()
     sets = dict(line.split(":\t") for line in lines)
-    available = engine._rooms.host.kernel_capabilities
+    available = engine._context.host.kernel_capabilities
     expected = frozenset(DEFAULT_CAPABILITIES) & available
     assert len(DEFAULT_CAPABILITIES) == 14
     for name in ("CapBnd", "CapEff", "CapPrm"):
@@ -203,7 +203,7 @@ def test_the_hosts_runtime_is_not_the_containers_to_write(
     engine: Engine, busybox: str, tmp_path: Path
 ) -> None:
     """The overwrite of /proc/self/exe (CVE-2019-5736): exec enters a program of the container."""
-    runtime = Path(engine._rooms.runtime.path)
+    runtime = Path(engine._context.runtime.path)
     before = (runtime.stat().st_mtime_ns, runtime.stat().st_size)
     script = (
         "cp /bin/busybox /bin/real; printf '#!/proc/self/exe\\n' > /bin/trap; chmod +x /bin/trap;"

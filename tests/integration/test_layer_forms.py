@@ -107,7 +107,7 @@ def test_each_image_keeps_the_form_that_it_names(
     assert own.system.check().problems == ()
     own.images.remove(left)
     own.system.prune()
-    assert own._rooms.store.content.digests() == []
+    assert own._context.store.content.digests() == []
 
 
 @pytest.mark.parametrize("pulled_first", [True, False])
@@ -140,7 +140,7 @@ def test_a_repair_makes_the_plain_form_of_the_compressed(
     load_gzip(own)
     load_plain(own)
     for layer in (LAYER, UPPER):
-        own._rooms.store.content.path(digest(layer)).unlink()
+        own._context.store.content.path(digest(layer)).unlink()
     report = own.system.check(repair=True)
     assert {problem.kind for problem in report.repaired} == {"missing blob"}
     assert report.problems == ()

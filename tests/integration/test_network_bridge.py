@@ -14,10 +14,8 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from itertools import count
 
 import msgspec
 import pytest
@@ -28,208 +26,31 @@ from jupyter_containers.network.allocation import allocate_endpoint, host_interf
 from jupyter_containers.network.bridge import BridgeDriver
 from jupyter_containers.network.firewall import Firewall
 from jupyter_containers.network.forward_policy import ForwardPolicy
-from jupyter_containers.network.model import Endpoint, Network, PublishedPort
+from jupyter_containers.network.model import Network, PublishedPort
 from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.netlink import NetlinkSocket
 from jupyter_containers.network.nft import Nft
 from jupyter_containers.network.ports import reserve
 from jupyter_containers.network.sysctl import leads_to_loopback, read_sysctl, write_sysctl
+from tests.integration.host_world import (
+    ANY,
+    HOST_IP,
+    LOOPBACK,
+    OUTSIDE_IP,
+    TABLE,
+    Container,
+    World,
+    ask,
+    call,
+    interfaces,
+    unreachable,
+    wire,
+)
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root (network namespaces)"),
     pytest.mark.skipif(not shutil.which("nft"), reason="needs nftables"),
 ]
-
-TABLE = "jc_test"
-HOST_IP, OUTSIDE_IP = "198.51.100.2", "198.51.100.1"
-ANY, LOOPBACK = "0.0.0.0", "127.0.0.1"
-
-
-@dataclass
-class Container:
-    """A namespace that stands in for a container, with its place in a network."""
-
-    id: str
-    namespace: NetworkNamespace
-    endpoint: Endpoint
-
-    @property
-    def address(self) -> str:
-        return self.endpoint.address
-
-
-@dataclass
-class World:
-    """A host with an uplink to a machine outside."""
-
-    host: NetworkNamespace
-    outside: NetworkNamespace
-    firewall: Firewall = field(default_factory=lambda: Firewall(TABLE))
-    stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
-    numbers: Iterator[int] = field(default_factory=lambda: count(1))
-    used: list[str] = field(default_factory=list)
-    networks: list[Network] = field(default_factory=list)
-
-    @property
-    def driver(self) -> BridgeDriver:
-        return BridgeDriver(self.firewall)
-
-    def on_host(self, function: Callable, *arguments):
-        return self.host.run(lambda: function(*arguments))
-
-    def network(self, number: int = 0, *, internal: bool = False) -> Network:
-        network = Network(
-            id=f"net{number}",
-            name=f"net{number}",
-            interface=f"jctest{number}",
-            subnet=f"10.211.{number}.0/24",
-            gateway=f"10.211.{number}.1",
-            internal=internal,
-            mtu=1400,
-        )
-        self.on_host(self.driver.ensure_bridge, network)
-        self.networks.append(network)
-        return network
-
-    def container(self, network: Network) -> Container:
-        identifier = f"container{next(self.numbers)}"
-        namespace = self.stack.enter_context(NetworkNamespace.create())
-        endpoint = allocate_endpoint(network, identifier, self.used)
-        self.used.append(endpoint.address)
-        self.on_host(self.driver.attach, namespace, endpoint, network)
-        return Container(identifier, namespace, endpoint)
-
-    def publish(
-        self, container: Container, *ports: tuple[str, int, int] | tuple[str, int, int, str]
-    ):
-        wanted = [
-            PublishedPort(
-                host_ip=port[0],
-                host_port=port[1],
-                container_ip=container.address,
-                container_port=port[2],
-                protocol=port[3] if len(port) > 3 else "tcp",
-            )
-            for port in ports
-        ]
-        reservation = self.stack.enter_context(self.on_host(reserve, wanted))
-        self.on_host(self.firewall.publish, container.id, reservation.ports)
-        self.settle()
-        return reservation.ports
-
-    def settle(self) -> None:
-        self.on_host(self.driver.settle_loopback, self.networks)
-
-    def flush_rules(self) -> None:
-        """Take away the table of these networks, as somebody's ``nft flush ruleset`` does."""
-        command = ["nft", "delete", "table", "inet", TABLE]
-        self.on_host(lambda: subprocess.run(command, check=True))
-
-    def serve(self, namespace: NetworkNamespace, port: int, *, udp: bool = False, ip: str = ANY):
-        """Answer every connection (or datagram) with the peer's address, until the test ends."""
-        kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
-        server = namespace.run(lambda: socket.socket(socket.AF_INET, kind))
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind((ip, port))
-        server.settimeout(0.05)
-        if not udp:
-            server.listen(20)
-        stop = threading.Event()
-
-        def work() -> None:
-            while not stop.is_set():
-                with contextlib.suppress(TimeoutError):
-                    if udp:
-                        data, peer = server.recvfrom(100)
-                        server.sendto(data + b" " + peer[0].encode(), peer)
-                    else:
-                        connection, peer = server.accept()
-                        with connection:
-                            connection.sendall(peer[0].encode())
-
-        thread = threading.Thread(target=work)
-        thread.start()
-
-        def end() -> None:
-            stop.set()
-            thread.join()
-            server.close()
-
-        self.stack.callback(end)
-
-
-def call(namespace: NetworkNamespace, ip: str, port: int, timeout: float = 2.0) -> str:
-    """Return what a server answered: our address as it sees us; "" when it cannot be reached."""
-
-    def connect() -> str:
-        try:
-            with socket.create_connection((ip, port), timeout=timeout) as connection:
-                return connection.recv(100).decode()
-        except OSError:
-            return ""
-
-    return namespace.run(connect)
-
-
-def ask(namespace: NetworkNamespace, ip: str, port: int, timeout: float = 2.0) -> str:
-    def send() -> str:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(timeout)
-            try:
-                sock.connect((ip, port))
-                sock.send(b"hello")
-                return sock.recv(100).decode()
-            except OSError:
-                return ""
-
-    return namespace.run(send)
-
-
-def unreachable(namespace: NetworkNamespace, ip: str, port: int) -> bool:
-    return call(namespace, ip, port, timeout=0.3) == ""
-
-
-def interfaces(namespace: NetworkNamespace) -> set[str]:
-    def names() -> set[str]:
-        with NetlinkSocket() as route:
-            return {link.name for link in links.get_links(route)}
-
-    return namespace.run(names)
-
-
-def _wire(host: NetworkNamespace, outside: NetworkNamespace) -> None:
-    def make() -> None:
-        # A bridge named eth0 carries the uplink, as a veth needs one in our builder.
-        with NetlinkSocket() as route:
-            route.send(links.add_bridge("eth0", "02:00:00:00:00:01"))
-            uplink = links.get_link(route, "eth0")
-            route.send(
-                links.add_address(uplink.index, HOST_IP, 24, "198.51.100.255"),
-                links.set_up(uplink.index),
-                links.add_veth(
-                    "wire",
-                    uplink.index,
-                    1400,
-                    peer_name="eth0",
-                    peer_mac="02:00:00:00:00:02",
-                    namespace=outside.fd,
-                ),
-            )
-
-    def configure() -> None:
-        index = socket.if_nametoindex("eth0")
-        with NetlinkSocket() as route:
-            route.send(
-                links.set_up(index), links.add_address(index, OUTSIDE_IP, 24, "198.51.100.255")
-            )
-
-    def default_route() -> None:
-        with NetlinkSocket() as route:
-            route.send(links.set_default_route(socket.if_nametoindex("eth0"), OUTSIDE_IP))
-
-    host.run(make)
-    outside.run(configure)
-    host.run(default_route)
 
 
 @pytest.fixture
@@ -237,7 +58,7 @@ def world() -> Iterator[World]:
     with NetworkNamespace.create() as host, NetworkNamespace.create() as outside:
         # A new namespace takes this over from the real host, whose state is not ours to know.
         host.run(lambda: write_sysctl("ipv4/ip_forward", "0"))
-        _wire(host, outside)
+        wire(host, outside)
         world = World(host, outside)
         with world.stack:
             yield world
@@ -496,21 +317,6 @@ def test_udp_and_tcp_share_a_port_number(world: World):
     assert call(world.outside, HOST_IP, 5353) == OUTSIDE_IP
 
 
-def test_unpublished_port_is_closed_again_and_others_stay(world: World):
-    network = world.network()
-    first, second = world.container(network), world.container(network)
-    for container in (first, second):
-        world.serve(container.namespace, 80)
-    world.publish(first, (ANY, 8081, 80), (LOOPBACK, 8082, 80))
-    ports = world.publish(second, (ANY, 8083, 80))
-    world.on_host(world.firewall.unpublish, first.id)
-    assert unreachable(world.host, LOOPBACK, 8081)
-    assert unreachable(world.host, LOOPBACK, 8082)
-    assert call(world.host, LOOPBACK, 8083)
-    assert world.on_host(world.firewall.current) == {second.id: ports}
-    world.on_host(world.firewall.unpublish, first.id)
-
-
 def test_unpublished_ports_are_closed_to_the_outside_even_with_a_route(world: World):
     container = world.container(world.network())
     world.serve(container.namespace, 80)
@@ -527,27 +333,6 @@ def test_taken_port_is_refused_and_nothing_is_held(world: World):
         world.publish(container, (ANY, 8079, 80), (LOOPBACK, 8080, 80))
     assert world.on_host(world.firewall.current) == {}
     assert world.publish(container, (ANY, 8079, 80))
-
-
-def test_stale_element_of_a_dead_container_is_replaced(world: World):
-    network = world.network()
-    dead, heir = world.container(network), world.container(network)
-    world.serve(heir.namespace, 80)
-    port = PublishedPort(host_ip=ANY, host_port=8080, container_ip=dead.address, container_port=80)
-    world.on_host(world.firewall.publish, dead.id, [port])
-    ports = world.publish(heir, (ANY, 8080, 80), (ANY, 8081, 80))
-    assert call(world.host, LOOPBACK, 8080)
-    world.on_host(world.firewall.unpublish, dead.id)
-    assert world.on_host(world.firewall.current) == {heir.id: ports}
-
-
-def test_sweep_removes_the_ports_of_the_dead(world: World):
-    network = world.network()
-    dead, alive = world.container(network), world.container(network)
-    world.publish(dead, (ANY, 8080, 80))
-    world.publish(alive, (ANY, 8081, 80))
-    assert world.on_host(world.firewall.sweep, [alive.id]) == (dead.id,)
-    assert set(world.on_host(world.firewall.current)) == {alive.id}
 
 
 def test_networks_do_not_reach_each_other_but_published_ports_do(world: World):

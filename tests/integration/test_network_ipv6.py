@@ -17,7 +17,8 @@ from jupyter_containers.network.netlink import NetlinkSocket
 from jupyter_containers.network.nft import Nft
 from jupyter_containers.network.ports import reserve
 from jupyter_containers.network.sysctl import read_sysctl, write_sysctl
-from tests.integration.test_network_bridge import Container, World, call, world
+from tests.integration.host_world import Container, World, call
+from tests.integration.test_network_bridge import world
 
 __all__ = ["world"]
 

@@ -38,7 +38,7 @@ def kernel(tmp_path: Path) -> Path:
 
 
 def outputs(notebook: Path) -> str:
-    [cell] = nbformat.read(notebook, as_version=4).cells  # type: ignore[no-untyped-call]
+    [cell] = nbformat.read(notebook, as_version=4).cells
     found: list[Any] = cell.outputs
     return "".join(str(output.get("text", output)) for output in found)
 
@@ -49,8 +49,8 @@ def test_it_reproduces_the_environment(
     del python  # the base image is in the store
     folder = tmp_path / "project"
     folder.mkdir()
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])  # type: ignore[no-untyped-call]
-    nbformat.write(notebook, folder / "my work.ipynb")  # type: ignore[no-untyped-call]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
+    nbformat.write(notebook, folder / "my work.ipynb")
     text = notebook_dockerfile(
         "somewhere/my work.ipynb", (3, 11), distributions(path=[str(kernel)])
     )

@@ -228,7 +228,7 @@ with Engine(root={str(tmp_path / "root")!r}, run_root={str(tmp_path / "run")!r})
     print(len(killed), [c.inspect()["State"]["ExitCode"] for c in killed])
     for c in (one, two):
         e.containers.remove(c.id, force=True)
-    remove(e._rooms.host.cgroups, e._rooms.runtime.cgroup_parent)
+    remove(e._context.host.cgroups, e._context.runtime.cgroup_parent)
 """
     setup = f"mkdir -p {LAB_FILE.parent} && mount --bind {lab} {LAB_FILE.parent}"
     done = subprocess.run(

@@ -290,8 +290,8 @@ def test_devices_of_a_layer_open_nothing(
     own.pull(name)
     script = "cat </disk; cat </kmem; echo done"
     result = own.run(name, ["/bin/sh", "-c", script], rm=True, network="none")
-    assert result.stdout == b"done\n"  # type: ignore[union-attr]
-    text = result.stderr.decode()  # type: ignore[union-attr]
+    assert result.stdout == b"done\n"
+    text = result.stderr.decode()
     assert text.count("Operation not permitted") == 2
     assert stat.S_IMODE(own.settings.root.stat().st_mode) == 0o700, "nor may others reach them"
 
@@ -317,7 +317,7 @@ def test_whiteouts_hide_what_is_below_and_nothing_else(
         rm=True,
         network="none",
     )
-    assert result.stdout == b"/d/new /kept /gone*\n"  # type: ignore[union-attr]
+    assert result.stdout == b"/d/new /kept /gone*\n"
 
 
 @pytest.mark.parametrize("kind", ["gzip", "zstd", "gzip in gzip", "many entries", "many members"])
@@ -325,7 +325,7 @@ def test_bombs(own: Engine, served: ServedImage, scripted: ScriptedRegistry, kin
     """The limits are those of the store, made small, so that the test is."""
     compress = zstd_module().compress
 
-    snapshots = own._rooms.store.snapshots
+    snapshots = own._context.store.snapshots
     snapshots._limits = Limits(entries=1000, ratio=100, ratio_floor=8 * 2**20, bytes=64 * 2**20)
     zeros = tar(member("zeros", bytes(48 * 2**20)))
     if kind == "many entries":

@@ -56,9 +56,9 @@ def app(own: Engine) -> Engine:
 
 def runs(engine: Engine, name: str) -> None:
     result = engine.run(name, rm=True, network="none")
-    assert result.stdout == b"built\n"  # type: ignore[union-attr]
+    assert result.stdout == b"built\n"
     gone = engine.run(name, ["ls", "/bin/vi"], rm=True, network="none", check=False)
-    assert gone.exit_code == 1  # type: ignore[union-attr]
+    assert gone.exit_code == 1
 
 
 # -- docker-registry ------------------------------------------------------------------------------

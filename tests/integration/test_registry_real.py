@@ -144,7 +144,7 @@ def test_outcomes_of_a_push(client: RegistryClient) -> None:
     sent: list[int] = []
 
     def push(repository: str, **more: object) -> str:
-        return client.push_blob(repository, blob, lambda: io.BytesIO(data), **more)  # type: ignore[arg-type]
+        return client.push_blob(repository, blob, lambda: io.BytesIO(data), **more)
 
     assert not client.has_blob("first", blob.digest)
     assert push("first", progress=sent.append) == "uploaded"

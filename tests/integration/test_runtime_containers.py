@@ -10,18 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.errors import InvalidArgumentError, OCIRuntimeError, UnsupportedError
+from jupyter_containers.errors import InvalidArgumentError, OCIRuntimeError
 from jupyter_containers.events import CancelToken
-from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import ExecOptions
 from jupyter_containers.runtime import cgroups, execute, monitor
 from jupyter_containers.runtime.process import ProcessIdentity
-from jupyter_containers.runtime.resources import limits
 from jupyter_containers.runtime.spec import BindMount, TmpfsMount, exec_process
-from jupyter_containers.runtime.users import resolve_user
 from tests.integration.runtime_fixtures import (
-    GROUP,
-    PASSWD,
     Container,
     Lab,
     Output,
@@ -57,45 +52,6 @@ def sleeper(lab: Lab) -> Iterator[Container]:
     container.wait()
 
 
-@pytest.mark.parametrize(
-    ("script", "code", "stdout", "stderr"),
-    [
-        ("exit 0", 0, b"", b""),
-        ("exit 42", 42, b"", b""),
-        ("echo out; echo err >&2", 0, b"out\n", b"err\n"),
-        ("printf unterminated", 0, b"unterminated", b""),
-        ("sh -c 'kill -KILL $$'; exit $?", 137, b"", b"Killed\n"),
-        ("sh -c 'kill -TERM $$'; exit $?", 143, b"", b"Terminated\n"),
-    ],
-)
-def test_exit_codes_and_streams(
-    lab: Lab, script: str, code: int, stdout: bytes, stderr: bytes
-) -> None:
-    result, output = lab.run("sh", "-c", script)
-    assert (result, bytes(output.stdout), bytes(output.stderr)) == (code, stdout, stderr)
-
-
-@pytest.mark.parametrize(
-    ("command", "code"),
-    [("nosuch", 127), ("/no/such", 127), ("/bin/data", 126), ("/bin", 126)],
-)
-def test_a_program_that_cannot_run_has_dockers_exit_code(lab: Lab, command: str, code: int) -> None:
-    with pytest.raises(OCIRuntimeError) as caught:
-        lab.create(command)
-    assert caught.value.exit_code == code
-    assert command in caught.value.message
-    assert "\n" not in caught.value.message
-    # A failed create leaves nothing.
-    assert lab.runtime.container_ids() == ()
-
-
-def test_stdin_reaches_the_container_and_ends(lab: Lab) -> None:
-    data = os.urandom(300_000)
-    code, output = lab.run("cat", stdin=data)
-    assert code == 0
-    assert bytes(output.stdout) == data
-
-
 def test_stdin_from_a_descriptor(lab: Lab) -> None:
     reader, writer = os.pipe()
     os.write(writer, b"through a pipe\n")
@@ -112,26 +68,6 @@ def test_stdin_from_a_descriptor(lab: Lab) -> None:
 
 def test_without_interactive_stdin_is_empty(lab: Lab) -> None:
     assert bytes(lab.run("wc", "-c")[1].stdout).strip() == b"0"
-
-
-def test_environment_user_and_folder(lab: Lab) -> None:
-    script = "id -u; id -G; pwd; echo $HOME $A $B $PATH; hostname"
-    config = ExecutionConfig(env=("A=image", "B=image"), user="root", working_dir="/nope")
-    code, output = lab.run(
-        "sh",
-        "-c",
-        script,
-        config=config,
-        user="ann",
-        env=["B=option"],
-        workdir="/made/here",
-        hostname="box",
-    )
-    lines = output.stdout.decode().splitlines()
-    assert code == 0
-    assert lines[:3] == ["1000", "1000 2000", "/made/here"]
-    assert lines[3].startswith("/home/ann image option /usr/local/sbin:")
-    assert lines[4] == "box"
 
 
 def test_default_confinement(lab: Lab) -> None:
@@ -165,20 +101,6 @@ def test_privileged_and_new_privileges(lab: Lab) -> None:
     script = "grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status; mount -t tmpfs x /tmp; echo $?"
     _, output = lab.run("sh", "-c", script, privileged=True)
     assert output.stdout.split() == [b"NoNewPrivs:", b"0", b"Seccomp:", b"0", b"0"]
-
-
-def test_memory_limit_kills_and_is_reported(lab: Lab) -> None:
-    container = lab.create("tail", "/dev/zero", memory="16m")
-    started = cgroups.stats(lab.host.cgroups, container.cgroup)
-    assert started is not None
-    assert started.memory_limit == 16 * MIB
-    container.start()
-    status = container.wait()
-    kills = cgroups.oom_kills(lab.host.cgroups, container.cgroup)
-    lab.runtime.delete(container.id)
-    assert kills >= 1
-    assert status.oom_killed
-    assert status.code == 137
 
 
 def test_memory_is_accounted_without_an_oom(lab: Lab, sleeper: Container) -> None:
@@ -217,16 +139,6 @@ def test_pids_limit_holds(lab: Lab) -> None:
     assert b"Resource temporarily unavailable" in output.stderr
 
 
-def test_update_changes_a_live_limit(lab: Lab, sleeper: Container) -> None:
-    from jupyter_containers.options import RunOptions
-
-    changed = limits(RunOptions.of("x", memory="32m", pids_limit=7), lab.host)
-    lab.runtime.update(sleeper.id, changed)
-    stats = cgroups.stats(lab.host.cgroups, sleeper.cgroup)
-    assert stats is not None
-    assert (stats.memory_limit, stats.pids_limit) == (32 * MIB, 7)
-
-
 def test_read_only_tmpfs_and_binds(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("host\n")
     mounts = (
@@ -262,62 +174,13 @@ def test_init_reaps_and_forwards(lab: Lab) -> None:
     assert output.stdout.startswith(b"/sbin/docker-init -- sh -c")
 
 
-def test_ulimits(lab: Lab) -> None:
-    _, output = lab.run("sh", "-c", "ulimit -Sn; ulimit -Hn", ulimit=["nofile=100:200"])
-    assert output.stdout.split() == [b"100", b"200"]
-    if "CAP_SYS_RESOURCE" not in lab.host.kernel_capabilities:
-        with pytest.raises(UnsupportedError) as caught:
-            lab.create("true", ulimit=["nofile=100000000"])
-        assert caught.value.capability == "CAP_SYS_RESOURCE"
-
-
-def test_kill_stop_signal_and_pause(lab: Lab) -> None:
-    container = lab.create("sh", "-c", "trap 'exit 7' TERM; echo up; while :; do sleep 0.02; done")
-    output = Output()
-    with container.attach() as attachment:
-        container.start()
-        token = CancelToken()
-
-        def first(stream: str, data: bytes) -> None:
-            output(stream, data)
-            token.cancel()
-
-        from jupyter_containers.errors import OperationCancelledError
-
-        with pytest.raises(OperationCancelledError):
-            attachment.pump(first, cancel=token)
-    lab.runtime.pause(container.id)
-    assert cgroups.is_frozen(lab.host.cgroups, container.cgroup)
-    state = lab.runtime.state(container.id)
-    assert state is not None
-    assert state["status"] == "paused"
-    lab.runtime.resume(container.id)
-    assert not cgroups.is_frozen(lab.host.cgroups, container.cgroup)
-    assert container.state.container is not None
-    assert container.state.container.signal(signal.SIGTERM)
-    assert container.wait().code == 7
-    lab.runtime.delete(container.id)
-    assert lab.runtime.state(container.id) is None
-
-
-def test_a_paused_container_can_be_deleted_by_force(lab: Lab, sleeper: Container) -> None:
-    lab.runtime.pause(sleeper.id)
-    lab.runtime.delete(sleeper.id, force=True)
-    assert sleeper.wait().code == 137
-    assert not lab.runtime.exists(sleeper.id)
-
-
-def test_delete_refuses_a_live_container(lab: Lab, sleeper: Container) -> None:
-    with pytest.raises(OCIRuntimeError):
-        lab.runtime.delete(sleeper.id)
-    assert lab.runtime.init_process(sleeper.id) == sleeper.state.container
-
-
 @pytest.mark.parametrize("command", [("sleep", "60"), ("true",)])
 def test_whether_a_container_was_started_is_asked_of_the_runtime(
     lab: Lab, command: tuple[str, ...]
 ) -> None:
-    """Also where the starter died between reading the fifo and removing it."""
+    """Also where runc died between reading the fifo and removing it."""
+    if lab.runtime.name != "runc":
+        pytest.skip("needs runc: with another runtime the start has other steps")
     container = lab.create(*command)
     process = container.state.container
     assert process is not None
@@ -342,34 +205,6 @@ def test_an_abandoned_container_leaves_neither_monitor_nor_process(lab: Lab) -> 
     assert not container.state.container.alive
     assert other.state.conmon is not None
     assert other.state.conmon.alive
-
-
-def test_exec(lab: Lab, sleeper: Container) -> None:
-    def run(*command: str, stdin: bytes | None = None, **flags: object) -> tuple[int, Output]:
-        options = ExecOptions.of(command, **flags)
-        user = resolve_user(options.user, PASSWD, GROUP) if options.user else None
-        process = exec_process(sleeper.spec, options, user)
-        output = Output()
-        code = execute.execute(
-            lab.runtime, sleeper.id, sleeper.bundle, process, on_output=output, stdin=stdin
-        )
-        return code, output
-
-    code, output = run("sh", "-c", "echo out; echo err >&2; exit 9")
-    assert (code, bytes(output.stdout), bytes(output.stderr)) == (9, b"out\n", b"err\n")
-    code, output = run(
-        "sh", "-c", "id -u; pwd; echo $HOME $X", user="ann", workdir="/tmp", env=["X=1"]
-    )
-    assert output.stdout.split() == [b"1000", b"/tmp", b"/home/ann", b"1"]
-    data = os.urandom(200_000)
-    code, output = run("cat", stdin=data)
-    assert bytes(output.stdout) == data
-    assert run("sh", "-c", "kill -9 $$")[0] == 137
-    for command, expected in (("nosuch", 127), ("/bin/data", 126)):
-        with pytest.raises(OCIRuntimeError) as caught:
-            run(command)
-        assert caught.value.exit_code == expected
-    assert not [name for name in os.listdir(sleeper.bundle) if name.startswith("exec-")]
 
 
 def test_exec_is_cancelled_and_the_container_goes_on(lab: Lab, sleeper: Container) -> None:
@@ -509,70 +344,6 @@ def test_a_killed_monitor_is_noticed(lab: Lab) -> None:
     assert status.code is None
     lab.runtime.delete(container.id, force=True)
     assert not lab.runtime.exists(container.id)
-
-
-def test_a_created_container_that_never_starts_is_removed(lab: Lab) -> None:
-    container = lab.create("true")
-    state = lab.runtime.state(container.id)
-    assert state is not None
-    assert state["status"] == "created"
-    lab.runtime.delete(container.id, force=True)
-    assert container.wait().code == 137
-    assert lab.runtime.container_ids() == ()
-
-
-def test_the_same_bundle_starts_again(lab: Lab) -> None:
-    from jupyter_containers.runtime.mounts import PrivateMounts
-
-    container_id, bundle, _, mount = lab.bundle("sh", "-c", "test -e /x && exit 3; touch /x")
-    codes = []
-    for _ in range(2):
-        with PrivateMounts() as mounts:
-            mounts.overlay(mount, bundle / "rootfs")
-            state = mounts.call(lab.monitor.create, container_id, bundle)
-        lab.runtime.start(container_id)
-        status = monitor.wait(bundle, state, timeout=20)
-        assert status is not None
-        codes.append(status.code)
-        lab.runtime.delete(container_id)
-    assert codes == [0, 3]
-
-
-def test_run_without_a_monitor(lab: Lab) -> None:
-    from jupyter_containers.errors import OperationCancelledError
-    from jupyter_containers.runtime.mounts import PrivateMounts
-
-    output = Output()
-    container_id, bundle, _, mount = lab.bundle("sh", "-c", "cat; echo err >&2; exit 5")
-    with PrivateMounts() as mounts:
-        mounts.overlay(mount, bundle / "rootfs", volatile=True)
-        code = mounts.call(
-            lab.runtime.run, container_id, bundle, on_output=output, stdin=b"heredoc"
-        )
-    assert (code, bytes(output.stdout), bytes(output.stderr)) == (5, b"heredoc", b"err\n")
-
-    container_id, bundle, _, mount = lab.bundle("nosuch")
-    with PrivateMounts() as mounts:
-        mounts.overlay(mount, bundle / "rootfs")
-        with pytest.raises(OCIRuntimeError) as caught:
-            mounts.call(lab.runtime.run, container_id, bundle, on_output=output)
-    assert caught.value.exit_code == 127
-
-    token = CancelToken()
-    container_id, bundle, _, mount = lab.bundle("sh", "-c", "echo up; sleep 50")
-    begun = time.monotonic()
-    with PrivateMounts() as mounts:
-        mounts.overlay(mount, bundle / "rootfs")
-        with pytest.raises(OperationCancelledError):
-            mounts.call(
-                lab.runtime.run,
-                container_id,
-                bundle,
-                on_output=lambda stream, data: token.cancel(),
-                cancel=token,
-            )
-    assert time.monotonic() - begun < 5
-    assert lab.runtime.container_ids() == ()
 
 
 def test_nothing_is_left(lab: Lab) -> None:

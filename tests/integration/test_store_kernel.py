@@ -52,7 +52,7 @@ def privately(function: Callable[[], T]) -> T:
             check(_libc.unshare(CLONE_FS | CLONE_NEWNS))
             check(_libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None))
             results.append(function())
-        except BaseException as error:  # noqa: BLE001 -- raised again by the caller
+        except BaseException as error:  # noqa: BLE001  # raised again by the caller
             errors.append(error)
 
     thread = threading.Thread(target=run)

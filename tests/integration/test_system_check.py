@@ -33,7 +33,7 @@ def own(tmp_path: Path) -> Iterator[Engine]:
 
 
 def blob_file(engine: Engine, digest: str) -> Path:
-    return engine._rooms.store.content.path(digest)
+    return engine._context.store.content.path(digest)
 
 
 def flip(path: Path) -> None:
@@ -45,7 +45,7 @@ def flip(path: Path) -> None:
 
 def layers(engine: Engine, name: str) -> list[tuple[str, Path]]:
     """Return blob and folder of each layer, lowest first."""
-    store = engine._rooms.store
+    store = engine._context.store
     records = [store.snapshots.get(chain) for chain in engine.images.get(name).record.chain_ids]
     return [(r.blob.digest, store.snapshots.root / r.directory) for r in records if r]
 
@@ -79,7 +79,7 @@ def test_a_flipped_byte_in_what_can_be_made_again(own: Engine) -> None:
     flip(blob_file(own, digest))
     assert kinds(own.system.check()) == {"damaged blob"}
     assert repaired(own) == {"damaged blob", "missing blob"}
-    assert own._rooms.store.content.has(digest), "made again from the unpacked layer"
+    assert own._context.store.content.has(digest), "made again from the unpacked layer"
     assert says(own, "built") == "built\n"
 
 

@@ -20,7 +20,7 @@ pytestmark = NEEDS
 def test_root_leaves_nothing(tmp_path: Path) -> None:
     place = Place.under(tmp_path)
     engine = place.engine()
-    layout, parent = engine._rooms.host.cgroups, engine._rooms.runtime.cgroup_parent
+    layout, parent = engine._context.host.cgroups, engine._context.runtime.cgroup_parent
     before = traces(engine)
     engine.images.bootstrap("busybox")
     engine.networks.create("lab")

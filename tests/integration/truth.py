@@ -12,7 +12,7 @@ from jupyter_containers.runtime.process import find_processes
 
 def untruth(engine: Engine, container: Container) -> str:
     """Return how processes, runtime and companions differ from the container's status, or ""."""
-    record, runtime = container.record, engine._rooms.runtime
+    record, runtime = container.record, engine._context.runtime
     monitors = find_processes(lambda words: os.fsencode(record.id) in words and b"--cid" in words)
     if container.status is Status.EXITED and record.options.rm:
         return "exited, and did not remove itself"
@@ -20,7 +20,7 @@ def untruth(engine: Engine, container: Container) -> str:
     if container.status is Status.PAUSED:
         return "" if frozen else "paused, and not frozen"
     if container.status is not Status.RUNNING:
-        claims = [one for one in engine._rooms.endpoints.all() if one.container_id == record.id]
+        claims = [one for one in engine._context.endpoints.all() if one.container_id == record.id]
         held = [runtime.exists(record.id), bool(monitors), bool(claims)]
         return f"{container.status} holds state, monitor, addresses: {held}" if any(held) else ""
     process = record.state.process

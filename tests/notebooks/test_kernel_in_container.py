@@ -85,7 +85,7 @@ def evaluate(manager: KernelManager, source: str) -> str:
 def printed(client: object) -> str:
     text = ""
     while True:
-        message = client.get_iopub_msg(timeout=30)  # type: ignore[attr-defined]
+        message = client.get_iopub_msg(timeout=30)
         content = message["content"]
         match message["msg_type"]:
             case "stream":

@@ -130,7 +130,7 @@ def test_a_profile_configures(place: Place, tmp_path: Path) -> None:
 def test_completion_knows_a_thousand_images(tmp_path: Path) -> None:
     with Place.under(tmp_path).engine() as engine:
         engine.images.bootstrap("busybox")
-        records = engine._rooms.store.records
+        records = engine._context.store.records
         [busybox] = records.names()
         names = [f"docker.io/many/image{number}:1" for number in range(1000)]
         # At once: a thousand tags, each safely on disk, would take half a minute.

@@ -24,7 +24,7 @@ _PYTEST = (
 )
 _LIMITS = "tests/vm/test_cgroup2.py"
 # Root's own suite, as far as the version of cgroups makes a difference.
-_ROOT = ("tests/integration/test_engine_limits.py", "tests/integration/test_runtime_crun.py")
+_ROOT = ("tests/integration/test_engine_limits.py", "tests/conformance/test_oci_runtimes.py")
 _LAB_FILE = Path("/etc/jupyter_containers/lab.toml")
 _QUOTAS = "tests/vm/test_quotas.py"
 _LAB = "for_root = true\n[limits]\ncontainers = 3\nmemory = '64m'\ncpus = 0.5\n"

@@ -8,9 +8,11 @@ from jupyter_containers.commands.grammar.flags import (
     INTERACTIVE,
     NETWORK_VALUES,
     QUIET,
+    REMOVED,
     TTY,
+    UNMADE,
 )
-from jupyter_containers.commands.words import Flag, Operand, Verb
+from jupyter_containers.commands.words import Call, Flag, Interrupted, Operand, Verb
 from jupyter_containers.options.buildflags import BuildFlags
 from jupyter_containers.options.flag import declared
 from jupyter_containers.options.flags import CONTENT_TRUST
@@ -35,23 +37,58 @@ _OF_FRONT_ENDS = (
     Flag("rm", "Taken and without effect: steps leave no containers", "bool"),
 )
 
-VERBS: tuple[Verb, ...] = (
-    Verb(
-        "build",
-        "Build an image from a Dockerfile",
-        "builds:build",
-        tuple(sorted((*declared(BuildFlags), *_OF_FRONT_ENDS), key=lambda flag: flag.name)),
-        (Operand("context", "PATH", "optional"),),
-        ("image build", "builder build", "buildx build"),
-        reads_stdin=True,
+BUILD = Verb(
+    "build",
+    "Build an image from a Dockerfile",
+    "builds:build",
+    tuple(sorted((*declared(BuildFlags), *_OF_FRONT_ENDS), key=lambda flag: flag.name)),
+    (Operand("context", "PATH", "optional"),),
+    ("image build", "builder build", "buildx build"),
+    reads_stdin=True,
+    takes_paths=True,
+    prints="id",
+    surplus="quote values with spaces",
+    examples=(
+        ("build -t app:1 app", "from app/Dockerfile"),
+        ("build -t app:2 --build-arg LEVEL=debug --no-cache app", "every step anew"),
+        ("build --target base -t app:base app", "only up to one stage"),
+        ("build --call=cache app", "what would come from the cache, and why not the rest"),
+        ("build -o out app", "the files into a folder, no image"),
     ),
+    interrupted=Interrupted("the steps that were done are kept in the cache"),
+)
+
+DEBUG = Verb(
+    "builder debug",
+    "Run a command in what a failed build step left",
+    "builds:debug",
+    (
+        INTERACTIVE,
+        Flag("network", "Network of the command", values=NETWORK_VALUES, names="network"),
+        Flag("step", "ID of the failed step (default: the latest)"),
+        TTY,
+    ),
+    (Operand("command", "COMMAND", "rest"),),
+    ("buildx debug",),
+    reads_stdin=True,
+    examples=(("builder debug ls -l /srv", "right after a build that failed"),),
+)
+
+VERBS: tuple[Verb, ...] = (
+    BUILD,
     Verb(
         "bootstrap",
         "Make a base image on this machine from distribution packages",
-        "images:bootstrap",
+        Call("images.bootstrap", progress=True),
         (Flag("quiet", "Show no progress", "bool", "q"),),
         (Operand("reference", "NAME[:TAG]"),),
         ("image bootstrap",),
+        prints="familiar",
+        examples=(
+            ("bootstrap busybox", "in a second, without a network"),
+            ("bootstrap python:3.11-slim", "from Debian's packages"),
+        ),
+        interrupted=UNMADE,
     ),
     Verb(
         "builder prune",
@@ -70,21 +107,13 @@ VERBS: tuple[Verb, ...] = (
         ),
         (),
         ("buildx prune",),
-    ),
-    Verb(
-        "builder debug",
-        "Run a command in what a failed build step left",
-        "builds:debug",
-        (
-            INTERACTIVE,
-            Flag("network", "Network of the command", values=NETWORK_VALUES, names="network"),
-            Flag("step", "ID of the failed step (default: the latest)"),
-            TTY,
+        examples=(
+            ("builder prune -f", ""),
+            ("builder prune -f --filter until=168h", "what nobody used for a week"),
         ),
-        (Operand("command", "COMMAND", "rest"),),
-        ("buildx debug",),
-        reads_stdin=True,
+        interrupted=REMOVED,
     ),
+    DEBUG,
     Verb(
         "builder du",
         "Show what the build cache holds",
@@ -92,5 +121,6 @@ VERBS: tuple[Verb, ...] = (
         (FORMAT, QUIET, Flag("verbose", "Show whole descriptions", "bool", "v")),
         (),
         ("buildx du",),
+        examples=(("builder du", ""),),
     ),
 )

@@ -47,6 +47,12 @@ VERBS: tuple[Verb, ...] = (
         (Operand("services", "SERVICE", "any"),),
         ("compose convert",),
         reads_stdin=True,
+        takes_paths=True,
+        examples=(
+            ("compose config", "compose.yaml of this folder as it is understood"),
+            ("compose -f base.yaml -f dev.yaml config --services", "of two files, merged"),
+            ("compose config --no-interpolate", "variables as they are written"),
+        ),
     ),
 )
 

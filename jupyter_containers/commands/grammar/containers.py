@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from jupyter_containers.commands.grammar.data import DATA_FLAGS
 from jupyter_containers.commands.grammar.flags import (
     CONTAINER,
     CONTAINERS,
     DETACH_KEYS,
     FILTER,
     FORMAT,
+    GOES_ON,
     INSPECT_SIZE,
+    NO_ARCHIVE,
     NO_TRUNC,
     PRUNE,
     QUIET,
+    REMOVED,
     SIG_PROXY,
     SIGNALS,
     STOP,
+    UNMADE,
 )
-from jupyter_containers.commands.words import Flag, Operand, Verb
+from jupyter_containers.commands.words import Call, Flag, Interrupted, Live, Operand, Verb, View
 from jupyter_containers.options.flag import declared
 from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags
 
@@ -27,16 +32,73 @@ CREATE_FLAGS = tuple(flag for flag in RUN_FLAGS if flag.key != "detach")
 RUN_OPERANDS = (Operand("image", "IMAGE"), Operand("command", "COMMAND", "rest"))
 
 
-VERBS: tuple[Verb, ...] = (
-    Verb(
-        "run",
-        "Create and start a new container from an image",
-        "containers:run",
-        (DETACH_KEYS, SIG_PROXY, *RUN_FLAGS),
-        RUN_OPERANDS,
-        ("container run",),
-        reads_stdin=True,
+RUN = Verb(
+    "run",
+    "Create and start a new container from an image",
+    "containers:run",
+    (DETACH_KEYS, SIG_PROXY, *RUN_FLAGS),
+    RUN_OPERANDS,
+    ("container run",),
+    reads_stdin=True,
+    starts="container",
+    prints="id",
+    notebook_flags=DATA_FLAGS,
+    interrupted=Interrupted(
+        advice="with -d a server runs beside the cells", advised_with=("publish", "publish_all")
     ),
+    examples=(
+        ("run --rm busybox echo hello", "one command; nothing of it is left"),
+        ("run -it --rm busybox sh", "a shell in a terminal"),
+        ("run -d --name web -p 8000:8000 app:1", "a server, at http://localhost:8000"),
+        (
+            "run --rm -m 512m --cpus 1.5 -v data:/data -e LEVEL=debug app:1 env",
+            "limits, a volume, a variable",
+        ),
+        ("run --rm --here busybox ls", "in the current folder, as its owner"),
+    ),
+)
+
+KILL = Verb(
+    "kill",
+    "Send a signal to running containers",
+    Call("containers.kill", "names", each="names"),
+    (Flag("signal", "Signal to send (default KILL)", "text", "s", values=SIGNALS),),
+    (CONTAINERS,),
+    ("container kill",),
+    examples=(
+        ("kill web", ""),
+        ("kill -s HUP web", "a signal that many servers read their configuration on"),
+    ),
+)
+
+REMOVE = Verb(
+    "rm",
+    "Remove containers",
+    "containers:remove",
+    (
+        Flag("force", "Kill them first when they run", "bool", "f"),
+        Flag("volumes", "Remove their anonymous volumes", "bool", "v"),
+    ),
+    (CONTAINERS,),
+    ("container rm", "container remove"),
+    examples=(
+        ("rm job", ""),
+        ("rm -f web", "also when it runs"),
+    ),
+    interrupted=REMOVED,
+)
+
+CHANGES = Verb(
+    "container diff",
+    "List the files that a container changed",
+    "files:diff",
+    (),
+    (CONTAINER,),
+    examples=(("container diff web", "A added, C changed, D deleted"),),
+)
+
+VERBS: tuple[Verb, ...] = (
+    RUN,
     Verb(
         "create",
         "Create a new container",
@@ -44,6 +106,8 @@ VERBS: tuple[Verb, ...] = (
         CREATE_FLAGS,
         RUN_OPERANDS,
         ("container create",),
+        prints="id",
+        examples=(("create --name later -m 64m app:1", "as run, but not started yet"),),
     ),
     Verb(
         "start",
@@ -57,6 +121,10 @@ VERBS: tuple[Verb, ...] = (
         (CONTAINERS,),
         ("container start",),
         reads_stdin=True,
+        examples=(
+            ("start job", ""),
+            ("start -a job", "and show what it writes, until it ends"),
+        ),
     ),
     Verb(
         "attach",
@@ -66,81 +134,79 @@ VERBS: tuple[Verb, ...] = (
         (CONTAINER,),
         ("container attach",),
         reads_stdin=True,
+        examples=(("attach web", "its output from now on; Ctrl-P Ctrl-Q leaves it running"),),
+        interrupted=GOES_ON,
     ),
     Verb(
         "stop",
         "Stop running containers",
-        "containers:stop",
+        Call("containers.stop", "names", each="names"),
         STOP,
         (CONTAINERS,),
         ("container stop",),
+        examples=(
+            ("stop web", "asks it to end, and kills it after 10 seconds"),
+            ("stop -t 1 web db", "after one second"),
+        ),
+        interrupted=Interrupted("the signal was sent, what has not ended goes on"),
     ),
     Verb(
         "restart",
         "Restart containers",
-        "containers:restart",
+        Call("containers.restart", "names", each="names"),
         STOP,
         (CONTAINERS,),
         ("container restart",),
+        examples=(("restart web", ""),),
+        interrupted=Interrupted("what had not ended goes on, what had is not started again"),
     ),
-    Verb(
-        "kill",
-        "Send a signal to running containers",
-        "containers:kill",
-        (Flag("signal", "Signal to send (default KILL)", "text", "s", values=SIGNALS),),
-        (CONTAINERS,),
-        ("container kill",),
-    ),
+    KILL,
     Verb(
         "pause",
         "Pause all processes in containers",
-        "containers:pause",
+        Call("containers.pause", "names", each="names"),
         (),
         (CONTAINERS,),
         ("container pause",),
+        examples=(("pause web", ""),),
     ),
     Verb(
         "unpause",
         "Let paused containers go on",
-        "containers:unpause",
+        Call("containers.unpause", "names", each="names"),
         (),
         (CONTAINERS,),
         ("container unpause",),
+        examples=(("unpause web", ""),),
     ),
     Verb(
         "wait",
         "Wait for containers to end; give their exit codes",
-        "containers:wait",
+        Call("containers.wait", "lines", each="names"),
         (),
         (CONTAINERS,),
         ("container wait",),
+        examples=(("wait job", "until it has ended; 0 is success"),),
+        interrupted=GOES_ON,
     ),
-    Verb(
-        "rm",
-        "Remove containers",
-        "containers:remove",
-        (
-            Flag("force", "Kill them first when they run", "bool", "f"),
-            Flag("volumes", "Remove their anonymous volumes", "bool", "v"),
-        ),
-        (CONTAINERS,),
-        ("container rm", "container remove"),
-    ),
+    REMOVE,
     Verb(
         "update",
         "Change limits of containers",
-        "containers:update",
+        Call("containers.update", "names", each="names"),
         declared(UpdateFlags),
         (CONTAINERS,),
         ("container update",),
+        examples=(("update -m 256m --memory-swap 512m --cpus 0.5 web", "while it runs"),),
     ),
     Verb(
         "rename",
         "Rename a container",
-        "containers:rename",
+        Call("containers.rename", "nothing"),
         (),
         (CONTAINER, Operand("new", "NEW_NAME")),
         ("container rename",),
+        examples=(("rename web site", ""),),
     ),
     Verb(
         "ps",
@@ -159,6 +225,13 @@ VERBS: tuple[Verb, ...] = (
         ),
         (),
         ("container ls", "container list", "container ps"),
+        live=Live(View.DASHBOARD, asked_by="watch", in_terminal=True),
+        examples=(
+            ("ps", "what runs"),
+            ("ps -a -f status=exited", "what has ended"),
+            ("ps --format '{{.Names}}: {{.Status}}'", "only these columns"),
+            ("ps --watch", "live, with charts and buttons in a notebook"),
+        ),
     ),
     Verb(
         "logs",
@@ -174,6 +247,11 @@ VERBS: tuple[Verb, ...] = (
         ),
         (CONTAINER,),
         ("container logs",),
+        examples=(
+            ("logs --tail 20 web", "the last 20 lines"),
+            ("logs -f --since 10m web", "the last 10 minutes, and what comes"),
+        ),
+        interrupted=GOES_ON,
     ),
     Verb(
         "exec",
@@ -183,6 +261,13 @@ VERBS: tuple[Verb, ...] = (
         (CONTAINER, Operand("command", "COMMAND", "rest")),
         ("container exec",),
         reads_stdin=True,
+        starts="command",
+        examples=(
+            ("exec web ls -l /srv", ""),
+            ("exec -it web sh", "a shell in a terminal"),
+            ("exec -u 1000 -w /tmp web id", "as another user, in another folder"),
+        ),
+        interrupted=Interrupted("the command was ended, the container goes on"),
     ),
     Verb(
         "stats",
@@ -196,6 +281,11 @@ VERBS: tuple[Verb, ...] = (
         ),
         (Operand("names", "CONTAINER", "any"),),
         ("container stats",),
+        live=Live(View.STATS, unless=("no_stream", "format"), in_terminal=True),
+        examples=(
+            ("stats", "live, with charts in a notebook"),
+            ("stats --no-stream web", "once"),
+        ),
     ),
     Verb(
         "top",
@@ -204,6 +294,7 @@ VERBS: tuple[Verb, ...] = (
         (),
         (CONTAINER, Operand("options", "ps OPTIONS", "rest")),
         ("container top",),
+        examples=(("top web", ""),),
     ),
     Verb(
         "explain",
@@ -212,6 +303,10 @@ VERBS: tuple[Verb, ...] = (
         (),
         (CONTAINER,),
         ("container explain",),
+        live=Live(View.EXPLANATION),
+        examples=(
+            ("explain web", "namespaces, control groups, mounts, address: seen from both sides"),
+        ),
     ),
     Verb(
         "port",
@@ -220,6 +315,10 @@ VERBS: tuple[Verb, ...] = (
         (),
         (CONTAINER, Operand("private_port", "PRIVATE_PORT[/PROTO]", "optional")),
         ("container port",),
+        examples=(
+            ("port web", ""),
+            ("port web 8000/tcp", "the address of one port"),
+        ),
     ),
     Verb(
         "cp",
@@ -233,26 +332,33 @@ VERBS: tuple[Verb, ...] = (
         (Operand("source", "CONTAINER:SRC|SRC|-"), Operand("target", "CONTAINER:DEST|DEST|-")),
         ("container cp",),
         reads_stdin=True,
+        takes_paths=True,
+        examples=(
+            ("cp web:/etc/passwd .", "out of the container"),
+            ("cp app/index.html web:/srv/", "into it"),
+        ),
+        interrupted=Interrupted("files that had been copied are kept"),
     ),
-    Verb(
-        "container diff",
-        "List the files that a container changed",
-        "files:diff",
-        (),
-        (CONTAINER,),
-    ),
+    CHANGES,
     Verb(
         "export",
         "Write a container's files to a tar archive",
         "files:export",
-        (Flag("output", "Write to a file instead of the output", "text", "o", "file"),),
+        (
+            Flag(
+                "output", "Write to a file instead of the output", "text", "o", "file", redirect=">"
+            ),
+        ),
         (CONTAINER,),
         ("container export",),
+        takes_paths=True,
+        examples=(("export -o web.tar web", "the files, without the image's history"),),
+        interrupted=NO_ARCHIVE,
     ),
     Verb(
         "commit",
         "Make an image of a container's changes",
-        "files:commit",
+        Call("containers.commit"),
         (
             Flag("author", "Author (Name <name@example.org>)", "text", "a"),
             Flag("change", "Apply a Dockerfile instruction", "list", "c"),
@@ -261,6 +367,12 @@ VERBS: tuple[Verb, ...] = (
         ),
         (CONTAINER, Operand("repository", "REPOSITORY[:TAG]", "optional")),
         ("container commit",),
+        prints="id",
+        examples=(
+            ("commit web app:saved", ""),
+            ("commit -c 'CMD [\"sh\"]' -m 'as it was' web app:shell", "with other settings"),
+        ),
+        interrupted=UNMADE,
     ),
     Verb(
         "container inspect",
@@ -268,6 +380,17 @@ VERBS: tuple[Verb, ...] = (
         "system:inspect_container",
         INSPECT_SIZE,
         (CONTAINERS,),
+        examples=(("container inspect -f '{{.State.Status}}' web", ""),),
     ),
-    Verb("container prune", "Remove all stopped containers", "system:prune_containers", PRUNE),
+    Verb(
+        "container prune",
+        "Remove all stopped containers",
+        "system:prune_containers",
+        PRUNE,
+        examples=(
+            ("container prune -f", "without asking"),
+            ("container prune -f --filter until=24h", "only those of yesterday and before"),
+        ),
+        interrupted=REMOVED,
+    ),
 )

@@ -1,8 +1,8 @@
-"""Flags and operands that several commands share."""
+"""Flags, operands and remarks that several commands share."""
 
 from __future__ import annotations
 
-from jupyter_containers.commands.words import Flag, Operand
+from jupyter_containers.commands.words import Flag, Interrupted, Operand
 
 FORMAT = Flag("format", "Go template (or 'table …', 'json') for the output")
 FILTER = Flag("filter", "Keep what matches key=value", "list", "f", "filter", keyword="filters")
@@ -35,3 +35,8 @@ SIG_PROXY = Flag("sig-proxy", "Pass signals on to the process (default true)", "
 CONTAINER = Operand("name", "CONTAINER")
 CONTAINERS = Operand("names", "CONTAINER", "some")
 LIST_FLAGS = (FILTER, FORMAT, NO_TRUNC, QUIET)
+
+REMOVED = Interrupted("what was removed is gone, the rest is whole")
+UNMADE = Interrupted("no image was made")
+GOES_ON = Interrupted("the container goes on")
+NO_ARCHIVE = Interrupted("no archive is left")

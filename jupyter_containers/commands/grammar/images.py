@@ -6,11 +6,14 @@ from jupyter_containers.commands.grammar.flags import (
     FILTER,
     FORMAT,
     INSPECT,
+    NO_ARCHIVE,
     NO_TRUNC,
     PRUNE,
     QUIET,
+    REMOVED,
+    UNMADE,
 )
-from jupyter_containers.commands.words import Flag, Operand, Verb
+from jupyter_containers.commands.words import Call, Flag, Interrupted, Live, Operand, Verb, View
 from jupyter_containers.options.flags import CONTENT_TRUST, PLATFORM
 
 VERBS: tuple[Verb, ...] = (
@@ -29,6 +32,10 @@ VERBS: tuple[Verb, ...] = (
         ),
         (Operand("reference", "REPOSITORY[:TAG]", "optional"),),
         ("image ls", "image list"),
+        examples=(
+            ("images", ""),
+            ("images -f dangling=true -q", "the IDs of those without a name"),
+        ),
     ),
     Verb(
         "history",
@@ -43,14 +50,16 @@ VERBS: tuple[Verb, ...] = (
         ),
         (Operand("image", "IMAGE"),),
         ("image history",),
+        examples=(("history --no-trunc app:1", "how it was made, the newest first"),),
     ),
     Verb(
         "tag",
         "Give an image another name",
-        "images:tag",
+        Call("images.tag", "nothing"),
         (),
         (Operand("source", "SOURCE_IMAGE[:TAG]"), Operand("target", "TARGET_IMAGE[:TAG]")),
         ("image tag",),
+        examples=(("tag app:1 localhost:5000/app:1", "the name that push needs"),),
     ),
     Verb(
         "rmi",
@@ -62,6 +71,11 @@ VERBS: tuple[Verb, ...] = (
         ),
         (Operand("images", "IMAGE", "some"),),
         ("image rm", "image remove"),
+        examples=(
+            ("rmi app:2", "the image goes with its last name"),
+            ("rmi -f app:2", "also with several names, or when a stopped container uses it"),
+        ),
+        interrupted=REMOVED,
     ),
     Verb(
         "pull",
@@ -75,6 +89,13 @@ VERBS: tuple[Verb, ...] = (
         ),
         (Operand("reference", "NAME[:TAG|@DIGEST]"),),
         ("image pull",),
+        prints="reference",
+        examples=(
+            ("pull python:3.11-slim", "from Docker Hub"),
+            ("pull localhost:5000/app:1", "from a registry of one's own"),
+            ("pull --platform linux/arm64 busybox", "for another kind of processor"),
+        ),
+        interrupted=Interrupted("what has come is kept for the next pull"),
     ),
     Verb(
         "push",
@@ -89,6 +110,11 @@ VERBS: tuple[Verb, ...] = (
         ),
         (Operand("reference", "NAME[:TAG]"),),
         ("image push",),
+        examples=(
+            ("push localhost:5000/app:1", ""),
+            ("push -a localhost:5000/app", "all its tags"),
+        ),
+        interrupted=Interrupted("what the registry has taken is not sent again"),
     ),
     Verb(
         "import",
@@ -102,6 +128,10 @@ VERBS: tuple[Verb, ...] = (
         (Operand("file", "FILE|URL|-"), Operand("reference", "REPOSITORY[:TAG]", "optional")),
         ("image import",),
         reads_stdin=True,
+        takes_paths=True,
+        prints="id",
+        examples=(("import web.tar app:flat", "one layer, from what export wrote"),),
+        interrupted=UNMADE,
     ),
     Verb(
         "save",
@@ -110,11 +140,19 @@ VERBS: tuple[Verb, ...] = (
         (
             Flag("compression", "gzip, zstd or none (by default as the file's suffix says)"),
             Flag("format", "docker-archive (default; also an OCI layout) or oci-archive"),
-            Flag("output", "Write to a file instead of the output", "text", "o", "file"),
+            Flag(
+                "output", "Write to a file instead of the output", "text", "o", "file", redirect=">"
+            ),
             PLATFORM,
         ),
         (Operand("images", "IMAGE", "some"),),
         ("image save",),
+        takes_paths=True,
+        examples=(
+            ("save -o images.tar app:1 busybox", "what load and docker load read"),
+            ("save --format oci-archive -o app.tar app:1", "in the layout of the OCI"),
+        ),
+        interrupted=NO_ARCHIVE,
     ),
     Verb(
         "load",
@@ -127,6 +165,7 @@ VERBS: tuple[Verb, ...] = (
                 "text",
                 "i",
                 "file",
+                redirect="<",
             ),
             PLATFORM,
             Flag("quiet", "Show no progress", "bool", "q"),
@@ -134,6 +173,9 @@ VERBS: tuple[Verb, ...] = (
         (),
         ("image load",),
         reads_stdin=True,
+        takes_paths=True,
+        examples=(("load -i images.tar", "also from docker save"),),
+        interrupted=Interrupted("images that had come whole are kept"),
     ),
     Verb(
         "layers",
@@ -142,6 +184,8 @@ VERBS: tuple[Verb, ...] = (
         (Flag("files", "List the files of every layer in the text too", "bool"),),
         (Operand("image", "IMAGE"),),
         ("image layers",),
+        live=Live(View.LAYERS),
+        examples=(("layers app:1", "an explorer in a notebook"),),
     ),
     Verb(
         "diff",
@@ -150,6 +194,10 @@ VERBS: tuple[Verb, ...] = (
         (),
         (Operand("name", "CONTAINER|IMAGE"), Operand("second", "IMAGE", "optional")),
         ("image diff",),
+        examples=(
+            ("diff app:1 app:2", "two images: files, settings, sizes"),
+            ("diff web", "what a container changed"),
+        ),
     ),
     Verb(
         "image inspect",
@@ -157,11 +205,17 @@ VERBS: tuple[Verb, ...] = (
         "system:inspect_image",
         (*INSPECT, PLATFORM),
         (Operand("names", "IMAGE", "some"),),
+        examples=(("image inspect -f '{{.Config.Cmd}}' app:1", ""),),
     ),
     Verb(
         "image prune",
         "Remove images that nothing uses",
         "system:prune_images",
         (Flag("all", "Also images with a name", "bool", "a"), *PRUNE),
+        examples=(
+            ("image prune -f", "those without a name"),
+            ("image prune -af", "all that no container uses"),
+        ),
+        interrupted=REMOVED,
     ),
 )

@@ -21,6 +21,10 @@ VERBS: tuple[Verb, ...] = (
             Flag("quiet", "Show no progress", "bool", "q"),
         ),
         (Operand("image", "IMAGE"),),
+        examples=(
+            ("kernel install python:3.11-slim", "then choose it in the launcher"),
+            ("kernel install -m 2g --option --volume=data:/data app:1", "with limits and a volume"),
+        ),
     ),
     Verb(
         "kernel rm",
@@ -29,5 +33,6 @@ VERBS: tuple[Verb, ...] = (
         (),
         (Operand("names", "NAME", "some"),),
         ("kernel remove",),
+        examples=(("kernel rm app-1", ""),),
     ),
 )

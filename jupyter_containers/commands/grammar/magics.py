@@ -16,12 +16,22 @@ VERBS: tuple[Verb, ...] = (
         "Have %container in every IPython kernel from its start on, without %load_ext",
         "magics:enable",
         _WHERE,
+        examples=(
+            ("magics enable", "for all notebooks of yours"),
+            ("magics enable --sys-prefix", "for everybody who uses this environment"),
+        ),
     ),
     Verb(
         "magics disable",
         "Have %container only after %load_ext again",
         "magics:disable",
         _WHERE,
+        examples=(("magics disable", ""),),
     ),
-    Verb("magics ls", "List where the magics are enabled", "magics:listing"),
+    Verb(
+        "magics ls",
+        "List where the magics are enabled",
+        "magics:listing",
+        examples=(("magics ls", ""),),
+    ),
 )

@@ -8,7 +8,7 @@ from jupyter_containers.commands.grammar.flags import (
     LIST_FLAGS,
     PRUNE,
 )
-from jupyter_containers.commands.words import Flag, Operand, Verb
+from jupyter_containers.commands.words import Call, Flag, Live, Operand, Verb, View
 from jupyter_containers.options.flag import declared
 from jupyter_containers.options.groupflags import EndpointFlags
 
@@ -17,11 +17,19 @@ NETWORKS = Operand("names", "NETWORK", "some")
 CONTAINER = Operand("name", "CONTAINER")
 
 VERBS: tuple[Verb, ...] = (
-    Verb("network ls", "List networks", "networks:ls", LIST_FLAGS, (), ("network list",)),
+    Verb(
+        "network ls",
+        "List networks",
+        "networks:ls",
+        LIST_FLAGS,
+        (),
+        ("network list",),
+        examples=(("network ls", ""),),
+    ),
     Verb(
         "network create",
         "Create a network",
-        "networks:create",
+        Call("networks.create", "id"),
         (
             Flag("attachable", "Accepted; every container may be attached", "bool"),
             Flag("aux-address", "Address that no container gets (name=IP)", "list"),
@@ -39,24 +47,30 @@ VERBS: tuple[Verb, ...] = (
             Flag("subnet", "Address range (CIDR), one of IPv4 and one of IPv6", "list"),
         ),
         (Operand("name", "NETWORK"),),
+        examples=(
+            ("network create frontend", "its containers find each other by name"),
+            ("network create --subnet 172.30.0.0/24 --internal closed", "no way out"),
+        ),
     ),
     Verb(
         "network connect",
         "Connect a container to a network",
-        "networks:connect",
+        Call("networks.connect", "nothing"),
         (
             Flag("alias", "A further name in the network", "list"),
             Flag("gw-priority", "The highest of its networks has the default route", "int"),
             *declared(EndpointFlags),
         ),
         (NETWORK, CONTAINER),
+        examples=(("network connect --alias site backend web", "while it runs"),),
     ),
     Verb(
         "network disconnect",
         "Disconnect a container from a network",
-        "networks:disconnect",
+        Call("networks.disconnect", "nothing"),
         (Flag("force", "Also one that is not connected or gone", "bool", "f"),),
         (NETWORK, CONTAINER),
+        examples=(("network disconnect backend db", ""),),
     ),
     Verb(
         "network rm",
@@ -65,6 +79,7 @@ VERBS: tuple[Verb, ...] = (
         (FORCE,),
         (NETWORKS,),
         ("network remove",),
+        examples=(("network rm backend", ""),),
     ),
     Verb(
         "network inspect",
@@ -72,6 +87,14 @@ VERBS: tuple[Verb, ...] = (
         "networks:inspect",
         INSPECT,
         (NETWORKS,),
+        live=Live(View.NETWORK),
+        examples=(("network inspect backend", "drawn, and live, in a notebook"),),
     ),
-    Verb("network prune", "Remove networks that no container uses", "system:prune_networks", PRUNE),
+    Verb(
+        "network prune",
+        "Remove networks that no container uses",
+        "system:prune_networks",
+        PRUNE,
+        examples=(("network prune -f", ""),),
+    ),
 )

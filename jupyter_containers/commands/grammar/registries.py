@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from jupyter_containers.commands.grammar.flags import FILTER, FORMAT, NO_TRUNC
-from jupyter_containers.commands.words import Flag, Operand, Verb
+from jupyter_containers.commands.words import Call, Flag, Interrupted, Operand, Verb
 
 _INSECURE = Flag("insecure", "Reach the registry without TLS", "bool")
 _LIST = Operand("name", "MANIFEST_LIST")
+
+LOGIN = Verb(
+    "login",
+    "Keep credentials for a registry",
+    "registries:login",
+    (
+        Flag("password", "Password", "text", "p"),
+        Flag("password-stdin", "Read the password from the input", "bool"),
+        Flag("username", "User name", "text", "u"),
+    ),
+    (Operand("server", "SERVER", "optional"),),
+    reads_stdin=True,
+    examples=(
+        ("login localhost:5000", "asks for name and password"),
+        ("login -u ada --password-stdin localhost:5000", "the password from the input"),
+    ),
+    interrupted=Interrupted("no credentials were kept"),
+)
 
 VERBS: tuple[Verb, ...] = (
     Verb(
@@ -15,25 +33,16 @@ VERBS: tuple[Verb, ...] = (
         "registries:search",
         (FILTER, FORMAT, Flag("limit", "Results at most (25)", "int"), NO_TRUNC),
         (Operand("term", "[REGISTRY/]TERM"),),
+        examples=(("search --limit 5 python", "on Docker Hub"),),
     ),
-    Verb(
-        "login",
-        "Keep credentials for a registry",
-        "registries:login",
-        (
-            Flag("password", "Password", "text", "p"),
-            Flag("password-stdin", "Read the password from the input", "bool"),
-            Flag("username", "User name", "text", "u"),
-        ),
-        (Operand("server", "SERVER", "optional"),),
-        reads_stdin=True,
-    ),
+    LOGIN,
     Verb(
         "logout",
         "Forget credentials for a registry",
         "registries:logout",
         (),
         (Operand("server", "SERVER", "optional"),),
+        examples=(("logout localhost:5000", ""),),
     ),
     Verb(
         "registry start",
@@ -46,6 +55,7 @@ VERBS: tuple[Verb, ...] = (
             Flag("publish", "Where it listens: [address:]port (5000)", "text", "p"),
             Flag("volume", "Volume for what is pushed (NAME-data)", "text", "v", names="volume"),
         ),
+        examples=(("registry start -p 5000", "push to localhost:5000 from now on"),),
     ),
     Verb(
         "registry stop",
@@ -53,6 +63,7 @@ VERBS: tuple[Verb, ...] = (
         "registries:stop",
         (),
         (Operand("name", "NAME", "optional"),),
+        examples=(("registry stop", ""),),
     ),
     Verb(
         "registry ls",
@@ -61,13 +72,15 @@ VERBS: tuple[Verb, ...] = (
         (FORMAT, Flag("quiet", "Only names", "bool", "q")),
         (Operand("server", "SERVER", "optional"),),
         ("registry list",),
+        examples=(("registry ls localhost:5000", ""),),
     ),
     Verb(
         "registry tags",
         "List the tags of a repository",
-        "registries:tags",
+        Call("registries.tags", "lines"),
         (),
         (Operand("repository", "REPOSITORY"),),
+        examples=(("registry tags localhost:5000/app", ""),),
     ),
     Verb(
         "registry referrers",
@@ -79,6 +92,7 @@ VERBS: tuple[Verb, ...] = (
             Flag("quiet", "Only digests", "bool", "q"),
         ),
         (Operand("name", "NAME[:TAG|@DIGEST]"),),
+        examples=(("registry referrers localhost:5000/app:1", ""),),
     ),
     Verb(
         "registry rm",
@@ -87,6 +101,7 @@ VERBS: tuple[Verb, ...] = (
         (),
         (Operand("names", "NAME[:TAG|@DIGEST]", "some"),),
         ("registry remove",),
+        examples=(("registry rm localhost:5000/app:1", ""),),
     ),
     Verb(
         "manifest create",
@@ -94,6 +109,13 @@ VERBS: tuple[Verb, ...] = (
         "registries:manifest_create",
         (Flag("amend", "Add to a list that is there", "bool", "a"), _INSECURE),
         (_LIST, Operand("images", "MANIFEST", "some")),
+        examples=(
+            (
+                "manifest create localhost:5000/app:all"
+                " localhost:5000/app:amd localhost:5000/app:arm",
+                "one name for both",
+            ),
+        ),
     ),
     Verb(
         "manifest annotate",
@@ -107,6 +129,9 @@ VERBS: tuple[Verb, ...] = (
             Flag("variant", "Variant of the architecture"),
         ),
         (_LIST, Operand("image", "MANIFEST")),
+        examples=(
+            ("manifest annotate --arch arm64 localhost:5000/app:all localhost:5000/app:arm", ""),
+        ),
     ),
     Verb(
         "manifest inspect",
@@ -114,6 +139,7 @@ VERBS: tuple[Verb, ...] = (
         "registries:manifest_inspect",
         (_INSECURE, Flag("verbose", "With reference, platform and digest", "bool", "v")),
         (Operand("name", "[MANIFEST_LIST] MANIFEST", "some"),),
+        examples=(("manifest inspect localhost:5000/app:all", ""),),
     ),
     Verb(
         "manifest push",
@@ -125,12 +151,14 @@ VERBS: tuple[Verb, ...] = (
             Flag("quiet", "Show no progress", "bool", "q"),
         ),
         (_LIST,),
+        examples=(("manifest push localhost:5000/app:all", ""),),
     ),
     Verb(
         "manifest rm",
         "Drop drafts of lists",
-        "registries:manifest_remove",
+        Call("manifests.remove", "nothing", each="names"),
         (),
         (Operand("names", "MANIFEST_LIST", "some"),),
+        examples=(("manifest rm localhost:5000/app:all", ""),),
     ),
 )

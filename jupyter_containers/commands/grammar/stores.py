@@ -16,6 +16,7 @@ VERBS: tuple[Verb, ...] = (
         "stores:share",
         (_STORE, Flag("quiet", "Show no progress", "bool", "q")),
         (_IMAGES,),
+        examples=(("store share python:3.11-slim", "as root: everybody has it at once"),),
     ),
     Verb(
         "store unshare",
@@ -23,6 +24,7 @@ VERBS: tuple[Verb, ...] = (
         "stores:unshare",
         (_STORE,),
         (_IMAGES,),
+        examples=(("store unshare python:3.11-slim", ""),),
     ),
     Verb(
         "store ls",
@@ -31,6 +33,7 @@ VERBS: tuple[Verb, ...] = (
         (FORMAT,),
         (),
         ("store list",),
+        examples=(("store ls", ""),),
     ),
     Verb(
         "store map",
@@ -38,6 +41,14 @@ VERBS: tuple[Verb, ...] = (
         "stores:map_users",
         (),
         (_USERS,),
+        examples=(("store map alice bob", "as root: their containers need no copy"),),
     ),
-    Verb("store unmap", "Undo store map", "stores:unmap_users", (), (_USERS,)),
+    Verb(
+        "store unmap",
+        "Undo store map",
+        "stores:unmap_users",
+        (),
+        (_USERS,),
+        examples=(("store unmap alice", ""),),
+    ),
 )

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from jupyter_containers.commands.grammar.flags import FORCE, FORMAT, INSPECT_SIZE, PRUNE
-from jupyter_containers.commands.words import Flag, Operand, Verb
+from jupyter_containers.commands.grammar.flags import (
+    FORCE,
+    FORMAT,
+    INSPECT_SIZE,
+    PRUNE,
+    REMOVED,
+)
+from jupyter_containers.commands.words import Flag, Interrupted, Operand, Verb
+
+VERSION = Verb(
+    "version",
+    "Show the versions",
+    "system:version",
+    (Flag("format", "Go template for the output", "text", "f"),),
+    examples=(("version -f '{{.Version}}'", ""),),
+)
 
 VERBS: tuple[Verb, ...] = (
     Verb(
@@ -12,6 +26,10 @@ VERBS: tuple[Verb, ...] = (
         "system:inspect",
         (*INSPECT_SIZE, Flag("type", "container, image, network or volume", keyword="kind")),
         (Operand("names", "NAME|ID", "some"),),
+        examples=(
+            ("inspect web", ""),
+            ("inspect -f '{{.NetworkSettings.IPAddress}}' web", "one fact"),
+        ),
     ),
     Verb(
         "events",
@@ -25,18 +43,22 @@ VERBS: tuple[Verb, ...] = (
         ),
         (),
         ("system events",),
+        examples=(("events --since 10m --until 0s", "the last 10 minutes"),),
     ),
     Verb(
         "system check",
         "Verify everything that is stored",
         "check:check",
         (Flag("repair", "Mend what can be mended", "bool"),),
+        examples=(("system check --repair", "after a crash of the machine"),),
+        interrupted=Interrupted("nothing was changed but what is mended"),
     ),
     Verb(
         "system df",
         "Show how much disk is used",
         "system:df",
         (FORMAT, Flag("verbose", "Show each image, container and volume", "bool", "v")),
+        examples=(("system df -v", "each image, container and volume"),),
     ),
     Verb(
         "system prune",
@@ -47,12 +69,32 @@ VERBS: tuple[Verb, ...] = (
             Flag("volumes", "Also anonymous volumes", "bool"),
             *PRUNE,
         ),
+        examples=(("system prune -af --volumes", "all that nothing uses"),),
+        interrupted=REMOVED,
+    ),
+    Verb(
+        "system service",
+        "Serve the Docker Engine API on a socket, for docker, Compose and other tools",
+        "serving:service",
+        (Flag("time", "End after so many seconds without a request; 0 for never", "int", "t"),),
+        (Operand("address", "unix://PATH", "optional"),),
+        examples=(
+            ("system service", "until nobody has asked for anything for 5 minutes"),
+            ("system service --time 0 unix:///tmp/docker.sock", "for ever, on another socket"),
+        ),
+    ),
+    Verb(
+        "system env",
+        "Print the variable by which Docker's tools find the service",
+        "serving:env",
+        examples=(("system env", "for a shell's eval"),),
     ),
     Verb(
         "system reset",
         "Remove everything there is, as before a deinstallation",
         "system:reset",
         (FORCE,),
+        examples=(("system reset --force", "before a deinstallation"),),
     ),
     Verb(
         "info",
@@ -61,13 +103,9 @@ VERBS: tuple[Verb, ...] = (
         (Flag("format", "Go template for the output", "text", "f"),),
         (),
         ("system info",),
+        examples=(("info -f '{{.Driver}}'", "one fact"),),
     ),
-    Verb(
-        "version",
-        "Show the versions",
-        "system:version",
-        (Flag("format", "Go template for the output", "text", "f"),),
-    ),
+    VERSION,
     Verb(
         "doctor",
         "Check what this machine can do, and what would help",
@@ -75,6 +113,10 @@ VERBS: tuple[Verb, ...] = (
         (
             Flag("format", "Go template for the output, or json", "text", "f"),
             Flag("fix", "Install the missing packages (without root: print the command)", "bool"),
+        ),
+        examples=(
+            ("doctor", ""),
+            ("doctor --fix", "as root: installs what is missing"),
         ),
     ),
 )

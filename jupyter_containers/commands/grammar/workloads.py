@@ -23,5 +23,6 @@ VERBS: tuple[Verb, ...] = (
         RUN_OPERANDS,
         ("container map",),
         reads_stdin=True,
+        examples=(("map --over names busybox echo hello {}", "names: a list in the notebook"),),
     ),
 )

@@ -22,7 +22,9 @@ def attach(session: Session, parsed: Parsed) -> Any:
     """Return the outcome of a container that runs already, or that the caller detached from."""
     name = parsed.operands["name"]
     flags = {key: value for key, value in parsed.flags.items() if key != "no_stdin"}
-    return _attached(session, parsed, session.engine.containers.attach, name, flags)
+    wants_input = not parsed.flag("no_stdin")
+    action = session.engine.containers.attach
+    return _attached(session, parsed, action, name, flags, wants_input=wants_input)
 
 
 def start(session: Session, parsed: Parsed) -> Any:
@@ -33,20 +35,22 @@ def start(session: Session, parsed: Parsed) -> Any:
     if len(names) > 1:
         raise InvalidArgumentError("you cannot start and attach multiple containers at once")
     flags = {key: value for key, value in parsed.flags.items() if key == "detach_keys"}
-    return _attached(
-        session, parsed, session.engine.containers.start, names[0], {**flags, "attach": True}
-    )
+    flags["attach"] = True
+    wants_input = bool(parsed.flag("interactive"))
+    action = session.engine.containers.start
+    return _attached(session, parsed, action, names[0], flags, wants_input=wants_input)
 
 
 def _attached(
-    session: Session, parsed: Parsed, action: Any, name: str, flags: dict[str, Any]
+    session: Session,
+    parsed: Parsed,
+    action: Any,
+    name: str,
+    flags: dict[str, Any],
+    *,
+    wants_input: bool,
 ) -> Any:
     options = session.engine.containers.get(name).record.options
-    wants_input = (
-        bool(parsed.flag("interactive"))
-        if parsed.verb is not None and parsed.verb.name == "start"
-        else not parsed.flag("no_stdin")
-    )
     interactive = options.interactive and wants_input
     if interactive and options.tty and has_places(session):
         return attach_in_terminal(session, name, action, flags)

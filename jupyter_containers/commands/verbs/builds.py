@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from jupyter_containers.commands.grammar import spellings
+from jupyter_containers.commands.grammar.builds import DEBUG
+from jupyter_containers.commands.grammar.containers import RUN
 from jupyter_containers.commands.render.quantities import ago, human_size, timestamp
 from jupyter_containers.commands.render.results import Facts, Lines, Text
 from jupyter_containers.commands.render.table import Column, Row
@@ -244,7 +245,7 @@ def debug(session: Session, parsed: Parsed) -> Any:
         about = f"after {session.engine.builds.failed_step(step).title}"
         return run_in_terminal(session, image.id, command or None, flags, about)
     operands = {"image": image.id, "command": command}
-    return run(session, Parsed(spellings()["run"], flags, operands))
+    return run(session, Parsed(RUN, flags, operands))
 
 
 def _failure(session: Session, name: str) -> Facts:
@@ -269,7 +270,7 @@ def _look(session: Session, error: StepFailedError) -> None:
     if has_places(session) or _at_terminal(session):
         flags = {"step": error.snapshot, "interactive": True, "tty": True}
         with contextlib.suppress(ContainerFailedError):
-            debug(session, Parsed(spellings()["builder debug"], flags, {"command": []}))
+            debug(session, Parsed(DEBUG, flags, {"command": []}))
     elif session.on_output is not None:
         text = f"{_failure(session, error.snapshot)}\n"
         session.on_output("stdout", text.encode())

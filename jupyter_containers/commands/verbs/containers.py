@@ -7,7 +7,7 @@ from typing import Any
 from jupyter_containers.commands.render.results import Lines
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.attaching import lent, outcome, said_once, signals
-from jupyter_containers.commands.verbs.listing import done, each
+from jupyter_containers.commands.verbs.listing import each
 from jupyter_containers.commands.verbs.terminals import (
     execute_in_terminal,
     opens_terminal,
@@ -88,42 +88,6 @@ def execute(session: Session, parsed: Parsed) -> Any:
     return outcome(session, result)
 
 
-def stop(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the names of the stopped containers."""
-    return done(
-        parsed.operands["names"], lambda name: session.engine.containers.stop(name, **parsed.flags)
-    )
-
-
-def restart(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the names of the restarted containers."""
-    engine = session.engine
-    return done(
-        parsed.operands["names"], lambda name: engine.containers.restart(name, **parsed.flags)
-    )
-
-
-def kill(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the names of the signalled containers."""
-    engine, signal = session.engine, parsed.flag("signal", "KILL")
-    return done(parsed.operands["names"], lambda name: engine.containers.kill(name, signal))
-
-
-def pause(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the names of the paused containers."""
-    return done(parsed.operands["names"], session.engine.containers.pause)
-
-
-def unpause(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the names of the containers that go on."""
-    return done(parsed.operands["names"], session.engine.containers.unpause)
-
-
-def wait(session: Session, parsed: Parsed) -> Lines[int]:
-    """Return the exit codes."""
-    return Lines(each(parsed.operands["names"], session.engine.containers.wait, Lines))
-
-
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
     """Return the names of the removed containers; ``--force`` does not mind one that is gone."""
     engine = session.engine
@@ -141,14 +105,3 @@ def remove(session: Session, parsed: Parsed) -> Lines[str]:
 
     each(parsed.operands["names"], attempt)
     return Lines(removed)
-
-
-def update(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the names of the updated containers."""
-    engine, flags = session.engine, parsed.flags
-    return done(parsed.operands["names"], lambda name: engine.containers.update(name, **flags))
-
-
-def rename(session: Session, parsed: Parsed) -> None:
-    """Give a container another name."""
-    session.engine.containers.rename(parsed.operands["name"], parsed.operands["new"])

@@ -55,11 +55,3 @@ def export(session: Session, parsed: Parsed) -> None:
             "export has no place to write to", hint="name a file with --output, or redirect"
         )
     session.engine.containers.export(parsed.operands["name"], output)
-
-
-def commit(session: Session, parsed: Parsed) -> Any:
-    """Return the new image."""
-    flags = dict(parsed.flags)
-    return session.engine.containers.commit(
-        parsed.operands["name"], parsed.operands["repository"], **flags
-    )

@@ -84,9 +84,10 @@ def diff(session: Session, parsed: Parsed) -> Any:
     """Return how two images differ; with one name, what that container changed."""
     first, second = parsed.operands["name"], parsed.operands["second"]
     if second is None:
-        from jupyter_containers.commands.execute import execute
+        from jupyter_containers.commands.execute import perform
+        from jupyter_containers.commands.grammar.containers import CHANGES
 
-        return execute(session, ["container", "diff", first])
+        return perform(session, Parsed(CHANGES, operands={"name": first}))
     from jupyter_containers.commands.render.layers import Differences
 
     return Differences(session.engine.images.diff(first, second))
@@ -160,11 +161,6 @@ def _history_row(entry: Any, full: bool, human: bool) -> Row:
     }
 
 
-def tag(session: Session, parsed: Parsed) -> None:
-    """Give an image another name."""
-    session.engine.images.tag(parsed.operands["source"], parsed.operands["target"])
-
-
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
     """Return what was untagged and deleted; ``--force`` does not mind an image that is gone."""
     engine, force = session.engine, parsed.flag("force", False)
@@ -225,12 +221,6 @@ def push(session: Session, parsed: Parsed) -> Text | Lines[str]:
             return Lines(f"{name.rpartition(':')[2]}: {digest}" for name, digest in sent.items())
         digest = session.engine.push(reference, emit=emit, **flags)
     return Text(Reference.parse(reference).familiar if parsed.flag("quiet") else digest)
-
-
-def bootstrap(session: Session, parsed: Parsed) -> Any:
-    """Return the base image made on this machine."""
-    with progress_of(session, parsed) as emit:
-        return session.engine.images.bootstrap(parsed.operands["reference"], emit=emit)
 
 
 def import_image(session: Session, parsed: Parsed) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jupyter_containers.commands.render.results import Document, Lines, Text
+from jupyter_containers.commands.render.results import Document, Lines
 from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import (
@@ -96,24 +96,6 @@ def matches(item: Any, filters: dict[str, list[str]] | None) -> bool:
         if not kept:
             return False
     return True
-
-
-def create(session: Session, parsed: Parsed) -> Text:
-    """Return the new network's ID."""
-    network = session.engine.networks.create(parsed.operands["name"], **parsed.flags)
-    return Text(getattr(network, "id", network))
-
-
-def connect(session: Session, parsed: Parsed) -> None:
-    """Connect a container to a network."""
-    words = parsed.operands
-    session.engine.networks.connect(words["network"], words["name"], **parsed.flags)
-
-
-def disconnect(session: Session, parsed: Parsed) -> None:
-    """Disconnect a container from a network."""
-    words = parsed.operands
-    session.engine.networks.disconnect(words["network"], words["name"], **parsed.flags)
 
 
 def inspect(session: Session, parsed: Parsed) -> Document | Lines[str]:

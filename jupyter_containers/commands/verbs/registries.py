@@ -11,7 +11,6 @@ from jupyter_containers.commands.render.results import JSONObject, Lines, Table,
 from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import (
-    done,
     each,
     filters_of,
     listing,
@@ -185,11 +184,6 @@ def repositories(session: Session, parsed: Parsed) -> Table[Any] | Lines[str] | 
     return listing(found, _REPOSITORIES, rows, parsed, quiet="Name", empty="no repositories")
 
 
-def tags(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return a repository's tags."""
-    return Lines(session.engine.registries.tags(parsed.operands["repository"]))
-
-
 _REFERRERS = (
     Column("Digest", "DIGEST"),
     Column("ArtifactType", "ARTIFACT TYPE"),
@@ -280,8 +274,3 @@ def manifest_push(session: Session, parsed: Parsed) -> Text:
                 emit=emit,
             )
         )
-
-
-def manifest_remove(session: Session, parsed: Parsed) -> None:
-    """Drop drafts."""
-    done(parsed.operands["names"], session.engine.manifests.remove)

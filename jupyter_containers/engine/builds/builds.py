@@ -27,7 +27,7 @@ from jupyter_containers.engine.builds.outputs import Exporter, write_facts
 from jupyter_containers.engine.builds.platforms import image_index, merged, own, told
 from jupyter_containers.engine.builds.remote_cache import Exchange, ImportedSteps, export_steps
 from jupyter_containers.engine.builds.workspaces import BuildLayers
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.catalog import Images
 from jupyter_containers.engine.images.indexes import for_platform
 from jupyter_containers.engine.images.loading import load
@@ -56,8 +56,15 @@ Pull = Callable[[Reference, str, EventSink, CancelToken], ImageRecord]
 class Builds:
     """Builds images into one store."""
 
-    def __init__(self, rooms: Rooms, images: Images, connections: Connections, pull: Pull) -> None:
-        self._rooms, self._images, self._connections, self._pull = rooms, images, connections, pull
+    def __init__(
+        self, engine_context: EngineContext, images: Images, connections: Connections, pull: Pull
+    ) -> None:
+        self._engine_context, self._images, self._connections, self._pull = (
+            engine_context,
+            images,
+            connections,
+            pull,
+        )
         self._digests: dict[str, FileDigests] = {}
 
     def build(
@@ -71,7 +78,7 @@ class Builds:
 
         An image that only goes into files is not recorded here.  ``stream`` takes ``dest=-``.
         """
-        with BuildHistory(self._rooms).keeping(options, emit) as entry:
+        with BuildHistory(self._engine_context).keeping(options, emit) as entry:
             record = self._build(options, entry.receive, cancel, stream)
             entry.image = record.config_digest
             return record
@@ -85,14 +92,14 @@ class Builds:
     ) -> ImageRecord:
         references = _references(options)
         if any(place.type == "local" for place in options.cache_from):
-            self._rooms.quotas.check_archive("--cache-from type=local")
-        self._rooms.quotas.check_disk(self._rooms)
-        if self._rooms.quotas.limited:
-            self._rooms.quotas.hold(self._rooms)
-        with self._rooms.store.leases.hold() as lease:
-            exchange = Exchange(self._rooms, lease, emit, cancel)
-            built = BuiltLayers(self._rooms, lease, cancel)
-            blobs = _Blobs(self._rooms, lease)
+            self._engine_context.quotas.check_archive("--cache-from type=local")
+        self._engine_context.quotas.check_disk(self._engine_context)
+        if self._engine_context.quotas.limited:
+            self._engine_context.quotas.hold(self._engine_context)
+        with self._engine_context.store.leases.hold() as lease:
+            exchange = Exchange(self._engine_context, lease, emit, cancel)
+            built = BuiltLayers(self._engine_context, lease, cancel)
+            blobs = _Blobs(self._engine_context, lease)
             results = [
                 for_store(built, blobs, result, options)
                 for result in self._results(lease, exchange, options, emit, cancel)
@@ -102,8 +109,8 @@ class Builds:
             in_store = [output for output in options.outputs if output.in_store]
             if in_store or not options.outputs:
                 self._keep(records, index, references)
-            layers = BuildLayers(self._rooms, self._connections, lease, cancel)
-            exporter = Exporter(self._rooms, layers, blobs, built, emit, cancel, stream)
+            layers = BuildLayers(self._engine_context, self._connections, lease, cancel)
+            exporter = Exporter(self._engine_context, layers, blobs, built, emit, cancel, stream)
             for output in options.outputs:
                 if not output.in_store:
                     exporter.export(output, results, options)
@@ -112,8 +119,8 @@ class Builds:
                 export_steps(exchange, place, steps)
         pushing = any(output.push for output in options.outputs)
         for reference in references if pushing else ():
-            target = stored_target(self._rooms.store, records, index)
-            push(self._rooms, target, reference, emit=emit, cancel=cancel)
+            target = stored_target(self._engine_context.store, records, index)
+            push(self._engine_context, target, reference, emit=emit, cancel=cancel)
         write_facts(options, results, index, [one.familiar for one in references])
         return own(records)
 
@@ -147,15 +154,15 @@ class Builds:
 
     def check(self, options: BuildOptions, cancel: CancelToken) -> tuple[Finding, ...]:
         """Return what the build checks see; nothing is built or pulled."""
-        with self._rooms.store.leases.hold() as lease:
-            exchange = Exchange(self._rooms, lease, discard, cancel)
+        with self._engine_context.store.leases.hold() as lease:
+            exchange = Exchange(self._engine_context, lease, discard, cancel)
             return self._builder(lease, exchange, options, discard, cancel).check(options, cancel)
 
     def forecast(self, options: BuildOptions, cancel: CancelToken) -> tuple[StepReport, ...]:
         """Return what of a build this store's cache has; nothing is built, pulled or imported."""
         found: list[StepReport] = []
-        with self._rooms.store.leases.hold() as lease:
-            exchange = Exchange(self._rooms, lease, discard, cancel)
+        with self._engine_context.store.leases.hold() as lease:
+            exchange = Exchange(self._engine_context, lease, discard, cancel)
             for platform in options.platforms:
                 one = replace(options, platform=platform, cache_from=())
                 builder = self._builder(lease, exchange, one, discard, cancel)
@@ -164,8 +171,8 @@ class Builds:
 
     def outline(self, options: BuildOptions, cancel: CancelToken) -> Outline:
         """Return what a Dockerfile can be asked for; nothing is built or pulled."""
-        with self._rooms.store.leases.hold() as lease:
-            exchange = Exchange(self._rooms, lease, discard, cancel)
+        with self._engine_context.store.leases.hold() as lease:
+            exchange = Exchange(self._engine_context, lease, discard, cancel)
             return self._builder(lease, exchange, options, discard, cancel).outline(options, cancel)
 
     def _builder(
@@ -177,16 +184,16 @@ class Builds:
         cancel: CancelToken,
     ) -> Builder:
         return Builder(
-            images=_Source(self._rooms, self._images, self._pull, lease, emit, cancel),
-            layers=BuildLayers(self._rooms, self._connections, lease, cancel),
-            cache=_Cache(self._rooms, ImportedSteps(exchange, options.cache_from)),
-            blobs=_Blobs(self._rooms, lease),
+            images=_Source(self._engine_context, self._images, self._pull, lease, emit, cancel),
+            layers=BuildLayers(self._engine_context, self._connections, lease, cancel),
+            cache=_Cache(self._engine_context, ImportedSteps(exchange, options.cache_from)),
+            blobs=_Blobs(self._engine_context, lease),
             extract=partial(_extract, cancel),
-            add=partial(_add, self._rooms, cancel),
+            add=partial(_add, self._engine_context, cancel),
             digests=self._file_digests,
             trust_host_ca=self._trusts_host_ca(),
             scratch=self._folder,
-            store=self._rooms.settings.root,
+            store=self._engine_context.settings.root,
         )
 
     def build_text(self, text: str, tag: str, emit: EventSink, cancel: CancelToken) -> ImageRecord:
@@ -200,12 +207,12 @@ class Builds:
         place = os.path.realpath(folder)
         if place not in self._digests:
             name = hashlib.sha256(os.fsencode(place)).hexdigest()[:32]
-            self._digests[place] = FileDigests(self._rooms.settings.layout.contexts / name)
+            self._digests[place] = FileDigests(self._engine_context.settings.layout.contexts / name)
         return self._digests[place]
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:
-        folder = self._rooms.workbench / step_name()
+        folder = self._engine_context.workbench / step_name()
         folder.mkdir(parents=True)
         try:
             yield folder
@@ -213,19 +220,19 @@ class Builds:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _trusts_host_ca(self) -> bool:
-        setting = self._rooms.settings.trust_host_ca
-        return setting == "always" or (setting == "auto" and self._rooms.host.ca.extra)
+        setting = self._engine_context.settings.trust_host_ca
+        return setting == "always" or (setting == "auto" and self._engine_context.host.ca.extra)
 
     def _described(self, result: BuildResult) -> ImageRecord:
         """Return the record of the result, which is kept only when the image is to stay."""
-        existing = self._rooms.store.records.get_image(result.manifest.digest)
+        existing = self._engine_context.store.records.get_image(result.manifest.digest)
         if existing is not None:
             return existing
-        content = self._rooms.store.content
+        content = self._engine_context.store.content
         document = RawDocument(content.read(result.manifest.digest), result.manifest.media_type)
         manifest = parse_manifest(document)
         assert isinstance(manifest, Manifest)  # the builder writes manifests only
-        return image_record(self._rooms.store, document, manifest, result.config)
+        return image_record(self._engine_context.store, document, manifest, result.config)
 
     def _keep(
         self,
@@ -239,7 +246,7 @@ class Builds:
             names = [str(reference) for reference in wanted if record is named]
             if index is not None:
                 record = msgspec.structs.replace(record, index_digest=index.digest)
-            self._rooms.store.put_image(record, names)
+            self._engine_context.store.put_image(record, names)
         for reference in wanted:
             self._images.note("tag", named, reference.familiar)
 
@@ -261,14 +268,14 @@ class _Source:
 
     def __init__(
         self,
-        rooms: Rooms,
+        engine_context: EngineContext,
         images: Images,
         pull: Pull,
         lease: Lease,
         emit: EventSink,
         cancel: CancelToken,
     ) -> None:
-        self._rooms, self._images, self._pull = rooms, images, pull
+        self._engine_context, self._images, self._pull = engine_context, images, pull
         self._lease, self._emit, self._cancel = lease, emit, cancel
 
     def resolve(self, name: str, platform: Platform, pull: bool) -> BaseImage:
@@ -288,7 +295,8 @@ class _Source:
                 hint="choose another base, or another --platform",
             )
         document = RawDocument(
-            self._rooms.store.content.read(record.manifest.digest), record.manifest.media_type
+            self._engine_context.store.content.read(record.manifest.digest),
+            record.manifest.media_type,
         )
         manifest = parse_manifest(document)
         assert isinstance(manifest, Manifest)  # only manifests are recorded as images
@@ -307,12 +315,12 @@ class _Source:
         The name goes on to mean the image that it meant.
         """
         with suppress(ImageNotFoundError):
-            return for_platform(self._rooms, here, platform)
+            return for_platform(self._engine_context, here, platform)
         reference = Reference.parse(name)
         try:
             before = self._images.names_of(here).get(str(reference), "")
             fetched = self._fetch(reference, platform)
-            self._rooms.store.set_name(str(reference), here.manifest.digest, before)
+            self._engine_context.store.set_name(str(reference), here.manifest.digest, before)
             return fetched
         except BuildError as error:
             raise BuildError(
@@ -322,14 +330,16 @@ class _Source:
             ) from error
 
     def _from_layout(self, name: str, platform: Platform) -> ImageRecord:
-        self._rooms.quotas.check_archive("an OCI layout as a base")
+        self._engine_context.quotas.check_archive("an OCI layout as a base")
         path, tag = name.removeprefix(_LAYOUT), ""
         if not Path(path).is_dir():
             separator = "@" if "@" in path else ":"
             path, _, tag = path.rpartition(separator)
         if not Path(path).is_dir():
             raise BuildError(f"{name} is no folder", hint="write oci-layout://PATH[:TAG]")
-        loaded = load(self._rooms, Path(path), platform, emit=self._emit, cancel=self._cancel)
+        loaded = load(
+            self._engine_context, Path(path), platform, emit=self._emit, cancel=self._cancel
+        )
         for image in loaded:
             digests = (image.record.manifest.digest, image.record.config_digest)
             if not tag or tag in digests or any(one.tag == tag for one in image.names):
@@ -355,8 +365,8 @@ class _Source:
 class _Cache:
     """The layer cache, in the store's records; what others have is taken over when it is found."""
 
-    def __init__(self, rooms: Rooms, imported: ImportedSteps) -> None:
-        self._records, self._locks = rooms.store.records, rooms.store.locks
+    def __init__(self, engine_context: EngineContext, imported: ImportedSteps) -> None:
+        self._records, self._locks = engine_context.store.records, engine_context.store.locks
         self._imported = imported
 
     def alone(self, key: str, cancel: CancelToken) -> AbstractContextManager[object]:
@@ -380,8 +390,8 @@ class _Cache:
 class _Blobs:
     """The content store, every new blob protected by the build's lease."""
 
-    def __init__(self, rooms: Rooms, lease: Lease) -> None:
-        self._content, self._lease = rooms.store.content, lease
+    def __init__(self, engine_context: EngineContext, lease: Lease) -> None:
+        self._content, self._lease = engine_context.store.content, lease
 
     def put(self, data: bytes, media_type: str) -> Descriptor:
         return self._content.put(data, media_type, self._lease)
@@ -394,12 +404,12 @@ def _extract(
 
 
 def _add(
-    rooms: Rooms,
+    engine_context: EngineContext,
     cancel: CancelToken,
     stream: BinaryIO,
     folder: str,
     owner: tuple[int, int] | None,
 ) -> None:
     """Unpack an archive for ADD: what ``import`` does, so it is allowed where that is."""
-    rooms.quotas.check_archive("ADD of an archive")
+    engine_context.quotas.check_archive("ADD of an archive")
     _extract(cancel, stream, folder, owner)

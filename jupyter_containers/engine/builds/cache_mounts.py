@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.naming import step_name
 from jupyter_containers.errors import StorageError
 from jupyter_containers.events import CancelToken
@@ -33,9 +33,9 @@ Fill = Callable[[Path], None]
 class CacheMounts:
     """The cache folders of one store."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
-        self._folder = rooms.settings.layout.cache_mounts
+    def __init__(self, engine_context: EngineContext) -> None:
+        self._engine_context = engine_context
+        self._folder = engine_context.settings.layout.cache_mounts
 
     @contextmanager
     def hold(self, mount: StepMount, fill: Fill | None, cancel: CancelToken) -> Iterator[Path]:
@@ -46,8 +46,11 @@ class CacheMounts:
         """
         key = "\0".join((mount.cache_id, mount.chain_id or "", mount.source))
         key += mount.variant and f"\0{mount.variant}"
-        name, locks = hashlib.sha256(key.encode()).hexdigest()[:32], self._rooms.store.locks
-        self._rooms.store.records.cache_use(MOUNT_KEY + name, mount.cache_id.encode())
+        name, locks = (
+            hashlib.sha256(key.encode()).hexdigest()[:32],
+            self._engine_context.store.locks,
+        )
+        self._engine_context.store.records.cache_use(MOUNT_KEY + name, mount.cache_id.encode())
         if mount.sharing == "locked":
             with locks.hold(f"cache-{name}", cancel), self._held(name, mount, fill) as folder:
                 yield folder
@@ -59,7 +62,7 @@ class CacheMounts:
                         yield folder
                 finally:
                     if not first:
-                        self._rooms.store.remove_tree(self._folder / chosen)
+                        self._engine_context.store.remove_tree(self._folder / chosen)
         else:
             with self._held(name, mount, fill) as folder:
                 yield folder
@@ -91,7 +94,7 @@ class CacheMounts:
 
     def _make(self, folder: Path, mount: StepMount, fill: Fill | None) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        snapshots, key = self._rooms.store.snapshots, step_name()
+        snapshots, key = self._engine_context.store.snapshots, step_name()
         # Made in the staging folder: what a dead process leaves there is swept.
         upper = snapshots.prepare(key, transient=True)
         try:
@@ -128,8 +131,8 @@ class CacheMounts:
             if not free:
                 return 0
             freed = tree_size(folder)
-            self._rooms.store.remove_tree(folder)
-            self._rooms.store.records.cache_delete(MOUNT_KEY + name)
+            self._engine_context.store.remove_tree(folder)
+            self._engine_context.store.records.cache_delete(MOUNT_KEY + name)
             return freed
 
 

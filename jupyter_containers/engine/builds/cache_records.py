@@ -19,7 +19,7 @@ import msgspec
 from jupyter_containers.build.cache import STEP_KEY, CachedStep
 from jupyter_containers.engine.builds.cache_mounts import MOUNT_KEY, CacheMounts
 from jupyter_containers.engine.builds.failed_steps import FailedSteps
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.results import PruneResult
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.oci.decoding import DECODE_ERRORS
@@ -91,13 +91,13 @@ class PruneLimits:
 class BuildRecords:
     """The records of one store; ``collect`` deletes what nothing needs any more."""
 
-    def __init__(self, rooms: Rooms, collect: Callable[[], Garbage]) -> None:
-        self._rooms = rooms
+    def __init__(self, engine_context: EngineContext, collect: Callable[[], Garbage]) -> None:
+        self._engine_context = engine_context
         self._collect = collect
 
     def all(self) -> list[BuildRecord]:
         """Return the records, the least recently used first."""
-        entries = self._rooms.store.records.cache_entries()
+        entries = self._engine_context.store.records.cache_entries()
         found = [*self._layers(entries), *self._mounts(entries), *self._failed()]
         depth = _depths(found)
         return sorted(found, key=lambda one: (one.last_used, -depth[one.id]))
@@ -116,7 +116,7 @@ class BuildRecords:
         doomed = doomed[: self._enough(doomed, records, limits)]
         freed = self._forget(doomed, limits)
         garbage = self._collect()
-        self._rooms.journal.record("builder", "prune", "", {"reclaimed": str(freed)})
+        self._engine_context.journal.record("builder", "prune", "", {"reclaimed": str(freed)})
         return PruneResult(
             tuple(one.id for one in doomed),
             garbage.bytes + freed,
@@ -131,7 +131,7 @@ class BuildRecords:
         total = sum(one.size for one in records)
         surplus = 0 if limits.max_used is None else total - limits.max_used
         if limits.min_free:
-            disk = os.statvfs(self._rooms.settings.root)
+            disk = os.statvfs(self._engine_context.settings.root)
             surplus = max(surplus, limits.min_free - disk.f_bavail * disk.f_frsize)
         count = 0
         while surplus > 0 and count < len(doomed):
@@ -141,7 +141,7 @@ class BuildRecords:
 
     def _forget(self, doomed: list[BuildRecord], limits: PruneLimits) -> int:
         """Forget records; return the bytes of the folders that are gone."""
-        store, gone = self._rooms.store, {one.id for one in doomed}
+        store, gone = self._engine_context.store, {one.id for one in doomed}
         unlimited = limits == PruneLimits()
         for entry in store.records.cache_entries():
             chain = short_id(entry.chain_id) if entry.chain_id else ""
@@ -149,7 +149,7 @@ class BuildRecords:
             old = limits.until and entry.used < limits.until and not limits.types
             if chain in gone or (not chain and (unlimited or old) and not _is_mount(entry)):
                 store.records.cache_delete(entry.key)
-        caches, failed = CacheMounts(self._rooms), FailedSteps(self._rooms)
+        caches, failed = CacheMounts(self._engine_context), FailedSteps(self._engine_context)
         freed = sum(caches.remove(one.id) for one in doomed if one.type == "exec.cachemount")
         freed += sum(failed.remove(step) for step in failed.all() if step.id in gone)
         if unlimited or (limits.until and not limits.types):
@@ -158,7 +158,7 @@ class BuildRecords:
 
     def _forget_contexts(self, until: float) -> int:
         """Forget the digests of contexts that were written before ``until``; return their bytes."""
-        folder, freed = self._rooms.settings.layout.contexts, 0
+        folder, freed = self._engine_context.settings.layout.contexts, 0
         for path in folder.iterdir() if folder.is_dir() else ():
             with suppress(OSError):
                 status = path.stat()
@@ -168,7 +168,7 @@ class BuildRecords:
         return freed
 
     def _failed(self) -> list[BuildRecord]:
-        size = self._rooms.store.snapshots.size_rw
+        size = self._engine_context.store.snapshots.size_rw
         return [
             BuildRecord(
                 id=step.id,
@@ -178,11 +178,11 @@ class BuildRecords:
                 created=step.time,
                 last_used=step.time,
             )
-            for step in FailedSteps(self._rooms).all()
+            for step in FailedSteps(self._engine_context).all()
         ]
 
     def _layers(self, entries: Iterable[CacheEntry]) -> list[BuildRecord]:
-        store = self._rooms.store
+        store = self._engine_context.store
         layers = {layer.chain_id: layer for layer in store.snapshots.layers.all()}
         held, leased = self._held(layers), store.leases.protected()
         by_chain: dict[str, list[CacheEntry]] = {}
@@ -211,15 +211,15 @@ class BuildRecords:
 
     def _held(self, layers: dict[str, LayerRecord]) -> set[str]:
         """Return the layers that images and containers have."""
-        containers = self._rooms.containers.all()
+        containers = self._engine_context.containers.all()
         chains = {record.chain_id for record in containers if record.chain_id}
-        images = self._rooms.store.records.images()
+        images = self._engine_context.store.records.images()
         return with_parents(chains, layers) | {one for image in images for one in image.chain_ids}
 
     def _mounts(self, entries: Iterable[CacheEntry]) -> list[BuildRecord]:
         known = {entry.key: entry for entry in entries if _is_mount(entry)}
         found = []
-        for folder, size, used in CacheMounts(self._rooms).sizes():
+        for folder, size, used in CacheMounts(self._engine_context).sizes():
             entry = known.get(MOUNT_KEY + folder.name)
             moment = folder.stat().st_mtime
             found.append(

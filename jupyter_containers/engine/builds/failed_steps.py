@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from jupyter_containers.build.seams import FailedRun
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.catalog import Images
 from jupyter_containers.errors import NotFoundError
 from jupyter_containers.events import CancelToken
@@ -55,12 +55,12 @@ class FailedStep(msgspec.Struct, frozen=True):
 class FailedSteps:
     """The failed steps of one store, a few of the latest."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, engine_context: EngineContext) -> None:
+        self._engine_context = engine_context
 
     @property
     def _records(self) -> Collection[FailedStep]:
-        return self._rooms.store.records.collection("failed-steps", FailedStep)
+        return self._engine_context.store.records.collection("failed-steps", FailedStep)
 
     def keep(self, workspace_key: str, parent: str, run: FailedRun) -> str:
         """Put the writable layer of a workspace aside; nothing may be mounted on it."""
@@ -75,7 +75,7 @@ class FailedSteps:
         )
         # The record first: a folder without one would stay for ever.
         self._records.insert(step.id, None, step)
-        self._rooms.store.snapshots.uppers.keep(workspace_key, step.key)
+        self._engine_context.store.snapshots.uppers.keep(workspace_key, step.key)
         for old in self.all()[KEPT:]:
             self.remove(old)
         return step.id
@@ -96,7 +96,7 @@ class FailedSteps:
 
     def image(self, step: FailedStep, images: Images, cancel: CancelToken) -> ImageRecord:
         """Return the image that the step left, made on the first call."""
-        store = self._rooms.store
+        store = self._engine_context.store
         existing = store.records.get_image(step.image) if step.image else None
         if existing is not None:
             return existing
@@ -126,18 +126,18 @@ class FailedSteps:
     def changes(self, step: FailedStep) -> list[str]:
         """Return the first paths that the step changed, folders without their contents' names."""
         try:
-            with self._rooms.store.snapshots.uppers.changes(step.key) as top:
+            with self._engine_context.store.snapshots.uppers.changes(step.key) as top:
                 return _first_paths(os.fspath(top))
         except NotFoundError:
             return []
 
     def remove(self, step: FailedStep) -> int:
         """Forget a step with its image and files; return the bytes of its writable layer."""
-        store = self._rooms.store
+        store = self._engine_context.store
         freed = store.snapshots.size_rw(step.key)
         store.snapshots.discard(step.key)
         if step.image and not store.records.names(step.image):
-            users = {record.manifest_digest for record in self._rooms.containers.all()}
+            users = {record.manifest_digest for record in self._engine_context.containers.all()}
             if step.image not in users:
                 store.delete_image(step.image)
         self._records.delete(step.id)

@@ -20,7 +20,7 @@ from jupyter_containers.errors import ContainersError, NotFoundError, OperationC
 from jupyter_containers.events import Event, EventSink, TaskFinished, TaskStarted
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.context import Rooms
+    from jupyter_containers.engine.context import EngineContext
     from jupyter_containers.options.build import BuildOptions
 
 KEPT = 100
@@ -56,17 +56,19 @@ class Entry:
 class BuildHistory:
     """The notes of one store."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, engine_context: EngineContext) -> None:
+        self._engine_context = engine_context
 
     def all(self) -> list[BuildNote]:
         """Return the notes of builds that run or ended, the latest first."""
-        notes = sorted(self._rooms.builds.all(), key=lambda note: note.started, reverse=True)
+        notes = sorted(
+            self._engine_context.builds.all(), key=lambda note: note.started, reverse=True
+        )
         return [_now(note) for note in notes[:KEPT]]
 
     def steps(self, id: str) -> tuple[BuiltStep, ...]:
         """Return the steps of a build; raise :class:`NotFoundError`."""
-        found = self._rooms.built_steps.get(id)
+        found = self._engine_context.built_steps.get(id)
         if found is None:
             raise NotFoundError(f"no such build: {id}")
         return found.steps
@@ -83,7 +85,7 @@ class BuildHistory:
             options.source_name,
             options.place,
             outcome="running",
-            owner=self._rooms.process,
+            owner=self._engine_context.process,
         )
         writer = _Writer(self, begun)
         outcome: BuildOutcome = "failed"
@@ -114,12 +116,12 @@ class BuildHistory:
 
     def begin(self, note: BuildNote) -> None:
         """Write down a build that runs."""
-        self._rooms.builds.insert(note.id, None, note)
+        self._engine_context.builds.insert(note.id, None, note)
 
     def end(self, note: BuildNote, steps: tuple[BuiltStep, ...], known: bool) -> None:
         """Write down a build that ended, ``known`` while it ran; forget the oldest."""
-        builds = self._rooms.builds
-        self._rooms.built_steps.insert(note.id, None, BuiltSteps(steps))
+        builds = self._engine_context.builds
+        self._engine_context.built_steps.insert(note.id, None, BuiltSteps(steps))
         if known:
             builds.replace(note.id, note)
         else:
@@ -128,7 +130,7 @@ class BuildHistory:
         if len(every) > KEPT + _SLACK:
             for old in sorted(every, key=lambda one: one.started)[:-KEPT]:
                 builds.delete(old.id)
-                self._rooms.built_steps.delete(old.id)
+                self._engine_context.built_steps.delete(old.id)
 
 
 class _Writer:

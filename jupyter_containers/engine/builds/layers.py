@@ -14,7 +14,7 @@ import msgspec
 from jupyter_containers.build.image import write_image
 from jupyter_containers.build.result import BuildResult
 from jupyter_containers.build.seams import BlobStore, LayerRef
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.work import in_parallel
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.descriptor import (
@@ -48,7 +48,7 @@ class CompressedAs(msgspec.Struct, frozen=True):
 class BuiltLayers:
     """Compresses layers of one store for one build."""
 
-    rooms: Rooms
+    engine_context: EngineContext
     lease: Lease
     cancel: CancelToken
 
@@ -69,7 +69,7 @@ class BuiltLayers:
         blob = layer.descriptor
         if wish.level is None and blob.media_type.endswith(_SUFFIXES[wish.kind]):
             return layer
-        records, content = self.rooms.store.records, self.rooms.store.content
+        records, content = self.engine_context.store.records, self.engine_context.store.content
         known = records.collection("layers of builds", CompressedAs)
         key = f"{layer.diff_id} {wish.kind} {wish.level}"
         earlier = known.get(key)

@@ -23,7 +23,7 @@ from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.build.users import Owner
 from jupyter_containers.engine.builds.layers import BuiltLayers
 from jupyter_containers.engine.builds.platforms import folder_name, image_index
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.copy import copy, image_of
 from jupyter_containers.engine.images.places.archive import ArchiveWriter, Format
 from jupyter_containers.engine.images.places.base import Image, Target, Transfer
@@ -54,7 +54,7 @@ from jupyter_containers.trees.rooted import Root
 class Exporter:
     """Writes outputs of one build; ``stream`` takes what goes to ``dest=-``."""
 
-    rooms: Rooms
+    engine_context: EngineContext
     layers: LayerStore
     blobs: BlobStore
     built: BuiltLayers
@@ -135,7 +135,7 @@ class Exporter:
             notes = {**created, **options.annotations.index_descriptor}
             target = replace(target, index=index, annotations=notes)
         quiet = Transfer(discard, self.cancel)
-        with open_store(self.rooms, quiet) as here:
+        with open_store(self.engine_context, quiet) as here:
             if not output.as_tar:
                 copy(here, LayoutPlace.at(output.path, self.cancel, fresh=True), [target], quiet)
                 return
@@ -155,7 +155,9 @@ class Exporter:
             annotations={**options.annotations.manifest, **output.annotations},
             extra=result.extra,
         )
-        document = RawDocument(self.rooms.store.content.read(written.digest), written.media_type)
+        document = RawDocument(
+            self.engine_context.store.content.read(written.digest), written.media_type
+        )
         return image_of(document, result.config.platform)
 
     @contextmanager

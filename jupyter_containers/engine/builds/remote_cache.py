@@ -20,7 +20,7 @@ from jupyter_containers.build.sharing import (
     decode,
     inline_steps,
 )
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.copy import choose, copy
 from jupyter_containers.engine.images.places.base import (
     Image,
@@ -60,7 +60,7 @@ _BUILDKITS = "application/vnd.buildkit.cacheconfig.v0"
 class Exchange:
     """What import and export share: the store, the build's lease, progress, how to stop."""
 
-    rooms: Rooms
+    engine_context: EngineContext
     lease: Lease
     emit: EventSink
     cancel: CancelToken
@@ -73,7 +73,7 @@ class Exchange:
     @property
     def here(self) -> StorePlace:
         """The store under the build's lease."""
-        return store_place(self.rooms, self.lease, self.cancel)
+        return store_place(self.engine_context, self.lease, self.cancel)
 
     @contextmanager
     def told(self, task: str, title: str, *, optional: bool) -> Iterator[None]:
@@ -117,7 +117,9 @@ class _Repository:
 
     def _open(self, push: bool = False) -> AbstractContextManager[RegistryPlace]:
         exchange = self.exchange
-        return open_repository(exchange.rooms, self.reference, exchange.transfer, push=push)
+        return open_repository(
+            exchange.engine_context, self.reference, exchange.transfer, push=push
+        )
 
     def manifest(self) -> RawDocument:
         with self._open() as place:
@@ -228,7 +230,7 @@ class ImportedSteps:
             )
         self.exchange.lease.add(config.digest)
         source.bring(config)
-        data = self.exchange.rooms.store.content.read(config.digest)
+        data = self.exchange.engine_context.store.content.read(config.digest)
         if config.media_type == MEDIA_TYPE:
             return decode(data)
         steps = inline_steps(data)
@@ -237,7 +239,7 @@ class ImportedSteps:
         return steps
 
     def _unpack(self, place: _Cache, shared: SharedStep) -> None:
-        step, store = shared.step, self.exchange.rooms.store
+        step, store = shared.step, self.exchange.engine_context.store
         if not step.entries:
             return
         self.exchange.lease.add(step.chain_id, step.blob.digest)
@@ -257,7 +259,7 @@ def export_steps(exchange: Exchange, place: CachePlace, steps: SharedSteps) -> N
         return
     title = f"exporting the build cache to {place}"
     with exchange.told(f"cache-to-{place}", title, optional=place.ignore_error):
-        content = exchange.rooms.store.content
+        content = exchange.engine_context.store.content
         config = content.put(steps.encode(), MEDIA_TYPE, exchange.lease)
         blobs = {one.step.blob.digest: one.step.blob for one in steps.steps if one.step.entries}
         layers = tuple(blobs.values())

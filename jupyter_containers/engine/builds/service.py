@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 from jupyter_containers.engine.builds.builds import Builds
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.garbage import GarbageCollection
 from jupyter_containers.engine.images.image import Image
 from jupyter_containers.engine.images.service import ImageService
@@ -33,9 +33,13 @@ class BuildService:
     noun = "builds"
 
     def __init__(
-        self, rooms: Rooms, images: ImageService, builder: Builds, garbage: GarbageCollection
+        self,
+        engine_context: EngineContext,
+        images: ImageService,
+        builder: Builds,
+        garbage: GarbageCollection,
     ) -> None:
-        self._rooms, self._images, self._builds = rooms, images, builder
+        self._engine_context, self._images, self._builds = engine_context, images, builder
         self._garbage = garbage
 
     @with_keywords(BuildFlags)
@@ -117,7 +121,7 @@ class BuildService:
     def _cache_records(self) -> BuildRecords:
         from jupyter_containers.engine.builds.cache_records import BuildRecords
 
-        return BuildRecords(self._rooms, self._garbage.collect)
+        return BuildRecords(self._engine_context, self._garbage.collect)
 
     def records(self) -> list[BuildRecord]:
         """Return what the build cache holds, the least recently used first."""
@@ -127,38 +131,38 @@ class BuildService:
         """Return the builds that ended, the latest first: how long, how much from the cache."""
         from jupyter_containers.engine.builds.history import BuildHistory
 
-        return BuildHistory(self._rooms).all()
+        return BuildHistory(self._engine_context).all()
 
     def steps(self, id: str) -> tuple[BuiltStep, ...]:
         """Return the steps of a build of the history, each with why it was not cached."""
         from jupyter_containers.engine.builds.history import BuildHistory
 
-        return BuildHistory(self._rooms).steps(id)
+        return BuildHistory(self._engine_context).steps(id)
 
     def failed_steps(self) -> list[FailedStep]:
         """Return the build steps that failed and are kept, the latest first."""
         from jupyter_containers.engine.builds.failed_steps import FailedSteps
 
-        return FailedSteps(self._rooms).all()
+        return FailedSteps(self._engine_context).all()
 
     def failed_step(self, name: str = "") -> FailedStep:
         """Return one of them, by default the latest."""
         from jupyter_containers.engine.builds.failed_steps import FailedSteps
 
-        return FailedSteps(self._rooms).find(name)
+        return FailedSteps(self._engine_context).find(name)
 
     def failed_changes(self, name: str = "") -> list[str]:
         """Return the first paths that a failed step changed."""
         from jupyter_containers.engine.builds.failed_steps import FailedSteps
 
-        steps = FailedSteps(self._rooms)
+        steps = FailedSteps(self._engine_context)
         return steps.changes(steps.find(name))
 
     def failed_image(self, name: str = "", *, cancel: CancelToken | None = None) -> Image:
         """Return what a failed step left as an image: ``run`` it to look around."""
         from jupyter_containers.engine.builds.failed_steps import FailedSteps
 
-        steps = FailedSteps(self._rooms)
+        steps = FailedSteps(self._engine_context)
         step = steps.find(name)
         return self._images.handle(steps.image(step, self._images.catalog, cancel or CancelToken()))
 

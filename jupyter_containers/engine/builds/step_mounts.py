@@ -14,7 +14,7 @@ from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.engine.builds.cache_mounts import CacheMounts
 from jupyter_containers.engine.builds.socket_forwarding import forwarded
 from jupyter_containers.engine.bundle import Bundle
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.naming import step_name
 from jupyter_containers.errors import BuildError
 from jupyter_containers.events import CancelToken
@@ -32,13 +32,13 @@ class StepMounts:
 
     def __init__(
         self,
-        rooms: Rooms,
+        engine_context: EngineContext,
         mounts: PrivateMounts,
         bundle: Bundle,
         stack: ExitStack,
         cancel: CancelToken,
     ) -> None:
-        self._rooms, self._mounts, self._bundle = rooms, mounts, bundle
+        self._engine_context, self._mounts, self._bundle = engine_context, mounts, bundle
         self._stack, self._cancel = stack, cancel
         self._count = 0
 
@@ -81,7 +81,7 @@ class StepMounts:
 
     def _cache(self, mount: StepMount) -> BindMount:
         fill = None if mount.chain_id is None else lambda folder: self._fill(mount, folder)
-        caches = CacheMounts(self._rooms)
+        caches = CacheMounts(self._engine_context)
         folder = self._stack.enter_context(caches.hold(mount, fill, self._cancel))
         return BindMount(str(folder), mount.target, mount.read_only)
 
@@ -105,7 +105,7 @@ class StepMounts:
         self._mounts.call(copy, cancel=self._cancel)
 
     def _stage(self, chain_id: str, read_only: bool) -> Path:
-        target, snapshots = self._fresh("stage"), self._rooms.store.snapshots
+        target, snapshots = self._fresh("stage"), self._engine_context.store.snapshots
         key = None
         # A copy of several layers needs a place, also to be read only.
         if not read_only or snapshots.copying:
@@ -128,7 +128,7 @@ class StepMounts:
                 return place
             if not stat.S_ISDIR(os.fstat(source).st_mode):
                 return self._copied_file(source, place)
-            if self._rooms.store.snapshots.copying:
+            if self._engine_context.store.snapshots.copying:
                 place.mkdir()
                 self._copy(source, place, copy_tree)
                 return place
@@ -159,7 +159,11 @@ class StepMounts:
 
     def _writable(self, shown: Path) -> Path:
         """Show a folder of this namespace in which whatever is written is lost."""
-        target, snapshots, key = self._fresh("over"), self._rooms.store.snapshots, step_name()
+        target, snapshots, key = (
+            self._fresh("over"),
+            self._engine_context.store.snapshots,
+            step_name(),
+        )
         self._stack.callback(snapshots.discard, key)
         # Called in the namespace: a program that serves the overlay sees the folder there only.
         self._mounts.call(self._mounts.overlay, snapshots.prepare_over(shown, key), target)

@@ -32,7 +32,7 @@ from jupyter_containers.engine.containers.spec_builder import (
     of_the_host,
     with_environment,
 )
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.name_files import mount_names
 from jupyter_containers.engine.naming import step_name
@@ -61,7 +61,7 @@ T = TypeVar("T")
 class BuildLayers:
     """Unpacked layers and workspaces on top of them, for one build."""
 
-    rooms: Rooms
+    engine_context: EngineContext
     connections: Connections
     lease: Lease
     cancel: CancelToken
@@ -71,7 +71,7 @@ class BuildLayers:
         # Leased before it is looked for: a prune in between cannot take it away again.
         if chain_id:
             self.lease.add(chain_id)
-        snapshots = self.rooms.store.snapshots
+        snapshots = self.engine_context.store.snapshots
         snapshots.take_offered(chain_id, self.cancel)
         return not chain_id or snapshots.has(chain_id)
 
@@ -79,7 +79,7 @@ class BuildLayers:
         """Return the chain id of a stored layer on top of another stack, unpacked there."""
         chain = chain_id([parent_chain_id, layer.diff_id]) if parent_chain_id else layer.diff_id
         self.lease.add(chain)
-        self.rooms.store.snapshots.unpack(
+        self.engine_context.store.snapshots.unpack(
             parent_chain_id, layer.diff_id, layer.descriptor, cancel=self.cancel
         )
         return chain
@@ -90,14 +90,14 @@ class BuildLayers:
 
     @contextmanager
     def _open(self, parent_chain_id: str) -> Iterator[Workspace]:
-        key, snapshots = step_name(), self.rooms.store.snapshots
-        bundle = Bundle(self.rooms.workbench / key)
+        key, snapshots = step_name(), self.engine_context.store.snapshots
+        bundle = Bundle(self.engine_context.workbench / key)
         # The network is given back last: its records need room on a disk that a step has filled.
         with ExitStack() as last:
             try:
                 bundle.create()
                 upper = snapshots.prepare(key, parent_chain_id, transient=True)
-                refusal = self.rooms.driver.refusal
+                refusal = self.engine_context.driver.refusal
                 if refusal is not None:
                     still = Unmounted(refusal)
                     yield _Workspace(self, still, bundle, key, parent_chain_id, last, upper)
@@ -136,8 +136,8 @@ class _Workspace:
     def commit(self, *, source_date_epoch: int | None = None) -> CommittedLayer:
         """Make the changes a layer; nothing can be run here any more."""
         self.mounts.close()
-        self.layers.rooms.quotas.check_disk(self.layers.rooms)
-        layer = self.layers.rooms.store.snapshots.commit(
+        self.layers.engine_context.quotas.check_disk(self.layers.engine_context)
+        layer = self.layers.engine_context.store.snapshots.commit(
             self.key,
             self.parent,
             source_date_epoch=source_date_epoch,
@@ -151,12 +151,12 @@ class _Workspace:
         self.mounts.close()
         # The step's own failure is what matters: without room for a record nothing is kept.
         with suppress(ContainersError):
-            return FailedSteps(self.layers.rooms).keep(self.key, self.parent, failed)
+            return FailedSteps(self.layers.engine_context).keep(self.key, self.parent, failed)
         return ""
 
     def run(self, request: StepRequest, on_output: OutputSink, cancel: CancelToken) -> int:
         """Return the exit code of the step's process; its mounts and network end with it."""
-        rooms, mounts = self.layers.rooms, self.mounts
+        engine_context, mounts = self.layers.engine_context, self.mounts
         if isinstance(mounts, Unmounted):
             raise mounts.refusal
         if request.platform is not None:
@@ -164,7 +164,7 @@ class _Workspace:
         with ExitStack() as stack:
             network = self.layers.connections.temporary(self.key, request.network)
             namespace = self.last.enter_context(network)
-            step_mounts = StepMounts(rooms, mounts, self.bundle, stack, cancel)
+            step_mounts = StepMounts(engine_context, mounts, self.bundle, stack, cancel)
             resolved = tuple(step_mounts.resolve(mount) for mount in request.mounts)
             netns = namespace.path if namespace else ""
             labels = self.labels(request.privileged)
@@ -172,7 +172,7 @@ class _Workspace:
             mounts.call(self._write_spec, request, netns, resolved, mounts, labels)
             try:
                 return mounts.call(
-                    rooms.runtime.run,
+                    engine_context.runtime.run,
                     self.key,
                     self.bundle.folder,
                     on_output=lambda stream, data: on_output(data, stream),
@@ -189,7 +189,7 @@ class _Workspace:
         options = RunOptions(
             image="build", privileged=privileged, security_opt=(SecurityOption("label=disable"),)
         )
-        return labels_for(self.layers.rooms, options, self.key)
+        return labels_for(self.layers.engine_context, options, self.key)
 
     def _write_spec(
         self,
@@ -199,9 +199,11 @@ class _Workspace:
         private: PrivateMounts,
         labels: Labels,
     ) -> None:
-        rooms, bundle = self.layers.rooms, self.bundle
+        engine_context, bundle = self.layers.engine_context, self.bundle
         check_mounts(bundle.rootfs, mounts)
-        host_mounts, variables = of_the_host(rooms.host, bundle, trusting=request.trust_host_ca)
+        host_mounts, variables = of_the_host(
+            engine_context.host, bundle, trusting=request.trust_host_ca
+        )
         mounts += host_mounts
         config = with_environment(ExecutionConfig(env=request.env), variables)
         options = RunOptions(
@@ -229,7 +231,7 @@ class _Workspace:
         context = ContainerContext(
             container_id=self.key,
             rootfs=str(bundle.rootfs),
-            host=rooms.host,
+            host=engine_context.host,
             user=user,
             hostname=request.hostname,
             network="path" if netns else "host" if request.network == "host" else "new",
@@ -238,10 +240,10 @@ class _Workspace:
             hosts_file=files.get("hosts", ""),
             resolv_conf=files.get("resolv.conf", ""),
             hostname_file=files.get("hostname", ""),
-            cgroup_path=rooms.runtime.cgroup_path(self.key),
-            default_pids_limit=rooms.settings.pids_limit,
+            cgroup_path=engine_context.runtime.cgroup_path(self.key),
+            default_pids_limit=engine_context.settings.pids_limit,
             labels=labels,
-            no_new_privileges=rooms.settings.no_new_privileges,
+            no_new_privileges=engine_context.settings.no_new_privileges,
         )
         spec = runtime_spec(config, options, context)
         places = bundle.folder / "nested"

@@ -11,7 +11,7 @@ import msgspec
 from jupyter_containers.engine.containers.lifecycle import Lifecycle
 from jupyter_containers.engine.containers.shared_namespaces import inherited
 from jupyter_containers.engine.containers.validation import refuse
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.filters import Filters, Lookups, container_filter
 from jupyter_containers.engine.images.catalog import Images
 from jupyter_containers.engine.interrupts import deferred
@@ -37,9 +37,9 @@ class Containers:
     """The containers of one store."""
 
     def __init__(
-        self, rooms: Rooms, images: Images, volumes: Volumes, lifecycle: Lifecycle
+        self, context: EngineContext, images: Images, volumes: Volumes, lifecycle: Lifecycle
     ) -> None:
-        self._rooms, self._images = rooms, images
+        self._context, self._images = context, images
         self._volumes, self._lifecycle = volumes, lifecycle
 
     def find(self, text: str) -> ContainerRecord:
@@ -47,7 +47,7 @@ class Containers:
 
         Raises :class:`ContainerNotFoundError`, with near names when there are any.
         """
-        record = self._rooms.containers.find(text.removeprefix("/"))
+        record = self._context.containers.find(text.removeprefix("/"))
         looked = None if record is None else self._lifecycle.look(record)
         if looked is not None and looked.phase == "ready":
             return looked
@@ -56,19 +56,19 @@ class Containers:
     def _hint(self, text: str) -> str:
         import difflib
 
-        names = [record.name for record in self._rooms.containers.all()]
+        names = [record.name for record in self._context.containers.all()]
         near = difflib.get_close_matches(text, names, n=3, cutoff=0.5)
         return f"did you mean {' or '.join(near)}?" if near else "see `ps -a` for what is here"
 
     def all(self) -> list[ContainerRecord]:
         """Return all containers as they are now, newest first."""
-        looked = (self._lifecycle.look(record) for record in self._rooms.containers.all())
+        looked = (self._lifecycle.look(record) for record in self._context.containers.all())
         ready = (record for record in looked if record is not None and record.phase == "ready")
         return sorted(ready, key=lambda item: item.created, reverse=True)
 
     def damaged(self) -> bool:
         """Return whether the record of a container cannot be read: then its uses are unknown."""
-        return bool(self._rooms.containers.damaged())
+        return bool(self._context.containers.damaged())
 
     def create(
         self,
@@ -87,17 +87,17 @@ class Containers:
         command that is missing.
         """
         process_args(config.config, options)
-        refuse(options, self._rooms)
-        options = self._rooms.quotas.capped(options)
-        self._rooms.quotas.check_disk(self._rooms)
-        check_limits(options, self._rooms.host)
+        refuse(options, self._context)
+        options = self._context.quotas.capped(options)
+        self._context.quotas.check_disk(self._context)
+        check_limits(options, self._context.host)
         # A prune that began before the record was there looks again when the lease ends.
-        with self._rooms.store.leases.hold([image.manifest.digest, image.chain_id]):
+        with self._context.store.leases.hold([image.manifest.digest, image.chain_id]):
             record = self._insert(options, image, config)
         try:
-            self._rooms.store.snapshots.prepare(record.id, record.chain_id)
+            self._context.store.snapshots.prepare(record.id, record.chain_id)
             mounts = self._resolve_mounts(record)
-            record = self._rooms.containers.update(
+            record = self._context.containers.update(
                 record.id,
                 lambda current: msgspec.structs.replace(
                     current,
@@ -129,10 +129,10 @@ class Containers:
                 config=config.config,
                 networks=options.networks,
                 created=time.time(),
-                owner=self._rooms.process,
+                owner=self._context.process,
             )
             try:
-                self._rooms.containers.insert(container_id, name, record)
+                self._context.containers.insert(container_id, name, record)
             except AlreadyExistsError as error:
                 if not options.name or self._is_free(name):
                     continue
@@ -145,15 +145,15 @@ class Containers:
 
     def _is_free(self, name: str) -> bool:
         """Return whether nobody has the name any more, when its holder has been looked at."""
-        holder = self._rooms.containers.by_name(name)
+        holder = self._context.containers.by_name(name)
         if holder is not None:
             return self._lifecycle.look(holder) is None
         # A damaged record keeps its name.
-        return all(item.name != name for item in self._rooms.containers.damaged())
+        return all(item.name != name for item in self._context.containers.damaged())
 
     def _resolve_mounts(self, record: ContainerRecord) -> tuple[MountRecord, ...]:
         wanted = list(record.options.mounts)
-        taken = inherited(self._rooms, record.options.volumes_from)
+        taken = inherited(self._context, record.options.volumes_from)
         targets = {mount.target.rstrip("/") for mount in wanted}
         targets |= {target.rstrip("/") for target in taken}
         wanted += [
@@ -171,7 +171,7 @@ class Containers:
             resolved[mount.target] = mount
         resolved = taken | resolved
         # Recorded before they are made: a sweep then finds the anonymous volumes of a dead create.
-        self._rooms.containers.update(
+        self._context.containers.update(
             record.id,
             lambda current: msgspec.structs.replace(current, mounts=tuple(resolved.values())),
         )
@@ -189,7 +189,7 @@ class Containers:
         record = self.find(text)
         if record.name == name:
             raise InvalidArgumentError(f"container {name} has that name already")
-        renamed = self._rooms.containers.update(
+        renamed = self._context.containers.update(
             record.id, lambda current: msgspec.structs.replace(current, name=name), name=name
         )
         self._lifecycle.renamed(renamed, record.name)

@@ -18,20 +18,20 @@ from typing import TYPE_CHECKING
 from jupyter_containers.runtime.self_exec import self_exec_command
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.context import Rooms
+    from jupyter_containers.engine.context import EngineContext
 
 # While the one who waits in the foreground lives and has not detached, the end is his to record.
 _UNATTENDED = 'test -e "$0" || ! kill -0 "$1" 2>/dev/null || exit 0; shift; exec "$@"'
 _MARK = "unattended"
 
 
-def unattended_command(rooms: Rooms, container_id: str, bundle: Path) -> tuple[str, ...]:
+def unattended_command(context: EngineContext, container_id: str, bundle: Path) -> tuple[str, ...]:
     """Return the command that settles a container unless this process waits for its end.
 
     It starts a shell, not a Python, when that is so.  :func:`leave` ends the waiting.
     """
     (bundle / _MARK).unlink(missing_ok=True)
-    settle = exit_command(rooms, container_id)
+    settle = exit_command(context, container_id)
     return ("/bin/sh", "-c", _UNATTENDED, str(bundle / _MARK), str(os.getpid()), *settle)
 
 
@@ -41,26 +41,26 @@ def leave(bundle: Path) -> None:
         (bundle / _MARK).touch()
 
 
-def exit_command(rooms: Rooms, container_id: str) -> tuple[str, ...]:
+def exit_command(context: EngineContext, container_id: str) -> tuple[str, ...]:
     """Return the command that settles a container of this store, and restarts it when due."""
-    return (*_command(rooms), container_id)
+    return (*_command(context), container_id)
 
 
-def notify_command(rooms: Rooms, container_id: str) -> tuple[str, ...]:
+def notify_command(context: EngineContext, container_id: str) -> tuple[str, ...]:
     """Return the command that writes down a container's new health, to be given as last word."""
-    return (*_command(rooms), container_id)
+    return (*_command(context), container_id)
 
 
-def exec_end_command(rooms: Rooms, container_id: str, exec_id: str) -> tuple[str, ...]:
+def exec_end_command(context: EngineContext, container_id: str, exec_id: str) -> tuple[str, ...]:
     """Return the command that writes down the end of a detached exec.
 
     To be given one more word, the folder of its exit code.
     """
-    return (*_command(rooms), container_id, exec_id)
+    return (*_command(context), container_id, exec_id)
 
 
-def _command(rooms: Rooms) -> tuple[str, ...]:
-    return self_exec_command(__name__, rooms.settings_text)
+def _command(context: EngineContext) -> tuple[str, ...]:
+    return self_exec_command(__name__, context.settings_text)
 
 
 def main() -> int:
@@ -70,16 +70,18 @@ def main() -> int:
     """
     from jupyter_containers.engine.containers.lifecycle import Lifecycle
     from jupyter_containers.engine.containers.restarts import wait_for_restart
-    from jupyter_containers.engine.context import Rooms
+    from jupyter_containers.engine.context import EngineContext
     from jupyter_containers.engine.networks.catalog import Networks
     from jupyter_containers.engine.networks.connections import Connections
     from jupyter_containers.oci.state import Status
     from jupyter_containers.settings import load_settings
 
     text, container_id, *more = sys.argv[1:]
-    rooms = Rooms(load_settings({"JUPYTER_CONTAINERS_CONFIG": "/dev/null"}, json.loads(text)))
+    context = EngineContext(
+        load_settings({"JUPYTER_CONTAINERS_CONFIG": "/dev/null"}, json.loads(text))
+    )
     try:
-        lifecycle = Lifecycle(rooms, Connections(rooms, Networks(rooms)))
+        lifecycle = Lifecycle(context, Connections(context, Networks(context)))
         if len(more) == 1:
             lifecycle.note_health(container_id, more[0])
             return 0
@@ -91,12 +93,12 @@ def main() -> int:
             seconds = lifecycle.claim_restart(container_id)
             if seconds is None:
                 return 0
-            command = exit_command(rooms, container_id)
+            command = exit_command(context, container_id)
             if seconds > 0:
                 wait_for_restart(seconds, command)
                 continue
             lifecycle.restart(container_id)
             return 0
     finally:
-        rooms.close()
+        context.close()
     return 0

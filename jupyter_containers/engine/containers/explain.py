@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.errors import NotFoundError
 from jupyter_containers.runtime import cgroups, views
@@ -68,21 +68,23 @@ class Explanation:
         raise NotFoundError(f"no section {title!r}", hint=f"there are: {known}")
 
 
-def explain(rooms: Rooms, record: ContainerRecord, document: Mapping[str, Any]) -> Explanation:
+def explain(
+    context: EngineContext, record: ContainerRecord, document: Mapping[str, Any]
+) -> Explanation:
     """Return the explanation of a container; ``document`` is its ``inspect`` object."""
     process = record.state.process if record.state.status.alive else None
     pid = process.pid if process else 0
     if process:
-        rooms.runtime.await_program(process)
-    group = rooms.runtime.cgroup_path(record.id)
+        context.runtime.await_program(process)
+    group = context.runtime.cgroup_path(record.id)
     sections: list[Section] = []
     if pid:
         sections += [
             _namespaces(pid),
-            _processes(rooms, group),
-            _cgroups(rooms, group),
+            _processes(context, group),
+            _cgroups(context, group),
         ]
-    sections.append(_layers(rooms, record))
+    sections.append(_layers(context, record))
     if pid:
         sections += [_mounts(record, pid), _privileges(pid)]
     sections.append(_network(document, pid))
@@ -107,8 +109,8 @@ def _namespaces(pid: int) -> Section:
     )
 
 
-def _processes(rooms: Rooms, group: str) -> Section:
-    pids = sorted(cgroups.processes(rooms.runtime.layout, group))
+def _processes(context: EngineContext, group: str) -> Section:
+    pids = sorted(cgroups.processes(context.runtime.layout, group))
     seen = [view for view in map(views.process_view, pids) if view]
     lines = [
         Line(view.command, f"pid {view.pid_inside}", f"pid {view.pid}, uid {view.uid}")
@@ -123,8 +125,8 @@ def _processes(rooms: Rooms, group: str) -> Section:
     )
 
 
-def _cgroups(rooms: Rooms, group: str) -> Section:
-    layout = rooms.runtime.layout
+def _cgroups(context: EngineContext, group: str) -> Section:
+    layout = context.runtime.layout
     files = list(views.cgroup_files(layout, group))
     periods = [file.value for file in files if file.meaning.startswith("CPU period")]
     lines = [
@@ -168,8 +170,8 @@ def _limit_words(file: views.CgroupFile, period: str = "") -> str:
     return file.value
 
 
-def _layers(rooms: Rooms, record: ContainerRecord) -> Section:
-    snapshots = rooms.store.snapshots
+def _layers(context: EngineContext, record: ContainerRecord) -> Section:
+    snapshots = context.store.snapshots
     lines: list[Line] = []
     mount = snapshots.mount(record.chain_id, record.id)
     if mount.upper is not None:

@@ -22,7 +22,7 @@ from typing import BinaryIO
 from jupyter_containers.engine.containers.inspect import effective_config
 from jupyter_containers.engine.containers.lifecycle import Lifecycle
 from jupyter_containers.engine.containers.volume_views import mount_volumes
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.catalog import Images
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError, StorageError
@@ -61,8 +61,8 @@ class FileChange:
 class FileSystems:
     """The file systems of one store's containers."""
 
-    def __init__(self, rooms: Rooms, lifecycle: Lifecycle, images: Images) -> None:
-        self._rooms, self._lifecycle, self._images = rooms, lifecycle, images
+    def __init__(self, context: EngineContext, lifecycle: Lifecycle, images: Images) -> None:
+        self._context, self._lifecycle, self._images = context, lifecycle, images
 
     @contextmanager
     def view(self, record: ContainerRecord, *, volumes: bool = True) -> Iterator[Root]:
@@ -71,7 +71,7 @@ class FileSystems:
         with ExitStack() as stack:
             if not self._lifecycle.running(record):
                 stack.enter_context(self._lifecycle.locked(record.id))
-                record = self._rooms.containers.get(record.id) or record
+                record = self._context.containers.get(record.id) or record
             process = record.state.process
             if self._lifecycle.running(record) and process is not None:
                 if volumes:
@@ -83,7 +83,7 @@ class FileSystems:
             else:
                 mounts = stack.enter_context(PrivateMounts())
                 bundle.create()
-                overlay = self._rooms.store.snapshots.mount(record.chain_id, record.id)
+                overlay = self._context.store.snapshots.mount(record.chain_id, record.id)
                 mounts.overlay(overlay, bundle.rootfs)
                 if volumes:
                     mounts.call(mount_volumes, record, bundle.rootfs, mounts)
@@ -91,7 +91,7 @@ class FileSystems:
 
     def diff(self, record: ContainerRecord) -> list[FileChange]:
         """Return what a container changed in its image's files, sorted by path."""
-        snapshots = self._rooms.store.snapshots
+        snapshots = self._context.store.snapshots
         with snapshots.uppers.changes(record.id) as upper:
             skipped = {f"/{os.fsdecode(path)}" for path in standing_places(upper)}
             found = {
@@ -193,7 +193,7 @@ class FileSystems:
         cancel: CancelToken,
     ) -> ImageRecord:
         """Make an image of a container's files and configuration, frozen meanwhile if possible."""
-        store = self._rooms.store
+        store = self._context.store
         config = change(effective_config(record))
         layers = [self._layer(chain) for chain in self._chains(record)]
         # A user without control groups cannot freeze: files that change meanwhile may be torn.
@@ -245,13 +245,13 @@ class FileSystems:
         return tuple(reversed(chains))
 
     def _layer(self, chain: str) -> LayerRecord:
-        layer = self._rooms.store.snapshots.get(chain)
+        layer = self._context.store.snapshots.get(chain)
         if layer is None:
             raise NotFoundError(f"a layer of the container's image is missing: {chain[7:19]}")
         return layer
 
     def _history(self, record: ContainerRecord) -> tuple[History, ...]:
-        image = self._rooms.store.records.get_image(record.manifest_digest)
+        image = self._context.store.records.get_image(record.manifest_digest)
         return self._images.config(image).history if image is not None else ()
 
 

@@ -70,3 +70,25 @@ def _entry(folder: int, name: str) -> FolderEntry | None:
 
 def _text(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class PathStat:
+    """One path of a container; ``mode`` is stat(2)'s, ``target`` what a link leads to in it."""
+
+    name: str
+    size: int
+    mode: int
+    mtime: float
+    target: str = ""
+
+
+def path_stat(root: Root, path: str) -> PathStat:
+    """Return what a path is, a link at its end not followed; raise :class:`NotFoundError`."""
+    canonical = root.resolve(path, follow_last=False)
+    found = root.stat(canonical)
+    if found is None:
+        raise NotFoundError(f"no such file or directory in the container: {path}")
+    target = root.resolve(path) if stat.S_ISLNK(found.st_mode) else ""
+    name = canonical.rstrip("/").rpartition("/")[2] or "/"
+    return PathStat(name, found.st_size, found.st_mode, found.st_mtime, target)

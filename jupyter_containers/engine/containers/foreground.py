@@ -23,7 +23,7 @@ from jupyter_containers.engine.containers.streams import (
     SignalSource,
     StreamName,
 )
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.results import RunResult
@@ -72,8 +72,8 @@ class Streams:
 class Attaching:
     """Runs containers in the foreground and attaches to those that run."""
 
-    def __init__(self, rooms: Rooms, lifecycle: Lifecycle) -> None:
-        self._rooms, self._lifecycle = rooms, lifecycle
+    def __init__(self, context: EngineContext, lifecycle: Lifecycle) -> None:
+        self._context, self._lifecycle = context, lifecycle
 
     def run(self, record: ContainerRecord, streams: Streams, *, check: bool) -> RunResult:
         """Start a container with its streams attached and wait for its end.
@@ -177,7 +177,7 @@ class Attaching:
             process = record.state.process
             if process is None:
                 return False
-            self._rooms.runtime.await_program(process)
+            self._context.runtime.await_program(process)
             if caught and not process.catches(number):
                 return False
             with suppress(ContainersError):  # it has ended, and that is being waited for
@@ -194,7 +194,7 @@ class Attaching:
 
     def _kept(self, record: ContainerRecord) -> str:
         """Return what has become of a container that an interrupt was about."""
-        current = self._rooms.containers.get(record.id)
+        current = self._context.containers.get(record.id)
         if current is None:
             return f"container {record.name} is removed"
         return f"container {record.name} {'goes on' if current.state.status.up else 'is kept'}"
@@ -203,16 +203,16 @@ class Attaching:
         """Stop a foreground container whose caller was interrupted."""
         process, number = record.state.process, _signal_of(error)
         # Without a handler the kernel keeps a signal from a container's first process.
-        if process is not None and self._rooms.runtime.signal(process, number, caught=True):
+        if process is not None and self._context.runtime.signal(process, number, caught=True):
             process.wait(timeout=_INTERRUPT_GRACE_SECONDS)
-        self._rooms.runtime.kill_all(record.id)
+        self._context.runtime.kill_all(record.id)
         self._lifecycle.end(record.id)
 
     def _pass_on(self, record: ContainerRecord, error: BaseException) -> None:
         """Pass an interrupt on to a container that is not ours to end."""
         process = record.state.process
         if process is not None and isinstance(error, KeyboardInterrupt) and not record.options.tty:
-            self._rooms.runtime.signal(process, _signal_of(error))
+            self._context.runtime.signal(process, _signal_of(error))
             error.add_note("the interrupt was passed on")
             # Most of those that end of it end at once.
             process.wait(timeout=_INTERRUPT_GRACE_SECONDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,6 +23,9 @@ from jupyter_containers.oci.state import Status
 from jupyter_containers.options.mounts import PROPAGATIONS
 from jupyter_containers.runtime.health import read_health
 from jupyter_containers.runtime.spec import process_args
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.containers.container import Container
 
 
 def container_document(
@@ -77,6 +80,47 @@ def container_document(
         },
         "NetworkSettings": network_settings(record, networks),
     }
+
+
+def container_summary(container: Container, networks: dict[str, Network]) -> dict[str, Any]:
+    """Return the object of a container in Docker's list (``GET /containers/json``)."""
+    record = container.record
+    settings = network_settings(record, networks)
+    return {
+        "Id": record.id,
+        "Names": [f"/{record.name}"],
+        "Image": container.image_shown,
+        "ImageID": record.image_id,
+        "Command": " ".join(container.argv),
+        "Created": int(record.created),
+        "Ports": _port_summaries(record),
+        "Labels": container.labels,
+        "State": str(record.state.status),
+        "Status": container.status_text,
+        "HostConfig": {"NetworkMode": record.options.network},
+        "NetworkSettings": {"Networks": settings["Networks"]},
+        "Mounts": _mounts(record),
+    }
+
+
+def _port_summaries(record: ContainerRecord) -> list[dict[str, Any]]:
+    if not record.state.status.alive:
+        return []
+    published: list[dict[str, Any]] = [
+        {
+            "IP": port.host_ip,
+            "PrivatePort": port.container_port,
+            "PublicPort": port.host_port,
+            "Type": port.protocol,
+        }
+        for port in record.ports
+    ]
+    taken = {f"{port.container_port}/{port.protocol}" for port in record.ports}
+    for text in dict.fromkeys((*record.config.exposed_ports, *record.options.expose)):
+        number, _, protocol = text.partition("/")
+        if text not in taken and number.isdecimal():
+            published.append({"PrivatePort": int(number), "Type": protocol or "tcp"})
+    return published
 
 
 def effective_config(record: ContainerRecord) -> ExecutionConfig:

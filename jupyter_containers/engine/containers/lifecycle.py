@@ -35,7 +35,7 @@ from jupyter_containers.engine.containers.sidecars import Companions
 from jupyter_containers.engine.containers.sources import mount_folder
 from jupyter_containers.engine.containers.starts import Starts
 from jupyter_containers.engine.containers.states import States
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.networks.connections import Connections
 from jupyter_containers.engine.records import ContainerRecord, StateRecord
@@ -65,22 +65,22 @@ _MONITOR_SECONDS = 5.0  # from the end of a container until its monitor has told
 class Lifecycle:
     """What happens to containers between create and remove."""
 
-    def __init__(self, rooms: Rooms, connections: Connections) -> None:
-        self._rooms, self._connections = rooms, connections
+    def __init__(self, context: EngineContext, connections: Connections) -> None:
+        self._context, self._connections = context, connections
         self._hostnames = connections.hostnames
-        self._companions = Companions(rooms)
-        self._states = States(rooms)
-        self._starts = Starts(rooms, connections, self._states, self._companions)
-        self._pauses = Pauses(rooms, self._states, self._companions)
+        self._companions = Companions(context)
+        self._states = States(context)
+        self._starts = Starts(context, connections, self._states, self._companions)
+        self._pauses = Pauses(context, self._states, self._companions)
 
     def bundle(self, container_id: str) -> Bundle:
         """Return the container's folder."""
-        return Bundle(self._rooms.settings.layout.containers / container_id)
+        return Bundle(self._context.settings.layout.containers / container_id)
 
     @contextmanager
     def locked(self, container_id: str, cancel: CancelToken | None = None) -> Iterator[None]:
         """Hold the container's lock: no other thread or process changes its state meanwhile."""
-        with self._rooms.store.locks.hold(_lock(container_id), cancel):
+        with self._context.store.locks.hold(_lock(container_id), cancel):
             yield
 
     def note(self, record: ContainerRecord, action: str, **more: str) -> None:
@@ -97,14 +97,16 @@ class Lifecycle:
         record: ContainerRecord,
         *,
         attach: bool,
+        attended: bool = False,
         hold_stdin: bool = False,
         before_start: Callable[[], None] | None = None,
     ) -> tuple[ContainerRecord, Attachment | None]:
         """Start a container; return its new record and, when asked, its attached streams.
 
         Attaching happens before the first instruction runs, so no output is lost;
-        ``before_start`` is called then too.  On an error nothing of the start is left; the record
-        keeps the exit code and the message.
+        ``before_start`` is called then too.  With ``attach`` or ``attended`` this process records
+        the end.  On an error nothing of the start is left; the record keeps the exit code and the
+        message.
         """
         with self.locked(record.id):
             with deferred():
@@ -114,11 +116,12 @@ class Lifecycle:
                 return record, None
             require(record.name, record.state.status, "start")
             try:
-                with self._rooms.quotas.starting(self._rooms, record.id, record.options):
+                with self._context.quotas.starting(self._context, record.id, record.options):
                     return self._starts.start(
                         record,
                         self.bundle(record.id),
                         attach=attach,
+                        attended=attach or attended,
                         hold_stdin=hold_stdin,
                         before_start=before_start,
                     )
@@ -154,7 +157,7 @@ class Lifecycle:
     def _left_half_done(self, record: ContainerRecord) -> bool:
         """Return whether a dead process left a creation, start, pause or removal unfinished."""
         if record.state.status is Status.REMOVING:
-            with self._rooms.store.locks.attempt(_lock(record.id)) as free:
+            with self._context.store.locks.attempt(_lock(record.id)) as free:
                 return free
         return _is_dead(record.owner) or _is_dead(record.state.pauser)
 
@@ -164,7 +167,7 @@ class Lifecycle:
         The end of one that has ended, and what a dead process left half done.
         """
         with deferred(), self.locked(container_id):
-            record = self._rooms.containers.get(container_id)
+            record = self._context.containers.get(container_id)
             return None if record is None else self._settled(record)
 
     def _settled(self, record: ContainerRecord) -> ContainerRecord | None:
@@ -200,12 +203,12 @@ class Lifecycle:
             self._remove(record, volumes=True)
             return None
         if record.state.status is Status.RESTARTING:
-            start_waiter(exit_command(self._rooms, record.id))
+            start_waiter(exit_command(self._context, record.id))
         return record
 
     def _testament(self, container_id: str) -> Path:
         """Return the file that tells those who wait how a container that is gone ended."""
-        folder = self._rooms.settings.layout.ended
+        folder = self._context.settings.layout.ended
         folder.mkdir(parents=True, exist_ok=True)
         return folder / container_id
 
@@ -227,7 +230,7 @@ class Lifecycle:
         also of a container that is gone: one that removes itself, by our hand or another's.
         """
         with deferred(), self.locked(container_id):
-            record = self._rooms.containers.get(container_id)
+            record = self._context.containers.get(container_id)
             if record is None:
                 return self._last_state(container_id)
             alive = record.state.status.alive
@@ -237,11 +240,11 @@ class Lifecycle:
                 self._remove(record, volumes=True, given_back=alive)
         if record.state.status is Status.RESTARTING and record.state.waiter is None:
             # Its monitor may have been started before it had a restart policy.
-            start_waiter(exit_command(self._rooms, container_id))
+            start_waiter(exit_command(self._context, container_id))
         return record.state
 
     def _ended(self, record: ContainerRecord) -> ContainerRecord:
-        rooms, bundle = self._rooms, self.bundle(record.id)
+        context, bundle = self._context, self.bundle(record.id)
         states = monitor.MonitorState(record.state.monitor, record.state.process, 0)
         status = monitor.wait(bundle.folder, states, timeout=_MONITOR_SECONDS)
         if status is None:
@@ -249,9 +252,9 @@ class Lifecycle:
             if record.state.monitor is not None:
                 record.state.monitor.signal(signal.SIGKILL)
             status = monitor.wait(bundle.folder, states)
-        group = rooms.runtime.cgroup_path(record.id)
-        oom = status.oom_killed or cgroups.oom_kills(rooms.runtime.layout, group) > 0
-        rooms.runtime.delete(record.id, force=True)
+        group = context.runtime.cgroup_path(record.id)
+        oom = status.oom_killed or cgroups.oom_kills(context.runtime.layout, group) > 0
+        context.runtime.delete(record.id, force=True)
         self._connections.release(record.id, record.endpoints, record.ports)
         self._companions.end(record)
         goes, code = _removes_itself(record), LOST if status.code is None else status.code
@@ -260,7 +263,7 @@ class Lifecycle:
             last = msgspec.structs.replace(record.state, exit_code=code, oom_killed=oom)
             self._leave_testament(record.id, last)
         seconds = str(int(max(0.0, finished - record.state.started)))
-        with rooms.journal.together():
+        with context.journal.together():
             ended = self._update(
                 record.id,
                 # One step for the end and the removal of one that removes itself: if this process
@@ -292,10 +295,10 @@ class Lifecycle:
     def claim_restart(self, container_id: str) -> float | None:
         """Return the seconds until a restart that this process is to make; None for none."""
         with self.locked(container_id):
-            record = self._rooms.containers.get(container_id)
+            record = self._context.containers.get(container_id)
             if record is None or record.state.status is not Status.RESTARTING:
                 return None
-            me, waiter = self._rooms.process, record.state.waiter
+            me, waiter = self._context.process, record.state.waiter
             if waiter is not None and waiter != me and waiter.alive:
                 return None
             if waiter != me:
@@ -305,12 +308,12 @@ class Lifecycle:
     def restart(self, container_id: str) -> None:
         """Start a container that is due, from the process that waited for it."""
         with self.locked(container_id):
-            record = self._rooms.containers.get(container_id)
+            record = self._context.containers.get(container_id)
             if record is None or record.state.status is not Status.RESTARTING:
                 return
             # Conmon may have started this process: inside the mount namespace of the last run.
             detach_inside(self.bundle(container_id).folder)
-            detach_inside(mount_folder(self._rooms, container_id))
+            detach_inside(mount_folder(self._context, container_id))
             try:
                 self._starts.start(record, self.bundle(container_id))
             except BaseException as error:
@@ -322,7 +325,7 @@ class Lifecycle:
     def _give_up_restart(self, record: ContainerRecord) -> None:
         """Leave a container that waits for its restart stopped."""
         with deferred(), self.locked(record.id):
-            current = self._rooms.containers.get(record.id)
+            current = self._context.containers.get(record.id)
             if current is None or current.state.status is not Status.RESTARTING:
                 return
             if current.state.waiter is not None:
@@ -331,7 +334,7 @@ class Lifecycle:
 
     def note_health(self, container_id: str, status: str) -> None:
         """Write down a container's new health."""
-        record = self._rooms.containers.get(container_id)
+        record = self._context.containers.get(container_id)
         if record is not None:
             self.note(record, f"health_status: {status}")
 
@@ -343,7 +346,7 @@ class Lifecycle:
         """Write down the end of a detached exec whose exit code is in ``folder``; remove that."""
         import shutil
 
-        record, code = self._rooms.containers.get(container_id), monitor.read_exit(folder)
+        record, code = self._context.containers.get(container_id), monitor.read_exit(folder)
         if record is not None and code is not None:
             self.note_exec_end(record, exec_id, code)
         shutil.rmtree(folder, ignore_errors=True)
@@ -378,7 +381,7 @@ class Lifecycle:
         if not record.options.rm:
             yield
             return
-        self._states.change(record.id, owner=self._rooms.process)
+        self._states.change(record.id, owner=self._context.process)
         try:
             yield
         except BaseException:
@@ -388,9 +391,9 @@ class Lifecycle:
 
     def _kill(self, record: ContainerRecord, number: int) -> None:
         if number == signal.SIGKILL:
-            self._rooms.runtime.kill_all(record.id)
+            self._context.runtime.kill_all(record.id)
         elif record.state.process is not None:
-            self._rooms.runtime.signal(record.state.process, number)
+            self._context.runtime.signal(record.state.process, number)
         self.note(record, "kill", signal=str(number))
 
     def stop(self, record: ContainerRecord, timeout: float, number: int) -> None:
@@ -401,7 +404,7 @@ class Lifecycle:
         looked = self.look(record)
         if looked is not None and not self.running(looked):
             self._give_up_restart(looked)  # it waits for a start that is under way
-            looked = self._rooms.containers.get(record.id)
+            looked = self._context.containers.get(record.id)
         process = None if looked is None else looked.state.process
         if looked is None or process is None or not self.running(looked):
             return
@@ -420,16 +423,16 @@ class Lifecycle:
 
     def update(self, record: ContainerRecord, options: RunOptions) -> None:
         """Give a container other limits or another restart policy; at once when it runs."""
-        rooms = self._rooms
-        options = rooms.quotas.capped(options)
+        context = self._context
+        options = context.quotas.capped(options)
         with self.locked(record.id):
             current = self._fresh(record.id)
-            wanted = limits(options, rooms.host, default_pids_limit=rooms.settings.pids_limit)
+            wanted = limits(options, context.host, default_pids_limit=context.settings.pids_limit)
             if self.running(current) and wanted != limits(
-                current.options, rooms.host, default_pids_limit=rooms.settings.pids_limit
+                current.options, context.host, default_pids_limit=context.settings.pids_limit
             ):
-                rooms.runtime.update(record.id, wanted)
-            changed = rooms.containers.update(
+                context.runtime.update(record.id, wanted)
+            changed = context.containers.update(
                 record.id, lambda item: msgspec.structs.replace(item, options=options)
             )
             self.note(changed, "update")
@@ -470,7 +473,7 @@ class Lifecycle:
                 require(record.name, record.state.status, "remove")
             self._give_up_restart(record)
             with deferred(), self.locked(record.id):
-                current = self._rooms.containers.get(record.id)
+                current = self._context.containers.get(record.id)
                 if current is None:
                     return
                 if not self.running(current):
@@ -481,7 +484,7 @@ class Lifecycle:
     def remove_unused(self, record: ContainerRecord) -> bool:
         """Remove a container for a prune; False when it runs or somebody is about to start it."""
         with deferred(), self.locked(record.id):
-            current = self._rooms.containers.get(record.id)
+            current = self._context.containers.get(record.id)
             owned = current is not None and current.owner is not None and current.owner.alive
             if current is None or owned or current.state.status.up or current.phase != "ready":
                 return False
@@ -494,7 +497,7 @@ class Lifecycle:
         ``given_back`` is for one that removes itself at its end, just now: what it held of the
         machine is free already, and its caller need not wait until its files are deleted.
         """
-        rooms, bundle = self._rooms, self.bundle(record.id)
+        context, bundle = self._context, self.bundle(record.id)
         if record.state.status is Status.EXITED:
             with suppress(OSError):  # a full disk: a waiting process learns only that it is gone
                 self._leave_testament(record.id, record.state)
@@ -502,21 +505,21 @@ class Lifecycle:
             self._mark_removing(record, volumes)
         if not given_back:
             self._companions.end(record)
-            rooms.runtime.delete(record.id, force=True)
+            context.runtime.delete(record.id, force=True)
             self._connections.release(record.id, record.endpoints, record.ports)
-        rooms.store.snapshots.discard(record.id, soon=given_back)
+        context.store.snapshots.discard(record.id, soon=given_back)
         detach(bundle.rootfs)
         detach(bundle.names)
-        forget_mounts(rooms, record.id)
-        rooms.store.remove_tree(bundle.folder, soon=given_back)
+        forget_mounts(context, record.id)
+        context.store.remove_tree(bundle.folder, soon=given_back)
         for mount in record.mounts if volumes else ():
             if mount.anonymous and not self._mounted_elsewhere(mount.name, record.id):
-                rooms.store.remove_tree(rooms.settings.layout.volumes / mount.name)
-                volume = rooms.volumes.by_name(mount.name)
+                context.store.remove_tree(context.settings.layout.volumes / mount.name)
+                volume = context.volumes.by_name(mount.name)
                 if volume is not None:
-                    rooms.volumes.delete(volume.id)
-        with rooms.journal.together():
-            rooms.containers.delete(record.id)
+                    context.volumes.delete(volume.id)
+        with context.journal.together():
+            context.containers.delete(record.id)
             if record.phase == "ready":
                 self.note(record, "destroy")
 
@@ -525,8 +528,8 @@ class Lifecycle:
             self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
         except DiskFullError:
             # Its files may be all the room there is: they go first then.
-            self._rooms.runtime.delete(record.id, force=True)
-            self._rooms.store.snapshots.discard(record.id)
+            self._context.runtime.delete(record.id, force=True)
+            self._context.store.snapshots.discard(record.id)
             self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
 
     def _not_started(self, container_id: str, error: BaseException) -> None:
@@ -539,13 +542,13 @@ class Lifecycle:
     def _mounted_elsewhere(self, volume: str, container_id: str) -> bool:
         return any(
             mount.name == volume
-            for other in self._rooms.containers.all()
+            for other in self._context.containers.all()
             if other.id != container_id
             for mount in other.mounts
         )
 
     def _fresh(self, container_id: str) -> ContainerRecord:
-        return _present(container_id, self._rooms.containers.get(container_id))
+        return _present(container_id, self._context.containers.get(container_id))
 
     def _update(self, container_id: str, **changes: object) -> ContainerRecord:
         return self._states.update(container_id, **changes)

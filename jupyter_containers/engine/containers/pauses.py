@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from jupyter_containers.engine.containers.sidecars import Companions
 from jupyter_containers.engine.containers.states import States
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.errors import ContainersError, UnsupportedError
 from jupyter_containers.oci.state import Status
@@ -20,13 +20,13 @@ from jupyter_containers.runtime import cgroups
 class Pauses:
     """Pauses the containers of one store; the caller holds the container's lock."""
 
-    def __init__(self, rooms: Rooms, states: States, companions: Companions) -> None:
-        self._rooms, self._states, self._companions = rooms, states, companions
+    def __init__(self, context: EngineContext, states: States, companions: Companions) -> None:
+        self._context, self._states, self._companions = context, states, companions
 
     @property
     def possible(self) -> bool:
         """Whether containers have a control group in which processes can be frozen."""
-        return "freezer" in self._rooms.host.cgroups.controllers
+        return "freezer" in self._context.host.cgroups.controllers
 
     def begin(self, record: ContainerRecord, *, passing: bool) -> None:
         """Freeze all processes; a ``passing`` pause ends with this process at the latest."""
@@ -36,16 +36,16 @@ class Pauses:
                 capability="cgroup controller freezer",
                 provided_by="root, or a cgroup v2 that is delegated to this user",
             )
-        me = self._rooms.process
+        me = self._context.process
         self._states.update(record.id, pauser=me)
         try:
-            self._rooms.runtime.pause(record.id)
+            self._context.runtime.pause(record.id)
         except BaseException:
             with suppress(ContainersError):
                 self._states.update(record.id, pauser=None)
             raise
         self._companions.hold(record, still=True)
-        with self._rooms.journal.together():
+        with self._context.journal.together():
             pauser = me if passing else None
             self._states.note(
                 self._states.update(record.id, status=Status.PAUSED, pauser=pauser), "pause"
@@ -53,15 +53,15 @@ class Pauses:
 
     def end(self, record: ContainerRecord) -> ContainerRecord:
         """Return the record of a container that goes on."""
-        rooms, pauser = self._rooms, record.state.pauser
+        context, pauser = self._context, record.state.pauser
         if pauser is not None and not pauser.alive:
             # What it began may outlive it, and freeze what goes on by then.
-            rooms.runtime.abandon(record.id, "pause", "resume")
-        self._states.update(record.id, pauser=rooms.process)
-        if cgroups.is_frozen(rooms.runtime.layout, rooms.runtime.cgroup_path(record.id)):
-            rooms.runtime.resume(record.id)
+            context.runtime.abandon(record.id, "pause", "resume")
+        self._states.update(record.id, pauser=context.process)
+        if cgroups.is_frozen(context.runtime.layout, context.runtime.cgroup_path(record.id)):
+            context.runtime.resume(record.id)
         self._companions.hold(record, still=False)
-        with rooms.journal.together():
+        with context.journal.together():
             running = self._states.update(record.id, status=Status.RUNNING, pauser=None)
             if record.state.status is Status.PAUSED:
                 self._states.note(running, "unpause")

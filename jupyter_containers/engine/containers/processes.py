@@ -20,7 +20,7 @@ from jupyter_containers.engine.containers.foreground import (
 )
 from jupyter_containers.engine.containers.lifecycle import Lifecycle
 from jupyter_containers.engine.containers.streams import Capture, OutputSink
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.naming import new_id
 from jupyter_containers.engine.records import ContainerRecord
@@ -51,8 +51,8 @@ _DYING_SECONDS = 2.0
 class Processes:
     """Starts processes in containers and tells how they do."""
 
-    def __init__(self, rooms: Rooms, lifecycle: Lifecycle) -> None:
-        self._rooms, self._lifecycle = rooms, lifecycle
+    def __init__(self, context: EngineContext, lifecycle: Lifecycle) -> None:
+        self._context, self._lifecycle = context, lifecycle
         self._readings: dict[str, cgroups.ContainerStats] = {}
         self._lock = threading.Lock()
 
@@ -85,11 +85,11 @@ class Processes:
         if options.detach:
             with self._alive(record):
                 execute.start_detached(
-                    self._rooms.monitor,
+                    self._context.monitor,
                     record.id,
                     bundle.folder,
                     process,
-                    exit_command=exec_end_command(self._rooms, record.id, noted),
+                    exit_command=exec_end_command(self._context, record.id, noted),
                 )
             return RunResult(0, container_id=record.id)
         capture = Capture(on_output)
@@ -107,7 +107,7 @@ class Processes:
         else:
             with self._alive(record):
                 code = execute.execute(
-                    self._rooms.runtime,
+                    self._context.runtime,
                     record.id,
                     bundle.folder,
                     process,
@@ -157,7 +157,7 @@ class Processes:
         folder, process = self._lifecycle.bundle(record.id).folder, self._process(record, options)
         with self._alive(record):
             return execute.open_terminal(
-                self._rooms.monitor, record.id, folder, process, rows=rows, columns=columns
+                self._context.monitor, record.id, folder, process, rows=rows, columns=columns
             )
 
     def open_session(
@@ -175,7 +175,7 @@ class Processes:
             check_folder(None, options.workdir)
         spec = self._lifecycle.bundle(record.id).spec()
         user = self._user(record, options.user)
-        available = self._rooms.host.kernel_capabilities
+        available = self._context.host.kernel_capabilities
         return exec_process(spec, options, user, available=available)
 
     def _user(self, record: ContainerRecord, text: str) -> User | None:
@@ -187,7 +187,7 @@ class Processes:
         except OSError as error:
             raise InvalidArgumentError(f"container {record.name} has just ended") from error
         user = resolve_user(text, passwd, group)
-        self._rooms.host.require_user(user.uid, user.gid)
+        self._context.host.require_user(user.uid, user.gid)
         return user
 
     def logs(
@@ -232,15 +232,19 @@ class Processes:
     def _reading(self, record: ContainerRecord) -> cgroups.ContainerStats | None:
         if not record.state.status.alive:
             return None
-        runtime = self._rooms.runtime
+        runtime = self._context.runtime
         return cgroups.stats(runtime.layout, runtime.cgroup_path(record.id))
+
+    def reading(self, record: ContainerRecord) -> cgroups.ContainerStats:
+        """Return the counters of a container; zeros where it does not run."""
+        return self._reading(record) or cgroups.ContainerStats(0.0)
 
     def top(self, record: ContainerRecord, options: Sequence[str]) -> list[dict[str, str]]:
         """Return the container's processes as the host's ``ps`` shows them."""
         import subprocess
 
         require(record.name, record.state.status, "exec")
-        runtime = self._rooms.runtime
+        runtime = self._context.runtime
         if record.state.process:
             runtime.await_program(record.state.process)
         pids = cgroups.processes(runtime.layout, runtime.cgroup_path(record.id))

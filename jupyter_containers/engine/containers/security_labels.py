@@ -8,7 +8,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.records import MountRecord
 from jupyter_containers.errors import InvalidArgumentError, StorageError
 from jupyter_containers.options import RunOptions
@@ -33,18 +33,18 @@ _NEVER_TOO = ("/sbin", "/srv", "/sys", "/tmp", "/usr", "/var")  # refused
 _OF_CONTAINER = "container:"
 
 
-def labels_for(rooms: Rooms, options: RunOptions, container_id: str) -> Labels:
+def labels_for(context: EngineContext, options: RunOptions, container_id: str) -> Labels:
     """Return what the host's security modules give a container; loads the profile where it can."""
-    modules = rooms.host.modules
+    modules = context.host.modules
     if not (modules.apparmor or modules.selinux):
         return NO_LABELS
     security = security_options(options.security_opt, privileged=options.privileged)
     own = not security.apparmor and not options.privileged
-    loaded = modules.apparmor and own and (profile_is_loaded() or load_profile(rooms.host))
+    loaded = modules.apparmor and own and (profile_is_loaded() or load_profile(context.host))
     profile = profile_of(security.apparmor, modules, privileged=options.privileged, loaded=loaded)
     joined = next(
         (
-            rooms.containers.find(mode.removeprefix(_OF_CONTAINER))
+            context.containers.find(mode.removeprefix(_OF_CONTAINER))
             for mode in (options.ipc, options.pid)
             if mode.startswith(_OF_CONTAINER)
         ),
@@ -67,7 +67,7 @@ def load_profile(host: HostCapabilities) -> bool:
     return done.returncode == 0
 
 
-def relabel(rooms: Rooms, mounts: tuple[MountRecord, ...], labels: Labels) -> None:
+def relabel(context: EngineContext, mounts: tuple[MountRecord, ...], labels: Labels) -> None:
     """Give the folders of ``:z`` and ``:Z``, and named volumes, a label that the container may use.
 
     Nothing happens where SELinux is off, or the container has no label.  Raises
@@ -75,7 +75,7 @@ def relabel(rooms: Rooms, mounts: tuple[MountRecord, ...], labels: Labels) -> No
     """
     if not labels.mount:
         return
-    everybody = shared_label(rooms.host.modules)
+    everybody = shared_label(context.host.modules)
     for mount in mounts:
         label = labels.mount if mount.relabel == "Z" else everybody
         if mount.type == "bind" and not mount.relabel:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 from jupyter_containers.engine.collection import Collection, Items
+from jupyter_containers.engine.containers.attendance import Attendance
 from jupyter_containers.engine.containers.catalog import Containers, id_file
 from jupyter_containers.engine.containers.container import Container
 from jupyter_containers.engine.containers.copying import container_path, copy_in, copy_out, writable
@@ -30,7 +31,7 @@ from jupyter_containers.engine.containers.streams import OutputSink, SignalSourc
 from jupyter_containers.engine.containers.sweep import SweptLifecycle
 from jupyter_containers.engine.containers.validation import warnings_of
 from jupyter_containers.engine.containers.workplace import run_options
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.filters import Filters
 from jupyter_containers.engine.frames import CONTAINER_FIELDS, frame_of
 from jupyter_containers.engine.images.image import Image
@@ -53,6 +54,7 @@ from jupyter_containers.options.flag import with_keywords
 from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags
 from jupyter_containers.options.run import updated
 from jupyter_containers.options.values import parse_signal
+from jupyter_containers.runtime.attach import Attachment
 from jupyter_containers.runtime.cgroup_support import check_cgroup_support
 from jupyter_containers.runtime.health import read_status
 from jupyter_containers.runtime.keys import USUAL_KEYS, DetachKeys
@@ -61,8 +63,9 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.containers.data_exchange import Exchange
     from jupyter_containers.engine.containers.explain import Explanation
     from jupyter_containers.engine.containers.filesystems import FileChange, FileSystems
-    from jupyter_containers.engine.containers.folders import FolderEntry
+    from jupyter_containers.engine.containers.folders import FolderEntry, PathStat
     from jupyter_containers.engine.records import ContainerRecord
+    from jupyter_containers.runtime.cgroups import ContainerStats
     from jupyter_containers.runtime.logs import LogLine
 
 
@@ -76,15 +79,16 @@ class ContainerService(Collection[Container]):
 
     def __init__(
         self,
-        rooms: Rooms,
+        context: EngineContext,
         images: ImageService,
         catalog: Containers,
         lifecycle: SweptLifecycle,
     ) -> None:
-        self._rooms, self._images = rooms, images
+        self._context, self._images = context, images
         self._containers, self._lifecycle = catalog, lifecycle
-        self._attaching = Attaching(rooms, lifecycle)
-        self._processes = Processes(rooms, lifecycle)
+        self._attaching = Attaching(context, lifecycle)
+        self.attendance = Attendance(lifecycle)
+        self._processes = Processes(context, lifecycle)
 
     @with_keywords(RunFlags)
     def run(
@@ -156,7 +160,7 @@ class ContainerService(Collection[Container]):
         from jupyter_containers.engine.containers.data_exchange import Exchange, Request
 
         request = Request(inputs or {}, results, script)
-        settings = self._rooms.settings
+        settings = self._context.settings
         return Exchange(settings.layout.exchange, request, settings.result_max_bytes)
 
     def attach(
@@ -254,7 +258,7 @@ class ContainerService(Collection[Container]):
             config = self._images.catalog.config(image)
             record = self._containers.create(options, image, config, owned=owned)
             write_id(record.id)
-        for number, text in enumerate(warnings_of(options, self._rooms.host)):
+        for number, text in enumerate(warnings_of(options, self._context.host)):
             warn(emit, text, of=str(number))
         return record
 
@@ -285,6 +289,16 @@ class ContainerService(Collection[Container]):
             return go(record, streams, check=check)
         return Container(self, self._processes.start(record))
 
+    def attachment(self, name: str) -> Attachment:
+        """Return the live streams of a container that runs or is being started."""
+        record = self._containers.find(name)
+        self._lifecycle.note(record, "attach")
+        return Attachment(self._lifecycle.bundle(record.id).folder)
+
+    def resize(self, name: str, rows: int, columns: int) -> None:
+        """Set the size of a container's terminal."""
+        self._attaching.resize(self._containers.find(name), rows, columns)
+
     def stop(
         self, name: str, timeout: float | None = None, *, signal: str | int | None = None
     ) -> None:
@@ -301,7 +315,7 @@ class ContainerService(Collection[Container]):
         if timeout is not None:
             return timeout
         own = record.options.stop_timeout
-        return own if own >= 0 else self._rooms.settings.stop_timeout
+        return own if own >= 0 else self._context.settings.stop_timeout
 
     def restart(
         self, name: str, timeout: float | None = None, *, signal: str | int | None = None
@@ -323,7 +337,9 @@ class ContainerService(Collection[Container]):
         """Change limits or the restart policy of a container, also while it runs."""
         record = self._containers.find(name)
         options = updated(record.options, **flags)
-        check_cgroup_support(options, self._rooms.host.cgroups, self._rooms.runtime.cgroup_parent)
+        check_cgroup_support(
+            options, self._context.host.cgroups, self._context.runtime.cgroup_parent
+        )
         self._lifecycle.update(record, options)
 
     def pause(self, name: str) -> None:
@@ -433,8 +449,8 @@ class ContainerService(Collection[Container]):
 
     def _sizes(self, record: ContainerRecord) -> tuple[int, int]:
         """Return the bytes of a container's own files, and of all with its image's."""
-        own = self._rooms.store.snapshots.size_rw(record.id)
-        image = self._rooms.store.records.get_image(record.manifest_digest)
+        own = self._context.store.snapshots.size_rw(record.id)
+        image = self._context.store.records.get_image(record.manifest_digest)
         return own, own + (image.size if image is not None else 0)
 
     def get(self, name: str) -> Container:
@@ -448,8 +464,8 @@ class ContainerService(Collection[Container]):
     def inspect(self, name: str, *, size: bool = False) -> dict[str, Any]:
         """Return Docker's ``container inspect`` object, with ``size`` the bytes of its files."""
         record = self._containers.find(name)
-        networks = {item.id: item for item in self._rooms.networks.all()}
-        runtime = self._rooms.host.runtime
+        networks = {item.id: item for item in self._context.networks.all()}
+        runtime = self._context.host.runtime
         folder = self._lifecycle.bundle(record.id).folder
         from jupyter_containers.engine.containers.inspect import container_document
 
@@ -462,9 +478,9 @@ class ContainerService(Collection[Container]):
     def _graph_driver(self, record: ContainerRecord) -> dict[str, Any]:
         """Return where a container's files are; only its own namespace sees them merged."""
         try:
-            mount = self._rooms.store.snapshots.mount(record.chain_id, record.id)
+            mount = self._context.store.snapshots.mount(record.chain_id, record.id)
         except NotFoundError:  # it is being removed
-            return {"Data": None, "Name": self._rooms.driver.name}
+            return {"Data": None, "Name": self._context.driver.name}
         if not mount.lowers and mount.upper is not None:
             return {"Data": {"Dir": str(mount.upper)}, "Name": "vfs"}  # a copy of all files
         data = {
@@ -475,22 +491,33 @@ class ContainerService(Collection[Container]):
         }
         return {"Data": data, "Name": "fuse-overlayfs" if mount.fuse else "overlay"}
 
+    def summaries(self, containers: Iterable[Container]) -> Items[dict[str, Any]]:
+        """Return the objects of Docker's list of containers."""
+        from jupyter_containers.engine.containers.inspect import container_summary
+
+        networks = {item.id: item for item in self._context.networks.all()}
+        return [container_summary(container, networks) for container in containers]
+
+    def readings(self, name: str) -> ContainerStats:
+        """Return the counters of a container's control group now; zeros where it does not run."""
+        return self._processes.reading(self._containers.find(name))
+
     def explain(self, name: str) -> Explanation:
         """Return a container as it is inside and outside: what makes it one, for teaching."""
         from jupyter_containers.engine.containers.explain import explain
 
         record = self._containers.find(name)
-        return explain(self._rooms, record, self.inspect(record.id))
+        return explain(self._context, record, self.inspect(record.id))
 
     def prune(self, *, filters: Filters | None = None) -> PruneResult:
         """Remove all containers that do not run; filters: ``label``, ``label!``, ``until``."""
-        return prune_containers(self._rooms, self._lifecycle, filters)
+        return prune_containers(self._context, self._lifecycle, filters)
 
     @cached_property
     def _files(self) -> FileSystems:
         from jupyter_containers.engine.containers.filesystems import FileSystems
 
-        return FileSystems(self._rooms, self._lifecycle, self._images.catalog)
+        return FileSystems(self._context, self._lifecycle, self._images.catalog)
 
     def copy(
         self,
@@ -554,6 +581,16 @@ class ContainerService(Collection[Container]):
         with self._files.view(self._containers.find(name)) as root:
             try:
                 return list_folder(root, path)
+            except OSError as error:
+                raise StorageError(f"cannot read {path}: {error.strerror}") from error
+
+    def stat(self, name: str, path: str) -> PathStat:
+        """Return what a path of a container is; raise :class:`NotFoundError`."""
+        from jupyter_containers.engine.containers.folders import path_stat
+
+        with self._files.view(self._containers.find(name)) as root:
+            try:
+                return path_stat(root, path)
             except OSError as error:
                 raise StorageError(f"cannot read {path}: {error.strerror}") from error
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from jupyter_containers.engine.containers.sources import mount_folder, show_sources
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.peers import joined, peer
 from jupyter_containers.engine.records import ContainerRecord, MountRecord
 from jupyter_containers.errors import (
@@ -37,7 +37,7 @@ class Shared:
     sources: Mapping[str, str] = field(default_factory=dict)
 
 
-def share(rooms: Rooms, record: ContainerRecord, mounts: PrivateMounts) -> Shared:
+def share(context: EngineContext, record: ContainerRecord, mounts: PrivateMounts) -> Shared:
     """Return what a starting container shares, mounted where it has to be."""
     options = record.options
     namespaces: dict[str, str] = {}
@@ -46,24 +46,24 @@ def share(rooms: Rooms, record: ContainerRecord, mounts: PrivateMounts) -> Share
         if value == "host":
             namespaces[kind] = "host"
         elif value.startswith(OF_CONTAINER):
-            namespaces[kind] = f"/proc/{_pid(rooms, value, flag)}/ns/{kind}"
-    folder = mount_folder(rooms, record.id)
+            namespaces[kind] = f"/proc/{_pid(context, value, flag)}/ns/{kind}"
+    folder = mount_folder(context, record.id)
     shm = "/dev/shm" if options.ipc == "host" else ""
     if options.ipc.startswith(OF_CONTAINER):
         target = folder / "shm"
         target.mkdir(parents=True, exist_ok=True)
-        mounts.graft(_pid(rooms, options.ipc, "ipc"), "/dev/shm", target)
+        mounts.graft(_pid(context, options.ipc, "ipc"), "/dev/shm", target)
         shm = str(target)
-    sources = mounts.call(show_sources, rooms, record, mounts)
+    sources = mounts.call(show_sources, context, record, mounts)
     return Shared(namespaces, shm, sources)
 
 
-def forget_mounts(rooms: Rooms, container_id: str) -> None:
+def forget_mounts(context: EngineContext, container_id: str) -> None:
     """Remove the mount points, which are empty once nothing is mounted there.
 
     Conmon may have started this process: then it still sees what was mounted for the container.
     """
-    folder = mount_folder(rooms, container_id)
+    folder = mount_folder(context, container_id)
     with suppress(OSError):
         names = os.listdir(folder)
         detach_inside(folder)
@@ -74,8 +74,8 @@ def forget_mounts(rooms: Rooms, container_id: str) -> None:
         folder.rmdir()
 
 
-def _pid(rooms: Rooms, value: str, flag: str) -> int:
-    other = joined(rooms, value, flag)
+def _pid(context: EngineContext, value: str, flag: str) -> int:
+    other = joined(context, value, flag)
     assert other.state.process is not None  # it runs
     if flag == "ipc" and other.options.ipc not in ("shareable", "host"):
         raise InvalidArgumentError(
@@ -85,11 +85,11 @@ def _pid(rooms: Rooms, value: str, flag: str) -> int:
     return other.state.process.pid
 
 
-def inherited(rooms: Rooms, others: tuple[VolumesFrom, ...]) -> dict[str, MountRecord]:
+def inherited(context: EngineContext, others: tuple[VolumesFrom, ...]) -> dict[str, MountRecord]:
     """Return the mounts of other containers (``--volumes-from``) by target; later ones win."""
     found: dict[str, MountRecord] = {}
     for other in others:
-        for mount in peer(rooms, other.name).mounts:
+        for mount in peer(context, other.name).mounts:
             if mount.type != "tmpfs":
                 # Its volume belongs to the one it was made for, and goes with that one.
                 changes: dict[str, object] = {"anonymous": False}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.containers.exit_command import notify_command
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.oci.image import ExecutionConfig, Healthcheck
 from jupyter_containers.options import ExecOptions
@@ -32,8 +32,8 @@ _NANOSECONDS = 1e9
 class Companions:
     """The companions of one store's containers."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
 
     def begin(
         self, record: ContainerRecord, bundle: Path, spec: Spec
@@ -45,7 +45,7 @@ class Companions:
             return ()
         check = health_check(record.config, record.options.health)
         if check is not None:
-            runtime = self._rooms.runtime
+            runtime = self._context.runtime
             found.append(
                 start_checks(
                     bundle,
@@ -53,7 +53,7 @@ class Companions:
                     check,
                     specification=exec_process(spec, ExecOptions(command=check.command)),
                     probe=[runtime.path, *runtime.global_arguments(), "exec"],
-                    notify=notify_command(self._rooms, record.id),
+                    notify=notify_command(self._context, record.id),
                 )
             )
         size, files = log_rotation(record.options)
@@ -69,7 +69,7 @@ class Companions:
         """End the companions of a container that has ended."""
         size, files = log_rotation(record.options)
         if files > 1:
-            bundle = self._rooms.settings.layout.containers / record.id
+            bundle = self._context.settings.layout.containers / record.id
             # It was begun last.
             finish(record.state.companions[-1:], bundle, max_bytes=size, files=files)
         for companion in record.state.companions:

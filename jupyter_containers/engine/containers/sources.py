@@ -12,7 +12,7 @@ import errno
 import os
 from pathlib import Path
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.records import ContainerRecord, MountRecord, VolumeRecord
 from jupyter_containers.errors import (
     ContainersError,
@@ -26,12 +26,14 @@ from jupyter_containers.trees.linux import O_PATH
 from jupyter_containers.trees.rooted import Root, split
 
 
-def mount_folder(rooms: Rooms, container_id: str) -> Path:
+def mount_folder(context: EngineContext, container_id: str) -> Path:
     """Return where the private mount namespace of a container shows what it shares."""
-    return rooms.settings.layout.mounts / container_id
+    return context.settings.layout.mounts / container_id
 
 
-def show_sources(rooms: Rooms, record: ContainerRecord, mounts: PrivateMounts) -> dict[str, str]:
+def show_sources(
+    context: EngineContext, record: ContainerRecord, mounts: PrivateMounts
+) -> dict[str, str]:
     """Return the place of each volume and bind, by its target; all are mounted there.
 
     To be called in the private mount namespace.  Raises :class:`ContainersError` for a source that
@@ -40,35 +42,35 @@ def show_sources(rooms: Rooms, record: ContainerRecord, mounts: PrivateMounts) -
     wanted = [item for item in enumerate(record.mounts) if item[1].type != "tmpfs"]
     if not wanted:
         return {}
-    folder = mount_folder(rooms, record.id)
+    folder = mount_folder(context, record.id)
     places: dict[str, str] = {}
     with Root("/") as host:
         for number, mount in wanted:
             place = folder / str(number)
-            volume = rooms.volumes.by_name(mount.name) if mount.type == "volume" else None
+            volume = context.volumes.by_name(mount.name) if mount.type == "volume" else None
             if volume is not None and volume.driver_opts:
-                _show_volume(rooms, volume, mount, place, host, mounts)
+                _show_volume(context, volume, mount, place, host, mounts)
             else:
-                show_source(rooms, mount, place, host, mounts)
+                show_source(context, mount, place, host, mounts)
             places[mount.target] = str(place)
     return places
 
 
 def show_source(
-    rooms: Rooms, mount: MountRecord, place: Path, host: Root, mounts: PrivateMounts
+    context: EngineContext, mount: MountRecord, place: Path, host: Root, mounts: PrivateMounts
 ) -> None:
     """Mount the source of a bind, a volume or a part of one on a place; ``host`` is ``/``.
 
     To be called in the private mount namespace.
     """
-    source = _open_source(rooms, mount, host)
+    source = _open_source(context, mount, host)
     try:
         mounts.bind_open(source, place, recursive=mount.recursion != "disabled")
     finally:
         os.close(source)
 
 
-def _open_source(rooms: Rooms, mount: MountRecord, host: Root) -> int:
+def _open_source(context: EngineContext, mount: MountRecord, host: Root) -> int:
     """Return a descriptor of a mount's source; raise for one that is not what it was."""
     if mount.type == "bind":
         try:
@@ -77,7 +79,7 @@ def _open_source(rooms: Rooms, mount: MountRecord, host: Root) -> int:
             raise _changed(mount.source, error) from error
     try:
         # Above the volumes are folders of the user's choice, perhaps behind links.
-        with Root(rooms.settings.layout.volumes) as root:
+        with Root(context.settings.layout.volumes) as root:
             volume = _open(root, f"{mount.name}/_data")
     except OSError as error:
         raise StorageError(
@@ -120,7 +122,7 @@ def _changed(path: str, error: OSError) -> ContainersError:
 
 
 def _show_volume(
-    rooms: Rooms,
+    context: EngineContext,
     volume: VolumeRecord,
     mount: MountRecord,
     place: Path,
@@ -135,14 +137,14 @@ def _show_volume(
             hint="mount the whole volume",
         )
     place.mkdir(parents=True, exist_ok=True)
-    for other in rooms.containers.all():
+    for other in context.containers.all():
         process, monitor = other.state.process, other.state.monitor
         if not other.state.status.alive or process is None or not process.alive or monitor is None:
             continue
         for number, its in enumerate(other.mounts):
             if its.type == "volume" and its.name == volume.name and not its.subpath:
                 # Its own place, which the monitor sees: the container could lead elsewhere.
-                mounts.graft(monitor.pid, str(mount_folder(rooms, other.id) / str(number)), place)
+                mounts.graft(monitor.pid, str(mount_folder(context, other.id) / str(number)), place)
                 return
     given = volume.driver_opts
     kind, device, options = (given.get(name, "") for name in ("type", "device", "o"))

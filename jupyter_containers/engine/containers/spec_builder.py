@@ -17,7 +17,7 @@ from jupyter_containers.engine.bundle import Bundle
 from jupyter_containers.engine.containers.proxies import configured, of_environment
 from jupyter_containers.engine.containers.shared_namespaces import Shared
 from jupyter_containers.engine.containers.sources import mount_folder
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.networks.connections import Connection
 from jupyter_containers.engine.networks.host_names import Hostnames
 from jupyter_containers.engine.records import ContainerRecord, MountRecord
@@ -61,7 +61,7 @@ _CA_VARIABLES = (
 
 
 def assemble(
-    rooms: Rooms,
+    context: EngineContext,
     record: ContainerRecord,
     bundle: Bundle,
     connection: Connection,
@@ -89,14 +89,14 @@ def assemble(
             options.group_add,
         )
         make_folder(root, options.workdir or config.cwd, user)
-    trusting = trusts_host_ca(options.trust_host_ca, rooms.settings)
-    host_mounts, host_env = of_the_host(rooms.host, bundle, trusting=trusting)
-    rooms.runtime.set_cgroup_parent(record.id, options.cgroup_parent)
-    files = _name_files(record, bundle, connection, hostnames, rooms.host)
-    context = ContainerContext(
+    trusting = trusts_host_ca(options.trust_host_ca, context.settings)
+    host_mounts, host_env = of_the_host(context.host, bundle, trusting=trusting)
+    context.runtime.set_cgroup_parent(record.id, options.cgroup_parent)
+    files = _name_files(record, bundle, connection, hostnames, context.host)
+    container = ContainerContext(
         container_id=record.id,
         rootfs=str(bundle.rootfs),
-        host=rooms.host,
+        host=context.host,
         user=user,
         hostname=hostname_of(record, connection),
         network={"host": "host", "none": "new"}.get(connection.mode, "path"),  # type: ignore[arg-type]  # literals
@@ -105,20 +105,20 @@ def assemble(
         hosts_file=files["hosts"],
         resolv_conf=files["resolv.conf"],
         hostname_file=files["hostname"],
-        cgroup_path=rooms.runtime.cgroup_path(record.id),
+        cgroup_path=context.runtime.cgroup_path(record.id),
         devices=host_devices() if options.privileged else (),
         seccomp=seccomp_file(options.security_opt, privileged=options.privileged),
         namespaces=shared.namespaces,
         shm=shared.shm,
-        default_pids_limit=rooms.settings.pids_limit,
+        default_pids_limit=context.settings.pids_limit,
         labels=labels,
-        no_new_privileges=rooms.settings.no_new_privileges,
+        no_new_privileges=context.settings.no_new_privileges,
         annotations=options.annotation or {},
     )
     extra_env = (*host_env, *hostnames.link_variables(record))
-    spec = runtime_spec(with_environment(config, extra_env), options, context)
+    spec = runtime_spec(with_environment(config, extra_env), options, container)
     _add_devices(spec, options.device)
-    places = mount_folder(rooms, record.id)
+    places = mount_folder(context, record.id)
     spec["mounts"] = compose(spec["mounts"], bundle.rootfs, places, mounts)
     bundle.write_spec(spec)
     return spec

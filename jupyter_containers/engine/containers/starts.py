@@ -28,7 +28,7 @@ from jupyter_containers.engine.containers.shared_namespaces import forget_mounts
 from jupyter_containers.engine.containers.sidecars import Companions
 from jupyter_containers.engine.containers.spec_builder import assemble
 from jupyter_containers.engine.containers.states import States
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.name_files import mount_names, share_names
 from jupyter_containers.engine.networks.connections import Connection, Connections
@@ -46,9 +46,13 @@ class Starts:
     """Starts the containers of one store; the caller holds the container's lock."""
 
     def __init__(
-        self, rooms: Rooms, connections: Connections, states: States, companions: Companions
+        self,
+        context: EngineContext,
+        connections: Connections,
+        states: States,
+        companions: Companions,
     ) -> None:
-        self._rooms, self._connections = rooms, connections
+        self._context, self._connections = context, connections
         self._states, self._companions = states, companions
 
     def start(
@@ -57,6 +61,7 @@ class Starts:
         bundle: Bundle,
         *,
         attach: bool = False,
+        attended: bool = False,
         hold_stdin: bool = False,
         before_start: Callable[[], None] | None = None,
     ) -> tuple[ContainerRecord, Attachment | None]:
@@ -64,24 +69,24 @@ class Starts:
 
         On an error nothing of the start is left but this process's ownership.
         """
-        rooms, connections = self._rooms, self._connections
+        context, connections = self._context, self._connections
         record = self._own(record)
         bundle.create()
         if attach:
             self._states.note(record, "attach")
         with connections.connecting(record) as connection, PrivateMounts() as mounts:
-            labels = labels_for(rooms, record.options, record.id)
-            overlay = rooms.store.snapshots.mount(record.chain_id, record.id)
+            labels = labels_for(context, record.options, record.id)
+            overlay = context.store.snapshots.mount(record.chain_id, record.id)
             mounts.overlay(overlay, bundle.rootfs, label=labels.mount_option)
             self._mount_names(mounts, bundle, connection, labels.mount_option)
-            relabel(rooms, record.mounts, labels)
-            shared = share(rooms, record, mounts)
+            relabel(context, record.mounts, labels)
+            shared = share(context, record, mounts)
             parts = (bundle, connection, connections.hostnames, shared, mounts, labels)
-            spec = mounts.call(assemble, rooms, record, *parts)
-            if few := rlimit_fallback.processors(record.options, rooms.host):
+            spec = mounts.call(assemble, context, record, *parts)
+            if few := rlimit_fallback.processors(record.options, context.host):
                 mounts.call(os.sched_setaffinity, 0, few)  # what is started there inherits it
             created = mounts.call(
-                rooms.monitor.create,
+                context.monitor.create,
                 record.id,
                 bundle.folder,
                 terminal=record.options.tty,
@@ -90,7 +95,7 @@ class Starts:
                 keep_stdin_open=not hold_stdin or record.options.tty,
                 log_max_bytes=self._log_bytes(record),
                 log_driver=record.options.log_driver,
-                exit_command=self._exit_command(record, bundle, attach=attach),
+                exit_command=self._exit_command(record, bundle, attended=attended),
                 pass_fds=connection.reservation.fds if connection.reservation else (),
             )
             attachment = None
@@ -106,22 +111,22 @@ class Starts:
                 connections.hostnames.acquaint(record)
                 connection.relay(record.state.process)
                 connection.hand_over(partial(connections.names.hand_over, record))
-                rooms.runtime.start(record.id)
+                context.runtime.start(record.id)
                 record = self._running(record, bundle, spec, time.time())
             except BaseException:
                 with deferred():
                     if attachment is not None:
                         attachment.close()
                     with suppress(ContainersError):
-                        rooms.runtime.delete(record.id, force=True)
-                    self._states.clear_run(record.id, owner=rooms.process)
+                        context.runtime.delete(record.id, force=True)
+                    self._states.clear_run(record.id, owner=context.process)
                 raise
         return record, attachment
 
     def began(self, record: ContainerRecord) -> bool:
         """Return whether the program of a container with a dead starter was started."""
         process = record.state.process
-        return process is not None and self._rooms.runtime.started(record.id, process)
+        return process is not None and self._context.runtime.started(record.id, process)
 
     def finish(self, record: ContainerRecord, bundle: Bundle) -> ContainerRecord:
         """Record a program that was started, as its starter would have; it may have ended since."""
@@ -133,20 +138,20 @@ class Starts:
 
     def take_back(self, record: ContainerRecord) -> ContainerRecord:
         """Undo a start in which the program was not started; the record is as before it."""
-        rooms = self._rooms
-        rooms.monitor.abandon(record.id)
-        rooms.runtime.delete(record.id, force=True)
+        context = self._context
+        context.monitor.abandon(record.id)
+        context.runtime.delete(record.id, force=True)
         self._connections.reclaim(record.id)
-        forget_mounts(rooms, record.id)
+        forget_mounts(context, record.id)
         return self._states.clear_run(record.id, owner=None)
 
     def _own(self, record: ContainerRecord) -> ContainerRecord:
         """Return the record owned by this process, without anything of an earlier run."""
-        if self._rooms.runtime.exists(record.id):
+        if self._context.runtime.exists(record.id):
             record = self.take_back(record)  # a start that could not be undone when it failed
-        if record.owner == self._rooms.process and record.state.process is None:
+        if record.owner == self._context.process and record.state.process is None:
             return record
-        return self._states.clear_run(record.id, owner=self._rooms.process)
+        return self._states.clear_run(record.id, owner=self._context.process)
 
     def _mount_names(
         self, mounts: PrivateMounts, bundle: Bundle, connection: Connection, label: str
@@ -158,19 +163,19 @@ class Starts:
             share_names(mounts, bundle, connection.target, other.names)
 
     def _exit_command(
-        self, record: ContainerRecord, bundle: Bundle, *, attach: bool
+        self, record: ContainerRecord, bundle: Bundle, *, attended: bool
     ) -> tuple[str, ...]:
         # Whoever waits in the foreground settles it, but need not live until a restart is due.
-        if attach and not restarts(record):
-            return unattended_command(self._rooms, record.id, bundle.folder)
-        return exit_command(self._rooms, record.id)
+        if attended and not restarts(record):
+            return unattended_command(self._context, record.id, bundle.folder)
+        return exit_command(self._context, record.id)
 
     def _log_bytes(self, record: ContainerRecord) -> int:
         """Return at which size the monitor itself begins a new log; 0 for never."""
         size, files = log_rotation(record.options)
         if files > 1:
             return 0  # a companion does it
-        return size or self._rooms.settings.log_max_bytes
+        return size or self._context.settings.log_max_bytes
 
     def _running(
         self, record: ContainerRecord, bundle: Bundle, spec: Spec, began: float
@@ -187,7 +192,7 @@ class Starts:
             restart_delay=before.restart_delay if again else 0.0,
             companions=self._companions.begin(record, bundle.folder, spec),
         )
-        with self._rooms.journal.together():
+        with self._context.journal.together():
             running = self._states.change(record.id, state=state, owner=None)
             self._states.note(running, "start")
         return running

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.network.model import Endpoint, PublishedPort
 from jupyter_containers.runtime.monitor import MonitorState
@@ -16,18 +16,18 @@ _NO_RUN = MonitorState(None, None, 0)
 class States:
     """Writes the states of one store's containers; the caller holds the container's lock."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
 
     def note(self, record: ContainerRecord, action: str, **more: str) -> None:
         """Write down what happened to a container, with Docker's attributes."""
         labels = {**record.config.labels, **(record.options.labels or {})}
         attributes = {**labels, "image": record.options.image, "name": record.name, **more}
-        self._rooms.journal.record("container", action, record.id, attributes)
+        self._context.journal.record("container", action, record.id, attributes)
 
     def update(self, container_id: str, **changes: object) -> ContainerRecord:
         """Return the record with a changed state."""
-        return self._rooms.containers.update(
+        return self._context.containers.update(
             container_id,
             lambda record: msgspec.structs.replace(
                 record, state=msgspec.structs.replace(record.state, **changes)
@@ -36,7 +36,7 @@ class States:
 
     def change(self, container_id: str, **fields: object) -> ContainerRecord:
         """Return the record with other fields."""
-        return self._rooms.containers.update(
+        return self._context.containers.update(
             container_id, lambda record: msgspec.structs.replace(record, **fields)
         )
 
@@ -59,7 +59,7 @@ class States:
                 record, state=state, endpoints=endpoints, ports=ports, **fields
             )
 
-        return self._rooms.containers.update(container_id, change)
+        return self._context.containers.update(container_id, change)
 
     def clear_run(self, container_id: str, owner: ProcessIdentity | None) -> ContainerRecord:
         """Return the record without processes and addresses, with another owner."""

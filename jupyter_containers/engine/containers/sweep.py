@@ -35,10 +35,10 @@ class SweptLifecycle(Lifecycle):
 
     def _after_boot(self) -> None:
         """Settle what ended with the machine, and have started again what should be."""
-        rooms = self._rooms
-        for record in rooms.containers.all():
+        context = self._context
+        for record in context.containers.all():
             with deferred(), self.locked(record.id):
-                current = rooms.containers.get(record.id)
+                current = context.containers.get(record.id)
                 if current is None or current.phase != "ready":
                     continue
                 was_alive = current.state.status.alive
@@ -51,7 +51,7 @@ class SweptLifecycle(Lifecycle):
 
     def _lost(self, record: ContainerRecord) -> ContainerRecord:
         """Record the end of a container whose machine stopped; its processes cannot be there."""
-        self._rooms.runtime.forget(record.id)
+        self._context.runtime.forget(record.id)
         self._connections.release(record.id, record.endpoints, record.ports)
         return self._update(
             record.id,
@@ -66,18 +66,18 @@ class SweptLifecycle(Lifecycle):
 
     def sweep(self) -> None:
         """Finish or remove what dead processes left half done."""
-        rooms = self._rooms
-        if (boot := boot_id()) != known_boot(rooms.settings.layout.boot_id):
-            with rooms.store.locks.hold("boot"):  # two engines may be the first at once
-                if known_boot(rooms.settings.layout.boot_id) not in ("", boot):
+        context = self._context
+        if (boot := boot_id()) != known_boot(context.settings.layout.boot_id):
+            with context.store.locks.hold("boot"):  # two engines may be the first at once
+                if known_boot(context.settings.layout.boot_id) not in ("", boot):
                     self._after_boot()
-                remember_boot(rooms.settings.layout.boot_id, boot)
-        for record in rooms.containers.all():
+                remember_boot(context.settings.layout.boot_id, boot)
+        for record in context.containers.all():
             looked = self.look(record)
             if looked is not None and looked.state.status is Status.RESTARTING:
                 waiter = looked.state.waiter
                 if waiter is None or not waiter.alive:
-                    start_waiter(exit_command(rooms, looked.id))
+                    start_waiter(exit_command(context, looked.id))
         self._sweep_runtime()
         self._sweep_addresses()
         self._sweep_loopback()
@@ -87,39 +87,39 @@ class SweptLifecycle(Lifecycle):
 
     def _sweep_runtime(self) -> None:
         """Remove containers that the runtime knows and no record claims to be alive."""
-        folder = self._rooms.settings.layout.runtime
+        folder = self._context.settings.layout.runtime
         names = sorted(os.listdir(folder)) if folder.is_dir() else []
         for name in names:
-            record = self._rooms.containers.get(name)
+            record = self._context.containers.get(name)
             if record is not None and _held(record):
                 continue
-            if record is None and self._rooms.containers.known(name):
+            if record is None and self._context.containers.known(name):
                 continue  # its record is damaged: a repair decides
             if record is None and name.startswith("build-") and builder_alive(name):
                 continue
             with self.locked(name):
-                record = self._rooms.containers.get(name)
+                record = self._context.containers.get(name)
                 if record is None or not record.state.status.alive:
-                    self._rooms.runtime.delete(name, force=True)
+                    self._context.runtime.delete(name, force=True)
 
     def _sweep_addresses(self) -> None:
         """Give back addresses whose container has ended and whose claimant is dead."""
-        claims = self._rooms.endpoints.all()  # before the records: a start claims first
-        held = {record.id for record in self._rooms.containers.all() if _held(record)}
-        held |= {item.id for item in self._rooms.containers.damaged()}
+        claims = self._context.endpoints.all()  # before the records: a start claims first
+        held = {record.id for record in self._context.containers.all() if _held(record)}
+        held |= {item.id for item in self._context.containers.damaged()}
         for claim in claims:
             if claim.container_id not in held and not claim.owner.alive:
-                self._rooms.firewall.unpublish(claim.container_id)
-                self._rooms.endpoints.delete(claim.id)
+                self._context.firewall.unpublish(claim.container_id)
+                self._context.endpoints.delete(claim.id)
 
     def _sweep_loopback(self) -> None:
         """Close bridges that lead from the host's loopback though nothing is published there."""
-        if not self._rooms.host.users.initial:
+        if not self._context.host.users.initial:
             return  # a user's namespace has a loopback with nothing on it
-        networks = self._rooms.networks.all()
+        networks = self._context.networks.all()
         opened = [network for network in networks if leads_to_loopback(network.interface)]
         if opened:
-            self._rooms.bridge.settle_loopback(opened)
+            self._context.bridge.settle_loopback(opened)
 
     def _sweep_names(self) -> None:
         """Start the name server of networks again where it was killed."""
@@ -132,17 +132,17 @@ class SweptLifecycle(Lifecycle):
 
         from jupyter_containers.runtime.execute import sweep_scratch
 
-        parent = self._rooms.settings.layout.containers
+        parent = self._context.settings.layout.containers
         for folder in parent.iterdir() if parent.is_dir() else ():
-            if not self._rooms.containers.known(folder.name):
+            if not self._context.containers.known(folder.name):
                 shutil.rmtree(folder, ignore_errors=True)
                 continue
-            record = self._rooms.containers.get(folder.name)
+            record = self._context.containers.get(folder.name)
             if record is not None and record.state.status.alive:
                 sweep_scratch(folder)
 
     def _sweep_testaments(self) -> None:
-        folder = self._rooms.settings.layout.ended
+        folder = self._context.settings.layout.ended
         for file in folder.iterdir() if folder.is_dir() else ():
             with suppress(FileNotFoundError):
                 if time.time() - file.stat().st_mtime > _TESTAMENT_SECONDS:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from jupyter_containers.engine.containers.shared_namespaces import OF_CONTAINER
 from jupyter_containers.engine.containers.spec_builder import seccomp_file
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.peers import peer
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.options import RunOptions
@@ -24,21 +24,21 @@ from jupyter_containers.runtime.resources import check_ulimits
 from jupyter_containers.runtime.security import effective_capabilities, security_options
 
 
-def refuse(options: RunOptions, rooms: Rooms) -> None:
+def refuse(options: RunOptions, context: EngineContext) -> None:
     """Raise for what has no effect or no meaning."""
-    host = rooms.host
+    host = context.host
     if options.network.startswith(OF_CONTAINER):
-        peer(rooms, options.network)
+        peer(context, options.network)
     _check_words(options)
     check_ulimits(options.ulimit, host)
     _check_security(options, host)
     for mode in (options.pid, options.ipc):
         if mode.startswith(OF_CONTAINER):
-            peer(rooms, mode)
+            peer(context, mode)
     for other in options.volumes_from:
-        peer(rooms, other.name)
+        peer(context, other.name)
     _check_devices(options.device)
-    _check_place(options, rooms)
+    _check_place(options, context)
 
 
 def warnings_of(options: RunOptions, host: HostCapabilities) -> list[str]:
@@ -121,13 +121,13 @@ def _check_devices(requests: Sequence[DeviceRequest]) -> None:
     edits_of([request.cdi for request in requests if request.cdi])
 
 
-def _check_place(options: RunOptions, rooms: Rooms) -> None:
+def _check_place(options: RunOptions, context: EngineContext) -> None:
     """Look at what depends on this host: cgroups, disk quotas, the runtime."""
-    parent = options.cgroup_parent or rooms.runtime.cgroup_parent
+    parent = options.cgroup_parent or context.runtime.cgroup_parent
     if ".." in parent.split("/"):
         raise InvalidArgumentError(f"invalid cgroup-parent: {parent!r}")
-    check_cgroup_support(options, rooms.host.cgroups, parent)
-    if options.cgroupns == "private" and not rooms.host.cgroup_namespaces:
+    check_cgroup_support(options, context.host.cgroups, parent)
+    if options.cgroupns == "private" and not context.host.cgroup_namespaces:
         raise UnsupportedError(
             "this kernel has no cgroup namespaces",
             capability="cgroup namespaces",
@@ -141,8 +141,8 @@ def _check_place(options: RunOptions, rooms: Rooms) -> None:
             capability="project quotas",
             provided_by="a store on XFS mounted with pquota; or --read-only with --tmpfs …:size=",
         )
-    name = rooms.runtime.name
-    if options.runtime not in ("", name, rooms.runtime.path, f"io.containerd.{name}.v2"):
+    name = context.runtime.name
+    if options.runtime not in ("", name, context.runtime.path, f"io.containerd.{name}.v2"):
         raise UnsupportedError(
             f"the runtime {options.runtime!r} is not the one of this store ({name})",
             capability=f"runtime {options.runtime}",

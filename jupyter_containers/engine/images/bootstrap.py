@@ -21,7 +21,7 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images import registry_image
 from jupyter_containers.engine.images.catalog import Images
 from jupyter_containers.engine.images.recipes import Recipe, recipe_of
@@ -55,9 +55,9 @@ class Bootstrap:
     """Makes base images; ``build`` is the engine's builder, for those made by a Dockerfile."""
 
     def __init__(
-        self, rooms: Rooms, images: Images, build: Callable[[str, str], ImageRecord]
+        self, context: EngineContext, images: Images, build: Callable[[str, str], ImageRecord]
     ) -> None:
-        self._rooms, self._images, self._build = rooms, images, build
+        self._context, self._images, self._build = context, images, build
 
     def make(self, reference: Reference, emit: EventSink, cancel: CancelToken) -> ImageRecord:
         """Make the image that ``reference`` names."""
@@ -68,7 +68,7 @@ class Bootstrap:
                 self.make(Reference.parse(base), emit, cancel)
             return self._build(python_dockerfile(base, recipe.python), reference.familiar)
         task, started = reference.familiar, time.monotonic()
-        snapshots, key = self._rooms.store.snapshots, f"bootstrap-{secrets.token_hex(6)}"
+        snapshots, key = self._context.store.snapshots, f"bootstrap-{secrets.token_hex(6)}"
         emit(TaskStarted(task, f"bootstrap {task}"))
         try:
             root = snapshots.prepare(key, transient=True)
@@ -87,7 +87,7 @@ class Bootstrap:
                 epoch = self._debian(root, recipe, task, emit, cancel)
                 config = ExecutionConfig(env=(PATH,), cmd=("bash",))
             _leave_mount_points(root)
-            with self._rooms.store.leases.hold() as lease:
+            with self._context.store.leases.hold() as lease:
                 layer = snapshots.commit(
                     key, "", source_date_epoch=epoch, lease=lease, cancel=cancel
                 )
@@ -119,9 +119,9 @@ class Bootstrap:
             argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in _SLIM]
             argv.append("--dpkgopt=path-include=/usr/share/doc/*/copyright")
         argv += ['--aptopt=Acquire::Languages "none"', recipe.suite, str(root)]
-        if self._rooms.settings.debian_mirror:
-            self._rooms.quotas.check_packages(self._rooms.settings.debian_mirror)
-            argv.append(self._rooms.settings.debian_mirror)
+        if self._context.settings.debian_mirror:
+            self._context.quotas.check_packages(self._context.settings.debian_mirror)
+            argv.append(self._context.settings.debian_mirror)
         _run(self._possible(argv), task, emit, cancel)
         epoch = release_date(root)
         _forget_the_machine(root)
@@ -153,7 +153,7 @@ class Bootstrap:
 
     def _possible(self, argv: list[str]) -> list[str]:
         """Return the words of a tool that gives files to users who may not exist here."""
-        if self._rooms.host.users.size > 1:
+        if self._context.host.users.size > 1:
             return argv
         # The tool's own /dev/pts belongs to a group that does not exist.
         return fake_chown_command([argv[0], *_DEVICES_OF_ONE_USER, *argv[1:]])

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.selection import Selection
 from jupyter_containers.engine.results import HistoryEntry
 from jupyter_containers.engine.shared_stores import refuse_shared
@@ -51,12 +51,12 @@ T = TypeVar("T")
 class Images:
     """The images of one store."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
 
     def all(self) -> list[tuple[ImageRecord, Names]]:
         """Return every image with its names (name → digest as pulled), newest first."""
-        records = self._rooms.store.records
+        records = self._context.store.records
         names: dict[str, Names] = {}
         for entry in records.names():
             names.setdefault(entry.manifest_digest, {})[entry.name] = entry.target_digest
@@ -65,7 +65,7 @@ class Images:
 
     def names_of(self, record: ImageRecord) -> Names:
         """Return the names of one image with the digest each was pulled or pushed as."""
-        names = self._rooms.store.records.names(record.manifest.digest)
+        names = self._context.store.records.names(record.manifest.digest)
         return {entry.name: entry.target_digest for entry in names}
 
     def find(self, text: str) -> ImageRecord:
@@ -80,7 +80,7 @@ class Images:
 
     def lookup(self, text: str) -> ImageRecord | None:
         """Return the image that ``text`` means, or None."""
-        records = self._rooms.store.records
+        records = self._context.store.records
         try:
             reference: Reference | None = Reference.parse(text)
         except InvalidReferenceError:
@@ -109,7 +109,7 @@ class Images:
         A repository without a tag means all its tags; an ID means the image without a name.
         Raises :class:`ImageNotFoundError`.
         """
-        store = self._rooms.store
+        store = self._context.store
         try:
             reference = Reference.parse(text)
         except InvalidReferenceError:
@@ -129,7 +129,7 @@ class Images:
     def tags_of(self, repository: str) -> list[Reference]:
         """Return the names that images have in a repository; raise when there are none."""
         wanted = whole_repository(repository)
-        names = [Reference.parse(entry.name) for entry in self._rooms.store.records.names()]
+        names = [Reference.parse(entry.name) for entry in self._context.store.records.names()]
         found = [name for name in names if name.name == wanted.name and name.tag]
         if not found:
             raise ImageNotFoundError(f"no image has a name in {wanted.familiar_name}")
@@ -140,7 +140,7 @@ class Images:
         return Platform.parse(platform).match_score(self.config(record).platform) > 0
 
     def _by_reference(self, reference: Reference) -> ImageRecord | None:
-        records = self._rooms.store.records
+        records = self._context.store.records
         if reference.digest is None:
             entry = records.get_name(str(reference))
             return records.get_image(entry.manifest_digest) if entry else None
@@ -157,7 +157,7 @@ class Images:
         def bare(item: Reference) -> str:
             return item.repository.removeprefix("library/")  # what all share is no likeness
 
-        known = [Reference.parse(entry.name) for entry in self._rooms.store.records.names()]
+        known = [Reference.parse(entry.name) for entry in self._context.store.records.names()]
         others = [item for item in known if item != reference]
         others = [item for item in others if item.registry == reference.registry]
         wanted, names = bare(reference), {bare(item) for item in others}
@@ -170,14 +170,14 @@ class Images:
         import difflib
 
         known = [
-            Reference.parse(entry.name).familiar for entry in self._rooms.store.records.names()
+            Reference.parse(entry.name).familiar for entry in self._context.store.records.names()
         ]
         near = difflib.get_close_matches(text, known, n=3, cutoff=0.5)
         return f"did you mean {' or '.join(near)}?" if near else "see `images` for what is here"
 
     def config(self, record: ImageRecord) -> ImageConfig:
         """Return the image's configuration."""
-        return parse_image_config(self._rooms.store.content.read(record.config_digest))
+        return parse_image_config(self._context.store.content.read(record.config_digest))
 
     def tag(self, source: str, target: str) -> None:
         """Give the image ``source`` the name ``target``, taking it from another if need be."""
@@ -186,13 +186,13 @@ class Images:
             raise InvalidReferenceError(f"a tag cannot be a digest: {target!r}")
         record = self.find(source)
         digest = record.manifest.digest
-        self._rooms.store.set_name(str(reference), digest)
+        self._context.store.set_name(str(reference), digest)
         self.note("tag", record, reference.familiar)
 
     def note(self, action: str, record: ImageRecord, name: str = "") -> None:
         """Write down what happened to an image, under the name that was used or its ID."""
         image_id = record.config_digest
-        self._rooms.journal.record("image", action, image_id, {"name": name or image_id})
+        self._context.journal.record("image", action, image_id, {"name": name or image_id})
 
     def history(self, record: ImageRecord) -> list[HistoryEntry]:
         """Return the image's history, newest first."""
@@ -203,7 +203,7 @@ class Images:
             size = 0
             if not step.empty_layer and depth < len(config.rootfs.diff_ids):
                 depth += 1
-                size = self._rooms.store.snapshots.usage(chain_id(config.rootfs.diff_ids[:depth]))
+                size = self._context.store.snapshots.usage(chain_id(config.rootfs.diff_ids[:depth]))
             entries.append(
                 HistoryEntry(
                     "<missing>",
@@ -236,7 +236,7 @@ class Images:
         :class:`InUseError` when a container (running, even with ``force``) needs the image, or
         when an ID with several names is given without ``force``.
         """
-        store = self._rooms.store
+        store = self._context.store
         record = self.find(text)
         names = self.names_of(record)
         by_id = not self._is_name(text, names)
@@ -281,7 +281,7 @@ class Images:
         The digest in a registry's repository goes with the last tag there.
         """
         left = [Reference.parse(name) for name in names]
-        sources = self._rooms.store.records.blob_sources(record.config_digest)
+        sources = self._context.store.records.blob_sources(record.config_digest)
         for name in chosen:
             reference = Reference.parse(name)
             left.remove(reference)
@@ -314,8 +314,8 @@ class Images:
         cancel: CancelToken,
     ) -> ImageRecord:
         """Make an image of one layer from a tar of a root file system."""
-        with self._rooms.store.leases.hold() as lease:
-            layer = self._rooms.store.snapshots.import_tar(source, lease=lease, cancel=cancel)
+        with self._context.store.leases.hold() as lease:
+            layer = self._context.store.snapshots.import_tar(source, lease=lease, cancel=cancel)
             created = rfc3339(time.time())
             step = History(created=created, created_by="", comment=message)
             record = self.compose(
@@ -354,13 +354,13 @@ class Images:
             rootfs=RootFS(diff_ids=tuple(layer.diff_id for layer in layers)),
             history=tuple(history),
         )
-        content = self._rooms.store.content
+        content = self._context.store.content
         stored = content.put(encode_json(image), CONFIG, lease)
         manifest = new_manifest(stored, tuple(layer.blob for layer in layers))
         document = RawDocument(encode_json(manifest), MANIFEST)
         content.put(document.data, MANIFEST, lease)
-        record = image_record(self._rooms.store, document, manifest, image)
-        self._rooms.store.put_image(record, [str(reference)] if reference else ())
+        record = image_record(self._context.store, document, manifest, image)
+        self._context.store.put_image(record, [str(reference)] if reference else ())
         return record
 
     def familiar(self, names: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

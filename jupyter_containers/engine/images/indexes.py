@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.places.store import stored_target
 from jupyter_containers.engine.images.transfer import push
 from jupyter_containers.errors import ImageNotFoundError
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.images.recompression import Compression
 
 
-def related(rooms: Rooms, record: ImageRecord) -> list[ImageRecord]:
+def related(context: EngineContext, record: ImageRecord) -> list[ImageRecord]:
     """Return the image and those of its index that are here."""
     others = [
         other
-        for other in rooms.store.records.images()
+        for other in context.store.records.images()
         if record.index_digest
         and other.index_digest == record.index_digest
         and other.manifest.digest != record.manifest.digest
@@ -35,12 +35,12 @@ def related(rooms: Rooms, record: ImageRecord) -> list[ImageRecord]:
     return [record, *others]
 
 
-def for_platform(rooms: Rooms, record: ImageRecord, platform: Platform) -> ImageRecord:
+def for_platform(context: EngineContext, record: ImageRecord, platform: Platform) -> ImageRecord:
     """Return the image, or the one of its index, that serves ``platform`` best.
 
     Raises :class:`ImageNotFoundError` when none does.
     """
-    found = related(rooms, record)
+    found = related(context, record)
     best = max(found, key=lambda one: platform.match_score(one.platform))
     if platform.match_score(best.platform) > 0:
         return best
@@ -51,16 +51,18 @@ def for_platform(rooms: Rooms, record: ImageRecord, platform: Platform) -> Image
     )
 
 
-def whole_index(rooms: Rooms, record: ImageRecord) -> tuple[RawDocument, list[ImageRecord]] | None:
+def whole_index(
+    context: EngineContext, record: ImageRecord
+) -> tuple[RawDocument, list[ImageRecord]] | None:
     """Return the image's index with all its images; None unless every one of them is here."""
-    content = rooms.store.content
+    content = context.store.content
     if not record.index_digest or not content.has(record.index_digest):
         return None
     document = RawDocument(content.read(record.index_digest), INDEX)
     index = parse_manifest(document)
     if not isinstance(index, Index):
         return None
-    records = [rooms.store.records.get_image(entry.digest) for entry in index.manifests]
+    records = [context.store.records.get_image(entry.digest) for entry in index.manifests]
     found = [one for one in records if one is not None]
     document = RawDocument(document.data, index.media_type or INDEX)
     return (document, found) if len(found) == len(records) else None
@@ -70,7 +72,7 @@ def whole_index(rooms: Rooms, record: ImageRecord) -> tuple[RawDocument, list[Im
 class NamePush:
     """Sends what a name means: one image, or all of an index when all of them are here."""
 
-    rooms: Rooms
+    context: EngineContext
     emit: EventSink
     cancel: CancelToken
     compression: Compression | None = None
@@ -78,13 +80,13 @@ class NamePush:
 
     def push(self, record: ImageRecord, reference: Reference) -> str:
         """Send the image to ``reference``; return the digest that the name has there."""
-        whole = None if self.platform else whole_index(self.rooms, record)
+        whole = None if self.platform else whole_index(self.context, record)
         index, records = whole or (None, [record])
         if self.platform:
-            records = [for_platform(self.rooms, record, self.platform)]
+            records = [for_platform(self.context, record, self.platform)]
         return push(
-            self.rooms,
-            stored_target(self.rooms.store, records, index),
+            self.context,
+            stored_target(self.context.store, records, index),
             reference,
             compression=self.compression,
             emit=self.emit,

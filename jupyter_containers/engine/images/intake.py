@@ -165,7 +165,7 @@ def take_in(
                 _unpack(store, layer, words, emit, cancel)
 
     jobs: list[Callable[[], None]] = [unpacked]
-    jobs += [lambda layer=layer: received(layer) for layer in layers]  # type: ignore[misc]
+    jobs += [lambda layer=layer: received(layer) for layer in layers]  # type: ignore[misc]  # a default has no type
     in_parallel(lambda job: job(), jobs, workers=workers + 1, cancel=cancel)
     return [layer.settled(cancel) for layer in layers]
 

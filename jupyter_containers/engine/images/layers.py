@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.catalog import Images
 from jupyter_containers.engine.images.documents import execution_document
 from jupyter_containers.oci.image import ImageConfig
@@ -96,15 +96,15 @@ class ImageDifference:
     shared_layers: int
 
 
-def layers_of(rooms: Rooms, images: Images, text: str) -> ImageLayers:
+def layers_of(context: EngineContext, images: Images, text: str) -> ImageLayers:
     """Return the layers of the image that ``text`` means."""
     record = images.find(text)
     config = images.config(record)
     tree, views = MergedTree(), []
     words = [step.created_by for step in config.history if not step.empty_layer]
     for number, chain in enumerate(record.chain_ids):
-        layer = rooms.store.snapshots.get(chain)
-        changes = tree.apply(rooms.store.snapshots.lower_folders(chain)[0])
+        layer = context.store.snapshots.get(chain)
+        changes = tree.apply(context.store.snapshots.lower_folders(chain)[0])
         views.append(
             LayerView(
                 number + 1,
@@ -150,7 +150,7 @@ def _inner_folders(changes: Iterable[LayerChange]) -> set[str]:
     return {change.path.rpartition("/")[0] for change in changes}
 
 
-def difference(rooms: Rooms, images: Images, first: str, second: str) -> ImageDifference:
+def difference(context: EngineContext, images: Images, first: str, second: str) -> ImageDifference:
     """Return how the image ``second`` differs from ``first``: files, settings, size."""
     one, other = images.find(first), images.find(second)
     shared = 0
@@ -161,7 +161,7 @@ def difference(rooms: Rooms, images: Images, first: str, second: str) -> ImageDi
     return ImageDifference(
         first,
         second,
-        tuple(_file_differences(_merged(rooms, one), _merged(rooms, other))),
+        tuple(_file_differences(_merged(context, one), _merged(context, other))),
         tuple(_setting_differences(images.config(one), images.config(other))),
         one.size,
         other.size,
@@ -169,9 +169,9 @@ def difference(rooms: Rooms, images: Images, first: str, second: str) -> ImageDi
     )
 
 
-def _merged(rooms: Rooms, record: ImageRecord) -> dict[str, FileState]:
+def _merged(context: EngineContext, record: ImageRecord) -> dict[str, FileState]:
     tree = MergedTree()
-    for folder in reversed(rooms.store.snapshots.lower_folders(record.chain_id)):
+    for folder in reversed(context.store.snapshots.lower_folders(record.chain_id)):
         tree.apply(folder)
     return dict(tree.files())
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.copy import copy
 from jupyter_containers.engine.images.places.archive import ArchiveReader
 from jupyter_containers.engine.images.places.base import Target, Transfer
@@ -29,7 +29,7 @@ class Loaded:
 
 
 def load(
-    rooms: Rooms,
+    context: EngineContext,
     source: BinaryIO | Path,
     platform: Platform | None,
     *,
@@ -44,23 +44,28 @@ def load(
     """
     transfer = Transfer(emit, cancel)
     with (
-        rooms.store.scratch() as scratch,
+        context.store.scratch() as scratch,
         open_files(source, scratch, cancel=cancel) as files,
     ):
         archive = ArchiveReader(files, cancel)
         targets = archive.targets(platform)
         if not targets:
             raise ArchiveError("the archive holds no image", hint="save writes such archives")
-        with open_store(rooms, transfer) as here:
+        with open_store(context, transfer) as here:
             return loaded(here, copy(archive, here, targets, transfer))
 
 
 def take_over(
-    owner: Rooms, rooms: Rooms, targets: Sequence[Target], *, emit: EventSink, cancel: CancelToken
+    owner: EngineContext,
+    context: EngineContext,
+    targets: Sequence[Target],
+    *,
+    emit: EventSink,
+    cancel: CancelToken,
 ) -> list[Loaded]:
     """Bring images of another store, the ``owner``'s, into this one."""
     transfer = Transfer(emit, cancel)
-    with open_store(owner, transfer) as there, open_store(rooms, transfer) as here:
+    with open_store(owner, transfer) as there, open_store(context, transfer) as here:
         return loaded(here, copy(there, here, targets, transfer))
 
 

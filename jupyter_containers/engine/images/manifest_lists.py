@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.copy import copy, image_of
 from jupyter_containers.engine.images.places.base import Target, Transfer
 from jupyter_containers.engine.images.places.registry import RegistryPlace, open_repository
@@ -75,12 +75,12 @@ class Draft(msgspec.Struct, frozen=True):
 class ManifestLists:
     """The drafts of one store, and what registries have of that kind."""
 
-    def __init__(self, rooms: Rooms, images: Images, *, insecure: bool = False) -> None:
-        self._rooms, self._images, self._insecure = rooms, images, insecure
+    def __init__(self, context: EngineContext, images: Images, *, insecure: bool = False) -> None:
+        self._context, self._images, self._insecure = context, images, insecure
 
     @property
     def _drafts(self) -> Collection[Draft]:
-        return self._rooms.store.records.collection("manifest lists", Draft)
+        return self._context.store.records.collection("manifest lists", Draft)
 
     def create(
         self, name: str, images: Sequence[str], *, amend: bool, cancel: CancelToken
@@ -159,9 +159,9 @@ class ManifestLists:
         reference = Reference.parse(draft.name)
         transfer = Transfer(emit, cancel)
         with (
-            open_store(self._rooms, transfer) as here,
+            open_store(self._context, transfer) as here,
             open_repository(
-                self._rooms, reference, transfer, push=True, insecure=self._insecure
+                self._context, reference, transfer, push=True, insecure=self._insecure
             ) as there,
         ):
             for entry in draft.entries:
@@ -179,7 +179,7 @@ class ManifestLists:
         reference = Reference.parse(entry.reference)
         transfer.emit(TaskStarted(entry.descriptor.digest, reference.familiar))
         with open_repository(
-            self._rooms, reference, transfer, insecure=self._insecure
+            self._context, reference, transfer, insecure=self._insecure
         ) as repository:
             source = ThroughStore(here, repository)
             here.hold(entry.descriptor.digest)
@@ -214,7 +214,7 @@ class ManifestLists:
         return draft
 
     def _client(self, reference: Reference, cancel: CancelToken) -> RegistryClient:
-        return self._rooms.registry(
+        return self._context.registry(
             reference.registry,
             cancel=cancel,
             repository=reference.repository,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.catalog import Images
 from jupyter_containers.events import CancelToken, EventSink, discard
 
@@ -19,13 +19,13 @@ class ManifestService:
 
     noun = "manifests"
 
-    def __init__(self, rooms: Rooms, images: Images) -> None:
-        self._rooms, self._images = rooms, images
+    def __init__(self, context: EngineContext, images: Images) -> None:
+        self._context, self._images = context, images
 
     def _lists(self, insecure: bool = False) -> ManifestLists:
         from jupyter_containers.engine.images.manifest_lists import ManifestLists
 
-        return ManifestLists(self._rooms, self._images, insecure=insecure)
+        return ManifestLists(self._context, self._images, insecure=insecure)
 
     def create(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.garbage import GarbageCollection
 from jupyter_containers.engine.images.catalog import Images, Names, companions
 from jupyter_containers.engine.images.selection import PRUNING, Selection
@@ -13,7 +13,7 @@ from jupyter_containers.store import ImageRecord
 
 
 def prune_images(
-    rooms: Rooms,
+    context: EngineContext,
     images: Images,
     garbage: GarbageCollection,
     *,
@@ -26,7 +26,7 @@ def prune_images(
     chosen: list[tuple[ImageRecord, Names]] = []
 
     def choose(protected: frozenset[str]) -> Iterator[str]:
-        used = {record.manifest_digest for record in rooms.containers.all()}
+        used = {record.manifest_digest for record in context.containers.all()}
         pairs = images.all()
         # Unnamed images for other platforms are part of a named one.
         used |= protected | (frozenset() if all else companions(pairs))
@@ -37,7 +37,7 @@ def prune_images(
                 chosen.append((record, names))
                 yield digest
 
-    rooms.store.delete_images(choose)
+    context.store.delete_images(choose)
     removed: list[str] = []
     for record, names in chosen:
         gone = images.released(record, names, names)
@@ -49,5 +49,5 @@ def prune_images(
     layers = [layer.chain_id for layer in collected.layers if layer.chain_id in held]
     removed += [f"deleted: {chain}" for chain in layers]
     # Downloads that ended early have neither a label nor an age that a filter could mean.
-    partials = 0 if filters else rooms.store.content.drop_partials()
+    partials = 0 if filters else context.store.content.drop_partials()
     return PruneResult(tuple(removed), collected.bytes + partials)

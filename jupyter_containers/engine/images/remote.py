@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.catalog import whole_repository
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.descriptor import Descriptor
@@ -27,27 +27,29 @@ class RemoteRepository:
 
 
 def search(
-    rooms: Rooms, term: str, limit: int, cancel: CancelToken
+    context: EngineContext, term: str, limit: int, cancel: CancelToken
 ) -> tuple[str, list[FoundRepository]]:
     """Return the registry that ``[registry/]word`` names and what it finds, best first."""
     check_limit(limit)
     registry, word = split_term(term)
-    with rooms.registry(registry, cancel=cancel, search=True) as client:
+    with context.registry(registry, cancel=cancel, search=True) as client:
         return registry, client.search(word, limit)
 
 
-def tags(rooms: Rooms, name: str, cancel: CancelToken) -> list[str]:
+def tags(context: EngineContext, name: str, cancel: CancelToken) -> list[str]:
     """Return the tags of a repository in lexical order, which not every registry keeps."""
     reference = whole_repository(name)
-    with rooms.registry(
+    with context.registry(
         reference.registry, cancel=cancel, repository=reference.repository
     ) as client:
         return sorted(client.tags(reference.repository))
 
 
-def repositories(rooms: Rooms, registry: str, cancel: CancelToken) -> list[RemoteRepository]:
+def repositories(
+    context: EngineContext, registry: str, cancel: CancelToken
+) -> list[RemoteRepository]:
     """Return what a registry lists, each repository with its tags."""
-    with rooms.registry(registry, cancel=cancel) as client:
+    with context.registry(registry, cancel=cancel) as client:
         return [
             RemoteRepository(registry, name, tuple(sorted(client.tags(name))))
             for name in client.catalog()
@@ -55,21 +57,21 @@ def repositories(rooms: Rooms, registry: str, cancel: CancelToken) -> list[Remot
 
 
 def referrers(
-    rooms: Rooms, name: str, artifact_type: str, cancel: CancelToken
+    context: EngineContext, name: str, artifact_type: str, cancel: CancelToken
 ) -> tuple[Descriptor, ...]:
     """Return what points at an image in its registry: signatures, bills of materials."""
     reference = Reference.parse(name)
     repository = reference.repository
-    with rooms.registry(reference.registry, cancel=cancel, repository=repository) as client:
+    with context.registry(reference.registry, cancel=cancel, repository=repository) as client:
         digest = reference.digest or client.resolve(repository, reference.tag or "latest").digest
         return client.referrers(repository, digest, artifact_type)
 
 
-def remove(rooms: Rooms, name: str, cancel: CancelToken) -> str:
+def remove(context: EngineContext, name: str, cancel: CancelToken) -> str:
     """Remove an image from its registry; return its digest."""
     reference = Reference.parse(name)
     repository = reference.repository
-    with rooms.registry(
+    with context.registry(
         reference.registry, cancel=cancel, repository=repository, push=True
     ) as client:
         if reference.digest:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.copy import copy
 from jupyter_containers.engine.images.places.archive import FORMATS, ArchiveWriter, Format
 from jupyter_containers.engine.images.places.base import Target, Transfer
@@ -32,7 +32,9 @@ class Saved:
     target: Target
 
 
-def chosen(rooms: Rooms, images: Iterable[tuple[ImageRecord, Sequence[str]]]) -> list[Saved]:
+def chosen(
+    context: EngineContext, images: Iterable[tuple[ImageRecord, Sequence[str]]]
+) -> list[Saved]:
     """Return what goes into an archive: every image once, with all names asked for."""
     names: dict[str, dict[str, None]] = {}
     records: dict[str, ImageRecord] = {}
@@ -41,13 +43,13 @@ def chosen(rooms: Rooms, images: Iterable[tuple[ImageRecord, Sequence[str]]]) ->
         names.setdefault(record.manifest.digest, {}).update(dict.fromkeys(wanted))
     found = []
     for digest, record in records.items():
-        image = stored_image(rooms.store, record)
+        image = stored_image(context.store, record)
         found.append(Saved(record, Target((image,), tuple(map(Reference.parse, names[digest])))))
     return found
 
 
 def save(
-    rooms: Rooms,
+    context: EngineContext,
     images: Sequence[Saved],
     write: Callable[[bytes], object],
     *,
@@ -57,7 +59,7 @@ def save(
 ) -> None:
     """Write the archive of ``images`` through ``write``."""
     transfer = Transfer(emit, cancel)
-    with open_store(rooms, transfer) as here, ArchiveWriter(write, transfer, format) as archive:
+    with open_store(context, transfer) as here, ArchiveWriter(write, transfer, format) as archive:
         copy(here, archive, [image.target for image in images], transfer)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, overload
 
 from jupyter_containers.engine.collection import Collection, Items
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.filters import Filters
 from jupyter_containers.engine.frames import IMAGE_FIELDS, frame_of
 from jupyter_containers.engine.garbage import GarbageCollection
@@ -52,13 +52,13 @@ class ImageService(Collection[Image]):
 
     def __init__(
         self,
-        rooms: Rooms,
+        context: EngineContext,
         catalog: Images,
         users: Users,
         garbage: GarbageCollection,
         build_text: BuildText,
     ) -> None:
-        self._rooms, self.catalog = rooms, catalog
+        self._context, self.catalog = context, catalog
         self._users, self._garbage, self._build_text = users, garbage, build_text
 
     def get(self, name: str) -> Image:
@@ -75,7 +75,7 @@ class ImageService(Collection[Image]):
         """Return an image to make a container of, pulled as ``pull`` says (``--pull``)."""
         record = None if pull == "always" else self.catalog.lookup(name)
         if record is not None:
-            bring(self._rooms, record, emit, CancelToken())
+            bring(self._context, record, emit, CancelToken())
         if record is not None and (not platform or self.catalog.serves(record, platform)):
             return record
         if record is not None:
@@ -98,7 +98,7 @@ class ImageService(Collection[Image]):
 
         wanted = Platform.parse(platform) if platform else Platform.host()
         try:
-            return pull(self._rooms, reference, wanted, emit=emit, cancel=cancel)
+            return pull(self._context, reference, wanted, emit=emit, cancel=cancel)
         except (RegistryError, NotFoundError) as error:
             if meant := self._meant(reference):
                 error.hint = "; ".join(filter(None, (meant, error.hint)))
@@ -146,7 +146,9 @@ class ImageService(Collection[Image]):
             return self.handle(self.fetch(Reference.parse(name), platform or "", emit, token))
         from jupyter_containers.engine.images.remote import tags
 
-        references = [Reference.parse(name).with_tag(tag) for tag in tags(self._rooms, name, token)]
+        references = [
+            Reference.parse(name).with_tag(tag) for tag in tags(self._context, name, token)
+        ]
         records = [self.fetch(each, platform or "", emit, token) for each in references]
         return [self.handle(record) for record in records]
 
@@ -193,7 +195,7 @@ class ImageService(Collection[Image]):
         from jupyter_containers.engine.images.recompression import checked
 
         send = NamePush(
-            self._rooms,
+            self._context,
             emit,
             cancel or CancelToken(),
             checked(compression) if compression else None,
@@ -227,12 +229,12 @@ class ImageService(Collection[Image]):
         ``source`` may be an http or https address.  ``changes`` are Dockerfile instructions
         (CMD, ENV …) for its configuration.
         """
-        self._rooms.quotas.check_archive("import")
-        self._rooms.quotas.check_disk(self._rooms)
+        self._context.quotas.check_archive("import")
+        self._context.quotas.check_disk(self._context)
         reference = Reference.parse(name) if name else None
         config = _changed(changes)
         token = cancel or CancelToken()
-        with fetched_archive(source, self._rooms.store, token) as (file, origin):
+        with fetched_archive(source, self._context.store, token) as (file, origin):
             record = self.catalog.import_tar(
                 file,
                 reference,
@@ -270,10 +272,10 @@ class ImageService(Collection[Image]):
         found = [pair for name in wanted for pair in self.catalog.named_by(name)]
         if platform:
             found = [(self._for_platform(record, platform), names) for record, names in found]
-        images = chosen(self._rooms, found)
+        images = chosen(self._context, found)
         with archive_output(output, compression) as write:
             token = cancel or CancelToken()
-            save(self._rooms, images, write, format=format, emit=emit, cancel=token)
+            save(self._context, images, write, format=format, emit=emit, cancel=token)
         for image in images:
             self.catalog.note("save", image.record)
 
@@ -291,15 +293,15 @@ class ImageService(Collection[Image]):
         """
         from jupyter_containers.engine.images.loading import load
 
-        self._rooms.quotas.check_archive("load")
-        self._rooms.quotas.check_disk(self._rooms)
+        self._context.quotas.check_archive("load")
+        self._context.quotas.check_disk(self._context)
         wanted = Platform.parse(platform) if platform else None
         token = cancel or CancelToken()
         if isinstance(source, (str, Path)) and Path(source).is_dir():
-            loaded = load(self._rooms, Path(source), wanted, emit=emit, cancel=token)
+            loaded = load(self._context, Path(source), wanted, emit=emit, cancel=token)
         else:
             with open_archive(source) as (file, _):
-                loaded = load(self._rooms, file, wanted, emit=emit, cancel=token)
+                loaded = load(self._context, file, wanted, emit=emit, cancel=token)
         return self._loaded(loaded)
 
     def take(
@@ -314,12 +316,12 @@ class ImageService(Collection[Image]):
         from jupyter_containers.engine.images.loading import take_over
         from jupyter_containers.engine.images.saving import chosen
 
-        self._rooms.quotas.check_archive("load")
-        self._rooms.quotas.check_disk(self._rooms)
-        images = chosen(owner._rooms, owner.catalog.named_by(name))
+        self._context.quotas.check_archive("load")
+        self._context.quotas.check_disk(self._context)
+        images = chosen(owner._context, owner.catalog.named_by(name))
         taken = take_over(
-            owner._rooms,
-            self._rooms,
+            owner._context,
+            self._context,
             [image.target for image in images],
             emit=emit,
             cancel=cancel or CancelToken(),
@@ -365,32 +367,32 @@ class ImageService(Collection[Image]):
             return record
         from jupyter_containers.engine.images.indexes import for_platform
 
-        return for_platform(self._rooms, record, Platform.parse(platform))
+        return for_platform(self._context, record, Platform.parse(platform))
 
     def layers(self, name: str) -> ImageLayers:
         """Return what each layer of an image adds, changes and removes, and what it wastes."""
         from jupyter_containers.engine.images.layers import layers_of
 
-        return layers_of(self._rooms, self.catalog, name)
+        return layers_of(self._context, self.catalog, name)
 
     def diff(self, first: str, second: str) -> ImageDifference:
         """Return how the second image differs from the first: files, settings, size."""
         from jupyter_containers.engine.images.layers import difference
 
-        return difference(self._rooms, self.catalog, first, second)
+        return difference(self._context, self.catalog, first, second)
 
     def tree(self) -> Items[LayerNode]:
         """Return all layers as the tree in which they stand on each other, with their images."""
         from jupyter_containers.engine.images.tree import image_tree
 
-        return image_tree(self._rooms, self.catalog)
+        return image_tree(self._context, self.catalog)
 
     def inspect(self, name: str, *, platform: str | None = None) -> dict[str, Any]:
         """Return Docker's ``image inspect`` object."""
         image = self._for_platform(self.catalog.find(name), platform)
         names, digests = self.catalog.familiar(self.catalog.names_of(image))
         try:
-            folders = self._rooms.store.snapshots.lower_folders(image.chain_id)
+            folders = self._context.store.snapshots.lower_folders(image.chain_id)
         except NotFoundError:
             folders = ()  # a damaged store is looked at too: system check mends it
         from jupyter_containers.engine.images.documents import image_document
@@ -403,7 +405,7 @@ class ImageService(Collection[Image]):
         ``filters`` (``label``, ``label!``, ``until``, ``dangling``) spare what they do not select.
         """
         return prune_images(
-            self._rooms, self.catalog, self._garbage, all=all, filters=filters or {}
+            self._context, self.catalog, self._garbage, all=all, filters=filters or {}
         )
 
     def bootstrap(
@@ -424,12 +426,12 @@ class ImageService(Collection[Image]):
         def build(text: str, tag: str) -> ImageRecord:
             return self._build_text(text, tag, emit, token)
 
-        made = Bootstrap(self._rooms, self.catalog, build).make(reference, emit, token)
+        made = Bootstrap(self._context, self.catalog, build).make(reference, emit, token)
         return self.handle(made)
 
     def names(self) -> Items[str]:
         """Return all names of images, as Docker prints them: cheap, for completion."""
-        names = {name.name for name in self._rooms.store.records.names()}
+        names = {name.name for name in self._context.store.records.names()}
         return [Reference.parse(name).familiar for name in names]
 
     def to_dataframe(self) -> Any:

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.copy import choose, copy
 from jupyter_containers.engine.images.intake import told
 from jupyter_containers.engine.images.places.base import Target, Transfer, ignore_progress
@@ -54,7 +54,7 @@ _CONFIG_TYPES = (CONFIG, DOCKER_CONFIG, "application/octet-stream")
 
 
 def pull(
-    rooms: Rooms,
+    context: EngineContext,
     reference: Reference,
     platform: Platform,
     *,
@@ -71,9 +71,9 @@ def pull(
     transfer = Transfer(emit, cancel)
     title, started = reference.familiar, time.monotonic()
     with (
-        open_repository(rooms, reference, transfer) as there,
+        open_repository(context, reference, transfer) as there,
         open_store(
-            rooms, transfer, check=lambda size: rooms.quotas.check_disk(rooms, size)
+            context, transfer, check=lambda size: context.quotas.check_disk(context, size)
         ) as here,
     ):
         emit(TaskStarted(title, f"pull {title}"))
@@ -84,14 +84,14 @@ def pull(
                 words = "Downloaded newer image"
                 record, target = _fetch(there, here, reference, platform, transfer)
             else:
-                rooms.store.put_image(record, [str(_named(reference, target))], target)
+                context.store.put_image(record, [str(_named(reference, target))], target)
         outcome: Outcome = "done" if words.startswith("Down") else "exists"
         seconds = time.monotonic() - started
         emit(TaskFinished(title, outcome, f"{words} · {target[:19]}", seconds))
-        if left := note(rooms.store, there.client.registry, there.client.rate_limit):
+        if left := note(context.store, there.client.registry, there.client.rate_limit):
             emit(TaskStarted(left, f"{there.client.registry}: {left}"))
             emit(TaskFinished(left, "done"))
-    rooms.journal.record("image", "pull", title, {"name": reference.familiar_name})
+    context.journal.record("image", "pull", title, {"name": reference.familiar_name})
     return record
 
 
@@ -184,20 +184,20 @@ def _document(there: RegistryPlace, reference: Reference) -> RawDocument:
 
 
 def fetch(
-    rooms: Rooms, registry: str, repository: str, blob: Descriptor, *, cancel: CancelToken
+    context: EngineContext, registry: str, repository: str, blob: Descriptor, *, cancel: CancelToken
 ) -> None:
     """Bring one blob from a registry into the store."""
     transfer = Transfer(discard, cancel)
     reference = Reference(registry, repository)
     with (
-        open_repository(rooms, reference, transfer) as there,
-        open_store(rooms, transfer) as here,
+        open_repository(context, reference, transfer) as there,
+        open_store(context, transfer) as here,
     ):
         here.write(blob, there, ignore_progress)
 
 
 def push(
-    rooms: Rooms,
+    context: EngineContext,
     target: Target,
     reference: Reference,
     *,
@@ -212,15 +212,15 @@ def push(
     """
     transfer = Transfer(emit, cancel)
     with ExitStack() as stack:
-        here = stack.enter_context(open_store(rooms, transfer))
+        here = stack.enter_context(open_store(context, transfer))
         recompression = None
         if compression is not None:
             from jupyter_containers.engine.images.recompression import Recompression
 
-            recompression = Recompression(rooms.store, here.lease, compression)
+            recompression = Recompression(context.store, here.lease, compression)
         there = stack.enter_context(
-            open_repository(rooms, reference, transfer, push=True, recompression=recompression)
+            open_repository(context, reference, transfer, push=True, recompression=recompression)
         )
         [sent] = copy(here, there, [replace(target, names=(reference,))], transfer)
-    rooms.journal.record("image", "push", reference.familiar, {"name": reference.familiar_name})
+    context.journal.record("image", "push", reference.familiar, {"name": reference.familiar_name})
     return sent.document.digest

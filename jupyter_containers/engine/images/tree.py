@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.catalog import Images
 
 
@@ -23,9 +23,9 @@ class LayerNode:
         return self.chain_id.rpartition(":")[2][:12]
 
 
-def image_tree(rooms: Rooms, images: Images) -> list[LayerNode]:
+def image_tree(context: EngineContext, images: Images) -> list[LayerNode]:
     """Return the lowest layers; an image without layers hangs on a node of its own."""
-    sizes = {layer.chain_id: layer.size for layer in rooms.store.snapshots.layers.all()}
+    sizes = {layer.chain_id: layer.size for layer in context.store.snapshots.layers.all()}
     nodes: dict[str, LayerNode] = {}
     roots: list[LayerNode] = []
     for record, names in reversed(images.all()):

@@ -11,7 +11,7 @@ import ipaddress
 import time
 from collections.abc import Iterable
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.naming import new_id
 from jupyter_containers.errors import (
     AlreadyExistsError,
@@ -43,50 +43,50 @@ def mode_id(mode: str) -> str:
 class Networks:
     """The bridge networks of one store."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
 
     def all(self) -> list[Network]:
         """Return the bridge networks, the default one first."""
         self.default()
-        return sorted(self._rooms.networks.all(), key=lambda item: item.name != DEFAULT_NETWORK)
+        return sorted(self._context.networks.all(), key=lambda item: item.name != DEFAULT_NETWORK)
 
     def is_default(self, network_id: str) -> bool:
         """Return whether this is the network ``bridge``, on which there are no names."""
-        network = self._rooms.networks.by_name(DEFAULT_NETWORK)
+        network = self._context.networks.by_name(DEFAULT_NETWORK)
         return network is not None and network.id == network_id
 
     def removable(self) -> list[Network]:
         """Return the networks that people made."""
-        return [item for item in self._rooms.networks.all() if item.name != DEFAULT_NETWORK]
+        return [item for item in self._context.networks.all() if item.name != DEFAULT_NETWORK]
 
     def find(self, text: str) -> Network:
         """Return the network that a name, ID or unique ID prefix means."""
         if text == DEFAULT_NETWORK:
             return self.default()
-        network = self._rooms.networks.find(text)
+        network = self._context.networks.find(text)
         if network is None:
-            known = [item.name for item in self._rooms.networks.all()]
+            known = [item.name for item in self._context.networks.all()]
             names = ", ".join(dict.fromkeys((DEFAULT_NETWORK, *MODES, *known)))
             raise NetworkNotFoundError(f"no such network: {text}", hint=f"known networks: {names}")
         return network
 
     def default(self) -> Network:
         """Return the network ``bridge``, made now if it is not there yet."""
-        network = self._rooms.networks.by_name(DEFAULT_NETWORK)
+        network = self._context.networks.by_name(DEFAULT_NETWORK)
         if network is not None:
             return network
         try:
-            return self._create(DEFAULT_NETWORK, NetworkOptions(), self._rooms.bridge_name)
+            return self._create(DEFAULT_NETWORK, NetworkOptions(), self._context.bridge_name)
         except AlreadyExistsError:
-            network = self._rooms.networks.by_name(DEFAULT_NETWORK)
+            network = self._context.networks.by_name(DEFAULT_NETWORK)
             if network is not None:
                 return network
             # It holds nothing that cannot be made again: a damaged record does not end every run.
-            for damaged in self._rooms.networks.damaged():
+            for damaged in self._context.networks.damaged():
                 if damaged.name == DEFAULT_NETWORK:
-                    self._rooms.networks.mend(damaged, None)
-            return self._create(DEFAULT_NETWORK, NetworkOptions(), self._rooms.bridge_name)
+                    self._context.networks.mend(damaged, None)
+            return self._create(DEFAULT_NETWORK, NetworkOptions(), self._context.bridge_name)
 
     def create(self, name: str, options: NetworkOptions) -> Network:
         """Return a new network; its bridge is made when the first container joins.
@@ -101,14 +101,14 @@ class Networks:
         return network
 
     def _create(self, name: str, options: NetworkOptions, interface: str = "") -> Network:
-        rooms, network_id = self._rooms, new_id()
-        with rooms.store.locks.hold("networks"):
-            known = rooms.networks.all()
+        context, network_id = self._context, new_id()
+        with context.store.locks.hold("networks"):
+            known = context.networks.all()
             chosen = self._subnet(options.subnet, known)
             subnet6 = options.subnet6 or (choose_subnet6(network_id) if options.ipv6 else "")
             if subnet6:
                 subnet6 = check_subnet6(
-                    subnet6, [item.subnet6 for item in known], rooms.bridge.host_routes6()
+                    subnet6, [item.subnet6 for item in known], context.bridge.host_routes6()
                 )
             wanted = interface or options.interface
             if wanted and wanted in [item.interface for item in known]:
@@ -125,7 +125,7 @@ class Networks:
                 reserved=dict(options.aux_addresses),
                 internal=options.internal,
                 attachable=options.attachable,
-                mtu=options.mtu or rooms.bridge.uplink_mtu(),
+                mtu=options.mtu or context.bridge.uplink_mtu(),
                 created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 labels=dict(options.labels),
                 options=dict(options.driver_options),
@@ -135,7 +135,7 @@ class Networks:
             )
             _check_inside(network)
             try:
-                rooms.networks.insert(network_id, name, network)
+                context.networks.insert(network_id, name, network)
             except AlreadyExistsError as error:
                 raise AlreadyExistsError(
                     f"network with name {name} already exists",
@@ -145,10 +145,10 @@ class Networks:
 
     def _subnet(self, wanted: str, known: list[Network]) -> str:
         used = [item.subnet for item in known]
-        routes = self._rooms.bridge.host_routes()
+        routes = self._context.bridge.host_routes()
         if wanted:
             return check_subnet(wanted, used, routes)
-        return choose_subnet(self._rooms.subnet_pool, used, routes)
+        return choose_subnet(self._context.subnet_pool, used, routes)
 
     def remove(self, text: str, members: Iterable[str]) -> None:
         """Remove a network; ``members`` are the names of the running containers in it.
@@ -165,9 +165,9 @@ class Networks:
                 hint=f"disconnect it first (network disconnect {network.name} {used_by[0]}), "
                 f"or remove it (rm -f {used_by[0]})",
             )
-        with self._rooms.store.locks.hold("networks"):
+        with self._context.store.locks.hold("networks"):
             self._remove_bridge(network)
-            self._rooms.networks.delete(network.id)
+            self._context.networks.delete(network.id)
         self.note(network, "destroy")
 
     def _remove_bridge(self, network: Network) -> None:
@@ -179,11 +179,11 @@ class Networks:
         patience = time.monotonic() + _PORTS_GONE_SECONDS
         while True:
             try:
-                self._rooms.bridge.remove_bridge(network, with_ports=time.monotonic() > patience)
+                self._context.bridge.remove_bridge(network, with_ports=time.monotonic() > patience)
                 return
             except InUseError:
                 # A container that is just starting holds an address before its record says so.
-                claims = self._rooms.endpoints.all()
+                claims = self._context.endpoints.all()
                 if any(claim.network_id == network.id for claim in claims):
                     raise
             time.sleep(_PORTS_GONE_PAUSE)
@@ -193,7 +193,7 @@ class Networks:
         attributes = {"name": network.name, "type": network.driver}
         if container_id:
             attributes["container"] = container_id
-        self._rooms.journal.record("network", action, network.id, attributes)
+        self._context.journal.record("network", action, network.id, attributes)
 
 
 def _first(subnet: str, ip_range: str) -> str:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.naming import STEP_PREFIX, new_id
 from jupyter_containers.engine.networks.catalog import Networks
 from jupyter_containers.engine.networks.host_names import Hostnames
@@ -71,6 +71,18 @@ class Connection:
         """The published ports with all numbers decided."""
         return self.reservation.ports if self.reservation else ()
 
+    def begin(self, work: Callable[[], None]) -> None:
+        """Do the work in another thread; :meth:`finish` raises what it raises."""
+
+        def caught() -> None:
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001  # raised by finish()
+                self._failures.append(error)
+
+        self._work = threading.Thread(target=caught, name="network-setup", daemon=True)
+        self._work.start()
+
     def finish(self) -> None:
         """Return when all links are up; raise what went wrong."""
         if self._work is not None:
@@ -111,10 +123,10 @@ class Connection:
 class Connections:
     """The connections of one store's containers."""
 
-    def __init__(self, rooms: Rooms, networks: Networks) -> None:
-        self._rooms, self._networks = rooms, networks
-        self.hostnames = Hostnames(rooms, networks)
-        self.names = Names(rooms, networks)
+    def __init__(self, context: EngineContext, networks: Networks) -> None:
+        self._context, self._networks = context, networks
+        self.hostnames = Hostnames(context, networks)
+        self.names = Names(context, networks)
 
     @contextmanager
     def connecting(self, record: ContainerRecord) -> Iterator[Connection]:
@@ -143,7 +155,7 @@ class Connections:
         connection.close()
 
     def _joining(self, mode: str) -> Iterator[Connection]:
-        target = joined(self._rooms, mode, "network")
+        target = joined(self._context, mode, "network")
         if target.networks and target.networks[0].name == "host":
             yield Connection("host", target=target)
             return
@@ -161,30 +173,26 @@ class Connections:
         ports, last = self._wanted_ports(record, routed, networks)
         if ports:
             connection.reservation = self._reserve(ports, last)
-            if self._rooms.firewall.holds_ports:
+            if self._context.firewall.holds_ports:
                 connection.reservation.close()
         namespace = connection.namespace = NetworkNamespace.create()
         connection.named = self.names.answers(record, connection.endpoints)
 
         def work() -> None:
-            try:
-                for endpoint, network in zip(connection.endpoints, networks, strict=True):
-                    self._ensure(network)
-                    self._rooms.bridge.attach(
-                        namespace, endpoint, network, default_route=endpoint is routed
-                    )
-                if connection.named:
-                    connection.sockets = ResolverSockets.open(namespace)
-                if connection.ports:
-                    self._publish(record.id, connection.ports, networks)
-                self.hostnames.introduce({network.id for network in networks})
-                for network in networks:
-                    self._networks.note(network, "connect", record.id)
-            except BaseException as error:  # noqa: BLE001  # raised by finish()
-                connection._failures.append(error)
+            for endpoint, network in zip(connection.endpoints, networks, strict=True):
+                self._ensure(network)
+                self._context.bridge.attach(
+                    namespace, endpoint, network, default_route=endpoint is routed
+                )
+            if connection.named:
+                connection.sockets = ResolverSockets.open(namespace)
+            if connection.ports:
+                self._publish(record.id, connection.ports, networks)
+            self.hostnames.introduce({network.id for network in networks})
+            for network in networks:
+                self._networks.note(network, "connect", record.id)
 
-        connection._work = threading.Thread(target=work, name="network-setup", daemon=True)
-        connection._work.start()
+        connection.begin(work)
 
     @contextmanager
     def temporary(self, owner_id: str, mode: str) -> Iterator[NetworkNamespace | None]:
@@ -199,7 +207,7 @@ class Connections:
             NetworkNamespace.create() as namespace,
         ):
             self._ensure(network)
-            self._rooms.bridge.attach(namespace, endpoint, network)
+            self._context.bridge.attach(namespace, endpoint, network)
             yield namespace
 
     def gateway_of(self, mode: str) -> str:
@@ -209,7 +217,7 @@ class Connections:
         network = self._networks.find("bridge" if mode == "default" else mode)
         if network.internal:
             return ""
-        return network.gateway if self._rooms.host.users.initial else host_address()
+        return network.gateway if self._context.host.users.initial else host_address()
 
     def release(
         self, container_id: str, endpoints: Sequence[Endpoint], ports: Sequence[PublishedPort]
@@ -223,25 +231,27 @@ class Connections:
         left = {endpoint.network_id for endpoint in endpoints if self._give_back(endpoint)}
         self.hostnames.introduce(left)
         for network_id in left:
-            network = self._rooms.networks.get(network_id)
+            network = self._context.networks.get(network_id)
             if network is not None and not container_id.startswith(STEP_PREFIX):
                 self._networks.note(network, "disconnect", container_id)
 
     def reclaim(self, container_id: str) -> None:
         """Give back all that a container claimed of the networks in a start that was broken off."""
-        claims = [item for item in self._rooms.endpoints.all() if item.container_id == container_id]
+        claims = [
+            item for item in self._context.endpoints.all() if item.container_id == container_id
+        ]
         if not claims:
             return
-        self._rooms.firewall.unpublish(container_id)
+        self._context.firewall.unpublish(container_id)
         for claim in claims:
-            self._rooms.endpoints.delete(claim.id)
+            self._context.endpoints.delete(claim.id)
         self.hostnames.introduce({claim.network_id for claim in claims})
 
     def _give_back(self, endpoint: Endpoint) -> bool:
-        held = self._rooms.endpoints.by_name(f"{endpoint.network_id}/{endpoint.address}")
+        held = self._context.endpoints.by_name(f"{endpoint.network_id}/{endpoint.address}")
         if held is None or held.container_id != endpoint.container_id:
             return False
-        return self._rooms.endpoints.delete(held.id)
+        return self._context.endpoints.delete(held.id)
 
     def connect(self, record: ContainerRecord, request: NetworkRequest) -> ContainerRecord:
         """Return the record of a container that is in one network more, live where it runs.
@@ -269,14 +279,14 @@ class Connections:
             try:
                 with NetworkNamespace.from_pid(process.pid) as namespace:
                     self._ensure(network)
-                    self._rooms.bridge.attach(namespace, endpoint, network, default_route=False)
+                    self._context.bridge.attach(namespace, endpoint, network, default_route=False)
                     ports = self._reroute(record, (*endpoints, endpoint), namespace)
             except BaseException:
-                self._rooms.bridge.detach(endpoint.host_interface)
+                self._context.bridge.detach(endpoint.host_interface)
                 self._give_back(endpoint)
                 raise
             endpoints = (*endpoints, endpoint)
-        changed = self._rooms.containers.update(
+        changed = self._context.containers.update(
             record.id,
             lambda current: msgspec.structs.replace(
                 current,
@@ -308,10 +318,10 @@ class Connections:
             with NetworkNamespace.from_pid(process.pid) as namespace:
                 ports = self._reroute(record, endpoints, namespace)
             for endpoint in gone:
-                self._rooms.bridge.detach(endpoint.host_interface)
+                self._context.bridge.detach(endpoint.host_interface)
         for endpoint in gone:
             self._give_back(endpoint)
-        changed = self._rooms.containers.update(
+        changed = self._context.containers.update(
             record.id,
             lambda current: msgspec.structs.replace(
                 current, networks=kept, endpoints=endpoints, ports=ports
@@ -340,7 +350,7 @@ class Connections:
         routed = self.routed(endpoints, networks)
         if routed is former:
             return record.ports
-        self._rooms.bridge.route(namespace, former, routed)
+        self._context.bridge.route(namespace, former, routed)
         if not record.ports or routed is None:
             if record.ports:
                 self._unpublish(record.id, record.endpoints)
@@ -351,7 +361,7 @@ class Connections:
             if routed.address6 or ":" not in port.host_ip
         )
         if len(ports) < len(record.ports):
-            self._rooms.firewall.unpublish(record.id)
+            self._context.firewall.unpublish(record.id)
         self._publish(record.id, ports, networks)
         return ports
 
@@ -366,10 +376,10 @@ class Connections:
 
     def _ensure(self, network: Network) -> None:
         """Make bridge and rules; publish anew what a flush of the host's firewall took away."""
-        status = self._rooms.bridge.ensure_bridge(network)
+        status = self._context.bridge.ensure_bridge(network)
         if not status.rules_written:
             return
-        for record in self._rooms.containers.all():
+        for record in self._context.containers.all():
             if record.ports and record.state.status.alive:
                 self._publish(record.id, record.ports, self._networks_of(record.endpoints))
 
@@ -377,18 +387,18 @@ class Connections:
         self, container_id: str, ports: Sequence[PublishedPort], networks: Sequence[Network]
     ) -> None:
         """Let ports lead to a container, from the host's loopback too where they are there."""
-        firewall = self._rooms.firewall
+        firewall = self._context.firewall
         firewall.publish(
             container_id, [port for port in ports if firewall.holds_ports or not is_relayed(port)]
         )
-        self._rooms.bridge.settle_loopback(networks)
+        self._context.bridge.settle_loopback(networks)
 
     def _unpublish(self, container_id: str, endpoints: Sequence[Endpoint]) -> None:
-        self._rooms.firewall.unpublish(container_id)
-        self._rooms.bridge.settle_loopback(self._networks_of(endpoints))
+        self._context.firewall.unpublish(container_id)
+        self._context.bridge.settle_loopback(self._networks_of(endpoints))
 
     def _networks_of(self, endpoints: Sequence[Endpoint]) -> list[Network]:
-        found = (self._rooms.networks.get(item.network_id) for item in endpoints)
+        found = (self._context.networks.get(item.network_id) for item in endpoints)
         return [network for network in found if network is not None]
 
     def _claim(
@@ -420,9 +430,9 @@ class Connections:
         names: tuple[str, ...] = (),
         links: tuple[tuple[str, str], ...] = (),
     ) -> Endpoint:
-        rooms, taken = self._rooms, list[str]()
+        context, taken = self._context, list[str]()
         while True:
-            held = [item for item in rooms.endpoints.all() if item.network_id == network.id]
+            held = [item for item in context.endpoints.all() if item.network_id == network.id]
             endpoint = allocate_endpoint(
                 network,
                 container_id,
@@ -445,16 +455,16 @@ class Connections:
                 container_id=container_id,
                 network_id=network.id,
                 address=endpoint.address,
-                owner=rooms.process,
+                owner=context.process,
                 address6=endpoint.address6,
                 names=names,
                 links=links,
             )
             try:
-                rooms.endpoints.insert(claim.id, f"{network.id}/{endpoint.address}", claim)
+                context.endpoints.insert(claim.id, f"{network.id}/{endpoint.address}", claim)
             except AlreadyExistsError:
                 # Another kernel took it in this very moment, or its record is damaged.
-                names_taken = (item.name or "" for item in rooms.endpoints.damaged())
+                names_taken = (item.name or "" for item in context.endpoints.damaged())
                 prefix = f"{network.id}/"
                 taken = [
                     name.removeprefix(prefix) for name in names_taken if name.startswith(prefix)
@@ -476,9 +486,9 @@ class Connections:
                 mappings.extend(parse_publish(text))
         mappings.sort(key=lambda mapping: (mapping.container_port, mapping.protocol))
         own = next((item for item in networks if item.id == routed.network_id), None)
-        default = (own.publish_address if own else "") or self._rooms.settings.publish_address
+        default = (own.publish_address if own else "") or self._context.settings.publish_address
         # "Every address", as with Docker; a user's relay knows no IPv6.
-        relayed = self._rooms.firewall.holds_ports
+        relayed = self._context.firewall.holds_ports
         if default == "0.0.0.0" and routed.address6 and not relayed:  # noqa: S104  # read
             mappings = [
                 item
@@ -496,7 +506,7 @@ class Connections:
         try:
             return reserve(wanted, last)
         except AlreadyExistsError as error:
-            for record in self._rooms.containers.all():
+            for record in self._context.containers.all():
                 taken = {(port.host_port, port.protocol) for port in record.ports} & {
                     (port.host_port, port.protocol) for port in wanted
                 }

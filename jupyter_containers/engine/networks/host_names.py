@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator, Sequence
 import msgspec
 
 from jupyter_containers.engine.bundle import Bundle
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.name_files import SIZE, open_hosts
 from jupyter_containers.engine.networks.catalog import Networks
 from jupyter_containers.engine.records import ContainerRecord, EndpointRecord
@@ -38,25 +38,25 @@ _END = "# (end of containers)\n"
 class Hostnames:
     """The names on the networks of one store."""
 
-    def __init__(self, rooms: Rooms, networks: Networks) -> None:
-        self._rooms, self._networks = rooms, networks
-        self._folders = f"{rooms.settings.root.resolve()}/containers"
+    def __init__(self, context: EngineContext, networks: Networks) -> None:
+        self._context, self._networks = context, networks
+        self._folders = f"{context.settings.root.resolve()}/containers"
 
     def bundle(self, container_id: str) -> Bundle:
         """Return the folder of a container."""
-        return Bundle(self._rooms.settings.layout.containers / container_id)
+        return Bundle(self._context.settings.layout.containers / container_id)
 
     def write(self, container_id: str, head: str) -> str:
         """Write the hosts file of a starting container and return its path."""
-        with self._rooms.store.locks.hold("hosts"):
-            block = self._blocks(self._rooms.endpoints.all()).get(container_id, "")
+        with self._context.store.locks.hold("hosts"):
+            block = self._blocks(self._context.endpoints.all()).get(container_id, "")
             return self.bundle(container_id).write_name_file("hosts", head + block)
 
     def acquaint(self, record: ContainerRecord) -> None:
         """Tell a container that is about to begin who came while nobody could reach its file."""
         if any(not self._networks.is_default(item.network_id) for item in record.endpoints):
-            with self._rooms.store.locks.hold("hosts"):
-                block = self._blocks(self._rooms.endpoints.all()).get(record.id, "")
+            with self._context.store.locks.hold("hosts"):
+                block = self._blocks(self._context.endpoints.all()).get(record.id, "")
                 _replace_block(self._folder(record.id), block)
 
     def introduce(self, network_ids: Collection[str]) -> None:
@@ -64,8 +64,8 @@ class Hostnames:
         if not network_ids:
             return
         # One at a time: who looks later also writes later.
-        with self._rooms.store.locks.hold("hosts"):
-            claims = self._rooms.endpoints.all()
+        with self._context.store.locks.hold("hosts"):
+            claims = self._context.endpoints.all()
             blocks = self._blocks(claims)
             concerned = dict.fromkeys(
                 claim.container_id for claim in claims if claim.network_id in network_ids
@@ -76,8 +76,8 @@ class Hostnames:
 
     def forget(self, container_id: str, addresses: Collection[str]) -> None:
         """A container that left a network knows nobody of it, nor itself by what it had there."""
-        with self._rooms.store.locks.hold("hosts"):
-            block = self._blocks(self._rooms.endpoints.all()).get(container_id, "")
+        with self._context.store.locks.hold("hosts"):
+            block = self._blocks(self._context.endpoints.all()).get(container_id, "")
             _replace_block(self._folder(container_id), block, without=addresses)
 
     def _folder(self, container_id: str) -> str:
@@ -89,7 +89,7 @@ class Hostnames:
 
         Most containers of a network have the same, so each text is made once.
         """
-        default = self._rooms.networks.by_name(DEFAULT_NETWORK)
+        default = self._context.networks.by_name(DEFAULT_NETWORK)
         members: dict[str, list[EndpointRecord]] = {}
         places: dict[str, list[EndpointRecord]] = {}
         for claim in claims:
@@ -124,7 +124,7 @@ class Hostnames:
         """
         found = []
         for name, alias in request.links:
-            target = self._rooms.containers.find(name)
+            target = self._context.containers.find(name)
             if target is None:
                 raise ContainerNotFoundError(f"cannot link to {name}: no such container")
             on_default = self._networks.find(request.name).name == DEFAULT_NETWORK
@@ -152,16 +152,16 @@ class Hostnames:
             if request.name != DEFAULT_NETWORK:
                 continue
             for name, alias in request.links:
-                target = self._rooms.containers.find(name)
+                target = self._context.containers.find(name)
                 if target is not None and target.endpoints:
                     found += _variables(record.name, alias, target)
         return tuple(found)
 
     def rename(self, record: ContainerRecord, former: str) -> None:
         """Let the networks know a running container by its new name."""
-        for claim in self._rooms.endpoints.all():
+        for claim in self._context.endpoints.all():
             if claim.container_id == record.id and former in claim.names:
-                self._rooms.endpoints.update(
+                self._context.endpoints.update(
                     claim.id, lambda item: _renamed(item, former, record.name)
                 )
         self.introduce({endpoint.network_id for endpoint in record.endpoints})

@@ -15,7 +15,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.name_files import open_hosts
 from jupyter_containers.engine.networks.catalog import Networks
 from jupyter_containers.engine.records import ContainerRecord
@@ -29,16 +29,18 @@ from jupyter_containers.oci.state import Status
 class Names:
     """The name server of one store's networks."""
 
-    def __init__(self, rooms: Rooms, networks: Networks) -> None:
-        self._rooms, self._networks = rooms, networks
-        self._folders = rooms.settings.layout.containers.resolve()
-        self._service = NameService(rooms.settings.layout.names, rooms.settings.layout.names_lock)
+    def __init__(self, context: EngineContext, networks: Networks) -> None:
+        self._context, self._networks = context, networks
+        self._folders = context.settings.layout.containers.resolve()
+        self._service = NameService(
+            context.settings.layout.names, context.settings.layout.names_lock
+        )
 
     def answers(self, record: ContainerRecord, endpoints: Sequence[Endpoint]) -> bool:
         """Return whether a container with these endpoints asks the name server."""
         if all(self._networks.is_default(endpoint.network_id) for endpoint in endpoints):
             return False
-        reachable = self._rooms.host.users.initial and _routed(endpoints)
+        reachable = self._context.host.users.initial and _routed(endpoints)
         return reachable or not record.options.dns
 
     def hand_over(self, record: ContainerRecord, sockets: ResolverSockets) -> None:
@@ -58,7 +60,7 @@ class Names:
 
     def restore(self, apart: str = "") -> None:
         """Hand all running containers over to a new name server, except one."""
-        with self._rooms.store.locks.hold("names"):
+        with self._context.store.locks.hold("names"):
             for record in self._served():
                 process = record.state.process
                 # One that has just ended needs no names.
@@ -74,13 +76,13 @@ class Names:
     def _served(self) -> list[ContainerRecord]:
         return [
             record
-            for record in self._rooms.containers.all()
+            for record in self._context.containers.all()
             if record.state.status in (Status.RUNNING, Status.PAUSED)
             and self.answers(record, record.endpoints)
         ]
 
     def _names_of(self, record: ContainerRecord) -> list[str]:
-        found = (self._rooms.networks.get(endpoint.network_id) for endpoint in record.endpoints)
+        found = (self._context.networks.get(endpoint.network_id) for endpoint in record.endpoints)
         return [network.name for network in found if network is not None]
 
     def _give(self, record: ContainerRecord, sockets: ResolverSockets) -> bool:

@@ -21,7 +21,7 @@ from jupyter_containers.errors import ConflictError, ContainersError, NotFoundEr
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.containers.service import ContainerService
-    from jupyter_containers.engine.context import Rooms
+    from jupyter_containers.engine.context import EngineContext
 
 IMAGE = "registry:2"
 LABEL = "io.jupyter.containers.registry"
@@ -55,9 +55,9 @@ class LocalRegistry:
 class LocalRegistries:
     """The registries that run here: containers with a label, their passwords beside them."""
 
-    def __init__(self, rooms: Rooms, containers: ContainerService) -> None:
-        self._rooms, self._containers = rooms, containers
-        self._passwords = rooms.settings.layout.registries
+    def __init__(self, context: EngineContext, containers: ContainerService) -> None:
+        self._context, self._containers = context, containers
+        self._passwords = context.settings.layout.registries
 
     def start(
         self, name: str, image: str, publish: str, volume: str, *, auth: bool
@@ -105,15 +105,15 @@ class LocalRegistries:
         if LABEL not in (found.labels or {}):
             raise ConflictError(f"the container {name} is not a registry")
         self._containers.remove(found.id, force=True)
-        self._rooms.registry_logins.delete(found.id)
+        self._context.registry_logins.delete(found.id)
         (self._passwords / f"{name}.htpasswd").unlink(missing_ok=True)
         return found
 
     def _note(self, login: RegistryLogin) -> None:
         """Keep the login of a registry; forget those of containers that are gone."""
-        logins = self._rooms.registry_logins
+        logins = self._context.registry_logins
         for one in logins.all():
-            if self._rooms.containers.get(one.id) is None:
+            if self._context.containers.get(one.id) is None:
                 logins.delete(one.id)
         logins.insert(login.id, None, login)
 
@@ -124,7 +124,7 @@ class LocalRegistries:
         ]
         host = "localhost" if address in ("127.0.0.1", "0.0.0.0", "") else address  # noqa: S104  # compared
         volume = container.labels.get(LABEL, "")
-        login = self._rooms.registry_logins.get(container.id)
+        login = self._context.registry_logins.get(container.id)
         if login is None:
             return LocalRegistry(container.name, f"{host}:{port}", volume, container)
         return LocalRegistry(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.collection import Items
 from jupyter_containers.engine.containers.container import Container
 from jupyter_containers.engine.containers.service import ContainerService
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import LENT, EngineContext
 from jupyter_containers.engine.images.service import ImageService
 from jupyter_containers.errors import UnauthorizedError
 from jupyter_containers.events import CancelToken, EventSink, discard
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.images.remote import RemoteRepository
     from jupyter_containers.engine.registries.local import LocalRegistries, LocalRegistry
     from jupyter_containers.oci.descriptor import Descriptor
+    from jupyter_containers.registry import Credential
     from jupyter_containers.registry.search import FoundRepository
 
 
@@ -25,24 +28,40 @@ class RegistryService:
 
     noun = "registries"
 
-    def __init__(self, rooms: Rooms, images: ImageService, containers: ContainerService) -> None:
-        self._rooms, self._images, self._containers = rooms, images, containers
+    def __init__(
+        self, context: EngineContext, images: ImageService, containers: ContainerService
+    ) -> None:
+        self._context, self._images, self._containers = context, images, containers
 
     def login(self, registry: str, username: str, password: str) -> str:
         """Check credentials against a registry and keep them; return where (a file, a helper)."""
         from jupyter_containers.registry import Credential
 
-        credential = Credential(username, password)
-        with self._rooms.registry(registry, credential, push=True) as client:
+        self.verify(registry, username, password)
+        return self._context.credentials.store(registry, Credential(username, password))
+
+    def verify(self, registry: str, username: str, password: str) -> None:
+        """Raise :class:`UnauthorizedError` for credentials that a registry does not take."""
+        from jupyter_containers.registry import Credential
+
+        with self._context.registry(registry, Credential(username, password), push=True) as client:
             client.ping()
-        return self._rooms.credentials.store(registry, credential)
+
+    @contextmanager
+    def lending(self, credentials: Mapping[str, Credential]) -> Iterator[None]:
+        """Use credentials, by registry, in this thread's block: before those that are kept."""
+        token = LENT.set(credentials)
+        try:
+            yield
+        finally:
+            LENT.reset(token)
 
     def relogin(self, registry: str) -> bool:
         """Return whether the credentials that are kept for a registry are good."""
-        if self._rooms.credentials.get(registry) is None:
+        if self._context.credentials.get(registry) is None:
             return False
         try:
-            with self._rooms.registry(registry, push=True) as client:
+            with self._context.registry(registry, push=True) as client:
                 client.ping()
         except UnauthorizedError:
             return False
@@ -50,11 +69,11 @@ class RegistryService:
 
     def logins(self) -> Items[str]:
         """Return the registries that there are credentials for."""
-        return self._rooms.credentials.registries()
+        return self._context.credentials.registries()
 
     def logout(self, registry: str = "docker.io") -> bool:
         """Forget the credentials of a registry; return False where there were none."""
-        return self._rooms.credentials.erase(registry)
+        return self._context.credentials.erase(registry)
 
     def search(
         self, term: str, *, limit: int = 25, cancel: CancelToken | None = None
@@ -62,13 +81,13 @@ class RegistryService:
         """Return the repositories that Docker Hub (or ``registry/word``) finds, best first."""
         from jupyter_containers.engine.images.remote import search
 
-        return search(self._rooms, term, limit, cancel or CancelToken())[1]
+        return search(self._context, term, limit, cancel or CancelToken())[1]
 
     def tags(self, repository: str, *, cancel: CancelToken | None = None) -> Items[str]:
         """Return the tags that a repository has in its registry."""
         from jupyter_containers.engine.images.remote import tags
 
-        return tags(self._rooms, repository, cancel or CancelToken())
+        return tags(self._context, repository, cancel or CancelToken())
 
     def repositories(
         self, registry: str, *, cancel: CancelToken | None = None
@@ -76,7 +95,7 @@ class RegistryService:
         """Return what a registry lists, with the tags of each repository."""
         from jupyter_containers.engine.images.remote import repositories
 
-        return repositories(self._rooms, registry, cancel or CancelToken())
+        return repositories(self._context, registry, cancel or CancelToken())
 
     def referrers(
         self, name: str, *, artifact_type: str = "", cancel: CancelToken | None = None
@@ -84,13 +103,13 @@ class RegistryService:
         """Return what points at an image in its registry: signatures, bills of materials."""
         from jupyter_containers.engine.images.remote import referrers
 
-        return referrers(self._rooms, name, artifact_type, cancel or CancelToken())
+        return referrers(self._context, name, artifact_type, cancel or CancelToken())
 
     def remove(self, name: str, *, cancel: CancelToken | None = None) -> str:
         """Remove an image from its registry (not from here); return its digest."""
         from jupyter_containers.engine.images.remote import remove
 
-        return remove(self._rooms, name, cancel or CancelToken())
+        return remove(self._context, name, cancel or CancelToken())
 
     def start(
         self,
@@ -129,4 +148,4 @@ class RegistryService:
     def _local(self) -> LocalRegistries:
         from jupyter_containers.engine.registries.local import LocalRegistries
 
-        return LocalRegistries(self._rooms, self._containers)
+        return LocalRegistries(self._context, self._containers)

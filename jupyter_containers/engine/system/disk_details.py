@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jupyter_containers.engine.builds.cache_mounts import CacheMounts
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.catalog import Images, Names
 from jupyter_containers.engine.units import parse_time
 from jupyter_containers.oci.descriptor import short_id
@@ -53,9 +53,11 @@ class DiskDetails:
     cache: tuple[ItemSpace, ...]
 
 
-def image_parts(rooms: Rooms, images: Images) -> list[tuple[ImageRecord, Names, dict[str, int]]]:
+def image_parts(
+    context: EngineContext, images: Images
+) -> list[tuple[ImageRecord, Names, dict[str, int]]]:
     """Return each image with its names and the bytes of all that it holds, part by part."""
-    store = rooms.store
+    store = context.store
     layers = {layer.chain_id: layer for layer in store.snapshots.layers.all()}
     sizes = {chain: layer.size for chain, layer in layers.items()}
 
@@ -70,11 +72,11 @@ def image_parts(rooms: Rooms, images: Images) -> list[tuple[ImageRecord, Names, 
     return [(record, names, parts(record)) for record, names in images.all()]
 
 
-def disk_details(rooms: Rooms, images: Images) -> DiskDetails:
+def disk_details(context: EngineContext, images: Images) -> DiskDetails:
     """Return what each image, container, volume and cached layer takes."""
-    containers, store = rooms.containers.all(), rooms.store
+    containers, store = context.containers.all(), context.store
     sizes = {layer.chain_id: layer.size for layer in store.snapshots.layers.all()}
-    held = image_parts(rooms, images)
+    held = image_parts(context, images)
     users = Counter(part for _, _, found in held for part in found)
     spaces = []
     for record, names, found in held:
@@ -88,7 +90,7 @@ def disk_details(rooms: Rooms, images: Images) -> DiskDetails:
         )
     mounted = Counter(mount.name for item in containers for mount in item.mounts if mount.name)
     of_images = {chain for record, _, _ in held for chain in record.chain_ids}
-    folders = rooms.settings.layout.volumes
+    folders = context.settings.layout.volumes
     return DiskDetails(
         tuple(spaces),
         tuple(
@@ -97,7 +99,7 @@ def disk_details(rooms: Rooms, images: Images) -> DiskDetails:
         ),
         tuple(
             ItemSpace(item.name, item.name, tree_size(folders / item.name), mounted[item.name])
-            for item in rooms.volumes.all()
+            for item in context.volumes.all()
         ),
         (
             *(
@@ -107,7 +109,7 @@ def disk_details(rooms: Rooms, images: Images) -> DiskDetails:
             ),
             *(
                 ItemSpace(folder.name, "cache mount", size, int(used))
-                for folder, size, used in CacheMounts(rooms).sizes()
+                for folder, size, used in CacheMounts(context).sizes()
             ),
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from jupyter_containers.engine.builds.cache_mounts import CacheMounts
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.results import DiskUsage
 from jupyter_containers.store import ImageRecord
 from jupyter_containers.store.gc import with_parents
@@ -14,15 +14,15 @@ from jupyter_containers.store.gc import with_parents
 class DiskUsageReport:
     """Measures one store."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
 
     def kept_parts(self) -> set[str]:
         """Return what stays when images go: layers and blobs of containers and the build cache.
 
         Named as :func:`~jupyter_containers.engine.system.disk_details.image_parts` names them.
         """
-        store = self._rooms.store
+        store = self._context.store
         chains, blobs = self._held_by_containers()
         layers = {layer.chain_id: layer for layer in store.snapshots.layers.all()}
         cached = (entry.chain_id for entry in store.records.cache_entries() if entry.chain_id)
@@ -41,7 +41,7 @@ class DiskUsageReport:
 
     def _weight(self, chains: set[str], digests: set[str]) -> int:
         """Return the bytes of unpacked layers and of blobs; those of the layers are added."""
-        store = self._rooms.store
+        store = self._context.store
         layers = [layer for layer in store.snapshots.layers.all() if layer.chain_id in chains]
         blobs = digests | {layer.blob.digest for layer in layers}
         return sum(layer.size for layer in layers) + store.collector.size_of(blobs)
@@ -56,19 +56,19 @@ class DiskUsageReport:
             if digest
         }
         chains = {chain for record in records for chain in record.chain_ids}
-        return chains, self._rooms.store.collector.reachable_blobs(frozenset(documents))
+        return chains, self._context.store.collector.reachable_blobs(frozenset(documents))
 
     def _held_by_containers(self) -> tuple[set[str], set[str]]:
         """Return what containers hold, also of images that are removed already."""
-        store, containers = self._rooms.store, self._rooms.containers.all()
+        store, containers = self._context.store, self._context.containers.all()
         layers = {layer.chain_id: layer for layer in store.snapshots.layers.all()}
         chains = with_parents((item.chain_id for item in containers), layers)
         manifests = frozenset(item.manifest_digest for item in containers if item.manifest_digest)
         return chains, store.collector.reachable_blobs(manifests)
 
     def _images_usage(self) -> DiskUsage:
-        images = self._rooms.store.records.images()
-        used = {item.manifest_digest for item in self._rooms.containers.all()}
+        images = self._context.store.records.images()
+        used = {item.manifest_digest for item in self._context.containers.all()}
         in_use = [record for record in images if record.manifest.digest in used]
         held_chains, held_blobs = self._held_by_containers()
         chains, blobs = self._held(images)
@@ -78,8 +78,8 @@ class DiskUsageReport:
         return DiskUsage("Images", len(images), len(in_use), size, size - active)
 
     def _containers_usage(self) -> DiskUsage:
-        containers = self._rooms.containers.all()
-        sizes = {item.id: self._rooms.store.snapshots.size_rw(item.id) for item in containers}
+        containers = self._context.containers.all()
+        sizes = {item.id: self._context.store.snapshots.size_rw(item.id) for item in containers}
         alive = [item for item in containers if item.state.status.alive]
         total = sum(sizes.values())
         busy = sum(sizes[item.id] for item in alive)
@@ -88,11 +88,11 @@ class DiskUsageReport:
     def _volumes_usage(self) -> DiskUsage:
         from jupyter_containers.store.uppers import tree_size
 
-        containers = self._rooms.containers.all()
+        containers = self._context.containers.all()
         mounted = {mount.name for item in containers for mount in item.mounts}
         sizes = {
-            item.name: tree_size(self._rooms.settings.layout.volumes / item.name)
-            for item in self._rooms.volumes.all()
+            item.name: tree_size(self._context.settings.layout.volumes / item.name)
+            for item in self._context.volumes.all()
         }
         return DiskUsage(
             "Local Volumes",
@@ -106,7 +106,7 @@ class DiskUsageReport:
         """Whatever neither image nor container holds: build steps, and cache mounts."""
         from jupyter_containers.engine.builds.failed_steps import FailedSteps
 
-        store, caches = self._rooms.store, CacheMounts(self._rooms)
+        store, caches = self._context.store, CacheMounts(self._context)
         chains, blobs = self._held(store.records.images())
         held_chains, held_blobs = self._held_by_containers()
         every = {layer.chain_id: layer for layer in store.snapshots.layers.all()}
@@ -116,7 +116,7 @@ class DiskUsageReport:
         rest = set(every) - chains - held_chains
         blobs = set(store.content.digests()) - held_blobs
         size = sum(every[chain].size for chain in rest) + store.collector.size_of(blobs)
-        size += sum(store.snapshots.size_rw(step.key) for step in FailedSteps(self._rooms).all())
+        size += sum(store.snapshots.size_rw(step.key) for step in FailedSteps(self._context).all())
         size += store.content.partial_bytes()
         folders = caches.all()
         total, unused = caches.size()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.rate_limits import noted
 from jupyter_containers.engine.system.programs import (
     advisories,
@@ -55,10 +55,10 @@ class DoctorReport:
         return tuple(dict.fromkeys(names))
 
 
-def examine(rooms: Rooms) -> DoctorReport:
+def examine(context: EngineContext) -> DoctorReport:
     """Return what the host has, what it lacks and what would provide it."""
-    host = probe(rooms.settings.runtime, versions=True)
-    free = shutil.disk_usage(rooms.settings.root).free
+    host = probe(context.settings.runtime, versions=True)
+    free = shutil.disk_usage(context.settings.root).free
     mmdebstrap = shutil.which("mmdebstrap")
     forwarding = _read_flag("/proc/sys/net/ipv4/ip_forward")
     ours = (
@@ -69,12 +69,12 @@ def examine(rooms: Rooms) -> DoctorReport:
             "base images without a registry (bootstrap)",
             "apt-get install mmdebstrap debian-archive-keyring",
         ),
-        _kept(rooms),
-        *_shared(rooms),
+        _kept(context),
+        *_shared(context),
         Capability(
             "disk space",
             free > 2**30,
-            f"{free // 2**20} MiB free in {rooms.settings.root}",
+            f"{free // 2**20} MiB free in {context.settings.root}",
             "images, layers and volumes",
             "free some space, or set another root",
         ),
@@ -89,14 +89,14 @@ def examine(rooms: Rooms) -> DoctorReport:
     root = host.users.initial and os.geteuid() == 0
     kernel = [item for item in host.capabilities if item.name not in ("overlay", "seccomp")]
     said = versions_said(host)
-    found = (*_rights(rooms, host), *_files(rooms), *kernel, seccomp(host, said), *ours)
+    found = (*_rights(context, host), *_files(context), *kernel, seccomp(host, said), *ours)
     further = confinement(host, loaded=profile_is_loaded())
     return DoctorReport((*found, *further, *advisories(said)), root)
 
 
-def _files(rooms: Rooms) -> tuple[Capability, ...]:
+def _files(context: EngineContext) -> tuple[Capability, ...]:
     """Return how the layers of an image become files that a container sees."""
-    driver = rooms.driver
+    driver = context.driver
     refusal = driver.refusal
     words = {
         "overlay": "overlayfs",
@@ -122,9 +122,9 @@ def _files(rooms: Rooms) -> tuple[Capability, ...]:
     )
 
 
-def _kept(rooms: Rooms) -> Capability:
+def _kept(context: EngineContext) -> Capability:
     """Return what kind of disk the store is on."""
-    root = rooms.settings.root
+    root = context.settings.root
     kind = file_system(root)
     remote, memory = is_remote(kind), kind in ("tmpfs", "ramfs")
     detail = f"{kind or 'unknown'}, {root}"
@@ -143,7 +143,7 @@ def _kept(rooms: Rooms) -> Capability:
     )
 
 
-def _shared(rooms: Rooms) -> tuple[Capability, ...]:
+def _shared(context: EngineContext) -> tuple[Capability, ...]:
     """Return the shared stores whose layers every user of the machine can enter."""
     return tuple(
         Capability(
@@ -153,15 +153,15 @@ def _shared(rooms: Rooms) -> tuple[Capability, ...]:
             "images can be shared without giving anybody the rights of root",
             "as root: jupyter container store ls (it closes what an older version left open)",
         )
-        for store in rooms.store.additional
+        for store in context.store.additional
         if layers_open(store.root)
     )
 
 
-def _rights(rooms: Rooms, host: HostCapabilities) -> tuple[Capability, ...]:
+def _rights(context: EngineContext, host: HostCapabilities) -> tuple[Capability, ...]:
     """Return who the engine is on this host: the rung of the ladder that it works on."""
     why = "whom the users of a container are outside"
-    user = rooms.settings.layout.user
+    user = context.settings.layout.user
     if host.users.initial and os.geteuid() == 0:
         return (Capability("rights", True, "root of this machine", why),)
     if host.users.initial:
@@ -237,13 +237,13 @@ def _text(file: Path) -> str:
         return ""
 
 
-def info(rooms: Rooms, statuses: list[str], images: int) -> dict[str, Any]:
+def info(context: EngineContext, statuses: list[str], images: int) -> dict[str, Any]:
     """Return the facts of ``docker info`` that have a meaning here."""
     import platform
 
     from jupyter_containers.version import __version__
 
-    host = probe(rooms.settings.runtime, versions=True)
+    host = probe(context.settings.runtime, versions=True)
     machine = os.uname()
     return {
         "ServerVersion": __version__,
@@ -252,7 +252,7 @@ def info(rooms: Rooms, statuses: list[str], images: int) -> dict[str, Any]:
         "ContainersPaused": statuses.count("paused"),
         "ContainersStopped": statuses.count("exited") + statuses.count("created"),
         "Images": images,
-        "Driver": rooms.driver.name,
+        "Driver": context.driver.name,
         "DefaultRuntime": host.runtime.name if host.runtime else "",
         "RuntimeVersion": host.runtime.version if host.runtime else "",
         "MonitorVersion": host.conmon_version,
@@ -277,13 +277,19 @@ def info(rooms: Rooms, statuses: list[str], images: int) -> dict[str, Any]:
         "CPUShares": "cpu" in host.cgroups.controllers,
         "CPUSet": "cpuset" in host.cgroups.controllers,
         "PidsLimit": "pids" in host.cgroups.controllers,
-        "Limits": rooms.quotas.facts(rooms),
-        "AdditionalStores": [str(store.root) for store in rooms.store.additional],
-        "DockerRootDir": str(rooms.settings.root),
-        "RunRoot": str(rooms.settings.run_root),
-        "InsecureRegistries": [*rooms.settings.insecure_registries, *rooms.registry_files.insecure],
-        "RegistryMirrors": [*rooms.settings.registry_mirrors, *rooms.registry_files.hub_mirrors],
-        "RateLimits": noted(rooms.store),
+        "Limits": context.quotas.facts(context),
+        "AdditionalStores": [str(store.root) for store in context.store.additional],
+        "DockerRootDir": str(context.settings.root),
+        "RunRoot": str(context.settings.run_root),
+        "InsecureRegistries": [
+            *context.settings.insecure_registries,
+            *context.registry_files.insecure,
+        ],
+        "RegistryMirrors": [
+            *context.settings.registry_mirrors,
+            *context.registry_files.hub_mirrors,
+        ],
+        "RateLimits": noted(context.store),
         "PythonVersion": platform.python_version(),
     }
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jupyter_containers.engine.builds.failed_steps import FailedSteps
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.garbage import GarbageCollection
 from jupyter_containers.engine.images.catalog import Images
 from jupyter_containers.engine.records import ContainerRecord
@@ -54,31 +54,31 @@ class Checkup:
 
     def __init__(
         self,
-        rooms: Rooms,
+        context: EngineContext,
         images: Images,
         garbage: GarbageCollection,
         sweep: Callable[[], None],
         emit: EventSink,
         cancel: CancelToken,
     ) -> None:
-        self._rooms, self._images = rooms, images
+        self._context, self._images = context, images
         self._garbage, self._sweep = garbage, sweep
         self._emit, self._cancel = emit, cancel
-        self._mending = Mending(rooms, cancel)
+        self._mending = Mending(context, cancel)
         self._mends: dict[str, Callable[[str], object]] = {
             **self._mending.mends,
             "changed layer": self._restore_layer,
-            "damaged blob": rooms.store.content.delete,
-            "damaged records": lambda _: rooms.store.rebuild_records(),
-            "index out of date": lambda _: rooms.store.write_index(),
+            "damaged blob": context.store.content.delete,
+            "damaged records": lambda _: context.store.rebuild_records(),
+            "index out of date": lambda _: context.store.write_index(),
             "left mount": self._unmount,
-            "lost build step": rooms.store.records.cache_delete,
-            "lost name": rooms.store.remove_name,
+            "lost build step": context.store.records.cache_delete,
+            "lost name": context.store.remove_name,
             "lost writable layer": self._new_upper,
             "missing blob": self._find_blob,
             "missing layer": self._restore_layer,
-            "stray file": lambda path: rooms.store.remove_tree(rooms.store.root / path),
-            "unreadable image": rooms.store.delete_image,
+            "stray file": lambda path: context.store.remove_tree(context.store.root / path),
+            "unreadable image": context.store.delete_image,
         }
 
     def check(self, *, repair: bool) -> CheckReport:
@@ -117,14 +117,14 @@ class Checkup:
         return check, [item for item in found if (item.kind, item.subject) in again]
 
     def _look(self) -> tuple[StoreCheck, list[Problem]]:
-        total = self._rooms.store.collector.size_of(self._rooms.store.content.digests())
+        total = self._context.store.collector.size_of(self._context.store.content.digests())
         self._emit(TaskStarted("check", "Checking", total))
         check = StoreCheck(
-            self._rooms.store,
+            self._context.store,
             self._cancel,
             lambda read: self._emit(TaskProgress("check", read, total, "Reading")),
         )
-        containers = self._rooms.containers.all()
+        containers = self._context.containers.all()
         needed = Needed(
             {item.chain_id: item.name for item in containers if item.chain_id},
             {item.id: item.name for item in containers if item.phase == "ready"},
@@ -139,11 +139,11 @@ class Checkup:
 
     def _with_unfinished(self, needed: Needed, containers: list[ContainerRecord]) -> Needed:
         """Count what containers in the making and failed build steps left, if it is there."""
-        there = self._rooms.store.snapshots.uppers.keys()
+        there = self._context.store.snapshots.uppers.keys()
         making = {item.id: item.name for item in containers if item.id in there}
-        damaged = self._rooms.containers.damaged()
+        damaged = self._context.containers.damaged()
         making |= {item.id: item.name or item.id for item in damaged if item.id in there}
-        failed = [step for step in FailedSteps(self._rooms).all() if step.key in there]
+        failed = [step for step in FailedSteps(self._context).all() if step.key in there]
         making |= {step.key: step.title for step in failed}
         chains = {step.parent: step.title for step in failed if step.parent}
         return Needed({**chains, **needed.chains}, {**needed.uppers, **making})
@@ -175,25 +175,25 @@ class Checkup:
         subprocess.run(["umount", "-l", point], check=False, capture_output=True)
 
     def _new_upper(self, container_id: str) -> None:
-        record = self._rooms.containers.get(container_id)
+        record = self._context.containers.get(container_id)
         if record is not None and not record.state.status.alive:
-            self._rooms.store.snapshots.prepare(record.id, record.chain_id)
+            self._context.store.snapshots.prepare(record.id, record.chain_id)
 
     def _layer_records(self) -> dict[str, LayerRecord]:
-        return {layer.chain_id: layer for layer in self._rooms.store.snapshots.layers.all()}
+        return {layer.chain_id: layer for layer in self._context.store.snapshots.layers.all()}
 
     def _under_containers(self, *, running: bool) -> set[str]:
         records = self._layer_records()
         chains = (
             item.chain_id
-            for item in self._rooms.containers.all()
+            for item in self._context.containers.all()
             if not running or item.state.status.alive
         )
         return with_parents(chains, records)
 
     def _restore_layer(self, chain: str) -> None:
         """Unpack a layer again; without its archive, give up the images and steps above it."""
-        store = self._rooms.store
+        store = self._context.store
         if chain in self._under_containers(running=True):
             return  # its files are in use: stop the container first
         record = self._layer_records().get(chain)
@@ -207,7 +207,7 @@ class Checkup:
 
     def _unpack_again(self, chain: str) -> bool:
         """Unpack a layer of which only an image still knows; False when nobody does."""
-        store = self._rooms.store
+        store = self._context.store
         for image in store.records.images():
             if chain in image.chain_ids and store.content.has(image.manifest.digest):
                 depth = image.chain_ids.index(chain)
@@ -220,7 +220,7 @@ class Checkup:
         return False
 
     def _has_blob(self, record: LayerRecord) -> bool:
-        return self._rooms.store.content.has(record.blob.digest) or self._fetch(record.blob)
+        return self._context.store.content.has(record.blob.digest) or self._fetch(record.blob)
 
     def _find_blob(self, digest: str) -> None:
         """Get a blob again: from its layer, from a registry; else give up the images with it."""
@@ -228,25 +228,25 @@ class Checkup:
             return
         for layer in self._layer_records().values():
             if layer.blob.digest == digest:
-                folder = self._rooms.store.snapshots.root / layer.directory
-                if folder.is_dir() and self._rooms.store.snapshots.rebuild_blob(
+                folder = self._context.store.snapshots.root / layer.directory
+                if folder.is_dir() and self._context.store.snapshots.rebuild_blob(
                     layer, self._cancel
                 ):
                     return
         descriptor = self._descriptor(digest)
         if descriptor is not None and self._fetch(descriptor):
             return
-        for image in self._rooms.store.records.images():
+        for image in self._context.store.records.images():
             if digest in self._parts(image.manifest.digest):
-                self._rooms.store.delete_image(image.manifest.digest)
+                self._context.store.delete_image(image.manifest.digest)
         held = self._under_containers(running=False)
         for layer in self._layer_records().values():
             if layer.blob.digest == digest and layer.chain_id not in held:
-                self._give_up(lambda chains, lost=layer.chain_id: lost in chains)  # type: ignore[misc]
+                self._give_up(lambda chains, lost=layer.chain_id: lost in chains)  # type: ignore[misc]  # a default has no type
 
     def _decompressed(self, digest: str) -> bool:
         """Make an uncompressed archive from the compressed form of its layer, if that is here."""
-        content = self._rooms.store.content
+        content = self._context.store.content
         for layer in self._layer_records().values():
             other = layer.blob.digest
             if layer.diff_id != digest or other == digest or not content.has(other):
@@ -261,7 +261,7 @@ class Checkup:
         return False
 
     def _parts(self, manifest_digest: str) -> set[str]:
-        content = self._rooms.store.content
+        content = self._context.store.content
         if not content.has(manifest_digest):
             return {manifest_digest}
         manifest = self._manifest(manifest_digest)
@@ -269,17 +269,17 @@ class Checkup:
         return {manifest_digest, *(blob.digest for blob in blobs)}
 
     def _manifest(self, digest: str) -> Manifest:
-        data = self._rooms.store.content.read(digest)
+        data = self._context.store.content.read(digest)
         parsed = parse_manifest(RawDocument(data, ""))
         assert isinstance(parsed, Manifest)  # only manifests are recorded as images
         return parsed
 
     def _descriptor(self, digest: str) -> Descriptor | None:
         """Return what is known of a blob that is not here."""
-        for image in self._rooms.store.records.images():
+        for image in self._context.store.records.images():
             if image.manifest.digest == digest:
                 return image.manifest
-            if self._rooms.store.content.has(image.manifest.digest):
+            if self._context.store.content.has(image.manifest.digest):
                 manifest = self._manifest(image.manifest.digest)
                 for blob in (manifest.config, *manifest.layers):
                     if blob.digest == digest:
@@ -290,9 +290,9 @@ class Checkup:
         """Download a blob from a registry that is known to have it; False when none gives it."""
         from jupyter_containers.engine.images.transfer import fetch
 
-        for registry, repository in self._rooms.store.records.blob_sources(blob.digest):
+        for registry, repository in self._context.store.records.blob_sources(blob.digest):
             try:
-                fetch(self._rooms, registry, repository, blob, cancel=self._cancel)
+                fetch(self._context, registry, repository, blob, cancel=self._cancel)
             except ContainersError:
                 self._cancel.check()
                 continue
@@ -301,7 +301,7 @@ class Checkup:
 
     def _give_up(self, concerns: Callable[[tuple[str, ...]], bool]) -> None:
         """Remove the images and build steps that stand on a lost layer, and that layer's record."""
-        store = self._rooms.store
+        store = self._context.store
         for image in store.records.images():
             if concerns(image.chain_ids):
                 store.delete_image(image.manifest.digest)

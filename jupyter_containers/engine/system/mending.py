@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.records import VolumeRecord
 from jupyter_containers.errors import ContainersError, InUseError, UnsupportedError
 from jupyter_containers.events import CancelToken
@@ -40,8 +40,8 @@ _ID = re.compile(r"[0-9a-f]{64}")
 class Mending:
     """Damaged and lost records of one store."""
 
-    def __init__(self, rooms: Rooms, cancel: CancelToken) -> None:
-        self._rooms, self._cancel = rooms, cancel
+    def __init__(self, context: EngineContext, cancel: CancelToken) -> None:
+        self._context, self._cancel = context, cancel
 
     @property
     def mends(self) -> dict[str, Callable[[str], object]]:
@@ -54,9 +54,9 @@ class Mending:
 
     def problems(self) -> Iterator[Problem]:
         """Yield the records that are damaged, and the images and volumes without one."""
-        for row in self._rooms.store.damaged_rows():
+        for row in self._context.store.damaged_rows():
             yield Problem("damaged record", row.subject, row.reason)
-        for collection in collections(self._rooms):
+        for collection in collections(self._context):
             for document in collection.damaged():
                 yield Problem("damaged record", _subject(collection, document), document.reason)
         for name in self._lost_names():
@@ -67,20 +67,20 @@ class Mending:
     # -- rows ---------------------------------------------------------------------------------
 
     def _mend_record(self, subject: str) -> None:
-        for row in self._rooms.store.damaged_rows():
+        for row in self._context.store.damaged_rows():
             if row.subject == subject:
                 self._mend_row(row)
                 return
-        for collection in collections(self._rooms):
+        for collection in collections(self._context):
             for document in collection.damaged():
                 if _subject(collection, document) == subject:
                     self._mend_document(collection, document)
                     return
 
     def _mend_row(self, row: DamagedRow) -> None:
-        store = self._rooms.store
+        store = self._context.store
         if row.table == "layers" and any(
-            item.state.status.alive for item in self._rooms.containers.all()
+            item.state.status.alive for item in self._context.containers.all()
         ):
             raise InUseError(
                 "a layer's record is damaged while containers run", hint="stop them first"
@@ -95,7 +95,7 @@ class Mending:
         """Record an image again from its blobs; raise when one is missing or wrong."""
         from jupyter_containers.engine.images.places.store import image_record
 
-        store = self._rooms.store
+        store = self._context.store
         document = RawDocument(store.content.read(manifest_digest), "")
         manifest = parse_manifest(document)
         if not isinstance(manifest, Manifest):
@@ -109,7 +109,7 @@ class Mending:
                 if not store.snapshots.has(chain):
                     store.snapshots.unpack(parent, diff_ids[depth], blob, cancel=self._cancel)
             document = RawDocument(document.data, manifest.media_type or document.media_type)
-            store.put_image(image_record(self._rooms.store, document, manifest, config))
+            store.put_image(image_record(self._context.store, document, manifest, config))
 
     # -- documents ----------------------------------------------------------------------------
 
@@ -120,30 +120,30 @@ class Mending:
                 case "containers":
                     self._remove_container(document)
                 case "networks":
-                    remove_bridge(self._rooms, document)
+                    remove_bridge(self._context, document)
                 case "volumes" if document.name:
                     value = self._volume(document.name, document.id)
         collection.mend(document, value)
 
     def _remove_container(self, document: DamagedDocument) -> None:
         """Remove what a container holds whose record tells nothing."""
-        rooms, container_id = self._rooms, document.id
+        context, container_id = self._context, document.id
         if not _ID.fullmatch(container_id):
             return
         with suppress(UnsupportedError):
-            rooms.runtime.delete(container_id, force=True)
-        rooms.firewall.unpublish(container_id)
-        for claim in rooms.endpoints.all():
+            context.runtime.delete(container_id, force=True)
+        context.firewall.unpublish(container_id)
+        for claim in context.endpoints.all():
             if claim.container_id == container_id:
-                rooms.endpoints.delete(claim.id)
-        rooms.store.snapshots.discard(container_id)
-        rooms.store.remove_tree(rooms.settings.layout.containers / container_id)
+                context.endpoints.delete(claim.id)
+        context.store.snapshots.discard(container_id)
+        context.store.remove_tree(context.settings.layout.containers / container_id)
 
     # -- what has lost its record -------------------------------------------------------------
 
     def _lost_names(self) -> dict[str, str]:
         """Return names and manifests that the layout's index has and the records have not."""
-        store = self._rooms.store
+        store = self._context.store
         if store.records.name_changes():
             return {}  # the index is what is out of date
         try:
@@ -163,14 +163,14 @@ class Mending:
         digest = self._lost_names().get(name)
         if digest is None:
             return
-        if self._rooms.store.records.get_image(digest) is None:
+        if self._context.store.records.get_image(digest) is None:
             self._restore_image(digest)
         # The index has it already, and what else is only there stays.
-        self._rooms.store.records.restore_name(name, digest)
+        self._context.store.records.restore_name(name, digest)
 
     def _lost_volumes(self) -> list[str]:
-        folder = self._rooms.settings.layout.volumes
-        volumes = self._rooms.volumes
+        folder = self._context.settings.layout.volumes
+        volumes = self._context.volumes
         known = {volume.name for volume in volumes.all()}
         known |= {document.name or "" for document in volumes.damaged()}
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
@@ -180,16 +180,16 @@ class Mending:
         from jupyter_containers.engine.naming import new_id
 
         volume = self._volume(name, new_id())
-        self._rooms.volumes.insert(volume.id, name, volume)
+        self._context.volumes.insert(volume.id, name, volume)
 
     def _volume(self, name: str, volume_id: str) -> VolumeRecord:
         """Return what a volume's folder still tells of it."""
-        folder = self._rooms.settings.layout.volumes / name
+        folder = self._context.settings.layout.volumes / name
         created = folder.lstat().st_mtime if folder.is_dir() else 0.0
         return VolumeRecord(volume_id, name, created, anonymous=bool(_ID.fullmatch(name)))
 
 
-def collections(rooms: Rooms) -> list[Collection[Any]]:
+def collections(context: EngineContext) -> list[Collection[Any]]:
     """Return all collections of documents that the engine keeps."""
     from jupyter_containers.engine.builds.failed_steps import FailedStep
     from jupyter_containers.engine.builds.layers import CompressedAs
@@ -205,24 +205,26 @@ def collections(rooms: Rooms) -> list[Collection[Any]]:
         "rate limits": RateLimitRecord,
     }
     return [
-        rooms.containers,
-        rooms.networks,
-        rooms.endpoints,
-        rooms.volumes,
-        rooms.builds,
-        rooms.built_steps,
-        *(rooms.store.records.collection(name, kind) for name, kind in others.items()),
+        context.containers,
+        context.networks,
+        context.endpoints,
+        context.volumes,
+        context.builds,
+        context.built_steps,
+        *(context.store.records.collection(name, kind) for name, kind in others.items()),
     ]
 
 
-def remove_bridge(rooms: Rooms, document: DamagedDocument, *, with_ports: bool = False) -> None:
+def remove_bridge(
+    context: EngineContext, document: DamagedDocument, *, with_ports: bool = False
+) -> None:
     """Remove the bridge of a network whose record is damaged."""
     from jupyter_containers.network.allocation import bridge_interface
     from jupyter_containers.network.model import Network
 
     default = document.name == DEFAULT_NETWORK
-    interface = rooms.bridge_name if default else bridge_interface(document.id)
-    if "CAP_NET_ADMIN" in rooms.host.kernel_capabilities:
+    interface = context.bridge_name if default else bridge_interface(document.id)
+    if "CAP_NET_ADMIN" in context.host.kernel_capabilities:
         # Only its name counts here.
         network = Network(
             id=document.id,
@@ -232,7 +234,7 @@ def remove_bridge(rooms: Rooms, document: DamagedDocument, *, with_ports: bool =
             gateway="",
             masquerade=False,
         )
-        rooms.bridge.remove_bridge(network, with_ports=with_ports)
+        context.bridge.remove_bridge(network, with_ports=with_ports)
 
 
 def without_nulls(data: bytes) -> bytes:

@@ -13,7 +13,7 @@ from jupyter_containers.store.uppers import tree_size
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.builds.cache_records import BuildRecord
-    from jupyter_containers.engine.context import Rooms
+    from jupyter_containers.engine.context import EngineContext
     from jupyter_containers.engine.images.catalog import Images
     from jupyter_containers.engine.networks.service import NetworkService
 
@@ -35,7 +35,7 @@ class DoomedGroup:
 
 
 def prune_preview(
-    rooms: Rooms,
+    context: EngineContext,
     images: Images,
     networks: NetworkService,
     cached: Iterable[BuildRecord],
@@ -43,16 +43,16 @@ def prune_preview(
     all: bool,
 ) -> Mapping[str, DoomedGroup]:
     """Return what ``prune`` of containers, images, volumes, networks and cache would remove."""
-    records = rooms.containers.all()
+    records = context.containers.all()
     stopped = [
-        Doomed(item.name, rooms.store.snapshots.size_rw(item.id))
+        Doomed(item.name, context.store.snapshots.size_rw(item.id))
         for item in records
         if not item.state.status.up
     ]
     mounted = {mount.name for item in records for mount in item.mounts}
     volumes = [
-        Doomed(item.name, tree_size(rooms.settings.layout.volumes / item.name))
-        for item in rooms.volumes.all()
+        Doomed(item.name, tree_size(context.settings.layout.volumes / item.name))
+        for item in context.volumes.all()
         if item.name not in mounted and (item.anonymous or all)
     ]
     unused = [Doomed(item.name) for item in networks.unused()]
@@ -63,7 +63,7 @@ def prune_preview(
     ]
     return {
         "containers": _group(stopped),
-        "images": _images(rooms, images, all=all),
+        "images": _images(context, images, all=all),
         "volumes": _group(volumes),
         "networks": _group(unused),
         "cache": _group(cache),
@@ -74,15 +74,15 @@ def _group(items: list[Doomed]) -> DoomedGroup:
     return DoomedGroup(tuple(items), sum(item.size for item in items))
 
 
-def _images(rooms: Rooms, images: Images, *, all: bool) -> DoomedGroup:
-    used = {item.manifest_digest for item in rooms.containers.all()}
-    every = image_parts(rooms, images)
+def _images(context: EngineContext, images: Images, *, all: bool) -> DoomedGroup:
+    used = {item.manifest_digest for item in context.containers.all()}
+    every = image_parts(context, images)
     going = [
         entry for entry in every if entry[0].manifest.digest not in used and (all or not entry[1])
     ]
     holders = Counter(part for _, _, parts in every for part in parts)
     doomed = Counter(part for _, _, parts in going for part in parts)
-    kept = DiskUsageReport(rooms).kept_parts()
+    kept = DiskUsageReport(context).kept_parts()
     sizes = {part: size for _, _, parts in going for part, size in parts.items()}
     freed = sum(
         size for part, size in sizes.items() if doomed[part] == holders[part] and part not in kept

@@ -17,40 +17,40 @@ from jupyter_containers.runtime import cgroups
 from jupyter_containers.store.faults import storage_errors
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.context import Rooms
+    from jupyter_containers.engine.context import EngineContext
     from jupyter_containers.engine.records import StateRecord
 
 
 _PATIENCE_SECONDS = 10.0
 
 
-def reset(rooms: Rooms, remove: Callable[[str], None]) -> list[Path]:
+def reset(context: EngineContext, remove: Callable[[str], None]) -> list[Path]:
     """Remove all that a store has and is; return the folders that are gone.
 
     ``remove`` ends and removes a container by its ID.  The folder that keeps an ordinary user's
     namespaces stays: whoever made them ends them.
     """
-    records = rooms.containers.all()
+    records = context.containers.all()
     for record in records:
         with suppress(NotFoundError):  # it has removed itself
             remove(record.id)
     with suppress(UnsupportedError):  # nothing runs where there is no runtime
-        for container_id in rooms.runtime.container_ids():  # those whose records are damaged
-            rooms.runtime.delete(container_id, force=True)
-            rooms.firewall.unpublish(container_id)
+        for container_id in context.runtime.container_ids():  # those whose records are damaged
+            context.runtime.delete(container_id, force=True)
+            context.firewall.unpublish(container_id)
     # Who may change no networks has only records of them.
-    if "CAP_NET_ADMIN" in rooms.host.kernel_capabilities:
-        for network in rooms.networks.all():
+    if "CAP_NET_ADMIN" in context.host.kernel_capabilities:
+        for network in context.networks.all():
             # The kernel may still be at work on the cards of containers that just ended.
-            rooms.bridge.remove_bridge(network, with_ports=True)
-        for document in rooms.networks.damaged():
-            remove_bridge(rooms, document, with_ports=True)
+            context.bridge.remove_bridge(network, with_ports=True)
+        for document in context.networks.damaged():
+            remove_bridge(context, document, with_ports=True)
     for record in records:
         _wait_for(record.state)
-    parent = rooms.runtime.cgroup_parent
-    cgroups.remove(rooms.host.cgroups, parent)
-    settings = rooms.settings
-    rooms.close()
+    parent = context.runtime.cgroup_parent
+    cgroups.remove(context.host.cgroups, parent)
+    settings = context.settings
+    context.close()
     gone = []
     with storage_errors("remove the store"):
         for folder in (settings.root, settings.run_root):

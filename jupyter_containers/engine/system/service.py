@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_containers.engine.builds.service import BuildService
 from jupyter_containers.engine.containers.service import ContainerService
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.garbage import GarbageCollection
 from jupyter_containers.engine.images.service import ImageService
 from jupyter_containers.engine.journal import Filters, JournalEvent
@@ -52,7 +52,7 @@ class SystemService:
 
     def __init__(
         self,
-        rooms: Rooms,
+        context: EngineContext,
         containers: ContainerService,
         images: ImageService,
         networks: NetworkService,
@@ -61,7 +61,7 @@ class SystemService:
         garbage: GarbageCollection,
         sweep: Callable[[], None],
     ) -> None:
-        self._rooms, self._garbage, self._sweep = rooms, garbage, sweep
+        self._context, self._garbage, self._sweep = context, garbage, sweep
         self._containers, self._images = containers, images
         self._networks, self._volumes, self._builds = networks, volumes, builds
 
@@ -117,7 +117,7 @@ class SystemService:
         It goes on until ``until`` has come or the caller stops; without ``follow`` it returns
         what was recorded so far.  ``after`` is the ``sequence`` of the last event already seen.
         """
-        return self._rooms.journal.events(
+        return self._context.journal.events(
             since=since, until=until, after=after, filters=filters, follow=follow, cancel=cancel
         )
 
@@ -135,26 +135,28 @@ class SystemService:
         from jupyter_containers.engine.system.fsck import Checkup
 
         token = cancel or CancelToken()
-        check = Checkup(self._rooms, self._images.catalog, self._garbage, self._sweep, emit, token)
+        check = Checkup(
+            self._context, self._images.catalog, self._garbage, self._sweep, emit, token
+        )
         try:
             return check.check(repair=repair)
         except UnreadableRecordsError:
             if not repair:
                 raise
-            self._rooms.store.start_over()
+            self._context.store.start_over()
             return check.check(repair=repair)
 
     def df(self) -> list[DiskUsage]:
         """Return what images, containers, volumes and build cache take on disk."""
         from jupyter_containers.engine.system.disk_usage import DiskUsageReport
 
-        return DiskUsageReport(self._rooms).lines()
+        return DiskUsageReport(self._context).lines()
 
     def disk_details(self) -> DiskDetails:
         """Return what each image, container, volume and cached layer takes on disk."""
         from jupyter_containers.engine.system.disk_details import disk_details
 
-        return disk_details(self._rooms, self._images.catalog)
+        return disk_details(self._context, self._images.catalog)
 
     def prune_preview(self, *, all: bool = False) -> Mapping[str, DoomedGroup]:
         """Return what the prune of each kind would remove and free.
@@ -165,7 +167,7 @@ class SystemService:
         from jupyter_containers.engine.system.prune_preview import prune_preview
 
         return prune_preview(
-            self._rooms, self._images.catalog, self._networks, self._builds.records(), all=all
+            self._context, self._images.catalog, self._networks, self._builds.records(), all=all
         )
 
     def prune(
@@ -199,7 +201,7 @@ class SystemService:
         from jupyter_containers.engine.system.doctor import info
 
         states = [str(container.status) for container in self._containers.everything()]
-        return info(self._rooms, states, len(self._images.catalog.all()))
+        return info(self._context, states, len(self._images.catalog.all()))
 
     def reset(self) -> list[Path]:
         """Remove everything: containers, images, volumes, networks, caches, and the folders.
@@ -209,15 +211,15 @@ class SystemService:
         """
         from jupyter_containers.engine.system.reset import reset
 
-        if self._rooms.store.damage():
-            self._rooms.store.start_over()
+        if self._context.store.damage():
+            self._context.store.start_over()
             self._sweep()  # ends what no record names any more
         return reset(
-            self._rooms, lambda name: self._containers.remove(name, force=True, volumes=True)
+            self._context, lambda name: self._containers.remove(name, force=True, volumes=True)
         )
 
     def doctor(self) -> DoctorReport:
         """Return what this host can do, what is missing and what would provide it."""
         from jupyter_containers.engine.system.doctor import examine
 
-        return examine(self._rooms)
+        return examine(self._context)

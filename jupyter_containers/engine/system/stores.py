@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from jupyter_containers.engine.collection import Items
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.service import ImageService
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.settings import Settings
@@ -34,9 +34,12 @@ class StoreService:
     noun = "stores"
 
     def __init__(
-        self, rooms: Rooms, images: ImageService, open_keeper: Callable[[Settings], Keeper]
+        self,
+        context: EngineContext,
+        images: ImageService,
+        open_keeper: Callable[[Settings], Keeper],
     ) -> None:
-        self._rooms, self._images, self._open_keeper = rooms, images, open_keeper
+        self._context, self._images, self._open_keeper = context, images, open_keeper
 
     def share(
         self,
@@ -56,7 +59,7 @@ class StoreService:
         from jupyter_containers.engine.shared_stores import shared_settings
         from jupyter_containers.store import Store
 
-        settings, token = shared_settings(self._rooms.settings, store), cancel or CancelToken()
+        settings, token = shared_settings(self._context.settings, store), cancel or CancelToken()
         Store.publish(settings.root)
         wanted = [names] if isinstance(names, str) else list(names)
         shared: list[str] = []
@@ -76,7 +79,7 @@ class StoreService:
         """
         from jupyter_containers.engine.shared_stores import shared_settings
 
-        with closing(self._open_keeper(shared_settings(self._rooms.settings, store))) as keeper:
+        with closing(self._open_keeper(shared_settings(self._context.settings, store))) as keeper:
             wanted = [names] if isinstance(names, str) else list(names)
             return [line for name in wanted for line in keeper.images.remove(name)]
 
@@ -84,7 +87,7 @@ class StoreService:
         """Return the shared stores that this engine reads, and how it uses their layers."""
         from jupyter_containers.engine.shared_stores import listed
 
-        return listed(self._rooms.settings)
+        return listed(self._context.settings)
 
     def map(self, user: str) -> Items[Path]:
         """Let a user's containers use the layers of shared stores where they are.
@@ -93,7 +96,7 @@ class StoreService:
         """
         from jupyter_containers.engine.shared_stores import map_owners
 
-        return map_owners(self._rooms.settings, user)
+        return map_owners(self._context.settings, user)
 
     def unmap(self, user: str) -> Items[Path]:
         """Undo :meth:`map`; return the mounts that are gone."""

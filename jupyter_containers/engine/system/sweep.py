@@ -5,18 +5,18 @@ from __future__ import annotations
 import shutil
 
 from jupyter_containers.engine.containers.sweep import SweptLifecycle, builder_alive
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.store.faults import tolerated
 
 
-def sweep(rooms: Rooms, lifecycle: SweptLifecycle) -> None:
+def sweep(context: EngineContext, lifecycle: SweptLifecycle) -> None:
     """Finish or remove downloads, containers and build steps whose process is gone."""
-    workbench = rooms.workbench
+    workbench = context.workbench
     found = list(workbench.iterdir()) if workbench.is_dir() else []
     dead = [folder for folder in found if not builder_alive(folder.name)]
     for folder in dead:
-        rooms.runtime.abandon(folder.name)
-    rooms.store.sweep()
+        context.runtime.abandon(folder.name)
+    context.store.sweep()
     # On a full or read-only disk the verb comes first: it may be how room is made.
     with tolerated():
         lifecycle.sweep()

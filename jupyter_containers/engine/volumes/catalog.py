@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.naming import new_id
 from jupyter_containers.engine.records import MountRecord, VolumeRecord
 from jupyter_containers.errors import (
@@ -29,17 +29,17 @@ from jupyter_containers.trees.rooted import Root, split
 class Volumes:
     """The volumes of one store; a volume's files are in ``volumes/<name>/_data``."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
-        self._folder = rooms.settings.layout.volumes
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
+        self._folder = context.settings.layout.volumes
 
     def all(self) -> list[VolumeRecord]:
         """Return all volumes."""
-        return self._rooms.volumes.all()
+        return self._context.volumes.all()
 
     def find(self, name: str) -> VolumeRecord:
         """Return the volume ``name``, or raise :class:`VolumeNotFoundError`."""
-        volume = self._rooms.volumes.by_name(name)
+        volume = self._context.volumes.by_name(name)
         if volume is None:
             raise VolumeNotFoundError(f"no such volume: {name}", hint="see `volume ls`")
         return volume
@@ -62,7 +62,7 @@ class Volumes:
         """
         name = name or new_id()
         check_name(name, "volume")
-        existing = self._rooms.volumes.by_name(name)
+        existing = self._context.volumes.by_name(name)
         if existing is not None:
             return existing
         options = driver_opts or {}
@@ -71,11 +71,11 @@ class Volumes:
         bound = os.path.realpath(device) if device and is_bind(options.get("o", "")) else ""
         volume = VolumeRecord(new_id(), name, time.time(), labels or {}, anonymous, options, bound)
         try:
-            self._rooms.volumes.insert(volume.id, name, volume)
+            self._context.volumes.insert(volume.id, name, volume)
         except AlreadyExistsError:
             return self.find(name)
         self._make_folder(name)
-        self._rooms.journal.record("volume", "create", name, {"driver": "local"})
+        self._context.journal.record("volume", "create", name, {"driver": "local"})
         return volume
 
     def _make_folder(self, name: str) -> None:
@@ -103,11 +103,11 @@ class Volumes:
         """Remove a volume and its files, whoever uses it."""
         # What cannot be removed stays, and a new volume of the name takes it over.
         with suppress(StorageError):
-            self._rooms.store.remove_tree(self._folder / volume.name)
+            self._context.store.remove_tree(self._folder / volume.name)
         # The record last: nobody would find a folder without one.
-        with self._rooms.journal.together():
-            self._rooms.volumes.delete(volume.id)
-            self._rooms.journal.record("volume", "destroy", volume.name, {"driver": "local"})
+        with self._context.journal.together():
+            self._context.volumes.delete(volume.id)
+            self._context.journal.record("volume", "destroy", volume.name, {"driver": "local"})
 
     def resolve(self, request: MountRequest) -> MountRecord:
         """Return a mount with its place on the host decided; :meth:`provide` makes a volume."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jupyter_containers.engine.collection import Collection, Items
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.filters import Filters, volume_filter
 from jupyter_containers.engine.records import MountRecord
 from jupyter_containers.engine.results import (
@@ -29,8 +29,8 @@ class VolumeService(Collection[VolumeSummary]):
 
     noun = "volumes"
 
-    def __init__(self, rooms: Rooms, volumes: Volumes, users: Users) -> None:
-        self._rooms, self._volumes, self._users = rooms, volumes, users
+    def __init__(self, context: EngineContext, volumes: Volumes, users: Users) -> None:
+        self._context, self._volumes, self._users = context, volumes, users
 
     def create(
         self,
@@ -82,7 +82,7 @@ class VolumeService(Collection[VolumeSummary]):
 
         Filters: ``label``, ``label!``, ``all``.
         """
-        return prune_volumes(self._rooms, self._volumes, all=all, filters=filters)
+        return prune_volumes(self._context, self._volumes, all=all, filters=filters)
 
     def names(self) -> Items[str]:
         """Return the names of all volumes: cheap, for completion."""

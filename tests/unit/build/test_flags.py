@@ -81,7 +81,7 @@ def around(bench: Any) -> Iterator[Any]:
             extract=None,
             digests=lambda _: None,
             cancel=CancelToken(),
-            stack=stack,  # type: ignore[arg-type,return-value]
+            stack=stack,
         )
 
         def surroundings(instruction: Instruction) -> StepContext:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import inspect
 import shlex
 from dataclasses import fields
 
 import pytest
 
-from jupyter_containers.commands.examples import EXAMPLES
 from jupyter_containers.commands.grammar import GROUPS, VERBS, members, spellings
 from jupyter_containers.commands.help import help_text
 from jupyter_containers.commands.parser import parse
+from jupyter_containers.commands.words import Call, Verb
+from jupyter_containers.engine.services import service_class
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.options import ExecOptions, RunOptions
 from jupyter_containers.options.build import BuildOptions
@@ -136,12 +138,12 @@ def test_declaration_is_sound() -> None:
 
 
 def test_every_verb_has_examples_that_are_its_own() -> None:
-    assert set(EXAMPLES) == {verb.name for verb in VERBS}
-    for name, examples in EXAMPLES.items():
-        for line, meaning in examples:
+    for verb in VERBS:
+        assert verb.examples, verb.name
+        for line, meaning in verb.examples:
             parsed = parse(shlex.split(line))
             assert parsed.verb is not None, line
-            assert (parsed.verb.name, parsed.help) == (name, False), line
+            assert (parsed.verb.name, parsed.help) == (verb.name, False), line
             assert not meaning.endswith("."), line
 
 
@@ -155,9 +157,25 @@ def test_every_handler_exists() -> None:
     from importlib import import_module
 
     for verb in VERBS:
-        module, _, function = verb.handler.partition(":")
-        found = import_module(f"jupyter_containers.commands.verbs.{module}")
-        assert callable(getattr(found, function)), verb.name
+        if isinstance(verb.handler, str):
+            module, _, function = verb.handler.partition(":")
+            found = import_module(f"jupyter_containers.commands.verbs.{module}")
+            assert callable(getattr(found, function)), verb.name
+
+
+PASSED_ON = [(verb, verb.handler) for verb in VERBS if isinstance(verb.handler, Call)]
+
+
+@pytest.mark.parametrize(("verb", "call"), PASSED_ON, ids=lambda item: getattr(item, "name", ""))
+def test_a_command_that_is_passed_on_fits_its_method(verb: Verb, call: Call) -> None:
+    """Every operand and every flag of the command is an argument of the engine's method."""
+    flags = {flag.key for flag in verb.flags} - ({"quiet"} if call.progress else set())
+    more = {"emit"} if call.progress else set()
+    operands = [operand.name for operand in verb.operands]
+    assert not call.each or operands == [call.each]
+    noun, _, name = call.method.partition(".")
+    method = getattr(service_class(noun), name)
+    inspect.signature(method).bind(None, *operands, **dict.fromkeys(flags | more))
 
 
 _SPELT_OTHERWISE = {

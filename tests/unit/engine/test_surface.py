@@ -16,9 +16,10 @@ COLLECTION = {"get", "everything", "list", "names"}
 SURFACE = {
     "containers": COLLECTION
     | {
-        "attach", "commit", "copy", "create", "diff", "exec", "explain", "export", "folder",
-        "health", "inspect", "kill", "log_details", "logs", "pause", "port", "prune", "remove",
-        "rename", "restart", "run", "run_terminal", "start", "stats", "stop", "terminal",
+        "attach", "attachment", "commit", "copy", "create", "diff", "exec", "explain",
+        "export", "folder", "health", "inspect", "kill", "log_details", "logs", "pause",
+        "port", "prune", "readings", "remove", "rename", "resize", "restart", "run",
+        "run_terminal", "start", "stat", "stats", "stop", "summaries", "terminal",
         "to_dataframe", "top", "unpause", "update", "wait",
     },
     "images": COLLECTION
@@ -35,8 +36,8 @@ SURFACE = {
         "forecast", "history", "outline", "prune", "records", "steps",
     },
     "registries": {
-        "list", "login", "logins", "logout", "referrers", "relogin", "remove", "repositories",
-        "search", "start", "stop", "tags",
+        "lending", "list", "login", "logins", "logout", "referrers", "relogin", "remove",
+        "repositories", "search", "start", "stop", "tags", "verify",
     },
     "manifests": {"annotate", "create", "inspect", "push", "remove"},
     "stores": {"list", "map", "share", "unmap", "unshare"},
@@ -58,7 +59,7 @@ def _public(kind: type) -> set[str]:
 
 def test_an_engine_has_its_nouns_and_four_short_cuts() -> None:
     public = {name for name in vars(Engine) if not name.startswith("_")}
-    assert public == {*NOUNS, *SHORT_CUTS, "close"}
+    assert public == {*NOUNS, *SHORT_CUTS, "api", "close"}
     assert Engine.__bases__ == (object,)
 
 

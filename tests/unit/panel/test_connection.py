@@ -117,7 +117,7 @@ def test_what_is_no_call_is_refused(page: FakePage, comm: FakeComm, call: object
 
 
 def test_versions_that_differ_are_said_and_the_line_ends(comm: FakeComm) -> None:
-    Connection(comm, FakeEngine).begin(hello(98, 99))  # type: ignore[arg-type]
+    Connection(comm, FakeEngine).begin(hello(98, 99))
     [(refused, _)] = comm.told
     assert "version 98, 99" in refused["trouble"]["message"]
     assert comm.closed
@@ -125,7 +125,7 @@ def test_versions_that_differ_are_said_and_the_line_ends(comm: FakeComm) -> None
 
 @pytest.mark.parametrize("data", [None, "hello", {"versions": "1"}, {}])
 def test_a_page_that_says_no_hello_is_refused(comm: FakeComm, data: object) -> None:
-    Connection(comm, FakeEngine).begin(data)  # type: ignore[arg-type]
+    Connection(comm, FakeEngine).begin(data)
     assert comm.told[0][0]["kind"] == "refused"
     assert comm.closed
 
@@ -134,19 +134,19 @@ def test_an_engine_that_cannot_be_made_is_said(comm: FakeComm) -> None:
     def provide() -> FakeEngine:
         raise UnsupportedError("needs root", capability="root", provided_by="sudo")
 
-    Connection(comm, provide).begin(hello())  # type: ignore[arg-type]
+    Connection(comm, provide).begin(hello())
     refused = FakePage(comm).wait(lambda said: said["kind"] == "refused")
     assert refused["trouble"]["name"] == "UnsupportedError"
 
 
 def test_messages_do_not_wait_for_the_cell_that_runs(comm: FakeComm) -> None:
-    Connection(comm, FakeEngine)  # type: ignore[arg-type]
+    Connection(comm, FakeEngine)
     assert comm._reply_subshell_for is None
 
 
 def test_closing_ends_the_threads(comm: FakeComm, engine: FakeEngine) -> None:
     closed: list[Connection] = []
-    connection = Connection(comm, lambda: engine, closed.append)  # type: ignore[arg-type]
+    connection = Connection(comm, lambda: engine, closed.append)
     connection.begin(hello())
     FakePage(comm).wait(lambda said: said["kind"] == "changes")
     comm.on_farewell({})

@@ -35,7 +35,7 @@ def beacons(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def test_pages_come_and_go(beacons: list[Any]) -> None:
     comms, engine = Comms(), FakeEngine()
-    board = Connections(comms, lambda: engine)  # type: ignore[arg-type, return-value]
+    board = Connections(comms, lambda: engine)
     board.open()
     assert beacons[0].name == BEACON
     first, second = FakeComm(), FakeComm()
@@ -55,7 +55,7 @@ def test_pages_come_and_go(beacons: list[Any]) -> None:
 
 def test_a_page_that_is_reloaded_hangs_up_what_it_left(beacons: list[Any]) -> None:
     comms, engine = Comms(), FakeEngine()
-    board = Connections(comms, lambda: engine)  # type: ignore[arg-type, return-value]
+    board = Connections(comms, lambda: engine)
     board.open()
     left, other, new = FakeComm("left"), FakeComm("other"), FakeComm("new")
     for comm in (left, other):

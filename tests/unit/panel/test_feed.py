@@ -16,7 +16,7 @@ class Told:
     def __init__(self) -> None:
         self.engine, self.now, self.told = FakeEngine(), 100.0, list[Any]()
         self.heard = threading.Condition()
-        self.feed = Feed(self.engine, self.hear, lambda: None, lambda: self.now)  # type: ignore[arg-type]
+        self.feed = Feed(self.engine, self.hear, lambda: None, lambda: self.now)
 
     def hear(self, message: Any) -> None:
         with self.heard:

@@ -13,7 +13,7 @@ class Headers(dict[str, str]):
     def __init__(self, given: Mapping[str, str]) -> None:
         super().__init__({name.lower(): value for name, value in given.items()})
 
-    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
+    def get(self, name: str, default: str | None = None) -> str | None:
         return super().get(name.lower(), default)
 
     def __contains__(self, name: object) -> bool:

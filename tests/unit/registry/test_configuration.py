@@ -22,7 +22,7 @@ def files(folder: Path, text: str = "", daemon: object = None, **more: str) -> R
 def reached(known: RegistryFiles, name: str, **settings: object) -> list[str]:
     """Return where a repository is asked for, in order, as it is called there."""
     registry, _, repository = name.partition("/")
-    way = route(registry, repository, files=known, **settings)  # type: ignore[arg-type]
+    way = route(registry, repository, files=known, **settings)
     return [
         f"{end.scheme or '-'} {end.host}{end.prefix}/{end.renamed(repository)}"
         for end in (*way.mirrors, way.main)

@@ -64,7 +64,7 @@ def test_without_controllers_there_are_no_limits(layout: CgroupLayout, tmp_path:
 
 @pytest.mark.parametrize("version", ["v1", "hybrid", "none"])
 def test_only_cgroup_v2_is_given_to_users(version: str, tmp_path: Path) -> None:
-    refusal = settle(tmp_path / "cgroup", CgroupLayout(version, {}, frozenset()))  # type: ignore[arg-type]
+    refusal = settle(tmp_path / "cgroup", CgroupLayout(version, {}, frozenset()))
     assert refusal is not None
     assert version in refusal.reason
     assert "systemd.unified_cgroup_hierarchy=1" in refusal.remedy

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
-from jupyter_containers.runtime.cgroups import CgroupLayout, oom_kills, remove, stats
+from jupyter_containers.runtime.cgroups import CgroupLayout, await_frozen, oom_kills, remove, stats
 
 V2 = "30 23 0:26 / {root} rw - cgroup2 cgroup2 rw\n"
 V1 = (
@@ -83,3 +84,20 @@ def test_remove_takes_inner_groups_and_waits_in_vain(tmp_path: Path) -> None:
     (tmp_path / "two").mkdir()
     (tmp_path / "two/busy").touch()
     assert remove(layout, "/two", timeout=0.02) is False
+
+
+@pytest.mark.parametrize("last", ["FROZEN", "THAWED"])
+def test_a_pause_is_over_when_nothing_runs_any_more(tmp_path: Path, last: str) -> None:
+    """crun's pause ends while processes still run; seen to fail without the wait."""
+    layout = CgroupLayout("v1", {"freezer": str(tmp_path)}, frozenset())
+    state = tmp_path / "box/freezer.state"
+    state.parent.mkdir()
+    state.write_text("FREEZING\n")
+    after = tmp_path / "after"
+    after.write_text(f"{last}\n")
+    ending = threading.Timer(0.1, lambda: after.rename(state))
+    ending.start()
+    await_frozen(layout, "box", timeout=5)
+    assert state.read_text() == f"{last}\n"
+    ending.join()
+    await_frozen(CgroupLayout("v1", {}, frozenset()), "box", timeout=5)

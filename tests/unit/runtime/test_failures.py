@@ -10,6 +10,7 @@ from jupyter_containers.runtime.failures import (
     ended_from_outside,
     last_error,
     log_error,
+    program_of,
     runtime_error,
 )
 
@@ -37,6 +38,11 @@ from jupyter_containers.runtime.failures import (
         ),
         ("open executable: Permission denied", 126, "open executable: Permission denied"),
         (
+            "open executable: Operation not permitted",
+            126,
+            "open executable: Operation not permitted",
+        ),
+        (
             'error mounting "/a" to rootfs at "/b": stat /a: no such file or directory',
             125,
             'error mounting "/a" to rootfs at "/b": stat /a: no such file or directory',
@@ -47,6 +53,18 @@ from jupyter_containers.runtime.failures import (
 def test_exit_codes_and_lines(message: str, code: int, line: str) -> None:
     error = runtime_error(message, operation="create")
     assert (error.exit_code, error.message) == (code, line)
+
+
+def test_crun_s_line_gets_the_program_that_it_does_not_name(tmp_path: Path) -> None:
+    """Seen to fail before: "open executable: Permission denied", of no program."""
+    (tmp_path / "config.json").write_text('{"process": {"args": ["/bin/data", "x"]}}')
+    message, program = "open executable: Permission denied", program_of(tmp_path)
+    error = runtime_error(message, operation="create", program=program)
+    assert error.message == 'exec: "/bin/data": open executable: Permission denied'
+    (tmp_path / "config.json").write_text("[]")
+    (tmp_path / "process.json").write_text('{"args": ["sh"]}')
+    assert program_of(tmp_path) == "sh"
+    assert program_of(tmp_path / "none") == ""
 
 
 def test_the_last_error_of_a_log(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from jupyter_containers.runtime.cgroups import CgroupLayout
 
 
 def layout(version: str) -> CgroupLayout:
-    return CgroupLayout(version, {}, frozenset())  # type: ignore[arg-type]
+    return CgroupLayout(version, {}, frozenset())
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def write(path: Path, records: list[tuple[str, str, str, str]]) -> Path:
 
 
 def text(path: Path, **options: object) -> bytes:
-    return b"".join(item.data for item in read_log(path, **options))  # type: ignore[arg-type]
+    return b"".join(item.data for item in read_log(path, **options))
 
 
 @pytest.mark.parametrize(

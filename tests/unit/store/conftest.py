@@ -42,9 +42,9 @@ def make_tar() -> Callable[..., bytes]:
                     info.type = tarfile.FIFOTYPE
                 elif kind == "char":
                     info.type = tarfile.CHRTYPE
-                    info.devmajor, info.devminor = value  # type: ignore[misc]
+                    info.devmajor, info.devminor = value
                 elif kind == "xattr":
-                    info.pax_headers = {f"SCHILY.xattr.{k}": v for k, v in value.items()}  # type: ignore[attr-defined]
+                    info.pax_headers = {f"SCHILY.xattr.{k}": v for k, v in value.items()}
                 else:
                     data = str(value).encode()
                     info.size = len(data)

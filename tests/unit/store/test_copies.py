@@ -1,4 +1,4 @@
-"""Copies of layers, and what became of them, beside what overlayfs says (test_engine_drivers)."""
+"""Copies of layers, and what became of them, beside what overlayfs says (tests/conformance)."""
 
 from __future__ import annotations
 

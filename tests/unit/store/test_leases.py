@@ -47,7 +47,7 @@ def test_owners_are_told_apart_by_their_start(store: Store) -> None:
 def _image(store: Store, label: str, make_tar: object) -> ImageRecord:
     import io
 
-    layer = store.snapshots.import_tar(io.BytesIO(make_tar(("file", label, label))))  # type: ignore[operator]
+    layer = store.snapshots.import_tar(io.BytesIO(make_tar(("file", label, label))))
     config = store.content.put(b'{"label":"%s"}' % label.encode(), "application/json")
     manifest = store.content.put(encode_json(new_manifest(config, (layer.blob,))), MANIFEST)
     record = ImageRecord(

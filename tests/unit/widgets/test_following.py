@@ -75,7 +75,7 @@ class TestNetwork:
         self, gallery: Gallery, feed: Feed
     ) -> None:
         found = [networks("web")]
-        widget = NetworkWidget(feed, found[0], lambda: found[0], gallery)  # type: ignore[arg-type]
+        widget = NetworkWidget(feed, found[0], lambda: found[0], gallery)
         widget.start()
         page = Page(widget)
         page.say("ready")
@@ -100,7 +100,7 @@ class TestNetwork:
         assert "web" not in widget.fallback()[0]
 
     def test_other_networks_are_of_no_interest(self, gallery: Gallery, feed: Feed) -> None:
-        widget = NetworkWidget(feed, networks(), networks, gallery)  # type: ignore[arg-type]
+        widget = NetworkWidget(feed, networks(), networks, gallery)
         other = JournalEvent(1, 1, "network", "connect", "n2", {"name": "x", "container": "c"})
         assert not widget.concerns(other)
         assert not widget.concerns(JournalEvent(2, 1, "container", "exec_start: ls", "c", {}))
@@ -112,7 +112,7 @@ class TestNetwork:
         def gone() -> NetworkDocument:
             raise NotFoundError("no such network: shop")
 
-        widget = NetworkWidget(feed, networks("web"), gone, gallery)  # type: ignore[arg-type]
+        widget = NetworkWidget(feed, networks("web"), gone, gallery)
         widget.start()
         page = Page(widget)
         page.say("ready")
@@ -130,7 +130,7 @@ class TestNetwork:
             looks.append(1)
             return networks()
 
-        widget = NetworkWidget(feed, networks(), look, gallery)  # type: ignore[arg-type]
+        widget = NetworkWidget(feed, networks(), look, gallery)
         widget.start()
         feed.happens("network", "connect", "n1", name="shop", container="c")
         wait_for(feed.coming.empty)
@@ -152,7 +152,7 @@ def explained(memory: str, running: bool = True) -> Explained:
 class TestExplain:
     def test_it_follows_its_container(self, gallery: Gallery, feed: Feed) -> None:
         found = [explained("1 MiB")]
-        widget = ExplainWidget(feed, found[0], lambda: found[0], gallery)  # type: ignore[arg-type]
+        widget = ExplainWidget(feed, found[0], lambda: found[0], gallery)
         widget.start()
         page = Page(widget)
         page.say("ready")
@@ -177,7 +177,7 @@ class TestExplain:
             looks.append(1)
             return explained("1 MiB" if len(looks) < 3 else "2 MiB")
 
-        widget = ExplainWidget(feed, explained("1 MiB"), look, gallery)  # type: ignore[arg-type]
+        widget = ExplainWidget(feed, explained("1 MiB"), look, gallery)
         widget.start()
         page = Page(widget)
         page.say("ready")
@@ -187,6 +187,6 @@ class TestExplain:
 
     def test_its_networks_concern_it(self, gallery: Gallery, feed: Feed) -> None:
         first = explained("1 MiB")
-        widget = ExplainWidget(feed, first, lambda: first, gallery)  # type: ignore[arg-type]
+        widget = ExplainWidget(feed, first, lambda: first, gallery)
         assert widget.concerns(JournalEvent(1, 1, "network", "connect", "n", {"container": "c1"}))
         assert not widget.concerns(JournalEvent(2, 1, "container", "die", "c2", {}))

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.intake import announce, told
 from jupyter_containers.engine.images.places.base import (
     Facts,
@@ -211,7 +211,7 @@ def pauses(emit: EventSink) -> Callable[[str, float], None]:
 
 @contextmanager
 def open_repository(
-    rooms: Rooms,
+    context: EngineContext,
     reference: Reference,
     transfer: Transfer,
     *,
@@ -220,7 +220,7 @@ def open_repository(
     recompression: Recompression | None = None,
 ) -> Iterator[RegistryPlace]:
     """Yield the repository that a reference names; ``push`` says that it will be written to."""
-    with rooms.registry(
+    with context.registry(
         reference.registry,
         cancel=transfer.cancel,
         repository=reference.repository,
@@ -231,8 +231,8 @@ def open_repository(
         yield RegistryPlace(
             client,
             reference.repository,
-            rooms.store.records,
+            context.store.records,
             transfer.cancel,
-            rooms.settings.max_concurrent_downloads,
+            context.settings.max_concurrent_downloads,
             recompression,
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.places.base import (
     TITLE,
     Facts,
@@ -332,22 +332,24 @@ class ThroughStore:
 
 @contextmanager
 def open_store(
-    rooms: Rooms, transfer: Transfer, *, check: Callable[[int], object] = _no_check
+    context: EngineContext, transfer: Transfer, *, check: Callable[[int], object] = _no_check
 ) -> Iterator[StorePlace]:
     """Yield the store under a lease of its own."""
-    with rooms.store.leases.hold() as lease:
-        yield store_place(rooms, lease, transfer.cancel, check=check)
+    with context.store.leases.hold() as lease:
+        yield store_place(context, lease, transfer.cancel, check=check)
 
 
 def store_place(
-    rooms: Rooms,
+    context: EngineContext,
     lease: Lease,
     cancel: CancelToken,
     *,
     check: Callable[[int], object] = _no_check,
 ) -> StorePlace:
     """Return the store under a lease that the caller holds."""
-    return StorePlace(rooms.store, lease, cancel, rooms.settings.max_concurrent_downloads, check)
+    return StorePlace(
+        context.store, lease, cancel, context.settings.max_concurrent_downloads, check
+    )
 
 
 def stored_image(store: Store, record: ImageRecord) -> Image:

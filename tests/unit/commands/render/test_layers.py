@@ -18,7 +18,7 @@ from jupyter_containers.store.layertree import LayerChange
 
 
 def change(path: str, kind: str = "added", size: int = 1, is_folder: bool = False) -> LayerChange:
-    return LayerChange(path, kind, size, is_folder)  # type: ignore[arg-type]
+    return LayerChange(path, kind, size, is_folder)
 
 
 def image(*changes: LayerChange) -> ImageLayers:

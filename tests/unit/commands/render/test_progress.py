@@ -51,7 +51,7 @@ EVENTS = (
 
 def feed(sink: object, *more: object) -> None:
     for event in (*EVENTS, *more):
-        sink(event)  # type: ignore[operator]
+        sink(event)
 
 
 def feed_checks(sink: EventSink) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_containers.build.seams import StepMount
 from jupyter_containers.engine.builds.cache_mounts import CacheMounts
-from jupyter_containers.engine.context import Rooms
+from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.errors import OperationCancelledError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.settings import Settings
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners ar
 
 @pytest.fixture
 def caches(tmp_path: Path) -> Iterator[CacheMounts]:
-    rooms = Rooms(Settings(tmp_path / "root", tmp_path / "run"))
-    yield CacheMounts(rooms)
-    rooms.close()
+    engine_context = EngineContext(Settings(tmp_path / "root", tmp_path / "run"))
+    yield CacheMounts(engine_context)
+    engine_context.close()
 
 
 def mount(name: str = "id", **fields: object) -> StepMount:
-    return StepMount("cache", "/c", cache_id=name, read_only=False, **fields)  # type: ignore[arg-type]
+    return StepMount("cache", "/c", cache_id=name, read_only=False, **fields)
 
 
 def test_a_cache_keeps_what_was_written(caches: CacheMounts) -> None:

@@ -19,7 +19,7 @@ from tests.unit.runtime.test_confinement import APPARMOR, SELINUX
 from tests.unit.runtime.test_spec import HOST
 
 
-def rooms(modules: SecurityModules, **containers: str) -> Any:
+def context(modules: SecurityModules, **containers: str) -> Any:
     find = {name: SimpleNamespace(id=number) for name, number in containers.items()}.get
     return SimpleNamespace(
         host=replace(HOST, modules=modules), containers=SimpleNamespace(find=find)
@@ -40,24 +40,24 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_profile_is_loaded_once_where_it_is_used(loads: list[str]) -> None:
-    assert labels_for(rooms(SecurityModules()), options(), "id") == NO_LABELS
+    assert labels_for(context(SecurityModules()), options(), "id") == NO_LABELS
     unconfined = options(security_opt=["apparmor=unconfined"])
-    assert labels_for(rooms(APPARMOR), unconfined, "id") == Labels("unconfined")
-    assert labels_for(rooms(APPARMOR), options(privileged=True), "id") == Labels("unconfined")
+    assert labels_for(context(APPARMOR), unconfined, "id") == Labels("unconfined")
+    assert labels_for(context(APPARMOR), options(privileged=True), "id") == Labels("unconfined")
     assert loads == []
-    assert labels_for(rooms(APPARMOR), options(), "id") == Labels(PROFILE_NAME)
-    assert labels_for(rooms(APPARMOR), options(), "id") == Labels(PROFILE_NAME)
+    assert labels_for(context(APPARMOR), options(), "id") == Labels(PROFILE_NAME)
+    assert labels_for(context(APPARMOR), options(), "id") == Labels(PROFILE_NAME)
     assert loads == [PROFILE_NAME]
 
 
 def test_who_shares_memory_shares_the_label() -> None:
-    own = labels_for(rooms(SELINUX), options(), "one")
+    own = labels_for(context(SELINUX), options(), "one")
     assert own.process.startswith("system_u:system_r:container_t:s0:c")
     joined = options(ipc="container:first")
-    assert labels_for(rooms(SELINUX, first="one"), joined, "two") == own
-    assert labels_for(rooms(SELINUX), options(pid="host"), "one") == NO_LABELS
+    assert labels_for(context(SELINUX, first="one"), joined, "two") == own
+    assert labels_for(context(SELINUX), options(pid="host"), "one") == NO_LABELS
     disabled = options(security_opt=["label=disable"])
-    assert labels_for(rooms(SELINUX), disabled, "one") == NO_LABELS
+    assert labels_for(context(SELINUX), disabled, "one") == NO_LABELS
 
 
 def test_what_is_given_another_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,18 +73,18 @@ def test_what_is_given_another_label(tmp_path: Path, monkeypatch: pytest.MonkeyP
         MountRecord("tmpfs", "/t"),
     )
     labels = Labels(process="u:r:t:s0:c1,c2", mount="u:r:f:s0:c1,c2")
-    relabel(rooms(SELINUX), mounts, labels)
+    relabel(context(SELINUX), mounts, labels)
     everybody = "system_u:object_r:container_file_t:s0"
     assert given == [
         ("/srv/all", everybody),
         ("/srv/own", "u:r:f:s0:c1,c2"),
         ("/store/v", everybody),
     ]
-    relabel(rooms(SELINUX), mounts, NO_LABELS)
+    relabel(context(SELINUX), mounts, NO_LABELS)
     assert len(given) == 3
     for place in ("/", "/etc", "/usr", "/home"):
         with pytest.raises(InvalidArgumentError, match="no other SELinux label"):
-            relabel(rooms(SELINUX), (MountRecord("bind", "/x", place, relabel="Z"),), labels)
+            relabel(context(SELINUX), (MountRecord("bind", "/x", place, relabel="Z"),), labels)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: attributes of the kernel's modules")

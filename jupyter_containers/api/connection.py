@@ -1,0 +1,312 @@
+"""Between Tornado's connections and the calls: requests are read in the loop, answered in threads.
+
+A connection that is idle costs no thread.  A request has one thread, from its head (for a body that
+is streamed) or its end on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import logging
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from tornado import httputil, iostream
+from tornado.http1connection import HTTP1Connection
+
+from jupyter_containers.api.call import Answer, Body, Call, VanishedError, Wire
+from jupyter_containers.api.errors import StatusError, answer_of
+from jupyter_containers.api.query import Query
+from jupyter_containers.api.routes import CURRENT_TEXT, Route, find, split_version
+from jupyter_containers.api.state import ServiceState
+from jupyter_containers.engine import Engine
+from jupyter_containers.errors import ContainersError
+from jupyter_containers.events import CancelToken
+from jupyter_containers.version import __version__
+
+_log = logging.getLogger(__name__)
+MOST_CALLS = 512  # at a time, each with its thread
+_MOST_JSON = 4 << 20
+_MOST_STREAMED = 1 << 50
+_HEADERS = {
+    "Api-Version": CURRENT_TEXT,
+    "Docker-Experimental": "false",
+    "Ostype": "linux",
+    "Server": f"jupyter-containers/{__version__} (linux)",
+}
+
+
+class Calls:
+    """The calls that are under way; ``last`` is the loop's time when one ended last."""
+
+    def __init__(self, engine: Engine, state: ServiceState) -> None:
+        self.engine, self.state = engine, state
+        self.loop = asyncio.get_running_loop()
+        self.active: set[CancelToken] = set()
+        self.last = self.loop.time()
+
+    def begin(self, cancel: CancelToken) -> None:
+        """Count a call; raise :class:`StatusError` where there are too many."""
+        if len(self.active) >= MOST_CALLS:
+            raise StatusError(503, f"more than {MOST_CALLS} requests at a time")
+        self.active.add(cancel)
+
+    def end(self, cancel: CancelToken) -> None:
+        """Forget a call that has ended."""
+        self.active.discard(cancel)
+        self.last = self.loop.time()
+
+
+class Front(httputil.HTTPServerConnectionDelegate):
+    """Makes the reader of each request."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    def start_request(
+        self,
+        server_conn: object,  # noqa: ARG002  # Tornado's signature
+        request_conn: httputil.HTTPConnection,
+    ) -> httputil.HTTPMessageDelegate:
+        """Return what reads the next request of a connection."""
+        assert isinstance(request_conn, HTTP1Connection)
+        return _Reader(self._calls, request_conn)
+
+
+class _Reader(httputil.HTTPMessageDelegate):
+    """Reads one request and starts its call."""
+
+    def __init__(self, calls: Calls, connection: HTTP1Connection) -> None:
+        self._calls, self._connection = calls, connection
+        self._cancel = CancelToken()
+        self._body = Body(calls.loop)
+        self._refusal: ContainersError | None = None
+        self._call: Call | None = None
+        self._route: Route | None = None
+        self._method = ""
+        self._parts: list[bytes] = []
+        self._running = False
+
+    def headers_received(
+        self,
+        start_line: httputil.RequestStartLine | httputil.ResponseStartLine,
+        headers: httputil.HTTPHeaders,
+    ) -> Awaitable[None] | None:
+        """Find the route; start the call where its body is streamed."""
+        assert isinstance(start_line, httputil.RequestStartLine)
+        self._method = start_line.method
+        path, _, query = start_line.path.partition("?")
+        wire = _LoopWire(self._calls.loop, self._connection)
+        # Bodies are read whatever they are for: the connection goes on after a refusal.
+        self._connection.set_max_body_size(_MOST_JSON)
+        try:
+            version, rest = split_version(path)
+            self._route, names = find(start_line.method, rest)
+            self._check_length(headers)
+            self._calls.begin(self._cancel)
+            self._call = Call(
+                self._calls.engine,
+                self._calls.state,
+                wire,
+                start_line.method,
+                version,
+                names,
+                Query(query),
+                headers,
+                self._body,
+                self._cancel,
+            )
+        except ContainersError as error:
+            self._refuse(error)
+            return None
+        if self._route.streams:
+            self._connection.set_max_body_size(_MOST_STREAMED)
+            self._start()
+        return None
+
+    def _check_length(self, headers: httputil.HTTPHeaders) -> None:
+        assert self._route is not None
+        text = headers.get("Content-Length", "")
+        if text and not (text.isascii() and text.isdigit() and len(text) < 16):
+            raise StatusError(400, "invalid Content-Length")
+        if text and not self._route.streams and int(text) > _MOST_JSON:
+            raise StatusError(413, f"the request's body is larger than {_MOST_JSON} bytes")
+
+    def _refuse(self, error: ContainersError) -> None:
+        """Answer before the body, and close the connection after it: it may be endless."""
+        self._calls.end(self._cancel)
+        self._refusal = error
+        _send(self._connection, answer_of(error), self._method, close=True)
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        """Hand a piece of the body on, or keep it until the end."""
+        if self._refusal is not None:
+            return None
+        if self._route is not None and not self._route.streams:
+            self._parts.append(chunk)
+            return None
+        return self._body.feed(chunk)
+
+    def finish(self) -> None:
+        """Start the call of a request that has been read."""
+        if self._refusal is not None or self._route is None:
+            return
+        if not self._route.streams:
+            self._body.feed(b"".join(self._parts))
+            self._parts.clear()
+            self._body.end()
+            self._start()
+        else:
+            self._body.end()
+
+    def _start(self) -> None:
+        assert self._route is not None
+        call, route = self._call, self._route
+        assert call is not None
+        self._running = True
+        self._connection.set_close_callback(self._cancel.cancel)
+        threading.Thread(
+            target=self._run, args=(call, route), name=route.handler, daemon=True
+        ).start()
+
+    def on_connection_close(self) -> None:
+        """Cancel the call of a client that is gone."""
+        self._cancel.cancel()
+        self._body.end(broken=True)
+        if not self._running:
+            self._calls.end(self._cancel)
+
+    def _run(self, call: Call, route: Route) -> None:
+        """Answer one request, in its thread."""
+        answer, whole = None, False
+        try:
+            answer = _answered(call, route)
+            whole = True
+        except VanishedError:
+            pass
+        finally:
+            self._body.close()
+        self._calls.loop.call_soon_threadsafe(self._finish, answer, whole)
+
+    def _finish(self, answer: Answer | None, whole: bool) -> None:
+        """Send what is left; close the connection of an answer that is not whole."""
+        self._calls.end(self._cancel)
+        if self._connection.stream is None or self._connection.stream.closed():
+            return
+        if answer is not None:
+            _send(self._connection, answer, self._method, close=False)
+        elif whole:
+            self._connection.finish()
+        else:
+            self._connection.close()
+
+
+def _answered(call: Call, route: Route) -> Answer | None:
+    """Return what a handler answers; None where it has sent all that there is."""
+    try:
+        result = _whole(route.function(call))
+    except ContainersError as error:
+        if call.begun:
+            raise VanishedError from error  # what was sent is no whole answer
+        return answer_of(error)
+    except VanishedError:
+        raise
+    except Exception as error:  # the client is told, and the service goes on
+        _log.exception("%s %s", route.method, route.path)
+        if call.begun:
+            raise VanishedError from error
+        return Answer(500, {"message": f"internal error: {type(error).__name__}: {error}"})
+    return None if call.begun else result
+
+
+def _whole(result: Any) -> Answer:
+    """Return what a handler returned as an answer whose content is bytes."""
+    if result is None:
+        return Answer(204)
+    answer = result if isinstance(result, Answer) else Answer(200, result)
+    content, kind = answer.encoded()
+    return Answer(answer.status, content, {"Content-Type": kind, **answer.headers})
+
+
+def _send(connection: HTTP1Connection, answer: Answer, method: str, *, close: bool) -> None:
+    headers = httputil.HTTPHeaders({**_HEADERS, **answer.headers})
+    content = b""
+    if answer.status not in (204, 304):
+        content, kind = answer.encoded()
+        headers.setdefault("Content-Type", kind)
+        headers.setdefault("Content-Length", str(len(content)))
+    if close:
+        headers["Connection"] = "close"
+    line = httputil.ResponseStartLine("HTTP/1.1", answer.status, _reason(answer.status))
+    body = content if method != "HEAD" else b""
+    written = connection.write_headers(line, headers, body)
+    written.add_done_callback(_seen)
+    connection.finish()
+
+
+def _reason(status: int) -> str:
+    return http.client.responses.get(status, "Unknown")
+
+
+def _seen(future: asyncio.Future[Any]) -> None:
+    """Take an error that means nothing but that the client is gone."""
+    if not future.cancelled():
+        future.exception()
+
+
+class _LoopWire(Wire):
+    """A connection of the loop, for the thread of a call."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, connection: HTTP1Connection) -> None:
+        self._loop, self._connection = loop, connection
+
+    def _call(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        async def run() -> Any:
+            stream = self._connection.stream
+            if stream is None or stream.closed():
+                raise iostream.StreamClosedError
+            return await work()
+
+        try:
+            return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
+        except (iostream.StreamClosedError, asyncio.CancelledError) as error:
+            raise VanishedError from error
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Send the head of an answer whose content follows in pieces."""
+        line = httputil.ResponseStartLine("HTTP/1.1", status, _reason(status))
+        whole = httputil.HTTPHeaders({**_HEADERS, **headers})
+        self._call(lambda: self._connection.write_headers(line, whole))
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of content, waiting while the client does not read."""
+        self._call(lambda: self._connection.write(data))
+
+    def hijack(self, head: bytes) -> tuple[socket.socket, bytes]:
+        """Send a head; return the bare connection and what the client has sent already."""
+
+        async def take() -> tuple[socket.socket, bytes]:
+            # Without a pause: a client that ends its direction would be taken for one that is gone.
+            stream = self._connection.detach()
+            try:
+                bare = stream.socket.dup()
+                reading = asyncio.ensure_future(stream.read_bytes(1 << 20, partial=True))
+                early = reading.result() if reading.done() else b""
+                reading.add_done_callback(_seen)
+            except iostream.StreamClosedError:
+                early = b""
+            finally:
+                stream.close()
+            bare.setblocking(True)
+            return bare, early
+
+        bare, early = self._call(take)
+        try:
+            bare.sendall(head)
+        except OSError as error:
+            bare.close()
+            raise VanishedError from error
+        return bare, early

@@ -1,0 +1,195 @@
+"""What a container says while it runs: attach, logs, wait, statistics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from jupyter_containers.api.call import JSON, Call, VanishedError
+from jupyter_containers.api.containers import found
+from jupyter_containers.api.errors import StatusError
+from jupyter_containers.api.streams import Hijacked, content_type, frame
+from jupyter_containers.errors import (
+    ContainersError,
+    InvalidArgumentError,
+    NotFoundError,
+    OperationCancelledError,
+)
+from jupyter_containers.options.values import natural
+from jupyter_containers.runtime.keys import USUAL_KEYS, DetachedError, DetachKeys
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.containers.container import Container
+    from jupyter_containers.runtime.attach import Attachment
+
+_LOOK_SECONDS = 0.05
+_STATS_SECONDS = 1.0
+_CONDITIONS = ("not-running", "next-exit", "removed")
+_BLOCK = 64 << 10
+
+
+def attach(call: Call) -> None:
+    """Connect a client with a container's streams, also before its start."""
+    query, container = call.query, found(call)
+    status = str(container.status)
+    if status == "paused":
+        raise StatusError(
+            409, f"container {container.name} is paused, unpause the container before attach"
+        )
+    keys = DetachKeys(query.text("detachKeys") or USUAL_KEYS)
+    wanted = {name for name in ("stdin", "stdout", "stderr") if query.flag(name)}
+    terminal = container.record.options.tty
+    with Hijacked(call, terminal=terminal) as client:
+        if query.flag("logs"):
+            for line in call.engine.containers.logs(container.id):
+                if line.stream in wanted:
+                    client.send(line.stream, line.data)
+        if not query.flag("stream"):
+            return
+        attachment = _awaited(call, container, client)
+        if attachment is None:
+            return
+        with attachment, suppress(VanishedError, DetachedError, OperationCancelledError):
+            if "stdin" in wanted and client.early:
+                attachment.send(client.early)
+            attachment.pump(
+                lambda stream, data: client.send(stream, data) if stream in wanted else None,
+                stdin=client.descriptor if "stdin" in wanted else None,
+                keys=keys if terminal else None,
+                cancel=call.cancel,
+                on_tick=client.check,
+            )
+
+
+def _awaited(call: Call, container: Container, client: Hijacked) -> Attachment | None:
+    """Return the container's streams as soon as it is started; None where it never will be."""
+    containers = call.engine.containers
+    if container.status.alive:
+        try:
+            return containers.attachment(container.id)
+        except ContainersError:
+            return None  # it has just ended
+    expectation = call.state.expected.add(container.id)
+    try:
+        while not expectation.wait(_LOOK_SECONDS):
+            if client.gone or call.cancel.cancelled:
+                return None
+            # Started already, or by another process.
+            if containers.get(container.id).status.alive:
+                return containers.attachment(container.id)
+        return expectation.attachment
+    except ContainersError:
+        return None  # it is removed, or has just ended
+    finally:
+        call.state.expected.drop(container.id, expectation)
+
+
+def logs(call: Call) -> None:
+    """Send what a container wrote, and with ``follow`` what it goes on to write."""
+    query, container = call.query, found(call)
+    wanted = {name for name in ("stdout", "stderr") if query.flag(name)}
+    if not wanted:
+        raise InvalidArgumentError("Bad parameters: you must choose at least one stream")
+    tail = natural(query.text("tail")) if query.text("tail", "all") != "all" else None
+    lines = call.engine.containers.logs(
+        container.id,
+        follow=query.flag("follow"),
+        since=query.moment("since"),
+        until=query.moment("until"),
+        tail=tail,
+        cancel=call.cancel,
+    )
+    details = call.engine.containers.log_details(container.id) if query.flag("details") else {}
+    prefix = (",".join(f"{key}={value}" for key, value in details.items()) + " ").encode()
+    terminal = container.record.options.tty
+    writer = call.begin(content_type(call, terminal=terminal))
+    pending: list[bytes] = []
+    follow, size = query.flag("follow"), 0
+    begins = True
+    with suppress(OperationCancelledError):
+        for line in lines:
+            if line.stream not in wanted:
+                continue
+            data = line.data
+            if details and begins:
+                data = prefix + data
+            if query.flag("timestamps") and begins:
+                data = f"{line.timestamp} ".encode() + data
+            begins = not line.partial
+            piece = data if terminal else frame(line.stream, data)
+            if follow:
+                writer.write(piece)
+                continue
+            pending.append(piece)
+            size += len(piece)
+            if size > _BLOCK:
+                writer.write(b"".join(pending))
+                pending, size = [], 0
+        writer.write(b"".join(pending))
+
+
+def wait(call: Call) -> None:
+    """Send a container's exit code once a condition is met; the head of the answer at once."""
+    condition = call.query.text("condition") or "not-running"
+    if condition not in _CONDITIONS:
+        raise InvalidArgumentError(
+            f"invalid condition: {condition!r}", hint=f"one of {', '.join(_CONDITIONS)}"
+        )
+    container = found(call)
+    action = "destroy" if condition == "removed" else "die"
+    events = call.engine.system.events(
+        filters={"container": (container.id,), "event": ("die", "destroy")}, cancel=call.cancel
+    )
+    container.reload()
+    writer = call.begin(JSON)
+    try:
+        code = _ended(call, container, condition, events, action)
+    except OperationCancelledError:
+        raise VanishedError from None
+    writer.line({"StatusCode": code})
+
+
+def _ended(
+    call: Call, container: Container, condition: str, events: Iterator[Any], action: str
+) -> int:
+    """Return the exit code when the condition is met."""
+    code = container.record.state.exit_code
+    if condition == "not-running" and not container.status.up:
+        return code
+    if container.status.alive and condition != "removed":
+        try:
+            return call.engine.containers.wait(container.id, cancel=call.cancel)
+        except NotFoundError:
+            return code
+    for event in events:
+        if event.action == "die":
+            code = natural(event.attributes.get("exitCode", "")) or 0
+        if event.action == action or event.action == "destroy":
+            break
+    return code
+
+
+def stats(call: Call) -> dict[str, Any] | None:
+    """Return counters of what a container uses, or send them each second."""
+    from jupyter_containers.api.stats import sample
+
+    query, container = call.query, found(call)
+    if not query.flag("stream", default=True):
+        before = None
+        if not query.flag("one-shot") and container.status.alive:
+            before = call.engine.containers.readings(container.id)
+            time.sleep(_STATS_SECONDS)
+        return sample(container, before, call.engine.containers.readings(container.id))
+    writer, before = call.begin(JSON), None
+    while not call.cancel.cancelled:
+        try:
+            container.reload()
+        except NotFoundError:
+            return None
+        now = call.engine.containers.readings(container.id)
+        writer.line(sample(container, before, now))
+        before = now
+        call.cancel.wait(_STATS_SECONDS)
+    return None

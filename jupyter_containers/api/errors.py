@@ -1,0 +1,80 @@
+"""Docker's status codes for the engine's errors, and ``{"message": …}``."""
+
+from __future__ import annotations
+
+from jupyter_containers.api.call import Answer
+from jupyter_containers.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    ContainersError,
+    DeniedError,
+    InUseError,
+    InvalidArgumentError,
+    InvalidStateError,
+    NotFoundError,
+    OCIRuntimeError,
+    QuotaError,
+    RegistryError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    UnsupportedError,
+)
+
+_STATUSES: tuple[tuple[type[ContainersError], int], ...] = (
+    (InvalidArgumentError, 400),
+    (NotFoundError, 404),
+    (InvalidStateError, 409),
+    (AlreadyExistsError, 409),
+    (InUseError, 409),
+    (ConflictError, 409),
+    (UnauthorizedError, 401),
+    (DeniedError, 403),
+    (TooManyRequestsError, 429),
+    (QuotaError, 403),
+    (UnsupportedError, 501),
+)
+
+
+class StatusError(ContainersError):
+    """An answer that has a status of its own: what no error of the engine says."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+PAGE_NOT_FOUND = Answer(404, {"message": "page not found"})
+
+
+def status_of(error: ContainersError) -> int:
+    """Return the HTTP status with which Docker answers for such an error."""
+    if isinstance(error, StatusError):
+        return error.status
+    for kind, status in _STATUSES:
+        if isinstance(error, kind):
+            return status
+    if isinstance(error, RegistryError) and error.status == 404:
+        return 404
+    # Docker: a program that cannot be run is the caller's mistake.
+    if isinstance(error, OCIRuntimeError) and error.exit_code in (126, 127):
+        return 400
+    return 500
+
+
+def message_of(error: ContainersError) -> str:
+    """Return the text for a person in one line; Docker has no place for a hint of its own."""
+    text = _docker_words(error)
+    return f"{text} ({error.hint})" if error.hint else text
+
+
+def _docker_words(error: ContainersError) -> str:
+    # Clients look for these words.
+    text = error.message
+    if isinstance(error, NotFoundError) and text.startswith("no such "):
+        return f"N{text[1:]}"
+    return text
+
+
+def answer_of(error: ContainersError) -> Answer:
+    """Return the answer that an error is told with."""
+    return Answer(status_of(error), {"message": message_of(error)})

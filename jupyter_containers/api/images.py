@@ -1,0 +1,259 @@
+"""Images: pull, import, list, look at, tag, push, remove, search, prune, save and load."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any, BinaryIO, cast
+
+from jupyter_containers.api.call import Answer, Call
+from jupyter_containers.api.credentials import lent
+from jupyter_containers.api.files import change_lines, tar_output
+from jupyter_containers.api.progress import Lines, TransferProgress
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.events import Event, TaskFinished
+from jupyter_containers.oci.reference import Reference
+
+_BLOCK = 1 << 20
+
+
+def listed(call: Call) -> list[dict[str, Any]]:
+    """Return the images that filters select, newest first."""
+    query = call.query
+    filters = query.filters()
+    if query.text("filter"):
+        filters["reference"] = (query.text("filter"),)
+    return summaries(call, filters, everything=query.flag("all"))
+
+
+def summaries(
+    call: Call, filters: dict[str, tuple[str, ...]], *, everything: bool
+) -> list[dict[str, Any]]:
+    """Return images as Docker lists them."""
+    images = call.engine.images
+    found = []
+    for image in images.list(filters, all=everything):
+        config = images.catalog.config(image.record).config
+        found.append(
+            {
+                "Id": image.id,
+                "ParentId": "",
+                "RepoTags": list(image.names),
+                "RepoDigests": list(image.digests),
+                "Created": int(image.created.timestamp()) if image.created else 0,
+                "Size": image.size,
+                "VirtualSize": image.size,
+                "SharedSize": -1,
+                "Labels": dict(config.labels) or None,
+                "Containers": -1,
+            }
+        )
+    return found
+
+
+def inspect(call: Call) -> dict[str, Any]:
+    """Return everything about an image."""
+    document = call.engine.images.inspect(call.names["name"])
+    if call.version < (1, 44):
+        document["VirtualSize"] = document["Size"]
+    return document
+
+
+def history(call: Call) -> list[dict[str, Any]]:
+    """Return how an image came to be, newest step first."""
+    return [
+        {
+            "Id": entry.id or "<missing>",
+            "Created": int(entry.created.timestamp()) if entry.created else 0,
+            "CreatedBy": entry.created_by,
+            "Tags": None,
+            "Size": entry.size,
+            "Comment": entry.comment,
+        }
+        for entry in call.engine.images.history(call.names["name"])
+    ]
+
+
+def _with_tag(name: str, tag: str) -> str:
+    """Return a name with the tag or digest that a request gives apart from it."""
+    if not tag:
+        return name
+    return f"{name}@{tag}" if ":" in tag else f"{name}:{tag}"
+
+
+def create(call: Call) -> None:
+    """Pull an image, or import one from the body or an address, with progress."""
+    if call.query.text("fromSrc"):
+        _import(call)
+    elif call.query.text("fromImage"):
+        _pull(call)
+    else:
+        raise InvalidArgumentError("fromImage or fromSrc says what is to be created")
+
+
+def _pull(call: Call) -> None:
+    query = call.query
+    name, tag = query.text("fromImage"), query.text("tag")
+    given = _with_tag(name, tag)
+    reference = Reference.parse(given)
+    # Docker: a name alone is all of a repository to the API; clients say the tag that they mean.
+    everything = not tag and given == name and reference.familiar != name and "@" not in name
+    lines = Lines(call)
+    progress = TransferProgress(lines, done="Pull complete", exists="Already exists")
+    lines_of = _Outcome(progress)
+    options: dict[str, Any] = {
+        "emit": lines_of,
+        "platform": query.text("platform") or None,
+        "cancel": call.cancel,
+    }
+    with lines.errors(), call.engine.registries.lending(lent(call, given)):
+        if everything:
+            call.engine.images.pull(name, all_tags=True, **options)
+        else:
+            image = call.engine.images.pull(given, **options)
+            lines.status(f"Digest: {image.record.index_digest or image.digest}")
+        lines.status(f"Status: {lines_of.words} for {reference.familiar}")
+
+
+class _Outcome:
+    """Passes events on, and keeps what became of the whole."""
+
+    def __init__(self, sink: TransferProgress) -> None:
+        self._sink = sink
+        self.words = "Image is up to date"
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, TaskFinished) and event.detail.startswith("Downloaded newer image"):
+            self.words = "Downloaded newer image"
+        self._sink(event)
+
+
+def _import(call: Call) -> None:
+    query, source = call.query, call.query.text("fromSrc")
+    name = _with_tag(query.text("repo"), query.text("tag")) if query.text("repo") else None
+    given: str | BinaryIO
+    if source == "-":
+        given = cast("BinaryIO", io.BufferedReader(call.body, _BLOCK))
+    elif source.startswith(("http://", "https://")):
+        given = source
+    else:
+        raise InvalidArgumentError("fromSrc is - or an address (http, https)")
+    lines = Lines(call)
+    with lines.errors():
+        image = call.engine.images.import_archive(
+            given,
+            name,
+            changes=change_lines(call),
+            message=query.text("message"),
+            platform=query.text("platform") or None,
+            cancel=call.cancel,
+        )
+        lines.status(image.id)
+
+
+def push(call: Call) -> None:
+    """Send an image to its registry, with progress."""
+    name, tag = call.names["name"], call.query.text("tag")
+    given = _with_tag(name, tag)
+    reference = Reference.parse(given)
+    everything = not tag and reference.familiar != name
+    lines = Lines(call)
+    progress = TransferProgress(lines, done="Pushed", exists="Layer already exists")
+    with lines.errors(), call.engine.registries.lending(lent(call, given)):
+        images = call.engine.images
+        found = {given: images.get(given)} if not everything else {}
+        lines.status(f"The push refers to repository [{reference.registry}/{reference.repository}]")
+        if everything:
+            digests = images.push(name, all_tags=True, emit=progress, cancel=call.cancel)
+        else:
+            digests = {given: images.push(given, emit=progress, cancel=call.cancel)}
+        for each, digest in digests.items():
+            size = found[each].record.manifest.size if each in found else 0
+            label = Reference.parse(each).tag or "latest"
+            lines.status(f"{label}: digest: {digest} size: {size}")
+            aux = {"Tag": label, "Digest": digest, "Size": size}
+            lines.send({"progressDetail": {}, "aux": aux})
+
+
+def tag(call: Call) -> Answer:
+    """Give an image one more name."""
+    repository = call.query.text("repo")
+    if not repository:
+        raise InvalidArgumentError("repo is the name that the image is to have")
+    call.engine.images.tag(call.names["name"], _with_tag(repository, call.query.text("tag")))
+    return Answer(201, b"")
+
+
+def remove(call: Call) -> list[dict[str, str]]:
+    """Remove a name of an image, or the image."""
+    query = call.query
+    lines = call.engine.images.remove(
+        call.names["name"], force=query.flag("force"), no_prune=query.flag("noprune")
+    )
+    return _deleted(lines)
+
+
+def _deleted(lines: Sequence[str]) -> list[dict[str, str]]:
+    """Return lines such as ``Untagged: name`` as Docker's rows."""
+    return [dict([line.partition(": ")[::2]]) for line in lines]
+
+
+def prune(call: Call) -> dict[str, Any]:
+    """Remove images without a name; with ``dangling=false`` all that no container uses."""
+    filters = call.query.filters()
+    dangling = filters.pop("dangling", ("true",))
+    everything = dangling[-1].lower() in ("0", "false")
+    result = call.engine.images.prune(all=everything, filters=filters)
+    rows = [
+        dict([line.partition(": ")[::2]]) if ": " in line else {"Deleted": line}
+        for line in result.removed
+    ]
+    return {"ImagesDeleted": rows or None, "SpaceReclaimed": result.freed}
+
+
+def search(call: Call) -> list[dict[str, Any]]:
+    """Return the repositories that a registry finds."""
+    term = call.query.text("term")
+    if not term:
+        raise InvalidArgumentError("term is what is to be searched for")
+    limit = call.query.whole("limit") or 25
+    if not 1 <= limit <= 100:
+        raise InvalidArgumentError("limit is a number from 1 to 100")
+    return [
+        {
+            "name": found.name,
+            "description": found.description,
+            "star_count": found.stars,
+            "is_official": found.official,
+            "is_automated": found.automated,
+        }
+        for found in call.engine.registries.search(term, limit=limit, cancel=call.cancel)
+    ]
+
+
+def save(call: Call) -> None:
+    """Send images as one archive."""
+    names = [call.names["name"]] if "name" in call.names else call.query.texts("names")
+    if not names:
+        raise InvalidArgumentError("names are the images that are to be saved")
+    output = tar_output(call)
+    call.engine.images.save(
+        names,
+        cast("BinaryIO", output),
+        compression="none",
+        platform=call.query.text("platform") or None,
+        cancel=call.cancel,
+    )
+    output.finish()
+
+
+def load(call: Call) -> None:
+    """Bring the images of an archive here."""
+    lines = Lines(call)
+    source = cast("BinaryIO", io.BufferedReader(call.body, _BLOCK))
+    with lines.errors():
+        for image in call.engine.images.load(source, cancel=call.cancel):
+            for name in image.names:
+                lines.stream(f"Loaded image: {name}\n")
+            if not image.names:
+                lines.stream(f"Loaded image ID: {image.id}\n")

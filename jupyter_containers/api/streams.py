@@ -1,0 +1,130 @@
+"""Connections that were taken over: a container's streams in both directions.
+
+Without a terminal each piece of output is a *frame*: the stream (1 output, 2 errors), three zeros,
+the length in four bytes, and the bytes.  With one it is raw.  A client that ends its direction only
+(*half-close*) still reads; one that is gone altogether raises :class:`VanishedError`.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import threading
+import time
+from contextlib import suppress
+
+from jupyter_containers.api.call import Call, VanishedError
+from jupyter_containers.runtime.pump import StreamName
+
+RAW = "application/vnd.docker.raw-stream"
+MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
+_FRAME = struct.Struct(">BxxxI")
+_NUMBERS = {"stdout": 1, "stderr": 2}
+_DRAIN_SECONDS = 2.0
+_CHUNK = 65536
+
+
+def frame(stream: StreamName, data: bytes) -> bytes:
+    """Return a piece of output with its head."""
+    return _FRAME.pack(_NUMBERS[stream], len(data)) + data
+
+
+def content_type(call: Call, *, terminal: bool) -> str:
+    """Return the type of an answer of frames, which Docker names since 1.42."""
+    return RAW if terminal or call.version < (1, 42) else MULTIPLEXED
+
+
+class Hijacked:
+    """The connection of a call, taken over; close it, or use it in a ``with`` block."""
+
+    def __init__(self, call: Call, *, terminal: bool) -> None:
+        self._terminal = terminal
+        self._socket, self.early = call.hijack(content_type(call, terminal=terminal))
+        self._sending = threading.Lock()
+        self._feeder: threading.Thread | None = None
+        self._poller = select.poll()
+        self._poller.register(self._socket, 0)
+
+    def __enter__(self) -> Hijacked:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def descriptor(self) -> int:
+        """Where to read what the client sends."""
+        return self._socket.fileno()
+
+    def send(self, stream: StreamName, data: bytes) -> None:
+        """Send a piece of output, waiting while the client does not read."""
+        with self._sending:
+            try:
+                if self._terminal:
+                    self._socket.sendall(data)
+                else:
+                    self._send(stream, data)
+            except OSError as error:
+                raise VanishedError from error
+
+    def _send(self, stream: StreamName, data: bytes) -> None:
+        head = _FRAME.pack(_NUMBERS[stream], len(data))
+        sent = self._socket.sendmsg([head, data])
+        if sent < len(head) + len(data):
+            self._socket.sendall((head + data)[sent:])
+
+    def check(self) -> None:
+        """Raise :class:`VanishedError` where the client has closed both directions."""
+        if self.gone:
+            raise VanishedError
+
+    @property
+    def gone(self) -> bool:
+        """True when the client has closed both directions."""
+        return any(event & (select.POLLHUP | select.POLLERR) for _, event in self._poller.poll(0))
+
+    def close(self) -> None:
+        """End the stream; what the client still sends is read, or it would lose the last output."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+        if self._feeder is not None:
+            self._feeder.join(_DRAIN_SECONDS)
+        with suppress(OSError):
+            deadline = time.monotonic() + _DRAIN_SECONDS
+            while self._feeder is None and (left := deadline - time.monotonic()) > 0:
+                self._socket.settimeout(left)
+                if not self._socket.recv(_CHUNK):
+                    break
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RD)
+        if self._feeder is not None:
+            self._feeder.join()
+        self._socket.close()
+
+    def input_pipe(self) -> int:
+        """Return the reading end of a pipe that gets what the client sends; the caller closes it.
+
+        For a process that is given its input itself: the connection is not its to write to.
+        """
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        self._feeder = threading.Thread(
+            target=self._feed, args=(writing,), name="api-input", daemon=True
+        )
+        self._feeder.start()
+        return reading
+
+    def _feed(self, writing: int) -> None:
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN)
+        poller.register(writing, 0)
+        with suppress(OSError), open(writing, "wb", buffering=0) as pipe:
+            rest = memoryview(self.early)
+            while rest:
+                rest = rest[pipe.write(rest) :]
+            while True:
+                # Not in splice, which would keep the pipe's reader out until something came.
+                ready = dict(poller.poll())
+                if writing in ready or not os.splice(self._socket.fileno(), writing, _CHUNK * 16):
+                    return

@@ -1,0 +1,45 @@
+"""Verbs of the Docker Engine API: its service, and how other tools find it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from jupyter_containers.commands.render.results import Text
+from jupyter_containers.commands.session import Session
+from jupyter_containers.commands.words import Parsed
+from jupyter_containers.engine.system.serving import (
+    IDLE_SECONDS,
+    SCHEME,
+    service_program,
+    socket_path,
+    start_service,
+)
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.settings import Settings, environment, load_settings
+
+
+def service(session: Session, parsed: Parsed) -> Text:
+    """Serve in the place of a terminal command; beside a notebook's kernel."""
+    idle = float(parsed.flag("time", IDLE_SECONDS))
+    if idle < 0:
+        raise InvalidArgumentError("invalid time: a number below 0", hint="0 is for ever")
+    address = parsed.operands["address"] or ""
+    settings = _settings(session)
+    if session.whole:
+        path = socket_path(settings, address)
+        sys.stderr.flush()
+        words = service_program(path, idle)
+        environ = {**os.environ, **environment(settings)}
+        os.execve(words[0], words, environ)  # noqa: S606  # no shell is wanted
+    started = start_service(settings, address, idle)
+    return Text(f"export DOCKER_HOST={started.url}")
+
+
+def env(session: Session, parsed: Parsed) -> Text:  # noqa: ARG001  # it has no flags
+    """Return the line for a shell: ``eval "$(jupyter container system env)"``."""
+    return Text(f"export DOCKER_HOST={SCHEME}{socket_path(_settings(session))}")
+
+
+def _settings(session: Session) -> Settings:
+    return load_settings() if session.whole else session.engine.settings
