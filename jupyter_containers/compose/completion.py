@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_containers.compose import consistency, variables
 from jupyter_containers.compose.problems import ModelError, near
 from jupyter_containers.compose.project import Project
-from jupyter_containers.compose.schema import PROJECT
+from jupyter_containers.compose.schema import PROJECT, SERVICE_FIELDS
 from jupyter_containers.compose.shapes import pairs
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
 
@@ -286,7 +286,7 @@ def _put(service: dict[str, Any], key: str, values: dict[str, Any]) -> None:
     fresh = key not in service
     service[key] = dict(sorted(values.items()))
     if fresh:
-        order = list(PROJECT.fields["services"].item.fields)  # type: ignore[attr-defined]
+        order = list(SERVICE_FIELDS)
         items = sorted(service.items(), key=lambda item: order.index(item[0]))
         service.clear()
         service.update(items)
