@@ -9,7 +9,8 @@
     │ ├ InvalidReferenceError
     │ ├ InvalidDigestError
     │ ├ UnknownUserError
-    │ └ DockerfileSyntaxError(location)
+    │ ├ DockerfileSyntaxError(location)
+    │ └ ComposeFileError(location)
     ├ NotFoundError (LookupError)
     │ ├ ImageNotFoundError
     │ ├ BlobNotFoundError
@@ -171,6 +172,18 @@ class DockerfileSyntaxError(InvalidArgumentError):
 
     def details(self) -> Sequence[str]:
         """Return the marked lines of the Dockerfile."""
+        return excerpt_lines(self.location)
+
+
+class ComposeFileError(InvalidArgumentError):
+    """A Compose file, or a file that it names, is not acceptable; ``location`` marks the place."""
+
+    def __init__(self, message: str, *, location: SourceLocation, hint: str = "") -> None:
+        super().__init__(f"{location}: {message}", hint=hint)
+        self.location = location
+
+    def details(self) -> Sequence[str]:
+        """Return the marked line of the file."""
         return excerpt_lines(self.location)
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 _ONE_MACHINE = "there is no swarm here; run -d --restart always keeps a container going"
 _SERVICES = (
-    "Compose files are not read: network create NAME, then run -d --network NAME for each service "
+    "Compose files are read (compose config), not started yet: network create NAME, then "
+    "run -d --network NAME for each service "
     "(a cell with %%container takes several commands, one a line)"
 )
 _BUILDERS = "there are no builders to choose from: build is all of it, also for --platform"
@@ -16,7 +17,38 @@ _REMOVES = "rm removes containers, rmi images"
 
 INSTEAD = {
     "docker": "leave the word out: the command follows at once",
-    "compose": _SERVICES,
+    **{
+        f"compose {word}": _SERVICES
+        for word in (
+            *(
+                "up",
+                "down",
+                "ps",
+                "logs",
+                "start",
+                "stop",
+                "restart",
+                "rm",
+                "kill",
+                "pause",
+                "unpause",
+            ),
+            *(
+                "exec",
+                "run",
+                "build",
+                "pull",
+                "push",
+                "create",
+                "port",
+                "top",
+                "images",
+                "ls",
+                "cp",
+            ),
+            *("events", "stats", "scale", "wait", "watch", "attach", "export", "commit", "volumes"),
+        )
+    },
     **dict.fromkeys(("swarm", "service", "stack", "node", "config"), _ONE_MACHINE),
     "secret": "build --secret id=… for a build; -v FILE:/run/secrets/NAME:ro for a container",
     "context": "there is no daemon to choose: the setting root is the store that is used",

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from jupyter_containers.commands.absent import INSTEAD
-from jupyter_containers.commands.grammar import GROUPS, members, spellings
+from jupyter_containers.commands.grammar import GROUPS, compose, members, spellings
 from jupyter_containers.commands.grammar.data import INPUT
 from jupyter_containers.commands.words import Flag, Operand, Parsed, Verb
 from jupyter_containers.errors import FlagError, InvalidArgumentError, UsageError
@@ -35,6 +35,8 @@ def parse(
     """
     if not words or words[0] in ("--help", "-h"):
         return Parsed(None, help=True)
+    if words[0] == "compose":
+        words = compose.reordered(words)
     _check_text(words)
     if words[0] == "help":
         return _help_topic(words[1:])

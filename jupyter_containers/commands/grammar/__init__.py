@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from jupyter_containers.commands.grammar import (
     builds,
+    compose,
     containers,
     images,
     kernels,
@@ -31,6 +32,7 @@ GROUPS = {
     "magics": "Have the magics in every kernel",
     "store": "Share images with all users of this machine",
     "manifest": "Manage lists of manifests for several platforms",
+    "compose": "Read Compose files",
     "system": "Look after the engine as a whole",
     "builder": "Manage the build cache",
     "buildx": "Builds and their cache, by the name of Docker's plug-in",
@@ -41,6 +43,7 @@ VERBS: tuple[Verb, ...] = (
     *workloads.VERBS,
     *images.VERBS,
     *builds.VERBS,
+    *compose.VERBS,
     *networks.VERBS,
     *registries.VERBS,
     *volumes.VERBS,

@@ -1,0 +1,77 @@
+"""The commands of applications that Compose files describe.
+
+What Docker Compose wants before the verb (``compose -f FILE config``) is a flag of every verb
+here, without its letter; :func:`reordered` puts it behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jupyter_containers.commands.words import Flag, Operand, Verb
+
+PROJECT_FLAGS = (
+    Flag("file", "A Compose file, or - for the input; several are merged", "list", keyword="files"),
+    Flag("project-name", "Name of the project", keyword="project"),
+    Flag("profile", "Enable a profile; * is all of them", "list", keyword="profiles"),
+    Flag("env-file", "Read variables from this file in place of .env", "list", keyword="env_files"),
+    Flag(
+        "project-directory",
+        "Folder of relative paths (default: the first file's)",
+        keyword="folder",
+    ),
+)
+_LETTERS = {"-f": "--file", "-p": "--project-name"}
+_BEFORE = {f"--{flag.name}" for flag in PROJECT_FLAGS}
+
+VERBS: tuple[Verb, ...] = (
+    Verb(
+        "compose config",
+        "Show a Compose file as it is understood",
+        "compose:config",
+        (
+            *PROJECT_FLAGS,
+            Flag("environment", "Print the variables that are replaced", "bool"),
+            Flag("format", "yaml or json", values=("yaml", "json")),
+            Flag("hash", "Print the config hash of these services; * is all", metavar="SERVICE"),
+            Flag("images", "Print the images' names", "bool"),
+            Flag("networks", "Print the networks' names", "bool"),
+            Flag("no-interpolate", "Leave variables as they are written", "bool"),
+            Flag("output", "Write to this file", "text", "o"),
+            Flag("profiles", "Print the profiles' names", "bool", keyword="show_profiles"),
+            Flag("quiet", "Only check", "bool", "q"),
+            Flag("services", "Print the services' names", "bool", keyword="show_services"),
+            Flag("variables", "Print the variables with their defaults", "bool"),
+            Flag("volumes", "Print the volumes' names", "bool"),
+        ),
+        (Operand("services", "SERVICE", "any"),),
+        ("compose convert",),
+        reads_stdin=True,
+        takes_paths=True,
+        examples=(
+            ("compose config", "compose.yaml of this folder as it is understood"),
+            ("compose -f base.yaml -f dev.yaml config --services", "of two files, merged"),
+            ("compose config --no-interpolate", "variables as they are written"),
+        ),
+    ),
+)
+
+
+def reordered(words: Sequence[str]) -> list[str]:
+    """Return ``compose FLAGS VERB …`` as ``compose VERB FLAGS …``."""
+    before: list[str] = []
+    index = 1
+    while index < len(words) and words[index].startswith("-"):
+        name, equals, _ = words[index].partition("=")
+        long = _LETTERS.get(name, name)
+        if long not in _BEFORE:
+            break
+        if equals:
+            before.append(long + words[index][len(name) :])
+        elif index + 1 < len(words):
+            index += 1
+            before.append(f"{long}={words[index]}")
+        else:
+            break
+        index += 1
+    return [words[0], *words[index : index + 1], *before, *words[index + 1 :]]
