@@ -15,40 +15,14 @@ _BUILDERS = "there are no builders to choose from: build is all of it, also for 
 _LISTS = "ps lists containers, images lists images"
 _REMOVES = "rm removes containers, rmi images"
 
+_OF_COMPOSE = (
+    "up down ps logs start stop restart rm kill pause unpause exec run build pull push create port "
+    "top images ls cp events stats scale wait watch attach export commit volumes"
+)
+
 INSTEAD = {
     "docker": "leave the word out: the command follows at once",
-    **{
-        f"compose {word}": _SERVICES
-        for word in (
-            *(
-                "up",
-                "down",
-                "ps",
-                "logs",
-                "start",
-                "stop",
-                "restart",
-                "rm",
-                "kill",
-                "pause",
-                "unpause",
-            ),
-            *(
-                "exec",
-                "run",
-                "build",
-                "pull",
-                "push",
-                "create",
-                "port",
-                "top",
-                "images",
-                "ls",
-                "cp",
-            ),
-            *("events", "stats", "scale", "wait", "watch", "attach", "export", "commit", "volumes"),
-        )
-    },
+    **{f"compose {word}": _SERVICES for word in _OF_COMPOSE.split()},
     **dict.fromkeys(("swarm", "service", "stack", "node", "config"), _ONE_MACHINE),
     "secret": "build --secret id=… for a build; -v FILE:/run/secrets/NAME:ro for a container",
     "context": "there is no daemon to choose: the setting root is the store that is used",
