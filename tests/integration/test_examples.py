@@ -36,6 +36,8 @@ ELSEWHERE = {
     "bootstrap python:3.11-slim",
     "doctor --fix",
     "system reset --force",
+    "system service",
+    "system service --time 0 unix:///tmp/docker.sock",
 }
 GROUPS_ELSEWHERE = {"pull", "push", "search", "login", "logout", "registry", "manifest"}
 GROUPS_ELSEWHERE |= {"store", "kernel", "magics"}
@@ -60,6 +62,9 @@ SHOWN = {
     "build --call=cache app": "COPY index.html",
     "builder debug ls -l /srv": "index.html",
     "events --since 10m --until 0s": "container start",
+    "compose config": "image: busybox",
+    "compose -f base.yaml -f dev.yaml config --services": "web",
+    "system env": "DOCKER_HOST=unix://",
     "volume inspect -f '{{.Mountpoint}}' data": "data",
 }
 CASES = [
@@ -91,6 +96,8 @@ def world(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> En
     app.mkdir()
     (app / "Dockerfile").write_text(DOCKERFILE)
     (app / "index.html").write_text("<h1>Hello</h1>\n")
+    for name in ("compose.yaml", "base.yaml", "dev.yaml"):
+        (tmp_path / name).write_text("services: {web: {image: busybox}}\n")
     if not {"busybox:latest", "app:1", "app:2"} <= {n for i in engine.images() for n in i.names}:
         engine.images.bootstrap("busybox")
         for number in ("1", "2"):

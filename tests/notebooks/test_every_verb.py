@@ -109,6 +109,13 @@ STORY: list[tuple[str, str, str]] = [
     ("magics enable", "%container magics enable", "Every IPython kernel of yours"),
     ("magics ls", "%container magics ls", "50-jupyter-containers.py"),
     ("magics disable", "%container magics disable", "Removed"),
+    (
+        "compose config",
+        "%%container compose config\nservices: {web: {image: busybox}}",
+        "image: busybox",
+    ),
+    ("system env", "%container system env", "DOCKER_HOST=unix://"),
+    ("system service", "%container system service --time 20", "DOCKER_HOST=unix://"),
     ("system reset", "%container system reset --force", ""),
 ]
 # What must be there before a verb can do its work.

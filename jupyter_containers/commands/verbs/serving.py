@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 
 from jupyter_containers.commands.render.results import Text
 from jupyter_containers.commands.session import Session
@@ -33,6 +34,8 @@ def service(session: Session, parsed: Parsed) -> Text:
         environ = {**os.environ, **environment(settings)}
         os.execve(words[0], words, environ)  # noqa: S606  # no shell is wanted
     started = start_service(settings, address, idle)
+    # Reaped when it ends, however long the kernel lives.
+    threading.Thread(target=started.process.wait, name="api-service", daemon=True).start()
     return Text(f"export DOCKER_HOST={started.url}")
 
 
