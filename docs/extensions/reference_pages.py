@@ -27,6 +27,7 @@ PARTS = {
     "registries": "Registries and manifests",
     "networks": "Networks",
     "volumes": "Volumes",
+    "compose": "Compose files",
     "workloads": "Work over many containers",
     "stores": "Shared image stores",
     "kernels": "Kernels in containers",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from jupyter_containers.engine.system.mending import remove_bridge
 from jupyter_containers.errors import NotFoundError, StorageError, UnsupportedError
 from jupyter_containers.layout import USER_FOLDER
+from jupyter_containers.network.resolver import NameService
 from jupyter_containers.runtime import cgroups
 from jupyter_containers.store.faults import storage_errors
 
@@ -47,6 +48,7 @@ def reset(context: EngineContext, remove: Callable[[str], None]) -> list[Path]:
             remove_bridge(context, document, with_ports=True)
     for record in records:
         _wait_for(record.state)
+    _wait_for_names(NameService(context.settings.layout.names, context.settings.layout.names_lock))
     parent = context.runtime.cgroup_parent
     cgroups.remove(context.host.cgroups, parent)
     settings = context.settings
@@ -80,6 +82,15 @@ def _remove_tree(folder: Path) -> None:
         except OSError as error:
             if error.errno != errno.ENOTEMPTY or time.monotonic() > deadline:
                 raise
+        time.sleep(0.01)
+
+
+def _wait_for_names(service: NameService) -> None:
+    """Wait until the name server has seen that no container is left."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while service.known and service.alive:
+        if time.monotonic() > deadline:
+            raise StorageError("the name server does not end", hint="try again: system reset")
         time.sleep(0.01)
 
 
