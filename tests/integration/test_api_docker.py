@@ -169,7 +169,7 @@ def test_events_tell_what_happened(client: Client, busybox: str) -> None:
     ends = str(int(time.time()) + 2)
     words = ("events", "--since", "1m", "--until", ends, "-f", "container=short")
     lines = client.docker(*words, "--format", "{{.Action}}").stdout.split()
-    assert lines == [b"create", b"attach", b"start", b"die", b"destroy"]
+    assert lines == [b"create", b"attach", b"start", b"die", b"destroy"], lines
 
 
 def test_the_disk_and_the_service_are_described(client: Client, busybox: str) -> None:
