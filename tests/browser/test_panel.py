@@ -255,7 +255,7 @@ def test_dockerfile_cells_are_written_built_and_run(lab: Lab, page: Any, engine:
     page.locator(".cm-lintRange-warning").wait_for(timeout=10_000)
     assert page.locator(".cm-lintRange-warning").all_inner_texts() == ["MAINTAINER someone"]
     cell.locator(".cm-line", has_text="CMD").locator("span").first.hover()
-    page.locator(".jc-lab-help").get_by_text("What a container runs").wait_for()
+    page.locator(".jc-lab-help").get_by_text("The default command").wait_for()
 
     other.locator(".cm-content").click()
     build = '.jp-cell-toolbar [data-command="containers:build-and-run-cell"]'
