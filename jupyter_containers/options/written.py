@@ -19,7 +19,8 @@ class Written(str):
         """Read ``text``; raise :class:`InvalidArgumentError`."""
         value = super().__new__(cls, text)
         for name, part in value.read().items():
-            object.__setattr__(value, name, part)
+            # Methods of str return the text itself where nothing is cut off.
+            object.__setattr__(value, name, str(part) if isinstance(part, Written) else part)
         return value
 
     def read(self) -> dict[str, Any]:

@@ -186,14 +186,13 @@ class Connection:
     def _answer(self, request: Request, buffers: Buffers) -> None:
         try:
             value, back = self._perform(request.id, request.call, buffers)
+            self.tell(Answer(request.id, value), back)
         except ContainersError as error:
             self.tell(Failure(request.id, trouble_of(error)))
         except Exception as error:
             # A page that waits must hear of a fault of ours, too; the kernel's log has the rest.
             self.tell(Failure(request.id, Trouble(type(error).__name__, str(error) or "a fault")))
             raise
-        else:
-            self.tell(Answer(request.id, value), back)
 
     def _perform(self, number: int, call: Call, buffers: Buffers) -> tuple[Any, Buffers]:
         from jupyter_containers.panel.calls import Calls

@@ -132,5 +132,5 @@ class FakeEngine:
     def _names(self, kind: str) -> list[str]:
         return ["busybox:latest"] if kind == "image" else []
 
-    def _inspect(self, name: str, kind: str) -> Mapping[str, str]:
-        return {"Name": name, "Kind": kind}
+    def _inspect(self, name: str, kind: str) -> Mapping[str, object]:
+        return {"Name": name, "Kind": kind} if name != "odd" else {"Odd": object()}

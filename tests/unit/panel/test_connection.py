@@ -95,6 +95,15 @@ def test_a_fault_of_ours_is_told_too(page: FakePage, monkeypatch: pytest.MonkeyP
     assert str(raised[0]) == "a fault of ours"
 
 
+def test_a_value_that_cannot_be_sent_is_told_too(
+    page: FakePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail when only the call was tried, not the answer: the page had none."""
+    monkeypatch.setattr(threading, "excepthook", lambda info: None)
+    answer = page.call("inspect", what="container", name="odd")
+    assert answer["trouble"]["name"] == "TypeError"
+
+
 @pytest.mark.parametrize(
     "call",
     [

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from jupyter_containers.engine.containers.inspect import container_document
@@ -34,6 +35,21 @@ def test_a_running_container() -> None:
     assert settings["Networks"]["shop"]["IPAddress"] == "10.1.2.3"
     assert settings["IPAddress"] == ""  # that of the default network
     assert settings["Networks"]["shop"]["Aliases"] == [ID[:12]]
+
+
+@pytest.mark.parametrize("restart", ["no", "always", "on-failure:3"])
+def test_a_document_is_of_plain_values(restart: str) -> None:
+    """Seen to fail with a restart policy for its name: the panel's page waited for ever."""
+    seen = document(
+        a_record(
+            restart=restart,
+            ulimit=["nofile=100:200"],
+            security_opt=["no-new-privileges"],
+            add_host=["a:1.2.3.4"],
+            volumes_from=["db:ro"],
+        )
+    )
+    assert msgspec.to_builtins(seen) == seen
 
 
 def test_an_ended_container_holds_no_address_or_port() -> None:
