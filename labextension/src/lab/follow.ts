@@ -23,6 +23,9 @@ const AGAIN_MS = [200, 1000, 5000];
  */
 export type Place = "no-notebook" | "no-kernel" | "waiting" | "unloaded" | "connection";
 
+/** Loading takes less on a kernel that has nothing else to do. */
+const SLOW_MS = 2000;
+
 /** Nothing is loaded; it is; it will be when the cell that runs has ended. */
 export type Loading = "" | "loading" | "waiting";
 
@@ -68,6 +71,12 @@ export class Follower {
     if (!kernel) return "there is no kernel";
     this.loadingState = kernel.status === "idle" ? "loading" : "waiting";
     this.changedSignal.emit();
+    // A cell may have been sent a moment ago, and the kernel not yet have said that it is busy.
+    const slow = setTimeout(() => {
+      if (round !== this.round) return;
+      this.loadingState = "waiting";
+      this.changedSignal.emit();
+    }, SLOW_MS);
     try {
       const done = await kernel.requestExecute({
         code: "%load_ext jupyter_containers",
@@ -80,6 +89,7 @@ export class Follower {
     } catch {
       return ""; // it was restarted or has gone: what it says next is another question
     } finally {
+      clearTimeout(slow);
       if (round === this.round) {
         this.loadingState = "";
         this.changedSignal.emit();
