@@ -51,3 +51,9 @@ def test_numbers_are_whole() -> None:
         Query("t=1.5").whole("t")
     with pytest.raises(InvalidArgumentError):
         Query("&".join(f"a{number}=1" for number in range(2000)))
+
+
+@pytest.mark.parametrize("text", ["ulimits=null", "ulimits=", ""])
+def test_a_document_that_is_null_is_none(text: str) -> None:
+    """Seen to fail with the client of Docker 20.10: every build was refused."""
+    assert Query(text).document("ulimits", list[dict[str, int]]) is None
