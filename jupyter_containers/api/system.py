@@ -22,6 +22,15 @@ _NO_CACHE = {
     "Swarm": "inactive",
 }
 
+_NO_SWARM = {
+    "NodeID": "",
+    "NodeAddr": "",
+    "LocalNodeState": "inactive",
+    "ControlAvailable": False,
+    "Error": "",
+    "RemoteManagers": None,
+}
+
 
 def ping(call: Call) -> Answer:  # noqa: ARG001  # a handler
     """Answer that the service is there, with its API version in the headers."""
@@ -63,7 +72,6 @@ def info(call: Call) -> dict[str, Any]:
     """Return the facts of ``docker info``."""
     facts = call.engine.system.info()
     runtime = facts["DefaultRuntime"]
-    insecure = facts["InsecureRegistries"]
     return {
         "ID": facts["Name"],
         "DriverStatus": [],
@@ -84,24 +92,7 @@ def info(call: Call) -> dict[str, Any]:
         "NEventsListener": 0,
         "OSVersion": "",
         "IndexServerAddress": "https://index.docker.io/v1/",
-        "RegistryConfig": {
-            "AllowNondistributableArtifactsCIDRs": None,
-            "AllowNondistributableArtifactsHostnames": None,
-            "InsecureRegistryCIDRs": ["127.0.0.0/8", "::1/128"],
-            "IndexConfigs": {
-                name: {"Name": name, "Mirrors": None, "Secure": False, "Official": False}
-                for name in insecure
-            }
-            | {
-                "docker.io": {
-                    "Name": "docker.io",
-                    "Mirrors": facts["RegistryMirrors"],
-                    "Secure": True,
-                    "Official": True,
-                }
-            },
-            "Mirrors": facts["RegistryMirrors"],
-        },
+        "RegistryConfig": _registries(facts),
         "GenericResources": None,
         "HttpProxy": "",
         "HttpsProxy": "",
@@ -109,14 +100,7 @@ def info(call: Call) -> dict[str, Any]:
         "Labels": [],
         "ExperimentalBuild": False,
         "Runtimes": {runtime: {"path": runtime}} if runtime else {},
-        "Swarm": {
-            "NodeID": "",
-            "NodeAddr": "",
-            "LocalNodeState": "inactive",
-            "ControlAvailable": False,
-            "Error": "",
-            "RemoteManagers": None,
-        },
+        "Swarm": _NO_SWARM,
         "LiveRestoreEnabled": True,
         "Isolation": "",
         "InitBinary": "",
@@ -130,6 +114,27 @@ def info(call: Call) -> dict[str, Any]:
         "KernelMemoryTCP": False,
         "BridgeNfIptables": False,
         "BridgeNfIp6tables": False,
+    }
+
+
+def _registries(facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "AllowNondistributableArtifactsCIDRs": None,
+        "AllowNondistributableArtifactsHostnames": None,
+        "InsecureRegistryCIDRs": ["127.0.0.0/8", "::1/128"],
+        "IndexConfigs": {
+            name: {"Name": name, "Mirrors": None, "Secure": False, "Official": False}
+            for name in facts["InsecureRegistries"]
+        }
+        | {
+            "docker.io": {
+                "Name": "docker.io",
+                "Mirrors": facts["RegistryMirrors"],
+                "Secure": True,
+                "Official": True,
+            }
+        },
+        "Mirrors": facts["RegistryMirrors"],
     }
 
 
