@@ -104,21 +104,36 @@ def staged(engine: Engine) -> list[str]:
 
 
 def _processes(root: str, run_root: str, groups: set[str]) -> Iterator[str]:
-    """Yield the processes that name one of the folders, or are in one of the groups."""
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+    """Yield the processes that name one of the folders, or are in one of the groups.
+
+    Every test looks for them, at all of the machine's processes: what most have not is read last.
+    """
+    folders = b"|".join(re.escape(os.fsencode(folder)) for folder in (root, run_root))
+    named = re.compile(rb"(%s)(/|\0| |$)" % folders)
+    member = re.compile(b"|".join(re.escape(os.fsencode(name)) for name in groups) or b"(?!)")
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or int(entry) == os.getpid():
             continue
         try:
-            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-            membership = (entry / "cgroup").read_text()
-            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            line = _read(f"/proc/{entry}/cmdline")
+            ours = named.search(line) and b"-m\0pytest" not in line
+            if not ours and not member.search(_read(f"/proc/{entry}/cgroup")):
+                continue
+            state = _read(f"/proc/{entry}/stat").rpartition(b")")[2].split()[0]
         except OSError:
             continue
-        if state == "Z":
-            continue  # its parent's affair; it holds nothing
-        ours = re.search(rf"({re.escape(root)}|{re.escape(run_root)})(/| |$)", line)
-        if (ours and "-m pytest" not in line) or any(name in membership for name in groups):
-            yield f"{entry.name} {line.strip()[:300]}"
+        if state != b"Z":  # its parent's affair; it holds nothing
+            words = line.replace(b"\0", b" ").decode("utf-8", "replace").strip()
+            yield f"{entry} {words[:300]}"
+
+
+def _read(path: str) -> bytes:
+    """Return a file of ``/proc``, in a quarter of the time that a file object takes."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return b"".join(iter(lambda: os.read(descriptor, 65_536), b""))
+    finally:
+        os.close(descriptor)
 
 
 def settled(engine: Engine, before: Traces, timeout: float = 40.0) -> dict[str, list[str]]:
