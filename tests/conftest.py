@@ -1,4 +1,4 @@
-"""What holds for all tests: shared images, how long one may take, and when a failure is told."""
+"""What holds for all tests: shared images, their order, how long one may take, what is printed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
+from tests.durations import Slowest, longest_first
 from tests.integration.bases import BaseImages
 from tests.watchdog import watched
 
@@ -33,6 +34,23 @@ def pytest_runtest_protocol() -> Generator[None, object, object]:
         return (yield)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Let the workers of ``--dist loadfile`` take the longest files first."""
+    if config.option.dist != "loadfile":
+        return None
+    from tests.scheduling import LongestFirst
+
+    return LongestFirst(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Bring the tests of a parallel run into the order in which its workers take the files."""
+    if hasattr(config, "workerinput"):
+        key = longest_first(item.nodeid for item in items)
+        items.sort(key=lambda item: key(item.nodeid))
+
+
 class _AtOnce:
     """Tells of a failure, or a worker's end, when it happens: a stopped run has no summary."""
 
@@ -54,6 +72,7 @@ class _AtOnce:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the process that shows the results tell of failures."""
+    """Let the process that shows the results tell of failures, and of the slowest files."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_AtOnce(config))
+        config.pluginmanager.register(Slowest())
