@@ -27,6 +27,7 @@ _THEMES = (
     "@jupyterlab/theme-dark-extension/index.css",
 )
 _START_SECONDS = 90.0
+_PAGE_MILLISECONDS = 60_000.0  # for what a page does in one: others use the processors too
 _READY = """() => {
     const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
     return context?.isReady && context.session?.kernel?.status === 'idle'
@@ -132,6 +133,7 @@ def browser(profile: Path) -> Iterator[Any]:
             args=list(_FLAGS),
             viewport={"width": 1200, "height": 1000},
         )
+        context.set_default_timeout(_PAGE_MILLISECONDS)
         try:
             yield context
         finally:
@@ -159,7 +161,7 @@ class LabNotebook:
     def __init__(self, page: Any, address: str, path: Path) -> None:
         self.page = page
         page.goto(f"{address}/doc/tree/{path.name}")
-        page.wait_for_function(_READY, timeout=30_000)
+        page.wait_for_function(_READY, timeout=_PAGE_MILLISECONDS)
 
     def command(self, name: str, **arguments: object) -> None:
         """Execute a command of the application and wait for its end."""
