@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,7 @@ from jupyter_containers.errors import OperationCancelledError
 from jupyter_containers.events import CancelToken, Event, TaskFinished, TaskOutput
 from jupyter_containers.store.uppers import tree_size
 from tests.integration.engine_fixtures import Place, demolish, nothing_left, settled, traces
+from tests.integration.forker import Forker
 from tests.integration.registry_server import DockerRegistry, ScriptedRegistry, missing_registry
 from tests.integration.served_image import ServedImage, member, tar
 from tests.integration.waiting import until
@@ -72,9 +75,26 @@ def home(tmp_path: Path) -> Iterator[Place]:
         demolish(engine)
 
 
-def kill_after(place: Place, seconds: float, *arguments: str) -> bool:
-    """Start another kernel, kill it that long after it is ready; return whether it was done."""
-    return kill_when(place, lambda: time.sleep(seconds), *arguments)
+def kill_after(forker: Forker, place: Place, seconds: float, verb: str, *arguments: str) -> bool:
+    """Work in another kernel, kill it that long after it is ready; return whether it was done.
+
+    It is a fork, which has imported all that it needs: it is killed at its work.
+    """
+    return forker.kill(seconds, work, place, verb, *arguments).returncode == 0
+
+
+def work(place: Place, verb: str, *rest: Any) -> None:
+    """Be that kernel."""
+    *arguments, ready = rest
+    with place.engine() as engine:
+        ready()
+        if verb == "build":
+            context, text = arguments
+            engine.build(context, dockerfile=text, tag="victim:1")
+        elif verb == "import":
+            engine.images.import_archive(arguments[0], "victim:1")
+        else:
+            attrgetter(verb)(engine)(arguments[0])
 
 
 def kill_when(place: Place, wait: Callable[[], object], *arguments: str) -> bool:
@@ -115,14 +135,14 @@ def is_whole(engine: Engine) -> None:
             content.read(digest)
 
 
-def test_killed_while_building(home: Place, tmp_path: Path) -> None:
+def test_killed_while_building(forker: Forker, home: Place, tmp_path: Path) -> None:
     chance = random.Random(20)
     context = tmp_path / "context"
     arguments = ("build", str(context), BUILD)
     finished = 0
     for number in range(20):
         # Another kernel of the same store works on, and must not take what is not its own.
-        finished += kill_after(home, chance.uniform(0.0, 0.5), *arguments)
+        finished += kill_after(forker, home, chance.uniform(0.0, 0.5), *arguments)
         with home.engine() as engine:
             is_whole(engine)
             if number % 7 == 6:
@@ -210,16 +230,18 @@ def test_builds_runs_and_prunes_beside_each_other(home: Place, tmp_path: Path) -
         is_whole(engine)
 
 
-def test_killed_while_pulling(home: Place) -> None:
-    served = ServedImage(pace=0.01)
+def test_killed_while_pulling(forker: Forker, home: Place) -> None:
+    served = ServedImage(pace=0.02)
     layers = [tar(member(f"f{n}", random.Random(n).randbytes(900_000))) for n in range(4)]
     served.image(layers, "1")
     total = sum(len(blob) for blob in served.blobs.values())
     chance = random.Random(21)
     with ScriptedRegistry(served) as registry:
         name, rounds = f"{registry.host}/victim:1", 0
-        # Each kernel gets a little longer than the last: on a slow machine, too, one gets there.
-        while not kill_after(home, chance.uniform(0.0, 0.12) + rounds * 0.01, "pull", name):
+        # Each kernel gets longer than the last: on a slow machine, too, one gets there.
+        while not kill_after(
+            forker, home, chance.uniform(0.0, 0.12) + rounds**2 / 500, "pull", name
+        ):
             rounds += 1
             assert rounds < 60, "the pull never came to its end"
             with home.engine() as engine:
@@ -253,7 +275,7 @@ def test_an_interrupted_pull_fetches_only_the_rest(home: Place) -> None:
 
 
 @pytest.mark.skipif(bool(missing_registry()), reason=missing_registry() or "is there")
-def test_killed_while_pushing(home: Place, tmp_path: Path) -> None:
+def test_killed_while_pushing(forker: Forker, home: Place, tmp_path: Path) -> None:
     chance = random.Random(22)
     with DockerRegistry(tmp_path / "registry") as registry:
         name = f"{registry.host}/victim:1"
@@ -264,7 +286,7 @@ def test_killed_while_pushing(home: Place, tmp_path: Path) -> None:
                 tag=name,
             )
         for _ in range(8):
-            kill_after(home, chance.uniform(0.0, 0.15), "push", name)
+            kill_after(forker, home, chance.uniform(0.0, 0.15), "push", name)
             with home.engine() as engine:
                 is_whole(engine)
         with home.engine() as engine:
@@ -273,12 +295,14 @@ def test_killed_while_pushing(home: Place, tmp_path: Path) -> None:
             assert engine.pull(name).digest == image.digest
 
 
-def test_killed_while_importing(home: Place, tmp_path: Path) -> None:
+def test_killed_while_importing(forker: Forker, home: Place, tmp_path: Path) -> None:
     chance = random.Random(23)
     members = [member(f"d{n % 50}/f{n}", random.Random(n).randbytes(2000)) for n in range(3000)]
     (tmp_path / "root.tar").write_bytes(tar(*members))
     for _ in range(10):
-        done = kill_after(home, chance.uniform(0.0, 0.4), "import", str(tmp_path / "root.tar"))
+        done = kill_after(
+            forker, home, chance.uniform(0.0, 0.4), "import", str(tmp_path / "root.tar")
+        )
         with home.engine() as engine:
             is_whole(engine)
             victims = [image for image in engine.images() if "victim:1" in image.names]
@@ -294,7 +318,7 @@ def test_killed_while_importing(home: Place, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not shutil.which("mmdebstrap"), reason="mmdebstrap is not installed")
 def test_killed_while_bootstrapping(home: Place) -> None:
-    kill_after(home, 2.5, "bootstrap", "debian:bookworm-slim")
+    kill_when(home, lambda: time.sleep(2.5), "images.bootstrap", "debian:bookworm-slim")
     deadline = time.monotonic() + 5
     while (found := _mentioning(str(home.root))) and time.monotonic() < deadline:
         time.sleep(0.05)
