@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-# On two processors, beside three others.  A run prints them anew; only their order matters.
+# On two processors, beside three others.  A run prints the slowest; only their order matters.
 SECONDS = {
     "tests/notebooks/test_course.py": 274,
     "tests/integration/test_engine_containers_killed_anywhere.py": 251,
@@ -81,7 +81,7 @@ class Slowest:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print them, one file a line as in ``SECONDS``."""
         total = self._seconds.total()
-        if total < _SHORT_RUN:
+        if total < _SHORT_RUN or len(self._seconds) == 1:
             return
         terminalreporter.section(f"{total:.0f} s of tests, of these in the slowest files")
         for file, seconds in self._seconds.most_common(_SHOWN):
