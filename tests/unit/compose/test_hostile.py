@@ -56,7 +56,7 @@ def test_deep_nesting(tmp_path: Path) -> None:
         ("services: &a {b: *a}\n", "contains itself"),
         ("services: {a: *b}\n", "no anchor &b"),
         ("? {a: b}\n: c\n", "a key is a mapping or a list"),
-        (b"\x00\x01\x02", "bytes of value 0"),
+        (b"\x00\x01\x02", "null bytes"),
         (b"services: \xff\xfe", "not UTF-8"),
         ("services: {a: {image: '\x07'}}", "control characters"),
         (b"#" * (9 * 1024 * 1024), "larger than 8 MiB"),
