@@ -1,4 +1,4 @@
-"""Options that come together in one value: a container's networks, and its health check."""
+"""Options that are combined in one value: a container's networks, and its health check."""
 
 # Annotations are values here: the grammar reads them.
 from typing import Annotated, TypedDict
@@ -15,7 +15,7 @@ class EndpointFlags(TypedDict, total=False):
     link: Annotated[
         Texts,
         Flag(
-            help="A further name for another container (container:alias)",
+            help="Additional name for another container (container:alias)",
             kind="list",
             names="container",
         ),
@@ -24,7 +24,7 @@ class EndpointFlags(TypedDict, total=False):
 
 
 class NetworkFlags(EndpointFlags, total=False):
-    """Options that come together in ``RunOptions.networks``."""
+    """Options that are combined in ``RunOptions.networks``."""
 
     mac_address: Annotated[Text, Flag(help="MAC address (92:d0:c6:0a:29:33)")]
     network: Annotated[
@@ -39,12 +39,12 @@ class NetworkFlags(EndpointFlags, total=False):
         ),
     ]
     network_alias: Annotated[
-        Texts, Flag(help="A further name in the network", kind="list", aliases=("net-alias",))
+        Texts, Flag(help="Additional name in the network", kind="list", aliases=("net-alias",))
     ]
 
 
 class HealthFlags(TypedDict, total=False):
-    """Options that come together in ``RunOptions.health``."""
+    """Options that are combined in ``RunOptions.health``."""
 
     health_cmd: Annotated[Texts, Flag(help="Command that checks the health")]
     health_interval: Annotated[Decimal, Flag(help="Time between two checks", metavar="duration")]
