@@ -98,7 +98,7 @@ def test_a_failed_step_marks_its_lines_and_shows_its_last_output(client: Noteboo
         "  >   4 |   exit 3",
         "  last output:",
         "  | why",
-        "  hint: look at what it left: %container builder debug COMMAND",
+        "  hint: inspect its files: %container builder debug COMMAND",
     ]
 
 

@@ -74,7 +74,9 @@ def test_a_locked_setting_is_changed_by_nothing_of_the_user(
         ({"JUPYTER_CONTAINERS_CONFIG": str(config)}, {}, str(config)),
         ({}, {"root": "/mine"}, "the arguments"),
     ):
-        with pytest.raises(DeniedError, match=f"by the administrator .* and {origin} changes it"):
+        with pytest.raises(
+            DeniedError, match=f"by the administrator .* and {origin} cannot change it"
+        ):
             load_settings({**plain, **environ}, overrides)
     # The same value is no change: engines hand their settings on so.
     assert load_settings({**plain, **environment(settings)}) == settings
