@@ -89,7 +89,7 @@ def test_files_that_are_not_there_are_said(engine: Engine, calls: Calls) -> None
     with pytest.raises(InvalidArgumentError, match="not a folder"):
         value(calls, Files("files", "/bin/busybox"))
     for name in ("", "..", "a/b"):
-        with pytest.raises(InvalidArgumentError, match="not a file's name"):
+        with pytest.raises(InvalidArgumentError, match="not a valid file name"):
             value(calls, Upload("files", "/tmp", name, "token", 0, last=True), b"")
     with pytest.raises(InvalidArgumentError, match="part of the upload is missing"):
         value(calls, Upload("files", "/tmp", "late", "token", 5, last=True), b"x")
