@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None, make_engine: Callable[[], Engine] | 
         words = [VERSION.name, "--format", "{{.Version}}"]
     _open_streams()
     output = _Output()
-    warnings.showwarning = _warned  # type: ignore[assignment]  # its arguments beside the text
+    warnings.showwarning = _show_warning  # type: ignore[assignment]  # its arguments beside the text
     try:
         return _command(words, output, make_engine or _new_engine)
     except ContainersError as error:
@@ -234,7 +234,7 @@ def _report(error: ContainersError, words: Sequence[str], output: _Output) -> in
     return 125 if starts == "container" and not isinstance(error, UsageError) else 1
 
 
-def _warned(message: Warning | str, *_: object) -> None:
+def _show_warning(message: Warning | str, *_: object) -> None:
     """Print a warning of the engine in one line, without its place in the source."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"WARNING: {message}\n")

@@ -106,7 +106,7 @@ STORY: list[tuple[str, str, str]] = [
     # For real in its own tests, with an image that has Python.
     ("kernel install", "%container kernel install busybox", "! busybox has no Python"),
     ("kernel rm", "%container kernel rm nothing-here", "! nothing-here"),
-    ("magics enable", "%container magics enable", "Every IPython kernel of yours"),
+    ("magics enable", "%container magics enable", "Every IPython kernel of this user"),
     ("magics ls", "%container magics ls", "50-jupyter-containers.py"),
     ("magics disable", "%container magics disable", "Removed"),
     (
