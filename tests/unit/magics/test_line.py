@@ -46,7 +46,11 @@ def test_an_image_stands_for_its_id() -> None:
 
 @pytest.mark.parametrize(
     ("line", "text"),
-    [("{{nope}}", "NameError"), ("echo 'x", "quot"), ("build {{ {'a': 1} }}", "a dict cannot be a word")],
+    [
+        ("{{nope}}", "NameError"),
+        ("echo 'x", "quot"),
+        ("build {{ {'a': 1} }}", "a dict cannot be a word"),
+    ],
 )
 def test_mistakes(line: str, text: str) -> None:
     with pytest.raises(InvalidArgumentError, match=text):
