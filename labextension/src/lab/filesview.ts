@@ -124,7 +124,7 @@ class FilesView {
   private async follow(entry: FileEntry, path: string): Promise<void> {
     if (entry.kind === "file") return this.download(path);
     if (entry.kind === "folder") return this.go(path);
-    // A link to a folder is gone into, one to a file downloaded.
+    // A link to a folder is opened, a link to a file downloaded.
     try {
       await this.client.call({ do: "files", container: this.container.id, path });
     } catch {
@@ -150,7 +150,7 @@ class FilesView {
   private async send(file: File): Promise<void> {
     const folder = this.here;
     const token = crypto.randomUUID?.() ?? `${Date.now()} ${Math.random()}`;
-    // An empty file has one part, too.
+    // An empty file also has one part.
     for (let offset = 0; offset === 0 || offset < file.size; offset += PART_BYTES) {
       const share = file.size ? Math.floor((100 * offset) / file.size) : 0;
       this.notice.textContent = `uploading ${file.name} … ${share} %`;

@@ -1,4 +1,4 @@
-/** What can be done with an item: the entries of its menu, in groups. */
+/** The actions of an item: the entries of its menu, in groups. */
 import type { Client } from "./client";
 import type {
   BuildItem,
@@ -19,7 +19,7 @@ export interface Action {
   danger?: boolean;
 }
 
-/** What can be done with a section as a whole. */
+/** The actions of a whole section. */
 export const SECTION_ACTIONS: Record<Section, Action[]> = {
   containers: [{ name: "prune", label: "Remove what is not used…" }],
   images: [{ name: "pull", label: "Pull…" }],
@@ -114,7 +114,7 @@ function image(item: ImageItem): Action[][] {
   ];
 }
 
-/** What an item is called where it is named in a question. */
+/** The name of an item in questions. */
 export function nameOf(section: Section, item: Items[Section]): string {
   if (section === "containers" || section === "networks") return (item as ContainerItem).name;
   if (section === "images") return (item as ImageItem).names[0] ?? item.id.slice(7, 19);

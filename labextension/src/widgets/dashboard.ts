@@ -64,7 +64,7 @@ function render({ model, el }: RenderProps): () => void {
   return () => link.close();
 }
 
-/** One container's line; its buttons stay the same, so that a click never meets another. */
+/** One container's line; its buttons stay the same elements, so that a click never hits another. */
 function makeRow(id: string, act: (action: Act["action"]) => void): Drawn {
   const line = document.createElement("tr");
   line.dataset.id = id;

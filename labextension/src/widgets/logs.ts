@@ -1,7 +1,7 @@
 /**
- * What a container writes: with its colours, searched, followed, held still, copied.
+ * The output of a container: in colour, with search, follow, pause and copy.
  *
- * A view that is held still acknowledges nothing, so the kernel keeps the rest, up to a limit.
+ * A paused view acknowledges nothing, so the kernel keeps further output, up to a limit.
  */
 
 import type { RenderProps } from "@anywidget/types";
