@@ -1,4 +1,4 @@
-"""What the browser's side has from the kernel's: ``python -m tests.typescript`` writes it.
+"""Generates the browser's code from the kernel's: ``python -m tests.typescript`` writes it.
 
 Messages become types, rules of words become tables, and examples of those rules become test data.
 """

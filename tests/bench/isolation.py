@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 _MARK = "JUPYTER_CONTAINERS_BENCH_ISOLATED"
 # The first process of the namespace is a shell, because it reaps what the engines leave to it.
-# An existing containerd must not be found: dockerd would use it instead of one of its own.
+# An existing containerd must not be found: dockerd would use it instead of starting one.
 _SCRIPT = """
 mount --make-rprivate /
 if [ -d /run/containerd ]; then mount -t tmpfs tmpfs /run/containerd; fi

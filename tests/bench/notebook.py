@@ -1,4 +1,4 @@
-"""What a person at a notebook feels: verbs, completion, a flood of lines, the echo of a key.
+"""Delays for the user of a notebook: verbs, completion, a flood of lines, the echo of a key.
 
 Verbs and completion are measured in a kernel, the others in a real JupyterLab with Chromium.
 Docker has nothing to compare with.
@@ -23,7 +23,7 @@ from tests.integration.engine_fixtures import Place, demolish
 LINES = 1_000_000
 _LOAD = "%load_ext jupyter_containers"
 _QUIET = "--network none busybox"
-# What a verb takes, its result shown, less what the engine's call in it takes.
+# The time of a verb including the display of its result, minus the time of its engine call.
 _OVERHEAD = """
 import json, time
 from jupyter_containers.magics.registration import registered

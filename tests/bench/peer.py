@@ -38,7 +38,7 @@ class Docker:
     def __enter__(self) -> Docker:
         self._folder.mkdir(parents=True)
         (self._folder / "daemon.json").write_text("{}")
-        # In a mount namespace of its own, its mounts end with it.
+        # In a separate mount namespace, so that its mounts end with it.
         argv = ["unshare", "--mount", *self._enter, DAEMON]
         argv += ["--config-file", str(self._folder / "daemon.json")]
         argv += ["--data-root", str(self._folder / "data")]

@@ -59,7 +59,7 @@ def answers(root: Path, run_root: Path, *, rounds: int) -> dict[str, Series]:
 
 
 def _ignore(message: Mapping[str, Any]) -> None:
-    """Receive an output that nobody looks at."""
+    """Receive an output and ignore it."""
 
 
 def _answer(manager: Any, client: Any, source: str) -> float:

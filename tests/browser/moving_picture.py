@@ -60,7 +60,7 @@ class Film:
             self._page.wait_for_timeout(max(0, every - (time.monotonic() - started) * 1000))
 
     def write(self, target: Path) -> None:
-        """Write an animation that begins anew when it has ended."""
+        """Write an animation that repeats."""
         from PIL import Image
 
         first, *others = [Image.open(io.BytesIO(frame)).convert("RGB") for frame in self._frames]

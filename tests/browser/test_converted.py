@@ -44,7 +44,7 @@ def test_every_widget_reads_well_without_a_kernel(notebook: Any, lab: Lab, tmp_p
         opened.run_all()
         assert all(prompt.strip("[]:").isdigit() for prompt in opened.prompts())
         typist = Typist(opened)
-        # What is out of sight is not drawn.
+        # Invisible parts are not drawn.
         page.locator(".jc-screen").scroll_into_view_if_needed()
         typist.sees("/ #")
         typist.type("echo sum-$((40+2)); exit\n")

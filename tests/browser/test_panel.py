@@ -166,7 +166,7 @@ def test_a_page_that_is_reloaded_while_a_cell_runs_is_live_at_once(
     # The page that was left has said farewell: its kernel tells one page only.
     lines = "len(get_ipython().jupyter_containers_panel)"
     asked = f"{_KERNEL}.requestExecute({{code: '', user_expressions: {{lines: '{lines}'}}}}).done"
-    # What waited while the cell ran is answered with its interrupt.
+    # Calls that waited for the cell are answered after its interrupt.
     until(lambda: page.evaluate(f"async () => (await {asked}).content.status") == "ok")
     reply = page.evaluate(f"async () => (await {asked}).content.user_expressions.lines.data")
     assert reply["text/plain"] == "1"
@@ -254,7 +254,7 @@ def test_dockerfile_cells_are_written_built_and_run(lab: Lab, page: Any, engine:
     keyword = "el => getComputedStyle(el).fontWeight"
     until(lambda: cell.locator(".cm-line span", has_text="RUN").first.evaluate(keyword) != "400")
     panel.load()
-    # What the checks find is marked at its line, also in a cell that was there before.
+    # Findings of the checks are marked at their lines, also in a cell that already existed.
     page.locator(".cm-lintRange-warning").wait_for(timeout=10_000)
     assert page.locator(".cm-lintRange-warning").all_inner_texts() == ["MAINTAINER someone"]
     cell.locator(".cm-line", has_text="CMD").locator("span").first.hover()

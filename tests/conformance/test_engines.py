@@ -1,4 +1,4 @@
-"""What every engine promises, wherever its work is done: in this process, or by a worker.
+"""The contract of engines, whether they work in this process or in a worker.
 
 An implementation is a line of ``ENGINES``.  The remote one works in the namespaces of its user, as
 for somebody without root (``tests/integration/test_rootless.py`` asks the same of the account of an

@@ -1,4 +1,4 @@
-"""What every storage driver promises: the same images and containers, however layers are joined.
+"""The contract of storage drivers: the same images and containers, however layers are joined.
 
 An implementation is a line of ``DRIVERS``.  Here the settings choose the driver; that each is found
 where it is needed is in ``tests/integration/test_rungs.py``.
@@ -37,7 +37,7 @@ COPY --from=first /s /e
 """
 
 
-# What SAME makes below its folders: type, mode, owner and link, by name.
+# The entries that SAME creates below its folders: type, mode, owner and link, by name.
 MADE = {
     "d": (tarfile.DIRTYPE, 0o755, 0, 0, ""),
     "d/2": (tarfile.REGTYPE, 0o644, 0, 0, ""),

@@ -19,7 +19,7 @@ from tests.notebooks.course import LESSONS, NOTEBOOKS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/guides/teaching.md"
 QUESTION = ["BEGIN QUESTION", "BEGIN SOLUTION", "END SOLUTION", "BEGIN TESTS", "END TESTS"]
-# The last chapter's check awaits a grader of its own, which a test of otter cannot.
+# The last chapter's check awaits its own grader, which a test of otter cannot do.
 CHAPTERS = LESSONS[:-1]
 
 

@@ -36,7 +36,7 @@ class _Connection(http.client.HTTPConnection):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Whoever speaks to the service at ``url``; requests have the version 1.43."""
+    """A client of the service at ``url``; requests have the version 1.43."""
 
     url: str
     config: Path

@@ -1,4 +1,4 @@
-"""An engine on a store of its own, and what it must not leave behind.
+"""An engine with its own store, and checks that it leaves nothing behind.
 
 Vocabulary: a *place* is the two folders of one store; *traces* are everything of that store that
 the kernel knows: mounts, links, published ports, cgroups, processes, runtime state.  Traces are
@@ -27,7 +27,7 @@ BUSYBOX = "busybox:latest"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one store is."""
+    """The place of one store."""
 
     root: Path
     run_root: Path
@@ -41,7 +41,7 @@ class Place:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What tells other programs of the store, in their environment."""
+        """The environment variables that point other programs to the store."""
         return {
             "JUPYTER_CONTAINERS_ROOT": str(self.root),
             "JUPYTER_CONTAINERS_RUN_ROOT": str(self.run_root),
@@ -50,7 +50,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Traces:
-    """What the machine knows of one store."""
+    """The traces of one store on the machine."""
 
     mounts: frozenset[str]
     links: frozenset[str]
@@ -189,7 +189,7 @@ def busybox_tar(engine: Engine, folder: Path) -> Path:
 
 
 def run_program(script: str, *arguments: str, python: str | None = None) -> subprocess.Popen[str]:
-    """Start a Python program in a process (and session) of its own: another kernel."""
+    """Start a Python program in its own process (and session), like another kernel."""
     import sys
 
     return subprocess.Popen(

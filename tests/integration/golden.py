@@ -96,7 +96,7 @@ def _member(
     archive.addfile(member, io.BytesIO(data))
 
 
-# What a case works on.
+# The files of a case.
 
 
 def lay_out(name: str, folder: Path) -> tuple[Path, Path]:
@@ -193,7 +193,7 @@ def web_server(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-# What is kept of an image.
+# The recorded fields of an image.
 
 
 class Tree(dict[str, dict[str, Any]]):

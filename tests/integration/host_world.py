@@ -104,7 +104,7 @@ class World:
         self.on_host(self.driver.settle_loopback, self.networks)
 
     def flush_rules(self) -> None:
-        """Take away the table of these networks, as somebody's ``nft flush ruleset`` does."""
+        """Remove the table of these networks, as ``nft flush ruleset`` does."""
         command = ["nft", "delete", "table", "inet", TABLE]
         self.on_host(lambda: subprocess.run(command, check=True))
 

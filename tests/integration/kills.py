@@ -36,7 +36,7 @@ _LOOKING = 20.0  # seconds in which what has just ended is recorded by its exit 
 
 @dataclass
 class Killed:
-    """What became of the kills: how many by call, and what was wrong."""
+    """The results of the kills: their number by call, and the failures."""
 
     seconds: float = 0.0
     calls: Counter[str] = field(default_factory=Counter)

@@ -1,4 +1,4 @@
-"""What is left of a store on disk and in its records, and which processes still see it."""
+"""The remains of a store on disk, in its records and in processes that still see it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.integration.engine_fixtures import Place
 OF_CONTAINERS = ("containers", "uppers", "volumes", "staging", "RUNTIME", "MOUNTS", "CGROUPS")
 # Those that are empty when there is no image, build cache or build either.
 OF_STORES = (*OF_CONTAINERS, "content/blobs/sha256", "layers", "locks", "BUILDS", "caches")
-# What a store and its run root may have at their tops.
+# Allowed entries at the top of a store and of its run root.
 AT_ROOT = (
     *("boot-id", "containers", "content", "ingest", "layers", "locks", "reserve", "uppers"),
     *(

@@ -81,7 +81,7 @@ with Engine(root=Path(root), run_root=Path(run_root)) as engine:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a soak came to: ``left`` is what the machine still had, by kind."""
+    """The result of a soak test: ``left`` are the remains on the machine, by kind."""
 
     cycles: int
     kernels_killed: int

@@ -1,4 +1,4 @@
-"""What a failed step leaves, and how one looks at it."""
+"""The file system of a failed step, and its inspection."""
 
 from __future__ import annotations
 

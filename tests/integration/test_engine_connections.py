@@ -103,7 +103,7 @@ def test_networks_are_joined_and_left_while_it_runs(two: Engine, busybox: str) -
     assert box.short_id not in output(box, "cat /etc/hosts")
     two.networks.connect("front", "box")
     assert "default via 10.214.1.1 dev eth0" in output(box, "ip route")
-    # What is joined while it is stopped is there at the next start.
+    # Networks joined while it is stopped are present after the next start.
     box.stop(timeout=0)
     two.networks.connect("back", "box", alias=["store"])
     box.start()

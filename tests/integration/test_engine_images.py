@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Engine]:
-    """An engine with a store of its own, busybox in it."""
+    """An engine with its own store that contains busybox."""
     with fresh_engine(tmp_path / "own") as engine:
         engine.images.bootstrap("busybox")
         yield engine

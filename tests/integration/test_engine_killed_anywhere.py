@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    """A store of its own."""
+    """A separate store."""
     place = Place.under(tmp_path / "own")
     yield place
     with place.engine() as engine:

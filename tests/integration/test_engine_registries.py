@@ -117,7 +117,7 @@ def test_a_registry_asks_others_for_a_password(engine: Engine, own_registry: str
         assert json.load(answer) == {"repositories": []}
     assert len(registry.password) == 32
     assert registry.password not in repr(registry) + str(registry.container.inspect())
-    # The engine knows it by every name of the port, and sends it to nobody else.
+    # The engine finds it under every name of the port, and sends it to no other registry.
     for host in ("localhost", "127.0.0.1"):
         name = f"{host}:{registry.address.rpartition(':')[2]}/team/app:1"
         engine.images.tag("busybox", name)

@@ -44,7 +44,7 @@ def test_case(name: str, oven: Engine, tmp_path: Path) -> None:
         }
         checks = expected.pop("checks", None)
         if checks is not None and "error" not in expected:
-            # Docker repeats what one line is told several times.
+            # Docker repeats a message that applies to one line several times.
             wanted = [one for at, one in enumerate(checks) if one not in checks[:at]]
             assert _differences(_checks(oven, context, options), wanted) == []
 

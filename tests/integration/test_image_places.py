@@ -1,4 +1,4 @@
-"""What every place of images promises, on all four of them, and copies between any two.
+"""The contract of image places, tested on all four of them, and copies between any two.
 
 Another implementation of the protocols joins by one entry in ``KINDS``.  Seen to fail: without the
 check in ``blobs.checked_pieces`` a layout and an archive keep wrong bytes; with ``tag`` before the
@@ -158,7 +158,7 @@ class Kept:
 
 @dataclass
 class Around:
-    """What places of a test are made in."""
+    """The folder for a test's places."""
 
     folder: Path
     registry: DockerRegistry
@@ -349,7 +349,7 @@ def test_wrong_bytes_are_refused(
 
 
 def test_what_is_no_digest_is_refused(kept: Kept, transfer: Transfer) -> None:
-    """What a hostile manifest calls a digest is no path."""
+    """A digest in a hostile manifest is never used as a path."""
     memory = Memory()
     memory.blobs["sha256:../../../escaped"] = b"x"
     blob = Descriptor(LAYER_GZIP, "sha256:../../../escaped", 1)

@@ -1,4 +1,4 @@
-"""What a container sees, and what it cannot reach: the host's side of the wall is looked at too."""
+"""The view from inside a container and its limits, checked from the host's side as well."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_no_descriptor_of_the_engine_leaks_in(engine: Engine, busybox: str) -> N
 # -- escapes -------------------------------------------------------------------------------------
 
 
-# What a container tries, and a part of the answer: the same for whoever runs it.
+# Attempts of a container, and a part of the answer: the same for every user of the engine.
 REFUSED = (
     ("mount -t tmpfs none /mnt", "ermission denied"),
     ("mount -o remount,rw /proc/sys", "ermission denied"),

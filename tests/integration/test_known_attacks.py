@@ -151,7 +151,7 @@ def test_the_name_of_a_cache_is_no_path(engine: Engine, busybox: str, secret: Pa
     "option", ["bind-propagation=shared", "bind-propagation=rshared", "relabel=shared"]
 )
 def test_a_step_chooses_no_propagation(engine: Engine, busybox: str, option: str) -> None:
-    """CVE-2024-9407: mounts of a step came out by an option that nobody had looked at."""
+    """CVE-2024-9407: an unchecked option exposed the host through a mount of a step."""
     with pytest.raises(ContainersError, match=option.split("=")[0]):
         engine.build(
             dockerfile=f"FROM {busybox}\nRUN --mount=type=bind,{option},target=/m true\n",

@@ -162,7 +162,7 @@ def test_a_program_may_have_port_53(engine: Engine, network: str) -> None:
 
 @contextmanager
 def upstream(host: str) -> Iterator[list[bytes]]:
-    """Answer at a loopback address of the host, first with somebody else's identity; yield names.
+    """Answer at a loopback address of the host, first with another server's identity; yield names.
 
     The data of the answer is 10.9.8.7.
     """
@@ -285,7 +285,7 @@ def test_one_that_was_killed_is_started_again(engine: Engine, network: str, plac
 
 
 def test_a_hostile_container_takes_nothing_from_the_others(engine: Engine, network: str) -> None:
-    """Garbage, idle connections, questions that nobody answers, a hosts file without end."""
+    """Garbage, idle connections, unanswered questions, an endless hosts file."""
     web, bad = started(engine, "web"), started(engine, "bad", dns="127.77.0.9")
     held: list[socket.socket] = []
 

@@ -1,4 +1,4 @@
-"""What the panel calls, on a real store: files, pruning, the history of builds."""
+"""The panel's calls on a real store: files, pruning, the history of builds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.integration.engine_fixtures import BUSYBOX, Place, demolish
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine on a store of its own: everything in it is pruned here."""
+    """An engine with its own store, in which everything is pruned."""
     if os.geteuid() != 0:
         pytest.skip("needs root: mount namespaces, networks and cgroups")
     with Place.under(tmp_path).engine() as engine:

@@ -62,7 +62,7 @@ def test_a_user_runs_no_more_than_the_limit(student: Account) -> None:
     assert "stop one of them; the limits of this machine are in /etc/jupyter_containers" in told
     student.container("stop two")
     student.container("run --rm -m 100m --network none busybox true")
-    # What is not limited by the kernel is added up.
+    # Resources that the kernel does not limit are added up.
     told = refused(student, "run --rm --network none busybox true")
     assert "the running containers ask for 100MiB of your 1GiB, and this one for 1GiB" in told
     student.container("rm -f one two")

@@ -27,7 +27,7 @@ from tests.integration.engine_fixtures import Place
 COMMAND = Path(sys.executable).with_name("jupyter-container")
 NAMES = ("USR1", "HUP", "INT", "QUIT", "WINCH", "CONT")
 TRAPS = "; ".join(f"trap 'echo got {name}' {name}" for name in NAMES)
-# What Docker's command printed and returned.
+# The output and exit code of Docker's command.
 HEARD = b"".join(b"got %s\n" % name.encode() for name in (*NAMES, "TERM"))
 CODE = 5
 PROGRAM = f"{TRAPS}; trap 'echo got TERM; exit {CODE}' TERM; echo ready; while :; do sleep 1; done"

@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def privately(function: Callable[[], T]) -> T:
-    """Run ``function`` in a thread whose mounts nobody else sees and that vanish with it."""
+    """Run ``function`` in a thread with a private mount namespace, which ends with it."""
     results: list[T] = []
     errors: list[BaseException] = []
 

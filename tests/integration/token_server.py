@@ -53,7 +53,7 @@ class TokenServer:
         )
 
     def configuration(self, server: ScriptedRegistry) -> dict[str, str]:
-        """Return what the registry is told about this server."""
+        """Return the registry's configuration for this server."""
         return {
             "realm": f"{server.url}/token",
             "service": SERVICE,

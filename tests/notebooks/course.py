@@ -17,7 +17,7 @@ LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 BASES = ("busybox", "debian:bookworm-slim", "python:3.11-slim", "registry:2")
 _RUN = REPOSITORY / "tests/notebooks/coursework.py"
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-# Where a lesson names a port of this machine (httpd's own -p is one of the container).
+# A lesson's references to ports of this machine (httpd's own -p is a port of the container).
 _BEFORE = r"(-p (?=\d+:)|registry start -p |localhost:|port_answers\()"
 _PUBLISHED = re.compile(_BEFORE + r"(\d{4,5})\b")
 
@@ -59,7 +59,7 @@ def text_below(cell: nbformat.NotebookNode) -> str:
 
 
 def argv_of(name: str, folder: Path) -> list[str]:
-    """Copy a lesson into ``folder``, with ports that nobody has; return what runs it there."""
+    """Copy a lesson into ``folder``, with free ports; return a function that runs it there."""
     texts = {
         f"{name}.ipynb": (NOTEBOOKS / f"{name}.ipynb").read_text(),
         f"{name}.md": (NOTEBOOKS / "answers" / f"{name}.md").read_text(),

@@ -1,4 +1,4 @@
-"""What a reader sees when something fails: a line, the place, a hint, and never a traceback."""
+"""The report of a failure: a line, the place, a hint, and never a traceback."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ STORY: list[tuple[str, str, str]] = [
     ("system service", "%container system service --time 20", "DOCKER_HOST=unix://"),
     ("system reset", "%container system reset --force", ""),
 ]
-# What must be there before a verb can do its work.
+# The objects that a verb needs.
 BEFORE = {
     "builder debug": "%%dockerfile\nFROM busybox\nRUN echo done > /half; false",
     "attach": "%container run -d --name talker --network none busybox sh -c 'sleep 2; echo heard'",
@@ -128,7 +128,7 @@ BEFORE = {
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookClient]:
-    # A store of its own: the prunes take everything.
+    # A separate store, since the prunes remove everything.
     folder = tmp_path_factory.mktemp("verbs")
     place = Place.under(folder)
     config = folder / "docker"

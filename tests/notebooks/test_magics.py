@@ -1,4 +1,4 @@
-"""What cells can say beyond one command, in a real kernel with real containers."""
+"""Cells beyond a single command, in a real kernel with real containers."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from tests.notebooks.kernels import environment
 
 
 class Screen:
-    """What a program on a pseudo-terminal has written, and its keyboard."""
+    """The output of a program on a pseudo-terminal, and its keyboard."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

@@ -68,7 +68,7 @@ def test_a_notebook_that_works_is_run_to_its_end(place: Place, tmp_path: Path, t
     written = nbformat.read(tmp_path / "out.ipynb", as_version=4)
     kept = [cell for cell in written.cells if cell.source in cells]
     assert kept[1].outputs[0].text == "said\n"
-    # Nobody is there who could see a widget.
+    # There is no front end that could show a widget.
     assert set(kept[2].outputs[0].data) == {"text/plain", "text/html"}
 
 

@@ -93,7 +93,7 @@ TIERS = {
         "crun",
         group="/jupyter-containers-engine",
     ),
-    # Nobody there who gives control groups away.
+    # There is no systemd that delegates control groups.
     "undelegated": Tier(
         "unshare --mount sh -c 'mount -t tmpfs none /run/user && exec \"$@\"' - " + _user("lone"),
         "crun",

@@ -1,4 +1,4 @@
-"""What ``POST /containers/create`` asks for, in the engine's options."""
+"""The engine's options for bodies of ``POST /containers/create``."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class Parser:
 
 
 def _record(options: RunOptions) -> bytes:
-    """What becomes of flags: a record, which must hold them."""
+    """Flags become a record, which must be able to hold them."""
     return encoded(options)
 
 
@@ -260,7 +260,7 @@ def _listed(data: bytes) -> object:
 
 
 def _page(data: bytes) -> object:
-    """What a browser's JSON becomes before it comes to the panel."""
+    """Decode a browser's JSON as it is done for the panel."""
     try:
         value = json.loads(data.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""How slirp4netns is started, with programs of a line that stand in for it."""
+"""The start of slirp4netns, simulated by one-line programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page without a browser: it keeps what it is told, and calls."""
+"""A page without a browser: it keeps received messages, and calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of cgroup v2 belongs to a user; folders stand in for groups (tests/vm has real ones)."""
+"""Delegation of cgroup v2 to a user; folders simulate groups (tests/vm has real ones)."""
 
 from __future__ import annotations
 

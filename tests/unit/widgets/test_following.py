@@ -139,7 +139,7 @@ class TestNetwork:
         page = Page(widget)
         page.say("ready")
         wait_for(lambda: bool(looks))
-        # What happened meanwhile is told to whoever comes.
+        # A new view gets the events that it missed.
         assert page.last("hello")["news"][0]["text"] == "c was attached"
 
 

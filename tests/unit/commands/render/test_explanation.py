@@ -1,4 +1,4 @@
-"""How an explanation looks."""
+"""The rendering of an explanation."""
 
 from jupyter_containers.commands.render.explanation import Explained
 from jupyter_containers.engine.containers.explain import Explanation, Line, Section
