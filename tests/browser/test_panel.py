@@ -76,7 +76,7 @@ def test_keys_reach_everything_and_both_themes_are_readable(
     tree.focus()
     page.keyboard.press("Home")
     page.keyboard.press("Shift+F10")  # a section has a menu, too
-    page.get_by_role("menuitem", name="Remove what is not used…").wait_for()
+    page.get_by_role("menuitem", name="Remove unused objects…").wait_for()
     page.keyboard.press("Escape")
     until(lambda: tree.evaluate("node => node === document.activeElement"))
     page.keyboard.press("ArrowDown")
@@ -229,7 +229,7 @@ def test_launcher_settings_and_palette(lab: Lab, page: Any, engine: Engine) -> N
 
     panel.start("settingeditor:open")
     page.locator(".jp-PluginList-entry", has_text="Containers").first.click()
-    tick = page.get_by_role("checkbox", name="Show what containers use")
+    tick = page.get_by_role("checkbox", name="Show the resource usage of containers")
     tick.click()
     usage.wait_for(state="detached")
     tick.click()

@@ -233,8 +233,8 @@ function question(section: Section, item: Items[Section]): { body: string; label
   if (section === "containers") {
     const running = (item as ContainerItem).state === "running";
     return {
-      body: `${running ? "It runs and is ended. " : ""}Files that are only in it are lost.`,
-      label: running ? "End and remove" : "Remove",
+      body: `${running ? "It is running and will be stopped. " : ""}Files that exist only in it will be lost.`,
+      label: running ? "Stop and remove" : "Remove",
     };
   }
   if (section === "images") {
@@ -242,10 +242,10 @@ function question(section: Section, item: Items[Section]): { body: string; label
     return {
       body:
         names.length > 1
-          ? `It goes under all of its names: ${names.join(", ")}.`
-          : "Layers that nothing else has go with it.",
+          ? `It will be removed with all of its names: ${names.join(", ")}.`
+          : "Layers that no other image uses will be removed too.",
       label: "Remove",
     };
   }
-  return { body: section === "volumes" ? "Its files are lost." : "", label: "Remove" };
+  return { body: section === "volumes" ? "Its files will be lost." : "", label: "Remove" };
 }

@@ -57,7 +57,7 @@ export function addCommands(
     execute: withClient((client) => actions.pull(client)),
     isEnabled: hasLine,
   });
-  add("containers:prune", { label: "Remove What Is Not Used…", execute: withClient(prune), isEnabled: hasLine });
+  add("containers:prune", { label: "Remove Unused Objects…", execute: withClient(prune), isEnabled: hasLine });
   add("containers:notebook-dockerfile", {
     label: "Dockerfile from This Notebook",
     execute: withClient((client) => writeDockerfile(app, follower, client)),
@@ -126,7 +126,7 @@ class CellCommands {
     await this.build();
     const build = await this.newBuild(client, cell.model.id, before);
     if (!build) {
-      Notification.warning("The cell has built nothing.", { autoClose: 5000 });
+      Notification.warning("The cell has not built an image.", { autoClose: 5000 });
       return;
     }
     if (build.outcome !== "done") return; // the cell shows why

@@ -105,7 +105,7 @@ export async function askRun(image: string): Promise<string> {
   const volumes = form.field("Volumes", "data:/data ./work:/work");
   const variables = form.field("Variables", "KEY=value OTHER=more");
   const command = form.field("Command", "the image's own");
-  const remove = form.tick("Remove it when it ends", false);
+  const remove = form.tick("Remove the container when it ends", false);
   const preview = child(form.node, "output", "jc-lab-preview");
   preview.setAttribute("aria-label", "The command line");
   const several = (flag: string, input: HTMLInputElement): string[] =>
@@ -180,7 +180,7 @@ export async function logIn(client: Client, registry = ""): Promise<boolean> {
 export async function prune(client: Client): Promise<void> {
   let groups: PruneGroup[] = [];
   const form: Form = new Form(() => JSON.stringify(chosen()));
-  const wide = form.tick("Also images and volumes that have a name", false);
+  const wide = form.tick("Also images and volumes with a name", false);
   const list = child(form.node, "div", "jc-lab-prune");
   const total = child(form.node, "div", "jc-lab-total");
   total.setAttribute("role", "status");
@@ -210,7 +210,7 @@ export async function prune(client: Client): Promise<void> {
   wide.addEventListener("change", () => void look());
   void look();
   const result = await showDialog({
-    title: "Remove what is not used",
+    title: "Remove unused objects",
     body: form,
     buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: "Remove" })],
   });

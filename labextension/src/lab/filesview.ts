@@ -40,7 +40,7 @@ class FilesView {
     pick.hidden = true;
     pick.setAttribute("aria-label", "Files to upload");
     pick.addEventListener("change", () => void this.upload([...(pick.files ?? [])]).finally(() => (pick.value = "")));
-    this.tool(bar, "Upload…", "Put files into this folder", () => pick.click());
+    this.tool(bar, "Upload…", "Upload files to this folder", () => pick.click());
     this.tool(bar, "Download folder", "Download this folder as a tar", () => void this.download(this.here));
     this.tool(bar, "Refresh", "Look again", () => void this.go(this.here));
     this.notice = child(place, "div", "jc-lab-notice");

@@ -21,14 +21,14 @@ export interface Action {
 
 /** The actions of a whole section. */
 export const SECTION_ACTIONS: Record<Section, Action[]> = {
-  containers: [{ name: "prune", label: "Remove what is not used…" }],
+  containers: [{ name: "prune", label: "Remove unused objects…" }],
   images: [{ name: "pull", label: "Pull…" }],
   volumes: [{ name: "create-volume", label: "New volume…" }],
   networks: [{ name: "create-network", label: "New network…" }],
   builds: [],
   registries: [
     { name: "login", label: "Log in…" },
-    { name: "start-registry", label: "Start a registry here" },
+    { name: "start-registry", label: "Start a registry on this machine" },
   ],
 };
 

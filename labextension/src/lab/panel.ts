@@ -67,8 +67,8 @@ export class ContainersPanel extends Widget {
       this.tree.node.focus();
       event.preventDefault();
     });
-    this.tool("Pull…", "Fetch an image from a registry", (client) => this.actions.pull(client));
-    this.tool("Prune…", "Remove what is not used, after a look at it", (client) => this.actions.prune(client));
+    this.tool("Pull…", "Pull an image from a registry", (client) => this.actions.pull(client));
+    this.tool("Prune…", "Remove unused objects, after a preview", (client) => this.actions.prune(client));
     this.tree = new Tree(this.node, "Containers, images and what belongs to them", {
       toggle: (key, open) => this.toggle(key as Section, open),
       act: (key) => this.open(key),
@@ -240,7 +240,7 @@ export class ContainersPanel extends Widget {
     const newNotebook = (primary: boolean): void =>
       offer("New notebook with containers", primary, () => this.actions.newNotebook());
     if (place === "no-notebook") {
-      say("Containers live in a notebook's kernel, and no notebook is open.");
+      say("Containers belong to a notebook's kernel, but no notebook is open.");
       newNotebook(true);
     } else if (place === "no-kernel") {
       say(`${name} has no kernel at the moment.`);
@@ -255,7 +255,7 @@ export class ContainersPanel extends Widget {
       offer("Load extension", true, () => this.load(), loading !== "");
       newNotebook(false);
     } else if (client?.state === "refused") {
-      say(client.trouble?.message ?? "The kernel refuses.", "jc-lab-problem");
+      say(client.trouble?.message ?? "The kernel refused the connection.", "jc-lab-problem");
       if (client.trouble?.hint) say(client.trouble.hint);
     } else if (client?.state === "closed") {
       say("The connection to the kernel has ended.");

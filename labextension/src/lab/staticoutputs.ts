@@ -15,7 +15,7 @@ const WAIT_MS = 300;
 
 export const readable: JupyterFrontEndPlugin<void> = {
   id: "jupyter-containers-engine:readable",
-  description: "Shows the static form of outputs whose widgets have gone with their kernel.",
+  description: "Shows the static form of outputs whose widgets ended with their kernel.",
   autoStart: true,
   optional: [INotebookTracker],
   activate: (_app: JupyterFrontEnd, tracker: INotebookTracker | null) => {

@@ -28,7 +28,7 @@ function render({ model, el }: RenderProps): () => void {
   let held: Explained | ExplainHello | null = null;
   let paused = false;
 
-  const pause = frame.button("Pause", "Hold the explanation still", () => {
+  const pause = frame.button("Pause", "Pause updates", () => {
     paused = !paused;
     pause.textContent = paused ? "Go on" : "Pause";
     pause.setAttribute("aria-pressed", String(paused));

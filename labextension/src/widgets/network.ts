@@ -15,7 +15,7 @@ function render({ model, el }: RenderProps): () => void {
   notice.hidden = true;
   const pictures = child(frame.body, "div", "jc-network-pictures");
   const news = child(frame.body, "ul", "jc-network-news");
-  news.setAttribute("aria-label", "What has happened");
+  news.setAttribute("aria-label", "Events");
   news.setAttribute("aria-live", "polite");
   const details = child(frame.body, "details", "jc-network-json");
   child(details, "summary", "", "JSON");

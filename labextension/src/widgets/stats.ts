@@ -23,7 +23,7 @@ function render({ model, el }: RenderProps): () => void {
   const hidden = new Set<string>();
   const colours = new Map<string, string>();
 
-  const pause = frame.button("Pause", "Hold the charts still", () => {
+  const pause = frame.button("Pause", "Pause the charts", () => {
     paused = !paused;
     pause.textContent = paused ? "Go on" : "Pause";
     pause.setAttribute("aria-pressed", String(paused));

@@ -30,7 +30,7 @@ function render({ model, el }: RenderProps): () => void {
     if (running) link.send({ kind: "input" }, [Uint8Array.from(data, (c) => c.charCodeAt(0)).buffer]);
   });
 
-  frame.button("Copy", "Copy what is marked, or everything", () => {
+  frame.button("Copy", "Copy the selection, or everything", () => {
     copy(terminal.hasSelection() ? terminal.getSelection() : wholeText(terminal));
     terminal.focus();
   });
