@@ -10,7 +10,7 @@ from jupyter_containers.commands.grammar.flags import (
 )
 from jupyter_containers.commands.words import Call, Flag, Live, Operand, Verb, View
 from jupyter_containers.options.flag import declared
-from jupyter_containers.options.groupflags import EndpointFlags
+from jupyter_containers.options.groupflags import ConnectFlags, CreateNetworkFlags
 
 NETWORK = Operand("network", "NETWORK")
 NETWORKS = Operand("names", "NETWORK", "some")
@@ -30,22 +30,7 @@ VERBS: tuple[Verb, ...] = (
         "network create",
         "Create a network",
         Call("networks.create", "id"),
-        (
-            Flag("attachable", "Accepted without effect: every container can be attached", "bool"),
-            Flag("aux-address", "Address that no container gets (name=IP)", "list"),
-            Flag("config-only", "Not supported: networks of a swarm", "bool"),
-            Flag("driver", "Driver: bridge", "text", "d"),
-            Flag("gateway", "Gateway address (at most one for IPv4 and one for IPv6)", "list"),
-            Flag("ingress", "Not supported: networks of a swarm", "bool"),
-            Flag("internal", "Block access to external networks", "bool"),
-            Flag("ip-range", "Part of the subnet to choose addresses from", "list"),
-            Flag("ipam-driver", "Address management driver: default"),
-            Flag("ipv6", "Enable IPv6 addresses", "bool"),
-            Flag("label", "Set a label", "list"),
-            Flag("opt", "Driver option (com.docker.network.…=value)", "list", "o"),
-            Flag("scope", "Scope: local"),
-            Flag("subnet", "Address range (CIDR; at most one for IPv4 and one for IPv6)", "list"),
-        ),
+        declared(CreateNetworkFlags),
         (Operand("name", "NETWORK"),),
         examples=(
             ("network create frontend", "its containers find each other by name"),
@@ -56,11 +41,7 @@ VERBS: tuple[Verb, ...] = (
         "network connect",
         "Connect a container to a network",
         Call("networks.connect", "nothing"),
-        (
-            Flag("alias", "Additional name in the network", "list"),
-            Flag("gw-priority", "Priority of the network for the default route", "int"),
-            *declared(EndpointFlags),
-        ),
+        declared(ConnectFlags),
         (NETWORK, CONTAINER),
         examples=(("network connect --alias site backend web", "while it runs"),),
     ),
