@@ -9,7 +9,7 @@ _ONE_MACHINE = "there is no swarm here; run -d --restart always keeps a containe
 _SERVICES = (
     "Compose files are read (compose config), not started yet: network create NAME, then "
     "run -d --network NAME for each service "
-    "(a cell with %%container takes several commands, one a line)"
+    "(a cell with %%container takes several commands, one per line)"
 )
 _BUILDERS = "there are no builders to choose: build does everything, also with --platform"
 _LISTS = "ps lists containers, images lists images"

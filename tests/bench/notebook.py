@@ -164,7 +164,7 @@ def _in_kernel(environ: dict[str, str], engine: Engine, rounds: int, images: int
 
 
 def _completed(client: Any) -> float:
-    """Return the seconds until the front end has the completions that it asked for."""
+    """Return the seconds until the front end has received its completions."""
     code = "%container run --rm many/image1"
     began = time.perf_counter()
     answer = client.complete(code, reply=True, timeout=30)
@@ -200,12 +200,12 @@ def _opened(page: Any, address: str, notebooks: Path, *cells: str) -> LabNoteboo
 
 
 def _flooded(opened: LabNotebook, what: str) -> list[Row]:
-    """Run the notebook, click all the time, and return what kernel and page have felt."""
+    """Run the notebook, click continuously, and return the delays of kernel and page."""
     page = opened.page
     page.evaluate(_WATCH)
     opened.start_all()
     ended, until = 0.0, time.monotonic() + 120
-    # Two seconds more: the page may still have to draw what has come.
+    # Two more seconds: the page may still be drawing received output.
     while not ended or time.monotonic() - ended < 2:
         if time.monotonic() > until:
             raise RuntimeError(f"a flood of `{what}` does not end")

@@ -97,7 +97,7 @@ class Docker:
         )
 
     def __call__(self, *arguments: str, **environment: str) -> str:
-        """Return what the command printed; raise RuntimeError when it failed."""
+        """Return the command's output; raise RuntimeError if it failed."""
         done = self._client(arguments, **environment)
         if done.returncode != 0:
             said = (done.stderr + done.stdout).decode(errors="replace")[-2000:]
@@ -114,7 +114,7 @@ class Podman:
         self._options = (*places, "--runtime", "runc")
 
     def __call__(self, *arguments: str) -> str:
-        """Return what the command printed; raise RuntimeError when it failed."""
+        """Return the command's output; raise RuntimeError if it failed."""
         done = subprocess.run(
             ["podman", *self._options, *arguments],
             stdin=subprocess.DEVNULL,

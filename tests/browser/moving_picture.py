@@ -52,7 +52,7 @@ class Film:
         self._times.append(milliseconds)
 
     def follow(self, seconds: float, every: int = 200) -> None:
-        """Photograph what happens by itself."""
+        """Take pictures while the page changes by itself."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             started = time.monotonic()
@@ -131,7 +131,7 @@ def _type(page: Any, film: Film, lines: Any) -> None:
     for number, line in enumerate(lines):
         page.keyboard.insert_text(line if number == 0 else f"\n{line}")
         film.take(350)
-    page.keyboard.press("Escape")  # what is offered to complete it
+    page.keyboard.press("Escape")  # its completions
     film.take(300)
 
 

@@ -62,7 +62,7 @@ def test_every_widget_reads_well_without_a_kernel(notebook: Any, lab: Lab, tmp_p
         argv = [sys.executable, "-m", "nbconvert", "--to", "html", "--theme", theme]
         subprocess.run([*argv, "--output", str(made), str(path)], check=True, capture_output=True)
         assert "widget-view+json" not in made.read_text()
-        # Nothing is fetched from anywhere: what a page of nbconvert refers to is aborted.
+        # Nothing is fetched: requests of a page of nbconvert are aborted.
         page.route("http*://**", lambda route: route.abort())
         page.goto(made.as_uri())
         page.unroute("http*://**")

@@ -79,7 +79,7 @@ def test_a_full_screen_program_survives_a_reload(notebook: Any, lab: Lab) -> Non
     typist.type(":q\n")
     typist.sees("# vi /etc/passwd")
     assert "~" not in typist.screen()
-    # The cell removes what it has made when its output goes.
+    # The cell's container is removed together with its output.
     assert "editor" in names(lab)
     opened.command("notebook:clear-all-cell-outputs")
     until(lambda: "editor" not in names(lab))

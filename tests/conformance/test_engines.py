@@ -81,7 +81,7 @@ class TestEngine:
             assert "three" not in containers
             with pytest.raises(ContainerNotFoundError):
                 containers.get("three")
-        # The with block has removed what it ran.
+        # The with block has removed its container.
         assert [container.name for container in containers] == ["two"]
         assert containers.prune().removed == (two.id,)
         assert len(containers) == 0

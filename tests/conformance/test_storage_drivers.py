@@ -76,12 +76,12 @@ def driver(engine: Engine) -> str:
 
 @pytest.fixture(scope="module")
 def built() -> Built:
-    """Return what each driver that was looked at has built."""
+    """Return the image built by each driver, by the driver's name."""
     return {}
 
 
 def files_of(archive: Path) -> Files:
-    """Return what every file of a root file system is, but for its times."""
+    """Return the metadata and content of every file of a root file system, without times."""
     with tarfile.open(archive) as tar:
         return {
             one.name: (

@@ -1,4 +1,4 @@
-"""The recipes for teachers: what they make of the course has the form that the graders take.
+"""The recipes for teachers convert the course to the formats of the graders.
 
 The graders are no dependency (they bring several hundred MB): the recipes were tried with
 the versions that the page names.

@@ -61,7 +61,7 @@ class Traces:
     addresses: frozenset[str]
 
     def beyond(self, before: Traces) -> dict[str, list[str]]:
-        """Return what is here and was not before, by kind."""
+        """Return the objects that did not exist before, by kind."""
         new = {
             field.name: sorted(getattr(self, field.name) - getattr(before, field.name))
             for field in fields(self)
@@ -98,7 +98,7 @@ def traces(engine: Engine) -> Traces:
 
 
 def staged(engine: Engine) -> list[str]:
-    """Return what is in the staging folder when what was to be deleted is deleted."""
+    """Return the entries of the staging folder once pending deletions are done."""
     engine._context.store._staging.finish()
     return os.listdir(engine.settings.root / "staging")
 
@@ -122,7 +122,7 @@ def _processes(root: str, run_root: str, groups: set[str]) -> Iterator[str]:
 
 
 def settled(engine: Engine, before: Traces, timeout: float = 40.0) -> dict[str, list[str]]:
-    """Return what is left beyond ``before`` once the machine has come to rest.
+    """Return the remains beyond ``before`` once the machine is idle.
 
     The kernel removes a veth pair, and conmon runs its exit command, a moment after a container
     ended; what is still there after ``timeout`` seconds is left for good.

@@ -142,7 +142,7 @@ class World:
 
 
 def call(namespace: NetworkNamespace, ip: str, port: int, timeout: float = 2.0) -> str:
-    """Return what a server answered: our address as it sees us; "" when it cannot be reached."""
+    """Return a server's answer: the address that it sees; "" if it cannot be reached."""
 
     def connect() -> str:
         try:

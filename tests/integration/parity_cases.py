@@ -264,7 +264,7 @@ def kind_of(stderr: str) -> str:
 
 
 def normalised(stdout: str) -> str:
-    """Return output without what no two engines share: IDs."""
+    """Return output without IDs, which differ between engines."""
     text = re.sub(r"\b[0-9a-f]{64}\b", "<id>", stdout)
     if re.fullmatch(r"([ACD] /.*\n)+", text):
         text = "".join(sorted(text.splitlines(keepends=True)))  # Docker's diff has no order

@@ -1,4 +1,4 @@
-"""A client of registries that answer as scripted, and what such registries serve."""
+"""A client of scripted registries, and their content."""
 
 from __future__ import annotations
 

@@ -291,7 +291,7 @@ def test_a_flood_is_interrupted_at_once(engine: Engine, busybox: str) -> None:
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         engine.run(busybox, ["yes"], rm=True, network="none", on_output=interrupt)
-    # The figure (200 ms) is the bench's; what must not be is a wait for who does not read.
+    # The figure (200 ms) is the bench's; only a wait for an idle reader is an error.
     assert time.monotonic() - began < 4
     assert engine.containers(all=True) == []
 

@@ -302,7 +302,7 @@ def test_magics_and_the_panel(stranger: Engine) -> None:
 
 
 def called(function: Callable[[], object]) -> str:
-    """Return what a call raises, as a person sees it."""
+    """Return the error of a call as shown to the user."""
     with pytest.raises(ContainersError) as caught:
         function()
     return caught.value.report()

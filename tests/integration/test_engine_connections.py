@@ -129,7 +129,7 @@ def test_ports_follow_the_default_route(two: Engine, busybox: str) -> None:
 
 
 def test_every_address_is_of_both_families(two: Engine, busybox: str) -> None:
-    """As with Docker: only a network with IPv6 leads on what comes by it."""
+    """As in Docker, only a network with IPv6 forwards IPv6 traffic."""
     every = ["com.docker.network.bridge.host_binding_ipv4=0.0.0.0"]
     two.networks.create("open", subnet=["10.214.3.0/24", "fd14:3::/64"], ipv6=True, opt=every)
     try:

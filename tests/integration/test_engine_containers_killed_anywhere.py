@@ -81,7 +81,7 @@ def survives(
 def is_true(engine: Engine, point: str, last: int) -> None:
     """Fail if a container's state is not that of ``ps``, or events do not match its starts."""
     listed = engine.containers(all=True)  # the look
-    deadline = time.monotonic() + 10  # what ends by itself may do so while it is looked at
+    deadline = time.monotonic() + 10  # containers may end by themselves during the check
     while wrong := [untruth(engine, one) for one in engine.containers(all=True)]:
         if not any(wrong):
             break

@@ -432,7 +432,7 @@ def test_the_tree_of_layers(own: Engine) -> None:
 
 
 def test_what_each_thing_takes(own: Engine) -> None:
-    """Unique bytes and each shared one once are what ``system df`` says of images."""
+    """``system df`` counts the unique bytes of images, and shared bytes once."""
     variant(own, "head -c 70000 /dev/urandom > /big", tag="one")
     own.containers.create("one", ["true"], name="user")
     details = own.system.disk_details()

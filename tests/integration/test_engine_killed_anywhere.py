@@ -104,7 +104,7 @@ def push(engine: Engine, name: str) -> None:
 
 
 def prune(engine: Engine, name: str) -> None:
-    """Remove an image, or what it left when it is gone."""
+    """Remove an image, or its remains if it was removed."""
     if engine._images.lookup(name):
         engine.images.remove(name, force=True)
     else:

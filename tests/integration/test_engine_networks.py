@@ -233,7 +233,7 @@ def test_a_connection_that_outlives_its_container_does_not_keep_the_network(
     engine.run(
         busybox, ["nc", "-ll", "-p", "9", "-e", "cat"], detach=True, name="far", network="parting"
     )
-    # Connected, and then deaf: what the other side says at its end is not heard.
+    # Connected, then unreachable: the other side's FIN does not arrive.
     talk = "sleep 100 | nc far 9 & sleep 0.5; kill -STOP $!; echo still; sleep 100"
     near = engine.run(busybox, ["sh", "-c", talk], detach=True, name="near", network="parting")
     until(lambda: b"still" in b"".join(line.data for line in near.logs()))
@@ -245,7 +245,7 @@ def test_a_connection_that_outlives_its_container_does_not_keep_the_network(
 
 
 def _loops(attacker: Container, port: int) -> str:
-    """Return what a container that sends 127.0.0.1 to its gateway gets from a port there."""
+    """Return the answer of a port to a container that routes 127.0.0.1 to its gateway."""
     script = (
         "set -- $(ip route | grep ^default); ip addr del 127.0.0.1/8 dev lo 2>/dev/null;"
         " ip route replace 127.0.0.1/32 via $3 dev eth0 || exit 9;"

@@ -1,4 +1,4 @@
-"""The examples of ``--help`` and the reference do what they say, in the world they tell of."""
+"""The examples of ``--help`` and the reference work with the objects that they use."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def world(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> En
 
 
 def before(engine: Engine, line: str) -> str:
-    """Do what an example comes after; return its line for this machine."""
+    """Prepare an example; return its line for this machine."""
     if line.startswith("unpause"):
         engine.containers.pause("web")
     elif line.startswith("import"):

@@ -72,7 +72,7 @@ class Small:
         )
 
     def says(self, line: str) -> str:
-        """Return what a command prints; it must succeed and be silent about errors."""
+        """Return a command's output; it must succeed without errors."""
         done = self.command(line)
         assert done.returncode == 0, done.stderr
         return done.stdout

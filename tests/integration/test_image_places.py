@@ -309,7 +309,7 @@ def test_a_blob_comes_back_as_it_was(kept: Kept, transfer: Transfer) -> None:
 
 
 def test_bytes_from_the_middle_on(kept: Kept, transfer: Transfer) -> None:
-    """A source begins where it is asked to, or says that it begins at 0."""
+    """A source begins at the requested offset, or reports that it begins at 0."""
     memory = Memory()
     blob = memory.add(os.urandom(MB))
     with kept.writing(transfer) as place:
@@ -410,7 +410,7 @@ def test_a_name_means_what_was_copied_last(kept: Kept, around: Around, transfer:
 
 @pytest.mark.parametrize("which", ["layer", "config"])
 def test_names_come_last(kept: Kept, around: Around, transfer: Transfer, which: str) -> None:
-    """A copy that fails gives nothing a name, and the next one goes on from what is there."""
+    """A failed copy creates no name, and the next one continues from its blobs."""
     memory = Memory()
     image = memory.image(b"first", b"second")
     blob = image.manifest.config if which == "config" else image.manifest.layers[1]

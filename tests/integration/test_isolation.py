@@ -28,7 +28,7 @@ def sh(engine: Engine, image: str, script: str, **flags: Any) -> str:
     return (result.stdout + result.stderr).decode().strip()
 
 
-# -- what it sees --------------------------------------------------------------------------------
+# -- its view ------------------------------------------------------------------------------------
 
 
 def test_only_its_own_processes(engine: Engine, busybox: str) -> None:

@@ -1,4 +1,4 @@
-"""The wall around a user's containers: the escape attempts of root's, and what only users have.
+"""The isolation of a user's containers: the escape attempts for root's, and special ones.
 
 For each rung without root (docs/security.md): subordinate ids, one id.
 """
@@ -77,7 +77,7 @@ def test_root_inside_has_no_more_than_the_user(account: Account) -> None:
     )
     assert text.count("ermission denied") == 2
     assert "can't kill pid 1: Operation not permitted" in text
-    assert "cmdline" in text  # it was asked for, and is seen
+    assert "cmdline" in text  # it was requested, and is visible
     text = tried(
         account, "run --rm --network host", "ip link add x type dummy; ip link set lo down"
     )

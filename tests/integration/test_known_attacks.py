@@ -36,7 +36,7 @@ def sh(engine: Engine, image: str, script: str, **flags: Any) -> str:
 
 
 def attempt(engine: Engine, image: str, script: str, **flags: Any) -> str:
-    """Return what a script prints, or the error that keeps it from running."""
+    """Return a script's output, or the error that prevents it from running."""
     try:
         return sh(engine, image, script, **flags)
     except ContainersError as error:

@@ -144,7 +144,7 @@ def test_another_root_gives_no_second_limit(student: Account, second: Account) -
     assert "the running containers have 0.3 of your 1 CPUs" in told
     student.container("rm -f one")
     second.container("run --rm -m 1000m --cpus 0.3 --network none busybox true")
-    # The disk: what one store holds, the other has not left.
+    # The disk: space used by one store is not available to the other.
     fill = "busybox dd if=/dev/zero of=/f bs=1M count=98"
     student.container(f"run --name fill -m 100m --cpus 0.3 --network none {fill}")
     assert "your disk quota of 100MiB is used up" in refused(second, "create busybox true")
