@@ -172,7 +172,7 @@ def test_podman_and_we_understand_each_other(
     [document] = json.loads(shell(*podman, "image", "inspect", ours))
     assert document["Digest"] == digest
     assert f"sha256:{document['Id']}" == app.images.get(ours).id
-    # Its default limits are over what this machine's root may have.
+    # Its default limits exceed those of this machine's root.
     limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
     run = ("run", "--rm", "--network=none", *limits, f"--cgroup-parent={PODMAN_CGROUP}")
     assert shell(*podman, *run, ours) == "built\n"

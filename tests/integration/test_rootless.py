@@ -105,7 +105,7 @@ def doctor(account: Account) -> str:
 
 
 def test_the_hosts_own_servers_are_reached_by_its_name(account: Account) -> None:
-    """Those that listen for others; what listens on the loopback only is the host's alone."""
+    """Servers on all addresses are reachable; those on the loopback only are not."""
     handler = type("Hello", (BaseHTTPRequestHandler,), {"do_GET": _hello, "log_message": _silent})
     for address, code in (("0.0.0.0", 0), ("127.0.0.1", 1)):
         with ThreadingHTTPServer((address, 0), handler) as server:

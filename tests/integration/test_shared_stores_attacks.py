@@ -87,7 +87,7 @@ def secret() -> Iterator[Path]:
 
 
 def attack(*words: object) -> str:
-    """Return what a program of the attacker prints."""
+    """Return the output of a program of the attacker."""
     ids = [f"--reuid={_ATTACKER.pw_uid}", f"--regid={_ATTACKER.pw_gid}", "--clear-groups"]
     done = subprocess.run(
         ["setpriv", *ids, "env", "-C", "/", *map(str, words)],

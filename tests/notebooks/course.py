@@ -46,7 +46,7 @@ class Lesson:
 
 
 def text_below(cell: nbformat.NotebookNode) -> str:
-    """Return what stands below a cell: streams as they are, however many parts they came in."""
+    """Return the output below a cell, with each stream joined from its parts."""
     parts = []
     for output in cell.outputs:
         if output.output_type == "stream":
@@ -80,5 +80,5 @@ def result_of(name: str) -> str:
 
 
 def lesson_in(folder: Path, name: str) -> Lesson:
-    """Return what a run has left in ``folder``."""
+    """Return the lesson that a run has left in ``folder``."""
     return Lesson(nbformat.read(folder / result_of(name), as_version=4))

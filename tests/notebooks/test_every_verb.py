@@ -1,4 +1,4 @@
-"""Every verb of the grammar in cells of a real kernel: used, shown, and asked for help.
+"""Every verb of the grammar in cells of a real kernel: execution, output, and help.
 
 The cells are one story, told in order on one store; what a verb needs, those before it have made.
 """
@@ -17,7 +17,7 @@ from tests.integration.engine_fixtures import Place, demolish
 from tests.notebooks.kernels import kernel, run_cell, text_of
 from tests.ports import free_port
 
-# A cell, and a word of what it shows: "" where any will do, "!" before that of an error.
+# A cell, and a word of its output: "" for any output, "!" before the word of an error.
 STORY: list[tuple[str, str, str]] = [
     ("version", "%container version", "Version"),
     ("info", "%container info", "Containers"),
@@ -171,7 +171,7 @@ def test_the_story_of_all_verbs(client: NotebookClient) -> None:
 
 
 def problems(outputs: list[Any], word: str) -> list[str]:
-    """Return what is wrong with the outputs of a cell that is to show ``word``."""
+    """Return the problems of a cell's outputs, which should contain ``word``."""
     if word.startswith("!"):
         shown = outputs[-1].get("evalue", "")
         return [] if word[1:].strip() in shown else [f"does not fail with {word[1:]!r}: {shown!r}"]

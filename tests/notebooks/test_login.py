@@ -1,4 +1,4 @@
-"""A login from a notebook: the password is asked for in a hidden field and stays out of it."""
+"""A login from a notebook asks for the password in a hidden field, and does not save it."""
 
 from __future__ import annotations
 

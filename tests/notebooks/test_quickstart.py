@@ -22,7 +22,7 @@ PORTS = ("8000", "8001", "8002", "5000")
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the notebook: the result, and what the script printed."""
+    """A run of the notebook: the result and the script's output."""
 
     notebook: nbformat.NotebookNode
     path: Path

@@ -32,7 +32,7 @@ def busybox(place: Place) -> None:
 
 
 def ran(place: Place, folder: Path, tool: str, cells: Sequence[str]) -> tuple[int, str]:
-    """Return the tool's exit code and what it said about a notebook of these cells."""
+    """Return the tool's exit code and output for a notebook of these cells."""
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(source) for source in cells],
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},

@@ -184,7 +184,7 @@ def _images_filter(key: str) -> Callable[[str], object]:
 
 
 def _file(name: str, read: Callable[[Path], object]) -> Callable[[bytes], object]:
-    """Return a parser of bytes that writes them into a file, for what reads files only."""
+    """Return a parser of bytes that writes them to a file, for functions that read files."""
 
     def parse(data: bytes) -> object:
         with tempfile.TemporaryDirectory() as folder:

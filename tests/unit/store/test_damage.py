@@ -70,7 +70,7 @@ def test_a_damaged_document_is_set_aside(store: Store, value: str) -> None:
             things.update("1", lambda one: one)
         (found,) = things.damaged()
         assert (found.id, found.name) == ("1", "n1")
-        things.insert("1", "n1", Thing("again"))  # what takes its place
+        things.insert("1", "n1", Thing("again"))  # its replacement
     assert things.damaged() == []
     assert things.all() == [Thing("2"), Thing("again")]
 
