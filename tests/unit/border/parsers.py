@@ -51,7 +51,7 @@ from jupyter_containers.oci.image import (
     parse_manifest,
 )
 from jupyter_containers.oci.reference import Reference
-from jupyter_containers.options import context, limits, mounts, network, values
+from jupyter_containers.options import context, limits, mounts, network, network_options, values
 from jupyter_containers.options.build import BuildOptions
 from jupyter_containers.options.buildcache import CachePlace
 from jupyter_containers.options.health import parse_health
@@ -417,12 +417,12 @@ TEXT_PARSERS = (
     Parser("link", network.parse_link, ("a:b",)),
     Parser(
         "network create --opt",
-        lambda text: network.NetworkOptions.of(opt=[text]),
+        lambda text: network_options.NetworkOptions.of(opt=[text]),
         ("com.docker.network.driver.mtu=1400", "mtu=99", "com.docker.network.bridge.name=a"),
     ),
     Parser(
         "network create --subnet",
-        lambda text: network.NetworkOptions.of(subnet=[text]),
+        lambda text: network_options.NetworkOptions.of(subnet=[text]),
         ("10.0.0.0/24", "fd00::/64"),
     ),
     Parser("volume create --opt", lambda t: parse_driver_options([t]), ("type=tmpfs", "o=size=1")),
