@@ -328,7 +328,7 @@ class StepFailedError(BuildError):
 
     def suggest_inspection(self, way: str) -> None:
         """Append to the hint how to inspect the failed step, in the front end's words."""
-        self.hint = "; ".join(filter(None, (self._cause, f"look at what it left: {way}")))
+        self.hint = "; ".join(filter(None, (self._cause, f"inspect its files: {way}")))
 
     def details(self) -> Sequence[str]:
         """Return the marked lines and the last output of the step."""

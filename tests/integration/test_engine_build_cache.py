@@ -1,4 +1,4 @@
-"""The build cache: what other stores give and get, and what is forgotten."""
+"""The build cache: its import and export, and its limits."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def other(base: Path, tmp_path: Path) -> Iterator[Engine]:
 
 
 def built(engine: Engine, bench: Bench, text: str = TEXT, **flags: Any) -> dict[str, str]:
-    """Build, and return what became of each step by its title."""
+    """Build, and return the outcome of each step by its title."""
     events: list[Event] = []
     image = engine.build(
         bench.context, dockerfile=text, emit=events.append, network="none", **flags

@@ -71,7 +71,7 @@ def test_out_by_dockers_rules(engine: Engine, box: Container, tmp_path: Path) ->
     engine.containers.copy(f"{name}:/data", here)  # a folder into a folder
     assert (tmp_path / "data/sub/b").read_text() == "B\n"
     (tmp_path / "into").mkdir()
-    engine.containers.copy(f"{name}:/data/.", f"{here}/into")  # what is in it
+    engine.containers.copy(f"{name}:/data/.", f"{here}/into")  # its contents
     assert sorted(os.listdir(tmp_path / "into")) == ["a", "link", "sub"]
     assert os.readlink(tmp_path / "into/link") == "a"
     engine.containers.copy(f"{name}:/vol/v", here)  # out of a volume

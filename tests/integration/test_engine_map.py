@@ -113,7 +113,7 @@ def test_without_check_an_exit_code_is_told(engine: Engine, busybox: str) -> Non
 
 
 def test_what_fails_is_tried_again(engine: Engine, busybox: str, tmp_path: Path) -> None:
-    # The second attempt finds what the first has left.
+    # The second attempt finds the files of the first.
     script = "test -e /work/{} && echo again || { touch /work/{}; exit 1; }"
     found = engine.workloads.map(
         busybox, ["sh", "-c", script], ["a", "b"], retries=1, here=tmp_path, **NONE

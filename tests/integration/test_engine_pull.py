@@ -1,4 +1,4 @@
-"""What a pull asks of a registry, and what it tells about it."""
+"""The requests and the progress of a pull."""
 
 from __future__ import annotations
 
@@ -267,7 +267,7 @@ def test_documents_of_both_kinds_mixed(
     layer: str,
     own_type: bool,
 ) -> None:
-    """What one kind of document may hold of the other, and a type that only the header tells."""
+    """Documents of one kind with parts of the other, and a media type only in the header."""
     served.image([tar(member("f", b"1")), tar(member("g", b"2"))], "1")
     manifest = json.loads(served.manifests["1"][1])
     manifest["layers"][0]["mediaType"] = layer
@@ -344,7 +344,7 @@ def test_a_name_like_one_that_is_here_is_named(
 def test_an_image_that_is_here_is_said_to_be_here(
     own: Engine, served: ServedImage, scripted: ScriptedRegistry
 ) -> None:
-    """Another name was offered before, and no word told that the image can be used."""
+    """Before, another name was suggested, without a hint that the image can be used."""
     served.image([tar(member("f", b"1"))], "1")
     own.pull(f"{scripted.host}/app:1")
     for name in (f"{scripted.host}/app:2", "registry.invalid/app:1"):

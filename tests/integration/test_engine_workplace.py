@@ -63,4 +63,4 @@ def test_the_flag_of_the_command_line(engine: Engine, busybox: str, tmp_path: Pa
     finally:
         os.chdir(before)
     assert (tmp_path / "flag").stat().st_uid == 4321
-    assert "here" not in RunOptions.__struct_fields__  # what is recorded are mount, user, workdir
+    assert "here" not in RunOptions.__struct_fields__  # mount, user and workdir are recorded

@@ -52,7 +52,7 @@ CASES = {
     "flood": ("%container run --rm --network none busybox yes", "run .* is removed"),
     "build": ("%%dockerfile --no-cache\nFROM busybox\nRUN sleep 60", ".* are kept in the cache"),
     "noisy build": ("%%dockerfile --no-cache\nFROM busybox\nRUN yes", ".* are kept in the cache"),
-    "pull": ("%container pull {{slow}}", "pull .*: what has come is kept for the next pull"),
+    "pull": ("%container pull {{slow}}", "pull .*: downloaded layers are kept for the next pull"),
     "logs": ("%container logs -f ticks", "logs .*: the container goes on"),
     "exec": ("%container exec ticks sleep 60", "exec .*, the container goes on"),
     "wait": ("%container wait ticks", "wait .*: the container goes on"),

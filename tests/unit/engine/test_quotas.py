@@ -1,4 +1,4 @@
-"""What the administrator's file says of a user."""
+"""The administrator's limits for a user."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def options(**flags: Any) -> RunOptions:
 
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Stand in for the kernel and the parser: return what was loaded."""
+    """Replace the kernel and the parser; return the loaded profiles."""
     loaded: list[str] = []
     monkeypatch.setattr(confining, "profile_is_loaded", lambda: bool(loaded))
     monkeypatch.setattr(confining, "load_profile", lambda host: not loaded.append(PROFILE_NAME))
