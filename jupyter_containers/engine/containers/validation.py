@@ -1,7 +1,7 @@
-"""What a container is refused for, before anything is made of it.
+"""Validation of a container's options, before anything is created.
 
-A request that makes no sense is an :class:`InvalidArgumentError`; one that this host cannot honour
-an :class:`UnsupportedError` that names the capability.  Nothing is dropped in silence.
+A meaningless request raises :class:`InvalidArgumentError`; one that this host cannot satisfy raises
+:class:`UnsupportedError`, which names the capability.  Nothing is silently ignored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from jupyter_containers.runtime.security import effective_capabilities, security
 
 
 def refuse(options: RunOptions, context: EngineContext) -> None:
-    """Raise for what has no effect or no meaning."""
+    """Raise for options without effect or meaning."""
     host = context.host
     if options.network.startswith(OF_CONTAINER):
         peer(context, options.network)
@@ -38,11 +38,11 @@ def refuse(options: RunOptions, context: EngineContext) -> None:
     for other in options.volumes_from:
         peer(context, other.name)
     _check_devices(options.device)
-    _check_place(options, context)
+    _check_host(options, context)
 
 
 def warnings_of(options: RunOptions, host: HostCapabilities) -> list[str]:
-    """Return what a container is told to have and will not: said, but no reason to refuse it."""
+    """Return warnings about options that have no effect on this host."""
     return [*_discarded_ports(options), *rlimit_fallback.notices(options, host)]
 
 
@@ -55,7 +55,7 @@ def _discarded_ports(options: RunOptions) -> list[str]:
 
 
 def _check_words(options: RunOptions) -> None:
-    """Refuse other values of the flags of which Docker on Linux, too, knows one."""
+    """Refuse all values but the one that Docker on Linux accepts."""
     if options.volume_driver not in ("", "local"):
         raise UnsupportedError(
             f"the volume driver {options.volume_driver!r} is not known here",
@@ -64,15 +64,15 @@ def _check_words(options: RunOptions) -> None:
         )
     if options.isolation not in ("", "default"):
         raise UnsupportedError(
-            f"the isolation {options.isolation!r} is one of Windows",
+            f"the isolation {options.isolation!r} exists only on Windows",
             capability=f"isolation {options.isolation}",
-            provided_by="a Windows host; here containers are always isolated by the kernel",
+            provided_by="a Windows host; containers here are always isolated by the kernel",
         )
     refuse_content_trust(options.disable_content_trust)
 
 
 def refuse_content_trust(disabled: bool) -> None:
-    """Refuse to ask for signed images."""
+    """Raise if signed images (Docker's content trust) are requested."""
     if not disabled:
         raise UnsupportedError(
             "images are verified by digest, not by Docker's content trust",
@@ -121,8 +121,8 @@ def _check_devices(requests: Sequence[DeviceRequest]) -> None:
     edits_of([request.cdi for request in requests if request.cdi])
 
 
-def _check_place(options: RunOptions, context: EngineContext) -> None:
-    """Look at what depends on this host: cgroups, disk quotas, the runtime."""
+def _check_host(options: RunOptions, context: EngineContext) -> None:
+    """Check options that depend on this host: cgroups, disk quotas, the runtime."""
     parent = options.cgroup_parent or context.runtime.cgroup_parent
     if ".." in parent.split("/"):
         raise InvalidArgumentError(f"invalid cgroup-parent: {parent!r}")
@@ -144,7 +144,7 @@ def _check_place(options: RunOptions, context: EngineContext) -> None:
     name = context.runtime.name
     if options.runtime not in ("", name, context.runtime.path, f"io.containerd.{name}.v2"):
         raise UnsupportedError(
-            f"the runtime {options.runtime!r} is not the one of this store ({name})",
+            f"the runtime {options.runtime!r} is not the runtime of this store ({name})",
             capability=f"runtime {options.runtime}",
             provided_by=f"the setting runtime={options.runtime}, for all containers of a store",
         )

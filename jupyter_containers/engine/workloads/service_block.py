@@ -93,7 +93,7 @@ class Service:
             self._await()
         except KeyboardInterrupt as interrupt:
             self._remove(interrupt)
-            raise answered(f"service was interrupted: {self.name} is removed") from interrupt
+            raise answered(f"service was interrupted: {self.name} was removed") from interrupt
         except BaseException:
             self._remove()
             raise
