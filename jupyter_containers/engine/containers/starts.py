@@ -108,7 +108,7 @@ class Starts:
                 if before_start is not None:
                     before_start()
                 connection.finish()
-                connections.hostnames.acquaint(record)
+                connections.hostnames.refresh(record)
                 connection.relay(record.state.process)
                 connection.hand_over(partial(connections.names.hand_over, record))
                 context.runtime.start(record.id)

@@ -1,8 +1,8 @@
-"""Records that are damaged or lost, for ``system check``: found, and mended from what is there.
+"""Damaged and lost records for ``system check``: find them, and repair them.
 
-An image comes back from its manifest and configuration, which are blobs; its name from the
-layout's index; a volume from its folder.  A record that only holds nulls where numbers belong gets
-their defaults.  What cannot be had again is removed together with what it held.
+An image is restored from its manifest and configuration, which are blobs; its name from the
+layout's index; a volume from its folder.  A record that only has nulls in place of numbers gets
+their default values.  A record that cannot be restored is removed together with its object.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Mending:
 
     @property
     def mends(self) -> dict[str, Callable[[str], object]]:
-        """What mends each kind of problem, given its subject."""
+        """The repair functions by kind of problem; each takes the problem's subject."""
         return {
             "damaged record": self._mend_record,
             "lost image": self._bring_back,
@@ -53,7 +53,7 @@ class Mending:
         }
 
     def problems(self) -> Iterator[Problem]:
-        """Yield the records that are damaged, and the images and volumes without one."""
+        """Yield the damaged records, and the images and volumes without a record."""
         for row in self._context.store.damaged_rows():
             yield Problem("damaged record", row.subject, row.reason)
         for collection in collections(self._context):
@@ -92,14 +92,14 @@ class Mending:
         store.forget_row(row)
 
     def _restore_image(self, manifest_digest: str) -> None:
-        """Record an image again from its blobs; raise when one is missing or wrong."""
+        """Record an image again from its blobs; raise if one is missing or damaged."""
         from jupyter_containers.engine.images.places.store import image_record
 
         store = self._context.store
         document = RawDocument(store.content.read(manifest_digest), "")
         manifest = parse_manifest(document)
         if not isinstance(manifest, Manifest):
-            raise ContainersError(f"{manifest_digest} is no image")
+            raise ContainersError(f"{manifest_digest} is not an image")
         config = parse_image_config(store.content.read(manifest.config.digest))
         diff_ids = config.rootfs.diff_ids
         with store.leases.hold([manifest_digest]) as lease:
@@ -126,7 +126,7 @@ class Mending:
         collection.mend(document, value)
 
     def _remove_container(self, document: DamagedDocument) -> None:
-        """Remove what a container holds whose record tells nothing."""
+        """Remove the resources of a container whose record cannot be read."""
         context, container_id = self._context, document.id
         if not _ID.fullmatch(container_id):
             return
@@ -142,10 +142,10 @@ class Mending:
     # -- what has lost its record -------------------------------------------------------------
 
     def _lost_names(self) -> dict[str, str]:
-        """Return names and manifests that the layout's index has and the records have not."""
+        """Return the names and manifests in the layout's index that have no record."""
         store = self._context.store
         if store.records.name_changes():
-            return {}  # the index is what is out of date
+            return {}  # otherwise the index itself is out of date
         try:
             index = parse_manifest(RawDocument(store.content.index(), ""))
         except ContainersError:
@@ -165,7 +165,7 @@ class Mending:
             return
         if self._context.store.records.get_image(digest) is None:
             self._restore_image(digest)
-        # The index has it already, and what else is only there stays.
+        # The index has it already, with names that are only there.
         self._context.store.records.restore_name(name, digest)
 
     def _lost_volumes(self) -> list[str]:
@@ -183,14 +183,14 @@ class Mending:
         self._context.volumes.insert(volume.id, name, volume)
 
     def _volume(self, name: str, volume_id: str) -> VolumeRecord:
-        """Return what a volume's folder still tells of it."""
+        """Return the record of a volume, as far as its folder still shows."""
         folder = self._context.settings.layout.volumes / name
         created = folder.lstat().st_mtime if folder.is_dir() else 0.0
         return VolumeRecord(volume_id, name, created, anonymous=bool(_ID.fullmatch(name)))
 
 
 def collections(context: EngineContext) -> list[Collection[Any]]:
-    """Return all collections of documents that the engine keeps."""
+    """Return all collections of documents that the engine has."""
     from jupyter_containers.engine.builds.failed_steps import FailedStep
     from jupyter_containers.engine.builds.layers import CompressedAs
     from jupyter_containers.engine.images.manifest_lists import Draft
@@ -225,7 +225,7 @@ def remove_bridge(
     default = document.name == DEFAULT_NETWORK
     interface = context.bridge_name if default else bridge_interface(document.id)
     if "CAP_NET_ADMIN" in context.host.kernel_capabilities:
-        # Only its name counts here.
+        # Only its name matters here.
         network = Network(
             id=document.id,
             name=document.name or "",
@@ -238,10 +238,10 @@ def remove_bridge(
 
 
 def without_nulls(data: bytes) -> bytes:
-    """Return JSON without the members that are null: infinity was once written so.
+    """Return JSON without the members that are null: infinity was once written that way.
 
-    Their defaults apply then.  Other damage is not guessed at: a restriction of a container could
-    be among what is lost.
+    Their default values then apply.  Other damage is not guessed at: the lost data may include a
+    restriction of a container.
     """
     try:
         return msgspec.json.encode(_bare(json.loads(data)))

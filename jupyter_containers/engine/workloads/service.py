@@ -1,4 +1,4 @@
-"""Work of several containers, or for as long as a block lasts: map and services."""
+"""The service of workloads: map over many containers, services for a block."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class WorkloadService:
-    """Work that takes several containers, or one for a while."""
+    """Work that takes several containers, or one container for a block."""
 
     noun = "workloads"
 
@@ -43,14 +43,14 @@ class WorkloadService:
         cancel: CancelToken | None = None,
         **flags: Any,
     ) -> list[RunResult]:
-        """Run a command for every item, each in a container of its own; results in their order.
+        """Run a command for every item, each in its own container; return the results in order.
 
-        The item takes the place of ``{}`` in the command, or is its last argument; with ``stdin``
-        it is the input; with ``into`` the variable of that name (``inputs`` of :meth:`run`).
-        ``workers`` containers run at once: by default as many as this machine has CPUs and memory
-        for, given their limits.  ``retries`` more attempts are made of one that fails.
-        ``flags`` are those of :meth:`run`.  Raises :class:`ItemFailedError` for the first that
-        fails, all others ended; without ``check`` an exit code is only told.
+        The item replaces ``{}`` in the command, or is its last argument; with ``stdin`` it is the
+        input; with ``into`` the variable of that name (``inputs`` of :meth:`run`).  ``workers``
+        containers run at once: by default as many as this machine has CPUs and memory for, given
+        their limits.  A failed item is retried up to ``retries`` times.  ``flags`` are those of
+        :meth:`run`.  Raises :class:`ItemFailedError` for the first item that fails, after ending
+        all others; without ``check``, exit codes are only in the results.
         """
         from jupyter_containers.engine.workloads.map import Job, carry_out, default_workers
 
@@ -66,10 +66,10 @@ class WorkloadService:
         options = run_options(name, words, shape)
         if options.detach or options.tty or options.name:
             raise InvalidArgumentError(
-                "map runs many containers and waits for them: leave detach, tty and name out"
+                "map runs many containers and waits for them: omit detach, tty and name"
             )
         if todo:
-            # Once for all of them.
+            # Once for all items.
             self._images.provide(options.image, options.platform, options.pull, emit)
         run = partial(self._map_one, name, flags | {"pull": "never"})
         count = min(workers or default_workers(options), len(todo))
@@ -97,14 +97,14 @@ class WorkloadService:
         emit: EventSink = discard,
         **flags: Any,
     ) -> Service:
-        """Return a service for a ``with`` block: ready when it begins, removed when it ends.
+        """Return a service for a ``with`` block: ready at its start, removed at its end.
 
-        ``ports`` are the container's, published on free ports (or ``{container's: ours}``);
-        ``service.address``, ``ports`` and ``container`` tell where it is.  It is ready when its
-        health check says so or, without one, when the ports take connections; ``ready`` is asked
-        instead where it is given.  ``flags`` are those of :meth:`run`.  The block raises
-        :class:`ServiceNotReadyError` after ``timeout`` seconds, and
-        :class:`ContainerFailedError` when the container ends before.
+        ``ports`` are the container's, published on free ports (or a mapping from the container's to
+        this machine's); ``service.address``, ``ports`` and ``container`` give access to it.  It is
+        ready when its health check succeeds or, without one, when the ports accept connections;
+        ``ready`` replaces both.  ``flags`` are those of :meth:`run`.  The block raises
+        :class:`ServiceNotReadyError` after ``timeout`` seconds, and :class:`ContainerFailedError`
+        if the container ends before.
         """
         from jupyter_containers.engine.workloads.service_block import (
             Service,
