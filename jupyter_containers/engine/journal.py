@@ -176,9 +176,9 @@ def event_of(entry: JournalEntry) -> JournalEvent:
     one.
     """
     if not all(isinstance(text, str) for text in (entry.type, entry.action, entry.id)):
-        raise ValueError("it is not a text")
+        raise ValueError("not a text")
     if not isinstance(entry.time, int) or not 0 <= entry.time < _LATEST:
-        raise ValueError(f"{entry.time!r} is no time")
+        raise ValueError(f"{entry.time!r} is not a time")
     return JournalEvent(
         entry.sequence,
         entry.time,

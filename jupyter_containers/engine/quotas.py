@@ -134,13 +134,13 @@ class Quotas:
         swap = options.memory_swap
         if self.memory and (swap < 0 or swap > 2 * self.memory):
             raise self._error(f"--memory-swap is over your limit, {_size(2 * self.memory)}")
-        asked = options.cpus or options.cpu_quota / (options.cpu_period or CPU_PERIOD)
-        if asked > self.cpus > 0:
-            raise self._error(f"--cpus {asked:g} is over your limit, {self.cpus:g}")
+        requested = options.cpus or options.cpu_quota / (options.cpu_period or CPU_PERIOD)
+        if requested > self.cpus > 0:
+            raise self._error(f"--cpus {requested:g} is over your limit, {self.cpus:g}")
         return msgspec.structs.replace(
             options,
             memory=options.memory or self.memory,
-            cpus=self.cpus if self.cpus and not asked else options.cpus,
+            cpus=self.cpus if self.cpus and not requested else options.cpus,
         )
 
     @contextmanager
@@ -202,10 +202,10 @@ class Quotas:
         if (self.hold(context) and not elsewhere) or not (self.memory or self.cpus):
             return
         if self.memory:
-            asked = sum(one.memory for one in [*others, *elsewhere])
-            if options.memory + asked > self.memory:
+            requested = sum(one.memory for one in [*others, *elsewhere])
+            if options.memory + requested > self.memory:
                 raise self._error(
-                    f"the running containers ask for {_size(asked)} of your"
+                    f"the running containers ask for {_size(requested)} of your"
                     f" {_size(self.memory)}, and this one for {_size(options.memory)}",
                     "give it less with --memory, or stop one of them",
                 )
@@ -214,7 +214,7 @@ class Quotas:
             if options.cpus + taken > self.cpus:
                 raise self._error(
                     f"the running containers have {taken:g} of your {self.cpus:g} CPUs,"
-                    f" and this one is to have {options.cpus:g}",
+                    f" and this one asks for {options.cpus:g}",
                     f"give it fewer with --cpus, or stop one in {beyond.roots}",
                 )
 
@@ -224,7 +224,7 @@ class Quotas:
             return
         used = self._disk_used(context)
         if used + more > self.disk:
-            coming = f", {_size(more)} would come" if more else ""
+            coming = f", {_size(more)} would be added" if more else ""
             raise self._error(
                 f"your disk quota of {_size(self.disk)} is used up: {_size(used)} are here{coming}",
                 "remove what is unused: system prune -a",
@@ -273,7 +273,7 @@ class Quotas:
         if mirror and self.allow.pull is not None and mirror != self.settings.get("debian_mirror"):
             raise DeniedError(
                 f"packages from {mirror} are not allowed on this machine",
-                hint=f"take debian_mirror out of your settings; see {self.file}",
+                hint=f"remove debian_mirror from your settings; see {self.file}",
             )
 
     def trusted_hosts(self) -> frozenset[str]:

@@ -3,18 +3,14 @@
 Records are JSON documents in the store's database.  They are immutable values; a change is a new
 value written in one transaction.  A container's life in records::
 
+    creating ─▶ created ─▶ running ─▶ exited ─▶ (deleted)
+                              ▲─ restarting ◀┘
+
 A record names its *owner*, the process that is creating or starting the container; ``run`` owns it
 through both.  No record is ahead of the truth: ``running`` is written after the runtime has started
 the program; until then the previous status stays.  If the owner dies, the next access to the
 container finishes or undoes its work (:mod:`.lifecycle`), and checks ``running`` against the
 kernel.
-
-A record names its *owner*, the process that is creating or starting the container; where one
-command does both (``run``) it stays the owner from the one to the other.  No record is ahead of
-the truth: ``running`` is written when the runtime has started the program, and until then the
-status is that of before.  What a dead owner left half done is finished or undone by whoever looks
-at the container next (:mod:`.lifecycle`), who also checks ``running``
-against the kernel.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def _hash_password(password: str) -> str:
     raise UnsupportedError(
         "the C library here has no bcrypt, which the registry's password file needs",
         capability="crypt(5) with bcrypt",
-        provided_by="apt-get install libcrypt1; or registry start --no-auth, if everybody who"
+        provided_by="apt-get install libcrypt1; or registry start --no-auth, if everyone who"
         " reaches the port may push",
     )
 

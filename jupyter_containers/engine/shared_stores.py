@@ -161,7 +161,7 @@ def shared_settings(settings: Settings, folder: str) -> Settings:
     root = Path(folder or SHARED_STORE).absolute()
     if root == settings.root:
         raise InvalidArgumentError(
-            f"{root} is the store of this engine", hint="share images in a folder of their own"
+            f"{root} is the store of this engine", hint="share images in a separate folder"
         )
     run_root = settings.run_root.with_name(f"{settings.run_root.name}-shared")
     return dataclasses.replace(settings, root=root, run_root=run_root, additional_stores=())

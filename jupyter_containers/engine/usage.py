@@ -72,7 +72,7 @@ class KnownRoots:
             state = self.folder.lstat()
             if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid():
                 raise StorageError(
-                    f"{self.folder} does not belong to you, and your stores are noted there",
+                    f"{self.folder} does not belong to you, but records your stores",
                     hint=f"as root: rm -r {self.folder}",
                 )
             if not (self.folder / entry).exists():
@@ -80,7 +80,7 @@ class KnownRoots:
                 staged.write_bytes(real)
                 staged.rename(self.folder / entry)
         except OSError as error:
-            raise StorageError(f"cannot note the store in {self.folder}: {error}") from error
+            raise StorageError(f"cannot record the store in {self.folder}: {error}") from error
 
     def others(self, root: Path) -> list[Path]:
         """Return the user's other existing roots, sorted."""

@@ -128,7 +128,7 @@ def test_what_fails_is_tried_again(engine: Engine, busybox: str, tmp_path: Path)
     [
         ({"detach": True}, "leave detach"),
         ({"name": "one"}, "leave detach"),
-        ({"workers": 0}, "workers is 1 or more"),
+        ({"workers": 0}, "workers must be at least 1"),
         ({"retries": -1}, "retries 0 or more"),
         ({"stdin": True, "into": "x"}, "not both"),
         ({"memroy": 1}, "unknown option"),

@@ -195,9 +195,9 @@ def _check_name(name: str) -> str:
 def _hints(root: Root) -> dict[str, dict[str, Any]]:
     """Return the hints about results that the program inside wrote; they are untrusted."""
     with suppress(ValueError):
-        said = json.loads(root.read_text(inside_python.HINTS))
-        if isinstance(said, dict):
-            return {name: hint for name, hint in said.items() if isinstance(hint, dict)}
+        hints = json.loads(root.read_text(inside_python.HINTS))
+        if isinstance(hints, dict):
+            return {name: hint for name, hint in hints.items() if isinstance(hint, dict)}
     return {}
 
 

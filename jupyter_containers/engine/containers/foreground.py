@@ -374,13 +374,13 @@ class ExecSession:
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Return the exit code, or None if the process still runs after ``timeout`` seconds."""
-        return self._ended(self._session.wait(timeout))
+        return self._note_end(self._session.wait(timeout))
 
     def close(self) -> None:
         """End the process if it still runs; a second call does nothing."""
-        self._ended(self._session.close())
+        self._note_end(self._session.close())
 
-    def _ended(self, code: int | None) -> int | None:
+    def _note_end(self, code: int | None) -> int | None:
         if code is not None and self._on_end is not None:
             on_end, self._on_end = self._on_end, None
             on_end(code)

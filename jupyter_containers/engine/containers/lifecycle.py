@@ -137,7 +137,7 @@ class Lifecycle:
 
     def look(self, record: ContainerRecord) -> ContainerRecord | None:
         """Return the current record, settled if necessary; None if the container is gone."""
-        if self._left_half_done(record):
+        if self._is_unfinished(record):
             # If it cannot be done now (on a full disk), the next access tries again.
             with suppress(ContainersError):
                 return self.settle(record.id)
@@ -154,7 +154,7 @@ class Lifecycle:
             )
             return msgspec.structs.replace(record, state=state)
 
-    def _left_half_done(self, record: ContainerRecord) -> bool:
+    def _is_unfinished(self, record: ContainerRecord) -> bool:
         """Return whether a dead process left a creation, start, pause or removal unfinished."""
         if record.state.status is Status.REMOVING:
             with self._context.store.locks.attempt(_lock(record.id)) as free:

@@ -255,8 +255,8 @@ class Processes:
                 provided_by="apt-get install procps",
             ) from error
         if done.returncode != 0:
-            said = (done.stderr.strip() or "it failed").splitlines()[0]
-            raise InvalidArgumentError(f"ps: {said}", hint="for example: top NAME -o pid,cmd")
+            message = (done.stderr.strip() or "it failed").splitlines()[0]
+            raise InvalidArgumentError(f"ps: {message}", hint="for example: top NAME -o pid,cmd")
         rows = _rows_of(done.stdout, pids)
         self._lifecycle.note(record, "top")
         return rows

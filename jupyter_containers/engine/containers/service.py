@@ -206,8 +206,8 @@ class ContainerService(Collection[Container]):
             return self._processes.open_session(record, options, rows, columns)
         if not (record.options.tty and record.options.interactive):
             raise InvalidArgumentError(
-                f"container {record.name} has no terminal to type at",
-                hint="create it with -it, or give a command to run on a new terminal in it",
+                f"container {record.name} has no terminal",
+                hint="create it with -it, or run a command on a new terminal in it",
             )
         return self._foreground.open_terminal(record, rows, columns)
 

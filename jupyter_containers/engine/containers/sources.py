@@ -113,7 +113,7 @@ def _source_error(path: str, error: OSError) -> ContainersError:
     if error.errno == errno.ELOOP:
         return InvalidArgumentError(
             f"bind source path now leads through a symbolic link: {path}",
-            hint="it did not when the container was created; if the link is meant, remove the "
+            hint="it did not when the container was created; if the link is intended, remove the "
             "container and run it again",
         )
     if error.errno in (errno.ENOENT, errno.ENOTDIR):

@@ -74,7 +74,7 @@ def assemble(
     Nested mounts exist when this returns.
     """
     options, config = record.options, record.config
-    asked = tuple(_runtime_mount(mount, shared) for mount in record.mounts)
+    requested = tuple(_runtime_mount(mount, shared) for mount in record.mounts)
     # Check the requested sources: the engine shows them at other paths.
     check_mounts(bundle.rootfs, [_runtime_mount(mount, Shared()) for mount in record.mounts])
     if not record.state.started:  # files that users empty later stay empty
@@ -100,7 +100,7 @@ def assemble(
         hostname=hostname_of(record, connection),
         network={"host": "host", "none": "new"}.get(connection.mode, "path"),  # type: ignore[arg-type]  # literals
         netns=connection.namespace.path if connection.namespace else "",
-        mounts=(*asked, *host_mounts),
+        mounts=(*requested, *host_mounts),
         hosts_file=files["hosts"],
         resolv_conf=files["resolv.conf"],
         hostname_file=files["hostname"],
@@ -134,9 +134,9 @@ def _add_devices(spec: Spec, requests: Sequence[DeviceRequest]) -> None:
     apply_edits(spec, edits_of([request.cdi for request in requests if request.cdi]))
 
 
-def trusts_host_ca(asked: bool | None, settings: Settings) -> bool:
+def trusts_host_ca(requested: bool | None, settings: Settings) -> bool:
     """Return whether a container gets the host's CAs; builds have a separate rule."""
-    return settings.trust_host_ca == "always" if asked is None else asked
+    return settings.trust_host_ca == "always" if requested is None else requested
 
 
 def with_environment(config: Any, entries: Sequence[str]) -> Any:

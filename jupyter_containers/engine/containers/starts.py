@@ -70,7 +70,7 @@ class Starts:
         On an error the start is undone, except that this process still owns the container.
         """
         context, connections = self._context, self._connections
-        record = self._own(record)
+        record = self._take_ownership(record)
         bundle.create()
         if attach:
             self._states.note(record, "attach")
@@ -145,7 +145,7 @@ class Starts:
         forget_mounts(context, record.id)
         return self._states.clear_run(record.id, owner=None)
 
-    def _own(self, record: ContainerRecord) -> ContainerRecord:
+    def _take_ownership(self, record: ContainerRecord) -> ContainerRecord:
         """Return the record, owned by this process and cleared of an earlier run."""
         if self._context.runtime.exists(record.id):
             record = self.take_back(record)  # an earlier failed start that could not be undone

@@ -89,10 +89,10 @@ def _check_security(options: RunOptions, host: HostCapabilities) -> None:
     )
     profile = "" if security.apparmor == "unconfined" else security.apparmor
     label = ",".join(word for word in security.labels if word != "disable")
-    for module, asked in (("apparmor", profile), ("selinux", label)):
-        if asked and module not in modules.split():
+    for module, requested in (("apparmor", profile), ("selinux", label)):
+        if requested and module not in modules.split():
             raise UnsupportedError(
-                f"security-opt {module} {asked!r} has no effect: {module} is not active here",
+                f"security-opt {module} {requested!r} has no effect: {module} is not active here",
                 capability=module,
                 provided_by=f"a kernel that was booted with {module}",
             )

@@ -30,7 +30,7 @@ def _collection(store: Store) -> Collection[RateLimitRecord]:
     return store.records.collection("rate limits", RateLimitRecord)
 
 
-def note(store: Store, registry: str, limit: RateLimit | None) -> str:
+def record_limit(store: Store, registry: str, limit: RateLimit | None) -> str:
     """Record a registry's limit; return it as text, empty if it reported none."""
     if limit is None:
         return ""
@@ -46,6 +46,6 @@ def note(store: Store, registry: str, limit: RateLimit | None) -> str:
     return record.words
 
 
-def noted(store: Store) -> dict[str, str]:
+def known_limits(store: Store) -> dict[str, str]:
     """Return the last known limit of each registry as text."""
     return {record.registry: record.words for record in _collection(store).all()}

@@ -19,7 +19,7 @@ from jupyter_containers.engine.images.intake import reporting_failure
 from jupyter_containers.engine.images.places.base import Target, Transfer, ignore_progress
 from jupyter_containers.engine.images.places.registry import RegistryPlace, open_repository
 from jupyter_containers.engine.images.places.store import StorePlace, open_store
-from jupyter_containers.engine.images.rate_limits import note
+from jupyter_containers.engine.images.rate_limits import record_limit
 from jupyter_containers.engine.images.recipes import OFFLINE, bootstrap_hint
 from jupyter_containers.errors import (
     ImageNotFoundError,
@@ -87,7 +87,7 @@ def pull(
         outcome: Outcome = "done" if words.startswith("Down") else "exists"
         seconds = time.monotonic() - started
         emit(TaskFinished(title, outcome, f"{words} · {target[:19]}", seconds))
-        if left := note(context.store, there.client.registry, there.client.rate_limit):
+        if left := record_limit(context.store, there.client.registry, there.client.rate_limit):
             emit(TaskStarted(left, f"{there.client.registry}: {left}"))
             emit(TaskFinished(left, "done"))
     context.journal.record("image", "pull", title, {"name": reference.familiar_name})
@@ -165,7 +165,7 @@ def _chosen(there: RegistryPlace, reference: Reference, platform: Platform) -> T
     offered = sorted({str(entry.platform) for entry in index.manifests if entry.platform})
     raise ImageNotFoundError(
         f"{reference.familiar} has no image for {platform}",
-        hint=f"it is offered for {', '.join(offered)}" if offered else "",
+        hint=f"it is available for {', '.join(offered)}" if offered else "",
     )
 
 

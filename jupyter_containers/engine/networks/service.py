@@ -67,7 +67,7 @@ class NetworkService(Collection[NetworkSummary]):
 
         ``flags``: ``alias``, ``ip``, ``ip6``, ``link``, ``link_local_ip``, ``gw_priority``.
         """
-        self._refuse_mode(network, "joined by a container that exists")
+        self._refuse_mode(network, "joined by an existing container")
         found = self._networks.find(network)
         request = endpoint_request(found.name, flags)
         record = self._containers.find(container)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_containers.engine.context import EngineContext
-from jupyter_containers.engine.images.rate_limits import noted
+from jupyter_containers.engine.images.rate_limits import known_limits
 from jupyter_containers.engine.system.programs import (
     advisories,
     confinement,
@@ -88,10 +88,10 @@ def examine(context: EngineContext) -> DoctorReport:
     )
     root = host.users.initial and os.geteuid() == 0
     kernel = [item for item in host.capabilities if item.name not in ("overlay", "seccomp")]
-    said = program_versions(host)
-    found = (*_privileges(context, host), *_files(context), *kernel, seccomp(host, said), *ours)
+    outputs = program_versions(host)
+    found = (*_privileges(context, host), *_files(context), *kernel, seccomp(host, outputs), *ours)
     further = confinement(host, loaded=profile_is_loaded())
-    return DoctorReport((*found, *further, *advisories(said)), root)
+    return DoctorReport((*found, *further, *advisories(outputs)), root)
 
 
 def _files(context: EngineContext) -> tuple[Capability, ...]:
@@ -177,7 +177,7 @@ def _privileges(context: EngineContext, host: HostCapabilities) -> tuple[Capabil
         rights = Capability(
             "rights",
             False,
-            f"a user with one id ({single}): all users of a container are that one",
+            f"a user with one id ({single}): all users of a container map to it",
             why,
             "as root: apt-get install uidmap; usermod --add-subuids 100000-165535"
             " --add-subgids 100000-165535 USER",
@@ -289,7 +289,7 @@ def info(context: EngineContext, statuses: list[str], images: int) -> dict[str, 
             *context.settings.registry_mirrors,
             *context.registry_files.hub_mirrors,
         ],
-        "RateLimits": noted(context.store),
+        "RateLimits": known_limits(context.store),
         "PythonVersion": platform.python_version(),
     }
 

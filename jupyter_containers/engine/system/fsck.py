@@ -3,8 +3,8 @@
 Lost parts are restored if possible: a layer from its archive, an archive from its layer or from a
 registry that has it.  Other damaged objects are removed: an image that lacks a part, so that the
 next pull or build makes it complete.  A container is removed only if its record is damaged beyond
-repair (:mod:`.mending`), and nothing under a running one is changed; what only a person can decide
-stays a problem.
+repair (:mod:`.record_repair`), and nothing under a running one is changed.  A problem that needs a
+person's decision stays.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.garbage import GarbageCollection
 from jupyter_containers.engine.images.catalog import Images
 from jupyter_containers.engine.records import ContainerRecord
-from jupyter_containers.engine.system.mending import Mending
+from jupyter_containers.engine.system.record_repair import RecordRepair
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import (
     CancelToken,
@@ -64,9 +64,9 @@ class Fsck:
         self._context, self._images = context, images
         self._garbage, self._sweep = garbage, sweep
         self._emit, self._cancel = emit, cancel
-        self._mending = Mending(context, cancel)
-        self._mends: dict[str, Callable[[str], object]] = {
-            **self._mending.mends,
+        self._records = RecordRepair(context, cancel)
+        self._repairs: dict[str, Callable[[str], object]] = {
+            **self._records.repairs,
             "changed layer": self._restore_layer,
             "damaged blob": context.store.content.delete,
             "damaged records": lambda _: context.store.rebuild_records(),
@@ -89,7 +89,7 @@ class Fsck:
             for _ in range(_ROUNDS):
                 # Some repairs uncover the next problem: a damaged blob becomes a missing one.
                 before = problems
-                if not problems or not self._mend(problems):
+                if not problems or not self._repair(problems):
                     break
                 check, problems = self._look_twice()
                 if problems == before:
@@ -129,7 +129,7 @@ class Fsck:
             {item.chain_id: item.name for item in containers if item.chain_id},
             {item.id: item.name for item in containers if item.phase == "ready"},
         )
-        lost = list(self._mending.problems())
+        lost = list(self._records.problems())
         found = check.problems(self._with_unfinished(needed, containers))
         if lost:
             # The index still names images without a record.
@@ -148,25 +148,25 @@ class Fsck:
         chains = {step.parent: step.title for step in failed if step.parent}
         return Needed({**chains, **needed.chains}, {**needed.uppers, **making})
 
-    # -- mending ----------------------------------------------------------------------------------
+    # -- repairing --------------------------------------------------------------------------------
 
-    def _mend(self, problems: list[Problem]) -> bool:
+    def _repair(self, problems: list[Problem]) -> bool:
         """Try to repair each problem; return whether anything was done.
 
         If records are damaged or lost, repair only those first: most other problems follow from
         them.
         """
-        causes = [problem for problem in problems if problem.kind in self._mending.mends]
-        if len(causes) < len(problems) and causes and self._mend(causes):
+        causes = [problem for problem in problems if problem.kind in self._records.repairs]
+        if len(causes) < len(problems) and causes and self._repair(causes):
             return True
         done = False
         for problem in problems:
             self._cancel.check()
-            mend = self._mends.get(problem.kind)
-            if mend is None:
+            repair_one = self._repairs.get(problem.kind)
+            if repair_one is None:
                 continue
             try:
-                mend(problem.subject)
+                repair_one(problem.subject)
                 done = True
             except ContainersError:
                 continue  # the next look finds and reports it

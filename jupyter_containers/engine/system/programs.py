@@ -25,10 +25,10 @@ def program_versions(host: HostCapabilities) -> dict[str, str]:
     return {name: version_output(path) for name, path in paths.items() if path}
 
 
-def advisories(said: Mapping[str, str]) -> tuple[Capability, ...]:
+def advisories(outputs: Mapping[str, str]) -> tuple[Capability, ...]:
     """Return one line per program with known vulnerabilities, or one that reports none."""
     found = []
-    for name, text in said.items():
+    for name, text in outputs.items():
         for program in versions(name, text):
             holes = known_advisories(program)
             if holes:
@@ -40,7 +40,7 @@ def advisories(said: Mapping[str, str]) -> tuple[Capability, ...]:
                 )
     if found:
         return tuple(found)
-    names = ", ".join(said)
+    names = ", ".join(outputs)
     return (
         Capability(
             "advisories",
@@ -73,7 +73,7 @@ def confinement(host: HostCapabilities, *, loaded: bool) -> tuple[Capability, ..
             Capability(
                 "SELinux labels",
                 False,
-                "this policy has none for containers",
+                "this policy has no label for containers",
                 "SELinux keeps containers from the host and from each other",
                 "as root: dnf install container-selinux",
             )
@@ -81,10 +81,10 @@ def confinement(host: HostCapabilities, *, loaded: bool) -> tuple[Capability, ..
     return tuple(found)
 
 
-def seccomp(host: HostCapabilities, said: Mapping[str, str]) -> Capability:
+def seccomp(host: HostCapabilities, outputs: Mapping[str, str]) -> Capability:
     """Return whether containers have a system call filter, and what it cannot block."""
     name = host.runtime.name if host.runtime else ""
-    text = said.get(name, "")
+    text = outputs.get(name, "")
     built = not text or "libseccomp" in text or "+SECCOMP" in text
     why = "containers cannot use dangerous system calls"
     if not host.seccomp:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_containers.engine.system.mending import remove_bridge
+from jupyter_containers.engine.system.record_repair import remove_bridge
 from jupyter_containers.errors import NotFoundError, StorageError, UnsupportedError
 from jupyter_containers.layout import USER_FOLDER
 from jupyter_containers.network.resolver import NameService
@@ -90,7 +90,7 @@ def _wait_for_names(service: NameService) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while service.known and service.alive:
         if time.monotonic() > deadline:
-            raise StorageError("the name server does not end", hint="try again: system reset")
+            raise StorageError("the name server is still running", hint="try again: system reset")
         time.sleep(0.01)
 
 
@@ -100,5 +100,7 @@ def _wait_for(state: StateRecord) -> None:
     keepers = [state.monitor, state.waiter, *state.companions]
     while any(keeper is not None and keeper.alive for keeper in keepers):
         if time.monotonic() > deadline:
-            raise StorageError("a container's monitor does not end", hint="try again: system reset")
+            raise StorageError(
+                "a container's monitor is still running", hint="try again: system reset"
+            )
         time.sleep(0.01)

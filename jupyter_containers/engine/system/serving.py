@@ -68,13 +68,13 @@ def start_service(settings: Settings, address: str = "", idle: float = 0.0) -> S
     """
     path = socket_path(settings, address)
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    with tempfile.TemporaryFile() as said, open(reading, "rb") as ready:
+    with tempfile.TemporaryFile() as output, open(reading, "rb") as ready:
         try:
             process = subprocess.Popen(
                 service_program(path, idle, writing),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=said,
+                stderr=output,
                 env={**os.environ, **environment(settings)},
                 pass_fds=(writing,),
                 start_new_session=True,
@@ -89,8 +89,8 @@ def start_service(settings: Settings, address: str = "", idle: float = 0.0) -> S
             raise
         if not serves:
             process.wait()
-            said.seek(0)
-            lines = said.read().decode(errors="replace").strip().splitlines()
+            output.seek(0)
+            lines = output.read().decode(errors="replace").strip().splitlines()
             hint = next((line[6:] for line in lines if line.startswith("hint: ")), "")
             raise ContainersError(lines[0] if lines else "the service did not start", hint=hint)
     return Service(f"{SCHEME}{path}", process)

@@ -58,7 +58,7 @@ class WorkloadService:
         if stdin and into:
             raise InvalidArgumentError("an item is an input or a variable, not both")
         if (workers is not None and workers < 1) or retries < 0:
-            raise InvalidArgumentError("workers is 1 or more, retries 0 or more")
+            raise InvalidArgumentError("workers must be at least 1, retries at least 0")
         flags = {"rm": True, **flags}
         name = image_name(image)
         words = as_command(command)
@@ -99,8 +99,8 @@ class WorkloadService:
     ) -> Service:
         """Return a service for a ``with`` block: ready at its start, removed at its end.
 
-        ``ports`` are the container's, published on free ports (or a mapping from the container's to
-        this machine's); ``service.address``, ``ports`` and ``container`` give access to it.  It is
+        ``ports`` are the container's, published on free ports (or ``{container's: this
+        machine's}``); ``service.address``, ``ports`` and ``container`` give access to it.  It is
         ready when its health check succeeds or, without one, when the ports accept connections;
         ``ready`` replaces both.  ``flags`` are those of :meth:`run`.  The block raises
         :class:`ServiceNotReadyError` after ``timeout`` seconds, and :class:`ContainerFailedError`

@@ -70,8 +70,7 @@ def checked_pieces(source: Source, blob: Descriptor) -> Iterator[bytes]:
             done += len(piece)
             if done > blob.size:
                 raise SizeMismatchError(
-                    f"blob {blob.digest} is longer than the {blob.size} bytes"
-                    " that its descriptor says"
+                    f"blob {blob.digest} is longer than the {blob.size} bytes in its descriptor"
                 )
             if hashed is not None:
                 hashed.update(piece)

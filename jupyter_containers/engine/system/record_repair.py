@@ -37,19 +37,19 @@ from jupyter_containers.store.rows import DamagedRow
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
-class Mending:
+class RecordRepair:
     """Damaged and lost records of one store."""
 
     def __init__(self, context: EngineContext, cancel: CancelToken) -> None:
         self._context, self._cancel = context, cancel
 
     @property
-    def mends(self) -> dict[str, Callable[[str], object]]:
+    def repairs(self) -> dict[str, Callable[[str], object]]:
         """The repair functions by kind of problem; each takes the problem's subject."""
         return {
-            "damaged record": self._mend_record,
-            "lost image": self._bring_back,
-            "lost volume": self._note_volume,
+            "damaged record": self._repair_record,
+            "lost image": self._restore_name,
+            "lost volume": self._restore_volume,
         }
 
     def problems(self) -> Iterator[Problem]:
@@ -66,18 +66,18 @@ class Mending:
 
     # -- rows ---------------------------------------------------------------------------------
 
-    def _mend_record(self, subject: str) -> None:
+    def _repair_record(self, subject: str) -> None:
         for row in self._context.store.damaged_rows():
             if row.subject == subject:
-                self._mend_row(row)
+                self._repair_row(row)
                 return
         for collection in collections(self._context):
             for document in collection.damaged():
                 if _subject(collection, document) == subject:
-                    self._mend_document(collection, document)
+                    self._repair_document(collection, document)
                     return
 
-    def _mend_row(self, row: DamagedRow) -> None:
+    def _repair_row(self, row: DamagedRow) -> None:
         store = self._context.store
         if row.table == "layers" and any(
             item.state.status.alive for item in self._context.containers.all()
@@ -113,7 +113,7 @@ class Mending:
 
     # -- documents ----------------------------------------------------------------------------
 
-    def _mend_document(self, collection: Collection[Any], document: DamagedDocument) -> None:
+    def _repair_document(self, collection: Collection[Any], document: DamagedDocument) -> None:
         value = collection.decoded(without_nulls(document.data))
         if value is None:
             match collection.name:
@@ -159,7 +159,7 @@ class Mending:
                     found[name] = entry.digest
         return found
 
-    def _bring_back(self, name: str) -> None:
+    def _restore_name(self, name: str) -> None:
         digest = self._lost_names().get(name)
         if digest is None:
             return
@@ -176,7 +176,7 @@ class Mending:
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         return [name for name in names if name not in known]
 
-    def _note_volume(self, name: str) -> None:
+    def _restore_volume(self, name: str) -> None:
         from jupyter_containers.engine.naming import new_id
 
         volume = self._volume(name, new_id())
