@@ -1,7 +1,10 @@
-"""Validation of a container's options, before anything is created.
+"""Checks of a container's options before anything is created.
 
-A meaningless request raises :class:`InvalidArgumentError`; one that this host cannot satisfy raises
-:class:`UnsupportedError`, which names the capability.  Nothing is silently ignored.
+A request that makes no sense raises :class:`InvalidArgumentError`; one that this host cannot satisfy
+raises :class:`UnsupportedError` and names the capability.  Nothing is silently ignored.
+
+The runtime's spec is built at each start, because the host may have changed by then.  The checks
+call the functions that build it and drop what they return: there is no second set of rules.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from jupyter_containers.runtime.security import effective_capabilities, security
 
 
 def refuse(options: RunOptions, context: EngineContext) -> None:
-    """Raise for options without effect or meaning."""
+    """Raise for an option without meaning, or without effect on this host."""
     host = context.host
     if options.network.startswith(OF_CONTAINER):
         peer(context, options.network)
@@ -42,7 +45,7 @@ def refuse(options: RunOptions, context: EngineContext) -> None:
 
 
 def warnings_of(options: RunOptions, host: HostCapabilities) -> list[str]:
-    """Return warnings about options that have no effect on this host."""
+    """Return the warnings about options that have no effect and need not be refused."""
     return [*_discarded_ports(options), *rlimit_fallback.notices(options, host)]
 
 
