@@ -140,7 +140,7 @@ def _peak() -> int:
         ({"inputs": {"x=../y": 1}}, "leaves /data/in"),
         ({"inputs": {"x=same": 1, "y=same": 2}}, "the same file"),
         ({"inputs": {"x": Path("/nowhere")}}, "no such file: /nowhere"),
-        ({"inputs": {"x": 1}, "detach": True}, "waited for"),
+        ({"inputs": {"x": 1}, "detach": True}, "in the foreground"),
         ({"results": ["a-b"]}, "is not a variable's name"),
     ],
 )

@@ -1,6 +1,6 @@
 """Checks of a container's options before anything is created.
 
-A request that makes no sense raises :class:`InvalidArgumentError`; one that this host cannot satisfy
+A request without meaning raises :class:`InvalidArgumentError`; one that this host cannot satisfy
 raises :class:`UnsupportedError` and names the capability.  Nothing is silently ignored.
 
 The runtime's spec is built at each start, because the host may have changed by then.  The checks
