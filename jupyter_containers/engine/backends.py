@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class ContainerBackend(Protocol):
-    """Containers, wherever they run; see :class:`ContainerService`."""
+    """Containers of a backend; see :class:`ContainerService`."""
 
     def run(
         self,
@@ -253,7 +253,7 @@ class ContainerBackend(Protocol):
 
 
 class NetworkBackend(Protocol):
-    """Networks; see :class:`NetworkService`."""
+    """Networks of a backend; see :class:`NetworkService`."""
 
     def get(self, name: str) -> NetworkSummary:
         """Return the network with this name, ID or unique ID prefix."""
@@ -287,7 +287,7 @@ class NetworkBackend(Protocol):
 
 
 class VolumeBackend(Protocol):
-    """Volumes; see :class:`VolumeService`."""
+    """Volumes of a backend; see :class:`VolumeService`."""
 
     def create(
         self, name: str | None = None, *, driver: str | None = None, label: Any = (), opt: Any = ()

@@ -213,7 +213,7 @@ class Engine:
 
         return serving(self.settings, address)
 
-    # -- what the services share -----------------------------------------------------------------
+    # -- shared by the services ------------------------------------------------------------------
 
     @cached_property
     def _builder(self) -> Builds:

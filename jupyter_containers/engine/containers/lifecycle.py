@@ -131,7 +131,7 @@ class Lifecycle:
                 raise
 
     def running(self, record: ContainerRecord) -> bool:
-        """Return True while the container's first process lives."""
+        """Return whether the container's main process is alive."""
         process = record.state.process
         return record.state.status.alive and process is not None and process.alive
 

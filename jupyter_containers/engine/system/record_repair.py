@@ -139,7 +139,7 @@ class RecordRepair:
         context.store.snapshots.discard(container_id)
         context.store.remove_tree(context.settings.layout.containers / container_id)
 
-    # -- what has lost its record -------------------------------------------------------------
+    # -- objects without a record -------------------------------------------------------------
 
     def _lost_names(self) -> dict[str, str]:
         """Return the names and manifests in the layout's index that have no record."""

@@ -31,7 +31,7 @@ class FilePieces:
 
     @property
     def offset(self) -> int:
-        """0."""
+        """The position of the first byte: always 0."""
         return 0
 
     def __iter__(self) -> Iterator[bytes]:

@@ -116,7 +116,7 @@ class RegistryPlace:
         """Do nothing: a registry decides for itself what to keep."""
 
     def expect(self, targets: Sequence[Target]) -> None:
-        """Do nothing."""
+        """Do nothing: a registry needs no announcement."""
 
     def write(self, blob: Descriptor, source: Source, progress: Progress) -> Outcome:
         """Store a blob: find it here, mount it, or upload it.
@@ -187,7 +187,7 @@ class RegistryPlace:
         transfer.emit(TaskFinished(task, state, _ENDS[outcome], seconds))
 
     def put(self, document: RawDocument) -> None:
-        """Keep a manifest or index by its digest."""
+        """Store a manifest or index by its digest."""
         self.client.push_manifest(self.repository, document.digest, document)
 
     def tag(self, target: Target) -> None:

@@ -99,7 +99,7 @@ class StorePlace:
         return RawDocument(self.store.content.read(target.digest), target.media_type)
 
     def has(self, digest: str) -> bool:
-        """Return whether a blob is here."""
+        """Return whether the store has a blob."""
         return self.store.content.has(digest)
 
     def open(self, blob: Descriptor, offset: int = 0) -> AbstractContextManager[Pieces]:
@@ -165,7 +165,7 @@ class StorePlace:
         return image
 
     def put(self, document: RawDocument) -> None:
-        """Keep a manifest or index."""
+        """Store a manifest or index."""
         self.store.content.put(document.data, document.media_type, self.lease)
 
     def tag(self, target: Target) -> None:
