@@ -172,7 +172,7 @@ def test_a_cache_of_buildkits_is_told_apart(bench: Bench, tmp_path: Path) -> Non
     (tmp_path / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [whole]}))
     bench.build("FROM busybox\nRUN echo $$ b\n", cache_from=f"type=local,src={tmp_path}")
     told = [one.detail for one in bench.events if isinstance(one, TaskFinished)]
-    assert "a cache of BuildKit's; its keys mean nothing to another builder" in told
+    assert "a cache written by BuildKit; its keys mean nothing to another builder" in told
 
 
 def test_a_damaged_layer_of_a_cache_is_never_used(

@@ -126,10 +126,10 @@ def test_what_fails_is_tried_again(engine: Engine, busybox: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"detach": True}, "leave detach"),
-        ({"name": "one"}, "leave detach"),
-        ({"workers": 0}, "workers is 1 or more"),
-        ({"retries": -1}, "retries 0 or more"),
+        ({"detach": True}, "omit detach"),
+        ({"name": "one"}, "omit detach"),
+        ({"workers": 0}, "workers must be at least 1"),
+        ({"retries": -1}, "retries at least 0"),
         ({"stdin": True, "into": "x"}, "not both"),
         ({"memroy": 1}, "unknown option"),
     ],

@@ -304,7 +304,7 @@ def test_a_pause_that_a_registry_asks_for_is_told(
     events: list[Event] = []
     own.pull(f"{scripted.host}/app:1", emit=events.append)
     titles = [event.title for event in events if isinstance(event, TaskStarted)]
-    assert f"{scripted.host} is asked again in 1 s" in titles
+    assert f"{scripted.host} is retried in 1 s" in titles
 
 
 def test_without_internet_the_error_says_what_can_be_made(
@@ -331,11 +331,11 @@ def test_a_name_like_one_that_is_here_is_named(
     own.images.tag(f"{scripted.host}/app:1", "weather")
     with pytest.raises(ContainersError) as caught:
         own.pull(f"{scripted.host}/app:nosuch")
-    assert caught.value.hint.startswith(f"did you mean {scripted.host}/app:1, which is here?")
+    assert f"did you mean {scripted.host}/app:1, which is stored here?" in caught.value.hint
     own.images.tag("weather", f"{scripted.host}/weather:2")
     with pytest.raises(ContainersError) as caught:
         own.run(f"{scripted.host}/wether", ["true"])
-    assert f"did you mean {scripted.host}/weather:2, which is here?" in caught.value.hint
+    assert f"did you mean {scripted.host}/weather:2, which is stored here?" in caught.value.hint
     with pytest.raises(ContainersError) as caught:
         own.pull(f"{scripted.host}/quite-another")
     assert "did you mean" not in caught.value.hint
@@ -351,5 +351,5 @@ def test_an_image_that_is_here_is_said_to_be_here(
         own.images.tag(f"{scripted.host}/app:1", name)
         with pytest.raises(ContainersError) as caught:
             own.pull(name)
-        assert caught.value.hint.startswith(f"{name} is here and can be used")
+        assert caught.value.hint.startswith(f"{name} is stored here and can be used")
         assert "did you mean" not in caught.value.hint

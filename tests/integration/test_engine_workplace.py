@@ -45,7 +45,7 @@ def test_what_is_said_counts(engine: Engine, busybox: str, tmp_path: Path) -> No
     flags = {"here": tmp_path, "user": "7", "workdir": "/etc", "env": ["HOME=/h"]}
     done = engine.run(busybox, words, rm=True, network="none", **flags)
     assert done.output == "7\n/etc\n/h\n"
-    with pytest.raises(InvalidArgumentError, match="there is no folder /nowhere"):
+    with pytest.raises(InvalidArgumentError, match="no such folder: /nowhere"):
         engine.run(busybox, words, here="/nowhere")
     assert engine.containers(all=True) == []
 

@@ -326,7 +326,10 @@ def test_a_limit_that_has_no_stand_in_is_refused_by_name(account: Account) -> No
     try:
         done = account.run(account.command("pause lively"))
         assert done.returncode == 1
-        assert b"pause needs a control group to freeze, which this user has not got" in done.stderr
+        assert (
+            b"pause needs a control group with a freezer, which this user does not have"
+            in done.stderr
+        )
         account.container("commit lively lively:1")  # as it is, for it cannot stand still
         assert account.container("run --rm --network none lively:1 cat /1") == "1\n"
     finally:

@@ -125,7 +125,7 @@ def test_a_home_in_memory_works_and_is_told(account: Account) -> None:
         if text.startswith("{") and (one := json.loads(text))["Name"] == "store"
     )
     assert store["Found"] == "✗"
-    assert "takes memory, and is gone after a restart" in store["Detail"]
+    assert "take memory and are lost at a restart" in store["Detail"]
 
 
 def test_without_a_runtime_folder(account: Account) -> None:

@@ -48,8 +48,8 @@ def client(
 
 
 CASES = {
-    "run": ("%container run --rm busybox sleep 60", "run .*: container [a-z_]+ is removed"),
-    "flood": ("%container run --rm --network none busybox yes", "run .* is removed"),
+    "run": ("%container run --rm busybox sleep 60", "run .*: container [a-z_]+ was removed"),
+    "flood": ("%container run --rm --network none busybox yes", "run .* was removed"),
     "build": ("%%dockerfile --no-cache\nFROM busybox\nRUN sleep 60", ".* are kept in the cache"),
     "noisy build": ("%%dockerfile --no-cache\nFROM busybox\nRUN yes", ".* are kept in the cache"),
     "pull": ("%container pull {{slow}}", "pull .*: downloaded layers are kept for the next pull"),
@@ -61,7 +61,7 @@ CASES = {
     "attach": (
         "%container run -d --name held --network none busybox sleep 60\n"
         "try:\n    %container attach held\nfinally:\n    %container rm -f held",
-        r"attach .*: the interrupt was passed on; container held goes on",
+        r"attach .*: the interrupt was passed on; container held keeps running",
     ),
     "map": (
         "e.workloads.map('busybox', ['sleep'], [0, 60, 60, 60], workers=2)",
@@ -69,7 +69,7 @@ CASES = {
     ),
     "service": (
         "with e.workloads.service('busybox', ['sleep', '60'], ports=80, name='late'): pass",
-        "service .*: late is removed",
+        "service .*: late was removed",
     ),
 }
 
