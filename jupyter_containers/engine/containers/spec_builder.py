@@ -80,14 +80,7 @@ def assemble(
     if not record.state.started:  # files that users empty later stay empty
         for mount in record.mounts:
             fill_from_image(bundle.rootfs, mount, shared.sources.get(mount.target, ""))
-    with Root(bundle.rootfs) as root:
-        user = resolve_user(
-            options.user or config.user,
-            root.read_text("/etc/passwd"),
-            root.read_text("/etc/group"),
-            options.group_add,
-        )
-        make_folder(root, options.workdir or config.cwd, user)
+    user = _user_at_home(record, bundle)
     trusting = trusts_host_ca(options.trust_host_ca, context.settings)
     host_mounts, host_env = of_the_host(context.host, bundle, trusting=trusting)
     context.runtime.set_cgroup_parent(record.id, options.cgroup_parent)
@@ -121,6 +114,20 @@ def assemble(
     spec["mounts"] = compose(spec["mounts"], bundle.rootfs, places, mounts)
     bundle.write_spec(spec)
     return spec
+
+
+def _user_at_home(record: ContainerRecord, bundle: Bundle) -> User:
+    """Return the user of the first process, after creating the working directory."""
+    options, config = record.options, record.config
+    with Root(bundle.rootfs) as root:
+        user = resolve_user(
+            options.user or config.user,
+            root.read_text("/etc/passwd"),
+            root.read_text("/etc/group"),
+            options.group_add,
+        )
+        make_folder(root, options.workdir or config.cwd, user)
+    return user
 
 
 def _add_devices(spec: Spec, requests: Sequence[DeviceRequest]) -> None:

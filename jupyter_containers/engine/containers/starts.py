@@ -38,6 +38,7 @@ from jupyter_containers.oci.state import Status
 from jupyter_containers.options.run import log_rotation
 from jupyter_containers.runtime import rlimit_fallback
 from jupyter_containers.runtime.attach import Attachment
+from jupyter_containers.runtime.monitor import MonitorState
 from jupyter_containers.runtime.mounts import PrivateMounts
 from jupyter_containers.runtime.spec import Spec
 
@@ -75,28 +76,8 @@ class Starts:
         if attach:
             self._states.note(record, "attach")
         with connections.connecting(record) as connection, PrivateMounts() as mounts:
-            labels = labels_for(context, record.options, record.id)
-            overlay = context.store.snapshots.mount(record.chain_id, record.id)
-            mounts.overlay(overlay, bundle.rootfs, label=labels.mount_option)
-            self._mount_names(mounts, bundle, connection, labels.mount_option)
-            relabel(context, record.mounts, labels)
-            shared = share(context, record, mounts)
-            parts = (bundle, connection, connections.hostnames, shared, mounts, labels)
-            spec = mounts.call(assemble, context, record, *parts)
-            if few := rlimit_fallback.processors(record.options, context.host):
-                mounts.call(os.sched_setaffinity, 0, few)  # processes started there inherit it
-            created = mounts.call(
-                context.monitor.create,
-                record.id,
-                bundle.folder,
-                terminal=record.options.tty,
-                interactive=record.options.interactive,
-                # A client that detaches from a terminal may attach again.
-                keep_stdin_open=not hold_stdin or record.options.tty,
-                log_max_bytes=self._log_bytes(record),
-                log_driver=record.options.log_driver,
-                exit_command=self._exit_command(record, bundle, attended=attended),
-                pass_fds=connection.reservation.fds if connection.reservation else (),
+            created, spec = self._create(
+                record, bundle, connection, mounts, attended=attended, hold_stdin=hold_stdin
             )
             attachment = None
             try:
@@ -122,6 +103,43 @@ class Starts:
                     self._states.clear_run(record.id, owner=context.process)
                 raise
         return record, attachment
+
+    def _create(
+        self,
+        record: ContainerRecord,
+        bundle: Bundle,
+        connection: Connection,
+        mounts: PrivateMounts,
+        *,
+        attended: bool,
+        hold_stdin: bool,
+    ) -> tuple[MonitorState, Spec]:
+        """Mount the root, write the spec and create the container; its program waits."""
+        context = self._context
+        labels = labels_for(context, record.options, record.id)
+        overlay = context.store.snapshots.mount(record.chain_id, record.id)
+        mounts.overlay(overlay, bundle.rootfs, label=labels.mount_option)
+        self._mount_names(mounts, bundle, connection, labels.mount_option)
+        relabel(context, record.mounts, labels)
+        shared = share(context, record, mounts)
+        parts = (bundle, connection, self._connections.hostnames, shared, mounts, labels)
+        spec = mounts.call(assemble, context, record, *parts)
+        if few := rlimit_fallback.processors(record.options, context.host):
+            mounts.call(os.sched_setaffinity, 0, few)  # processes started there inherit it
+        created = mounts.call(
+            context.monitor.create,
+            record.id,
+            bundle.folder,
+            terminal=record.options.tty,
+            interactive=record.options.interactive,
+            # A client that detaches from a terminal may attach again.
+            keep_stdin_open=not hold_stdin or record.options.tty,
+            log_max_bytes=self._log_bytes(record),
+            log_driver=record.options.log_driver,
+            exit_command=self._exit_command(record, bundle, attended=attended),
+            pass_fds=connection.reservation.fds if connection.reservation else (),
+        )
+        return created, spec
 
     def began(self, record: ContainerRecord) -> bool:
         """Return whether a dead starter had started the container's program."""
