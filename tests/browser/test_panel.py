@@ -59,7 +59,7 @@ def test_the_panel_follows_and_acts_while_a_cell_runs(lab: Lab, page: Any, engin
     building.join()
     panel.row("1 of 2 steps cached", "builds/").wait_for()
     panel.choose("web", "Remove…")
-    page.get_by_role("button", name="End and remove").click()
+    page.get_by_role("button", name="Stop and remove").click()
     until(lambda: panel.names("containers") == [])
     assert page.locator(".jp-InputPrompt", has_text="*").count() == 1
     panel.command("notebook:interrupt-kernel")

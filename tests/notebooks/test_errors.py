@@ -32,7 +32,11 @@ CASES = [
     ("%container run {{nope}}", "InvalidArgumentError: {{nope}}: NameError: name 'nope'", "Python"),
     ("%container run 'busybox", "InvalidArgumentError: cannot split the command line", "quote"),
     ("%container run -m lots busybox", "FlagError: invalid memory: 'lots'", "512m"),
-    ("%container run -it busybox sh", "UnsupportedError: -it needs a front end", "%%container"),
+    (
+        "%container run -it busybox sh",
+        "UnsupportedError: -it needs an interactive front end",
+        "%%container",
+    ),
     ("%container exec nope ls", "ContainerNotFoundError: no such container: nope", "ps -a"),
     ("%container rmi nope", "ImageNotFoundError: no such image: nope", "images"),
     ("%container pull localhost:1/x", "ConnectionFailedError: cannot reach", "running"),

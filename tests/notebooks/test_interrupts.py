@@ -53,10 +53,13 @@ CASES = {
     "build": ("%%dockerfile --no-cache\nFROM busybox\nRUN sleep 60", ".* are kept in the cache"),
     "noisy build": ("%%dockerfile --no-cache\nFROM busybox\nRUN yes", ".* are kept in the cache"),
     "pull": ("%container pull {{slow}}", "pull .*: downloaded layers are kept for the next pull"),
-    "logs": ("%container logs -f ticks", "logs .*: the container goes on"),
-    "exec": ("%container exec ticks sleep 60", "exec .*, the container goes on"),
-    "wait": ("%container wait ticks", "wait .*: the container goes on"),
-    "stop": ("%container stop -t 60 ticks", "stop .*: the signal was sent, what has not ended .*"),
+    "logs": ("%container logs -f ticks", "logs .*: the container keeps running"),
+    "exec": ("%container exec ticks sleep 60", "exec .*, the container keeps running"),
+    "wait": ("%container wait ticks", "wait .*: the container keeps running"),
+    "stop": (
+        "%container stop -t 60 ticks",
+        "stop .*: the signal was sent; containers that have not ended .*",
+    ),
     "events": ("%container events", "events was interrupted"),
     "attach": (
         "%container run -d --name held --network none busybox sleep 60\n"
