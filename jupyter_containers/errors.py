@@ -17,7 +17,8 @@
     │ ├ ContainerNotFoundError
     │ ├ NetworkNotFoundError
     │ ├ VolumeNotFoundError
-    │ └ ResultNotFoundError
+    │ ├ ResultNotFoundError
+    │ └ SessionNotFoundError
     ├ ConflictError
     │ ├ AlreadyExistsError
     │ ├ InUseError
@@ -46,7 +47,10 @@
     ├ OperationCancelledError
     ├ ContainerFailedError(exit_code)
     ├ ItemFailedError(index, item, results)
-    └ ServiceNotReadyError(log_tail)
+    ├ ServiceNotReadyError(log_tail)
+    ├ SessionEndedError
+    ├ SessionProtocolError
+    └ SessionCellError(traceback)
 
 A message is one printable line without a trailing full stop; ``hint`` says what to do next, or is
 empty.
