@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
@@ -122,6 +123,12 @@ class BuildService:
         from jupyter_containers.engine.builds.cache_records import BuildRecords
 
         return BuildRecords(self._engine_context, self._garbage.collect)
+
+    def received_context(self, name: str) -> AbstractContextManager[Path | None]:
+        """Return a block's folder for the tree of a client's context; None while it is in use."""
+        from jupyter_containers.engine.builds.received import ReceivedContexts
+
+        return ReceivedContexts(self._engine_context).claim(name)
 
     def records(self) -> list[BuildRecord]:
         """Return what the build cache holds, the least recently used first."""

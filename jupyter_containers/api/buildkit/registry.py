@@ -1,0 +1,73 @@
+"""The sessions and solves of a service, by their names; this module loads nothing of the protocol.
+
+A client names a session in its solve and opens it at about the same time, and so it does with a
+solve and the stream of its progress: whoever comes first waits a few seconds for the other.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+import time
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from jupyter_containers.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from jupyter_containers.api.buildkit.sessions import Session
+    from jupyter_containers.api.buildkit.status import Progress
+    from jupyter_containers.events import CancelToken
+
+T = TypeVar("T")
+_WAIT_SECONDS = 5.0
+_POLL_SECONDS = 0.1
+
+
+def available() -> bool:
+    """Return whether BuildKit's protocol can be served: whether h2 is installed."""
+    return importlib.util.find_spec("h2") is not None
+
+
+class Named(Generic[T]):
+    """Things by name, some of which are still expected."""
+
+    def __init__(self, noun: str) -> None:
+        self._noun = noun
+        self._items: dict[str, T] = {}
+        self._changed = threading.Condition()
+
+    def add(self, name: str, item: T) -> None:
+        """Add one; it takes the place of another of this name."""
+        with self._changed:
+            self._items[name] = item
+            self._changed.notify_all()
+
+    def remove(self, name: str, item: T) -> None:
+        """Forget it, if it is still the one of that name."""
+        with self._changed:
+            if self._items.get(name) is item:
+                del self._items[name]
+
+    def find(self, name: str) -> T | None:
+        """Return it, if it is here."""
+        with self._changed:
+            return self._items.get(name)
+
+    def wait(self, name: str, cancel: CancelToken) -> T:
+        """Return it, waiting a few seconds for it; raise :class:`NotFoundError`."""
+        deadline = time.monotonic() + _WAIT_SECONDS
+        with self._changed:
+            while name not in self._items:
+                if time.monotonic() > deadline:
+                    raise NotFoundError(f"no such {self._noun}: {name[:64]}")
+                cancel.check()
+                self._changed.wait(_POLL_SECONDS)
+            return self._items[name]
+
+
+class BuildKitState:
+    """What a service remembers of BuildKit's clients."""
+
+    def __init__(self) -> None:
+        self.sessions: Named[Session] = Named("session")
+        self.solves: Named[Progress] = Named("job")
