@@ -7,7 +7,8 @@ from jupyter_containers.api.call import Call
 from jupyter_containers.errors import UnsupportedError
 
 
-def _require() -> None:
+def require() -> None:
+    """Raise :class:`UnsupportedError` where h2 is missing."""
     if not available():
         raise UnsupportedError(
             "BuildKit's protocol needs the library h2, which is not installed here",
@@ -18,7 +19,7 @@ def _require() -> None:
 
 def session(call: Call) -> None:
     """Let a client lend its files and secrets to builds."""
-    _require()
+    require()
     from jupyter_containers.api.buildkit.sessions import session as serve
 
     serve(call)
@@ -26,7 +27,7 @@ def session(call: Call) -> None:
 
 def grpc(call: Call) -> None:
     """Answer the calls of a client of BuildKit."""
-    _require()
+    require()
     from jupyter_containers.api.buildkit.control import grpc as serve
 
     serve(call)
