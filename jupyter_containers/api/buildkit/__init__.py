@@ -1,4 +1,4 @@
-"""BuildKit's protocol over the API's socket, for the builds of buildx, Compose and ``docker build``.
+"""BuildKit's protocol over the API's socket: buildx, Compose and ``docker build``.
 
 A client opens a *session* (``POST /session``): the connection is reversed, so that the service asks
 and the client answers (:mod:`.sessions`): files of contexts (:mod:`.receiving`), secrets, agents,

@@ -13,14 +13,14 @@ import threading
 from collections.abc import Iterator
 
 from jupyter_containers.api.buildkit.messages import Exporter, SolveRequest
-from jupyter_containers.api.buildkit.solve import Solve
+from jupyter_containers.api.buildkit.solve import Solve, rpc_error
 from jupyter_containers.api.buildkit.status import Progress
 from jupyter_containers.api.call import Call
 from jupyter_containers.api.errors import StatusError
 from jupyter_containers.api.progress import Lines
 from jupyter_containers.api.query import Query
 from jupyter_containers.engine.naming import new_id
-from jupyter_containers.errors import InvalidArgumentError, OperationCancelledError
+from jupyter_containers.errors import InvalidArgumentError, OperationCancelledError, StepFailedError
 from jupyter_containers.events import CancelToken
 
 _TRACE, _IMAGE = "moby.buildkit.trace", "moby.image.id"
@@ -46,7 +46,7 @@ def build(call: Call) -> None:
     solves.add(name, progress)
     try:
         with lines.errors():
-            with _traced(lines, progress, cancel):
+            with _told_as_docker(), _traced(lines, progress, cancel):
                 solve = Solve(call.engine, call.state.buildkit, request, cancel, progress)
                 facts = solve.run(request.frontend_attrs)
             digest = facts.get("containerimage.config.digest", "")
@@ -54,6 +54,17 @@ def build(call: Call) -> None:
                 lines.send({"id": _IMAGE, "aux": {"ID": digest}})
     finally:
         solves.remove(name, progress)
+
+
+@contextlib.contextmanager
+def _told_as_docker() -> Iterator[None]:
+    """Give a step's failure BuildKit's words."""
+    try:
+        yield
+    except StepFailedError as error:
+        error.message = rpc_error(error).message
+        error.hint = ""
+        raise
 
 
 @contextlib.contextmanager
@@ -109,7 +120,9 @@ def _attributes(query: Query) -> dict[str, str]:
     for kind, name in (("build-arg", "buildargs"), ("label", "labels")):
         pairs = query.document(name, dict[str, str | None])
         assert pairs is None or isinstance(pairs, dict)
-        found |= {f"{kind}:{key}": value for key, value in (pairs or {}).items() if value is not None}
+        found |= {
+            f"{kind}:{key}": value for key, value in (pairs or {}).items() if value is not None
+        }
     if query.flag("nocache"):
         found["no-cache"] = ""
     if query.text("remote") != _CLIENT:

@@ -262,9 +262,8 @@ class Connection:
         elif isinstance(event, h2.events.StreamReset):
             if event.stream_id in self._streams:
                 self._streams[event.stream_id].lose(GoneError("the client has given up"))
-        elif isinstance(event, h2.events.ConnectionTerminated):
-            if self._serve is not None and not self._streams:
-                self.closed = True
+        elif isinstance(event, h2.events.ConnectionTerminated) and not self._streams:
+            self.closed = True
 
     def _headed(self, event: Any) -> None:
         stream = self._streams.get(event.stream_id or 0)

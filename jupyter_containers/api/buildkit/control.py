@@ -48,7 +48,9 @@ from jupyter_containers.api.buildkit.status import Progress
 from jupyter_containers.api.call import Call
 from jupyter_containers.engine import Engine
 from jupyter_containers.errors import (
+    BuildError,
     ContainersError,
+    InvalidArgumentError,
     NotFoundError,
     OperationCancelledError,
     UnsupportedError,
@@ -140,6 +142,8 @@ class Service:
         try:
             check_frontend(request)
             facts = solve.run(request.frontend_attrs) if request.frontend else self._led(solve)
+        except (BuildError, InvalidArgumentError) as error:
+            raise rpc_error(error, solve.text) from error
         finally:
             progress.end()
             self._state.solves.remove(request.ref, progress)
@@ -248,7 +252,10 @@ class Service:
         if not request.frontend:
             raise RpcError(UNIMPLEMENTED, "a build without a frontend has no result here")
         if request.options.get("requestid"):
-            metadata = bridge.solve.answer(request.options)
+            try:
+                metadata = bridge.solve.answer(request.options)
+            except (BuildError, InvalidArgumentError) as error:
+                raise rpc_error(error, bridge.solve.text) from error
             stream.send(FrontendSolveResponse(result=Result(metadata=metadata)))
             return
         if bridge.attributes is not None:

@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ class Solve:
     request: SolveRequest
     cancel: CancelToken
     progress: Progress
+    text: bytes = b""
 
     def run(self, attributes: Mapping[str, str]) -> dict[str, str]:
         """Build; return the facts that clients are told about the result."""
@@ -73,7 +75,8 @@ class Solve:
 
         with ExitStack() as stack:
             prepared = self._prepared(attributes, stack)
-            return answer(self.engine, prepared.wanted.request, *prepared.question())
+            context, flags = prepared.question()
+            return answer(self.engine, prepared.wanted.request, context, flags, prepared.text)
 
     def _prepared(self, attributes: Mapping[str, str], stack: ExitStack) -> _Prepared:
         check_frontend(self.request)
@@ -100,6 +103,7 @@ class _Prepared:
     def question(self) -> tuple[str, dict[str, Any]]:
         """Return a context and flags with the Dockerfile alone."""
         context, flags = self._definition()
+        flags.pop("ignore", None)
         wanted = {
             key: value
             for key, value in self.wanted.flags.items()
@@ -117,14 +121,14 @@ class _Prepared:
             with path.open("rb") as stream:
                 if is_archive(stream):
                     return str(path), {"file": wanted.filename}
-            self.text = path.read_bytes()
+            self.text = self.solve.text = path.read_bytes()
             return str(self.files.scratch()), {"dockerfile": self.text.decode("utf-8", "replace")}
         if wanted.remote:
             if "://" not in wanted.remote and not wanted.remote.startswith(("git@", "github.com/")):
                 raise InvalidArgumentError("the context of a build is the address of one")
             return wanted.remote, {"file": wanted.filename}
         found = self.files.definition(wanted.definition_key, wanted.filename)
-        self.text = found.data
+        self.text = self.solve.text = found.data
         folder = self.files.scratch()
         place = folder / Path(found.name).name
         place.write_bytes(found.data)
@@ -296,7 +300,7 @@ def rpc_error(error: ContainersError, text: bytes = b"") -> RpcError:
     if isinstance(error, OperationCancelledError):
         return RpcError(CANCELLED, "context canceled")
     details = []
-    message = error.message
+    message = _step_failed(error) if isinstance(error, StepFailedError) else error.message
     location = error.location if isinstance(error, (BuildError, DockerfileSyntaxError)) else None
     if location is not None:
         lines = {"start": {"line": location.first_line}, "end": {"line": location.last_line}}
@@ -314,6 +318,15 @@ def rpc_error(error: ContainersError, text: bytes = b"") -> RpcError:
     elif error.hint:
         message = f"{message} ({error.hint})"
     return RpcError(UNKNOWN, message, details)
+
+
+def _step_failed(error: StepFailedError) -> str:
+    """Return BuildKit's words for a step that failed: tools look for the code in them."""
+    words = re.sub(r"^\w+\s+(--\S+\s+)*", "", error.instruction)
+    if not words:
+        return error.message
+    command = words if words.startswith("[") else f"/bin/sh -c {words}"
+    return f'process "{command}" did not complete successfully: exit code: {error.exit_code}'
 
 
 def _detail(name: str, document: object) -> Detail:

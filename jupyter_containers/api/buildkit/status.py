@@ -208,14 +208,12 @@ class Vertices:
                     self._finished(event)
 
     def _started(self, event: TaskStarted) -> None:
-        if event.task == CHECKS:
-            return
+        if event.task == CHECKS or event.task == "save" or event.task.startswith("export-"):
+            return  # shown otherwise: as warnings, and as the export's vertex
         if event.task.startswith(WARNING):
             self._warn(event.title.removeprefix("WARNING: ").encode())
             return
         if _LAYER.fullmatch(event.task):
-            if not self._steps and self._last is not None:
-                self._exporting()
             self._titles[event.task] = event.task
             return
         step = self._last = Step(self._progress, event.title, now())
