@@ -11,8 +11,10 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterator
+from typing import BinaryIO, cast
 
 from jupyter_containers.api.buildkit.messages import Exporter, SolveRequest
+from jupyter_containers.api.buildkit.registry import Upload
 from jupyter_containers.api.buildkit.solve import Solve, rpc_error
 from jupyter_containers.api.buildkit.status import Progress
 from jupyter_containers.api.call import Call
@@ -24,13 +26,17 @@ from jupyter_containers.errors import InvalidArgumentError, OperationCancelledEr
 from jupyter_containers.events import CancelToken
 
 _TRACE, _IMAGE = "moby.buildkit.trace", "moby.image.id"
-_CLIENT = "client-session"
+_CLIENT, _UPLOAD = "client-session", "upload-request"
+_POLL_SECONDS = 0.1
 
 
 def build(call: Call) -> None:
     """Build what the query says, of the files of the session."""
     query, cancel = call.query, call.cancel
     name = query.text("buildid") or new_id()
+    if name.startswith(f"{_UPLOAD}:"):
+        _lend_body(call, name.partition(":")[2])
+        return
     if not query.text("session"):
         raise InvalidArgumentError("a build with version=2 names a session")
     request = SolveRequest(
@@ -48,12 +54,26 @@ def build(call: Call) -> None:
         with lines.errors():
             with _told_as_docker(), _traced(lines, progress, cancel):
                 solve = Solve(call.engine, call.state.buildkit, request, cancel, progress)
+                if query.text("remote") == _UPLOAD:
+                    solve.upload = call.state.buildkit.uploads.wait(name, cancel)
                 facts = solve.run(request.frontend_attrs)
             digest = facts.get("containerimage.config.digest", "")
             if digest:
                 lines.send({"id": _IMAGE, "aux": {"ID": digest}})
     finally:
         solves.remove(name, progress)
+
+
+def _lend_body(call: Call, name: str) -> None:
+    """Let the build ``name`` read the body of this request as its context."""
+    uploads, one = call.state.buildkit.uploads, Upload(cast(BinaryIO, call.body))
+    uploads.add(name, one)
+    try:
+        while not one.taken.wait(_POLL_SECONDS):
+            call.cancel.check()
+    finally:
+        uploads.remove(name, one)
+    call.begin()
 
 
 @contextlib.contextmanager
@@ -125,7 +145,7 @@ def _attributes(query: Query) -> dict[str, str]:
         }
     if query.flag("nocache"):
         found["no-cache"] = ""
-    if query.text("remote") != _CLIENT:
+    if query.text("remote") not in (_CLIENT, _UPLOAD):
         found["context"] = query.text("remote")
     return found
 

@@ -19,6 +19,7 @@ from urllib.parse import quote_plus
 
 from jupyter_containers.api.buildkit.messages import Bytes
 from jupyter_containers.api.buildkit.receiving import received
+from jupyter_containers.api.buildkit.registry import Upload
 from jupyter_containers.api.buildkit.sessions import Session
 from jupyter_containers.api.buildkit.status import Vertices
 from jupyter_containers.engine import Engine
@@ -29,6 +30,7 @@ from jupyter_containers.trees.rooted import Root
 UPLOAD = "http://buildkit-session/"
 _PULL = "/moby.upload.v1.Upload/Pull"
 _IGNORE = ".dockerignore"
+_BLOCK = 1 << 20
 _MOST_DOCKERFILE = 16 << 20
 _MOST_IGNORE = 1 << 20
 
@@ -143,6 +145,21 @@ class ClientFiles:
             ignore = _read(root, _IGNORE, _MOST_IGNORE)
         title = f"[context {name}] load from client"
         return self.receive(key, f"named {name}", title, exclude=_patterns(ignore or b""))
+
+    def uploaded(self, upload: Upload) -> Path:
+        """Return a file with the body of another request."""
+        path = self.scratch() / "upload"
+        try:
+            with (
+                self._vertices.step("[internal] load remote build context"),
+                path.open("xb") as file,
+            ):
+                while piece := upload.body.read(_BLOCK):
+                    self._cancel.check()
+                    file.write(piece)
+        finally:
+            upload.taken.set()
+        return path
 
     def upload(self, address: str) -> Path:
         """Return a file with what a client pipes into its build."""

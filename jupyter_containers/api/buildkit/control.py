@@ -193,14 +193,19 @@ class Service:
 
     def disk_usage(self, stream: Stream) -> None:
         """Answer with what the build cache holds."""
-        stream.single(DiskUsageRequest)
-        records = [_usage(one) for one in self._engine.builds.records()]
+        filters = [text for text in stream.single(DiskUsageRequest).filter if text]
+        kinds = {text.removeprefix("type==") for text in filters}
+        if any(not text.startswith("type==") for text in filters):
+            raise RpcError(INVALID_ARGUMENT, "the build cache is filtered by type==KIND only here")
+        records = [
+            _usage(one) for one in self._engine.builds.records() if not kinds or one.type in kinds
+        ]
         stream.send(DiskUsageResponse(record=records))
 
     def prune(self, stream: Stream) -> None:
         """Remove from the build cache; send what went."""
         request = stream.single(PruneRequest)
-        filters = [_pruned(text) for text in request.filter]
+        filters = [text.replace("==", "=", 1) for text in request.filter if text]
         if request.keep_duration:
             filters.append(f"until={request.keep_duration // 10**9}s")
         before = {one.id: one for one in self._engine.builds.records()}
@@ -305,11 +310,6 @@ def _usage(one: BuildRecord) -> UsageRecord:
 
 def _moment(value: datetime) -> Timestamp:
     return Timestamp.of(int(value.timestamp() * 10**9))
-
-
-def _pruned(text: str) -> str:
-    """Return a filter in the engine's words: clients write ``type==regular``."""
-    return text.replace("==", "=", 1)
 
 
 _CONTROL, _BRIDGE = "/moby.buildkit.v1.Control/", "/moby.buildkit.v1.frontend.LLBBridge/"

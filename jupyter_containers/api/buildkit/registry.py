@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import threading
 import time
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar
 
 from jupyter_containers.errors import NotFoundError
 
@@ -65,9 +65,18 @@ class Named(Generic[T]):
             return self._items[name]
 
 
+class Upload:
+    """A context in the body of a request of its own, which a build reads."""
+
+    def __init__(self, body: BinaryIO) -> None:
+        self.body = body
+        self.taken = threading.Event()
+
+
 class BuildKitState:
     """What a service remembers of BuildKit's clients."""
 
     def __init__(self) -> None:
         self.sessions: Named[Session] = Named("session")
         self.solves: Named[Progress] = Named("job")
+        self.uploads: Named[Upload] = Named("upload")

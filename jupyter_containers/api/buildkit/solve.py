@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from jupyter_containers.api.buildkit.agents import forwarded
 from jupyter_containers.api.buildkit.attributes import (
@@ -23,7 +23,7 @@ from jupyter_containers.api.buildkit.attributes import (
 )
 from jupyter_containers.api.buildkit.contexts import UPLOAD, ClientFiles
 from jupyter_containers.api.buildkit.messages import Detail, Exporter, SolveRequest
-from jupyter_containers.api.buildkit.registry import BuildKitState
+from jupyter_containers.api.buildkit.registry import BuildKitState, Upload
 from jupyter_containers.api.buildkit.rpc import CANCELLED, UNKNOWN, RpcError
 from jupyter_containers.api.buildkit.sending import ArchiveWriter, send_tree
 from jupyter_containers.api.buildkit.sessions import Lent, Session
@@ -63,6 +63,7 @@ class Solve:
     cancel: CancelToken
     progress: Progress
     text: bytes = b""
+    upload: Upload | None = None
 
     def run(self, attributes: Mapping[str, str]) -> dict[str, str]:
         """Build; return the facts that clients are told about the result."""
@@ -116,8 +117,11 @@ class _Prepared:
         wanted = self.wanted
         if wanted.subfolder:
             raise InvalidArgumentError("contextsubdir of a build has no effect here")
-        if wanted.remote.startswith(UPLOAD):
-            path = self.files.upload(wanted.remote)
+        if self.solve.upload is not None or wanted.remote.startswith(UPLOAD):
+            if self.solve.upload is not None:
+                path = self.files.uploaded(self.solve.upload)
+            else:
+                path = self.files.upload(wanted.remote)
             with path.open("rb") as stream:
                 if is_archive(stream):
                     return str(path), {"file": wanted.filename}
@@ -153,12 +157,14 @@ class _Prepared:
                     context,
                     emit=self.vertices,
                     cancel=cancel,
-                    stream=outputs.stream,
+                    stream=cast(BinaryIO, outputs.stream) if outputs.stream else None,
                     outputs=outputs.values,
                     **flags,
                 )
-            except BaseException:
+            except BaseException as error:
                 outputs.abandon()
+                if isinstance(error, ContainersError):
+                    self.vertices.fail(rpc_error(error).message)
                 raise
         return outputs.finish(image)
 
@@ -184,9 +190,9 @@ class _Prepared:
         if b"type=secret" not in self.text and b"type=ssh" not in self.text:
             return {}
         context = str(self.files.scratch())
-        flags = {"dockerfile": self.text.decode("utf-8", "replace")}
         wanted = {k: v for k, v in self.wanted.flags.items() if k in ("build_args", "target")}
-        outline = self.solve.engine.builds.outline(context, **flags, **wanted)
+        text = self.text.decode("utf-8", "replace")
+        outline = self.solve.engine.builds.outline(context, dockerfile=text, **wanted)
         secrets, agents = {}, []
         for need in outline.secrets:
             value = self.session.secret(need.name, self.solve.cancel)

@@ -39,6 +39,7 @@ from jupyter_containers.events import (
 _LAYER = re.compile(r"[0-9a-f]{12}")
 _MOST_UNREAD = 4 << 20
 _UPDATE_SECONDS = 0.1
+_CANCELED = "context canceled"
 _STREAMS = {"stdout": 1, "stderr": 2}
 
 
@@ -146,6 +147,7 @@ class Vertices:
         self._progress = progress
         self._steps: dict[str, Step] = {}
         self._titles: dict[str, str] = {}
+        self._failed: list[Step] = []
         self._last: Step | None = None
         self._export: Step | None = None
         self._lock = threading.RLock()
@@ -233,11 +235,18 @@ class Vertices:
         step = self._steps.pop(event.task, None)
         if step is None:
             return
-        error = ""
-        if event.outcome in ("failed", "cancelled"):
-            error = "context canceled" if event.outcome == "cancelled" else "failed"
-            error = event.detail or error
-        step.vertex(cached=event.outcome == "cached", error=error, ended=True)
+        if event.outcome == "failed":
+            self._failed.append(step)  # its error is known when the build ends
+        elif event.outcome == "cancelled":
+            step.vertex(error=_CANCELED, ended=True)
+        else:
+            step.vertex(cached=event.outcome == "cached", ended=True)
+
+    def fail(self, text: str) -> None:
+        """End the step that failed with the error of the build."""
+        with self._lock:
+            while self._failed:
+                self._failed.pop().vertex(error=text, ended=True)
 
     def _warn(self, text: bytes) -> None:
         short, _, detail = text.strip().partition(b"\n")
@@ -252,5 +261,5 @@ class Vertices:
 
 def _text(error: BaseException) -> str:
     if isinstance(error, OperationCancelledError):
-        return "context canceled"
+        return _CANCELED
     return error.message if isinstance(error, ContainersError) else str(error)
