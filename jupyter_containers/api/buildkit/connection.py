@@ -27,6 +27,7 @@ import msgspec
 from jupyter_containers.api.buildkit.rpc import (
     INTERNAL,
     Frames,
+    FrameSizes,
     GoneError,
     RpcError,
     check_trailers,
@@ -38,6 +39,7 @@ from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
 
 T = TypeVar("T", bound=msgspec.Struct)
+_PREFACE_BYTES = 24
 _READ_BYTES = 256 << 10
 _STREAM_WINDOW = 1 << 20
 _CONNECTION_WINDOW = 4 << 20
@@ -194,6 +196,7 @@ class Connection:
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
         self._streams: dict[int, Stream] = {}
+        self._sizes = FrameSizes(before=0 if serve is None else _PREFACE_BYTES)
         self._threads = 0
         self.closed = False
         config = h2.config.H2Configuration(
@@ -237,6 +240,7 @@ class Connection:
             self.close()
 
     def _received(self, data: bytes) -> None:
+        self._sizes.check(data)
         with self._lock:
             for event in self._h2.receive_data(data):
                 self._handle(event)

@@ -20,6 +20,7 @@ OK, CANCELLED, UNKNOWN, INVALID_ARGUMENT, NOT_FOUND = 0, 1, 2, 3, 5
 RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 8, 12, 13, 14
 MOST_MESSAGE_BYTES = 16 << 20
 _HEAD = struct.Struct(">BI")
+_FRAME_HEAD, _MOST_FRAME = 9, 1 << 14
 _MOST_TEXT = 4096  # of an error, in a header
 
 
@@ -41,6 +42,35 @@ class GoneError(RpcError):
 def framed(message: bytes) -> bytes:
     """Return a message in its frame."""
     return _HEAD.pack(0, len(message)) + message
+
+
+class FrameSizes:
+    """Watches the sizes of HTTP/2 frames (RFC 9113, section 4.1) in a stream of bytes.
+
+    The library reads a frame to its end before it refuses it: up to 16 MiB on each connection.
+    """
+
+    def __init__(self, before: int) -> None:
+        self._left = before
+        self._head = bytearray()
+
+    def check(self, data: bytes) -> None:
+        """Raise :class:`RpcError` for a frame that is larger than is allowed."""
+        at = 0
+        while at < len(data):
+            if self._left:
+                step = min(self._left, len(data) - at)
+                self._left -= step
+                at += step
+                continue
+            missing = _FRAME_HEAD - len(self._head)
+            self._head += data[at : at + missing]
+            at += missing
+            if len(self._head) == _FRAME_HEAD:
+                self._left = int.from_bytes(self._head[:3], "big")
+                self._head.clear()
+                if self._left > _MOST_FRAME:
+                    raise RpcError(RESOURCE_EXHAUSTED, "a frame is too large")
 
 
 class Frames:
