@@ -6,17 +6,19 @@ Attributes that change a result and are not known here are refused by name.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_containers.api.buildkit.messages import Exporter, SolveRequest
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
-from jupyter_containers.oci.reference import Reference
 from jupyter_containers.options.build import ENTITLEMENTS
 
 DOCKERFILE, GATEWAY = "dockerfile.v0", "gateway.v0"
-_OURS = "docker/dockerfile"
+_OURS = ("docker/dockerfile", "docker/dockerfile-upstream")
+_DIRECTIVE = re.compile(r"#\s*(syntax|escape|check)\s*=\s*(.+)", re.IGNORECASE)
+_MOST_DIRECTIVES = 4096
 _NETWORKS = {"": "bridge", "default": "bridge", "sandbox": "bridge"}
 _HARMLESS = (
     "frontend.caps", "cmdline", "source", "hostname", "multi-platform", "cache-from", "syntax",
@@ -158,18 +160,37 @@ def cache_place(one: Exporter) -> str:
     return ",".join(words)
 
 
+def check_syntax(text: bytes, build_args: Mapping[str, str]) -> None:
+    """Refuse a Dockerfile whose ``# syntax=`` line names a frontend other than Docker's own."""
+    named = build_args.get("BUILDKIT_SYNTAX", "")
+    for line in text[:_MOST_DIRECTIVES].decode("utf-8-sig", "replace").splitlines():
+        match = _DIRECTIVE.fullmatch(line.strip())
+        if match is None:
+            break
+        if match[1].lower() == "syntax":
+            named = named or match[2].strip()
+    if named:
+        _check_source(named.split()[0])
+
+
+def _check_source(name: str) -> None:
+    """Refuse the image of a frontend that does what the builder does not."""
+    repository = name.partition("@")[0]
+    repository = re.sub(r":[^:/]*$", "", repository)
+    if not repository.endswith(_OURS):
+        raise UnsupportedError(
+            f"the frontend {name[:200]} is a program of its own, which is not run here",
+            capability="frontends other than the Dockerfile's",
+            hint="build a Dockerfile without a # syntax= line of another frontend",
+        )
+
+
 def check_frontend(request: SolveRequest) -> None:
     """Refuse what is no Dockerfile, in one line."""
     name = request.frontend
     source = request.frontend_attrs.get("source", "")
     if name == GATEWAY:
-        repository = Reference.parse(source).familiar.partition(":")[0] if source else ""
-        if not repository.startswith(_OURS):
-            raise UnsupportedError(
-                f"the frontend {source or name} is a program of its own, which is not run here",
-                capability="frontends other than the Dockerfile's",
-                hint="build a Dockerfile without a # syntax= line of another frontend",
-            )
+        _check_source(source or name)
     elif name not in ("", DOCKERFILE):
         raise UnsupportedError(
             f"the frontend {name!r} is not known here", capability="other frontends"

@@ -22,7 +22,12 @@ from jupyter_containers.api.errors import StatusError
 from jupyter_containers.api.progress import Lines
 from jupyter_containers.api.query import Query
 from jupyter_containers.engine.naming import new_id
-from jupyter_containers.errors import InvalidArgumentError, OperationCancelledError, StepFailedError
+from jupyter_containers.errors import (
+    BuildError,
+    InvalidArgumentError,
+    OperationCancelledError,
+    StepFailedError,
+)
 from jupyter_containers.events import CancelToken
 
 _TRACE, _IMAGE = "moby.buildkit.trace", "moby.image.id"
@@ -78,13 +83,11 @@ def _lend_body(call: Call, name: str) -> None:
 
 @contextlib.contextmanager
 def _told_as_docker() -> Iterator[None]:
-    """Give a step's failure BuildKit's words."""
+    """Give a step's failure BuildKit's words, and the client's own exit code."""
     try:
         yield
     except StepFailedError as error:
-        error.message = rpc_error(error).message
-        error.hint = ""
-        raise
+        raise BuildError(rpc_error(error).message) from error
 
 
 @contextlib.contextmanager

@@ -88,6 +88,15 @@ class Stream:
         self._parts.clear()
         return held
 
+    def ending(self) -> RpcError:
+        """Return why nothing more can be sent: the other side's error, if it has sent one."""
+        if self._trailers is not None:
+            try:
+                check_trailers(self._trailers)
+            except RpcError as error:
+                return error
+        return self._lost or GoneError()
+
     @property
     def lost(self) -> RpcError | None:
         """Why the call cannot go on."""
@@ -137,6 +146,10 @@ class Stream:
     def send(self, message: msgspec.Struct) -> None:
         """Send a message, waiting while the other side does not read."""
         self.send_bytes(framed(encode(message)))
+
+    def send_last(self, message: msgspec.Struct) -> None:
+        """Send, as the client, a message after which none comes."""
+        self._connection.send_data(self, framed(encode(message)), last=True)
 
     def send_bytes(self, data: bytes) -> None:
         """Send framed messages."""
@@ -365,8 +378,8 @@ class Connection:
             self._take()
         self._flush(wait=True)
 
-    def send_data(self, stream: Stream, data: bytes) -> None:
-        """Send data as the window allows."""
+    def send_data(self, stream: Stream, data: bytes, *, last: bool = False) -> None:
+        """Send data as the window allows; after the ``last`` this side sends no more."""
         rest = memoryview(data)
         while rest:
             with self._lock:
@@ -374,14 +387,15 @@ class Connection:
                     self.changed.wait()
                 with self._errors(stream):
                     piece = rest[: min(room, self._h2.max_outbound_frame_size)]
-                    self._h2.send_data(stream.number, bytes(piece))
+                    ends = last and len(piece) == len(rest)
+                    self._h2.send_data(stream.number, bytes(piece), end_stream=ends)
                 rest = rest[len(piece) :]
                 self._take()
             self._flush(wait=True)
 
     def _room(self, stream: Stream) -> int:
         if stream.lost is not None:
-            raise stream.lost
+            raise stream.ending()
         if self.closed:
             raise GoneError
         with self._errors(stream):
@@ -432,7 +446,7 @@ class Connection:
         try:
             yield
         except h2.exceptions.ProtocolError as error:
-            raise stream.lost or GoneError from error
+            raise stream.ending() from error
 
     # -- sending ------------------------------------------------------------------------------
 

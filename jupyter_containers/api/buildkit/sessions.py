@@ -55,8 +55,7 @@ class Session:
     ) -> T:
         """Return the answer to a single question."""
         with self.open(method) as stream, self.linked(cancel):
-            stream.send(request)
-            stream.half_close()
+            stream.send_last(request)
             return stream.single(declared)
 
     @contextlib.contextmanager

@@ -19,6 +19,7 @@ from jupyter_containers.api.buildkit.attributes import (
     Wanted,
     cache_place,
     check_frontend,
+    check_syntax,
     entitlements,
 )
 from jupyter_containers.api.buildkit.contexts import UPLOAD, ClientFiles
@@ -133,6 +134,7 @@ class _Prepared:
             return wanted.remote, {"file": wanted.filename}
         found = self.files.definition(wanted.definition_key, wanted.filename)
         self.text = self.solve.text = found.data
+        check_syntax(found.data, wanted.flags["build_args"])
         folder = self.files.scratch()
         place = folder / Path(found.name).name
         place.write_bytes(found.data)
@@ -239,7 +241,9 @@ class _Outputs:
         pairs |= {key: value for key, value in one.attrs.items() if key.startswith("annotation")}
         if one.type in _IN_STORE:
             self._names += [name for name in one.attrs.get("name", "").split(",") if name]
-            self._pushed |= one.attrs.get("push", "") in ("true", "1")
+            if one.type == "moby":
+                pairs.pop("push", None)  # clients push what dockerd's own exporter made
+            self._pushed |= pairs.get("push", "") in ("true", "1")
             if self._names:
                 pairs["name"] = ",".join(str(Reference.parse(name)) for name in self._names)
             return _parsed({"type": "image", **pairs})

@@ -38,7 +38,9 @@ def answer(
         findings = engine.builds.check(context, **flags)
         source = {"filename": "Dockerfile", "data": base64.b64encode(text).decode()}
         document: Any = {**lint_document(findings), "sources": [source]}
-        return _metadata(document, _findings(findings), {"result.statuscode": b"0"})
+        return _metadata(
+            document, _findings(findings), {"result.statuscode": str(int(bool(findings))).encode()}
+        )
     if request in (OUTLINE, TARGETS):
         outline = engine.builds.outline(context, **flags)
         if request == OUTLINE:

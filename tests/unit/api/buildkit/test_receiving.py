@@ -177,6 +177,7 @@ def test_a_list_that_goes_on_after_its_end_is_refused(tmp_path: Path) -> None:
     def serve(stream: Stream) -> None:
         stream.send(Packet())
         stream.send(Packet(stat=Stat(path="f")))
+        list(stream.each(Packet))
 
     with pytest.raises(ContainersError, match="list of files"):
         _receive(serve, tmp_path)
