@@ -28,6 +28,13 @@ def buildx() -> str:
 
 
 @cache
+def asks() -> bool:
+    """Return whether buildx is here and knows ``--call`` (since 0.15)."""
+    words = [buildx(), "build", "--help"]
+    return bool(buildx()) and b"--call" in _said(words)
+
+
+@cache
 def old_docker() -> str:
     """Return the path of a docker command that has BuildKit's client built in (before 23)."""
     for path in (shutil.which("docker"), "/usr/bin/docker"):
@@ -44,6 +51,10 @@ def compose() -> str:
     """Return the path of Docker Compose, empty if it is not here."""
     places = os.pathsep.join((str(_HERE), os.environ.get("PATH", "")))
     return shutil.which("docker-compose", path=places) or ""
+
+
+def _said(words: list[str]) -> bytes:
+    return subprocess.run(words, capture_output=True, check=True).stdout
 
 
 @dataclass(frozen=True, slots=True)

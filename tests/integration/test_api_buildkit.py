@@ -17,7 +17,7 @@ import pytest
 
 from jupyter_containers.engine import Engine
 from tests.integration.api_client import Client
-from tests.integration.buildkit_clients import Builder, buildx, compose, old_docker
+from tests.integration.buildkit_clients import Builder, asks, buildx, compose, old_docker
 from tests.integration.registry_server import DockerRegistry, missing_registry
 
 pytest.importorskip("h2", reason="needs h2 (the extra api)")
@@ -285,6 +285,7 @@ def test_contexts_of_the_client_have_names(modern: Builder, tmp_path: Path) -> N
     assert "10.9.8.7" in progress
 
 
+@pytest.mark.skipif(not asks(), reason="needs docker-buildx 0.15, which has --call")
 def test_a_dockerfile_is_asked(modern: Builder, tmp_path: Path) -> None:
     context = _context(
         tmp_path / "app", "FROM busybox as base\nARG A=1\nRUN echo $A\nFROM base AS next\n"
