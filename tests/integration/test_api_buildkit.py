@@ -141,7 +141,8 @@ def test_an_agent_of_the_client_is_forwarded(builder: Builder, debian: str, tmp_
         subprocess.run(["ssh-add", "-q", str(key)], check=True, env=variables)
         ask = (
             "use IO::Socket::UNIX; $s = IO::Socket::UNIX->new($ENV{SSH_AUTH_SOCK}) or die; "
-            'syswrite $s, pack("NC", 1, 11); read $s, $a, 9; print "keys: ", unpack("x5N", $a), chr 10'
+            'syswrite $s, pack("NC", 1, 11); read $s, $a, 9; '
+            'print "keys: ", unpack("x5N", $a), chr 10'
         )
         text = f"FROM {debian}\nRUN --mount=type=ssh perl -e '{ask}'\n"
         context = _context(tmp_path / "app", text)
