@@ -30,16 +30,10 @@ SHUTIL = {
 _OWN = "the engine's own folder, which no container has"
 _LEFT = "what a container left, in a folder that only the engine reaches; by descriptors, as rmtree"
 EXCEPTIONS = {
-    ("api/buildkit/contexts.py", "shutil.rmtree"): _OWN,
-    (
-        "api/buildkit/receiving.py",
-        "shutil.rmtree",
-    ): "below a descriptor, in a tree that one transfer holds; by descriptors itself",
     ("build/remote.py", "shutil.rmtree"): "a checkout that this build has just made",
     ("engine/images/bootstrap.py", "shutil.copyfile"): "a program of the host into a fresh root",
     ("engine/images/bootstrap.py", "shutil.rmtree"): "a root that mmdebstrap has just made",
     ("engine/builds/builds.py", "shutil.rmtree"): _OWN,
-    ("engine/builds/received.py", "shutil.rmtree"): _OWN,
     (
         "engine/containers/data_exchange.py",
         "shutil.copyfile",

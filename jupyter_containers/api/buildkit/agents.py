@@ -17,6 +17,8 @@ from jupyter_containers.api.buildkit.rpc import RpcError
 from jupyter_containers.api.buildkit.sessions import Session
 from jupyter_containers.api.buildkit.wire import MessageError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.trees import at
+from jupyter_containers.trees.rooted import Root
 
 _CHECK = "/moby.sshforward.v1.SSH/CheckAgent"
 _FORWARD = "/moby.sshforward.v1.SSH/ForwardAgent"
@@ -36,7 +38,8 @@ def forwarded(
         return False
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     stack.callback(_end, listening)
-    listening.bind(str(path))
+    with Root(path.parent) as root:  # whose path may be too long for a socket
+        listening.bind(f"{at.path_of(root.descriptor)}/{path.name}")
     path.chmod(0o600)
     listening.listen(_MOST_CONNECTIONS)
     threading.Thread(

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -61,10 +59,7 @@ class ClientFiles:
 
     def scratch(self) -> Path:
         """Return an empty folder that is removed after the build."""
-        place = self._engine.settings.layout.store.staging
-        folder = Path(tempfile.mkdtemp(prefix="context-", dir=place if place.is_dir() else None))
-        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        return folder
+        return self._stack.enter_context(self._engine.builds.scratch_folder())
 
     def _kept(self, name: str) -> Path:
         """Return the folder for what is received under a name, ours alone until the end."""

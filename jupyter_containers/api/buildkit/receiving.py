@@ -32,7 +32,7 @@ from jupyter_containers.api.buildkit.sessions import Session
 from jupyter_containers.api.buildkit.wire import MessageError
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken
-from jupyter_containers.trees import at
+from jupyter_containers.trees import at, removal
 from jupyter_containers.trees.folders import Folders
 from jupyter_containers.trees.rooted import Root
 from jupyter_containers.trees.walk import walk
@@ -61,7 +61,7 @@ def received(
     ``report`` is called with that count as it grows.  Files that are not whole are in
     ``folder/parts``.
     """
-    shutil.rmtree(folder / "parts", ignore_errors=True)
+    removal.remove(folder / "parts")  # of a process that was killed
     for name in ("tree", "parts"):
         (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     with (
@@ -203,7 +203,7 @@ class _Receiver:
         above = at.reopen(folder)
         try:
             self.folders.close()  # some of them may be in what is removed
-            shutil.rmtree(os.path.join(os.fsencode(at.path_of(above)), os.fsencode(name)))
+            removal.remove_tree(above, name)
         finally:
             os.close(above)
 

@@ -7,13 +7,13 @@ modification is that of its last use.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jupyter_containers.engine.context import EngineContext
-from jupyter_containers.trees import at
+from jupyter_containers.store.staging import Staging
+from jupyter_containers.trees import at, removal
 from jupyter_containers.trees.rooted import Root
 from jupyter_containers.trees.walk import walk
 
@@ -24,6 +24,7 @@ class ReceivedContexts:
     def __init__(self, engine_context: EngineContext) -> None:
         self._folder = engine_context.settings.layout.received
         self._locks = engine_context.store.locks
+        self._staging = Staging(engine_context.settings.layout.store.staging)
 
     @contextmanager
     def claim(self, name: str) -> Iterator[Path | None]:
@@ -37,6 +38,16 @@ class ReceivedContexts:
             os.utime(folder)
             yield folder
 
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Yield an empty folder beside the store, which is removed at the end of the block."""
+        staging = self._staging
+        folder = staging.new_folder()
+        try:
+            yield folder
+        finally:
+            staging.remove(folder)
+
     def remove(self, until: float) -> int:
         """Remove the trees that were used before ``until`` (0: all); return their bytes."""
         freed = 0
@@ -44,7 +55,7 @@ class ReceivedContexts:
             with suppress(OSError), self._locks.attempt(f"context-{folder.name}") as held:
                 if held and (not until or folder.stat().st_mtime < until):
                     freed += _size(folder)
-                    shutil.rmtree(folder)
+                    removal.remove(folder)
         return freed
 
 

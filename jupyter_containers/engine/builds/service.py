@@ -130,6 +130,12 @@ class BuildService:
 
         return ReceivedContexts(self._engine_context).claim(name)
 
+    def scratch_folder(self) -> AbstractContextManager[Path]:
+        """Return a block's empty folder beside the store, for inputs and results of a build."""
+        from jupyter_containers.engine.builds.received import ReceivedContexts
+
+        return ReceivedContexts(self._engine_context).scratch()
+
     def records(self) -> list[BuildRecord]:
         """Return what the build cache holds, the least recently used first."""
         return self._cache_records.all()

@@ -193,7 +193,7 @@ def test_a_compressed_message_ends_its_call(client: Hostile) -> None:
 
 
 def test_streams_that_are_reset_at_once_cost_no_thread_each(client: Hostile) -> None:
-    """CVE-2023-44487: without the limit of threads 20,000 calls were begun here."""
+    """CVE-2023-44487: 5,596 threads were seen here without the limit."""
     before = threading.active_count()
     most = 0
     try:
