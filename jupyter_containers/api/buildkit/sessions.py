@@ -27,6 +27,7 @@ from jupyter_containers.events import CancelToken
 from jupyter_containers.registry import Credential
 
 T = TypeVar("T", bound=msgspec.Struct)
+GET_SECRET = "/moby.buildkit.secrets.v1.Secrets/GetSecret"  # noqa: S105  # the name of a method
 _PREFIX = "X-Docker-Expose-Session-"
 _MOST_METHODS = 200
 _MOST_NAME = 256
@@ -79,11 +80,10 @@ class Session:
 
     def secret(self, name: str, cancel: CancelToken) -> bytes | None:
         """Return a secret, None if the client has none of that name."""
-        method = "/moby.buildkit.secrets.v1.Secrets/GetSecret"
-        if not self.offers(method):
+        if not self.offers(GET_SECRET):
             return None
         try:
-            return self.ask(method, SecretRequest(id=name), SecretResponse, cancel).data
+            return self.ask(GET_SECRET, SecretRequest(id=name), SecretResponse, cancel).data
         except RpcError as error:
             if error.code == NOT_FOUND:
                 return None

@@ -27,7 +27,7 @@ from jupyter_containers.api.buildkit.messages import Detail, Exporter, SolveRequ
 from jupyter_containers.api.buildkit.registry import BuildKitState, Upload
 from jupyter_containers.api.buildkit.rpc import CANCELLED, UNKNOWN, RpcError
 from jupyter_containers.api.buildkit.sending import ArchiveWriter, send_tree
-from jupyter_containers.api.buildkit.sessions import Lent, Session
+from jupyter_containers.api.buildkit.sessions import GET_SECRET, Lent, Session
 from jupyter_containers.api.buildkit.status import Progress, Vertices
 from jupyter_containers.build.archives import is_archive
 from jupyter_containers.engine import Engine
@@ -149,7 +149,7 @@ class _Prepared:
         context, flags = self._definition()
         ignore = flags.pop("ignore", None)
         context = context or str(self.files.context(self.wanted.context_key, ignore))
-        flags |= {**self.wanted.flags, **self._lent(), **self._named()}
+        flags |= {**self.wanted.flags, **self._lent(context, flags), **self._named()}
         flags["allow"] = entitlements(request)
         if request.cache is not None and request.cache.exports:
             flags["cache_to"] = [cache_place(one) for one in request.cache.exports]
@@ -187,14 +187,19 @@ class _Prepared:
                 found[name] = value
         return {"build_contexts": found} if found else {}
 
-    def _lent(self) -> dict[str, Any]:
+    def _lent(self, context: str, flags: dict[str, Any]) -> dict[str, Any]:
         """Return the secrets and agents that the Dockerfile asks for."""
-        if b"type=secret" not in self.text and b"type=ssh" not in self.text:
-            return {}
-        context = str(self.files.scratch())
         wanted = {k: v for k, v in self.wanted.flags.items() if k in ("build_args", "target")}
-        text = self.text.decode("utf-8", "replace")
-        outline = self.solve.engine.builds.outline(context, dockerfile=text, **wanted)
+        builds = self.solve.engine.builds
+        if self.text:
+            if b"type=secret" not in self.text and b"type=ssh" not in self.text:
+                return {}
+            text = self.text.decode("utf-8", "replace")
+            outline = builds.outline(str(self.files.scratch()), dockerfile=text, **wanted)
+        elif self.session.offers(GET_SECRET):  # as clients do where secrets were given
+            outline = builds.outline(context, **flags, **wanted)
+        else:
+            return {}
         secrets, agents = {}, []
         for need in outline.secrets:
             value = self.session.secret(need.name, self.solve.cancel)

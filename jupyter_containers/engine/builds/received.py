@@ -7,6 +7,7 @@ modification is that of its last use.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,9 +18,11 @@ from jupyter_containers.trees import at, removal
 from jupyter_containers.trees.rooted import Root
 from jupyter_containers.trees.walk import walk
 
+_KEPT_SECONDS = 48 * 3600.0
+
 
 class ReceivedContexts:
-    """The trees of one store."""
+    """The trees of one store; a new one drives those out that were not used for two days."""
 
     def __init__(self, engine_context: EngineContext) -> None:
         self._folder = engine_context.settings.layout.received
@@ -34,7 +37,9 @@ class ReceivedContexts:
                 yield None
                 return
             folder = self._folder / name
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not folder.is_dir():
+                self.remove(time.time() - _KEPT_SECONDS)
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.utime(folder)
             yield folder
 
