@@ -47,14 +47,18 @@ _MOST_STREAMS = 128
 _MOST_HEADERS = 64 << 10
 _MOST_UNSENT = 1 << 20
 _POLL_MS = 500
+_WATCH_SECONDS = 0.2
 _REPLY = [(":status", "200"), ("content-type", "application/grpc")]
 
 
 class Stream:
     """One call; ``path`` names the method, ``headers`` are what the other side sent first."""
 
-    def __init__(self, connection: Connection, number: int, path: str) -> None:
+    def __init__(
+        self, connection: Connection, number: int, path: str, watched: CancelToken | None = None
+    ) -> None:
         self.number, self.path = number, path
+        self._watched = watched
         self.headers: Mapping[str, str] = {}
         self.cancel = CancelToken()
         self._connection = connection
@@ -128,8 +132,16 @@ class Stream:
                     return None, 0
                 if self._lost is not None:
                     raise self._lost
-                self._changed.wait()
+                self.wait()
             return self._parts.popleft()
+
+    def wait(self) -> None:
+        """Wait for a change, with the connection's lock held; raise if the work is cancelled."""
+        if self._watched is None:
+            self._changed.wait()
+            return
+        self._watched.check()
+        self._changed.wait(_WATCH_SECONDS)
 
     def single(self, declared: type[T]) -> T:
         """Return the only message of a call; raise :class:`RpcError` where there is none."""
@@ -348,8 +360,13 @@ class Connection:
 
     # -- calls ------------------------------------------------------------------------------
 
-    def open(self, path: str, metadata: Mapping[str, list[str]] | None = None) -> Stream:
-        """Begin a call as the client."""
+    def open(
+        self,
+        path: str,
+        metadata: Mapping[str, list[str]] | None = None,
+        watched: CancelToken | None = None,
+    ) -> Stream:
+        """Begin a call as the client; its waiting ends when ``watched`` is turned on."""
         headers = [
             (":method", "POST"),
             (":scheme", "http"),
@@ -363,7 +380,7 @@ class Connection:
             if self.closed:
                 raise GoneError
             number = self._h2.get_next_available_stream_id()
-            stream = Stream(self, number, path)
+            stream = Stream(self, number, path, watched)
             stream.asked()
             self._streams[number] = stream
             self._h2.send_headers(number, headers)
@@ -384,7 +401,7 @@ class Connection:
         while rest:
             with self._lock:
                 while not (room := self._room(stream)):
-                    self.changed.wait()
+                    stream.wait()
                 with self._errors(stream):
                     piece = rest[: min(room, self._h2.max_outbound_frame_size)]
                     ends = last and len(piece) == len(rest)

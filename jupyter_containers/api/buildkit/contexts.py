@@ -166,7 +166,7 @@ class ClientFiles:
         }
         with (
             self._vertices.step("[internal] load remote build context") as step,
-            self._session.open(_PULL, in_headers(metadata)) as stream,
+            self._session.open(_PULL, in_headers(metadata), self._cancel) as stream,
             self._session.linked(self._cancel),
             path.open("xb") as file,
         ):

@@ -65,7 +65,7 @@ def received(
     for name in ("tree", "parts"):
         (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     with (
-        session.open(DIFF_COPY, metadata) as stream,
+        session.open(DIFF_COPY, metadata, cancel) as stream,
         session.linked(cancel),
         Root(folder / "tree") as root,
         Root(folder / "parts") as parts,

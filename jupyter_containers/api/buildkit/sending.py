@@ -41,7 +41,7 @@ def send_tree(
 ) -> None:
     """Send the files of a folder to the place that the client has for an exporter."""
     with (
-        session.open(DIFF_COPY, _named(exporter)) as stream,
+        session.open(DIFF_COPY, _named(exporter), cancel) as stream,
         session.linked(cancel),
         Root(folder) as root,
     ):
@@ -164,7 +164,7 @@ class ArchiveWriter(io.RawIOBase):
 
     def _open(self) -> Stream:
         if self._stream is None:
-            self._stream = self._session.open(DIFF_COPY, _named(self._exporter))
+            self._stream = self._session.open(DIFF_COPY, _named(self._exporter), self._cancel)
         return self._stream
 
     def finish(self) -> None:

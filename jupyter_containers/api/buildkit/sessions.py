@@ -47,15 +47,20 @@ class Session:
         """Return whether the client answers a method (``/service/Method``)."""
         return method in self._methods
 
-    def open(self, method: str, metadata: Mapping[str, list[str]] | None = None) -> Stream:
-        """Begin a call of a method."""
-        return self._connection.open(method, metadata)
+    def open(
+        self,
+        method: str,
+        metadata: Mapping[str, list[str]] | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Stream:
+        """Begin a call of a method, which ``cancel`` ends."""
+        return self._connection.open(method, metadata, cancel)
 
     def ask(
         self, method: str, request: msgspec.Struct, declared: type[T], cancel: CancelToken
     ) -> T:
         """Return the answer to a single question."""
-        with self.open(method) as stream, self.linked(cancel):
+        with self.open(method, cancel=cancel) as stream, self.linked(cancel):
             stream.send_last(request)
             return stream.single(declared)
 

@@ -16,6 +16,7 @@ import pytest
 from jupyter_containers.api.buildkit.connection import Connection, Stream
 from jupyter_containers.api.buildkit.messages import Bytes, Detail
 from jupyter_containers.api.buildkit.rpc import RpcError
+from jupyter_containers.errors import OperationCancelledError
 from jupyter_containers.events import CancelToken
 from tests.unit.api.buildkit.peers import SECONDS, connected
 
@@ -86,6 +87,19 @@ def test_a_client_that_is_gone_cancels_its_calls() -> None:
             assert begun.wait(SECONDS)
             asking.close()
         assert cancelled.wait(SECONDS)
+
+
+def test_work_that_is_cancelled_waits_for_no_answer() -> None:
+    """A client that stays and does not answer held the cancelled build's thread for ever."""
+
+    def wait(stream: Stream) -> None:
+        stream.cancel.wait(SECONDS)
+
+    with connected(wait) as (asking, _):
+        watched = CancelToken()
+        threading.Timer(0.1, watched.cancel).start()
+        with asking.open("/s/m", watched=watched) as stream, pytest.raises(OperationCancelledError):
+            stream.receive(Bytes)
 
 
 def test_a_reader_that_does_not_read_stops_the_sender_and_not_the_connection() -> None:
