@@ -146,7 +146,8 @@ class Service:
             raise rpc_error(error, solve.text) from error
         finally:
             progress.end()
-            self._state.solves.remove(request.ref, progress)
+            # The client may ask for the progress of a short build only now.
+            self._state.solves.retire(request.ref, progress)
         stream.send(SolveResponse(exporter_response=facts))
 
     def _led(self, solve: Solve) -> dict[str, str]:

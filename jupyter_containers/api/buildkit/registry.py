@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar
 
 from jupyter_containers.errors import NotFoundError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _WAIT_SECONDS = 5.0
 _POLL_SECONDS = 0.1
+_RETIRED_SECONDS = 10.0
+_MOST_RETIRED = 8
 
 
 def available() -> bool:
@@ -29,11 +32,12 @@ def available() -> bool:
 
 
 class Named(Generic[T]):
-    """Things by name, some of which are still expected."""
+    """Things by name: some are still expected, some have ended and may still be asked for."""
 
     def __init__(self, noun: str) -> None:
         self._noun = noun
         self._items: dict[str, T] = {}
+        self._retired: deque[tuple[float, str, T]] = deque()
         self._changed = threading.Condition()
 
     def add(self, name: str, item: T) -> None:
@@ -47,6 +51,17 @@ class Named(Generic[T]):
         with self._changed:
             if self._items.get(name) is item:
                 del self._items[name]
+
+    def retire(self, name: str, item: T) -> None:
+        """Forget it in ten seconds, or when many others have been retired since."""
+        with self._changed:
+            self._retired.append((time.monotonic() + _RETIRED_SECONDS, name, item))
+            while self._retired and (
+                self._retired[0][0] < time.monotonic() or len(self._retired) > _MOST_RETIRED
+            ):
+                _, old, one = self._retired.popleft()
+                if self._items.get(old) is one:
+                    del self._items[old]
 
     def find(self, name: str) -> T | None:
         """Return it, if it is here."""

@@ -122,6 +122,16 @@ def test_what_is_named_is_waited_for() -> None:
         named.wait("a", cancel)
 
 
+def test_what_has_ended_can_be_asked_for_a_while() -> None:
+    """A client that opened its stream of progress after a short build waited in vain."""
+    named: Named[str] = Named("job")
+    for number in range(20):
+        named.add(f"j{number}", "progress")
+        named.retire(f"j{number}", "progress")
+    assert [number for number in range(20) if named.find(f"j{number}")] == list(range(12, 20))
+    assert named.wait("j19", CancelToken()) == "progress"
+
+
 def test_what_does_not_come_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jupyter_containers.api.buildkit.registry._WAIT_SECONDS", 0.0)
     with pytest.raises(NotFoundError, match="no such session: b"):
