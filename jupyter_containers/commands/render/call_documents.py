@@ -27,7 +27,7 @@ def lint_document(findings: tuple[Finding, ...]) -> dict[str, Any]:
 
 
 def outline_document(outline: Outline) -> dict[str, Any]:
-    """Return an outline in BuildKit's schema; what is empty is left out."""
+    """Return an outline in BuildKit's schema, without empty fields."""
     args = [
         {**_filled(name=one.name, description=one.description, value=one.value), **_place(one.line)}
         for one in outline.args
