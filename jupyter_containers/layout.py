@@ -148,6 +148,11 @@ class Layout:
         return self.root / "contexts"
 
     @property
+    def received(self) -> Path:
+        """Trees of build contexts that clients of the API sent."""
+        return self.root / "received"
+
+    @property
     def cache_mounts(self) -> Path:
         """The folders of ``RUN --mount=type=cache``."""
         return self.root / "cache-mounts"

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from jupyter_containers.api import upgrades
 from jupyter_containers.api.call import Call
 from jupyter_containers.api.credentials import lent_for_build
-from jupyter_containers.api.errors import StatusError
 from jupyter_containers.api.progress import BuildProgress, Lines
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import discard
@@ -29,10 +29,12 @@ _REFUSED = (
 def build(call: Call) -> None:
     """Build an image from the context in the body, or at an address (``remote``)."""
     query = call.query
-    if query.text("version", "1") not in ("", "1"):
-        raise StatusError(
-            501, "BuildKit's protocol is not served here: set DOCKER_BUILDKIT=0 for the classic one"
-        )
+    if query.text("version", "1") == "2":
+        upgrades.require()
+        from jupyter_containers.api.buildkit.classic import build as solve
+
+        solve(call)
+        return
     for name in _REFUSED:
         if query.text(name) not in ("", "0", "false", "default", "null", "[]"):
             raise InvalidArgumentError(f"the parameter {name} of a build has no effect here")
@@ -124,3 +126,11 @@ def prune(call: Call) -> dict[str, Any]:
         min_free_space=query.whole("min-free-space"),
     )
     return {"CachesDeleted": list(result.removed) or None, "SpaceReclaimed": result.freed}
+
+
+def cancel(call: Call) -> None:
+    """Cancel a build of BuildKit's by its name."""
+    upgrades.require()
+    from jupyter_containers.api.buildkit.classic import cancel as end
+
+    end(call)

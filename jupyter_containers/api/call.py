@@ -197,3 +197,11 @@ class Call:
             head = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
         self.begun = True
         return self.wire.hijack(f"{head}Content-Type: {content_type}\r\n\r\n".encode())
+
+    def hijack_h2c(self) -> tuple[socket.socket, bytes]:
+        """Take the connection over for HTTP/2, as the client asks."""
+        if self.headers.get("Upgrade", "").lower() != "h2c":
+            raise InvalidArgumentError("this address needs an upgrade to h2c")
+        self.begun = True
+        head = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+        return self.wire.hijack(head.encode())

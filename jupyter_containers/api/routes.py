@@ -109,6 +109,9 @@ ROUTES: tuple[Route, ...] = tuple(
     DELETE /volumes/{name}                volumes:remove
     POST   /build                         build:build streams
     POST   /build/prune                   build:prune
+    POST   /build/cancel                  build:cancel
+    POST   /session                       upgrades:session
+    POST   /grpc                          upgrades:grpc
     """.strip().splitlines()
 )
 

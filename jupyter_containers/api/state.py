@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jupyter_containers.api.buildkit.registry import BuildKitState
 from jupyter_containers.api.errors import StatusError
 from jupyter_containers.engine.naming import new_id
 
@@ -159,3 +160,4 @@ class ServiceState:
     stopping: threading.Event = field(default_factory=threading.Event)
     execs: Execs = field(default_factory=Execs)
     expected: Expected = field(default_factory=Expected)
+    buildkit: BuildKitState = field(default_factory=BuildKitState)

@@ -7,6 +7,7 @@ import platform
 from typing import Any
 
 from jupyter_containers.api.bodies import read
+from jupyter_containers.api.buildkit.registry import available
 from jupyter_containers.api.call import Answer, Call
 from jupyter_containers.api.credentials import Login, registry_of
 from jupyter_containers.api.routes import CURRENT_TEXT, MINIMUM_TEXT
@@ -18,7 +19,6 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _NO_CACHE = {
     "Cache-Control": "no-cache, no-store, must-revalidate",
     "Pragma": "no-cache",
-    "Builder-Version": "1",
     "Swarm": "inactive",
 }
 
@@ -34,7 +34,7 @@ _NO_SWARM = {
 
 def ping(call: Call) -> Answer:  # noqa: ARG001  # a handler
     """Confirm that the service answers, with its API version in the headers."""
-    return Answer(200, b"OK", _NO_CACHE)
+    return Answer(200, b"OK", {**_NO_CACHE, "Builder-Version": "2" if available() else "1"})
 
 
 def version(call: Call) -> dict[str, Any]:

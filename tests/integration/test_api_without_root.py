@@ -8,6 +8,7 @@ import pytest
 
 from tests.integration.account import KINDS, NEEDS, Account, opened
 from tests.integration.api_client import DOCKER, needs_docker
+from tests.integration.buildkit_clients import buildx, old_docker
 
 pytestmark = [*NEEDS, needs_docker]
 
@@ -31,6 +32,34 @@ with RemoteEngine() as engine, engine.api() as url:
     print(oct(os.stat(url.removeprefix("unix://")).st_mode & 0o777))
 """
 
+# The words of the command that has BuildKit's client, if there is one.
+_BUILD = [buildx(), "build"] if buildx() else [old_docker(), "build"]
+_BUILDKIT = f"""
+import os, pathlib, subprocess, tempfile
+from jupyter_containers.rootless.remote import RemoteEngine
+with RemoteEngine() as engine, engine.api() as url, tempfile.TemporaryDirectory() as folder:
+    place = pathlib.Path(folder)
+    place.joinpath("Dockerfile").write_text(
+        "FROM busybox\\nCOPY a /a\\nRUN --mount=type=secret,id=s cat /run/secrets/s /a > /said\\n"
+    )
+    place.joinpath("a").write_text("file ")
+    place.joinpath("secret").write_text("secret ")
+    environ = {{**os.environ, "DOCKER_HOST": url, "DOCKER_BUILDKIT": "1", "DOCKER_CONFIG": folder}}
+    def build(*words):
+        done = subprocess.run(
+            [*{_BUILD!r}, "--progress=plain", *words, folder],
+            capture_output=True, env=environ, stdin=subprocess.DEVNULL,
+        )
+        print(done.returncode, b"CACHED" in done.stderr, flush=True)
+    secret = ("--secret", f"id=s,src={{folder}}/secret")
+    build("-t", "bk", *secret)
+    build("-t", "bk", *secret)
+    print(engine.containers.run("bk", ["cat", "/said"], rm=True).stdout.decode())
+    build("-o", f"{{folder}}/out", *secret)
+    out = place / "out/said"
+    print(out.read_text(), out.stat().st_uid == os.getuid())
+"""
+
 
 @pytest.fixture(scope="module", params=KINDS)
 def account(request: pytest.FixtureRequest) -> Iterator[Account]:
@@ -47,3 +76,12 @@ def test_dockers_command_works_for_an_ordinary_user(account: Account) -> None:
     assert lines[6] == "0 made"
     assert "rootless" in lines[7]
     assert lines[8] == "0o600"
+
+
+@pytest.mark.skipif(not any(_BUILD[:1]), reason="needs docker-buildx or docker 20.10")
+def test_buildkits_protocol_works_for_an_ordinary_user(account: Account) -> None:
+    pytest.importorskip("h2", reason="needs h2 (the extra api)")
+    lines = account.python(_BUILDKIT).splitlines()
+    assert lines[:2] == ["0 True", "0 True"]
+    assert lines[2] == "secret file "
+    assert lines[3:] == ["0 True", "secret file  True"]

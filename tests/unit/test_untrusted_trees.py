@@ -19,7 +19,7 @@ import jupyter_containers
 PACKAGE = Path(jupyter_containers.__file__).parent
 OWNER = "trees"
 # The rooms that handle files of images, containers, volumes and builds.
-ROOMS = ("store", "build", "engine", "runtime", "grading")
+ROOMS = ("store", "build", "engine", "runtime", "grading", "api")
 KEYWORDS = {"dir_fd", "src_dir_fd", "dst_dir_fd"}
 PROGRAMS = {"cp", "mv", "rm", "tar", "rsync", "install", "chmod", "chown", "ln"}
 SHUTIL = {

@@ -19,6 +19,7 @@ import msgspec
 from jupyter_containers.build.cache import STEP_KEY, CachedStep
 from jupyter_containers.engine.builds.cache_mounts import MOUNT_KEY, CacheMounts
 from jupyter_containers.engine.builds.failed_steps import FailedSteps
+from jupyter_containers.engine.builds.received import ReceivedContexts
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.results import PruneResult
 from jupyter_containers.errors import InvalidArgumentError
@@ -157,7 +158,7 @@ class BuildRecords:
         return freed
 
     def _forget_contexts(self, until: float) -> int:
-        """Delete the digests of contexts written before ``until``; return their bytes."""
+        """Delete contexts, and digests of them, from before ``until``; return their bytes."""
         folder, freed = self._engine_context.settings.layout.contexts, 0
         for path in folder.iterdir() if folder.is_dir() else ():
             with suppress(OSError):
@@ -165,7 +166,7 @@ class BuildRecords:
                 if not until or status.st_mtime < until:
                     path.unlink()
                     freed += status.st_size
-        return freed
+        return freed + ReceivedContexts(self._engine_context).remove(until)
 
     def _failed_steps(self) -> list[BuildRecord]:
         size = self._engine_context.store.snapshots.size_rw

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
@@ -123,6 +124,18 @@ class BuildService:
         from jupyter_containers.engine.builds.cache_records import BuildRecords
 
         return BuildRecords(self._engine_context, self._garbage.collect)
+
+    def received_context(self, name: str) -> AbstractContextManager[Path | None]:
+        """Return a block's folder for the tree of a client's context; None while it is in use."""
+        from jupyter_containers.engine.builds.received import ReceivedContexts
+
+        return ReceivedContexts(self._engine_context).claim(name)
+
+    def scratch_folder(self) -> AbstractContextManager[Path]:
+        """Return a block's empty folder beside the store, for inputs and results of a build."""
+        from jupyter_containers.engine.builds.received import ReceivedContexts
+
+        return ReceivedContexts(self._engine_context).scratch()
 
     def records(self) -> list[BuildRecord]:
         """Return the records of the build cache, least recently used first."""

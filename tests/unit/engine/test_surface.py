@@ -34,7 +34,8 @@ SURFACE = {
     "volumes": COLLECTION | {"create", "inspect", "prune", "remove"},
     "builds": {
         "build", "check", "failed_changes", "failed_image", "failed_step", "failed_steps",
-        "forecast", "history", "outline", "prune", "records", "steps",
+        "forecast", "history", "outline", "prune", "received_context", "records",
+        "scratch_folder", "steps",
     },
     "registries": {
         "lending", "list", "login", "logins", "logout", "referrers", "relogin", "remove",
