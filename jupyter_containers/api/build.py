@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from jupyter_containers.api.call import Call
+from jupyter_containers.api.call import JSON, Answer, Call
 from jupyter_containers.api.credentials import lent_for_build
 from jupyter_containers.api.errors import StatusError
 from jupyter_containers.api.progress import BuildProgress, Lines
@@ -29,16 +29,23 @@ _REFUSED = (
 def build(call: Call) -> None:
     """Build an image of the context in the body, or of an address (``remote``)."""
     query = call.query
-    if query.text("version", "1") not in ("", "1"):
+    if query.text("version") not in ("", "1", "2"):
+        raise InvalidArgumentError(f"invalid version {query.text('version')[:20]!r}")
+    if query.text("version") == "2":
         raise StatusError(
             501, "BuildKit's protocol is not served here: set DOCKER_BUILDKIT=0 for the classic one"
         )
     for name in _REFUSED:
         if query.text(name) not in ("", "0", "false", "default", "null", "[]"):
             raise InvalidArgumentError(f"the parameter {name} of a build has no effect here")
+    if query.text("dockerfile").startswith("../"):
+        raise InvalidArgumentError(
+            f"forbidden path outside the build context: {query.text('dockerfile')}"
+        )
     tags = [str(Reference.parse(text)) for text in query.texts("t") if text]
     lines = Lines(call)
     with (
+        call.state.builds.known(query.text("buildid"), call.cancel),
         _context(call) as context,
         call.engine.registries.lending(lent_for_build(call)),
         lines.errors(),
@@ -124,3 +131,12 @@ def prune(call: Call) -> dict[str, Any]:
         min_free_space=query.whole("min-free-space"),
     )
     return {"CachesDeleted": list(result.removed) or None, "SpaceReclaimed": result.freed}
+
+
+def cancel(call: Call) -> Answer:
+    """Cancel the build that was given this ``buildid``; one that is not known has ended."""
+    build_id = call.query.text("id")
+    if not build_id:
+        raise InvalidArgumentError("build ID not provided")
+    call.state.builds.cancel(build_id)
+    return Answer(200, b"", {"Content-Type": JSON})

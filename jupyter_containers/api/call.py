@@ -195,5 +195,9 @@ class Call:
             raise InvalidArgumentError("only an upgrade to tcp is possible here")
         else:
             head = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+        return self.take_over(f"{head}Content-Type: {content_type}\r\n\r\n")
+
+    def take_over(self, head: str) -> tuple[socket.socket, bytes]:
+        """Send the head of an answer; return the connection and what the client sent already."""
         self.begun = True
-        return self.wire.hijack(f"{head}Content-Type: {content_type}\r\n\r\n".encode())
+        return self.wire.hijack(head.encode())

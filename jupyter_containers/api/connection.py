@@ -11,6 +11,7 @@ import http.client
 import logging
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -84,6 +85,7 @@ class _Reader(httputil.HTTPMessageDelegate):
         self._cancel = CancelToken()
         self._body = Body(calls.loop)
         self._refusal: ContainersError | None = None
+        self._refused = False
         self._call: Call | None = None
         self._route: Route | None = None
         self._method = ""
@@ -120,7 +122,10 @@ class _Reader(httputil.HTTPMessageDelegate):
                 self._cancel,
             )
         except ContainersError as error:
-            self._refuse(error)
+            self._calls.end(self._cancel)
+            self._refusal = error
+            if not _is_short(headers):
+                self._refuse(close=True)
             return None
         if self._route.streams:
             self._connection.set_max_body_size(_MOST_STREAMED)
@@ -135,11 +140,11 @@ class _Reader(httputil.HTTPMessageDelegate):
         if text and not self._route.streams and int(text) > _MOST_JSON:
             raise StatusError(413, f"the request's body is larger than {_MOST_JSON} bytes")
 
-    def _refuse(self, error: ContainersError) -> None:
-        """Answer before the body, and close the connection after it: it may be endless."""
-        self._calls.end(self._cancel)
-        self._refusal = error
-        _send(self._connection, answer_of(error), self._method, close=True)
+    def _refuse(self, *, close: bool) -> None:
+        """Answer a request that has no call; close the connection where its body is not read."""
+        assert self._refusal is not None
+        self._refused = True
+        _send(self._connection, answer_of(self._refusal), self._method, close=close)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Hand a piece of the body on, or keep it until the end."""
@@ -152,7 +157,11 @@ class _Reader(httputil.HTTPMessageDelegate):
 
     def finish(self) -> None:
         """Start the call of a request that has been read."""
-        if self._refusal is not None or self._route is None:
+        if self._refusal is not None:
+            if not self._refused:
+                self._refuse(close=False)
+            return
+        if self._route is None:
             return
         if not self._route.streams:
             self._body.feed(b"".join(self._parts))
@@ -204,6 +213,13 @@ class _Reader(httputil.HTTPMessageDelegate):
             self._connection.close()
 
 
+def _is_short(headers: httputil.HTTPHeaders) -> bool:
+    """Return whether a body is read to its end before it is refused: many clients want that."""
+    text = headers.get("Content-Length", "0")
+    length = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else _MOST_STREAMED
+    return length <= _MOST_JSON and "Transfer-Encoding" not in headers
+
+
 def _answered(call: Call, route: Route) -> Answer | None:
     """Return what a handler answers; None where it has sent all that there is."""
     try:
@@ -232,7 +248,7 @@ def _whole(result: Any) -> Answer:
 
 
 def _send(connection: HTTP1Connection, answer: Answer, method: str, *, close: bool) -> None:
-    headers = httputil.HTTPHeaders({**_HEADERS, **answer.headers})
+    headers = httputil.HTTPHeaders({**_HEADERS, "Date": _now(), **answer.headers})
     content = b""
     if answer.status not in (204, 304):
         content, kind = answer.encoded()
@@ -245,6 +261,10 @@ def _send(connection: HTTP1Connection, answer: Answer, method: str, *, close: bo
     written = connection.write_headers(line, headers, body)
     written.add_done_callback(_seen)
     connection.finish()
+
+
+def _now() -> str:
+    return httputil.format_timestamp(time.time())
 
 
 def _reason(status: int) -> str:
@@ -278,7 +298,7 @@ class _LoopWire(Wire):
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Send the head of an answer whose content follows in pieces."""
         line = httputil.ResponseStartLine("HTTP/1.1", status, _reason(status))
-        whole = httputil.HTTPHeaders({**_HEADERS, **headers})
+        whole = httputil.HTTPHeaders({**_HEADERS, "Date": _now(), **headers})
         self._call(lambda: self._connection.write_headers(line, whole))
 
     def write(self, data: bytes) -> None:

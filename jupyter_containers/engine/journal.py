@@ -197,6 +197,7 @@ def event_filter(filters: Filters) -> Callable[[JournalEvent], bool]:
     """Return the predicate of ``events --filter``: values of a key are alternatives.
 
     Keys: container, event, image, label, network, type, volume (and daemon, node, plugin, scope,
+    config, secret and service,
     which nothing here has beside ``scope=local``).
     """
     unknown = [key for key in filters if key not in _TESTS]
@@ -249,6 +250,7 @@ def _is_image(event: JournalEvent, values: tuple[str, ...]) -> bool:
 
 
 _TESTS: dict[str, Callable[[JournalEvent, tuple[str, ...]], bool]] = {
+    "config": _actor("config"),
     "container": _actor("container"),
     "daemon": lambda event, _: event.type == "daemon",
     "event": _is_action,
@@ -257,6 +259,8 @@ _TESTS: dict[str, Callable[[JournalEvent, tuple[str, ...]], bool]] = {
     "network": _actor("network"),
     "node": lambda event, _: event.type == "node",
     "plugin": lambda event, _: event.type == "plugin",
+    "secret": _actor("secret"),
+    "service": _actor("service"),
     "scope": lambda _, values: values[0] == "local",
     "type": lambda event, values: event.type == values[0],
     "volume": _actor("volume"),

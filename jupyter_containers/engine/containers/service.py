@@ -464,7 +464,9 @@ class ContainerService(Collection[Container]):
         """Containers as a service needs them that works for other programs (``api``)."""
         from jupyter_containers.engine.containers.served import ServedContainers
 
-        return ServedContainers(self._context, self._containers, self._lifecycle, self._files)
+        return ServedContainers(
+            self._context, self._containers, self._lifecycle, self._files, self._processes
+        )
 
     @cached_property
     def _files(self) -> FileSystems:
