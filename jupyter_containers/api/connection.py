@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import logging
+import resource
 import socket
 import threading
 import time
@@ -30,6 +31,7 @@ from jupyter_containers.version import __version__
 
 _log = logging.getLogger(__name__)
 MOST_CALLS = 512  # at a time, each with its thread
+MOST_IDLE = 1024  # connections without a request
 _MOST_JSON = 4 << 20
 _MOST_STREAMED = 1 << 50
 _HEADERS = {
@@ -48,11 +50,28 @@ class Calls:
         self.loop = asyncio.get_running_loop()
         self.active: set[CancelToken] = set()
         self.last = self.loop.time()
+        # Descriptors: a call has its connection, and what it reads and writes.
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._most = min(MOST_CALLS, max(descriptors // 4, 16))
+        self._most_idle = min(MOST_IDLE, max(descriptors // 4, 16))
+        self._idle: dict[HTTP1Connection, None] = {}
+
+    def rest(self, connection: HTTP1Connection) -> None:
+        """Note a connection that has no request as yet; close the one idle for longest of many."""
+        self._idle[connection] = None
+        if len(self._idle) > self._most_idle:
+            oldest = next(iter(self._idle))
+            self.wake(oldest)
+            oldest.close()
+
+    def wake(self, connection: HTTP1Connection) -> None:
+        """Note that a connection has a request, or is closed."""
+        self._idle.pop(connection, None)
 
     def begin(self, cancel: CancelToken) -> None:
         """Count a call; raise :class:`StatusError` where there are too many."""
-        if len(self.active) >= MOST_CALLS:
-            raise StatusError(503, f"more than {MOST_CALLS} requests at a time")
+        if len(self.active) >= self._most:
+            raise StatusError(503, f"more than {self._most} requests at a time")
         self.active.add(cancel)
 
     def end(self, cancel: CancelToken) -> None:
@@ -74,6 +93,7 @@ class Front(httputil.HTTPServerConnectionDelegate):
     ) -> httputil.HTTPMessageDelegate:
         """Return what reads the next request of a connection."""
         assert isinstance(request_conn, HTTP1Connection)
+        self._calls.rest(request_conn)
         return _Reader(self._calls, request_conn)
 
 
@@ -100,6 +120,7 @@ class _Reader(httputil.HTTPMessageDelegate):
         """Find the route; start the call where its body is streamed."""
         assert isinstance(start_line, httputil.RequestStartLine)
         self._method = start_line.method
+        self._calls.wake(self._connection)
         path, _, query = start_line.path.partition("?")
         wire = _LoopWire(self._calls.loop, self._connection)
         # Bodies are read whatever they are for: the connection goes on after a refusal.
@@ -183,6 +204,7 @@ class _Reader(httputil.HTTPMessageDelegate):
 
     def on_connection_close(self) -> None:
         """Cancel the call of a client that is gone."""
+        self._calls.wake(self._connection)
         self._cancel.cancel()
         self._body.end(broken=True)
         if not self._running:

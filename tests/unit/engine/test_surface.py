@@ -37,7 +37,8 @@ SURFACE = {
         "forecast", "history", "outline", "prune", "records", "steps",
     },
     "registries": {
-        "describe", "lending", "list", "login", "logins", "logout", "referrers", "relogin", "remove",
+        "describe", "lending", "list", "login", "logins", "logout", "referrers", "relogin",
+        "remove",
         "repositories", "search", "start", "stop", "tags", "verify",
     },
     "manifests": {"annotate", "create", "inspect", "push", "remove"},
