@@ -14,13 +14,14 @@ from jupyter_containers.engine.system.serving import (
     SCHEME,
     TCP,
     TLSFiles,
+    service_environment,
     service_program,
     socket_path,
     start_service,
     url_of,
 )
 from jupyter_containers.errors import InvalidArgumentError
-from jupyter_containers.settings import Settings, environment, load_settings
+from jupyter_containers.settings import Settings, load_settings
 
 
 def service(session: Session, parsed: Parsed) -> Text:
@@ -39,8 +40,7 @@ def service(session: Session, parsed: Parsed) -> Text:
     if session.whole:
         sys.stderr.flush()
         words = service_program(url, idle, tls=tls)
-        environ = {**os.environ, **environment(settings)}
-        os.execve(words[0], words, environ)  # noqa: S606  # no shell is wanted
+        os.execve(words[0], words, service_environment(settings))  # noqa: S606  # no shell is wanted
     started = start_service(settings, address, idle, tls)
     # Reaped when it ends, however long the kernel lives.
     threading.Thread(target=started.process.wait, name="api-service", daemon=True).start()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_containers.engine.system.serving import ONE_ARENA
 from jupyter_containers.errors import ContainersError, NotFoundError
 
 NAME = "jupyter-containers"
@@ -53,6 +54,7 @@ def units_of(
 ) -> Units:
     """Return the units for a socket; the service has the settings of this environment."""
     kept = {name: text for name, text in sorted(environ.items()) if name.startswith(_KEPT)}
+    kept |= ONE_ARENA
     kept |= {"PATH": environ["PATH"]} if "PATH" in environ else {}
     lines = "".join(f"Environment={_quoted(f'{name}={text}')}\n" for name, text in kept.items())
     program = (sys.executable, "-P", "-m", "jupyter_containers.api.server")
