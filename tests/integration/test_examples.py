@@ -42,7 +42,7 @@ ELSEWHERE = {
     "system service --tlscacert ca.pem --tlscert cert.pem --tlskey key.pem tcp://0.0.0.0:2376",
 }
 GROUPS_ELSEWHERE = {"pull", "push", "search", "login", "logout", "registry", "manifest"}
-GROUPS_ELSEWHERE |= {"store", "kernel", "magics"}
+GROUPS_ELSEWHERE |= {"store", "kernel", "magics", "session"}
 # What an example shows, where it shows something that does not change.
 SHOWN = {
     "run --rm busybox echo hello": "hello",
