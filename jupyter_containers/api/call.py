@@ -8,11 +8,8 @@ instead.  ``cancel`` is turned on when the client goes away.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import socket
-import threading
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 TAR = "application/x-tar"
-_HELD_BYTES = 1 << 20  # of a body that its handler has not read yet
 
 
 def encoded(document: Any) -> bytes:
@@ -60,67 +56,6 @@ class Answer:
         if isinstance(self.document, bytes):
             return self.document, "text/plain; charset=utf-8"
         return encoded(self.document) + b"\n", JSON
-
-
-class Body(io.RawIOBase):
-    """A request's content: filled in the event loop, read in the call's thread."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
-        self._loop = loop
-        self._parts: deque[memoryview] = deque()
-        self._held = 0
-        self._ended = self._broken = False
-        self._changed = threading.Condition()
-        self._room: asyncio.Future[None] | None = None
-
-    def feed(self, data: bytes) -> asyncio.Future[None] | None:
-        """Add what has arrived; the future that is returned says when more is welcome."""
-        with self._changed:
-            self._parts.append(memoryview(data))
-            self._held += len(data)
-            self._changed.notify()
-            if self._held <= _HELD_BYTES or self.closed:
-                return None
-            self._room = self._loop.create_future()
-            return self._room
-
-    def end(self, *, broken: bool = False) -> None:
-        """Say that no more comes; ``broken`` where the client went away before the end."""
-        with self._changed:
-            self._ended, self._broken = True, broken
-            self._changed.notify()
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill the buffer with what is there, waiting for the first byte; 0 at the end."""
-        with self._changed:
-            while not self._parts and not self._ended:
-                self._changed.wait()
-            if not self._parts:
-                if self._broken:
-                    raise VanishedError
-                return 0
-            part = self._parts[0]
-            count = min(len(buffer), len(part))
-            buffer[:count] = part[:count]
-            if count == len(part):
-                self._parts.popleft()
-            else:
-                self._parts[0] = part[count:]
-            self._held -= count
-            if self._room is not None and self._held <= _HELD_BYTES // 2:
-                self._loop.call_soon_threadsafe(_done, self._room)
-                self._room = None
-            return count
-
-
-def _done(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 class Wire(Protocol):
@@ -170,7 +105,7 @@ class Call:
     names: Mapping[str, str]
     query: Query
     headers: Mapping[str, str]
-    body: Body
+    body: io.RawIOBase | io.BytesIO
     cancel: CancelToken = field(default_factory=CancelToken)
     begun: bool = False
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import io
 import logging
 import resource
 import socket
@@ -19,11 +20,12 @@ from typing import Any
 from tornado import httputil, iostream
 from tornado.http1connection import HTTP1Connection
 
-from jupyter_containers.api.call import Answer, Body, Call, VanishedError, Wire
+from jupyter_containers.api.call import Answer, Call, VanishedError, Wire
 from jupyter_containers.api.errors import StatusError, answer_of
 from jupyter_containers.api.query import Query
 from jupyter_containers.api.routes import CURRENT_TEXT, Route, find, split_version
 from jupyter_containers.api.state import ServiceState
+from jupyter_containers.api.uploads import UploadBody, UploadWire
 from jupyter_containers.engine import Engine
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
@@ -103,7 +105,6 @@ class _Reader(httputil.HTTPMessageDelegate):
     def __init__(self, calls: Calls, connection: HTTP1Connection) -> None:
         self._calls, self._connection = calls, connection
         self._cancel = CancelToken()
-        self._body = Body(calls.loop)
         self._refusal: ContainersError | None = None
         self._refused = False
         self._call: Call | None = None
@@ -139,7 +140,7 @@ class _Reader(httputil.HTTPMessageDelegate):
                 names,
                 Query(query),
                 headers,
-                self._body,
+                io.BytesIO(),
                 self._cancel,
             )
         except ContainersError as error:
@@ -149,8 +150,7 @@ class _Reader(httputil.HTTPMessageDelegate):
                 self._refuse(close=True)
             return None
         if self._route.streams:
-            self._connection.set_max_body_size(_MOST_STREAMED)
-            self._start()
+            self._start_upload(self._call, self._route)
         return None
 
     def _check_length(self, headers: httputil.HTTPHeaders) -> None:
@@ -167,14 +167,10 @@ class _Reader(httputil.HTTPMessageDelegate):
         self._refused = True
         _send(self._connection, answer_of(self._refusal), self._method, close=close)
 
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        """Hand a piece of the body on, or keep it until the end."""
-        if self._refusal is not None:
-            return None
-        if self._route is not None and not self._route.streams:
+    def data_received(self, chunk: bytes) -> None:
+        """Keep a piece of the body until its end."""
+        if self._refusal is None:
             self._parts.append(chunk)
-            return None
-        return self._body.feed(chunk)
 
     def finish(self) -> None:
         """Start the call of a request that has been read."""
@@ -182,15 +178,38 @@ class _Reader(httputil.HTTPMessageDelegate):
             if not self._refused:
                 self._refuse(close=False)
             return
-        if self._route is None:
-            return
-        if not self._route.streams:
-            self._body.feed(b"".join(self._parts))
+        if self._call is not None:
+            self._call.body = io.BytesIO(b"".join(self._parts))
             self._parts.clear()
-            self._body.end()
             self._start()
-        else:
-            self._body.end()
+
+    def _start_upload(self, call: Call, route: Route) -> None:
+        """Take the connection out of the loop, with all that has come of the body."""
+        bare, early = _taken(self._connection)
+        threading.Thread(
+            target=self._run_upload,
+            args=(call, route, bare, early),
+            name=route.handler,
+            daemon=True,
+        ).start()
+
+    def _run_upload(self, call: Call, route: Route, bare: socket.socket, early: bytes) -> None:
+        """Read and answer one request, in its thread."""
+        wire = UploadWire(bare, _head, self._cancel)
+        try:
+            call.wire, call.body = wire, UploadBody(bare, early, call.headers)
+            answer = _answered(call, route)
+            if answer is None:
+                wire.end()
+            else:
+                wire.answer(*_parts_of(answer))
+        except ContainersError as error:
+            wire.answer(*_parts_of(answer_of(error)))
+        except VanishedError:
+            pass
+        finally:
+            wire.close()
+            self._calls.loop.call_soon_threadsafe(self._calls.end, self._cancel)
 
     def _start(self) -> None:
         assert self._route is not None
@@ -206,7 +225,6 @@ class _Reader(httputil.HTTPMessageDelegate):
         """Cancel the call of a client that is gone."""
         self._calls.wake(self._connection)
         self._cancel.cancel()
-        self._body.end(broken=True)
         if not self._running:
             self._calls.end(self._cancel)
 
@@ -218,8 +236,6 @@ class _Reader(httputil.HTTPMessageDelegate):
             whole = True
         except VanishedError:
             pass
-        finally:
-            self._body.close()
         self._calls.loop.call_soon_threadsafe(self._finish, answer, whole)
 
     def _finish(self, answer: Answer | None, whole: bool) -> None:
@@ -269,6 +285,13 @@ def _whole(result: Any) -> Answer:
     return Answer(answer.status, content, {"Content-Type": kind, **answer.headers})
 
 
+def _parts_of(answer: Answer) -> tuple[int, Mapping[str, str], bytes]:
+    """Return status, headers and content."""
+    content, kind = answer.encoded() if answer.status not in (204, 304) else (b"", "")
+    headers = {"Content-Type": kind} if kind else {}
+    return answer.status, {**headers, **answer.headers}, content
+
+
 def _send(connection: HTTP1Connection, answer: Answer, method: str, *, close: bool) -> None:
     headers = httputil.HTTPHeaders({**_HEADERS, "Date": _now(), **answer.headers})
     content = b""
@@ -297,6 +320,30 @@ def _seen(future: asyncio.Future[Any]) -> None:
     """Take an error that means nothing but that the client is gone."""
     if not future.cancelled():
         future.exception()
+
+
+def _taken(connection: HTTP1Connection) -> tuple[socket.socket, bytes]:
+    """Return a bare connection out of the loop, and what has come on it already."""
+    # Without a pause: a client that ends its direction would be taken for one that is gone.
+    stream = connection.detach()
+    try:
+        bare = stream.socket.dup()
+        reading = asyncio.ensure_future(stream.read_bytes(1 << 20, partial=True))
+        early = reading.result() if reading.done() else b""
+        reading.add_done_callback(_seen)
+    except iostream.StreamClosedError:
+        early = b""
+    finally:
+        stream.close()
+    bare.setblocking(True)
+    return bare, early
+
+
+def _head(status: int, headers: Mapping[str, str]) -> bytes:
+    """Return the head of an answer whose connection is closed after it."""
+    whole = {**_HEADERS, "Date": _now(), **headers, "Connection": "close"}
+    lines = "".join(f"{name}: {text}\r\n" for name, text in whole.items())
+    return f"HTTP/1.1 {status} {_reason(status)}\r\n{lines}\r\n".encode()
 
 
 class _LoopWire(Wire):
@@ -331,19 +378,7 @@ class _LoopWire(Wire):
         """Send a head; return the bare connection and what the client has sent already."""
 
         async def take() -> tuple[socket.socket, bytes]:
-            # Without a pause: a client that ends its direction would be taken for one that is gone.
-            stream = self._connection.detach()
-            try:
-                bare = stream.socket.dup()
-                reading = asyncio.ensure_future(stream.read_bytes(1 << 20, partial=True))
-                early = reading.result() if reading.done() else b""
-                reading.add_done_callback(_seen)
-            except iostream.StreamClosedError:
-                early = b""
-            finally:
-                stream.close()
-            bare.setblocking(True)
-            return bare, early
+            return _taken(self._connection)
 
         bare, early = self._call(take)
         try:
