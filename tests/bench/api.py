@@ -142,8 +142,9 @@ class Figures:
             "run", "--rm", "--log-driver", "none", self._image,
             *("dd", "if=/dev/zero", "bs=64k", f"count={megabytes * 16}"),
         )  # fmt: skip
+        out = self._folder / "out.tar"
         calls: dict[str, Callable[[str], object]] = {
-            "save": lambda name: self._client(name, "save", "-o", "/dev/null", "api/large:1"),
+            "save": lambda name: self._client(name, "save", "-o", str(out), "api/large:1"),
             "load": lambda name: self._client(name, "load", stdin=self._folder / f"{name}.tar"),
             "cp, into a container": lambda name: self._client(name, "cp", str(blob), "api-box:/b"),
             "cp, out of a container": lambda name: self._client(name, "cp", "api-box:/b", "-"),
