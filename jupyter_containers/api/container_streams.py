@@ -1,4 +1,4 @@
-"""What a container says while it runs: attach, logs, wait, statistics."""
+"""The streams of a running container: attach, logs, wait, statistics."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _awaited(call: Call, container: Container, client: Client) -> Attachment | N
 
 
 def logs(call: Call) -> None:
-    """Send what a container wrote, and with ``follow`` what it goes on to write."""
+    """Send a container's output, and with ``follow`` also what it writes from now on."""
     query, container = call.query, found(call)
     wanted = {name for name in ("stdout", "stderr") if query.flag(name)}
     if not wanted:
@@ -151,7 +151,7 @@ def logs(call: Call) -> None:
 
 
 def wait(call: Call) -> None:
-    """Send a container's exit code once a condition is met; the head of the answer at once."""
+    """Send the head of the answer immediately, and the exit code once a condition is met."""
     condition = call.query.text("condition") or "not-running"
     if condition not in _CONDITIONS:
         raise InvalidArgumentError(
@@ -192,7 +192,7 @@ def _ended(
 
 
 def stats(call: Call) -> dict[str, Any] | None:
-    """Return counters of what a container uses, or send them each second."""
+    """Return counters of a container's resource usage, or send them every second."""
     from jupyter_containers.api.stats import sample
 
     query, container = call.query, found(call)

@@ -1,4 +1,4 @@
-"""Networks: create, list, look at, connect, remove."""
+"""Networks: create, list, inspect, connect, remove."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KEYS = ("dangling", "driver", "id", "label", "name", "scope", "type")
 
 
 class SubnetConfig(Fields):
-    """One subnet and what of it is given out."""
+    """One subnet, and the range of addresses for containers in it."""
 
     Subnet: str = ""
     IPRange: str = ""
@@ -34,7 +34,7 @@ class SubnetConfig(Fields):
 
 
 class Addresses(Fields):
-    """Who gives out addresses, and which."""
+    """The address management of a network: its driver and subnets."""
 
     Driver: str = ""
     Config: tuple[SubnetConfig, ...] = ()

@@ -1,7 +1,7 @@
-"""A service: a socket of one user, from its first request to its idle end.
+"""The service on a socket of one user, until it has been idle for long enough.
 
-Lifecycle: bind, answer, and end after ``idle`` seconds without a request, at SIGTERM or at SIGINT:
-then streams are ended, builds cancelled and the store closed.  Containers go on.
+Lifecycle: bind, answer, and end after ``idle`` seconds without a request, or on SIGTERM or SIGINT.
+At its end streams are closed, builds cancelled and the store closed; containers keep running.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A container's counters in the words of ``GET /containers/{name}/stats``."""
+"""A container's counters in the format of ``GET /containers/{name}/stats``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NO_BLOCK: dict[str, list[Any]] = {
 
 
 def sample(container: Container, before: RawStats | None, now: RawStats) -> dict[str, Any]:
-    """Return one reading beside the one before it."""
+    """Return one reading together with the previous one."""
     name = {"name": f"/{container.name}", "id": container.id}
     if not container.status.alive:
         return {**_reading(None), "preread": _NEVER, "precpu_stats": _cpu(None), **name}

@@ -1,4 +1,4 @@
-"""Verbs of the Docker Engine API: its service, and how other tools find it."""
+"""Verbs of the Docker Engine API: its service, and its address for other tools."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from jupyter_containers.settings import Settings, load_settings
 
 
 def service(session: Session, parsed: Parsed) -> Text:
-    """Serve in the place of a terminal command; beside a notebook's kernel."""
+    """Serve in this process in a terminal, or in another process for a notebook."""
     idle = float(parsed.flag("time", IDLE_SECONDS))
     if idle < 0:
-        raise InvalidArgumentError("invalid time: a number below 0", hint="0 is for ever")
+        raise InvalidArgumentError("invalid time: it is below 0", hint="0 means no limit")
     address = parsed.operands["address"] or ""
     settings = _settings(session)
     if parsed.flag("install") or parsed.flag("uninstall"):
