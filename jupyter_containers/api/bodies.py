@@ -39,7 +39,7 @@ def read(call: Call, kind: type[T], default: T | None = None) -> T:
     kind_of_content = call.headers.get("Content-Type", "application/json")
     if kind_of_content.split(";")[0].strip().lower() != "application/json":
         raise StatusError(
-            415, f"unsupported Content-Type header ({kind_of_content}): must be 'application/json'"
+            400, f"unsupported Content-Type header ({kind_of_content}): must be 'application/json'"
         )
     return decode(data, kind)
 

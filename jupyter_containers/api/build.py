@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from jupyter_containers.api import upgrades
-from jupyter_containers.api.call import Call
+from jupyter_containers.api.call import JSON, Answer, Call
 from jupyter_containers.api.credentials import lent_for_build
 from jupyter_containers.api.progress import BuildProgress, Lines
 from jupyter_containers.errors import InvalidArgumentError
@@ -29,7 +29,9 @@ _REFUSED = (
 def build(call: Call) -> None:
     """Build an image from the context in the body, or at an address (``remote``)."""
     query = call.query
-    if query.text("version", "1") == "2":
+    if query.text("version") not in ("", "1", "2"):
+        raise InvalidArgumentError(f"invalid version {query.text('version')[:20]!r}")
+    if query.text("version") == "2":
         upgrades.require()
         from jupyter_containers.api.buildkit.classic import build as solve
 
@@ -38,9 +40,14 @@ def build(call: Call) -> None:
     for name in _REFUSED:
         if query.text(name) not in ("", "0", "false", "default", "null", "[]"):
             raise InvalidArgumentError(f"the parameter {name} of a build has no effect here")
+    if query.text("dockerfile").startswith("../"):
+        raise InvalidArgumentError(
+            f"forbidden path outside the build context: {query.text('dockerfile')}"
+        )
     tags = [str(Reference.parse(text)) for text in query.texts("t") if text]
     lines = Lines(call)
     with (
+        call.state.builds.known(query.text("buildid"), call.cancel),
         _context(call) as context,
         call.engine.registries.lending(lent_for_build(call)),
         lines.errors(),
@@ -128,9 +135,12 @@ def prune(call: Call) -> dict[str, Any]:
     return {"CachesDeleted": list(result.removed) or None, "SpaceReclaimed": result.freed}
 
 
-def cancel(call: Call) -> None:
-    """Cancel a build of BuildKit's by its name."""
-    upgrades.require()
-    from jupyter_containers.api.buildkit.classic import cancel as end
-
-    end(call)
+def cancel(call: Call) -> Answer:
+    """Cancel the build that was given this ``buildid``; one that is not known has ended."""
+    build_id = call.query.text("id")
+    if not build_id:
+        raise InvalidArgumentError("build ID not provided")
+    call.state.builds.cancel(build_id)
+    if (solve := call.state.buildkit.solves.find(build_id)) is not None:
+        solve.cancel.cancel()
+    return Answer(200, b"", {"Content-Type": JSON})

@@ -8,11 +8,8 @@ instead.  ``cancel`` is set when the client disconnects.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import socket
-import threading
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 TAR = "application/x-tar"
-_HELD_BYTES = 1 << 20  # bytes of a body that its handler has not read yet
 
 
 def encoded(document: Any) -> bytes:
@@ -60,67 +56,6 @@ class Answer:
         if isinstance(self.document, bytes):
             return self.document, "text/plain; charset=utf-8"
         return encoded(self.document) + b"\n", JSON
-
-
-class Body(io.RawIOBase):
-    """A request's content: filled in the event loop, read in the call's thread."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
-        self._loop = loop
-        self._parts: deque[memoryview] = deque()
-        self._held = 0
-        self._ended = self._broken = False
-        self._changed = threading.Condition()
-        self._room: asyncio.Future[None] | None = None
-
-    def feed(self, data: bytes) -> asyncio.Future[None] | None:
-        """Add a piece that has arrived; the returned future is done when there is room for more."""
-        with self._changed:
-            self._parts.append(memoryview(data))
-            self._held += len(data)
-            self._changed.notify()
-            if self._held <= _HELD_BYTES or self.closed:
-                return None
-            self._room = self._loop.create_future()
-            return self._room
-
-    def end(self, *, broken: bool = False) -> None:
-        """Mark the body as complete, or as ``broken`` if the client disconnected before its end."""
-        with self._changed:
-            self._ended, self._broken = True, broken
-            self._changed.notify()
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read the available bytes, waiting for the first one; return 0 at the end."""
-        with self._changed:
-            while not self._parts and not self._ended:
-                self._changed.wait()
-            if not self._parts:
-                if self._broken:
-                    raise VanishedError
-                return 0
-            part = self._parts[0]
-            count = min(len(buffer), len(part))
-            buffer[:count] = part[:count]
-            if count == len(part):
-                self._parts.popleft()
-            else:
-                self._parts[0] = part[count:]
-            self._held -= count
-            if self._room is not None and self._held <= _HELD_BYTES // 2:
-                self._loop.call_soon_threadsafe(_done, self._room)
-                self._room = None
-            return count
-
-
-def _done(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 class Wire(Protocol):
@@ -170,7 +105,7 @@ class Call:
     names: Mapping[str, str]
     query: Query
     headers: Mapping[str, str]
-    body: Body
+    body: io.RawIOBase | io.BytesIO
     cancel: CancelToken = field(default_factory=CancelToken)
     begun: bool = False
 
@@ -195,13 +130,17 @@ class Call:
             raise InvalidArgumentError("only an upgrade to tcp is possible here")
         else:
             head = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+        return self.take_over(f"{head}Content-Type: {content_type}\r\n\r\n")
+
+    def take_over(self, head: str) -> tuple[socket.socket, bytes]:
+        """Send the head of an answer; return the connection and what the client sent already."""
         self.begun = True
-        return self.wire.hijack(f"{head}Content-Type: {content_type}\r\n\r\n".encode())
+        return self.wire.hijack(head.encode())
 
     def hijack_h2c(self) -> tuple[socket.socket, bytes]:
         """Take the connection over for HTTP/2, as the client asks."""
         if self.headers.get("Upgrade", "").lower() != "h2c":
             raise InvalidArgumentError("this address needs an upgrade to h2c")
-        self.begun = True
-        head = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-        return self.wire.hijack(head.encode())
+        return self.take_over(
+            "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+        )

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import io
 import logging
+import resource
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from tornado import httputil, iostream
 from tornado.http1connection import HTTP1Connection
 
-from jupyter_containers.api.call import Answer, Body, Call, VanishedError, Wire
+from jupyter_containers.api.call import Answer, Call, VanishedError, Wire
 from jupyter_containers.api.errors import StatusError, answer_of
 from jupyter_containers.api.query import Query
 from jupyter_containers.api.routes import CURRENT_TEXT, Route, find, split_version
 from jupyter_containers.api.state import ServiceState
+from jupyter_containers.api.uploads import UploadBody, UploadWire
 from jupyter_containers.engine import Engine
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
@@ -29,6 +33,7 @@ from jupyter_containers.version import __version__
 
 _log = logging.getLogger(__name__)
 MOST_CALLS = 512  # concurrent calls, each with its own thread
+MOST_IDLE = 1024  # connections without a request
 _MOST_JSON = 4 << 20
 _MOST_STREAMED = 1 << 50
 _HEADERS = {
@@ -47,11 +52,28 @@ class Calls:
         self.loop = asyncio.get_running_loop()
         self.active: set[CancelToken] = set()
         self.last = self.loop.time()
+        # Descriptors: a call has its connection, and what it reads and writes.
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._most = min(MOST_CALLS, max(descriptors // 4, 16))
+        self._most_idle = min(MOST_IDLE, max(descriptors // 4, 16))
+        self._idle: dict[HTTP1Connection, None] = {}
+
+    def rest(self, connection: HTTP1Connection) -> None:
+        """Note a connection that has no request as yet; close the one idle for longest of many."""
+        self._idle[connection] = None
+        if len(self._idle) > self._most_idle:
+            oldest = next(iter(self._idle))
+            self.wake(oldest)
+            oldest.close()
+
+    def wake(self, connection: HTTP1Connection) -> None:
+        """Note that a connection has a request, or is closed."""
+        self._idle.pop(connection, None)
 
     def begin(self, cancel: CancelToken) -> None:
         """Count a call; raise :class:`StatusError` if there are too many."""
-        if len(self.active) >= MOST_CALLS:
-            raise StatusError(503, f"more than {MOST_CALLS} requests at a time")
+        if len(self.active) >= self._most:
+            raise StatusError(503, f"more than {self._most} requests at a time")
         self.active.add(cancel)
 
     def end(self, cancel: CancelToken) -> None:
@@ -73,6 +95,7 @@ class Front(httputil.HTTPServerConnectionDelegate):
     ) -> httputil.HTTPMessageDelegate:
         """Return a reader for the next request of a connection."""
         assert isinstance(request_conn, HTTP1Connection)
+        self._calls.rest(request_conn)
         return _Reader(self._calls, request_conn)
 
 
@@ -82,8 +105,8 @@ class _Reader(httputil.HTTPMessageDelegate):
     def __init__(self, calls: Calls, connection: HTTP1Connection) -> None:
         self._calls, self._connection = calls, connection
         self._cancel = CancelToken()
-        self._body = Body(calls.loop)
         self._refusal: ContainersError | None = None
+        self._refused = False
         self._call: Call | None = None
         self._route: Route | None = None
         self._method = ""
@@ -98,6 +121,7 @@ class _Reader(httputil.HTTPMessageDelegate):
         """Find the route; start the call if its body is streamed."""
         assert isinstance(start_line, httputil.RequestStartLine)
         self._method = start_line.method
+        self._calls.wake(self._connection)
         path, _, query = start_line.path.partition("?")
         wire = _LoopWire(self._calls.loop, self._connection)
         # The body is read in any case, so that the connection can be used after a refusal.
@@ -116,15 +140,17 @@ class _Reader(httputil.HTTPMessageDelegate):
                 names,
                 Query(query),
                 headers,
-                self._body,
+                io.BytesIO(),
                 self._cancel,
             )
         except ContainersError as error:
-            self._refuse(error)
+            self._calls.end(self._cancel)
+            self._refusal = error
+            if not _is_short(headers):
+                self._refuse(close=True)
             return None
         if self._route.streams:
-            self._connection.set_max_body_size(_MOST_STREAMED)
-            self._start()
+            self._start_upload(self._call, self._route)
         return None
 
     def _check_length(self, headers: httputil.HTTPHeaders) -> None:
@@ -135,32 +161,55 @@ class _Reader(httputil.HTTPMessageDelegate):
         if text and not self._route.streams and int(text) > _MOST_JSON:
             raise StatusError(413, f"the request's body is larger than {_MOST_JSON} bytes")
 
-    def _refuse(self, error: ContainersError) -> None:
-        """Answer without reading the body, which may be endless, and close the connection."""
-        self._calls.end(self._cancel)
-        self._refusal = error
-        _send(self._connection, answer_of(error), self._method, close=True)
+    def _refuse(self, *, close: bool) -> None:
+        """Answer a request that has no call; close the connection where its body is not read."""
+        assert self._refusal is not None
+        self._refused = True
+        _send(self._connection, answer_of(self._refusal), self._method, close=close)
 
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        """Hand a piece of the body on, or keep it until the end."""
-        if self._refusal is not None:
-            return None
-        if self._route is not None and not self._route.streams:
+    def data_received(self, chunk: bytes) -> None:
+        """Keep a piece of the body until its end."""
+        if self._refusal is None:
             self._parts.append(chunk)
-            return None
-        return self._body.feed(chunk)
 
     def finish(self) -> None:
         """Start the call of a request that has been read."""
-        if self._refusal is not None or self._route is None:
+        if self._refusal is not None:
+            if not self._refused:
+                self._refuse(close=False)
             return
-        if not self._route.streams:
-            self._body.feed(b"".join(self._parts))
+        if self._call is not None:
+            self._call.body = io.BytesIO(b"".join(self._parts))
             self._parts.clear()
-            self._body.end()
             self._start()
-        else:
-            self._body.end()
+
+    def _start_upload(self, call: Call, route: Route) -> None:
+        """Take the connection out of the loop, with all that has come of the body."""
+        bare, early = _taken(self._connection)
+        threading.Thread(
+            target=self._run_upload,
+            args=(call, route, bare, early),
+            name=route.handler,
+            daemon=True,
+        ).start()
+
+    def _run_upload(self, call: Call, route: Route, bare: socket.socket, early: bytes) -> None:
+        """Read and answer one request, in its thread."""
+        wire = UploadWire(bare, _head, self._cancel)
+        try:
+            call.wire, call.body = wire, UploadBody(bare, early, call.headers)
+            answer = _answered(call, route)
+            if answer is None:
+                wire.end()
+            else:
+                wire.answer(*_parts_of(answer))
+        except ContainersError as error:
+            wire.answer(*_parts_of(answer_of(error)))
+        except VanishedError:
+            pass
+        finally:
+            wire.close()
+            self._calls.loop.call_soon_threadsafe(self._calls.end, self._cancel)
 
     def _start(self) -> None:
         assert self._route is not None
@@ -174,8 +223,8 @@ class _Reader(httputil.HTTPMessageDelegate):
 
     def on_connection_close(self) -> None:
         """Cancel the call of a client that has disconnected."""
+        self._calls.wake(self._connection)
         self._cancel.cancel()
-        self._body.end(broken=True)
         if not self._running:
             self._calls.end(self._cancel)
 
@@ -187,8 +236,6 @@ class _Reader(httputil.HTTPMessageDelegate):
             whole = True
         except VanishedError:
             pass
-        finally:
-            self._body.close()
         self._calls.loop.call_soon_threadsafe(self._finish, answer, whole)
 
     def _finish(self, answer: Answer | None, whole: bool) -> None:
@@ -202,6 +249,13 @@ class _Reader(httputil.HTTPMessageDelegate):
             self._connection.finish()
         else:
             self._connection.close()
+
+
+def _is_short(headers: httputil.HTTPHeaders) -> bool:
+    """Return whether a body is read to its end before it is refused: many clients want that."""
+    text = headers.get("Content-Length", "0")
+    length = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else _MOST_STREAMED
+    return length <= _MOST_JSON and "Transfer-Encoding" not in headers
 
 
 def _answered(call: Call, route: Route) -> Answer | None:
@@ -231,8 +285,15 @@ def _whole(result: Any) -> Answer:
     return Answer(answer.status, content, {"Content-Type": kind, **answer.headers})
 
 
+def _parts_of(answer: Answer) -> tuple[int, Mapping[str, str], bytes]:
+    """Return status, headers and content."""
+    content, kind = answer.encoded() if answer.status not in (204, 304) else (b"", "")
+    headers = {"Content-Type": kind} if kind else {}
+    return answer.status, {**headers, **answer.headers}, content
+
+
 def _send(connection: HTTP1Connection, answer: Answer, method: str, *, close: bool) -> None:
-    headers = httputil.HTTPHeaders({**_HEADERS, **answer.headers})
+    headers = httputil.HTTPHeaders({**_HEADERS, "Date": _now(), **answer.headers})
     content = b""
     if answer.status not in (204, 304):
         content, kind = answer.encoded()
@@ -247,6 +308,10 @@ def _send(connection: HTTP1Connection, answer: Answer, method: str, *, close: bo
     connection.finish()
 
 
+def _now() -> str:
+    return httputil.format_timestamp(time.time())
+
+
 def _reason(status: int) -> str:
     return http.client.responses.get(status, "Unknown")
 
@@ -255,6 +320,30 @@ def _seen(future: asyncio.Future[Any]) -> None:
     """Retrieve the error of a client that disconnected, so that it is not logged."""
     if not future.cancelled():
         future.exception()
+
+
+def _taken(connection: HTTP1Connection) -> tuple[socket.socket, bytes]:
+    """Return a bare connection out of the loop, and what has come on it already."""
+    # Without a pause: a client that ends its direction would be taken for one that is gone.
+    stream = connection.detach()
+    try:
+        bare = stream.socket.dup()
+        reading = asyncio.ensure_future(stream.read_bytes(1 << 20, partial=True))
+        early = reading.result() if reading.done() else b""
+        reading.add_done_callback(_seen)
+    except iostream.StreamClosedError:
+        early = b""
+    finally:
+        stream.close()
+    bare.setblocking(True)
+    return bare, early
+
+
+def _head(status: int, headers: Mapping[str, str]) -> bytes:
+    """Return the head of an answer whose connection is closed after it."""
+    whole = {**_HEADERS, "Date": _now(), **headers, "Connection": "close"}
+    lines = "".join(f"{name}: {text}\r\n" for name, text in whole.items())
+    return f"HTTP/1.1 {status} {_reason(status)}\r\n{lines}\r\n".encode()
 
 
 class _LoopWire(Wire):
@@ -278,7 +367,7 @@ class _LoopWire(Wire):
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Send the head of an answer whose content follows in pieces."""
         line = httputil.ResponseStartLine("HTTP/1.1", status, _reason(status))
-        whole = httputil.HTTPHeaders({**_HEADERS, **headers})
+        whole = httputil.HTTPHeaders({**_HEADERS, "Date": _now(), **headers})
         self._call(lambda: self._connection.write_headers(line, whole))
 
     def write(self, data: bytes) -> None:
@@ -289,19 +378,7 @@ class _LoopWire(Wire):
         """Send a head; return the bare connection and the bytes that were already received."""
 
         async def take() -> tuple[socket.socket, bytes]:
-            # Without a pause, a client that shuts down only its sending side would seem to be gone.
-            stream = self._connection.detach()
-            try:
-                bare = stream.socket.dup()
-                reading = asyncio.ensure_future(stream.read_bytes(1 << 20, partial=True))
-                early = reading.result() if reading.done() else b""
-                reading.add_done_callback(_seen)
-            except iostream.StreamClosedError:
-                early = b""
-            finally:
-                stream.close()
-            bare.setblocking(True)
-            return bare, early
+            return _taken(self._connection)
 
         bare, early = self._call(take)
         try:

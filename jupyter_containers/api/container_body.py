@@ -450,6 +450,8 @@ def _networks(body: ContainerBody) -> list[NetworkRequest]:
 
 
 def _host_flags(host: Host, volumes: list[str]) -> dict[str, Any]:
+    if host.ShmSize < 0:
+        raise InvalidArgumentError("SHM size can not be less than 0")
     log = host.LogConfig or Log()
     flags: dict[str, Any] = {
         "volume": [*(_bind(text) for text in host.Binds), *_anonymous(host, volumes)],

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from jupyter_containers.api.call import JSON, Call, VanishedError
 from jupyter_containers.api.containers import found
 from jupyter_containers.api.errors import StatusError
-from jupyter_containers.api.streams import Hijacked, content_type, frame
+from jupyter_containers.api.streams import Client, Hijacked, content_type, frame
+from jupyter_containers.api.websocket import WebSocketClient
 from jupyter_containers.errors import (
     ContainersError,
     InvalidArgumentError,
@@ -26,45 +27,64 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 0.05
 _STATS_SECONDS = 1.0
+_STREAMS = ("stdin", "stdout", "stderr")
 _CONDITIONS = ("not-running", "next-exit", "removed")
 _BLOCK = 64 << 10
 
 
 def attach(call: Call) -> None:
-    """Connect a client to a container's streams, even before its start."""
-    query, container = call.query, found(call)
-    status = str(container.status)
-    if status == "paused":
+    """Connect a client with a container's streams, also before its start."""
+    container, keys = _attachable(call)
+    wanted = {name for name in _STREAMS if call.query.flag(name)}
+    with Hijacked(call, terminal=container.record.options.tty) as client:
+        _attended(call, container, client, wanted, keys)
+
+
+def attach_ws(call: Call) -> None:
+    """Connect a client with a container's streams over a websocket."""
+    container, keys = _attachable(call)
+    chosen = {name for name in _STREAMS if call.query.flag(name)}
+    wanted = chosen if call.version >= (1, 42) else set(_STREAMS)
+    with WebSocketClient(call) as client:
+        _attended(call, container, client, wanted, keys)
+
+
+def _attachable(call: Call) -> tuple[Container, DetachKeys]:
+    container = found(call)
+    if str(container.status) == "paused":
         raise StatusError(
             409, f"container {container.name} is paused, unpause the container before attach"
         )
-    keys = DetachKeys(query.text("detachKeys") or USUAL_KEYS)
-    wanted = {name for name in ("stdin", "stdout", "stderr") if query.flag(name)}
-    terminal = container.record.options.tty
-    with Hijacked(call, terminal=terminal) as client:
-        if query.flag("logs"):
-            for line in call.engine.containers.logs(container.id):
-                if line.stream in wanted:
-                    client.send(line.stream, line.data)
-        if not query.flag("stream"):
-            return
-        attachment = _awaited(call, container, client)
-        if attachment is None:
-            return
-        with attachment, suppress(VanishedError, DetachedError, OperationCancelledError):
-            if "stdin" in wanted and client.early:
-                attachment.send(client.early)
-            attachment.pump(
-                lambda stream, data: client.send(stream, data) if stream in wanted else None,
-                stdin=client.descriptor if "stdin" in wanted else None,
-                keys=keys if terminal else None,
-                cancel=call.cancel,
-                on_tick=client.check,
-            )
+    return container, DetachKeys(call.query.text("detachKeys") or USUAL_KEYS)
 
 
-def _awaited(call: Call, container: Container, client: Hijacked) -> Attachment | None:
-    """Return the container's streams as soon as it has started; None if it never will."""
+def _attended(
+    call: Call, container: Container, client: Client, wanted: set[str], keys: DetachKeys
+) -> None:
+    """Pass the streams that are wanted on until the container's end, or the client's."""
+    if call.query.flag("logs"):
+        for line in call.engine.containers.logs(container.id):
+            if line.stream in wanted:
+                client.send(line.stream, line.data)
+    if not call.query.flag("stream"):
+        return
+    attachment = _awaited(call, container, client)
+    if attachment is None:
+        return
+    with attachment, suppress(VanishedError, DetachedError, OperationCancelledError):
+        if "stdin" in wanted and client.early:
+            attachment.send(client.early)
+        attachment.pump(
+            lambda stream, data: client.send(stream, data) if stream in wanted else None,
+            stdin=client.descriptor if "stdin" in wanted else None,
+            keys=keys if container.record.options.tty else None,
+            cancel=call.cancel,
+            on_tick=client.check,
+        )
+
+
+def _awaited(call: Call, container: Container, client: Client) -> Attachment | None:
+    """Return the container's streams as soon as it is started; None where it never will be."""
     containers = call.engine.containers
     if container.status.alive:
         try:

@@ -13,8 +13,8 @@ from jupyter_containers.api.container_body import (
     command_of,
     container_flags,
 )
-from jupyter_containers.api.errors import StatusError
-from jupyter_containers.errors import InvalidArgumentError, InvalidStateError
+from jupyter_containers.api.errors import StatusError, unsupported_as
+from jupyter_containers.errors import InvalidArgumentError, InvalidStateError, NotFoundError
 from jupyter_containers.events import WARNING, Event, TaskStarted
 from jupyter_containers.options.values import natural
 
@@ -31,7 +31,14 @@ def name_of(call: Call) -> str:
 
 def found(call: Call) -> Container:
     """Return the requested container; raise :class:`NotFoundError`."""
-    return call.engine.containers.get(name_of(call))
+    return container_of(call, name_of(call))
+
+
+def container_of(call: Call, name: str) -> Container:
+    """Return a container by its name; raise :class:`StatusError` (400) for an empty one."""
+    if not name:
+        raise StatusError(400, 'invalid name or ID supplied: ""')
+    return call.engine.containers.get(name)
 
 
 def create(call: Call) -> Answer:
@@ -47,15 +54,28 @@ def create(call: Call) -> Answer:
         if isinstance(event, TaskStarted) and event.task.startswith(WARNING):
             warnings.append(event.title.removeprefix("WARNING: "))
 
-    made = call.engine.containers.create(
-        body.Image,
-        command_of(body),
-        platform=call.query.text("platform") or None,
-        pull="never",
-        emit=note,
-        **flags,
-    )
+    with unsupported_as(400):
+        _check_named(call, body)
+        made = call.engine.containers.create(
+            body.Image,
+            command_of(body),
+            platform=call.query.text("platform") or None,
+            pull="never",
+            emit=note,
+            **flags,
+        )
     return Answer(201, {"Id": made.id, "Warnings": warnings})
+
+
+def _check_named(call: Call, body: ContainerBody) -> None:
+    """Raise :class:`StatusError` (400) for another container that a body names and is not here."""
+    host = body.HostConfig
+    names = [text.partition(":")[0] for text in (*host.Links, *host.VolumesFrom)]
+    for name in names:
+        try:
+            container_of(call, name.removeprefix("/"))
+        except NotFoundError as error:
+            raise StatusError(400, f"could not get container for {name}: {error}") from error
 
 
 def listed(call: Call) -> list[dict[str, Any]]:
@@ -165,7 +185,9 @@ def rename(call: Call) -> None:
 
 def update(call: Call) -> dict[str, Any]:
     """Change limits or the restart policy."""
-    call.engine.containers.update(name_of(call), **read(call, Update).flags())
+    container, changed = found(call), read(call, Update, Update()).flags()
+    if changed:
+        call.engine.containers.update(container.id, **changed)
     return {"Warnings": []}
 
 

@@ -23,7 +23,9 @@ def df(call: Call) -> dict[str, Any]:
         raise InvalidArgumentError(f"unknown object type: {unknown[0]}")
     engine = call.engine
     details = engine.system.disk_details()
-    answer: dict[str, Any] = {}
+    answer: dict[str, Any] = {
+        "LayersSize": 0, "Images": None, "Containers": None, "Volumes": None, "BuildCache": None,
+    }  # fmt: skip
     if "image" in wanted:
         spaces = {space.id: space for space in details.images}
         documents = image_summaries(call, {}, everything=False)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from jupyter_containers.api.call import Answer
 from jupyter_containers.errors import (
     AlreadyExistsError,
+    ArchiveError,
+    BuildError,
     ConflictError,
     ContainersError,
     DeniedError,
@@ -15,6 +20,7 @@ from jupyter_containers.errors import (
     OCIRuntimeError,
     QuotaError,
     RegistryError,
+    StepFailedError,
     TooManyRequestsError,
     UnauthorizedError,
     UnsupportedError,
@@ -32,6 +38,9 @@ _STATUSES: tuple[tuple[type[ContainersError], int], ...] = (
     (TooManyRequestsError, 429),
     (QuotaError, 403),
     (UnsupportedError, 501),
+    (ArchiveError, 400),
+    (StepFailedError, 500),
+    (BuildError, 400),
 )
 
 
@@ -78,3 +87,12 @@ def _docker_words(error: ContainersError) -> str:
 def answer_of(error: ContainersError) -> Answer:
     """Return the answer that reports an error."""
     return Answer(status_of(error), {"message": message_of(error)})
+
+
+@contextmanager
+def unsupported_as(status: int) -> Iterator[None]:
+    """Answer with another status for something that is not known here, as Docker does."""
+    try:
+        yield
+    except UnsupportedError as error:
+        raise StatusError(status, message_of(error)) from error

@@ -79,7 +79,6 @@ def create(call: Call) -> Answer:
         "OpenStdout": body.AttachStdout,
         "OpenStderr": body.AttachStderr,
         "DetachKeys": body.DetachKeys,
-        "Pid": 0,
     }
     one = call.state.execs.add(container.id, words, flags, document)
     if body.ConsoleSize:
@@ -91,13 +90,12 @@ def start(call: Call) -> Answer | None:
     """Start a command: in the background, or with the connection as its streams."""
     one = call.state.execs.get(call.names["id"])
     body = read(call, StartBody, StartBody())
-    container = call.engine.containers.get(one.container_id)
-    if not container.status.alive:
-        raise StatusError(409, f"container {container.id} is not running")
+    call.state.execs.check_startable(one, call.engine.containers.get(one.container_id).status.alive)
     if body.ConsoleSize:
         one.size = body.ConsoleSize
     call.state.execs.begin(one)
     if body.Detach:
+        one.detached = True
         return _start_detached(call, one)
     try:
         _attended(call, one)
@@ -111,7 +109,14 @@ def start(call: Call) -> Answer | None:
 def _start_detached(call: Call, one: Exec) -> Answer:
     flags = {key: value for key, value in one.flags.items() if key != "detach_keys"}
     try:
-        call.engine.containers.exec(one.container_id, one.words, detach=True, **flags)
+        call.engine.containers.served.exec(
+            one.container_id,
+            one.words,
+            detach=True,
+            exec_id=one.id,
+            on_process=one.begun,
+            **flags,
+        )
     except BaseException as error:
         code = error.exit_code if isinstance(error, OCIRuntimeError) else 126
         call.state.execs.end(one, code)
@@ -138,12 +143,13 @@ def _attended(call: Call, one: Exec) -> None:
                 client.send(stream, data)
 
         try:
-            result = call.engine.containers.exec(
+            result = call.engine.containers.served.exec(
                 one.container_id,
                 one.words,
                 on_output=send,
                 stdin=stdin,
-                check=False,
+                exec_id=one.id,
+                on_process=one.begun,
                 terminal_size=(lambda: one.size) if terminal else None,
                 **one.flags,
             )
@@ -158,6 +164,7 @@ def _attended(call: Call, one: Exec) -> None:
             call.state.execs.end(one, 126)
             client.send("stderr", f"{message_of(error)}\r\n".encode())
         else:
+            one.detached = result.detached
             if not result.detached:
                 call.state.execs.end(one, result.exit_code)
         finally:
@@ -176,5 +183,10 @@ def resize(call: Call) -> Answer:
 
 
 def inspect(call: Call) -> dict[str, Any]:
-    """Return everything about a command."""
-    return call.state.execs.get(call.names["id"]).inspected()
+    """Return everything about a command; one in the background may have ended by now."""
+    one = call.state.execs.get(call.names["id"])
+    if one.running and one.detached:
+        code = call.engine.containers.served.exec_code(one.container_id, one.id)
+        if code is not None:
+            call.state.execs.end(one, code)
+    return one.inspected()

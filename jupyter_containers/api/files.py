@@ -13,7 +13,7 @@ import msgspec
 from jupyter_containers.api.bodies import read
 from jupyter_containers.api.call import TAR, Answer, Call
 from jupyter_containers.api.container_body import ContainerBody
-from jupyter_containers.api.containers import found
+from jupyter_containers.api.containers import container_of, found
 from jupyter_containers.errors import InvalidArgumentError
 
 _BLOCK = 1 << 20
@@ -34,24 +34,27 @@ class _Late(io.RawIOBase):
     def write(self, data: Any) -> int:
         """Send a piece."""
         if self._buffer is None:
-            self._buffer = io.BufferedWriter(self._call.begin(TAR, self._headers), _BLOCK)
+            self._buffer = io.BufferedWriter(self._begun(), _BLOCK)
         return self._buffer.write(data)
 
     def finish(self) -> None:
         """Send the rest."""
         if self._buffer is None:
-            self._buffer = io.BufferedWriter(self._call.begin(TAR, self._headers), _BLOCK)
+            self._buffer = io.BufferedWriter(self._begun(), _BLOCK)
         self._buffer.flush()
 
+    def _begun(self) -> io.RawIOBase:
+        return self._call.begin(TAR, self._headers)
 
-def tar_output(call: Call, headers: dict[str, str] | None = None) -> _Late:
-    """Return an output for an archive; call ``finish`` when it is complete."""
-    return _Late(call, headers or {})
+
+def tar_output(call: Call, headers: dict[str, str] | None = None, content_type: str = TAR) -> _Late:
+    """Return where an archive is written to; ``finish`` it when it is whole."""
+    return _Late(call, {**(headers or {}), "Content-Type": content_type})
 
 
 def export(call: Call) -> None:
     """Send a container's files as a tar."""
-    output = tar_output(call)
+    output = tar_output(call, content_type="application/octet-stream")
     call.engine.containers.export(found(call).id, cast("BinaryIO", output))
     output.finish()
 
@@ -113,7 +116,13 @@ def put(call: Call) -> Answer:
     """Unpack a tar into a folder of a container."""
     container, path = found(call), _path(call)
     source = io.BufferedReader(call.body, _BLOCK)
-    call.engine.containers.copy("-", f"{container.id}:{path}", stdin=cast("BinaryIO", source))
+    call.engine.containers.served.unpack(
+        container.id,
+        path,
+        cast("BinaryIO", source),
+        keep_kinds=call.query.flag("noOverwriteDirNonDir"),
+        as_user=call.query.flag("copyUIDGID"),
+    )
     return Answer(200, b"")
 
 
@@ -121,7 +130,7 @@ def commit(call: Call) -> Answer:
     """Create an image from a container."""
     query = call.query
     name = query.text("container").removeprefix("/")
-    container = call.engine.containers.get(name)
+    container = container_of(call, name)
     repository, tag = query.text("repo"), query.text("tag")
     body = read(call, ContainerBody, ContainerBody())
     made = call.engine.containers.commit(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import Any, BinaryIO, cast
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from jupyter_containers.api.bodies import Fields
 from jupyter_containers.api.call import Answer, Call
 from jupyter_containers.api.credentials import lent
 from jupyter_containers.api.files import change_lines, tar_output
@@ -13,8 +15,13 @@ from jupyter_containers.api.progress import Lines, TransferProgress
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import Event, TaskFinished
 from jupyter_containers.oci.reference import Reference
+from jupyter_containers.options.values import natural
+
+if TYPE_CHECKING:
+    from jupyter_containers.registry.search import FoundRepository
 
 _BLOCK = 1 << 20
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def listed(call: Call) -> list[dict[str, Any]]:
@@ -52,8 +59,11 @@ def summaries(
 
 
 def inspect(call: Call) -> dict[str, Any]:
-    """Return everything about an image."""
-    document = call.engine.images.inspect(call.names["name"])
+    """Return everything about an image; with ``platform`` (JSON) of one that is for it."""
+    wanted = call.query.document("platform", Platform)
+    assert wanted is None or isinstance(wanted, Platform)
+    platform = wanted.text if wanted else None
+    document = call.engine.images.inspect(call.names["name"], platform=platform)
     if call.version < (1, 44):
         document["VirtualSize"] = document["Size"]
     return document
@@ -61,17 +71,55 @@ def inspect(call: Call) -> dict[str, Any]:
 
 def history(call: Call) -> list[dict[str, Any]]:
     """Return the history of an image, newest step first."""
+    names: dict[str, list[str]] = {}
+    for image in call.engine.images.list():
+        names.setdefault(image.id, []).extend(image.names)
     return [
         {
             "Id": entry.id or "<missing>",
             "Created": int(entry.created.timestamp()) if entry.created else 0,
             "CreatedBy": entry.created_by,
-            "Tags": None,
+            "Tags": names.get(entry.id) if entry.id else None,
             "Size": entry.size,
             "Comment": entry.comment,
         }
         for entry in call.engine.images.history(call.names["name"])
     ]
+
+
+class Platform(Fields):
+    """What an image is made for, in the words of the OCI."""
+
+    architecture: str = ""
+    os: str = "linux"
+    variant: str = ""
+
+    @property
+    def text(self) -> str:
+        """The platform as ``os/architecture/variant``."""
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+def distribution(call: Call) -> dict[str, Any]:
+    """Return what a registry has under a name: the digest, and the platforms."""
+    name = call.names["name"]
+    with call.engine.registries.lending(lent(call, name)):
+        found = call.engine.registries.describe(name, cancel=call.cancel)
+    return {
+        "Descriptor": {
+            "mediaType": found.descriptor.media_type,
+            "digest": found.descriptor.digest,
+            "size": found.descriptor.size,
+        },
+        "Platforms": [
+            {
+                "architecture": platform.architecture,
+                "os": platform.os,
+                **({"variant": platform.variant} if platform.variant else {}),
+            }
+            for platform in found.platforms
+        ],
+    }
 
 
 def _with_tag(name: str, tag: str) -> str:
@@ -219,6 +267,7 @@ def search(call: Call) -> list[dict[str, Any]]:
     limit = call.query.whole("limit") or 25
     if not 1 <= limit <= 100:
         raise InvalidArgumentError("limit must be a number from 1 to 100")
+    tests = _search_tests(call)
     return [
         {
             "name": found.name,
@@ -228,7 +277,30 @@ def search(call: Call) -> list[dict[str, Any]]:
             "is_automated": found.automated,
         }
         for found in call.engine.registries.search(term, limit=limit, cancel=call.cancel)
+        if all(test(found) for test in tests)
     ]
+
+
+def _search_tests(call: Call) -> list[Callable[[FoundRepository], bool]]:
+    """Return what ``filters`` ask of a repository; raise for one that Docker does not have."""
+    tests: list[Callable[[FoundRepository], bool]] = []
+    for name, values in call.query.filters().items():
+        text = values[-1] if values else ""
+        if name == "stars" and (stars := natural(text)) is not None:
+            tests.append(partial(_has_stars, stars))
+        elif name in ("is-official", "is-automated") and text in _TRUTHS:
+            tests.append(partial(_is, name.removeprefix("is-"), _TRUTHS[text]))
+        else:
+            raise InvalidArgumentError(f"invalid filter '{name}={text}'")
+    return tests
+
+
+def _has_stars(least: int, found: FoundRepository) -> bool:
+    return found.stars >= least
+
+
+def _is(word: str, wanted: bool, found: FoundRepository) -> bool:
+    return bool(getattr(found, word)) == wanted
 
 
 def save(call: Call) -> None:

@@ -10,9 +10,15 @@ import msgspec
 from jupyter_containers.api.bodies import Fields, read
 from jupyter_containers.api.call import Answer, Call
 from jupyter_containers.api.container_body import EndpointConfig as Endpoint
-from jupyter_containers.api.errors import StatusError
+from jupyter_containers.api.containers import container_of
+from jupyter_containers.api.errors import StatusError, message_of, unsupported_as
 from jupyter_containers.engine.filters import has_label, label_of
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import (
+    AlreadyExistsError,
+    InUseError,
+    InvalidArgumentError,
+    NetworkNotFoundError,
+)
 
 _PREDEFINED = ("bridge", "host", "none")
 _KEYS = ("dangling", "driver", "id", "label", "name", "scope", "type")
@@ -94,7 +100,14 @@ def create(call: Call) -> Answer:
         "opt": body.Options,
         "label": body.Labels,
     }
-    made = call.engine.networks.create(body.Name, **flags)
+    known = {network.name for network in call.engine.networks.list()}
+    try:
+        with unsupported_as(404):
+            made = call.engine.networks.create(body.Name, **flags)
+    except AlreadyExistsError as error:
+        if body.Name in known:
+            raise
+        raise StatusError(403, message_of(error)) from error  # its subnet is another one's
     return Answer(201, {"Id": made.id, "Warning": ""})
 
 
@@ -108,6 +121,14 @@ def listed(call: Call) -> list[dict[str, Any]]:
         raise InvalidArgumentError(
             f"invalid filter {unknown[0]!r}", hint=f"one of {', '.join(_KEYS)}"
         )
+    for text in filters.get("type", ()):
+        if text not in ("builtin", "custom"):
+            raise InvalidArgumentError(f"invalid filter: 'type'='{text}'")
+    for text in filters.get("dangling", ()):
+        if text not in ("true", "false", "1", "0"):
+            raise InvalidArgumentError(
+                "invalid value for filter 'dangling'", hint="true (or 1), or false (or 0)"
+            )
     unused = {item.id for item in networks.unused()} if "dangling" in filters else set()
     return [
         {**document, "Containers": {}}
@@ -132,17 +153,21 @@ def _fits(key: str, values: Sequence[str], document: dict[str, Any], unused: set
 
 
 def inspect(call: Call) -> dict[str, Any]:
-    """Return everything about a network."""
+    """Return everything about a network; all of them have the scope ``local``."""
+    if call.query.text("scope") not in ("", "local"):
+        raise NetworkNotFoundError(f"network {call.names['name']} not found")
     return call.engine.networks.inspect(call.names["name"])
 
 
 def connect(call: Call) -> Answer:
     """Connect a container to a network."""
     body = read(call, ConnectBody)
+    call.engine.networks.get(call.names["name"])
+    container = container_of(call, body.Container)
     request = (body.EndpointConfig or Endpoint()).request(call.names["name"])
     call.engine.networks.connect(
         call.names["name"],
-        body.Container,
+        container.id,
         alias=list(request.aliases),
         ip=request.ip or None,
         ip6=request.ip6 or None,
@@ -166,7 +191,10 @@ def remove(call: Call) -> None:
     name = call.engine.networks.get(call.names["name"]).name
     if name in _PREDEFINED:
         raise StatusError(403, f"{name} is a pre-defined network and cannot be removed")
-    call.engine.networks.remove(name)
+    try:
+        call.engine.networks.remove(name)
+    except InUseError as error:
+        raise StatusError(403, message_of(error)) from error
 
 
 def prune(call: Call) -> dict[str, Any]:

@@ -61,14 +61,13 @@ class Lines:
         """Send an error of the block as the last line if lines have been sent; else raise it."""
         try:
             yield
-        except OperationCancelledError as error:
-            if self._call.cancel.cancelled:
-                raise VanishedError from error
-            raise
         except ContainersError as error:
             if self._writer is None:
                 raise
-            detail: dict[str, Any] = {"message": message_of(error)}
+            cancelled = isinstance(error, OperationCancelledError)
+            detail: dict[str, Any] = {
+                "message": "context canceled" if cancelled else message_of(error)
+            }
             if isinstance(error, StepFailedError):
                 detail["code"] = error.exit_code
             self.send({"errorDetail": detail, "error": detail["message"]})

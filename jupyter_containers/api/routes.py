@@ -18,7 +18,8 @@ from jupyter_containers.api.errors import StatusError
 MINIMUM = (1, 24)
 CURRENT = (1, 51)
 MINIMUM_TEXT, CURRENT_TEXT = "1.24", "1.51"
-_VERSION = re.compile(r"/v(\d{1,3})\.(\d{1,3})(?=/)")
+_VERSION = re.compile(r"/v([0-9.]+)(?=/)")
+_NUMBERS = re.compile(r"(\d{1,3})\.(\d{1,3})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ ROUTES: tuple[Route, ...] = tuple(
     POST   /auth                          system:auth
     GET    /events                        system:events
     GET    /plugins                       system:plugins
+    GET    /distribution/{name*}/json     images:distribution
     GET    /containers/json               containers:listed
     POST   /containers/create             containers:create
     POST   /containers/prune              containers:prune
@@ -70,6 +72,7 @@ ROUTES: tuple[Route, ...] = tuple(
     GET    /containers/{name}/changes     containers:changes
     DELETE /containers/{name}             containers:remove
     POST   /containers/{name}/attach      container_streams:attach
+    GET    /containers/{name}/attach/ws   container_streams:attach_ws
     GET    /containers/{name}/logs        container_streams:logs
     POST   /containers/{name}/wait        container_streams:wait
     GET    /containers/{name}/stats       container_streams:stats
@@ -132,7 +135,10 @@ def split_version(path: str) -> tuple[tuple[int, int], str]:
     match = _VERSION.match(path)
     if match is None:
         return CURRENT, path
-    version = (int(match[1]), int(match[2]))
+    numbers = _NUMBERS.fullmatch(match[1])
+    if numbers is None:
+        raise StatusError(400, f"client version {match[1][:20]} is no version of this API")
+    version = (int(numbers[1]), int(numbers[2]))
     text = f"{version[0]}.{version[1]}"
     if version < MINIMUM:
         raise StatusError(
@@ -157,7 +163,7 @@ def find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:
         match = pattern.fullmatch(path)
         if match is not None and method == route.method:
             return route, {key: unquote(value) for key, value in match.groupdict().items()}
-    if _SWARM.fullmatch(path):
+    if _SWARM.fullmatch(path) or (method == "PUT" and path.startswith("/volumes/")):
         raise StatusError(
             503,
             'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to '

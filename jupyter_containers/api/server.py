@@ -12,58 +12,42 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jupyter_containers.api.connection import Calls, Front
+from jupyter_containers.api.listening import bind, bind_tcp, passed_socket
 from jupyter_containers.api.state import ServiceState
 from jupyter_containers.engine import Engine
-from jupyter_containers.errors import AlreadyExistsError, ContainersError, InvalidArgumentError
+from jupyter_containers.engine.system.serving import SCHEME, TCP, TLSFiles, host_and_port
+from jupyter_containers.errors import ContainersError
+
+if TYPE_CHECKING:
+    import ssl
+
+    from tornado.httpserver import HTTPServer
+
+    from jupyter_containers.api.tls import Relays
 
 _MOST_HEADER_BYTES = 64 << 10
 _CHUNK_BYTES = 256 << 10
 _BODY_SECONDS = 3600.0
 _IDLE_CONNECTION_SECONDS = 600.0
 _GRACE_SECONDS = 10.0
-_BACKLOG = 1024
 
 
-def bind(path: Path) -> socket.socket:
-    """Return a listening socket that only its user can open, replacing a dead one.
+async def serve(
+    engine: Engine,
+    listening: socket.socket,
+    idle: float,
+    ready: int,
+    context: ssl.SSLContext | None = None,
+) -> None:
+    """Answer requests until nobody has come for ``idle`` seconds (0: for ever) or a signal ends it.
 
-    Raises :class:`AlreadyExistsError` if another service answers there.
-    """
-    if len(os.fsencode(path)) > 107:
-        raise InvalidArgumentError(
-            f"the path of the socket is longer than 107 bytes: {path}", hint="unix:///tmp/…"
-        )
-    if path.is_socket():
-        with socket.socket(socket.AF_UNIX) as probe:
-            try:
-                probe.connect(str(path))
-            except OSError:
-                path.unlink(missing_ok=True)
-            else:
-                raise AlreadyExistsError(
-                    f"a service listens on {path} already", hint="use it, or end it first"
-                )
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        listening.bind(str(path))
-    except OSError as error:
-        listening.close()
-        raise InvalidArgumentError(f"cannot listen on {path}: {error.strerror}") from error
-    finally:
-        os.umask(before)
-    listening.listen(_BACKLOG)
-    listening.setblocking(False)
-    return listening
-
-
-async def serve(engine: Engine, listening: socket.socket, idle: float, ready: int) -> None:
-    """Serve until ``idle`` seconds pass without a request (0: never), or until a signal.
-
-    A byte is written to the descriptor ``ready`` when the service can answer (-1: none).
+    ``ready`` is a descriptor that gets a byte when the service answers; -1 for none.  With a
+    ``context`` the clients speak TLS.
     """
     from tornado.httpserver import HTTPServer
 
@@ -76,7 +60,11 @@ async def serve(engine: Engine, listening: socket.socket, idle: float, ready: in
         idle_connection_timeout=_IDLE_CONNECTION_SECONDS,
         body_timeout=_BODY_SECONDS,
     )
-    server.add_socket(listening)
+    relays = None
+    if context is None:
+        server.add_socket(listening)
+    else:
+        relays = _relays(server, calls.loop, listening, context)
     for number in (signal.SIGTERM, signal.SIGINT):
         calls.loop.add_signal_handler(number, ended.set)
     if ready >= 0:
@@ -86,6 +74,8 @@ async def serve(engine: Engine, listening: socket.socket, idle: float, ready: in
         await _until_idle(calls, idle, ended)
     finally:
         server.stop()
+        if relays is not None:
+            relays.close()
         state.stopping.set()
         for cancel in list(calls.active):
             cancel.cancel()
@@ -93,6 +83,23 @@ async def serve(engine: Engine, listening: socket.socket, idle: float, ready: in
         while calls.active and calls.loop.time() < deadline:
             await asyncio.sleep(0.02)
         await server.close_all_connections()
+
+
+def _relays(
+    server: HTTPServer,
+    loop: asyncio.AbstractEventLoop,
+    listening: socket.socket,
+    context: ssl.SSLContext,
+) -> Relays:
+    from tornado.iostream import IOStream
+
+    from jupyter_containers.api.tls import Relays
+
+    def accepted(connection: socket.socket) -> None:
+        connection.setblocking(False)
+        loop.call_soon_threadsafe(lambda: server.handle_stream(IOStream(connection), ("", 0)))
+
+    return Relays(listening, context, accepted)
 
 
 async def _until_idle(calls: Calls, idle: float, ended: asyncio.Event) -> None:
@@ -104,23 +111,47 @@ async def _until_idle(calls: Calls, idle: float, ended: asyncio.Event) -> None:
             await asyncio.wait_for(ended.wait(), max(left, 0.05) if idle else None)
 
 
+def _nothing() -> None:
+    """Remove nothing: the socket is no file, or systemd's."""
+
+
+def _listening(url: str) -> tuple[socket.socket, Callable[[], None]]:
+    """Return a new socket for an address, and what removes it at the end."""
+    if url.startswith(TCP):
+        return bind_tcp(*host_and_port(url)), _nothing
+    path = Path(url.removeprefix(SCHEME))
+    return bind(path), lambda: path.unlink(missing_ok=True)
+
+
 def main() -> int:
-    """Serve the engine of the environment's settings; arguments: path, seconds, descriptor."""
-    path, idle, ready = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+    """Serve the engine of the settings in the environment.
+
+    The words: the address, seconds, a descriptor, and for TCP the files of TLS.
+    """
+    url, idle, ready = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
     try:
+        passed = passed_socket(os.environ, os.getpid())
+        context = None
+        if sys.argv[4:]:
+            from jupyter_containers.api.tls import server_context
+
+            context = server_context(TLSFiles(*sys.argv[4:7]))
         if os.geteuid() != 0:
             from jupyter_containers.rootless.settling import enter_for
 
             enter_for()
         with Engine() as engine:
-            listening = bind(path)
+            listening, remove = (passed, _nothing) if passed else _listening(url)
             try:
-                asyncio.run(serve(engine, listening, idle, ready))
+                asyncio.run(serve(engine, listening, idle, ready, context))
             finally:
-                with contextlib.suppress(FileNotFoundError):
-                    path.unlink()
+                remove()
                 engine.containers.served.attendance.close()
     except ContainersError as error:
         sys.stderr.write(f"{error.message}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
         return 1
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

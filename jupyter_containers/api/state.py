@@ -9,13 +9,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.api.buildkit.registry import BuildKitState
 from jupyter_containers.api.errors import StatusError
 from jupyter_containers.engine.naming import new_id
+from jupyter_containers.events import CancelToken
 
 if TYPE_CHECKING:
     from jupyter_containers.runtime.attach import Attachment
@@ -36,13 +38,22 @@ class Exec:
     size: tuple[int, int] = (24, 80)
     started: bool = False
     running: bool = False
+    detached: bool = False
     exit_code: int | None = None
     ended: float = 0.0
+    number: Callable[[], int] = lambda: 0
+    pid: int = 0
+
+    def begun(self, number: Callable[[], int]) -> None:
+        """Take the function that returns the process's number on the host."""
+        self.number = number
 
     def inspected(self) -> dict[str, Any]:
-        """Return Docker's document."""
+        """Return Docker's document; the process's number stays after its end."""
+        self.pid = self.number() or self.pid
         return {
             **self.document,
+            "Pid": self.pid,
             "ID": self.id,
             "ContainerID": self.container_id,
             "Running": self.running,
@@ -81,6 +92,11 @@ class Execs:
             raise StatusError(404, f"No such exec instance: {exec_id}")
         return found[0]
 
+    def check_startable(self, one: Exec, alive: bool) -> None:
+        """Raise :class:`StatusError` (404): the commands of a container end with it."""
+        if not alive:
+            raise StatusError(404, f"No such exec instance: {one.id}")
+
     def begin(self, one: Exec) -> None:
         """Mark a command as started; raise :class:`StatusError` (409) if it already was."""
         with self._lock:
@@ -91,16 +107,17 @@ class Execs:
 
     def end(self, one: Exec, code: int) -> None:
         """Mark a command as ended."""
+        one.pid = one.number() or one.pid
         one.running, one.exit_code = False, code
         one.ended = time.monotonic() + _KEPT_SECONDS
 
     def of(self, container_id: str) -> list[str]:
-        """Return the IDs of the commands that run in a container."""
+        """Return the IDs of a container's commands that run, or have not been started."""
         with self._lock:
             return [
                 one.id
                 for one in self._items.values()
-                if one.container_id == container_id and one.running
+                if one.container_id == container_id and one.exit_code is None
             ]
 
 
@@ -153,6 +170,35 @@ class Expected:
             one.fulfil(attach())
 
 
+class Builds:
+    """The builds under way that their clients gave an ID, to cancel them by it."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, CancelToken] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def known(self, build_id: str, cancel: CancelToken) -> Iterator[None]:
+        """Make a build known by its ID for the block; with no ID it is not."""
+        with self._lock:
+            if build_id in self._running:
+                raise StatusError(409, f"build {build_id[:80]} is under way")
+            if build_id:
+                self._running[build_id] = cancel
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.pop(build_id, None)
+
+    def cancel(self, build_id: str) -> None:
+        """Cancel a build, if it is under way."""
+        with self._lock:
+            found = self._running.get(build_id)
+        if found is not None:
+            found.cancel()
+
+
 @dataclass(slots=True)
 class ServiceState:
     """The state of one service; each part has its own lock."""
@@ -161,3 +207,4 @@ class ServiceState:
     execs: Execs = field(default_factory=Execs)
     expected: Expected = field(default_factory=Expected)
     buildkit: BuildKitState = field(default_factory=BuildKitState)
+    builds: Builds = field(default_factory=Builds)

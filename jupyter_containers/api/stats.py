@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.containers.container import Container
-    from jupyter_containers.runtime.cgroups import ContainerStats
+    from jupyter_containers.runtime.raw_stats import BlockCount, RawStats
 
 _NEVER = "0001-01-01T00:00:00Z"
+# Of control groups of version 1; Docker's daemon has no others either.
+_NO_BLOCK: dict[str, list[Any]] = {
+    f"{name}_recursive": []
+    for name in ("io_queue", "io_service_time", "io_wait_time", "io_merged", "io_time", "sectors")
+}
 
 
-def sample(
-    container: Container, before: ContainerStats | None, now: ContainerStats
-) -> dict[str, Any]:
+def sample(container: Container, before: RawStats | None, now: RawStats) -> dict[str, Any]:
     """Return one reading together with the previous one."""
     name = {"name": f"/{container.name}", "id": container.id}
     if not container.status.alive:
@@ -30,52 +34,68 @@ def sample(
     }
 
 
-def _reading(now: ContainerStats | None) -> dict[str, Any]:
-    read = _NEVER if now is None else _moment(now.read_at)
-    entries = [] if now is None else [("read", now.block_read), ("write", now.block_written)]
-    memory: dict[str, Any] = {}
-    if now is not None:
-        limit = now.memory_limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        memory = {"usage": now.memory, "max_usage": now.memory_peak, "stats": {}, "limit": limit}
+def _reading(now: RawStats | None) -> dict[str, Any]:
+    if now is None:
+        nothing = {**_NO_BLOCK, "io_service_bytes_recursive": [], "io_serviced_recursive": []}
+        return {
+            "read": _NEVER,
+            "pids_stats": {},
+            "blkio_stats": dict.fromkeys(nothing),
+            "num_procs": 0,
+            "storage_stats": {},
+            "cpu_stats": _cpu(None),
+            "memory_stats": {},
+        }
+    pids = {"current": now.pids, **({"limit": now.pids_limit} if now.pids_limit else {})}
     return {
-        "read": read,
-        "pids_stats": {"current": now.pids, "limit": now.pids_limit} if now else {},
+        "read": _moment(now.read_at),
+        "pids_stats": pids,
         "blkio_stats": {
-            "io_service_bytes_recursive": [
-                {"major": 0, "minor": 0, "op": word, "value": value} for word, value in entries
-            ],
-            "io_serviced_recursive": None,
-            "io_queue_recursive": None,
-            "io_service_time_recursive": None,
-            "io_wait_time_recursive": None,
-            "io_merged_recursive": None,
-            "io_time_recursive": None,
-            "sectors_recursive": None,
+            **_NO_BLOCK,
+            "io_service_bytes_recursive": _blocks(now.block_bytes),
+            "io_serviced_recursive": _blocks(now.block_operations),
         },
         "num_procs": 0,
         "storage_stats": {},
         "cpu_stats": _cpu(now),
-        "memory_stats": memory,
+        "memory_stats": _memory(now),
     }
 
 
-def _cpu(reading: ContainerStats | None) -> dict[str, Any]:
+def _blocks(counts: Sequence[BlockCount]) -> list[dict[str, Any]]:
+    return [
+        {"major": one.major, "minor": one.minor, "op": one.operation, "value": one.value}
+        for one in counts
+    ]
+
+
+def _memory(now: RawStats) -> dict[str, Any]:
+    # All of it: clients take the page cache off themselves, from the details.
+    return {
+        "usage": now.memory,
+        "max_usage": now.memory_peak,
+        "stats": now.memory_detail,
+        **({"failcnt": now.memory_failures} if now.memory_failures else {}),
+        "limit": now.memory_limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    }
+
+
+def _cpu(reading: RawStats | None) -> dict[str, Any]:
     throttling = {"periods": 0, "throttled_periods": 0, "throttled_time": 0}
     if reading is None:
         usage = {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0}
         return {"cpu_usage": usage, "throttling_data": throttling}
-    count = os.cpu_count() or 1
     return {
         "cpu_usage": {
             "total_usage": reading.cpu_ns,
-            "usage_in_kernelmode": 0,
-            "usage_in_usermode": 0,
+            **({"percpu_usage": list(reading.processors)} if reading.processors else {}),
+            "usage_in_kernelmode": reading.cpu_kernel_ns,
+            "usage_in_usermode": reading.cpu_user_ns,
         },
-        # The time of all processors since boot: Docker's clients divide by it.
-        "system_cpu_usage": int(reading.read_at * 1e9) * count,
-        "online_cpus": count,
+        "system_cpu_usage": reading.system_ns,
+        "online_cpus": os.cpu_count() or 1,
         "throttling_data": {
-            "periods": 0,
+            "periods": reading.periods,
             "throttled_periods": reading.throttled_periods,
             "throttled_time": reading.throttled_ns,
         },

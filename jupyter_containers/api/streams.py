@@ -14,6 +14,7 @@ import struct
 import threading
 import time
 from contextlib import suppress
+from typing import Protocol
 
 from jupyter_containers.api.call import Call, VanishedError
 from jupyter_containers.runtime.pump import StreamName
@@ -36,12 +37,39 @@ def content_type(call: Call, *, terminal: bool) -> str:
     return RAW if terminal or call.version < (1, 42) else MULTIPLEXED
 
 
+def _hijacked_type(call: Call, *, terminal: bool) -> str:
+    # Docker: a client that does not ask for an upgrade is given the old name.
+    return content_type(call, terminal=terminal) if call.headers.get("Upgrade") else RAW
+
+
+class Client(Protocol):
+    """Whoever is attached to a container."""
+
+    @property
+    def early(self) -> bytes:
+        """What the client has sent before its input is read from the descriptor."""
+
+    @property
+    def descriptor(self) -> int:
+        """Where to read what the client sends."""
+
+    @property
+    def gone(self) -> bool:
+        """True when the client is gone altogether."""
+
+    def send(self, stream: StreamName, data: bytes) -> None:
+        """Send a piece of output, waiting while the client does not read."""
+
+    def check(self) -> None:
+        """Raise :class:`VanishedError` where the client is gone."""
+
+
 class Hijacked:
     """The hijacked connection of a call; close it, or use it in a ``with`` block."""
 
     def __init__(self, call: Call, *, terminal: bool) -> None:
         self._terminal = terminal
-        self._socket, self.early = call.hijack(content_type(call, terminal=terminal))
+        self._socket, self.early = call.hijack(_hijacked_type(call, terminal=terminal))
         self._sending = threading.Lock()
         self._feeder: threading.Thread | None = None
         self._poller = select.poll()

@@ -11,7 +11,7 @@ from jupyter_containers.api.buildkit.registry import available
 from jupyter_containers.api.call import Answer, Call
 from jupyter_containers.api.credentials import Login, registry_of
 from jupyter_containers.api.routes import CURRENT_TEXT, MINIMUM_TEXT
-from jupyter_containers.errors import OperationCancelledError
+from jupyter_containers.errors import InvalidArgumentError, OperationCancelledError
 from jupyter_containers.version import __version__
 
 # Go's names of architectures.
@@ -48,16 +48,16 @@ def version(call: Call) -> dict[str, Any]:
         "Os": "linux",
         "KernelVersion": machine.release,
     }
+    # Clients print them, whatever the engine was made with.
+    built = {"GoVersion": "", "GitCommit": "", "BuildTime": "", "Experimental": "false"}
     return {
         "Platform": {"Name": "jupyter-containers"},
         "Version": __version__,
         **engine,
         "PythonVersion": platform.python_version(),
-        "GoVersion": "",
-        "GitCommit": "",
-        "BuildTime": "",
+        **{name: value for name, value in built.items() if name != "Experimental"},
         "Components": [
-            {"Name": "Engine", "Version": __version__, "Details": engine},
+            {"Name": "Engine", "Version": __version__, "Details": {**engine, **built}},
             {
                 "Name": facts["DefaultRuntime"],
                 "Version": facts["RuntimeVersion"],
@@ -74,7 +74,7 @@ def info(call: Call) -> dict[str, Any]:
     runtime = facts["DefaultRuntime"]
     return {
         "ID": facts["Name"],
-        "DriverStatus": [],
+        "DriverStatus": [["Root Dir", facts["DockerRootDir"]]],
         "Plugins": {
             "Volume": ["local"],
             "Network": ["bridge", "host", "null"],
@@ -107,6 +107,9 @@ def info(call: Call) -> dict[str, Any]:
         "ContainerdCommit": {"ID": "", "Expected": ""},
         "RuncCommit": {"ID": facts["RuntimeVersion"], "Expected": facts["RuntimeVersion"]},
         "InitCommit": {"ID": "", "Expected": ""},
+        "CDISpecDirs": ["/etc/cdi", "/var/run/cdi"],
+        "Containerd": None,
+        "FirewallBackend": {"Driver": "nftables"},
         "Warnings": None,
         **facts,
         "SecurityOptions": _security(facts),
@@ -168,9 +171,15 @@ def events(call: Call) -> None:
     """Send events as lines of JSON, until the requested time or until the client disconnects."""
     query = call.query
     filters = query.filters()
+    since, until = query.moment("since"), query.moment("until")
+    if since and until and since > until:
+        raise InvalidArgumentError(
+            f"`since` time ({query.text('since')}) cannot be after `until` time "
+            f"({query.text('until')})"
+        )
     found = call.engine.system.events(
-        since=query.moment("since"),
-        until=query.moment("until"),
+        since=since,
+        until=until,
         filters=filters,
         cancel=call.cancel,
     )

@@ -8,6 +8,7 @@ import msgspec
 
 from jupyter_containers.api.bodies import Fields, read
 from jupyter_containers.api.call import Answer, Call
+from jupyter_containers.api.errors import unsupported_as
 
 
 class VolumeBody(Fields):
@@ -23,9 +24,10 @@ class VolumeBody(Fields):
 def create(call: Call) -> Answer:
     """Create a volume, or return the existing one of that name."""
     body = read(call, VolumeBody, VolumeBody())
-    made = call.engine.volumes.create(
-        body.Name or None, driver=body.Driver or None, label=body.Labels, opt=body.DriverOpts
-    )
+    with unsupported_as(404):
+        made = call.engine.volumes.create(
+            body.Name or None, driver=body.Driver or None, label=body.Labels, opt=body.DriverOpts
+        )
     return Answer(201, call.engine.volumes.inspect(made.name))
 
 

@@ -184,7 +184,7 @@ class Engine:
             self.images,
             self.networks,
             self.volumes,
-            self.builds,
+            lambda: self.builds,
             self._garbage,
             self._sweep,
         )

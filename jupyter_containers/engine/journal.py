@@ -198,8 +198,8 @@ def nanoseconds(moment: datetime) -> int:
 def event_filter(filters: Filters) -> Callable[[JournalEvent], bool]:
     """Return the predicate of ``events --filter``: values of a key are alternatives.
 
-    Keys: container, event, image, label, network, type, volume; also daemon, node, plugin and
-    scope, of which nothing exists here but ``scope=local``.
+    Keys: container, event, image, label, network, type, volume; also config, daemon, node,
+    plugin, scope, secret and service, of which nothing exists here but ``scope=local``.
     """
     unknown = [key for key in filters if key not in _TESTS]
     if unknown:
@@ -251,6 +251,7 @@ def _is_image(event: JournalEvent, values: tuple[str, ...]) -> bool:
 
 
 _TESTS: dict[str, Callable[[JournalEvent, tuple[str, ...]], bool]] = {
+    "config": _actor("config"),
     "container": _actor("container"),
     "daemon": lambda event, _: event.type == "daemon",
     "event": _is_action,
@@ -259,6 +260,8 @@ _TESTS: dict[str, Callable[[JournalEvent, tuple[str, ...]], bool]] = {
     "network": _actor("network"),
     "node": lambda event, _: event.type == "node",
     "plugin": lambda event, _: event.type == "plugin",
+    "secret": _actor("secret"),
+    "service": _actor("service"),
     "scope": lambda _, values: values[0] == "local",
     "type": lambda event, values: event.type == values[0],
     "volume": _actor("volume"),

@@ -67,7 +67,7 @@ class CgroupLayout:
         if v1:
             return cls("hybrid" if UNIFIED in mounts else "v1", mounts, frozenset(v1))
         if UNIFIED in mounts:
-            words = _text(f"{mounts[UNIFIED]}/cgroup.controllers") or ""
+            words = text_in(f"{mounts[UNIFIED]}/cgroup.controllers") or ""
             # v2 has no controllers for these: programs attached to the group replace them.
             return cls("v2", mounts, frozenset(words.split()) | {"devices", "freezer"}, top)
         return cls("none", mounts, frozenset())
@@ -83,7 +83,7 @@ class CgroupLayout:
             base, _, name = group.rpartition("/")
             if name != ENGINE or not os.access(f"{self.mounts[UNIFIED]}{base}", os.W_OK):
                 return CgroupLayout("none", {}, frozenset())
-            words = _text(f"{self.mounts[UNIFIED]}{base}/cgroup.subtree_control") or ""
+            words = text_in(f"{self.mounts[UNIFIED]}{base}/cgroup.subtree_control") or ""
             enabled = frozenset(words.split()) | {"freezer"}
             return CgroupLayout("v2", self.mounts, enabled, self.top, base)
         return self.writable()
@@ -101,7 +101,7 @@ class CgroupLayout:
 
         ``own`` is the text of ``/proc/self/cgroup``.
         """
-        own = _text("/proc/self/cgroup") or "" if own is None else own
+        own = text_in("/proc/self/cgroup") or "" if own is None else own
         lines = [line.removeprefix("0::") for line in own.splitlines() if line.startswith("0::/")]
         top = self.top.rstrip("/")
         group = lines[0] if lines else ""
@@ -160,7 +160,7 @@ def stats(layout: CgroupLayout, path: str) -> ContainerStats | None:
 def oom_kills(layout: CgroupLayout, path: str) -> int:
     """Return how many of the group's processes the kernel's OOM killer has killed."""
     name = "memory.events" if layout.version == "v2" else "memory.oom_control"
-    return _pairs(f"{layout.folder(path, 'memory')}/{name}").get("oom_kill", 0)
+    return pairs_in(f"{layout.folder(path, 'memory')}/{name}").get("oom_kill", 0)
 
 
 def processes(layout: CgroupLayout, path: str) -> set[int]:
@@ -168,7 +168,7 @@ def processes(layout: CgroupLayout, path: str) -> set[int]:
     found: set[int] = set()
     for top in layout.folders(path):
         for folder, _, _ in os.walk(top):
-            text = _text(f"{folder}/cgroup.procs") or ""
+            text = text_in(f"{folder}/cgroup.procs") or ""
             found.update(int(word) for word in text.split())
     found.discard(0)
     return found
@@ -222,8 +222,8 @@ def remove(layout: CgroupLayout, path: str, *, timeout: float = 2.0) -> bool:
 def is_frozen(layout: CgroupLayout, path: str) -> bool:
     """Return whether the group is paused."""
     if layout.version == "v2":
-        return _pairs(f"{layout.folder(path, UNIFIED)}/cgroup.events").get("frozen", 0) == 1
-    state = _text(f"{layout.folder(path, 'freezer')}/freezer.state") or ""
+        return pairs_in(f"{layout.folder(path, UNIFIED)}/cgroup.events").get("frozen", 0) == 1
+    state = text_in(f"{layout.folder(path, 'freezer')}/freezer.state") or ""
     return state.strip() in ("FROZEN", "FREEZING")
 
 
@@ -235,7 +235,7 @@ def await_frozen(layout: CgroupLayout, path: str, timeout: float) -> None:
     freezer = layout.folder(path, "freezer")
     deadline = time.monotonic() + timeout
     while layout.version != "v2" and freezer and time.monotonic() < deadline:
-        if (_text(f"{freezer}/freezer.state") or "").strip() != "FREEZING":
+        if (text_in(f"{freezer}/freezer.state") or "").strip() != "FREEZING":
             return
         time.sleep(0.001)
 
@@ -277,23 +277,23 @@ def _remove_tree(top: str) -> bool:
 
 def _v1_stats(layout: CgroupLayout, path: str) -> ContainerStats:
     memory = layout.folder(path, "memory")
-    detail = _pairs(f"{memory}/memory.stat")
-    throttle = _pairs(f"{layout.folder(path, 'cpu')}/cpu.stat")
-    limit = _number(f"{memory}/memory.limit_in_bytes")
+    detail = pairs_in(f"{memory}/memory.stat")
+    throttle = pairs_in(f"{layout.folder(path, 'cpu')}/cpu.stat")
+    limit = number_in(f"{memory}/memory.limit_in_bytes")
     blkio = layout.folder(path, "blkio")
     inactive = detail.get("total_inactive_file", detail.get("inactive_file", 0))
     read, written = _v1_block(f"{blkio}/blkio.throttle.io_service_bytes")
     return ContainerStats(
         read_at=time.time(),
-        cpu_ns=_number(f"{layout.folder(path, 'cpuacct')}/cpuacct.usage"),
+        cpu_ns=number_in(f"{layout.folder(path, 'cpuacct')}/cpuacct.usage"),
         throttled_periods=throttle.get("nr_throttled", 0),
         throttled_ns=throttle.get("throttled_time", 0),
-        memory=max(0, _number(f"{memory}/memory.usage_in_bytes") - inactive),
-        memory_peak=_number(f"{memory}/memory.max_usage_in_bytes"),
+        memory=max(0, number_in(f"{memory}/memory.usage_in_bytes") - inactive),
+        memory_peak=number_in(f"{memory}/memory.max_usage_in_bytes"),
         # The kernel writes "no limit" as the largest multiple of a page.
         memory_limit=0 if limit >= 1 << 62 else limit,
-        pids=_number(f"{layout.folder(path, 'pids')}/pids.current"),
-        pids_limit=_number(f"{layout.folder(path, 'pids')}/pids.max"),
+        pids=number_in(f"{layout.folder(path, 'pids')}/pids.current"),
+        pids_limit=number_in(f"{layout.folder(path, 'pids')}/pids.max"),
         block_read=read,
         block_written=written,
         oom_kills=oom_kills(layout, path),
@@ -302,10 +302,10 @@ def _v1_stats(layout: CgroupLayout, path: str) -> ContainerStats:
 
 def _v2_stats(layout: CgroupLayout, path: str) -> ContainerStats:
     folder = layout.folder(path, UNIFIED)
-    cpu = _pairs(f"{folder}/cpu.stat")
-    current = _number(f"{folder}/memory.current")
+    cpu = pairs_in(f"{folder}/cpu.stat")
+    current = number_in(f"{folder}/memory.current")
     read = written = 0
-    for line in (_text(f"{folder}/io.stat") or "").splitlines():
+    for line in (text_in(f"{folder}/io.stat") or "").splitlines():
         values = dict(item.partition("=")[::2] for item in line.split()[1:])
         read += int(values.get("rbytes", 0))
         written += int(values.get("wbytes", 0))
@@ -314,11 +314,11 @@ def _v2_stats(layout: CgroupLayout, path: str) -> ContainerStats:
         cpu_ns=cpu.get("usage_usec", 0) * 1000,
         throttled_periods=cpu.get("nr_throttled", 0),
         throttled_ns=cpu.get("throttled_usec", 0) * 1000,
-        memory=max(0, current - _pairs(f"{folder}/memory.stat").get("inactive_file", 0)),
-        memory_peak=_number(f"{folder}/memory.peak"),
-        memory_limit=_number(f"{folder}/memory.max"),
-        pids=_number(f"{folder}/pids.current"),
-        pids_limit=_number(f"{folder}/pids.max"),
+        memory=max(0, current - pairs_in(f"{folder}/memory.stat").get("inactive_file", 0)),
+        memory_peak=number_in(f"{folder}/memory.peak"),
+        memory_limit=number_in(f"{folder}/memory.max"),
+        pids=number_in(f"{folder}/pids.current"),
+        pids_limit=number_in(f"{folder}/pids.max"),
         block_read=read,
         block_written=written,
         oom_kills=oom_kills(layout, path),
@@ -327,7 +327,7 @@ def _v2_stats(layout: CgroupLayout, path: str) -> ContainerStats:
 
 def _v1_block(name: str) -> tuple[int, int]:
     read = written = 0
-    for line in (_text(name) or "").splitlines():
+    for line in (text_in(name) or "").splitlines():
         words = line.split()
         if len(words) == 3 and words[1] == "Read":
             read += int(words[2])
@@ -336,7 +336,8 @@ def _v1_block(name: str) -> tuple[int, int]:
     return read, written
 
 
-def _text(name: str) -> str | None:
+def text_in(name: str) -> str | None:
+    """Return what a file holds; None where it cannot be read."""
     # No file object: it would take two thirds of the time, and statistics read hundreds of files.
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
@@ -353,13 +354,15 @@ def _text(name: str) -> str | None:
         os.close(descriptor)
 
 
-def _number(name: str) -> int:
-    text = (_text(name) or "0").strip()
+def number_in(name: str) -> int:
+    """Return the number that a file holds; 0 for none, or for a word such as ``max``."""
+    text = (text_in(name) or "0").strip()
     return int(text) if text.isdigit() else 0
 
 
-def _pairs(name: str) -> dict[str, int]:
-    words = [line.split() for line in (_text(name) or "").splitlines()]
+def pairs_in(name: str) -> dict[str, int]:
+    """Return the lines ``name number`` of a file."""
+    words = [line.split() for line in (text_in(name) or "").splitlines()]
     return {pair[0]: int(pair[1]) for pair in words if len(pair) == 2 and pair[1].isdigit()}
 
 

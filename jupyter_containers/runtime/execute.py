@@ -102,6 +102,10 @@ class _Call:
                 return
             time.sleep(0.01)
 
+    def process_id(self) -> int:
+        """Return the process's number on the host; 0 while or if it has none."""
+        return read_number(self._pid_file) or 0
+
     def check(self, code: int) -> None:
         """Raise the runtime's logged error, if the runtime failed."""
         if code != 0 and (message := log_error(self._log)):
@@ -111,6 +115,10 @@ class _Call:
     def close(self) -> None:
         """Remove the scratch folder."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+# Receives a function that returns a process's number on the host, 0 before it has one.
+OnProcess = Callable[[Callable[[], int]], None]
 
 
 class _Held:
@@ -149,6 +157,7 @@ def execute(
     on_output: OutputSink,
     stdin: bytes | int | None = None,
     cancel: CancelToken | None = None,
+    on_process: OnProcess | None = None,
 ) -> int:
     """Run ``process`` in the container to its end; return its exit code.
 
@@ -157,6 +166,8 @@ def execute(
     and the container keeps running.
     """
     call, held = _Call(runtime, container_id, bundle, process), _Held(on_output)
+    if on_process is not None:
+        on_process(call.process_id)
     try:
         code = runtime.communicate(
             call.argv, on_output=held, stdin=stdin, cancel=cancel, on_cancel=call.kill
@@ -225,6 +236,10 @@ class TerminalSession:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def process_id(self) -> int:
+        """Return the process's number on the host."""
+        return self._state.container_pid
 
     @property
     def descriptor(self) -> int:

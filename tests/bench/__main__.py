@@ -21,7 +21,7 @@ from tests.bench.table import Row, line_of, markdown, table_in, updated
 GROUPS = (
     *("runs", "execs", "crowds", "builds", "residents", "loads"),
     *("transfers", "layers", "archives", "listings", "peaks", "networks", "notebook", "panel"),
-    "rootless",
+    *("rootless", "api"),
 )
 
 
@@ -116,6 +116,14 @@ def measured(groups: list[str], *, quick: bool) -> tuple[str, list[str]]:
                 archive = folder / "busybox.tar"
                 return rootless.rows(contest.engine, archive, "bench/busybox", 5 if quick else 21)
 
+            def api() -> list[Row]:
+                from tests.bench.api import Figures
+
+                place = folder / "api"
+                place.mkdir()
+                figures = Figures(place, contest.engine, docker, "bench/busybox")
+                return figures.rows(5 if quick else 21, 100 if quick else 1000)
+
             try:
                 measures: dict[str, Callable[[], list[Row]]] = {
                     "runs": contest.runs,
@@ -133,6 +141,7 @@ def measured(groups: list[str], *, quick: bool) -> tuple[str, list[str]]:
                     "notebook": notebook,
                     "panel": panel,
                     "rootless": rootless,
+                    "api": api,
                 }
                 rows, failed = _taken(measures, [name for name in GROUPS if name in groups])
                 version = docker("version", "--format", "{{.Server.Version}}")

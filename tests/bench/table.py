@@ -14,16 +14,16 @@ _NOTE = (
     "Median (best) of rounds in which the engines take turns. Docker is always its command line, as"
     " `!docker` in a cell runs it."
 )
-_SCALES = {"ms": 1e3, "s": 1.0, "MB": 1.0}
+_SCALES = {"ms": 1e3, "s": 1.0, "MB": 1.0, "": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One figure.
 
-    ``unit`` is ``ms`` or ``s`` for series of seconds and ``MB`` for series of megabytes.  The
-    target is a ratio to the peer (``ratio``), an amount in the unit (``limit``), both, or absent:
-    such a row is for information.
+    ``unit`` is ``ms`` or ``s`` for series of seconds and ``MB`` for series of megabytes, empty for
+    numbers.  The target is a ratio to the peer (``ratio``), an amount in the unit (``limit``),
+    both, or absent: such a row is for information.
     """
 
     figure: str

@@ -85,7 +85,11 @@ class Client:
     def connected(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(_SECONDS)
-        connection.connect(str(self.path))
+        try:
+            connection.connect(str(self.path))
+        except OSError:
+            connection.close()
+            raise
         return connection
 
     def docker(

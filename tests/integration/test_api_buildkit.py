@@ -357,5 +357,3 @@ def test_a_service_without_the_library_says_so(client: Client) -> None:
     """Only the answer to what is no upgrade can be seen here: the library is installed."""
     status, answer = client.request("POST", "/grpc")
     assert (status, answer["message"]) == (400, "this address needs an upgrade to h2c")
-    status, answer = client.request("POST", "/build/cancel?id=none")
-    assert (status, answer["message"]) == (404, 'no such build: "none"')

@@ -38,6 +38,8 @@ ELSEWHERE = {
     "system reset --force",
     "system service",
     "system service --time 0 unix:///tmp/docker.sock",
+    "system service --install",
+    "system service --tlscacert ca.pem --tlscert cert.pem --tlskey key.pem tcp://0.0.0.0:2376",
 }
 GROUPS_ELSEWHERE = {"pull", "push", "search", "login", "logout", "registry", "manifest"}
 GROUPS_ELSEWHERE |= {"store", "kernel", "magics", "session"}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import threading
 from collections.abc import Iterator
 from typing import BinaryIO, cast
@@ -166,11 +165,3 @@ def _ulimits(query: Query) -> list[str]:
         return [f"{item['Name']}={item['Soft']}:{item['Hard']}" for item in items or ()]
     except KeyError as error:
         raise InvalidArgumentError(f"invalid ulimits: {error.args[0]} is missing") from error
-
-
-def cancel(call: Call) -> None:
-    """Cancel the build of a name."""
-    progress = call.state.buildkit.solves.find(call.query.text("id"))
-    if progress is None:
-        raise StatusError(404, f"no such build: {json.dumps(call.query.text('id')[:64])}")
-    progress.cancel.cancel()

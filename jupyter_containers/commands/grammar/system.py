@@ -78,11 +78,25 @@ VERBS: tuple[Verb, ...] = (
         "system service",
         "Serve the Docker Engine API on a socket, for docker, Compose and other tools",
         "serving:service",
-        (Flag("time", "Exit after this many seconds without a request; 0 for never", "int", "t"),),
-        (Operand("address", "unix://PATH", "optional"),),
+        (
+            Flag("time", "Exit after this many seconds without a request; 0 for never", "int", "t"),
+            Flag("install", "Have systemd start it at its first request: write the units", "bool"),
+            Flag("uninstall", "Remove the units again", "bool"),
+            Flag("tlscacert", "Over TCP: trust clients that this CA has signed", "text"),
+            Flag("tlscert", "Over TCP: the service's certificate", "text"),
+            Flag("tlskey", "Over TCP: the key of its certificate", "text"),
+            Flag("tlsverify", "Over TCP: always, as clients need a certificate", "bool"),
+        ),
+        (Operand("address", "unix://PATH|tcp://HOST:PORT", "optional"),),
         examples=(
             ("system service", "until 5 minutes pass without a request"),
             ("system service --time 0 unix:///tmp/docker.sock", "without end, on another socket"),
+            ("system service --install", "whenever a client comes, by systemd"),
+            (
+                "system service --tlscacert ca.pem --tlscert cert.pem --tlskey key.pem "
+                "tcp://0.0.0.0:2376",
+                "over TCP, to clients with a certificate",
+            ),
         ),
     ),
     Verb(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 import msgspec
@@ -222,11 +222,17 @@ class Containers:
             )
         )
 
-    def image_shown(self, record: ContainerRecord) -> str:
-        """Return the image's name as given, or its ID if that name now refers to another image."""
-        named = self._images.lookup(record.options.image)
-        same = named is not None and named.config_digest == record.image_id
-        return record.options.image if same else record.image_id
+    def images_shown(self, records: Iterable[ContainerRecord]) -> list[str]:
+        """Return each image's name as it was given, or its ID where that names another by now."""
+        named: dict[str, str] = {}  # many containers are of the same image
+        shown = []
+        for record in records:
+            text = record.options.image
+            if text not in named:
+                found = self._images.lookup(text)
+                named[text] = found.config_digest if found is not None else ""
+            shown.append(text if named[text] == record.image_id else record.image_id)
+        return shown
 
 
 @contextmanager

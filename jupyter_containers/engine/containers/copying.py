@@ -59,7 +59,7 @@ class Copying:
                     self.lifecycle.note(record, "archive-path")
                 elif given is not None:
                     record = self.containers.find(given[0])
-                    root = stack.enter_context(self.files.view(_writable(record)))
+                    root = stack.enter_context(self.files.view(writable(record)))
                     _copy_in(self.files, source, root, given[1], follow_link, stdin)
                     self.lifecycle.note(record, "extract-to-dir")
             except OSError as error:
@@ -137,7 +137,7 @@ def _local(path: str) -> str:
     return path if path.startswith("/") else f"{os.getcwd()}/{path}"
 
 
-def _writable(record: ContainerRecord) -> ContainerRecord:
+def writable(record: ContainerRecord) -> ContainerRecord:
     """Return the record; raise :class:`InvalidArgumentError` for a read-only container."""
     if record.options.read_only:
         raise InvalidArgumentError(

@@ -169,9 +169,15 @@ class FileSystems:
             )
 
     def unpack(
-        self, stream: BinaryIO, root: Root, path: str, *, owner: tuple[int, int] | None
+        self,
+        stream: BinaryIO,
+        root: Root,
+        path: str,
+        *,
+        owner: tuple[int, int] | None,
+        keep_kinds: bool = True,
     ) -> None:
-        """Extract a tar into a folder of a view."""
+        """Extract a tar into a folder of a view; with ``keep_kinds`` only files replace files."""
         canonical = root.resolve(path)
         state = root.stat(canonical)
         if state is None:
@@ -179,7 +185,7 @@ class FileSystems:
         if not stat.S_ISDIR(state.st_mode):
             raise InvalidArgumentError(f"destination {path!r} must be a directory")
         with _open_folder(root, canonical) as target:
-            extract_archive(stream, Path(at.path_of(target)), owner=owner, keep_kinds=True)
+            extract_archive(stream, Path(at.path_of(target)), owner=owner, keep_kinds=keep_kinds)
 
     def commit(
         self,

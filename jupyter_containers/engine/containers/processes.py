@@ -76,25 +76,31 @@ class Processes:
         check: bool,
         terminal_size: TerminalSize | None = None,
         keys: DetachKeys | None = None,
+        on_process: execute.OnProcess | None = None,
+        exec_id: str = "",
     ) -> RunResult:
-        """Run a command in a running container."""
+        """Run a command in a running container; ``exec_id`` is its ID in events, else a new one."""
         require(record.name, record.state.status, "exec")
         bundle = self._lifecycle.bundle(record.id)
         process = self._process(record, options)
-        noted = self._note_exec(record, options)
+        noted = self._note_exec(record, options, exec_id)
         if options.detach:
             with self._alive(record):
-                execute.start_detached(
+                number = execute.start_detached(
                     self._context.monitor,
                     record.id,
                     bundle.folder,
                     process,
                     exit_command=exec_end_command(self._context, record.id, noted),
                 )
+            if on_process is not None:
+                on_process(lambda: number)
             return RunResult(0, container_id=record.id)
         capture = Capture(on_output)
         if options.tty:
             with self.open_terminal(record, options, *(terminal_size or _usual_size)()) as session:
+                if on_process is not None:
+                    on_process(session.process_id)
                 resizing = Resizing(terminal_size, session.resize)
                 try:
                     code = session.communicate(
@@ -113,6 +119,7 @@ class Processes:
                     process,
                     on_output=capture,
                     stdin=source_of(stdin),
+                    on_process=on_process,
                 )
         self._lifecycle.note_exec_end(record, noted, code)
         result = RunResult(code, capture.value("stdout"), capture.value("stderr"), record.id)
@@ -142,9 +149,9 @@ class Processes:
                 operation="exec",
             ) from error
 
-    def _note_exec(self, record: ContainerRecord, options: ExecOptions) -> str:
-        """Record the events of a command that starts in a container; return the exec's ID."""
-        exec_id, line = new_id(), " ".join(options.command)
+    def _note_exec(self, record: ContainerRecord, options: ExecOptions, exec_id: str = "") -> str:
+        """Write down that a command starts in a container; return the exec's id."""
+        exec_id, line = exec_id or new_id(), " ".join(options.command)
         self._lifecycle.note(record, f"exec_create: {line}", execID=exec_id)
         self._lifecycle.note(record, f"exec_start: {line}", execID=exec_id)
         return exec_id

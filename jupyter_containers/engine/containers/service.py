@@ -464,7 +464,9 @@ class ContainerService(Collection[Container]):
         """Containers for a service that works on behalf of other programs (``api``)."""
         from jupyter_containers.engine.containers.served import ServedContainers
 
-        return ServedContainers(self._context, self._containers, self._lifecycle, self._files)
+        return ServedContainers(
+            self._context, self._containers, self._lifecycle, self._files, self._processes
+        )
 
     @cached_property
     def _files(self) -> FileSystems:
@@ -578,9 +580,10 @@ class ContainerService(Collection[Container]):
             for record in self._containers.all()
             if (everything or record.state.status.up) and matches(record)
         ]
-        found = [Container(self, record) for record in (records[:last] if last else records)]
-        for container in found:
-            container.image_shown = self._containers.image_shown(container.record)
+        records = records[:last] if last else records
+        found = [Container(self, record) for record in records]
+        for container, shown in zip(found, self._containers.images_shown(records), strict=True):
+            container.image_shown = shown
         for container in found if size else ():
             container.size, container.size_root = self._sizes(container.record)
         return found

@@ -197,7 +197,7 @@ class ManifestLists:
                 parsed = parse_manifest(document)
                 if isinstance(parsed, Index):
                     return [_entry(reference, each) for each in parsed.manifests]
-                platform = _platform(client, reference.repository, parsed)
+                platform = platform_in(client, reference.repository, parsed)
         except ImageNotFoundError:
             record = self._images.lookup(image)
             if record is None:
@@ -222,8 +222,8 @@ class ManifestLists:
         )
 
 
-def _platform(client: RegistryClient, repository: str, manifest: Manifest) -> Platform:
-    """Return the platform in an image's configuration."""
+def platform_in(client: RegistryClient, repository: str, manifest: Manifest) -> Platform:
+    """Return the platform that an image's configuration names."""
     if manifest.config.size > _MAX_CONFIG:
         raise VerificationError(f"the configuration has {manifest.config.size} bytes")
     with client.blob(repository, manifest.config) as body:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.catalog import whole_repository
 from jupyter_containers.events import CancelToken
-from jupyter_containers.oci.descriptor import Descriptor
+from jupyter_containers.oci.descriptor import Descriptor, Platform
+from jupyter_containers.oci.image import Index, parse_manifest
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.registry.search import FoundRepository, check_limit, split_term
 
@@ -24,6 +25,14 @@ class RemoteRepository:
     def name(self) -> str:
         """The repository's name as written in commands."""
         return Reference(self.registry, self.repository).familiar_name
+
+
+@dataclass(frozen=True, slots=True)
+class Distributed:
+    """An image as its registry has it: its manifest or index, and what it is made for."""
+
+    descriptor: Descriptor
+    platforms: tuple[Platform, ...]
 
 
 def search(
@@ -78,3 +87,19 @@ def remove(context: EngineContext, name: str, cancel: CancelToken) -> str:
             client.delete_manifest(repository, reference.digest)
             return reference.digest
         return client.delete_tag(repository, reference.tag or "latest")
+
+
+def describe(context: EngineContext, name: str, cancel: CancelToken) -> Distributed:
+    """Return what a registry has under a name, without pulling the image."""
+    from jupyter_containers.engine.images.manifest_lists import platform_in
+
+    reference = Reference.parse(name)
+    repository, wanted = reference.repository, reference.digest or reference.tag or "latest"
+    with context.registry(reference.registry, cancel=cancel, repository=repository) as client:
+        raw = client.manifest(repository, wanted)
+        document = parse_manifest(raw)
+        descriptor = Descriptor(raw.media_type, raw.digest, len(raw.data))
+        if isinstance(document, Index):
+            platforms = [entry.platform for entry in document.manifests if entry.platform]
+            return Distributed(descriptor, tuple(platforms))
+        return Distributed(descriptor, (platform_in(client, repository, document),))

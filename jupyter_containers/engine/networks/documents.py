@@ -14,6 +14,12 @@ from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.network.model import Endpoint, Network
 from jupyter_containers.options.network import DEFAULT_NETWORK, MODES, NetworkRequest
 
+_DEFAULT_OPTIONS = {
+    "com.docker.network.bridge.default_bridge": "true",
+    "com.docker.network.bridge.enable_icc": "true",
+    "com.docker.network.bridge.enable_ip_masquerade": "true",
+}
+
 
 def network_document(network: Network, members: Sequence[ContainerRecord]) -> dict[str, Any]:
     """Return the object of ``docker network inspect``; ``members`` are the running containers."""
@@ -23,6 +29,7 @@ def network_document(network: Network, members: Sequence[ContainerRecord]) -> di
         "Created": network.created,
         "Scope": "local",
         "Driver": network.driver,
+        "EnableIPv4": True,
         "EnableIPv6": bool(network.subnet6),
         "IPAM": {"Driver": "default", "Options": {}, "Config": _ipam(network)},
         "Internal": network.internal,
@@ -37,6 +44,7 @@ def network_document(network: Network, members: Sequence[ContainerRecord]) -> di
             if endpoint.network_id == network.id
         },
         "Options": {
+            **(_DEFAULT_OPTIONS if network.name == DEFAULT_NETWORK else {}),
             "com.docker.network.bridge.name": network.interface,
             "com.docker.network.driver.mtu": str(network.mtu),
             **network.options,
@@ -56,6 +64,7 @@ def mode_document(
         "Created": "0001-01-01T00:00:00Z",
         "Scope": "local",
         "Driver": driver,
+        "EnableIPv4": True,
         "EnableIPv6": False,
         "IPAM": {"Driver": "default", "Options": None, "Config": []},
         "Internal": False,
@@ -122,7 +131,7 @@ def network_settings(record: ContainerRecord, networks: dict[str, Network]) -> d
             continue
         name = names.get(request.name, request.name)
         network = next((item for item in networks.values() if item.name == name), None)
-        attached[name] = _endpoint(record.id, request, by_name.get(name), network)
+        attached[name] = _endpoint(record, request, by_name.get(name), network)
     process = record.state.process
     return {
         "Bridge": "",
@@ -166,7 +175,7 @@ def _addresses(endpoint: Endpoint | None) -> dict[str, Any]:
 
 
 def _endpoint(
-    container_id: str,
+    record: ContainerRecord,
     request: NetworkRequest,
     endpoint: Endpoint | None,
     network: Network | None,
@@ -180,8 +189,10 @@ def _endpoint(
         config["LinkLocalIPs"] = list(request.link_local_ips)
     aliases = request.aliases
     mode = request.name in MODES
+    known_as: tuple[str, ...] = ()
     if request.name != DEFAULT_NETWORK and not request.is_mode:
-        aliases = (*request.aliases, container_id[:12])
+        aliases = (*request.aliases, record.id[:12])
+        known_as = tuple(dict.fromkeys((record.name, *aliases)))
     return {
         "IPAMConfig": config or None,
         "Links": [f"{name}:{alias}" for name, alias in request.links] or None,
@@ -189,4 +200,6 @@ def _endpoint(
         "NetworkID": network.id if network else mode_id(request.name) if mode else "",
         **_addresses(endpoint),
         "DriverOpts": None,
+        "GwPriority": request.gateway_priority,
+        "DNSNames": list(known_as) or None,
     }

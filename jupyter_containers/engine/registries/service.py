@@ -16,7 +16,7 @@ from jupyter_containers.errors import UnauthorizedError
 from jupyter_containers.events import CancelToken, EventSink, discard
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.images.remote import RemoteRepository
+    from jupyter_containers.engine.images.remote import Distributed, RemoteRepository
     from jupyter_containers.engine.registries.local import LocalRegistries, LocalRegistry
     from jupyter_containers.oci.descriptor import Descriptor
     from jupyter_containers.registry import Credential
@@ -104,6 +104,12 @@ class RegistryService:
         from jupyter_containers.engine.images.remote import referrers
 
         return referrers(self._context, name, artifact_type, cancel or CancelToken())
+
+    def describe(self, name: str, *, cancel: CancelToken | None = None) -> Distributed:
+        """Return the descriptor and the platforms of an image in its registry, not pulling it."""
+        from jupyter_containers.engine.images.remote import describe
+
+        return describe(self._context, name, cancel or CancelToken())
 
     def remove(self, name: str, *, cancel: CancelToken | None = None) -> str:
         """Remove an image from its registry, but not from the store; return its digest."""

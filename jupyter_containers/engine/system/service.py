@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from jupyter_containers.engine.builds.service import BuildService
 from jupyter_containers.engine.containers.service import ContainerService
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.garbage import GarbageCollection
@@ -29,6 +28,7 @@ from jupyter_containers.errors import (
 from jupyter_containers.events import CancelToken, EventSink, discard
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.builds.service import BuildService
     from jupyter_containers.engine.system.disk_details import DiskDetails
     from jupyter_containers.engine.system.doctor import DoctorReport
     from jupyter_containers.engine.system.fsck import CheckReport
@@ -57,7 +57,7 @@ class SystemService:
         images: ImageService,
         networks: NetworkService,
         volumes: VolumeService,
-        builds: BuildService,
+        builds: Callable[[], BuildService],
         garbage: GarbageCollection,
         sweep: Callable[[], None],
     ) -> None:
@@ -165,7 +165,7 @@ class SystemService:
         from jupyter_containers.engine.system.prune_preview import prune_preview
 
         return prune_preview(
-            self._context, self._images.catalog, self._networks, self._builds.records(), all=all
+            self._context, self._images.catalog, self._networks, self._builds().records(), all=all
         )
 
     def prune(
@@ -188,7 +188,7 @@ class SystemService:
             results["Volumes"] = self._volumes.prune(filters=given)
         results["Images"] = self._images.prune(all=all, filters=given)
         if not {"label", "label!"} & set(given):
-            results["build cache objects"] = self._builds.prune(filters=given or None)
+            results["build cache objects"] = self._builds().prune(filters=given or None)
         return PruneResult(
             tuple(name for result in results.values() for name in result.removed),
             sum(result.freed for result in results.values()),

@@ -38,7 +38,8 @@ SURFACE = {
         "scratch_folder", "steps",
     },
     "registries": {
-        "lending", "list", "login", "logins", "logout", "referrers", "relogin", "remove",
+        "describe", "lending", "list", "login", "logins", "logout", "referrers", "relogin",
+        "remove",
         "repositories", "search", "start", "stop", "tags", "verify",
     },
     "manifests": {"annotate", "create", "inspect", "push", "remove"},
