@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from msgspec import UNSET, UnsetType
+
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.options.limits import whole
 from jupyter_containers.options.values import as_sequence, natural, parse_labels
@@ -33,6 +35,8 @@ class NetworkRequest:
 
     ``links`` are containers that get a further name here: pairs of container and alias.  The
     default route goes by the network with the highest ``gateway_priority``, then by name.
+    ``driver_options`` are recorded for ``inspect``: none has a meaning for a bridge.  ``UNSET`` is
+    none, and is not written, so that records are the same as those of earlier engines.
     """
 
     name: str = DEFAULT_NETWORK
@@ -43,6 +47,7 @@ class NetworkRequest:
     link_local_ips: tuple[str, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     gateway_priority: int = 0
+    driver_options: tuple[tuple[str, str], ...] | UnsetType = UNSET
 
     @property
     def is_mode(self) -> bool:
@@ -141,6 +146,7 @@ def _with_flags(request: NetworkRequest, flags: Mapping[str, Any]) -> NetworkReq
         "link_local_ips": as_sequence(flags.get("link_local_ip")),
         "links": tuple(parse_link(text) for text in as_sequence(flags.get("link"))),
         "gateway_priority": _priority(str(flags.get("gw_priority") or 0)),
+        "driver_options": tuple(parse_labels(flags.get("driver_opt") or ()).items()) or UNSET,
     }
     changes = {word: value for word, value in given.items() if value}
     for word in changes:
@@ -207,6 +213,7 @@ class NetworkOptions:
     subnet: str = ""
     gateway: str = ""
     ip_range: str = ""
+    ip_range6: str = ""
     subnet6: str = ""
     gateway6: str = ""
     ipv6: bool = False
@@ -229,8 +236,8 @@ class NetworkOptions:
         subnet, subnet6 = _by_family(values.pop("subnet", ()), "subnet")
         gateway, gateway6 = _by_family(values.pop("gateway", ()), "gateway")
         ip_range, range6 = _by_family(values.pop("ip_range", ()), "ip-range")
-        if range6:
-            raise InvalidArgumentError("ip-range is for IPv4; IPv6 addresses follow the IPv4 ones")
+        if range6 and not subnet6:
+            raise InvalidArgumentError("an IPv6 ip-range needs a subnet", hint="--subnet …")
         if (ip_range or gateway) and not subnet:
             raise InvalidArgumentError("gateway and ip-range need a subnet", hint="--subnet …")
         wants = bool(values.pop("ipv6", False))
@@ -241,6 +248,7 @@ class NetworkOptions:
             subnet=subnet,
             gateway=gateway,
             ip_range=ip_range,
+            ip_range6=range6,
             subnet6=subnet6,
             gateway6=gateway6,
             ipv6=wants,

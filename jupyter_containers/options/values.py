@@ -278,10 +278,19 @@ def _address(text: str, whole: object) -> str:
         ) from error
 
 
-def check_name(name: str, what: str, *, shortest: int = 2) -> str:
-    """Return ``name`` when it may name a container, network or volume, else raise.
+def check_network_name(name: str) -> str:
+    """Return ``name`` when it may name a network: one character is enough, and it may have spaces.
 
-    Docker wants ``shortest`` characters: two, but one of a network.
+    Raises :class:`InvalidArgumentError`.
+    """
+    check_name("".join(word.strip() for word in name.split(" ")), "network", shortest=1)
+    return name.strip(" ")
+
+
+def check_name(name: str, what: str, *, shortest: int = 2) -> str:
+    """Return ``name`` when it may name a container or volume, else raise.
+
+    Docker wants ``shortest`` characters: two.
     """
     if not _NAME.fullmatch(name) or not shortest <= len(name) <= 128:
         raise InvalidArgumentError(

@@ -65,7 +65,8 @@ class NetworkService(Collection[NetworkSummary]):
     def connect(self, network: str, container: str, **flags: Any) -> None:
         """Connect a container to a network, now if it runs and at each of its starts.
 
-        ``flags``: ``alias``, ``ip``, ``ip6``, ``link``, ``link_local_ip``, ``gw_priority``.
+        ``flags``: ``alias``, ``ip``, ``ip6``, ``link``, ``link_local_ip``, ``gw_priority``,
+        ``driver_opt``.
         """
         self._refuse_mode(network, "joined by a container that exists")
         found = self._networks.find(network)
