@@ -42,6 +42,12 @@ class ServedContainers:
         record = self._catalog.find(name)
         monitor.resize(self._lifecycle.bundle(record.id).folder, rows, columns)
 
+    def unlink(self, name: str, alias: str) -> None:
+        """Remove a container's link on the default network; raise :class:`NotFoundError`."""
+        record = self._catalog.find(name)
+        with self._catalog.locked(record.id):
+            self._lifecycle.unlink(self._catalog.find(record.id), alias)
+
     def summaries(self, containers: Iterable[Container]) -> list[dict[str, Any]]:
         """Return the objects of Docker's list of containers."""
         networks = {item.id: item for item in self._context.networks.all()}
