@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jupyter_containers.runtime.attach import Attachment
 
 _LOOK_SECONDS = 0.05
+_HEAD_SECONDS = 0.05
 _STATS_SECONDS = 1.0
 _CONDITIONS = ("not-running", "next-exit", "removed")
 _BLOCK = 64 << 10
@@ -43,6 +44,8 @@ def attach(call: Call) -> None:
     terminal = container.record.options.tty
     with Hijacked(call, terminal=terminal) as client:
         if query.flag("logs"):
+            # docker-py loses output that arrives together with the head of the answer.
+            time.sleep(_HEAD_SECONDS)
             for line in call.engine.containers.logs(container.id):
                 if line.stream in wanted:
                     client.send(line.stream, line.data)
