@@ -21,6 +21,7 @@ from jupyter_containers.options.values import natural
 from jupyter_containers.runtime.keys import USUAL_KEYS, DetachedError, DetachKeys
 
 if TYPE_CHECKING:
+    from jupyter_containers.api.state import Expectation
     from jupyter_containers.engine.containers.container import Container
     from jupyter_containers.runtime.attach import Attachment
 
@@ -42,7 +43,11 @@ def attach(call: Call) -> None:
     keys = DetachKeys(query.text("detachKeys") or USUAL_KEYS)
     wanted = {name for name in ("stdin", "stdout", "stderr") if query.flag(name)}
     terminal = container.record.options.tty
-    with Hijacked(call, terminal=terminal) as client:
+    # A client starts the container as soon as it has the head: it is expected before that.
+    with (
+        call.state.expected.expecting(container.id) as expectation,
+        Hijacked(call, terminal=terminal) as client,
+    ):
         if query.flag("logs"):
             # docker-py loses output that arrives together with the head of the answer.
             time.sleep(_HEAD_SECONDS)
@@ -51,7 +56,7 @@ def attach(call: Call) -> None:
                     client.send(line.stream, line.data)
         if not query.flag("stream"):
             return
-        attachment = _awaited(call, container, client)
+        attachment = _awaited(call, container, client, expectation)
         if attachment is None:
             return
         with attachment, suppress(VanishedError, DetachedError, OperationCancelledError):
@@ -66,27 +71,23 @@ def attach(call: Call) -> None:
             )
 
 
-def _awaited(call: Call, container: Container, client: Hijacked) -> Attachment | None:
+def _awaited(
+    call: Call, container: Container, client: Hijacked, expectation: Expectation
+) -> Attachment | None:
     """Return the container's streams as soon as it is started; None where it never will be."""
-    containers = call.engine.containers
-    if container.status.alive:
-        try:
-            return containers.served.attachment(container.id)
-        except ContainersError:
-            return None  # it has just ended
-    expectation = call.state.expected.add(container.id)
+    containers, expected = call.engine.containers, call.state.expected
     try:
-        while not expectation.wait(_LOOK_SECONDS):
+        # It runs already, or was started by another process.
+        alive = container.status.alive
+        while not (alive and expected.drop(container.id, expectation)):
+            if expectation.wait(_LOOK_SECONDS):
+                return expectation.taken()
             if client.gone or call.cancel.cancelled:
                 return None
-            # Started already, or by another process.
-            if containers.get(container.id).status.alive:
-                return containers.served.attachment(container.id)
-        return expectation.attachment
+            alive = containers.get(container.id).status.alive
+        return containers.served.attachment(container.id)
     except ContainersError:
         return None  # it is removed, or has just ended
-    finally:
-        call.state.expected.drop(container.id, expectation)
 
 
 def logs(call: Call) -> None:
