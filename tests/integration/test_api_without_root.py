@@ -34,8 +34,9 @@ with RemoteEngine() as engine, engine.api() as url:
     docker("info", "--format", "{{{{.SecurityOptions}}}}")
     print(oct(os.stat(url.removeprefix("unix://")).st_mode & 0o777))
     import docker as library
-    with library.DockerClient(base_url=url) as client:
-        print(client.containers.run("busybox", ["echo", "library"], remove=True).decode().strip())
+    client = library.DockerClient(base_url=url)
+    print(client.containers.run("busybox", ["echo", "library"], remove=True).decode().strip())
+    client.close()
     def compose(*words):
         line = (sys.executable, {COMPOSE!r}, "-p", "shop", "-f", {SHOP!r}, *words)
         done = subprocess.run(line, capture_output=True, env=environ)
