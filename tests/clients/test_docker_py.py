@@ -9,10 +9,12 @@ import tarfile
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.clients.docker_py import FAILURES, LEAST_PASSED, NOT_HERE, VERSION
+import pytest
+
+from tests.clients.docker_py import FAILURES, LEAST_PASSED, VERSION
 from tests.integration.api_client import Client
 
-_SECONDS = 1500
+_SECONDS = 280
 
 
 def _tests(folder: Path) -> Path:
@@ -26,15 +28,30 @@ def _tests(folder: Path) -> Path:
     return folder / f"docker-{VERSION}"
 
 
-def test_docker_pys_own_tests(client: Client, venv: Path, tmp_path: Path) -> None:
-    folder, report = _tests(tmp_path), tmp_path / "report.xml"
-    ignored = [f"--ignore=tests/integration/{name}" for name in NOT_HERE]
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _tests(tmp_path_factory.mktemp("docker-py"))
+
+
+@pytest.fixture(scope="module")
+def passed() -> list[str]:
+    """Return the tests that have passed so far."""
+    return []
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_docker_pys_own_tests(
+    client: Client, venv: Path, folder: Path, tmp_path: Path, passed: list[str], name: str
+) -> None:
+    report = tmp_path / "report.xml"
     done = subprocess.run(
         [
             *(venv / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=90"),
-            *("--tb=short", f"--junitxml={report}", "tests/integration", *ignored),
+            *("--tb=short", f"--junitxml={report}", f"tests/integration/{name}"),
         ],
         cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
         timeout=_SECONDS,
         check=False,
         env={
@@ -44,16 +61,21 @@ def test_docker_pys_own_tests(client: Client, venv: Path, tmp_path: Path) -> Non
             "DOCKER_CONFIG": str(client.config),
         },
     )
-    assert done.returncode in (0, 1)
-    passed, failed = [], []
+    assert done.returncode in (0, 1), done.stdout
+    failed = []
     for case in ElementTree.parse(report).iter("testcase"):
-        name = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
+        test = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
         if case.find("failure") is not None or case.find("error") is not None:
-            failed.append(name)
+            failed.append(test)
         elif case.find("skipped") is None:
-            passed.append(name)
-    print(f"docker-py's tests: {len(passed)} pass, {len(failed)} fail:")
-    for name in failed:
-        print(f"  {name}: {FAILURES.get(name, 'UNEXPECTED')}")
-    assert sorted(failed) == sorted(FAILURES)
+            passed.append(test)
+    for test in failed:
+        print(f"{name}: {test}: {FAILURES[name].get(test, 'UNEXPECTED')}")
+    assert sorted(failed) == sorted(FAILURES[name]), done.stdout
+
+
+def test_enough_of_them_pass(passed: list[str], request: pytest.FixtureRequest) -> None:
+    if request.session.testscollected <= len(FAILURES):
+        pytest.skip("only some of the files were run")
+    print(f"{len(passed)} of docker-py's tests pass")
     assert len(passed) >= LEAST_PASSED

@@ -1,4 +1,4 @@
-"""Larger programs that speak to Docker, each at its own work: cwltool, llm-sandbox, DockerSpawner."""
+"""Larger programs that speak to Docker, each at its work: cwltool, llm-sandbox, DockerSpawner."""
 
 from __future__ import annotations
 
