@@ -14,6 +14,7 @@ _HOMES = {
     "manifests": "images.manifests.ManifestService",
     "stores": "system.stores.StoreService",
     "workloads": "workloads.service.WorkloadService",
+    "sessions": "sessions.service.SessionService",
     "system": "system.service.SystemService",
 }
 NOUNS = tuple(_HOMES)

@@ -43,6 +43,7 @@ SURFACE = {
     "manifests": {"annotate", "create", "inspect", "push", "remove"},
     "stores": {"list", "map", "share", "unmap", "unshare"},
     "workloads": {"map", "service"},
+    "sessions": {"everything", "get", "list", "restart", "sandbox", "start", "stop"},
     "system": {
         "check", "df", "disk_details", "doctor", "events", "info", "inspect", "names", "prune",
         "prune_preview", "reset",
