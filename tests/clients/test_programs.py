@@ -1,4 +1,4 @@
-"""Larger programs that speak to Docker, each at its work: cwltool, llm-sandbox, DockerSpawner."""
+"""Larger programs that speak to Docker, each at its work."""
 
 from __future__ import annotations
 
@@ -64,6 +64,22 @@ def test_cwltool(client: Client, venv: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = {name: Path(item["path"]).read_text() for name, item in json.loads(done.stdout).items()}
     assert found == {"counted": "6\n", "made": "made\n"}
+
+
+def test_repo2docker(client: Client, venv: Path, mirrored: Engine) -> None:
+    """A repository with a Dockerfile; others need Conda from the internet."""
+    user = ("--user-id", "1000", "--user-name", "joe", "--image-name", "repo:1")
+    done = subprocess.run(
+        [venv / "jupyter-repo2docker", *user, _DATA / "repo", "cat", "/made", "/srv/Dockerfile"],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+        env=variables(client, venv),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "made for joe\nFROM busybox" in (done.stderr + done.stdout).replace("\r", "")
+    mirrored.images.remove("repo:1", force=True)
 
 
 def test_llm_sandbox(
