@@ -1,7 +1,7 @@
-"""The commands of applications that Compose files describe.
+"""The commands of applications described by Compose files.
 
-What Docker Compose wants before the verb (``compose -f FILE config``) is a flag of every verb
-here, without its letter; :func:`reordered` puts it behind.
+Docker Compose's flags before the verb (``compose -f FILE config``) are flags of every verb here,
+without their letters; :func:`reordered` moves them behind the verb.
 """
 
 from __future__ import annotations
@@ -11,13 +11,18 @@ from collections.abc import Sequence
 from jupyter_containers.commands.words import Flag, Operand, Verb
 
 PROJECT_FLAGS = (
-    Flag("file", "A Compose file, or - for the input; several are merged", "list", keyword="files"),
+    Flag(
+        "file",
+        "A Compose file, or - for standard input; several are merged",
+        "list",
+        keyword="files",
+    ),
     Flag("project-name", "Name of the project", keyword="project"),
     Flag("profile", "Enable a profile; * is all of them", "list", keyword="profiles"),
-    Flag("env-file", "Read variables from this file in place of .env", "list", keyword="env_files"),
+    Flag("env-file", "Read variables from this file instead of .env", "list", keyword="env_files"),
     Flag(
         "project-directory",
-        "Folder of relative paths (default: the first file's)",
+        "Base folder of relative paths (default: the first file's)",
         keyword="folder",
     ),
 )
@@ -27,16 +32,16 @@ _BEFORE = {f"--{flag.name}" for flag in PROJECT_FLAGS}
 VERBS: tuple[Verb, ...] = (
     Verb(
         "compose config",
-        "Show a Compose file as it is understood",
+        "Print the resolved Compose file",
         "compose:config",
         (
             *PROJECT_FLAGS,
-            Flag("environment", "Print the variables that are replaced", "bool"),
+            Flag("environment", "Print the variables that the files use", "bool"),
             Flag("format", "yaml or json", values=("yaml", "json")),
             Flag("hash", "Print the config hash of these services; * is all", metavar="SERVICE"),
             Flag("images", "Print the images' names", "bool"),
             Flag("networks", "Print the networks' names", "bool"),
-            Flag("no-interpolate", "Leave variables as they are written", "bool"),
+            Flag("no-interpolate", "Do not replace variables", "bool"),
             Flag("output", "Write to this file", "text", "o"),
             Flag("profiles", "Print the profiles' names", "bool", keyword="show_profiles"),
             Flag("quiet", "Only check", "bool", "q"),
@@ -49,9 +54,9 @@ VERBS: tuple[Verb, ...] = (
         reads_stdin=True,
         takes_paths=True,
         examples=(
-            ("compose config", "compose.yaml of this folder as it is understood"),
-            ("compose -f base.yaml -f dev.yaml config --services", "of two files, merged"),
-            ("compose config --no-interpolate", "variables as they are written"),
+            ("compose config", "compose.yaml of this folder, resolved"),
+            ("compose -f base.yaml -f dev.yaml config --services", "from two files, merged"),
+            ("compose config --no-interpolate", "without replacing variables"),
         ),
     ),
 )
