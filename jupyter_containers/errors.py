@@ -311,7 +311,7 @@ class BuildError(ContainersError):
 class StepFailedError(BuildError):
     """A RUN step's process ended with a status other than 0.
 
-    ``snapshot`` names the step's file system, if it was kept.
+    ``command`` is its argument vector; ``snapshot`` names the step's file system, if it was kept.
     """
 
     def __init__(
@@ -320,6 +320,7 @@ class StepFailedError(BuildError):
         *,
         exit_code: int,
         log_tail: Sequence[str] = (),
+        command: Sequence[str] = (),
         location: SourceLocation | None = None,
         instruction: str = "",
         hint: str = "",
@@ -327,6 +328,7 @@ class StepFailedError(BuildError):
         super().__init__(message, location=location, instruction=instruction, hint=hint)
         self.exit_code = exit_code
         self.log_tail = tuple(log_tail)
+        self.command = tuple(command)
         self.snapshot = ""
         self._cause = hint
 

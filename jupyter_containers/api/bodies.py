@@ -1,14 +1,17 @@
 """Bodies in JSON as typed values.
 
 A body is checked against the type that its handler expects: a value of the wrong type is refused.
-``null`` counts as not given.  An unknown field with a value is refused by its name, unless the type
-lists it as *harmless* (:attr:`__harmless__`); then it is ignored.
+``null`` counts as not given.  Names of fields are compared without regard to case, as Go's decoder
+does.  An unknown field with a value is refused by its name, unless the type lists it as *harmless*
+(:attr:`__harmless__`); then it is ignored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from functools import cache
+from types import UnionType
+from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -55,6 +58,7 @@ def decode(data: bytes | str, kind: type[T]) -> T:
 
 def convert(document: Any, kind: type[T]) -> T:
     """Return the value of a decoded document."""
+    document = _in_case(document, kind)
     try:
         value = msgspec.convert(document, kind)
     except (msgspec.ValidationError, RecursionError) as error:
@@ -77,6 +81,50 @@ def _without_nulls(document: Any, depth: int = 0) -> Any:
     return document
 
 
+def _in_case(document: Any, kind: Any) -> Any:
+    """Return a document with the names of fields as their types write them, however deep.
+
+    An exact name goes before one in another case.
+    """
+    if isinstance(document, dict):
+        fields = _fields(kind)
+        if fields is not None:
+            named = {}
+            for name, value in document.items():
+                known, inner = fields.get(name.lower(), (name, None))
+                if name == known or (known not in document and known not in named):
+                    named[known] = _in_case(value, inner)
+            return named
+        values = _item(kind, 1)
+        return {name: _in_case(value, values) for name, value in document.items()}
+    if isinstance(document, list):
+        return [_in_case(value, _item(kind, 0)) for value in document]
+    return document
+
+
+@cache
+def _fields(kind: Any) -> dict[str, tuple[str, Any]] | None:
+    """Return the fields of a type in lower case: the name and the type of each; None for none."""
+    kind = _without_none(kind)
+    if not (isinstance(kind, type) and issubclass(kind, Fields)):
+        return None
+    types = get_type_hints(kind)
+    names = zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True)
+    return {written.lower(): (written, types[name]) for written, name in names}
+
+
+def _item(kind: Any, position: int) -> Any:
+    """Return the type of the items of a sequence (0) or of the values of a mapping (1)."""
+    arguments = get_args(_without_none(kind))
+    return arguments[position] if position < len(arguments) else None
+
+
+def _without_none(kind: Any) -> Any:
+    if isinstance(kind, UnionType):
+        return next((one for one in get_args(kind) if one is not type(None)), None)
+    return kind
+
+
 def _check_unknown(document: Any, value: Any, place: str) -> None:
     """Raise for an unknown field that has a value, at any depth."""
     if isinstance(value, Fields):
@@ -85,7 +133,7 @@ def _check_unknown(document: Any, value: Any, place: str) -> None:
             where = f"{place}.{name}" if place else name
             if name in known:
                 _check_unknown(given, getattr(value, known[name]), where)
-            elif given and name not in value.__harmless__:
+            elif given and name.lower() not in {one.lower() for one in value.__harmless__}:
                 raise InvalidArgumentError(f"{where} is not supported here")
     elif isinstance(value, (list, tuple)) and isinstance(document, list):
         for number, (given, item) in enumerate(zip(document, value, strict=True)):

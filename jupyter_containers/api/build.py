@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from jupyter_containers.api import upgrades
 from jupyter_containers.api.call import JSON, Answer, Call
@@ -53,8 +53,9 @@ def build(call: Call) -> None:
         lines.errors(),
     ):
         quiet = query.flag("q")
-        emit = discard if quiet else BuildProgress(lines)
         flags = _flags(call, tags)
+        cache = not flags.get("no_cache")
+        emit = discard if quiet else BuildProgress(lines, cache=cache)
         image = call.engine.builds.build(context, emit=emit, cancel=call.cancel, **flags)
         if quiet:
             lines.stream(f"{image.id}\n")
@@ -69,7 +70,7 @@ def _flags(call: Call, tags: list[str]) -> dict[str, Any]:
     query = call.query
     arguments = query.document("buildargs", dict[str, str | None])
     labels = query.document("labels", dict[str, str | None])
-    sources = query.document("cachefrom", list[str])
+    sources = cast("list[str] | None", query.document("cachefrom", list[str]))
     ulimits = query.document("ulimits", list[dict[str, str | int]])
     flags: dict[str, Any] = {
         "tags": tags,
@@ -85,8 +86,9 @@ def _flags(call: Call, tags: list[str]) -> dict[str, Any]:
         "ulimit": _ulimits(ulimits),
         "platform": query.text("platform"),
     }
-    # Docker's classic builder reuses the layers of local images: this build cache has them.
-    del sources
+    # Docker's classic builder takes layers from the named images alone, where they are here.
+    if sources and not any(map(call.engine.images.catalog.lookup, sources)):
+        flags["no_cache"] = True
     return {name: value for name, value in flags.items() if value not in (None, "", [], {})}
 
 

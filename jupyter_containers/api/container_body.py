@@ -51,6 +51,7 @@ class EndpointConfig(Fields):
     Aliases: tuple[str, ...] = ()
     MacAddress: str = ""
     GwPriority: int = 0
+    DriverOpts: dict[str, str] = msgspec.field(default_factory=dict)
 
     def request(self, name: str, links: tuple[str, ...] = ()) -> NetworkRequest:
         """Return the connection to the network ``name`` that the body requests."""
@@ -64,6 +65,7 @@ class EndpointConfig(Fields):
             link_local_ips=tuple(addresses.LinkLocalIPs),
             links=tuple(parse_link(text) for text in (*self.Links, *links)),
             gateway_priority=self.GwPriority,
+            driver_options=tuple(self.DriverOpts.items()) or msgspec.UNSET,
         )
 
 
@@ -358,6 +360,7 @@ class ContainerBody(Fields):
     Labels: dict[str, str] = msgspec.field(default_factory=dict)
     StopSignal: str = ""
     StopTimeout: int | None = None
+    Runtime: str = ""  # docker-py's place for that of HostConfig
     HostConfig: Host = msgspec.field(default_factory=Host)
     NetworkingConfig: Networking = msgspec.field(default_factory=Networking)
 
@@ -382,6 +385,7 @@ def container_flags(body: ContainerBody) -> dict[str, Any]:
         **_entrypoint(body.Entrypoint),
         **_health(body.Healthcheck),
         **_host_flags(body.HostConfig, list(body.Volumes)),
+        "runtime": body.HostConfig.Runtime or body.Runtime,
         "network": _networks(body),
     }
     return {name: value for name, value in flags.items() if value not in (None, "", [], {}, ())}
@@ -484,8 +488,7 @@ def _host_flags(host: Host, volumes: list[str]) -> dict[str, Any]:
         "userns": host.UsernsMode,
         "shm_size": host.ShmSize or None,
         "sysctl": host.Sysctls,
-        "runtime": host.Runtime,
-        "isolation": host.Isolation if host.Isolation != "default" else "",
+        "isolation": host.Isolation,
         "init": host.Init,
         "annotation": host.Annotations,
         **host.updatable(),

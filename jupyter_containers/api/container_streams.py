@@ -22,10 +22,12 @@ from jupyter_containers.options.values import natural
 from jupyter_containers.runtime.keys import USUAL_KEYS, DetachedError, DetachKeys
 
 if TYPE_CHECKING:
+    from jupyter_containers.api.state import Expectation
     from jupyter_containers.engine.containers.container import Container
     from jupyter_containers.runtime.attach import Attachment
 
 _LOOK_SECONDS = 0.05
+_HEAD_SECONDS = 0.05
 _STATS_SECONDS = 1.0
 _STREAMS = ("stdin", "stdout", "stderr")
 _CONDITIONS = ("not-running", "next-exit", "removed")
@@ -36,8 +38,12 @@ def attach(call: Call) -> None:
     """Connect a client with a container's streams, also before its start."""
     container, keys = _attachable(call)
     wanted = {name for name in _STREAMS if call.query.flag(name)}
-    with Hijacked(call, terminal=container.record.options.tty) as client:
-        _attended(call, container, client, wanted, keys)
+    # A client starts the container as soon as it has the head: it is expected before that.
+    with (
+        call.state.expected.expecting(container.id) as expectation,
+        Hijacked(call, terminal=container.record.options.tty) as client,
+    ):
+        _attend(call, container, client, wanted, keys, expectation)
 
 
 def attach_ws(call: Call) -> None:
@@ -45,8 +51,11 @@ def attach_ws(call: Call) -> None:
     container, keys = _attachable(call)
     chosen = {name for name in _STREAMS if call.query.flag(name)}
     wanted = chosen if call.version >= (1, 42) else set(_STREAMS)
-    with WebSocketClient(call) as client:
-        _attended(call, container, client, wanted, keys)
+    with (
+        call.state.expected.expecting(container.id) as expectation,
+        WebSocketClient(call) as client,
+    ):
+        _attend(call, container, client, wanted, keys, expectation)
 
 
 def _attachable(call: Call) -> tuple[Container, DetachKeys]:
@@ -58,17 +67,24 @@ def _attachable(call: Call) -> tuple[Container, DetachKeys]:
     return container, DetachKeys(call.query.text("detachKeys") or USUAL_KEYS)
 
 
-def _attended(
-    call: Call, container: Container, client: Client, wanted: set[str], keys: DetachKeys
+def _attend(
+    call: Call,
+    container: Container,
+    client: Client,
+    wanted: set[str],
+    keys: DetachKeys,
+    expectation: Expectation,
 ) -> None:
-    """Pass the streams that are wanted on until the container's end, or the client's."""
+    """Pass the requested streams on until the container's end, or the client's."""
     if call.query.flag("logs"):
+        # docker-py loses output that arrives together with the head of the answer.
+        time.sleep(_HEAD_SECONDS)
         for line in call.engine.containers.logs(container.id):
             if line.stream in wanted:
                 client.send(line.stream, line.data)
     if not call.query.flag("stream"):
         return
-    attachment = _awaited(call, container, client)
+    attachment = _awaited(call, container, client, expectation)
     if attachment is None:
         return
     with attachment, suppress(VanishedError, DetachedError, OperationCancelledError):
@@ -83,27 +99,23 @@ def _attended(
         )
 
 
-def _awaited(call: Call, container: Container, client: Client) -> Attachment | None:
-    """Return the container's streams as soon as it is started; None where it never will be."""
-    containers = call.engine.containers
-    if container.status.alive:
-        try:
-            return containers.served.attachment(container.id)
-        except ContainersError:
-            return None  # it has just ended
-    expectation = call.state.expected.add(container.id)
+def _awaited(
+    call: Call, container: Container, client: Client, expectation: Expectation
+) -> Attachment | None:
+    """Return the container's streams as soon as it has started; None if it never will."""
+    containers, expected = call.engine.containers, call.state.expected
     try:
-        while not expectation.wait(_LOOK_SECONDS):
+        # It runs already, or was started by another process.
+        alive = container.status.alive
+        while not (alive and expected.drop(container.id, expectation)):
+            if expectation.wait(_LOOK_SECONDS):
+                return expectation.taken()
             if client.gone or call.cancel.cancelled:
                 return None
-            # Started already, or by another process.
-            if containers.get(container.id).status.alive:
-                return containers.served.attachment(container.id)
-        return expectation.attachment
+            alive = containers.get(container.id).status.alive
+        return containers.served.attachment(container.id)
     except ContainersError:
         return None  # it is removed, or has just ended
-    finally:
-        call.state.expected.drop(container.id, expectation)
 
 
 def logs(call: Call) -> None:

@@ -107,7 +107,23 @@ def inspect(call: Call) -> dict[str, Any]:
     """Return everything about a container."""
     document = call.engine.containers.inspect(name_of(call), size=call.query.flag("size"))
     document["ExecIDs"] = call.state.execs.of(document["Id"]) or None
+    _name_endpoints(call, document["Id"], document["Name"], document["NetworkSettings"]["Networks"])
     return document
+
+
+def _name_endpoints(call: Call, container_id: str, name: str, networks: dict[str, Any]) -> None:
+    """Give endpoints their names as the API's version has them: ``DNSNames`` since 1.44.
+
+    A container's short ID is no longer one of its ``Aliases`` since 1.45.
+    """
+    short = container_id[:12]
+    for endpoint in networks.values():
+        aliases: list[str] = endpoint["Aliases"] or []
+        if call.version >= (1, 44):
+            names = dict.fromkeys((name.removeprefix("/"), *aliases, short))
+            endpoint["DNSNames"] = list(names) if short in aliases else None
+        if call.version >= (1, 45):
+            endpoint["Aliases"] = [alias for alias in aliases if alias != short] or None
 
 
 def start(call: Call) -> Answer | None:
@@ -192,12 +208,26 @@ def update(call: Call) -> dict[str, Any]:
 
 
 def remove(call: Call) -> None:
-    """Remove a container."""
+    """Remove a container; with ``link`` only a link of it."""
     query = call.query
     if query.flag("link"):
-        raise InvalidArgumentError("a link cannot be removed without its container")
+        name, _, alias = name_of(call).partition("/")
+        if not alias:
+            raise InvalidArgumentError("bad parameter: a link is container/alias")
+        call.engine.containers.served.unlink(name, alias)
+        return
     container = found(call)
-    call.engine.containers.remove(container.id, force=query.flag("force"), volumes=query.flag("v"))
+    try:
+        call.engine.containers.remove(
+            container.id, force=query.flag("force"), volumes=query.flag("v")
+        )
+    except InvalidStateError as error:
+        # Clients look for Docker's words.
+        raise StatusError(
+            409,
+            f'cannot remove container "/{container.name}": container is {error.status}: '
+            "stop the container before removing or force remove",
+        ) from error
     call.state.expected.decide(container.id, lambda: None)
 
 

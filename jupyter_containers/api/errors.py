@@ -59,6 +59,8 @@ def status_of(error: ContainersError) -> int:
     """Return the HTTP status that Docker sends for such an error."""
     if isinstance(error, StatusError):
         return error.status
+    if plugin := _plugin(error):
+        return 404 if plugin[0] == "volume" else 400
     for kind, status in _STATUSES:
         if isinstance(error, kind):
             return status
@@ -70,15 +72,29 @@ def status_of(error: ContainersError) -> int:
     return 500
 
 
+def _plugin(error: ContainersError) -> tuple[str, str] | None:
+    """Return the kind and the name of a plugin that an error is about: here are none."""
+    if isinstance(error, UnsupportedError):
+        for word, kind in (("volume driver ", "volume"), ("log driver ", "logging")):
+            if error.capability.startswith(word):
+                return kind, error.capability.removeprefix(word)
+    return None
+
+
 def message_of(error: ContainersError) -> str:
     """Return the message and its hint in one line; Docker's answer has no field for a hint."""
     text = _docker_words(error)
+    if _plugin(error):
+        return text
     return f"{text} ({error.hint})" if error.hint else text
 
 
 def _docker_words(error: ContainersError) -> str:
     # Clients search for these words.
     text = error.message
+    if plugin := _plugin(error):
+        kind, name = plugin
+        return f'error looking up {kind} plugin {name}: plugin "{name}" not found'
     if isinstance(error, NotFoundError) and text.startswith("no such "):
         return f"N{text[1:]}"
     return text

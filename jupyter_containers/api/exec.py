@@ -37,7 +37,7 @@ class ExecBody(Fields):
 
 
 class StartBody(Fields):
-    """The body of ``POST /exec/{id}/start``."""
+    """The body of ``POST /exec/{id}/start``; ``Tty`` is the form of the streams: raw, or frames."""
 
     Detach: bool = False
     Tty: bool = False
@@ -98,7 +98,7 @@ def start(call: Call) -> Answer | None:
         one.detached = True
         return _start_detached(call, one)
     try:
-        _attended(call, one)
+        _attended(call, one, raw=body.Tty)
     except BaseException:
         if one.running:
             call.state.execs.end(one, 126)
@@ -124,14 +124,14 @@ def _start_detached(call: Call, one: Exec) -> Answer:
     return Answer(200, b"")
 
 
-def _attended(call: Call, one: Exec) -> None:
+def _attended(call: Call, one: Exec, *, raw: bool) -> None:
     terminal = one.flags["tty"]
     wanted = {
         name
         for name, key in (("stdout", "OpenStdout"), ("stderr", "OpenStderr"))
         if one.document[key]
     }
-    with Hijacked(call, terminal=terminal) as client:
+    with Hijacked(call, terminal=raw) as client:
         stdin: int | None = None
         pipe: int | None = None
         if one.document["OpenStdin"]:

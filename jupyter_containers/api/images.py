@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from jupyter_containers.api.bodies import Fields
 from jupyter_containers.api.call import Answer, Call
 from jupyter_containers.api.credentials import lent
+from jupyter_containers.api.errors import StatusError
 from jupyter_containers.api.files import change_lines, tar_output
 from jupyter_containers.api.progress import Lines, TransferProgress
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.errors import ImageNotFoundError, InvalidArgumentError
 from jupyter_containers.events import Event, TaskFinished
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.options.values import natural
@@ -44,7 +46,7 @@ def summaries(
         found.append(
             {
                 "Id": image.id,
-                "ParentId": "",
+                "ParentId": image.record.parent,
                 "RepoTags": list(image.names),
                 "RepoDigests": list(image.digests),
                 "Created": int(image.created.timestamp()) if image.created else 0,
@@ -154,13 +156,23 @@ def _pull(call: Call) -> None:
         "platform": query.text("platform") or None,
         "cancel": call.cancel,
     }
-    with lines.errors(), call.engine.registries.lending(lent(call, given)):
+    with lines.errors(), _docker_words(given), call.engine.registries.lending(lent(call, given)):
         if everything:
             call.engine.images.pull(name, all_tags=True, **options)
         else:
             image = call.engine.images.pull(given, **options)
             lines.status(f"Digest: {image.record.index_digest or image.digest}")
         lines.status(f"Status: {lines_of.words} for {reference.familiar}")
+
+
+@contextmanager
+def _docker_words(name: str) -> Iterator[None]:
+    """Raise with Docker's words that a registry has no such image: clients look for them."""
+    try:
+        yield
+    except ImageNotFoundError as error:
+        words = f"{name} not found: does not exist or no pull access"
+        raise StatusError(404, f"{words} ({error.message})") from error
 
 
 class _Outcome:
@@ -252,10 +264,7 @@ def prune(call: Call) -> dict[str, Any]:
     dangling = filters.pop("dangling", ("true",))
     everything = dangling[-1].lower() in ("0", "false")
     result = call.engine.images.prune(all=everything, filters=filters)
-    rows = [
-        dict([line.partition(": ")[::2]]) if ": " in line else {"Deleted": line}
-        for line in result.removed
-    ]
+    rows = _deleted([line[:1].upper() + line[1:] for line in result.removed])
     return {"ImagesDeleted": rows or None, "SpaceReclaimed": result.freed}
 
 
@@ -323,7 +332,7 @@ def load(call: Call) -> None:
     """Load the images of an archive."""
     lines = Lines(call)
     source = cast("BinaryIO", io.BufferedReader(call.body, _BLOCK))
-    with lines.errors():
+    with lines.errors(always=True):
         for image in call.engine.images.load(source, cancel=call.cancel):
             for name in image.names:
                 lines.stream(f"Loaded image: {name}\n")

@@ -80,6 +80,7 @@ def create(call: Call) -> Answer:
     if body.Name in _PREDEFINED:
         raise StatusError(403, f"operation is not permitted on predefined {body.Name} network")
     subnets = body.IPAM.Config
+    family6 = any(":" in one.Subnet for one in subnets)
     if body.IPAM.Options:
         raise InvalidArgumentError("IPAM.Options have no effect here")
     flags: dict[str, Any] = {
@@ -90,7 +91,8 @@ def create(call: Call) -> Answer:
         "scope": body.Scope,
         "config_only": body.ConfigOnly,
         "ipam_driver": body.IPAM.Driver or None,
-        "ipv6": body.EnableIPv6,
+        # Docker takes a subnet of IPv6 without the word, too.
+        "ipv6": body.EnableIPv6 or family6,
         "subnet": [one.Subnet for one in subnets if one.Subnet],
         "gateway": [one.Gateway for one in subnets if one.Gateway],
         "ip_range": [one.IPRange for one in subnets if one.IPRange],
@@ -175,6 +177,7 @@ def connect(call: Call) -> Answer:
         link=[f"{name}:{alias}" for name, alias in request.links],
         link_local_ip=list(request.link_local_ips),
         gw_priority=request.gateway_priority or None,
+        driver_opt=dict(request.driver_options or ()),
     )
     return Answer(200, b"")
 

@@ -27,6 +27,9 @@ from jupyter_containers.events import (
 
 _LAYER = re.compile(r"[0-9a-f]{12}")
 _STEP = re.compile(r"\[(?:\S+ )?([0-9]+)/([0-9]+)\] (.*)", re.DOTALL)
+# The base image of a stage, its first step, is never cached in Docker's words.
+_LATER_STEP = re.compile(r"build-\d+-(?!1$)\d+")
+_RED, _PLAIN = "\x1b[91m", "\x1b[0m"
 _UPDATE_SECONDS = 0.1
 
 
@@ -57,19 +60,24 @@ class Lines:
         self.send({"status": text, **more})
 
     @contextmanager
-    def errors(self) -> Iterator[None]:
-        """Send an error of the block as the last line if lines have been sent; else raise it."""
+    def errors(self, *, always: bool = False) -> Iterator[None]:
+        """Send an error of the block as the last line if lines have been sent; else raise it.
+
+        With ``always`` it is sent as a line in either case, and the status is 200.
+        """
         try:
             yield
         except ContainersError as error:
-            if self._writer is None:
+            if self._writer is None and not always:
                 raise
             cancelled = isinstance(error, OperationCancelledError)
             detail: dict[str, Any] = {
                 "message": "context canceled" if cancelled else message_of(error)
             }
             if isinstance(error, StepFailedError):
-                detail["code"] = error.exit_code
+                command = " ".join(error.command)
+                ending = f"returned a non-zero code: {error.exit_code}"
+                detail = {"code": error.exit_code, "message": f"The command '{command}' {ending}"}
             self.send({"errorDetail": detail, "error": detail["message"]})
 
 
@@ -111,10 +119,14 @@ class TransferProgress:
 
 
 class BuildProgress:
-    """Events of a build in the words of Docker's classic builder; a sink."""
+    """Events of a build in the words of Docker's classic builder; a sink.
 
-    def __init__(self, lines: Lines) -> None:
-        self._lines = lines
+    What a step writes to its standard error is red there.  Without a cache no step is reported as
+    cached, also where it changes no files.
+    """
+
+    def __init__(self, lines: Lines, *, cache: bool = True) -> None:
+        self._lines, self._cache = lines, cache
 
     def __call__(self, event: Event) -> None:
         """Receive an event (from any thread)."""
@@ -122,9 +134,12 @@ class BuildProgress:
             case TaskStarted():
                 self._started(event)
             case TaskOutput():
-                self._lines.stream(event.data.decode("utf-8", "replace"))
-            case TaskFinished() if event.outcome == "cached" and event.task.startswith("build-"):
-                self._lines.stream(" ---> Using cache\n")
+                text = event.data.decode("utf-8", "replace")
+                red = event.stream == "stderr" and event.task.startswith("build-")
+                self._lines.stream(f"{_RED}{text}{_PLAIN}" if red else text)
+            case TaskFinished() if event.outcome == "cached" and self._cache:
+                if _LATER_STEP.fullmatch(event.task):
+                    self._lines.stream(" ---> Using cache\n")
             case _:
                 return
 

@@ -18,7 +18,7 @@ _MOST_FIELDS = 1000
 
 
 class Query:
-    """The parameters by name; the last of several counts, except for :meth:`texts`."""
+    """The parameters by name; the first of several counts, except for :meth:`texts`."""
 
     def __init__(self, text: str) -> None:
         try:
@@ -33,7 +33,7 @@ class Query:
 
     def text(self, name: str, default: str = "") -> str:
         """Return a parameter as it stands in the address."""
-        return self._values.get(name, [default])[-1]
+        return self._values.get(name, [default])[0]
 
     def texts(self, name: str) -> list[str]:
         """Return all values of a parameter."""

@@ -70,7 +70,7 @@ ROUTES: tuple[Route, ...] = tuple(
     POST   /containers/{name}/resize      containers:resize
     GET    /containers/{name}/top         containers:top
     GET    /containers/{name}/changes     containers:changes
-    DELETE /containers/{name}             containers:remove
+    DELETE /containers/{name*}            containers:remove
     POST   /containers/{name}/attach      container_streams:attach
     GET    /containers/{name}/attach/ws   container_streams:attach_ws
     GET    /containers/{name}/logs        container_streams:logs

@@ -125,14 +125,32 @@ class Expectation:
     """A client attached to a container that does not run yet."""
 
     def __init__(self) -> None:
-        self.attachment: Attachment | None = None
-        self.failed = False
+        self._attachment: Attachment | None = None
+        self._left = False
+        self._lock = threading.Lock()
         self._decided = threading.Event()
 
     def fulfil(self, attachment: Attachment | None) -> None:
         """Connect the client, or with None end its wait without a container."""
-        self.attachment, self.failed = attachment, attachment is None
+        with self._lock:
+            if self._left and attachment is not None:
+                attachment.close()
+            else:
+                self._attachment = attachment
         self._decided.set()
+
+    def taken(self) -> Attachment | None:
+        """Return the streams, which are the caller's to close from now on."""
+        with self._lock:
+            found, self._attachment = self._attachment, None
+        return found
+
+    def leave(self) -> None:
+        """Close streams that nobody has taken, or will take."""
+        with self._lock:
+            self._left = True
+            if self._attachment is not None:
+                self._attachment.close()
 
     def wait(self, seconds: float) -> bool:
         """Return whether the wait has ended within the time."""
@@ -146,28 +164,40 @@ class Expected:
         self._waiting: dict[str, list[Expectation]] = {}
         self._lock = threading.Lock()
 
-    def add(self, container_id: str) -> Expectation:
-        """Add an expectation and return it."""
+    @contextmanager
+    def expecting(self, container_id: str) -> Iterator[Expectation]:
+        """Let a client wait for a start until the end of the block."""
         made = Expectation()
         with self._lock:
             self._waiting.setdefault(container_id, []).append(made)
-        return made
+        try:
+            yield made
+        finally:
+            self.drop(container_id, made)
+            made.leave()
 
-    def drop(self, container_id: str, one: Expectation) -> None:
-        """Remove a client that has disconnected."""
+    def drop(self, container_id: str, one: Expectation) -> bool:
+        """Forget a client; return False where a start has begun to connect it."""
         with self._lock:
             waiting = self._waiting.get(container_id, [])
-            if one in waiting:
+            known = one in waiting
+            if known:
                 waiting.remove(one)
             if not waiting:
                 self._waiting.pop(container_id, None)
+        return known
 
     def decide(self, container_id: str, attach: Callable[[], Attachment | None]) -> None:
         """Connect all clients that wait for a container; with None, end their wait."""
         with self._lock:
             waiting = self._waiting.pop(container_id, [])
-        for one in waiting:
-            one.fulfil(attach())
+        try:
+            while waiting:
+                waiting[-1].fulfil(attach())
+                waiting.pop()
+        finally:
+            for one in waiting:
+                one.fulfil(None)
 
 
 class Builds:

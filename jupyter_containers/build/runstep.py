@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import stat
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from jupyter_containers.build import flags, history, secrets, ssh
@@ -218,13 +218,16 @@ _HINTS = {
 }
 
 
-def _failed(instruction: Run, tail: _Tail, code: int, ending: str, hint: str) -> StepFailedError:
+def _failed(
+    instruction: Run, argv: Sequence[str], tail: _Tail, code: int, ending: str, hint: str
+) -> StepFailedError:
     shown = " ".join(instruction.command.arguments)
     shown = shown if len(shown) <= 80 else shown[:79] + "…"
     return StepFailedError(
         f"RUN {shown} {ending}".replace("\n", " "),
         exit_code=code,
         log_tail=tuple(line for line in tail.lines() if line),
+        command=argv,
         location=instruction.location,
         instruction=instruction.source,
         hint=hint,
@@ -257,13 +260,15 @@ def _runner(
             code = workspace.run(request, on_output, around.cancel)
         except OCIRuntimeError as error:
             ending = f"could not be started: {error.message}"
-            raise _failed(instruction, tail, error.exit_code, ending, error.hint) from error
+            code, hint = error.exit_code, error.hint
+            raise _failed(instruction, described.argv, tail, code, ending, hint) from error
         except InvalidArgumentError as error:
             raise around.fail(f"RUN: {error.message}", hint=error.hint) from error
         around.cancel.check()
         workspace.call(lambda rootfs: remove_mount_points(rootfs, made))
         if code != 0:
             ending = f"ended with exit code {code}"
-            raise _failed(instruction, tail, code, ending, _HINTS.get(code, ""))
+            hint = _HINTS.get(code, "")
+            raise _failed(instruction, described.argv, tail, code, ending, hint)
 
     return act

@@ -165,7 +165,8 @@ def choose_address(
 def choose_address6(network: Network, address: str, used: Collection[str], wanted: str = "") -> str:
     """Return a free IPv6 address of the network, or ``wanted`` if it is free.
 
-    It has the same number as ``address`` in the IPv4 subnet, or the next free one.
+    It has the same number as ``address`` in the IPv4 subnet, or the next free one, counted from the
+    beginning of the network's IPv6 range.
     """
     subnet = ipaddress.IPv6Network(network.subnet6)
     taken = {*used, network.gateway6, *network.reserved.values()}
@@ -179,8 +180,9 @@ def choose_address6(network: Network, address: str, used: Collection[str], wante
             raise AlreadyExistsError(f"address {wanted} is in use in network {network.name}")
         return str(found)
     start = int(ipaddress.IPv4Address(address)) - int(_network(network.subnet).network_address)
+    pool = ipaddress.IPv6Network(network.ip_range6 or network.subnet6)
     for offset in range(start, start + len(taken) + 1):
-        candidate = str(subnet.network_address + offset % (subnet.num_addresses - 1))
+        candidate = str(pool.network_address + offset % max(pool.num_addresses - 1, 1))
         if candidate not in taken:
             return candidate
     raise ConflictError(f"no free IPv6 address is left in network {network.name} ({subnet})")

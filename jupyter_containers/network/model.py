@@ -21,9 +21,9 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     """A bridge network; ``subnet`` is CIDR, ``mtu`` bytes, ``created`` an RFC 3339 time.
 
     ``interface`` is the name of the bridge on the host.  An ``internal`` network has no way out:
-    its containers reach only each other and the gateway address.  ``ip_range`` is the part of the
-    subnet from which addresses are allocated, ``reserved`` are named addresses that are never
-    allocated.  ``options`` are the driver options as given.
+    its containers reach only each other and the gateway address.  ``ip_range`` (of IPv6:
+    ``ip_range6``) is the part of the subnet from which addresses are allocated, ``reserved`` are
+    named addresses that are never allocated.  ``options`` are the driver options as given.
     """
 
     id: str
@@ -34,6 +34,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     subnet6: str = ""
     gateway6: str = ""
     ip_range: str = ""
+    ip_range6: str = ""
     reserved: dict[str, str] = {}
     driver: Literal["bridge"] = "bridge"
     internal: bool = False

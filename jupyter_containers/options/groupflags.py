@@ -27,6 +27,7 @@ class ConnectFlags(EndpointFlags, total=False):
     """Options of ``network connect``."""
 
     alias: Annotated[Texts, Flag(help="Additional name in the network", kind="list")]
+    driver_opt: Annotated[Pairs, Flag(help="Driver option, shown by inspect", kind="list")]
     gw_priority: Annotated[
         Number, Flag(help="Priority of the network for the default route", kind="int")
     ]

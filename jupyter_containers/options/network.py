@@ -13,9 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import UNSET, UnsetType
+
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.options.limits import whole
-from jupyter_containers.options.values import as_sequence
+from jupyter_containers.options.values import as_sequence, parse_labels
 
 OF_CONTAINER = "container:"
 MODES = ("host", "none")
@@ -32,6 +34,8 @@ class NetworkRequest:
 
     ``links`` are additional names for other containers: pairs of container and alias.  The default
     route uses the network with the highest ``gateway_priority``, then the first by name.
+    ``driver_options`` are recorded for ``inspect``: none has a meaning for a bridge.  ``UNSET`` is
+    none, and is not written, so that records are the same as those of earlier engines.
     """
 
     name: str = DEFAULT_NETWORK
@@ -42,6 +46,7 @@ class NetworkRequest:
     link_local_ips: tuple[str, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     gateway_priority: int = 0
+    driver_options: tuple[tuple[str, str], ...] | UnsetType = UNSET
 
     @property
     def is_mode(self) -> bool:
@@ -140,6 +145,7 @@ def _with_flags(request: NetworkRequest, flags: Mapping[str, Any]) -> NetworkReq
         "link_local_ips": as_sequence(flags.get("link_local_ip")),
         "links": tuple(parse_link(text) for text in as_sequence(flags.get("link"))),
         "gateway_priority": _priority(str(flags.get("gw_priority") or 0)),
+        "driver_options": tuple(parse_labels(flags.get("driver_opt") or ()).items()) or UNSET,
     }
     changes = {word: value for word, value in given.items() if value}
     for word in changes:

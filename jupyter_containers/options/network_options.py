@@ -25,6 +25,7 @@ class NetworkOptions:
     subnet: str = ""
     gateway: str = ""
     ip_range: str = ""
+    ip_range6: str = ""
     subnet6: str = ""
     gateway6: str = ""
     ipv6: bool = False
@@ -47,8 +48,8 @@ class NetworkOptions:
         subnet, subnet6 = _by_family(values.pop("subnet", ()), "subnet")
         gateway, gateway6 = _by_family(values.pop("gateway", ()), "gateway")
         ip_range, range6 = _by_family(values.pop("ip_range", ()), "ip-range")
-        if range6:
-            raise InvalidArgumentError("ip-range is for IPv4; IPv6 addresses follow the IPv4 ones")
+        if range6 and not subnet6:
+            raise InvalidArgumentError("an IPv6 ip-range needs a subnet", hint="--subnet …")
         if (ip_range or gateway) and not subnet:
             raise InvalidArgumentError("gateway and ip-range need a subnet", hint="--subnet …")
         wants = bool(values.pop("ipv6", False))
@@ -59,6 +60,7 @@ class NetworkOptions:
             subnet=subnet,
             gateway=gateway,
             ip_range=ip_range,
+            ip_range6=range6,
             subnet6=subnet6,
             gateway6=gateway6,
             ipv6=wants,

@@ -278,10 +278,19 @@ def _address(text: str, whole: object) -> str:
         ) from error
 
 
-def check_name(name: str, what: str, *, shortest: int = 2) -> str:
-    """Return ``name`` if it is a valid name of a container, network or volume, else raise.
+def check_network_name(name: str) -> str:
+    """Return ``name`` when it may name a network: one character is enough, and it may have spaces.
 
-    Docker requires at least ``shortest`` characters: two, but one for a network.
+    Raises :class:`InvalidArgumentError`.
+    """
+    check_name(name.replace(" ", ""), "network", shortest=1)
+    return name.strip(" ")
+
+
+def check_name(name: str, what: str, *, shortest: int = 2) -> str:
+    """Return ``name`` if it is a valid name of a container or volume, else raise.
+
+    Docker requires at least ``shortest`` characters: two.
     """
     if not _NAME.fullmatch(name) or not shortest <= len(name) <= 128:
         raise InvalidArgumentError(

@@ -20,6 +20,7 @@ from jupyter_containers.errors import (
     ContainersError,
     DigestMismatchError,
     ImageNotFoundError,
+    NotFoundError,
     OperationCancelledError,
     RegistryError,
     SizeMismatchError,
@@ -229,10 +230,12 @@ class RegistryClient:
 
     def tags(self, repository: str) -> list[str]:
         """Return the repository's tags in the registry's order (lexical, by the specification)."""
-        names: list[str] = []
-        for page in self._pages(self._main, repository, f"{repository}/tags/list?n=1000"):
-            names += names_of(page, "tags", is_tag)
-        return names
+
+        def listed(exchange: Exchange) -> list[str]:
+            pages = self._pages(exchange, repository, f"{repository}/tags/list?n=1000")
+            return [name for page in pages for name in names_of(page, "tags", is_tag)]
+
+        return self._read("latest", listed)
 
     def catalog(self) -> list[str]:
         """Return the repositories that the registry lists, in its order.
@@ -381,7 +384,11 @@ class RegistryClient:
         )
 
     def _read(self, reference: str, operation: Callable[[Exchange], _Result]) -> _Result:
-        """Return the first success of mirrors and registry, or raise the registry's error."""
+        """Return the first success of mirrors and registry, or raise the registry's error.
+
+        A mirror's "not found" is raised where the registry itself cannot be reached.
+        """
+        missing: NotFoundError | None = None
         for mirror in self._mirrors:
             if not mirror.endpoint.answers(reference):
                 continue
@@ -389,9 +396,16 @@ class RegistryClient:
                 return operation(mirror)
             except OperationCancelledError:
                 raise
-            except ContainersError:
+            except ContainersError as error:
+                if isinstance(error, NotFoundError):
+                    missing = error
                 self._cancel.check()
-        return operation(self._main)
+        try:
+            return operation(self._main)
+        except RegistryError as error:
+            if missing is not None and not error.status:
+                raise missing from error
+            raise
 
     def _resolve(self, exchange: Exchange, repository: str, reference: str) -> Descriptor:
         response = exchange.send(

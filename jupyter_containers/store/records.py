@@ -34,7 +34,8 @@ class ImageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """An image whose manifest, configuration and layers are in the content store.
 
     ``size`` is the sum of the uncompressed layers in bytes; ``created`` is the configuration's
-    text; ``index_digest`` names the index from which the image was selected, or is empty.
+    text; ``index_digest`` names the index from which the image was selected, or is empty;
+    ``parent`` is the ID of the image that a committed container had.
     """
 
     manifest: Descriptor
@@ -46,6 +47,7 @@ class ImageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     chain_ids: tuple[str, ...] = ()
     index_digest: str = ""
     labels: dict[str, str] = {}
+    parent: str = ""
 
     @property
     def chain_id(self) -> str:

@@ -138,7 +138,7 @@ def test_a_failed_step_ends_the_build_with_its_code(
     (tmp_path / "Dockerfile").write_text(f"FROM {busybox}\nRUN exit 3\n")
     failed = client.docker("build", str(tmp_path), check=False)
     assert failed.returncode == 3
-    assert b"exit code 3" in failed.stderr
+    assert b"returned a non-zero code: 3" in failed.stderr
 
 
 def test_containers_of_a_network_know_each_other(client: Client, busybox: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from jupyter_containers.engine import Engine
 from tests.integration.api_client import Client, needs_docker
+from tests.integration.engine_fixtures import fresh_engine
 from tests.integration.registry_server import DockerRegistry, missing_registry
 
 pytestmark = [
@@ -55,3 +56,24 @@ def test_the_clients_credentials_are_lent_for_one_call(
         client.docker("rmi", name)
         # They are the client's: the service keeps none.
         assert locked.host not in engine.registries.logins()
+
+
+def test_a_mirror_is_asked_for_tags_and_believed_where_its_registry_is_out_of_reach(
+    engine: Engine, busybox: str, registry: DockerRegistry, tmp_path: Path
+) -> None:
+    """Seen to fail: the tags were asked of Docker Hub alone, and what it lacks was a 500."""
+    hub = f"{registry.host}/library"
+    for tag in ("1", "2"):
+        engine.images.tag(busybox, f"{hub}/mirrored:{tag}")
+        engine.images.push(f"{hub}/mirrored:{tag}")
+        engine.images.remove(f"{hub}/mirrored:{tag}")
+    settings = {"registry_mirrors": (f"http://{registry.host}",)}
+    with (
+        fresh_engine(tmp_path / "own", **settings) as own,
+        own.api(f"unix://{tmp_path}/d.sock") as url,
+    ):
+        there = Client(url, tmp_path)
+        assert there.request("POST", "/images/create?fromImage=mirrored")[0] == 200
+        assert sorted(own.images.names()) == ["mirrored:1", "mirrored:2"]
+        status, answer = there.request("POST", "/images/create?fromImage=missing&tag=1")
+        assert (status, "does not exist or no pull access" in answer["message"]) == (404, True)

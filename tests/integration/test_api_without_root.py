@@ -1,8 +1,10 @@
-"""The service of a user without root: Docker's command runs containers there."""
+"""The service of a user without root: Docker's command, docker-py and Compose work there."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +13,11 @@ from tests.integration.api_client import DOCKER, needs_docker
 from tests.integration.buildkit_clients import buildx, old_docker
 
 pytestmark = [*NEEDS, needs_docker]
+COMPOSE = str(Path(sys.executable).with_name("docker-compose"))
+SHOP = str(Path(__file__).parents[1] / "data/clients/shop/compose.yaml")
 
 _WORK = f"""
-import os, subprocess
+import os, subprocess, sys
 from jupyter_containers.rootless.remote import RemoteEngine
 with RemoteEngine() as engine, engine.api() as url:
     environ = {{**os.environ, "DOCKER_HOST": url, "DOCKER_BUILDKIT": "0"}}
@@ -30,6 +34,19 @@ with RemoteEngine() as engine, engine.api() as url:
     docker("run", "--rm", "own", "cat", "/made")
     docker("info", "--format", "{{{{.SecurityOptions}}}}")
     print(oct(os.stat(url.removeprefix("unix://")).st_mode & 0o777))
+    import docker as library
+    client = library.DockerClient(base_url=url)
+    print(client.containers.run("busybox", ["echo", "library"], remove=True).decode().strip())
+    client.close()
+    def compose(*words):
+        line = (sys.executable, {COMPOSE!r}, "-p", "shop", "-f", {SHOP!r}, *words)
+        done = subprocess.run(line, capture_output=True, env=environ)
+        print(done.returncode, done.stdout.decode().strip() if words[0] == "exec" else "")
+        if done.returncode:
+            print(done.stderr.decode())
+    compose("up", "-d", "--wait")
+    compose("exec", "-T", "web", "cat", "/greeting")
+    compose("down", "-v")
 """
 
 # The words of the command that has BuildKit's client, if there is one.
@@ -68,14 +85,15 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
         yield made
 
 
-def test_dockers_command_works_for_an_ordinary_user(account: Account) -> None:
-    lines = account.python(_WORK).splitlines()
+def test_clients_work_for_an_ordinary_user(account: Account) -> None:
+    lines = [line.rstrip() for line in account.python(_WORK).splitlines()]
     assert lines[:2] == ["0 0", "0 typed"]
     assert lines[3:5] == ["0 inside", "0 web"]
     assert lines[5].startswith("0 sha256:")
     assert lines[6] == "0 made"
     assert "rootless" in lines[7]
     assert lines[8] == "0o600"
+    assert lines[9:] == ["library", "0", "0 hello", "0"]
 
 
 @pytest.mark.skipif(not any(_BUILD[:1]), reason="needs docker-buildx or docker 20.10")

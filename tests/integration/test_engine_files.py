@@ -6,12 +6,14 @@ import io
 import os
 import tarfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from jupyter_containers.engine import Container, Engine
 from jupyter_containers.errors import ContainersError, InvalidArgumentError, NotFoundError
+from jupyter_containers.runtime.oci_runtime import OCIRuntime
 
 NONE = {"network": "none"}
 
@@ -333,3 +335,27 @@ def test_a_container_removes_no_folder_of_the_host_by_a_file_of_its_name(
         engine.containers.copy(f"{box.id}:/two/.", f"{tmp_path}/home")
     assert (tmp_path / "home/.config/kept").exists()
     assert (tmp_path / "home/file").read_text() == "kept"
+
+
+def test_a_container_that_ends_during_its_commit_is_committed(
+    engine: Engine, busybox: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail: "container not running", where it ended between the look and the pause."""
+    box = engine.containers.create(busybox, ["sh", "-c", "echo kept > /file; sleep 100"])
+    box.start()
+    process, pause = engine.containers.get(box.id).record.state.process, OCIRuntime.pause
+    assert process is not None
+
+    def end_first(self: OCIRuntime, container_id: str) -> None:
+        self.kill_all(container_id)
+        while process.alive:
+            time.sleep(0.01)
+        pause(self, container_id)
+
+    while not any(change.path == "/file" for change in engine.containers.diff(box.id)):
+        time.sleep(0.01)
+    monkeypatch.setattr(OCIRuntime, "pause", end_first)
+    image = engine.containers.commit(box.id)
+    assert image.inspect()["Parent"] == engine.images.get(busybox).id
+    assert engine.run(image.id, ["cat", "/file"], rm=True).stdout == b"kept\n"
+    engine.images.remove(image.id)

@@ -255,8 +255,10 @@ class _Workspace:
         on_host = request.network == "host"
         gateway = self.layers.connections.gateway_of(request.network)
         extra = names.added_hosts(request.means.add_host, gateway)
+        head = names.hosts_file(request.hostname, ["127.0.0.1"], extra=extra)
+        others = self.layers.connections.hostnames.known(self.key)
         return {
-            "hosts": names.hosts_file(request.hostname, ["127.0.0.1"], extra=extra),
+            "hosts": head + others,
             "resolv.conf": names.resolv_conf(names.read_resolv_conf(), keep_loopback=on_host),
             "hostname": names.hostname_file(request.hostname),
         }

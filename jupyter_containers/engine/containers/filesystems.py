@@ -25,7 +25,13 @@ from jupyter_containers.engine.containers.volume_views import mount_volumes
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.catalog import Images
 from jupyter_containers.engine.records import ContainerRecord
-from jupyter_containers.errors import InvalidArgumentError, NotFoundError, StorageError
+from jupyter_containers.errors import (
+    InvalidArgumentError,
+    InvalidStateError,
+    NotFoundError,
+    OCIRuntimeError,
+    StorageError,
+)
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.image import ExecutionConfig, History, rfc3339
 from jupyter_containers.oci.reference import Reference
@@ -47,6 +53,7 @@ _PLACES = (
     "etc/hosts", "etc/hostname", "etc/resolv.conf", "proc", "sys", "dev/pts", "dev/shm",
     "dev/mqueue", "dev/console", "dev", "etc",
 )  # fmt: skip
+_ENDING_SECONDS = 2.0
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 
 
@@ -206,8 +213,7 @@ class FileSystems:
         # torn.
         freeze = pause and self._lifecycle.can_pause and record.state.status is Status.RUNNING
         with store.leases.hold() as lease:
-            if freeze:
-                self._lifecycle.pause(record, passing=True)
+            freeze = freeze and self._freeze(record)
             try:
                 with store.snapshots.uppers.changes(record.id) as upper:
                     skip = mount_points(upper)
@@ -236,12 +242,26 @@ class FileSystems:
                 reference,
                 lease=lease,
                 author=author,
+                parent=record.image_id,
             )
         attributes = {"comment": message, "imageID": image.config_digest}
         if reference is not None:
             attributes["imageRef"] = str(reference)
         self._lifecycle.note(record, "commit", **attributes)
         return image
+
+    def _freeze(self, record: ContainerRecord) -> bool:
+        """Pause a running container; return False for one that has just ended."""
+        try:
+            self._lifecycle.pause(record, passing=True)
+        except (InvalidStateError, OCIRuntimeError):
+            deadline = time.monotonic() + _ENDING_SECONDS
+            while (now := self._lifecycle.look(record)) and now.state.status.alive:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            return False
+        return True
 
     def _chains(self, record: ContainerRecord) -> tuple[str, ...]:
         chains: list[str] = []

@@ -51,6 +51,7 @@ def host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
         **_block(options, "isolation", _hidden_paths(options)),
         **_block(options, "resources", _resources(options)),
         **_OTHER_SYSTEMS,
+        "Isolation": options.isolation,
     }
 
 

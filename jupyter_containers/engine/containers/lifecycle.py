@@ -92,6 +92,10 @@ class Lifecycle:
         self._hostnames.rename(record, former)
         self.note(record, "rename", oldName=f"/{former}")
 
+    def unlink(self, record: ContainerRecord, alias: str) -> None:
+        """Remove a link on the default network; to be called with the container's lock."""
+        self._hostnames.unlink(record, alias)
+
     def start(
         self,
         record: ContainerRecord,

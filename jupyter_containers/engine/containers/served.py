@@ -97,6 +97,12 @@ class ServedContainers:
                 return natural(event.attributes.get("exitCode", "")) or 0
         return None
 
+    def unlink(self, name: str, alias: str) -> None:
+        """Remove a container's link on the default network; raise :class:`NotFoundError`."""
+        record = self._catalog.find(name)
+        with self._catalog.locked(record.id):
+            self._lifecycle.unlink(self._catalog.find(record.id), alias)
+
     def summaries(self, containers: Iterable[Container]) -> list[dict[str, Any]]:
         """Return the objects of Docker's container list."""
         networks = {item.id: item for item in self._context.networks.all()}

@@ -59,7 +59,8 @@ def _discarded_ports(options: RunOptions) -> list[str]:
 
 def _check_words(options: RunOptions) -> None:
     """Refuse all values but the one that Docker on Linux accepts."""
-    if options.volume_driver not in ("", "local"):
+    makes_volumes = any(mount.type == "volume" for mount in options.mounts)
+    if options.volume_driver not in ("", "local") and makes_volumes:
         raise UnsupportedError(
             f"the volume driver {options.volume_driver!r} is not known here",
             capability=f"volume driver {options.volume_driver}",

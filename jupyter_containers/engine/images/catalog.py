@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+import msgspec
+
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.selection import Selection
 from jupyter_containers.engine.results import HistoryEntry
@@ -335,11 +337,12 @@ class Images:
         platform: Platform | None = None,
         lease: Lease | None = None,
         author: str = "",
+        parent: str = "",
     ) -> ImageRecord:
         """Write configuration and manifest of an image of layers in the store.
 
         ``lease`` protects them until the image is recorded; without ``platform`` the host's is
-        used.
+        used; ``parent`` is the ID of the image below.
         """
         from jupyter_containers.engine.images.places.store import image_record
 
@@ -361,6 +364,7 @@ class Images:
         document = RawDocument(encode_json(manifest), MANIFEST)
         content.put(document.data, MANIFEST, lease)
         record = image_record(self._context.store, document, manifest, image)
+        record = msgspec.structs.replace(record, parent=parent)
         self._context.store.put_image(record, [str(reference)] if reference else ())
         return record
 

@@ -23,7 +23,7 @@ def image_document(
         "Id": record.config_digest,
         "RepoTags": list(names),
         "RepoDigests": list(digests),
-        "Parent": "",
+        "Parent": record.parent,
         "Comment": config.history[-1].comment if config.history else "",
         "Created": config.created,
         "DockerVersion": "",

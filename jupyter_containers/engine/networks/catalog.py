@@ -30,7 +30,7 @@ from jupyter_containers.network.allocation import (
 from jupyter_containers.network.model import Network
 from jupyter_containers.options.network import DEFAULT_NETWORK, MODES
 from jupyter_containers.options.network_options import NetworkOptions
-from jupyter_containers.options.values import check_name
+from jupyter_containers.options.values import check_network_name
 
 # The kernel removes a namespace, and its port on the bridge, some time after its last process.
 _PORTS_GONE_SECONDS, _PORTS_GONE_PAUSE = 1.0, 0.01
@@ -94,7 +94,7 @@ class Networks:
 
         Raises :class:`AlreadyExistsError` for a name, subnet or interface already in use.
         """
-        check_name(name, "network", shortest=1)
+        name = check_network_name(name)
         if name in (DEFAULT_NETWORK, *MODES, "default"):
             raise InvalidArgumentError(f"operation is not permitted on predefined {name} network")
         network = self._create(name, options)
@@ -119,10 +119,11 @@ class Networks:
                 name=name,
                 interface=wanted or bridge_interface(network_id),
                 subnet=chosen,
-                gateway=options.gateway or _gateway(chosen, options.ip_range),
+                gateway=options.gateway or _gateway(chosen, _canonical(options.ip_range)),
                 subnet6=subnet6,
                 gateway6=options.gateway6 or (gateway_of(subnet6) if subnet6 else ""),
-                ip_range=options.ip_range,
+                ip_range=_canonical(options.ip_range),
+                ip_range6=_canonical(options.ip_range6),
                 reserved=dict(options.aux_addresses),
                 internal=options.internal,
                 attachable=options.attachable,
@@ -197,6 +198,11 @@ class Networks:
         self._context.journal.record("network", action, network.id, attributes)
 
 
+def _canonical(text: str) -> str:
+    """Return a range without the bits of a host, as Docker takes it."""
+    return str(ipaddress.ip_network(text, strict=False)) if text else ""
+
+
 def _gateway(subnet: str, ip_range: str) -> str:
     """Return the bridge's address: the first of the range if there is one, as Docker does."""
     first = str(ipaddress.ip_network(ip_range or subnet).network_address)
@@ -205,10 +211,10 @@ def _gateway(subnet: str, ip_range: str) -> str:
 
 def _check_inside(network: Network) -> None:
     subnet = ipaddress.ip_network(network.subnet)
-    if network.ip_range:
-        part = ipaddress.ip_network(network.ip_range)
-        if part.version != 4 or not part.subnet_of(subnet):  # type: ignore[arg-type]  # both are IPv4
-            raise InvalidArgumentError(f"ip-range {part} is not inside the subnet {subnet}")
+    for text, whole in ((network.ip_range, network.subnet), (network.ip_range6, network.subnet6)):
+        part = ipaddress.ip_network(text, strict=False) if text else None
+        if part and not part.subnet_of(ipaddress.ip_network(whole)):  # type: ignore[arg-type]  # of one family
+            raise InvalidArgumentError(f"ip-range {part} is not inside the subnet {whole}")
     subnets = [subnet, *([ipaddress.ip_network(network.subnet6)] if network.subnet6 else [])]
     named = {"gateway": network.gateway, "gateway6": network.gateway6, **network.reserved}
     for word, text in named.items():

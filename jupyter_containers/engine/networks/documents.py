@@ -31,7 +31,7 @@ def network_document(network: Network, members: Sequence[ContainerRecord]) -> di
         "Driver": network.driver,
         "EnableIPv4": True,
         "EnableIPv6": bool(network.subnet6),
-        "IPAM": {"Driver": "default", "Options": {}, "Config": _ipam(network)},
+        "IPAM": {"Driver": "default", "Options": None, "Config": _ipam(network)},
         "Internal": network.internal,
         "Attachable": network.attachable,
         "Ingress": False,
@@ -89,7 +89,8 @@ def _ipam(network: Network) -> list[dict[str, Any]]:
         config["AuxiliaryAddresses"] = dict(network.reserved)
     if not network.subnet6:
         return [config]
-    return [config, {"Subnet": network.subnet6, "Gateway": network.gateway6}]
+    part = {"IPRange": network.ip_range6} if network.ip_range6 else {}
+    return [config, {"Subnet": network.subnet6, **part, "Gateway": network.gateway6}]
 
 
 def _member(member: ContainerRecord, endpoint: Endpoint) -> dict[str, str]:
@@ -199,7 +200,8 @@ def _endpoint(
         "Aliases": list(aliases) or None,
         "NetworkID": network.id if network else mode_id(request.name) if mode else "",
         **_addresses(endpoint),
-        "DriverOpts": None,
+        **({} if endpoint else {"MacAddress": request.mac_address}),
+        "DriverOpts": dict(request.driver_options or ()) or None,
         "GwPriority": request.gateway_priority,
         "DNSNames": list(known_as) or None,
     }

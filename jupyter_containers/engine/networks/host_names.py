@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -45,6 +46,10 @@ class Hostnames:
     def bundle(self, container_id: str) -> Bundle:
         """Return the bundle of a container."""
         return Bundle(self._context.settings.layout.containers / container_id)
+
+    def known(self, owner_id: str) -> str:
+        """Return the lines of a hosts file for the other containers on the networks of an owner."""
+        return self._blocks(self._context.endpoints.all()).get(owner_id, "")
 
     def write(self, container_id: str, head: str) -> str:
         """Write the hosts file of a starting container; return its path."""
@@ -120,14 +125,18 @@ class Hostnames:
     ) -> tuple[tuple[str, str], ...]:
         """Return the containers that a starting one is linked to, by ID, and their aliases.
 
-        On the default network they must run, as with Docker.
+        On the default network they must run, as with Docker.  On others one that is not here yet is
+        returned by the name under which it will come.
         """
         found = []
         for name, alias in request.links:
             target = self._context.containers.find(name)
-            if target is None:
-                raise ContainerNotFoundError(f"cannot link to {name}: no such container")
             on_default = self._networks.find(request.name).name == DEFAULT_NETWORK
+            if target is None and on_default:
+                raise ContainerNotFoundError(f"cannot link to {name}: no such container")
+            if target is None:
+                found.append((name, alias))
+                continue
             if on_default and DEFAULT_NETWORK not in [item.name for item in target.networks]:
                 raise InvalidArgumentError(
                     f"cannot link to {target.name}, as it does not belong to the default network"
@@ -141,6 +150,29 @@ class Hostnames:
                 )
             found.append((target.id, alias))
         return tuple(found)
+
+    def unlink(self, record: ContainerRecord, alias: str) -> None:
+        """Remove a link on the default network, also from the hosts file of a running container.
+
+        Raises :class:`NotFoundError` where the container has no such link.
+        """
+        networks = tuple(
+            _unlinked(request, alias) if request.name == DEFAULT_NETWORK else request
+            for request in record.networks
+        )
+        if networks == record.networks:
+            raise ContainerNotFoundError(f"no such link: {record.name}/{alias}")
+        self._context.containers.update(
+            record.id, lambda current: msgspec.structs.replace(current, networks=networks)
+        )
+        default = self._networks.find(DEFAULT_NETWORK)
+        for claim in self._context.endpoints.all():
+            if claim.container_id == record.id and claim.network_id == default.id:
+                self._context.endpoints.update(
+                    claim.id,
+                    lambda item: msgspec.structs.replace(item, links=_apart(item.links, alias)),
+                )
+        self.forget(record.id, ())
 
     def link_variables(self, record: ContainerRecord) -> tuple[str, ...]:
         """Return the environment variables of Docker for a container's links.
@@ -167,12 +199,21 @@ class Hostnames:
         self.refresh_all({endpoint.network_id for endpoint in record.endpoints})
 
 
+def _unlinked(request: NetworkRequest, alias: str) -> NetworkRequest:
+    return replace(request, links=_apart(request.links, alias))
+
+
+def _apart(links: tuple[tuple[str, str], ...], alias: str) -> tuple[tuple[str, str], ...]:
+    return tuple(link for link in links if link[1] != alias)
+
+
 def _entries(
     own: EndpointRecord, members: Sequence[EndpointRecord], *, named: bool
 ) -> Iterator[HostEntry]:
     """Yield the hosts entries of a network; without ``named`` only those of linked containers."""
     for claim in members:
-        further = [alias for target, alias in own.links if target == claim.container_id]
+        known_as = {claim.container_id, *claim.names}
+        further = [alias for target, alias in own.links if target in known_as]
         names = (*further, *(claim.names if named or further else ()))
         for address in (claim.address, claim.address6):
             if address and names:

@@ -83,7 +83,8 @@ class Names:
 
     def _names_of(self, record: ContainerRecord) -> list[str]:
         found = (self._context.networks.get(endpoint.network_id) for endpoint in record.endpoints)
-        return [network.name for network in found if network is not None]
+        # A name with a space is no part of a domain.
+        return [item.name for item in found if item is not None and " " not in item.name]
 
     def _give(self, record: ContainerRecord, sockets: ResolverSockets) -> bool:
         """Pass one container to the server; return False if the server had to be started."""

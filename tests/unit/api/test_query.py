@@ -57,3 +57,12 @@ def test_numbers_are_whole() -> None:
 def test_a_document_that_is_null_is_none(text: str) -> None:
     """Seen to fail with the client of Docker 20.10: every build was refused."""
     assert Query(text).document("ulimits", list[dict[str, int]]) is None
+
+
+def test_the_first_of_several_values_counts() -> None:
+    """docker-py sends a Dockerfile's name in its context, and then its text, as ``dockerfile``.
+
+    Seen to fail when the last value was taken: the text was looked for as a file.
+    """
+    query = Query("dockerfile=a&dockerfile=FROM+b&t=x&t=y")
+    assert (query.text("dockerfile"), query.texts("t")) == ("a", ["x", "y"])

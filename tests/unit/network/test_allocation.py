@@ -15,6 +15,7 @@ from jupyter_containers.network.allocation import (
     check_subnet,
     check_subnet6,
     choose_address,
+    choose_address6,
     choose_subnet,
     gateway_of,
     host_interface,
@@ -171,3 +172,12 @@ def test_interface_names_fit_and_differ():
     names |= {bridge_interface(network) for network in same_start}
     assert len(names) == 30
     assert all(len(name) == 15 and name.isalnum() for name in names)
+
+
+def test_ipv6_addresses_are_of_their_range():
+    network = Network(
+        id="n", name="n", interface="br", subnet="10.90.1.0/24", gateway="10.90.1.1",
+        subnet6="fd00::/64", gateway6="fd00::ffff", ip_range6="fd00::a:0/112",
+    )  # fmt: skip
+    assert choose_address6(network, "10.90.1.2", []) == "fd00::a:2"
+    assert choose_address6(network, "10.90.1.2", ["fd00::a:2"]) == "fd00::a:3"
