@@ -18,9 +18,9 @@ import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from types import MethodType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_containers.engine.collection import Collection
 from jupyter_containers.engine.services import NOUNS, service_class
@@ -29,6 +29,9 @@ from jupyter_containers.events import CancelToken
 from jupyter_containers.rootless.wire import Channel, send_socket, values_only
 from jupyter_containers.runtime.self_exec import self_exec_command
 from jupyter_containers.settings import Settings, environment, load_settings
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.sessions.service import SessionService
 
 _LOOK_SECONDS = 0.02
 _SHORT_CUTS = {"run": "containers", "build": "builds", "pull": "images", "push": "images"}
@@ -62,14 +65,17 @@ class RemoteEngine:
         if name.startswith("_"):
             raise AttributeError(name)
         service = service_class(name)
-        if name == "sessions":  # composed of public methods, with threads of the caller's
-            made = service(self.containers, self.settings.result_max_bytes)
-            setattr(self, name, made)
-            return made
-        kind: Any = _RemoteCollection if issubclass(service, Collection) else _RemoteService
+        kind = _RemoteCollection if issubclass(service, Collection) else _RemoteService
         made = kind(self, name, service)
         setattr(self, name, made)
         return made
+
+    @cached_property
+    def sessions(self) -> SessionService:
+        """Sessions: composed of public methods, with threads of the caller's."""
+        from jupyter_containers.engine.sessions.service import SessionService
+
+        return SessionService(self.containers, self.settings.result_max_bytes)
 
     def api(self, address: str = "") -> AbstractContextManager[str]:
         """Serve the Docker Engine API for as long as a ``with`` block lasts; yield its address."""
