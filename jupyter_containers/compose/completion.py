@@ -68,7 +68,16 @@ def complete(
         for service in typed["services"]
     }
     return Project(
-        name, folder, shown, environment, tuple(loader.warnings), known, profiles, extensions
+        name,
+        folder,
+        shown,
+        environment,
+        tuple(loader.warnings),
+        known,
+        profiles,
+        extensions,
+        loader.files,
+        tuple(raw["services"]),
     )
 
 

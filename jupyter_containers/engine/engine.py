@@ -31,6 +31,7 @@ from jupyter_containers.settings import Settings, load_settings
 from jupyter_containers.store import ImageRecord, Roots
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.applications.service import ApplicationService
     from jupyter_containers.engine.builds.builds import Builds
     from jupyter_containers.engine.builds.service import BuildService
     from jupyter_containers.engine.images.manifests import ManifestService
@@ -64,7 +65,7 @@ class Engine:
 
     ``settings`` None reads config file and environment; ``overrides`` are fields of
     :class:`~jupyter_containers.settings.Settings`.  Use it as a context manager or close it.
-    ``run``, ``build``, ``pull`` and ``push`` are short cuts to the services.
+    ``run``, ``build``, ``pull``, ``push`` and ``compose`` are short cuts to the services.
     """
 
     def __init__(self, settings: Settings | None = None, **overrides: Any) -> None:
@@ -166,6 +167,15 @@ class Engine:
         return WorkloadService(self.containers, self.images)
 
     @cached_property
+    def applications(self) -> ApplicationService:
+        """Applications of Compose files: ``compose(…)`` opens one; call it to list projects."""
+        from jupyter_containers.engine.applications.service import ApplicationService
+
+        return ApplicationService(
+            self.settings, self.containers, self.images, self.networks, self.volumes, self.builds
+        )
+
+    @cached_property
     def system(self) -> SystemService:
         """The store as a whole: ``info``, ``df``, ``prune``, ``check``, ``doctor``, ``events``."""
         from jupyter_containers.engine.system.service import SystemService
@@ -187,12 +197,18 @@ class Engine:
 
     if TYPE_CHECKING:
         build = ShortCut("builds", BuildService.build)
+        compose = ShortCut("applications", ApplicationService.compose)
     else:  # nothing of builds is loaded before there is one
 
         @property
         def build(self) -> Any:
             """Build an image; see :meth:`BuildService.build`."""
             return self.builds.build
+
+        @property
+        def compose(self) -> Any:
+            """Open an application of a Compose file; see :meth:`ApplicationService.compose`."""
+            return self.applications.compose
 
     @property
     def pull(self) -> Any:

@@ -31,11 +31,17 @@ from jupyter_containers.runtime.self_exec import self_exec_command
 from jupyter_containers.settings import Settings, environment, load_settings
 
 _LOOK_SECONDS = 0.02
-_SHORT_CUTS = {"run": "containers", "build": "builds", "pull": "images", "push": "images"}
+_SHORT_CUTS = {
+    "run": "containers",
+    "build": "builds",
+    "pull": "images",
+    "push": "images",
+    "compose": "applications",
+}
 # Callbacks that return nothing: the worker does not wait for them.
 _TOLD = ("emit", "on_output")
 # Composed of public methods and kept by the caller, or using modules of the caller: they live here.
-_COMPOSED = ("service", "to_dataframe")
+_COMPOSED = ("service", "compose", "to_dataframe")
 
 
 class RemoteEngine:
@@ -98,6 +104,8 @@ class _RemoteService:
     def __getattr__(self, name: str) -> Any:
         if name[1:] in NOUNS:  # another service that a composed method uses: _containers, _images …
             return getattr(self._engine, name[1:])
+        if name == "_settings":
+            return self._engine.settings
         attribute = getattr(self._service, name)
         if name in _COMPOSED:
             return partial(attribute, self)
