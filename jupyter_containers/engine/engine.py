@@ -171,9 +171,7 @@ class Engine:
         """Applications of Compose files: ``compose(…)`` opens one; call it to list projects."""
         from jupyter_containers.engine.applications.service import ApplicationService
 
-        return ApplicationService(
-            self.settings, self.containers, self.images, self.networks, self.volumes, self.builds
-        )
+        return ApplicationService(self)
 
     @cached_property
     def system(self) -> SystemService:

@@ -104,8 +104,6 @@ class _RemoteService:
     def __getattr__(self, name: str) -> Any:
         if name[1:] in NOUNS:  # another service that a composed method uses: _containers, _images …
             return getattr(self._engine, name[1:])
-        if name == "_settings":
-            return self._engine.settings
         attribute = getattr(self._service, name)
         if name in _COMPOSED:
             return partial(attribute, self)

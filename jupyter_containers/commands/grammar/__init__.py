@@ -32,7 +32,7 @@ GROUPS = {
     "magics": "Have the magics in every kernel",
     "store": "Share images with all users of this machine",
     "manifest": "Manage lists of manifests for several platforms",
-    "compose": "Read Compose files",
+    "compose": "Run applications of several containers",
     "system": "Look after the engine as a whole",
     "builder": "Manage the build cache",
     "buildx": "Builds and their cache, by the name of Docker's plug-in",

@@ -7,178 +7,135 @@ make nothing (``down``, ``ps``, ``logs``, ``stop`` …) work from the labels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_containers.compose.consistency import scale as scale_of
-from jupyter_containers.compose.loading import LoadOptions, load
+from jupyter_containers.compose.loading import LoadOptions
 from jupyter_containers.compose.project import Project
-from jupyter_containers.engine.applications import labels
-from jupyter_containers.engine.applications.execution import Means, Nouns, carry_out
-from jupyter_containers.engine.applications.files import ProjectFiles
-from jupyter_containers.engine.applications.images import ImageWish, provide
-from jupyter_containers.engine.applications.observed import Seen, instances_of
-from jupyter_containers.engine.applications.planning import (
-    DownWish,
-    Recreate,
-    UpWish,
-    plan_down,
-    plan_up,
-)
+from jupyter_containers.engine.applications import labels, lifecycle, lines
+from jupyter_containers.engine.applications.bringing import Bringing, alone, scaled
+from jupyter_containers.engine.applications.execution import carry_out
+from jupyter_containers.engine.applications.foreground import Attachment, Foreground
+from jupyter_containers.engine.applications.images import ImageWish, build_one, provide, pull_all
+from jupyter_containers.engine.applications.looking import Looking
+from jupyter_containers.engine.applications.observed import Instance
+from jupyter_containers.engine.applications.oneoff import RunWish, oneoff_flags
+from jupyter_containers.engine.applications.planning import DownWish, Recreate, UpWish
 from jupyter_containers.engine.applications.reporting import Reporter
-from jupyter_containers.engine.applications.status import (
-    ProjectStatus,
-    ResourceStatus,
-    project_status,
-)
 from jupyter_containers.engine.applications.steps import Plan
-from jupyter_containers.engine.applications.translation import network_name, volume_name
-from jupyter_containers.engine.interrupts import answered
-from jupyter_containers.errors import (
-    InvalidArgumentError,
-    NetworkNotFoundError,
-    NotFoundError,
-    VolumeNotFoundError,
-)
+from jupyter_containers.engine.applications.view import ProjectView, known
+from jupyter_containers.engine.applications.works import Means, Nouns
+from jupyter_containers.errors import InvalidArgumentError, NotFoundError, RegistryError
 from jupyter_containers.events import CancelToken, EventSink, discard
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.applications.watching import Watching
     from jupyter_containers.engine.containers.container import Container
+    from jupyter_containers.engine.containers.streams import OutputSink
+    from jupyter_containers.engine.results import RunResult
 
 
-class Application:
+class Application(Looking):
     """The services of a Compose file, by ``engine.compose(…)``."""
 
     def __init__(self, nouns: Nouns, options: LoadOptions, folder: Path) -> None:
-        self._nouns, self._options, self._folder = nouns, options, folder
-
-    # -- the file --------------------------------------------------------------------------------
-
-    def project(self, services: Sequence[str] = ()) -> Project:
-        """Return what the file says, of all services or of some and what they depend on.
-
-        Raises :class:`ComposeFileError` at the place of the first mistake.
-        """
-        return load(replace(self._options, services=tuple(services)))
-
-    @property
-    def name(self) -> str:
-        """The project's name."""
-        return self._options.name or self.project().name
-
-    def _project_if_any(self, services: Sequence[str] = ()) -> Project | None:
-        """Return what the file says, None where there is a name and no file."""
-        options = self._options
-        try:
-            return self.project(services)
-        except NotFoundError:
-            if options.name and options.files is None and options.text is None:
-                return None
-            raise
+        super().__init__(ProjectView(nouns, options))
+        self._bringing = Bringing(self._view, folder)
 
     # -- up and down -----------------------------------------------------------------------------
 
     def up(
         self,
         *services: str,
-        build: bool = False,
-        no_build: bool = False,
-        pull: str = "",
-        quiet_pull: bool = False,
-        scale: Mapping[str, int] | None = None,
-        force_recreate: bool = False,
-        no_recreate: bool = False,
-        always_recreate_deps: bool = False,
-        renew_anon_volumes: bool = False,
-        no_deps: bool = False,
-        remove_orphans: bool = False,
-        no_start: bool = False,
         wait: bool = False,
         wait_timeout: float | None = None,
-        timeout: float | None = None,
+        no_start: bool = False,
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
+        **flags: Any,
     ) -> Running:
         """Create and start the services, or some and what they depend on; leave them running.
 
         What has not changed stays as it is; what has is made again.  As ``with app.up():`` the
         application is taken down at the end of the block.  An interrupt leaves a project that
-        :meth:`down` removes.
+        :meth:`down` removes.  ``flags`` are Docker Compose's: ``build``, ``no_build``, ``pull``,
+        ``quiet_pull``, ``scale`` (``{service: number}``), ``force_recreate``, ``no_recreate``,
+        ``always_recreate_deps``, ``renew_anon_volumes``, ``no_deps``, ``remove_orphans``,
+        ``timeout``.
         """
-        _check_up(locals())
-        project = scaled(self._selected(services, no_deps=no_deps), scale or {})
-        policy: Recreate = "force" if force_recreate else "never" if no_recreate else "diverged"
-        of_others: Recreate = "never" if no_recreate else "diverged"
-        wish = UpWish(
-            chosen=frozenset(services),
-            recreate=policy,
-            recreate_dependencies="force" if always_recreate_deps else of_others,
-            renew_volumes=renew_anon_volumes,
-            timeout=timeout,
-            remove_orphans=remove_orphans,
-            start=not no_start,
-            wait=wait,
-        )
-        images = ImageWish(build=build, no_build=no_build, pull=pull, quiet_pull=quiet_pull)
+        project, wish, images = self._wishes(services, flags)
         with self._reporting(emit, project) as reporter:
-            self._bring_up(
-                project, wish, images, reporter, emit, cancel or CancelToken(), wait_timeout
+            self._bringing.up(
+                project,
+                replace(wish, start=not no_start, wait=wait),
+                images,
+                reporter,
+                emit,
+                cancel or CancelToken(),
+                wait_timeout=wait_timeout,
             )
         return Running(self)
 
-    def _bring_up(
-        self,
-        project: Project,
-        wish: UpWish,
-        images: ImageWish,
-        reporter: Reporter,
-        emit: EventSink,
-        cancel: CancelToken,
-        wait_timeout: float | None = None,
+    def create(self, *services: str, emit: EventSink = discard, **flags: Any) -> None:
+        """Create the containers of the services and start none; ``flags`` are those of ``up``."""
+        self.up(*services, no_start=True, emit=emit, **flags)
+
+    def scale(
+        self, counts: Mapping[str, int], *, no_deps: bool = False, emit: EventSink = discard
     ) -> None:
-        files = ProjectFiles(self._folder, project.name)
-        try:
-            ids = provide(project, self._nouns, images, reporter, emit, cancel)
-            seen = self._seen(project)
-            volumes = self._image_volumes(project, seen)
-            plan = plan_up(project, seen, replace(wish, images=ids, image_volumes=volumes))
-            means = Means(
-                self._nouns,
-                reporter,
-                project,
-                ids,
-                lambda service: files.mounts(project, service),
-                cancel,
-            )
-            carry_out(plan, seen, means, timeout=wait_timeout)
-        except KeyboardInterrupt as interrupt:
-            raise answered(
-                f"up of {project.name} was interrupted: `down` removes what is there"
-            ) from interrupt
+        """Give services other numbers of containers."""
+        self.up(*counts, scale=counts, no_deps=no_deps, emit=emit)
 
-    def _image_volumes(self, project: Project, seen: Seen) -> dict[str, tuple[str, ...]]:
-        """Return the volumes that images declare, of services with containers that have some."""
-        services = {one.service for one in seen.instances if one.attached}
-        found = {}
-        for service in services & {*project.services}:
-            config = self._nouns.images.inspect(project.image(service)).get("Config") or {}
-            found[service] = tuple(config.get("Volumes") or ())
-        return found
+    def foreground(
+        self,
+        *services: str,
+        on_line: Callable[[lines.ProjectLine], None],
+        attach: Sequence[str] = (),
+        no_attach: Sequence[str] = (),
+        attach_dependencies: bool = False,
+        abort_on_container_exit: bool = False,
+        abort_on_container_failure: bool = False,
+        exit_code_from: str = "",
+        emit: EventSink = discard,
+        **flags: Any,
+    ) -> int:
+        """Create and start the services and stay until they have ended; return the exit code.
 
-    def plan(self, *services: str, scale: Mapping[str, int] | None = None) -> Plan:
-        """Return what :meth:`up` would do with the images that are here; change nothing."""
-        project = scaled(self.project(services), scale or {})
-        seen = self._seen(project)
-        ids = {}
-        for service in project.services:
-            try:
-                ids[service] = self._nouns.images.get(project.image(service)).id
-            except NotFoundError:
-                continue
-        return plan_up(project, seen, UpWish(images=ids, chosen=frozenset(services)))
+        ``on_line`` receives what they write.  An interrupt stops them, a second one kills them.
+        Any other ``flags`` are those of :meth:`up`.
+        """
+        project, wish, images = self._wishes(services, flags)
+        if exit_code_from:
+            known(exit_code_from, project)
+            abort_on_container_exit = not abort_on_container_failure
+        for service in (*attach, *no_attach):
+            known(service, project)
+        abort = "failure" if abort_on_container_failure else ""
+        own = {name for name, model in project.services.items() if model.get("attach") is False}
+        of_all = attach_dependencies or not services
+        attachment = Attachment(
+            services=frozenset(attach or (() if of_all else services)),
+            hidden=frozenset({*no_attach, *(own - {*attach})}),
+            abort="exit" if abort_on_container_exit else abort,
+            exit_code_from=exit_code_from,
+        )
+        timeout = wish.timeout
+        with self._reporting(emit, project) as reporter:
+            before = replace(wish, start=False)
+            self._bringing.up(project, before, images, reporter, emit, CancelToken())
+        chosen = tuple(services)
+        return Foreground(
+            self._view.nouns,
+            attachment,
+            lambda: self._view.of_services(project),
+            lambda: self.start(*(chosen or project.services), emit=emit),
+            lambda: self.stop(timeout=timeout, emit=emit),
+            lambda: self.kill(emit=emit),
+            on_line,
+        ).run()
 
     def down(
         self,
@@ -196,155 +153,366 @@ class Application:
         """
         if rmi not in ("", "all", "local"):
             raise InvalidArgumentError(f"invalid value for --rmi: {rmi!r}", hint="local or all")
-        project = self._project_if_any()
-        name = project.name if project is not None else self._options.name
-        with self._reporting(emit, project) as reporter:
-            seen = self._seen_of(name, project)
-            plan = self._plan_down(
-                name, project, seen, services, volumes, rmi, remove_orphans, timeout
-            )
-            if not len(plan):
-                reporter.warn(f'No resource found to remove for project "{name}".')
-            means = Means(self._nouns, reporter, project, cancel=cancel or CancelToken())
-            carry_out(plan, seen, means)
-            if not services:
-                ProjectFiles(self._folder, name).remove()
-
-    def _plan_down(
-        self,
-        name: str,
-        project: Project | None,
-        seen: Seen,
-        services: Sequence[str],
-        volumes: bool,
-        rmi: str,
-        remove_orphans: bool,
-        timeout: float | None,
-    ) -> Plan:
-        if project is not None:
-            for service in services:
-                _known(service, project)
-            depends_on = {
-                key: tuple(model.get("depends_on") or ()) for key, model in project.services.items()
-            }
-        else:
-            depends_on = {one.service: tuple(one.dependencies) for one in seen.instances}
-        images: tuple[str, ...] = ()
-        if rmi:
-            images = self._used_images(name, project, seen, rmi)
+        project = self._view.project_if_any()
         wish = DownWish(
             chosen=frozenset(services),
             volumes=volumes,
-            images=images,
             timeout=timeout,
             remove_orphans=remove_orphans,
         )
-        return plan_down(
-            seen,
-            wish,
-            depends_on=depends_on,
-            declared=None if project is None else (*project.declared, *project.services),
-            networks=_own(seen.networks, name, project, "networks"),
-            volumes=_own(seen.volumes, name, project, "volumes"),
-        )
+        with self._reporting(emit, project) as reporter:
+            self._bringing.down(project, wish, rmi, reporter, cancel or CancelToken())
 
-    def _used_images(
-        self, name: str, project: Project | None, seen: Seen, rmi: str
-    ) -> tuple[str, ...]:
-        if project is None:
-            found = {
-                one.service: self._nouns.containers.get(one.id).image for one in seen.instances
-            }
-            own = {f"{name}-{service}" for service in found}
-            return tuple(dict.fromkeys(i for i in found.values() if rmi == "all" or i in own))
-        return tuple(
-            dict.fromkeys(
-                project.image(service)
-                for service, model in project.services.items()
-                if rmi == "all" or not model.get("image")
+    def plan(self, *services: str, **flags: Any) -> Plan:
+        """Return what :meth:`up` would do with the images that are here; change nothing."""
+        project, wish, _ = self._wishes(services, flags)
+        return self._bringing.plan(project, wish)
+
+    def _wishes(
+        self, services: Sequence[str], flags: Mapping[str, Any]
+    ) -> tuple[Project, UpWish, ImageWish]:
+        """Return the project and what the flags of ``up`` mean for it."""
+        unknown = sorted(set(flags) - _UP)
+        if unknown:
+            raise InvalidArgumentError(
+                f"unknown option {unknown[0]!r} of up", hint=", ".join(sorted(_UP))
             )
+        given = {**dict.fromkeys(_UP, False), **flags}
+        for one, other in _EXCLUSIVE:
+            if given[one] and given[other]:
+                words = (f"--{word.replace('_', '-')}" for word in (one, other))
+                raise InvalidArgumentError(f"{' and '.join(words)} are incompatible")
+        project = self._view.project(services)
+        if given["no_deps"] and services:
+            project = alone(project, services)
+        never: Recreate = "never" if given["no_recreate"] else "diverged"
+        wish = UpWish(
+            chosen=frozenset(services),
+            recreate="force" if given["force_recreate"] else never,
+            recreate_dependencies="force" if given["always_recreate_deps"] else never,
+            renew_volumes=bool(given["renew_anon_volumes"]),
+            timeout=flags.get("timeout"),
+            remove_orphans=bool(given["remove_orphans"]),
+        )
+        images = ImageWish(
+            build=bool(given["build"]),
+            no_build=bool(given["no_build"]),
+            pull=flags.get("pull") or "",
+            quiet_pull=bool(given["quiet_pull"]),
+        )
+        return scaled(project, flags.get("scale") or {}), wish, images
+
+    # -- what containers do ----------------------------------------------------------------------
+
+    def start(
+        self,
+        *services: str,
+        wait: bool = False,
+        wait_timeout: float | None = None,
+        emit: EventSink = discard,
+    ) -> None:
+        """Start containers that were made, after those that they depend on."""
+
+        def make(work: _Work) -> Plan:
+            return lifecycle.plan_start(work.seen, work.waits, services, wait=wait)
+
+        self._carry_out(services, make, emit, wait_timeout)
+
+    def stop(self, *services: str, timeout: float | None = None, emit: EventSink = discard) -> None:
+        """Stop containers, before those that they depend on."""
+        self._carry_out(
+            services,
+            lambda work: lifecycle.plan_stop(work.seen, work.waits, services, timeout),
+            emit,
         )
 
-    # -- looking ---------------------------------------------------------------------------------
+    def restart(
+        self,
+        *services: str,
+        timeout: float | None = None,
+        no_deps: bool = False,
+        emit: EventSink = discard,
+    ) -> None:
+        """Stop containers and start them, those that are to be restarted with them too."""
 
-    def ps(self, *services: str, all: bool = False, orphans: bool = True) -> list[Container]:
-        """Return the running containers of the project, with ``all`` those that have ended too."""
-        project = self._project_if_any()
-        name = project.name if project is not None else self._options.name
-        found = []
-        for container in self._containers(name, all=all):
-            service = container.labels.get(labels.SERVICE, "")
-            if container.labels.get(labels.ONEOFF) == "True" and not all:
+        def make(work: _Work) -> Plan:
+            return lifecycle.plan_restart(work.seen, work.waits, services, timeout, no_deps=no_deps)
+
+        self._carry_out(services, make, emit)
+
+    def kill(
+        self,
+        *services: str,
+        signal: str = "SIGKILL",
+        remove_orphans: bool = False,
+        emit: EventSink = discard,
+    ) -> None:
+        """Send a signal to the containers that run."""
+
+        def make(work: _Work) -> Plan:
+            return lifecycle.plan_kill(work.seen, services, signal, oneoff=remove_orphans)
+
+        self._carry_out(services, make, emit)
+
+    def pause(self, *services: str, emit: EventSink = discard) -> None:
+        """Freeze the containers that run."""
+        self._carry_out(services, lambda work: lifecycle.plan_pause(work.seen, services), emit)
+
+    def unpause(self, *services: str, emit: EventSink = discard) -> None:
+        """Let frozen containers go on."""
+        self._carry_out(services, lambda work: lifecycle.plan_unpause(work.seen, services), emit)
+
+    def removable(self, *services: str) -> list[Instance]:
+        """Return the containers that :meth:`rm` would remove."""
+        project = self._view.project_if_any()
+        return lifecycle.removable(self._view.seen(project), services)
+
+    def rm(
+        self,
+        *services: str,
+        stop: bool = False,
+        volumes: bool = False,
+        emit: EventSink = discard,
+    ) -> list[str]:
+        """Remove containers that do not run, with ``stop`` those that do; return their names."""
+        if stop:
+            self.stop(*services, emit=emit)
+        instances = self.removable(*services)
+
+        def make(_: _Work) -> Plan:
+            return lifecycle.plan_remove(instances, force=False, volumes=volumes)
+
+        self._carry_out(services, make, emit)
+        return [one.name for one in instances]
+
+    def wait(self, *services: str, cancel: CancelToken | None = None) -> dict[str, int]:
+        """Wait until one of the services' containers has ended; return exit codes by name."""
+        found = self._view.of_services(self._view.project_if_any(), services)
+        if not found:
+            raise NotFoundError(f'no containers for project "{self.name}"', hint="compose up -d")
+        token = cancel or CancelToken()
+        while True:
+            ended = [one for one in found if not one.reload().status.up]
+            if ended:
+                return {one.name: one.record.state.exit_code for one in ended}
+            token.check()
+            token.wait(0.05)
+
+    def exec(
+        self, service: str, command: str | Sequence[str], *, index: int = 0, **flags: Any
+    ) -> RunResult:
+        """Run a command in a running container of a service; see :meth:`ContainerService.exec`."""
+        return self._view.nouns.containers.exec(self.one(service, index).id, command, **flags)
+
+    def run(
+        self,
+        service: str,
+        command: Sequence[str] | None = None,
+        *,
+        wish: RunWish | None = None,
+        emit: EventSink = discard,
+        on_output: OutputSink | None = None,
+        stdin: Any = None,
+        check: bool = True,
+        **flags: Any,
+    ) -> Container | RunResult:
+        """Run one command in a new container of a service, after what it depends on has started.
+
+        ``flags`` are ``no_deps``, ``build``, ``pull``, ``remove_orphans``, and fields of
+        :class:`RunWish` (``env``, ``user``, ``remove`` …).
+        """
+        own = {key: flags.pop(key) for key in [*flags] if key not in _RUN}
+        asked = replace(wish or RunWish(), **own)
+        image, words, more = self.prepared(service, command, wish=asked, emit=emit, **flags)
+        return self._view.nouns.containers.run(
+            image, words, emit=emit, on_output=on_output, stdin=stdin, check=check, **more
+        )
+
+    def prepared(
+        self,
+        service: str,
+        command: Sequence[str] | None = None,
+        *,
+        wish: RunWish,
+        no_deps: bool = False,
+        build: bool = False,
+        pull: str = "",
+        remove_orphans: bool = False,
+        emit: EventSink = discard,
+    ) -> tuple[str, Sequence[str] | None, dict[str, Any]]:
+        """Start what a service depends on; return image, command and flags of a one-off container.
+
+        These are the arguments of :meth:`ContainerService.run`.
+        """
+        project, cancel = self._view.project([service]), CancelToken()
+        with self._reporting(emit, project) as reporter:
+            if not no_deps:
+                self._start_dependencies(project, service, reporter, emit, remove_orphans)
+            only = alone(project, [service])
+            ids = provide(
+                only, self._view.nouns, ImageWish(build=build, pull=pull), reporter, emit, cancel
+            )
+            seen = self._view.seen(project)
+            means = self._bringing.means(project, ids, reporter, cancel)
+            self._bringing.surroundings(only, reporter, cancel)
+            words, flags = oneoff_flags(
+                project,
+                service,
+                command,
+                wish,
+                image_id=ids[service],
+                ids={one.service: one.id for one in reversed(seen.instances) if not one.oneoff},
+                files=means.files(service),
+            )
+        return project.image(service), words, {**flags, "pull": "never"}
+
+    def one(self, service: str, index: int = 0) -> Container:
+        """Return a running container of a service, by default the first."""
+        return self._view.one(self._view.project_if_any(), service, index)
+
+    def _start_dependencies(
+        self,
+        project: Project,
+        service: str,
+        reporter: Reporter,
+        emit: EventSink,
+        remove_orphans: bool,
+    ) -> None:
+        others = {k: v for k, v in project.services.items() if k != service}
+        awaited = project.services[service].get("depends_on") or {}
+        if others:
+            rest = replace(project, model={**project.model, "services": others})
+            wish = UpWish(awaited=awaited, remove_orphans=remove_orphans)
+            self._bringing.up(rest, wish, ImageWish(), reporter, emit, CancelToken())
+
+    # -- images ----------------------------------------------------------------------------------
+
+    def build(
+        self,
+        *services: str,
+        with_dependencies: bool = False,
+        emit: EventSink = discard,
+        cancel: CancelToken | None = None,
+        **flags: Any,
+    ) -> dict[str, str]:
+        """Build the images of services that have a ``build`` section; return IDs by service.
+
+        ``flags`` are added to those of the file: ``no_cache``, ``pull``, ``build_args`` …
+        """
+        project = self._view.project(services if with_dependencies else ())
+        for service in services:
+            known(service, project)
+        built = {}
+        with self._reporting(emit, project):
+            for service, model in project.services.items():
+                if model.get("build") and (
+                    not services or with_dependencies or service in services
+                ):
+                    token = cancel or CancelToken()
+                    built[service] = build_one(
+                        project, service, self._view.nouns, emit, token, **flags
+                    )
+        return built
+
+    def pull(
+        self,
+        *services: str,
+        include_deps: bool = False,
+        ignore_buildable: bool = False,
+        ignore_pull_failures: bool = False,
+        policy: str = "",
+        emit: EventSink = discard,
+    ) -> None:
+        """Fetch the images of services from their registries."""
+        project = self._view.project(services)
+        wanted: dict[str, list[str]] = {}
+        for service, model in project.services.items():
+            if services and service not in services and not include_deps:
                 continue
-            if services and service not in services:
+            if not model.get("image") or (ignore_buildable and model.get("build")):
                 continue
-            if not orphans and project is not None and service not in project.declared:
+            if policy == "missing" and project.image(service) in self._view.nouns.images:
                 continue
-            found.append(container)
-        if project is not None:
-            for service in services:
-                _known(service, project)
-        return sorted(found, key=lambda container: container.name)
-
-    def status(self) -> ProjectStatus:
-        """Return the project as it is now: services, containers, edges, networks, volumes."""
-        project = self._project_if_any()
-        name = project.name if project is not None else self._options.name
-        containers = self._containers(name, all=True)
-        if project is None:
-            return project_status(name, containers, None)
-        seen = self._seen(project)
-        sections: dict[str, list[ResourceStatus]] = {"networks": [], "volumes": []}
-        for section, existing in (("networks", seen.networks), ("volumes", seen.volumes)):
-            for key, model in (project.model.get(section) or {}).items():
-                own = str((model or {}).get("name") or key)
-                external = bool((model or {}).get("external"))
-                sections[section].append(ResourceStatus(key, own, own in existing, external))
-        return project_status(name, containers, project, sections["networks"], sections["volumes"])
-
-    def _containers(self, name: str, *, all: bool) -> list[Container]:
-        return self._nouns.containers.list(all, labels.project_filter(name))
-
-    def _seen(self, project: Project) -> Seen:
-        return self._seen_of(project.name, project)
-
-    def _seen_of(self, name: str, project: Project | None) -> Seen:
-        """Return what exists of a project; without a file, what its labels tell."""
-        instances = instances_of(self._containers(name, all=True))
-        if project is None:
-            chosen = {"label": [f"{labels.PROJECT}={name}"]}
-            volumes = {one.name: one.labels for one in self._nouns.volumes.list(filters=chosen)}
-            networks = {
-                one.name: one.labels
-                for one in self._nouns.networks.list()
-                if one.labels.get(labels.PROJECT) == name
-            }
-            return Seen(instances, networks, volumes)
-        networks = {}
-        for key in project.model.get("networks") or ():
+            wanted.setdefault(project.image(service), []).append(service)
+        with self._reporting(emit, project) as reporter:
             try:
-                network = self._nouns.networks.get(network_name(project, key))
-            except NetworkNotFoundError:
-                continue
-            if network.name == network_name(project, key):
-                networks[network.name] = network.labels
-        volumes = {}
-        for key in project.model.get("volumes") or ():
-            try:
-                volume = self._nouns.volumes.get(volume_name(project, key))
-            except VolumeNotFoundError:
-                continue
-            volumes[volume.name] = volume.labels
-        return Seen(instances, networks, volumes)
+                pull_all(project, self._view.nouns, wanted, reporter, emit)
+            except NotFoundError:
+                if not ignore_pull_failures:
+                    raise
+
+    def push(
+        self,
+        *services: str,
+        include_deps: bool = False,
+        ignore_push_failures: bool = False,
+        emit: EventSink = discard,
+    ) -> dict[str, str]:
+        """Send the images of services that are built to their registries; return digests."""
+        project = self._view.project(services)
+        pushed = {}
+        with self._reporting(emit, project):
+            for service, model in project.services.items():
+                chosen = not services or include_deps or service in services
+                if chosen and model.get("build") and model.get("image"):
+                    image = project.image(service)
+                    try:
+                        pushed[service] = self._view.nouns.images.push(image, emit=emit)
+                    except RegistryError:
+                        if not ignore_push_failures:
+                            raise
+        return pushed
+
+    # -- files -----------------------------------------------------------------------------------
+
+    def cp(self, source: str, target: str, *, index: int = 0, **flags: Any) -> None:
+        """Copy files between a service's container (``SERVICE:PATH``) and this machine."""
+        project = self._view.project_if_any()
+        ends = [self._end_of_copy(project, text, index) for text in (source, target)]
+        if ends[0] == source and ends[1] == target:
+            raise InvalidArgumentError("unknown copy direction", hint="write SERVICE:PATH for one")
+        self._view.nouns.containers.copy(ends[0], ends[1], **flags)
+
+    def _end_of_copy(self, project: Project | None, text: str, index: int) -> str:
+        service, colon, path = text.partition(":")
+        if not colon or text.startswith(("/", ".")):
+            return text
+        found = [
+            one
+            for one in self._view.of_services(project, [service])
+            if not index or one.labels.get(labels.NUMBER) == str(index)
+        ]
+        if not found:
+            raise NotFoundError(f'no container found for service "{service}"')
+        return f"{found[0].id}:{path}"
+
+    # -- watching files --------------------------------------------------------------------------
+
+    def watch(self, *services: str, emit: EventSink = discard, **flags: Any) -> Watching:
+        """Return a watcher of ``develop.watch``; iterate over it to carry changes out."""
+        from jupyter_containers.engine.applications.watching import Watching
+
+        return Watching(self, self._view, services, emit=emit, **flags)
 
     # -- common ----------------------------------------------------------------------------------
 
-    def _selected(self, services: Sequence[str], *, no_deps: bool) -> Project:
-        project = self.project(services)
-        if not no_deps or not services:
-            return project
-        kept = {name: _alone(project.services[name], services) for name in services}
-        return replace(project, model={**project.model, "services": kept})
+    def _carry_out(
+        self,
+        services: Sequence[str],
+        make: Callable[[_Work], Plan],
+        emit: EventSink,
+        timeout: float | None = None,
+    ) -> None:
+        project = self._view.project_if_any()
+        if project is not None:
+            for service in services:
+                known(service, project)
+        seen = self._view.seen(project)
+        waits = lifecycle.waits_of(project.services if project is not None else None, seen)
+        with self._reporting(emit, project) as reporter:
+            plan = make(_Work(seen, waits))
+            means: Means = self._bringing.means(project, {}, reporter, CancelToken())
+            carry_out(plan, seen, means, timeout=timeout)
 
     @contextmanager
     def _reporting(self, emit: EventSink, project: Project | None) -> Iterator[Reporter]:
@@ -356,8 +524,12 @@ class Application:
         finally:
             reporter.close()
 
-    def __repr__(self) -> str:
-        return f"<Application {self._options.name or self._options.files or 'compose.yaml'}>"
+
+class _Work:
+    """What a plan is made from."""
+
+    def __init__(self, seen: Any, waits: lifecycle.Waits) -> None:
+        self.seen, self.waits = seen, waits
 
 
 class Running:
@@ -373,64 +545,19 @@ class Running:
         self.application.down()
 
     def __repr__(self) -> str:
-        return f"<{self.application.status().status_text or 'nothing'}>"
+        return f"<Running {self.application.name}: {self.application.status().status_text}>"
 
 
-def _own(
-    existing: Mapping[str, Mapping[str, str]], name: str, project: Project | None, section: str
-) -> list[str]:
-    """Return the networks or volumes that are the project's own, external ones left out."""
-    if project is None:
-        return list(existing)
-    declared = project.model.get(section) or {}
-    return [
-        str(model.get("name") or f"{name}_{key}")
-        for key, model in ((key, model or {}) for key, model in declared.items())
-        if not model.get("external")
-    ]
-
-
-def _known(service: str, project: Project) -> None:
-    if service not in project.services and service not in project.declared:
-        raise NotFoundError(f"no such service: {service}")
-
-
-def _alone(model: Mapping[str, Any], services: Sequence[str]) -> dict[str, Any]:
-    """Return a service that depends only on those that are chosen with it."""
-    depends = {k: v for k, v in (model.get("depends_on") or {}).items() if k in services}
-    rest = {key: value for key, value in model.items() if key != "depends_on"}
-    return {**rest, "depends_on": depends} if depends else rest
-
-
-def scaled(project: Project, counts: Mapping[str, int]) -> Project:
-    """Return a project in which services have other numbers of containers."""
-    if not counts:
-        return project
-    services = {name: dict(model) for name, model in project.services.items()}
-    for name, count in counts.items():
-        if name not in services:
-            raise NotFoundError(f"no such service: {name}")
-        if count < 0:
-            raise InvalidArgumentError(f"invalid scale: {name}={count}")
-        services[name]["scale"] = count
-        if services[name].get("container_name") and scale_of(services[name]) > 1:
-            raise InvalidArgumentError(
-                f'the service "{name}" has the container name '
-                f'"{services[name]["container_name"]}": remove it to scale the service'
-            )
-    return replace(project, model={**project.model, "services": services})
-
-
+_UP = frozenset(
+    {
+        "build", "no_build", "pull", "quiet_pull", "scale", "force_recreate", "no_recreate",
+        "always_recreate_deps", "renew_anon_volumes", "no_deps", "remove_orphans", "timeout",
+    }
+)  # fmt: skip
+_RUN = frozenset({"no_deps", "build", "pull", "remove_orphans"})
 _EXCLUSIVE = (
     ("build", "no_build"),
     ("force_recreate", "no_recreate"),
     ("renew_anon_volumes", "no_recreate"),
     ("always_recreate_deps", "no_recreate"),
 )
-
-
-def _check_up(given: Mapping[str, Any]) -> None:
-    for one, other in _EXCLUSIVE:
-        if given[one] and given[other]:
-            words = (f"--{word.replace('_', '-')}" for word in (one, other))
-            raise InvalidArgumentError(f"{' and '.join(words)} are incompatible")

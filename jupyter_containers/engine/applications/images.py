@@ -15,9 +15,9 @@ from typing import Any, Literal
 from jupyter_containers.compose import quantities
 from jupyter_containers.compose.project import Project
 from jupyter_containers.engine.applications.builds import build_flags
-from jupyter_containers.engine.applications.execution import Nouns
 from jupyter_containers.engine.applications.planning import ordered
 from jupyter_containers.engine.applications.reporting import Reporter
+from jupyter_containers.engine.applications.works import Nouns
 from jupyter_containers.errors import ContainersError, ImageNotFoundError, InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard
 

@@ -42,7 +42,8 @@ class UpWish:
     """What ``up`` is asked for.
 
     ``images`` are image IDs by service; ``chosen`` are the services that were named, all without
-    one; ``image_volumes`` are the paths that an image declares as volumes, by service.
+    one; ``image_volumes`` are the paths that an image declares as volumes, by service; ``awaited``
+    are conditions of services that something else than a service of the project waits for.
     """
 
     images: Mapping[str, str] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class UpWish:
     ignore_orphans: bool = False
     start: bool = True
     wait: bool = False
+    awaited: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def ordered(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -117,6 +119,8 @@ class _Up:
             made = self._draft.barrier("created")
             for service in services:
                 self._start(service, made)
+            for other, entry in self._wish.awaited.items():
+                self._dependency("run", other, entry)
             if self._wish.wait:
                 self._wait(services)
         return self._draft.plan()
@@ -497,5 +501,6 @@ def plan_down(
     for name in wish.images:
         draft.add(f"remove image {name}", RemoveImage(name), gone)
     for name in volumes if wish.volumes else ():
-        draft.add(f"remove volume {name}", RemoveVolume(name), gone)
+        if name in seen.volumes:
+            draft.add(f"remove volume {name}", RemoveVolume(name), gone)
     return draft.plan()

@@ -6,23 +6,15 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jupyter_containers.compose.loading import LoadOptions
 from jupyter_containers.engine.applications import labels
 from jupyter_containers.engine.applications.application import Application
-from jupyter_containers.engine.applications.execution import Nouns
 from jupyter_containers.engine.applications.status import ProjectSummary, summaries
+from jupyter_containers.engine.applications.works import Nouns
 from jupyter_containers.engine.collection import Collection, Items
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
-
-if TYPE_CHECKING:
-    from jupyter_containers.engine.builds.service import BuildService
-    from jupyter_containers.engine.containers.service import ContainerService
-    from jupyter_containers.engine.images.service import ImageService
-    from jupyter_containers.engine.networks.service import NetworkService
-    from jupyter_containers.engine.volumes.service import VolumeService
-    from jupyter_containers.settings import Settings
 
 Source = str | Path | Mapping[str, Any] | Sequence[str | Path] | None
 
@@ -32,18 +24,8 @@ class ApplicationService(Collection[ProjectSummary]):
 
     noun = "applications"
 
-    def __init__(
-        self,
-        settings: Settings,
-        containers: ContainerService,
-        images: ImageService,
-        networks: NetworkService,
-        volumes: VolumeService,
-        builds: BuildService,
-    ) -> None:
-        self._settings = settings
-        self._containers, self._images = containers, images
-        self._networks, self._volumes, self._builds = networks, volumes, builds
+    def __init__(self, engine: Nouns) -> None:
+        self._engine = engine
 
     def compose(
         self,
@@ -70,12 +52,11 @@ class ApplicationService(Collection[ProjectSummary]):
             env_files=None if env_files is None else tuple(os.fspath(name) for name in env_files),
             environment=dict(os.environ if environment is None else environment),
         )
-        nouns = Nouns(self._containers, self._images, self._networks, self._volumes, self._builds)
-        return Application(nouns, options, self._settings.layout.applications)
+        return Application(self._engine, options, self._engine.settings.layout.applications)
 
     def list(self, all: bool = False) -> Items[ProjectSummary]:
         """Return the projects that have running containers, with ``all`` those that have any."""
-        return summaries(self._containers.list(all, labels.project_filter()))
+        return summaries(self._engine.containers.list(all, labels.project_filter()))
 
     __call__ = list
 

@@ -101,6 +101,45 @@ class DiscardContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartContainer:
+    """Stop a container and start it."""
+
+    instance: Instance
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KillContainer:
+    """Send a signal to a container."""
+
+    instance: Instance
+    signal: str = "SIGKILL"
+
+
+@dataclass(frozen=True, slots=True)
+class PauseContainer:
+    """Freeze a container."""
+
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class UnpauseContainer:
+    """Let a frozen container go on."""
+
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveContainer:
+    """Remove a container that does not run, with ``force`` also one that does."""
+
+    instance: Instance
+    force: bool = False
+    volumes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Await:
     """Wait until a service's containers meet a condition of ``depends_on``.
 
@@ -130,6 +169,11 @@ Action: TypeAlias = (
     | StartContainer
     | StopContainer
     | DiscardContainer
+    | RestartContainer
+    | KillContainer
+    | PauseContainer
+    | UnpauseContainer
+    | RemoveContainer
     | Await
     | Barrier
 )
