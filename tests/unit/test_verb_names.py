@@ -35,6 +35,10 @@ EXCEPTIONS = {
         {"build", "start"},
         "a value of --call, a key of BuildKit's JSON",
     ),
+    "commands/verbs/applications.py": (
+        {"attach", "build", "pull", "version", "wait"},
+        "keys of flags, and of a JSON document",
+    ),
     "commands/verbs/compose.py": ({"images"}, "the key of a flag of compose config"),
     "panel/calls.py": (_ACTIONS, "the panel's own actions (messages.Action)"),
     "panel/feed.py": ({"attach", "images", "top"}, "actions of events, the panel's sections"),

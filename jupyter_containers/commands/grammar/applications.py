@@ -91,7 +91,7 @@ def _verb(
     return Verb(
         f"compose {name}",
         help,
-        f"applications:{handler}",
+        handler if ":" in handler else f"applications:{handler}",
         tuple(sorted((*_SHARED, *flags), key=lambda flag: flag.name)),
         operands,
         tuple(f"compose {alias}" for alias in aliases),
@@ -111,7 +111,7 @@ VERBS: tuple[Verb, ...] = (
         (*_CREATE, *_UP),
         examples=(
             ("up -d", "the services of compose.yaml, in the background"),
-            ("up -d --wait --scale job=2", "until they are healthy; two of one"),
+            ("up -d --wait --scale web=2", "until they are healthy; two of one"),
             ("up --abort-on-container-exit", "in the foreground, until one ends"),
         ),
         interrupted=_LEFT,
@@ -127,7 +127,7 @@ VERBS: tuple[Verb, ...] = (
     _verb(
         "down",
         "Stop and remove containers and networks of a project",
-        "down",
+        "act",
         (
             _REMOVE_ORPHANS,
             Flag("rmi", "Remove images too: local or all", values=("local", "all")),
@@ -140,33 +140,33 @@ VERBS: tuple[Verb, ...] = (
     _verb(
         "start",
         "Start the containers of services",
-        "start",
+        "act",
         (
             Flag("wait", "Wait until the services run, and are healthy", "bool"),
             Flag("wait-timeout", "Seconds to wait at most", "int"),
         ),
         examples=(("start", "those that were created or stopped"),),
     ),
-    _verb("stop", "Stop services", "stop", (_TIMEOUT,), examples=(("stop web", ""),)),
+    _verb("stop", "Stop services", "act", (_TIMEOUT,), examples=(("stop web", ""),)),
     _verb(
         "restart",
         "Restart services",
-        "restart",
+        "act",
         (_NO_DEPS, _TIMEOUT),
         examples=(("restart web", ""),),
     ),
     _verb(
         "kill",
         "Send a signal to the containers of services",
-        "kill",
+        "act",
         (
             _REMOVE_ORPHANS,
             Flag("signal", "Signal to send (default KILL)", "text", "s", values=SIGNALS),
         ),
         examples=(("kill -s HUP web", ""),),
     ),
-    _verb("pause", "Pause services", "pause", examples=(("pause web", ""),)),
-    _verb("unpause", "Let paused services go on", "unpause", examples=(("unpause web", ""),)),
+    _verb("pause", "Pause services", "act", examples=(("pause web", ""),)),
+    _verb("unpause", "Let paused services go on", "act", examples=(("unpause web", ""),)),
     _verb(
         "rm",
         "Remove stopped containers of services",
@@ -250,7 +250,7 @@ VERBS: tuple[Verb, ...] = (
     _verb(
         "ps",
         "List the containers of a project",
-        "ps",
+        "projects:ps",
         (
             Flag("all", "Also those that do not run, and those of run", "bool", "a"),
             Flag("filter", "Keep what matches status=…", "list", keyword="filters"),
@@ -266,7 +266,7 @@ VERBS: tuple[Verb, ...] = (
     _verb(
         "ls",
         "List the projects that have running containers",
-        "projects",
+        "projects:projects",
         (
             Flag("all", "Also those that do not run", "bool", "a"),
             Flag("filter", "Keep what matches name=…", "list", keyword="filters"),
@@ -279,7 +279,7 @@ VERBS: tuple[Verb, ...] = (
     _verb(
         "logs",
         "Show what services wrote",
-        "logs",
+        "projects:logs",
         (
             Flag("follow", "Go on until all have ended", "bool", "f"),
             _INDEX,
@@ -296,15 +296,15 @@ VERBS: tuple[Verb, ...] = (
     _verb(
         "images",
         "List the images of a project's containers",
-        "images",
+        "projects:images",
         (Flag("format", "table or json", values=("table", "json")), _QUIET_IDS),
         examples=(("images", ""),),
     ),
-    _verb("top", "List the processes of services", "top", examples=(("top", ""),)),
+    _verb("top", "List the processes of services", "projects:top", examples=(("top", ""),)),
     _verb(
         "stats",
         "Show what services use",
-        "stats",
+        "projects:stats",
         (
             Flag("all", "Also those that do not run", "bool", "a"),
             _FORMAT,
@@ -316,7 +316,7 @@ VERBS: tuple[Verb, ...] = (
     _verb(
         "port",
         "Print where a port of a service is published",
-        "port",
+        "projects:port",
         (_INDEX, Flag("protocol", "tcp or udp", values=("tcp", "udp"))),
         (_SERVICE, Operand("private_port", "PRIVATE_PORT")),
         examples=(("port web 8000", ""),),
@@ -324,14 +324,14 @@ VERBS: tuple[Verb, ...] = (
     _verb(
         "volumes",
         "List the volumes of a project",
-        "volumes",
+        "projects:volumes",
         (Flag("format", "table, json or a Go template"), Flag("quiet", "Only names", "bool", "q")),
         examples=(("volumes", ""),),
     ),
     _verb(
         "events",
         "Show what happens to the containers of a project",
-        "events",
+        "projects:events",
         (
             Flag("json", "One JSON object a line", "bool"),
             Flag("since", "Only since a time or a duration ago (10m)"),
@@ -370,7 +370,7 @@ VERBS: tuple[Verb, ...] = (
     _verb(
         "pull",
         "Fetch the images of services from their registries",
-        "pull",
+        "act",
         (
             Flag("ignore-buildable", "Leave out images that can be built", "bool"),
             Flag("ignore-pull-failures", "Go on where an image cannot be fetched", "bool"),
@@ -383,7 +383,7 @@ VERBS: tuple[Verb, ...] = (
     _verb(
         "push",
         "Send the images that services build to their registries",
-        "push",
+        "act",
         (
             Flag("ignore-push-failures", "Go on where an image cannot be sent", "bool"),
             Flag("include-deps", "Send those of dependencies too", "bool"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +13,6 @@ from jupyter_containers.commands.render.results import Text
 from jupyter_containers.commands.session import Session, no_progress
 from jupyter_containers.commands.verbs.attaching import lent, outcome, said_once, signals
 from jupyter_containers.commands.verbs.listing import read_text
-from jupyter_containers.commands.verbs.projects import (
-    events,
-    images,
-    logs,
-    port,
-    projects,
-    ps,
-    stats,
-    top,
-    volumes,
-)
 from jupyter_containers.commands.verbs.terminals import (
     execute_in_terminal,
     has_places,
@@ -36,8 +25,7 @@ from jupyter_containers.events import EventSink
 if TYPE_CHECKING:
     from jupyter_containers.engine.applications.application import Application
 
-__all__ = ["events", "images", "logs", "port", "projects", "ps", "stats", "top", "volumes"]
-
+_OF_PROJECT = ("files", "project", "profiles", "env_files", "folder", "progress", "quiet")
 _CREATING = (
     *("build", "force_recreate", "no_build", "no_recreate", "pull", "quiet_pull"),
     *("remove_orphans", "no_deps", "renew_anon_volumes", "always_recreate_deps", "timeout"),
@@ -194,28 +182,13 @@ def create(session: Session, parsed: Parsed) -> None:
         application(session, parsed).create(*_services(parsed), emit=emit, **flags)
 
 
-def down(session: Session, parsed: Parsed) -> None:
-    """Take a project down."""
-    flags = _given(parsed, ("volumes", "rmi", "remove_orphans", "timeout"))
+def act(session: Session, parsed: Parsed) -> None:
+    """Do what the application's method of the verb's name does, with the verb's own flags."""
+    assert parsed.verb is not None
+    method = parsed.verb.name.rpartition(" ")[2]
+    flags = {key: value for key, value in parsed.flags.items() if key not in _OF_PROJECT}
     with progress(session, parsed) as emit:
-        application(session, parsed).down(*_services(parsed), emit=emit, **flags)
-
-
-def _acting(method: str, keys: Sequence[str] = ()) -> Callable[[Session, Parsed], None]:
-    def act(session: Session, parsed: Parsed) -> None:
-        with progress(session, parsed) as emit:
-            action = getattr(application(session, parsed), method)
-            action(*_services(parsed), emit=emit, **_given(parsed, keys))
-
-    return act
-
-
-start = _acting("start", ("wait", "wait_timeout"))
-stop = _acting("stop", ("timeout",))
-restart = _acting("restart", ("timeout", "no_deps"))
-kill = _acting("kill", ("signal", "remove_orphans"))
-pause = _acting("pause")
-unpause = _acting("unpause")
+        getattr(application(session, parsed), method)(*_services(parsed), emit=emit, **flags)
 
 
 def remove(session: Session, parsed: Parsed) -> None:
@@ -368,20 +341,6 @@ def build(session: Session, parsed: Parsed) -> None:
         app.build(*services, emit=emit, **flags)
         if parsed.flag("push"):
             app.push(*services, emit=emit)
-
-
-def pull(session: Session, parsed: Parsed) -> None:
-    """Fetch the images of services."""
-    keys = ("ignore_buildable", "ignore_pull_failures", "include_deps", "policy")
-    with progress(session, parsed) as emit:
-        application(session, parsed).pull(*_services(parsed), emit=emit, **_given(parsed, keys))
-
-
-def push(session: Session, parsed: Parsed) -> None:
-    """Send the images of services."""
-    keys = ("ignore_push_failures", "include_deps")
-    with progress(session, parsed) as emit:
-        application(session, parsed).push(*_services(parsed), emit=emit, **_given(parsed, keys))
 
 
 def watch(session: Session, parsed: Parsed) -> None:

@@ -471,29 +471,13 @@ def plan_down(
     draft = Draft()
     services = {one.service for one in seen.instances if not one.oneoff}
     known = services if declared is None else {*declared}
-    included = [one for one in seen.instances if not one.oneoff and one.service in known]
-    if wish.chosen:
-        included = [one for one in included if one.service in wish.chosen]
-    keys: dict[str, list[str]] = {}
-    graph = {name: {"depends_on": depends_on.get(name, ())} for name in services}
-    dependents: dict[str, list[str]] = {}
-    for name, others in depends_on.items():
-        for other in others:
-            dependents.setdefault(other, []).append(name)
-    for service in reversed(ordered(graph)):
-        needs = [key for name in dependents.get(service, ()) for key in keys.get(name, ())]
-        keys[service] = [
-            draft.add(
-                f"remove {one.name}", DiscardContainer(one, wish.timeout, wish.volumes), needs
-            )
-            for one in included
-            if one.service == service
-        ]
-    if wish.remove_orphans:
-        gone = draft.barrier("services gone")
-        for one in seen.instances:
-            if f"remove {one.name}" not in draft.steps and (one.oneoff or is_orphan(one, known)):
-                draft.add(f"remove {one.name}", DiscardContainer(one, wish.timeout), gone)
+    included = [
+        one
+        for one in seen.instances
+        if not one.oneoff and one.service in known and one.service in (wish.chosen or known)
+    ]
+    _discard_in_order(draft, included, services, depends_on, wish)
+    _discard_orphans(draft, seen, known, wish)
     gone = draft.barrier("containers gone")
     for name in networks:
         if name in seen.networks:
@@ -504,3 +488,36 @@ def plan_down(
         if name in seen.volumes:
             draft.add(f"remove volume {name}", RemoveVolume(name), gone)
     return draft.plan()
+
+
+def _discard_orphans(draft: Draft, seen: Seen, known: Iterable[str], wish: DownWish) -> None:
+    if wish.remove_orphans:
+        gone = draft.barrier("services gone")
+        for one in seen.instances:
+            if one.oneoff or is_orphan(one, known):
+                draft.add(f"remove {one.name}", DiscardContainer(one, wish.timeout), gone)
+
+
+def _discard_in_order(
+    draft: Draft,
+    instances: Sequence[Instance],
+    services: Iterable[str],
+    depends_on: Mapping[str, Iterable[str]],
+    wish: DownWish,
+) -> None:
+    """Add the removal of containers, dependents first."""
+    graph = {name: {"depends_on": depends_on.get(name, ())} for name in services}
+    dependents: dict[str, list[str]] = {}
+    for name, others in depends_on.items():
+        for other in others:
+            dependents.setdefault(other, []).append(name)
+    keys: dict[str, list[str]] = {}
+    for service in reversed(ordered(graph)):
+        needs = [key for name in dependents.get(service, ()) for key in keys.get(name, ())]
+        keys[service] = [
+            draft.add(
+                f"remove {one.name}", DiscardContainer(one, wish.timeout, wish.volumes), needs
+            )
+            for one in instances
+            if one.service == service
+        ]

@@ -403,8 +403,8 @@ def _health(check: Mapping[str, Any]) -> dict[str, Any]:
     elif kind == "CMD-SHELL":
         flags["health_cmd"] = " ".join(words)
     for word in ("interval", "timeout", "start_period", "start_interval"):
-        if nanoseconds := quantities.nanoseconds(check.get(word, "0")):
-            flags[f"health_{word}"] = f"{nanoseconds}ns"
+        if quantities.nanoseconds(check.get(word, "0")):
+            flags[f"health_{word}"] = check[word]
     if check.get("retries"):
         flags["health_retries"] = int(check["retries"])
     return flags
