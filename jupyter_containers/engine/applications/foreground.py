@@ -58,55 +58,66 @@ class Foreground:
     stop: Callable[[], None]
     kill: Callable[[], None]
     on_line: OnLine
+    _begun: datetime = field(default_factory=lambda: datetime.now(UTC))
     _ended: dict[str, float] = field(default_factory=dict)
+    _read: dict[str, float] = field(default_factory=dict)
+    _enders: list[threading.Thread] = field(default_factory=list)
     _failure: BaseException | None = None
     _aborting: bool = False
 
     def run(self) -> int:
         """Return the exit code of the application."""
         lines = Followed(self.nouns, CancelToken())
-        begun = datetime.now(UTC)
-        shown = [one for one in self.containers() if self._shown(one)]
-        self._say("", "", f"Attaching to {', '.join(sorted(source_of(one) for one in shown))}")
         starter = threading.Thread(target=self._guarded, args=(self.start,), daemon=True)
-        stopper: threading.Thread | None = None
+        presses = answered = code = 0
         try:
-            for container in shown:
-                lines.follow(container, since=begun)
+            self._attach(lines)
             starter.start()
-            code = 0
             while True:
                 try:
+                    if presses > answered:
+                        code, answered = 130, answered + 1
+                        self._interrupted()
                     self._pass_on(lines)
-                    ended = self._look(lines, begun)
+                    ended = self._look(lines)
                     if self._failure is not None:
                         raise self._failure
                     if ended is not None and not self._aborting:
                         code = ended
                         self._aborting = True
                         self._say("", "", "Aborting on container exit...", stream="notice")
-                        stopper = self._begin(self.stop)
-                    if self._done(starter, stopper):
+                        self._end(self.stop)
+                    if self._done(starter):
                         break
                 except KeyboardInterrupt:
-                    stopper = self._interrupted(stopper)
-                    code = 130
+                    presses += 1
             self._pass_on(lines)
             return self._final(code)
         finally:
             lines.close()
 
-    def _interrupted(self, stopper: threading.Thread | None) -> threading.Thread:
-        if stopper is None or not self._aborting:
-            self._aborting = True
-            self._say("", "", "Gracefully Stopping... press Ctrl+C again to force")
-            return self._begin(self.stop)
-        return self._begin(self.kill)
+    def _attach(self, lines: Followed) -> None:
+        """Follow what runs already, from now on."""
+        shown = [one for one in self.containers() if self._shown(one)]
+        self._say("", "", f"Attaching to {', '.join(sorted(source_of(one) for one in shown))}")
+        for container in shown:
+            if container.status.alive:
+                self._read[container.id] = container.record.state.started
+                lines.follow(container, since=self._begun)
 
-    def _begin(self, work: Callable[[], None]) -> threading.Thread:
+    def _interrupted(self) -> None:
+        """Stop the services, and kill them at the next interrupt."""
+        if self._aborting:
+            self._end(self.kill)
+            return
+        self._aborting = True
+        self._end(self.stop)
+        self._say("", "", "Gracefully Stopping... press Ctrl+C again to force")
+
+    def _end(self, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=self._guarded, args=(work,), daemon=True)
+        self._enders.append(thread)
         thread.start()
-        return thread
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -122,38 +133,56 @@ class Foreground:
         for line in lines.take(_LOOK_SECONDS):
             self.on_line(line)
 
-    def _look(self, lines: Followed, begun: datetime) -> int | None:
+    def _look(self, lines: Followed) -> int | None:
         """Tell which containers have ended; return the code that ends the application."""
         found = None
         for container in self.containers():
             state = container.record.state
-            if container.status.up or not state.finished or state.finished < begun.timestamp():
-                if container.status.alive and self._shown(container):
-                    lines.follow(container, since=_started(container, begun))
+            if not self._of_this_time(container):
+                continue
+            if self._shown(container) and self._follows(lines, container):
+                continue  # its last lines come before the word of its end
+            if container.status.up or not state.finished:
                 continue
             if self._ended.get(container.id) == state.finished:
                 continue
-            if lines.is_read(container.id):
-                continue  # its last lines come first
             self._ended[container.id] = state.finished
             code = state.exit_code
             if self._shown(container):
                 service = container.labels.get(labels.SERVICE, "")
-                text = f"{source_of(container)} exited with code {code}"
                 self._pass_on(lines)
-                self._say(source_of(container), service, text)
+                self._say(
+                    source_of(container), service, f"{source_of(container)} exited with code {code}"
+                )
             if self.attachment.abort == "exit" or (self.attachment.abort == "failure" and code):
                 found = code if found is None else found
         return found
 
-    def _done(self, starter: threading.Thread, stopper: threading.Thread | None) -> bool:
-        if starter.is_alive() or (stopper is not None and stopper.is_alive()):
+    def _follows(self, lines: Followed, container: Container) -> bool:
+        """Read what a container writes in each of its runs; return whether more may come."""
+        started = container.record.state.started
+        if lines.is_read(container.id):
+            return True
+        if not started or self._read.get(container.id) == started:
+            return False
+        self._read[container.id] = started
+        since = datetime.fromtimestamp(self._ended.get(container.id, 0.0), UTC)
+        lines.follow(container, since=max(since, self._begun))
+        return True
+
+    def _done(self, starter: threading.Thread) -> bool:
+        if starter.is_alive() or any(thread.is_alive() for thread in self._enders):
             return False
         return not any(
-            container.status.up or container.id not in self._ended
+            container.status.up
+            or (container.record.state.finished and container.id not in self._ended)
             for container in self.containers()
-            if self._shown(container) and (stopper is None or container.status.up)
+            if self._shown(container) and self._of_this_time(container)
         )
+
+    def _of_this_time(self, container: Container) -> bool:
+        started = container.record.state.started
+        return started >= self._begun.timestamp() or container.id in self._read
 
     def _final(self, code: int) -> int:
         wanted = self.attachment.exit_code_from
@@ -167,8 +196,3 @@ class Foreground:
     def _say(self, source: str, service: str, text: str, *, stream: str = "status") -> None:
         data = f"{text}\n".encode()
         self.on_line(ProjectLine(source, service, datetime.now(UTC), stream, data))
-
-
-def _started(container: Container, begun: datetime) -> datetime:
-    started = datetime.fromtimestamp(container.record.state.started or 0.0, UTC)
-    return max(started, begun)

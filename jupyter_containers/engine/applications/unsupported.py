@@ -11,6 +11,8 @@ from typing import Any
 
 from jupyter_containers.compose.problems import ModelError, Path, dotted
 from jupyter_containers.compose.project import Project
+from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.options.values import check_name
 
 _FIELDS = {
     "credential_spec": "credentials of Windows",
@@ -30,7 +32,13 @@ _OF_SWARM = ("placement", "update_config", "rollback_config", "endpoint_mode", "
 
 
 def check(project: Project) -> None:
-    """Raise :class:`ModelError` at the first field that cannot be honoured."""
+    """Raise :class:`ModelError` at the first field that cannot be honoured, or bad name."""
+    for section in ("networks", "volumes"):
+        for key, model in (project.model.get(section) or {}).items():
+            try:
+                check_name(str((model or {}).get("name") or key), section[:-1])
+            except InvalidArgumentError as error:
+                raise ModelError((section, key, "name"), error.message) from error
     for path, what in _refused(project):
         raise ModelError(path, f"{dotted(path)} is not supported here: {what}", at_key=True)
 

@@ -95,12 +95,12 @@ class Watching:
                 continue
             try:
                 if trigger.syncs:
+                    self._sync(trigger, paths)
+                    self._run_hook(trigger)
                     count = len(paths)
                     yield (
                         f'Syncing service "{trigger.service}" after {count} changes were detected'
                     )
-                    self._sync(trigger, paths)
-                    self._run_hook(trigger)
             except ContainersError as error:
                 yield f"Failed to sync: {error.message}"
                 continue
