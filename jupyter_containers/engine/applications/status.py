@@ -278,7 +278,7 @@ def project_status(
         for service in ordered(models)
         if project is not None
     ]
-    rest = {key: {"depends_on": [one.service for one in waits[key]]} for key in by_service}
+    rest = {key: {"depends_on": [one.service for one in waits[key]]} for key in sorted(by_service)}
     found += [
         service_status(
             service, by_service[service], None, by_service[service][0].image, waits[service]
