@@ -1,4 +1,4 @@
-"""``jupyter container compose``: what Docker Compose 2.40.3 printed for the same file, word for word.
+"""``jupyter container compose``: what Docker Compose 2.40.3 printed for the same file.
 
 The expectations were written down from its ``--progress plain`` on a dockerd.
 """
