@@ -10,30 +10,56 @@ import csv
 import difflib
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.options.values import parse_size
 
 TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
-_ALIASES = {
-    "src": "source", "dst": "target", "destination": "target", "ro": "readonly",
-    "rw": "readwrite",
-}  # fmt: skip
-_KEYS = {
-    "type", "from", "source", "target", "readonly", "readwrite", "id", "sharing", "required",
-    "mode", "uid", "gid", "size", "env",
-}  # fmt: skip
-_ONLY_FOR = {
-    "size": ("tmpfs",),
-    "sharing": ("cache",),
-    "required": ("secret", "ssh"),
-    "env": ("secret",),
-    "mode": ("cache", "secret", "ssh"),
-    "uid": ("cache", "secret", "ssh"),
-    "gid": ("cache", "secret", "ssh"),
+SHARINGS = ("shared", "private", "locked")
+
+
+@dataclass(frozen=True, slots=True)
+class MountKey:
+    """One key: its other names, the mount types that allow it (none: all), its known values.
+
+    A ``switch`` may be written without a value, and means true then.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    switch: bool = False
+
+    @property
+    def completion(self) -> str:
+        """The text that completion offers."""
+        return self.name if self.switch else f"{self.name}="
+
+
+_OWNED = ("cache", "secret", "ssh")
+KEYS: Mapping[str, MountKey] = {
+    key.name: key
+    for key in (
+        MountKey("type", values=TYPES),
+        MountKey("from"),
+        MountKey("source", ("src",)),
+        MountKey("target", ("dst", "destination")),
+        MountKey("readonly", ("ro",), switch=True),
+        MountKey("readwrite", ("rw",), switch=True),
+        MountKey("id"),
+        MountKey("sharing", types=("cache",), values=SHARINGS),
+        MountKey("required", types=("secret", "ssh"), switch=True),
+        MountKey("mode", types=_OWNED),
+        MountKey("uid", types=_OWNED),
+        MountKey("gid", types=_OWNED),
+        MountKey("size", types=("tmpfs",)),
+        MountKey("env", types=("secret",)),
+    )
 }
+_NAMES = {word: key.name for key in KEYS.values() for word in (key.name, *key.aliases)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +90,8 @@ def parse_run_mount(text: str, expand: Callable[[str], str], working_dir: str) -
     """Return the parsed ``--mount`` value; raise :class:`InvalidArgumentError`."""
     pairs: dict[str, str] = {}
     for key, value in _fields(text):
-        if key not in _KEYS:
-            near = difflib.get_close_matches(key, _KEYS | set(_ALIASES), 1, 0.6)
+        if key not in KEYS:
+            near = difflib.get_close_matches(key, _NAMES, 1, 0.6)
             raise InvalidArgumentError(
                 f"unexpected key {key!r} in --mount={text}",
                 hint=f"did you mean {near[0]}?" if near else "",
@@ -76,13 +102,13 @@ def parse_run_mount(text: str, expand: Callable[[str], str], working_dir: str) -
         raise InvalidArgumentError(
             f"unsupported mount type {kind!r}", hint=f"one of {', '.join(TYPES)}"
         )
-    for key, kinds in _ONLY_FOR.items():
-        if key in pairs and kind not in kinds:
+    for key in pairs:
+        if KEYS[key].types and kind not in KEYS[key].types:
             raise InvalidArgumentError(f"{key} is not allowed in a mount of type {kind}")
     sharing = pairs.get("sharing", "shared").lower()
-    if sharing not in ("shared", "private", "locked"):
+    if sharing not in SHARINGS:
         raise InvalidArgumentError(
-            f"unsupported sharing value {sharing!r}", hint="one of shared, private, locked"
+            f"unsupported sharing value {sharing!r}", hint=f"one of {', '.join(SHARINGS)}"
         )
     if kind == "cache" and pairs.get("source") and not pairs.get("from"):
         raise InvalidArgumentError(
@@ -118,8 +144,8 @@ def _fields(text: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for item in row:
         key, equals, value = item.partition("=")
-        key = _ALIASES.get(key.lower(), key.lower())
-        if not equals and key not in ("readonly", "readwrite", "required"):
+        key = _NAMES.get(key.lower(), key.lower())
+        if not equals and not (key in KEYS and KEYS[key].switch):
             raise InvalidArgumentError(f"invalid field {item!r} in --mount: write key=value")
         found.append((key, value if equals else "true"))
     return found

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from jupyter_containers.build.instructions import FLAGS
-from jupyter_containers.build.mounts import TYPES
+from jupyter_containers.build.mounts import KEYS
 from jupyter_containers.build.parser import KEYWORDS
 from jupyter_containers.commands.completion import Names
 
@@ -56,12 +56,17 @@ def _arguments(
 def _mount(token: str, stages: list[str], names: Names) -> list[str]:
     head, _, last = token.rpartition(",") if "," in token else ("--mount=", "", token[8:])
     start = f"{head}," if "," in token else head
-    if last.startswith("type="):
-        return [f"{start}type={kind}" for kind in sorted(TYPES) if kind.startswith(last[5:])]
-    if last.startswith("from="):
-        return [f"{start}from={name}" for name in _sources(last[5:], stages, names)]
-    keys = ("type=", "target=", "source=", "from=", "id=", "sharing=", "mode=", "rw", "required")
-    return [start + key for key in keys if key.startswith(last)]
+    name, equals, value = last.partition("=")
+    if equals:
+        known = _sources(value, stages, names) if name == "from" else _values(name)
+        return [f"{start}{name}={word}" for word in known if word.startswith(value)]
+    kind = (re.search(r"[=,]type=(\w+)", head) or ["", ""])[1]
+    allowed = (key for key in KEYS.values() if not (kind and key.types) or kind in key.types)
+    return [start + key.completion for key in allowed if key.completion.startswith(last)]
+
+
+def _values(name: str) -> list[str]:
+    return sorted(KEYS[name].values) if name in KEYS else []
 
 
 def _sources(token: str, stages: list[str], names: Names) -> list[str]:

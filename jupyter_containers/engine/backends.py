@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Unpack
 from jupyter_containers.engine.collection import Items
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags
+from jupyter_containers.options.groupflags import ConnectFlags, CreateNetworkFlags
 from jupyter_containers.runtime.keys import USUAL_KEYS
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
         VolumeSummary,
     )
     from jupyter_containers.engine.volumes.service import VolumeService
-    from jupyter_containers.engine.workloads.service import WorkloadService
+    from jupyter_containers.engine.workloads.service import ItemFlags, WorkloadService
     from jupyter_containers.engine.workloads.service_block import Ports, Service
     from jupyter_containers.runtime.logs import LogLine
 
@@ -257,10 +258,10 @@ class NetworkBackend(Protocol):
     def get(self, name: str) -> NetworkSummary:
         """Return the network that a name, ID or unique ID prefix means."""
 
-    def create(self, name: str, **flags: Any) -> NetworkSummary:
+    def create(self, name: str, **flags: Unpack[CreateNetworkFlags]) -> NetworkSummary:
         """Create a bridge network; without ``subnet`` a free one is chosen."""
 
-    def connect(self, network: str, container: str, **flags: Any) -> None:
+    def connect(self, network: str, container: str, **flags: Unpack[ConnectFlags]) -> None:
         """Connect a container to a network, now if it runs and at each of its starts."""
 
     def disconnect(self, network: str, container: str, *, force: bool = False) -> None:
@@ -331,7 +332,7 @@ class WorkloadBackend(Protocol):
         into: str = "",
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
-        **flags: Any,
+        **flags: Unpack[ItemFlags],
     ) -> list[RunResult]:
         """Run a command for every item, each in a container of its own; results in their order."""
 
@@ -344,7 +345,7 @@ class WorkloadBackend(Protocol):
         ready: Callable[[Service], object] | None = None,
         timeout: float = 60.0,
         emit: EventSink = discard,
-        **flags: Any,
+        **flags: Unpack[RunFlags],
     ) -> Service:
         """Return a service for a ``with`` block: ready when it begins, removed when it ends."""
 

@@ -1,10 +1,10 @@
-"""Options that come together in one value: a container's networks, and its health check."""
+"""Options that come together in one value: networks, a container in them, its health check."""
 
 # Annotations are values here: the grammar reads them.
 from typing import Annotated, TypedDict
 
 from jupyter_containers.options.flag import Flag, Shown
-from jupyter_containers.options.given import Decimal, Networks, Number, Switch, Text, Texts
+from jupyter_containers.options.given import Decimal, Networks, Number, Pairs, Switch, Text, Texts
 
 
 class EndpointFlags(TypedDict, total=False):
@@ -21,6 +21,47 @@ class EndpointFlags(TypedDict, total=False):
         ),
     ]
     link_local_ip: Annotated[Texts, Flag(help="Link-local address", kind="list")]
+
+
+class ConnectFlags(EndpointFlags, total=False):
+    """Options of ``network connect``."""
+
+    alias: Annotated[Texts, Flag(help="A further name in the network", kind="list")]
+    gw_priority: Annotated[
+        Number, Flag(help="The highest of its networks has the default route", kind="int")
+    ]
+    mac_address: Text  # Docker's API has it, its command does not
+
+
+class CreateNetworkFlags(TypedDict, total=False):
+    """Options of ``network create``: read by ``NetworkOptions``, or refused by name."""
+
+    attachable: Annotated[
+        Switch, Flag(help="Accepted; every container may be attached", kind="bool")
+    ]
+    aux_address: Annotated[
+        Pairs, Flag(help="Address that no container gets (name=IP)", kind="list")
+    ]
+    config_only: Annotated[Switch, Flag(help="Refused: networks of a swarm", kind="bool")]
+    driver: Annotated[Text, Flag(help="Driver: bridge", short="d")]
+    gateway: Annotated[
+        Texts, Flag(help="Gateway address, one of IPv4 and one of IPv6", kind="list")
+    ]
+    ingress: Annotated[Switch, Flag(help="Refused: networks of a swarm", kind="bool")]
+    internal: Annotated[Switch, Flag(help="No way out of the network", kind="bool")]
+    ip_range: Annotated[
+        Texts, Flag(help="Part of the subnet that addresses are chosen from", kind="list")
+    ]
+    ipam_driver: Annotated[Text, Flag(help="Driver that assigns addresses: default")]
+    ipv6: Annotated[Switch, Flag(help="IPv6 addresses too", kind="bool")]
+    label: Annotated[Pairs, Flag(help="Set a label", kind="list")]
+    opt: Annotated[
+        Pairs, Flag(help="Driver option (com.docker.network.…=value)", kind="list", short="o")
+    ]
+    scope: Annotated[Text, Flag(help="Scope: local")]
+    subnet: Annotated[
+        Texts, Flag(help="Address range (CIDR), one of IPv4 and one of IPv6", kind="list")
+    ]
 
 
 class NetworkFlags(EndpointFlags, total=False):

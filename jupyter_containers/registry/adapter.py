@@ -1,4 +1,9 @@
-"""The adapted parts of requests: extra authorities and registered sockets.
+"""An adapter for requests: extra certificate authorities and registered sockets.
+
+requests stays between this room and urllib3.  The two private methods overridden here,
+``_new_conn`` and ``_validate_conn``, are urllib3's and would be overridden without requests too;
+what requests adds, and urllib3 does not have, is proxies and ``no_proxy`` from the environment and
+the bundle of certificates that its users configure.
 
 Imported only when a request is sent, because it loads requests and urllib3.
 """

@@ -77,7 +77,10 @@ def limits(
 
 
 def check_limits(options: RunOptions, host: HostCapabilities) -> None:
-    """Raise :class:`UnsupportedError` for a limit that this host cannot enforce."""
+    """Raise :class:`UnsupportedError` for a limit that this host cannot enforce.
+
+    By building the limits once, so that the checks are those of a start.
+    """
     limits(options, host)
 
 

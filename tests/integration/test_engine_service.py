@@ -36,9 +36,12 @@ def test_a_service_takes_connections_when_the_block_begins(engine: Engine, busyb
 
 
 def test_its_ports_may_be_named(engine: Engine, busybox: str) -> None:
-    free = free_port()
-    with engine.workloads.service(busybox, LATE, ports={7000: free}, name="named") as service:
+    free, further = free_port(), free_port()
+    named = {"name": "named", "publish": f"127.0.0.1:{further}:7001"}
+    both = ["sh", "-c", "httpd -p 7001; exec httpd -f -p 7000"]
+    with engine.workloads.service(busybox, both, ports={7000: free}, **named) as service:
         assert (service.address, service.name) == (f"127.0.0.1:{free}", "named")
+        assert f"127.0.0.1:{further}->7001/tcp" in service.container.ports
 
 
 def test_a_health_check_decides_where_there_is_one(engine: Engine, busybox: str) -> None:

@@ -10,7 +10,7 @@ from jupyter_containers.commands.grammar.flags import (
 )
 from jupyter_containers.commands.words import Call, Flag, Live, Operand, Verb, View
 from jupyter_containers.options.flag import declared
-from jupyter_containers.options.groupflags import EndpointFlags
+from jupyter_containers.options.groupflags import ConnectFlags, CreateNetworkFlags
 
 NETWORK = Operand("network", "NETWORK")
 NETWORKS = Operand("names", "NETWORK", "some")
@@ -30,22 +30,7 @@ VERBS: tuple[Verb, ...] = (
         "network create",
         "Create a network",
         Call("networks.create", "id"),
-        (
-            Flag("attachable", "Accepted; every container may be attached", "bool"),
-            Flag("aux-address", "Address that no container gets (name=IP)", "list"),
-            Flag("config-only", "Refused: networks of a swarm", "bool"),
-            Flag("driver", "Driver: bridge", "text", "d"),
-            Flag("gateway", "Gateway address, one of IPv4 and one of IPv6", "list"),
-            Flag("ingress", "Refused: networks of a swarm", "bool"),
-            Flag("internal", "No way out of the network", "bool"),
-            Flag("ip-range", "Part of the subnet that addresses are chosen from", "list"),
-            Flag("ipam-driver", "Who gives out addresses: default"),
-            Flag("ipv6", "IPv6 addresses too", "bool"),
-            Flag("label", "Set a label", "list"),
-            Flag("opt", "Driver option (com.docker.network.…=value)", "list", "o"),
-            Flag("scope", "Scope: local"),
-            Flag("subnet", "Address range (CIDR), one of IPv4 and one of IPv6", "list"),
-        ),
+        declared(CreateNetworkFlags),
         (Operand("name", "NETWORK"),),
         examples=(
             ("network create frontend", "its containers find each other by name"),
@@ -56,11 +41,7 @@ VERBS: tuple[Verb, ...] = (
         "network connect",
         "Connect a container to a network",
         Call("networks.connect", "nothing"),
-        (
-            Flag("alias", "A further name in the network", "list"),
-            Flag("gw-priority", "The highest of its networks has the default route", "int"),
-            *declared(EndpointFlags),
-        ),
+        declared(ConnectFlags),
         (NETWORK, CONTAINER),
         examples=(("network connect --alias site backend web", "while it runs"),),
     ),

@@ -1,7 +1,10 @@
-"""What a container is refused for, before anything is made of it.
+"""Checks of a container's options before anything is created.
 
-A request that makes no sense is an :class:`InvalidArgumentError`; one that this host cannot honour
-an :class:`UnsupportedError` that names the capability.  Nothing is dropped in silence.
+A request that makes no sense raises :class:`InvalidArgumentError`; one that this host cannot honour
+raises :class:`UnsupportedError` and names the capability.  Nothing is ignored in silence.
+
+The runtime's spec is built at each start, because the host may have changed by then.  The checks
+call the functions that build it and drop what they return: there is no second set of rules.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from jupyter_containers.runtime.security import effective_capabilities, security
 
 
 def refuse(options: RunOptions, context: EngineContext) -> None:
-    """Raise for what has no effect or no meaning."""
+    """Raise for an option without meaning, or without effect on this host."""
     host = context.host
     if options.network.startswith(OF_CONTAINER):
         peer(context, options.network)
@@ -42,7 +45,7 @@ def refuse(options: RunOptions, context: EngineContext) -> None:
 
 
 def warnings_of(options: RunOptions, host: HostCapabilities) -> list[str]:
-    """Return what a container is told to have and will not: said, but no reason to refuse it."""
+    """Return the warnings about options that have no effect and need not be refused."""
     return [*_discarded_ports(options), *rlimit_fallback.notices(options, host)]
 
 
@@ -55,7 +58,7 @@ def _discarded_ports(options: RunOptions) -> list[str]:
 
 
 def _check_words(options: RunOptions) -> None:
-    """Refuse other values of the flags of which Docker on Linux, too, knows one."""
+    """Refuse all values but one of the flags that have one value in Docker on Linux."""
     if options.volume_driver not in ("", "local"):
         raise UnsupportedError(
             f"the volume driver {options.volume_driver!r} is not known here",
@@ -122,7 +125,7 @@ def _check_devices(requests: Sequence[DeviceRequest]) -> None:
 
 
 def _check_place(options: RunOptions, context: EngineContext) -> None:
-    """Look at what depends on this host: cgroups, disk quotas, the runtime."""
+    """Check what depends on this host: cgroups, disk quotas, the runtime."""
     parent = options.cgroup_parent or context.runtime.cgroup_parent
     if ".." in parent.split("/"):
         raise InvalidArgumentError(f"invalid cgroup-parent: {parent!r}")

@@ -28,7 +28,8 @@ from jupyter_containers.network.allocation import (
     gateway_of,
 )
 from jupyter_containers.network.model import Network
-from jupyter_containers.options.network import DEFAULT_NETWORK, MODES, NetworkOptions
+from jupyter_containers.options.network import DEFAULT_NETWORK, MODES
+from jupyter_containers.options.network_options import NetworkOptions
 from jupyter_containers.options.values import check_name
 
 # The kernel removes a namespace, with the port on our bridge, some time after its last process.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 from jupyter_containers.engine.collection import Collection, Items
 from jupyter_containers.engine.filters import Filters, PruneFilter
@@ -18,7 +18,10 @@ from jupyter_containers.engine.results import (
 from jupyter_containers.engine.units import parse_time
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.network.model import Network
-from jupyter_containers.options.network import NetworkOptions, endpoint_request
+from jupyter_containers.options.flag import with_keywords
+from jupyter_containers.options.groupflags import ConnectFlags, CreateNetworkFlags
+from jupyter_containers.options.network import endpoint_request
+from jupyter_containers.options.network_options import NetworkOptions
 
 MODE_DRIVERS = {"host": "host", "none": "null"}
 
@@ -54,19 +57,14 @@ class NetworkService(Collection[NetworkSummary]):
             return NetworkSummary(mode_id(mode), mode, MODE_DRIVERS[mode])
         return NetworkSummary.of(self._networks.find(name))
 
-    def create(self, name: str, **flags: Any) -> NetworkSummary:
-        """Create a bridge network; without ``subnet`` a free one is chosen.
-
-        ``flags`` are Docker's in snake_case: ``subnet``, ``gateway``, ``ip_range``, ``internal``,
-        ``ipv6``, ``label``, ``aux_address``, ``opt``, ``attachable``, ``driver``.
-        """
+    @with_keywords(CreateNetworkFlags)
+    def create(self, name: str, **flags: Unpack[CreateNetworkFlags]) -> NetworkSummary:
+        """Create a bridge network; without ``subnet`` a free one is chosen."""
         return NetworkSummary.of(self._networks.create(name, NetworkOptions.of(**flags)))
 
-    def connect(self, network: str, container: str, **flags: Any) -> None:
-        """Connect a container to a network, now if it runs and at each of its starts.
-
-        ``flags``: ``alias``, ``ip``, ``ip6``, ``link``, ``link_local_ip``, ``gw_priority``.
-        """
+    @with_keywords(ConnectFlags)
+    def connect(self, network: str, container: str, **flags: Unpack[ConnectFlags]) -> None:
+        """Connect a container to a network, now if it runs and at each of its starts."""
         self._refuse_mode(network, "joined by a container that exists")
         found = self._networks.find(network)
         request = endpoint_request(found.name, flags)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from jupyter_containers.engine.containers.service import ContainerService, image_name
 from jupyter_containers.engine.containers.workplace import run_options
@@ -14,10 +14,23 @@ from jupyter_containers.engine.images.service import ImageService
 from jupyter_containers.engine.results import RunResult
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard
-from jupyter_containers.options.values import as_command
+from jupyter_containers.options.flag import with_keywords
+from jupyter_containers.options.flags import RunFlags
+from jupyter_containers.options.given import Ports as Published
+from jupyter_containers.options.values import PortMapping, as_command
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.containers.streams import OutputSink
     from jupyter_containers.engine.workloads.service_block import Ports, Service
+
+
+class ItemFlags(RunFlags, total=False):
+    """Keywords of ``map``: the options of ``run``, and the data that every item has in common."""
+
+    inputs: Mapping[str, Any]
+    results: Sequence[str]
+    script: str
+    on_output: OutputSink
 
 
 class WorkloadService:
@@ -28,6 +41,7 @@ class WorkloadService:
     def __init__(self, containers: ContainerService, images: ImageService) -> None:
         self._containers, self._images = containers, images
 
+    @with_keywords(ItemFlags)
     def map(
         self,
         image: str | Image,
@@ -41,7 +55,7 @@ class WorkloadService:
         into: str = "",
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
-        **flags: Any,
+        **flags: Unpack[ItemFlags],
     ) -> list[RunResult]:
         """Run a command for every item, each in a container of its own; results in their order.
 
@@ -50,7 +64,7 @@ class WorkloadService:
         ``workers`` containers run at once: by default as many as this machine has CPUs and memory
         for, given their limits.  ``retries`` more attempts are made of one that fails.
         ``flags`` are those of :meth:`run`.  Raises :class:`ItemFailedError` for the first that
-        fails, all others ended; without ``check`` an exit code is only told.
+        fails, after ending the rest; without ``check`` a result holds the exit code instead.
         """
         from jupyter_containers.engine.workloads.map import Job, carry_out, default_workers
 
@@ -59,10 +73,10 @@ class WorkloadService:
             raise InvalidArgumentError("an item is an input or a variable, not both")
         if (workers is not None and workers < 1) or retries < 0:
             raise InvalidArgumentError("workers is 1 or more, retries 0 or more")
-        flags = {"rm": True, **flags}
+        given: dict[str, Any] = {"rm": True, **flags}
         name = image_name(image)
         words = as_command(command)
-        shape = {key: value for key, value in flags.items() if key not in _EXCHANGED}
+        shape = {key: value for key, value in given.items() if key not in _EXCHANGED}
         options = run_options(name, words, shape)
         if options.detach or options.tty or options.name:
             raise InvalidArgumentError(
@@ -71,7 +85,7 @@ class WorkloadService:
         if todo:
             # Once for all of them.
             self._images.provide(options.image, options.platform, options.pull, emit)
-        run = partial(self._map_one, name, flags | {"pull": "never"})
+        run = partial(self._map_one, name, given | {"pull": "never"})
         count = min(workers or default_workers(options), len(todo))
         job = Job(run, words, stdin, into, retries, check)
         title = " ".join(shlex.quote(word) if " " in word else word for word in (name, *words))
@@ -86,6 +100,7 @@ class WorkloadService:
         assert isinstance(result, RunResult)  # detach is refused
         return result
 
+    @with_keywords(RunFlags)
     def service(
         self,
         image: str | Image,
@@ -95,14 +110,14 @@ class WorkloadService:
         ready: Callable[[Service], object] | None = None,
         timeout: float = 60.0,
         emit: EventSink = discard,
-        **flags: Any,
+        **flags: Unpack[RunFlags],
     ) -> Service:
         """Return a service for a ``with`` block: ready when it begins, removed when it ends.
 
         ``ports`` are the container's, published on free ports (or ``{container's: ours}``);
-        ``service.address``, ``ports`` and ``container`` tell where it is.  It is ready when its
-        health check says so or, without one, when the ports take connections; ``ready`` is asked
-        instead where it is given.  ``flags`` are those of :meth:`run`.  The block raises
+        ``service.address``, ``ports`` and ``container`` say where it is.  It is ready when its
+        health check passes or, without one, when the ports take connections; ``ready`` decides
+        instead if it is given.  ``flags`` are those of :meth:`run`.  The block raises
         :class:`ServiceNotReadyError` after ``timeout`` seconds, and
         :class:`ContainerFailedError` when the container ends before.
         """
@@ -113,11 +128,16 @@ class WorkloadService:
         )
 
         name = flags.pop("name", None) or service_name(image_name(image))
-        publish = [*published(ports), *flags.pop("publish", ())]
-        run = partial(
-            self._containers.run, image, command, emit=emit, detach=True, publish=publish, **flags
-        )
+        flags["publish"] = [*published(ports), *_listed(flags.get("publish"))]
+        flags["detach"] = True
+        run = partial(self._containers.run, image, command, emit=emit, **flags)
         return Service(self._containers, run, ready, timeout, name)
+
+
+def _listed(ports: Published) -> list[int | str | PortMapping]:
+    if ports is None:
+        return []
+    return [ports] if isinstance(ports, (int, str, PortMapping)) else [*ports]
 
 
 _EXCHANGED = ("inputs", "results", "script", "on_output")

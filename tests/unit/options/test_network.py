@@ -6,12 +6,8 @@ import pytest
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.options import RunOptions
-from jupyter_containers.options.network import (
-    NetworkOptions,
-    NetworkRequest,
-    parse_link,
-    parse_networks,
-)
+from jupyter_containers.options.network import NetworkRequest, parse_link, parse_networks
+from jupyter_containers.options.network_options import NetworkOptions
 
 
 @pytest.mark.parametrize(
