@@ -19,7 +19,7 @@ from jupyter_containers.commands.verbs.terminals import (
     run_in_terminal,
 )
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.errors import FlagError, UsageError
+from jupyter_containers.errors import ContainerFailedError, FlagError, UsageError
 from jupyter_containers.events import EventSink
 
 if TYPE_CHECKING:
@@ -154,6 +154,8 @@ def up(session: Session, parsed: Parsed) -> Any:
             **_given(parsed, _FOREGROUND),
             **flags,
         )
+    if code not in (0, 130) and not session.whole:
+        raise ContainerFailedError(f"the application ended with code {code}", exit_code=code)
     return ExitCode.of(code)
 
 

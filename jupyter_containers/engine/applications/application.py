@@ -15,11 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.compose.loading import LoadOptions
 from jupyter_containers.compose.project import Project
+from jupyter_containers.compose.quantities import boolean
 from jupyter_containers.engine.applications import labels, lifecycle, lines
 from jupyter_containers.engine.applications.bringing import Bringing, alone, scaled
 from jupyter_containers.engine.applications.execution import carry_out
 from jupyter_containers.engine.applications.foreground import Attachment, Foreground
-from jupyter_containers.engine.applications.images import ImageWish, build_one, provide, pull_all
+from jupyter_containers.engine.applications.images import (
+    ImageWish,
+    build_one,
+    build_order,
+    provide,
+    pull_all,
+)
 from jupyter_containers.engine.applications.looking import Looking
 from jupyter_containers.engine.applications.observed import Instance
 from jupyter_containers.engine.applications.oneoff import RunWish, oneoff_flags
@@ -192,7 +199,8 @@ class Application(Looking):
             recreate_dependencies="force" if given["always_recreate_deps"] else never,
             renew_volumes=bool(given["renew_anon_volumes"]),
             timeout=flags.get("timeout"),
-            remove_orphans=bool(given["remove_orphans"]),
+            remove_orphans=bool(given["remove_orphans"]) or _is_on(project, "REMOVE"),
+            ignore_orphans=_is_on(project, "IGNORE"),
         )
         images = ImageWish(
             build=bool(given["build"]),
@@ -402,17 +410,17 @@ class Application(Looking):
         project = self._view.project(services if with_dependencies else ())
         for service in services:
             known(service, project)
-        built = {}
+        chosen = [
+            name
+            for name, model in project.services.items()
+            if model.get("build") and (not services or with_dependencies or name in services)
+        ]
+        token = cancel or CancelToken()
         with self._reporting(emit, project):
-            for service, model in project.services.items():
-                if model.get("build") and (
-                    not services or with_dependencies or service in services
-                ):
-                    token = cancel or CancelToken()
-                    built[service] = build_one(
-                        project, service, self._view.nouns, emit, token, **flags
-                    )
-        return built
+            return {
+                name: build_one(project, name, self._view.nouns, emit, token, **flags)
+                for name in build_order(project, chosen)
+            }
 
     def pull(
         self,
@@ -523,6 +531,11 @@ class Application(Looking):
             yield reporter
         finally:
             reporter.close()
+
+
+def _is_on(project: Project, word: str) -> bool:
+    """Return whether the variable COMPOSE_REMOVE_ORPHANS or COMPOSE_IGNORE_ORPHANS is true."""
+    return boolean(project.environment.get(f"COMPOSE_{word}_ORPHANS", "")) is True
 
 
 class _Work:

@@ -9,6 +9,7 @@ from typing import Any
 
 from jupyter_containers.compose.consistency import scale as scale_of
 from jupyter_containers.compose.project import Project
+from jupyter_containers.engine.applications import labels
 from jupyter_containers.engine.applications.execution import carry_out
 from jupyter_containers.engine.applications.files import ProjectFiles
 from jupyter_containers.engine.applications.images import ImageWish, provide
@@ -123,7 +124,10 @@ class Bringing:
             reporter.warn(f'No resource found to remove for project "{name}".')
         carry_out(plan, seen, self.means(project, {}, reporter, cancel))
         if not wish.chosen:
-            ProjectFiles(self.folder, name).remove()
+            files = ProjectFiles(self.folder, name)
+            files.remove()
+            containers = self.view.nouns.containers.list(True, labels.project_filter())
+            files.sweep({one.labels.get(labels.PROJECT, "") for one in containers})
 
     def _used_images(
         self, name: str, project: Project | None, seen: Seen, rmi: str

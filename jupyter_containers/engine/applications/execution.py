@@ -43,6 +43,7 @@ class _Run:
         self._works = Works(means, seen, last)
         self._awaited: list[Step] = []
         self._deadline = time.monotonic() + timeout if timeout else None
+        self._patience = timeout or 0.0
         self._look = _FIRST_LOOK
 
     def go(self) -> None:
@@ -62,6 +63,9 @@ class _Run:
             raise
         pool.shutdown()
 
+    def _is_met(self, step: Step) -> bool:
+        return self._works.is_met(step, self._deadline, self._patience)
+
     def _begin(
         self, step: Step, pool: ThreadPoolExecutor, running: dict[Future[None], str]
     ) -> None:
@@ -74,7 +78,7 @@ class _Run:
 
     def _now_ready(self, running: dict[Future[None], str]) -> list[str]:
         """Return the steps that can begin, after waiting a moment for one to end."""
-        done = [step.key for step in self._awaited if self._works.is_met(step, self._deadline)]
+        done = [step.key for step in self._awaited if self._is_met(step)]
         self._awaited = [step for step in self._awaited if step.key not in done]
         if not done and running:
             timeout = self._look if self._awaited else 0.05

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from jupyter_containers.options.values import check_name
 
 _SECTIONS = {"secrets": "secret", "configs": "config"}
 _MODE = 0o444
+_KEPT_SECONDS = 24 * 3600
 
 
 class ProjectFiles:
@@ -76,6 +78,17 @@ class ProjectFiles:
         except OSError as error:
             raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
         return str(path)
+
+    def sweep(self, known: Container[str]) -> None:
+        """Remove the values of projects that others took down, a day after they were written.
+
+        ``known`` are the projects that have containers.
+        """
+        with suppress(OSError):
+            for folder in self._folder.parent.iterdir():
+                old = time.time() - folder.lstat().st_mtime > _KEPT_SECONDS
+                if old and folder.name not in known and folder != self._folder:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def remove(self) -> None:
         """Remove all values."""

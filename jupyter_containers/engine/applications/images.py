@@ -6,7 +6,7 @@ image is not here or ``pull_policy`` is ``build`` (``--build``); all others are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +18,7 @@ from jupyter_containers.engine.applications.builds import build_flags
 from jupyter_containers.engine.applications.planning import ordered
 from jupyter_containers.engine.applications.reporting import Reporter
 from jupyter_containers.engine.applications.works import Nouns
+from jupyter_containers.engine.units import parse_time
 from jupyter_containers.errors import ContainersError, ImageNotFoundError, InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard
 
@@ -81,7 +82,7 @@ def provide(
             ids[service] = image.id
         except ImageNotFoundError:
             image = None
-        age = None if image is None else _age(image.record)
+        age = None if image is None else _age(nouns, name, model.get("pull_policy", ""))
         way = way_of(model, wish, image is not None, age)
         if way == "build":
             builds.append(service)
@@ -92,7 +93,7 @@ def provide(
                 f"No such image: {name}", hint=f"compose pull {service}, or compose build {service}"
             )
     builds += pull_all(project, nouns, pulls, reporter, emit if not wish.quiet_pull else discard)
-    for service in dict.fromkeys(builds):
+    for service in build_order(project, builds):
         cancel.check()
         build_one(project, service, nouns, emit, cancel)
     for service in project.services:
@@ -101,9 +102,29 @@ def provide(
     return ids
 
 
-def _age(record: Any) -> timedelta | None:
-    moment = getattr(record, "pulled", 0.0)
-    return datetime.now(UTC) - datetime.fromtimestamp(moment, UTC) if moment else None
+def _age(nouns: Nouns, name: str, policy: str) -> timedelta | None:
+    """Return how long ago an image was pulled, where the policy asks for it; None: unknown."""
+    if policy not in _AGES and not policy.startswith("every_"):
+        return None
+    text = (nouns.images.inspect(name).get("Metadata") or {}).get("LastTagTime", "")
+    moment = parse_time(text)
+    return None if moment is None else datetime.now(UTC) - moment
+
+
+def build_order(project: Project, services: Iterable[str]) -> list[str]:
+    """Return services in an order in which each comes after those whose image is its context."""
+    needs = {
+        name: {
+            "depends_on": [
+                value[8:]
+                for value in ((model.get("build") or {}).get("additional_contexts") or {}).values()
+                if value.startswith("service:")
+            ]
+        }
+        for name, model in project.services.items()
+    }
+    wanted = set(services)
+    return [name for name in ordered(needs) if name in wanted]
 
 
 def pull_all(

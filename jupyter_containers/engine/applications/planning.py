@@ -105,7 +105,10 @@ class _Up:
         self._names: dict[str, list[str]] = {}
         self._running: dict[str, set[str]] = {}
         self._stopped: set[str] = set()
-        self._hashes: dict[str, str] = {}
+        # Services that are left out (--no-deps) still have the containers that others name.
+        for one in seen.instances:
+            if not one.oneoff and one.service not in project.services:
+                self._ids.setdefault(one.service, []).append(one.id)
 
     def plan(self) -> Plan:
         self._networks()
@@ -206,6 +209,12 @@ class _Up:
                 continue
             if existing is not None:
                 self._check_owner("volume", name, existing, labels.VOLUME, key)
+                digest = volume_hash(model)
+                if existing.get(labels.CONFIG_HASH, digest) != digest:
+                    self._draft.warnings.append(
+                        f'Volume "{name}" exists but doesn\'t match configuration in compose file. '
+                        "It is kept; remove it (down -v) to make it again"
+                    )
                 continue
             wanted = labels.resource_labels(
                 self._project.name,
@@ -262,6 +271,13 @@ class _Up:
 
     def _hash(self, service: str) -> str:
         """Return the config hash, empty where it depends on the ID of a container to be made."""
+        for other in referenced(self._project.services[service]):
+            if not self._ids.get(other):
+                raise InvalidStateError(
+                    f"cannot share a namespace or volumes with service {other}: container missing",
+                    status="missing",
+                    operation="up",
+                )
         ids = {
             other: found[0] if found else None for other, found in self._ids.items()
         }  # those of services that come before

@@ -292,7 +292,7 @@ class Works:
     def _names(self, project: Project) -> dict[str, list[str]]:
         return {
             service: [name for _, name in sorted(self._by_service.get(service, {}).items())]
-            for service in project.services
+            for service in {**project.services, **self._by_service}
         }
 
     def _keep(self, step: Step, instance: Instance) -> None:
@@ -397,13 +397,14 @@ class Works:
         for name in action.names:
             self._reporter.status(f"Container {name}", "Waiting")
 
-    def is_met(self, step: Step, deadline: float | None) -> bool:
+    def is_met(self, step: Step, deadline: float | None, patience: float = 0.0) -> bool:
         """Return whether a condition is met, or given up; raise where it never will be."""
         action = step.action
         assert isinstance(action, Await)
         if deadline is not None and time.monotonic() > deadline:
             raise ServiceNotReadyError(
-                f"timeout: {action.service} is not {action.condition.replace('_', ' ')}"
+                f"application not healthy after {patience:g}s",
+                hint=f"{action.service} is not {action.condition.replace('_', ' ')}",
             )
         containers = [self._nouns.containers.get(self._ids[name]) for name in action.names]
         problem, met = condition_of(containers, action)

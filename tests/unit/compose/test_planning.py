@@ -229,6 +229,24 @@ def test_what_names_another_container_is_made_again_with_it() -> None:
     assert "create p-a-1" in steps["create p-b-1"].needs
 
 
+def test_a_left_out_service_still_lends_its_container() -> None:
+    """``up --no-deps b``: it failed with an internal error when only the file was asked."""
+    of = project(SHARING)
+    a = instance(of, "a", networks=("p_default",))
+    only = replace(of, model={**of.model, "services": {"b": of.services["b"]}})
+    assert "create p-b-1" in up(only, seen(of, a)).keys
+    with pytest.raises(InvalidStateError, match="with service a: container missing"):
+        up(only, seen(of))
+
+
+def test_a_volume_that_differs_is_kept_with_a_warning() -> None:
+    of = project()
+    volume = labels.resource_labels("p", labels.VOLUME, "data", {}, "old")
+    plan = up(of, Seen(volumes={"p_data": volume}))
+    assert "doesn't match configuration in compose file" in plan.warnings[0]
+    assert "volume p_data" not in plan.keys
+
+
 def test_orphans_are_told_or_removed() -> None:
     of = project()
     orphan = replace(instance(of, "db"), service="old", name="p-old-1")

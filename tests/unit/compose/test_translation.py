@@ -10,7 +10,7 @@ from jupyter_containers.compose import LoadOptions, Project, load
 from jupyter_containers.compose.schema import SERVICE_FIELDS
 from jupyter_containers.engine.applications.builds import build_flags
 from jupyter_containers.engine.applications.changes import Trigger, changed, look, triggers_of
-from jupyter_containers.engine.applications.images import ImageWish, way_of
+from jupyter_containers.engine.applications.images import ImageWish, build_order, way_of
 from jupyter_containers.engine.applications.translation import (
     Surroundings,
     container_flags,
@@ -257,6 +257,18 @@ def test_a_build_section_is_a_build() -> None:
     assert (options.no_cache, options.pull) == (True, True)
     assert [*options.build_contexts] == ["base"]
     assert options.allow == {"security.insecure"}
+
+
+def test_an_image_that_is_a_context_is_built_first() -> None:
+    text = """\
+services:
+  a: {build: {context: ., additional_contexts: {base: "service:b"}}}
+  b: {build: .}
+"""
+    of = load(LoadOptions(text=text, name="p", environment={}, folder="/srv"))
+    assert build_order(of, ["a", "b"]) == ["b", "a"]
+    contexts = BuildOptions.of(*(), **build_flags(of, "a")[1]).build_contexts
+    assert [*contexts] == ["base"]
 
 
 @pytest.mark.parametrize(
