@@ -32,7 +32,7 @@ def decode_json(data: bytes) -> Any:
 def converted(value: object, kind: type[T]) -> T:
     """Return a decoded document as a value; raise one of :data:`DECODE_ERRORS`.
 
-    msgspec (0.20) crashes the process where two threads use a class for the first time at once.
+    msgspec (0.22) crashes the process where two threads use a class for the first time at once.
     """
     if kind not in _PREPARED:
         with _PREPARING:

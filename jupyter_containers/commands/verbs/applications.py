@@ -50,7 +50,9 @@ class ExitCode(Text):
         return found
 
     def _ipython_display_(self) -> None:
-        """Show nothing: what was written stands above."""
+        """Show the text, if there is one: what was written stands above."""
+        if self:
+            raise NotImplementedError  # IPython's word for: show it the usual way
 
 
 def application(session: Session, parsed: Parsed) -> Application:

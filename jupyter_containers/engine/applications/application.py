@@ -416,11 +416,12 @@ class Application(Looking):
             if model.get("build") and (not services or with_dependencies or name in services)
         ]
         token = cancel or CancelToken()
-        with self._reporting(emit, project):
-            return {
-                name: build_one(project, name, self._view.nouns, emit, token, **flags)
-                for name in build_order(project, chosen)
-            }
+        built = {}
+        with self._reporting(emit, project) as reporter:
+            for name in build_order(project, chosen):
+                built[name] = build_one(project, name, self._view.nouns, emit, token, **flags)
+                reporter.finish(f"Image {project.image(name)}", "Built")
+        return built
 
     def pull(
         self,

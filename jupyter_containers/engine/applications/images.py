@@ -96,6 +96,7 @@ def provide(
     for service in build_order(project, builds):
         cancel.check()
         build_one(project, service, nouns, emit, cancel)
+        reporter.finish(f"Image {project.image(service)}", "Built")
     for service in project.services:
         if service not in ids or service in builds or project.image(service) in pulls:
             ids[service] = nouns.images.get(project.image(service)).id
