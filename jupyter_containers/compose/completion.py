@@ -78,6 +78,10 @@ def complete(
         extensions,
         loader.files,
         tuple(raw["services"]),
+        tuple(
+            os.path.abspath(os.path.join(options.folder or ".", name))
+            for name in options.env_files or ()
+        ),
     )
 
 

@@ -19,7 +19,8 @@ class Project:
     ``model`` is what ``config --format json`` shows, without escapes; ``environment`` are the
     variables it was read with; ``warnings`` are for the user; ``profiles`` all that its files name.
     ``files`` are the paths of its Compose files, ``-`` for a text; ``declared`` are the names of
-    all services, those of profiles that are not enabled too.
+    all services, those of profiles that are not enabled too; ``env_files`` are the paths that were
+    given in place of ``.env``.
     """
 
     name: str

@@ -143,7 +143,7 @@ def test_secrets_and_configs_are_mounted_read_only_and_in_no_record(
     assert result.stdout == b"hiddentypedlevel=low"
     assert b"Read-only" in result.stderr
     assert "hidden" not in str(shop.engine.containers.inspect("shop-web-1"))
-    values = [*(shop.engine.settings.layout.applications / "shop" / "web").iterdir()]
+    values = [*(shop.engine.settings.layout.applications / "shop" / "of-web").iterdir()]
     assert {oct(path.stat().st_mode) for path in values} == {"0o100444"}
     assert values[0].parent.stat().st_mode & 0o077 == 0
 

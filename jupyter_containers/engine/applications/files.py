@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Container, Mapping
@@ -19,10 +20,10 @@ from jupyter_containers.compose.project import Project
 from jupyter_containers.engine.applications.builds import variable
 from jupyter_containers.errors import InvalidArgumentError, StorageError
 from jupyter_containers.options.mounts import MountRequest
-from jupyter_containers.options.values import check_name
 
 _SECTIONS = {"secrets": "secret", "configs": "config"}
 _MODE = 0o444
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _KEPT_SECONDS = 24 * 3600
 
 
@@ -30,7 +31,8 @@ class ProjectFiles:
     """The files of a project's secrets and configs below ``parent``."""
 
     def __init__(self, parent: Path, project: str) -> None:
-        check_name(project, "project")
+        if not _NAME.fullmatch(project):
+            raise InvalidArgumentError(f"invalid project name {project!r}")
         self._folder = parent / project
 
     def mounts(self, project: Project, service: str) -> tuple[MountRequest, ...]:
@@ -67,7 +69,7 @@ class ProjectFiles:
         mode = int(str(item.get("mode") or oct(_MODE)[2:]), 8) & 0o777
         owner = f"{item.get('uid', '')}:{item.get('gid', '')}"
         digest = hashlib.sha256(f"{mode:o} {owner}\0".encode() + data).hexdigest()[:16]
-        folder = self._folder / service
+        folder = self._folder / f"of-{service}"  # a service may be called ..
         path = folder / f"{hashlib.sha256(item['source'].encode()).hexdigest()[:8]}-{digest}"
         try:
             folder.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
