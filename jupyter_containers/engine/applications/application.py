@@ -28,7 +28,7 @@ from jupyter_containers.engine.applications.images import (
     pull_all,
 )
 from jupyter_containers.engine.applications.looking import Looking
-from jupyter_containers.engine.applications.observed import Instance
+from jupyter_containers.engine.applications.observed import Instance, Seen
 from jupyter_containers.engine.applications.oneoff import RunWish, oneoff_flags
 from jupyter_containers.engine.applications.planning import DownWish, Recreate, UpWish
 from jupyter_containers.engine.applications.reporting import Reporter
@@ -139,8 +139,8 @@ class Application(Looking):
             attachment,
             lambda: self._view.of_services(project),
             lambda: self.start(*(chosen or project.services), emit=emit),
-            lambda: self.stop(timeout=timeout, emit=emit),
-            lambda: self.kill(emit=emit),
+            lambda: self.stop(*chosen, timeout=timeout, emit=emit),
+            lambda: self.kill(*chosen, emit=emit),
             on_line,
         ).run()
 
@@ -516,7 +516,13 @@ class Application(Looking):
         if project is not None:
             for service in services:
                 known(service, project)
+            if not {*services} <= {*project.services}:
+                project = self._view.project(services)  # of profiles that naming them enables
         seen = self._view.seen(project)
+        if project is not None:
+            enabled = project.services
+            kept = (one for one in seen.instances if one.oneoff or one.service in enabled)
+            seen = replace(seen, instances=tuple(kept))
         waits = lifecycle.waits_of(project.services if project is not None else None, seen)
         with self._reporting(emit, project) as reporter:
             plan = make(_Work(seen, waits))
@@ -542,7 +548,7 @@ def _is_on(project: Project, word: str) -> bool:
 class _Work:
     """What a plan is made from."""
 
-    def __init__(self, seen: Any, waits: lifecycle.Waits) -> None:
+    def __init__(self, seen: Seen, waits: lifecycle.Waits) -> None:
         self.seen, self.waits = seen, waits
 
 

@@ -481,16 +481,18 @@ def plan_down(
 ) -> Plan:
     """Return what takes a project down: dependents first, then networks, volumes and images.
 
-    ``declared`` None: there is no file, and all services are those of the containers.
+    ``depends_on`` has the services of the file that are enabled.  ``declared`` None: there is no
+    file, and all services are those of the containers.
     ``networks`` and ``volumes`` are the names of those that are the project's own.
     """
     draft = Draft()
     services = {one.service for one in seen.instances if not one.oneoff}
     known = services if declared is None else {*declared}
+    enabled = services if declared is None else {*depends_on}
     included = [
         one
         for one in seen.instances
-        if not one.oneoff and one.service in known and one.service in (wish.chosen or known)
+        if not one.oneoff and one.service in enabled and one.service in (wish.chosen or enabled)
     ]
     _discard_in_order(draft, included, services, depends_on, wish)
     _discard_orphans(draft, seen, known, wish)

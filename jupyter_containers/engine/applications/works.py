@@ -296,9 +296,8 @@ class Works:
         }
 
     def _keep(self, step: Step, instance: Instance) -> None:
-        words = {"running": "Running", "exited": "Created"}
-        if instance.state in words:
-            self._tell(step, f"Container {instance.name}", words[instance.state])
+        if instance.state == "running":
+            self._tell(step, f"Container {instance.name}", "Running")
 
     def _start(self, step: Step, action: StartContainer) -> None:
         task = f"Container {action.name}"

@@ -359,6 +359,20 @@ def test_down_leaves_orphans_unless_asked() -> None:
     assert "remove p-old-1" in down(of, seen(of, orphan), remove_orphans=True).keys
 
 
+def test_down_leaves_services_of_profiles_that_are_not_enabled() -> None:
+    of = project()
+    beside = replace(instance(of, "db"), service="debug", name="p-debug-1")
+    plan = plan_down(
+        seen(of, beside),
+        DownWish(),
+        depends_on=waits_of(of.services, Seen()),
+        declared=(*of.declared, "debug"),
+        networks=["p_default"],
+        volumes=[],
+    )
+    assert plan.keys == ("remove network p_default",)
+
+
 def test_lifecycle_plans() -> None:
     of = project()
     db, web = instance(of, "db"), instance(of, "web", state="exited")
