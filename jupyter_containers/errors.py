@@ -482,6 +482,35 @@ class ServiceNotReadyError(ContainersError):
         return [f"  | {line}" for line in self.log_tail]
 
 
+class SessionNotFoundError(NotFoundError):
+    """No session of that name runs in this Python process."""
+
+
+class SessionEndedError(ContainersError):
+    """The process of a session ended; variables that it had are lost."""
+
+
+class SessionProtocolError(ContainersError):
+    """A session sent what is no frame: code in the container wrote to its pipe."""
+
+
+class SessionCellError(ContainersError):
+    """A cell of a session raised an exception; ``traceback`` holds the lines of its traceback."""
+
+    def __init__(self, message: str, *, traceback: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.traceback = tuple(traceback)
+
+    def details(self) -> Sequence[str]:
+        """Return the traceback."""
+        return [f"  | {line}" for line in self.traceback]
+
+    def _render_traceback_(self) -> list[str]:
+        """Return the traceback as the cell's own, for IPython."""
+        lines = [printable(line) for line in self.traceback]
+        return lines or self.report().splitlines()
+
+
 def excerpt_lines(location: SourceLocation) -> list[str]:
     """Return the location's source lines, numbered, with carets under the culprit."""
     lines = [f"  {location.filename}:{location.first_line}"]

@@ -29,6 +29,7 @@ PARTS = {
     "volumes": "Volumes",
     "compose": "Applications of Compose files",
     "workloads": "Work over many containers",
+    "sessions": "Cells in containers",
     "stores": "Shared image stores",
     "kernels": "Kernels in containers",
     "magics": "The magics in every kernel",

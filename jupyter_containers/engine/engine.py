@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.builds.service import BuildService
     from jupyter_containers.engine.images.manifests import ManifestService
     from jupyter_containers.engine.registries.service import RegistryService
+    from jupyter_containers.engine.sessions.service import SessionService
     from jupyter_containers.engine.system.service import SystemService
     from jupyter_containers.engine.system.stores import StoreService
     from jupyter_containers.engine.workloads.service import WorkloadService
@@ -172,6 +173,13 @@ class Engine:
         from jupyter_containers.engine.applications.service import ApplicationService
 
         return ApplicationService(self)
+
+    @cached_property
+    def sessions(self) -> SessionService:
+        """Sessions: containers that run cell after cell; call it to list them, ``start(…)``."""
+        from jupyter_containers.engine.sessions.service import SessionService
+
+        return SessionService(self.containers, self.settings.result_max_bytes)
 
     @cached_property
     def system(self) -> SystemService:

@@ -15,6 +15,7 @@ _HOMES = {
     "stores": "system.stores.StoreService",
     "applications": "applications.service.ApplicationService",
     "workloads": "workloads.service.WorkloadService",
+    "sessions": "sessions.service.SessionService",
     "system": "system.service.SystemService",
 }
 NOUNS = tuple(_HOMES)

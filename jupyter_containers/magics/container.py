@@ -53,11 +53,12 @@ if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
     from jupyter_containers.events import EventSink
     from jupyter_containers.magics.config import ContainersConfig
+    from jupyter_containers.magics.sessions import SessionCells
 
 
 @magics_class
 class ContainerMagics(Magics):
-    """``%container``, ``%%container`` and ``%%dockerfile`` of one shell."""
+    """``%container``, ``%%container``, ``%%dockerfile`` and ``%%session`` of one shell."""
 
     def __init__(
         self,
@@ -194,6 +195,32 @@ class ContainerMagics(Magics):
         if variable is not None:
             self._shell.push({variable: image})
         return image
+
+    @no_var_expand
+    @cell_magic
+    def session(self, line: str, cell: str) -> None:
+        """Run the cell in a session: ``%%session NAME [-i variable] [-o result]``.
+
+        Variables of the session stay from cell to cell; the last expression, displays and figures
+        are shown as in any cell.  ``%container session start IMAGE --name NAME`` starts one.
+        """
+        words = words_of(line, self._shell.user_ns, self._printed)
+        self._session_cells().session(words, cell)
+
+    @no_var_expand
+    @cell_magic
+    def sandbox(self, line: str, cell: str) -> None:
+        """Run a cell that nobody has read: ``%%sandbox [flags of run] [IMAGE]``.
+
+        A container without network, with a read-only root and narrow limits; removed afterwards.
+        """
+        words = words_of(line, self._shell.user_ns, self._printed)
+        self._session_cells().sandbox(words, cell, _notebook_progress)
+
+    def _session_cells(self) -> SessionCells:
+        from jupyter_containers.magics.sessions import SessionCells
+
+        return SessionCells(self._shell, lambda: self.engine)
 
     def forecast(self, source: str, cell_id: str) -> Sequence[StepReport]:
         """Return what the cache has of a ``%%dockerfile`` cell as it stands now; build nothing.

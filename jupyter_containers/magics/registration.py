@@ -9,7 +9,10 @@ from jupyter_containers.magics.cell import dockerfile_verb
 from jupyter_containers.magics.config import ContainersConfig
 from jupyter_containers.magics.container import ContainerMagics
 
-_NAMES = {"line": ("container", "docker"), "cell": ("container", "docker", "dockerfile")}
+_NAMES = {
+    "line": ("container", "docker"),
+    "cell": ("container", "docker", "dockerfile", "session", "sandbox"),
+}
 
 
 def register(shell: Any) -> None:

@@ -68,7 +68,11 @@ class RemoteEngine:
         if name.startswith("_"):
             raise AttributeError(name)
         service = service_class(name)
-        kind = _RemoteCollection if issubclass(service, Collection) else _RemoteService
+        if name == "sessions":  # composed of public methods, with threads of the caller's
+            made = service(self.containers, self.settings.result_max_bytes)
+            setattr(self, name, made)
+            return made
+        kind: Any = _RemoteCollection if issubclass(service, Collection) else _RemoteService
         made = kind(self, name, service)
         setattr(self, name, made)
         return made

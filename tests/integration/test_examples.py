@@ -51,7 +51,7 @@ ELSEWHERE = {
     "system service --time 0 unix:///tmp/docker.sock",
 }
 GROUPS_ELSEWHERE = {"pull", "push", "search", "login", "logout", "registry", "manifest"}
-GROUPS_ELSEWHERE |= {"store", "kernel", "magics"}
+GROUPS_ELSEWHERE |= {"store", "kernel", "magics", "session"}
 # What an example shows, where it shows something that does not change.
 SHOWN = {
     "run --rm busybox echo hello": "hello",

@@ -106,6 +106,10 @@ STORY: list[tuple[str, str, str]] = [
     # For real in its own tests, with an image that has Python.
     ("kernel install", "%container kernel install busybox", "! busybox has no Python"),
     ("kernel rm", "%container kernel rm nothing-here", "! nothing-here"),
+    ("session start", "%container session start busybox", "! has no python3 or python"),
+    ("session ls", "%container session ls", "NAME"),
+    ("session restart", "%container session restart nothing-here", "! no session nothing-here"),
+    ("session stop", "%container session stop nothing-here", "! no session nothing-here"),
     ("magics enable", "%container magics enable", "Every IPython kernel of yours"),
     ("magics ls", "%container magics ls", "50-jupyter-containers.py"),
     ("magics disable", "%container magics disable", "Removed"),

@@ -41,6 +41,7 @@ EXCEPTIONS = {
     ("engine/containers/data_exchange.py", "shutil.rmtree"): _LEFT,
     ("engine/containers/inside_python.py", "shutil.copyfile"): "runs inside the container",
     ("engine/containers/inside_python.py", "shutil.copytree"): "runs inside the container",
+    ("engine/sessions/python_agent.py", "shutil.rmtree"): "runs inside the container",
     ("engine/containers/lifecycle.py", "shutil.rmtree"): _OWN,
     (
         "engine/images/registry_image.py",

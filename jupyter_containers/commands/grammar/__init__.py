@@ -15,6 +15,7 @@ from jupyter_containers.commands.grammar import (
     magics,
     networks,
     registries,
+    sessions,
     stores,
     system,
     volumes,
@@ -29,6 +30,7 @@ GROUPS = {
     "volume": "Manage volumes",
     "registry": "Look after registries",
     "kernel": "Run notebooks' kernels in containers",
+    "session": "Run cells in containers that keep their variables",
     "magics": "Have the magics in every kernel",
     "store": "Share images with all users of this machine",
     "manifest": "Manage lists of manifests for several platforms",
@@ -41,6 +43,7 @@ GROUPS = {
 VERBS: tuple[Verb, ...] = (
     *containers.VERBS,
     *workloads.VERBS,
+    *sessions.VERBS,
     *images.VERBS,
     *builds.VERBS,
     *compose.VERBS,
