@@ -1,5 +1,5 @@
 /**
- * Dockerfiles in cells (`%%dockerfile`) and in files: highlighting, checks while one writes, help for
+ * Dockerfiles in cells (`%%dockerfile`) and in files: highlighting, checks during editing, help for
  * instructions, completion.
  */
 
@@ -29,7 +29,7 @@ const PAUSE_MS = 500;
 type FindClient = () => Client | null;
 type LoadLanguage = () => Promise<Extension>;
 
-/** Return what an editor of a Dockerfile has beside other editors. */
+/** Return the additional extensions of a Dockerfile's editor. */
 export function extensions(
   model: CodeEditor.IModel,
   follower: Follower,
@@ -60,8 +60,8 @@ export function extensions(
 /**
  * The language of a cell that is a Dockerfile.
  *
- * The editor follows the cell's type too, but loads each language in its own time: where two types come one
- * after the other, the kernel's and ours, the one that loads longer would stay.
+ * The editor also follows the cell's type, but loads each language asynchronously: of two types in quick
+ * succession, the kernel's and this one, the slower one would win.
  */
 function highlighting(model: CodeEditor.IModel, language: LoadLanguage): Extension {
   const place = new Compartment();
@@ -89,7 +89,7 @@ function highlighting(model: CodeEditor.IModel, language: LoadLanguage): Extensi
 
 const again = StateEffect.define<null>();
 
-/** Check once more when there is another kernel to ask. */
+/** Check again when the kernel has changed. */
 function checkAgain(isDockerfile: () => boolean, follower: Follower): Extension {
   return ViewPlugin.define((view) => {
     const look = (): void => {
@@ -106,14 +106,14 @@ async function check(view: EditorView, client: Client | null): Promise<Diagnosti
   if (!wanted || client?.state !== "open") return [];
   try {
     const found = await client.call({ do: "check", text: wanted.text });
-    // What was written meanwhile is checked next.
+    // Text that has changed since is checked next.
     return view.state.doc.eq(doc) ? found.map((one) => diagnostic(doc, one, wanted.added)) : [];
   } catch {
     return []; // the kernel went; the panel says so
   }
 }
 
-/** A finding at its lines, without the blanks around them. */
+/** A finding at its lines, without surrounding spaces. */
 export function diagnostic(doc: Text, found: Squiggle, added: number): Diagnostic {
   const bounded = (line: number): number => Math.min(Math.max(line - added, 1), doc.lines);
   const first = doc.line(bounded(found.first_line));
@@ -172,7 +172,7 @@ async function complete(context: CompletionContext, client: Client | null): Prom
 
 const MARK = Decoration.line({ class: "jc-lab-magic" });
 
-/** The magic's own line is no Dockerfile: it looks like the magics of other cells. */
+/** The magic's line is not part of the Dockerfile: it looks like the magics of other cells. */
 function magicLine(isDockerfile: () => boolean): Extension {
   const decorate = (view: EditorView): ReturnType<typeof Decoration.set> => {
     const { doc } = view.state;
@@ -229,7 +229,7 @@ const THEME = EditorView.baseTheme({
   },
 });
 
-/** Give cells that begin with the magic a Dockerfile's type, and others that of their kernel. */
+/** Give cells that begin with the magic a Dockerfile's type, and other cells their kernel's. */
 export class CellTypes {
   constructor(tracker: INotebookTracker) {
     tracker.widgetAdded.connect((_, panel) => this.watch(panel));
@@ -246,7 +246,7 @@ export class CellTypes {
         known.add(cell);
         const update = (): void => this.update(panel, cell);
         cell.model.contentChanged.connect(update);
-        // The notebook gives all cells the kernel's type when there is another kernel.
+        // The notebook gives all cells the kernel's type when the kernel changes.
         cell.model.mimeTypeChanged.connect(update);
         update();
       }
@@ -268,7 +268,7 @@ export class CellTypes {
   }
 }
 
-/** Files that are Dockerfiles by other names than that one. */
+/** Dockerfiles with other file names. */
 function addLanguage(languages: IEditorLanguageRegistry): void {
   const known = languages.findByMIME(MIME);
   if (!known?.load) return;

@@ -1,9 +1,9 @@
-/** Where instructions stand in the text of a Dockerfile, in a file or in a cell. */
+/** The positions of instructions in the text of a Dockerfile, in a file or in a cell. */
 import { INSTRUCTIONS } from "../facts";
 
 const CONTINUED = /\\\s*$/;
 
-/** The instruction that a line begins, if it does: its keyword and where that stands. */
+/** The instruction that begins on a line, if any: its keyword and its position. */
 export function keywordAt(
   lines: readonly string[],
   number: number,
@@ -22,7 +22,7 @@ function isContinuation(lines: readonly string[], number: number): boolean {
   return above >= 0 && CONTINUED.test(lines[above]!);
 }
 
-/** What the kernel is to check of a cell or file, and how its line numbers are to be read. */
+/** The text of a cell or file for the kernel to check, and the offset of its line numbers. */
 export interface Checked {
   text: string;
   added: number; // lines of ours above the text's own
@@ -36,16 +36,16 @@ export function isDockerfileCell(source: string): boolean {
   return first === MAGIC || first.startsWith(`${MAGIC} `);
 }
 
-/** Return what is to be checked; null where nothing can be said. */
+/** Return the text to check; null if it cannot be checked. */
 export function checked(source: string): Checked | null {
   if (!isDockerfileCell(source)) return source.trim() ? { text: source, added: 0 } : null;
   const above = source.length - source.trimStart().length;
   const skipped = source.slice(0, above).split("\n").length - 1;
   const [magic = "", ...rest] = source.slice(above).split("\n");
   const body = rest.join("\n");
-  // What stands in braces is known to the kernel only when the cell is run.
+  // The kernel evaluates expressions in braces only when the cell runs.
   if (/\s--interpolate\b/.test(magic) || !body.trim()) return null;
-  // A cell that continues another has no FROM: an unknown image stands where the magic stood.
+  // A cell that continues another has no FROM: an unknown image replaces the magic.
   if (/\s--continue\b/.test(magic)) return { text: `FROM the-cell-before.invalid/image\n${body}`, added: 0 - skipped };
   return { text: body, added: -1 - skipped };
 }
