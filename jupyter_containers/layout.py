@@ -163,6 +163,11 @@ class Layout:
         return self.root / "exchange"
 
     @property
+    def applications(self) -> Path:
+        """Values of secrets and configs, a folder for each project."""
+        return self.root / "applications"
+
+    @property
     def registries(self) -> Path:
         """The password files of registries that run here."""
         return self.root / "registries"

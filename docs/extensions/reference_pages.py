@@ -27,7 +27,7 @@ PARTS = {
     "registries": "Registries and manifests",
     "networks": "Networks",
     "volumes": "Volumes",
-    "compose": "Compose files",
+    "compose": "Applications of Compose files",
     "workloads": "Work over many containers",
     "sessions": "Cells in containers",
     "stores": "Shared image stores",

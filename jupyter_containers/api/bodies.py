@@ -18,6 +18,7 @@ import msgspec
 from jupyter_containers.api.call import Call
 from jupyter_containers.api.errors import StatusError
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.oci.decoding import converted
 
 T = TypeVar("T", bound="Fields")
 _DEEPEST = 64
@@ -60,7 +61,7 @@ def convert(document: Any, kind: type[T]) -> T:
     """Return the value of a decoded document."""
     document = _in_case(document, kind)
     try:
-        value = msgspec.convert(document, kind)
+        value = converted(document, kind)
     except (msgspec.ValidationError, RecursionError) as error:
         raise InvalidArgumentError(f"invalid request: {error}") from error
     _check_unknown(document, value, "")

@@ -6,23 +6,20 @@ Suggesting similar words would mislead: ``swarm`` is not a misspelt ``start``.
 from __future__ import annotations
 
 _ONE_MACHINE = "there is no swarm here; run -d --restart always keeps a container running"
-_SERVICES = (
-    "Compose files are read (compose config), not started yet: network create NAME, then "
-    "run -d --network NAME for each service "
-    "(a cell with %%container takes several commands, one per line)"
-)
+_OF_COMPOSE = {
+    "compose attach": "logs -f shows what the services write",
+    "compose commit": "commit PROJECT-SERVICE-1 NAME",
+    "compose export": "export PROJECT-SERVICE-1",
+    "compose publish": "a project is its file: share that",
+    "compose viz": "a cell of %%compose draws the project",
+}
 _BUILDERS = "there are no builders to choose: build does everything, also with --platform"
 _LISTS = "ps lists containers, images lists images"
 _REMOVES = "rm removes containers, rmi images"
 
-_OF_COMPOSE = (
-    "up down ps logs start stop restart rm kill pause unpause exec run build pull push create port "
-    "top images ls cp events stats scale wait watch attach export commit volumes"
-)
-
 INSTEAD = {
     "docker": "omit the word: write the command directly",
-    **{f"compose {word}": _SERVICES for word in _OF_COMPOSE.split()},
+    **_OF_COMPOSE,
     **dict.fromkeys(("swarm", "service", "stack", "node", "config"), _ONE_MACHINE),
     "secret": "build --secret id=… for a build; -v FILE:/run/secrets/NAME:ro for a container",
     "context": "there is no daemon to select: the setting root selects the store",

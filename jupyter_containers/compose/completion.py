@@ -68,7 +68,20 @@ def complete(
         for service in typed["services"]
     }
     return Project(
-        name, folder, shown, environment, tuple(loader.warnings), known, profiles, extensions
+        name,
+        folder,
+        shown,
+        environment,
+        tuple(loader.warnings),
+        known,
+        profiles,
+        extensions,
+        loader.files,
+        tuple(raw["services"]),
+        tuple(
+            os.path.abspath(os.path.join(options.folder or ".", name))
+            for name in options.env_files or ()
+        ),
     )
 
 

@@ -9,7 +9,7 @@ dependencies) and checked.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,10 +55,13 @@ class LoadOptions:
     interpolate: bool = True
 
 
-def load(options: LoadOptions | None = None) -> Project:
+def load(
+    options: LoadOptions | None = None, check: Callable[[Project], None] | None = None
+) -> Project:
     """Return the project that Compose files describe.
 
-    Raises :class:`ComposeFileError` with the place of the first mistake.
+    Raises :class:`ComposeFileError` with the place of the first mistake; ``check`` may raise
+    further :class:`~.problems.ModelError`.
     """
     options = options or LoadOptions()
     start = os.path.abspath(options.folder or ".")
@@ -76,8 +79,12 @@ def load(options: LoadOptions | None = None) -> Project:
             else [sources.read(name) for name in files]
         )
         loader.name(texts, options, folder)
+        loader.files = files or ("-",)
         model = loader.model(texts, folder)
-        return complete(model, folder, options, loader)
+        project = complete(model, folder, options, loader)
+        if check is not None:
+            check(project)
+        return project
 
 
 def _files(options: LoadOptions, environment: Mapping[str, str], start: str) -> tuple[str, ...]:
@@ -120,6 +127,7 @@ class Loader:
     def __init__(self, sources: Sources, environment: Mapping[str, str], interpolate: bool) -> None:
         self.sources, self.environment, self.interpolate = sources, dict(environment), interpolate
         self.warnings: dict[str, None] = {}
+        self.files: tuple[str, ...] = ()
         self._open: list[str] = []
         self._count = 0
 

@@ -31,6 +31,7 @@ from jupyter_containers.settings import Settings, load_settings
 from jupyter_containers.store import ImageRecord, Roots
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.applications.service import ApplicationService
     from jupyter_containers.engine.builds.builds import Builds
     from jupyter_containers.engine.builds.service import BuildService
     from jupyter_containers.engine.images.manifests import ManifestService
@@ -65,7 +66,7 @@ class Engine:
 
     With ``settings`` None, config file and environment are read; ``overrides`` are fields of
     :class:`~jupyter_containers.settings.Settings`.  Use the engine as a context manager or close
-    it.  ``run``, ``build``, ``pull`` and ``push`` are short cuts to the services.
+    it.  ``run``, ``build``, ``pull``, ``push`` and ``compose`` are short cuts to the services.
     """
 
     def __init__(self, settings: Settings | None = None, **overrides: Any) -> None:
@@ -167,6 +168,13 @@ class Engine:
         return WorkloadService(self.containers, self.images)
 
     @cached_property
+    def applications(self) -> ApplicationService:
+        """Applications of Compose files: ``compose(…)`` opens one; call it to list projects."""
+        from jupyter_containers.engine.applications.service import ApplicationService
+
+        return ApplicationService(self)
+
+    @cached_property
     def sessions(self) -> SessionService:
         """Sessions: containers that run cell after cell; call it to list them, ``start(…)``."""
         from jupyter_containers.engine.sessions.service import SessionService
@@ -195,12 +203,18 @@ class Engine:
 
     if TYPE_CHECKING:
         build = ShortCut("builds", BuildService.build)
+        compose = ShortCut("applications", ApplicationService.compose)
     else:  # import builds only on first use
 
         @property
         def build(self) -> Any:
             """Build an image; see :meth:`BuildService.build`."""
             return self.builds.build
+
+        @property
+        def compose(self) -> Any:
+            """Open an application of a Compose file; see :meth:`ApplicationService.compose`."""
+            return self.applications.compose
 
     @property
     def pull(self) -> Any:

@@ -13,6 +13,7 @@ _HOMES = {
     "registries": "registries.service.RegistryService",
     "manifests": "images.manifests.ManifestService",
     "stores": "system.stores.StoreService",
+    "applications": "applications.service.ApplicationService",
     "workloads": "workloads.service.WorkloadService",
     "sessions": "sessions.service.SessionService",
     "system": "system.service.SystemService",

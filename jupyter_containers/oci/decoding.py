@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,6 +13,10 @@ from jupyter_containers.errors import InvalidArgumentError
 DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 # An empty one takes 20 times as much memory as it does in the document.
 _MOST_CONTAINERS = 200_000
+_PREPARING = threading.Lock()
+_PREPARED: set[type] = set()
+
+T = TypeVar("T")
 
 
 def decode_json(data: bytes) -> Any:
@@ -22,6 +27,18 @@ def decode_json(data: bytes) -> Any:
     if data.count(b"[") + data.count(b"{") > _MOST_CONTAINERS:
         raise ValueError(f"more than {_MOST_CONTAINERS} lists and objects")
     return msgspec.json.decode(data)
+
+
+def converted(value: object, kind: type[T]) -> T:
+    """Return a decoded document as a value; raise one of :data:`DECODE_ERRORS`.
+
+    msgspec (0.22) crashes the process where two threads use a class for the first time at once.
+    """
+    if kind not in _PREPARED:
+        with _PREPARING:
+            msgspec.json.Decoder(kind)
+            _PREPARED.add(kind)
+    return msgspec.convert(value, kind)
 
 
 def convert_message(data: object, kind: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from jupyter_containers.errors import UnsupportedError, VerificationError
-from jupyter_containers.oci.decoding import DECODE_ERRORS, decode_json
+from jupyter_containers.oci.decoding import DECODE_ERRORS, converted, decode_json
 from jupyter_containers.oci.descriptor import (
     INDEX,
     INDEX_TYPES,
@@ -213,7 +213,7 @@ def _json_object(data: bytes, what: str) -> dict[str, Any]:
 
 def _convert(value: dict[str, Any], kind: type[_Document], what: str) -> _Document:
     try:
-        return msgspec.convert(_without_nulls(value), kind)
+        return converted(_without_nulls(value), kind)
     except DECODE_ERRORS as error:
         raise VerificationError(f"{what} is malformed: {error}") from error
 

@@ -34,11 +34,17 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.sessions.service import SessionService
 
 _LOOK_SECONDS = 0.02
-_SHORT_CUTS = {"run": "containers", "build": "builds", "pull": "images", "push": "images"}
+_SHORT_CUTS = {
+    "run": "containers",
+    "build": "builds",
+    "pull": "images",
+    "push": "images",
+    "compose": "applications",
+}
 # Callbacks without a result: the worker does not wait for them.
 _ONE_WAY = ("emit", "on_output")
 # These run here: they are composed of public methods, keep state, or use the caller's modules.
-_COMPOSED = ("service", "to_dataframe")
+_COMPOSED = ("service", "compose", "to_dataframe")
 
 
 class RemoteEngine:

@@ -416,9 +416,12 @@ class _State(msgspec.Struct):
     init_process_start: int
 
 
+_STATE = msgspec.json.Decoder(_State)
+
+
 def _init_of(container_id: str, recorded: bytes) -> ProcessIdentity | None:
     try:
-        state = msgspec.json.decode(recorded, type=_State)
+        state = _STATE.decode(recorded)
     except DECODE_ERRORS:
         return None
     if state.id != container_id:

@@ -21,7 +21,7 @@ from tests.bench.table import Row, line_of, markdown, table_in, updated
 GROUPS = (
     *("runs", "execs", "crowds", "builds", "residents", "loads"),
     *("transfers", "layers", "archives", "listings", "peaks", "networks", "notebook", "panel"),
-    *("rootless", "api"),
+    *("compose", "rootless", "api"),
 )
 
 
@@ -110,6 +110,12 @@ def measured(groups: list[str], *, quick: bool) -> tuple[str, list[str]]:
 
                 return notebook.rows(folder, 5 if quick else 21, 50 if quick else 1000)
 
+            def compose() -> list[Row]:
+                from tests.bench import compose
+
+                rounds = 3 if quick else 9
+                return compose.rows(folder, contest.engine, docker, "bench/busybox", rounds)
+
             def rootless() -> list[Row]:
                 from tests.bench import rootless
 
@@ -140,6 +146,7 @@ def measured(groups: list[str], *, quick: bool) -> tuple[str, list[str]]:
                     "networks": networks,
                     "notebook": notebook,
                     "panel": panel,
+                    "compose": compose,
                     "rootless": rootless,
                     "api": api,
                 }

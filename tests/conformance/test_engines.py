@@ -220,3 +220,36 @@ class TestEngine:
         engine.run(BUSYBOX, ["true"], name="told", **ONCE)
         events = engine.system.events(since=before, follow=False, filters={"container": ["told"]})
         assert [event.action for event in events if event.action in LIFE] == LIFE
+
+
+APPLICATION = """\
+services:
+  web:
+    image: busybox
+    command: sleep 100
+    depends_on: {db: {condition: service_healthy}}
+    configs: [settings]
+    stop_grace_period: 0s
+  db:
+    image: busybox
+    command: sleep 100
+    healthcheck: {test: "true", interval: 100ms}
+    stop_grace_period: 0s
+configs: {settings: {content: "level=low"}}
+"""
+
+
+def test_an_application_comes_up_and_goes_down(engine: Any) -> None:
+    app = engine.compose(APPLICATION, project="conform")
+    with app.up():
+        assert [one.name for one in app.ps()] == ["conform-db-1", "conform-web-1"]
+        ids = [one.id for one in app.ps()]
+        app.up()
+        assert [one.id for one in app.ps()] == ids
+        assert app.exec("web", ["cat", "/settings"]).output == "level=low"
+        assert [(one.name, one.status_text) for one in engine.applications()] == [
+            ("conform", "running(2)")
+        ]
+        assert app.status()["db"].health == "healthy"
+    assert app.ps(all=True) == []
+    assert "conform_default" not in [network.name for network in engine.networks()]

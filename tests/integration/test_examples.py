@@ -18,6 +18,14 @@ from tests.integration.engine_fixtures import Place, demolish
 from tests.ports import free_port
 
 SERVE = ["sh", "-c", "trap 'exit 0' TERM; echo began; while :; do sleep 0.1; done"]
+APPLICATION = """\
+services:
+  web:
+    image: busybox
+    command: ["sh", "-c", "trap 'exit 0' TERM; echo began; while :; do sleep 0.1; done"]
+    ports: ["8000"]
+  job: {image: busybox, command: sh -c "echo done; sleep 3", stop_grace_period: 0s}
+"""
 DOCKERFILE = """\
 FROM busybox AS base
 ARG LEVEL=info
@@ -32,6 +40,9 @@ ELSEWHERE = {
     "exec -it web sh",
     "attach web",
     "map --over names busybox echo hello {}",
+    "compose exec -it web sh",
+    "compose logs -f",
+    "compose watch",
     "tag app:1 localhost:5000/app:1",
     "bootstrap python:3.11-slim",
     "doctor --fix",
@@ -65,6 +76,10 @@ SHOWN = {
     "builder debug ls -l /srv": "index.html",
     "events --since 10m --until 0s": "container start",
     "compose config": "image: busybox",
+    "compose ps": "app-web-1",
+    "compose port web 8000": "127.0.0.1:",
+    "compose run --rm -T job echo hello": "hello",
+    "compose wait job": "exited with status code 0",
     "compose -f base.yaml -f dev.yaml config --services": "web",
     "system env": "DOCKER_HOST=unix://",
     "volume inspect -f '{{.Mountpoint}}' data": "data",
@@ -99,7 +114,8 @@ def world(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> En
     (app / "Dockerfile").write_text(DOCKERFILE)
     (app / "index.html").write_text("<h1>Hello</h1>\n")
     for name in ("compose.yaml", "base.yaml", "dev.yaml"):
-        (tmp_path / name).write_text("services: {web: {image: busybox}}\n")
+        (tmp_path / name).write_text(APPLICATION)
+    monkeypatch.setenv("COMPOSE_PROJECT_NAME", "app")
     if not {"busybox:latest", "app:1", "app:2"} <= {n for i in engine.images() for n in i.names}:
         engine.images.bootstrap("busybox")
         for number in ("1", "2"):
@@ -128,6 +144,10 @@ def world(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> En
 
 def before(engine: Engine, line: str) -> str:
     """Prepare an example; return its line for this machine."""
+    if line.startswith("compose ") and "config" not in line and " -d" not in line:
+        application = engine.compose()
+        application.unpause()
+        application.up(scale={"job": 1})
     if line.startswith("unpause"):
         engine.containers.pause("web")
     elif line.startswith("import"):

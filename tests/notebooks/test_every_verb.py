@@ -118,12 +118,57 @@ STORY: list[tuple[str, str, str]] = [
         "%%container compose config\nservices: {web: {image: busybox}}",
         "image: busybox",
     ),
+    ("compose version", "%container compose version", "2.40"),
+    ("compose pull", "%container compose pull --policy missing", ""),
+    ("compose build", "%container compose build", "one-job"),
+    ("compose create", "%container compose create", "one-web-1"),
+    ("compose start", "%container compose start", "Started"),
+    ("compose up", "%container compose up -d --wait web", "Healthy"),
+    ("compose ps", "%container compose ps", "SERVICE"),
+    ("compose ls", "%container compose ls", "CONFIG FILES"),
+    ("compose images", "%container compose images", "REPOSITORY"),
+    ("compose top", "%container compose top web", "sleep 100"),
+    ("compose stats", "%container compose stats --no-stream", "MEM USAGE"),
+    ("compose port", "%container compose port web 80", "127.0.0.1:"),
+    ("compose volumes", "%container compose volumes", "one_data"),
+    ("compose exec", "%container compose exec -T web touch /data/new", ""),
+    ("compose cp", "%container compose cp web:/etc/passwd passwd", ""),
+    ("compose run", "%container compose run --rm -T web ls /data", "new"),
+    ("compose scale", "%container compose scale job=2", "one-job-2"),
+    ("compose logs", "%container compose logs job", "made"),
+    ("compose events", "%container compose events --since 1h --until 0s", "create"),
+    ("compose pause", "%container compose pause web", "Paused"),
+    ("compose unpause", "%container compose unpause web", "Unpaused"),
+    ("compose restart", "%container compose restart -t 0 job", "Started"),
+    ("compose wait", "%container compose wait job", "exited with status code 0"),
+    ("compose kill", "%container compose kill web", "Killed"),
+    ("compose stop", "%container compose stop", ""),
+    ("compose rm", "%container compose rm -f", "Going to remove"),
+    ("compose push", "%container compose push", ""),
+    ("compose watch", "%container compose watch --no-up", "! none of the selected services"),
+    ("compose down", "%container compose down -v", "Removed"),
     ("system env", "%container system env", "DOCKER_HOST=unix://"),
     ("system service", "%container system service --time 20", "DOCKER_HOST=unix://"),
     ("system reset", "%container system reset --force", ""),
 ]
+APPLICATION = """\
+services:
+  web:
+    image: busybox
+    command: sleep 100
+    ports: ["80"]
+    volumes: [data:/data]
+    stop_grace_period: 0s
+    healthcheck: {test: "true", interval: 100ms}
+  job:
+    build: {dockerfile_inline: "FROM busybox"}
+    command: sh -c "echo made; sleep 1"
+volumes: {data: }
+"""
 # The objects that a verb needs.
 BEFORE = {
+    "compose version": f"import os, pathlib; os.environ['COMPOSE_PROJECT_NAME'] = 'one'\n"
+    f"pathlib.Path('compose.yaml').write_text({APPLICATION!r})",
     "builder debug": "%%dockerfile\nFROM busybox\nRUN echo done > /half; false",
     "attach": "%container run -d --name talker --network none busybox sh -c 'sleep 2; echo heard'",
     "push": "%container tag busybox localhost:{registry}/one:1",

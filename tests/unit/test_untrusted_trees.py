@@ -30,6 +30,8 @@ SHUTIL = {
 _OWN = "the engine's own folder, which no container has"
 _LEFT = "what a container left, in a folder that only the engine reaches; by descriptors, as rmtree"
 EXCEPTIONS = {
+    ("engine/applications/files.py", "shutil.rmtree"): _OWN,
+    ("engine/applications/watching.py", "program rm"): "runs inside the container",
     ("build/remote.py", "shutil.rmtree"): "a checkout that this build has just made",
     ("engine/images/bootstrap.py", "shutil.copyfile"): "a program of the host into a fresh root",
     ("engine/images/bootstrap.py", "shutil.rmtree"): "a root that mmdebstrap has just made",

@@ -33,6 +33,10 @@ EXCEPTIONS = {
     "commands/verbs/builds.py": ({"build", "rm"}, "a value of --call, a key of a flag"),
     "commands/render/call_documents.py": ({"start"}, "a key of BuildKit's JSON"),
     "commands/verbs/calling.py": ({"build"}, "a value of --call"),
+    "commands/verbs/applications.py": (
+        {"attach", "build", "pull", "version", "wait"},
+        "keys of flags, and of a JSON document",
+    ),
     "commands/verbs/compose.py": ({"images"}, "the key of a flag of compose config"),
     "panel/calls.py": (_ACTIONS, "the panel's own actions (messages.Action)"),
     "panel/feed.py": ({"attach", "images", "top"}, "actions of events, the panel's sections"),

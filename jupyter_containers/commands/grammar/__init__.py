@@ -34,7 +34,7 @@ GROUPS = {
     "magics": "Load the magics in every kernel",
     "store": "Share images with all users of this machine",
     "manifest": "Manage lists of manifests for several platforms",
-    "compose": "Read Compose files",
+    "compose": "Run applications of several containers",
     "system": "Manage the engine",
     "builder": "Manage the build cache",
     "buildx": "Manage builds (the name of Docker's plugin)",

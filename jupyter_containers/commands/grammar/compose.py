@@ -8,26 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from jupyter_containers.commands.grammar import applications
+from jupyter_containers.commands.grammar.applications import PROJECT_FLAGS
 from jupyter_containers.commands.words import Flag, Operand, Verb
 
-PROJECT_FLAGS = (
-    Flag(
-        "file",
-        "A Compose file, or - for standard input; several are merged",
-        "list",
-        keyword="files",
-    ),
-    Flag("project-name", "Name of the project", keyword="project"),
-    Flag("profile", "Enable a profile; * is all of them", "list", keyword="profiles"),
-    Flag("env-file", "Read variables from this file instead of .env", "list", keyword="env_files"),
-    Flag(
-        "project-directory",
-        "Base folder of relative paths (default: the first file's)",
-        keyword="folder",
-    ),
-)
 _LETTERS = {"-f": "--file", "-p": "--project-name"}
-_BEFORE = {f"--{flag.name}" for flag in PROJECT_FLAGS}
+_BEFORE = {f"--{flag.name}" for flag in PROJECT_FLAGS} | {"--progress"}
 
 VERBS: tuple[Verb, ...] = (
     Verb(
@@ -59,6 +45,7 @@ VERBS: tuple[Verb, ...] = (
             ("compose config --no-interpolate", "without replacing variables"),
         ),
     ),
+    *applications.VERBS,
 )
 
 

@@ -142,7 +142,7 @@ def logs(session: Session, parsed: Parsed) -> Log[Any] | None:
         "follow": follow,
         "since": moment(parsed.flag("since"), "since"),
         "until": moment(parsed.flag("until"), "until"),
-        "tail": _tail(parsed.flag("tail")),
+        "tail": tail_of(parsed.flag("tail")),
     }
     if follow and session.open_log is not None:
         source = log_source(session.engine, name, wanted, stamps, details)
@@ -180,7 +180,8 @@ def _details(session: Session, name: str) -> str:
     return ",".join(f"{quote(key)}={quote(value)}" for key, value in sorted(details.items()))
 
 
-def _tail(text: str | None) -> int | None:
+def tail_of(text: str | None) -> int | None:
+    """Return how many lines ``--tail`` asks for, None for all."""
     if text is None or text == "all":
         return None
     number = natural(text.removeprefix("-"))
@@ -213,7 +214,11 @@ _STATS = (
 def stats(session: Session, parsed: Parsed) -> Any:
     """Return the current resource usage of containers."""
     names = parsed.operands["names"] or None
-    samples = session.engine.containers.stats(names)
+    return stats_table(session.engine.containers.stats(names), parsed)
+
+
+def stats_table(samples: Sequence[Any], parsed: Parsed) -> Any:
+    """Return samples as the table of ``stats``, or as ``--format`` says."""
     full = parsed.flag("no_trunc", False)
     return listing(
         samples,

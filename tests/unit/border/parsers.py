@@ -27,7 +27,7 @@ from jupyter_containers.build.mounts import parse_run_mount
 from jupyter_containers.build.patterns import glob, tree_pattern
 from jupyter_containers.commands.parser import parse as parse_command
 from jupyter_containers.commands.render.template import Template
-from jupyter_containers.commands.verbs.looking import _tail
+from jupyter_containers.commands.verbs.looking import tail_of
 from jupyter_containers.engine.filters import Lookups, container_filter
 from jupyter_containers.engine.images.image import parse_time
 from jupyter_containers.engine.images.places.archive import ArchiveReader
@@ -473,7 +473,7 @@ TEXT_PARSERS = (
     Parser("filter label", _filter("label"), ("a=b",)),
     Parser("filter reference", _images_filter("reference"), ("bus*:[a-z]*",)),
     Parser("images --filter until", lambda t: Selection({"until": [t]}, _no_image), ("1h",)),
-    Parser("logs --tail", _tail, ("10", "all", "-1")),
+    Parser("logs --tail", tail_of, ("10", "all", "-1")),
     Parser("command line", _command, ("run -it --rm -p 80:80 -m 1g a b 'c d'", "ps -a --format x")),
     Parser("registry mirror", Endpoint.of_mirror, ("https://m.org/v2", "http://[::1]:5000")),
     Parser("registry host", split_host, ("[::1]:5000", "a.org:1")),

@@ -91,7 +91,7 @@ def test_operands(line: str, operands: dict[str, object]) -> None:
         ("image lss", "unknown command: 'image lss'", "ls"),
         ("image zzz", "unknown command: 'image zzz'", "history, import"),
         ("docker run x", "unknown command: 'docker'", "omit the word"),
-        ("compose up -d", "unknown command: 'compose up'", "%%container"),
+        ("compose attach web", "unknown command: 'compose attach'", "logs -f"),
         ("swarm init", "unknown command: 'swarm'", "no swarm here"),
         ("buildx create --use", "unknown command: 'buildx create'", "no builders"),
         ("-H tcp://h:1 ps", "unknown flag: -H", "no daemon"),

@@ -12,7 +12,7 @@ from jupyter_containers.engine.engine import Engine
 from jupyter_containers.engine.services import NOUNS, service_class
 from jupyter_containers.rootless import RemoteEngine
 
-SHORT_CUTS = {"run", "build", "pull", "push"}
+SHORT_CUTS = {"run", "build", "pull", "push", "compose"}
 COLLECTION = {"get", "everything", "list", "names"}
 SURFACE = {
     "containers": COLLECTION
@@ -44,6 +44,7 @@ SURFACE = {
     },
     "manifests": {"annotate", "create", "inspect", "push", "remove"},
     "stores": {"list", "map", "share", "unmap", "unshare"},
+    "applications": COLLECTION | {"compose"},
     "workloads": {"map", "service"},
     "sessions": {"everything", "get", "list", "restart", "sandbox", "start", "stop"},
     "system": {
@@ -61,7 +62,7 @@ def _public(kind: type) -> set[str]:
     }
 
 
-def test_an_engine_has_its_nouns_and_four_short_cuts() -> None:
+def test_an_engine_has_its_nouns_and_five_short_cuts() -> None:
     public = {name for name in vars(Engine) if not name.startswith("_")}
     assert public == {*NOUNS, *SHORT_CUTS, "api", "close"}
     assert Engine.__bases__ == (object,)

@@ -1,0 +1,166 @@
+"""The output of a project's containers, line by line and in the order of time."""
+
+from __future__ import annotations
+
+import heapq
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from jupyter_containers.engine.applications import labels
+from jupyter_containers.errors import ContainerNotFoundError, ContainersError
+from jupyter_containers.events import CancelToken
+
+if TYPE_CHECKING:
+    from jupyter_containers.engine.applications.works import Nouns
+    from jupyter_containers.engine.containers.container import Container
+
+_LOOK_SECONDS = 0.1
+_HELD_LINES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectLine:
+    """One line that a container wrote; ``source`` is its name without the project's.
+
+    ``stream`` is ``stdout`` or ``stderr``, or ``status`` for a remark of the engine.
+    """
+
+    source: str
+    service: str
+    time: datetime
+    stream: str
+    data: bytes
+    timestamp: str = ""
+
+    @property
+    def text(self) -> str:
+        """The line as text, without its end."""
+        return self.data.decode("utf-8", "replace").rstrip("\n")
+
+
+def source_of(container: Container) -> str:
+    """Return how a container's lines are headed: ``web-1`` for ``demo-web-1``."""
+    prefix = f"{container.labels.get(labels.PROJECT, '')}-"
+    return container.name.removeprefix(prefix)
+
+
+def written(
+    containers: Sequence[Container],
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    tail: int | None = None,
+) -> Iterator[ProjectLine]:
+    """Return what containers wrote, in the order of time."""
+    sources = [
+        lines_of(container, container.logs(since=since, until=until, tail=tail))
+        for container in containers
+    ]
+    yield from heapq.merge(*sources, key=lambda line: line.time)
+
+
+def lines_of(container: Container, lines: Iterator[Any]) -> Iterator[ProjectLine]:
+    """Return a container's lines as those of its project."""
+    source, service = source_of(container), container.labels.get(labels.SERVICE, "")
+    for line in lines:
+        yield ProjectLine(source, service, line.time, line.stream, line.data, line.timestamp)
+
+
+class Followed:
+    """The lines of containers as they are written; each container has a thread that reads.
+
+    Iterate over it; it ends when no container that it follows runs, or at :meth:`close`.
+    """
+
+    def __init__(self, nouns: Nouns, cancel: CancelToken) -> None:
+        self._nouns, self._cancel = nouns, cancel
+        self._lines: queue.Queue[ProjectLine] = queue.Queue(_HELD_LINES)
+        self._threads: dict[str, threading.Thread] = {}
+
+    def follow(self, container: Container, **flags: Any) -> None:
+        """Read a container's lines from now on, once at a time for each."""
+        thread = self._threads.get(container.id)
+        if thread is None or not thread.is_alive():
+            thread = threading.Thread(
+                target=self._read, args=(container, flags), name="compose-logs", daemon=True
+            )
+            self._threads[container.id] = thread
+            thread.start()
+
+    def _read(self, container: Container, flags: dict[str, Any]) -> None:
+        with suppress(ContainersError):  # a container without a log, or one that was removed
+            lines = self._nouns.containers.logs(
+                container.id, follow=True, cancel=self._cancel, **flags
+            )
+            for line in lines_of(container, lines):
+                self.put(line)
+
+    def put(self, line: ProjectLine) -> None:
+        """Add a line."""
+        while not self._cancel.cancelled:
+            with suppress(queue.Full):
+                self._lines.put(line, timeout=_LOOK_SECONDS)
+                return
+
+    @property
+    def reading(self) -> bool:
+        """True while a container is read that still writes."""
+        return any(thread.is_alive() for thread in self._threads.values())
+
+    def is_read(self, container_id: str) -> bool:
+        """Return whether a container's lines are still read."""
+        thread = self._threads.get(container_id)
+        return thread is not None and thread.is_alive()
+
+    def take(self, seconds: float = _LOOK_SECONDS) -> list[ProjectLine]:
+        """Return the lines that are there, after waiting for the first."""
+        found: list[ProjectLine] = []
+        with suppress(queue.Empty):
+            found.append(self._lines.get(timeout=seconds))
+            while len(found) < _HELD_LINES:
+                found.append(self._lines.get_nowait())
+        return found
+
+    def __iter__(self) -> Iterator[ProjectLine]:
+        try:
+            while self.reading:
+                yield from self.take()
+            yield from self.take(0)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._cancel.cancel()
+        for thread in self._threads.values():
+            thread.join()
+
+
+def followed(
+    nouns: Nouns,
+    containers: Sequence[Container],
+    cancel: CancelToken,
+    fresh: Callable[[], Sequence[Container]],
+    **flags: Any,
+) -> Iterator[ProjectLine]:
+    """Return lines as they are written until no container runs; ``fresh`` looks for new ones."""
+    lines = Followed(nouns, cancel)
+    known = {container.id for container in containers}
+    for container in containers:
+        lines.follow(container, **flags)
+    try:
+        while lines.reading:
+            yield from lines.take()
+            with suppress(ContainerNotFoundError):
+                for container in fresh():
+                    if container.id not in known:
+                        known.add(container.id)
+                        lines.follow(container)
+        yield from lines.take(0)
+    finally:
+        lines.close()
