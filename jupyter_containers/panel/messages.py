@@ -16,6 +16,7 @@ Section = Literal["containers", "images", "volumes", "networks", "builds", "regi
 Action = Literal["start", "stop", "restart", "pause", "unpause", "kill", "remove"]
 ViewKind = Literal["logs", "terminal", "layers"]
 ObjectKind = Literal["container", "image", "volume", "network"]
+Language = Literal["dockerfile", "compose"]
 
 
 class Port(Struct, frozen=True):
@@ -213,15 +214,30 @@ class Upload(Struct, frozen=True, tag_field="do", tag="upload"):
 
 
 class Check(Struct, frozen=True, tag_field="do", tag="check"):
-    """Return what the build checks see in a Dockerfile."""
+    """Return the mistakes in a Dockerfile or a Compose file.
+
+    ``path`` is the file's, as JupyterLab names it; empty for a cell.
+    """
 
     text: str
+    language: Language = "dockerfile"
+    path: str = ""
 
 
 class Complete(Struct, frozen=True, tag_field="do", tag="complete"):
-    """Return what may stand at the end of a Dockerfile's text."""
+    """Return what may stand between two parts of a text."""
 
     before: str
+    language: Language = "dockerfile"
+    after: str = ""
+
+
+class Describe(Struct, frozen=True, tag_field="do", tag="describe"):
+    """Return what the key at a place in a Compose file means; line and column from 0."""
+
+    text: str
+    line: int
+    column: int
 
 
 class BuildSteps(Struct, frozen=True, tag_field="do", tag="build_steps"):
@@ -271,6 +287,7 @@ Call: TypeAlias = (
     | Upload
     | Check
     | Complete
+    | Describe
     | BuildSteps
     | Forecast
     | NotebookDockerfile
@@ -372,13 +389,18 @@ class Downloaded(Struct, frozen=True):
 
 
 class Squiggle(Struct, frozen=True):
-    """A finding of the build checks, or an error; lines count from 1."""
+    """A finding of a check, or an error; lines count from 1.
+
+    ``column`` counts characters from 0 and has ``length``; without a length whole lines are meant.
+    """
 
     rule: str
     message: str
     first_line: int
     last_line: int
     is_error: bool
+    column: int = 0
+    length: int = 0
 
 
 class Completion(Struct, frozen=True):
@@ -386,6 +408,19 @@ class Completion(Struct, frozen=True):
 
     replaces: int
     matches: list[str]
+
+
+class Description(Struct, frozen=True):
+    """A key of a Compose file; ``forms`` are example lines, columns count characters from 0.
+
+    Without a ``title`` there is nothing to say.
+    """
+
+    title: str
+    words: str
+    forms: list[str]
+    first_column: int
+    last_column: int
 
 
 class Step(Struct, frozen=True):
@@ -415,6 +450,7 @@ RETURNS: dict[type[Struct], Any] = {
     Download: Downloaded,
     Check: list[Squiggle],
     Complete: Completion,
+    Describe: Description,
     BuildSteps: list[Step],
     Forecast: list[Step],
     NotebookDockerfile: Output,

@@ -1,5 +1,6 @@
 /** Where instructions stand in the text of a Dockerfile, in a file or in a cell. */
 import { INSTRUCTIONS } from "../facts";
+import { beginsWith, type Checked, partsOf } from "./writing";
 
 const CONTINUED = /\\\s*$/;
 
@@ -22,32 +23,22 @@ function isContinuation(lines: readonly string[], number: number): boolean {
   return above >= 0 && CONTINUED.test(lines[above]!);
 }
 
-/** What the kernel is to check of a cell or file, and how its line numbers are to be read. */
-export interface Checked {
-  text: string;
-  added: number; // lines of ours above the text's own
-}
-
-export const MAGIC = "%%dockerfile";
+const MAGIC = "%%dockerfile";
 
 /** Whether a cell's source is a Dockerfile. */
 export function isDockerfileCell(source: string): boolean {
-  const first = source.trimStart().split("\n", 1)[0] ?? "";
-  return first === MAGIC || first.startsWith(`${MAGIC} `);
+  return beginsWith(source, MAGIC);
 }
 
 /** Return what is to be checked; null where nothing can be said. */
 export function checked(source: string): Checked | null {
   if (!isDockerfileCell(source)) return source.trim() ? { text: source, added: 0 } : null;
-  const above = source.length - source.trimStart().length;
-  const skipped = source.slice(0, above).split("\n").length - 1;
-  const [magic = "", ...rest] = source.slice(above).split("\n");
-  const body = rest.join("\n");
+  const { magic, body, above } = partsOf(source);
   // What stands in braces is known to the kernel only when the cell is run.
   if (/\s--interpolate\b/.test(magic) || !body.trim()) return null;
   // A cell that continues another has no FROM: an unknown image stands where the magic stood.
-  if (/\s--continue\b/.test(magic)) return { text: `FROM the-cell-before.invalid/image\n${body}`, added: 0 - skipped };
-  return { text: body, added: -1 - skipped };
+  if (/\s--continue\b/.test(magic)) return { text: `FROM the-cell-before.invalid/image\n${body}`, added: 1 - above };
+  return { text: body, added: -above };
 }
 
 /** The name that a cell's magic line gives its image (`-t`), empty without one. */

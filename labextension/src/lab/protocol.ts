@@ -188,16 +188,32 @@ export interface Upload {
   last: boolean;
 }
 
-/** Return what the build checks see in a Dockerfile. */
+/**
+ * Return the mistakes in a Dockerfile or a Compose file.
+ *
+ * `path` is the file's, as JupyterLab names it; empty for a cell.
+ */
 export interface Check {
   do: "check";
   text: string;
+  language?: "compose" | "dockerfile";
+  path?: string;
 }
 
-/** Return what may stand at the end of a Dockerfile's text. */
+/** Return what may stand between two parts of a text. */
 export interface Complete {
   do: "complete";
   before: string;
+  language?: "compose" | "dockerfile";
+  after?: string;
+}
+
+/** Return what the key at a place in a Compose file means; line and column from 0. */
+export interface Describe {
+  do: "describe";
+  text: string;
+  line: number;
+  column: number;
 }
 
 /** Return the steps of a build, with what came from the cache and why the rest did not. */
@@ -236,7 +252,7 @@ export interface CloseView {
 export interface Request {
   kind: "request";
   id: number;
-  call: Watch | Act | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
+  call: Watch | Act | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | Describe | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
 }
 
 /** A message for a view's widget, in the widget's own words. */
@@ -313,19 +329,38 @@ export interface Downloaded {
   name: string;
 }
 
-/** A finding of the build checks, or an error; lines count from 1. */
+/**
+ * A finding of a check, or an error; lines count from 1.
+ *
+ * `column` counts characters from 0 and has `length`; without a length whole lines are meant.
+ */
 export interface Squiggle {
   rule: string;
   message: string;
   first_line: number;
   last_line: number;
   is_error: boolean;
+  column: number;
+  length: number;
 }
 
 /** What may take the place of the last `replaces` characters. */
 export interface Completion {
   replaces: number;
   matches: string[];
+}
+
+/**
+ * A key of a Compose file; `forms` are example lines, columns count characters from 0.
+ *
+ * Without a `title` there is nothing to say.
+ */
+export interface Description {
+  title: string;
+  words: string;
+  forms: string[];
+  first_column: number;
+  last_column: number;
 }
 
 /** A step of a build; `reason` says why it did not come from the cache. */
@@ -414,7 +449,9 @@ export type ViewKind = "logs" | "terminal" | "layers";
 
 export type ObjectKind = "container" | "image" | "volume" | "network";
 
-export type Call = Watch | Act | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
+export type Language = "dockerfile" | "compose";
+
+export type Call = Watch | Act | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | Describe | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
 
 export type FromPage = Request | ToView | Farewell;
 
@@ -438,6 +475,7 @@ export interface Returns {
   upload: null;
   check: Squiggle[];
   complete: Completion;
+  describe: Description;
   build_steps: Step[];
   forecast: Step[];
   notebook_dockerfile: Output;
