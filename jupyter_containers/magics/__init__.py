@@ -1,4 +1,4 @@
-"""``%container``, ``%%container`` and ``%%dockerfile``: the engine in notebook cells.
+"""``%container``, ``%%container``, ``%%dockerfile``, ``%%compose``: the engine in notebook cells.
 
 Load with ``%load_ext jupyter_containers``.  Loading is cheap: the engine is made by the first
 command that needs it, lives with the loaded extension and is closed by ``%unload_ext``.
