@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.panel.messages import (
     Act,
+    ActOnProject,
     BuildSteps,
     Call,
     Check,
@@ -58,6 +59,11 @@ class Calls:
         match call:
             case Act():
                 self._act(call)
+                return None, ()
+            case ActOnProject(action, project):
+                from jupyter_containers.commands.applications import Deeds
+
+                Deeds.of_project(self._engine, project).act(action)
                 return None, ()
             case Remove() | Tag() | Prune() | PrunePreview():
                 return self._keep_house(call), ()

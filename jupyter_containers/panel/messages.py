@@ -14,7 +14,8 @@ VERSION = 2
 
 Section = Literal["containers", "images", "volumes", "networks", "builds", "registries"]
 Action = Literal["start", "stop", "restart", "pause", "unpause", "kill", "remove"]
-ViewKind = Literal["logs", "terminal", "layers"]
+ProjectAction = Literal["start", "stop", "restart", "down"]
+ViewKind = Literal["logs", "terminal", "layers", "project_logs"]
 ObjectKind = Literal["container", "image", "volume", "network"]
 Language = Literal["dockerfile", "compose"]
 
@@ -30,6 +31,7 @@ class ContainerItem(Struct, frozen=True):
     """A container; ``exit_code`` is -1 before its first end.
 
     ``status`` are the words of ``ps``, with ``{age}`` for the time since ``since`` where they age.
+    ``project`` and ``service`` are those of a Compose file, empty for other containers.
     """
 
     id: str
@@ -43,6 +45,8 @@ class ContainerItem(Struct, frozen=True):
     created: float
     exit_code: int
     ports: list[Port]
+    project: str = ""
+    service: str = ""
 
 
 class ImageItem(Struct, frozen=True):
@@ -128,6 +132,13 @@ class Act(Struct, frozen=True, tag_field="do", tag="act"):
 
     action: Action
     id: str
+
+
+class ActOnProject(Struct, frozen=True, tag_field="do", tag="act_on_project"):
+    """Do something with all containers of a project; ``down`` removes them and its networks."""
+
+    action: ProjectAction
+    project: str
 
 
 class Remove(Struct, frozen=True, tag_field="do", tag="remove"):
@@ -260,7 +271,7 @@ class NotebookDockerfile(Struct, frozen=True, tag_field="do", tag="notebook_dock
 
 
 class OpenView(Struct, frozen=True, tag_field="do", tag="open_view"):
-    """Open a view of a container or image."""
+    """Open a view of a container, an image or a project."""
 
     view: ViewKind
     name: str
@@ -275,6 +286,7 @@ class CloseView(Struct, frozen=True, tag_field="do", tag="close_view"):
 Call: TypeAlias = (
     Watch
     | Act
+    | ActOnProject
     | Remove
     | Tag
     | Command

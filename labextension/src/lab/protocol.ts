@@ -14,6 +14,7 @@ export interface Port {
  * A container; `exit_code` is -1 before its first end.
  *
  * `status` are the words of `ps`, with `{age}` for the time since `since` where they age.
+ * `project` and `service` are those of a Compose file, empty for other containers.
  */
 export interface ContainerItem {
   id: string;
@@ -27,6 +28,8 @@ export interface ContainerItem {
   created: number;
   exit_code: number;
   ports: Port[];
+  project: string;
+  service: string;
 }
 
 /** An image; without names it is dangling.  `containers` are made of it. */
@@ -104,6 +107,13 @@ export interface Act {
   do: "act";
   action: "kill" | "pause" | "remove" | "restart" | "start" | "stop" | "unpause";
   id: string;
+}
+
+/** Do something with all containers of a project; `down` removes them and its networks. */
+export interface ActOnProject {
+  do: "act_on_project";
+  action: "down" | "restart" | "start" | "stop";
+  project: string;
 }
 
 /** Remove an image (or one of its names), volume or network. */
@@ -235,10 +245,10 @@ export interface NotebookDockerfile {
   notebook: string;
 }
 
-/** Open a view of a container or image. */
+/** Open a view of a container, an image or a project. */
 export interface OpenView {
   do: "open_view";
-  view: "layers" | "logs" | "terminal";
+  view: "layers" | "logs" | "project_logs" | "terminal";
   name: string;
 }
 
@@ -252,7 +262,7 @@ export interface CloseView {
 export interface Request {
   kind: "request";
   id: number;
-  call: Watch | Act | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | Describe | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
+  call: Watch | Act | ActOnProject | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | Describe | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
 }
 
 /** A message for a view's widget, in the widget's own words. */
@@ -445,13 +455,15 @@ export type Section = "containers" | "images" | "volumes" | "networks" | "builds
 
 export type Action = "start" | "stop" | "restart" | "pause" | "unpause" | "kill" | "remove";
 
-export type ViewKind = "logs" | "terminal" | "layers";
+export type ProjectAction = "start" | "stop" | "restart" | "down";
+
+export type ViewKind = "logs" | "terminal" | "layers" | "project_logs";
 
 export type ObjectKind = "container" | "image" | "volume" | "network";
 
 export type Language = "dockerfile" | "compose";
 
-export type Call = Watch | Act | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | Describe | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
+export type Call = Watch | Act | ActOnProject | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | Describe | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
 
 export type FromPage = Request | ToView | Farewell;
 
@@ -463,6 +475,7 @@ export type FromKernel = Welcome | Refused | Answer | Failure | Progress | Chang
 export interface Returns {
   watch: null;
   act: null;
+  act_on_project: null;
   remove: null;
   tag: null;
   command: Output;
